@@ -1,0 +1,5 @@
+"""`python -m jedlik` is `jedlik`."""
+
+from jedlik.cli import main
+
+main()

@@ -1,0 +1,14 @@
+"""The one source of time.
+
+Everything that needs to know what time it is takes a `Clock`, so that a test can hold it still or move it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Returns seconds since the Unix epoch."""
+
+system_clock: Clock = time.time
