@@ -1,0 +1,162 @@
+"""Mutations that are committed together, each decided as if those before it in the batch had been committed.
+
+A batch lays what its mutations have decided so far over one snapshot, and that is what the next one sees. So the batch
+is one serial execution, which an engine may commit as a whole if every value that was read from the snapshot is still
+the value stored. This is group commit (DeWitt et al., "Implementation Techniques for Main Memory Database Systems",
+SIGMOD 1984) with optimistic validation (Kung and Robinson, TODS 1981). Nothing here does I/O: an engine brings the
+function that reads.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jedlik.storage.engine import Decide, StorageError, Writes
+
+Read = Callable[[bytes], bytes | None]
+"""The value of a key in some snapshot; None where absent."""
+
+POSITION_SIZE = 8
+"""Bytes of an entry's position, at the end of its key."""
+
+_RESERVED = 0
+"""First byte of an engine's own keys."""
+_COUNTER_SIZE = 8
+_COUNTER_MASK = (1 << 8 * _COUNTER_SIZE) - 1
+
+
+def counter(value: bytes | None) -> int:
+    """The count that a counter's value holds."""
+    return int.from_bytes(value or b"", "little", signed=True)
+
+
+def counter_value(count: int) -> bytes:
+    """The value of a counter at `count`. It wraps around as machine integers do, so that no commit fails on it."""
+    return (count & _COUNTER_MASK).to_bytes(_COUNTER_SIZE, "little")
+
+
+@dataclass(slots=True, eq=False)
+class Mutation:
+    """A call of `Engine.mutate`, and what was decided last."""
+
+    keys: Sequence[bytes]
+    decide: Decide[Any]
+    future: Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+    def resolve(self) -> None:
+        """Tell the caller, unless it has gone away."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Batch:
+    """The mutations of one commit."""
+
+    __slots__ = ("appends", "changes", "failure", "longest_key", "loop", "members", "reads", "size", "snapshot")
+
+    def __init__(self, loop: AbstractEventLoop, snapshot: int, longest_key: int) -> None:
+        self.loop = loop
+        """Where the futures live."""
+        self.snapshot = snapshot
+        """Which state of the store was read."""
+        self.longest_key = longest_key
+        """Bytes that the engine allows in a key."""
+        self.members: list[Mutation] = []
+        """Those whose outcome depends on the commit, in commit order."""
+        self.reads: dict[bytes, bytes | None] = {}
+        """What was read from the snapshot."""
+        self.changes: dict[bytes, bytes | int | None] = {}
+        """Key to new value, to None where it is deleted, or to the amount by which a counter changes."""
+        self.appends: list[tuple[bytes, bytes]] = []
+        """Log prefix and entry, in commit order."""
+        self.size = 0
+        """Bytes to be written."""
+        self.failure: Exception | None = None
+        """Why the commit failed."""
+
+    def add(self, mutation: Mutation, read: Read) -> None:
+        """Decide `mutation` after those that are in the batch already.
+
+        What writes nothing and saw nothing that the batch writes is not made a member but resolved at once: it rests on
+        the snapshot alone, and stands whatever becomes of the commit.
+        """
+        if self._decide(mutation, read):
+            self.members.append(mutation)
+        else:
+            mutation.resolve()
+
+    def is_stale(self, read: Read) -> bool:
+        """Whether anything that was read from the snapshot is no longer what `read` finds."""
+        return any(read(key) != value for key, value in self.reads.items())
+
+    def decide_again(self, read: Read) -> None:
+        """Decide every member anew, over what `read` finds."""
+        self.reads.clear()
+        self.changes.clear()
+        self.appends.clear()
+        self.size = 0
+        for mutation in self.members:
+            self._decide(mutation, read)
+
+    def _decide(self, mutation: Mutation, read: Read) -> bool:
+        """Decide, and take in what is to be written. Whether the outcome depends on the commit."""
+        mutation.result = mutation.error = None
+        changes = self.changes
+        depends = False
+        try:
+            values = []
+            for key in mutation.keys:
+                depends = depends or key in changes
+                values.append(self._value(key, read))
+            writes, mutation.result = mutation.decide(values)
+            self._check(writes)
+        except StopIteration as error:
+            # A future cannot hold this one: awaiting it would end the coroutine that awaits (PEP 479).
+            mutation.error = RuntimeError("decide raised StopIteration")
+            mutation.error.__cause__ = error
+        except Exception as error:
+            mutation.error = error
+        else:
+            depends = self._take(writes) or depends
+        return depends
+
+    def _value(self, key: bytes, read: Read) -> bytes | None:
+        """The value of `key` as the batch has left it so far."""
+        change = self.changes.get(key, 0)
+        if not isinstance(change, int):
+            return change
+        if key in self.reads:
+            value = self.reads[key]
+        else:
+            value = self.reads[key] = read(key)
+        return counter_value(counter(value) + change) if change else value
+
+    def _check(self, writes: Writes) -> None:
+        """Refuse keys that the engine could not write: they would fail the commit of the others."""
+        written = [*writes.puts, *writes.adds, *(log + bytes(POSITION_SIZE) for log, _ in writes.appends)]
+        for key in written:
+            if not 0 < len(key) <= self.longest_key or key[0] == _RESERVED:
+                raise StorageError(f"a key is 1 to {self.longest_key} bytes and does not start with 00: {key.hex()}")
+
+    def _take(self, writes: Writes) -> bool:
+        """Take in what a mutation writes. Whether it writes anything."""
+        changes = self.changes
+        for key, value in writes.puts.items():
+            changes[key] = value
+            self.size += len(key) + len(value or b"")
+        for key, amount in writes.adds.items():
+            change = changes.get(key, 0)
+            changes[key] = change + amount if isinstance(change, int) else counter_value(counter(change) + amount)
+        for log, entry in writes.appends:
+            self.appends.append((log, entry))
+            self.size += len(log) + len(entry)
+        return bool(writes.puts or writes.adds or writes.appends)

@@ -1,0 +1,107 @@
+"""The storage seam: an ordered, transactional key-value store, and what it guarantees.
+
+Nothing here knows DynamoDB: keys and values are bytes, keys are ordered by byte. A key has 1 to 1,978 bytes, and the
+first is not 00: that space is the engine's own. A write is a one-shot mini-transaction (Aguilera et al., "Sinfonia",
+SOSP 2007): it names the keys that it reads, and from what they hold a pure function decides what to write. Every engine
+keeps these promises, and `tests/storage` holds each to them:
+
+- Atomic: all of a mutation's writes happen, or none does.
+- Isolated: mutations are strictly serializable. A mutation commits only if nothing that it read has changed since;
+  otherwise it is decided again over what is there now.
+- Durable: when `mutate` returns, its writes survive the death of the process and of the machine (unless the engine
+  was opened to forget).
+- Ordered: the entries of a log are positioned in commit order. Who has seen an entry never later sees an earlier
+  one appear.
+- Independent: a `decide` that raises fails its own caller and nothing else, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+Row = tuple[bytes, bytes]
+"""A key and its value."""
+
+
+class Writes:
+    """What a mutation writes. Filled by `decide`, applied by the engine; a fresh one for each decision."""
+
+    __slots__ = ("adds", "appends", "puts")
+
+    def __init__(self) -> None:
+        self.puts: dict[bytes, bytes | None] = {}
+        """Key to new value, or to None to delete the key (deleting what is not there is fine)."""
+        self.adds: dict[bytes, int] = {}
+        """Counter key to a signed amount, added after the puts. Counters are 64-bit signed integers, eight bytes
+        little-endian, zero when absent. Adding reads nothing, so counters never make mutations conflict."""
+        self.appends: list[tuple[bytes, bytes]] = []
+        """Log prefix and entry. The engine stores the entry under prefix + an 8-byte big-endian position that is
+        greater than every earlier one in the store."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set `key` to `value`."""
+        self.puts[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key`."""
+        self.puts[key] = None
+
+    def add(self, key: bytes, amount: int) -> None:
+        """Add `amount` to the counter `key`."""
+        self.adds[key] = self.adds.get(key, 0) + amount
+
+    def append(self, log: bytes, entry: bytes) -> None:
+        """Append `entry` to `log`."""
+        self.appends.append((log, entry))
+
+
+Decide = Callable[[Sequence[bytes | None]], tuple[Writes, T]]
+"""From the values of the keys read (None where absent, in the order of the keys) to what is written and what is
+returned. Synchronous, pure, and may run more than once and in another thread: no I/O, no clock, no shared state."""
+
+
+class StorageError(Exception):
+    """The engine could not do its work: the disk is full, the file is unreadable, the engine is closed, a key is too
+    long. Of the mutation that it answers, nothing is written. The engine goes on serving if it can."""
+
+
+class Engine(Protocol):
+    """An open store. Every method raises StorageError (from `mutate` it comes through the future)."""
+
+    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
+        """The values of `keys`, all from one snapshot; None where absent.
+
+        `consistent` reads see every mutation acknowledged before the call; others may lag behind on a replica.
+        """
+        ...
+
+    async def range(
+        self,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> list[Row]:
+        """The rows with start <= key < end, in key order (descending if `reverse`), all from one snapshot.
+
+        Stops after `limit` rows, or after the row with which the lengths of the values reach `max_bytes`.
+        """
+        ...
+
+    def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
+        """Run a mini-transaction; the future resolves once it is durable, or with what `decide` raised.
+
+        Must be called on the event loop. Mutations of one loop that wait together are committed together, in the order
+        in which they were called. Cancelling the future does not stop a mutation that has been decided.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Wait for mutations in flight and release the store."""
+        ...

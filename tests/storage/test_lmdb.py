@@ -1,0 +1,311 @@
+"""What is LMDB's own: its file, its limits, its failures, and what group commit spares."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import lmdb
+import pytest
+from engine_processes import finish, other_process, pipe, start
+from engines import Open, append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
+
+from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.lmdb import LmdbEngine
+
+MIB = 1 << 20
+
+Values = Sequence[bytes | None]
+
+
+def last_transaction(path: Path) -> int:
+    """How many commits the file has seen."""
+    with lmdb.open(str(path), lib_version=1) as environment:
+        return environment.info()["last_txnid"]
+
+
+# Opening
+
+
+def test_open_makes_the_directory_and_lets_nobody_else_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    run(lmdb_durable, path, everything)
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert (path / "data.mdb").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    path.write_bytes(b"")
+    with pytest.raises(StorageError, match=rf"^cannot open the store in {path}: .*File exists"):
+        LmdbEngine.open(path, durable=True)
+
+
+@pytest.mark.parametrize("content", [b"not a store" * 10_000, bytes(100)], ids=["other", "short"])
+def test_a_file_that_is_no_store(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data.mdb").write_bytes(content)
+    with pytest.raises(StorageError, match=rf"^{tmp_path} holds no store that this version reads, or a damaged one: "):
+        LmdbEngine.open(tmp_path, durable=True)
+
+
+def test_a_damaged_store(tmp_path: Path) -> None:
+    run(lmdb_durable, tmp_path, lambda engine: put(engine, {b"%d" % n: bytes(100) for n in range(1000)}))
+    with (tmp_path / "data.mdb").open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"\xff" * 40 * 4096)
+    with pytest.raises(StorageError, match=rf"^{tmp_path} holds no store that this version reads, or a damaged one: "):
+        LmdbEngine.open(tmp_path, durable=True)
+
+
+def test_a_file_of_the_older_lmdb(tmp_path: Path) -> None:
+    lmdb.open(str(tmp_path), lib_version=0).close()
+    with pytest.raises(StorageError, match=rf"^{tmp_path} holds no store that this version reads, or a damaged one: "):
+        LmdbEngine.open(tmp_path, durable=True)
+
+
+@pytest.mark.parametrize("row", [(b"\x00format", b"2"), (b"key", b"value")], ids=["later format", "no format"])
+def test_a_store_of_another_format(tmp_path: Path, row: tuple[bytes, bytes]) -> None:
+    with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
+        transaction.put(*row)
+    with pytest.raises(StorageError, match=rf"^{tmp_path} holds a store of another format: .* where b'1' is read$"):
+        LmdbEngine.open(tmp_path, durable=True)
+
+
+def test_a_process_opens_a_store_once(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        with pytest.raises(StorageError, match=r"^cannot open .* is already open in this process"):
+            LmdbEngine.open(tmp_path, durable=True)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+# Commits
+
+
+def test_what_waits_together_is_committed_together(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        await asyncio.gather(*(increment(engine, b"%d" % n) for n in range(200)))
+
+    run(lmdb_durable, tmp_path, everything)
+    before = last_transaction(tmp_path)
+    run(lmdb_durable, tmp_path, scenario)
+    assert last_transaction(tmp_path) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("value_size", "mutations", "commits"), [(10, 256, 1), (10, 257, 2), (MIB, 4, 1), (MIB, 9, 3), (5 * MIB, 2, 2)]
+)
+def test_a_commit_is_bounded(tmp_path: Path, value_size: int, mutations: int, commits: int) -> None:
+    async def scenario(engine: Engine) -> None:
+        await asyncio.gather(*(put(engine, {b"%d" % n: bytes(value_size)}) for n in range(mutations)))
+
+    run(lmdb_durable, tmp_path, everything)
+    before = last_transaction(tmp_path)
+    run(lmdb_durable, tmp_path, scenario)
+    assert last_transaction(tmp_path) == before + commits
+
+
+def test_what_writes_nothing_is_not_committed(tmp_path: Path) -> None:
+    def refuse(values: Values) -> tuple[Writes, None]:
+        raise ValueError("refused")
+
+    async def scenario(engine: Engine) -> None:
+        assert await engine.mutate([b"a"], lambda values: (Writes(), values)) == [None]
+        with pytest.raises(ValueError, match=r"^refused$"):
+            await engine.mutate([b"a"], refuse)
+
+    run(lmdb_durable, tmp_path, everything)
+    before = last_transaction(tmp_path)
+    run(lmdb_durable, tmp_path, scenario)
+    assert last_transaction(tmp_path) == before
+
+
+def test_what_others_commit_elsewhere_causes_no_second_decision(tmp_path: Path) -> None:
+    decisions = 0
+
+    async def scenario(engine: Engine) -> None:
+        with other_process(lmdb_durable, tmp_path) as other:
+
+            def decide(values: Values) -> tuple[Writes, None]:
+                nonlocal decisions
+                decisions += 1
+                other.put({b"theirs": b"value"})
+                writes = Writes()
+                writes.put(b"ours", b"value")
+                return writes, None
+
+            await engine.mutate([b"ours"], decide)
+
+    run(lmdb_durable, tmp_path, scenario)
+    assert decisions == 1
+
+
+def test_the_engines_own_keys_are_not_in_a_range(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        await append(engine, b"log", [b"entry"])
+        assert [entry for _, entry in await engine.range(b"", b"\xff", 10, 1000)] == [b"entry"]
+        assert [entry for _, entry in await engine.range(b"", b"\xff", 10, 1000, reverse=True)] == [b"entry"]
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+# Space
+
+
+async def overwrite(engine: Engine) -> None:
+    """Store 64 KiB under the same key, again and again."""
+    for _ in range(200):
+        await put(engine, {b"key": bytes(65536)})
+
+
+def test_a_process_that_has_read_keeps_no_old_pages(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        with other_process(lmdb_durable, tmp_path) as other:
+            await put(engine, {b"key": b"value"})
+            assert other.get([b"key"]) == [b"value"]
+            await overwrite(engine)
+
+    run(lmdb_durable, tmp_path, scenario)
+    assert (tmp_path / "data.mdb").stat().st_size < MIB
+
+
+def test_a_process_that_was_killed_while_it_read_keeps_no_old_pages(tmp_path: Path) -> None:
+    run(lmdb_durable, tmp_path, lambda engine: put(engine, {b"key": b"value"}))
+    reading, ready = pipe()
+    process = start(read_until_killed, tmp_path, ready)
+    assert reading.recv() == b"value"
+    process.kill()
+    process.join()
+    run(lmdb_durable, tmp_path, overwrite)
+    assert (tmp_path / "data.mdb").stat().st_size < MIB
+
+
+def read_until_killed(path: Path, ready: Connection) -> None:
+    environment = lmdb.open(str(path), lib_version=1)
+    with environment.begin() as transaction:
+        ready.send(transaction.get(b"key"))
+        signal.pause()
+
+
+# Failing commits
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_full_store_refuses_and_goes_on(tmp_path: Path, durable: bool) -> None:
+    async def scenario() -> None:
+        engine = LmdbEngine.open(tmp_path, durable, map_size=MIB)
+        await put(engine, {b"before": b"value"})
+        outcomes = await asyncio.gather(
+            put(engine, {b"small": b"value"}), put(engine, {b"large": bytes(2 * MIB)}), return_exceptions=True
+        )
+        for outcome in outcomes:
+            assert isinstance(outcome, StorageError)
+            assert str(outcome).startswith("mdb_cursor_put() element #1: MDB_MAP_FULL")
+        assert await everything(engine) == [(b"before", b"value")]
+        await put(engine, {b"after": b"value"})
+        assert await everything(engine) == [(b"after", b"value"), (b"before", b"value")]
+        await engine.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_refuses_and_the_engine_goes_on(tmp_path: Path) -> None:
+    outcome, sender = pipe()
+    process = start(fill_the_disk, tmp_path, sender)
+    full = "StorageError: mdb_txn_commit: MDB_SHORT_WRITE: Fewer bytes were written than requested"
+    assert outcome.recv() == ["stored", full, "stored"]
+    finish(process)
+    assert [key for key, _ in run(lmdb_durable, tmp_path, everything)] == [b"after", b"before"]
+
+
+def fill_the_disk(path: Path, outcomes: Connection) -> None:
+    """Stand in for a full disk with a limit on the size of files."""
+
+    async def attempt(engine: Engine, key: bytes, size: int) -> str:
+        try:
+            await put(engine, {key: bytes(size)})
+        except StorageError as error:
+            return f"{type(error).__name__}: {error}"
+        return "stored"
+
+    async def scenario(engine: Engine) -> list[str]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
+        sizes = {b"before": 10, b"large": 4 * MIB, b"after": 10}
+        return [await attempt(engine, key, size) for key, size in sizes.items()]
+
+    outcomes.send(run(lmdb_durable, path, scenario))
+
+
+class Refusing:
+    """An environment after LMDB failed to write a meta page: it refuses every transaction until it is opened anew."""
+
+    def __init__(self, environment: lmdb.Environment) -> None:
+        self.close = environment.close
+
+    def begin(self, write: bool = False) -> None:
+        raise lmdb.PanicError("mdb_txn_begin: MDB_PANIC: Update of meta page failed or environment had fatal error")
+
+
+@pytest.mark.parametrize("open_engine", [lmdb_durable, lmdb_forgetful])
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_store_that_panics_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_engine: Open, when: str
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        assert isinstance(engine, LmdbEngine)
+
+        def panic() -> None:
+            monkeypatch.setattr(engine, "_environment", Refusing(engine._environment))
+
+        def decide(values: Values) -> tuple[Writes, None]:
+            panic()
+            writes = Writes()
+            writes.put(b"lost", b"value")
+            return writes, None
+
+        await put(engine, {b"before": b"value"})
+        if when == "before":
+            panic()
+            failing = engine.mutate([], lambda values: (Writes(), None))
+        else:
+            failing = engine.mutate([], decide)
+        with pytest.raises(StorageError, match="mdb_txn_begin: MDB_PANIC"):
+            await failing
+        await put(engine, {b"after": b"value"})
+        assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
+
+    run(open_engine, tmp_path, scenario)
+
+
+# Speed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the timer slack of a thread is Linux's")
+def test_writes_go_on_beside_readers_that_keep_the_event_loop_busy(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> int:
+        end = time.perf_counter() + 2.0
+        commits = 0
+
+        async def read() -> None:
+            while time.perf_counter() < end:
+                await engine.get([b"n"])
+                busy = time.perf_counter() + 30e-6
+                while time.perf_counter() < busy:
+                    pass
+                await asyncio.sleep(0)
+
+        async def write() -> None:
+            nonlocal commits
+            while time.perf_counter() < end:
+                commits = await increment(engine, b"n")
+
+        await asyncio.gather(write(), *(read() for _ in range(16)))
+        return commits
+
+    assert run(lmdb_durable, tmp_path, scenario) > 60
