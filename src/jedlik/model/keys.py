@@ -1,0 +1,381 @@
+r"""Storage keys: every key of the store is built here, and this is their layout.
+
+    space  then                                                       holds
+    10     name                                                       what the store knows of itself
+    18     table name                                                 descriptor (tables.py)
+    20     table id (8)                                               tags
+    28     table id (8)  index (2)  partition (16)  sort ...          item (index 0)
+                                    partition (16)  sort ...  primary (16)   index entry
+    30     table id (8)  index (2)  counter (1)                       counters of items and of bytes
+                                    counter (1)  partition (16)       bytes in an item collection
+    38     table id (8)  shard (4)  position (8)                      change log
+    40     name                                                       background job
+    48     name                                                       lease
+    50     table name  00  label                                      stream
+    58     interval (4)  hash of the client token (16)                transaction, so that it is done once
+    60     table id (8)  expiry time (8)  partition ...               item key, to be deleted at that time
+
+    table id   the first eight bytes of the table's UUID
+    index      0 for the table itself, else the index's number, big-endian
+    partition  keyed BLAKE2b of the partition key's value, or of all its values, each with its length before
+               it, when the key has several attributes. The hash's key is the store's secret, so nobody can aim
+               at collisions or at a hot range. Its top bits are the table's partitions
+    sort       each sort key attribute in turn, in an encoding that orders as the values do and in which no
+               value is a prefix of another
+    primary    keyed BLAKE2b of the item's own key (partition and sort, as above): what makes an entry unique
+               when items share an index key
+
+Strings sort as their UTF-8 bytes and binaries as they are, so both are byte strings. Such a string ends in
+00 00, and its own zero bytes are written by the run, so that a key of 1,024 bytes grows by a half at worst
+(doubling would pass the engine's 1,978):
+
+    00 k       k zeros (0 to 126) and the end
+    00 80      127 zeros, and the run may go on
+    00 255-k   k zeros (1 to 126) and then a byte that is not zero
+
+A longer run before a nonzero byte is smaller, and before the end it is greater; the codes are in that order.
+Numbers are `numbers.sort_bytes`. FoundationDB's tuple layer and MyRocks' memcomparable keys follow the same
+idea.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from jedlik.model import key_values, limits, numbers
+from jedlik.model.values import AttributeValue, Item
+
+if TYPE_CHECKING:
+    from jedlik.model.tables import Index, KeyAttribute, Table
+
+_STORE = b"\x10"
+_DESCRIPTORS = b"\x18"
+_TAGS = b"\x20"
+_ROWS = b"\x28"
+_COUNTERS = b"\x30"
+_LOGS = b"\x38"
+_JOBS = b"\x40"
+_LEASES = b"\x48"
+_STREAMS = b"\x50"
+_TOKENS = b"\x58"
+_EXPIRIES = b"\x60"
+
+_HASH = 16
+_PREFIX = 11
+"""Length of an index's prefix: space, table id, index number."""
+_RUN = 127
+"""Zeros in a full run."""
+_ZEROS = re.compile(rb"\x00{1,127}")
+_FULL_RUN = b"\x00\x80"
+_END = b"\x00\x00"
+_SEGMENT_SPACE = 1 << 64
+
+
+# The store, descriptors, tags, counters, logs, jobs, leases
+
+
+def secret_key() -> bytes:
+    """Of the store's secret, which keys its hashes."""
+    return _STORE + b"secret"
+
+
+def table_id(uuid_text: str) -> bytes:
+    """The eight bytes that stand for a table in keys, from its TableId."""
+    return UUID(uuid_text).bytes[:8]
+
+
+def descriptor_key(name: str) -> bytes:
+    """Of the descriptor of the table called `name`."""
+    return _DESCRIPTORS + name.encode()
+
+
+def descriptor_range(after: str | None) -> tuple[bytes, bytes]:
+    """Where the descriptors of tables stand whose names come after `after`, in the order of names."""
+    start = _DESCRIPTORS if after is None else descriptor_key(after) + b"\x00"
+    return start, prefix_end(_DESCRIPTORS)
+
+
+def name_of_descriptor_key(key: bytes) -> str:
+    """The name of the table whose descriptor is under `key`."""
+    return key[1:].decode()
+
+
+def tags_key(table_id: bytes) -> bytes:
+    """Of a table's tags."""
+    return _TAGS + table_id
+
+
+def item_count_key(table_id: bytes, number: int) -> bytes:
+    """Of the counter of items in a table (`number` 0) or of entries in an index."""
+    return _COUNTERS + table_id + number.to_bytes(2, "big") + b"\x01"
+
+
+def item_bytes_key(table_id: bytes, number: int) -> bytes:
+    """Of the counter of bytes, by DynamoDB's count, in a table (`number` 0) or an index."""
+    return _COUNTERS + table_id + number.to_bytes(2, "big") + b"\x02"
+
+
+def collection_bytes_key(table: Table, item_key: bytes) -> bytes:
+    """Of the counter of bytes, by DynamoDB's count, in the item collection of the item under `item_key`."""
+    return _COUNTERS + table.id + b"\x00\x00\x03" + item_key[_PREFIX : _PREFIX + _HASH]
+
+
+def log_prefix(table_id: bytes) -> bytes:
+    """What the logs of all shards of a table's change log are under."""
+    return _LOGS + table_id
+
+
+def shard_log_prefix(table_id: bytes, shard: int) -> bytes:
+    """What the entries of a shard of a table's change log are under, each with its position after it."""
+    return _LOGS + table_id + shard.to_bytes(4, "big")
+
+
+def log_range(prefix: bytes, position: int = 0) -> tuple[bytes, bytes]:
+    """Where the entries of the log `prefix` stand, from `position` on."""
+    return prefix + position.to_bytes(8, "big"), prefix_end(prefix)
+
+
+def log_position(key: bytes) -> int:
+    """The position of the log entry under `key`."""
+    return int.from_bytes(key[-8:], "big")
+
+
+def stream_key(table_name: str, label: str) -> bytes:
+    """Of a stream: its table's name and its own label."""
+    return _STREAMS + table_name.encode() + b"\x00" + label.encode()
+
+
+def stream_range(table_name: str | None) -> tuple[bytes, bytes]:
+    """Where all streams stand, or those of one table name."""
+    prefix = _STREAMS if table_name is None else stream_key(table_name, "")
+    return prefix, prefix_end(prefix)
+
+
+def token_key(interval: int, token: str) -> bytes:
+    """Of the record of a transaction, by its client token and the interval of time in which it was made."""
+    return _TOKENS + interval.to_bytes(4, "big") + blake2b(token.encode(), digest_size=_HASH).digest()
+
+
+def token_range(before: int) -> tuple[bytes, bytes]:
+    """Where the records of transactions stand that were made before the interval `before`."""
+    return _TOKENS, _TOKENS + before.to_bytes(4, "big")
+
+
+def expiry_key(table: Table, item_key: bytes, at: int) -> bytes:
+    """Of the note that the item under `item_key` expires `at` seconds after the epoch."""
+    return _EXPIRIES + table.id + at.to_bytes(8, "big") + item_key[_PREFIX:]
+
+
+def expiry_range(table_id: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+    """Where the notes of a table's items stand that expire from `start` up to but not at `end`, seconds."""
+    return _EXPIRIES + table_id + start.to_bytes(8, "big"), _EXPIRIES + table_id + end.to_bytes(8, "big")
+
+
+def expiring_tables_range(after: bytes | None) -> tuple[bytes, bytes]:
+    """Where the notes of all tables stand, or of those after the one with the id `after`."""
+    return _EXPIRIES if after is None else prefix_end(_EXPIRIES + after), prefix_end(_EXPIRIES)
+
+
+def table_of_expiry_key(key: bytes) -> bytes:
+    """The id of the table whose item the note under `key` is about."""
+    return key[1:9]
+
+
+def item_of_expiry_key(table: Table, key: bytes) -> bytes:
+    """The key of the item that the note under `key` is about."""
+    return table.prefix + key[17:]
+
+
+def job_key(name: str) -> bytes:
+    """Of the record of a background job."""
+    return _JOBS + name.encode()
+
+
+def job_range() -> tuple[bytes, bytes]:
+    """Where all jobs' records stand."""
+    return _JOBS, prefix_end(_JOBS)
+
+
+def name_of_job_key(key: bytes) -> str:
+    """The name of the job whose record is under `key`."""
+    return key[1:].decode()
+
+
+def lease_key(name: str) -> bytes:
+    """Of the lease called `name`."""
+    return _LEASES + name.encode()
+
+
+# Items and index entries
+
+
+def index_prefix(table_id: bytes, number: int) -> bytes:
+    """What the keys of a table's items (`number` 0) or of an index's entries begin with."""
+    return _ROWS + table_id + number.to_bytes(2, "big")
+
+
+def item_key(table: Table, item: Item, secret: bytes) -> bytes:
+    """Of an item, from itself or from its key, whose attributes must be there and of their types."""
+    partition = table.partition_key
+    key = table.prefix + _hash(_raw(item[partition.name], partition.type), secret)
+    sort = table.sort_key
+    return key if sort is None else key + _sort_encoding(item[sort.name], sort.type)
+
+
+def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: bytes | None = None) -> bytes | None:
+    """Of an item's entry in an index; None when it has none.
+
+    It has none if it lacks an attribute of the index's key or has another type there, and, as an index may be
+    made after the item, if what it has there is empty or too long for a key. `primary` is the item's own key in
+    the store, if the caller has it at hand.
+    """
+    try:
+        partition = [_raw(item[a.name], a.type) for a in index.partition_key]
+        sort = [_sort_encoding(item[a.name], a.type) for a in index.sort_key]
+    except KeyError:
+        return None
+    if b"" in partition or _END in sort:
+        return None
+    # Most keys are far from too long. (A number may count for one byte more than its text.)
+    may_be_long = (
+        sum(map(len, partition)) + len(partition) > limits.PARTITION_KEY_SIZE
+        or sum(map(len, sort)) > limits.SORT_KEY_SIZE
+    )
+    if may_be_long and not key_values.fits(index, item):
+        return None
+    if primary is None:
+        primary = item_key(table, item, secret)
+    return b"".join((index.prefix, _partition_hash(partition, secret), *sort, _hash(primary[_PREFIX:], secret)))
+
+
+def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret: bytes) -> bytes:
+    """What the keys of one partition key's items or entries begin with.
+
+    `values` are those of the partition key's attributes, in their order. Raises KeyError if one is of another
+    type.
+    """
+    attributes = of.partition_key if isinstance(of.partition_key, tuple) else (of.partition_key,)
+    encoded = [_raw(value, attribute.type) for value, attribute in zip(values, attributes, strict=True)]
+    return of.prefix + _partition_hash(encoded, secret)
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The first key after all that begin with `prefix`, which must not be all FF."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes((stem[-1] + 1,))
+
+
+def sort_bounds(
+    prefix: bytes,
+    attributes: Sequence[KeyAttribute],
+    equal: Sequence[AttributeValue],
+    operator: str | None,
+    operands: Sequence[AttributeValue],
+) -> tuple[bytes, bytes]:
+    """The range [start, end) of the keys that meet a key condition.
+
+    `prefix` is the partition's, `attributes` the sort key's. The first of them equal `equal`; the next meets
+    `operator`, one of =, <, <=, >, >=, BETWEEN and begins_with, if there is one. Values must be of their
+    attributes' types.
+    """
+    for value, attribute in zip(equal, attributes, strict=False):
+        prefix += _sort_encoding(value, attribute.type)
+    if operator is None:
+        return prefix, prefix_end(prefix)
+    type_ = attributes[len(equal)].type
+    if operator == "begins_with":
+        return _begins_with(prefix, _raw(operands[0], type_))
+    low = prefix + _sort_encoding(operands[0], type_)
+    match operator:
+        case "=":
+            return low, prefix_end(low)
+        case "<":
+            return prefix, low
+        case "<=":
+            return prefix, prefix_end(low)
+        case ">":
+            return prefix_end(low), prefix_end(prefix)
+        case ">=":
+            return low, prefix_end(prefix)
+        case "BETWEEN":
+            end = prefix_end(prefix + _sort_encoding(operands[1], type_))
+            return low, max(low, end)
+    raise ValueError(f"not a key condition's operator: {operator}")
+
+
+def segment_range(prefix: bytes, segment: int, total: int) -> tuple[bytes, bytes]:
+    """The range [start, end) of one of the `total` segments that a table or index is cut into, by hash."""
+
+    def boundary(number: int) -> bytes:
+        return prefix + (number * _SEGMENT_SPACE // total).to_bytes(8, "big")
+
+    start = boundary(segment) if segment else prefix
+    return start, boundary(segment + 1) if segment + 1 < total else prefix_end(prefix)
+
+
+def key_of(table: Table, index: Index | None, item: Item) -> Item:
+    """The attributes of an item that say where a Query or Scan stands: the index's key and the table's."""
+    key: Item = {}
+    if index is not None:
+        for attribute in (*index.partition_key, *index.sort_key):
+            key[attribute.name] = item[attribute.name]
+    key[table.partition_key.name] = item[table.partition_key.name]
+    if table.sort_key is not None:
+        key[table.sort_key.name] = item[table.sort_key.name]
+    return key
+
+
+# Encodings
+
+
+def _raw(value: AttributeValue, type_: str) -> bytes:
+    """The bytes of a key attribute's value. Raises KeyError if it is of another type."""
+    text: str = value[type_]
+    return a2b_base64(text) if type_ == "B" else text.encode()
+
+
+def _hash(encoded: bytes, secret: bytes) -> bytes:
+    return blake2b(encoded, digest_size=_HASH, key=secret).digest()
+
+
+def _partition_hash(encoded: list[bytes], secret: bytes) -> bytes:
+    """The hash of a partition key's values; the only one is hashed bare, as a table's own is."""
+    if len(encoded) == 1:
+        return _hash(encoded[0], secret)
+    return _hash(b"".join([len(value).to_bytes(4, "big") + value for value in encoded]), secret)
+
+
+def _sort_encoding(value: AttributeValue, type_: str) -> bytes:
+    if type_ == "N":
+        return numbers.sort_bytes(value["N"])
+    raw = _raw(value, type_)
+    if b"\x00" not in raw:
+        return raw + _END
+    stem, zeros = _escape(raw)
+    return stem + bytes((0, zeros))
+
+
+def _escape(raw: bytes) -> tuple[bytes, int]:
+    """`raw` with its zeros escaped, up to the last run's remainder, and how many zeros that is (0 to 126)."""
+    body = raw.rstrip(b"\x00")
+    full, rest = divmod(len(raw) - len(body), _RUN)
+    return _ZEROS.sub(_code, body) + _FULL_RUN * full, rest
+
+
+def _code(run: re.Match[bytes]) -> bytes:
+    """What stands for a run of zeros that a nonzero byte follows, or for a full one."""
+    return bytes((0, 255 - (run.end() - run.start())))
+
+
+def _begins_with(prefix: bytes, raw: bytes) -> tuple[bytes, bytes]:
+    stem, zeros = _escape(raw)
+    start = prefix + stem
+    if not zeros:
+        return start, prefix_end(start)
+    # From those with this many zeros and the end, to those with this many and then something else.
+    return start + bytes((0, zeros)), start + bytes((0, 256 - zeros))

@@ -1,0 +1,239 @@
+"""The write path: the one place through which an item changes.
+
+A write is an `Operation`: a Put, an Update, a Delete or a ConditionCheck of one item, under a condition. Single
+writes, elements of batches and of transactions, PartiQL statements and expiries are all operations. They are made, and
+checked as far as the request allows, before the mutation begins; inside it `perform` does what depends on what is
+stored: it tests the condition, works out the new item and hands it to `record`, which writes the item, its index
+entries, counters, expiry note and change log entry. An operation rests on its table's definition, so the mutation
+reads the descriptor as well and begins with `check_descriptor`:
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Change]:
+        check_descriptor(operation.table, values[0])
+        writes = Writes()
+        return writes, perform(operation, values[1], writes, secret, at)
+
+    change = await engine.mutate([keys.descriptor_key(operation.table.name), operation.key], decide)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import orjson
+
+from jedlik.model import expiry, indexes, items, key_values, keys, limits, values
+from jedlik.model.changelog import Kind
+from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
+from jedlik.model.expressions.updates import Update as UpdateAction
+from jedlik.model.indexes import EntryChange
+from jedlik.model.tables import Table
+from jedlik.model.values import Item
+from jedlik.storage.engine import Writes
+
+Condition: TypeAlias = Callable[[Item], bool]
+"""Tells whether an item satisfies it; {} stands for no item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store an item in place of what is there."""
+
+    table: Table
+    key: bytes
+    """Storage key of the item."""
+    item: Item
+    stored: bytes
+    condition: Condition | None = None
+    return_old_on_failure: bool = False
+    """Whether a failed condition tells what was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change what is there, or make it from its key."""
+
+    table: Table
+    key: bytes
+    key_attributes: Item
+    action: UpdateAction | None
+    """None changes nothing, but makes the item if there is none."""
+    condition: Condition | None = None
+    return_old_on_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete what is there, if anything."""
+
+    table: Table
+    key: bytes
+    condition: Condition | None = None
+    return_old_on_failure: bool = False
+    expired: bool = False
+    """Whether it is the service that deletes, for the item's time to live has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionCheck:
+    """Change nothing, but only under a condition."""
+
+    table: Table
+    key: bytes
+    condition: Condition
+    return_old_on_failure: bool = False
+
+
+Operation: TypeAlias = Put | Update | Delete | ConditionCheck
+
+
+class Change(NamedTuple):
+    """What a write did to one item."""
+
+    old: bytes | None
+    """The item as it was stored; None if there was none."""
+    new: bytes | None
+    """The item as it is stored now; None if there is none."""
+    entries: list[EntryChange]
+    """What became of its index entries, where something did."""
+
+
+def put(
+    table: Table,
+    item: Item,
+    size: int,
+    secret: bytes,
+    condition: Condition | None = None,
+    return_old_on_failure: bool = False,
+) -> Put:
+    """A Put of a normalised item of `size` bytes whose keys have been checked."""
+    stored = items.encode(item, size, indexes.generation(table))
+    return Put(table, keys.item_key(table, item, secret), item, stored, condition, return_old_on_failure)
+
+
+def check_item_size(size: int) -> None:
+    """Raises ValidationException for an item of more than 400 KB that is put."""
+    if size > limits.ITEM_SIZE:
+        raise ValidationException("Item size has exceeded the maximum allowed size")
+
+
+def check_descriptor(table: Table, raw: bytes | None) -> None:
+    """Raises DescriptorChanged unless `raw`, read by the mutation, is what `table` was parsed from."""
+    if raw != table.raw:
+        raise DescriptorChanged
+
+
+def perform(operation: Operation, stored: bytes | None, writes: Writes, secret: bytes, at: float) -> Change:
+    """Do `operation` to what is stored under its key, adding to `writes`. `at` is now, in seconds since the epoch.
+
+    Raises ConditionalCheckFailedException, with the Item if the operation wants it told, and ValidationException for
+    an update that cannot be made of this item.
+    """
+    table = operation.table
+    condition = operation.condition
+    old: Item | None = None
+    if stored is not None and (
+        condition is not None
+        or table.indexes
+        or table.ttl_attribute is not None
+        or table.log is not None
+        or type(operation) is Update
+    ):
+        old = items.decode(stored)
+    if condition is not None and not condition(old or {}):
+        told = {"Item": items.fragment(stored)} if stored is not None and operation.return_old_on_failure else {}
+        raise ConditionalCheckFailedException("The conditional request failed", **told)
+
+    new: Item | None
+    new_stored: bytes | None
+    expired = False
+    match operation:
+        case Put():
+            new, new_stored = operation.item, operation.stored
+        case Update():
+            new = _updated(operation, old)
+            new_stored = _encode_update(table, operation, new)
+        case Delete():
+            new = new_stored = None
+            expired = operation.expired
+        case ConditionCheck():
+            return Change(stored, stored, [])
+    if new_stored == stored:
+        return Change(stored, stored, [])
+    entries = record(table, operation.key, old, new, stored, new_stored, writes, secret, at, expired)
+    return Change(stored, new_stored, entries)
+
+
+def record(
+    table: Table,
+    key: bytes,
+    old: Item | None,
+    new: Item | None,
+    old_stored: bytes | None,
+    new_stored: bytes | None,
+    writes: Writes,
+    secret: bytes,
+    at: float,
+    expired: bool = False,
+) -> list[EntryChange]:
+    """Change the item under `key`, with everything that hangs on it.
+
+    `old_stored` and `new_stored` are the item before and after as it is stored, None where there is none; `old` and
+    `new` are the same parsed. For a table without indexes, time to live and change log, `old` may be left out.
+    """
+    if new_stored is None:
+        writes.delete(key)
+    else:
+        writes.put(key, new_stored)
+    items_added = (new_stored is not None) - (old_stored is not None)
+    bytes_added = _size(new_stored) - _size(old_stored)
+    indexes.count(table, None, key, items_added, bytes_added, writes)
+    entries = (
+        indexes.keep_entries(table, key, old, new, old_stored, new_stored, writes, secret) if table.indexes else []
+    )
+    expiry.renew_note(table, key, old, new, writes)
+    if table.log is not None and not _same(old, new):
+        log = table.log.prefix_for(key[len(table.prefix) :])
+        kind = _kind(old, new, expired)
+        primary = keys.key_of(table, None, new or old or {})
+        entry = table.log.entry(
+            kind, at, orjson.dumps(primary), values.item_size(primary), old_stored or b"", new_stored or b""
+        )
+        writes.append(log, entry)
+    return entries
+
+
+def _updated(operation: Update, old: Item | None) -> Item | None:
+    """The item after an update; None if there was none and the update, only removing, makes none."""
+    if operation.action is None:
+        return operation.key_attributes if old is None else old
+    if old is not None:
+        return operation.action.apply(old)
+    new = operation.action.apply(operation.key_attributes, exists=False)
+    return new if len(new) > len(operation.key_attributes) else None
+
+
+def _encode_update(table: Table, operation: Update, new: Item | None) -> bytes | None:
+    if new is None:
+        return None
+    size = values.item_size(new)
+    if size > limits.ITEM_SIZE:
+        raise ValidationException("Item size to update has exceeded the maximum allowed size")
+    if table.indexes and operation.action is not None:
+        key_values.check_updated_keys(table, new, operation.action.top_level_names)
+    return items.encode(new, size, indexes.generation(table))
+
+
+def _size(stored: bytes | None) -> int:
+    return 0 if stored is None else items.size(stored)
+
+
+def _same(old: Item | None, new: Item | None) -> bool:
+    return old is not None and new is not None and values.equal({"M": old}, {"M": new})
+
+
+def _kind(old: Item | None, new: Item | None, expired: bool) -> Kind:
+    if new is None:
+        return Kind.EXPIRE if expired else Kind.REMOVE
+    return Kind.INSERT if old is None else Kind.MODIFY

@@ -1,0 +1,117 @@
+"""The change log's entries and shards, and the streams that are kept of them."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jedlik.model import changelog, keys, streams
+from jedlik.model.changelog import Change, ChangeLog, Kind
+from jedlik.storage.engine import Writes
+
+NOW = 1_700_000_000.5
+TABLE = {
+    "TableName": "Music",
+    "TableId": "01234567-89ab-cdef-0123-456789abcdef",
+    "TableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music",
+    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+}
+
+
+@given(
+    st.sampled_from(Kind),
+    st.floats(0, 1e12),
+    st.binary(),
+    st.integers(0, 2**32 - 1),
+    st.binary(),
+    st.binary(),
+)
+def test_an_entry_reads_back_as_it_was_written(
+    kind: Kind, at: float, keys_json: bytes, keys_size: int, old: bytes, new: bytes
+) -> None:
+    entry = changelog.encode(kind, at, keys_json, keys_size, old, new)
+    assert changelog.decode(entry) == Change(kind, at, keys_json, keys_size, old, new)
+    assert changelog.written_at(entry) == at
+
+
+def test_an_entry_of_another_format_is_refused() -> None:
+    entry = changelog.encode(Kind.INSERT, NOW)
+    with pytest.raises(ValueError, match="unknown change log format 9"):
+        changelog.decode(b"\x09" + entry[1:])
+
+
+@pytest.mark.parametrize(
+    ("old_images", "new_images", "kept"),
+    [(False, False, b""), (True, False, b"old"), (False, True, b"new"), (True, True, b"oldnew")],
+)
+def test_an_entry_holds_the_images_that_readers_want(old_images: bool, new_images: bool, kept: bytes) -> None:
+    log = ChangeLog(old_images, new_images, (0,), (b"log",))
+    change = changelog.decode(log.entry(Kind.MODIFY, NOW, b"{}", 2, b"old", b"new"))
+    assert change.old + change.new == kept
+
+
+def test_a_change_goes_to_the_shard_that_holds_its_hash() -> None:
+    log = ChangeLog(False, False, (0, 1 << 30, 1 << 31), (b"low", b"middle", b"high"))
+    assert log.prefix_for(b"\x00\x00\x00\x00rest") == b"low"
+    assert log.prefix_for(b"\x3f\xff\xff\xffrest") == b"low"
+    assert log.prefix_for(b"\x40\x00\x00\x00rest") == b"middle"
+    assert log.prefix_for(b"\xff\xff\xff\xffrest") == b"high"
+
+
+def test_sequence_numbers_are_decimal_and_read_back() -> None:
+    assert streams.sequence_number(7) == "100000000000000000007"
+    assert streams.position_of(streams.sequence_number(2**63)) == 2**63
+
+
+def stream_in(writes: Writes, table: streams.Document) -> streams.Document:
+    """The stream's document among the writes."""
+    raw = writes.puts[keys.stream_key("Music", table["LatestStreamLabel"])]
+    assert raw is not None
+    stream: streams.Document = orjson.loads(raw)
+    return stream
+
+
+def test_enabling_opens_one_shard_over_all_hashes() -> None:
+    writes = Writes()
+    table = streams.enable(TABLE, "NEW_IMAGE", NOW, writes)
+    stream = stream_in(writes, table)
+    assert table["LatestStreamArn"] == TABLE["TableArn"] + "/stream/2023-11-14T22:13:20.500"
+    assert table["ChangeLog"] == {"OldImages": False, "NewImages": True, "Shards": [{"Number": 0, "Start": 0}]}
+    [shard] = stream["Shards"]
+    assert (shard["Start"], shard["End"]) == (0, 1 << 32)
+    assert "ParentShardId" not in shard
+    assert [changelog.decode(entry).kind for _, entry in writes.appends] == [Kind.OPEN]
+
+
+def test_rolling_closes_every_shard_and_opens_its_children() -> None:
+    table = streams.enable(TABLE, "KEYS_ONLY", NOW, first := Writes())
+    rolled = streams.roll(table, stream_in(first, table), True, NOW + 10, second := Writes())
+    parent, low, high = stream_in(second, rolled)["Shards"]
+    assert parent["ClosedAt"] == NOW + 10
+    assert [(s["ParentShardId"], s["Start"], s["End"]) for s in (low, high)] == [
+        (parent["ShardId"], 0, 1 << 31),
+        (parent["ShardId"], 1 << 31, 1 << 32),
+    ]
+    assert rolled["ChangeLog"]["Shards"] == [{"Number": 1, "Start": 0}, {"Number": 2, "Start": 1 << 31}]
+    assert [changelog.decode(e).kind for _, e in second.appends] == [Kind.CLOSE, Kind.OPEN, Kind.OPEN]
+    assert parent["ShardId"] < low["ShardId"] < high["ShardId"]
+
+
+def test_disabling_closes_the_shards_and_ends_the_log() -> None:
+    table = streams.enable(TABLE, "KEYS_ONLY", NOW, first := Writes())
+    disabled = streams.disable(table, stream_in(first, table), NOW + 1, second := Writes())
+    stream = stream_in(second, disabled)
+    assert stream["StreamStatus"] == "DISABLED"
+    assert streams.open_shards(stream) == []
+    assert "ChangeLog" not in disabled
+    assert "StreamSpecification" not in disabled
+    assert disabled["LatestStreamArn"] == table["LatestStreamArn"]
+
+
+def test_a_stream_enabled_again_uses_new_shards() -> None:
+    table = streams.enable(TABLE, "KEYS_ONLY", NOW, first := Writes())
+    table = streams.disable(table, stream_in(first, table), NOW + 1, Writes())
+    again = streams.enable(table, "KEYS_ONLY", NOW + 2, Writes())
+    assert again["ChangeLog"]["Shards"] == [{"Number": 1, "Start": 0}]

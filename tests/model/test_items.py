@@ -1,0 +1,47 @@
+"""Stored items: a header that answers without a parse, and the JSON that goes on the wire."""
+
+from __future__ import annotations
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jedlik.model import items
+from jedlik.model.values import Item
+
+ITEM: Item = {"p": {"S": "caf\u00e9"}, "n": {"N": "1.5"}, "m": {"M": {"l": {"L": [{"NULL": True}, {"BOOL": False}]}}}}
+
+
+def test_an_item_reads_back_as_it_was_stored() -> None:
+    assert items.decode(items.encode(ITEM, 40)) == ITEM
+
+
+def test_attributes_keep_their_order() -> None:
+    assert list(items.decode(items.encode(ITEM, 40))) == ["p", "n", "m"]
+
+
+def test_every_reading_is_the_callers_own() -> None:
+    stored = items.encode(ITEM, 40)
+    items.decode(stored)["p"]["S"] = "changed"
+    assert items.decode(stored) == ITEM
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 65_535))
+def test_the_header_holds_size_and_generation(size: int, generation: int) -> None:
+    stored = items.encode(ITEM, size, generation)
+    assert items.size(stored) == size
+    assert items.generation(stored) == generation
+
+
+def test_the_json_is_what_follows_the_header() -> None:
+    stored = items.encode(ITEM, 40, 3)
+    assert items.json_of(stored) == stored[items.HEADER :] == orjson.dumps(ITEM)
+
+
+def test_another_generation_is_the_same_item() -> None:
+    stored = items.with_generation(items.encode(ITEM, 40, 3), 7)
+    assert (items.generation(stored), items.size(stored), items.decode(stored)) == (7, 40, ITEM)
+
+
+def test_a_fragment_goes_into_a_response_unparsed() -> None:
+    assert orjson.dumps({"Item": items.fragment(items.encode(ITEM, 40))}) == orjson.dumps({"Item": ITEM})
