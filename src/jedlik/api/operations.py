@@ -1,0 +1,133 @@
+"""The operations: every one that is served, by the target that a request names.
+
+An operation is its shape, which comes from the service's model, and its handler. To add one is to add its
+handler here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jedlik.api import account, batches, items, queries, shapes, streams, table_updates, tables, tags, transactions, ttl
+from jedlik.api.context import Context
+from jedlik.model.errors import UnknownOperationException
+
+Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+"""Does an operation. The request has been checked by `validate`; what is returned is the answer's body, None
+for an empty one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as the server sees it."""
+
+    name: str
+    validate: Callable[[Any], dict[str, Any]]
+    """Checks the shape of a decoded body (`shapes.validator`)."""
+    handler: Handler
+
+
+_HANDLERS: dict[str, Handler] = {
+    "BatchGetItem": batches.batch_get_item,
+    "BatchWriteItem": batches.batch_write_item,
+    "CreateTable": tables.create_table,
+    "DeleteItem": items.delete_item,
+    "DeleteTable": tables.delete_table,
+    "DescribeEndpoints": account.describe_endpoints,
+    "DescribeLimits": account.describe_limits,
+    "DescribeTable": tables.describe_table,
+    "DescribeTimeToLive": ttl.describe_time_to_live,
+    "GetItem": items.get_item,
+    "ListTables": tables.list_tables,
+    "ListTagsOfResource": tags.list_tags_of_resource,
+    "PutItem": items.put_item,
+    "Query": queries.query,
+    "Scan": queries.scan,
+    "TagResource": tags.tag_resource,
+    "TransactGetItems": transactions.transact_get_items,
+    "TransactWriteItems": transactions.transact_write_items,
+    "UntagResource": tags.untag_resource,
+    "UpdateItem": items.update_item,
+    "UpdateTable": table_updates.update_table,
+    "UpdateTimeToLive": ttl.update_time_to_live,
+}
+
+_STREAMS_HANDLERS: dict[str, Handler] = {
+    "DescribeStream": streams.describe_stream,
+    "GetRecords": streams.get_records,
+    "GetShardIterator": streams.get_shard_iterator,
+    "ListStreams": streams.list_streams,
+}
+
+_UNSUPPORTED = (
+    "BatchExecuteStatement",
+    "CancelBulkOperation",
+    "CreateBackup",
+    "CreateGlobalTable",
+    "DeleteBackup",
+    "DeleteResourcePolicy",
+    "DescribeBackup",
+    "DescribeBulkOperation",
+    "DescribeContinuousBackups",
+    "DescribeContributorInsights",
+    "DescribeExport",
+    "DescribeGlobalTable",
+    "DescribeGlobalTableSettings",
+    "DescribeImport",
+    "DescribeKinesisStreamingDestination",
+    "DescribeTableReplicaAutoScaling",
+    "DisableKinesisStreamingDestination",
+    "EnableKinesisStreamingDestination",
+    "ExecuteStatement",
+    "ExecuteTransaction",
+    "ExportTableToPointInTime",
+    "GetResourcePolicy",
+    "ImportTable",
+    "ListBackups",
+    "ListBulkOperations",
+    "ListContributorInsights",
+    "ListExports",
+    "ListGlobalTables",
+    "ListImports",
+    "PutResourcePolicy",
+    "RestoreTableFromBackup",
+    "RestoreTableToPointInTime",
+    "SearchVectors",
+    "StartBulkPutItems",
+    "UpdateContinuousBackups",
+    "UpdateContributorInsights",
+    "UpdateGlobalTable",
+    "UpdateGlobalTableSettings",
+    "UpdateKinesisStreamingDestination",
+    "UpdateTableReplicaAutoScaling",
+)
+"""What DynamoDB does and Jedlik does not yet: refused by name, where any other name is merely unknown."""
+
+
+def _unsupported(name: str) -> Operation:
+    async def refuse(context: Context, request: dict[str, Any]) -> None:
+        raise UnknownOperationException(f"Jedlik does not support {name} yet")
+
+    return Operation(name, lambda request: request, refuse)
+
+
+OPERATIONS = {
+    **{name: Operation(name, shapes.validator(name), handler) for name, handler in _HANDLERS.items()},
+    **{name: _unsupported(name) for name in _UNSUPPORTED},
+}
+"""The operations of DynamoDB, by name."""
+
+STREAMS_OPERATIONS = {
+    name: Operation(name, shapes.validator(name, "dynamodbstreams"), handler)
+    for name, handler in _STREAMS_HANDLERS.items()
+}
+"""The operations of DynamoDB Streams, by name."""
+
+TARGETS = {
+    f"{prefix}.{name}".encode(): operation
+    for prefix, operations in (("DynamoDB_20120810", OPERATIONS), ("DynamoDBStreams_20120810", STREAMS_OPERATIONS))
+    for name, operation in operations.items()
+}
+"""The operations, by the X-Amz-Target that asks for them."""

@@ -1,0 +1,94 @@
+"""The parameters that operations on items share: expressions, and the older parameters that they replaced.
+
+Each operation first lets `refuse_mixed` look at which parameters it was given together, and builds its expressions only
+after what DynamoDB checks in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jedlik.model.expressions import conditions, legacy, projections, updates
+from jedlik.model.expressions.conditions import Predicate
+from jedlik.model.expressions.placeholders import Placeholders
+from jedlik.model.expressions.projections import Projection
+from jedlik.model.expressions.updates import Update
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The parameters of an operation that are expressions, and those that they replaced, in DynamoDB's order."""
+
+    expressions: tuple[str, ...]
+    replaced: tuple[str, ...]
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, expressions: tuple[str, ...], replaced: tuple[str, ...]) -> Family:
+        placeholders = {"ExpressionAttributeNames", "ExpressionAttributeValues"}
+        return cls(expressions, replaced, frozenset({*expressions, *replaced, *placeholders}))
+
+
+GET = Family.of(("ProjectionExpression",), ("AttributesToGet",))
+PUT = DELETE = Family.of(("ConditionExpression",), ("Expected", "ConditionalOperator"))
+UPDATE = Family.of(("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator"))
+QUERY = Family.of(
+    ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
+    ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
+)
+SCAN = Family.of(("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator"))
+
+
+def refuse_mixed(family: Family, request: Request) -> bool:
+    """Whether a request has any parameter of the family. Raises ValidationException when it mixes old and new."""
+    if family.names.isdisjoint(request):
+        return False
+    legacy.refuse_mixed_parameters(request, family.expressions, family.replaced)
+    return True
+
+
+def placeholders(request: Request) -> Placeholders:
+    """The request's expression attribute names and values. Raises ValidationException."""
+    return Placeholders(request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
+
+
+def projection(request: Request, known: Placeholders) -> Projection | None:
+    """What ProjectionExpression or AttributesToGet selects; None if there is neither. Raises ValidationException."""
+    if "AttributesToGet" in request:
+        return legacy.attributes_to_get(request["AttributesToGet"])
+    if "ProjectionExpression" in request:
+        return projections.projection(request["ProjectionExpression"], known)
+    return None
+
+
+def condition(request: Request, known: Placeholders) -> Predicate | None:
+    """What ConditionExpression or Expected asks; None if there is neither. Raises ValidationException."""
+    if "Expected" in request or "ConditionalOperator" in request:
+        return legacy.expected(request.get("Expected", {}), request.get("ConditionalOperator"))
+    if "ConditionExpression" in request:
+        return conditions.condition(request["ConditionExpression"], known, "ConditionExpression")
+    return None
+
+
+def update(request: Request, known: Placeholders) -> Update | None:
+    """What UpdateExpression or AttributeUpdates changes; None if nothing. Raises ValidationException."""
+    if request.get("AttributeUpdates"):
+        return legacy.attribute_updates(request["AttributeUpdates"])
+    if "UpdateExpression" in request:
+        return updates.update(request["UpdateExpression"], known)
+    return None
+
+
+def item_filter(
+    request: Request, known: Placeholders, replaced: Literal["QueryFilter", "ScanFilter"]
+) -> Predicate | None:
+    """What FilterExpression or the older `replaced` asks; None if there is neither. Raises ValidationException."""
+    if replaced in request or "ConditionalOperator" in request:
+        return legacy.filter_conditions(request.get(replaced, {}), request.get("ConditionalOperator"), replaced)
+    if "FilterExpression" in request:
+        return conditions.condition(request["FilterExpression"], known, "FilterExpression")
+    return None

@@ -1,0 +1,67 @@
+"""Where DynamoDB departs from its published service model.
+
+The model in botocore describes what clients may send; the service checks much the same, with exceptions that
+only its answers show. They are collected here, so that `shapes` can stay a plain compiler. Names are the
+model's.
+
+Sources: answers of DynamoDB to malformed requests, as recorded in public conformance suites, 2019 to 2026.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+OPAQUE = frozenset({"AttributeValue"})
+"""Checked elsewhere: attribute values are checked and normalised in one walk of their own (`model.values`)."""
+
+ENUM_SETS: dict[str, list[str]] = {
+    "AttributeAction": ["ADD", "DELETE", "PUT"],
+    "ComparisonOperator": [
+        "IN", "NULL", "BETWEEN", "LT", "NOT_CONTAINS", "EQ", "GT", "NOT_NULL", "NE", "LE", "BEGINS_WITH", "GE",
+        "CONTAINS",
+    ],
+    "ConditionalOperator": ["OR", "AND"],
+    "ProjectionType": ["ALL", "INCLUDE", "KEYS_ONLY"],
+    "ReturnValue": ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"],
+    "ScalarAttributeType": ["B", "N", "S"],
+    "Select": ["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"],
+    "StreamViewType": ["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"],
+}  # fmt: skip
+"""Enumerations in the order in which the error message lists them."""
+
+MEMBER_ORDER: dict[str, tuple[str, ...]] = {
+    "AttributeDefinition": ("AttributeType", "AttributeName"),
+    "ProvisionedThroughput": ("WriteCapacityUnits", "ReadCapacityUnits"),
+}
+"""Structures whose members are checked in another order than the model's."""
+
+SHAPES: dict[str, dict[str, Any]] = {
+    # These have errors of their own, made by the operations.
+    "TableClass": {"type": "string"},
+    "TagKeyString": {"type": "string"},
+    "TagValueString": {"type": "string"},
+    "ResourceArnString": {"type": "string"},
+    "Tag": {"required": []},
+    # Required unless a global table is joined, so the model cannot say so.
+    "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
+}
+"""Shapes whose definition is replaced (by one with a type) or amended."""
+
+MEMBERS: dict[tuple[str, str], dict[str, Any]] = {
+    # Global indexes may have more attributes in their keys, and share the shape.
+    ("CreateTableInput", "KeySchema"): {"max": 2},
+    ("LocalSecondaryIndex", "KeySchema"): {"max": 2},
+    ("ListStreamsInput", "Limit"): {"max": 100},
+    ("DescribeStreamInput", "Limit"): {"max": 100},
+    ("GetRecordsInput", "Limit"): {"max": 1000},
+}
+"""Constraints on a member of a structure beyond those of its shape."""
+
+TERSE = frozenset({("QueryInput", "Limit"), ("KeysAndAttributes", "Keys")})
+"""Members whose error names them as in the request and does not show the value."""
+
+TABLE_NAMES = "TableArn"
+"""The shape of a table's name or ARN, which is checked as the one or the other (`table_names`)."""
+
+TABLE_REQUIRED = frozenset({"CreateTableInput", "DescribeTableInput", "UpdateTableInput", "DeleteTableInput"})
+"""Inputs of the operations on tables, which want a name of three characters and miss it in words of their own."""

@@ -1,0 +1,160 @@
+"""The rules of the service model and the words in which a request that breaks one is refused.
+
+The words are those of DynamoDB, which is written in Java and shows it: types go by their Java names, and the
+checker says "Member must ..." of everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, Never
+
+from jedlik.model.errors import SerializationException
+
+Convert = Callable[[Any], Any]
+"""Takes a member that is not null to the value that is used; raises SerializationException."""
+
+PACKAGE = "com.amazonaws.dynamodb.v20120810."
+NOT_NULL = "Member must not be null"
+STRUCTURE_UNEXPECTED = "Start of structure or map found where not expected"
+_CAST = (
+    "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class "
+    "(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base "
+    "of loader 'bootstrap')"
+)
+
+
+class Rule(NamedTuple):
+    """A constraint on one value."""
+
+    holds: Callable[[Any], bool]
+    text: str
+
+
+def broken(shown: str, path: str, text: str) -> str:
+    """That the value at `path` breaks a rule. `shown` is the value in quotes, or null."""
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {text}"
+
+
+def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
+    """The rules of a shape on a value itself, in the order in which they are told one by one."""
+    rules = []
+    enum = definition.get("enum")
+    if enum is not None:
+        allowed = frozenset(enum)
+        rules.append(Rule(allowed.__contains__, f"Member must satisfy enum value set: [{', '.join(enum)}]"))
+    pattern = definition.get("pattern")
+    if pattern is not None:
+        rules.append(
+            Rule(re.compile(pattern).fullmatch, f"Member must satisfy regular expression pattern: {pattern}")  # type: ignore[arg-type]
+        )
+    least, most = definition.get("min"), definition.get("max")
+    if definition["type"] in ("integer", "long", "double"):
+        measure: Callable[[Any], Any] = _itself
+        what = "value"
+    else:
+        measure = len
+        what = "length"
+    if least is not None:
+        rules.append(Rule(lambda v: measure(v) >= least, f"Member must have {what} greater than or equal to {least}"))
+    if most is not None:
+        rules.append(Rule(lambda v: measure(v) <= most, f"Member must have {what} less than or equal to {most}"))
+    return tuple(rules)
+
+
+def together(rules: tuple[Rule, ...]) -> str:
+    """Rules on the elements of a collection, which are told together and the other way round."""
+    return f"[{', '.join(rule.text for rule in reversed(rules))}]"
+
+
+def shown_scalar(value: Any) -> str:
+    """A scalar as an error shows it."""
+    return str(value).lower() if type(value) is bool else str(value)
+
+
+# Types. A scalar of the wrong type is named by what the parser saw; a collection by what it was to become.
+
+
+def _wrong_scalar(value: Any, java_type: str) -> Never:
+    match value:
+        case bool():
+            seen = f"{str(value).upper()}_VALUE"
+        case int():
+            seen = "NUMBER_VALUE"
+        case float():
+            seen = "DECIMAL_VALUE"
+        case str():
+            seen = "STRING_VALUE"
+        case list():
+            raise SerializationException(f"Unrecognized collection type class java.lang.{java_type}")
+        case _:
+            raise SerializationException(STRUCTURE_UNEXPECTED)
+    raise SerializationException(f"{seen} cannot be converted to {java_type}")
+
+
+def _string(value: Any) -> Any:
+    if type(value) is not str:
+        _wrong_scalar(value, "String")
+    return value
+
+
+_BOOLEANS = {"TRUE": True, "1": True, "YES": True, "FALSE": False, "0": False, "NO": False}
+
+
+def _boolean(value: Any) -> Any:
+    if type(value) is bool:
+        return value
+    if type(value) is not str:
+        _wrong_scalar(value, "Boolean")
+    try:
+        return _BOOLEANS[value.upper()]
+    except KeyError:
+        raise SerializationException("Unexpected token received from parser") from None
+
+
+def _whole(java_type: str) -> Convert:
+    def convert(value: Any) -> Any:
+        if type(value) is int:
+            return value
+        if type(value) is not float:
+            _wrong_scalar(value, java_type)
+        return int(value)
+
+    return convert
+
+
+def _double(value: Any) -> Any:
+    if type(value) not in (int, float):
+        _wrong_scalar(value, "Double")
+    return value
+
+
+CONVERT: dict[str, Convert] = {
+    "string": _string,
+    "boolean": _boolean,
+    "integer": _whole("Integer"),
+    "long": _whole("Long"),
+    "double": _double,
+    "timestamp": _double,
+    "blob": _string,
+}
+"""By the model's name of a scalar type."""
+
+
+def wrong_collection(value: Any, wanted: str, java_type: str, nested: bool) -> Never:
+    """Refuse a value that is not of the collection `wanted`: "structure", "list" or "map".
+
+    `java_type` is what it was to become; `nested` says that it stands in a list or a map.
+    """
+    if type(value) is dict:
+        raise SerializationException(STRUCTURE_UNEXPECTED)
+    if type(value) is list:
+        raise SerializationException(f"Unrecognized collection type {java_type}")
+    if not nested:
+        raise SerializationException("Unexpected field type")
+    raise SerializationException("Unexpected value type in payload" if wanted == "structure" else _CAST)
+
+
+def _itself(value: Any) -> Any:
+    return value

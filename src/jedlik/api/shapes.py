@@ -1,0 +1,357 @@
+"""What the service model says of a request, compiled into closures.
+
+DynamoDB checks the shape of a request in two passes, and so does this. First every member must have its type:
+the first that has not is a SerializationException. Then every constraint is looked at (required, length,
+range, pattern, enumeration), and what is broken is told together, ten at the most, in a ValidationException.
+What depends on more than one member is the operation's own business and comes after.
+
+Each shape of the model becomes a pair of functions, one for each pass. An operation is compiled when it is
+first asked for, and the model is read then: most processes use a few operations, and a server must start
+fast.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from jedlik.api import shape_overrides as overrides
+from jedlik.api import table_names
+from jedlik.api.shape_rules import (
+    CONVERT,
+    NOT_NULL,
+    PACKAGE,
+    STRUCTURE_UNEXPECTED,
+    Convert,
+    Rule,
+    broken,
+    rules_of,
+    shown_scalar,
+    together,
+    wrong_collection,
+)
+from jedlik.model.errors import SerializationException, ValidationException
+
+Constrain = Callable[[Any, str, list[str]], None]
+"""Takes a converted value and its path, and adds what is wrong with it to a list."""
+
+_MAX_ERRORS = 10
+
+
+class Shape(NamedTuple):
+    """A compiled shape."""
+
+    convert: Convert
+    rules: tuple[Rule, ...] = ()
+    """Constraints on a value itself. Where it stands decides in what words they are told."""
+    inside: Constrain | None = None
+    """Constraints on what it holds."""
+
+
+def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict[str, Any]]:
+    """A function that checks the shape of an operation's request.
+
+    It takes the decoded body and returns it, changed in place, without the members that are null or unknown.
+    It raises SerializationException for a wrong type and ValidationException for broken constraints.
+    """
+
+    def validate(request: Any) -> dict[str, Any]:
+        convert, _, inside = _input_shape(service, operation)
+        if type(request) is not dict:
+            raise SerializationException(STRUCTURE_UNEXPECTED)
+        convert(request)
+        if inside is not None:
+            errors: list[str] = []
+            inside(request, "", errors)
+            if errors:
+                raise _refusal(errors[:_MAX_ERRORS])
+        return request
+
+    return validate
+
+
+def operation_names(service: str = "dynamodb") -> frozenset[str]:
+    """The operations that the service has, whether or not they are done here."""
+    return frozenset(_model(service)["operations"])
+
+
+def _refusal(errors: list[str]) -> ValidationException:
+    plural = "" if len(errors) == 1 else "s"
+    return ValidationException(f"{len(errors)} validation error{plural} detected: {'; '.join(errors)}")
+
+
+# The model
+
+
+@cache
+def _model(service: str) -> dict[str, Any]:
+    """The service's model, without its documentation. Importing botocore would take longer than reading the file."""
+    botocore = find_spec("botocore")
+    if botocore is None or botocore.submodule_search_locations is None:
+        raise RuntimeError("botocore is not installed")
+    path = Path(botocore.submodule_search_locations[0], "data", service, "2012-08-10", "service-2.json.gz")
+    model = orjson.loads(gzip.decompress(path.read_bytes()))
+    return {
+        "operations": {
+            name: operation["input"]["shape"] for name, operation in model["operations"].items() if "input" in operation
+        },
+        "shapes": {name: _amended(name, shape) for name, shape in model["shapes"].items()},
+    }
+
+
+def _amended(name: str, shape: dict[str, Any]) -> dict[str, Any]:
+    """A shape of the model with what the overrides say of it, and with each member's shape by name."""
+    shape.pop("documentation", None)
+    amendment = overrides.SHAPES.get(name, {})
+    shape = amendment if "type" in amendment else shape | amendment
+    if name in overrides.ENUM_SETS:
+        shape = shape | {"enum": overrides.ENUM_SETS[name]}
+    if shape["type"] == "structure":
+        members = shape["members"]
+        order = overrides.MEMBER_ORDER.get(name, members)
+        shape["members"] = {member: members[member]["shape"] for member in order}
+    return shape
+
+
+@cache
+def _input_shape(service: str, operation: str) -> Shape:
+    model = _model(service)
+    return _Compiler(model["shapes"]).structure(model["operations"][operation], nested=False)
+
+
+# The compiler. `nested` says that a shape stands in a list or a map and not in a structure: the errors differ.
+
+
+class _Compiler:
+    def __init__(self, shapes: dict[str, dict[str, Any]]) -> None:
+        self._shapes = shapes
+
+    def shape(self, name: str, nested: bool) -> Shape:
+        """Compile the shape called `name`."""
+        definition = self._shapes[name]
+        if name in overrides.OPAQUE:
+            return Shape(_as_given)
+        match definition["type"]:
+            case "structure":
+                return self.structure(name, nested)
+            case "list":
+                return self._list(name, nested)
+            case "map":
+                return self._map(name, nested)
+            case scalar:
+                return Shape(CONVERT[scalar], rules_of(definition))
+
+    def structure(self, name: str, nested: bool) -> Shape:
+        """Compile a structure."""
+        definition = self._shapes[name]
+        required = definition.get("required", ())
+        converts: dict[str, Convert] = {}
+        checks: list[tuple[str, str, bool, Constrain | None]] = []
+        for member, shape_name in definition["members"].items():
+            convert, constrain = self._member(name, member, shape_name)
+            converts[member] = convert
+            if constrain is not None or member in required:
+                checks.append((member, member[0].lower() + member[1:], member in required, constrain))
+        java_type = f"class {PACKAGE}{name}"
+
+        def convert_structure(value: Any) -> Any:
+            if type(value) is not dict:
+                wrong_collection(value, "structure", java_type, nested)
+            dropped = []
+            for member, given in value.items():
+                convert = converts.get(member)
+                if given is None or convert is None:
+                    dropped.append(member)
+                else:
+                    value[member] = convert(given)
+            for member in dropped:
+                del value[member]
+            return value
+
+        def constrain_members(value: Any, path: str, errors: list[str]) -> None:
+            prefix = f"{path}." if path else ""
+            for member, label, is_required, constrain in checks:
+                given = value.get(member)
+                if given is None:
+                    if is_required:
+                        errors.append(broken("null", prefix + label, NOT_NULL))
+                elif constrain is not None:
+                    constrain(given, prefix + label, errors)
+                if len(errors) >= _MAX_ERRORS:
+                    return
+
+        inside = constrain_members if checks else None
+        return Shape(convert_structure, (), _requiring_table(inside) if name in overrides.TABLE_REQUIRED else inside)
+
+    def _member(self, structure: str, member: str, shape_name: str) -> tuple[Convert, Constrain | None]:
+        """Compile a member of a structure."""
+        convert, rules, inside = self.shape(shape_name, nested=False)
+        if shape_name == overrides.TABLE_NAMES:
+            return convert, table_names.constraint(3 if structure in overrides.TABLE_REQUIRED else 1)
+        if (structure, member) in overrides.TERSE:
+            return convert, _terse(rules)
+        more = overrides.MEMBERS.get((structure, member))
+        if more is not None:
+            rules += rules_of(more | {"type": self._shapes[shape_name]["type"]})
+        if not rules:
+            return convert, inside
+
+        def constrain(value: Any, path: str, errors: list[str]) -> None:
+            for rule in rules:
+                if not rule.holds(value):
+                    errors.append(broken(f"'{self._shown(shape_name, value)}'", path, rule.text))
+            if inside is not None:
+                inside(value, path, errors)
+
+        return convert, constrain
+
+    def _list(self, name: str, nested: bool) -> Shape:
+        definition = self._shapes[name]
+        java_type = self._java_type(name)
+        element_name = definition["member"]["shape"]
+        element = self.shape(element_name, nested=True)
+        convert_element = element.convert
+
+        def convert_list(value: Any) -> Any:
+            if type(value) is not list:
+                wrong_collection(value, "list", java_type, nested)
+            if convert_element is not _as_given:
+                for position, given in enumerate(value):
+                    if given is not None:
+                        value[position] = convert_element(given)
+            return value
+
+        inside = self._elements(name, element_name, element, "Member must satisfy constraint")
+        return Shape(convert_list, rules_of(definition), inside)
+
+    def _map(self, name: str, nested: bool) -> Shape:
+        definition = self._shapes[name]
+        java_type = self._java_type(name)
+        key_name, value_name = definition["key"]["shape"], definition["value"]["shape"]
+        element = self.shape(value_name, nested=True)
+        convert_element = element.convert
+        constrain_values = self._elements(name, value_name, element, "Map value must satisfy constraint")
+
+        def convert_map(value: Any) -> Any:
+            if type(value) is not dict:
+                wrong_collection(value, "map", java_type, nested)
+            if convert_element is not _as_given:
+                for key, given in value.items():
+                    if given is not None:
+                        value[key] = convert_element(given)
+            return value
+
+        if value_name in overrides.OPAQUE:
+            # The names of attributes are checked with their values.
+            return Shape(convert_map, rules_of(definition))
+        key_rules = table_names.KEY_RULES if key_name == overrides.TABLE_NAMES else rules_of(self._shapes[key_name])
+
+        def constrain_map(value: Any, path: str, errors: list[str]) -> None:
+            if any(_first_broken(key_rules, key) is not None for key in value):
+                text = f"Map keys must satisfy constraint: {together(key_rules)}"
+                errors.append(broken(f"'{self._shown(name, value)}'", path, text))
+            if constrain_values is not None:
+                constrain_values(value, path, errors)
+
+        return Shape(convert_map, rules_of(definition), constrain_map)
+
+    def _elements(self, name: str, element_name: str, element: Shape, text: str) -> Constrain | None:
+        """What constrains the elements of a list or the values of a map.
+
+        What they break themselves is told once, of the whole collection; what is broken inside them, one by
+        one.
+        """
+        if element_name in overrides.OPAQUE:
+            return None
+        rules, inside = element.rules, element.inside
+        is_structure = self._shapes[element_name]["type"] == "structure"
+        all_rules = f"{text}: {together(rules or (_NOT_NULL,))}"
+
+        def constrain(collection: Any, path: str, errors: list[str]) -> None:
+            told = is_structure
+            for key, value in enumerate(collection, 1) if type(collection) is list else collection.items():
+                if not told and (value is None or _first_broken(rules, value) is not None):
+                    errors.append(broken(f"'{self._shown(name, collection)}'", path, all_rules))
+                    told = True
+                if value is not None and inside is not None:
+                    inside(value, f"{path}.{key}.member", errors)
+                elif value is None and is_structure:
+                    errors.append(broken("null", f"{path}.{key}.member", NOT_NULL))
+                if len(errors) >= _MAX_ERRORS:
+                    return
+
+        return constrain
+
+    def _shown(self, name: str, value: Any) -> str:
+        """A value as an error shows it: as Java prints it."""
+        definition = self._shapes[name]
+        if value is None:
+            return "null"
+        match definition["type"]:
+            case "structure":
+                return f"{PACKAGE}{name}@{crc32(orjson.dumps(value)):x}"
+            case "list":
+                return f"[{', '.join(self._shown(definition['member']['shape'], v) for v in value)}]"
+            case "map":
+                inner = definition["value"]["shape"]
+                return f"{{{', '.join(f'{key}={self._shown(inner, v)}' for key, v in value.items())}}}"
+            case _:
+                return shown_scalar(value)
+
+    def _java_type(self, name: str) -> str:
+        definition = self._shapes[name]
+        match definition["type"]:
+            case "structure":
+                return f"{PACKAGE}{name}"
+            case "list":
+                return f"java.util.List<{self._java_type(definition['member']['shape'])}>"
+            case "map":
+                return f"java.util.Map<java.lang.String, {self._java_type(definition['value']['shape'])}>"
+            case scalar:
+                return f"java.lang.{scalar.capitalize()}"
+
+
+_NOT_NULL = Rule(lambda value: value is not None, NOT_NULL)
+
+
+def _as_given(value: Any) -> Any:
+    return value
+
+
+def _first_broken(rules: tuple[Rule, ...], value: Any) -> Rule | None:
+    for rule in rules:
+        if not rule.holds(value):
+            return rule
+    return None
+
+
+def _requiring_table(constrain: Constrain | None) -> Constrain:
+    """Operations on tables miss the table's name before anything else, and in words of their own."""
+
+    def constrain_input(value: Any, path: str, errors: list[str]) -> None:
+        if "TableName" not in value:
+            raise ValidationException("The parameter 'TableName' is required but was not present in the request")
+        if constrain is not None:
+            constrain(value, path, errors)
+
+    return constrain_input
+
+
+def _terse(rules: tuple[Rule, ...]) -> Constrain:
+    """Rules that are told without the value, and with members named as in the request."""
+
+    def constrain(value: Any, path: str, errors: list[str]) -> None:
+        for rule in rules:
+            if not rule.holds(value):
+                first, dot, rest = path.rpartition(".")
+                named = first[:1].upper() + first[1:] + dot + rest[0].upper() + rest[1:]
+                errors.append(f"Value at '{named}' failed to satisfy constraint: {rule.text}")
+
+    return constrain

@@ -1,0 +1,101 @@
+"""The stores of a process: one for each region, each in a folder of its own.
+
+A region's store is opened when the region is first asked for, or at the start when its folder is there already, so that
+its background jobs go on. A new store gets its secret before anything is written to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Sequence
+
+from jedlik.api.context import Region
+from jedlik.clock import Clock, system_clock
+from jedlik.config import Settings
+from jedlik.model import keys
+from jedlik.model.errors import LimitExceededException
+from jedlik.storage.engine import Engine, Writes
+from jedlik.storage.lmdb import LmdbEngine
+
+SECRET_BYTES = 32
+REGIONS = 64
+"""Stores open at once. AWS has fewer regions; each costs a thread and a few files."""
+
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
+"""What a region's folder is called; others in the data folder are not ours."""
+
+
+class Stores:
+    """The open stores. `opened` is called with each region as it is opened, on the event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock = system_clock,
+        opened: Callable[[Region], None] = lambda region: None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._opened = opened
+        self._regions: dict[str, Region] = {}
+        self._opening: dict[str, asyncio.Task[Region]] = {}
+
+    async def region(self, name: str) -> Region:
+        """The region called `name`, which must be the name of an AWS region.
+
+        Raises StorageError if its store cannot be opened, and LimitExceededException.
+        """
+        region = self._regions.get(name)
+        if region is not None:
+            return region
+        opening = self._opening.get(name)
+        if opening is None:
+            if len(self._regions) + len(self._opening) >= REGIONS:
+                raise LimitExceededException(f"This server has the stores of {REGIONS} regions open, and opens no more")
+            opening = self._opening[name] = asyncio.get_running_loop().create_task(self._open(name))
+            opening.add_done_callback(lambda _: self._opening.pop(name))
+        return await asyncio.shield(opening)
+
+    async def open_existing(self) -> None:
+        """Open the stores that are there. Raises StorageError for one that cannot be opened."""
+        folder = self._settings.data_dir
+        if not folder.is_dir():
+            return
+        for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
+            if _REGION.fullmatch(name):
+                await self.region(name)
+
+    async def close(self) -> None:
+        """Close all stores, when what is being written has been written."""
+        for region in self._regions.values():
+            await region.engine.close()
+        self._regions.clear()
+
+    async def _open(self, name: str) -> Region:
+        settings = self._settings
+        engine = LmdbEngine.open(settings.data_dir / name, durable=not settings.in_memory)
+        try:
+            secret = await _secret(engine)
+        except BaseException:
+            await engine.close()
+            raise
+        region = Region(name, settings.account, engine, self._clock, secret)
+        self._regions[name] = region
+        self._opened(region)
+        return region
+
+
+async def _secret(engine: Engine) -> bytes:
+    """The store's secret, made if it is new."""
+    offered = secrets.token_bytes(SECRET_BYTES)
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, bytes]:
+        writes = Writes()
+        if found[0] is not None:
+            return writes, found[0]
+        writes.put(keys.secret_key(), offered)
+        return writes, offered
+
+    return await engine.mutate([keys.secret_key()], decide)

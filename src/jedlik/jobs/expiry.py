@@ -1,0 +1,142 @@
+"""Expiry: deleting what is past its time to live, and the notes by which it is found.
+
+A sweep visits the tables that have notes, one look-up each, and reads of each the notes of the past; it never reads
+what has not expired. Each batch of items is deleted in one mutation, which reads the items again and deletes those
+that are still expired, so an item that was given more time in between stays.
+
+Writes keep the notes of the items that they touch (`model.expiry`). When time to live is switched on for a table
+that has items already, a job notes those; when it is switched off, it clears the notes away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jedlik.jobs import records
+from jedlik.jobs.records import Job
+from jedlik.model import expiry, items, keys, tables
+from jedlik.model.errors import DescriptorChanged, ResourceNotFoundException
+from jedlik.model.limits import EXPIRY_HORIZON_SECONDS, MIB
+from jedlik.model.tables import Document, Table
+from jedlik.model.writes import check_descriptor, record
+from jedlik.storage.engine import Row, Writes
+
+if TYPE_CHECKING:
+    from jedlik.api.context import Region
+
+KIND = "EXPIRY_NOTES"
+
+STEP_ITEMS = 100
+"""Items noted, or deleted, in one mutation."""
+STEP_BYTES = MIB // 2
+
+
+def submit(document: Document, writes: Writes) -> None:
+    """Have a table's notes written or cleared, in the commit that changes its time to live."""
+    table_id = keys.table_id(document["TableId"])
+    state = {
+        "TableName": document["TableName"],
+        "TableId": document["TableId"],
+        "UpdatedAt": document["TimeToLive"]["UpdatedAt"],
+        "Position": keys.index_prefix(table_id, 0).hex(),
+    }
+    records.submit(f"expiry/{document['TableId']}", KIND, state, writes)
+
+
+async def step(region: Region, job: Job) -> None:
+    """Note the next items, or clear the next notes; when there are none, say so in the descriptor. Raises JobMoved."""
+    state = job.state
+    table_id = keys.table_id(state["TableId"])
+    descriptor_key = keys.descriptor_key(state["TableName"])
+    [raw] = await region.engine.get([descriptor_key])
+    table = _table_of(raw, state)
+    noting = table is not None and table.ttl_attribute is not None
+    if noting:
+        start, end = bytes.fromhex(state["Position"]), keys.prefix_end(keys.index_prefix(table_id, 0))
+    else:
+        start, end = keys.expiry_range(table_id, 0, expiry.LAST_SECOND)
+    rows = await region.engine.range(start, end, STEP_ITEMS, STEP_BYTES)
+    found = [key for key, _ in rows]
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(values[0])
+        if values[1] != raw:
+            raise records.JobMoved
+        writes = Writes()
+        if table is None:
+            job.finish(writes)
+        elif not found:
+            setting = table.document["TimeToLive"] | {"Status": "ENABLED" if noting else "DISABLED"}
+            writes.put(descriptor_key, tables.serialize(table.document | {"TimeToLive": setting}))
+            job.finish(writes)
+        elif noting:
+            for key, stored in zip(found, values[2:], strict=True):
+                if stored is not None:
+                    expiry.renew_note(table, key, None, items.decode(stored), writes)
+            job.advance(state | {"Position": (found[-1] + b"\0").hex()}, writes)
+        else:
+            for key in found:
+                writes.delete(key)
+        return writes, None
+
+    await region.engine.mutate([job.key, descriptor_key, *(found if noting else ())], decide)
+
+
+def _table_of(raw: bytes | None, state: records.State) -> Table | None:
+    """The table whose time to live this job is about, unless it has gone or the setting has changed again."""
+    if raw is None:
+        return None
+    table = tables.parse(raw)
+    setting = table.document.get("TimeToLive", {})
+    same = table.document["TableId"] == state["TableId"] and setting.get("UpdatedAt") == state["UpdatedAt"]
+    return table if same else None
+
+
+async def sweep(region: Region) -> bool:
+    """Delete a batch of what has expired in each table of the region; whether there is more."""
+    more = False
+    after: bytes | None = None
+    while rows := await region.engine.range(*keys.expiring_tables_range(after), 1, STEP_BYTES):
+        [(key, name)] = rows
+        after = keys.table_of_expiry_key(key)
+        more |= await _sweep_table(region, name.decode(), after)
+    return more
+
+
+async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
+    now = region.clock()
+    horizon = max(0, int(now - EXPIRY_HORIZON_SECONDS))
+    start, end = keys.expiry_range(table_id, horizon, int(now) + 1)
+    notes = await region.engine.range(start, end, STEP_ITEMS, STEP_BYTES)
+    if not notes:
+        return False
+    try:
+        table = await region.table(name)
+    except ResourceNotFoundException:
+        return False
+    if table.id != table_id or table.ttl_attribute is None:
+        # Another table has the name, or expiry is off: the notes wait for the job that clears them.
+        return False
+    try:
+        await _expire(region, table, table.ttl_attribute, notes, now)
+    except DescriptorChanged:
+        return True
+    return len(notes) == STEP_ITEMS
+
+
+async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[Row], now: float) -> None:
+    item_keys = [keys.item_of_expiry_key(table, note) for note, _ in notes]
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        check_descriptor(table, values[0])
+        writes = Writes()
+        for (note, _), key, stored in zip(notes, item_keys, values[1:], strict=True):
+            # Goes in any case: with its item, or because its item has another by now.
+            writes.delete(note)
+            item = items.decode(stored) if stored is not None else None
+            if expiry.has_expired(item, attribute, now):
+                record(table, key, item, None, stored, None, writes, region.secret, now, expired=True)
+        return writes, None
+
+    await region.engine.mutate([keys.descriptor_key(table.name), *item_keys], decide)

@@ -1,0 +1,81 @@
+"""Purge: removes what a deleted table or index leaves behind.
+
+A table is deleted by deleting its descriptor: from that commit on no write can reach it, and its keys hold an
+id that is never given again. So its rows can go at leisure, a bounded number at a time, and nobody waits for
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jedlik.jobs import records
+from jedlik.jobs.records import Job
+from jedlik.model import keys
+from jedlik.model.limits import MIB
+from jedlik.model.tables import Document
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.api.context import Region
+
+KIND = "PURGE"
+
+STEP_ROWS = 500
+STEP_BYTES = 4 * MIB
+"""Bytes of values after which a step ends."""
+
+_LAST_INDEX = (1 << 16) - 1
+_LAST_TIME = (1 << 64) - 1
+
+
+def submit_table(document: Document, writes: Writes) -> None:
+    """Have a table's rows removed, in the commit that deletes its descriptor."""
+    table_id = keys.table_id(document["TableId"])
+    ranges = [
+        (keys.index_prefix(table_id, 0), keys.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
+        (keys.item_count_key(table_id, 0), keys.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
+        keys.expiry_range(table_id, 0, _LAST_TIME),
+    ]
+    _submit(f"purge/{document['TableId']}", ranges, writes)
+
+
+def submit_index(document: Document, index_number: int, writes: Writes) -> None:
+    """Have an index's entries removed, in the commit that takes it out of the table's descriptor."""
+    table_id = keys.table_id(document["TableId"])
+    entries = keys.index_prefix(table_id, index_number)
+    ranges = [
+        (entries, keys.prefix_end(entries)),
+        (
+            keys.item_count_key(table_id, index_number),
+            keys.prefix_end(keys.item_bytes_key(table_id, index_number)),
+        ),
+    ]
+    _submit(f"purge/{document['TableId']}/{index_number}", ranges, writes)
+
+
+async def step(region: Region, job: Job) -> None:
+    """Remove the next rows. Raises JobMoved."""
+    ranges = job.state["Ranges"]
+    start, end = (bytes.fromhex(bound) for bound in ranges[0])
+    rows = await region.engine.range(start, end, STEP_ROWS, STEP_BYTES)
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(values[0])
+        writes = Writes()
+        for key, _ in rows:
+            writes.delete(key)
+        if not rows:
+            if len(ranges) > 1:
+                job.advance({"Ranges": ranges[1:]}, writes)
+            else:
+                job.finish(writes)
+        return writes, None
+
+    await region.engine.mutate([job.key], decide)
+
+
+def _submit(name: str, ranges: list[tuple[bytes, bytes]], writes: Writes) -> None:
+    state = {"Ranges": [[start.hex(), end.hex()] for start, end in ranges]}
+    records.submit(name, KIND, state, writes)

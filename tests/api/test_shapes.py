@@ -1,0 +1,331 @@
+"""The shape of requests: what DynamoDB says of a wrong type, and of a broken constraint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jedlik.api import operations, shapes
+from jedlik.model.errors import SerializationException, ValidationException
+
+NAME = "[a-zA-Z0-9_.-]+"
+NO_TABLE_NAME = "The parameter 'TableName' is required but was not present in the request"
+NO_STRUCTURE = "Start of structure or map found where not expected"
+NO_CAST = (
+    "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class "
+    "(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base of "
+    "loader 'bootstrap')"
+)
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/Music"
+ARN_FORMAT = (
+    "Valid ARN format is 'arn:<awsPartition>:<vendor>:<region>:<subscriber>:resourceType/resourceName', where "
+    "Resource name must have length less than or equal to 255, Resource name must have length greater than or equal "
+    f"to 3, Resource name must satisfy regular expression pattern: {NAME}"
+)
+
+
+def check(operation: str, request: Any) -> dict[str, Any]:
+    return shapes.validator(operation)(request)
+
+
+def refused(operation: str, request: Any) -> str:
+    with pytest.raises(ValidationException) as raised:
+        check(operation, request)
+    return raised.value.message
+
+
+def broken(*errors: str) -> str:
+    plural = "" if len(errors) == 1 else "s"
+    return f"{len(errors)} validation error{plural} detected: {'; '.join(errors)}"
+
+
+def value(shown: str | None, path: str, text: str) -> str:
+    quoted = "null" if shown is None else f"'{shown}'"
+    return f"Value {quoted} at '{path}' failed to satisfy constraint: Member must {text}"
+
+
+def get(**members: Any) -> dict[str, Any]:
+    return {"TableName": "Music", "Key": {"p": {"S": "a"}}, **members}
+
+
+def create(**members: Any) -> dict[str, Any]:
+    return {
+        "TableName": "Music",
+        "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
+        **members,
+    }
+
+
+def test_every_operation_of_the_model_is_known() -> None:
+    assert set(operations.OPERATIONS) == shapes.operation_names()
+    assert operations.TARGETS[b"DynamoDB_20120810.GetItem"] is operations.OPERATIONS["GetItem"]
+
+
+@pytest.mark.parametrize("name", sorted(operations._HANDLERS))
+def test_every_operation_that_is_done_has_a_shape(name: str) -> None:
+    with pytest.raises(SerializationException):
+        check(name, [])
+
+
+def test_a_sound_request_comes_back_as_it_is() -> None:
+    request = get(ConsistentRead=True, AttributesToGet=["a", "b"])
+    assert check("GetItem", request) == get(ConsistentRead=True, AttributesToGet=["a", "b"])
+
+
+def test_what_is_null_or_unknown_is_dropped() -> None:
+    assert check("GetItem", get(ProjectionExpression=None, Zork=1)) == get()
+
+
+def test_attribute_values_are_left_to_their_own_check() -> None:
+    key: dict[str, Any] = {"p": 5, "q": None, "": {"Zork": []}}
+    assert check("GetItem", get(Key=key))["Key"] is key
+
+
+WRONG_TYPES = [
+    ("GetItem", {"TableName": True}, "TRUE_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": False}, "FALSE_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": 23}, "NUMBER_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": 23.5}, "DECIMAL_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": []}, "Unrecognized collection type class java.lang.String"),
+    ("GetItem", {"TableName": {}}, NO_STRUCTURE),
+    ("GetItem", {"ConsistentRead": "maybe"}, "Unexpected token received from parser"),
+    ("GetItem", {"ConsistentRead": 1}, "NUMBER_VALUE cannot be converted to Boolean"),
+    ("GetItem", {"ConsistentRead": 1.5}, "DECIMAL_VALUE cannot be converted to Boolean"),
+    ("GetItem", {"ConsistentRead": []}, "Unrecognized collection type class java.lang.Boolean"),
+    ("GetItem", {"ConsistentRead": {}}, NO_STRUCTURE),
+    ("Scan", {"Limit": "5"}, "STRING_VALUE cannot be converted to Integer"),
+    ("Scan", {"Limit": True}, "TRUE_VALUE cannot be converted to Integer"),
+    ("Scan", {"Limit": []}, "Unrecognized collection type class java.lang.Integer"),
+    ("Scan", {"Limit": {}}, NO_STRUCTURE),
+    (
+        "CreateTable",
+        {"ProvisionedThroughput": {"ReadCapacityUnits": "5"}},
+        "STRING_VALUE cannot be converted to Long",
+    ),
+    ("GetItem", {"AttributesToGet": "a"}, "Unexpected field type"),
+    ("GetItem", {"AttributesToGet": {}}, NO_STRUCTURE),
+    ("GetItem", {"AttributesToGet": [1]}, "NUMBER_VALUE cannot be converted to String"),
+    ("GetItem", {"Key": "a"}, "Unexpected field type"),
+    (
+        "GetItem",
+        {"Key": []},
+        "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>",
+    ),
+    ("GetItem", {"ExpressionAttributeNames": {"#a": 1}}, "NUMBER_VALUE cannot be converted to String"),
+    ("CreateTable", {"ProvisionedThroughput": "a"}, "Unexpected field type"),
+    (
+        "CreateTable",
+        {"ProvisionedThroughput": []},
+        "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.ProvisionedThroughput",
+    ),
+    ("CreateTable", {"KeySchema": ["a"]}, "Unexpected value type in payload"),
+    (
+        "CreateTable",
+        {"KeySchema": [[]]},
+        "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.KeySchemaElement",
+    ),
+    ("BatchGetItem", {"RequestItems": {"Music": "a"}}, "Unexpected value type in payload"),
+    ("BatchGetItem", {"RequestItems": {"Music": {"Keys": ["a"]}}}, NO_CAST),
+    (
+        "BatchWriteItem",
+        {"RequestItems": []},
+        "Unrecognized collection type java.util.Map<java.lang.String, "
+        "java.util.List<com.amazonaws.dynamodb.v20120810.WriteRequest>>",
+    ),
+    ("BatchWriteItem", {"RequestItems": {"Music": "a"}}, NO_CAST),
+]
+
+
+@pytest.mark.parametrize(("operation", "request_", "message"), WRONG_TYPES)
+def test_a_wrong_type_is_a_serialization_error(operation: str, request_: dict[str, Any], message: str) -> None:
+    with pytest.raises(SerializationException) as raised:
+        check(operation, request_)
+    assert raised.value.message == message
+
+
+def test_types_come_before_constraints() -> None:
+    with pytest.raises(SerializationException):
+        check("GetItem", {"TableName": "a;", "ReturnConsumedCapacity": "hi", "ConsistentRead": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("false", False), ("0", False), ("NO", False)],
+)
+def test_some_strings_are_booleans(given: str, taken: bool) -> None:
+    assert check("GetItem", get(ConsistentRead=given))["ConsistentRead"] is taken
+
+
+def test_a_fraction_is_cut_off_where_a_whole_number_is_wanted() -> None:
+    assert check("Scan", {"TableName": "Music", "Limit": 1.9})["Limit"] == 1
+
+
+def test_members_that_are_missing() -> None:
+    assert refused("PutItem", {}) == broken(value(None, "tableName", "not be null"), value(None, "item", "not be null"))
+
+
+def test_what_is_broken_is_told_together() -> None:
+    request = get(TableName="a;", ReturnConsumedCapacity="hi", AttributesToGet=[])
+    assert refused("GetItem", request) == broken(
+        value("a;", "tableName", f"satisfy regular expression pattern: {NAME}"),
+        value("[]", "attributesToGet", "have length greater than or equal to 1"),
+        value("hi", "returnConsumedCapacity", "satisfy enum value set: [INDEXES, TOTAL, NONE]"),
+    )
+
+
+def test_no_more_than_ten_are_told() -> None:
+    request = create(KeySchema=[{"AttributeName": "", "KeyType": "x"}] * 9)
+    message = refused("CreateTable", request)
+    assert message.startswith("10 validation errors detected: ")
+    assert message.count("failed to satisfy constraint") == 10
+
+
+def test_enumerations_are_listed_in_the_service_s_order() -> None:
+    assert refused("PutItem", {"TableName": "Music", "Item": {}, "ReturnValues": "hi"}) == broken(
+        value(
+            "hi",
+            "returnValues",
+            "satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",
+        )
+    )
+
+
+LIMITS = [
+    ("Scan", {"TableName": "Music", "Limit": 0}, value("0", "limit", "have value greater than or equal to 1")),
+    (
+        "Scan",
+        {"TableName": "Music", "Segment": 1_000_000, "TotalSegments": 1_000_000},
+        value("1000000", "segment", "have value less than or equal to 999999"),
+    ),
+    ("ListTables", {"Limit": 101}, value("101", "limit", "have value less than or equal to 100")),
+    # A Query's limit is told in its own way.
+    (
+        "Query",
+        {"TableName": "Music", "Limit": 0},
+        "Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+    ),
+    ("BatchGetItem", {"RequestItems": {}}, value("{}", "requestItems", "have length greater than or equal to 1")),
+    (
+        "BatchGetItem",
+        {"RequestItems": {"Music": {}}},
+        value(None, "requestItems.Music.member.keys", "not be null"),
+    ),
+    (
+        "BatchGetItem",
+        {"RequestItems": {"Music": {"Keys": []}}},
+        "Value at 'RequestItems.Music.member.Keys' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1",
+    ),
+    (
+        "BatchWriteItem",
+        {"RequestItems": {"Music": []}},
+        value(
+            "{Music=[]}",
+            "requestItems",
+            "have length less than or equal to 25, Member must have length greater than or equal to 1]",
+        ).replace("Member must", "Map value must satisfy constraint: [Member must", 1),
+    ),
+    (
+        "BatchWriteItem",
+        {"RequestItems": {"Music": [{"PutRequest": {}}]}},
+        value(None, "requestItems.Music.member.1.member.putRequest.item", "not be null"),
+    ),
+    (
+        "TransactWriteItems",
+        {"TransactItems": []},
+        value("[]", "transactItems", "have length greater than or equal to 1"),
+    ),
+    (
+        "GetItem",
+        get(AttributesToGet=["a" * 65_536]),
+        value(
+            f"[{'a' * 65_536}]",
+            "attributesToGet",
+            "satisfy constraint: [Member must have length less than or equal to 65535]",
+        ),
+    ),
+    (
+        "CreateTable",
+        create(KeySchema=[{"AttributeName": "p"}]),
+        value(None, "keySchema.1.member.keyType", "not be null"),
+    ),
+    (
+        "CreateTable",
+        create(ProvisionedThroughput={"ReadCapacityUnits": 0, "WriteCapacityUnits": -1}),
+        value("-1", "provisionedThroughput.writeCapacityUnits", "have value greater than or equal to 1")
+        + "; "
+        + value("0", "provisionedThroughput.readCapacityUnits", "have value greater than or equal to 1"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "request_", "error"), LIMITS)
+def test_constraints(operation: str, request_: dict[str, Any], error: str) -> None:
+    assert refused(operation, request_) == broken(*error.split("; "))
+
+
+# Names of tables
+
+
+@pytest.mark.parametrize("operation", ["CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"])
+def test_an_operation_on_a_table_misses_its_name_first(operation: str) -> None:
+    assert refused(operation, {}) == NO_TABLE_NAME
+
+
+NAMES_REFUSED = [
+    ("", ["have length greater than or equal to 1"]),
+    ("a;", [f"satisfy regular expression pattern: {NAME}"]),
+    ("a" * 256, ["have length less than or equal to 255"]),
+]
+
+
+@pytest.mark.parametrize(("name", "texts"), NAMES_REFUSED)
+def test_a_name_in_an_operation_on_items(name: str, texts: list[str]) -> None:
+    assert refused("GetItem", get(TableName=name)) == broken(*(value(name, "tableName", text) for text in texts))
+
+
+TABLE_NAMES_REFUSED = [
+    ("", [f"satisfy regular expression pattern: {NAME}", "have length greater than or equal to 3"]),
+    ("a;", [f"satisfy regular expression pattern: {NAME}", "have length greater than or equal to 3"]),
+    ("ab", ["have length greater than or equal to 3"]),
+    ("a" * 256, ["have length less than or equal to 255"]),
+]
+
+
+@pytest.mark.parametrize(("name", "texts"), TABLE_NAMES_REFUSED)
+def test_a_name_in_an_operation_on_tables(name: str, texts: list[str]) -> None:
+    errors = (value(name, "tableName", text) for text in texts)
+    assert refused("DescribeTable", {"TableName": name}) == broken(*errors)
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "DescribeTable"])
+def test_an_arn_may_stand_for_a_name(operation: str) -> None:
+    request = get(TableName=ARN) if operation == "GetItem" else {"TableName": ARN}
+    assert check(operation, request)["TableName"] == ARN
+
+
+ARNS_REFUSED = [
+    ("arn:", ARN_FORMAT),
+    ("arn:aws:dynamodb:us-east-1:000000000000", ARN_FORMAT),
+    ("arn:aws:dynamodb:us-east-1:000000000000:table/ab", ARN_FORMAT),
+    ("arn:aws:dynamodb:us-east-1:000000000000:table/Music/index/x", ARN_FORMAT),
+    ("arn:aws:dynamodb:us-east-1:000000000000:global-table/Music", "Invalid resource type"),
+]
+
+
+@pytest.mark.parametrize(("arn", "text"), ARNS_REFUSED)
+def test_an_arn_must_be_a_table_s(arn: str, text: str) -> None:
+    error = f"Value '{arn}' at 'tableName' failed to satisfy constraint: {text}"
+    assert refused("GetItem", get(TableName=arn)) == broken(error)
+
+
+def test_names_that_are_keys_are_told_with_the_map() -> None:
+    message = refused("BatchWriteItem", {"RequestItems": {"a;": [{"DeleteRequest": {"Key": {}}}]}})
+    assert message.startswith("1 validation error detected: Value '{a;=[com.amazonaws.dynamodb.v20120810.WriteRequest@")
+    assert message.endswith(
+        "]}' at 'requestItems' failed to satisfy constraint: Map keys must satisfy constraint: "
+        "[Member must have length less than or equal to 255, Member must have length greater than or equal to 3, "
+        f"Member must satisfy regular expression pattern: {NAME}]"
+    )
