@@ -1,0 +1,165 @@
+"""The command line: `jedlik serve` and `jedlik credentials`.
+
+Options come from the table of settings, so that each setting is an option, an environment variable and a key of the
+configuration file without being written three times.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import click
+
+from jedlik import __version__
+from jedlik.config import Settings, SettingsError, from_file
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CANNOT_START = 2
+"""Exit code when the settings, the port, the data folder or the access keys cannot be used."""
+
+
+def option(name: str) -> Callable[[F], F]:
+    """The option, with its environment variable, for a setting."""
+    kind, meaning = get_args(get_type_hints(Settings, include_extras=True)[name])
+    default = next(field.default for field in fields(Settings) if field.name == name)
+    switch = "--" + name.replace("_", "-")
+    if kind is bool:
+        switch += "/--no-" + name.replace("_", "-")
+    return click.option(
+        switch,
+        name,
+        type=parameter_type(kind),
+        default=default,
+        show_default=default is not None,
+        envvar="JEDLIK_" + name.upper(),
+        help=meaning,
+    )
+
+
+def parameter_type(kind: Any) -> Any:
+    """How the values of a setting's type are read."""
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    of = next(part for part in get_args(kind) or (kind,) if part is not NoneType)
+    return click.Path(path_type=Path) if of is Path else of
+
+
+def all_settings(command: F) -> F:
+    """Give a command an option for each setting, in the table's order."""
+    for field in reversed(fields(Settings)):
+        command = option(field.name)(command)
+    return command
+
+
+def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Take defaults from the configuration file. Called before the options that they are the defaults of."""
+    try:
+        context.default_map = dict(from_file(path))
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+config_file = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="JEDLIK_CONFIG",
+    callback=read_file,
+    is_eager=True,
+    expose_value=False,
+    help="Configuration file in TOML.  [default: jedlik.toml, if it is there]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="jedlik %(version)s")
+def main() -> None:
+    """Jedlik: an open, self-hosted DynamoDB."""
+
+
+@main.command()
+@config_file
+@all_settings
+def serve(**given: Any) -> None:
+    """Serve DynamoDB until stopped by SIGTERM or Ctrl-C.
+
+    Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
+    data_dir = "/var/lib/jedlik".
+    """
+    from jedlik.server import logs, workers  # The other commands need not wait for a server to be loaded.
+    from jedlik.server.listening import StartError
+
+    try:
+        settings = Settings(**given)
+        logs.start()
+        code = workers.run(settings)
+    except (SettingsError, StartError) as error:
+        click.echo(f"jedlik: {error}", err=True)
+        code = CANNOT_START
+    sys.exit(code)
+
+
+@main.group()
+def credentials() -> None:
+    """Access keys, for servers that verify signatures."""
+
+
+@credentials.command()
+@config_file
+@option("data_dir")
+@option("credentials")
+@click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
+def create(lifetime: float | None, **given: Any) -> None:
+    """Make an access key and print it, in the form of an AWS credentials file."""
+    from jedlik.server import credentials as access_keys
+
+    made = with_credentials_file(given, lambda path: access_keys.create(path, lifetime))
+    click.echo(f"aws_access_key_id = {made.access_key}")
+    click.echo(f"aws_secret_access_key = {made.secret}")
+    if made.session_token is not None:
+        click.echo(f"aws_session_token = {made.session_token}")
+
+
+@credentials.command("list")
+@config_file
+@option("data_dir")
+@option("credentials")
+def list_(**given: Any) -> None:
+    """Print the access keys, without their secrets."""
+    from jedlik.server import credentials as access_keys
+
+    for credential in with_credentials_file(given, access_keys.load):
+        until = datetime.fromtimestamp(credential.expires, UTC).isoformat() if credential.expires else ""
+        click.echo(f"{credential.access_key} {until}".strip())
+
+
+@credentials.command()
+@config_file
+@option("data_dir")
+@option("credentials")
+@click.argument("access_key")
+def delete(access_key: str, **given: Any) -> None:
+    """Delete an access key; a running server refuses it within a second."""
+    from jedlik.server import credentials as access_keys
+
+    if not with_credentials_file(given, lambda path: access_keys.delete(path, access_key)):
+        raise click.ClickException(f"there is no access key {access_key}")
+
+
+T = TypeVar("T")
+
+
+def with_credentials_file(given: dict[str, Any], do: Callable[[Path], T]) -> T:
+    """Do something with the file of access keys that the settings name."""
+    from jedlik.server.credentials import CredentialsError
+
+    try:
+        return do(Settings(**given).credentials_file)
+    except (CredentialsError, OSError) as error:
+        raise click.ClickException(str(error)) from error

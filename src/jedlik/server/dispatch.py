@@ -1,0 +1,170 @@
+"""From a request to its answer: which operation, for whom, in which region, and what comes of it.
+
+What is wrong with a request is found in DynamoDB's order: content type, content coding, JSON, target, signature, and
+then whatever the operation itself finds. What is answered without an operation (health, CORS preflight, refusals) is
+here too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from jedlik.api.context import Context
+from jedlik.model.errors import (
+    DynamoDBError,
+    InternalServerError,
+    SerializationException,
+    ServiceUnavailable,
+    UnknownOperationException,
+)
+from jedlik.server import wire
+from jedlik.server.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded
+from jedlik.server.messages import Request, Response
+from jedlik.server.sigv4 import Verifier
+
+if TYPE_CHECKING:
+    from jedlik.api.operations import Operation
+    from jedlik.api.stores import Stores
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPES = {wire.JSON_1_0: wire.JSON_1_0, wire.JSON: wire.JSON}
+"""The content types that carry an operation, each with that of the answer."""
+
+CORS = (
+    b"Access-Control-Allow-Origin: *\r\n"
+    b"Access-Control-Expose-Headers: x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"
+)
+PREFLIGHT = {
+    b"access-control-request-headers": b"Access-Control-Allow-Headers: %b\r\n",
+    b"access-control-request-method": b"Access-Control-Allow-Methods: %b\r\n",
+}
+"""What a preflight asks for, and the line that allows it."""
+PREFLIGHT_LIFETIME = b"Access-Control-Max-Age: 172800\r\n"
+
+FAULT = InternalServerError("Internal server error")
+BUSY = ServiceUnavailable("The server is too busy; try again")
+
+
+class Dispatcher:
+    """DynamoDB, as the application behind the HTTP server."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        targets: Mapping[bytes, Operation],
+        verifier: Verifier,
+        *,
+        body_limit: int,
+        access_log: bool = False,
+    ) -> None:
+        self._stores = stores
+        self._targets = targets
+        """From an X-Amz-Target header to its operation."""
+        self._verifier = verifier
+        self._body_limit = body_limit
+        """Bytes of a body once it is decompressed."""
+        self._access_log = access_log
+        self._request_ids = wire.request_ids()
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to a request, whatever it is."""
+        request_id = next(self._request_ids)
+        headers = request.headers
+        given = headers.get(b"content-type", b"")
+        content_type = CONTENT_TYPES.get(given) or CONTENT_TYPES.get(given.partition(b";")[0].strip())
+        if (content_type is None and request.body) or request.method != b"POST" or not at_root(request.target):
+            return self._other(request, request_id)
+        started = time.perf_counter() if self._access_log else 0.0
+        status = 200
+        try:
+            operation, data = self._operation(request)
+            caller = self._verifier.caller(request)
+            region = await self._stores.region(caller.region)
+            context = Context(region, request_id, caller.access_key, headers.get(b"host", b""))
+            if not isinstance(data, dict):
+                raise SerializationException("")
+            result = await operation.handler(context, operation.validate(data))
+            body = orjson.dumps(result) if result is not None else b""
+        except DynamoDBError as error:
+            status, body = error.status, wire.error_body(error)
+        except TooLarge:
+            status, body = 413, b""
+        except (Exception, asyncio.CancelledError) as error:
+            status, body = FAULT.status, wire.error_body(FAULT)
+            self._log_fault(request, request_id, error)
+        if self._access_log:
+            self._log_access(request, request_id, status, time.perf_counter() - started)
+        return self._response(request, status, content_type or wire.JSON, body, request_id)
+
+    def refuse(self, status: int) -> Response:
+        """The answer to what is not a request, or not now."""
+        body = wire.error_body(BUSY) if status == BUSY.status else b""
+        return wire.response(status, wire.JSON_1_0, body, next(self._request_ids))
+
+    def _operation(self, request: Request) -> tuple[Operation, Any]:
+        """Which operation is asked for, and with what. Raises what DynamoDB says of a body or target that is wrong."""
+        headers, body = request.headers, request.body
+        if b"content-encoding" in headers:
+            coding = headers[b"content-encoding"]
+            try:
+                body = decoded(body, coding, self._body_limit)
+            except Undecodable as error:
+                text = f"The request body cannot be decoded as {coding.decode('latin-1')}"
+                raise InternalServerError(text) from error
+        data = None
+        if body:
+            try:
+                data = orjson.loads(body)
+            except orjson.JSONDecodeError as error:
+                raise SerializationException("") from error
+        operation = self._targets.get(headers.get(b"x-amz-target", b""))
+        if operation is None:
+            raise UnknownOperationException("")
+        return operation, data
+
+    def _response(self, request: Request, status: int, content_type: bytes, body: bytes, request_id: str) -> Response:
+        headers = request.headers
+        more = CORS if b"origin" in headers else b""
+        if len(body) >= COMPRESSED_FROM and b"accept-encoding" in headers:
+            coding = best_coding(headers[b"accept-encoding"])
+            if coding is not None:
+                body = encoded(body, coding)
+                more += b"Content-Encoding: %b\r\n" % coding
+        return wire.response(status, content_type, body, request_id, more)
+
+    def _other(self, request: Request, request_id: str) -> Response:
+        """The answer to what is no operation: health, a browser's preflight, or 404."""
+        headers = request.headers
+        more = CORS if b"origin" in headers else b""
+        if request.method == b"OPTIONS" and more:
+            more += b"".join(line % headers[name] for name, line in PREFLIGHT.items() if name in headers)
+            return wire.response(200, wire.TEXT, b"", request_id, more + PREFLIGHT_LIFETIME)
+        if request.method in (b"GET", b"HEAD") and at_root(request.target):
+            body = b"healthy: %b " % headers.get(b"host", b"")
+            return wire.response(200, wire.TEXT, body, request_id, more)
+        return wire.response(404, wire.XML, wire.NOT_AN_OPERATION, request_id, more)
+
+    def _log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
+        fields = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}
+        log.error("fault: %s", error, exc_info=error, extra=fields)
+
+    def _log_access(self, request: Request, request_id: str, status: int, seconds: float) -> None:
+        fields = {
+            "request_id": request_id,
+            "target": request.headers.get(b"x-amz-target", b"").decode("latin-1"),
+            "status": status,
+            "milliseconds": round(seconds * 1000, 3),
+        }
+        log.info("request", extra=fields)
+
+
+def at_root(target: bytes) -> bool:
+    """Whether a request's target is the one path that there is, with or without a query string."""
+    return target == b"/" or target.startswith(b"/?")

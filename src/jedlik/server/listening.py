@@ -1,0 +1,93 @@
+"""What a server takes hold of before it serves: the data folder, the port, the certificate."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import shutil
+import socket
+import ssl
+import tempfile
+from pathlib import Path
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted; the kernel has a limit of its own."""
+
+MEMORY_PREFIX = "jedlik-memory-"
+"""The names of folders of servers that keep nothing begin with this."""
+
+
+class StartError(Exception):
+    """The server cannot start; the message is for the person who starts it."""
+
+
+def take_data_folder(folder: Path) -> int:
+    """Make the folder if need be and lock it. Returns the descriptor that holds the lock, in this process and in
+    those forked from it: the kernel drops it with the last of them. Raises StartError.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"cannot use the data directory {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode() or "unknown"
+        os.close(lock)
+        raise StartError(f"the data directory {folder} is in use by another Jedlik (process {holder})") from None
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def take_port(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address of `host`, on one port; a free one for 0. Raises StartError."""
+    listening: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            bound = socket.socket(family, kind, protocol)
+            listening.append(bound)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((address[0], port, *address[2:]))
+            port = bound.getsockname()[1]
+            bound.listen(BACKLOG)
+            bound.setblocking(False)
+    except OSError as error:
+        for bound in listening:
+            bound.close()
+        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
+    return listening
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """For serving HTTPS with TLS 1.2 and later. Raises StartError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # SSLError is one.
+        raise StartError(f"cannot use the certificate {certificate} with the key {key}: {error}") from error
+    return context
+
+
+def raise_descriptor_limit() -> None:
+    """Let the process have as many connections as it is allowed to have at all."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def sweep_memory_folders() -> None:
+    """Remove what servers in memory have left behind that were killed: folders whose lock nobody holds."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{MEMORY_PREFIX}*/lock"):
+        try:
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:  # It is in use, just gone, or somebody else's.
+            continue

@@ -1,0 +1,64 @@
+"""What passes between the wire and the application: requests, answers, and how much of them there may be."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What clients may take of one process. Sizes are in bytes, times in seconds."""
+
+    head: int = 16 * KIB
+    """Request line and headers; DynamoDB's own limit."""
+    body: int = 16 * MIB
+    """DynamoDB's own limit."""
+    bodies: int = 256 * MIB
+    """Large bodies that are arriving or being worked on, all connections together; more are refused."""
+    connections: int = 10_000
+    requests: int = 1_000
+    """Requests whose handlers are waiting for something; more are refused."""
+    idle: float = 120.0
+    """For the next request to begin."""
+    request: float = 30.0
+    """For a request to arrive, and for its answer to be taken."""
+
+
+class Request:
+    """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
+
+    __slots__ = ("body", "headers", "method", "target")
+
+    def __init__(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = b""
+
+
+class Response:
+    """An answer. `headers` are whole lines; those that belong to the connection are added on the wire."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: bytes, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Application(Protocol):
+    """Who answers requests."""
+
+    def handle(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """The answer. Raises nothing; may wait for futures, but runs outside any Task."""
+        ...
+
+    def refuse(self, status: int) -> Response:
+        """The answer to what is not a request, or not now: 400, 408, 413, 417 or 503."""
+        ...

@@ -1,0 +1,393 @@
+"""Signature Version 4: who has signed a request, and for which region.
+
+Theory: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. A signature is
+in the Authorization header or, presigned, in the query string. What is checked, in which order and with which
+text, is DynamoDB's. What stays the same from one request of a client to the next, which is everything but time,
+body and signature, is checked and turned into a signing key once and remembered. Then a request costs the hash of
+its body, the hash of its canonical form, one HMAC and one comparison in constant time.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from calendar import timegm
+from functools import lru_cache
+from hashlib import sha256
+from time import gmtime, strftime, strptime
+from typing import NamedTuple, TypeVar
+from urllib.parse import parse_qsl, quote
+
+from jedlik.clock import Clock
+from jedlik.model.errors import (
+    ExpiredTokenException,
+    IncompleteSignatureException,
+    InvalidSignatureException,
+    MissingAuthenticationTokenException,
+    UnrecognizedClientException,
+)
+from jedlik.server.credentials import Credential, Credentials, CredentialsError
+from jedlik.server.messages import Request
+
+log = logging.getLogger(__name__)
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SERVICE = "dynamodb"
+TERMINATOR = "aws4_request"
+SCOPE_PARTS = 5
+"""Of a credential: access key, date, region, service, terminator."""
+SKEW = 15 * 60
+"""Seconds that a client's clock may be off."""
+LONGEST_PRESIGNED = 7 * 24 * 3600
+"""Seconds that a presigned request may be good for."""
+KNOWN_SIGNERS = 4096
+"""Clients remembered at a time."""
+REFRESH_SECONDS = 1.0
+"""How often it is looked whether the credentials have changed."""
+BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
+"""ISO 8601's, without separators."""
+
+REGION = re.compile(
+    r"(af|ap|ca|cn|eu|eu-isoe|eusc-[a-z]{2}|il|me|mx|sa|us|us-gov|us-iso|us-isob|us-isof)"
+    r"-(central|north|northeast|northwest|south|southeast|southwest|east|west)-[1-9]\d?",
+    re.ASCII,
+)
+"""The form of the names of AWS's regions, in all its partitions."""
+
+HEADER_PARTS = ("Credential", "Signature", "SignedHeaders")
+QUERY_PARTS = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Date",
+)
+
+
+T = TypeVar("T")
+
+
+class Caller(NamedTuple):
+    """Who asks, and in which region."""
+
+    access_key: str
+    region: str
+
+
+class Claim(NamedTuple):
+    """What a request says of its signature, in the header or in the query string alike."""
+
+    algorithm: str
+    credential: str
+    signed_headers: str
+    signature: str
+    time: str
+    lifetime: int
+    """Seconds for which it is good."""
+    token: str | None
+
+
+class Signer:
+    """What the requests of one client have in common for a day, derived once."""
+
+    __slots__ = ("caller", "credential", "date", "headers", "key", "scope", "signed_headers")
+
+    def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
+        self.caller = caller
+        self.credential = credential
+        self.date = date.encode()
+        self.signed_headers = raw(signed_headers)
+        self.headers = self.signed_headers.lower().split(b";")
+        self.scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
+        key = b"AWS4" + credential.secret.encode()
+        for part in self.scope.split(b"/"):
+            key = hmac.digest(key, part, "sha256")
+        self.key = key
+
+    def signature(self, request: Request, query: bytes, time: bytes) -> bytes:
+        """The signature that the request should have."""
+        headers = request.headers
+        canonical = b"%b\n/\n%b\n%b\n%b\n%b" % (
+            request.method,
+            query,
+            b"".join([b"%b:%b\n" % (name, trimmed(headers.get(name, b""))) for name in self.headers]),
+            self.signed_headers,
+            sha256(request.body).hexdigest().encode(),
+        )
+        text = b"AWS4-HMAC-SHA256\n%b\n%b\n%b" % (time, self.scope, sha256(canonical).hexdigest().encode())
+        return hmac.digest(self.key, text, "sha256").hex().encode()
+
+
+class Verifier:
+    """Tells who has signed a request. Without credentials it believes what the request says."""
+
+    def __init__(self, credentials: Credentials | None, clock: Clock) -> None:
+        self._credentials = credentials
+        self._clock = clock
+        self._refresh_at = clock() + REFRESH_SECONDS
+        self._signers: dict[bytes, Signer] = {}
+        """By the Authorization header up to its signature."""
+        self._believed: dict[bytes, Caller] = {}
+        """The same, where nothing is verified."""
+
+    def caller(self, request: Request) -> Caller:
+        """Who has signed the request. Raises the error that DynamoDB would for each way of being wrong."""
+        authorization = request.headers.get(b"authorization", b"")
+        fixed, _, signature = authorization.rpartition(b"Signature=")
+        if self._credentials is None:
+            return self._believed.get(fixed) or self._believe(request, fixed, signature)
+        now = self._clock()
+        if now >= self._refresh_at:
+            self._refresh()
+        signer = self._signers.get(fixed)
+        time = request.headers.get(b"x-amz-date", b"")
+        if signer is None or request.target != b"/" or time[:8] != signer.date or late(time, now):
+            return self._meet(request, fixed, signature)
+        if not hmac.compare_digest(signer.signature(request, b"", time), signature):
+            raise mismatch()
+        check_token(signer.credential, request.headers.get(b"x-amz-security-token"), now)
+        return signer.caller
+
+    def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
+        """Take the credential scope on trust."""
+        said = claim(request)
+        access_key, _, region, _, _ = credential_parts(said.credential)
+        check_region(region)
+        caller = Caller(access_key, region)
+        if raw(said.signature) == rest:
+            remember(self._believed, fixed, caller)
+        return caller
+
+    def _meet(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
+        """Verify a request whose signer is not known, or that something is wrong with: check by check."""
+        said = claim(request)
+        now = self._clock()
+        check_time(said.time, said.lifetime, now)
+        if "host" not in said.signed_headers.lower().split(";"):
+            raise InvalidSignatureException("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+        if said.algorithm != ALGORITHM:
+            raise IncompleteSignatureException(
+                f"Unsupported AWS 'algorithm': '{said.algorithm}' (only {ALGORITHM} for now). "
+            )
+        access_key, date, region, service, terminator = credential_parts(said.credential)
+        check_scope(date, region, service, terminator, said.time)
+        credential = self._credential(access_key)
+        signer = Signer(Caller(access_key, region), credential, date, said.signed_headers)
+        query = canonical_query(request.target)
+        signature = signer.signature(request, query, raw(said.time))
+        if not hmac.compare_digest(signature, raw(said.signature)):
+            raise mismatch()
+        check_token(credential, raw(said.token) if said.token is not None else None, now)
+        if raw(said.signature) == rest:  # Otherwise other parts follow the signature in the header, or it is presigned.
+            remember(self._signers, fixed, signer)
+        return signer.caller
+
+    def _credential(self, access_key: str) -> Credential:
+        assert self._credentials is not None
+        credential = self._credentials.get(access_key)
+        if credential is None:
+            self._refresh()
+            credential = self._credentials.get(access_key)
+        if credential is None:
+            raise UnrecognizedClientException("The security token included in the request is invalid.")
+        return credential
+
+    def _refresh(self) -> None:
+        """Look whether the credentials have changed; if they have become unusable, keep those that were."""
+        assert self._credentials is not None
+        self._refresh_at = self._clock() + REFRESH_SECONDS
+        try:
+            if self._credentials.refresh():
+                self._signers.clear()
+        except CredentialsError as error:
+            log.error("credentials not renewed: %s", error)
+
+
+def claim(request: Request) -> Claim:
+    """What the request says of its signature. Raises when it says nothing, too little, or too much."""
+    authorization = request.headers.get(b"authorization", b"").decode("latin-1")
+    query = dict(query_pairs(request.target))
+    if authorization and "X-Amz-Algorithm" in query:
+        raise InvalidSignatureException(
+            "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."
+        )
+    if "X-Amz-Algorithm" in query:
+        return query_claim(query)
+    if not authorization.strip().startswith("AWS4-"):
+        raise MissingAuthenticationTokenException("Request is missing Authentication Token")
+    return header_claim(authorization, request.headers)
+
+
+def header_claim(authorization: str, headers: dict[bytes, bytes]) -> Claim:
+    """What an Authorization header says."""
+    algorithm, *words = authorization.replace(",", " ").split()
+    parts: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise IncompleteSignatureException(
+                f"'{word}' not a valid key=value pair (missing equal-sign) in Authorization header: '{authorization}'."
+            )
+        parts[name] = value
+    missing = [f"Authorization header requires '{name}' parameter. " for name in HEADER_PARTS if name not in parts]
+    time = headers.get(b"x-amz-date") or headers.get(b"date")
+    if time is None:
+        missing.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ")
+    if missing:
+        raise IncompleteSignatureException("".join(missing) + f"Authorization={authorization}")
+    assert time is not None
+    token = headers.get(b"x-amz-security-token")
+    return Claim(
+        algorithm,
+        parts["Credential"],
+        parts["SignedHeaders"],
+        parts["Signature"],
+        basic_time(time.decode("latin-1")),
+        SKEW,
+        token.decode("latin-1") if token is not None else None,
+    )
+
+
+def query_claim(query: dict[str, str]) -> Claim:
+    """What the query string of a presigned request says."""
+    missing = [f"AWS query-string parameters must include '{name}'. " for name in QUERY_PARTS if not query.get(name)]
+    if missing:
+        raise IncompleteSignatureException("".join(missing) + "Re-examine the query-string parameters.")
+    lifetime = query.get("X-Amz-Expires", str(SKEW))
+    if not lifetime.isdecimal() or not 0 < int(lifetime) <= LONGEST_PRESIGNED:
+        raise IncompleteSignatureException(
+            f"X-Amz-Expires must be a number of seconds between 1 and {LONGEST_PRESIGNED}, not '{lifetime}'."
+        )
+    algorithm, credential, signature, signed_headers, time = (query[name] for name in QUERY_PARTS)
+    token = query.get("X-Amz-Security-Token")
+    return Claim(algorithm, credential, signed_headers, signature, time, int(lifetime), token)
+
+
+def basic_time(time: str) -> str:
+    """A Date header's time as signatures have it; what is in neither form comes back as it is."""
+    try:
+        return strftime(BASIC_FORMAT, strptime(time, "%a, %d %b %Y %H:%M:%S GMT"))
+    except ValueError:
+        return time
+
+
+@lru_cache(maxsize=1024)
+def epoch(time: bytes) -> int | None:
+    """Epoch seconds of a time in the basic format; None for what is not one."""
+    try:
+        return timegm(strptime(time.decode("ascii"), BASIC_FORMAT))
+    except ValueError:
+        return None
+
+
+def late(time: bytes, now: float) -> bool:
+    """Whether a time is too far from now, or no time."""
+    moment = epoch(time)
+    return moment is None or abs(now - moment) > SKEW
+
+
+def check_time(time: str, lifetime: int, now: float) -> None:
+    """Raise when a signature is expired, of the future, or of no time."""
+    moment = epoch(raw(time))
+    if moment is None:
+        raise IncompleteSignatureException(
+            f"Date must be in ISO-8601 'basic format'. Got '{time}'. See http://en.wikipedia.org/wiki/ISO_8601"
+        )
+    shown = strftime(BASIC_FORMAT, gmtime(now))
+    if moment < now - lifetime:
+        oldest = strftime(BASIC_FORMAT, gmtime(now - lifetime))
+        span = f"{lifetime // 60} min." if lifetime % 60 == 0 else f"{lifetime} sec."
+        raise InvalidSignatureException(f"Signature expired: {time} is now earlier than {oldest} ({shown} - {span})")
+    if moment > now + SKEW:
+        newest = strftime(BASIC_FORMAT, gmtime(now + SKEW))
+        raise InvalidSignatureException(
+            f"Signature not yet current: {time} is still later than {newest} ({shown} + {SKEW // 60} min.)"
+        )
+
+
+def credential_parts(credential: str) -> list[str]:
+    """Access key, date, region, service and terminator."""
+    parts = credential.rstrip("/").split("/")
+    if len(parts) != SCOPE_PARTS:
+        raise IncompleteSignatureException(
+            "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
+            f"got '{credential}'"
+        )
+    return parts
+
+
+def check_region(region: str) -> None:
+    """Raise when there is no such region."""
+    if not REGION.fullmatch(region):
+        raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{region}'. ")
+
+
+def check_scope(date: str, region: str, service: str, terminator: str, time: str) -> None:
+    """Raise when a credential is scoped to something else; all that is wrong with it is said at once."""
+    wrong = []
+    if not REGION.fullmatch(region):
+        wrong.append(f"Credential should be scoped to a valid region, not '{region}'. ")
+    if service != SERVICE:
+        wrong.append(f"Credential should be scoped to correct service: '{SERVICE}'. ")
+    if terminator != TERMINATOR:
+        wrong.append(f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'. ")
+    if date != time[:8]:
+        wrong.append(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{date}' != '{time[:8]}', from '{time}'."
+        )
+    if wrong:
+        raise InvalidSignatureException("".join(wrong))
+
+
+def check_token(credential: Credential, token: bytes | None, now: float) -> None:
+    """Raise unless the session token is the credential's own and its time is not over."""
+    expected = credential.session_token
+    if expected is None and token is None:
+        return
+    if expected is None or token is None or not hmac.compare_digest(expected.encode(), token):
+        raise UnrecognizedClientException("The security token included in the request is invalid")
+    if credential.expires is not None and credential.expires < now:
+        raise ExpiredTokenException("The security token included in the request is expired")
+
+
+def mismatch() -> InvalidSignatureException:
+    """The signature is not what it should be."""
+    return InvalidSignatureException(
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+        "Access Key and signing method. Consult the service documentation for details."
+    )
+
+
+def query_pairs(target: bytes) -> list[tuple[str, str]]:
+    """Names and values in the query string of a request's target."""
+    query = target.partition(b"?")[2]
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+
+
+def canonical_query(target: bytes) -> bytes:
+    """The query string as it is signed: sorted, in one way of quoting, without the signature itself."""
+    pairs = [
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
+        for name, value in query_pairs(target)
+        if name != "X-Amz-Signature"
+    ]
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs)).encode()
+
+
+def trimmed(value: bytes) -> bytes:
+    """A header's value as it is signed: no spaces around it, single ones within."""
+    return b" ".join(value.split()) if b"  " in value else value.strip()
+
+
+def raw(text: str) -> bytes:
+    """What a client sent, as bytes again. What cannot have come in a header becomes what matches nothing."""
+    return text.encode("latin-1", "replace")
+
+
+def remember(known: dict[bytes, T], fixed: bytes, what: T) -> None:
+    """Keep what follows from a header up to its signature; forget all when it has become too much."""
+    if len(known) >= KNOWN_SIGNERS:
+        known.clear()
+    known[fixed] = what

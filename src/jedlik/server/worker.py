@@ -1,0 +1,131 @@
+"""One worker: an event loop that serves the stores over HTTP, and does their background work."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvloop
+
+from jedlik.api.context import Region
+from jedlik.api.operations import TARGETS
+from jedlik.api.stores import Stores
+from jedlik.clock import system_clock
+from jedlik.config import Settings
+from jedlik.jobs import runner
+from jedlik.server.acceptor import Loads
+from jedlik.server.credentials import Credentials
+from jedlik.server.dispatch import Dispatcher
+from jedlik.server.http import HttpServer
+from jedlik.server.messages import Limits
+from jedlik.server.sigv4 import Verifier
+from jedlik.storage.engine import StorageError
+
+log = logging.getLogger(__name__)
+
+CANNOT_START = 2
+"""Exit code when something that a server needs cannot be used."""
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+"""The signals that stop a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the workers of a server share."""
+
+    settings: Settings
+    listening: list[socket.socket]
+    tls: ssl.SSLContext | None
+    loads: Loads
+
+    @property
+    def url(self) -> str:
+        """Where the server is to be found."""
+        host, port = self.listening[0].getsockname()[:2]
+        return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def work(site: Site, number: int, ready: Callable[[], None], parent: int | None = None) -> int:
+    """Serve until told to stop, or until the pipe `parent` closes because the parent is gone.
+
+    Calls `ready` once it serves. Returns the exit code.
+    """
+    gc.freeze()  # What was made so far stays; the collector need not look at it again.
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(_serve(site, number, ready, parent))
+    except StorageError as error:
+        log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
+        return CANNOT_START
+    return 0
+
+
+async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int | None) -> None:
+    settings = site.settings
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for signal_number in STOPPING:
+        loop.add_signal_handler(signal_number, stop.set)
+    if parent is not None:
+        loop.add_reader(parent, stop.set)
+    jobs = BackgroundWork(settings)
+    stores = Stores(settings, opened=jobs.begin)
+    try:
+        await stores.open_existing()
+        limits = Limits(
+            connections=settings.max_connections,
+            requests=settings.max_requests,
+            idle=settings.idle_timeout,
+            request=settings.request_timeout,
+        )
+        credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
+        dispatcher = Dispatcher(
+            stores,
+            TARGETS,
+            Verifier(credentials, system_clock),
+            body_limit=limits.body,
+            access_log=settings.access_log,
+        )
+        server = HttpServer(dispatcher, limits, site.loads, number)
+        server.start(site.listening, site.tls)
+        ready()
+        await stop.wait()
+        cut_off = await server.stop(settings.stop_timeout)
+        if cut_off:
+            log.warning("connections cut off", extra={"connections": cut_off})
+    finally:
+        await jobs.end()
+        await stores.close()
+
+
+class BackgroundWork:
+    """The jobs of the regions that are open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, region: Region) -> None:
+        """Do a region's jobs from now on."""
+        running = runner.run(region, self._stop, self._settings)
+        task = asyncio.get_running_loop().create_task(running, name=f"jobs of {region.name}")
+        task.add_done_callback(_log_failure)
+        self._tasks.append(task)
+
+    async def end(self) -> None:
+        """Stop, each at a point from which another can go on."""
+        self._stop.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("%s have ended: %s", task.get_name(), error, exc_info=error)
