@@ -1,0 +1,51 @@
+"""The floor: Jedlik's own HTTP server, answering everything with a constant. No server on it can be faster.
+
+`python -m bench.floor PORT`; the constant is as long as the answer to a GetItem of the benchmark's items.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+import uvloop
+
+from bench.rows import item
+from jedlik.server.acceptor import Loads
+from jedlik.server.http import HttpServer
+from jedlik.server.listening import take_port
+from jedlik.server.messages import Limits, Request, Response
+
+HEADERS = (
+    b"Content-Type: application/x-amz-json-1.0\r\n"
+    b"x-amzn-RequestId: 4KBNVRGD25RG1KEO9UT4V3FQDJVV4KQNSO5AEMVJF66Q9ASUAAJG\r\n"
+    b"x-amz-crc32: 1234567890\r\n"
+)
+
+
+class Constant:
+    """The application that says one thing."""
+
+    def __init__(self, body: bytes) -> None:
+        self._response = Response(200, HEADERS, body)
+
+    async def handle(self, request: Request) -> Response:
+        """The constant."""
+        return self._response
+
+    def refuse(self, status: int) -> Response:
+        """Nothing: the benchmark sends nothing that is refused."""
+        return Response(status, b"", b"")
+
+
+async def serve(port: int) -> None:
+    """Answer until the process is ended."""
+    body = json.dumps({"Item": item(0)}).encode()
+    HttpServer(Constant(body), Limits(), Loads(1), 0).start(take_port("127.0.0.1", port))
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(int(sys.argv[1])))

@@ -1,0 +1,83 @@
+"""The load: wrk, one thread, some connections, a file of prepared requests.
+
+wrk is Debian's and Ubuntu's package of that name. Its figures are the client's: from the request's first byte to the
+answer's last.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.signing import Signed
+
+SCRIPT = Path(__file__).with_name("cycle.lua")
+ANSWER_SECONDS = 10
+"""An answer that takes longer is an error."""
+SPARE_SECONDS = 30
+"""For wrk to read its file and to end."""
+
+
+class Unusable(Exception):
+    """Something that the benchmark needs is not there; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run. Times are in milliseconds."""
+
+    per_second: float
+    p50: float
+    p99: float
+    errors: int
+    """Answers other than 2xx, and requests without one."""
+
+
+def program() -> str:
+    """The path of wrk. Raises Unusable when there is none."""
+    path = shutil.which("wrk")
+    if path is None:
+        raise Unusable("wrk is needed to make the load: apt-get install wrk")
+    return path
+
+
+def version() -> str:
+    """What wrk says it is."""
+    shown = subprocess.run([program(), "-v"], capture_output=True, text=True, timeout=10, check=False)
+    return " ".join((shown.stdout + shown.stderr).split()[:2])
+
+
+def write(requests: Iterable[Signed], path: Path) -> None:
+    """Prepare the file that the script reads."""
+    with path.open("wb") as file:
+        for request in requests:
+            wire = request.wire()
+            file.write(b"%d\n" % len(wire))
+            file.write(wire)
+
+
+def run(url: str, requests: Path, connections: int, seconds: int) -> Measurement:
+    """Send the requests to `url` over and over on `connections` connections."""
+    arguments = [
+        program(),
+        "--threads=1",
+        f"--connections={connections}",
+        f"--duration={seconds}s",
+        f"--timeout={ANSWER_SECONDS}s",
+        f"--script={SCRIPT}",
+        url,
+        "--",
+        str(requests),
+    ]
+    shown = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True)
+    measured = json.loads(shown.stdout.splitlines()[-1])
+    return Measurement(
+        per_second=measured["answers"] / measured["microseconds"] * 1e6,
+        p50=measured["p50"] / 1000,
+        p99=measured["p99"] / 1000,
+        errors=measured["refused"] + measured["broken"],
+    )

@@ -1,0 +1,103 @@
+"""A server while it runs: started, asked for its first answer, looked at, stopped by its process id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from bench.peers import Peer, environment
+from bench.signing import Client, Signer
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+POLL_SECONDS = 0.002
+
+
+class Running:
+    """A server that was started on an empty folder. `first_answer` is how long that took, in seconds."""
+
+    def __init__(self, peer: Peer, folder: Path) -> None:
+        self.peer = peer
+        data = folder / "data"
+        shutil.rmtree(folder, ignore_errors=True)
+        data.mkdir(parents=True)
+        port = _free_port()
+        self.signer = Signer(f"127.0.0.1:{port}", *peer.credentials(data))
+        self.url = f"http://{self.signer.host}/"
+        self.log = folder / "log"
+        started = time.perf_counter()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                peer.command(port, data),
+                cwd=folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._wait_for_answer(started + START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self.first_answer = time.perf_counter() - started
+
+    def _wait_for_answer(self, deadline: float) -> None:
+        client = Client(self.signer)
+        while True:
+            try:
+                client.call("ListTables", {})
+                return
+            except OSError as error:
+                client.close()
+                if self._process.poll() is not None or time.perf_counter() > deadline:
+                    said = self.log.read_text(errors="replace")[-2000:]
+                    raise RuntimeError(f"{self.peer.name} did not start: {error}\n{said}") from error
+                time.sleep(POLL_SECONDS)
+
+    def client(self) -> Client:
+        """A new connection to it."""
+        return Client(self.signer)
+
+    def resident(self) -> int:
+        """Bytes of memory that it holds, mapped files included: of all its processes together."""
+        return sum(_resident(pid) for pid in _family(self._process.pid))
+
+    def stop(self) -> None:
+        """End it and its children."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    family = [pid]
+    for member in family:
+        children = Path(f"/proc/{member}/task/{member}/children").read_text()
+        family += [int(child) for child in children.split()]
+    return family
+
+
+def _resident(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
