@@ -42,9 +42,7 @@ class Settings:
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
     access_log: Annotated[bool, "Log every request."] = False
     idle_timeout: Annotated[float, "How long a connection without a request is kept."] = 120.0
-    request_timeout: Annotated[float, "How long a request may take to arrive, and its answer to leave."] = (
-        30.0
-    )
+    request_timeout: Annotated[float, "How long a request may take to arrive, and its answer to leave."] = 30.0
     stop_timeout: Annotated[float, "How long requests in flight have to finish when the server stops."] = 25.0
     max_connections: Annotated[int, "Connections per worker."] = 10_000
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
@@ -85,7 +83,9 @@ class Settings:
     @property
     def worker_count(self) -> int:
         """Worker processes, at least one."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from refusals import refusal
-from tests.conftest import Server
+
+from jedlik_process import Server
 
 
 @pytest.fixture

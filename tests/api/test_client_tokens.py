@@ -1,125 +1,121 @@
-"""How long a transaction's client token is remembered: the handlers over a store in memory, with a clock that is told."""
+"""How long a transaction's client token is remembered: handlers over a store in memory, and a clock that is set."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.api.definitions import definition
+from definitions import definition
+from handlers import START, Handlers, run
 
 from jedlik.api.client_tokens import ClientToken
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS
-from jedlik.jobs import tokens
+from jedlik.config import Settings
+from jedlik.jobs import runner, tokens
 from jedlik.model import keys
 from jedlik.model.errors import IdempotentParameterMismatchException
-from jedlik.storage.lmdb import LmdbEngine
 
 TEN_MINUTES = 600
-START = 1_800_000_000.0
-"""Seconds since the epoch, on the border of two intervals of ten minutes."""
 
 
-class Store:
-    """A region with one table, and its clock. Its requests run in the test's own loop."""
+class Counter:
+    """An item that counts, in transactions with client tokens. The clock starts on the border of two intervals."""
 
-    def __init__(self, engine: LmdbEngine) -> None:
-        self.now = START
-        self.region = Region("us-east-1", "000000000000", engine, lambda: self.now, b"s" * 32)
-        self.table = definition(TableName="counters")
+    def __init__(self, handlers: Handlers) -> None:
+        assert START % TEN_MINUTES == 0
+        self.handlers = handlers
+        self.key = {"p": {"S": "counter"}}
 
-    async def call(self, operation: str, **request: Any) -> Any:
-        served = OPERATIONS[operation]
-        return await served.handler(Context(self.region, "request"), served.validate(request))
+    def wait_until(self, seconds: float) -> None:
+        """Set the clock, to so many seconds after the start."""
+        self.handlers.now = START + seconds
 
     async def add(self, token: str, amount: int = 1) -> None:
-        """Add to the counter, in a transaction with a client token."""
         update = {
             "TableName": "counters",
-            "Key": {"p": {"S": "counter"}},
+            "Key": self.key,
             "UpdateExpression": "ADD x :amount",
             "ExpressionAttributeValues": {":amount": {"N": str(amount)}},
         }
-        await self.call("TransactWriteItems", TransactItems=[{"Update": update}], ClientRequestToken=token)
+        await self.handlers.call("TransactWriteItems", TransactItems=[{"Update": update}], ClientRequestToken=token)
 
     async def count(self) -> int:
-        answer = await self.call("GetItem", TableName="counters", Key={"p": {"S": "counter"}}, ProjectionExpression="x")
-        return int(answer["Item"]["x"]["N"]) if "Item" in answer else 0
+        answer = await self.handlers.call("GetItem", TableName="counters", Key=self.key, ProjectionExpression="x")
+        return int(answer["Item"]["x"]["N"])
+
+    async def remove_old(self) -> bool:
+        return await tokens.remove_old(self.handlers.region)
 
     async def records(self) -> int:
         """How many tokens are remembered."""
-        return len(await self.region.engine.range(*keys.token_range(1 << 31), 10_000, 1 << 30))
+        return len(await self.handlers.region.engine.range(*keys.token_range(1 << 31), 10_000, 1 << 30))
 
 
-Run = Callable[[Callable[[Store], Awaitable[None]]], None]
+Run = Callable[[Callable[[Counter], Awaitable[None]]], None]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs a test over a new store."""
+def with_counter(tmp_path: Path) -> Run:
+    """Runs a test over a new counter."""
 
-    async def over_store(test: Callable[[Store], Awaitable[None]]) -> None:
-        engine = LmdbEngine.open(tmp_path, durable=False)
-        try:
-            store = Store(engine)
-            await store.call("CreateTable", **store.table)
-            await test(store)
-        finally:
-            await engine.close()
+    def run_test(test: Callable[[Counter], Awaitable[None]]) -> None:
+        async def with_table(handlers: Handlers) -> None:
+            await handlers.call("CreateTable", **definition(TableName="counters"))
+            await test(Counter(handlers))
 
-    return lambda test: asyncio.run(over_store(test))
+        run(tmp_path, with_table)
+
+    return run_test
 
 
 @pytest.mark.parametrize("begin", [0.0, 0.5, 599.5])
-def test_a_token_is_remembered_for_ten_minutes(run: Run, begin: float) -> None:
-    async def test(store: Store) -> None:
-        store.now = START + begin
-        await store.add("token")
-        store.now = START + begin + TEN_MINUTES - 0.25
-        await store.add("token")
-        assert await store.count() == 1
+def test_a_token_is_remembered_for_ten_minutes(with_counter: Run, begin: float) -> None:
+    async def test(counter: Counter) -> None:
+        counter.wait_until(begin)
+        await counter.add("token")
+        counter.wait_until(begin + TEN_MINUTES - 0.25)
+        await counter.add("token")
+        assert await counter.count() == 1
         with pytest.raises(IdempotentParameterMismatchException):
-            await store.add("token", amount=2)
-        store.now = START + begin + TEN_MINUTES
-        await store.add("token", amount=2)
-        assert await store.count() == 3
-        store.now = START + begin + 2 * TEN_MINUTES - 0.25
-        await store.add("token", amount=2)
-        assert await store.count() == 3
+            await counter.add("token", amount=2)
+        counter.wait_until(begin + TEN_MINUTES)
+        await counter.add("token", amount=2)
+        assert await counter.count() == 3
+        counter.wait_until(begin + 2 * TEN_MINUTES - 0.25)
+        await counter.add("token", amount=2)
+        assert await counter.count() == 3
 
-    run(test)
+    with_counter(test)
 
 
-def test_a_replay_does_not_prolong_it(run: Run) -> None:
-    async def test(store: Store) -> None:
+def test_a_replay_does_not_prolong_it(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
         for minute in range(11):
-            store.now = START + 60 * minute
-            await store.add("token")
-        assert await store.count() == 2
+            counter.wait_until(60 * minute)
+            await counter.add("token")
+        assert await counter.count() == 2
 
-    run(test)
-
-
-def test_a_replay_that_overtakes_the_request_is_the_one_that_counts(run: Run) -> None:
-    async def test(store: Store) -> None:
-        store.now = START + TEN_MINUTES + 1
-        await store.add("token")
-        store.now = START + TEN_MINUTES - 1
-        await store.add("token")
-        assert await store.count() == 1
-
-    run(test)
+    with_counter(test)
 
 
-def test_requests_at_once_are_done_once(run: Run) -> None:
-    async def test(store: Store) -> None:
-        await asyncio.gather(*(store.add("token") for _ in range(20)))
-        assert await store.count() == 1
+def test_a_replay_that_overtakes_the_request_is_the_one_that_counts(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
+        counter.wait_until(TEN_MINUTES + 1)
+        await counter.add("token")
+        counter.wait_until(TEN_MINUTES - 1)
+        await counter.add("token")
+        assert await counter.count() == 1
 
-    run(test)
+    with_counter(test)
+
+
+def test_requests_at_once_are_done_once(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
+        await asyncio.gather(*(counter.add("token") for _ in range(20)))
+        assert await counter.count() == 1
+
+    with_counter(test)
 
 
 def test_only_the_transaction_must_be_the_same() -> None:
@@ -136,29 +132,33 @@ def test_each_operation_has_tokens_of_its_own() -> None:
     assert set(one.keys).isdisjoint(other.keys)
 
 
-def test_old_records_are_removed(run: Run) -> None:
-    async def test(store: Store) -> None:
+def test_old_records_are_removed(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
         for minutes in (0, 9, 11, 21):
-            store.now = START + 60 * minutes
-            await store.add(f"token {minutes}")
-        assert await store.records() == 4
-        assert not await tokens.remove_old(store.region)
-        assert await store.records() == 2
-        store.now = START + 60 * 20.5
-        await store.add("token 11")
-        assert await store.count() == 4
+            counter.wait_until(60 * minutes)
+            await counter.add(f"token {minutes}")
+        assert await counter.records() == 4
+        assert not await counter.remove_old()
+        assert await counter.records() == 2
+        counter.wait_until(60 * 20.5)
+        await counter.add("token 11")
+        assert await counter.count() == 4
 
-    run(test)
+    with_counter(test)
 
 
-def test_many_old_records_are_removed_by_steps(run: Run) -> None:
-    async def test(store: Store) -> None:
-        await asyncio.gather(*(store.add(f"token {n}") for n in range(tokens.STEP_RECORDS + 10)))
-        store.now = START + 3 * TEN_MINUTES
-        assert await tokens.remove_old(store.region)
-        assert await store.records() == 10
-        assert not await tokens.remove_old(store.region)
-        assert await store.records() == 0
-        assert not await tokens.remove_old(store.region)
+def test_many_old_records_are_removed_by_steps(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
+        await asyncio.gather(*(counter.add(f"token {n}") for n in range(tokens.STEP_RECORDS + 10)))
+        counter.wait_until(3 * TEN_MINUTES)
+        assert await counter.remove_old()
+        assert await counter.records() == 10
+        assert not await counter.remove_old()
+        assert await counter.records() == 0
+        assert not await counter.remove_old()
 
-    run(test)
+    with_counter(test)
+
+
+def test_a_server_removes_them_again_and_again() -> None:
+    assert tokens.remove_old in [duty.run for duty in runner.duties(Settings())]

@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from definitions import attributes, create, index, key_schema, unused_name
 from refusals import INVALID, invalid, refusal
-from tests.conftest import Server
+
+from jedlik_process import Server
 
 NOT_VALID = "One or more parameter values are not valid. "
 MISMATCH = "The provided key element does not match the schema"
@@ -226,6 +227,14 @@ def test_keys_may_be_as_long_as_their_limits(client: Any, composite: str) -> Non
             f"{INVALID}Type mismatch for Index Key n Expected: N Actual: S IndexName: by-n",
         ),
         (
+            {"UpdateExpression": "SET x = c + :v", "ExpressionAttributeValues": {":v": {"N": "1"}}},
+            f"{INVALID}Type mismatch for Index Key x Expected: S Actual: N IndexName: by-x",
+        ),
+        (
+            {"UpdateExpression": "SET n = c"},
+            "The update expression attempted to update the secondary index key to unsupported type",
+        ),
+        (
             {"UpdateExpression": "SET x = :v", "ExpressionAttributeValues": {":v": {"S": ""}}},
             f"{NOT_VALID}The update expression attempted to update a secondary index key to a value that is not "
             "supported. The AttributeValue for a key attribute cannot contain an empty string value.",
@@ -238,6 +247,7 @@ def test_keys_may_be_as_long_as_their_limits(client: Any, composite: str) -> Non
 )
 def test_an_update_leaves_keys_fit(client: Any, composite: str, request_: dict[str, Any], message: str) -> None:
     where = {"TableName": composite, "Key": {"p": {"S": "update"}, "c": {"S": "keys"}}}
+    client.put_item(TableName=composite, Item=where["Key"])
     assert invalid(client.update_item, **where, **request_) == message
 
 

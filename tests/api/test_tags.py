@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from definitions import create, definition, describe
 from refusals import INVALID, invalid, refusal
-from tests.conftest import Server
+
+from jedlik_process import Server
 
 ACCOUNT = "000000000000"
 NOWHERE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/nowhere"
@@ -142,6 +143,14 @@ ARNS_REFUSED = [
     (
         f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:chair/Music",
         f"{INVALID}Provided Arn is not a DynamoDB resource arn: arn:aws:dynamodb:us-east-1:{ACCOUNT}:chair/Music",
+    ),
+    (
+        f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/ab",
+        f"Invalid TableArn: Invalid ResourceArn provided as input arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/ab",
+    ),
+    (
+        f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/Music",
+        f"Invalid TableArn: Invalid ResourceArn provided as input arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/Music",
     ),
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import Server
+from jedlik_process import Server
 
 FIVE_YEARS = 5 * 365 * 24 * 60 * 60
 
@@ -149,9 +149,9 @@ def test_expiry_removes_index_entries_and_is_told_in_the_stream(start_server: Ca
     assert client.scan(TableName="ttl", IndexName="by-g")["Items"] == []
     arn = client.describe_table(TableName="ttl")["Table"]["LatestStreamArn"]
     [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-    start = streams.get_shard_iterator(
-        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-    )["ShardIterator"]
+    start = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
+        "ShardIterator"
+    ]
     insert, remove = streams.get_records(ShardIterator=start)["Records"]
     assert "userIdentity" not in insert
     assert remove["eventName"] == "REMOVE"

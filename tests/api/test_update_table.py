@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from definitions import attributes, create, describe, index, units
 from refusals import INVALID, invalid, refusal
-from tests.conftest import Server
+
+from jedlik_process import Server
 
 REFER = "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
 NO_UNITS = (
@@ -228,14 +229,19 @@ def test_encryption_is_changed(client: Any) -> None:
 
 ALONE = "must be the only operation in the request"
 
+NOTHING = (
+    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
+    "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "
+    "DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"
+)
+
 REFUSED = [
+    pytest.param({}, NOTHING, id="nothing"),
+    pytest.param({"GlobalSecondaryIndexUpdates": []}, NOTHING, id="no change of indexes"),
     pytest.param(
-        {},
-        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
-        "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, "
-        "MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass "
-        "is required",
-        id="nothing",
+        {"GlobalSecondaryIndexUpdates": [], "BillingMode": "PAY_PER_REQUEST"},
+        f"{INVALID}List of GlobalSecondaryIndexUpdates is empty",
+        id="no change of indexes, and more",
     ),
     pytest.param(
         {"TableClass": "COLD"},

@@ -12,7 +12,7 @@ from jedlik.model.changelog import Change, ChangeLog, Kind
 from jedlik.storage.engine import Writes
 
 NOW = 1_700_000_000.5
-TABLE = {
+TABLE: streams.Document = {
     "TableName": "Music",
     "TableId": "01234567-89ab-cdef-0123-456789abcdef",
     "TableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music",

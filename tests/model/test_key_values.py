@@ -8,7 +8,7 @@ from schemas import b, n, s, table
 from jedlik.model import key_values
 from jedlik.model.errors import ValidationException
 from jedlik.model.tables import Table
-from jedlik.model.values import Item
+from jedlik.model.values import Item, type_of
 
 INVALID = "One or more parameter values were invalid: "
 NOT_VALID = "One or more parameter values are not valid. "
@@ -160,9 +160,19 @@ def test_an_item_without_its_key_is_refused(item: Item, message: str, in_a_batch
 def test_an_update_to_what_cannot_be_an_index_key_is_refused(attributes: Item, message: str) -> None:
     if UNSUPPORTED in message:
         message = f"{NOT_VALID}{UPDATED} {EMPTY_BINARY if 'r2' in attributes else EMPTY}"
+    if "Type mismatch" in message:
+        message = "The update expression attempted to update the secondary index key to unsupported type"
     with pytest.raises(ValidationException) as refusal:
         key_values.check_updated_keys(INDEXED, KEY | attributes, set(attributes))
     assert refusal.value.message == message
+
+
+@pytest.mark.parametrize(("attributes", "message"), [case for case in INDEX_KEY_REFUSALS if "mismatch" in case[1]])
+def test_an_update_that_says_itself_that_a_type_is_wrong_is_told_which(attributes: Item, message: str) -> None:
+    with pytest.raises(ValidationException) as refusal:
+        key_values.check_assigned_types(INDEXED, {name: type_of(value) for name, value in attributes.items()})
+    assert refusal.value.message == message
+    key_values.check_assigned_types(INDEXED, {"x": "S", "y": "N", "other": "L"})
 
 
 def test_an_update_through_another_part_of_a_key_may_make_it_too_long() -> None:

@@ -81,7 +81,8 @@ class Running:
             time.sleep(0.005)
 
     def close(self) -> None:
-        self.stop(0).result(10)
+        if not self.server.stopping:
+            self.stop(0).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

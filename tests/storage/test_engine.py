@@ -285,25 +285,27 @@ def test_a_decide_that_raises_stop_iteration_fails_its_caller_alone(open_engine:
 
 
 @pytest.mark.parametrize("key", [b"", b"\x00mine", b"k" * 1979], ids=["empty", "reserved", "too long"])
-def test_a_key_that_cannot_be_written_fails_its_caller_alone(open_engine: Open, tmp_path: Path, key: bytes) -> None:
+def test_a_key_that_cannot_be_used_fails_its_caller_alone(open_engine: Open, tmp_path: Path, key: bytes) -> None:
     def write(kind: str, values: Values) -> tuple[Writes, None]:
         writes = Writes()
         writes.put(b"valid", b"value")
         if kind == "put":
             writes.put(key, b"value")
+        elif kind == "delete":
+            writes.delete(key)
         elif kind == "add":
             writes.add(key, 1)
-        else:
+        elif kind == "append":
             writes.append(key[8:], b"entry")
         return writes, None
 
     async def scenario(engine: Engine) -> None:
-        for kind in ("put", "add", "append"):
-            failing = engine.mutate([], partial(write, kind))
+        for kind in ("read", "put", "delete", "add", "append"):
+            failing = engine.mutate([key] if kind == "read" else [], partial(write, kind))
             await increment(engine, b"n")
             with pytest.raises(StorageError, match=r"^a key is 1 to 1978 bytes and does not start with 00: "):
                 await failing
-        assert await everything(engine) == [(b"n", b"3")]
+        assert await everything(engine) == [(b"n", b"5")]
 
     run(open_engine, tmp_path, scenario)
 

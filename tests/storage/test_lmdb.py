@@ -155,6 +155,63 @@ def test_the_engines_own_keys_are_not_in_a_range(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, scenario)
 
 
+class Overtaken:
+    """An environment whose first readers are overtaken by commits while they begin."""
+
+    def __init__(self, environment: lmdb.Environment, readers: int) -> None:
+        self._environment = environment
+        self._readers = readers
+        self.close = environment.close
+
+    def begin(self, write: bool = False) -> lmdb.Transaction[bytes] | TornSnapshot:
+        self._readers -= not write
+        return TornSnapshot() if self._readers >= 0 else self._environment.begin(write=write)
+
+    def reader_check(self) -> int:
+        return self._environment.reader_check()
+
+
+class TornSnapshot:
+    """What such a reader has: its pages are newer than itself."""
+
+    def __enter__(self) -> TornSnapshot:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def id(self) -> int:
+        return 1
+
+    def get(self, key: bytes) -> bytes | None:
+        raise lmdb.CorruptedError("mdb_get: MDB_CORRUPTED: Located page was wrong type")
+
+    def cursor(self) -> None:
+        raise lmdb.PageNotFoundError("mdb_cursor_get: MDB_PAGE_NOTFOUND: Requested page not found")
+
+
+def test_a_reader_that_was_overtaken_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(engine: Engine) -> None:
+        assert isinstance(engine, LmdbEngine)
+        await put(engine, {b"n": b"1"})
+
+        def overtake(readers: int) -> None:
+            monkeypatch.setattr(engine, "_environment", Overtaken(environment, readers))
+
+        environment = engine._environment
+        overtake(readers=9)
+        assert await engine.get([b"n"]) == [b"1"]
+        overtake(readers=9)
+        assert await everything(engine) == [(b"n", b"1")]
+        overtake(readers=9)
+        assert await asyncio.gather(*(increment(engine, b"n") for _ in range(3))) == [2, 3, 4]
+        overtake(readers=10)
+        with pytest.raises(StorageError, match=r"^mdb_get: MDB_CORRUPTED: Located page was wrong type$"):
+            await engine.get([b"n"])
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
 # Space
 
 
@@ -175,15 +232,21 @@ def test_a_process_that_has_read_keeps_no_old_pages(tmp_path: Path) -> None:
     assert (tmp_path / "data.mdb").stat().st_size < MIB
 
 
-def test_a_process_that_was_killed_while_it_read_keeps_no_old_pages(tmp_path: Path) -> None:
-    run(lmdb_durable, tmp_path, lambda engine: put(engine, {b"key": b"value"}))
-    reading, ready = pipe()
-    process = start(read_until_killed, tmp_path, ready)
-    assert reading.recv() == b"value"
-    process.kill()
-    process.join()
-    run(lmdb_durable, tmp_path, overwrite)
-    assert (tmp_path / "data.mdb").stat().st_size < MIB
+def test_a_process_that_was_killed_while_it_read_keeps_no_old_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"key": b"value"})
+        reading, ready = pipe()
+        process = start(read_until_killed, tmp_path, ready)
+        assert reading.recv() == b"value"
+        process.kill()
+        process.join()
+        await overwrite(engine)
+
+    monkeypatch.setattr("jedlik.storage.lmdb._COMMITS_BETWEEN_READER_CHECKS", 10)
+    run(lmdb_durable, tmp_path, scenario)
+    assert (tmp_path / "data.mdb").stat().st_size < 2 * MIB
 
 
 def read_until_killed(path: Path, ready: Connection) -> None:

@@ -47,15 +47,16 @@ async def batch_get_item(context: Context, request: Request) -> Response:
         raise ValidationException("Too many items requested for the BatchGetItem call")
 
     async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
-        read = [keys.descriptor_key(table.name) for table in tables]
+        wanted_items = []
         for table, gets in zip(tables, wanted, strict=True):
             if gets.projection is not None:
                 gets.projection.refuse_nested_keys(table)
             for key in gets.keys:
                 key_values.check_key(table, key)
-                read.append(keys.item_key(table, key, region.secret))
-        if len(set(read)) < len(read):
+                wanted_items.append(keys.item_key(table, key, region.secret))
+        if len(set(wanted_items)) < len(wanted_items):
             raise ValidationException(_DUPLICATES)
+        read = [keys.descriptor_key(table.name) for table in tables] + wanted_items
         found = await region.engine.get(read, any(gets.consistent for gets in wanted))
         for table, raw in zip(tables, found, strict=False):
             check_descriptor(table, raw)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from jedlik.api import table_names
 from jedlik.clock import Clock
 from jedlik.model import keys, tables
 from jedlik.model.errors import (
@@ -52,7 +53,7 @@ class Region:
 
         Raises ResourceNotFoundException with the text `missing`.
         """
-        name = table_name(name)
+        name = table_names.resolve(name, self.name, self.account)
         [raw] = await self.engine.get((keys.descriptor_key(name),))
         if raw is None:
             self.known.pop(name, None)
@@ -78,7 +79,7 @@ class Region:
 
     async def with_tables(self, names: Sequence[str], attempt: Callable[[Sequence[Table]], Awaitable[T]]) -> T:
         """The same for several tables, which `attempt` gets in the order of `names`."""
-        names = [table_name(name) for name in names]
+        names = [table_names.resolve(name, self.name, self.account) for name in names]
         for _ in range(DESCRIPTOR_ATTEMPTS):
             tables = [self.known.get(name) or await self.table(name) for name in names]
             try:
@@ -103,10 +104,3 @@ class Context:
         self.access_key = access_key
         self.host = host
         """The Host that the client has asked: a name, and perhaps a port; empty if it has not said."""
-
-
-def table_name(name_or_arn: str) -> str:
-    """The name of a table given by name or, as every operation allows, by ARN."""
-    if name_or_arn.startswith("arn:"):
-        return name_or_arn.partition(":table/")[2].partition("/")[0]
-    return name_or_arn

@@ -7,19 +7,14 @@ words them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from jedlik.api import item_collections, parameters, prepared
+from jedlik.api import item_collections, parameters, prepared, single_writes
 from jedlik.api.context import Context, Region
 from jedlik.api.parameters import Request, Response
 from jedlik.api.prepared import Prepared
-from jedlik.model import items, key_values, keys, values, writes
+from jedlik.model import items, key_values, keys, values
 from jedlik.model.capacity import Consumed, read_units
-from jedlik.model.indexes import has_collections
 from jedlik.model.tables import Table
-from jedlik.model.writes import Change, Operation, check_descriptor, perform
-from jedlik.storage.engine import Writes
+from jedlik.model.writes import check_descriptor
 
 
 async def get_item(context: Context, request: Request) -> Response:
@@ -73,27 +68,11 @@ async def delete_item(context: Context, request: Request) -> Response:
 async def _write(region: Region, request: Request, write: Prepared) -> Response:
     """Do one write, and answer as the request asks."""
 
-    async def attempt(table: Table) -> tuple[Operation, Change]:
-        operation = write.operation(table)
-        [full] = await item_collections.are_full(region, [operation]) if has_collections(table) else [False]
-        at = region.clock()
-
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, Change]:
-            check_descriptor(table, found[0])
-            into = Writes()
-            change = perform(operation, found[1], into, region.secret, at)
-            if full:
-                item_collections.refuse_growth(change)
-            return into, change
-
-        read = (keys.descriptor_key(table.name), operation.key)
-        return operation, await region.engine.mutate(read, decide)
-
-    operation, change = await region.with_table(request["TableName"], attempt)
+    operation, change = await single_writes.write(region, request["TableName"], write.operation)
     response: Response = {}
     returned = request.get("ReturnValues", "NONE")
     if returned != "NONE":
-        attributes = _RETURNED[returned](operation, change)
+        attributes = single_writes.RETURNED[returned](operation, change)
         if attributes:
             response["Attributes"] = attributes
     detail = request.get("ReturnConsumedCapacity", "NONE")
@@ -106,23 +85,3 @@ async def _write(region: Region, request: Request, write: Prepared) -> Response:
         if metrics is not None:
             response["ItemCollectionMetrics"] = metrics
     return response
-
-
-def _whole(stored: bytes | None) -> Any:
-    return None if stored is None else items.fragment(stored)
-
-
-def _updated(operation: Operation, stored: bytes | None) -> Any:
-    """Of an item before or after an update, what the update touches."""
-    if stored is None or not isinstance(operation, writes.Update) or operation.action is None:
-        return None
-    return operation.action.updated(items.decode(stored))
-
-
-_RETURNED: dict[str, Callable[[Operation, Change], Any]] = {
-    "ALL_OLD": lambda _, change: _whole(change.old),
-    "ALL_NEW": lambda _, change: _whole(change.new),
-    "UPDATED_OLD": lambda operation, change: _updated(operation, change.old),
-    "UPDATED_NEW": lambda operation, change: _updated(operation, change.new),
-}
-"""ReturnValues to the Attributes of the answer; where there is nothing to return there are no Attributes."""

@@ -10,7 +10,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jedlik.api import account, batches, items, queries, shapes, streams, table_updates, tables, tags, transactions, ttl
+from jedlik.api import (
+    account,
+    batches,
+    items,
+    partiql,
+    queries,
+    shapes,
+    streams,
+    table_updates,
+    tables,
+    tags,
+    transactions,
+    ttl,
+)
 from jedlik.api.context import Context
 from jedlik.model.errors import UnknownOperationException
 
@@ -30,6 +43,7 @@ class Operation:
 
 
 _HANDLERS: dict[str, Handler] = {
+    "BatchExecuteStatement": partiql.batch_execute_statement,
     "BatchGetItem": batches.batch_get_item,
     "BatchWriteItem": batches.batch_write_item,
     "CreateTable": tables.create_table,
@@ -39,6 +53,8 @@ _HANDLERS: dict[str, Handler] = {
     "DescribeLimits": account.describe_limits,
     "DescribeTable": tables.describe_table,
     "DescribeTimeToLive": ttl.describe_time_to_live,
+    "ExecuteStatement": partiql.execute_statement,
+    "ExecuteTransaction": partiql.execute_transaction,
     "GetItem": items.get_item,
     "ListTables": tables.list_tables,
     "ListTagsOfResource": tags.list_tags_of_resource,
@@ -62,7 +78,6 @@ _STREAMS_HANDLERS: dict[str, Handler] = {
 }
 
 _UNSUPPORTED = (
-    "BatchExecuteStatement",
     "CancelBulkOperation",
     "CreateBackup",
     "CreateGlobalTable",
@@ -80,8 +95,6 @@ _UNSUPPORTED = (
     "DescribeTableReplicaAutoScaling",
     "DisableKinesisStreamingDestination",
     "EnableKinesisStreamingDestination",
-    "ExecuteStatement",
-    "ExecuteTransaction",
     "ExportTableToPointInTime",
     "GetResourcePolicy",
     "ImportTable",

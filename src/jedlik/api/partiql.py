@@ -191,19 +191,23 @@ async def _target(region: Region, asked: _Asked) -> bytes | None:
     """The storage key of the item that a statement names; None where that is for its execution to complain of."""
     try:
         table = await region.table(asked.statement.table)
-        if isinstance(asked.statement, Insert):
-            key, _ = operations.item_of(asked.statement, asked.parameters)
-            key_values.check_item_keys(table, key)
-        elif isinstance(asked.statement, Select) and asked.statement.index is not None:
-            return None
-        else:
-            single = single_item(table, asked.statement.where, asked.given)
-            if not single.is_complete(table):
-                return None
-            key = key_values.check_key(table, single.key)
-        return keys.item_key(table, key, region.secret)
+        key = _key(asked, table)
+        return None if key is None else keys.item_key(table, key_values.check_key(table, key), region.secret)
     except (ResourceNotFoundException, ValidationException):
         return None
+
+
+def _key(asked: _Asked, table: Table) -> Item | None:
+    """The key that a statement names, if it does."""
+    match asked.statement:
+        case Insert() as insert:
+            item, _ = operations.item_of(insert, asked.parameters)
+            return {name: item[name] for name in table.key_names if name in item}
+        case Select() as select:
+            return planner.single_key(select, table, asked.given)
+        case write:
+            single = single_item(table, write.where, asked.given)
+            return single.key if single.is_complete(table) else None
 
 
 async def _execute(region: Region, asked: _Asked | ValidationException, request: Request) -> _Member:

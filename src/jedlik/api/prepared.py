@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jedlik.api import parameters
 from jedlik.api.parameters import Request
-from jedlik.model import key_values, keys, limits, values, writes
+from jedlik.model import key_values, keys, values, writes
 from jedlik.model.errors import ValidationException
 from jedlik.model.tables import Table
 from jedlik.model.values import Item
@@ -36,8 +36,7 @@ def put(request: Request, secret: bytes) -> Prepared:
     has_parameters = parameters.refuse_mixed(parameters.PUT, request)
     item, size = values.normalise_item(request["Item"])
     _check_return_values(request)
-    if size > limits.ITEM_SIZE:
-        raise ValidationException("Item size has exceeded the maximum allowed size")
+    writes.check_item_size(size)
     condition = _condition(request) if has_parameters else None
 
     def operation(table: Table) -> Operation:

@@ -7,13 +7,12 @@ DynamoDB words them.
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from jedlik.api import parameters
+from jedlik.api import pages, parameters
 from jedlik.api.context import Context, Region
+from jedlik.api.pages import Page
 from jedlik.api.parameters import Request, Response
 from jedlik.model import capacity, items, key_values, keys, limits, reads, values
 from jedlik.model.capacity import Consumed, read_units
@@ -24,13 +23,6 @@ from jedlik.model.expressions.projections import Projection
 from jedlik.model.reads import Stretch
 from jedlik.model.tables import Index, Table
 from jedlik.model.values import Item
-from jedlik.model.writes import check_descriptor
-from jedlik.storage.engine import Row
-
-ROWS_AT_ONCE = 1000
-"""Rows read before others have their turn."""
-FETCHED_AT_ONCE = 20
-"""Items fetched for the entries of a local index before others have their turn. They may be large."""
 
 _INVALID = "One or more parameter values were invalid: "
 _START_KEY = "The provided starting key is invalid: "
@@ -90,7 +82,7 @@ async def query(context: Context, request: Request) -> Response:
         fetches = _fetches(index, reading)
         if reading.filter is not None:
             reading.filter.refuse_nested_keys(table)
-        page = await _read(region, table, index, stretch, reading, fetches)
+        page = await _page(region, table, index, stretch, reading, fetches)
         return _response(table, index, page, reading, stretch, partitions=1)
 
     return await region.with_table(request["TableName"], attempt)
@@ -121,7 +113,7 @@ async def scan(context: Context, request: Request) -> Response:
         for expression in (reading.projection, reading.filter):
             if expression is not None:
                 expression.refuse_nested_keys(table)
-        page = await _read(region, table, index, stretch, reading, fetches)
+        page = await _page(region, table, index, stretch, reading, fetches)
         return _response(table, index, page, reading, stretch, capacity.partitions(table))
 
     return await region.with_table(request["TableName"], attempt)
@@ -236,67 +228,18 @@ def _fetches(index: Index | None, reading: _Reading) -> bool:
     return bool(missing)
 
 
-# Pages
+# Answers
 
 
-@dataclass(slots=True)
-class _Page:
-    rows: list[Row] = field(default_factory=list)
-    """What has been examined, in order."""
-    fetched: list[bytes] = field(default_factory=list)
-    """The items of those rows, where entries do not do."""
-    full: bool = False
-    """Whether it ended by its limits, so that it must be told where to go on."""
-
-
-async def _read(
+async def _page(
     region: Region, table: Table, index: Index | None, stretch: Stretch, reading: _Reading, fetches: bool
-) -> _Page:
-    """Examine rows until the page is full or the stretch ends. Raises DescriptorChanged."""
-    page = _Page()
-    left: int = reading.request.get("Limit", sys.maxsize)
-    room = limits.PAGE_SIZE
-    most = FETCHED_AT_ONCE if fetches else ROWS_AT_ONCE
-    while True:
-        asked = min(left, most)
-        rows = await region.engine.range(stretch.start, stretch.end, asked, room, stretch.reverse, reading.consistent)
-        ended = len(rows) < asked and sum([len(stored) for _, stored in rows]) < room
-        if fetches and index is not None:
-            found = await _fetch(region, table, index, rows, reading.consistent)
-            count, size = reads.fitting(found, room)
-            page.fetched += [item for item in found[:count] if item is not None]
-        else:
-            count, size = reads.fitting([stored for _, stored in rows], room)
-        page.rows += rows[:count]
-        left -= count
-        room -= size
-        page.full = left == 0 or room <= 0
-        if page.full or ended:
-            break
-        stretch = stretch.after(rows[-1][0])
-        await asyncio.sleep(0)
-    [raw] = await region.engine.get((keys.descriptor_key(table.name),), reading.consistent)
-    check_descriptor(table, raw)
-    return page
-
-
-async def _fetch(
-    region: Region, table: Table, index: Index, rows: Sequence[Row], consistent: bool
-) -> list[bytes | None]:
-    """The items of entries in a local index; None for one that has left its place there meanwhile."""
-    wanted = [keys.item_key(table, items.decode(entry), region.secret) for _, entry in rows]
-    found = await region.engine.get(wanted, consistent)
-    return [
-        stored
-        if stored is not None
-        and keys.index_key(table, index, items.decode(stored), region.secret, item_key) == entry_key
-        else None
-        for (entry_key, _), item_key, stored in zip(rows, wanted, found, strict=True)
-    ]
+) -> Page:
+    limit = reading.request.get("Limit", sys.maxsize)
+    return await pages.read(region, table, index, stretch, limit, limits.PAGE_SIZE, reading.consistent, fetches)
 
 
 def _response(
-    table: Table, index: Index | None, page: _Page, reading: _Reading, stretch: Stretch, partitions: int
+    table: Table, index: Index | None, page: Page, reading: _Reading, stretch: Stretch, partitions: int
 ) -> Response:
     """What a Query or Scan answers with a page of `stretch`. Units are counted for each of the `partitions` apart."""
     fetches = _fetches(index, reading)

@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from jedlik.api.context import Context, Region, table_name
+from jedlik.api import table_names
+from jedlik.api.context import Context, Region
 from jedlik.model import changelog, items, keys, streams
 from jedlik.model.changelog import Change, Kind
 from jedlik.model.errors import (
@@ -47,7 +48,8 @@ async def list_streams(context: Context, request: Request) -> Response:
     """The streams of the region, or of one table, by table name and then by age."""
     region = context.region
     limit = request.get("Limit", _PAGE)
-    start, end = keys.stream_range(table_name(request["TableName"]) if "TableName" in request else None)
+    table = request.get("TableName")
+    start, end = keys.stream_range(table and table_names.resolve(table, region.name, region.account))
     after = request.get("ExclusiveStartStreamArn")
     if after is not None:
         # A stream that is gone by now still says where to go on.
@@ -190,7 +192,7 @@ def _seal_of(content: bytes, secret: bytes) -> bytes:
 def _parse_arn(arn: str) -> tuple[str, str]:
     """Table name and label of a stream's ARN."""
     table, marker, label = arn.partition("/stream/")
-    name = table_name(table) if table.startswith("arn:") else ""
+    name = table.partition(":table/")[2] if table.startswith("arn:") else ""
     if not (marker and name and label):
         raise ValidationException(f"Invalid StreamArn: {arn}")
     return name, label

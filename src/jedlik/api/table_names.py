@@ -16,7 +16,8 @@ from jedlik.api.shape_rules import Rule, broken
 from jedlik.model.errors import AccessDeniedException, ValidationException
 
 _PATTERN = "[a-zA-Z0-9_.-]+"
-_is_name = re.compile(_PATTERN).fullmatch
+_is_named_well = re.compile(_PATTERN).fullmatch
+_SHORTEST = 3
 _LONGEST = 255
 
 _ARN_FORMAT = (
@@ -46,6 +47,11 @@ def resolve(name_or_arn: str, region: str, account: str) -> str:
     return resource.partition("/")[2]
 
 
+def is_name(text: str) -> bool:
+    """Whether a table may have this name."""
+    return _SHORTEST <= len(text) <= _LONGEST and _is_named_well(text) is not None
+
+
 def constraint(shortest: int) -> Callable[[Any, str, list[str]], None]:
     """What constrains a member that is a table's name or ARN. `shortest` is the length a name must have."""
 
@@ -56,7 +62,7 @@ def constraint(shortest: int) -> Callable[[Any, str, list[str]], None]:
                 errors.append(broken(f"'{value}'", path, text))
             return
         # An operation that wants no more than one character does not say the same twice of an empty name.
-        if not _is_name(value) and (value or shortest > 1):
+        if not _is_named_well(value) and (value or shortest > 1):
             text = f"Member must satisfy regular expression pattern: {_PATTERN}"
             errors.append(broken(f"'{value}'", path, text))
         if len(value) < shortest:
@@ -76,7 +82,7 @@ def _broken_by_arn(value: str) -> str | None:
         return _ARN_FORMAT
     if kind != "table":
         return "Invalid resource type"
-    if not _is_name(name) or not 3 <= len(name) <= _LONGEST:
+    if not is_name(name):
         return _ARN_FORMAT
     return None
 
@@ -86,8 +92,8 @@ def _unless_arn(holds: Callable[[str], Any]) -> Callable[[Any], bool]:
 
 
 KEY_RULES = (
-    Rule(_unless_arn(_is_name), f"Member must satisfy regular expression pattern: {_PATTERN}"),
-    Rule(_unless_arn(lambda name: len(name) >= 3), "Member must have length greater than or equal to 3"),
+    Rule(_unless_arn(_is_named_well), f"Member must satisfy regular expression pattern: {_PATTERN}"),
+    Rule(_unless_arn(lambda name: len(name) >= _SHORTEST), "Member must have length greater than or equal to 3"),
     Rule(_unless_arn(lambda name: len(name) <= _LONGEST), "Member must have length less than or equal to 255"),
 )
 """What constrains the keys of a map that are tables' names or ARNs, as those of RequestItems are."""

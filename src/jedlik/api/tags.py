@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.api import table_names
 from jedlik.api.context import Context, Region
 from jedlik.api.throughput import INVALID
 from jedlik.model import keys
@@ -161,6 +162,6 @@ def _table_name(region: Region, arn: str) -> str:
         raise ValidationException(
             f"{INVALID}Invalid resource arn provided, only table or stream is accepted. Provided resource arn: {arn}"
         )
-    if arn_region != region.name:
+    if arn_region != region.name or not table_names.is_name(name):
         raise ValidationException(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     return name

@@ -26,6 +26,7 @@ from jedlik.model import items, key_values, keys, limits, values
 from jedlik.model.capacity import Consumed, read_units
 from jedlik.model.errors import (
     ConditionalCheckFailedException,
+    DuplicateItemException,
     DynamoDBError,
     EmptyKeyValueException,
     ItemCollectionSizeLimitExceededException,
@@ -253,6 +254,7 @@ async def _made(region: Region, tables: Sequence[Table], wanted: Sequence[W], ma
 
 _REASON_CODES: dict[type[DynamoDBError], str] = {
     ConditionalCheckFailedException: "ConditionalCheckFailed",
+    DuplicateItemException: "DuplicateItem",
     ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
     ValidationException: "ValidationError",
 }

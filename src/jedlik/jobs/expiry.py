@@ -2,7 +2,8 @@
 
 A sweep visits the tables that have notes, one look-up each, and reads of each the notes of the past; it never reads
 what has not expired. Each batch of items is deleted in one mutation, which reads the items again and deletes those
-that are still expired, so an item that was given more time in between stays.
+that are still expired, so an item that was given more time in between stays. Each batch is logged with its lag: by how
+much the first of its items had outlived its time.
 
 Writes keep the notes of the items that they touch (`model.expiry`). When time to live is switched on for a table
 that has items already, a job notes those; when it is switched off, it clears the notes away.
@@ -10,6 +11,7 @@ that has items already, a job notes those; when it is switched off, it clears th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ KIND = "EXPIRY_NOTES"
 STEP_ITEMS = 100
 """Items noted, or deleted, in one mutation."""
 STEP_BYTES = MIB // 2
+
+_log = logging.getLogger(__name__)
 
 
 def submit(document: Document, writes: Writes) -> None:
@@ -119,24 +123,29 @@ async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
         # Another table has the name, or expiry is off: the notes wait for the job that clears them.
         return False
     try:
-        await _expire(region, table, table.ttl_attribute, notes, now)
+        deleted = await _expire(region, table, table.ttl_attribute, notes, now)
     except DescriptorChanged:
         return True
+    lag = now - keys.time_of_expiry_key(notes[0][0])
+    _log.info("expired", extra={"region": region.name, "table": name, "deleted": deleted, "lag_seconds": round(lag, 3)})
     return len(notes) == STEP_ITEMS
 
 
-async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[Row], now: float) -> None:
+async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[Row], now: float) -> int:
+    """Delete those of the noted items that have expired; returns how many."""
     item_keys = [keys.item_of_expiry_key(table, note) for note, _ in notes]
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, int]:
         check_descriptor(table, values[0])
         writes = Writes()
+        deleted = 0
         for (note, _), key, stored in zip(notes, item_keys, values[1:], strict=True):
             # Goes in any case: with its item, or because its item has another by now.
             writes.delete(note)
             item = items.decode(stored) if stored is not None else None
             if expiry.has_expired(item, attribute, now):
                 record(table, key, item, None, stored, None, writes, region.secret, now, expired=True)
-        return writes, None
+                deleted += 1
+        return writes, deleted
 
-    await region.engine.mutate([keys.descriptor_key(table.name), *item_keys], decide)
+    return await region.engine.mutate([keys.descriptor_key(table.name), *item_keys], decide)

@@ -42,7 +42,10 @@ class StreamPolicy:
 
 
 async def maintain(region: Region, policy: StreamPolicy) -> bool:
-    """Roll and trim every stream of the region, once; there is never more to do at once. The OPEN entry of a shard's log stays as long as the shard."""
+    """Roll and trim every stream of the region, once; there is never more to do at once.
+
+    The OPEN entry of a shard's log stays as long as the shard.
+    """
     after, end = keys.stream_range(None)
     while rows := await region.engine.range(after, end, BATCH, _BATCH_BYTES):
         for key, raw in rows:

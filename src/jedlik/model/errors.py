@@ -172,5 +172,5 @@ class ServiceUnavailable(DynamoDBError):
     namespace = CORAL
 
 
-class DescriptorChanged(Exception):  # noqa: N818 - no error: look at the table again and begin anew
+class DescriptorChanged(Exception):
     """A table is not as it was when an operation was built. Never seen outside."""

@@ -9,7 +9,7 @@ guide; which text goes with which operation, as AWS answers.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from jedlik.model import limits
@@ -70,6 +70,18 @@ def check_updated_keys(table: Table, item: Item, updated: Collection[str]) -> No
     """
     if table.indexes:
         _check_all_index_keys(table, item, updated)
+
+
+def check_assigned_types(table: Table, types: Mapping[str, str]) -> None:
+    """Attributes that an update gives a value must get the types of indexes' keys, as far as the request says which.
+
+    DynamoDB refuses this before it reads the item, and names what is wrong. Of what it only learns from the item it
+    says no more than that something is (`check_updated_keys`).
+    """
+    for index in sorted(table.indexes, key=lambda i: i.name):
+        for attribute in (*index.partition_key, *index.sort_key):
+            if types.get(attribute.name, attribute.type) != attribute.type:
+                raise ValidationException(_mistyped(index, attribute, types[attribute.name]))
 
 
 def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = False) -> Item:
@@ -144,8 +156,9 @@ def _check_index_keys(index: Index, item: Item, updated: Collection[str] | None)
             continue
         if attribute.type not in value:
             raise ValidationException(
-                f"{_INVALID}Type mismatch for Index Key {attribute.name} Expected: {attribute.type} "
-                f"Actual: {type_of(value)} IndexName: {index.name}"
+                _mistyped(index, attribute, type_of(value))
+                if updated is None
+                else "The update expression attempted to update the secondary index key to unsupported type"
             )
         if not value[attribute.type]:
             empty = _EMPTY[attribute.type]
@@ -157,6 +170,13 @@ def _check_index_keys(index: Index, item: Item, updated: Collection[str] | None)
                 f"to a value that is not supported. {empty}"
             )
     _check_sizes(index.partition_key, index.sort_key, item)
+
+
+def _mistyped(index: Index, attribute: KeyAttribute, actual: str) -> str:
+    return (
+        f"{_INVALID}Type mismatch for Index Key {attribute.name} Expected: {attribute.type} "
+        f"Actual: {actual} IndexName: {index.name}"
+    )
 
 
 def _check_sizes(partition: tuple[KeyAttribute, ...], sort: tuple[KeyAttribute, ...], item: Item) -> None:

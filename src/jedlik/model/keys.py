@@ -186,6 +186,11 @@ def table_of_expiry_key(key: bytes) -> bytes:
     return key[1:9]
 
 
+def time_of_expiry_key(key: bytes) -> int:
+    """The second since the epoch in which the item expires that the note under `key` is about."""
+    return int.from_bytes(key[9:17], "big")
+
+
 def item_of_expiry_key(table: Table, key: bytes) -> bytes:
     """The key of the item that the note under `key` is about."""
     return table.prefix + key[17:]

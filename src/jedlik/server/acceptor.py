@@ -27,6 +27,8 @@ STAND_BACK_TIMES = 3
 """How long and how often a worker with more connections leaves a new one to the others."""
 EXHAUSTED_SECONDS = 1.0
 """How long nothing is accepted when the process has no more descriptors."""
+FAREWELL_SECONDS = 1.0
+"""How long a TLS client has to answer when the server closes the connection."""
 ABSENT = 2**63
 """The load of a worker that is not there: never the least."""
 
@@ -54,6 +56,7 @@ class Acceptor:
         self._listening = listening
         self._tls = tls
         self._handshake_seconds = server.limits.request if tls is not None else None
+        self._farewell_seconds = FAREWELL_SECONDS if tls is not None else None
         self._loop = asyncio.get_running_loop()
         self._stood_back = 0
         self._waiting: asyncio.TimerHandle | None = None
@@ -102,6 +105,7 @@ class Acceptor:
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._handshake_seconds,
+                ssl_shutdown_timeout=self._farewell_seconds,
             )
         )
         self._opening.add(task)

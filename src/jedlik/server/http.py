@@ -72,6 +72,7 @@ class HttpServer:
         for connection in list(self.connections):
             connection.finish()
         if self.connections:
+            self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
         rest = list(self.connections)

@@ -15,6 +15,8 @@ from pathlib import Path
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel has a limit of its own."""
 
+DESCRIPTORS = 1 << 16
+"""Of files and connections together, for a process."""
 MEMORY_PREFIX = "jedlik-memory-"
 """The names of folders of servers that keep nothing begin with this."""
 
@@ -77,9 +79,11 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def raise_descriptor_limit() -> None:
-    """Let the process have as many connections as it is allowed to have at all."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Let the process have as many descriptors as its connections may need, if it is allowed to."""
+    current, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    if current != resource.RLIM_INFINITY and current < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def sweep_memory_folders() -> None:

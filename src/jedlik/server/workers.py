@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import select
 import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 from jedlik import __version__
 from jedlik.config import Settings
@@ -43,6 +45,7 @@ WHENEVER = 3600.0
 READY = signal.SIGUSR1
 """What a worker tells its parent once it serves."""
 WATCHED = {signal.SIGCHLD, READY} | STOPPING
+"""The signals that the parent heeds."""
 
 
 def run(settings: Settings) -> int:
@@ -110,19 +113,22 @@ class Supervisor:
         self._ready = False
         self._parent, self._parent_end = os.pipe()
         """A pipe that nothing is written to: workers see it close when the parent is gone."""
+        self._signals, self._signals_end = os.pipe()
+        """A pipe to which the interpreter writes the number of each signal that arrives."""
+        os.set_blocking(self._signals_end, False)
 
     def run(self) -> int:
         """Keep the workers running until SIGTERM or SIGINT. Returns the exit code."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+        signal.set_wakeup_fd(self._signals_end)
+        for number in WATCHED:
+            signal.signal(number, _only_wake_up)
         while True:
             self._start_due()
-            event = signal.sigtimedwait(WATCHED, self._seconds_to_next())
-            if event is None:
-                continue
-            if event.si_signo in STOPPING:
+            arrived = self._arrived(self._seconds_to_next())
+            if arrived & STOPPING:
                 self._stop()
                 return 0
-            if event.si_signo == READY and not self._ready:
+            if READY in arrived and not self._ready:
                 self._ready = True
                 announce(self._site)
             for number, code in self._ended():
@@ -131,6 +137,11 @@ class Supervisor:
                     return code or FAILED
                 log.warning("worker %d ended with %d and is replaced", number, code)
                 self._due[number] = self._started[number] + SHORTEST_LIFE
+
+    def _arrived(self, seconds: float) -> set[int]:
+        """The signals that have arrived; waits for one so long."""
+        readable, _, _ = select.select([self._signals], [], [], seconds)
+        return set(os.read(self._signals, 4096)) if readable else set()
 
     def _seconds_to_next(self) -> float:
         return max(0.0, min(self._due.values()) - time.monotonic()) if self._due else WHENEVER
@@ -150,7 +161,9 @@ class Supervisor:
         code = FAILED
         try:
             os.close(self._parent_end)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+            signal.set_wakeup_fd(-1)
+            for watched in WATCHED:
+                signal.signal(watched, signal.SIG_DFL)
             code = work(self._site, number, self._tell_ready, self._parent)
         except BaseException:
             log.exception("worker %d failed", number)
@@ -181,9 +194,13 @@ class Supervisor:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._signal(signal.SIGKILL)
-            signal.sigtimedwait({signal.SIGCHLD}, max(left, 1.0))
+            self._arrived(max(left, 1.0))
             list(self._ended())
 
     def _signal(self, number: int) -> None:
         for pid in self._workers:
             os.kill(pid, number)
+
+
+def _only_wake_up(number: int, frame: FrameType | None) -> None:
+    """Handle a signal by nothing more than what the interpreter has already done: told the wake-up pipe."""

@@ -10,7 +10,7 @@ function that reads.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ POSITION_SIZE = 8
 
 _RESERVED = 0
 """First byte of an engine's own keys."""
+_UNCHANGED = object()
 _COUNTER_SIZE = 8
 _COUNTER_MASK = (1 << 8 * _COUNTER_SIZE) - 1
 
@@ -36,6 +37,11 @@ def counter(value: bytes | None) -> int:
 def counter_value(count: int) -> bytes:
     """The value of a counter at `count`. It wraps around as machine integers do, so that no commit fails on it."""
     return (count & _COUNTER_MASK).to_bytes(_COUNTER_SIZE, "little")
+
+
+def _written(writes: Writes) -> list[bytes]:
+    """The keys that are written, with any position at all."""
+    return [*writes.puts, *writes.adds, *(log + bytes(POSITION_SIZE) for log, _ in writes.appends)]
 
 
 @dataclass(slots=True, eq=False)
@@ -108,17 +114,25 @@ class Batch:
             self._decide(mutation, read)
 
     def _decide(self, mutation: Mutation, read: Read) -> bool:
-        """Decide, and take in what is to be written. Whether the outcome depends on the commit."""
-        mutation.result = mutation.error = None
+        """Decide, and take in what is to be written. Whether the outcome depends on the commit.
+
+        What `read` raises is no outcome: it is raised.
+        """
+        mutation.result = None
+        mutation.error = self._refusal(mutation.keys)
+        if mutation.error is not None:
+            return False
         changes = self.changes
         depends = False
+        values = []
+        for key in mutation.keys:
+            depends = depends or key in changes
+            values.append(self._value(key, read))
         try:
-            values = []
-            for key in mutation.keys:
-                depends = depends or key in changes
-                values.append(self._value(key, read))
             writes, mutation.result = mutation.decide(values)
-            self._check(writes)
+            refusal = self._refusal(_written(writes))
+            if refusal is not None:
+                raise refusal
         except StopIteration as error:
             # A future cannot hold this one: awaiting it would end the coroutine that awaits (PEP 479).
             mutation.error = RuntimeError("decide raised StopIteration")
@@ -131,21 +145,21 @@ class Batch:
 
     def _value(self, key: bytes, read: Read) -> bytes | None:
         """The value of `key` as the batch has left it so far."""
-        change = self.changes.get(key, 0)
-        if not isinstance(change, int):
+        change = self.changes.get(key, _UNCHANGED)
+        if change is None or isinstance(change, bytes):
             return change
         if key in self.reads:
             value = self.reads[key]
         else:
             value = self.reads[key] = read(key)
-        return counter_value(counter(value) + change) if change else value
+        return counter_value(counter(value) + change) if isinstance(change, int) else value
 
-    def _check(self, writes: Writes) -> None:
-        """Refuse keys that the engine could not write: they would fail the commit of the others."""
-        written = [*writes.puts, *writes.adds, *(log + bytes(POSITION_SIZE) for log, _ in writes.appends)]
-        for key in written:
+    def _refusal(self, keys: Iterable[bytes]) -> StorageError | None:
+        """What is wrong with `keys`, if the engine could not use one: that would fail the others' commit as well."""
+        for key in keys:
             if not 0 < len(key) <= self.longest_key or key[0] == _RESERVED:
-                raise StorageError(f"a key is 1 to {self.longest_key} bytes and does not start with 00: {key.hex()}")
+                return StorageError(f"a key is 1 to {self.longest_key} bytes and does not start with 00: {key.hex()}")
+        return None
 
     def _take(self, writes: Writes) -> bool:
         """Take in what a mutation writes. Whether it writes anything."""

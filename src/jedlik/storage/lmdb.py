@@ -28,10 +28,10 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import lmdb
 
@@ -39,6 +39,7 @@ from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation, counter, counte
 from jedlik.storage.engine import Decide, Row, StorageError
 
 T = TypeVar("T")
+Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
 
 MAP_SIZE = 1 << 40
 """Bytes to which a store may grow. Address space only: the file is as large as its content."""
@@ -50,10 +51,13 @@ _BATCH_MUTATIONS = 256
 _BATCH_BYTES = 4 << 20
 """Of values in a batch; it ends with the mutation that reaches this."""
 _COMMITS_BETWEEN_READER_CHECKS = 1024
+_SNAPSHOTS = 10
+"""How many are tried for a read. In a hundred thousand reads beside writers that never rest, one needs a second."""
 
 _SWITCH_INTERVAL = 10e-6
 """Seconds that the commit thread waits for the interpreter lock before it demands it: less than passes between two
-reads on the event loop. At 20 and more it starves, at 5 and less it wakes so often that it delays the loop."""
+reads on the event loop. At 20 and more it starves, at 5 and less it wakes so often that it delays the loop. It holds
+for all threads of the process."""
 _TIMER_SLACK = "1"
 """Nanoseconds by which the kernel may prolong that wait; 50,000 where nothing is said."""
 
@@ -102,11 +106,7 @@ class LmdbEngine:
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
-        try:
-            with self._environment.begin() as snapshot:
-                return [snapshot.get(key) for key in keys]
-        except lmdb.Error as error:
-            raise _storage_error(error) from error
+        return self._read(lambda snapshot: list(map(snapshot.get, keys)))
 
     async def range(
         self,
@@ -119,32 +119,9 @@ class LmdbEngine:
     ) -> list[Row]:
         """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
         start = max(start, _FIRST_KEY)
-        rows: list[Row] = []
         if start >= end or limit <= 0:
-            return rows
-        size = 0
-        try:
-            with self._environment.begin() as snapshot, snapshot.cursor() as cursor:
-                if not reverse:
-                    found = cursor.set_range(start)
-                elif cursor.set_range(end):
-                    found = cursor.prev()
-                else:
-                    found = cursor.last()
-                # An iterator begins at an end of the store if the cursor is nowhere.
-                if not found:
-                    return rows
-                for row in cursor.iterprev() if reverse else cursor.iternext():
-                    key, value = row
-                    if not start <= key < end:
-                        break
-                    rows.append(row)
-                    size += len(value)
-                    if len(rows) == limit or size >= max_bytes:
-                        break
-        except lmdb.Error as error:
-            raise _storage_error(error) from error
-        return rows
+            return []
+        return self._read(lambda snapshot: _rows(snapshot, start, end, limit, max_bytes, reverse))
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction, together with the others that are called before the event loop comes round."""
@@ -169,30 +146,54 @@ class LmdbEngine:
             self._thread = None
         self._environment.close()
 
+    def _read(self, query: Callable[[Snapshot], T]) -> T:
+        """What `query` finds in a snapshot.
+
+        LMDB gives a reader the number of the last state first and the root of the tree after it. If the reader is held
+        up in between, two commits long, the root is a later one, and the pages then look too new for the number.
+        Nothing is damaged: another snapshot will do.
+        """
+        for _ in range(_SNAPSHOTS):
+            try:
+                with self._environment.begin() as snapshot:
+                    return query(snapshot)
+            except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+                reason: lmdb.Error = error
+            except lmdb.Error as error:
+                reason = error
+                break
+        raise _storage_error(reason)
+
     # On the event loop
 
     def _start_batch(self) -> None:
         """Decide what is queued, up to the limits of a batch, and have it committed."""
         try:
-            snapshot = self._environment.begin()
-        except lmdb.Error as error:
+            batch = self._read(self._decide_queue)
+        except StorageError as error:
             self._refuse_queue(error)
             return
-        loop = asyncio.get_running_loop()
-        queue = self._queue
-        with snapshot:
-            batch = Batch(loop, snapshot.id(), self._longest_key)
-            while queue and len(batch.members) < _BATCH_MUTATIONS and batch.size < _BATCH_BYTES:
-                mutation = queue.popleft()
-                if not mutation.future.done():
-                    batch.add(mutation, snapshot.get)
         if not batch.members:
             self._end_batch(batch)
         elif self._durable:
             self._batches.put(batch)
         else:
             self._commit(batch)
-            loop.call_soon(self._end_batch, batch)
+            batch.loop.call_soon(self._end_batch, batch)
+
+    def _decide_queue(self, snapshot: Snapshot) -> Batch:
+        """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
+        batch = Batch(asyncio.get_running_loop(), snapshot.id(), self._longest_key)
+        decided = 0
+        for mutation in self._queue:
+            if len(batch.members) == _BATCH_MUTATIONS or batch.size >= _BATCH_BYTES:
+                break
+            if not mutation.future.done():
+                batch.add(mutation, snapshot.get)
+            decided += 1
+        for _ in range(decided):
+            self._queue.popleft()
+        return batch
 
     def _end_batch(self, batch: Batch) -> None:
         """Tell the callers what became of a batch; but first keep the disk busy with the next one."""
@@ -208,7 +209,7 @@ class LmdbEngine:
                 mutation.error = _storage_error(batch.failure)
             mutation.resolve()
 
-    def _refuse_queue(self, reason: lmdb.Error) -> None:
+    def _refuse_queue(self, reason: StorageError) -> None:
         """Fail all that is queued, because there is no snapshot to be had."""
         _log.error("the store cannot be read", exc_info=reason)
         refused, self._queue = self._queue, deque()
@@ -258,6 +259,31 @@ class LmdbEngine:
             batch.failure = error
 
 
+def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool) -> list[Row]:
+    """The rows of a range that is not empty; `limit` is positive."""
+    rows: list[Row] = []
+    size = 0
+    with snapshot.cursor() as cursor:
+        if not reverse:
+            found = cursor.set_range(start)
+        elif cursor.set_range(end):
+            found = cursor.prev()
+        else:
+            found = cursor.last()
+        # An iterator begins at an end of the store if the cursor is nowhere.
+        if not found:
+            return rows
+        for row in cursor.iterprev() if reverse else cursor.iternext():
+            key, value = row
+            if not start <= key < end:
+                break
+            rows.append(row)
+            size += len(value)
+            if len(rows) == limit or size >= max_bytes:
+                break
+    return rows
+
+
 def _write(batch: Batch, transaction: lmdb.Transaction[bytes]) -> None:
     """Put what a batch writes into a transaction."""
     puts: list[Row] = []
@@ -291,7 +317,7 @@ def _open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environm
             # Keys are hashed: the page after the one that is read is rarely wanted.
             readahead=False,
             max_readers=_MAX_READERS,
-            # A read transaction that is done with is kept for the next, which is five times as cheap as a new one.
+            # A read transaction keeps its place in the reader table, whose lock all processes share, for the next one.
             max_spare_txns=1,
             lib_version=1,
         )

@@ -125,7 +125,7 @@ def test_parameters_are_counted_in_the_order_of_the_text() -> None:
 
 
 def test_a_select_has_a_list_sources_a_condition_and_an_order() -> None:
-    node, _ = parse("select a, b.c from \"t\".\"i\" where a = 1 order by a desc, b asc, c")
+    node, _ = parse('select a, b.c from "t"."i" where a = 1 order by a desc, b asc, c')
     assert isinstance(node, Query)
     assert node.projection is not None
     assert [shape(each) for each in node.projection] == ["a", ("path", "b", "c")]

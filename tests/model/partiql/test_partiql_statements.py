@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
 
 from jedlik.model.errors import ValidationException
 from jedlik.model.partiql import literals
 from jedlik.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
+from jedlik.model.values import Item
 
 
 def refusal(text: str, *parameters: Any) -> str:
@@ -22,7 +25,7 @@ def test_a_select_names_a_table_and_perhaps_an_index() -> None:
     plain = statement("SELECT * FROM Music")
     assert isinstance(plain, Select)
     assert (plain.table, plain.index, plain.projection, plain.where, plain.order) == ("Music", None, None, None, ())
-    indexed = statement("SELECT * FROM \"Music\".\"by-genre\" ORDER BY Genre DESC, Year")
+    indexed = statement('SELECT * FROM "Music"."by-genre" ORDER BY Genre DESC, Year')
     assert isinstance(indexed, Select)
     assert (indexed.table, indexed.index) == ("Music", "by-genre")
     assert indexed.order == (("Genre", True), ("Year", False))
@@ -55,7 +58,9 @@ TABLE_NAME = "Table name should be within the length [3, 255] and only contain '
 ONE_SOURCE = "Only select from a single table or index is supported."
 ONE_NAME = "FROM clause may only contain a single table name in data manipulation statements"
 NO_EXISTS = "EXISTS can only be used in ExecuteTransaction write requests."
-STRUCT = "Unsupported format in item expression. Please use struct format {...} to express item values for insert statement."
+STRUCT = (
+    "Unsupported format in item expression. Please use struct format {...} to express item values for insert statement."
+)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,7 @@ STRUCT = "Unsupported format in item expression. Please use struct format {...} 
         ('SELECT * FROM "Music".""', "Path component cannot be an empty string"),
         ('SELECT * FROM "Music"."i"."x"', "A path may contain at most 2 components in the FROM clause"),
         ("INSERT INTO Music.i VALUE {'pk': 1}", ONE_NAME),
+        ("INSERT INTO Music[0] VALUE {'pk': 1}", ONE_NAME),
         ("UPDATE Music.idx SET a = 1", "This operation is not supported on an index"),
         ("DELETE FROM Music.idx", "This operation is not supported on an index"),
         (
@@ -283,11 +289,14 @@ def test_a_parameter_without_an_order_is_refused_by_its_type(operator: str, valu
         ("SET a = foo(b)", "Unrecognized function: foo at 1:22:3"),
         ("SET a = list_append(b)", f"{COUNT}list_append, number of operands: 1"),
         ("SET a = list_append(b, 1)", f"{WRONG_TYPE}list_append, operand type: N"),
-        ("SET a = [b, 1]", "Unsupported data type: b under key root[0] at 1:23:1"),
+        ("SET a = [b, 1]", "Unsupported data type: VariableReference under key root[0] at 1:23:1"),
         ("SET a = (SELECT * FROM Other)", "Unsupported token in expression: SELECT at 1:23:6"),
         ("SET a = set_add(b, <<'x'>>)", "The first argument to SET_ADD must equal the assignment value at 1:22:7"),
         ("SET a = SET_DELETE(b, <<1>>)", "The first argument to SET_DELETE must equal the assignment value at 1:22:10"),
-        ("SET a = set_add(<<'a'>>, <<'b'>>)", "The first argument to SET_ADD must equal the assignment value at 1:22:7"),
+        (
+            "SET a = set_add(<<'a'>>, <<'b'>>)",
+            "The first argument to SET_ADD must equal the assignment value at 1:22:7",
+        ),
         ("SET a = set_add(a)", "SET_ADD must have exactly two arguments at 1:22:7"),
         ("SET a = set_add(a, <<1>>, <<2>>)", "SET_ADD must have exactly two arguments at 1:22:7"),
         ("SET a = set_add(a, 'x')", "The second argument to SET_ADD must be a value with type SET at 1:30:1"),
@@ -370,7 +379,7 @@ def test_parameters_are_normalised() -> None:
     ],
 )
 def test_what_is_selected_is_named_after_the_last_name_of_its_path(columns: str, selected: dict[str, Any]) -> None:
-    item = {
+    item: Item = {
         "pk": {"S": "a"},
         "l": {"L": [{"N": "1"}, {"N": "2"}]},
         "m": {"M": {"x": {"S": "deep"}, "n": {"L": [{"L": [{"N": "1"}, {"BOOL": True}]}]}}},
@@ -379,3 +388,11 @@ def test_what_is_selected_is_named_after_the_last_name_of_its_path(columns: str,
     assert isinstance(found, Select)
     assert found.projection is not None
     assert found.projection.apply(item) == selected
+
+
+@given(st.sampled_from(["", "SELECT * FROM Music WHERE a = "]), st.text(max_size=60))
+def test_any_characters_are_a_statement_or_are_refused(beginning: str, text: str) -> None:
+    try:
+        statement(beginning + text)
+    except ValidationException as caught:
+        event(caught.message.partition(":")[0])

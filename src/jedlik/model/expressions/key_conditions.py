@@ -92,10 +92,17 @@ def parse_key_condition(text: str, placeholders: Placeholders) -> dict[str, Attr
     }
 
 
+_CONDITIONS_OF_OLD = 2
+"""Conditions that a query could have before there were keys of several attributes; so many too many are refused in the
+words of that time."""
+
+
 def against_key(conditions: Mapping[str, AttributeCondition], table: Table, index: Index | None) -> KeyCondition:
     """Conditions on attributes held against the key of a table or index. Raises ValidationException."""
     partition_key, sort_key = _key(table, index)
     if len(conditions) > len(partition_key) + len(sort_key):
+        if len(conditions) <= _CONDITIONS_OF_OLD:
+            raise ValidationException("Query key condition not supported")
         raise ValidationException(
             f"The number of query conditions ({len(conditions)}) exceeds the number of key attributes defined "
             f"in the schema ({len(partition_key) + len(sort_key)})"

@@ -20,10 +20,13 @@ from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import ast, paths
 from jedlik.model.expressions.ast import (
     Action,
+    Arithmetic,
     AttributeValue,
     Check,
     InvalidExpression,
     Item,
+    Literal,
+    Operand,
     ValuePlaceholder,
     Values,
 )
@@ -34,6 +37,8 @@ from jedlik.model.expressions.parser import parse_update, update_placeholders
 from jedlik.model.expressions.paths import Branch
 from jedlik.model.expressions.placeholders import Placeholders
 from jedlik.model.expressions.remembering import remembering
+from jedlik.model.key_values import check_assigned_types
+from jedlik.model.values import type_of
 
 if TYPE_CHECKING:
     from jedlik.model.tables import Table
@@ -99,10 +104,26 @@ class Update:
         return paths.select(self._plan.touched, item)
 
     def refuse_key_attributes(self, table: Table) -> None:
-        """Raises ValidationException when it changes an attribute of the table's key, or when one of its paths, changed
-        or read, goes into a key attribute."""
+        """Raises ValidationException when it changes an attribute of the table's key, or assigns a value to a key
+        attribute of an index that is of another type, or when one of its paths, changed or read, goes into a key
+        attribute."""
         refuse_updated_keys(table, self._plan.changed_names)
+        if table.indexes:
+            check_assigned_types(table, self._assigned_types())
         refuse_nested_keys(table, self._plan.nested_names)
+
+    def _assigned_types(self) -> dict[str, str]:
+        """Types that top-level attributes get, where the request says it."""
+        types = {}
+        for name, operand in self._plan.assigned:
+            match operand:
+                case ValuePlaceholder():
+                    types[name] = type_of(self._values[operand.text])
+                case Literal():
+                    types[name] = type_of(operand.value)
+                case Arithmetic():
+                    types[name] = "N"
+        return types
 
 
 class Plan(NamedTuple):
@@ -117,6 +138,8 @@ class Plan(NamedTuple):
     """Top-level attributes into which it looks or reaches."""
     removed_from: frozenset[str]
     """Those among them out of which it only removes."""
+    assigned: tuple[tuple[str, Operand | None], ...]
+    """Top-level attributes and what they are given."""
 
 
 def update(text: str, placeholders: Placeholders) -> Update:
@@ -155,6 +178,7 @@ def plan(actions: Sequence[Action], checks: tuple[Check, ...], changes: Mapping[
         changed_names=tuple(by_name),
         nested_names=frozenset(paths.attribute(p) for p in ast.paths(actions) if len(p.steps) > 1),
         removed_from=frozenset(name for name, verbs in by_name.items() if verbs == {"REMOVE"}),
+        assigned=tuple((paths.attribute(a.path), a.value) for a in actions if len(a.path.steps) == 1),
     )
 
 

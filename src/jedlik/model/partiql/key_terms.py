@@ -6,7 +6,7 @@ is read, and by the condition where it only filters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from jedlik.model import limits, values
@@ -18,12 +18,14 @@ from jedlik.model.expressions.ast import (
     Comparison,
     Condition,
     In,
-    Node,
+    Not,
     Operand,
+    Or,
     Path,
     ValuePlaceholder,
     Values,
 )
+from jedlik.model.expressions.key_attributes import table_key
 from jedlik.model.partiql.errors import invalid
 from jedlik.model.tables import Index, KeyAttribute, Table
 from jedlik.model.values import AttributeValue, Item
@@ -62,6 +64,37 @@ def key_of(table: Table, index: Index | None) -> Key:
     return Key(index.partition_key[0], index.sort_key[0] if index.sort_key else None)
 
 
+class Terms:
+    """The terms of a WHERE clause, with a request's values."""
+
+    __slots__ = ("_by_condition", "conjuncts")
+
+    def __init__(self, where: Condition | None, given: Values) -> None:
+        self.conjuncts = tuple(conjuncts(where))
+        """The parts of the clause that must all hold."""
+        self._by_condition = {id(leaf): term(leaf, given) for leaf in _leaves(self.conjuncts)}
+
+    def of(self, condition: Condition) -> Term | None:
+        """The term that a part of the clause is, if it is one."""
+        return self._by_condition.get(id(condition))
+
+    def check(self, key: Key) -> None:
+        """Raises ValidationException where a key attribute is compared with what it cannot be."""
+        attributes = {attribute.name: attribute for attribute in key if attribute is not None}
+        selecting = [t for t in map(self.of, self.conjuncts) if t is not None and t.operator in SELECTING]
+        if any(t.attribute == key.partition.name and t.operator == "=" for t in selecting):
+            for found in selecting:
+                if found.attribute in attributes:
+                    check_operands(attributes[found.attribute], found)
+        for each in self._by_condition.values():
+            attribute = attributes.get(each.attribute) if each is not None else None
+            if each is None or attribute is None:
+                continue
+            if any(attribute.type not in operand for operand in each.operands):
+                raise invalid(f"{_INVALID}Condition parameter type does not match schema type")
+            _check_sizes(key, attribute, each.operands)
+
+
 def conjuncts(condition: Condition | None) -> Iterator[Condition]:
     """The parts of a condition that must all hold."""
     if isinstance(condition, And):
@@ -71,10 +104,21 @@ def conjuncts(condition: Condition | None) -> Iterator[Condition]:
         yield condition
 
 
-def term(node: Node, given: Values) -> Term | None:
+def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """The parts of conditions that are no conditions on other parts."""
+    for condition in conditions:
+        if isinstance(condition, And | Or):
+            yield from _leaves(condition.conditions)
+        elif isinstance(condition, Not):
+            yield from _leaves((condition.condition,))
+        else:
+            yield condition
+
+
+def term(condition: Condition, given: Values) -> Term | None:
     """What a condition compares with the values `given`, if that is an attribute and nothing else."""
     operands: tuple[Operand, ...]
-    match node:
+    match condition:
         case Comparison(operator, Path() as path, right):
             operands = (right,)
         case Comparison(operator, left, Path() as path):
@@ -87,30 +131,10 @@ def term(node: Node, given: Values) -> Term | None:
             operands = (beginning,)
         case _:
             return None
-    if len(path.steps) > 1 or not all(isinstance(operand, ValuePlaceholder) for operand in operands):
+    values = [given[operand.text] for operand in operands if isinstance(operand, ValuePlaceholder)]
+    if len(path.steps) > 1 or len(values) < len(operands):
         return None
-    found = tuple([given[operand.text] for operand in operands if isinstance(operand, ValuePlaceholder)])
-    return Term(str(path.steps[0]), operator, found)
-
-
-def check_terms(key: Key, where: Condition, given: Values) -> None:
-    """Raises ValidationException where a key attribute is compared with what it cannot be."""
-    attributes = {attribute.name: attribute for attribute in key if attribute is not None}
-    terms = [term(part, given) for part in conjuncts(where)]
-    selecting = [found for found in terms if found is not None and found.operator in SELECTING]
-    is_query = any(found.attribute == key.partition.name and found.operator == "=" for found in selecting)
-    for found in selecting if is_query else ():
-        attribute = attributes.get(found.attribute)
-        if attribute is not None:
-            check_operands(attribute, found)
-    for node in ast.walk((where,)):
-        found_here = term(node, given)
-        attribute = attributes.get(found_here.attribute) if found_here is not None else None
-        if attribute is None or found_here is None:
-            continue
-        if not all(attribute.type in operand for operand in found_here.operands):
-            raise invalid(f"{_INVALID}Condition parameter type does not match schema type")
-        _check_sizes(key, attribute, found_here.operands)
+    return Term(str(path.steps[0]), operator, tuple(values))
 
 
 def check_operands(attribute: KeyAttribute, found: Term) -> None:
@@ -122,6 +146,14 @@ def check_operands(attribute: KeyAttribute, found: Term) -> None:
             )
         if found.operator == "=" and not operand[attribute.type]:
             raise invalid(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
+
+
+def check_key(table: Table, item: Item) -> None:
+    """Raises ValidationException unless an item, or a key, has the attributes of the table's key."""
+    for attribute in table_key(table):
+        if attribute.name not in item:
+            raise invalid(f"Key attribute should be present in the item: Key {attribute.name}")
+        check_operands(attribute, Term(attribute.name, "=", (item[attribute.name],)))
 
 
 def _check_sizes(key: Key, attribute: KeyAttribute, operands: Sequence[AttributeValue]) -> None:
@@ -140,7 +172,7 @@ class SingleItem(NamedTuple):
     """What a WHERE clause says of one item."""
 
     key: Item
-    """Its key attributes, as far as the clause fixes them."""
+    """Its key attributes, as far as the clause fixes them; not checked."""
     rest: tuple[Condition, ...]
     """What it says beside that."""
 
@@ -150,23 +182,32 @@ class SingleItem(NamedTuple):
 
 
 def single_item(table: Table, where: Condition | None, given: Values) -> SingleItem:
-    """The item of a table that equalities in a WHERE clause name. Raises ValidationException."""
-    attributes = {a.name: a for a in (table.partition_key, table.sort_key) if a is not None}
+    """The item of a table that equalities in a WHERE clause name.
+
+    Of two values for the same key attribute the first is taken, and the second is left to the rest.
+    """
     key: Item = {}
     rest = []
     for part in conjuncts(where):
         found = term(part, given)
-        attribute = attributes.get(found.attribute) if found is not None else None
-        if found is None or attribute is None or found.operator != "=":
+        if found is None or found.operator != "=" or found.attribute not in table.key_names:
             rest.append(part)
             continue
-        check_operands(attribute, found)
         (value,) = found.operands
-        if key.setdefault(attribute.name, value) != value:
-            raise invalid(
-                f"Multiple conditions on same key {attribute.name}. Only single item Update/Insert/Delete are supported"
-            )
+        if key.setdefault(found.attribute, value) != value:
+            rest.append(part)
     return SingleItem(key, tuple(rest))
+
+
+def refuse_second_values(table: Table, single: SingleItem, given: Values) -> None:
+    """Raises ValidationException when a WHERE clause has two values for a key attribute."""
+    for part in single.rest:
+        found = term(part, given)
+        if found is not None and found.operator == "=" and found.attribute in table.key_names:
+            raise invalid(
+                f"Multiple conditions on same key {found.attribute}. "
+                "Only single item Update/Insert/Delete are supported"
+            )
 
 
 def names_of(conditions: Collection[Condition]) -> tuple[str, ...]:

@@ -98,7 +98,9 @@ def _value(node: Node, place: str) -> AttributeValue:
             return _set(members, place)
         case Ion(token):
             raise invalid(f"Ion Literals are not supported under key {place} at {token.place}")
-    what = {Missing: "MISSING", Parameter: "Parameter"}.get(type(node), node.token.text)
+    what = "MISSING" if isinstance(node, Missing) else node.token.text
+    if place != "root" and kind(node) != "NAry":
+        what = kind(node)
     raise invalid(f"Unsupported data type: {what} under key {place} at {node.token.place}")
 
 

@@ -15,7 +15,7 @@ from jedlik.model.expressions import conditions, updates
 from jedlik.model.expressions.ast import And, Condition, Item, Values
 from jedlik.model.expressions.conditions import Compiled, Predicate
 from jedlik.model.partiql.errors import NO_KEY, invalid
-from jedlik.model.partiql.key_terms import Term, check_operands, single_item
+from jedlik.model.partiql.key_terms import check_key, refuse_second_values, single_item
 from jedlik.model.partiql.statements import CACHED, Delete, Exists, Insert, Update
 from jedlik.model.tables import Table
 from jedlik.model.values import AttributeValue
@@ -42,12 +42,7 @@ def item_of(insert: Insert, parameters: Sequence[AttributeValue]) -> tuple[Item,
 
 def put(table: Table, item: Item, size: int, secret: bytes) -> writes.Put:
     """An INSERT of an item of `size` bytes. Raises ValidationException."""
-    for attribute in (table.partition_key, table.sort_key):
-        if attribute is None:
-            continue
-        if attribute.name not in item:
-            raise invalid(f"Key attribute should be present in the item: Key {attribute.name}")
-        check_operands(attribute, Term(attribute.name, "=", (item[attribute.name],)))
+    check_key(table, item)
     key_values.check_item_keys(table, item)
     return writes.put(table, item, size, secret, _absent)
 
@@ -84,6 +79,8 @@ def _key_and_condition(table: Table, where: Condition | None, given: Values) -> 
     single = single_item(table, where, given)
     if not single.is_complete(table):
         raise invalid(NO_KEY)
+    check_key(table, single.key)
+    refuse_second_values(table, single, given)
     return key_values.check_key(table, single.key), predicate(single.rest, given)
 
 
@@ -95,6 +92,7 @@ def condition_check(
     condition = predicate(single.rest, given)
     if not single.is_complete(table) or condition is None:
         raise invalid("EXISTS() must contain a single item read with additional condition")
+    check_key(table, single.key)
     key = key_values.check_key(table, single.key)
 
     def is_met(item: Item) -> bool:

@@ -17,7 +17,7 @@ from jedlik.model import key_values, keys, values
 from jedlik.model.expressions.ast import Condition, Values
 from jedlik.model.partiql import key_terms, spans
 from jedlik.model.partiql.errors import invalid
-from jedlik.model.partiql.key_terms import Key, single_item
+from jedlik.model.partiql.key_terms import Key, Terms, single_item
 from jedlik.model.partiql.spans import Span
 from jedlik.model.partiql.statements import Select
 from jedlik.model.reads import Stretch
@@ -52,28 +52,34 @@ def single_key(select: Select, table: Table, given: Values) -> Item | None:
     if _index(select, table, False) is not None:
         return None
     single = single_item(table, select.where, given)
-    return single.key if single.is_complete(table) and not single.rest else None
+    if not single.is_complete(table) or single.rest:
+        return None
+    key_terms.check_key(table, single.key)
+    return single.key
 
 
 def plan(select: Select, table: Table, given: Values, consistent: bool, secret: bytes) -> Plan:
     """How a statement is read of a table with the values `given`. Raises ValidationException."""
     index = _index(select, table, consistent)
     key = key_terms.key_of(table, index)
-    found = spans.spans(key, select.where, given)
+    single = single_item(table, select.where, given) if index is None else None
+    if single is not None and single.is_complete(table):
+        _check_order(select, key, True, 1)
+        key_terms.check_key(table, single.key)
+        if single.rest:
+            Terms(select.where, given).check(key)
+        return Plan(None, key_values.check_key(table, single.key), None, single.rest, False)
+    terms = Terms(select.where, given)
+    found = spans.spans(key, terms)
     is_query = all(span.partition is not None for span in found)
     grouped = spans.partitions(found) if is_query else []
     _check_order(select, key, is_query, len(grouped))
-    if select.where is not None:
-        key_terms.check_terms(key, select.where, given)
-    fetches = index is not None and _fetches(select, index, key, given)
+    terms.check(key)
+    fetches = index is not None and _fetches(select, index, key, terms)
     if not is_query:
         return Plan(index, None, None, () if select.where is None else (select.where,), fetches)
-    if index is None and len(found) == 1:
-        single = single_item(table, select.where, given)
-        if single.is_complete(table):
-            return Plan(None, key_values.check_key(table, single.key), None, single.rest, False)
     partitions = _partitions(select, key, grouped, table if index is None else index, secret)
-    return Plan(index, None, partitions, _filter(select, key, given, len(found) == 1), fetches)
+    return Plan(index, None, partitions, _filter(key, terms, len(found) == 1), fetches)
 
 
 def _index(select: Select, table: Table, consistent: bool) -> Index | None:
@@ -114,7 +120,7 @@ def _check_order(select: Select, key: Key, is_query: bool, partitions: int) -> N
         )
 
 
-def _fetches(select: Select, index: Index, key: Key, given: Values) -> bool:
+def _fetches(select: Select, index: Index, key: Key, terms: Terms) -> bool:
     """Whether an index lacks what is selected, so that a local one has to fetch it. A global one refuses."""
     if index.projected is None:
         return False
@@ -124,9 +130,9 @@ def _fetches(select: Select, index: Index, key: Key, given: Values) -> bool:
             raise invalid(f"{_INVALID}Global secondary index {index.name} does not project [{', '.join(missing)}]")
     else:
         missing = []
-    terms = [key_terms.term(part, given) for part in key_terms.conjuncts(select.where)]
-    if any(t is not None and t.attribute == key.partition.name and t.operator in ("=", "IN") for t in terms):
-        unread = _missing(key_terms.names_of([select.where] if select.where is not None else []), index.projected)
+    named = [found for found in map(terms.of, terms.conjuncts) if found is not None]
+    if any(found.attribute == key.partition.name and found.operator in ("=", "IN") for found in named):
+        unread = _missing(key_terms.names_of(terms.conjuncts), index.projected)
         if unread:
             raise invalid(
                 f"{_INVALID}Secondary index {index.name} does not project one or more filter attributes: "
@@ -170,14 +176,14 @@ def _order(a: _Partition, b: _Partition) -> int:
     return values.compare(a[0], b[0]) or 0
 
 
-def _filter(select: Select, key: Key, given: Values, is_one_span: bool) -> tuple[Condition, ...]:
+def _filter(key: Key, terms: Terms, is_one_span: bool) -> tuple[Condition, ...]:
     """The parts of a query's WHERE clause that what is read does not ensure."""
     ensured = {key.partition.name: frozenset(("=", "IN"))}
     if key.sort is not None and is_one_span:
         ensured[key.sort.name] = key_terms.SELECTING
     left = []
-    for part in key_terms.conjuncts(select.where):
-        found = key_terms.term(part, given)
+    for part in terms.conjuncts:
+        found = terms.of(part)
         if found is None or found.operator not in ensured.get(found.attribute, ()):
             left.append(part)
     return tuple(left)

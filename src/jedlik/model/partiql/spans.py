@@ -13,9 +13,9 @@ from itertools import product
 
 from jedlik.model import keys
 from jedlik.model.expressions import ast
-from jedlik.model.expressions.ast import And, Condition, Or, Path, Values
+from jedlik.model.expressions.ast import And, Condition, Or, Path
 from jedlik.model.partiql.errors import invalid
-from jedlik.model.partiql.key_terms import SELECTING, Key, Term, term
+from jedlik.model.partiql.key_terms import SELECTING, Key, Term, Terms
 from jedlik.model.tables import KeyAttribute
 from jedlik.model.values import AttributeValue
 
@@ -41,21 +41,25 @@ class Span:
 EVERYTHING = Span()
 
 
-def spans(key: Key, where: Condition | None, given: Values) -> list[Span]:
-    """The spans of a WHERE clause whose terms have been checked; none when it contradicts itself."""
-    return [EVERYTHING] if where is None else _spans(key, where, given)
+def spans(key: Key, terms: Terms) -> list[Span]:
+    """The spans of a WHERE clause with these terms; none when it contradicts itself."""
+    return _of_all(key, terms.conjuncts, terms)
 
 
-def _spans(key: Key, condition: Condition, given: Values) -> list[Span]:
+def _of_all(key: Key, conditions: Sequence[Condition], terms: Terms) -> list[Span]:
+    found = [EVERYTHING]
+    for condition in conditions:
+        found = _both(found, _spans(key, condition, terms))
+    return found
+
+
+def _spans(key: Key, condition: Condition, terms: Terms) -> list[Span]:
     match condition:
         case And(conditions):
-            found = [EVERYTHING]
-            for part in conditions:
-                found = _both(found, _spans(key, part, given))
-            return found
+            return _of_all(key, conditions, terms)
         case Or(conditions):
-            return _either([_spans(key, part, given) for part in conditions])
-    found_term = term(condition, given)
+            return _either([_spans(key, part, terms) for part in conditions])
+    found_term = terms.of(condition)
     if found_term is not None and found_term.attribute == key.partition.name:
         if found_term.operator in ("=", "IN"):
             return _distinct([Span(partition=value) for value in found_term.operands])
@@ -71,6 +75,8 @@ def _spans(key: Key, condition: Condition, given: Values) -> list[Span]:
 
 def _both(left: list[Span], right: list[Span]) -> list[Span]:
     """Rows that lie in one of either side's spans."""
+    if left == [EVERYTHING]:
+        return right
     if len(left) * len(right) > MOST:
         left, right = _coarse(left), _coarse(right)
     met = []
@@ -95,6 +101,9 @@ def _either(alternatives: list[list[Span]]) -> list[Span]:
 
 
 def _distinct(spans: list[Span]) -> list[Span]:
+    if len(spans) == 1:
+        return spans
+
     def identity(span: Span) -> object:
         partition = None if span.partition is None else str(span.partition)
         return partition, str(span.sort), span.is_blurred

@@ -156,6 +156,8 @@ def statement(text: str) -> Select | Write:
 
 def _select(node: Query, constants: Constants) -> Select:
     table, index = _source(node.sources)
+    if index is not None:
+        _check_name(index)
     projection = None if node.projection is None else _projection(node.projection)
     where = _where(node.where, constants)
     order = tuple([(_ordering(key), descends) for key, descends in node.order])
@@ -183,8 +185,8 @@ def _source(sources: Sequence[Node]) -> tuple[str, str | None]:
     return table, others[0] if others else None
 
 
-def _check_name(table: str) -> None:
-    if not _TABLE_NAME.fullmatch(table):
+def _check_name(name: str) -> None:
+    if not _TABLE_NAME.fullmatch(name):
         raise invalid(_TABLE_NAME_RULE)
 
 
@@ -225,9 +227,9 @@ def _ordering(node: Node) -> str:
 def _insert(node: Insertion, constants: Constants) -> Insert:
     if not node.has_value:
         raise invalid("Unsupported operation: InsertOp")
-    table, *others = table_path(node.target)
-    if others:
+    if not isinstance(node.target, Name):
         raise invalid("FROM clause may only contain a single table name in data manipulation statements")
+    (table,) = table_path(node.target)
     _check_name(table)
     if not isinstance(node.value, Struct):
         raise invalid(f"{_STRUCT_ONLY} at {node.value.token.place}")

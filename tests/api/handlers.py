@@ -1,0 +1,41 @@
+"""The handlers of a region over a store in memory, without a server: for what needs another clock or another store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from jedlik.api.context import Context, Region
+from jedlik.api.operations import OPERATIONS
+from jedlik.storage.lmdb import LmdbEngine
+
+START = 1_800_000_000.0
+"""When the clock starts, in seconds since the epoch."""
+
+
+class Handlers:
+    """A region, its clock, and its operations by name."""
+
+    def __init__(self, engine: LmdbEngine) -> None:
+        self.now = START
+        self.region = Region("us-east-1", "000000000000", engine, lambda: self.now, b"s" * 32)
+
+    async def call(self, operation: str, **request: Any) -> Any:
+        """Do an operation. The request is as on the wire, and so is the answer but for items, which may be JSON yet."""
+        served = OPERATIONS[operation]
+        return await served.handler(Context(self.region, "request", None, b"localhost"), served.validate(request))
+
+
+def run(folder: Path, test: Callable[[Handlers], Awaitable[None]]) -> None:
+    """Run a test over a new store in `folder`."""
+
+    async def over_store() -> None:
+        engine = LmdbEngine.open(folder, durable=False)
+        try:
+            await test(Handlers(engine))
+        finally:
+            await engine.close()
+
+    asyncio.run(over_store())

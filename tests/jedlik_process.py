@@ -1,0 +1,159 @@
+"""A real Jedlik for a test: a process of its own, on a port of its own. Tests get theirs from the fixtures."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+START_SECONDS = 15.0
+STOP_SECONDS = 15.0
+
+
+class Server:
+    """A running `jedlik serve`. Options are those of the command line, with underscores: `in_memory=True`."""
+
+    def __init__(self, log: Path, environment: dict[str, str] | None = None, **options: object) -> None:
+        self.log = log
+        self._environment = _environment() | (environment or {})
+        self.options: dict[str, object] = {"host": "127.0.0.1", "port": 0, "workers": 1, **options}
+        self.access_key = "AKIDEXAMPLE"
+        self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+        if self.options.get("auth") == "on":
+            self.access_key, self.secret_key = self._create_credentials()
+        self.url = ""
+        self._start()
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: the supervisor when there are several workers."""
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+    def client(self, service: str = "dynamodb", region: str = "us-east-1", **options: Any) -> Any:
+        """A boto3 client that validates nothing itself and never retries. `options` go to `boto3.client`."""
+        settings = {
+            "endpoint_url": self.url,
+            "region_name": region,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+            "config": Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=60),
+        }
+        return boto3.client(service, **(settings | options))
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop gracefully; returns the exit code."""
+        self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end; returns the exit code."""
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not end in {STOP_SECONDS} s") from None
+
+    def kill(self) -> None:
+        """Kill -9: the whole process group, workers included."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Stop if it runs, and start again on the same port with the same options."""
+        if self._process.poll() is None:
+            self.stop()
+        self.options["port"] = self.port
+        self._start()
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """What the server logged, line by line."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def _start(self) -> None:
+        start_of_log = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jedlik", "serve", *_arguments(self.options)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            written = self.log.read_bytes()[start_of_log:].decode()
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended with {self._process.returncode}:\n{written}")
+            url = _listening_url(written)
+            if url is not None:
+                self.url = url
+                if url.startswith("http:"):
+                    urllib.request.urlopen(url, timeout=START_SECONDS).read()
+                return
+            time.sleep(0.01)
+        self.kill()
+        raise AssertionError(f"the server did not start in {START_SECONDS} s:\n{self.log.read_text()}")
+
+    def _create_credentials(self) -> tuple[str, str]:
+        where = {name: value for name, value in self.options.items() if name in ("data_dir", "credentials")}
+        made = run_jedlik("credentials", "create", *_arguments(where))
+        assert made.returncode == 0, made.stderr
+        lines = dict(line.split(" = ", 1) for line in made.stdout.splitlines() if " = " in line)
+        return lines["aws_access_key_id"], lines["aws_secret_access_key"]
+
+
+def run_jedlik(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `jedlik` to its end, with these environment variables and no others of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "jedlik", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment() | environment,
+        timeout=START_SECONDS,
+    )
+
+
+def _arguments(options: dict[str, object]) -> list[str]:
+    arguments = []
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            arguments.append(option)
+        elif value is not False and value is not None:
+            arguments += [option, str(value)]
+    return arguments
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("JEDLIK_")}
+
+
+def _listening_url(log: str) -> str | None:
+    for line in log.splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            url = json.loads(line).get("url")
+            if isinstance(url, str):
+                return url
+    return None

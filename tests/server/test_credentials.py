@@ -1,0 +1,75 @@
+"""The file of access keys: what is in it, who may read it, what is wrong with others."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from jedlik.server.credentials import Credentials, CredentialsError, create, delete, load
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "credentials.json"
+
+
+def test_a_key_looks_as_on_aws(path: Path) -> None:
+    made = create(path)
+    assert re.fullmatch("AKIA[A-Z2-7]{16}", made.access_key)
+    assert re.fullmatch("[A-Za-z0-9+/]{40}", made.secret)
+    assert (made.session_token, made.expires) == (None, None)
+    assert re.fullmatch("ASIA[A-Z2-7]{16}", create(path, lifetime=60).access_key)
+
+
+def test_only_the_owner_may_read_the_file(path: Path) -> None:
+    create(path)
+    create(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o640)
+    with pytest.raises(CredentialsError) as refused:
+        load(path)
+    assert str(refused.value) == f"{path} must be readable by its owner only: chmod 600 {path}"
+
+
+def test_keys_are_kept_in_order_until_deleted(path: Path) -> None:
+    made = [create(path), create(path, lifetime=60), create(path)]
+    assert load(path) == made
+    assert delete(path, made[1].access_key)
+    assert not delete(path, made[1].access_key)
+    assert load(path) == [made[0], made[2]]
+
+
+def test_keys_made_at_once_are_all_kept(path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: create(path), range(24)))
+    assert {key.access_key for key in load(path)} == {key.access_key for key in made}
+
+
+def test_no_file_has_no_keys(path: Path) -> None:
+    assert load(path) == []
+    assert len(Credentials(path)) == 0
+
+
+def test_changes_are_seen(path: Path) -> None:
+    credentials = Credentials(path)
+    made = create(path)
+    assert credentials.get(made.access_key) is None
+    assert credentials.refresh()
+    assert not credentials.refresh()
+    assert credentials.get(made.access_key) == made
+    path.unlink()
+    assert credentials.refresh()
+    assert credentials.get(made.access_key) is None
+
+
+@pytest.mark.parametrize("content", ["nonsense", "[]", "7", json.dumps({"AKIA": {"secrets": "x"}}), '{"AKIA": 5}'])
+def test_a_file_of_something_else_is_refused(path: Path, content: str) -> None:
+    create(path)
+    path.write_text(content)
+    with pytest.raises(CredentialsError, match=re.escape(f"{path} does not hold access keys: ")):
+        load(path)

@@ -1,0 +1,92 @@
+"""Faults of ours: the client learns that there was one and its request id; the log has the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from jedlik.api.context import Context
+from jedlik.api.operations import Operation
+from jedlik.model.errors import ConditionalCheckFailedException, TransactionCanceledException
+from jedlik.server.dispatch import Dispatcher
+from jedlik.server.logs import JsonFormatter
+from jedlik.server.messages import Request, Response
+from jedlik.server.sigv4 import Verifier
+from jedlik.storage.engine import StorageError
+
+SCOPE = b"AKID/20261123/us-east-1/dynamodb/aws4_request"
+
+
+class NoStores:
+    """Stores whose regions nobody looks at."""
+
+    async def region(self, name: str) -> None:
+        return None
+
+
+def answer(raised: BaseException) -> Response:
+    """The answer of an operation that raises."""
+
+    async def handler(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        raise raised
+
+    operation = Operation("Fail", lambda request: request, handler)
+    stores: Any = NoStores()
+    dispatcher = Dispatcher(stores, {b"Fail": operation}, Verifier(None, lambda: 0.0), body_limit=1000)
+    authorization = b"AWS4-HMAC-SHA256 Credential=" + SCOPE + b", SignedHeaders=host, Signature=x"
+    headers = {b"x-amz-target": b"Fail", b"authorization": authorization, b"x-amz-date": b"x"}
+    request = Request(b"POST", b"/", headers | {b"content-type": b"application/json"})
+    request.body = b"{}"
+    return asyncio.run(dispatcher.handle(request))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [StorageError("the disk is full"), KeyError("secret detail"), RecursionError(), asyncio.CancelledError()],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_fault_is_an_internal_server_error(fault: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    told = answer(fault)
+    assert told.status == 500
+    assert json.loads(told.body) == {
+        "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        "message": "Internal server error",
+    }
+    [record] = caplog.records
+    line = json.loads(JsonFormatter().format(record))
+    assert line["level"] == "error"
+    assert line["request_id"].encode() in told.headers
+    assert line["target"] == "Fail"
+    assert type(fault).__name__ in line["traceback"]
+
+
+def test_a_refusal_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    told = answer(ConditionalCheckFailedException("The conditional request failed", Item={"p": {"S": "x"}}))
+    assert told.status == 400
+    assert json.loads(told.body) == {
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed",
+        "Item": {"p": {"S": "x"}},
+    }
+    assert caplog.records == []
+
+
+def test_some_errors_have_a_capital_message() -> None:
+    reasons = [{"Code": "None"}]
+    body = json.loads(answer(TransactionCanceledException("Cancelled", CancellationReasons=reasons)).body)
+    assert body == {
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Cancelled",
+        "CancellationReasons": reasons,
+    }
+
+
+def test_a_log_line_has_what_it_was_given() -> None:
+    record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "%d done", "args": (3,), "table": "t"})
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["message"], line["level"], line["logger"], line["table"]) == ("3 done", "info", "x", "t")
+    assert line["time"].endswith("+00:00")

@@ -1,0 +1,202 @@
+"""The command line: where settings come from, what cannot be started and why, and access keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jedlik import __version__
+from jedlik.config import Settings, SettingsError
+from jedlik_process import Server, run_jedlik
+
+# Where settings come from.
+
+
+def test_version() -> None:
+    assert run_jedlik("--version").stdout == f"jedlik {__version__}\n"
+
+
+def test_each_setting_is_an_option_with_its_meaning() -> None:
+    shown = run_jedlik("serve", "--help", COLUMNS="200").stdout
+    for field in dataclasses.fields(Settings):
+        assert f"--{field.name.replace('_', '-')}" in shown
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
+    start_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text('account = "111111111111"\naccess_log = true\nworkers = 2\nin_memory = true')
+    assert account(start_server(config=file)) == "111111111111"
+    server = start_server(config=file, environment={"JEDLIK_ACCOUNT": "222222222222", "JEDLIK_WORKERS": "3"})
+    assert account(server) == "222222222222"
+    announced = server.log_lines()[0]
+    # The tests' own `--workers 1` is on the command line.
+    assert (announced["workers"], announced["data_dir"]) == (1, "memory")
+    assert [line for line in server.log_lines() if line["message"] == "request"]
+    server = start_server(config=file, account="333333333333", environment={"JEDLIK_ACCOUNT": "222222222222"})
+    assert account(server) == "333333333333"
+
+
+def account(server: Server) -> str:
+    arn: str = server.client().create_table(
+        TableName="arn",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )["TableDescription"]["TableArn"]
+    return arn.split(":")[4]
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text('auth = "maybe"')
+    ended = run_jedlik("serve", JEDLIK_CONFIG=str(file))
+    assert ended.returncode == 2
+    assert "Invalid value for '--auth': 'maybe' is not one of 'on', 'off'." in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("port = ", "{file} is not TOML: "),
+        ("ports = 1\nhosts = 2", "{file}: no such setting: hosts, ports"),
+        (None, "cannot read {file}: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+    file = tmp_path / "jedlik.toml"
+    if content is not None:
+        file.write_text(content)
+    ended = run_jedlik("serve", "--config", str(file))
+    assert ended.returncode == 2
+    assert said.format(file=file) in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"port": -1}, "port must not be negative"),
+        ({"workers": -1}, "workers must not be negative"),
+        ({"idle_timeout": 0.0}, "idle_timeout must be more than zero"),
+        ({"max_requests": 0}, "max_requests must be more than zero"),
+        ({"account": "12"}, "account must have 12 digits, not '12'"),
+        ({"account": "12345678901x"}, "account must have 12 digits, not '12345678901x'"),
+        ({"tls_cert": Path("x")}, "tls_cert and tls_key must be given together"),
+        (
+            {"host": "0.0.0.0"},
+            "refusing to listen on 0.0.0.0 with --auth off: anybody who reaches this address could read and change "
+            "everything. Use --auth on (and `jedlik credentials create`), or listen on 127.0.0.1.",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings(**settings)  # type: ignore[arg-type]
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost"])
+def test_auth_may_be_off_on_loopback(host: str) -> None:
+    assert Settings(host=host).auth == "off"
+
+
+def test_auth_on_may_listen_anywhere() -> None:
+    assert Settings(host="0.0.0.0", auth="on").host == "0.0.0.0"
+
+
+# What cannot be started.
+
+
+def refused(*arguments: str) -> str:
+    """What is said when a server cannot start."""
+    ended = run_jedlik("serve", "--workers", "1", *arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_without_auth_on_all_addresses(host: str) -> None:
+    assert refused("--host", host).startswith(f"jedlik: refusing to listen on {host} with --auth off: ")
+
+
+def test_on_a_host_that_is_none() -> None:
+    assert refused("--host", "no.such.host.invalid").startswith("jedlik: cannot listen on no.such.host.invalid: ")
+
+
+def test_on_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused("--port", str(port), "--data-dir", str(tmp_path))
+    assert said == f"jedlik: cannot listen on 127.0.0.1:{port}: another program listens there\n"
+
+
+def test_on_a_data_folder_that_is_taken(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server()
+    folder = tmp_path / "data"
+    said = f"jedlik: the data directory {folder} is in use by another Jedlik (process {server.pid})\n"
+    assert refused("--port", "0", "--data-dir", str(folder)) == said
+    server.kill()
+    server.restart()
+
+
+def test_on_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "file"
+    folder.touch()
+    said = f"jedlik: cannot use the data directory {folder}: File exists\n"
+    assert refused("--port", "0", "--data-dir", str(folder)) == said
+
+
+def test_on_a_store_that_is_none(tmp_path: Path) -> None:
+    store = tmp_path / "us-east-1"
+    store.mkdir()
+    (store / "data.mdb").write_bytes(b"nonsense" * 1000)
+    said = refused("--port", "0", "--data-dir", str(tmp_path))
+    line = json.loads(said)
+    assert line["level"] == "error"
+    assert line["message"].startswith(f"cannot use the data directory {tmp_path}: ")
+
+
+def test_with_a_certificate_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "file.pem"
+    file.touch()
+    said = refused("--tls-cert", str(file), "--tls-key", str(file), "--data-dir", str(tmp_path))
+    assert said.startswith(f"jedlik: cannot use the certificate {file} with the key {file}: ")
+
+
+def test_with_access_keys_that_others_can_read(tmp_path: Path) -> None:
+    keys = tmp_path / "credentials.json"
+    keys.write_text("{}")
+    keys.chmod(0o644)
+    said = refused("--auth", "on", "--data-dir", str(tmp_path), "--port", "0")
+    assert said == f"jedlik: {keys} must be readable by its owner only: chmod 600 {keys}\n"
+
+
+# Access keys.
+
+
+def test_access_keys_are_made_listed_and_deleted(tmp_path: Path) -> None:
+    where = ("--data-dir", str(tmp_path / "data"))
+    made = run_jedlik("credentials", "create", *where).stdout
+    found = re.fullmatch("aws_access_key_id = (AKIA[A-Z2-7]{16})\naws_secret_access_key = ([A-Za-z0-9+/]{40})\n", made)
+    assert found is not None
+    assert run_jedlik("credentials", "list", *where).stdout == f"{found[1]}\n"
+    assert run_jedlik("credentials", "delete", *where, found[1]).returncode == 0
+    assert run_jedlik("credentials", "list", *where).stdout == ""
+    again = run_jedlik("credentials", "delete", *where, found[1])
+    assert (again.returncode, again.stderr) == (1, f"Error: there is no access key {found[1]}\n")
+
+
+def test_temporary_access_keys_say_until_when(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    made = run_jedlik("credentials", "create", "--credentials", str(file), "--lifetime", "3600").stdout
+    assert re.search("^aws_session_token = [A-Za-z0-9_-]{128}$", made, re.MULTILINE)
+    listed = run_jedlik("credentials", "list", JEDLIK_CREDENTIALS=str(file)).stdout
+    assert re.fullmatch(r"ASIA[A-Z2-7]{16} \d{4}-\d\d-\d\dT[\d:.]+\+00:00\n", listed)

@@ -1,0 +1,102 @@
+"""The README says what is true: its tour runs as written, its tables are those of the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+import requests
+
+from jedlik.api.operations import OPERATIONS, STREAMS_OPERATIONS
+from jedlik.config import Settings
+from jedlik_process import Server
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BIN = Path(sys.executable).parent
+"""Where the AWS CLI is, if it is installed beside the project."""
+COMMAND_SECONDS = 60
+BLOCK = re.compile(r"(?P<prose>.*?)^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def section(heading: str) -> str:
+    """What stands under a heading."""
+    return README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def commands(console: str) -> Iterator[tuple[str, str]]:
+    """The commands of a console block, each with what it is said to print."""
+    for one in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
+        lines = one.splitlines()
+        end = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))
+        yield "\n".join(lines[:end]), "\n".join(lines[end:])
+
+
+@pytest.mark.skipif(shutil.which("aws", path=BIN) is None, reason="the AWS CLI is not installed")
+def test_the_tour_runs_as_written(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server()
+    exports: list[str] = []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"PATH": f"{BIN}:{environment['PATH']}", "HOME": str(tmp_path)}
+    for block in BLOCK.finditer(section("A tour in five minutes")):
+        if "kill -9" in block["prose"]:
+            server.kill()
+            server.restart()
+        if block["kind"] == "python":
+            (tmp_path / "tour.py").write_text(block["text"])
+            continue
+        for command, printed in commands(block["text"].replace("http://127.0.0.1:8000", server.url)):
+            if command.startswith("export "):
+                exports.append(command)
+                continue
+            ran = subprocess.run(
+                ["bash", "-c", "\n".join([*exports, command])],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=tmp_path,
+                env=environment,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+            assert ran.stdout.strip() == printed.strip(), command
+
+
+def test_every_setting_is_in_the_table() -> None:
+    types = get_type_hints(Settings, include_extras=True)
+    expected = ["| option | environment | key in the file | default | meaning |", "|---|---|---|---|---|"]
+    for setting in fields(Settings):
+        option = "--" + setting.name.replace("_", "-")
+        default = f"`{setting.default}`" if setting.default is not None else ""
+        if setting.default is False:
+            default = "off"
+        meaning = get_args(types[setting.name])[1]
+        expected.append(f"| `{option}` | `JEDLIK_{setting.name.upper()}` | `{setting.name}` | {default} | {meaning} |")
+    assert [line for line in section("Settings").splitlines() if line.startswith("|")] == expected
+
+
+def test_every_operation_is_said_to_work_or_not(server: Server) -> None:
+    works, does_not = section("What works today").split("does not work yet", 1)
+    for said, expected in ((works, True), (does_not, False)):
+        names = {name for name in re.findall(r"`(\w+)`", said) if name in OPERATIONS | STREAMS_OPERATIONS}
+        assert names == {name for name in OPERATIONS | STREAMS_OPERATIONS if is_served(server, name) is expected}
+
+
+def is_served(server: Server, operation: str) -> bool:
+    api = "DynamoDBStreams_20120810" if operation in STREAMS_OPERATIONS else "DynamoDB_20120810"
+    headers = {
+        "X-Amz-Target": f"{api}.{operation}",
+        "X-Amz-Date": "20261123T000000Z",
+        "Content-Type": "application/x-amz-json-1.0",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/us-east-1/dynamodb/aws4_request, "
+        f"SignedHeaders=host;x-amz-date;x-amz-target, Signature={'0' * 64}",
+    }
+    answer = requests.post(server.url, data="{}", headers=headers, timeout=COMMAND_SECONDS).json()
+    return not answer.get("__type", "").endswith("#UnknownOperationException")
