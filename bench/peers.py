@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Unusable
+from bench.rows import STREAMS, TRANSACTIONS
 
 HERE = Path(__file__).parent
 DYNALITE = HERE / "node_modules" / "dynalite"
@@ -107,6 +108,7 @@ JEDLIK = Peer(
     command=_jedlik_command,
     version=_jedlik_version,
     credentials=_jedlik_credentials,
+    offers=frozenset({TRANSACTIONS, STREAMS}),
 )
 DYNALITE_ON_DISK = Peer(
     name="dynalite",

@@ -27,6 +27,17 @@ LARGE_REQUESTS = 2_000
 VERSIONS = (1, 2)
 """A put writes one and, the next time its item comes, the other: every put is a change."""
 
+STREAM_TABLE = "bench-stream"
+RECORDS_TABLE = "bench-records"
+RECORDS = 1_000
+"""The most that GetRecords answers."""
+RECORDS_WRITTEN = 4 * RECORDS + 1_000
+"""Enough that one shard of four has 1,000."""
+
+TRANSACTIONS = "transactions"
+STREAMS = "streams"
+"""What not every server offers: see `Row.needs`."""
+
 CREATE_TABLE: Body = {
     "TableName": TABLE,
     "BillingMode": "PAY_PER_REQUEST",
@@ -114,6 +125,57 @@ def _batch_write(_: Call, random: Random) -> Iterator[Body]:
             yield batch(number * BATCH_ITEMS, version)
 
 
+def _transact_write(operations: int) -> Callable[[Call, Random], Iterator[Body]]:
+    """Bodies of transactions that count items up."""
+
+    def bodies(_: Call, random: Random) -> Iterator[Body]:
+        while True:
+            yield {
+                "TransactItems": [
+                    {
+                        "Update": {
+                            "TableName": TABLE,
+                            "Key": key(number),
+                            "UpdateExpression": "SET #count = #count + :one",
+                            "ExpressionAttributeNames": {"#count": "count"},
+                            "ExpressionAttributeValues": {":one": {"N": "1"}},
+                        }
+                    }
+                    for number in random.sample(range(ITEMS), operations)
+                ]
+            }
+
+    return bodies
+
+
+def _put_with_stream(call: Call, random: Random) -> Iterator[Body]:
+    _make_stream(call, STREAM_TABLE)
+    for body in _put(call, random):
+        yield {**body, "TableName": STREAM_TABLE}
+
+
+def _get_records(call: Call, _: Random) -> Iterator[Body]:
+    """The first 1,000 records of a shard, again and again."""
+    stream = _make_stream(call, RECORDS_TABLE)
+    for number in range(RECORDS_WRITTEN):
+        call("PutItem", {"TableName": RECORDS_TABLE, "Item": item(number)})
+    shards = call("DescribeStream", {"StreamArn": stream})["StreamDescription"]["Shards"]
+    shard = {"StreamArn": stream, "ShardId": shards[0]["ShardId"]}
+    while True:
+        start = call("GetShardIterator", {**shard, "ShardIteratorType": "TRIM_HORIZON"})
+        yield {"ShardIterator": start["ShardIterator"]}
+
+
+def _make_stream(call: Call, table: str) -> str:
+    """Make a table with a stream, unless it is there, and return the stream's ARN."""
+    if table not in call("ListTables", {})["TableNames"]:
+        stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        call("CreateTable", {**CREATE_TABLE, "TableName": table, "StreamSpecification": stream})
+    arn = call("DescribeTable", {"TableName": table})["Table"]["LatestStreamArn"]
+    assert isinstance(arn, str)
+    return arn
+
+
 def _is_empty(answer: Body) -> bool:
     return not answer
 
@@ -129,5 +191,29 @@ ROWS = (
         _batch_write,
         lambda answer: answer == {"UnprocessedItems": {}},
         requests=LARGE_REQUESTS,
+    ),
+    Row(
+        "TransactWriteItems of 2",
+        "TransactWriteItems",
+        _transact_write(2),
+        _is_empty,
+        needs=frozenset({TRANSACTIONS}),
+    ),
+    Row(
+        "TransactWriteItems of 25",
+        "TransactWriteItems",
+        _transact_write(25),
+        _is_empty,
+        requests=LARGE_REQUESTS,
+        needs=frozenset({TRANSACTIONS}),
+    ),
+    Row("PutItem with a stream", "PutItem", _put_with_stream, _is_empty, needs=frozenset({STREAMS})),
+    Row(
+        "GetRecords of 1,000",
+        "GetRecords",
+        _get_records,
+        lambda answer: len(answer["Records"]) == RECORDS,
+        requests=1,
+        needs=frozenset({STREAMS}),
     ),
 )

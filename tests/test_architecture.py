@@ -33,7 +33,7 @@ def imports(body: list[ast.stmt]) -> Iterator[str]:
             case ast.ImportFrom(module=str(module)) if module.startswith("jedlik."):
                 yield module
             case ast.ImportFrom(module="jedlik", names=names):
-                yield from (f"jedlik.{name.name}" for name in names)
+                yield from (f"jedlik.{name.name}" for name in names if name.name != "__version__")
         for field in ("body", "orelse", "handlers", "finalbody"):
             yield from imports(getattr(statement, field, []))
 

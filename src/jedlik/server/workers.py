@@ -13,7 +13,6 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -120,8 +119,8 @@ class Supervisor:
     def run(self) -> int:
         """Keep the workers running until SIGTERM or SIGINT. Returns the exit code."""
         signal.set_wakeup_fd(self._signals_end)
-        for number in WATCHED:
-            signal.signal(number, _only_wake_up)
+        for watched in WATCHED:
+            signal.signal(watched, _only_wake_up)
         while True:
             self._start_due()
             arrived = self._arrived(self._seconds_to_next())
@@ -131,7 +130,7 @@ class Supervisor:
             if READY in arrived and not self._ready:
                 self._ready = True
                 announce(self._site)
-            for number, code in self._ended():
+            for number, code in self._reap():
                 if not self._ready:
                     self._stop()
                     return code or FAILED
@@ -151,9 +150,11 @@ class Supervisor:
         for number in [number for number, when in self._due.items() if when <= now]:
             del self._due[number]
             self._started[number] = now
+            signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # Until the child has handlers of its own.
             pid = os.fork()
             if pid == 0:
                 self._be_worker(number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             self._workers[pid] = number
 
     def _be_worker(self, number: int) -> None:
@@ -164,6 +165,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for watched in WATCHED:
                 signal.signal(watched, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             code = work(self._site, number, self._tell_ready, self._parent)
         except BaseException:
             log.exception("worker %d failed", number)
@@ -174,15 +176,17 @@ class Supervisor:
         if os.getppid() == self._pid:
             os.kill(self._pid, READY)
 
-    def _ended(self) -> Iterator[tuple[int, int]]:
+    def _reap(self) -> list[tuple[int, int]]:
         """The workers that have ended: number, and exit code or negative signal."""
+        ended = []
         while self._workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
-                return
+                break
             number = self._workers.pop(pid)
             self._site.loads.set(number, ABSENT)
-            yield number, os.waitstatus_to_exitcode(status)
+            ended.append((number, os.waitstatus_to_exitcode(status)))
+        return ended
 
     def _stop(self) -> None:
         """Have the workers finish, and kill those that do not."""
@@ -190,12 +194,13 @@ class Supervisor:
             listening.close()
         deadline = time.monotonic() + self._site.settings.stop_timeout + KILL_AFTER
         self._signal(signal.SIGTERM)
+        self._reap()
         while self._workers:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._signal(signal.SIGKILL)
             self._arrived(max(left, 1.0))
-            list(self._ended())
+            self._reap()
 
     def _signal(self, number: int) -> None:
         for pid in self._workers:

@@ -99,6 +99,8 @@ ITEM: Item = {
         ("b", compared("BETWEEN", s("aardvark"), s("cat")), True),
         ("q", compared("BETWEEN", n("0"), n("9")), False),
         ("a", compared("IN", n("8"), n("2")), True),
+        ("a", compared("IN", *[n(str(number)) for number in range(3, 1000)], n("2")), True),
+        ("a", compared("IN", *[n(str(number)) for number in range(3, 1000)]), False),
         ("d", compared("IN", n("2")), False),
         ("b", compared("CONTAINS", s("at")), True),
         ("d", compared("CONTAINS", n("4")), True),

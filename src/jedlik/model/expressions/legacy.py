@@ -11,7 +11,7 @@ Source: "Legacy conditional parameters" in the developer guide; errors as Dynamo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from jedlik.model import limits, values
@@ -27,6 +27,7 @@ from jedlik.model.expressions.ast import (
     Condition,
     In,
     Not,
+    Operand,
     Or,
     Path,
 )
@@ -224,6 +225,11 @@ def _checked_arguments(operator: str, condition: dict[str, Any]) -> list[Attribu
     return arguments
 
 
+def _batched(operands: tuple[Operand, ...], size: int) -> Iterator[tuple[Operand, ...]]:
+    for start in range(0, len(operands), size):
+        yield operands[start : start + size]
+
+
 def _condition(name: str, operator: str, arguments: Sequence[AttributeValue]) -> Condition:
     path = Path((_checked_name(name),))
     operands = tuple([ast.Literal(argument) for argument in arguments])
@@ -234,7 +240,8 @@ def _condition(name: str, operator: str, arguments: Sequence[AttributeValue]) ->
         case "BETWEEN":
             return Between(path, *operands)
         case "IN":
-            return In(path, operands)
+            # The limit on IN's operands is one of expressions; this older list may be longer.
+            return Or(tuple([In(path, part) for part in _batched(operands, limits.IN_OPERANDS)]))
         case "BEGINS_WITH":
             return Call("begins_with", (path, *operands))
         case "CONTAINS":
