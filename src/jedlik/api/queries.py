@@ -61,17 +61,18 @@ async def query(context: Context, request: Request) -> Response:
         filter=parameters.item_filter(request, known, "QueryFilter"),
         projection=parameters.projection(request, known),
     )
+    if "KeyConditions" in request:
+        conditions = legacy.parse_key_conditions(request["KeyConditions"])
+    else:
+        conditions = key_conditions.parse_key_condition(request["KeyConditionExpression"], known)
+    known.check_all_used()
     region = context.region
 
     async def attempt(table: Table) -> Response:
         index = _index(table, reading)
         if start_key is not None:
             key_values.check_start_key(table, index, start_key)
-        if "KeyConditions" in request:
-            condition = legacy.key_conditions(request["KeyConditions"], table, index)
-        else:
-            condition = key_conditions.key_condition(request["KeyConditionExpression"], known, table, index)
-        known.check_all_used()
+        condition = key_conditions.against_key(conditions, table, index)
         reverse = not request.get("ScanIndexForward", True)
         stretch = reads.queried(table, index, condition, start_key, reverse, region.secret)
         if reading.projection is not None:

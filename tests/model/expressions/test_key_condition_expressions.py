@@ -10,7 +10,7 @@ import pytest
 from schemas import b, n, s, table
 
 from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.key_conditions import KeyCondition, key_condition
+from jedlik.model.expressions.key_conditions import KeyCondition, against_key, parse_key_condition
 from jedlik.model.expressions.placeholders import Placeholders
 
 Values = dict[str, dict[str, Any]]
@@ -32,7 +32,7 @@ def asked(
     text: str, values: Values | None, index: str | None = None, names: dict[str, str] | None = None
 ) -> KeyCondition:
     known = Placeholders(names, values)
-    condition = key_condition(text, known, MUSIC, None if index is None else MUSIC.index(index))
+    condition = against_key(parse_key_condition(text, known), MUSIC, None if index is None else MUSIC.index(index))
     known.check_all_used()
     return condition
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_asked_of_a_table(text: str, values: Values | None, messa
 
 def test_a_table_without_a_sort_key_takes_one_condition() -> None:
     with pytest.raises(ValidationException) as refused:
-        key_condition("p = :p AND a = :p", Placeholders(None, P), ALBUMS, None)
+        against_key(parse_key_condition("p = :p AND a = :p", Placeholders(None, P)), ALBUMS, None)
     assert refused.value.message == ("Query key condition not supported")
 
 

@@ -11,7 +11,7 @@ from schemas import b, n, s, table
 
 from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import legacy
-from jedlik.model.expressions.key_conditions import KeyCondition
+from jedlik.model.expressions.key_conditions import KeyCondition, against_key
 
 Item = dict[str, dict[str, Any]]
 
@@ -180,7 +180,7 @@ def test_a_malformed_condition_is_refused_in_dynamodbs_words(condition: dict[str
     for make in (
         lambda: legacy.expected({"a": condition}, None),
         lambda: legacy.filter_conditions({"a": condition}, None, "QueryFilter"),
-        lambda: legacy.key_conditions({"a": condition}, table(("a", "N")), None),
+        lambda: against_key(legacy.parse_key_conditions({"a": condition}), table(("a", "N")), None),
     ):
         with pytest.raises(ValidationException) as refused:
             make()
@@ -234,7 +234,7 @@ X = (s("x"),)
 )
 def test_key_conditions(condition: dict[str, Any] | None, asked: KeyCondition) -> None:
     conditions = {"p": compared("EQ", s("x"))} | ({"c": condition} if condition else {})
-    assert legacy.key_conditions(conditions, MUSIC, None) == asked
+    assert against_key(legacy.parse_key_conditions(conditions), MUSIC, None) == asked
 
 
 NOT_INDEXABLE = "Attempted conditional constraint is not an indexable operation"
@@ -254,7 +254,7 @@ NOT_INDEXABLE = "Attempted conditional constraint is not an indexable operation"
 )  # fmt: skip
 def test_key_conditions_that_cannot_be_asked(conditions: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationException) as refused:
-        legacy.key_conditions(conditions, MUSIC, None)
+        against_key(legacy.parse_key_conditions(conditions), MUSIC, None)
     assert refused.value.message == message
 
 

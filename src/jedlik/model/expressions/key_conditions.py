@@ -69,14 +69,11 @@ class AttributeCondition(NamedTuple):
     operands: tuple[AttributeValue, ...]
 
 
-def key_condition(text: str, placeholders: Placeholders, table: Table, index: Index | None) -> KeyCondition:
-    """What a KeyConditionExpression asks of a table or index. Raises ValidationException."""
-    return against_key(parse_key_condition(text, placeholders), table, index)
-
-
 def parse_key_condition(text: str, placeholders: Placeholders) -> dict[str, AttributeCondition]:
-    """What a KeyConditionExpression asks of each attribute that it names: all that can be checked before the table
-    is known. Raises ValidationException."""
+    """What a KeyConditionExpression asks of each attribute that it names.
+
+    That is all that can be checked before the table is known; `against_key` is the rest. Raises ValidationException.
+    """
     try:
         names, used_values = condition_placeholders(text)
         compiled = _compiled(text, names, placeholders.use(names, used_values))

@@ -33,12 +33,12 @@ from jedlik.model.expressions.ast import (
 )
 from jedlik.model.expressions.changes import added, deleted, operation, remove
 from jedlik.model.expressions.conditions import Predicate, compile_condition
-from jedlik.model.expressions.key_conditions import AttributeCondition, KeyCondition, against_key
+from jedlik.model.expressions.key_conditions import AttributeCondition
 from jedlik.model.expressions.projections import Projection
 from jedlik.model.expressions.updates import Update, plan
 
 if TYPE_CHECKING:
-    from jedlik.model.tables import Index, Table
+    pass
 
 _INVALID = "One or more parameter values were invalid: "
 _FILTERS = ("Expected", "QueryFilter", "ScanFilter")
@@ -252,11 +252,6 @@ def _condition(name: str, operator: str, arguments: Sequence[AttributeValue]) ->
         case "NOT_NULL":
             return exists
     return Not(exists)
-
-
-def key_conditions(conditions: dict[str, Any], table: Table, index: Index | None) -> KeyCondition:
-    """What KeyConditions asks of a table or index. Raises ValidationException."""
-    return against_key(parse_key_conditions(conditions), table, index)
 
 
 def parse_key_conditions(conditions: dict[str, Any]) -> dict[str, AttributeCondition]:
