@@ -84,7 +84,8 @@ async def describe_stream(context: Context, request: Request) -> Response:
             "KeySchema",
         )
     }
-    description["Shards"] = [await _describe_shard(region, stream, shard) for shard in shards[:limit]]
+    described = [await _describe_shard(region, stream, shard) for shard in shards[:limit]]
+    description["Shards"] = [shard for shard in described if shard is not None]
     if len(shards) > limit:
         description["LastEvaluatedShardId"] = shards[limit - 1]["ShardId"]
     return {"StreamDescription": description}
@@ -224,14 +225,16 @@ def _filtered(shards: list[streams.Document], wanted: Request | None) -> list[st
     return [s for s in shards if s.get("ParentShardId") == wanted["ShardId"]]
 
 
-async def _describe_shard(region: Region, stream: streams.Document, shard: streams.Document) -> Response:
+async def _describe_shard(region: Region, stream: streams.Document, shard: streams.Document) -> Response | None:
+    """A shard as it is shown; None if it has been trimmed away since the stream was read."""
     log_start, log_end = keys.log_range(streams.shard_log(stream, shard))
-    numbers: Response = {}
-    [first] = await region.engine.range(log_start, log_end, 1, 1)
-    numbers["StartingSequenceNumber"] = _number(first)
+    first = await region.engine.range(log_start, log_end, 1, 1)
+    last = await region.engine.range(log_start, log_end, 1, 1, reverse=True)
+    if not first or not last:
+        return None
+    numbers: Response = {"StartingSequenceNumber": _number(first[0])}
     if "ClosedAt" in shard:
-        [last] = await region.engine.range(log_start, log_end, 1, 1, reverse=True)
-        numbers["EndingSequenceNumber"] = _number(last)
+        numbers["EndingSequenceNumber"] = _number(last[0])
     description: Response = {"ShardId": shard["ShardId"], "SequenceNumberRange": numbers}
     if "ParentShardId" in shard:
         description["ParentShardId"] = shard["ParentShardId"]
