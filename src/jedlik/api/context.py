@@ -75,6 +75,13 @@ class Region:
         or in the decision of what it writes, and raises DescriptorChanged where they differ; then it is called again.
         A refusal that rests on a stale table is tried again as well. Raises ResourceNotFoundException.
         """
+        name = table_names.resolve(name, self.name, self.account)
+        table = self.known.get(name)
+        if table is not None:
+            try:  # noqa: SIM105 - nearly always this is all, and `suppress` takes longer
+                return await attempt(table)
+            except (DescriptorChanged, ValidationException):
+                pass  # Perhaps the table is not as it was: the loop finds out.
         return await self.with_tables((name,), lambda tables: attempt(tables[0]))
 
     async def with_tables(self, names: Sequence[str], attempt: Callable[[Sequence[Table]], Awaitable[T]]) -> T:
