@@ -78,7 +78,7 @@ class Region:
         name = table_names.resolve(name, self.name, self.account)
         table = self.known.get(name)
         if table is not None:
-            try:  # noqa: SIM105 - nearly always this is all, and `suppress` takes longer
+            try:
                 return await attempt(table)
             except (DescriptorChanged, ValidationException):
                 pass  # Perhaps the table is not as it was: the loop finds out.
