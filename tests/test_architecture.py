@@ -17,6 +17,7 @@ PACKAGES = ROOT / "src" / "jedlik"
 MAY_IMPORT = {
     "server": {"server", "api", "jobs", "model", "storage", "clock", "config"},
     "api": {"api", "jobs", "model", "storage", "clock", "config"},
+    "maintenance": {"maintenance", "jobs", "model", "storage"},
     "jobs": {"jobs", "model", "storage", "config"},
     "model": {"model", "storage"},
     "storage": {"storage"},

@@ -1,4 +1,4 @@
-"""The command line: `jedlik serve` and `jedlik credentials`.
+"""The command line: `jedlik serve`, `jedlik credentials`, and what looks after stores.
 
 Options come from the table of settings, so that each setting is an option, an environment variable and a key of the
 configuration file without being written three times.
@@ -12,7 +12,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -163,3 +163,72 @@ def with_credentials_file(given: dict[str, Any], do: Callable[[Path], T]) -> T:
         return do(Settings(**given).credentials_file)
     except (CredentialsError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+# Looking after stores
+
+
+def stores(command: F) -> F:
+    """Give a command the options that say which stores it is about."""
+    region = click.option("--region", help="The store of this region only.")
+    return config_file(option("data_dir")(region(command)))
+
+
+def each_store(data_dir: Path, region: str | None, report: Callable[[Path, Callable[[str], None]], int]) -> int:
+    """Print a report of the store of each region, by its folder; returns the sum of what the reports return.
+
+    Ends the program if there is no store, or one that cannot be used.
+    """
+    from jedlik.storage.engine import StorageError
+
+    folders = [path.parent for path in sorted(data_dir.glob(f"{region or '*'}/data.mdb"))]
+    if not folders:
+        end(f"there is no store in {data_dir / (region or '')}")
+    try:
+        return sum(report(folder, click.echo) for folder in folders)
+    except StorageError as error:
+        end(str(error))
+
+
+def end(reason: str) -> NoReturn:
+    """End the program, because a command cannot do what it is for."""
+    click.echo(f"jedlik: {reason}", err=True)
+    sys.exit(CANNOT_START)
+
+
+@main.command()
+@stores
+def check(data_dir: Path, region: str | None) -> None:
+    """Check that all that is stored agrees: items, index entries, counters, streams, expiry.
+
+    Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
+    read. A server may go on beside it; what it writes meanwhile is not looked at.
+    """
+    from jedlik.maintenance import reports
+
+    sys.exit(1 if each_store(data_dir, region, reports.check) else 0)
+
+
+@main.command()
+@stores
+def stats(data_dir: Path, region: str | None) -> None:
+    """Print how large stores and tables are, and what of. A server may go on beside it."""
+    from jedlik.maintenance import reports
+
+    each_store(data_dir, region, reports.stats)
+
+
+@main.command()
+@stores
+def compact(data_dir: Path, region: str | None) -> None:
+    """Give the free pages of stores back to the disk. No server may run, and the disk must have room for a copy."""
+    from jedlik.maintenance import reports
+    from jedlik.server.listening import StartError, take_data_folder
+
+    if not data_dir.is_dir():
+        end(f"there is no store in {data_dir}")
+    try:
+        take_data_folder(data_dir)  # Until the end of the process.
+    except StartError as error:
+        end(str(error))
+    each_store(data_dir, region, reports.compact)

@@ -27,7 +27,7 @@ from writers import (
     item,
 )
 
-from jedlik_process import Server
+from jedlik_process import Server, run_jedlik
 
 KILLS = 100
 LONGEST_LIFE = 0.3
@@ -146,6 +146,12 @@ def check_partitions(client: Any, items: list[Item]) -> None:
     assert counts == [sum(name in one for one in items) for name in ("group", "rank")]
 
 
+def check_store(server: Server) -> None:
+    """Have everything in the store compared with everything that it must agree with."""
+    ended = run_jedlik("check", "--data-dir", str(server.options["data_dir"]))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def load_and_kill(server: Server, writers: list[Writer], seconds: float) -> None:
     threads = [writer.start(server.url) for writer in writers]
     time.sleep(seconds)
@@ -169,6 +175,7 @@ def test_acknowledged_writes_survive_a_hundred_kills(start_server: StartServer, 
         check_indexes(client, items)
         if kill % FULL_CHECK == 0:
             check_partitions(client, items)
+            check_store(server)
     assert sum(writer.answers for writer in writers) > KILLS * WRITERS
 
 
@@ -203,3 +210,4 @@ def test_an_index_that_is_being_made_survives_kills(start_server: StartServer, r
         time.sleep(0.05)
     items = expected.check(client)
     check_indexes(client, items)
+    check_store(server)

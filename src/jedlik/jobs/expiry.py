@@ -103,7 +103,7 @@ async def sweep(region: Region) -> bool:
     after: bytes | None = None
     while rows := await region.engine.range(*keys.expiring_tables_range(after), 1, STEP_BYTES):
         [(key, name)] = rows
-        after = keys.table_of_expiry_key(key)
+        after = keys.table_of_key(key)
         more |= await _sweep_table(region, name.decode(), after)
     return more
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from jedlik.model import items, keys, values
 from jedlik.model.tables import Index, Table
 from jedlik.model.values import Item
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import Row, Writes
 
 
 class EntryChange(NamedTuple):
@@ -78,6 +78,16 @@ def fill(table: Table, stored: bytes, writes: Writes, secret: bytes) -> bytes | 
         if index.number > had:
             _keep_entry(table, index, key, None, item, None, stored, writes, secret)
     return items.with_generation(stored, current)
+
+
+def required_entry(table: Table, index: Index, key: bytes, item: Item, stored: bytes, secret: bytes) -> Row | None:
+    """The entry that the item under `key` has in an index, if its generation says that it has one at all there.
+
+    The value may differ from what is stored in the generation that both tell, which in an entry means nothing.
+    """
+    entry_key = keys.index_key(table, index, item, secret, key)
+    value = _entry(index, item, stored)
+    return None if entry_key is None or value is None else (entry_key, value)
 
 
 def _keep_entry(

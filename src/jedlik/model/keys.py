@@ -65,9 +65,29 @@ _STREAMS = b"\x50"
 _TOKENS = b"\x58"
 _EXPIRIES = b"\x60"
 
+SPACES = {
+    "store": _STORE,
+    "descriptors": _DESCRIPTORS,
+    "tags": _TAGS,
+    "rows": _ROWS,
+    "counters": _COUNTERS,
+    "logs": _LOGS,
+    "jobs": _JOBS,
+    "leases": _LEASES,
+    "streams": _STREAMS,
+    "tokens": _TOKENS,
+    "expiries": _EXPIRIES,
+}
+"""Every space, in the order of the keys."""
+
+TABLE_PREFIX = 9
+"""Length of what keys begin with that have a table's id after the space."""
+INDEX_PREFIX = 11
+"""The same for a table's items or an index's entries: space, table id, index number."""
+SHARD_PREFIX = 13
+"""The same for a shard's log."""
+
 _HASH = 16
-_PREFIX = 11
-"""Length of an index's prefix: space, table id, index number."""
 _RUN = 127
 """Zeros in a full run."""
 _ZEROS = re.compile(rb"\x00{1,127}")
@@ -77,6 +97,26 @@ _SEGMENT_SPACE = 1 << 64
 
 
 # The store, descriptors, tags, counters, logs, jobs, leases
+
+
+def space_range(name: str) -> tuple[bytes, bytes]:
+    """Where all keys of the space called `name` stand."""
+    return SPACES[name], prefix_end(SPACES[name])
+
+
+def table_of_key(key: bytes) -> bytes:
+    """The id of the table that a key of its tags, rows, counters, logs or expiry notes is about."""
+    return key[1:TABLE_PREFIX]
+
+
+def index_of_key(key: bytes) -> int:
+    """The number of the index that a key of its entries or counters is about; 0 for the table's own."""
+    return int.from_bytes(key[TABLE_PREFIX:INDEX_PREFIX], "big")
+
+
+def shard_of_key(key: bytes) -> int:
+    """The number of the shard that the key of a log's entry is about."""
+    return int.from_bytes(key[TABLE_PREFIX:SHARD_PREFIX], "big")
 
 
 def secret_key() -> bytes:
@@ -122,7 +162,19 @@ def item_bytes_key(table_id: bytes, number: int) -> bytes:
 
 def collection_bytes_key(table: Table, item_key: bytes) -> bytes:
     """Of the counter of bytes, by DynamoDB's count, in the item collection of the item under `item_key`."""
-    return _COUNTERS + table.id + b"\x00\x00\x03" + item_key[_PREFIX : _PREFIX + _HASH]
+    return _COUNTERS + table.id + b"\x00\x00\x03" + item_key[INDEX_PREFIX : INDEX_PREFIX + _HASH]
+
+
+def collections_range(table: Table) -> tuple[bytes, bytes]:
+    """Where the counters of a table's item collections stand."""
+    prefix = _COUNTERS + table.id + b"\x00\x00\x03"
+    return prefix, prefix_end(prefix)
+
+
+def items_of_collection_key(table: Table, key: bytes) -> tuple[bytes, bytes]:
+    """Where the items stand of the item collection whose counter is under `key`."""
+    prefix = table.prefix + key[-_HASH:]
+    return prefix, prefix_end(prefix)
 
 
 def log_prefix(table_id: bytes) -> bytes:
@@ -168,7 +220,7 @@ def token_range(before: int) -> tuple[bytes, bytes]:
 
 def expiry_key(table: Table, item_key: bytes, at: int) -> bytes:
     """Of the note that the item under `item_key` expires `at` seconds after the epoch."""
-    return _EXPIRIES + table.id + at.to_bytes(8, "big") + item_key[_PREFIX:]
+    return _EXPIRIES + table.id + at.to_bytes(8, "big") + item_key[INDEX_PREFIX:]
 
 
 def expiry_range(table_id: bytes, start: int, end: int) -> tuple[bytes, bytes]:
@@ -179,11 +231,6 @@ def expiry_range(table_id: bytes, start: int, end: int) -> tuple[bytes, bytes]:
 def expiring_tables_range(after: bytes | None) -> tuple[bytes, bytes]:
     """Where the notes of all tables stand, or of those after the one with the id `after`."""
     return _EXPIRIES if after is None else prefix_end(_EXPIRIES + after), prefix_end(_EXPIRIES)
-
-
-def table_of_expiry_key(key: bytes) -> bytes:
-    """The id of the table whose item the note under `key` is about."""
-    return key[1:9]
 
 
 def time_of_expiry_key(key: bytes) -> int:
@@ -255,7 +302,7 @@ def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: by
         return None
     if primary is None:
         primary = item_key(table, item, secret)
-    return b"".join((index.prefix, _partition_hash(partition, secret), *sort, _hash(primary[_PREFIX:], secret)))
+    return b"".join((index.prefix, _partition_hash(partition, secret), *sort, _hash(primary[INDEX_PREFIX:], secret)))
 
 
 def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret: bytes) -> bytes:

@@ -28,7 +28,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias, TypeVar
@@ -37,6 +37,7 @@ import lmdb
 
 from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation, counter, counter_value
 from jedlik.storage.engine import Decide, Row, StorageError
+from jedlik.storage.view import POSITION_KEY, View, view_of
 
 T = TypeVar("T")
 Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
@@ -44,7 +45,7 @@ Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
 MAP_SIZE = 1 << 40
 """Bytes to which a store may grow. Address space only: the file is as large as its content."""
 
-_MAX_READERS = 1024
+MAX_READERS = 1024
 """Processes that may share a store: each has one read transaction, open for the time of a call."""
 _BATCH_MUTATIONS = 256
 """Beyond this a batch gets no cheaper by the mutation, and its decisions would hold up the event loop."""
@@ -61,10 +62,9 @@ for all threads of the process."""
 _TIMER_SLACK = "1"
 """Nanoseconds by which the kernel may prolong that wait; 50,000 where nothing is said."""
 
-_FORMAT_KEY = b"\x00format"
-_FORMAT = b"1"
-_POSITION_KEY = b"\x00position"
-"""Position of the last entry appended to any log, big-endian."""
+FORMAT_KEY = b"\x00format"
+FORMAT = b"1"
+"""Of what this module keeps in a store."""
 _FIRST_KEY = b"\x01"
 """Where the keys begin that are not the engine's own."""
 
@@ -135,6 +135,12 @@ class LmdbEngine:
             self._idle.clear()
             loop.call_soon(self._start_batch)
         return future
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[View]:
+        """The store as it is now, to be read at length (`storage.view`). Raises StorageError."""
+        with view_of(self._environment) as view:
+            yield view
 
     async def close(self) -> None:
         """Wait for the mutations in flight and release the store."""
@@ -295,11 +301,11 @@ def _write(batch: Batch, transaction: lmdb.Transaction[bytes]) -> None:
         else:
             puts.append((key, change))
     if batch.appends:
-        position = int.from_bytes(transaction.get(_POSITION_KEY) or b"", "big")
+        position = int.from_bytes(transaction.get(POSITION_KEY) or b"", "big")
         for log, entry in batch.appends:
             position += 1
             puts.append((log + position.to_bytes(POSITION_SIZE, "big"), entry))
-        puts.append((_POSITION_KEY, position.to_bytes(POSITION_SIZE, "big")))
+        puts.append((POSITION_KEY, position.to_bytes(POSITION_SIZE, "big")))
     transaction.cursor().putmulti(puts)
 
 
@@ -316,7 +322,7 @@ def _open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environm
             metasync=durable,
             # Keys are hashed: the page after the one that is read is rarely wanted.
             readahead=False,
-            max_readers=_MAX_READERS,
+            max_readers=MAX_READERS,
             # A read transaction keeps its place in the reader table, whose lock all processes share, for the next one.
             max_spare_txns=1,
             lib_version=1,
@@ -324,7 +330,7 @@ def _open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environm
         try:
             _check_format(environment)
             if durable:
-                _sync_directories([path, *(directory.parent for directory in new)])
+                sync_directories([path, *(directory.parent for directory in new)])
         except BaseException:
             environment.close()
             raise
@@ -338,18 +344,23 @@ def _open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environm
 def _check_format(environment: lmdb.Environment) -> None:
     """Mark a new store with the format of what this module keeps in it; refuse another's."""
     with environment.begin() as snapshot:
-        found = snapshot.get(_FORMAT_KEY)
+        found = snapshot.get(FORMAT_KEY)
     if found is None:
         with environment.begin(write=True) as transaction:
-            found = transaction.get(_FORMAT_KEY)
+            found = transaction.get(FORMAT_KEY)
             if found is None and transaction.stat()["entries"] == 0:
-                transaction.put(_FORMAT_KEY, _FORMAT)
-                found = _FORMAT
-    if found != _FORMAT:
-        raise StorageError(f"{environment.path()} holds a store of another format: {found!r} where {_FORMAT!r} is read")
+                transaction.put(FORMAT_KEY, FORMAT)
+                found = FORMAT
+    refuse_other_format(environment.path(), found)
 
 
-def _sync_directories(directories: list[Path]) -> None:
+def refuse_other_format(path: str, found: bytes | None) -> None:
+    """Raises StorageError unless `found`, read under `FORMAT_KEY`, is the format that this version reads."""
+    if found != FORMAT:
+        raise StorageError(f"{path} holds a store of another format: {found!r} where {FORMAT!r} is read")
+
+
+def sync_directories(directories: list[Path]) -> None:
     """See to it that what was made in `directories` is still there after a power failure."""
     for directory in directories:
         descriptor = os.open(directory, os.O_RDONLY)

@@ -1,0 +1,63 @@
+"""What the commands print of a store in a folder, which is named after its region. Each raises StorageError."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from jedlik.maintenance.check import StoreCheck
+from jedlik.maintenance.stats import of_tables
+from jedlik.storage import lmdb_file
+
+Say = Callable[[str], None]
+"""Prints a line."""
+
+_META_PAGES = 2
+"""Pages of the file that say where the others are."""
+
+
+def check(folder: Path, say: Say) -> int:
+    """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
+    found = 0
+    begun = time.monotonic()
+    with lmdb_file.view(folder) as view:
+        checked = StoreCheck(view)
+        for problem in checked.problems():
+            say(f"{folder.name}: {problem}")
+            found += 1
+    seconds = time.monotonic() - begun
+    say(
+        f"{folder.name}: {checked.items} items with {checked.entries} index entries in {checked.tables} tables, and "
+        f"{checked.log_entries} log entries, checked in {seconds:.1f} s ({checked.items / seconds:.0f} items/s): "
+        f"{found or 'no'} problem{'' if found == 1 else 's'}"
+    )
+    return found
+
+
+def stats(folder: Path, say: Say) -> int:
+    """Print how large a store and each of its tables is. Returns 0."""
+    size = (folder / lmdb_file.DATA).stat().st_size
+    items = 0
+    with lmdb_file.view(folder) as view:
+        for table in of_tables(view):
+            items += table.items
+            say(
+                f"{folder.name}: table {table.name}: {table.items} items of {table.size} bytes, "
+                f"{table.entries} index entries of {table.entries_size} bytes, {table.log_entries} log entries"
+            )
+        pages = view.pages
+    free = max(0, size // pages.page_size - pages.used - _META_PAGES)
+    each = f", {size / items:.0f} bytes an item" if items else ""
+    say(
+        f"{folder.name}: a file of {size} bytes{each}; "
+        f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {free} pages free"
+    )
+    return 0
+
+
+def compact(folder: Path, say: Say) -> int:
+    """Make the file of a store smaller and print by how much. Returns 0."""
+    before, after = lmdb_file.compact(folder)
+    say(f"{folder.name}: {before} bytes before, {after} bytes after: {before - after} won")
+    return 0

@@ -1,0 +1,46 @@
+"""Statistics of a store: how large it is, and what of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jedlik.model import keys, tables
+from jedlik.storage.batch import counter
+from jedlik.storage.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class TableStats:
+    """A table's part."""
+
+    name: str
+    items: int
+    size: int
+    """Bytes of the items, as DynamoDB counts them."""
+    entries: int
+    """In all of its indexes."""
+    entries_size: int
+    """Bytes of the entries, as DynamoDB counts them."""
+    log_entries: int
+    """In its change log, that of former streams of the table included."""
+
+
+def of_tables(view: View) -> Iterator[TableStats]:
+    """The statistics of each table, by name. Counters are taken at their word; log entries are counted."""
+
+    def at(key: bytes) -> int:
+        return counter(view.get(key))
+
+    for _, raw in view.rows(*keys.descriptor_range(None)):
+        table = tables.parse(raw)
+        numbers = [index.number for index in table.indexes]
+        log = keys.log_prefix(table.id)
+        yield TableStats(
+            name=table.name,
+            items=at(keys.item_count_key(table.id, 0)),
+            size=at(keys.item_bytes_key(table.id, 0)),
+            entries=sum(at(keys.item_count_key(table.id, number)) for number in numbers),
+            entries_size=sum(at(keys.item_bytes_key(table.id, number)) for number in numbers),
+            log_entries=view.count(log, keys.prefix_end(log)),
+        )

@@ -1,0 +1,116 @@
+"""An LMDB store from outside its server: looking at it, and making its file smaller.
+
+A store may be looked at while a server has it open; LMDB's reader table tells the server which pages to keep. It may be
+compacted only while nobody has it open, for LMDB's lock file knows the states of one data file and not of another that
+takes its place. Servers are kept out by the lock of the data folder, which is the caller's to hold; those that look, by
+a lock of the store's own folder, which they share and compaction has alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb import FORMAT_KEY, MAP_SIZE, MAX_READERS, refuse_other_format, sync_directories
+from jedlik.storage.view import View, view_of
+
+DATA = "data.mdb"
+"""LMDB's name for its file in the folder of a store."""
+_COPY = "data.mdb.compact"
+
+
+@contextmanager
+def view(path: Path) -> Iterator[View]:
+    """The store in the directory `path` as it is now; nothing is written. A server may go on beside it.
+
+    Raises StorageError if there is no store that this version reads, or if it is being compacted.
+    """
+    locked = _locked(path, fcntl.LOCK_SH, "being compacted")
+    with locked, _environment(path) as environment, view_of(environment) as found:
+        refuse_other_format(str(path), found.get(FORMAT_KEY))
+        yield found
+
+
+def compact(path: Path) -> tuple[int, int]:
+    """Rewrite the file of the store in the directory `path` without its free pages. No server may have it open.
+
+    Returns the bytes of the file before and after. The copy takes the file's place when it is complete, read again and
+    synced, so that whatever happens there is a whole store. It keeps what LMDB leaves free within pages. Raises
+    StorageError, also if somebody looks at the store (`view`) or if the disk has no room for the copy.
+    """
+    copy = path / _COPY
+    with _locked(path, fcntl.LOCK_EX, "being looked at, by a check perhaps"):
+        before = (path / DATA).stat().st_size
+        try:
+            copy.unlink(missing_ok=True)  # What an attempt left that was killed.
+            with _environment(path) as environment:
+                _write_copy(environment, copy)
+                with environment.begin() as original:
+                    rows = original.stat()["entries"]
+            with _environment(copy) as environment, view_of(environment) as made:
+                refuse_other_format(str(copy), made.get(FORMAT_KEY))
+                if made.pages.rows != rows:
+                    raise StorageError(f"the copy of the store in {path} has {made.pages.rows} rows instead of {rows}")
+            after = copy.stat().st_size
+            copy.replace(path / DATA)
+            sync_directories([path])
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"cannot compact the store in {path}: {error}") from error
+        finally:
+            copy.unlink(missing_ok=True)
+    return before, after
+
+
+@contextmanager
+def _environment(path: Path) -> Iterator[lmdb.Environment]:
+    """The environment in a directory, or the copy of one in a file, opened for reading."""
+    alone = path.is_file()
+    try:
+        environment = lmdb.open(
+            str(path),
+            map_size=MAP_SIZE,
+            max_readers=MAX_READERS,
+            readonly=True,
+            readahead=False,
+            subdir=not alone,
+            lock=not alone,
+            lib_version=1,
+        )
+    except lmdb.Error as error:
+        raise StorageError(f"cannot open the store in {path}: {error}") from error
+    try:
+        yield environment
+    finally:
+        environment.close()
+
+
+def _write_copy(environment: lmdb.Environment, copy: Path) -> None:
+    descriptor = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        environment.copyfd(descriptor, compact=True)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: Path, kind: int, otherwise: str) -> Iterator[None]:
+    """Hold a lock of the directory `path`, which the kernel drops if we die."""
+    try:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise StorageError(f"cannot open the store in {path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(directory, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"the store in {path} is {otherwise}") from error
+        yield
+    finally:
+        os.close(directory)

@@ -1,0 +1,131 @@
+"""A view: one state of a store, held for as long as it is read.
+
+The reads of `Engine` are short, and each sees the newest state. Whoever looks at a whole store, like a check of it,
+needs one state from the first key to the last, and one row at a time. While a view is open the pages of its state are
+not used again, so a store that is written meanwhile grows by what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import lmdb
+
+from jedlik.storage.engine import Row, StorageError
+
+Transaction: TypeAlias = "lmdb.Transaction[bytes]"
+
+POSITION_KEY = b"\x00position"
+"""Position of the last entry appended to any log, big-endian."""
+
+_ATTEMPTS = 10
+"""How many transactions are begun for a view; hardly ever is a second one needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """How the rows lie in the file. A page that holds none is free, or says which are."""
+
+    page_size: int
+    """Bytes."""
+    used: int
+    """Pages that hold rows or lead to them."""
+    rows: int
+
+
+class View:
+    """Made by `LmdbEngine.view` and `lmdb_file.view`. Every method raises StorageError for a page that is damaged."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`; None where absent."""
+        try:
+            return self._transaction.get(key)
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+
+    def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
+        """The rows with start <= key < end, in key order."""
+        try:
+            with self._transaction.cursor() as cursor:
+                # An iterator begins at the first row of the store if the cursor is nowhere.
+                if cursor.set_range(start):
+                    for row in cursor.iternext():
+                        if row[0] >= end:
+                            return
+                        yield row
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+
+    def count(self, start: bytes, end: bytes) -> int:
+        """How many rows there are with start <= key < end."""
+        found = 0
+        try:
+            with self._transaction.cursor() as cursor:
+                if cursor.set_range(start):
+                    for key in cursor.iternext(values=False):
+                        if key >= end:
+                            break
+                        found += 1
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+        return found
+
+    def first(self, start: bytes, end: bytes) -> Row | None:
+        """The first row with start <= key < end; None if there is none."""
+        return next(self.rows(start, end), None)
+
+    def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
+        """What the keys of a range begin with, cut to `length` bytes, each once, for a look-up each."""
+        while (row := self.first(start, end)) is not None:
+            prefix = row[0][:length]
+            yield prefix
+            start = prefix + b"\x00" if len(prefix) < length else _successor(prefix)
+
+    @property
+    def last_position(self) -> int:
+        """The position of the last entry appended to any log; 0 if there never was one."""
+        return int.from_bytes(self.get(POSITION_KEY) or b"", "big")
+
+    @property
+    def pages(self) -> Pages:
+        """How the rows lie in the file."""
+        found = self._transaction.stat()
+        used = found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]
+        return Pages(found["psize"], used, found["entries"])
+
+
+@contextmanager
+def view_of(environment: lmdb.Environment) -> Iterator[View]:
+    """A view of the newest state. Raises StorageError.
+
+    A transaction that is begun while others commit may have another state's root (`LmdbEngine` tells why), and then
+    refuses its first read.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            transaction = environment.begin()
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+        try:
+            transaction.get(POSITION_KEY)
+            break
+        except lmdb.Error as error:
+            transaction.abort()
+            reason = error
+    else:
+        raise StorageError(str(reason)) from reason
+    try:
+        yield View(transaction)
+    finally:
+        transaction.abort()
+
+
+def _successor(prefix: bytes) -> bytes:
+    """The first key after all that begin with `prefix`, which is not all FF."""
+    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
