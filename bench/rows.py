@@ -63,10 +63,10 @@ def item(number: int, version: int = 0) -> Body:
     return {**key(number), "count": {"N": "1"}, "v": {"S": f"{version}{number:0165}"}}
 
 
-def batch(first: int, version: int = 0) -> Body:
+def batch(first: int, version: int = 0, table: str = TABLE) -> Body:
     """A BatchWriteItem's request that puts 25 items, from the first on."""
     puts = [{"PutRequest": {"Item": item(number, version)}} for number in range(first, first + BATCH_ITEMS)]
-    return {"RequestItems": {TABLE: puts}}
+    return {"RequestItems": {table: puts}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,10 @@ def _transact_write(operations: int) -> Callable[[Call, Random], Iterator[Body]]
 
 
 def _put_with_stream(call: Call, random: Random) -> Iterator[Body]:
+    """The same puts as without a stream, into a table as full."""
     _make_stream(call, STREAM_TABLE)
+    for first in range(0, ITEMS, BATCH_ITEMS):
+        call("BatchWriteItem", batch(first, table=STREAM_TABLE))
     for body in _put(call, random):
         yield {**body, "TableName": STREAM_TABLE}
 

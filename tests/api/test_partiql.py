@@ -225,6 +225,8 @@ def test_without_a_condition_everything_is_selected(composite: str, run: Run) ->
         ("p = 'a' AND n = 'x'", "Key attribute's data type should match its data type in table's schema: Key n"),
         ("p = 'a' AND n > 'x'", "Key attribute's data type should match its data type in table's schema: Key n"),
         ("p = 'a' AND n IN ['x']", f"{INVALID}Condition parameter type does not match schema type"),
+        ("p IN ['a', <<'a'>>]", f"{INVALID}Condition parameter type does not match schema type"),
+        ("p IN [{'a': 1}, []]", f"{INVALID}Condition parameter type does not match schema type"),
         ("p = 'a' AND n <> 'x'", f"{INVALID}Condition parameter type does not match schema type"),
         ("p = 'a' AND NOT n = 'x'", f"{INVALID}Condition parameter type does not match schema type"),
         ("p = 'a' OR p = 1", f"{INVALID}Condition parameter type does not match schema type"),

@@ -228,6 +228,20 @@ def test_a_query_for_one_item_cannot_be_restarted(client: Any, plain: str) -> No
     )
 
 
+@pytest.mark.parametrize("condition", ["p = :p", "p = :p AND c = :c"])
+def test_a_query_for_one_item_is_over_with_it_whatever_its_limit(client: Any, condition: str) -> None:
+    names = ["p", "c"][: condition.count("=")]
+    schema = {"KeySchema": key_schema(*names), "AttributeDefinitions": attributes(**dict.fromkeys(names, "S"))}
+    table = create(client, **schema)
+    item = {name: {"S": "a"} for name in names}
+    client.put_item(TableName=table, Item=item)
+    values = {f":{name}": {"S": "a"} for name in names}
+    request = {"TableName": table, "KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+    answer = client.query(**request, Limit=1)
+    assert answer["Items"] == [item]
+    assert "LastEvaluatedKey" not in answer
+
+
 # Select
 
 

@@ -104,6 +104,17 @@ WRONG_TYPES = [
         {"ProvisionedThroughput": {"ReadCapacityUnits": "5"}},
         "STRING_VALUE cannot be converted to Long",
     ),
+    ("Scan", {"Limit": 1 << 31}, "NUMBER_VALUE cannot be converted to Integer"),
+    (
+        "CreateTable",
+        {"ProvisionedThroughput": {"ReadCapacityUnits": 1 << 63}},
+        "NUMBER_VALUE cannot be converted to Long",
+    ),
+    (
+        "CreateTable",
+        {"ProvisionedThroughput": {"ReadCapacityUnits": -1e30}},
+        "NUMBER_VALUE cannot be converted to Long",
+    ),
     ("GetItem", {"AttributesToGet": "a"}, "Unexpected field type"),
     ("GetItem", {"AttributesToGet": {}}, NO_STRUCTURE),
     ("GetItem", {"AttributesToGet": [1]}, "NUMBER_VALUE cannot be converted to String"),

@@ -28,20 +28,23 @@ class NoStores:
         return None
 
 
+def dispatcher(*operations: Operation) -> Dispatcher:
+    stores: Any = NoStores()
+    targets = {operation.name.encode(): operation for operation in operations}
+    return Dispatcher(stores, targets, Verifier(None, lambda: 0.0), body_limit=1000)
+
+
 def answer(raised: BaseException) -> Response:
     """The answer of an operation that raises."""
 
     async def handler(context: Context, request: dict[str, Any]) -> dict[str, Any]:
         raise raised
 
-    operation = Operation("Fail", lambda request: request, handler)
-    stores: Any = NoStores()
-    dispatcher = Dispatcher(stores, {b"Fail": operation}, Verifier(None, lambda: 0.0), body_limit=1000)
     authorization = b"AWS4-HMAC-SHA256 Credential=" + SCOPE + b", SignedHeaders=host, Signature=x"
     headers = {b"x-amz-target": b"Fail", b"authorization": authorization, b"x-amz-date": b"x"}
     request = Request(b"POST", b"/", headers | {b"content-type": b"application/json"})
     request.body = b"{}"
-    return asyncio.run(dispatcher.handle(request))
+    return asyncio.run(dispatcher(Operation("Fail", lambda request: request, handler)).handle(request))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,16 @@ def test_a_fault_is_an_internal_server_error(fault: BaseException, caplog: pytes
     assert line["request_id"].encode() in told.headers
     assert line["target"] == "Fail"
     assert type(fault).__name__ in line["traceback"]
+
+
+def test_when_there_is_too_much_to_do_the_client_is_asked_to_try_again() -> None:
+    told = dispatcher().refuse(503)
+    assert told.status == 503
+    assert b"\r\nx-amzn-RequestId: " in told.headers
+    assert json.loads(told.body) == {
+        "__type": "com.amazon.coral.service#ServiceUnavailable",
+        "message": "The server is too busy; try again",
+    }
 
 
 def test_a_refusal_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ import uvloop
 from wire import Wire, request
 
 from jedlik.server.acceptor import Loads
+from jedlik.server.connection import Connection
 from jedlik.server.http import HttpServer
 from jedlik.server.messages import KIB, MIB, Limits, Request, Response
 
@@ -219,6 +220,20 @@ def test_an_offer_of_another_protocol_is_ignored(wire: Wire, body: bytes) -> Non
     assert wire.receive().body == body
     wire.send(request(b"next"))
     assert wire.receive().body == b"next"
+
+
+def test_any_number_of_requests_may_ask_for_another_protocol_at_once(wire: Wire) -> None:
+    question = (b"Connection: upgrade", b"Upgrade: h2c")
+    wire.send(*[request(b"", *question)] * 3000, request(b"last", *question))
+    for _ in range(3000):
+        assert wire.receive().status == 200
+    assert wire.receive().body == b"last"
+
+
+def test_a_request_that_asks_for_another_protocol_is_refused_as_any_other(wire: Wire) -> None:
+    wire.send(request(b"x", b"Connection: upgrade", b"Upgrade: h2c", b"Expect: the impossible"))
+    assert wire.receive().status == 417
+    assert wire.closed()
 
 
 @pytest.mark.parametrize(
@@ -451,6 +466,20 @@ def test_a_handler_may_take_longer_than_clients_may(http: Callable[..., Running]
         assert wire.receive().body == b"wait"
 
 
+def test_who_takes_answers_again_may_wait_for_the_next(http: Callable[..., Running]) -> None:
+    running = http(request=1.0)
+    with Wire(running.port) as wire:
+        wire.send(request(b"wait"))
+        running.await_waiting(1)
+        [connection] = running.server.connections
+        assert isinstance(connection, Connection)
+        running.call(connection.pause_writing)
+        running.call(connection.resume_writing)
+        assert wire.quiet(2.5)
+        running.release()
+        assert wire.receive().body == b"wait"
+
+
 # The end.
 
 
@@ -474,6 +503,21 @@ def test_stopping_lets_what_is_at_work_finish(running: Running) -> None:
         sending.send(b"dy")
         assert sending.receive().body == b"body"
         assert stopped.result(10) == 0
+
+
+def test_what_follows_the_last_answer_is_not_done(running: Running) -> None:
+    with Wire(running.port) as wire:
+        whole = request(b"last")
+        wire.send(whole[:20])
+        time.sleep(0.05)
+        stopped = running.stop(10)
+        time.sleep(0.05)
+        wire.send(whole[20:] + request(b"too late"))
+        answer = wire.receive()
+        assert (answer.body, answer.headers["connection"]) == (b"last", "close")
+        assert wire.closed()
+        assert stopped.result(10) == 0
+    assert [asked.body for asked in running.application.requests] == [b"last"]
 
 
 def test_stopping_cuts_off_what_takes_too_long(running: Running) -> None:

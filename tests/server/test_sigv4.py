@@ -247,6 +247,14 @@ def test_presigned_for_too_long(verifier: Verifier, credential: Credential, expi
     )
 
 
+def test_presigned_for_more_than_an_integer_holds(verifier: Verifier, credential: Credential) -> None:
+    asked = presigned(credential)
+    asked.target = asked.target.replace(b"X-Amz-Expires=300", b"X-Amz-Expires=" + b"1" * 5000)
+    name, text = refusal(verifier, asked)
+    assert name == "IncompleteSignatureException"
+    assert text.startswith("X-Amz-Expires must be a number of seconds between 1 and 604800, not '111")
+
+
 @pytest.mark.parametrize("date", ["201", "2026-11-23T12:00:00Z", "20261323T120000Z", "20261123T120000", "\xff"])
 def test_at_no_time(verifier: Verifier, credential: Credential, date: str) -> None:
     asked = signed(credential)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from types import TracebackType
 from typing import NamedTuple
 
 SECONDS = 20.0
@@ -28,7 +27,7 @@ class Wire:
     def __enter__(self) -> Wire:
         return self
 
-    def __exit__(self, *_: tuple[type[BaseException], BaseException, TracebackType]) -> None:
+    def __exit__(self, *_: object) -> None:
         self.socket.close()
 
     def send(self, *data: bytes) -> None:

@@ -40,6 +40,12 @@ class _Reading:
     projection: Projection | None
 
     @property
+    def limit(self) -> int:
+        """Rows to be examined at most."""
+        limit: int = self.request.get("Limit", sys.maxsize)
+        return limit
+
+    @property
     def select(self) -> str | None:
         select: str | None = self.request.get("Select")
         return select
@@ -83,7 +89,9 @@ async def query(context: Context, request: Request) -> Response:
         fetches = _fetches(index, reading)
         if reading.filter is not None:
             reading.filter.refuse_nested_keys(table)
-        page = await _page(region, table, index, stretch, reading, fetches)
+        # A query of one item is never cut off by its limit: with a LastEvaluatedKey it could not go on.
+        limit = sys.maxsize if reads.selects_one_item(table, index, condition) else reading.limit
+        page = await _page(region, table, index, stretch, reading, limit, fetches)
         return _response(table, index, page, reading, stretch, partitions=1)
 
     return await region.with_table(request["TableName"], attempt)
@@ -114,7 +122,7 @@ async def scan(context: Context, request: Request) -> Response:
         for expression in (reading.projection, reading.filter):
             if expression is not None:
                 expression.refuse_nested_keys(table)
-        page = await _page(region, table, index, stretch, reading, fetches)
+        page = await _page(region, table, index, stretch, reading, reading.limit, fetches)
         return _response(table, index, page, reading, stretch, capacity.partitions(table))
 
     return await region.with_table(request["TableName"], attempt)
@@ -233,9 +241,8 @@ def _fetches(index: Index | None, reading: _Reading) -> bool:
 
 
 async def _page(
-    region: Region, table: Table, index: Index | None, stretch: Stretch, reading: _Reading, fetches: bool
+    region: Region, table: Table, index: Index | None, stretch: Stretch, reading: _Reading, limit: int, fetches: bool
 ) -> Page:
-    limit = reading.request.get("Limit", sys.maxsize)
     return await pages.read(region, table, index, stretch, limit, limits.PAGE_SIZE, reading.consistent, fetches)
 
 

@@ -113,13 +113,17 @@ def _boolean(value: Any) -> Any:
         raise SerializationException("Unexpected token received from parser") from None
 
 
-def _whole(java_type: str) -> Convert:
+def _whole(java_type: str, bits: int) -> Convert:
+    most = (1 << bits - 1) - 1
+
     def convert(value: Any) -> Any:
-        if type(value) is int:
-            return value
-        if type(value) is not float:
+        if type(value) is not int:
+            if type(value) is not float:
+                _wrong_scalar(value, java_type)
+            value = int(value)
+        if not -most - 1 <= value <= most:
             _wrong_scalar(value, java_type)
-        return int(value)
+        return value
 
     return convert
 
@@ -133,8 +137,8 @@ def _double(value: Any) -> Any:
 CONVERT: dict[str, Convert] = {
     "string": _string,
     "boolean": _boolean,
-    "integer": _whole("Integer"),
-    "long": _whole("Long"),
+    "integer": _whole("Integer", 32),
+    "long": _whole("Long", 64),
     "double": _double,
     "timestamp": _double,
     "blob": _string,

@@ -100,6 +100,11 @@ def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefi
     return sizes
 
 
+def selects_one_item(table: Table, index: Index | None, condition: KeyCondition) -> bool:
+    """Whether a Query is of a whole key of a table, so that it returns at most one item and cannot be restarted."""
+    return index is None and (table.sort_key is None or bool(condition.equal_sort_values))
+
+
 def queried(
     table: Table, index: Index | None, condition: KeyCondition, start_key: Item | None, reverse: bool, secret: bytes
 ) -> Stretch:
@@ -125,11 +130,11 @@ def queried(
         start, end = bounds(own_partition)
         if not start <= place < end:
             raise ValidationException("The provided starting key does not match the range key predicate")
-        if own_partition != partition or (index is None and condition.operator is None):
+        if own_partition != partition or selects_one_item(table, index, condition):
             raise ValidationException(_CANNOT_RESTART)
     elif own_partition != partition:
         raise ValidationException("The provided starting key is outside query boundaries based on provided conditions")
-    elif index is None and table.sort_key is None:
+    elif selects_one_item(table, index, condition):
         raise ValidationException(
             f"The provided exclusive start key is invalid: ExclusiveStartKey: {_in_java(start_key)}"
         )

@@ -101,20 +101,26 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._chunk = len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, Refused):
-                log.error("fault in the HTTP protocol", exc_info=error)
-                self.abort()
-            return
-        except httptools.HttpParserError:
-            if not self._closing:  # Otherwise it is what came after the last request, or after the refusal.
-                self._refuse(400)
-            return
+        pieces: list[bytes | memoryview] = [data]  # What is to be parsed, the next piece last.
+        while pieces:
+            piece = pieces.pop()
+            try:
+                self._parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                head = self._begin_without_upgrade()
+                if head is None:
+                    self._refuse(400)
+                    return
+                pieces += (memoryview(piece)[upgrade.args[0] :], head)
+            except httptools.HttpParserCallbackError as error:
+                if not isinstance(error.__context__, Refused):
+                    log.error("fault in the HTTP protocol", exc_info=error)
+                    self.abort()
+                return
+            except httptools.HttpParserError:
+                if not self._closing:  # Otherwise it is what came after the last request, or after the refusal.
+                    self._refuse(400)
+                return
         if self._reading:
             self._spans = self._spans + len(data) if self._spans else 1
             if self._request is None:
@@ -140,13 +146,17 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if not self._busy:
+        if self._busy:
+            self.deadline = float("inf")
+        else:
             self._set_deadline()
-            self._work_off()
+        self._work_off()
 
     # What the parser calls, in this order.
 
     def on_message_begin(self) -> None:
+        if self._closing and (self._transport is None or self._transport.is_closing()):
+            raise Refused  # The last answer said that it was the last: who sends more must not wonder what it did.
         self._reading = True
         self._spans = 0
         if not self._busy:
@@ -199,20 +209,20 @@ class Connection(asyncio.Protocol):
 
     # The parts of a request that take more than a line.
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _begin_without_upgrade(self) -> bytes | None:
         """Take a request that asks for another protocol as if it did not ask: servers may (RFC 9110, 7.8).
 
         The parser ends such a message behind its head. So its head goes through a new parser, without the question.
+        Returns that head; None for CONNECT, which asks for nothing else.
         """
-        method, target, headers = self._parser.get_method(), self._target, self._headers
+        parser, target, headers = self._parser, self._target, self._headers
         if headers.pop(b"upgrade", None) is None:
-            self._refuse(400)  # CONNECT
-            return
+            return None
         self._headers, self._target = {}, b""
         self._parser = httptools.HttpRequestParser(self)
-        lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
-        lines += [b"%b: %b\r\n" % header for header in headers.items()]
-        self.data_received(b"".join(lines) + b"\r\n" + rest)
+        lines = [b"%b %b HTTP/%b" % (parser.get_method(), target, parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in headers.items()]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _meet_expectation(self, expectation: bytes) -> None:
         if expectation.strip().lower() != b"100-continue":
@@ -279,9 +289,9 @@ class Connection(asyncio.Protocol):
             else:
                 self._begin(entry)
         transport = self._transport
-        if self._queue or self._busy or self._write_paused or transport is None or transport.is_closing():
+        if self._queue or self._write_paused or transport is None or transport.is_closing():
             return
-        if self._expects_continue:
+        if self._expects_continue and not self._busy:
             self._expects_continue = False
             transport.write(CONTINUE)
         transport.resume_reading()

@@ -255,7 +255,9 @@ def query_claim(query: dict[str, str]) -> Claim:
     if missing:
         raise IncompleteSignatureException("".join(missing) + "Re-examine the query-string parameters.")
     lifetime = query.get("X-Amz-Expires", str(SKEW))
-    if not lifetime.isdecimal() or not 0 < int(lifetime) <= LONGEST_PRESIGNED:
+    # The length first: int() refuses thousands of digits in its own way.
+    too_long = len(lifetime) > len(str(LONGEST_PRESIGNED))
+    if not lifetime.isdecimal() or too_long or not 0 < int(lifetime) <= LONGEST_PRESIGNED:
         raise IncompleteSignatureException(
             f"X-Amz-Expires must be a number of seconds between 1 and {LONGEST_PRESIGNED}, not '{lifetime}'."
         )

@@ -117,7 +117,7 @@ def partitions(found: Sequence[Span]) -> list[tuple[AttributeValue, list[Span]]]
     places: dict[str, list[Span]] = {}
     for span in found:
         assert span.partition is not None
-        (name,) = span.partition.values()
+        name = str(span.partition)  # Whether it can be a key at all is checked later.
         if name not in places:
             places[name] = []
             grouped.append((span.partition, places[name]))
