@@ -13,6 +13,9 @@ import pytest
 
 from jedlik_process import Server
 
+# The model checker's own asserts show what they compare, as those of tests do.
+pytest.register_assert_rewrite("model_checker")
+
 LOG_SHOWN = 6000
 """Characters of a server's log shown with a failed test."""
 

@@ -193,6 +193,24 @@ def test_no_more_than_ten_are_told() -> None:
     assert message.count("failed to satisfy constraint") == 10
 
 
+@pytest.mark.parametrize("depth", [10, 300])
+def test_structures_are_shown_whatever_is_in_them(depth: int) -> None:
+    value: dict[str, Any] = {"N": "1"}
+    for _ in range(depth):
+        value = {"L": [value]}
+    element = {"Put": {"TableName": "Music", "Item": {"p": value}}}
+    told = refused("TransactWriteItems", {"TransactItems": [element] * 101})
+    assert told.startswith("1 validation error detected: Value '[com.amazonaws.dynamodb.v20120810.TransactWriteItem@")
+    assert told.endswith(
+        "at 'transactItems' failed to satisfy constraint: Member must have length less than or equal to 100"
+    )
+
+
+def test_of_a_long_collection_a_part_is_shown() -> None:
+    told = refused("TransactWriteItems", {"TransactItems": [{}] * 100_000})
+    assert told.count("TransactWriteItem@") == 1000
+
+
 def test_enumerations_are_listed_in_the_service_s_order() -> None:
     assert refused("PutItem", {"TableName": "Music", "Item": {}, "ReturnValues": "hi"}) == broken(
         value(

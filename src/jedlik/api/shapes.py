@@ -16,6 +16,7 @@ import gzip
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -43,6 +44,8 @@ Constrain = Callable[[Any, str, list[str]], None]
 """Takes a converted value and its path, and adds what is wrong with it to a list."""
 
 _MAX_ERRORS = 10
+_SHOWN = 1000
+"""Elements of a collection that an error shows. The text of each may be many times as long as what was sent."""
 
 
 class Shape(NamedTuple):
@@ -296,12 +299,15 @@ class _Compiler:
             return "null"
         match definition["type"]:
             case "structure":
-                return f"{PACKAGE}{name}@{crc32(orjson.dumps(value)):x}"
+                # Java shows where the object is; what is in it may be nested too deeply to be gone through here.
+                return f"{PACKAGE}{name}@{crc32(' '.join(value).encode()):x}"
             case "list":
-                return f"[{', '.join(self._shown(definition['member']['shape'], v) for v in value)}]"
+                inner = definition["member"]["shape"]
+                return f"[{', '.join(self._shown(inner, v) for v in islice(value, _SHOWN))}]"
             case "map":
                 inner = definition["value"]["shape"]
-                return f"{{{', '.join(f'{key}={self._shown(inner, v)}' for key, v in value.items())}}}"
+                first = islice(value.items(), _SHOWN)
+                return f"{{{', '.join(f'{key}={self._shown(inner, v)}' for key, v in first)}}}"
             case _:
                 return shown_scalar(value)
 

@@ -1,0 +1,129 @@
+"""Jedlik without its network and its disk, and what holds of its answers whatever it is asked.
+
+There is always an answer: what was asked for, or a refusal in DynamoDB's form, that has changed nothing. None is a
+fault of ours, and nothing is logged as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import zlib
+from typing import Any
+
+import orjson
+
+from fuzz.store import DictEngine
+from jedlik.api.context import Region
+from jedlik.api.operations import TARGETS
+from jedlik.server.dispatch import Dispatcher
+from jedlik.server.messages import MIB, Request, Response
+from jedlik.server.sigv4 import Verifier
+
+NOW = 1_800_000_000.0
+"""The clock stands still, in seconds since the epoch."""
+BODY_LIMIT = MIB
+HEADERS = {
+    b"host": b"localhost",
+    b"content-type": b"application/x-amz-json-1.0",
+    b"authorization": b"AWS4-HMAC-SHA256 Credential=AKID/20270115/us-east-1/dynamodb/aws4_request, "
+    b"SignedHeaders=host, Signature=0",
+    b"x-amz-date": b"20270115T080000Z",
+}
+UNDECODABLE = "The request body cannot be decoded as"
+"""DynamoDB too answers such a body with 500."""
+
+
+class Finding(Exception):
+    """Something does not hold."""
+
+
+class Faults(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+    def check(self) -> None:
+        """Raise if there are any."""
+        if self.records:
+            record = self.records.pop()
+            self.records.clear()
+            raise Finding(record.getMessage()) from (record.exc_info[1] if record.exc_info else None)
+
+
+def watch() -> Faults:
+    """Keep what Jedlik logs as errors from now on, instead of printing it."""
+    faults = Faults()
+    log = logging.getLogger("jedlik")
+    log.addHandler(faults)
+    log.propagate = False
+    return faults
+
+
+class Service:
+    """A region with whatever tables it has been given, that are as they were for each input."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._faults = watch()
+        self._engine = DictEngine(self._loop)
+        self._region = Region("us-east-1", "000000000000", self._engine, lambda: NOW, b"s" * 32)
+        stores: Any = self
+        self._dispatcher = Dispatcher(stores, TARGETS, Verifier(None, lambda: NOW), body_limit=BODY_LIMIT)
+        self._kept: dict[bytes, bytes] = {}
+
+    async def region(self, name: str) -> Region:
+        """The one region, whatever the name."""
+        return self._region
+
+    def keep(self) -> None:
+        """What there is now is what `reset` goes back to."""
+        self._kept = dict(self._engine.rows)
+
+    def reset(self) -> None:
+        """Forget what has changed since `keep`."""
+        self._engine.rows = dict(self._kept)
+
+    def ask(self, operation: str, **request: Any) -> Any:
+        """The answer to a request. Raises Finding."""
+        return self.post({b"x-amz-target": b"DynamoDB_20120810." + operation.encode()}, json.dumps(request).encode())
+
+    def ask_streams(self, operation: str, **request: Any) -> Any:
+        """The same of DynamoDB Streams."""
+        target = b"DynamoDBStreams_20120810." + operation.encode()
+        return self.post({b"x-amz-target": target}, json.dumps(request).encode())
+
+    def post(self, headers: dict[bytes, bytes], body: bytes) -> Any:
+        """The same for any headers, beside or in place of HEADERS, and any bytes."""
+        request = Request(b"POST", b"/", HEADERS | headers)
+        request.body = body
+        before = dict(self._engine.rows)
+        response = self._loop.run_until_complete(self._dispatcher.handle(request))
+        self._faults.check()
+        answer = _checked(response)
+        if response.status != 200 and self._engine.rows != before:
+            raise Finding(f"refused, and yet something has changed: {answer}")
+        return answer
+
+
+def _checked(response: Response) -> Any:
+    """The body of an answer, which must be one that DynamoDB gives."""
+    body = response.body
+    if b"Content-Encoding" in response.headers:
+        body = zlib.decompress(body, zlib.MAX_WBITS | 32)  # Of either coding.
+    if response.status in (404, 413) or (response.status == 200 and not body):
+        return None
+    answer = orjson.loads(body)
+    if response.status in (200, 400):
+        if ("__type" in answer) == (response.status == 400):
+            return answer
+    elif response.status == 500 and answer["message"].startswith(UNDECODABLE):
+        return answer
+    raise Finding(f"{response.status}: {answer}")

@@ -1,0 +1,71 @@
+"""A storage engine in a dict, for inputs by the thousand: put back to a known state between one and the next."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, Future
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import TypeVar
+
+from jedlik.storage.batch import POSITION_SIZE, counter, counter_value
+from jedlik.storage.engine import Decide, Row
+
+T = TypeVar("T")
+
+
+class DictEngine:
+    """One mutation after the other, each done when `mutate` returns."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self.rows: dict[bytes, bytes] = {}
+        self._position = 0
+
+    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
+        """As every engine's."""
+        return [self.rows.get(key) for key in keys]
+
+    async def range(
+        self,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> list[Row]:
+        """As every engine's."""
+        ordered = sorted(self.rows)
+        found = ordered[bisect_left(ordered, start) : bisect_left(ordered, end)]
+        taken: list[Row] = []
+        size = 0
+        for key in reversed(found) if reverse else found:
+            if len(taken) >= limit or size >= max_bytes:
+                break
+            taken.append((key, self.rows[key]))
+            size += len(self.rows[key])
+        return taken
+
+    def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
+        """As every engine's."""
+        future: Future[T] = self._loop.create_future()
+        try:
+            writes, result = decide([self.rows.get(key) for key in keys])
+        except Exception as error:  # Whatever it is, it is the caller's.
+            future.set_exception(error)
+            return future
+        for key, value in writes.puts.items():
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+        for key, amount in writes.adds.items():
+            self.rows[key] = counter_value(counter(self.rows.get(key)) + amount)
+        for log, entry in writes.appends:
+            self._position += 1
+            self.rows[log + self._position.to_bytes(POSITION_SIZE, "big")] = entry
+        future.set_result(result)
+        return future
+
+    async def close(self) -> None:
+        """As every engine's."""
