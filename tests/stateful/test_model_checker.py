@@ -1,0 +1,61 @@
+"""Random sequences of every data operation, and what a model of DynamoDB makes of them.
+
+The sequences are the same in every run. `JEDLIK_STATEFUL_EXAMPLES` makes it that many sequences, from the seed
+`JEDLIK_STATEFUL_SEED` or one that is drawn, and printed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+from model_checker import Checker, InProcessChecker, WireChecker
+from services import OnTheWire
+
+from jedlik.jobs import backfill, expiry, purge
+from jedlik_process import Server
+
+EXAMPLES = int(os.environ.get("JEDLIK_STATEFUL_EXAMPLES", "0"))
+SEED = int(os.environ.get("JEDLIK_STATEFUL_SEED", random.randrange(1 << 32) if EXAMPLES else 1))
+
+
+def check(machine: type[Checker], examples: int, steps: int) -> None:
+    """Run a state machine, so many times for so many steps."""
+    print(f"JEDLIK_STATEFUL_SEED={SEED}")
+    run_state_machine_as_test(
+        seed(SEED)(machine),
+        settings=settings(
+            max_examples=EXAMPLES or examples,
+            stateful_step_count=steps,
+            database=None,
+            deadline=None,
+            report_multiple_bugs=False,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.timeout(0 if EXAMPLES else 600)
+def test_handlers_do_what_the_model_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that other things happen in between.
+    monkeypatch.setattr(backfill, "STEP_ITEMS", 2)
+    monkeypatch.setattr(expiry, "STEP_ITEMS", 2)
+    monkeypatch.setattr(purge, "STEP_ROWS", 2)
+    check(InProcessChecker, examples=120, steps=50)
+
+
+@pytest.mark.timeout(0 if EXAMPLES else 600)
+def test_a_server_does_what_the_model_does(start_server: Callable[..., Server]) -> None:
+    service = OnTheWire(start_server)
+
+    class ServerChecker(WireChecker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.service = service
+
+    check(ServerChecker, examples=8, steps=50)
