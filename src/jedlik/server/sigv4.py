@@ -91,32 +91,32 @@ class Claim(NamedTuple):
 class Signer:
     """What the requests of one client have in common for a day, derived once."""
 
-    __slots__ = ("caller", "credential", "date", "headers", "key", "scope", "signed_headers")
+    __slots__ = ("_canonical", "_headers", "_keyed", "_scope", "caller", "credential", "date")
 
     def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
         self.caller = caller
         self.credential = credential
         self.date = date.encode()
-        self.signed_headers = raw(signed_headers)
-        self.headers = self.signed_headers.lower().split(b";")
-        self.scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
+        signed = raw(signed_headers)
+        self._headers = signed.lower().split(b";")
+        lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
+        self._canonical = b"\n".join([*lines, b"", signed.replace(b"%", b"%%"), b"%b"])
+        """The canonical request, but for method, query string, the headers' values and the body's hash."""
+        self._scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
         key = b"AWS4" + credential.secret.encode()
-        for part in self.scope.split(b"/"):
+        for part in self._scope.split(b"/"):
             key = hmac.digest(key, part, "sha256")
-        self.key = key
+        self._keyed = hmac.new(key, digestmod="sha256")
 
     def signature(self, request: Request, query: bytes, time: bytes) -> bytes:
         """The signature that the request should have."""
-        headers = request.headers
-        canonical = b"%b\n/\n%b\n%b\n%b\n%b" % (
-            request.method,
-            query,
-            b"".join([b"%b:%b\n" % (name, trimmed(headers.get(name, b""))) for name in self.headers]),
-            self.signed_headers,
-            sha256(request.body).hexdigest().encode(),
-        )
-        text = b"AWS4-HMAC-SHA256\n%b\n%b\n%b" % (time, self.scope, sha256(canonical).hexdigest().encode())
-        return hmac.digest(self.key, text, "sha256").hex().encode()
+        given = request.headers.get
+        values = [trimmed(given(name, b"")) for name in self._headers]
+        body = sha256(request.body).hexdigest().encode()
+        canonical = sha256(self._canonical % (request.method, query, *values, body))
+        keyed = self._keyed.copy()
+        keyed.update(b"AWS4-HMAC-SHA256\n%b\n%b\n%b" % (time, self._scope, canonical.hexdigest().encode()))
+        return keyed.hexdigest().encode()
 
 
 class Verifier:
