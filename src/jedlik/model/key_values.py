@@ -127,13 +127,18 @@ def _check_table_key(table: Table, item: Item) -> None:
 
 
 def _check_values(partition: tuple[KeyAttribute, ...], sort: tuple[KeyAttribute, ...], item: Item) -> None:
+    length = 0
     for attribute in (*partition, *sort):
         value = item.get(attribute.name)
         if value is None or attribute.type not in value:
             raise ValidationException(_MISMATCH)
-        if not value[attribute.type]:
+        text = value[attribute.type]
+        if not text:
             raise EmptyKeyValueException(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
-    _check_sizes(partition, sort, item)
+        length += len(text)
+    # A character has four bytes at the most, so most keys need not be measured.
+    if 4 * length > limits.SORT_KEY_SIZE:
+        _check_sizes(partition, sort, item)
 
 
 def _check_all_index_keys(table: Table, item: Item, updated: Collection[str] | None = None) -> None:

@@ -43,6 +43,7 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -392,7 +393,15 @@ def _raw(value: AttributeValue, type_: str) -> bytes:
 
 
 def _hash(encoded: bytes, secret: bytes) -> bytes:
-    return blake2b(encoded, digest_size=_HASH, key=secret).digest()
+    hashing = _keyed(secret).copy()
+    hashing.update(encoded)
+    return hashing.digest()
+
+
+@lru_cache
+def _keyed(secret: bytes) -> blake2b:
+    """A hash that has taken the key already: copying it takes half as long."""
+    return blake2b(digest_size=_HASH, key=secret)
 
 
 def _partition_hash(encoded: list[bytes], secret: bytes) -> bytes:
