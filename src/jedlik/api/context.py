@@ -78,10 +78,14 @@ class Region:
         name = table_names.resolve(name, self.name, self.account)
         table = self.known.get(name)
         if table is not None:
+            # Nearly always this is all.
             try:
                 return await attempt(table)
-            except (DescriptorChanged, ValidationException):
-                pass  # Perhaps the table is not as it was: the loop finds out.
+            except DescriptorChanged:
+                await self.table(name)
+            except ValidationException:
+                if await self.table(name) is table:
+                    raise
         return await self.with_tables((name,), lambda tables: attempt(tables[0]))
 
     async def with_tables(self, names: Sequence[str], attempt: Callable[[Sequence[Table]], Awaitable[T]]) -> T:
