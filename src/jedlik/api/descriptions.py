@@ -12,6 +12,7 @@ from jedlik.api.context import Region
 from jedlik.api.throughput import decreases_today
 from jedlik.model import keys
 from jedlik.model.tables import Document
+from jedlik.storage.batch import counter
 
 _SHOWN = (
     "AttributeDefinitions",
@@ -50,7 +51,7 @@ async def counts(region: Region, document: Document) -> Counts:
     counters = await region.engine.get(
         [key for n in numbers for key in (keys.item_count_key(table_id, n), keys.item_bytes_key(table_id, n))]
     )
-    values = [int.from_bytes(counter or b"", "little", signed=True) for counter in counters]
+    values = [counter(stored) for stored in counters]
     return {n: (values[2 * i], values[2 * i + 1]) for i, n in enumerate(numbers)}
 
 

@@ -15,6 +15,7 @@ from jedlik.model.errors import ItemCollectionSizeLimitExceededException
 from jedlik.model.limits import GIB, ITEM_COLLECTION_SIZE
 from jedlik.model.values import Item
 from jedlik.model.writes import Change, Operation
+from jedlik.storage.batch import counter
 
 
 async def are_full(region: Region, operations: Sequence[Operation]) -> list[bool]:
@@ -42,7 +43,7 @@ async def _sizes(region: Region, operations: Sequence[Operation]) -> list[int | 
     counters = [keys.collection_bytes_key(operation.table, operation.key) for operation in operations]
     counted = await region.engine.get(counters)
     return [
-        int.from_bytes(value or b"", "little", signed=True) if indexes.has_collections(operation.table) else None
+        counter(value) if indexes.has_collections(operation.table) else None
         for operation, value in zip(operations, counted, strict=True)
     ]
 

@@ -53,7 +53,7 @@ async def list_streams(context: Context, request: Request) -> Response:
     after = request.get("ExclusiveStartStreamArn")
     if after is not None:
         # A stream that is gone by now still says where to go on.
-        start = max(start, streams.stream_key(*_parse_arn(after)) + b"\0")
+        start = max(start, keys.stream_key(*_parse_arn(after)) + b"\0")
     rows = await region.engine.range(start, end, limit + 1, GET_RECORDS_SIZE)
     page = [orjson.loads(value) for _, value in rows[:limit]]
     response: Response = {
@@ -200,7 +200,7 @@ def _parse_arn(arn: str) -> tuple[str, str]:
 
 
 async def _stream(region: Region, arn: str) -> streams.Document:
-    [raw] = await region.engine.get((streams.stream_key(*_parse_arn(arn)),))
+    [raw] = await region.engine.get((keys.stream_key(*_parse_arn(arn)),))
     stream: streams.Document | None = orjson.loads(raw) if raw is not None else None
     if stream is None or stream["StreamArn"] != arn:
         raise ResourceNotFoundException(f"Requested resource not found: Stream: {arn} not found")

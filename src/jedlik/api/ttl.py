@@ -18,6 +18,7 @@ from jedlik.model.errors import ValidationException
 from jedlik.model.limits import TTL_CHANGE_SECONDS
 from jedlik.model.tables import Table
 from jedlik.model.writes import check_descriptor
+from jedlik.storage.batch import counter
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -45,7 +46,7 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
             check_descriptor(table, values[0])
             _check_change(table.document.get("TimeToLive"), attribute, enabled, now)
             writes = Writes()
-            empty = int.from_bytes(values[1] or b"", "little") == 0
+            empty = counter(values[1]) == 0
             setting = {"AttributeName": attribute, "Status": _STATUS[enabled, empty], "UpdatedAt": now}
             document = table.document | {"TimeToLive": setting}
             writes.put(keys.descriptor_key(table.name), tables.serialize(document))

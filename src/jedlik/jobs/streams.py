@@ -19,6 +19,7 @@ from jedlik.model.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
 from jedlik.model.tables import Table
 from jedlik.model.writes import check_descriptor
+from jedlik.storage.batch import counter
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
         table = await region.table(stream["TableName"])
     except ResourceNotFoundException:
         return
-    size_key = keys.item_bytes_key(table.id, 0)
-    [counter] = await region.engine.get([size_key])
-    size = int.from_bytes(counter or b"", "little")
+    if not _is_current(table, stream):
+        return
+    [size] = await region.engine.get([keys.item_bytes_key(table.id, 0)])
     opened = streams.open_shards(stream)
-    split = size > policy.partition_size * len(opened)
+    split = counter(size) > policy.partition_size * len(opened)
     if not split and now - opened[0]["OpenedAt"] < policy.rotation:
         return
 
@@ -88,8 +89,6 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
         writes.put(keys.descriptor_key(table.name), orjson.dumps(document))
         return writes, None
 
-    if not _is_current(table, stream):
-        return
     try:
         await region.engine.mutate([keys.descriptor_key(table.name), key], decide)
     except DescriptorChanged:

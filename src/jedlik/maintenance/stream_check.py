@@ -53,7 +53,7 @@ class StreamCheck:
 
     def _check_stream(self, key: bytes, stream: Document) -> Iterator[str]:
         """Raises one of DAMAGE if the stream's document cannot be read."""
-        if streams.stream_key(stream["TableName"], stream["StreamLabel"]) != key:
+        if keys.stream_key(stream["TableName"], stream["StreamLabel"]) != key:
             yield "it is not under the key of its name"
         table = self._tables.get(keys.table_id(stream["TableId"]))
         yield from _check_state(stream, table)

@@ -21,22 +21,18 @@ NESTING_DEPTH = 32
 """Levels of lists and maps in an attribute value."""
 ATTRIBUTE_NAME_SIZE = 64 * KIB - 1
 """An attribute's name."""
-KEY_ATTRIBUTE_NAME_SIZE = 255
-"""The name of an attribute of a key or of a projection."""
 
 PAGE_SIZE = MIB
 """What one Query or Scan reads before it must be continued."""
 BATCH_GET_ITEMS = 100
 BATCH_GET_SIZE = 16 * MIB
 BATCH_WRITE_ITEMS = 25
-TRANSACTION_ITEMS = 100
 TRANSACTION_SIZE = 4 * MIB
 
 EXPRESSION_SIZE = 4 * KIB
 """An expression's text."""
 EXPRESSION_OPERATORS = 300
 """Operators and functions in one expression."""
-EXPRESSION_DEPTH = 300
 IN_OPERANDS = 100
 """Operands of IN."""
 PLACEHOLDER_SIZE = 255
@@ -53,7 +49,6 @@ PROJECTED_ATTRIBUTES = 100
 TAGS = 50
 TAG_KEY_LENGTH = 128
 TAG_VALUE_LENGTH = 256
-SCAN_SEGMENTS = 1_000_000
 TABLES = 2500
 """Tables in a region."""
 

@@ -101,7 +101,7 @@ def current_key(table: Document) -> list[bytes]:
     """The key of a table's enabled stream, or no key: to be read in a mutation that may disable it."""
     if "StreamSpecification" not in table:
         return []
-    return [stream_key(table["TableName"], table["LatestStreamLabel"])]
+    return [keys.stream_key(table["TableName"], table["LatestStreamLabel"])]
 
 
 def current(table: Document, found: Sequence[bytes | None]) -> Document | None:
@@ -131,11 +131,6 @@ def shard_log(stream: Document, shard: Document) -> bytes:
     return keys.shard_log_prefix(keys.table_id(stream["TableId"]), shard["Number"])
 
 
-def stream_key(table_name: str, label: str) -> bytes:
-    """Where a stream's document is stored."""
-    return keys.stream_key(table_name, label)
-
-
 def _open_shard(
     table: Document, stream: Document, parent: str | None, start: int, end: int, now: float, writes: Writes
 ) -> None:
@@ -162,4 +157,4 @@ def _close_shard(stream: Document, shard: Document, now: float, writes: Writes) 
 
 
 def _save(stream: Document, writes: Writes) -> None:
-    writes.put(stream_key(stream["TableName"], stream["StreamLabel"]), orjson.dumps(stream))
+    writes.put(keys.stream_key(stream["TableName"], stream["StreamLabel"]), orjson.dumps(stream))
