@@ -7,7 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TypeVar
 
-from jedlik.storage.batch import POSITION_SIZE, counter, counter_value
+from jedlik.storage.batch import POSITION_SIZE
+from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, Row
 
 T = TypeVar("T")

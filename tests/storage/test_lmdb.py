@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
-import sys
+import subprocess
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -14,8 +14,9 @@ from pathlib import Path
 import lmdb
 import pytest
 from engine_processes import finish, other_process, pipe, start
-from engines import Open, append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
+from engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
+from jedlik.storage.committer import COMMITS_BETWEEN_READER_CHECKS
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
@@ -199,13 +200,13 @@ def test_a_reader_that_was_overtaken_begins_again(tmp_path: Path, monkeypatch: p
             monkeypatch.setattr(engine, "_environment", Overtaken(environment, readers))
 
         environment = engine._environment
-        overtake(readers=9)
+        overtake(readers=10)
         assert await engine.get([b"n"]) == [b"1"]
         overtake(readers=9)
         assert await everything(engine) == [(b"n", b"1")]
         overtake(readers=9)
         assert await asyncio.gather(*(increment(engine, b"n") for _ in range(3))) == [2, 3, 4]
-        overtake(readers=10)
+        overtake(readers=11)
         with pytest.raises(StorageError, match=r"^mdb_get: MDB_CORRUPTED: Located page was wrong type$"):
             await engine.get([b"n"])
 
@@ -215,9 +216,9 @@ def test_a_reader_that_was_overtaken_begins_again(tmp_path: Path, monkeypatch: p
 # Space
 
 
-async def overwrite(engine: Engine) -> None:
+async def overwrite(engine: Engine, times: int = 200) -> None:
     """Store 64 KiB under the same key, again and again."""
-    for _ in range(200):
+    for _ in range(times):
         await put(engine, {b"key": bytes(65536)})
 
 
@@ -232,9 +233,7 @@ def test_a_process_that_has_read_keeps_no_old_pages(tmp_path: Path) -> None:
     assert (tmp_path / "data.mdb").stat().st_size < MIB
 
 
-def test_a_process_that_was_killed_while_it_read_keeps_no_old_pages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_was_killed_while_it_read_keeps_old_pages_for_a_while_only(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"key": b"value"})
         reading, ready = pipe()
@@ -242,11 +241,10 @@ def test_a_process_that_was_killed_while_it_read_keeps_no_old_pages(
         assert reading.recv() == b"value"
         process.kill()
         process.join()
-        await overwrite(engine)
+        await overwrite(engine, times=4 * COMMITS_BETWEEN_READER_CHECKS)
 
-    monkeypatch.setattr("jedlik.storage.lmdb._COMMITS_BETWEEN_READER_CHECKS", 10)
     run(lmdb_durable, tmp_path, scenario)
-    assert (tmp_path / "data.mdb").stat().st_size < 2 * MIB
+    assert (tmp_path / "data.mdb").stat().st_size < 2 * COMMITS_BETWEEN_READER_CHECKS * 65536
 
 
 def read_until_killed(path: Path, ready: Connection) -> None:
@@ -315,11 +313,8 @@ class Refusing:
         raise lmdb.PanicError("mdb_txn_begin: MDB_PANIC: Update of meta page failed or environment had fatal error")
 
 
-@pytest.mark.parametrize("open_engine", [lmdb_durable, lmdb_forgetful])
 @pytest.mark.parametrize("when", ["before", "during"])
-def test_a_store_that_panics_is_opened_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_engine: Open, when: str
-) -> None:
+def test_a_store_that_panics_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     async def scenario(engine: Engine) -> None:
         assert isinstance(engine, LmdbEngine)
 
@@ -343,13 +338,77 @@ def test_a_store_that_panics_is_opened_anew(
         await put(engine, {b"after": b"value"})
         assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
 
-    run(open_engine, tmp_path, scenario)
+    run(lmdb_forgetful, tmp_path, scenario)
+
+
+# The process that commits
+
+
+def committer_of(engine: Engine) -> subprocess.Popen[bytes]:
+    assert isinstance(engine, LmdbEngine)
+    assert engine._committer is not None
+    return engine._committer._process
+
+
+def test_it_ends_with_its_engine(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> subprocess.Popen[bytes]:
+        await put(engine, {b"key": b"value"})
+        return committer_of(engine)
+
+    assert run(lmdb_durable, tmp_path, scenario).returncode == 0
+
+
+def test_it_ends_when_its_worker_is_killed(tmp_path: Path) -> None:
+    committer, told = pipe()
+    process = start(write_until_killed, tmp_path, told)
+    pid = committer.recv()
+    process.kill()
+    process.join()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def write_until_killed(path: Path, told: Connection) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"key": b"value"})
+        told.send(committer_of(engine).pid)
+        signal.pause()
+
+    run(lmdb_durable, path, scenario)
+
+
+def test_it_is_replaced_when_it_has_died_at_rest(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"before": b"value"})
+        committer_of(engine).kill()
+        committer_of(engine).wait()
+        await asyncio.sleep(0.01)
+        await put(engine, {b"after": b"value"})
+        assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_what_it_had_to_commit_when_it_died_is_refused(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"before": b"value"})
+        committer_of(engine).send_signal(signal.SIGSTOP)
+        failing = asyncio.ensure_future(put(engine, {b"lost": b"value"}))
+        await asyncio.sleep(0.01)
+        committer_of(engine).kill()
+        with pytest.raises(StorageError, match=r"^the process that commits has ended, perhaps after a commit$"):
+            await failing
+        await put(engine, {b"after": b"value"})
+        assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
+
+    run(lmdb_durable, tmp_path, scenario)
 
 
 # Speed
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the timer slack of a thread is Linux's")
 def test_writes_go_on_beside_readers_that_keep_the_event_loop_busy(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> int:
         end = time.perf_counter() + 2.0

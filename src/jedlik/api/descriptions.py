@@ -12,7 +12,7 @@ from jedlik.api.context import Region
 from jedlik.api.throughput import decreases_today
 from jedlik.model import keys
 from jedlik.model.tables import Document
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 
 _SHOWN = (
     "AttributeDefinitions",

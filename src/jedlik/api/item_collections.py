@@ -15,7 +15,7 @@ from jedlik.model.errors import ItemCollectionSizeLimitExceededException
 from jedlik.model.limits import GIB, ITEM_COLLECTION_SIZE
 from jedlik.model.values import Item
 from jedlik.model.writes import Change, Operation
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 
 
 async def are_full(region: Region, operations: Sequence[Operation]) -> list[bool]:

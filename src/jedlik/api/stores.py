@@ -58,6 +58,10 @@ class Stores:
             opening.add_done_callback(lambda _: self._opening.pop(name))
         return await asyncio.shield(opening)
 
+    def opened(self, name: str) -> Region | None:
+        """The region called `name`, if its store is open."""
+        return self._regions.get(name)
+
     async def open_existing(self) -> None:
         """Open the stores that are there. Raises StorageError for one that cannot be opened."""
         folder = self._settings.data_dir

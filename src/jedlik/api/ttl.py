@@ -18,7 +18,7 @@ from jedlik.model.errors import ValidationException
 from jedlik.model.limits import TTL_CHANGE_SECONDS
 from jedlik.model.tables import Table
 from jedlik.model.writes import check_descriptor
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]

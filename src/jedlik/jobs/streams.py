@@ -19,7 +19,7 @@ from jedlik.model.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
 from jedlik.model.tables import Table
 from jedlik.model.writes import check_descriptor
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:

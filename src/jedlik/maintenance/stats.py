@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jedlik.model import keys, tables
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 from jedlik.storage.view import View
 
 

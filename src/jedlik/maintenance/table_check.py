@@ -16,7 +16,7 @@ from jedlik.maintenance.damage import DAMAGE, told
 from jedlik.model import expiry, indexes, items, keys, values
 from jedlik.model.tables import Index, Table
 from jedlik.model.values import Item
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 from jedlik.storage.view import View
 
 _SHOWN = 200

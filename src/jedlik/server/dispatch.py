@@ -86,7 +86,7 @@ class Dispatcher:
         try:
             operation, data = self._operation(request)
             caller = self._verifier.caller(request)
-            region = await self._stores.region(caller.region)
+            region = self._stores.opened(caller.region) or await self._stores.region(caller.region)
             context = Context(region, request_id, caller.access_key, headers.get(b"host", b""))
             if not isinstance(data, dict):
                 raise SerializationException("")

@@ -55,6 +55,11 @@ REGION = re.compile(
 )
 """The form of the names of AWS's regions, in all its partitions."""
 
+SHA256_BLOCK = 64
+"""Bytes to which a key is filled up in HMAC; a signing key has 32."""
+INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
+
 HEADER_PARTS = ("Credential", "Signature", "SignedHeaders")
 QUERY_PARTS = (
     "X-Amz-Algorithm",
@@ -91,7 +96,7 @@ class Claim(NamedTuple):
 class Signer:
     """What the requests of one client have in common for a day, derived once."""
 
-    __slots__ = ("_canonical", "_headers", "_keyed", "_scope", "caller", "credential", "date")
+    __slots__ = ("_canonical", "_headers", "_inner", "_outer", "_to_sign", "caller", "credential", "date")
 
     def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
         self.caller = caller
@@ -102,21 +107,28 @@ class Signer:
         lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
         self._canonical = b"\n".join([*lines, b"", signed.replace(b"%", b"%%"), b"%b"])
         """The canonical request, but for method, query string, the headers' values and the body's hash."""
-        self._scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
+        scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
+        self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
         key = b"AWS4" + credential.secret.encode()
-        for part in self._scope.split(b"/"):
+        for part in scope.split(b"/"):
             key = hmac.digest(key, part, "sha256")
-        self._keyed = hmac.new(key, digestmod="sha256")
+        # HMAC's two hashes (RFC 2104) with the key taken in: copying them costs half of what copying an HMAC does.
+        block = key.ljust(SHA256_BLOCK, b"\0")
+        self._inner = sha256(block.translate(INNER_PAD))
+        self._outer = sha256(block.translate(OUTER_PAD))
 
     def signature(self, request: Request, query: bytes, time: bytes) -> bytes:
         """The signature that the request should have."""
         given = request.headers.get
-        values = [trimmed(given(name, b"")) for name in self._headers]
+        values = [given(name, b"").strip() for name in self._headers]
         body = sha256(request.body).hexdigest().encode()
-        canonical = sha256(self._canonical % (request.method, query, *values, body))
-        keyed = self._keyed.copy()
-        keyed.update(b"AWS4-HMAC-SHA256\n%b\n%b\n%b" % (time, self._scope, canonical.hexdigest().encode()))
-        return keyed.hexdigest().encode()
+        canonical = self._canonical % (request.method, query, *values, body)
+        if b"  " in canonical:  # Hardly ever: values are signed with single spaces.
+            canonical = self._canonical % (request.method, query, *map(single_spaced, values), body)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(self._to_sign % (time, sha256(canonical).hexdigest().encode()))
+        outer.update(inner.digest())
+        return outer.hexdigest().encode()
 
 
 class Verifier:
@@ -378,9 +390,9 @@ def canonical_query(target: bytes) -> bytes:
     return "&".join(f"{name}={value}" for name, value in sorted(pairs)).encode()
 
 
-def trimmed(value: bytes) -> bytes:
-    """A header's value as it is signed: no spaces around it, single ones within."""
-    return b" ".join(value.split()) if b"  " in value else value.strip()
+def single_spaced(value: bytes) -> bytes:
+    """A header's value as it is signed: with single spaces between its words."""
+    return b" ".join(value.split()) if b"  " in value else value
 
 
 def raw(text: str) -> bytes:

@@ -9,13 +9,20 @@ function that reads.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, StorageError, Writes
 
+if TYPE_CHECKING:
+    from asyncio import Future
+
+Change: TypeAlias = bytes | int | None
+"""What becomes of a key: its new value, the amount by which a counter changes, or None where it is deleted."""
+Append: TypeAlias = tuple[bytes, bytes]
+"""The prefix of a log, and an entry."""
 Read = Callable[[bytes], bytes | None]
 """The value of a key in some snapshot; None where absent."""
 
@@ -25,18 +32,6 @@ POSITION_SIZE = 8
 _RESERVED = 0
 """First byte of an engine's own keys."""
 _UNCHANGED = object()
-_COUNTER_SIZE = 8
-_COUNTER_MASK = (1 << 8 * _COUNTER_SIZE) - 1
-
-
-def counter(value: bytes | None) -> int:
-    """The count that a counter's value holds."""
-    return int.from_bytes(value or b"", "little", signed=True)
-
-
-def counter_value(count: int) -> bytes:
-    """The value of a counter at `count`. It wraps around as machine integers do, so that no commit fails on it."""
-    return (count & _COUNTER_MASK).to_bytes(_COUNTER_SIZE, "little")
 
 
 def _written(writes: Writes) -> list[bytes]:
@@ -67,11 +62,9 @@ class Mutation:
 class Batch:
     """The mutations of one commit."""
 
-    __slots__ = ("appends", "changes", "failure", "longest_key", "loop", "members", "reads", "size", "snapshot")
+    __slots__ = ("appends", "changes", "longest_key", "members", "overlaid", "reads", "size", "snapshot")
 
-    def __init__(self, loop: AbstractEventLoop, snapshot: int, longest_key: int) -> None:
-        self.loop = loop
-        """Where the futures live."""
+    def __init__(self, snapshot: int, longest_key: int) -> None:
         self.snapshot = snapshot
         """Which state of the store was read."""
         self.longest_key = longest_key
@@ -80,14 +73,14 @@ class Batch:
         """Those whose outcome depends on the commit, in commit order."""
         self.reads: dict[bytes, bytes | None] = {}
         """What was read from the snapshot."""
-        self.changes: dict[bytes, bytes | int | None] = {}
-        """Key to new value, to None where it is deleted, or to the amount by which a counter changes."""
-        self.appends: list[tuple[bytes, bytes]] = []
-        """Log prefix and entry, in commit order."""
+        self.overlaid: set[bytes] = set()
+        """Keys that were read as the batch itself has left them. Deciding again may need what is stored there."""
+        self.changes: dict[bytes, Change] = {}
+        """What becomes of each key."""
+        self.appends: list[Append] = []
+        """In commit order."""
         self.size = 0
         """Bytes to be written."""
-        self.failure: Exception | None = None
-        """Why the commit failed."""
 
     def add(self, mutation: Mutation, read: Read) -> None:
         """Decide `mutation` after those that are in the batch already.
@@ -100,12 +93,8 @@ class Batch:
         else:
             mutation.resolve()
 
-    def is_stale(self, read: Read) -> bool:
-        """Whether anything that was read from the snapshot is no longer what `read` finds."""
-        return any(read(key) != value for key, value in self.reads.items())
-
     def decide_again(self, read: Read) -> None:
-        """Decide every member anew, over what `read` finds."""
+        """Decide every member anew, over what `read` finds under the keys in `reads` and `overlaid`."""
         self.reads.clear()
         self.changes.clear()
         self.appends.clear()
@@ -147,6 +136,7 @@ class Batch:
         """The value of `key` as the batch has left it so far."""
         change = self.changes.get(key, _UNCHANGED)
         if change is None or isinstance(change, bytes):
+            self.overlaid.add(key)
             return change
         if key in self.reads:
             value = self.reads[key]

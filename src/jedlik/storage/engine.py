@@ -17,9 +17,11 @@ keeps these promises, and `tests/storage` holds each to them:
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 T = TypeVar("T")
 
@@ -61,7 +63,7 @@ class Writes:
 
 Decide = Callable[[Sequence[bytes | None]], tuple[Writes, T]]
 """From the values of the keys read (None where absent, in the order of the keys) to what is written and what is
-returned. Synchronous, pure, and may run more than once and in another thread: no I/O, no clock, no shared state."""
+returned. Synchronous, pure, and may run more than once: no I/O, no clock, no shared state."""
 
 
 class StorageError(Exception):

@@ -1,22 +1,13 @@
-"""The embedded engine: LMDB 1.0, one file that any number of processes of a machine share.
-
-LMDB is a copy-on-write B+tree in a memory map (Chu, "MDB: A Memory-Mapped Database", 2011): a reader holds a snapshot
-and never waits, one writer at a time holds a lock that all processes honour, a commit is one sync of the new pages and
-one of the page that points to them, and after a crash there is nothing to recover.
+"""The embedded engine: LMDB, one file that any number of processes of a machine share (`environment.py`).
 
 Reads are done on the event loop and never suspend. Mutations queue, and a batch of them (`batch.py`) goes like this:
 
-    event loop      decide all over a snapshot                                     tell the callers, next batch
-    commit thread                              lock, validate, write, sync, unlock
+    worker's event loop     decide all over a snapshot                            tell the callers, next batch
+    committer's process                                lock, validate, write, sync, unlock
 
-If another process has committed meanwhile, what was read is compared with what is there now, and if anything differs
-the batch is decided again under the lock, so a batch never needs a third attempt. LMDB numbers its states: when the
-write transaction's number follows the snapshot's, nothing has been committed between and nothing is compared.
-
-The commit thread needs the interpreter lock between its calls, and a busy event loop starves it: the loop lets go of
-the lock for a microsecond at each read and each poll, which the thread is too slow to use but which starts its wait
-anew, so that it never comes to demand the lock. Beside 16 busy readers a write took 50 ms, and takes 4 with the switch
-interval and the timer slack below. A store that need not be durable needs no thread: it commits on the event loop.
+If another worker has committed meanwhile, the committer compares what was read with what is there now, and if anything
+differs has the batch decided again while it holds the lock (`committer.py`). A store that need not be durable has
+nothing to wait for: its batches are decided and committed on the event loop.
 """
 
 from __future__ import annotations
@@ -25,46 +16,29 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeAlias, TypeVar
 
 import lmdb
 
-from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation, counter, counter_value
+from jedlik.storage.batch import Batch, Mutation
+from jedlik.storage.committer import DONE, STALE, Committer, Message, changed, has_panicked, write
 from jedlik.storage.engine import Decide, Row, StorageError
-from jedlik.storage.view import POSITION_KEY, View, view_of
+from jedlik.storage.environment import MAP_SIZE, open_environment
+from jedlik.storage.view import View, view_of
 
 T = TypeVar("T")
 Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
 
-MAP_SIZE = 1 << 40
-"""Bytes to which a store may grow. Address space only: the file is as large as its content."""
-
-MAX_READERS = 1024
-"""Processes that may share a store: each has one read transaction, open for the time of a call."""
 _BATCH_MUTATIONS = 256
 """Beyond this a batch gets no cheaper by the mutation, and its decisions would hold up the event loop."""
 _BATCH_BYTES = 4 << 20
 """Of values in a batch; it ends with the mutation that reaches this."""
-_COMMITS_BETWEEN_READER_CHECKS = 1024
 _SNAPSHOTS = 10
 """How many are tried for a read. In a hundred thousand reads beside writers that never rest, one needs a second."""
 
-_SWITCH_INTERVAL = 10e-6
-"""Seconds that the commit thread waits for the interpreter lock before it demands it: less than passes between two
-reads on the event loop. At 20 and more it starves, at 5 and less it wakes so often that it delays the loop. It holds
-for all threads of the process."""
-_TIMER_SLACK = "1"
-"""Nanoseconds by which the kernel may prolong that wait; 50,000 where nothing is said."""
-
-FORMAT_KEY = b"\x00format"
-FORMAT = b"1"
-"""Of what this module keeps in a store."""
 _FIRST_KEY = b"\x01"
 """Where the keys begin that are not the engine's own."""
 
@@ -78,21 +52,17 @@ class LmdbEngine:
         self._path = path
         self._durable = durable
         self._map_size = map_size
-        self._environment = _open_environment(path, durable, map_size)
+        self._environment = open_environment(path, durable, map_size)
         self._longest_key = self._environment.max_key_size()
         self._queue: deque[Mutation] = deque()
         self._closing = False
         self._idle = asyncio.Event()
         """Set while no batch is due, being decided or being committed."""
         self._idle.set()
-        self._commits = 0
-        self._batches: SimpleQueue[Batch | None] = SimpleQueue()
-        """Decided batches for the commit thread; None ends it."""
-        self._thread: threading.Thread | None = None
-        if durable:
-            sys.setswitchinterval(_SWITCH_INTERVAL)
-            self._thread = threading.Thread(target=self._commit_batches, name="commit", daemon=True)
-            self._thread.start()
+        self._batch: Batch | None = None
+        """What is being committed."""
+        self._committer: Committer | None = None
+        """Started with the first batch."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
@@ -106,7 +76,11 @@ class LmdbEngine:
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
-        return self._read(lambda snapshot: list(map(snapshot.get, keys)))
+        try:
+            with self._environment.begin() as snapshot:
+                return list(map(snapshot.get, keys))
+        except lmdb.Error:
+            return self._read(lambda snapshot: list(map(snapshot.get, keys)))
 
     async def range(
         self,
@@ -146,10 +120,9 @@ class LmdbEngine:
         """Wait for the mutations in flight and release the store."""
         self._closing = True
         await self._idle.wait()
-        if self._thread is not None:
-            self._batches.put(None)
-            self._thread.join()
-            self._thread = None
+        if self._committer is not None:
+            self._committer.close()
+            self._committer = None
         self._environment.close()
 
     def _read(self, query: Callable[[Snapshot], T]) -> T:
@@ -182,14 +155,14 @@ class LmdbEngine:
         if not batch.members:
             self._end_batch(batch)
         elif self._durable:
-            self._batches.put(batch)
-        else:
             self._commit(batch)
-            batch.loop.call_soon(self._end_batch, batch)
+        else:
+            failure = self._commit_here(batch)
+            asyncio.get_running_loop().call_soon(self._end_batch, batch, failure)
 
     def _decide_queue(self, snapshot: Snapshot) -> Batch:
         """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
-        batch = Batch(asyncio.get_running_loop(), snapshot.id(), self._longest_key)
+        batch = Batch(snapshot.id(), self._longest_key)
         decided = 0
         for mutation in self._queue:
             if len(batch.members) == _BATCH_MUTATIONS or batch.size >= _BATCH_BYTES:
@@ -201,18 +174,17 @@ class LmdbEngine:
             self._queue.popleft()
         return batch
 
-    def _end_batch(self, batch: Batch) -> None:
+    def _end_batch(self, batch: Batch, failure: Exception | None = None) -> None:
         """Tell the callers what became of a batch; but first keep the disk busy with the next one."""
-        if batch.failure is not None:
-            _log.error("a commit failed", exc_info=batch.failure)
-            self._recover()
         if self._queue:
             self._start_batch()
         else:
             self._idle.set()
+        if failure is not None:
+            _log.error("a commit failed: %s", failure)
         for mutation in batch.members:
-            if batch.failure is not None:
-                mutation.error = _storage_error(batch.failure)
+            if failure is not None:
+                mutation.error = _storage_error(failure)
             mutation.resolve()
 
     def _refuse_queue(self, reason: StorageError) -> None:
@@ -220,49 +192,60 @@ class LmdbEngine:
         _log.error("the store cannot be read", exc_info=reason)
         refused, self._queue = self._queue, deque()
         self._idle.set()
-        self._recover()
+        if not self._durable:
+            self._reopen()
         for mutation in refused:
             mutation.error = _storage_error(reason)
             mutation.resolve()
 
-    def _recover(self) -> None:
-        """Open the store anew if it refuses to be read.
-
-        LMDB does so after it failed to write the page that makes a commit valid, until it is opened anew.
-        """
-        try:
-            self._environment.begin().abort()
-        except lmdb.Error:
-            self._environment.close()
-            try:
-                self._environment = _open_environment(self._path, self._durable, self._map_size)
-            except StorageError:
-                # Mutations go on failing, and each tries this again.
-                _log.exception("the store could not be opened again")
-
-    # In the commit thread, or on the event loop if the store is not durable
-
-    def _commit_batches(self) -> None:
-        # Where this file is missing (it is Linux's) commits wait longer for the interpreter lock.
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{threading.get_native_id()}/timerslack_ns").write_text(_TIMER_SLACK)
-        while (batch := self._batches.get()) is not None:
-            self._commit(batch)
-            batch.loop.call_soon_threadsafe(self._end_batch, batch)
-
     def _commit(self, batch: Batch) -> None:
-        """Validate a batch, write it and sync."""
+        """Have the committer write and sync a batch."""
+        self._batch = batch
+        if self._committer is not None and self._committer.ended:
+            self._committer.close()
+            self._committer = None
+        if self._committer is None:
+            loop = asyncio.get_running_loop()
+            try:
+                self._committer = Committer(self._path, self._map_size, loop, self._take_answer)
+            except OSError as error:
+                loop.call_soon(self._end_batch, batch, error)
+                return
+        self._committer.ask((batch.snapshot, batch.reads, tuple(batch.overlaid), batch.changes, batch.appends))
+
+    def _take_answer(self, answer: Message) -> None:
+        """Go on with what the committer has said of the batch."""
+        assert self._batch is not None
+        assert self._committer is not None
+        batch = self._batch
+        if answer[0] == STALE:
+            found = answer[1]
+            batch.decide_again(found.__getitem__)
+            self._committer.ask((batch.changes, batch.appends))
+            return
+        self._batch = None
+        self._end_batch(batch, None if answer[0] == DONE else StorageError(answer[1]))
+
+    def _commit_here(self, batch: Batch) -> Exception | None:
+        """Write a batch without syncing it. Why it could not be written, if it could not."""
         try:
-            if self._commits % _COMMITS_BETWEEN_READER_CHECKS == 0:
-                # Processes that were killed in the middle of a read keep old pages from being used again.
-                self._environment.reader_check()
-            self._commits += 1
             with self._environment.begin(write=True) as transaction:
-                if transaction.id() != batch.snapshot + 1 and batch.is_stale(transaction.get):
+                if changed(batch.snapshot, batch.reads, transaction):
                     batch.decide_again(transaction.get)
-                _write(batch, transaction)
-        except Exception as error:
-            batch.failure = error
+                write(batch.changes, batch.appends, transaction)
+        except lmdb.Error as error:
+            if has_panicked(self._environment):
+                self._reopen()
+            return error
+        return None
+
+    def _reopen(self) -> None:
+        self._environment.close()
+        try:
+            self._environment = open_environment(self._path, self._durable, self._map_size)
+        except StorageError:
+            # Mutations go on failing, and each tries this again.
+            _log.exception("the store could not be opened again")
 
 
 def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool) -> list[Row]:
@@ -288,86 +271,6 @@ def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: i
             if len(rows) == limit or size >= max_bytes:
                 break
     return rows
-
-
-def _write(batch: Batch, transaction: lmdb.Transaction[bytes]) -> None:
-    """Put what a batch writes into a transaction."""
-    puts: list[Row] = []
-    for key, change in batch.changes.items():
-        if change is None:
-            transaction.delete(key)
-        elif isinstance(change, int):
-            puts.append((key, counter_value(counter(transaction.get(key)) + change)))
-        else:
-            puts.append((key, change))
-    if batch.appends:
-        position = int.from_bytes(transaction.get(POSITION_KEY) or b"", "big")
-        for log, entry in batch.appends:
-            position += 1
-            puts.append((log + position.to_bytes(POSITION_SIZE, "big"), entry))
-        puts.append((POSITION_KEY, position.to_bytes(POSITION_SIZE, "big")))
-    transaction.cursor().putmulti(puts)
-
-
-def _open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environment:
-    """The LMDB environment in the directory `path`, made if need be, with its format checked."""
-    try:
-        new = [directory for directory in (path, *path.parents) if not directory.exists()]
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        environment = lmdb.open(
-            str(path),
-            map_size=map_size,
-            mode=0o700,
-            sync=durable,
-            metasync=durable,
-            # Keys are hashed: the page after the one that is read is rarely wanted.
-            readahead=False,
-            max_readers=MAX_READERS,
-            # A read transaction keeps its place in the reader table, whose lock all processes share, for the next one.
-            max_spare_txns=1,
-            lib_version=1,
-        )
-        try:
-            _check_format(environment)
-            if durable:
-                sync_directories([path, *(directory.parent for directory in new)])
-        except BaseException:
-            environment.close()
-            raise
-    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
-        raise StorageError(f"{path} holds no store that this version reads, or a damaged one: {error}") from error
-    except (lmdb.Error, OSError) as error:
-        raise StorageError(f"cannot open the store in {path}: {error}") from error
-    return environment
-
-
-def _check_format(environment: lmdb.Environment) -> None:
-    """Mark a new store with the format of what this module keeps in it; refuse another's."""
-    with environment.begin() as snapshot:
-        found = snapshot.get(FORMAT_KEY)
-    if found is None:
-        with environment.begin(write=True) as transaction:
-            found = transaction.get(FORMAT_KEY)
-            if found is None and transaction.stat()["entries"] == 0:
-                transaction.put(FORMAT_KEY, FORMAT)
-                found = FORMAT
-    refuse_other_format(environment.path(), found)
-
-
-def refuse_other_format(path: str, found: bytes | None) -> None:
-    """Raises StorageError unless `found`, read under `FORMAT_KEY`, is the format that this version reads."""
-    if found != FORMAT:
-        raise StorageError(f"{path} holds a store of another format: {found!r} where {FORMAT!r} is read")
-
-
-def sync_directories(directories: list[Path]) -> None:
-    """See to it that what was made in `directories` is still there after a power failure."""
-    for directory in directories:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _storage_error(cause: Exception) -> StorageError:

@@ -17,7 +17,7 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb import FORMAT_KEY, MAP_SIZE, MAX_READERS, refuse_other_format, sync_directories
+from jedlik.storage.environment import FORMAT_KEY, MAP_SIZE, MAX_READERS, refuse_other_format, sync_directories
 from jedlik.storage.view import View, view_of
 
 DATA = "data.mdb"

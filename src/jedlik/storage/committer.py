@@ -1,0 +1,228 @@
+"""The committer: a process that writes and syncs one worker's batches, one after the other.
+
+The binding lets go of the interpreter lock at every call. In a thread of the worker, each of a batch's puts would win
+the lock back from a busy event loop: thirty puts took 0.6 ms where 0.06 will do, and held up the loop as often. So the
+commits of a store have an interpreter of their own. It is started when it is first needed, and ends with its worker.
+
+The two talk over a pair of sockets, one question and one answer at a time, each a length and a value in the form of
+`marshal` (both ends are the same Python, and nobody else can write there):
+
+    worker                                       committer
+    (snapshot, reads, overlaid, changes, appends)
+                                                 lock; if nothing that was read has changed, write, sync, unlock
+                                                 DONE
+                                                 otherwise, under the lock
+                                                 (STALE, what is there under reads and overlaid)
+    (changes, appends), as decided over that
+                                                 write, sync, unlock
+                                                 DONE
+                                                 or, when LMDB cannot, having written nothing
+                                                 (FAILED, why, whether the committer ends)
+
+A batch is therefore never decided a third time. LMDB numbers its states: when the write transaction's number follows
+the snapshot's, nothing has been committed between and nothing is compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import lmdb
+
+from jedlik.storage.batch import POSITION_SIZE, Append, Change
+from jedlik.storage.counters import counter, counter_value
+from jedlik.storage.engine import Row, StorageError
+from jedlik.storage.environment import open_environment
+from jedlik.storage.view import POSITION_KEY
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+Transaction: TypeAlias = "lmdb.Transaction[bytes]"
+Message: TypeAlias = tuple[Any, ...]
+
+DONE, STALE, FAILED = 0, 1, 2
+"""What an answer says first."""
+
+COMMITS_BETWEEN_READER_CHECKS = 64
+_LENGTH = 8
+_RECEIVED = 1 << 20
+"""Bytes taken from a socket at once."""
+_END_SECONDS = 10.0
+"""In which a committer that is no longer needed must have ended: it has nothing to do."""
+_PR_SET_PDEATHSIG = 1
+
+
+def changed(snapshot: int, reads: Mapping[bytes, bytes | None], transaction: Transaction) -> bool:
+    """Whether something that was read from the snapshot is another in the state that a transaction begins with."""
+    return transaction.id() != snapshot + 1 and any(transaction.get(key) != value for key, value in reads.items())
+
+
+def write(changes: Mapping[bytes, Change], appends: Iterable[Append], transaction: Transaction) -> None:
+    """Write what a batch has decided."""
+    puts: list[Row] = []
+    for key, change in changes.items():
+        if change is None:
+            transaction.delete(key)
+        elif isinstance(change, int):
+            puts.append((key, counter_value(counter(transaction.get(key)) + change)))
+        else:
+            puts.append((key, change))
+    if appends:
+        position = int.from_bytes(transaction.get(POSITION_KEY) or b"", "big")
+        for log, entry in appends:
+            position += 1
+            puts.append((log + position.to_bytes(POSITION_SIZE, "big"), entry))
+        puts.append((POSITION_KEY, position.to_bytes(POSITION_SIZE, "big")))
+    transaction.cursor().putmulti(puts)
+
+
+def has_panicked(environment: lmdb.Environment) -> bool:
+    """Whether LMDB wants to be opened anew: after it failed to write the page that makes a commit valid."""
+    try:
+        environment.begin().abort()
+    except lmdb.Error:
+        return True
+    return False
+
+
+class Committer:
+    """The worker's end. `answered` is called on the event loop, once for each question."""
+
+    def __init__(self, path: Path, map_size: int, loop: AbstractEventLoop, answered: Callable[[Message], None]) -> None:
+        self.ended = False
+        """Whether another one is needed."""
+        self._loop = loop
+        self._answered = answered
+        self._asked = False
+        self._received = bytearray()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            # -P: what happens to lie in the working directory is not imported.
+            command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid()), str(map_size)]
+            self._process = subprocess.Popen(
+                [*command, str(path)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        loop.add_reader(self._socket, self._receive)
+
+    def ask(self, question: Message) -> None:
+        """Send a question. The committer waits for nothing else, so this takes as long as copying it."""
+        self._asked = True
+        with contextlib.suppress(OSError):  # It has ended, and reading will say so.
+            send(self._socket, question)
+
+    def close(self) -> None:
+        """End it. What it has not answered, it may or may not have done."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(_RECEIVED)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._tell((FAILED, "the process that commits has ended, perhaps after a commit", True))
+            return
+        self._received += data
+        if len(self._received) >= _LENGTH + int.from_bytes(self._received[:_LENGTH], "little"):
+            answer = marshal.loads(self._received[_LENGTH:])
+            self._received = bytearray()
+            self._tell(answer)
+
+    def _tell(self, answer: Message) -> None:
+        asked, self._asked = self._asked, False
+        if answer[0] == FAILED and answer[2]:
+            self.ended = True
+            self._loop.remove_reader(self._socket)
+        if asked:
+            self._answered(answer)
+
+
+def send(to: socket.socket, message: Message) -> None:
+    """Send a message. Raises OSError if nobody is there."""
+    encoded = marshal.dumps(message)
+    to.sendall(len(encoded).to_bytes(_LENGTH, "little") + encoded)
+
+
+def receive(source: socket.socket) -> Message | None:
+    """The next message; None if there will be none."""
+    length = _received(source, _LENGTH)
+    encoded = None if length is None else _received(source, int.from_bytes(length, "little"))
+    return None if encoded is None else marshal.loads(encoded)
+
+
+def _received(source: socket.socket, size: int) -> bytes | None:
+    data = source.recv(size, socket.MSG_WAITALL)
+    return data if len(data) == size else None
+
+
+# The process
+
+
+def serve(worker: socket.socket, path: Path, map_size: int) -> None:
+    """Commit what the worker asks for, until it is gone or LMDB refuses to go on: then another process may."""
+    environment: lmdb.Environment | None = None
+    commits = 0
+    while (question := receive(worker)) is not None:
+        try:
+            if environment is None:
+                environment = open_environment(path, True, map_size)
+            if commits % COMMITS_BETWEEN_READER_CHECKS == 0:
+                # Processes that were killed in the middle of a read keep old pages from being used again.
+                environment.reader_check()
+            commits += 1
+            if not _commit(worker, environment, question):
+                return
+        except (lmdb.Error, StorageError, OSError) as error:
+            ends = environment is None or has_panicked(environment)
+            send(worker, (FAILED, str(error), ends))
+            if ends:
+                return
+        else:
+            send(worker, (DONE,))
+
+
+def _commit(worker: socket.socket, environment: lmdb.Environment, question: Message) -> bool:
+    """Validate a batch, write it and sync; False if the worker has gone instead of deciding again."""
+    snapshot, reads, overlaid, changes, appends = question
+    with environment.begin(write=True) as transaction:
+        if changed(snapshot, reads, transaction):
+            send(worker, (STALE, {key: transaction.get(key) for key in (*reads, *overlaid)}))
+            decided = receive(worker)
+            if decided is None:
+                transaction.abort()
+                return False
+            changes, appends = decided
+        write(changes, appends, transaction)
+    return True
+
+
+def main(arguments: list[str]) -> None:
+    """The process: the descriptor of its socket, its worker's id, the map's size and the store's directory."""
+    descriptor, worker, map_size, path = arguments
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_IGN)  # Meant for the worker, which will tell when it is done.
+    # A batch must not be committed by who has outlived its worker: a server that has been started anew may serve.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == int(worker):
+        serve(socket.socket(fileno=int(descriptor)), Path(path), int(map_size))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
