@@ -75,7 +75,6 @@ class Region:
         or in the decision of what it writes, and raises DescriptorChanged where they differ; then it is called again.
         A refusal that rests on a stale table is tried again as well. Raises ResourceNotFoundException.
         """
-        name = table_names.resolve(name, self.name, self.account)
         table = self.known.get(name)
         if table is not None:
             # Nearly always this is all.

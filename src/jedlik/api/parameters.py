@@ -7,8 +7,10 @@ after what DynamoDB checks in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
+from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import conditions, legacy, projections, updates
 from jedlik.model.expressions.conditions import Predicate
 from jedlik.model.expressions.placeholders import Placeholders
@@ -47,7 +49,18 @@ def refuse_mixed(family: Family, request: Request) -> bool:
     """Whether a request has any parameter of the family. Raises ValidationException when it mixes old and new."""
     if family.names.isdisjoint(request):
         return False
-    legacy.refuse_mixed_parameters(request, family.expressions, family.replaced)
+    if "ConditionalOperator" in request or not _are_unmixed(family, tuple(request)):
+        legacy.refuse_mixed_parameters(request, family.expressions, family.replaced)
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _are_unmixed(family: Family, given: tuple[str, ...]) -> bool:
+    """Whether parameters go together, as far as their names tell. A client gives the same ones again and again."""
+    try:
+        legacy.refuse_mixed_parameters(dict.fromkeys(given, True), family.expressions, family.replaced)
+    except ValidationException:
+        return False
     return True
 
 

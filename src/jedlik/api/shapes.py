@@ -48,6 +48,9 @@ _SHOWN = 1000
 """Elements of a collection that an error shows. The text of each may be many times as long as what was sent."""
 
 
+UNCONSTRAINED: tuple[str, Constrain | None] = ("", None)
+
+
 class Shape(NamedTuple):
     """A compiled shape."""
 
@@ -154,14 +157,14 @@ class _Compiler:
     def structure(self, name: str, nested: bool) -> Shape:
         """Compile a structure."""
         definition = self._shapes[name]
-        required = definition.get("required", ())
+        required = frozenset(definition.get("required", ()))
         converts: dict[str, Convert] = {}
-        checks: list[tuple[str, str, bool, Constrain | None]] = []
+        checks: dict[str, tuple[str, Constrain | None]] = {}
         for member, shape_name in definition["members"].items():
             convert, constrain = self._member(name, member, shape_name)
             converts[member] = convert
             if constrain is not None or member in required:
-                checks.append((member, member[0].lower() + member[1:], member in required, constrain))
+                checks[member] = (member[0].lower() + member[1:], constrain)
         java_type = f"class {PACKAGE}{name}"
 
         def convert_structure(value: Any) -> Any:
@@ -180,10 +183,19 @@ class _Compiler:
 
         def constrain_members(value: Any, path: str, errors: list[str]) -> None:
             prefix = f"{path}." if path else ""
-            for member, label, is_required, constrain in checks:
+            if value.keys() >= required:
+                # Nearly always nothing is wrong with what is given, and then its order does not matter.
+                found: list[str] = []
+                for member, given in value.items():
+                    label, constrain = checks.get(member, UNCONSTRAINED)
+                    if constrain is not None:
+                        constrain(given, prefix + label, found)
+                if not found:
+                    return
+            for member, (label, constrain) in checks.items():
                 given = value.get(member)
                 if given is None:
-                    if is_required:
+                    if member in required:
                         errors.append(broken("null", prefix + label, NOT_NULL))
                 elif constrain is not None:
                     constrain(given, prefix + label, errors)

@@ -20,7 +20,7 @@ DynamoDB words them.
 from __future__ import annotations
 
 from binascii import a2b_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jedlik.model import limits, numbers, value_types
@@ -247,6 +247,16 @@ def item_size(item: Item) -> int:
     total = 0
     for name, value in item.items():
         total += _text_size(name) + value_size(value)
+    return total
+
+
+def size_of(item: Item, names: Iterable[str]) -> int:
+    """The same of some of its attributes only, as far as it has them. `names` are different ones."""
+    total = 0
+    for name in names:
+        value = item.get(name)
+        if value is not None:
+            total += _text_size(name) + value_size(value)
     return total
 
 

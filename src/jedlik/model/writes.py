@@ -153,7 +153,7 @@ def perform(operation: Operation, stored: bytes | None, writes: Writes, secret: 
             new, new_stored = operation.item, operation.stored
         case Update():
             new = _updated(operation, old)
-            new_stored = _encode_update(table, operation, new)
+            new_stored = _encode_update(operation, old, new, stored)
         case Delete():
             new = new_stored = None
             expired = operation.expired
@@ -214,14 +214,20 @@ def _updated(operation: Update, old: Item | None) -> Item | None:
     return new if len(new) > len(operation.key_attributes) else None
 
 
-def _encode_update(table: Table, operation: Update, new: Item | None) -> bytes | None:
+def _encode_update(operation: Update, old: Item | None, new: Item | None, stored: bytes | None) -> bytes | None:
     if new is None:
         return None
-    size = values.item_size(new)
+    table, action = operation.table, operation.action
+    if old is None or stored is None or action is None:
+        size = values.item_size(new)
+    else:
+        # Only what has changed is measured: an item may be large, and most changes are not.
+        names = action.top_level_names
+        size = items.size(stored) + values.size_of(new, names) - values.size_of(old, names)
     if size > limits.ITEM_SIZE:
         raise ValidationException("Item size to update has exceeded the maximum allowed size")
-    if table.indexes and operation.action is not None:
-        key_values.check_updated_keys(table, new, operation.action.top_level_names)
+    if table.indexes and action is not None:
+        key_values.check_updated_keys(table, new, action.top_level_names)
     return items.encode(new, size, indexes.generation(table))
 
 
