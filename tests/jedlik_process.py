@@ -1,7 +1,11 @@
-"""A real Jedlik for a test: a process of its own, on a port of its own. Tests get theirs from the fixtures."""
+"""A real Jedlik for a test: a process of its own, on a port of its own. Tests get theirs from the fixtures.
+
+It ends with the process that started it, however that ends: nobody is left to stop it then.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +22,14 @@ from botocore.config import Config
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
+PR_SET_PDEATHSIG = 1
+"""Linux's number for it, from <linux/prctl.h>."""
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that made it ends. Called between fork and exec."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Server:
@@ -36,8 +48,21 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The process that was started: the supervisor when there are several workers."""
+        """The process that was started: the parent of the workers."""
         return self._process.pid
+
+    def workers(self) -> set[int]:
+        """The workers' processes, those that are finishing included."""
+        return {int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()}
+
+    def worker(self) -> int:
+        """The process of the only worker."""
+        [pid] = self.workers()
+        return pid
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the server a signal, and go on."""
+        self._process.send_signal(number)
 
     @property
     def port(self) -> int:
@@ -99,6 +124,7 @@ class Server:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

@@ -7,7 +7,7 @@ configuration file without being written three times.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,22 +83,42 @@ def main() -> None:
     """Jedlik: an open, self-hosted DynamoDB."""
 
 
-@main.command()
+class Rereadable(click.Command):
+    """A command that remembers the words it was given, so that its settings can be read once more."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Keep a copy in the context: click takes the words off the list."""
+        context.obj = tuple(args)
+        return super().parse_args(context, args)
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """The settings of a server with these words on its command line, as environment and file are now.
+
+    Raises SettingsError.
+    """
+    try:
+        return Settings(**serve.make_context("serve", list(words)).params)
+    except click.ClickException as error:
+        raise SettingsError(error.format_message()) from error
+
+
+@main.command(cls=Rereadable)
 @config_file
 @all_settings
-def serve(**given: Any) -> None:
+@click.pass_obj
+def serve(words: Sequence[str], /, **_: Any) -> None:
     """Serve DynamoDB until stopped by SIGTERM or Ctrl-C.
 
     Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
-    data_dir = "/var/lib/jedlik".
+    data_dir = "/var/lib/jedlik". SIGHUP has all of this read anew and replaces the workers, one after the other.
     """
     from jedlik.server import logs, workers  # The other commands need not wait for a server to be loaded.
     from jedlik.server.listening import StartError
 
     try:
-        settings = Settings(**given)
         logs.start()
-        code = workers.run(settings)
+        code = workers.run(lambda: settings_of(words))
     except (SettingsError, StartError) as error:
         click.echo(f"jedlik: {error}", err=True)
         code = CANNOT_START

@@ -251,7 +251,7 @@ def test_an_index_is_filled_though_its_worker_is_killed(start_server: Callable[.
     fill(client, name, [{"p": {"S": f"{n:04}"}, "x": {"S": "old"}} for n in range(4000)])
     add(client, name, index("by-x", "x"), x="S")
     # Which of the two does it cannot be seen: each is killed, and the other goes on until there is a new one.
-    for worker in workers(server):
+    for worker in server.workers():
         shown = describe_index(client, name, "by-x")
         assert shown is not None
         assert shown["IndexStatus"] == "CREATING", "the index was filled before its worker could be killed"
@@ -259,11 +259,6 @@ def test_an_index_is_filled_though_its_worker_is_killed(start_server: Callable[.
         wait_until_dead(worker)
     wait_until_active(client, name, "by-x")
     assert_index_follows_table(client, name, "by-x")
-
-
-def workers(server: Server) -> list[int]:
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]
 
 
 def wait_until_dead(pid: int) -> None:

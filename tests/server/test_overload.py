@@ -69,14 +69,14 @@ PUT_OF = b'{"TableName":"overload","Item":{"p":{"S":"x"},"a":%b}}'
 
 
 def resident(server: Server) -> int:
-    """Bytes of memory that the server's process has."""
-    status = Path(f"/proc/{server.pid}/status").read_text()
+    """Bytes of memory that the server's worker has."""
+    status = Path(f"/proc/{server.worker()}/status").read_text()
     return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
 
 def descriptors(server: Server) -> int:
-    """Files and connections that the server's process has open."""
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
+    """Files and connections that the server's worker has open."""
+    return len(os.listdir(f"/proc/{server.worker()}/fd"))
 
 
 def until(condition: Callable[[], bool]) -> None:

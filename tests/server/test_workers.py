@@ -30,11 +30,6 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def workers(server: Server) -> set[int]:
-    """The processes that a server has forked."""
-    return {int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()}
-
-
 def ended(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -42,9 +37,12 @@ def ended(pid: int) -> bool:
         return True
 
 
-def resident_megabytes(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+def resident_megabytes(server: Server) -> float:
+    """Of all processes of a server: what they share is counted once."""
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in {server.pid, *server.workers()}]
+    lines = [line for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
+    assert len(lines) == len(rollups)
+    return sum(int(line.split()[1]) for line in lines) / 1024
 
 
 def messages(server: Server) -> list[str]:
@@ -77,19 +75,15 @@ def create_table(server: Server) -> None:
 # Sharing.
 
 
-def test_one_worker_is_one_process(start_server: Start) -> None:
-    assert workers(start_server()) == set()
-
-
 def test_an_idle_server_takes_little_memory(start_server: Start) -> None:
     server = start_server()
     create_table(server)
-    assert resident_megabytes(server.pid) < 80
+    assert resident_megabytes(server) < 80
 
 
 def test_connections_are_spread_evenly_over_the_workers(start_server: Start) -> None:
     server = start_server(workers=2)
-    until(lambda: len(workers(server)) == 2)
+    until(lambda: len(server.workers()) == 2)
     time.sleep(0.3)  # The second may still be starting when the first serves.
     wires = []
     try:
@@ -119,12 +113,12 @@ def test_workers_share_the_store(start_server: Start, in_memory: bool) -> None:
 def test_a_worker_that_dies_is_replaced(start_server: Start) -> None:
     server = start_server(workers=2)
     create_table(server)
-    until(lambda: len(workers(server)) == 2)
-    before = workers(server)
+    until(lambda: len(server.workers()) == 2)
+    before = server.workers()
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    until(lambda: len(workers(server) - {victim}) == 2)
-    assert len(workers(server) & before) == 1
+    until(lambda: len(server.workers() - {victim}) == 2)
+    assert len(server.workers() & before) == 1
     assert any(message.endswith("ended with -9 and is replaced") for message in messages(server))
     for _ in range(10):
         assert server.client().list_tables()["TableNames"] == ["things"]
@@ -132,8 +126,8 @@ def test_a_worker_that_dies_is_replaced(start_server: Start) -> None:
 
 def test_workers_end_when_their_parent_is_gone(start_server: Start) -> None:
     server = start_server(workers=2)
-    until(lambda: len(workers(server)) == 2)
-    orphans = workers(server)
+    until(lambda: len(server.workers()) == 2)
+    orphans = server.workers()
     os.kill(server.pid, signal.SIGKILL)
     until(lambda: all(ended(pid) for pid in orphans))
     server.restart()

@@ -158,11 +158,6 @@ def create_table(client: Any) -> str:
     return "lists"
 
 
-def workers(server: Server) -> list[int]:
-    """The process ids of a server's workers."""
-    return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
 def test_a_serial_order_explains_what_clients_see(start_server: Callable[..., Server]) -> None:
     server = start_server(workers=2)
@@ -173,7 +168,7 @@ def test_a_serial_order_explains_what_clients_see(start_server: Callable[..., Se
     with ThreadPoolExecutor(CLIENTS) as threads:
         running = [threads.submit(recorder.run, until) for recorder in recorders]
         time.sleep(SECONDS / 2)
-        os.kill(workers(server)[0], signal.SIGKILL)
+        os.kill(min(server.workers()), signal.SIGKILL)
         for each in running:
             each.result()
     recorders[0].read_all(next(numbers) // GROUP + 1)

@@ -38,6 +38,8 @@ class Loads:
 
     def __init__(self, workers: int) -> None:
         self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("Q")
+        for worker in range(workers):
+            self.set(worker, ABSENT)
 
     def set(self, worker: int, connections: int) -> None:
         """Say how many connections a worker has."""

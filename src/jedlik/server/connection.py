@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         """When to look whether the client is too slow, on the server's clock."""
         self._busy = False
         """A handler is waiting."""
-        self._closing = server.stopping
+        self._closing = False
         """No request is taken after those that have come."""
         self._write_paused = False
         self._queue: deque[Request | int] = deque()
@@ -93,6 +93,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         server = self._server
+        self._closing = server.stopping  # Known no earlier: a TLS handshake takes its time.
         over = server.join(self) - server.limits.connections
         if over > TOLD_CONNECTIONS:
             self._transport.abort()
@@ -118,7 +119,7 @@ class Connection(asyncio.Protocol):
                     self.abort()
                 return
             except httptools.HttpParserError:
-                if not self._closing:  # Otherwise it is what came after the last request, or after the refusal.
+                if not self._closing or self._reading:  # Otherwise it is what came after the last request.
                     self._refuse(400)
                 return
         if self._reading:
@@ -365,6 +366,10 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def retire(self) -> None:
+        """End with the next answer. There may never be one: the deadline stays."""
+        self._closing = True
+
     def finish(self) -> None:
         """End after what is at work; at once if there is nothing."""
         self._closing = True
@@ -394,6 +399,9 @@ class Farewell(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._server.leave(self)
+
+    def retire(self) -> None:
+        """It has had its last answer."""
 
     def finish(self) -> None:
         """The server stops."""

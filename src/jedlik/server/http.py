@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 from jedlik.server.acceptor import ABSENT, Acceptor, Loads
 from jedlik.server.connection import Connection, Farewell
@@ -53,6 +54,7 @@ class HttpServer:
         self._opening = 0
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
+        self._gone: Callable[[], None] | None = None
 
     def start(self, listening: list[socket.socket], tls: ssl.SSLContext | None = None) -> None:
         """Serve what comes to the listening sockets."""
@@ -65,13 +67,10 @@ class HttpServer:
 
         Returns how many connections were cut off.
         """
-        self.stopping = True
-        self._loads.set(self._worker, ABSENT)
-        for acceptor in self._acceptors:
-            acceptor.close()
+        self._take_no_more()
         for connection in list(self.connections):
             connection.finish()
-        if self.connections:
+        if self.connections or self._opening:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
@@ -82,10 +81,30 @@ class HttpServer:
             self._timer.cancel()
         return len(rest)
 
+    def retire(self, gone: Callable[[], None]) -> None:
+        """Take no new connection, let each that is there have one more answer, and call `gone` after the last.
+
+        Idle ones are not closed before their time: a request may be on its way, and would be lost.
+        """
+        self._take_no_more()
+        for connection in self.connections:
+            connection.retire()
+        self._gone = gone
+        self._look_whether_empty()
+
+    def _take_no_more(self) -> None:
+        """Leave new connections to other workers."""
+        self.stopping = True
+        self._loads.set(self._worker, ABSENT)
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors = []
+
     def opening(self, change: int) -> None:
         """A connection has been accepted (1), or will not be made after all (-1)."""
         self._opening += change
         self._publish()
+        self._look_whether_empty()
 
     def join(self, connection: Connection) -> int:
         """A connection that was opening has been made. Returns how many there are."""
@@ -97,12 +116,18 @@ class HttpServer:
         """A connection has ended."""
         self.connections.discard(connection)
         self._publish()
-        if not self.connections:
-            self._empty.set()
+        self._look_whether_empty()
 
     def crowded(self) -> bool:
         """Whether another worker has fewer connections."""
         return len(self.connections) + self._opening > self._loads.least()
+
+    def _look_whether_empty(self) -> None:
+        if self.connections or self._opening:
+            return
+        self._empty.set()
+        if self._gone is not None:
+            self._gone()
 
     def _publish(self) -> None:
         if not self.stopping:

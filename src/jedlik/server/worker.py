@@ -33,6 +33,8 @@ CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 """The signals that stop a server."""
+RETIRE = signal.SIGUSR1
+"""Has a worker end when its clients have been served: another has taken its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Site:
         return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def work(site: Site, number: int, ready: Callable[[], None], parent: int | None = None) -> int:
-    """Serve until told to stop, or until the pipe `parent` closes because the parent is gone.
+def work(site: Site, number: int, ready: Callable[[], None], parent: int) -> int:
+    """Serve until told to stop or to retire, or until the pipe `parent` closes because the parent is gone.
 
     Calls `ready` once it serves. Returns the exit code.
     """
@@ -66,14 +68,13 @@ def work(site: Site, number: int, ready: Callable[[], None], parent: int | None 
     return 0
 
 
-async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int | None) -> None:
+async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int) -> None:
     settings = site.settings
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for signal_number in STOPPING:
         loop.add_signal_handler(signal_number, stop.set)
-    if parent is not None:
-        loop.add_reader(parent, stop.set)
+    loop.add_reader(parent, stop.set)
     jobs = BackgroundWork(settings)
     stores = Stores(settings, opened=jobs.begin)
     try:
@@ -94,6 +95,12 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         )
         server = HttpServer(dispatcher, limits, site.loads, number)
         server.start(site.listening, site.tls)
+
+        def retire() -> None:
+            jobs.stop()
+            server.retire(stop.set)
+
+        loop.add_signal_handler(RETIRE, retire)
         ready()
         await stop.wait()
         cut_off = await server.stop(settings.stop_timeout)
@@ -119,9 +126,13 @@ class BackgroundWork:
         task.add_done_callback(_log_failure)
         self._tasks.append(task)
 
-    async def end(self) -> None:
-        """Stop, each at a point from which another can go on."""
+    def stop(self) -> None:
+        """Begin nothing more; each ends at a point from which another can go on."""
         self._stop.set()
+
+    async def end(self) -> None:
+        """Stop, and wait for the end."""
+        self.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
