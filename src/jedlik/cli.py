@@ -210,6 +210,18 @@ def each_store(data_dir: Path, region: str | None, report: Callable[[Path, Calla
         end(str(error))
 
 
+def take_stores(data_dir: Path) -> None:
+    """Keep servers out until the end of the program. Ends it if there is one, or nothing to keep it out of."""
+    from jedlik.server.listening import StartError, take_data_folder
+
+    if not data_dir.is_dir():
+        end(f"there is no store in {data_dir}")
+    try:
+        take_data_folder(data_dir)
+    except StartError as error:
+        end(str(error))
+
+
 def end(reason: str) -> NoReturn:
     """End the program, because a command cannot do what it is for."""
     click.echo(f"jedlik: {reason}", err=True)
@@ -243,12 +255,19 @@ def stats(data_dir: Path, region: str | None) -> None:
 def compact(data_dir: Path, region: str | None) -> None:
     """Give the free pages of stores back to the disk. No server may run, and the disk must have room for a copy."""
     from jedlik.maintenance import reports
-    from jedlik.server.listening import StartError, take_data_folder
 
-    if not data_dir.is_dir():
-        end(f"there is no store in {data_dir}")
-    try:
-        take_data_folder(data_dir)  # Until the end of the process.
-    except StartError as error:
-        end(str(error))
+    take_stores(data_dir)
     each_store(data_dir, region, reports.compact)
+
+
+@main.command()
+@stores
+def upgrade(data_dir: Path, region: str | None) -> None:
+    """Bring stores that an earlier version made to the format of this one. No server may run.
+
+    There is no way back but a copy of the folder, made before.
+    """
+    from jedlik.maintenance import reports
+
+    take_stores(data_dir)
+    each_store(data_dir, region, reports.upgrade)

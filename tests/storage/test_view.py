@@ -12,6 +12,7 @@ import pytest
 from engine_processes import other_process
 from engines import append, everything, lmdb_durable, put, run
 
+from jedlik import __version__
 from jedlik.storage import lmdb_file
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
@@ -140,7 +141,7 @@ def test_there_must_be_a_store(tmp_path: Path) -> None:
 def test_a_store_of_another_format(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
         transaction.put(b"\x00format", b"2")
-    said = rf"^{tmp_path} holds a store of another format: b'2' where b'1' is read$"
+    said = rf"^{tmp_path} holds a store of another storage format: 2 where Jedlik {__version__} reads 1\. Use"
     with pytest.raises(StorageError, match=said), lmdb_file.view(tmp_path):
         pass
 

@@ -1,7 +1,7 @@
 """The stores of a process: one for each region, each in a folder of its own.
 
 A region's store is opened when the region is first asked for, or at the start when its folder is there already, so that
-its background jobs go on. A new store gets its secret before anything is written to it.
+its background jobs go on. A new store gets its format and its secret before anything is written to it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from jedlik.api.context import Region
 from jedlik.clock import Clock, system_clock
 from jedlik.config import Settings
-from jedlik.model import keys
+from jedlik.model import keys, store_format
 from jedlik.model.errors import LimitExceededException
-from jedlik.storage.engine import Engine, Writes
+from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
 SECRET_BYTES = 32
@@ -81,7 +82,7 @@ class Stores:
         settings = self._settings
         engine = LmdbEngine.open(settings.data_dir / name, durable=not settings.in_memory)
         try:
-            secret = await _secret(engine)
+            secret = await _secret(engine, settings.data_dir / name)
         except BaseException:
             await engine.close()
             raise
@@ -91,15 +92,22 @@ class Stores:
         return region
 
 
-async def _secret(engine: Engine) -> bytes:
-    """The store's secret, made if it is new."""
+async def _secret(engine: Engine, path: Path) -> bytes:
+    """The secret of the store in `path`, made if the store is new. Raises StorageError for one of another format."""
     offered = secrets.token_bytes(SECRET_BYTES)
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, bytes]:
+        record, secret = found
         writes = Writes()
-        if found[0] is not None:
-            return writes, found[0]
-        writes.put(keys.secret_key(), offered)
-        return writes, offered
+        if record is None and secret is None:
+            writes.put(keys.format_key(), store_format.record())
+            writes.put(keys.secret_key(), offered)
+            return writes, offered
+        reason = store_format.refusal(record)
+        if reason is not None:
+            raise StorageError(f"the store in {path} {reason}")
+        if secret is None:
+            raise StorageError(f"the store in {path} has lost its secret: no key of an item can be worked out")
+        return writes, secret
 
-    return await engine.mutate([keys.secret_key()], decide)
+    return await engine.mutate([keys.format_key(), keys.secret_key()], decide)

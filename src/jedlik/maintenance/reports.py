@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jedlik.maintenance import opening
 from jedlik.maintenance.check import StoreCheck
 from jedlik.maintenance.stats import of_tables
+from jedlik.maintenance.upgrade import upgrade as upgrade_store
+from jedlik.model.store_format import FORMAT
 from jedlik.storage import lmdb_file
 
 Say = Callable[[str], None]
@@ -21,7 +25,7 @@ def check(folder: Path, say: Say) -> int:
     """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
     found = 0
     begun = time.monotonic()
-    with lmdb_file.view(folder) as view:
+    with opening.view(folder) as view:
         checked = StoreCheck(view)
         for problem in checked.problems():
             say(f"{folder.name}: {problem}")
@@ -39,7 +43,7 @@ def stats(folder: Path, say: Say) -> int:
     """Print how large a store and each of its tables is. Returns 0."""
     size = (folder / lmdb_file.DATA).stat().st_size
     items = 0
-    with lmdb_file.view(folder) as view:
+    with opening.view(folder) as view:
         for table in of_tables(view):
             items += table.items
             say(
@@ -58,6 +62,15 @@ def stats(folder: Path, say: Say) -> int:
 
 def compact(folder: Path, say: Say) -> int:
     """Make the file of a store smaller and print by how much. Returns 0."""
+    with opening.view(folder):
+        pass  # It may be looked into, and so it may be copied and looked into again.
     before, after = lmdb_file.compact(folder)
     say(f"{folder.name}: {before} bytes before, {after} bytes after: {before - after} won")
+    return 0
+
+
+def upgrade(folder: Path, say: Say) -> int:
+    """Bring a store to this version's format and print from which. Returns 0."""
+    before = asyncio.run(upgrade_store(folder))
+    say(f"{folder.name}: format {before} before, format {FORMAT} after")
     return 0

@@ -120,6 +120,11 @@ def shard_of_key(key: bytes) -> int:
     return int.from_bytes(key[TABLE_PREFIX:SHARD_PREFIX], "big")
 
 
+def format_key() -> bytes:
+    """Where the store says which format it has (`store_format`)."""
+    return _STORE + b"format"
+
+
 def secret_key() -> bytes:
     """Of the store's secret, which keys its hashes."""
     return _STORE + b"secret"

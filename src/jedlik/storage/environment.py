@@ -12,6 +12,7 @@ from pathlib import Path
 
 import lmdb
 
+from jedlik import __version__
 from jedlik.storage.engine import StorageError
 
 MAP_SIZE = 1 << 40
@@ -73,7 +74,11 @@ def _check_format(environment: lmdb.Environment) -> None:
 def refuse_other_format(path: str, found: bytes | None) -> None:
     """Raises StorageError unless `found`, read under `FORMAT_KEY`, is the format that this version reads."""
     if found != FORMAT:
-        raise StorageError(f"{path} holds a store of another format: {found!r} where {FORMAT!r} is read")
+        given = "none" if found is None else found.decode("latin-1")
+        raise StorageError(
+            f"{path} holds a store of another storage format: {given} where Jedlik {__version__} reads "
+            f"{FORMAT.decode()}. Use the version that wrote it"
+        )
 
 
 def sync_directories(directories: list[Path]) -> None:
