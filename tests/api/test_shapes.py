@@ -358,3 +358,56 @@ def test_names_that_are_keys_are_told_with_the_map() -> None:
         "[Member must have length less than or equal to 255, Member must have length greater than or equal to 3, "
         f"Member must satisfy regular expression pattern: {NAME}]"
     )
+
+
+# Collections that are too long are not looked at to their end: what is wrong there is not told.
+
+
+LONGEST = 20_000
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "most", "error"),
+    [
+        ("TransactWriteItems", {"TransactItems": [{}] * 5_000 + [5]}, 100, "transactItems"),
+        ("UntagResource", {"ResourceArn": ARN, "TagKeys": ["a"] * (LONGEST + 1) + [5]}, LONGEST, "tagKeys"),
+        (
+            "PutItem",
+            {"TableName": "Music", "Item": {}, "Expected": {str(n): {} for n in range(LONGEST + 1)} | {"z": 5}},
+            LONGEST,
+            "expected",
+        ),
+        (
+            "PutItem",
+            {
+                "TableName": "Music",
+                "Item": {},
+                "ExpressionAttributeNames": {f"#{n}": "a" for n in range(4097)} | {"#z": 5},
+            },
+            4096,
+            "expressionAttributeNames",
+        ),
+        (
+            "ExecuteStatement",
+            {"Statement": "x", "Parameters": [{"S": "x"}] * (LONGEST + 1)},
+            LONGEST,
+            "parameters",
+        ),
+    ],
+)
+def test_what_is_too_long_is_not_looked_at_to_its_end(
+    operation: str, request_: dict[str, Any], most: int, error: str
+) -> None:
+    said = refused(operation, request_)
+    assert said.startswith("1 validation error detected: Value '")
+    assert said.endswith(
+        f"' at '{error}' failed to satisfy constraint: Member must have length less than or equal to {most}"
+    )
+
+
+def test_a_collection_may_be_as_long_as_it_may_be() -> None:
+    conditions: dict[str, Any] = {str(number): {"Exists": False} for number in range(LONGEST)}
+    request = {"TableName": "Music", "Item": {}, "Expected": conditions}
+    assert check("PutItem", request)["Expected"] == conditions
+    attributes: dict[str, Any] = {str(number): {"S": ""} for number in range(LONGEST + 1)}
+    assert check("PutItem", {"TableName": "Music", "Item": attributes})["Item"] == attributes

@@ -15,6 +15,7 @@ import orjson
 from jedlik.api import item_collections, parameters
 from jedlik.api.context import Context
 from jedlik.api.parameters import Request, Response
+from jedlik.api.turns import by_turns
 from jedlik.model import items, key_values, keys, limits, values, writes
 from jedlik.model.capacity import Consumed, read_units
 from jedlik.model.errors import ValidationException
@@ -42,7 +43,7 @@ class _Gets:
 async def batch_get_item(context: Context, request: Request) -> Response:
     """Items of one or more tables, up to 100 and 16 MB; those beyond 16 MB are UnprocessedKeys."""
     region = context.region
-    wanted = [_gets(name, asked) for name, asked in request["RequestItems"].items()]
+    wanted = await by_turns(request["RequestItems"].items(), lambda pair: _gets(*pair))
     if sum(len(gets.keys) for gets in wanted) > limits.BATCH_GET_ITEMS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
 
@@ -125,7 +126,7 @@ class _Element:
 async def batch_write_item(context: Context, request: Request) -> Response:
     """Put and delete up to 25 items of one or more tables, all in one commit."""
     region = context.region
-    wanted = {name: [_element(e) for e in elements] for name, elements in request["RequestItems"].items()}
+    wanted = {name: await by_turns(elements, _element) for name, elements in request["RequestItems"].items()}
     if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
         raise ValidationException("Too many items requested for the BatchWriteItem call")
 

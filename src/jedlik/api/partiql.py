@@ -19,6 +19,7 @@ from jedlik.api.client_tokens import ClientToken
 from jedlik.api.context import Context, Region
 from jedlik.api.parameters import Request, Response
 from jedlik.api.prepared import Prepared
+from jedlik.api.turns import by_turns
 from jedlik.model import items, key_values, keys, limits, values
 from jedlik.model.capacity import Consumed, read_units, write_units
 from jedlik.model.errors import (
@@ -159,7 +160,7 @@ class _Member:
 async def batch_execute_statement(context: Context, request: Request) -> Response:
     """Up to 25 reads or 25 writes of single items, each for itself."""
     region = context.region
-    wanted = [_batched(element) for element in request["Statements"]]
+    wanted = await by_turns(request["Statements"], _batched)
     asked = [one for one in wanted if isinstance(one, _Asked)]
     if len({isinstance(one.statement, Select) for one in asked}) > 1:
         raise ValidationException("Read and write requests together in the same batch is not supported.")
@@ -290,7 +291,7 @@ def _consumed(detail: str, tables: Sequence[str], members: Sequence[_Member]) ->
 async def execute_transaction(context: Context, request: Request) -> Response:
     """Up to 100 reads of one moment, or up to 100 writes and conditions, all of them or none."""
     region = context.region
-    asked = [_in_transaction(number, element) for number, element in enumerate(request["TransactStatements"])]
+    asked = await by_turns(enumerate(request["TransactStatements"]), lambda pair: _in_transaction(*pair))
     if len({isinstance(one.statement, Select) for one in asked}) > 1:
         raise ValidationException(
             "ExecuteTransaction API does not support both read and write operations in the same request."
@@ -300,7 +301,7 @@ async def execute_transaction(context: Context, request: Request) -> Response:
     for number, one in enumerate(asked):
         if isinstance(one.statement, Exists):
             await _check_exists(region, number, one)
-    wanted = [(one.statement.table, _prepared(one, region.secret)) for one in asked]
+    wanted = await by_turns(asked, lambda one: (one.statement.table, _prepared(one, region.secret)))
     if sum(write.size for _, write in wanted) > limits.TRANSACTION_SIZE:
         raise ValidationException("Transaction payload size cannot exceed 4 MB")
     text = request.get("ClientRequestToken")

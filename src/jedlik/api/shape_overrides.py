@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jedlik.model.limits import COLLECTION_LENGTH
+
 OPAQUE = frozenset({"AttributeValue"})
 """Checked elsewhere: attribute values are checked and normalised in one walk of their own (`model.values`)."""
 
@@ -35,6 +37,9 @@ MEMBER_ORDER: dict[str, tuple[str, ...]] = {
 }
 """Structures whose members are checked in another order than the model's."""
 
+PLACEHOLDERS = 4096
+"""More of them than fit into the expressions of a request, of 4 KB each, so that some would be unused."""
+
 SHAPES: dict[str, dict[str, Any]] = {
     # These have errors of their own, made by the operations.
     "TableClass": {"type": "string"},
@@ -44,6 +49,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "Tag": {"required": []},
     # Required unless a global table is joined, so the model cannot say so.
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
+    # Collections of attribute values that are no attribute's value.
+    "AttributeValueList": {"max": COLLECTION_LENGTH},
+    "ExpressionAttributeNameMap": {"max": PLACEHOLDERS},
+    "ExpressionAttributeValueMap": {"max": PLACEHOLDERS},
+    "PreparedStatementParameters": {"max": COLLECTION_LENGTH},
 }
 """Shapes whose definition is replaced (by one with a type) or amended."""
 

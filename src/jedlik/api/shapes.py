@@ -5,6 +5,9 @@ the first that has not is a SerializationException. Then every constraint is loo
 range, pattern, enumeration), and what is broken is told together, ten at the most, in a ValidationException.
 What depends on more than one member is the operation's own business and comes after.
 
+A collection that is longer than it may be is cut to what its refusal shows, before either pass: nobody waits while a
+million elements are looked at that are refused for their number.
+
 Each shape of the model becomes a pair of functions, one for each pass. An operation is compiled when it is
 first asked for, and the model is read then: most processes use a few operations, and a server must start
 fast.
@@ -18,6 +21,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from sys import maxsize
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -39,6 +43,7 @@ from jedlik.api.shape_rules import (
     wrong_collection,
 )
 from jedlik.model.errors import SerializationException, ValidationException
+from jedlik.model.limits import COLLECTION_LENGTH
 
 Constrain = Callable[[Any, str, list[str]], None]
 """Takes a converted value and its path, and adds what is wrong with it to a list."""
@@ -228,7 +233,8 @@ class _Compiler:
         return convert, constrain
 
     def _list(self, name: str, nested: bool) -> Shape:
-        definition = self._shapes[name]
+        definition = self._limited(name)
+        kept = _kept(definition)
         java_type = self._java_type(name)
         element_name = definition["member"]["shape"]
         element = self.shape(element_name, nested=True)
@@ -237,6 +243,8 @@ class _Compiler:
         def convert_list(value: Any) -> Any:
             if type(value) is not list:
                 wrong_collection(value, "list", java_type, nested)
+            if len(value) > kept:
+                del value[kept:]
             if convert_element is not _as_given:
                 for position, given in enumerate(value):
                     if given is not None:
@@ -246,8 +254,15 @@ class _Compiler:
         inside = self._elements(name, element_name, element, "Member must satisfy constraint")
         return Shape(convert_list, rules_of(definition), inside)
 
-    def _map(self, name: str, nested: bool) -> Shape:
+    def _limited(self, name: str) -> dict[str, Any]:
+        """The definition of a collection, with a limit to its length unless it holds attribute values."""
         definition = self._shapes[name]
+        element = definition["member" if definition["type"] == "list" else "value"]["shape"]
+        return definition if element in overrides.OPAQUE else {"max": COLLECTION_LENGTH} | definition
+
+    def _map(self, name: str, nested: bool) -> Shape:
+        definition = self._limited(name)
+        kept = _kept(definition)
         java_type = self._java_type(name)
         key_name, value_name = definition["key"]["shape"], definition["value"]["shape"]
         element = self.shape(value_name, nested=True)
@@ -257,6 +272,8 @@ class _Compiler:
         def convert_map(value: Any) -> Any:
             if type(value) is not dict:
                 wrong_collection(value, "map", java_type, nested)
+            if len(value) > kept:
+                value = dict(islice(value.items(), kept))
             if convert_element is not _as_given:
                 for key, given in value.items():
                     if given is not None:
@@ -334,6 +351,12 @@ class _Compiler:
                 return f"java.util.Map<java.lang.String, {self._java_type(definition['value']['shape'])}>"
             case scalar:
                 return f"java.lang.{scalar.capitalize()}"
+
+
+def _kept(definition: dict[str, Any]) -> int:
+    """How many elements of a collection are looked at: enough to see that there are too many, and to show them."""
+    most: int = definition.get("max", maxsize)
+    return max(most + 1, _SHOWN)
 
 
 _NOT_NULL = Rule(lambda value: value is not None, NOT_NULL)

@@ -22,6 +22,7 @@ from jedlik.api.client_tokens import ClientToken
 from jedlik.api.context import Context, Region
 from jedlik.api.parameters import Request, Response
 from jedlik.api.prepared import Prepared
+from jedlik.api.turns import by_turns
 from jedlik.model import items, key_values, keys, limits, values
 from jedlik.model.capacity import Consumed, read_units
 from jedlik.model.errors import (
@@ -70,7 +71,7 @@ async def transact_write_items(context: Context, request: Request) -> Response:
     """Do up to 100 writes and condition checks, all of them or none."""
     region = context.region
     elements = request["TransactItems"]
-    wanted = [_element(element, region.secret) for element in elements]
+    wanted = await by_turns(elements, lambda element: _element(element, region.secret))
     _check_payload(elements, wanted)
     text = request.get("ClientRequestToken")
     token = None if text is None else ClientToken.of("TransactWriteItems", text, elements, region.clock())
@@ -142,7 +143,7 @@ def consumed(request: Request, names: Sequence[str], outcome: Outcome) -> Respon
 async def transact_get_items(context: Context, request: Request) -> Response:
     """Up to 100 items of one or more tables, as they are at one moment."""
     region = context.region
-    wanted = [_get(element["Get"]) for element in request["TransactItems"]]
+    wanted = await by_turns(request["TransactItems"], lambda element: _get(element["Get"]))
     names = list(dict.fromkeys(get.name for get in wanted))
 
     async def attempt(tables: Sequence[Table]) -> list[bytes | None]:

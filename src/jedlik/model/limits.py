@@ -66,3 +66,7 @@ TTL_CHANGE_SECONDS = 60 * 60
 """How long after a change of a table's time to live the next one is refused."""
 PARTITION_SIZE = 10 * 1024 * MIB
 """A partition of a table."""
+
+COLLECTION_LENGTH = 20_000
+"""Elements of a collection for which DynamoDB states no limit: old conditions and all their operands together,
+definitions, tags. Ours: many times what any request has use for, and checked in a tenth of a second."""

@@ -13,6 +13,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Any
 
+from jedlik.model import limits
 from jedlik.model.errors import SerializationException
 
 _STRUCTURE = "Start of structure or map found where not expected"
@@ -32,9 +33,14 @@ def check_item(raw: Any) -> None:
 
 
 def check(raw: Any) -> None:
-    """Raise SerializationException if some JSON type in a client's value is wrong. Takes any depth."""
+    """Raise SerializationException if some JSON type in a client's value is wrong. Takes any depth.
+
+    Looks at no more values than can be in an item: more are refused, whatever they are.
+    """
     pending = [raw]
-    while pending:
+    looked_at = 0
+    while pending and looked_at <= limits.ITEM_SIZE:
+        looked_at += 1
         value = pending.pop()
         if value is None:
             continue

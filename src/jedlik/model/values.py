@@ -13,6 +13,9 @@ DynamoDB reads the types in a request before it looks at any rule, so a wrong ty
 rule (value_types.py). The walk takes faults as they come; only when it has found a rule broken does a second
 one look for a wrong type.
 
+No walk goes on when it has seen more than an item may hold: what follows cannot make that right, and a body of
+16 MB may hold a million values.
+
 Sources: "Data types and naming rules", "Item sizes and formats" and "Quotas" in the developer guide; errors as
 DynamoDB words them.
 """
@@ -40,8 +43,13 @@ _NAME_TOO_LONG = f"Attribute name is too large, must be less than {limits.ATTRIB
 _NESTING = (
     "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
 )
+_TOO_LARGE = "Item size has exceeded the maximum allowed size"
 _DEEPEST = limits.NESTING_DEPTH - 1
 """Levels of lists and maps in an attribute: the attribute itself is the first of the 32."""
+
+
+class _TooLarge(Exception):
+    """What has been seen so far is larger than an item may be."""
 
 
 # From a client
@@ -51,12 +59,15 @@ def normalise_item(raw: Any) -> tuple[Item, int]:
     """A client's map of attributes, normalised (the same object, changed in place), and its size in bytes.
 
     Raises SerializationException for wrong JSON types and ValidationException for the rest. The size is as
-    DynamoDB counts it; whether it is too large is for the caller to say, as operations word that differently.
+    DynamoDB counts it; whether it is too large is for the caller to say, as operations word that differently,
+    unless the walk was given up for it.
     """
     if type(raw) is not dict:
         value_types.check_item(raw)
     try:
         return raw, _normalise_attributes(raw, 0)
+    except _TooLarge:
+        raise ValidationException(_TOO_LARGE) from None
     except ValidationException:
         value_types.check_item(raw)
         raise
@@ -71,6 +82,8 @@ def normalise_value(raw: Any) -> tuple[AttributeValue, int]:
         value_types.check(raw)
     try:
         return raw, _normalise(raw, 0)
+    except _TooLarge:
+        raise ValidationException(_TOO_LARGE) from None
     except ValidationException:
         value_types.check(raw)
         raise
@@ -78,6 +91,8 @@ def normalise_value(raw: Any) -> tuple[AttributeValue, int]:
 
 def _normalise_attributes(attributes: dict[str, Any], depth: int) -> int:
     """Normalise the values of a map in place; return the size of names and values together."""
+    if len(attributes) > limits.ITEM_SIZE:
+        raise _TooLarge
     if "" in attributes:
         raise ValidationException("Empty attribute name")
     total = 0
@@ -101,6 +116,8 @@ def _normalise_attributes(attributes: dict[str, Any], depth: int) -> int:
                     total += numbers.size(normal)
                     continue
         total += _normalise(value, depth)
+        if total > limits.ITEM_SIZE:
+            raise _TooLarge
     return total
 
 
@@ -170,6 +187,8 @@ def _normalise_list(value: dict[str, Any], content: Any, depth: int) -> int:
         raise ValidationException(_NESTING)
     size = 3 + len(content)
     for element in content:
+        if size > limits.ITEM_SIZE:
+            raise _TooLarge
         size += _normalise(element, depth + 1)
     return size
 
@@ -189,6 +208,8 @@ def _normalise_string_set(value: dict[str, Any], content: Any, depth: int) -> in
         if type(element) is not str:
             raise value_types.not_a_string(element)
         size += _text_size(element)
+    if size > limits.ITEM_SIZE:
+        raise _TooLarge
     if len(set(content)) != len(content):
         raise ValidationException(f"{_INVALID}Input collection [{', '.join(content)}] contains duplicates.")
     return size
@@ -199,16 +220,25 @@ def _normalise_number_set(value: dict[str, Any], content: Any, depth: int) -> in
     for element in content:
         if type(element) is not str:
             raise value_types.not_a_string(element)
-    normal = [numbers.normalise(element) for element in content]
+    normal = []
+    size = 0
+    for element in content:
+        number = numbers.normalise(element)
+        normal.append(number)
+        size += numbers.size(number)
+        if size > limits.ITEM_SIZE:
+            raise _TooLarge
     if len(set(normal)) != len(normal):
         raise ValidationException("Input collection contains duplicates")
     value["NS"] = normal
-    return sum(map(numbers.size, normal))
+    return size
 
 
 def _normalise_binary_set(value: dict[str, Any], content: Any, depth: int) -> int:
     _check_members(content, "Binary sets should not be empty", "Binary sets may not contain null values")
     size = sum(map(value_types.binary_size, content))
+    if size > limits.ITEM_SIZE:
+        raise _TooLarge
     if len(set(content)) != len(content):
         raise ValidationException(f"{_INVALID}Input collection [{', '.join(content)}]of type BS contains duplicates.")
     return size
@@ -220,6 +250,8 @@ def _check_members(content: Any, empty: str, null: str) -> None:
         raise value_types.not_a_list(content)
     if not content:
         raise ValidationException(f"{_INVALID}{empty}")
+    if len(content) > limits.ITEM_SIZE:  # Only one of its members can be empty.
+        raise _TooLarge
     if None in content:
         raise ValidationException(f"{_INVALID}{null}")
 

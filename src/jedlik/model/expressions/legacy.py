@@ -132,6 +132,7 @@ def _check_conditional_operator(request: dict[str, Any]) -> None:
 
 def expected(conditions: dict[str, Any], conditional_operator: str | None) -> Predicate:
     """What Expected and ConditionalOperator ask of the item. Raises ValidationException."""
+    _check_operands(conditions)
     made = [_expectation(name, condition) for name, condition in conditions.items()]
     return _predicate(made, conditional_operator, "Expected")
 
@@ -140,6 +141,7 @@ def filter_conditions(
     conditions: dict[str, Any], conditional_operator: str | None, kind: Literal["QueryFilter", "ScanFilter"]
 ) -> Predicate:
     """What QueryFilter or ScanFilter asks of an item. Raises ValidationException."""
+    _check_operands(conditions)
     made = []
     for name, condition in conditions.items():
         operator = condition["ComparisonOperator"]
@@ -180,6 +182,15 @@ def _expectation(name: str, condition: dict[str, Any]) -> Condition:
     if value is None:
         raise _invalid(name, f"Value must be provided when Exists is {'true' if exists else 'null'}")
     return _condition(name, "EQ", [_normalised(value)])
+
+
+def _check_operands(conditions: dict[str, Any]) -> None:
+    """Expressions are limited by their length. Of these a body of 16 MB holds a million, and each takes a while."""
+    operands = sum(len(condition.get("AttributeValueList") or ()) for condition in conditions.values())
+    if operands > limits.COLLECTION_LENGTH:
+        raise ValidationException(
+            f"{_INVALID}Too many attribute values in conditions: {operands}, of at most {limits.COLLECTION_LENGTH}"
+        )
 
 
 def _invalid(name: str, rule: str) -> ValidationException:
@@ -259,6 +270,7 @@ def parse_key_conditions(conditions: dict[str, Any]) -> dict[str, AttributeCondi
 
     Raises ValidationException.
     """
+    _check_operands(conditions)
     made = {}
     for name, condition in conditions.items():
         operator = condition["ComparisonOperator"]
