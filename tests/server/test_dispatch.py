@@ -267,11 +267,12 @@ DEFLATE = b"Content-Encoding: deflate"
     [
         (GZIP, gzip.compress),
         (GZIP, lambda body: gzip.compress(body[:10]) + gzip.compress(body[10:])),
+        (GZIP, lambda body: gzip.compress(b"") * 31 + gzip.compress(body)),
         (b"Content-Encoding: GZIP", gzip.compress),
         (DEFLATE, zlib.compress),
         (b"Content-Encoding: identity", bytes),
     ],
-    ids=["gzip", "two members", "capitals", "deflate", "identity"],
+    ids=["gzip", "two members", "32 members", "capitals", "deflate", "identity"],
 )
 def test_a_request_may_be_compressed(wire: Wire, table: str, coding: bytes, compress: Any) -> None:
     body = compress(put(table, "compressed", text="x" * 100_000))
@@ -285,6 +286,8 @@ def test_a_request_may_be_compressed(wire: Wire, table: str, coding: bytes, comp
         (GZIP, b""),
         (GZIP, gzip.compress(b"{}")[:-1]),
         (GZIP, gzip.compress(b"{}") + b"junk"),
+        (GZIP, gzip.compress(b"") * 32 + gzip.compress(b"{}")),
+        (GZIP, gzip.compress(b"") * 500_000),
         (DEFLATE, b"not deflate"),
         (DEFLATE, b""),
         (DEFLATE, zlib.compress(b"{}") + zlib.compress(b"{}")),

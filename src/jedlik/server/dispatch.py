@@ -26,6 +26,7 @@ from jedlik.model.errors import (
 from jedlik.server import wire
 from jedlik.server.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded
 from jedlik.server.messages import Request, Response
+from jedlik.server.room import Room, weight
 from jedlik.server.sigv4 import Verifier
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Dispatcher:
         self._verifier = verifier
         self._body_limit = body_limit
         """Bytes of a body once it is decompressed."""
+        self._room = Room(body_limit)
         self._access_log = access_log
         self._request_ids = wire.request_ids()
 
@@ -83,6 +85,9 @@ class Dispatcher:
             return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
+        taken = weight(request, self._body_limit)
+        if taken:
+            await self._room.take(taken)
         try:
             operation, data = self._operation(request)
             caller = self._verifier.caller(request)
@@ -99,6 +104,9 @@ class Dispatcher:
         except (Exception, asyncio.CancelledError) as error:
             status, body = FAULT.status, wire.error_body(FAULT)
             self._log_fault(request, request_id, error)
+        finally:
+            if taken:
+                self._room.give_back(taken)
         if self._access_log:
             self._log_access(request, request_id, status, time.perf_counter() - started)
         return self._response(request, status, content_type or wire.JSON, body, request_id)

@@ -17,6 +17,9 @@ DEFLATE = 15
 """zlib's window bits for the zlib format, which HTTP calls deflate."""
 WINDOW_BITS = {b"gzip": GZIP, b"deflate": DEFLATE}
 
+MEMBERS = 32
+"""Of a gzip body. Clients send one; each makes what follows it be copied."""
+
 COMPRESSED_FROM = 4096
 """Bytes from which DynamoDB compresses an answer for a client that takes it."""
 LEVEL = 1
@@ -43,9 +46,11 @@ def decoded(body: bytes, coding: bytes, limit: int) -> bytes:
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """A gzip body is any number of members, at least one, and nothing else (RFC 1952)."""
+    """A gzip body is members, at least one, and nothing else (RFC 1952); here it is not any number of them."""
     parts: list[bytes] = []
     while body or not parts:
+        if len(parts) == MEMBERS:
+            raise Undecodable
         part, body = _inflate(body, GZIP, limit)
         parts.append(part)
         limit -= len(part)
