@@ -34,6 +34,7 @@ def most_at_once(sizes: Sequence[int]) -> tuple[int, list[int]]:
         await asyncio.gather(*(one(number, room) for number in range(len(sizes))))
         await room.take(SIZE)  # All of it had been given back.
         room.give_back(SIZE)
+        await asyncio.sleep(0)
 
     asyncio.run(all_of_them())
     return most, order
@@ -63,6 +64,7 @@ def test_only_one_is_let_in_in_a_round_of_the_event_loop() -> None:
             await asyncio.sleep(0)
         await everyone
         room.give_back(10)
+        await asyncio.sleep(0)
         assert set(range(10)) == set(seen)
 
     asyncio.run(test())
@@ -82,6 +84,7 @@ def test_the_collector_rests_as_long_as_there_is_something_at_work() -> None:
         await last
         assert not gc.isenabled()
         room.give_back(1)
+        await asyncio.sleep(0)
         assert gc.isenabled()
 
     asyncio.run(test())
@@ -97,6 +100,7 @@ def test_the_collector_does_not_rest_for_ever(monkeypatch: pytest.MonkeyPatch) -
         for _ in range(3):
             await room.take(1)
         room.give_back(3)
+        await asyncio.sleep(0)
 
     asyncio.run(test())
     assert collections == ["all", "all"]
@@ -109,8 +113,6 @@ def request(size: int, **headers: bytes) -> Request:
 
 
 def test_a_request_weighs_what_its_body_may_be() -> None:
-    assert weight(request(LARGE), 16 * MIB) == 0
     assert weight(request(LARGE + 1), 16 * MIB) == LARGE + 1
-    assert weight(request(60, content_encoding=b"gzip"), 16 * MIB) == 0
     assert weight(request(100, content_encoding=b"gzip"), 16 * MIB) == 100 * 1032
     assert weight(request(LARGE, content_encoding=b"gzip"), 16 * MIB) == 16 * MIB

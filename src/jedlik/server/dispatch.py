@@ -26,7 +26,7 @@ from jedlik.model.errors import (
 from jedlik.server import wire
 from jedlik.server.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded
 from jedlik.server.messages import Request, Response
-from jedlik.server.room import Room, weight
+from jedlik.server.room import LARGE, Room, weight
 from jedlik.server.sigv4 import Verifier
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ class Dispatcher:
             return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
-        taken = weight(request, self._body_limit)
-        if taken:
+        taken = None
+        if len(request.body) > LARGE or b"content-encoding" in headers:
+            taken = weight(request, self._body_limit)
             await self._room.take(taken)
         try:
             operation, data = self._operation(request)
@@ -105,7 +106,7 @@ class Dispatcher:
             status, body = FAULT.status, wire.error_body(FAULT)
             self._log_fault(request, request_id, error)
         finally:
-            if taken:
+            if taken is not None:
                 self._room.give_back(taken)
         if self._access_log:
             self._log_access(request, request_id, status, time.perf_counter() - started)

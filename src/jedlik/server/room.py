@@ -18,7 +18,7 @@ from collections import deque
 from jedlik.server.messages import KIB, Request
 
 LARGE = 64 * KIB
-"""Bytes of a body that needs no room. As many as may be in flight, all of this size, take about a gigabyte."""
+"""Bytes of a body that needs no room, unless it is compressed. As many as may be in flight take about a gigabyte."""
 MOST_INFLATED = 1032
 """Bytes that one compressed byte can become: deflate's best (RFC 1951, a match of 258 bytes for two bits)."""
 LONGEST_REST = 10.0
@@ -26,11 +26,9 @@ LONGEST_REST = 10.0
 
 
 def weight(request: Request, body_limit: int) -> int:
-    """Bytes that a request's body may have once it is decoded; 0 if it needs no room."""
+    """Bytes that a request's body may have once it is decoded."""
     size = len(request.body)
-    if b"content-encoding" in request.headers:
-        size = min(size * MOST_INFLATED, body_limit)
-    return size if size > LARGE else 0
+    return min(size * MOST_INFLATED, body_limit) if b"content-encoding" in request.headers else size
 
 
 class Room:
@@ -54,6 +52,11 @@ class Room:
         """Make room for those that wait."""
         self._free += size
         self._come_to_turn()
+        if self._free == self._size:
+            # Later: who gives it back still has what was parsed, and the collector would go through it at once.
+            asyncio.get_running_loop().call_soon(self._wake_collector)
+
+    def _wake_collector(self) -> None:
         if self._free == self._size:
             gc.enable()
 
