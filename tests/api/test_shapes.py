@@ -411,3 +411,11 @@ def test_a_collection_may_be_as_long_as_it_may_be() -> None:
     assert check("PutItem", request)["Expected"] == conditions
     attributes: dict[str, Any] = {str(number): {"S": ""} for number in range(LONGEST + 1)}
     assert check("PutItem", {"TableName": "Music", "Item": attributes})["Item"] == attributes
+
+
+def test_a_hundred_thousand_unknown_members_are_as_if_they_were_not_there() -> None:
+    unknown = dict.fromkeys(map(str, range(100_000)), 1)
+    nested = {"TransactItems": [{**unknown, "Delete": {"TableName": "Music", "Key": {}, **unknown}}], **unknown}
+    assert check("TransactWriteItems", nested) == {"TransactItems": [{"Delete": {"TableName": "Music", "Key": {}}}]}
+    with pytest.raises(SerializationException, match="NUMBER_VALUE cannot be converted to String"):
+        check("GetItem", {**unknown, **get(TableName=5)})

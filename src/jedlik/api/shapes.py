@@ -49,6 +49,8 @@ Constrain = Callable[[Any, str, list[str]], None]
 """Takes a converted value and its path, and adds what is wrong with it to a list."""
 
 _MAX_ERRORS = 10
+_MEMBERS_LOOKED_AT = 1000
+"""Of a structure. Where there are more, the unknown ones are not gone through to be dropped."""
 _SHOWN = 1000
 """Elements of a collection that an error shows. The text of each may be many times as long as what was sent."""
 
@@ -69,7 +71,7 @@ class Shape(NamedTuple):
 def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict[str, Any]]:
     """A function that checks the shape of an operation's request.
 
-    It takes the decoded body and returns it, changed in place, without the members that are null or unknown.
+    It takes the decoded body, which it may change, and returns it without the members that are null or unknown.
     It raises SerializationException for a wrong type and ValidationException for broken constraints.
     """
 
@@ -77,7 +79,7 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
         convert, _, inside = _input_shape(service, operation)
         if type(request) is not dict:
             raise SerializationException(STRUCTURE_UNEXPECTED)
-        convert(request)
+        request = convert(request)
         if inside is not None:
             errors: list[str] = []
             inside(request, "", errors)
@@ -175,6 +177,8 @@ class _Compiler:
         def convert_structure(value: Any) -> Any:
             if type(value) is not dict:
                 wrong_collection(value, "structure", java_type, nested)
+            if len(value) > _MEMBERS_LOOKED_AT:
+                value = {member: value[member] for member in converts if member in value}
             dropped = []
             for member, given in value.items():
                 convert = converts.get(member)
