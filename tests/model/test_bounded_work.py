@@ -74,6 +74,11 @@ def test_what_fits_is_looked_at_to_its_end(size: int) -> None:
         values.normalise_item({"a": {"L": [{"N": "no number"}, {"S": "x" * (MANY - 10)}, WRONG]}})
 
 
+def test_unknown_members_count_as_absent_however_many_there_are() -> None:
+    unknown = dict.fromkeys(map(str, range(100_000)))
+    assert values.normalise_value({**unknown, "SS": None, "S": "x", **unknown}) == ({"S": "x"}, 1)
+
+
 def test_the_look_for_wrong_types_has_an_end() -> None:
     """It begins at the end."""
     value_types.check({"L": [WRONG] + [{"S": "x"}] * MANY})

@@ -114,5 +114,6 @@ def request(size: int, **headers: bytes) -> Request:
 
 def test_a_request_weighs_what_its_body_may_be() -> None:
     assert weight(request(LARGE + 1), 16 * MIB) == LARGE + 1
+    assert weight(request(LARGE + 1), LARGE) == LARGE
     assert weight(request(100, content_encoding=b"gzip"), 16 * MIB) == 100 * 1032
     assert weight(request(LARGE, content_encoding=b"gzip"), 16 * MIB) == 16 * MIB

@@ -79,13 +79,13 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
         convert, _, inside = _input_shape(service, operation)
         if type(request) is not dict:
             raise SerializationException(STRUCTURE_UNEXPECTED)
-        request = convert(request)
+        converted: dict[str, Any] = convert(request)
         if inside is not None:
             errors: list[str] = []
-            inside(request, "", errors)
+            inside(converted, "", errors)
             if errors:
                 raise _refusal(errors[:_MAX_ERRORS])
-        return request
+        return converted
 
     return validate
 

@@ -26,9 +26,9 @@ LONGEST_REST = 10.0
 
 
 def weight(request: Request, body_limit: int) -> int:
-    """Bytes that a request's body may have once it is decoded."""
-    size = len(request.body)
-    return min(size * MOST_INFLATED, body_limit) if b"content-encoding" in request.headers else size
+    """Bytes that a request's body may have once it is decoded, of a limit that holds for any."""
+    most_inflated = MOST_INFLATED if b"content-encoding" in request.headers else 1
+    return min(len(request.body) * most_inflated, body_limit)
 
 
 class Room:
