@@ -269,6 +269,16 @@ def test_tls_versions(start_server: Start, certificate: tuple[Path, Path], versi
         assert wire.receive().body == b"healthy: localhost "
 
 
+def test_stopping_does_not_wait_for_who_never_shakes_hands(start_server: Start, certificate: tuple[Path, Path]) -> None:
+    server = start_server(tls_cert=certificate[0], tls_key=certificate[1])
+    with Wire(server.port) as wire:
+        time.sleep(0.2)
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 5
+        assert wire.closed()
+
+
 def test_plain_http_on_the_port_of_https_is_cut_off(start_server: Start, certificate: tuple[Path, Path]) -> None:
     server = start_server(tls_cert=certificate[0], tls_key=certificate[1])
     with Wire(server.port) as wire:

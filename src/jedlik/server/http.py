@@ -70,7 +70,7 @@ class HttpServer:
         self._take_no_more()
         for connection in list(self.connections):
             connection.finish()
-        if self.connections or self._opening:
+        if self.connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
@@ -123,10 +123,10 @@ class HttpServer:
         return len(self.connections) + self._opening > self._loads.least()
 
     def _look_whether_empty(self) -> None:
-        if self.connections or self._opening:
+        if self.connections:
             return
         self._empty.set()
-        if self._gone is not None:
+        if self._gone is not None and not self._opening:
             self._gone()
 
     def _publish(self) -> None:
