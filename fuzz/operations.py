@@ -86,7 +86,7 @@ ODDITIES: list[Any] = [
 ]
 
 TOO_DEEP = b'{"Item":{"a":' + b'{"L":[' * 2000 + b"]}" * 2000 + b"}}"
-"""In place of what is nested too deeply for Python to write it."""
+"""In place of what is nested too deeply for Python to copy or to write it."""
 
 
 def _replace(choices: Choices, inside: Any, key: Any) -> None:
@@ -156,13 +156,13 @@ def _request(choices: Choices) -> tuple[bytes, bytes]:
     """A target and a body."""
     target, valid = choices.one_of(ASKED)
     request = copy.deepcopy(valid)
-    for _ in range(choices.below(CHANGES)):
-        there = list(places(request))
-        if not there or len(there) > MOST_PLACES:
-            break
-        inside, key = there[choices.below(1 << 16) % len(there)]
-        choices.one_of(_CHANGES)(choices, inside, key)
     try:
+        for _ in range(choices.below(CHANGES)):
+            there = list(places(request))
+            if not there or len(there) > MOST_PLACES:
+                break
+            inside, key = there[choices.below(1 << 16) % len(there)]
+            choices.one_of(_CHANGES)(choices, inside, key)
         return target, json.dumps(request).encode()
     except RecursionError:
         return target, TOO_DEEP
