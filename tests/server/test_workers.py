@@ -39,7 +39,10 @@ def ended(pid: int) -> bool:
 
 def resident_megabytes(server: Server) -> float:
     """Of all processes of a server: what they share is counted once."""
-    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in {server.pid, *server.workers()}]
+    family = [server.pid]
+    for pid in family:  # It grows: the workers have children too.
+        family += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in family]
     lines = [line for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
     assert len(lines) == len(rollups)
     return sum(int(line.split()[1]) for line in lines) / 1024
