@@ -140,9 +140,8 @@ class Supervisor:
         self._restarting = True
         self._due.clear()
         for worker in self._workers.values():
-            if not worker.serving and not worker.finishing:  # It has nothing to lose, and what it uses is outdated.
-                worker.finishing = True
-                os.kill(worker.pid, signal.SIGTERM)
+            if not worker.serving and not worker.finishing:  # It is outdated before it has begun, as far as we know.
+                self._retire(worker)
         log.info("restarting", extra={"workers": self._site.settings.worker_count})
 
     def _retire_replaced(self) -> None:
@@ -151,11 +150,15 @@ class Supervisor:
         complete = len(serving) == self._site.settings.worker_count
         for worker in self._workers.values():
             if worker.site is not self._site and not worker.finishing and (complete or worker.number in serving):
-                worker.finishing = True
-                os.kill(worker.pid, RETIRE)
+                self._retire(worker)
         if complete and self._restarting:
             self._restarting = False
             log.info("restarted", extra={"workers": len(serving)})
+
+    def _retire(self, worker: Worker) -> None:
+        """Have a worker finish. It may serve without our knowing yet, so it is asked as one that does."""
+        worker.finishing = True
+        os.kill(worker.pid, RETIRE)
 
     def _hung_up(self) -> bool:
         """Whether the terminal that the server was started from has gone."""

@@ -72,7 +72,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     settings = site.settings
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for signal_number in STOPPING:
+    for signal_number in STOPPING | {RETIRE}:
         loop.add_signal_handler(signal_number, stop.set)
     loop.add_reader(parent, stop.set)
     jobs = BackgroundWork(settings)
@@ -96,7 +96,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         server = HttpServer(dispatcher, limits, site.loads, number)
         server.start(site.listening, site.tls)
 
-        def retire() -> None:
+        def retire() -> None:  # From now on there may be clients.
             jobs.stop()
             server.retire(stop.set)
 
