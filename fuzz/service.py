@@ -79,7 +79,7 @@ class Service:
         self._dispatcher = Dispatcher(stores, TARGETS, Verifier(None, lambda: NOW), body_limit=BODY_LIMIT)
         self._kept: dict[bytes, bytes] = {}
 
-    async def region(self, name: str) -> Region:
+    def opened(self, name: str) -> Region:
         """The one region, whatever the name."""
         return self._region
 
