@@ -24,6 +24,9 @@ SCOPE = b"AKID/20261123/us-east-1/dynamodb/aws4_request"
 class NoStores:
     """Stores whose regions nobody looks at."""
 
+    def opened(self, name: str) -> None:
+        return None
+
     async def region(self, name: str) -> None:
         return None
 
