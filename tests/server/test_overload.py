@@ -43,6 +43,8 @@ PARSED = 768 * MIB
 """What the largest of bodies may take with what they become, one of 16 MiB at a time."""
 REQUEST_SECONDS = 2.0
 """How long a client may take to send a request, or to take an answer."""
+PATIENT_SECONDS = 30.0
+"""The same, where a busy machine must not be mistaken for a slow client."""
 LARGE = 100_000
 """Bytes of the large item."""
 HEADERS = (
@@ -99,7 +101,8 @@ def start(start_server: Callable[..., Server]) -> Iterator[Callable[..., Server]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
 
     def started(**options: object) -> Server:
-        running = start_server(in_memory=True, max_connections=CONNECTIONS, request_timeout=REQUEST_SECONDS, **options)
+        limits = {"max_connections": CONNECTIONS, "request_timeout": REQUEST_SECONDS}
+        running = start_server(in_memory=True, **(limits | options))
         client = running.client()
         client.create_table(
             TableName="overload",
@@ -281,7 +284,7 @@ def test_large_bodies_are_limited_together(start: Callable[..., Server]) -> None
 
 
 def test_what_large_bodies_become_is_limited_together(start: Callable[..., Server]) -> None:
-    server = start()
+    server = start(request_timeout=PATIENT_SECONDS)
     nulls = b",".join([b'{"NULL":true}'] * 150_000)
     put = request(b"PutItem", PUT_OF % (b'{"L":[%b]}' % nulls))
     with ExitStack() as stack, healthy_client(server, PARSED) as healthy:
@@ -293,7 +296,7 @@ def test_what_large_bodies_become_is_limited_together(start: Callable[..., Serve
 
 
 def test_no_request_keeps_others_waiting_for_long(start: Callable[..., Server]) -> None:
-    server = start()
+    server = start(request_timeout=PATIENT_SECONDS)
     ones = b",".join([b'{"N":"1"}'] * 1_500_000)
     conditions = b",".join(b'"%d":{"Exists":false}' % number for number in range(400_000))
     bodies = (
