@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import load
-from bench.growth import large_items, many_indexes, many_tables, partition, purge, sizes
+from bench.growth import care, large_items, many_indexes, many_tables, partition, purge, sizes
 from bench.growth.options import Options
 
 FOLDER = Path(__file__).parent.parent.parent / ".cache" / "growth"
@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent.parent.parent / ".cache" / "growth"
 
 SECTIONS: dict[str, Callable[[Options], Iterator[str]]] = {
     "sizes": sizes.report,
+    "care": care.report,
     "large": large_items.report,
     "partition": partition.report,
     "tables": many_tables.report,

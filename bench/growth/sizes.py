@@ -1,7 +1,7 @@
 """Section `sizes`: a table of 10 thousand items beside one of 1 million and one of 10 million, of 200 bytes each.
 
 Three servers on three stores, each asked for items from the whole of its table. What a store's file holds for an item
-is taken apart, and what looks after a store (`jedlik stats`, `check`, `compact`) is timed on each.
+is taken apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.growth.loading import CONNECTIONS, Loader
 from bench.growth.measuring import Request, Target, in_turns
 from bench.growth.memory import Memory
 from bench.growth.options import Options
-from bench.growth.service import STORE, jedlik, make_table, serving
+from bench.growth.service import STORE, make_table, serving
 from bench.rows import BATCH_ITEMS, PARTITION_ITEMS, TABLE, VERSIONS
 from bench.signing import Body, Client
 from jedlik.model import keys
@@ -126,8 +126,6 @@ def report(options: Options) -> Iterator[str]:
     yield from _speed(options)
     yield ""
     yield from _files(options)
-    yield ""
-    yield from _care(options)
 
 
 def _speed(options: Options) -> Iterator[str]:
@@ -182,13 +180,3 @@ def _files(options: Options) -> Iterator[str]:
             f"| {in_leaves - key - value - _ROW_OVERHEAD:.0f} | {pages.branches * pages.page_size / count:.0f} "
             f"| {(size - pages.used * pages.page_size) / count:.0f} |"
         )
-
-
-def _care(options: Options) -> Iterator[str]:
-    yield "| items | command | seconds | private memory, MB | what it said |"
-    yield "|---|---|---|---|---|"
-    for count in options.counts:
-        for command in ("stats", "check", "compact"):
-            done = jedlik(command, folder(options, count))
-            said = done.said.splitlines()[-1]
-            yield f"| {count:,} | `jedlik {command}` | {done.seconds:.1f} | {done.private / MB:.0f} | {said} |"
