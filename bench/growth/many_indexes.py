@@ -16,7 +16,7 @@ from bench.growth.beside import Others
 from bench.growth.loading import Loader
 from bench.growth.measuring import Request, Target, in_turns
 from bench.growth.options import Options
-from bench.growth.service import make_table, serving
+from bench.growth.service import into_memory, make_table, serving
 from bench.process import Running
 from bench.rows import BATCH_ITEMS
 from bench.signing import Body, Client
@@ -130,6 +130,7 @@ def report(options: Options) -> Iterator[str]:
         return
     yield "| row | connections | indexes | answers/s | p50 ms | p99 ms | answers/s ÷ without |"
     yield "|---|---|---|---|---|---|---|"
+    into_memory(folder)
     with serving(folder) as server:
         for row, (operation, bodies) in _ROWS.items():
             targets = {

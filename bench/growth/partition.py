@@ -13,7 +13,7 @@ from bench.growth.loading import Loader
 from bench.growth.measuring import Request, Target, in_turns
 from bench.growth.memory import Memory
 from bench.growth.options import Options
-from bench.growth.service import make_table, serving
+from bench.growth.service import into_memory, make_table, serving
 from bench.rows import BATCH_ITEMS
 from bench.signing import Body
 
@@ -80,6 +80,7 @@ def report(options: Options) -> Iterator[str]:
         return
     yield "| page | where | connections | p50 ms, 10 thousand items | 1 million items | ratio | p99 ms, 1 million |"
     yield "|---|---|---|---|---|---|---|"
+    into_memory(folder)
     with serving(folder) as server:
         for page, parameters in _PAGES.items():
             for where in _PLACES:

@@ -10,7 +10,7 @@ from bench.growth import beside
 from bench.growth.beside import ITEMS, Others
 from bench.growth.loading import Loader
 from bench.growth.options import Options
-from bench.growth.service import STORE, make_table, serving
+from bench.growth.service import STORE, into_memory, make_table, serving
 from bench.rows import BATCH_ITEMS
 from jedlik.storage import lmdb_file
 
@@ -45,6 +45,7 @@ def report(options: Options) -> Iterator[str]:
     if options.load_only:
         return
     size = (folder / STORE).stat().st_size
+    into_memory(folder)
     with serving(folder) as server:
         others = Others.prepare(server, options)
         client = server.client()

@@ -6,6 +6,7 @@ Loading is done before, by a server of its own that does not verify (`loading` s
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from bench.peers import JEDLIK, environment
 from bench.process import Running
 from bench.signing import REGION, Body, Client
 
-COMMAND_SECONDS = 3600
+_READ_BYTES = 1 << 20
 STORE = Path("data") / REGION / "data.mdb"
 """The store's file in a server's folder."""
 
@@ -39,6 +40,24 @@ def serving(folder: Path, verify: bool = True) -> Iterator[Running]:
         yield server
     finally:
         server.stop()
+
+
+def into_memory(folder: Path) -> None:
+    """Have a server's store in the kernel's page cache.
+
+    A store that was loaded a while ago may have left it, and a page that must be read from the disk takes a hundred
+    times as long as one that is there.
+    """
+    with (folder / STORE).open("rb", buffering=0) as file:
+        while file.read(_READ_BYTES):
+            pass
+
+
+def out_of_memory(folder: Path) -> None:
+    """Have nothing of a server's store in the page cache. No server may have it open, for what it maps stays."""
+    with (folder / STORE).open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def make_table(client: Client, request: Body) -> None:

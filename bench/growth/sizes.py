@@ -18,7 +18,7 @@ from bench.growth.loading import CONNECTIONS, Loader
 from bench.growth.measuring import Request, Target, in_turns
 from bench.growth.memory import Memory
 from bench.growth.options import Options
-from bench.growth.service import STORE, make_table, serving
+from bench.growth.service import STORE, into_memory, make_table, out_of_memory, serving
 from bench.rows import BATCH_ITEMS, PARTITION_ITEMS, TABLE, VERSIONS
 from bench.signing import Body, Client
 from jedlik.model import keys
@@ -30,6 +30,9 @@ GOAL = 1.5
 """The latency at the largest size over that at the smallest, at most."""
 SAMPLE_ROWS = 10_000
 """Rows of the store that are looked at to say how long they are."""
+COLD_CONNECTIONS = 16
+COLD_SECONDS = 2
+"""So short that nearly every request is for an item that has not been asked for before."""
 _ROW_OVERHEAD = 10
 """Bytes that LMDB keeps with a row: a header of eight, and two in the page's list of rows."""
 _ALL_TAKEN = b'{"UnprocessedItems":{}}'
@@ -125,7 +128,13 @@ def report(options: Options) -> Iterator[str]:
         return
     yield from _speed(options)
     yield ""
+    yield from _cold(options)
+    yield ""
     yield from _files(options)
+
+
+def _wanted(options: Options) -> list[_Row]:
+    return [row for row in _ROWS if not options.rows or row.name in options.rows]
 
 
 def _speed(options: Options) -> Iterator[str]:
@@ -135,9 +144,9 @@ def _speed(options: Options) -> Iterator[str]:
     with ExitStack() as stack:
         servers = {str(n): stack.enter_context(serving(folder(options, n))) for n in options.counts}
         idle = {name: Memory.of(server.processes()) for name, server in servers.items()}
-        for row in _ROWS:
-            if options.rows and row.name not in options.rows:
-                continue
+        for count in options.counts:
+            into_memory(folder(options, count))
+        for row in _wanted(options):
             targets = {
                 name: Target.prepare(server, row.request(int(name)), options.folder / f"{row.operation} {name}")
                 for name, server in servers.items()
@@ -158,6 +167,19 @@ def _speed(options: Options) -> Iterator[str]:
             yield (
                 f"| {int(name):,} | {idle[name].private / MB:.0f} | {now.private / MB:.0f} | {now.mapped / MB:,.0f} |"
             )
+
+
+def _cold(options: Options) -> Iterator[str]:
+    """The largest store when nothing of it is in memory: each page that is asked for first comes from the disk."""
+    count = options.counts[-1]
+    yield "| row, nothing of the store in memory | connections | items | answers/s | p50 ms | p99 ms |"
+    yield "|---|---|---|---|---|---|"
+    for row in _wanted(options):
+        out_of_memory(folder(options, count))
+        with serving(folder(options, count)) as server:
+            target = Target.prepare(server, row.request(count), options.folder / f"{row.operation} cold")
+            run = target.run(COLD_CONNECTIONS, COLD_SECONDS)
+        yield f"| {row.name} | {COLD_CONNECTIONS} | {count:,} | {run.per_second:,.0f} | {run.p50:.2f} | {run.p99:.2f} |"
 
 
 def _files(options: Options) -> Iterator[str]:
