@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from jedlik.api.operations import OPERATIONS
 from jedlik.jobs import purge, records, runner
 from jedlik.model import keys
 from jedlik.model.tables import Document
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import Writes
 
 INDEXES = (0, 1, 255, 256, 65535)
 ROWS = 700
@@ -117,34 +115,6 @@ def test_a_table_in_use_leaves_nothing_behind(tmp_path: Path) -> None:
         assert await everything(region) == []
 
     run(tmp_path, scenario)
-
-
-def test_requests_are_answered_between_the_reads_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    happened = []
-
-    async def scenario(region: Region, clock: SetClock) -> None:
-        await write(region, fill)
-        await write(region, lambda writes: purge.submit_table(PURGED, writes))
-        [row] = await region.engine.range(*keys.job_range(), 10, 1 << 20)
-        read = region.engine.range
-
-        async def recorded(start: bytes, end: bytes, limit: int, max_bytes: int) -> list[Row]:
-            happened.append("read")
-            return await read(start, end, limit, max_bytes)
-
-        async def requests() -> None:
-            while True:
-                happened.append("request")
-                await asyncio.sleep(0)
-
-        monkeypatch.setattr(region.engine, "range", recorded)
-        others = asyncio.create_task(requests())
-        await purge.step(region, records.parse(row))
-        others.cancel()
-
-    run(tmp_path, scenario)
-    assert happened.count("read") == purge.STEP_ROWS // purge.READ_ROWS
-    assert ("read", "read") not in pairwise(happened)
 
 
 def test_a_step_is_done_once(tmp_path: Path) -> None:
