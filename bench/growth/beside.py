@@ -82,7 +82,7 @@ class Others:
             return {name: run.result() for name, run in runs.items()}
 
     def compare(self, begin: Callable[[], None], goes_on: Callable[[], bool]) -> Iterator[str]:
-        """Lines of a table: quiet windows, then windows from `begin` on as long as it `goes_on`, up to `MOST_WINDOWS`."""
+        """Lines of a table: quiet windows, then windows from `begin` on while it `goes_on`, up to `MOST_WINDOWS`."""
         self.window(WARM_SECONDS)
         before = [self.window(self.seconds) for _ in range(QUIET_WINDOWS)]
         begin()
