@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check format bench fuzz clean
+.PHONY: help serve test check format bench growth fuzz clean
 
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
 	@echo 'make bench    compare speed with other servers; needs wrk and Node.js (ARGS="--help" for options)'
+	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
 	@echo 'make clean    remove what the above made; ./data stays'
 
@@ -37,6 +38,9 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)
+
+growth: $(VENV)/installed-dev
+	$(BIN)/python -m bench.growth $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m fuzz $(ARGS)

@@ -19,13 +19,17 @@ POLL_SECONDS = 0.002
 
 
 class Running:
-    """A server that was started on an empty folder. `first_answer` is how long that took, in seconds."""
+    """A server that was started on an empty folder, or on what it left there if that is kept.
 
-    def __init__(self, peer: Peer, folder: Path) -> None:
+    `first_answer` is how long that took, in seconds.
+    """
+
+    def __init__(self, peer: Peer, folder: Path, keep: bool = False) -> None:
         self.peer = peer
         data = folder / "data"
-        shutil.rmtree(folder, ignore_errors=True)
-        data.mkdir(parents=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+        data.mkdir(parents=True, exist_ok=True)
         port = _free_port()
         self.signer = Signer(f"127.0.0.1:{port}", *peer.credentials(data))
         self.url = f"http://{self.signer.host}/"
@@ -65,9 +69,13 @@ class Running:
         """A new connection to it."""
         return Client(self.signer)
 
+    def processes(self) -> list[int]:
+        """The ids of all its processes."""
+        return _family(self._process.pid)
+
     def resident(self) -> int:
         """Bytes of memory that it holds, mapped files included: of all its processes together."""
-        return sum(_resident(pid) for pid in _family(self._process.pid))
+        return sum(_resident(pid) for pid in self.processes())
 
     def stop(self) -> None:
         """End it and its children."""

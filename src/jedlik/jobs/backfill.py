@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jedlik.jobs import records
+from jedlik.jobs import records, stretches
 from jedlik.jobs.records import Job
 from jedlik.model import indexes, keys, tables
 from jedlik.model.limits import MIB
@@ -43,8 +43,7 @@ async def step(region: Region, job: Job) -> None:
     """Bring the next items into the index; when there are none, make it ACTIVE. Raises JobMoved."""
     state = job.state
     end = keys.prefix_end(keys.index_prefix(keys.table_id(state["TableId"]), 0))
-    rows = await region.engine.range(bytes.fromhex(state["Position"]), end, STEP_ITEMS, STEP_BYTES)
-    item_keys = [key for key, _ in rows]
+    item_keys = await stretches.first_keys(region, bytes.fromhex(state["Position"]), end, STEP_ITEMS, STEP_BYTES)
     descriptor_key = keys.descriptor_key(state["TableName"])
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jedlik.jobs import records
+from jedlik.jobs import records, stretches
 from jedlik.jobs.records import Job
 from jedlik.model import expiry, items, keys, tables
 from jedlik.model.errors import DescriptorChanged, ResourceNotFoundException
@@ -60,8 +60,7 @@ async def step(region: Region, job: Job) -> None:
         start, end = bytes.fromhex(state["Position"]), keys.prefix_end(keys.index_prefix(table_id, 0))
     else:
         start, end = keys.expiry_range(table_id, 0, expiry.LAST_SECOND)
-    rows = await region.engine.range(start, end, STEP_ITEMS, STEP_BYTES)
-    found = [key for key, _ in rows]
+    found = await stretches.first_keys(region, start, end, STEP_ITEMS, STEP_BYTES)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])

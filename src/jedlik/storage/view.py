@@ -31,9 +31,18 @@ class Pages:
 
     page_size: int
     """Bytes."""
-    used: int
-    """Pages that hold rows or lead to them."""
+    leaves: int
+    """Pages that hold rows."""
+    overflows: int
+    """Pages that hold values which are too long for a leaf."""
+    branches: int
+    """Pages that lead to leaves."""
     rows: int
+
+    @property
+    def used(self) -> int:
+        """All of these pages."""
+        return self.leaves + self.overflows + self.branches
 
 
 class View:
@@ -96,8 +105,13 @@ class View:
     def pages(self) -> Pages:
         """How the rows lie in the file."""
         found = self._transaction.stat()
-        used = found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]
-        return Pages(found["psize"], used, found["entries"])
+        return Pages(
+            page_size=found["psize"],
+            leaves=found["leaf_pages"],
+            overflows=found["overflow_pages"],
+            branches=found["branch_pages"],
+            rows=found["entries"],
+        )
 
 
 @contextmanager

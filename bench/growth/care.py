@@ -1,0 +1,24 @@
+"""Section `care`: how long it takes to look after the stores of section `sizes`, and with how much memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.growth.options import Options
+from bench.growth.service import jedlik
+from bench.growth.sizes import MB, folder, load
+
+
+def report(options: Options) -> Iterator[str]:
+    """The section."""
+    for count in options.counts:
+        load(options, count, at_most=count)
+    if options.load_only:
+        return
+    yield "| items | command | seconds | private memory, MB | what it said |"
+    yield "|---|---|---|---|---|"
+    for count in options.counts:
+        for command in ("stats", "check", "compact"):
+            done = jedlik(command, folder(options, count))
+            said = done.said.splitlines()[-1]
+            yield f"| {count:,} | `jedlik {command}` | {done.seconds:.1f} | {done.private / MB:.0f} | {said} |"

@@ -1,0 +1,101 @@
+"""Jedlik while it is measured: one worker that verifies signatures, on a folder that is kept.
+
+Loading is done before, by a server of its own that does not verify (`loading` says why).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.peers import JEDLIK, environment
+from bench.process import Running
+from bench.signing import REGION, Body, Client
+
+_READ_BYTES = 1 << 20
+STORE = Path("data") / REGION / "data.mdb"
+"""The store's file in a server's folder."""
+
+
+def _loaded_by(port: int, data: Path) -> list[str]:
+    return [sys.executable, "-m", "jedlik", "serve", "--port", str(port), "--data-dir", str(data)]
+
+
+_LOADED = dataclasses.replace(JEDLIK, command=_loaded_by)
+"""With a worker for each core and no verification; as durable as ever."""
+
+
+@contextmanager
+def serving(folder: Path, verify: bool = True) -> Iterator[Running]:
+    """A server on what is in `folder`, which need not be there yet."""
+    server = Running(JEDLIK if verify else _LOADED, folder, keep=True)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def into_memory(folder: Path) -> None:
+    """Have a server's store in the kernel's page cache.
+
+    A store that was loaded a while ago may have left it, and a page that must be read from the disk takes a hundred
+    times as long as one that is there.
+    """
+    with (folder / STORE).open("rb", buffering=0) as file:
+        while file.read(_READ_BYTES):
+            pass
+
+
+def out_of_memory(folder: Path) -> None:
+    """Have nothing of a server's store in the page cache. No server may have it open, for what it maps stays."""
+    with (folder / STORE).open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def make_table(client: Client, request: Body) -> None:
+    """Make the table that `request` says, and wait until it can be used."""
+    client.call("CreateTable", request)
+    while status(client, request["TableName"]) != "ACTIVE":
+        time.sleep(0.05)
+
+
+def status(client: Client, table: str) -> str:
+    """A table's TableStatus."""
+    shown: str = client.call("DescribeTable", {"TableName": table})["Table"]["TableStatus"]
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that has ended: what it printed, how long it took, the most memory that it held of its own."""
+
+    said: str
+    seconds: float
+    private: int
+    """Bytes of anonymous memory, sampled: without the store, which it maps."""
+
+
+def jedlik(command: str, folder: Path) -> Done:
+    """Run `jedlik check`, `stats` or `compact` on a server's folder. Raises CalledProcessError."""
+    from bench.growth.memory import Memory
+
+    begun = time.perf_counter()
+    arguments = [sys.executable, "-m", "jedlik", command, "--data-dir", str(folder / "data")]
+    private = 0
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        while process.poll() is None:
+            private = max(private, Memory.of([process.pid]).private)
+            time.sleep(0.02)
+        assert process.stdout is not None
+        said = process.stdout.read()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, arguments, said)
+    return Done(said.strip(), time.perf_counter() - begun, private)
