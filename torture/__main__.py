@@ -15,11 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import kills
+from torture import cuts, kills
+from torture.disk import NoCompiler
 from torture.expected import Broken
 
 KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
+    "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
 }
 
 
@@ -49,6 +51,9 @@ def _holds(kind: str, options: argparse.Namespace) -> bool:
     except Broken as error:
         _say(f"BROKEN after {time.monotonic() - begun:.0f} s: {error}\nWhat is left is in {folder}")
         return False
+    except NoCompiler as error:
+        _say(f"Left out: {error}")
+        outcome = "Nothing done"
     _say(f"{outcome}, in {time.monotonic() - begun:.0f} s")
     shutil.rmtree(folder)
     return True

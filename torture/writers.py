@@ -15,10 +15,9 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 TABLE = "crash"
@@ -134,18 +133,27 @@ class Client:
         self._connection.close()
 
 
+class Recording(Protocol):
+    """A recording of what a server writes."""
+
+    @property
+    def position(self) -> int:
+        """How long it is now."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Change:
     """A request that writes."""
 
     sent: int
-    """The position (see Writer) before it was sent."""
+    """How long the recording was before it was sent."""
     effects: dict[int, Version]
     """What it makes of items, by their numbers."""
     adds: int = 0
     """What it adds to the counter."""
     settled: int | None = None
-    """The position when it was known what became of it; None for as long as that is in doubt."""
+    """How long the recording was when it was known what became of it; None for as long as that is in doubt."""
     done: bool = False
     """What became of it."""
 
@@ -156,8 +164,8 @@ class Writer:
 
     owner: str
     random: Random
-    position: Callable[[], int] = lambda: 0
-    """Where a recording of the disk stands (`disk.Recording`), if there is one."""
+    recording: Recording | None = None
+    """Says where what is written to the disk is recorded (`disk.Disk`), if it is."""
     faults: bool = False
     """Whether the disk may fail: then an InternalServerError leaves a writer in doubt, and is no surprise."""
     acknowledged: dict[int, Version] = field(default_factory=lambda: dict.fromkeys([*range(ITEMS), *FLEETING]))
@@ -206,9 +214,12 @@ class Writer:
             self.surprise = f"{self.owner}: of one request, {done} were done and {left} were not"
         acknowledged.update(found)
         if doubt is not None and (done or left):
-            doubt.settled, doubt.done = self.position(), bool(done)
+            doubt.settled, doubt.done = self._position(), bool(done)
             self.doubtful -= doubt.adds
             self.counted += doubt.adds * doubt.done
+
+    def _position(self) -> int:
+        return self.recording.position if self.recording is not None else 0
 
     def _write(self, client: Client) -> None:
         kinds = [
@@ -356,8 +367,8 @@ class Writer:
     def _send(
         self, client: Client, operation: str, request: dict[str, Any], effects: dict[int, Version], adds: int = 0
     ) -> None:
-        self.doubt = change = Change(self.position(), effects, adds)
-        if change.sent:
+        self.doubt = change = Change(self._position(), effects, adds)
+        if self.recording is not None:
             self.history.append(change)
         self.doubtful += adds
         status, answer = client.call(operation, request)
@@ -365,7 +376,7 @@ class Writer:
             self.refused += 1
             return
         self.doubt = None
-        change.settled, change.done = self.position(), True
+        change.settled, change.done = self._position(), True
         if status != 200 or answer.get("UnprocessedItems"):
             self.surprise = f"{operation} answered {status} {answer}"
         self.acknowledged.update(effects)
