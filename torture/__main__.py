@@ -16,13 +16,13 @@ from random import Random
 from typing import Any
 
 from torture import cuts, faults, kills
-from torture.disk import NoCompiler
+from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
 KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
-    "faults": lambda options, folder, random: faults.run(folder, random, options.seconds, _say),
+    "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
     "full": lambda options, folder, random: faults.fill(folder, random, _say),
 }
 

@@ -27,6 +27,7 @@ from jedlik.maintenance.check import StoreCheck
 from jedlik.model import keys
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb_pages import DATA
 from jedlik_process import Server
 from torture.disk import Disk, Failing, Fault
 from torture.expected import demand, identity, make_table
@@ -38,6 +39,7 @@ CUTS_OF_A_RECORDING = 250
 SECONDS = 6.0
 """Of load in a recording."""
 REGION = "us-east-1"
+OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 2}
 FAULTS = (
     Fault("a sync fails once", Failing.SYNCS, calls=1),
     Fault("syncs fail three times", Failing.SYNCS, calls=3),
@@ -69,23 +71,25 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
         part.mkdir()
         disk = Disk(part)
         writers = [Writer(f"writer {n}", Random(random.random()), disk, faults=True) for n in range(WRITERS)]
-        start = record(disk, writers, random, SECONDS)
+        begun = record(disk, writers, random, SECONDS)
         done.recordings += 1
         done.changes += sum(len(writer.history) for writer in writers)
         done.refused += sum(writer.refused for writer in writers)
-        cut(disk, writers, random, start, min(CUTS_OF_A_RECORDING, cuts - done.cuts), done)
+        cut(disk, writers, random, begun, min(CUTS_OF_A_RECORDING, cuts - done.cuts), done)
         say(str(done))
         shutil.rmtree(part)
     return done
 
 
-def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> int:
-    """Have a server written to. Returns the position from which on there is a table."""
-    log = disk.data_dir.parent / "log"
-    server = Server(log, disk.environment, data_dir=disk.data_dir, workers=2, expiry_interval=1, stream_rotation=2)
+def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> bytes:
+    """Have a server written to. Returns the store's file with which the recording begins."""
+    server = Server(disk.data_dir.parent / "log", data_dir=disk.data_dir, workers=2, **OPTIONS)
     try:
         make_table(server.client())
-        start = disk.position
+        server.stop()
+        begun = (disk.data_dir / REGION / DATA).read_bytes()
+        server.environment |= disk.environment
+        server.restart()
         threads = [writer.start(server.url) for writer in writers]
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -103,18 +107,16 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
             demand(writer.surprise is None, str(writer.surprise))
     finally:
         server.kill()
-    return start
+    return begun
 
 
-def cut(disk: Disk, writers: list[Writer], random: Random, start: int, cuts: int, done: Cuts) -> None:
+def cut(disk: Disk, writers: list[Writer], random: Random, begun: bytes, cuts: int, done: Cuts) -> None:
     """Cut the power at so many moments of a recording, and look what is left."""
     records = list(disk.records())
-    first = next(number for number, record in enumerate(records) if record.end >= start)
-    moments = sorted(random.choices(range(first, len(records)), k=cuts))
-    platter = Platter()
-    taken = 0
+    platter = Platter(begun)
     knowledge = [Knowledge(writer) for writer in writers]
-    for moment in moments:
+    taken = 0
+    for moment in sorted(random.choices(range(len(records)), k=cuts)):
         for record in records[taken : moment + 1]:
             platter.take(record)
         taken = moment + 1
@@ -124,7 +126,7 @@ def cut(disk: Disk, writers: list[Writer], random: Random, start: int, cuts: int
         store = disk.data_dir.parent / "cut" / REGION
         shutil.rmtree(store, ignore_errors=True)
         store.mkdir(parents=True)
-        (store / "data.mdb").write_bytes(platter.cut(random))
+        (store / DATA).write_bytes(platter.cut(random))
         asyncio.run(_look(store, knowledge, f"a cut at {position}"))
         done.cuts += 1
 

@@ -26,7 +26,10 @@
 
 enum kind { WRITE = 1, SIZE, SYNC_BEGUN, SYNCED, SYNC_FAILED, RANGE_SYNCED, RANGE_SYNC_FAILED };
 
+#define MAGIC 0x2f7c91d3a58be604
+
 struct record {
+    uint64_t magic; /* A process that is killed may leave part of a record, so readers look for the next one. */
     uint32_t kind;
     uint32_t thread;
     uint64_t offset;
@@ -105,7 +108,7 @@ static int on_disk(int fd, int *recorded) {
 
 /* One call, so that records of several processes do not get into each other. */
 static void record(enum kind kind, uint64_t offset, uint64_t length, const struct iovec *pieces, int count) {
-    struct record head = {kind, (uint32_t)syscall(SYS_gettid), offset, length};
+    struct record head = {MAGIC, kind, (uint32_t)syscall(SYS_gettid), offset, length};
     struct iovec all[count + 1];
     size_t size = sizeof head;
     all[0] = (struct iovec){&head, sizeof head};

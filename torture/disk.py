@@ -22,7 +22,8 @@ from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("disk.c")
 _COMPILER = "gcc"
-_RECORD = struct.Struct("<IIQQ")
+_RECORD = struct.Struct("<8sIIQQ")
+_MAGIC = 0x2F7C91D3A58BE604.to_bytes(8, "little")
 _FAULTS = struct.Struct("<IIIIII")
 _FOR_GOOD = (1 << 32) - 1
 
@@ -136,9 +137,15 @@ class Disk:
             self.mend()
 
     def records(self) -> Iterator[Record]:
-        """What has been recorded."""
-        with self._recording.open("rb") as file:
-            while head := file.read(_RECORD.size):
-                kind, thread, offset, length = _RECORD.unpack(head)
-                data = file.read(length) if kind == Kind.WRITE else b""
-                yield Record(Kind(kind), thread, offset, length, data, file.tell())
+        """What has been recorded, without what killed processes have recorded in part: they had not done it yet."""
+        recorded = self._recording.read_bytes()
+        begin = 0
+        while 0 <= begin <= len(recorded) - _RECORD.size:
+            _, kind, thread, offset, length = _RECORD.unpack_from(recorded, begin)
+            data = begin + _RECORD.size
+            end = data + (length if kind == Kind.WRITE else 0)
+            if end == len(recorded) or recorded.startswith(_MAGIC, end):
+                yield Record(Kind(kind), thread, offset, length, recorded[data:end], end)
+                begin = end
+            else:
+                begin = recorded.find(_MAGIC, begin + 1)

@@ -11,7 +11,7 @@ import errno
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,7 @@ ONCE = (
     Fault("a meta page cannot be written once", Failing.DURABLE_WRITES, calls=1),
     Fault("the disk is full for one write", Failing.WRITES, errno.ENOSPC, calls=1, partly=True),
 )
+ALL = (*FOR_A_WHILE, *ONCE)
 LOAD_SECONDS = 0.5
 """Of load before a fault, during it and after it."""
 RECOVERY_SECONDS = 5.0
@@ -78,45 +79,45 @@ class Faults:
         )
 
 
-def run(folder: Path, random: Random, seconds: float, say: Callable[[str], None]) -> Faults:
-    """Every fault, again and again for so many seconds. Raises Broken, and NoCompiler."""
+def run(
+    disk: Disk, random: Random, seconds: float, say: Callable[[str], None], faults: Sequence[Fault] = ALL
+) -> Faults:
+    """Every fault, again and again for so many seconds. Raises Broken."""
     done = Faults()
-    disk = Disk(folder)
-    with _service(folder, random, disk.data_dir, disk.environment) as service:
+    with _service(disk.data_dir, random, disk.environment) as service:
         deadline = time.monotonic() + seconds
         while True:
-            for fault in random.sample(FOR_A_WHILE, len(FOR_A_WHILE)):
+            for fault in random.sample(faults, len(faults)):
                 say(fault.name)
-                service.suffer(disk.failing(fault), fault.error)
-                done.failed += disk.failed
-                done.faults += 1
-            for fault in random.sample(ONCE, len(ONCE)):
-                say(fault.name)
-                service.suffer_once(disk, fault)
+                if fault.calls is None:
+                    service.suffer(disk.failing(fault), fault.error)
+                else:
+                    service.suffer_once(disk, fault)
                 done.failed += disk.failed
                 done.faults += 1
             done.refused, done.answers = service.refused, service.answers
-            say(str(done))
             if time.monotonic() > deadline:
                 return done
 
 
-def fill(folder: Path, random: Random, say: Callable[[str], None]) -> None:
+def fill(folder: Path, random: Random, say: Callable[[str], None]) -> Faults:
     """The same with a small file system that is really full. Raises Broken."""
     with _small_file_system(folder / "disk") as disk:
         if disk is None:
             say("Left out: a file system can be mounted by root only")
-            return
-        with _service(folder, random, disk / "data") as service:
+            return Faults()
+        with _service(disk / "data", random, log=folder / "log") as service:
             say("a small file system is full")
             service.suffer(_filled(disk), errno.ENOSPC)
+            return Faults(1, 0, service.refused, service.answers)
 
 
 @contextmanager
 def _service(
-    folder: Path, random: Random, data_dir: Path, environment: dict[str, str] | None = None
+    data_dir: Path, random: Random, environment: dict[str, str] | None = None, log: Path | None = None
 ) -> Iterator[_Service]:
-    server = Server(folder / "log", environment, data_dir=data_dir, workers=2, **OPTIONS)
+    log = log or data_dir.parent / "log"
+    server = Server(log, environment, data_dir=data_dir, workers=2, **OPTIONS)
     try:
         yield _Service(server, random)
     finally:

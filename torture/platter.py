@@ -28,10 +28,10 @@ _Version = tuple[int, bytes]
 class Platter:
     """A file that is written, synced, and cut off."""
 
-    def __init__(self) -> None:
-        self._memory = bytearray()
+    def __init__(self, synced: bytes = b"") -> None:
+        self._memory = bytearray(synced)
         """The file as the kernel shows it."""
-        self._disk = bytearray()
+        self._disk = bytearray(synced)
         """What is sure to be there."""
         self._written: dict[int, list[_Version]] = {}
         """By its number: what a sector was since the last sync, the newest last."""
