@@ -19,6 +19,7 @@ from random import Random
 
 from botocore.exceptions import ClientError
 
+from jedlik.storage.lmdb_pages import DATA
 from jedlik_process import Server
 from torture.disk import Disk, Failing, Fault
 from torture.expected import (
@@ -59,6 +60,7 @@ RECOVERY_SECONDS = 5.0
 EXPIRY_SECONDS = 30.0
 """Within this time what has expired must be gone, if background work goes on. It rests 5 s when it has failed."""
 TMPFS_BYTES = 32 << 20
+NEW_REGION = "eu-west-1"
 FAULT_MESSAGE = "Internal server error"
 
 
@@ -208,11 +210,16 @@ class _Service:
         demand(any(cause in lines[0]["message"] for cause in causes), f"the log says {lines[0]['message']}")
 
     def _demand_new_stores_are_refused(self) -> None:
-        """A region that is not there cannot be made now."""
+        """A region cannot be made now, and there is none by halves."""
+        store = Path(str(self._server.options["data_dir"])) / NEW_REGION
+        was_there = (store / DATA).exists()  # What a restart finds of it, it makes.
         try:
-            self._server.client(region="eu-west-1").list_tables()
+            self._server.client(region=NEW_REGION).list_tables()
         except ClientError as refusal:
             demand(refusal.response["Error"]["Code"] == "InternalServerError", str(refusal))
+            demand((store / DATA).exists() == was_there, "there is a store that could not be made")
+        else:
+            demand(was_there, "a store was made on a disk that fails")
 
     def _demand_recovery(self) -> None:
         client = self._server.client()

@@ -156,6 +156,8 @@ class Change:
     """How long the recording was when it was known what became of it; None for as long as that is in doubt."""
     done: bool = False
     """What became of it."""
+    refused: bool = False
+    """Whether it was answered with a fault: then it must not be done."""
 
 
 @dataclass(slots=True, eq=False)
@@ -215,8 +217,11 @@ class Writer:
         acknowledged.update(found)
         if doubt is not None and (done or left):
             doubt.settled, doubt.done = self._position(), bool(done)
-            self.doubtful -= doubt.adds
-            self.counted += doubt.adds * doubt.done
+            if not doubt.refused:
+                self.doubtful -= doubt.adds
+                self.counted += doubt.adds * doubt.done
+            elif done:
+                self.surprise = f"{self.owner}: {done} were written by a request that was refused"
 
     def _position(self) -> int:
         return self.recording.position if self.recording is not None else 0
@@ -374,6 +379,8 @@ class Writer:
         status, answer = client.call(operation, request)
         if status == 500 and self.faults:
             self.refused += 1
+            self.doubtful -= adds
+            change.refused = True
             return
         self.doubt = None
         change.settled, change.done = self._position(), True
