@@ -8,9 +8,7 @@ refused, and go on from there.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ from jedlik.storage.lmdb_pages import DATA
 from jedlik_process import Server
 from torture.disk import Disk, Failing, Fault
 from torture.expected import demand, identity, make_table
-from torture.kills import workers
+from torture.kills import kill_one
 from torture.platter import Platter
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Version, Writer, item
 
@@ -70,7 +68,9 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
         part = folder / f"recording-{done.recordings}"
         part.mkdir()
         disk = Disk(part)
-        writers = [Writer(f"writer {n}", Random(random.random()), disk, faults=True) for n in range(WRITERS)]
+        writers = [
+            Writer(f"writer {n}", Random(random.random()), disk, faults=True, sure=False) for n in range(WRITERS)
+        ]
         begun = record(disk, writers, random, SECONDS)
         done.recordings += 1
         done.changes += sum(len(writer.history) for writer in writers)
@@ -95,7 +95,7 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
         while time.monotonic() < deadline:
             time.sleep(random.uniform(0, 1))
             if random.random() < 0.5:
-                os.kill(random.choice(workers(server.pid)), signal.SIGKILL)
+                kill_one(server.pid, random)
             else:
                 disk.fail(random.choice(FAULTS))
         disk.mend()

@@ -1,4 +1,5 @@
-"""Kill -9 at random moments under mixed load: single workers while the others go on, and then the whole server.
+"""Kill -9 at random moments under mixed load: single workers, or what commits for them, while the others go on, and then
+the whole server.
 
 A writer whose worker was killed looks what became of its request, through another worker, and goes on. When the whole
 server is killed everything is compared: the table, its indexes, its counters and its stream with what the writers know,
@@ -37,13 +38,15 @@ class Killed:
     """What a run has done."""
 
     workers: int = 0
+    committers: int = 0
     servers: int = 0
     answers: int = 0
     records: int = 0
 
     def __str__(self) -> str:
         return (
-            f"{self.workers} workers and {self.servers} servers killed, {self.answers} requests answered, "
+            f"{self.workers} workers, {self.committers} committers and {self.servers} servers killed, "
+            f"{self.answers} requests answered, "
             f"{self.records} stream records read"
         )
 
@@ -61,7 +64,9 @@ class _Run:
     def __init__(self, server: Server, random: Random) -> None:
         self._server = server
         self._random = random
-        self._writers = [Writer(f"writer {number}", Random(random.random())) for number in range(WRITERS)]
+        self._writers = [
+            Writer(f"writer {n}", Random(random.random()), faults=True, sure=False) for n in range(WRITERS)
+        ]
         self._expected = Expected(self._writers)
         self._stream = Follower()
         self._killed = Killed()
@@ -83,8 +88,10 @@ class _Run:
         threads = [writer.start(server.url) for writer in self._writers]
         for _ in range(self._random.randint(0, MOST_WORKERS)):
             time.sleep(self._random.uniform(0, LONGEST_LIFE))
-            os.kill(self._random.choice(workers(server.pid)), signal.SIGKILL)
-            self._killed.workers += 1
+            if kill_one(server.pid, self._random):
+                self._killed.workers += 1
+            else:
+                self._killed.committers += 1
             self._wait_for_answers()
         time.sleep(self._random.uniform(0, LONGEST_LIFE))
         server.kill()
@@ -115,7 +122,22 @@ class _Run:
         self._killed.records = self._stream.records
 
 
-def workers(parent: int) -> list[int]:
+def kill_one(server: int, random: Random) -> bool:
+    """Kill a worker of a server, or else the process that commits for one. Whether it was a worker."""
+    worker = random.choice(workers(server))
+    victim = random.choice([worker, *_children(worker)])
+    os.kill(victim, signal.SIGKILL)
+    return victim == worker
+
+
+def workers(server: int) -> list[int]:
     """The process ids of a server's workers."""
-    found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(pid) for pid in found]
+    return _children(server)
+
+
+def _children(parent: int) -> list[int]:
+    try:
+        found = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    except FileNotFoundError:  # It has just died.
+        return []
+    return [int(pid) for pid in found.split()]

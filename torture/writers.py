@@ -157,7 +157,7 @@ class Change:
     done: bool = False
     """What became of it."""
     refused: bool = False
-    """Whether it was answered with a fault: then it must not be done."""
+    """Whether it was answered with a fault after which it must not be done."""
 
 
 @dataclass(slots=True, eq=False)
@@ -169,7 +169,9 @@ class Writer:
     recording: Recording | None = None
     """Says where what is written to the disk is recorded (`disk.Disk`), if it is."""
     faults: bool = False
-    """Whether the disk may fail: then an InternalServerError leaves a writer in doubt, and is no surprise."""
+    """Whether an InternalServerError is to be expected: then it leaves a writer in doubt, and is no surprise."""
+    sure: bool = True
+    """Whether what is refused with one is surely not done; it may be if the process died that was to commit it."""
     acknowledged: dict[int, Version] = field(default_factory=lambda: dict.fromkeys([*range(ITEMS), *FLEETING]))
     """What every item is, by its number, if nothing was done of what is in doubt."""
     doubt: Change | None = None
@@ -379,8 +381,8 @@ class Writer:
         status, answer = client.call(operation, request)
         if status == 500 and self.faults:
             self.refused += 1
-            self.doubtful -= adds
-            change.refused = True
+            change.refused = self.sure
+            self.doubtful -= adds * self.sure
             return
         self.doubt = None
         change.settled, change.done = self._position(), True

@@ -21,7 +21,7 @@ StartServer = Callable[..., Server]
 
 
 def test_what_was_acknowledged_survives_power_cuts(disk: Disk, random: Random) -> None:
-    writers = [Writer(f"writer {number}", Random(random.random()), disk, faults=True) for number in range(WRITERS)]
+    writers = [Writer(f"writer {n}", Random(random.random()), disk, faults=True, sure=False) for n in range(WRITERS)]
     begun = cuts.record(disk, writers, random, RECORDED_SECONDS)
     assert sum(len(writer.history) for writer in writers) > 100
     done = cuts.Cuts()

@@ -19,7 +19,6 @@ from engines import append, everything, increment, lmdb_durable, lmdb_forgetful,
 from jedlik.storage.committer import COMMITS_BETWEEN_READER_CHECKS
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.lmdb_opening import reopen_environment
 
 MIB = 1 << 20
 
@@ -331,13 +330,34 @@ def test_a_store_that_panics_is_opened_anew(tmp_path: Path, monkeypatch: pytest.
         await put(engine, {b"before": b"value"})
         if when == "before":
             panic()
+            failing = engine.mutate([], lambda values: (Writes(), None))
         else:
-            with pytest.raises(StorageError, match="mdb_txn_begin: MDB_PANIC"):
-                await engine.mutate([], decide)
+            failing = engine.mutate([], decide)
+        with pytest.raises(StorageError, match="mdb_txn_begin: MDB_PANIC"):
+            await failing
         await put(engine, {b"after": b"value"})
         assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
 
     run(lmdb_forgetful, tmp_path, scenario)
+
+
+def test_the_log_says_once_that_commits_fail_and_that_they_succeed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        engine = LmdbEngine.open(tmp_path, durable=True, map_size=MIB)
+        for _ in range(3):
+            with pytest.raises(StorageError):
+                await put(engine, {b"large": bytes(2 * MIB)})
+        for _ in range(3):
+            await put(engine, {b"small": b"value"})
+        await engine.close()
+
+    asyncio.run(scenario())
+    failing, succeeding = ((record.levelname, record.message) for record in caplog.records)
+    assert failing[0] == "ERROR"
+    assert failing[1].startswith(f"commits to the store in {tmp_path} fail: mdb_cursor_put() element #1: MDB_MAP_FULL")
+    assert succeeding == ("WARNING", f"commits to the store in {tmp_path} succeed again")
 
 
 # The process that commits
@@ -403,62 +423,6 @@ def test_what_it_had_to_commit_when_it_died_is_refused(tmp_path: Path) -> None:
         assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
 
     run(lmdb_durable, tmp_path, scenario)
-
-
-def test_a_read_opens_a_store_anew_that_panics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario(engine: Engine) -> None:
-        assert isinstance(engine, LmdbEngine)
-        await put(engine, {b"key": b"value"})
-        monkeypatch.setattr(engine, "_environment", Refusing(engine._environment))
-        assert await engine.get([b"key"]) == [b"value"]
-
-    run(lmdb_durable, tmp_path, scenario)
-
-
-def test_a_store_that_can_only_be_read_after_a_panic_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_reading(path: Path, durable: bool, map_size: int, readonly: bool = False) -> lmdb.Environment:
-        if not readonly:
-            raise StorageError("Read-only file system")
-        return reopen_environment(path, durable, map_size, readonly)
-
-    async def scenario(engine: Engine) -> None:
-        assert isinstance(engine, LmdbEngine)
-        await put(engine, {b"key": b"value"})
-        with monkeypatch.context() as patch:
-            patch.setattr("jedlik.storage.lmdb.reopen_environment", only_reading)
-            patch.setattr(engine, "_environment", Refusing(engine._environment))
-            assert await engine.get([b"key"]) == [b"value"]
-            for _ in range(2):
-                with pytest.raises(StorageError, match=r"(?i)read-?only"):
-                    await put(engine, {b"key": b"other"})
-            assert await engine.get([b"key"]) == [b"value"]
-            only_read = engine._environment
-        engine._environment = only_read
-        with pytest.raises(StorageError, match=r"(?i)read-?only"):
-            await put(engine, {b"key": b"other"})
-        await put(engine, {b"key": b"new"})
-        assert await engine.get([b"key"]) == [b"new"]
-
-    run(lmdb_durable, tmp_path, scenario)
-
-
-def test_the_log_says_once_that_commits_fail_and_that_they_succeed_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def scenario() -> None:
-        engine = LmdbEngine.open(tmp_path, durable=True, map_size=MIB)
-        for _ in range(3):
-            with pytest.raises(StorageError):
-                await put(engine, {b"large": bytes(2 * MIB)})
-        for _ in range(3):
-            await put(engine, {b"small": b"value"})
-        await engine.close()
-
-    asyncio.run(scenario())
-    assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("ERROR", f"commits to the store in {tmp_path} fail"),
-        ("WARNING", f"commits to the store in {tmp_path} succeed again"),
-    ]
 
 
 # Speed

@@ -13,7 +13,7 @@ import pytest
 from engine_processes import finish, pipe, start
 from engines import everything, increment, lmdb_durable, put, run
 
-from jedlik.storage import lmdb_file, lmdb_opening
+from jedlik.storage import environment, lmdb_file
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import LmdbEngine
 from jedlik.storage.lmdb_pages import is_cut_short
@@ -66,8 +66,8 @@ def test_a_file_may_lack_pages_at_its_end_that_nothing_uses(tmp_path: Path) -> N
         for meta in range(2):
             file.seek(meta * PAGE + LAST_PAGE)
             file.write(struct.pack("=Q", pages + 5))
-    with lmdb.open(str(tmp_path), lib_version=1) as environment:
-        assert environment.info()["last_pgno"] == pages + 5
+    with lmdb.open(str(tmp_path), lib_version=1) as opened:
+        assert opened.info()["last_pgno"] == pages + 5
     assert len(run(lmdb_durable, tmp_path, everything)) == 301
 
 
@@ -128,5 +128,5 @@ def test_who_makes_a_store_second_opens_the_first(tmp_path: Path, monkeypatch: p
 def test_the_lock_file_has_its_room_on_the_disk(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, everything)
     lock = (tmp_path / "lock.mdb").stat()
-    assert lock.st_size >= lmdb_opening.MAX_READERS * 64
+    assert lock.st_size >= environment.MAX_READERS * 64
     assert lock.st_blocks * 512 >= lock.st_size
