@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check format bench growth fuzz clean
+.PHONY: help serve test check format bench growth fuzz torture clean
 
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench    compare speed with other servers; needs wrk and Node.js (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
+	@echo 'make torture  kill servers, cut the power, break the disk; some minutes (ARGS="kills --seconds 600")'
 	@echo 'make clean    remove what the above made; ./data stays'
 
 serve: $(VENV)/installed
@@ -44,6 +45,9 @@ growth: $(VENV)/installed-dev
 
 fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m fuzz $(ARGS)
+
+torture: $(VENV)/installed-dev
+	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/node_modules dist

@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, log: Path, environment: dict[str, str] | None = None, **options: object) -> None:
         self.log = log
-        self._environment = _environment() | (environment or {})
+        self.environment = _environment() | (environment or {})
         self.options: dict[str, object] = {"host": "127.0.0.1", "port": 0, "workers": 1, **options}
         self.access_key = "AKIDEXAMPLE"
         self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -122,7 +122,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment,
+                env=self.environment,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )

@@ -1,33 +1,22 @@
 """Kill -9 at random moments under concurrent load: nothing acknowledged is lost, nothing refused is done.
 
 The seed of a run is in the output of a test that fails; `CRASH_SEED` makes the writers and the moments the same again.
+What the tests have in common with longer runs (`make torture`) is in the package `torture`.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
-from writers import (
-    ATTRIBUTES,
-    BY_GROUP,
-    BY_RANK,
-    COUNTER,
-    DEFINITION,
-    GLOBAL_INDEXES,
-    GROUPS,
-    TABLE,
-    WRITERS,
-    Item,
-    Writer,
-    item,
-)
 
-from jedlik_process import Server, run_jedlik
+from jedlik_process import Server
+from torture import kills
+from torture.expected import Expected, check_indexes, check_partitions, check_store
+from torture.writers import ATTRIBUTES, DEFINITION, GLOBAL_INDEXES, TABLE, WRITERS, Writer, item
 
 KILLS = 100
 LONGEST_LIFE = 0.3
@@ -40,116 +29,6 @@ BACKFILL_KILLS = 4
 BACKFILL_SECONDS = 30.0
 
 StartServer = Callable[..., Server]
-
-
-@pytest.fixture
-def random() -> Random:
-    seed = int(os.environ.get("CRASH_SEED") or Random().randrange(1 << 32))
-    print(f"CRASH_SEED={seed}")
-    return Random(seed)
-
-
-def scanned(client: Any, **request: Any) -> list[Item]:
-    """All that a Scan shows."""
-    items: list[Item] = []
-    for page in client.get_paginator("scan").paginate(TableName=TABLE, **request):
-        items += page["Items"]
-    return items
-
-
-def queried(client: Any, index: str, attribute: str, value: str) -> list[Item]:
-    """All that a Query of one partition of an index shows."""
-    answer = client.query(
-        TableName=TABLE,
-        IndexName=index,
-        KeyConditionExpression="#attribute = :value",
-        ExpressionAttributeNames={"#attribute": attribute},
-        ExpressionAttributeValues={":value": {"S": value}},
-    )
-    assert "LastEvaluatedKey" not in answer
-    items: list[Item] = answer["Items"]
-    return items
-
-
-def identity(found: Item) -> tuple[str, int]:
-    return found["owner"]["S"], int(found["number"]["N"])
-
-
-def in_order(items: list[Item]) -> list[Item]:
-    return sorted(items, key=identity)
-
-
-def ranked(found: Item) -> Item:
-    """What the local index, which projects keys only, shows of an item."""
-    return {name: found[name] for name in ("owner", "number", "rank")}
-
-
-class Expected:
-    """What the writers know, brought up to date by what is found after each kill."""
-
-    def __init__(self, writers: list[Writer]) -> None:
-        self.writers = writers
-        self.count = 0
-
-    def check(self, client: Any) -> list[Item]:
-        """Compare the table with what the writers know. Returns its items but the counter."""
-        found = {identity(one): one for one in scanned(client, ConsistentRead=True)}
-        self._check_counter(found.pop(identity(COUNTER), None))
-        for writer in self.writers:
-            assert writer.surprise is None, writer.surprise
-            for number, acknowledged in writer.acknowledged.items():
-                one = found.get((writer.owner, number))
-                version = int(one["version"]["N"]) if one else None
-                allowed = {acknowledged, writer.in_flight.get(number, acknowledged)}
-                assert version in allowed, f"{writer.owner} {number} is {version} and not one of {allowed}"
-                assert version is None or one == item(writer.owner, number, version)
-                writer.acknowledged[number] = version
-            writer.in_flight = {}
-        assert len(found) == sum(v is not None for writer in self.writers for v in writer.acknowledged.values())
-        return list(found.values())
-
-    def _check_counter(self, found: Item | None) -> None:
-        value = int(found["hits"]["N"]) if found else 0
-        least = self.count + sum(writer.counted for writer in self.writers)
-        most = least + sum(writer.counting for writer in self.writers)
-        assert least <= value <= most
-        self.count = value
-        for writer in self.writers:
-            writer.counted, writer.counting = 0, False
-
-
-def check_indexes(client: Any, items: list[Item]) -> None:
-    """Compare what Scans of the indexes show with what they should hold of the items."""
-    by_group = [one for one in items if "group" in one]
-    by_rank = [ranked(one) for one in items if "rank" in one]
-    assert in_order(scanned(client, IndexName=BY_GROUP)) == in_order(by_group)
-    assert in_order(scanned(client, IndexName=BY_RANK)) == in_order(by_rank)
-
-
-def check_partitions(client: Any, items: list[Item]) -> None:
-    """Compare what Queries of every partition show, and the counts, with the items."""
-    for group in (f"group {number}" for number in range(GROUPS)):
-        found = queried(client, BY_GROUP, "group", group)
-        assert in_order(found) == in_order([one for one in items if one.get("group") == {"S": group}])
-        versions = [int(one["version"]["N"]) for one in found]
-        assert versions == sorted(versions)
-    for owner in {one["owner"]["S"] for one in items}:
-        found = queried(client, BY_RANK, "owner", owner)
-        expected = [ranked(one) for one in items if "rank" in one and one["owner"]["S"] == owner]
-        assert in_order(found) == in_order(expected)
-        ranks = [int(one["rank"]["N"]) for one in found]
-        assert ranks == sorted(ranks)
-    table = client.describe_table(TableName=TABLE)["Table"]
-    counter = client.get_item(TableName=TABLE, Key=COUNTER)
-    assert table["ItemCount"] == len(items) + ("Item" in counter)
-    counts = [index["ItemCount"] for kind in ("Global", "Local") for index in table[f"{kind}SecondaryIndexes"]]
-    assert counts == [sum(name in one for one in items) for name in ("group", "rank")]
-
-
-def check_store(server: Server) -> None:
-    """Have everything in the store compared with everything that it must agree with."""
-    ended = run_jedlik("check", "--data-dir", str(server.options["data_dir"]))
-    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def load_and_kill(server: Server, writers: list[Writer], seconds: float) -> None:
@@ -177,6 +56,12 @@ def test_acknowledged_writes_survive_a_hundred_kills(start_server: StartServer, 
             check_partitions(client, items)
             check_store(server)
     assert sum(writer.answers for writer in writers) > KILLS * WRITERS
+
+
+def test_writes_go_on_and_none_is_lost_when_single_workers_are_killed(tmp_path: Path, random: Random) -> None:
+    killed = kills.run(tmp_path, random, seconds=5, say=print)
+    assert killed.servers
+    assert killed.records > 100
 
 
 @pytest.mark.timeout(180)

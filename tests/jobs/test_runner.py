@@ -15,7 +15,7 @@ from jedlik.config import Settings
 from jedlik.jobs import records, runner
 from jedlik.jobs.records import Job
 from jedlik.model import keys
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import StorageError, Writes
 
 COUNTING = "COUNTING"
 FAILING = "FAILING"
@@ -124,6 +124,31 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: pytes
 
     run(tmp_path, scenario)
     assert [record.message for record in caplog.records] == ["background work failed"]
+
+
+@pytest.mark.parametrize("failing", ["mutate", "range"])
+def test_jobs_go_on_after_the_storage_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        def refuse(*arguments: object) -> asyncio.Future[None]:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(StorageError("the disk is full"))
+            return refused
+
+        await submit(region, "first", COUNTING, 1)
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        await until(region, 1)  # Its lease is to be given up now.
+        with monkeypatch.context() as patch:
+            patch.setattr(region.engine, failing, refuse)
+            await asyncio.sleep(0.1)
+        await submit(region, "second", COUNTING, 1)
+        await until(region, 2)
+        stop.set()
+        await running
+
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.01)
+    run(tmp_path, scenario)
 
 
 def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

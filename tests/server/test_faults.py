@@ -52,7 +52,7 @@ def answer(raised: BaseException) -> Response:
 
 @pytest.mark.parametrize(
     "fault",
-    [StorageError("the disk is full"), KeyError("secret detail"), RecursionError(), asyncio.CancelledError()],
+    [KeyError("secret detail"), RecursionError(), asyncio.CancelledError()],
     ids=lambda fault: type(fault).__name__,
 )
 def test_a_fault_is_an_internal_server_error(fault: BaseException, caplog: pytest.LogCaptureFixture) -> None:
@@ -68,6 +68,18 @@ def test_a_fault_is_an_internal_server_error(fault: BaseException, caplog: pytes
     assert line["request_id"].encode() in told.headers
     assert line["target"] == "Fail"
     assert type(fault).__name__ in line["traceback"]
+
+
+def test_a_fault_of_the_storage_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    told = answer(StorageError("the disk is full"))
+    assert told.status == 500
+    assert json.loads(told.body)["message"] == "Internal server error"
+    [record] = caplog.records
+    line = json.loads(JsonFormatter().format(record))
+    assert line["message"] == "fault: the disk is full"
+    assert line["request_id"].encode() in told.headers
+    assert line["target"] == "Fail"
+    assert "traceback" not in line
 
 
 def test_when_there_is_too_much_to_do_the_client_is_asked_to_try_again() -> None:

@@ -343,6 +343,25 @@ def test_a_store_that_panics_is_opened_anew(tmp_path: Path, monkeypatch: pytest.
     run(lmdb_forgetful, tmp_path, scenario)
 
 
+def test_the_log_says_once_that_commits_fail_and_that_they_succeed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        engine = LmdbEngine.open(tmp_path, durable=True, map_size=MIB)
+        for _ in range(3):
+            with pytest.raises(StorageError):
+                await put(engine, {b"large": bytes(2 * MIB)})
+        for _ in range(3):
+            await put(engine, {b"small": b"value"})
+        await engine.close()
+
+    asyncio.run(scenario())
+    failing, succeeding = ((record.levelname, record.message) for record in caplog.records)
+    assert failing[0] == "ERROR"
+    assert failing[1].startswith(f"commits to the store in {tmp_path} fail: mdb_cursor_put() element #1: MDB_MAP_FULL")
+    assert succeeding == ("WARNING", f"commits to the store in {tmp_path} succeed again")
+
+
 # The process that commits
 
 

@@ -23,6 +23,7 @@ from jedlik.jobs.leases import Leases
 from jedlik.jobs.records import Job, JobMoved
 from jedlik.model import keys
 from jedlik.model.limits import MIB
+from jedlik.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from jedlik.api.context import Region
@@ -92,7 +93,11 @@ class _Runner:
     async def run(self) -> None:
         while not self._stop.is_set():
             self._region.jobs_wanted.clear()
-            more = await self._round()
+            try:
+                more = await self._round()
+            except StorageError:  # It may go on later.
+                _log.exception("no background work is possible")
+                more = False
             if not more:
                 await self._wait()
         await self._leases.release_all()
@@ -122,14 +127,14 @@ class _Runner:
                     break
                 await asyncio.sleep(clock() - now)
                 now = clock()
+            if not period:
+                await self._leases.release(name)
         except Exception:
             _log.exception("background work failed", extra={"work": name})
             self._due[name] = clock() + RETRY_SECONDS
             return False
         if period:
             self._due[name] = clock() + period
-        else:
-            await self._leases.release(name)
         return False
 
     async def _step(self, key: bytes) -> bool:

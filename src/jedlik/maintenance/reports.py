@@ -13,6 +13,7 @@ from jedlik.maintenance.stats import of_tables
 from jedlik.maintenance.upgrade import upgrade as upgrade_store
 from jedlik.model.store_format import FORMAT
 from jedlik.storage import lmdb_file
+from jedlik.storage.lmdb_pages import DATA
 
 Say = Callable[[str], None]
 """Prints a line."""
@@ -41,7 +42,7 @@ def check(folder: Path, say: Say) -> int:
 
 def stats(folder: Path, say: Say) -> int:
     """Print how large a store and each of its tables is. Returns 0."""
-    size = (folder / lmdb_file.DATA).stat().st_size
+    size = (folder / DATA).stat().st_size
     items = 0
     with opening.view(folder) as view:
         for table in of_tables(view):

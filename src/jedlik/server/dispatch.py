@@ -28,6 +28,7 @@ from jedlik.server.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best
 from jedlik.server.messages import Request, Response
 from jedlik.server.room import LARGE, Room, weight
 from jedlik.server.sigv4 import Verifier
+from jedlik.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from jedlik.api.operations import Operation
@@ -162,7 +163,9 @@ class Dispatcher:
 
     def _log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
         fields = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}
-        log.error("fault: %s", error, exc_info=error, extra=fields)
+        # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
+        trace = None if isinstance(error, StorageError) else error
+        log.error("fault: %s", error, exc_info=trace, extra=fields)
 
     def _log_access(self, request: Request, request_id: str, status: int, seconds: float) -> None:
         fields = {

@@ -68,7 +68,8 @@ returned. Synchronous, pure, and may run more than once: no I/O, no clock, no sh
 
 class StorageError(Exception):
     """The engine could not do its work: the disk is full, the file is unreadable, the engine is closed, a key is too
-    long. Of the mutation that it answers, nothing is written. The engine goes on serving if it can."""
+    long. Of the mutation that it answers, nothing is written; but where the disk failed to sync, it may be there as a
+    whole if the power fails before the next one commits. The engine goes on serving if it can."""
 
 
 class Engine(Protocol):

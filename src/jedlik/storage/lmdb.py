@@ -63,6 +63,8 @@ class LmdbEngine:
         """What is being committed."""
         self._committer: Committer | None = None
         """Started with the first batch."""
+        self._failing = False
+        """Whether the last commit failed."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
@@ -180,12 +182,20 @@ class LmdbEngine:
             self._start_batch()
         else:
             self._idle.set()
-        if failure is not None:
-            _log.error("a commit failed: %s", failure)
+        if batch.members:
+            self._take_note(failure)
         for mutation in batch.members:
             if failure is not None:
                 mutation.error = _storage_error(failure)
             mutation.resolve()
+
+    def _take_note(self, failure: Exception | None) -> None:
+        """Log that commits begin to fail or succeed again. Who answers a request logs what becomes of it."""
+        if failure is not None and not self._failing:
+            _log.error("commits to the store in %s fail: %s", self._path, failure)
+        elif failure is None and self._failing:
+            _log.warning("commits to the store in %s succeed again", self._path)
+        self._failing = failure is not None
 
     def _refuse_queue(self, reason: StorageError) -> None:
         """Fail all that is queued, because there is no snapshot to be had."""

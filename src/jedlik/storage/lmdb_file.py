@@ -17,11 +17,17 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.environment import FORMAT_KEY, MAP_SIZE, MAX_READERS, refuse_other_format, sync_directories
+from jedlik.storage.environment import (
+    FORMAT_KEY,
+    MAP_SIZE,
+    MAX_READERS,
+    refuse_cut_short,
+    refuse_other_format,
+    sync_directories,
+)
+from jedlik.storage.lmdb_pages import DATA
 from jedlik.storage.view import View, view_of
 
-DATA = "data.mdb"
-"""LMDB's name for its file in the folder of a store."""
 _COPY = "data.mdb.compact"
 
 
@@ -72,6 +78,7 @@ def _environment(path: Path) -> Iterator[lmdb.Environment]:
     """The environment in a directory, or the copy of one in a file, opened for reading."""
     alone = path.is_file()
     try:
+        refuse_cut_short(path if alone else path / DATA)
         environment = lmdb.open(
             str(path),
             map_size=MAP_SIZE,
@@ -82,7 +89,7 @@ def _environment(path: Path) -> Iterator[lmdb.Environment]:
             lock=not alone,
             lib_version=1,
         )
-    except lmdb.Error as error:
+    except (lmdb.Error, OSError) as error:
         raise StorageError(f"cannot open the store in {path}: {error}") from error
     try:
         yield environment

@@ -1,0 +1,159 @@
+"""Power cuts: what the disk may have when the power goes is a store that has all that was acknowledged by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from jedlik_process import Server
+from torture import cuts
+from torture.disk import Disk, Failing, Fault, Kind, Record
+from torture.platter import PAGE, SECTOR, Platter
+from torture.writers import WRITERS, Client, Writer
+
+CUTS = 40
+RECORDED_SECONDS = 2.0
+
+StartServer = Callable[..., Server]
+
+
+def test_what_was_acknowledged_survives_power_cuts(disk: Disk, random: Random) -> None:
+    writers = [Writer(f"writer {n}", Random(random.random()), disk, faults=True, sure=False) for n in range(WRITERS)]
+    begun = cuts.record(disk, writers, random, RECORDED_SECONDS)
+    assert sum(len(writer.history) for writer in writers) > 100
+    done = cuts.Cuts()
+    cuts.cut(disk, writers, random, begun, CUTS, done)
+    assert done.cuts == CUTS
+
+
+# What the store sees to, for that
+
+
+def kinds(disk: Disk, since: int) -> list[Kind]:
+    return [record.kind for record in disk.records() if record.end > since]
+
+
+def put_anything(server: Server, number: int) -> int:
+    """Make a table. The status of the answer."""
+    attribute = {"AttributeName": "p"}
+    table = {
+        "KeySchema": [attribute | {"KeyType": "HASH"}],
+        "AttributeDefinitions": [attribute | {"AttributeType": "S"}],
+    }
+    names = {"TableName": f"table-{number}", "BillingMode": "PAY_PER_REQUEST"}
+    return Client(server.url).call("CreateTable", table | names)[0]
+
+
+def test_what_a_killed_process_has_written_is_synced_before_it_is_shown(disk: Disk, start_server: StartServer) -> None:
+    server = start_server(disk.environment, data_dir=disk.data_dir)
+    server.client().list_tables()
+    server.kill()
+    before = disk.position
+    server.restart()
+    assert kinds(disk, before)[:2] == [Kind.SYNC_BEGUN, Kind.SYNCED]
+
+
+def test_a_commit_that_was_taken_back_is_synced_before_anything_is_written(
+    disk: Disk, start_server: StartServer
+) -> None:
+    server = start_server(disk.environment, data_dir=disk.data_dir)
+    server.client().list_tables()
+    before = disk.position
+    with disk.failing(Fault("a meta page cannot be synced", Failing.DURABLE_WRITES, calls=1)):
+        tried = 0
+        while disk.failed == 0:  # Background work may be the first to write.
+            tried += 1
+            put_anything(server, tried)
+    assert put_anything(server, 0) == 200
+    seen = kinds(disk, before)
+    failed = seen.index(Kind.RANGE_SYNC_FAILED)
+    # LMDB writes the meta page once more, with the number of an older state.
+    assert seen[failed + 1 : failed + 5] == [Kind.WRITE, Kind.SYNC_BEGUN, Kind.SYNCED, Kind.WRITE]
+
+
+# The model of the disk
+
+
+def written(platter: Platter, offset: int, data: bytes) -> None:
+    platter.take(Record(Kind.WRITE, 1, offset, len(data), data, 0))
+
+
+def did(platter: Platter, *done: Kind) -> None:
+    for kind in done:
+        platter.take(Record(kind, 1, 0, 0, b"", 0))
+
+
+def left(platter: Platter) -> set[bytes]:
+    """All that a thousand cuts leave."""
+    random = Random(1)
+    return {platter.cut(random) for _ in range(1000)}
+
+
+def test_what_is_synced_is_there() -> None:
+    platter = Platter()
+    written(platter, 0, b"a" * SECTOR)
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    assert left(platter) == {b"a" * SECTOR}
+
+
+def test_what_is_not_synced_may_be_there_in_any_part() -> None:
+    platter = Platter()
+    written(platter, 0, b"a" * SECTOR * 2)
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    written(platter, 0, b"b" * SECTOR * 2)
+    a, b = b"a" * SECTOR, b"b" * SECTOR
+    assert left(platter) == {a + a, a + b, b + a, b + b}
+
+
+def test_what_is_written_while_a_sync_goes_on_may_be_lost() -> None:
+    platter = Platter()
+    written(platter, 0, b"a" * SECTOR)
+    did(platter, Kind.SYNC_BEGUN)
+    written(platter, 0, b"b" * SECTOR)
+    did(platter, Kind.SYNCED)
+    assert left(platter) == {b"a" * SECTOR, b"b" * SECTOR}
+
+
+def test_a_later_sync_does_not_write_what_one_failed_to() -> None:
+    platter = Platter()
+    written(platter, 0, b"a" * SECTOR)
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    written(platter, 0, b"b" * SECTOR)
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNC_FAILED, Kind.SYNC_BEGUN, Kind.SYNCED)
+    assert left(platter) == {b"a" * SECTOR, b"b" * SECTOR}
+    written(platter, 0, b"c" * SECTOR)
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    assert left(platter) == {b"c" * SECTOR}
+
+
+def test_a_sector_shows_what_was_in_memory_at_some_moment() -> None:
+    platter = Platter()
+    written(platter, 0, bytes(SECTOR))
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    written(platter, 10, b"first")
+    written(platter, 20, b"second")
+    shown = {(content[10:15], content[20:26]) for content in left(platter)}
+    assert shown == {(bytes(5), bytes(6)), (b"first", bytes(6)), (b"first", b"second")}
+
+
+def test_a_file_may_have_been_lengthened_before_what_is_in_it_was_written() -> None:
+    platter = Platter()
+    written(platter, 0, b"a" * PAGE)
+    assert {len(content) for content in left(platter)} >= {0, PAGE}
+    assert bytes(PAGE) in left(platter)
+
+
+@pytest.mark.parametrize("kind", [Kind.RANGE_SYNCED, Kind.RANGE_SYNC_FAILED])
+def test_a_sync_of_a_range_is_about_that_range(tmp_path: Path, kind: Kind) -> None:
+    platter = Platter()
+    written(platter, 0, b"a" * SECTOR * 2)
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    written(platter, 0, b"b" * SECTOR * 2)
+    platter.take(Record(kind, 1, 0, SECTOR, b"", 0))
+    did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
+    firsts = {content[:1] for content in left(platter)}
+    assert firsts == ({b"b"} if kind == Kind.RANGE_SYNCED else {b"a", b"b"})
+    assert {content[-1:] for content in left(platter)} == {b"b"}

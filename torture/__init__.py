@@ -1,0 +1,14 @@
+"""Torture: what a store must survive, done to a real server on purpose, and what must hold afterwards.
+
+    make torture                                      # each kind for a minute or two
+    make torture ARGS="kills --seconds 600"           # one, for longer
+    make torture ARGS="cuts --cuts 2000 --seed 7"     # again, with the seed that a run has printed
+
+`kills` kills workers and the whole server under load. `cuts` records what the server writes to its disk and makes of
+the recording the files that a power cut may leave. `faults` has the disk be full, read-only or broken for a while;
+`full` really fills a small file system, which takes root. After each: every acknowledged write is there, no refused one
+is, all of a request or nothing, and `jedlik check` is clean.
+
+A seed makes the writers' choices and the moments the same again, not the scheduling of processes. Short versions are
+tests, in tests/crash, which share everything here.
+"""

@@ -1,0 +1,69 @@
+"""`python -m torture`: torture a server, and say what was done to it and what it came to.
+
+The exit code is 1 if something did not hold; the folder with the store, the log and the recording is then kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from torture import cuts, faults, kills
+from torture.disk import Disk, NoCompiler
+from torture.expected import Broken
+
+KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
+    "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
+    "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
+    "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
+    "full": lambda options, folder, random: faults.fill(folder, random, _say),
+}
+
+
+def main() -> int:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(prog="torture", description="See what a store survives.")
+    parser.add_argument("kind", nargs="*", help=f"of {', '.join(KINDS)} (default: all)")
+    parser.add_argument("--seconds", type=float, default=90.0, help="how long to kill (default: 90)")
+    parser.add_argument("--cuts", type=int, default=500, help="how many power cuts (default: 500)")
+    parser.add_argument("--seed", type=int, default=Random().randrange(1 << 32))
+    options = parser.parse_args()
+    unknown = set(options.kind) - set(KINDS)
+    if unknown:
+        parser.error(f"there is no kind {', '.join(sorted(unknown))}")
+    broken = [kind for kind in options.kind or KINDS if not _holds(kind, options)]
+    _say(f"Broken: {', '.join(broken)}" if broken else "Everything holds")
+    return 1 if broken else 0
+
+
+def _holds(kind: str, options: argparse.Namespace) -> bool:
+    """Run one kind; whether everything holds."""
+    _say(f"== {kind}, seed {options.seed}")
+    folder = Path(tempfile.mkdtemp(prefix=f"jedlik-torture-{kind}-"))
+    begun = time.monotonic()
+    try:
+        outcome = KINDS[kind](options, folder, Random(options.seed))
+    except Broken as error:
+        _say(f"BROKEN after {time.monotonic() - begun:.0f} s: {error}\nWhat is left is in {folder}")
+        return False
+    except NoCompiler as error:
+        _say(f"Left out: {error}")
+        outcome = "Nothing done"
+    _say(f"{outcome}, in {time.monotonic() - begun:.0f} s")
+    shutil.rmtree(folder)
+    return True
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The disk beneath a server: `disk.c`, which records what is written to a store's file and fails on demand.
+
+    recording    the writes and syncs of data.mdb, in order: struct record of disk.c, with the data behind a write
+    faults       what fails now: struct faults of disk.c, in a file that the server's processes have mapped
+
+Syncs are told apart by the thread that does them. LMDB writes under a lock that all processes honour, so the order of
+the records is the order of the writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from pathlib import Path
+
+_SOURCE = Path(__file__).with_name("disk.c")
+_COMPILER = "gcc"
+_RECORD = struct.Struct("<8sIIQQ")
+_MAGIC = 0x2F7C91D3A58BE604.to_bytes(8, "little")
+_FAULTS = struct.Struct("<IIIIII")
+_FOR_GOOD = (1 << 32) - 1
+
+
+class NoCompiler(Exception):
+    """There is nothing to compile disk.c with."""
+
+    def __init__(self) -> None:
+        super().__init__(f"this needs {_COMPILER}, to compile {_SOURCE.name}, and it is not there")
+
+
+class Kind(IntEnum):
+    """What a record tells of."""
+
+    WRITE = 1
+    SIZE = 2
+    SYNC_BEGUN = 3
+    SYNCED = 4
+    SYNC_FAILED = 5
+    RANGE_SYNCED = 6
+    RANGE_SYNC_FAILED = 7
+
+
+class Failing(IntFlag):
+    """What fails: writes (without a sync), writes that sync themselves (LMDB's meta page), syncs."""
+
+    WRITES = 1
+    DURABLE_WRITES = 2
+    SYNCS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a disk fails. `spared` calls are let through first, then `calls` fail, or all if that is None."""
+
+    name: str
+    failing: Failing
+    error: int = errno.EIO
+    spared: int = 0
+    calls: int | None = None
+    partly: bool = False
+    """Whether a write that fails does half of its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something that was done to data.mdb. `end` is the position in the recording behind it."""
+
+    kind: Kind
+    thread: int
+    offset: int
+    length: int
+    data: bytes
+    end: int
+
+
+class Disk:
+    """A folder for a data directory, and what its disk records and fails. Raises NoCompiler.
+
+    There must be no space in the path of the folder, because LD_PRELOAD is a list with spaces between.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._library = folder / "disk.so"
+        self._recording = folder / "recording"
+        self.data_dir = (folder / "data").resolve()
+        if shutil.which(_COMPILER) is None:
+            raise NoCompiler
+        compile_it = [_COMPILER, "-O2", "-shared", "-fPIC", "-o", str(self._library), str(_SOURCE), "-ldl"]
+        subprocess.run(compile_it, check=True)
+        self._recording.touch()
+        path = folder / "faults"
+        path.write_bytes(bytes(_FAULTS.size))
+        with path.open("r+b") as file:
+            self._faults = mmap.mmap(file.fileno(), _FAULTS.size)
+        self.environment = {
+            "LD_PRELOAD": str(self._library),
+            "DISK_FOLDER": str(self.data_dir),
+            "DISK_RECORDING": str(self._recording),
+            "DISK_FAULTS": str(path),
+        }
+        """For the server, which is given `data_dir` too."""
+
+    @property
+    def position(self) -> int:
+        """How long the recording is now. What a server has acknowledged by now is in it up to here."""
+        return self._recording.stat().st_size
+
+    @property
+    def failed(self) -> int:
+        """How many calls have failed since `fail`."""
+        count: int = _FAULTS.unpack(self._faults[:])[-1]
+        return count
+
+    def fail(self, fault: Fault) -> None:
+        """Have the disk fail from now on."""
+        calls = _FOR_GOOD if fault.calls is None else fault.calls
+        self._faults[:] = _FAULTS.pack(fault.failing, fault.error, fault.spared, calls, fault.partly, 0)
+
+    def mend(self) -> None:
+        """Have nothing fail any more."""
+        self._faults[0:4] = bytes(4)
+
+    @contextmanager
+    def failing(self, fault: Fault) -> Iterator[None]:
+        """Have the disk fail for a while."""
+        self.fail(fault)
+        try:
+            yield
+        finally:
+            self.mend()
+
+    def records(self) -> Iterator[Record]:
+        """What has been recorded, without what killed processes have recorded in part: they had not done it yet."""
+        recorded = self._recording.read_bytes()
+        begin = 0
+        while 0 <= begin <= len(recorded) - _RECORD.size:
+            _, kind, thread, offset, length = _RECORD.unpack_from(recorded, begin)
+            data = begin + _RECORD.size
+            end = data + (length if kind == Kind.WRITE else 0)
+            if end == len(recorded) or recorded.startswith(_MAGIC, end):
+                yield Record(Kind(kind), thread, offset, length, recorded[data:end], end)
+                begin = end
+            else:
+                begin = recorded.find(_MAGIC, begin + 1)

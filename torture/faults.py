@@ -1,0 +1,283 @@
+"""A disk that is full, read-only or broken for a while, under a server with load.
+
+While it is, every write is refused with an InternalServerError, which SDKs try again, and the log tells which request
+it was and why; reads are answered; no worker dies. When it is over, writes go on, and so does background work; nothing
+is lost and nothing refused is done by halves, before and after a kill -9.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from botocore.exceptions import ClientError
+
+from jedlik.storage.lmdb_pages import DATA
+from jedlik_process import Server
+from torture.disk import Disk, Failing, Fault
+from torture.expected import (
+    Broken,
+    Expected,
+    check_indexes,
+    check_partitions,
+    check_store,
+    demand,
+    identity,
+    make_table,
+    scanned,
+)
+from torture.kills import OPTIONS, workers
+from torture.streams import Follower
+from torture.writers import BY_GROUP, COUNTER, FENCE, FLEETING, TABLE, WRITERS, Writer, key
+
+EVERYTHING = Failing.WRITES | Failing.DURABLE_WRITES | Failing.SYNCS
+FOR_A_WHILE = (
+    Fault("the disk is full", Failing.WRITES, errno.ENOSPC, partly=True),
+    Fault("the disk was full before", Failing.WRITES | Failing.DURABLE_WRITES, errno.ENOSPC),
+    Fault("the disk is read-only", EVERYTHING, errno.EROFS),
+    Fault("nothing can be written", EVERYTHING),
+    Fault("nothing can be synced", Failing.DURABLE_WRITES | Failing.SYNCS),
+    Fault("syncs fail", Failing.SYNCS),
+    Fault("meta pages cannot be written", Failing.DURABLE_WRITES),
+)
+ONCE = (
+    Fault("a sync fails once", Failing.SYNCS, calls=1),
+    Fault("a meta page cannot be written once", Failing.DURABLE_WRITES, calls=1),
+    Fault("the disk is full for one write", Failing.WRITES, errno.ENOSPC, calls=1, partly=True),
+)
+ALL = (*FOR_A_WHILE, *ONCE)
+LOAD_SECONDS = 0.5
+"""Of load before a fault, during it and after it."""
+RECOVERY_SECONDS = 5.0
+"""Within this time after a fault, writes must be possible."""
+EXPIRY_SECONDS = 30.0
+"""Within this time what has expired must be gone, if background work goes on. It rests 5 s when it has failed."""
+TMPFS_BYTES = 32 << 20
+NEW_REGION = "eu-west-1"
+FAULT_MESSAGE = "Internal server error"
+
+
+@dataclass(slots=True)
+class Faults:
+    """What a run has done."""
+
+    faults: int = 0
+    failed: int = 0
+    """Calls that have failed."""
+    refused: int = 0
+    answers: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.faults} faults in which {self.failed} calls failed: {self.refused} requests refused, "
+            f"{self.answers} answered"
+        )
+
+
+def run(
+    disk: Disk, random: Random, seconds: float, say: Callable[[str], None], faults: Sequence[Fault] = ALL
+) -> Faults:
+    """Every fault, again and again for so many seconds. Raises Broken."""
+    done = Faults()
+    with _service(disk.data_dir, random, disk.environment) as service:
+        deadline = time.monotonic() + seconds
+        while True:
+            for fault in random.sample(faults, len(faults)):
+                say(fault.name)
+                if fault.calls is None:
+                    service.suffer(disk.failing(fault), fault.error)
+                else:
+                    service.suffer_once(disk, fault)
+                done.failed += disk.failed
+                done.faults += 1
+            done.refused, done.answers = service.refused, service.answers
+            if time.monotonic() > deadline:
+                return done
+
+
+def fill(folder: Path, random: Random, say: Callable[[str], None]) -> Faults:
+    """The same with a small file system that is really full. Raises Broken."""
+    with _small_file_system(folder / "disk") as disk:
+        if disk is None:
+            say("Left out: a file system can be mounted by root only")
+            return Faults()
+        with _service(disk / "data", random, log=folder / "log") as service:
+            say("a small file system is full")
+            service.suffer(_filled(disk), errno.ENOSPC)
+            return Faults(1, 0, service.refused, service.answers)
+
+
+@contextmanager
+def _service(
+    data_dir: Path, random: Random, environment: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[_Service]:
+    log = log or data_dir.parent / "log"
+    server = Server(log, environment, data_dir=data_dir, workers=2, **OPTIONS)
+    try:
+        yield _Service(server, random)
+    finally:
+        server.kill()
+
+
+class _Service:
+    """A server, and writers who know that its disk may fail."""
+
+    def __init__(self, server: Server, random: Random) -> None:
+        self._server = server
+        self._writers = [Writer(f"writer {n}", Random(random.random()), faults=True) for n in range(WRITERS)]
+        self._expected = Expected(self._writers)
+        self._stream = Follower()
+        make_table(server.client())
+
+    @property
+    def refused(self) -> int:
+        """Requests that were answered with a fault."""
+        return sum(writer.refused for writer in self._writers)
+
+    @property
+    def answers(self) -> int:
+        """Requests after which writers knew what became of them."""
+        return sum(writer.answers for writer in self._writers)
+
+    def suffer(self, fault: AbstractContextManager[None], error: int) -> None:
+        """Have the disk fail for a while under load."""
+        pids = workers(self._server.pid)
+        with self._load():
+            time.sleep(LOAD_SECONDS)
+            with fault:
+                time.sleep(LOAD_SECONDS)
+                self._demand_reads()
+                self._demand_refusal(error)
+                self._demand_new_stores_are_refused()
+                self._demand_reads()
+            self._demand_recovery()
+        demand(workers(self._server.pid) == pids, "a worker has died")
+        self._check()
+
+    def suffer_once(self, disk: Disk, fault: Fault) -> None:
+        """Have one call fail under load."""
+        pids = workers(self._server.pid)
+        with self._load():
+            time.sleep(LOAD_SECONDS)
+            with disk.failing(fault):
+                time.sleep(LOAD_SECONDS)
+                demand(disk.failed == fault.calls, "nothing has failed")
+                self._demand_reads()
+            self._demand_recovery()
+        demand(workers(self._server.pid) == pids, "a worker has died")
+        self._check()
+
+    @contextmanager
+    def _load(self) -> Iterator[None]:
+        threads = [writer.start(self._server.url) for writer in self._writers]
+        try:
+            yield
+            time.sleep(LOAD_SECONDS)
+        finally:
+            for writer in self._writers:
+                writer.stop()
+            for thread in threads:
+                thread.join()
+
+    def _demand_reads(self) -> None:
+        client = self._server.client()
+        client.get_item(TableName=TABLE, Key=COUNTER, ConsistentRead=True)
+        scanned(client)
+        scanned(client, IndexName=BY_GROUP)
+        client.describe_table(TableName=TABLE)
+
+    def _demand_refusal(self, error: int) -> None:
+        """A write is refused in DynamoDB's form, and the log says why, by the request's id."""
+        try:
+            self._server.client().put_item(TableName=TABLE, Item=COUNTER | {"hits": {"N": "0"}})
+        except ClientError as refusal:
+            answer = refusal.response
+        else:
+            raise Broken("a write was not refused")
+        told = (answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"])
+        demand(told == (500, "InternalServerError", FAULT_MESSAGE), f"a write was refused with {told}")
+        request_id = answer["ResponseMetadata"]["RequestId"]
+        lines = [line for line in self._server.log_lines() if line.get("request_id") == request_id]
+        demand(len(lines) == 1, f"the log tells of request {request_id} {len(lines)} times")
+        causes = (os.strerror(error), "MDB_SHORT_WRITE")
+        demand(any(cause in lines[0]["message"] for cause in causes), f"the log says {lines[0]['message']}")
+
+    def _demand_new_stores_are_refused(self) -> None:
+        """A region cannot be made now, and there is none by halves."""
+        store = Path(str(self._server.options["data_dir"])) / NEW_REGION
+        was_there = (store / DATA).exists()  # What a restart finds of it, it makes.
+        try:
+            self._server.client(region=NEW_REGION).list_tables()
+        except ClientError as refusal:
+            demand(refusal.response["Error"]["Code"] == "InternalServerError", str(refusal))
+            demand((store / DATA).exists() == was_there, "there is a store that could not be made")
+        else:
+            demand(was_there, "a store was made on a disk that fails")
+
+    def _demand_recovery(self) -> None:
+        client = self._server.client()
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while True:
+            try:
+                client.put_item(TableName=TABLE, Item=key(self._writers[0].owner, FENCE) | {"version": {"N": "0"}})
+                return
+            except ClientError as refusal:
+                demand(time.monotonic() < deadline, f"writes are not possible again: {refusal}")
+                time.sleep(0.05)
+
+    def _check(self) -> None:
+        """Compare everything, wait for what has expired to go, and compare again after a kill."""
+        self._compare()
+        self._server.kill()
+        self._server.restart()
+        self._compare()
+
+    def _compare(self) -> None:
+        client = self._server.client()
+        deadline = time.monotonic() + EXPIRY_SECONDS
+        while any(identity(one)[1] in FLEETING for one in scanned(client)):
+            demand(time.monotonic() < deadline, f"what has expired is not gone after {EXPIRY_SECONDS} s")
+            time.sleep(0.2)
+        items = self._expected.check(client)
+        check_indexes(client, items)
+        check_partitions(client, items)
+        self._stream.follow(self._server.client("dynamodbstreams"))
+        self._stream.check(items)
+        check_store(self._server)
+
+
+@contextmanager
+def _small_file_system(folder: Path) -> Iterator[Path | None]:
+    """A file system of TMPFS_BYTES; None where it cannot be had."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "none", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # The last worker may be dying still.
+
+
+@contextmanager
+def _filled(disk: Path) -> Iterator[None]:
+    """Have no byte free."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as error:
+            demand(error.errno == errno.ENOSPC, str(error))
+    try:
+        yield
+    finally:
+        filler.unlink()

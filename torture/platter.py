@@ -1,0 +1,132 @@
+"""What may be on a disk when the power goes: all that was synced, and any part of what was written since.
+
+A sector of 512 bytes is written whole or not at all, and shows some state that it had in memory since the last sync
+that it took part in. Sectors go to the disk in any order. In some cuts the eight of a page go together, in others each
+by itself. The file's length is that of what is there, or of what was written.
+
+After a sync that failed, what it should have written may be on the disk or not, and memory takes it for written: no
+later sync writes it, unless it is written again (Rebello et al., "Can Applications Recover from fsync Failures?",
+USENIX ATC 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from torture.disk import Kind, Record
+
+SECTOR = 512
+PAGE = 4096
+KEPT = (0.0, 0.1, 0.5, 0.9, 1.0)
+"""How probable it is in a cut that what was written since the last sync is there."""
+
+_Version = tuple[int, bytes]
+"""When a sector was written, by the number of the record, and what it was then."""
+
+
+class Platter:
+    """A file that is written, synced, and cut off."""
+
+    def __init__(self, synced: bytes = b"") -> None:
+        self._memory = bytearray(synced)
+        """The file as the kernel shows it."""
+        self._disk = bytearray(synced)
+        """What is sure to be there."""
+        self._written: dict[int, list[_Version]] = {}
+        """By its number: what a sector was since the last sync, the newest last."""
+        self._unsure: dict[int, list[bytes]] = {}
+        """By its number: what a sector may be because a sync has failed."""
+        self._begun: dict[int, int] = {}
+        """By thread: the number of the record with which a sync began."""
+        self._records = 0
+
+    def take(self, record: Record) -> None:
+        """Do what a record tells of."""
+        self._records += 1
+        match record.kind:
+            case Kind.WRITE:
+                self._write(record.offset, record.data)
+            case Kind.SIZE:
+                self._resize(self._memory, record.length)
+            case Kind.SYNC_BEGUN:
+                self._begun[record.thread] = self._records
+            case Kind.SYNCED:
+                self._sync(list(self._written), self._begun.pop(record.thread))
+            case Kind.SYNC_FAILED:
+                self._doubt(list(self._written), self._begun.pop(record.thread))
+            case Kind.RANGE_SYNCED:
+                self._sync(_sectors(record.offset, record.length), self._records)
+            case Kind.RANGE_SYNC_FAILED:
+                self._doubt(_sectors(record.offset, record.length), self._records)
+
+    def cut(self, random: Random) -> bytes:
+        """The file as it may be if the power goes now."""
+        image = bytearray(self._disk)
+        for sector, contents in self._unsure.items():
+            if random.random() < 0.5:
+                _put(image, sector, random.choice(contents))
+        kept = random.choice(KEPT)
+        for together in self._units(random.choice((SECTOR, PAGE))):
+            if random.random() >= kept:
+                continue
+            moments = [when for sector in together for when, _ in self._written[sector]]
+            until = max(moments) if random.random() < 0.8 else random.choice(moments)
+            for sector in together:
+                shown = [content for when, content in self._written[sector] if when <= until]
+                if shown:
+                    _put(image, sector, shown[-1])
+        if random.random() < 0.5:
+            self._resize(image, len(self._memory))
+        return bytes(image)
+
+    def _write(self, offset: int, data: bytes) -> None:
+        end = offset + len(data)
+        self._resize(self._memory, max(end, len(self._memory)))
+        self._memory[offset:end] = data
+        for sector in _sectors(offset, len(data)):
+            content = bytes(self._memory[sector * SECTOR : (sector + 1) * SECTOR])
+            self._written.setdefault(sector, []).append((self._records, content))
+
+    def _sync(self, sectors: list[int], begun: int) -> None:
+        for sector, versions in self._taken(sectors, begun):
+            _put(self._disk, sector, versions[-1])
+            self._unsure.pop(sector, None)
+
+    def _doubt(self, sectors: list[int], begun: int) -> None:
+        for sector, versions in self._taken(sectors, begun):
+            self._unsure.setdefault(sector, []).extend(versions)
+
+    def _taken(self, sectors: list[int], begun: int) -> Iterator[tuple[int, list[bytes]]]:
+        """Take from what is written what a sync that began with that record is about."""
+        for sector in sectors:
+            versions = self._written.pop(sector, [])
+            later = [version for version in versions if version[0] > begun]
+            if later:
+                self._written[sector] = later
+            if len(later) < len(versions):
+                yield sector, [content for _, content in versions[: len(versions) - len(later)]]
+
+    def _units(self, size: int) -> list[list[int]]:
+        """The sectors that were written since the last sync, those of a unit of `size` bytes together."""
+        units: dict[int, list[int]] = {}
+        for sector in self._written:
+            units.setdefault(sector * SECTOR // size, []).append(sector)
+        return list(units.values())
+
+    def _resize(self, file: bytearray, length: int) -> None:
+        if length < len(file):
+            del file[length:]
+        else:
+            file.extend(bytes(length - len(file)))
+
+
+def _sectors(offset: int, length: int) -> list[int]:
+    return list(range(offset // SECTOR, (offset + length + SECTOR - 1) // SECTOR))
+
+
+def _put(file: bytearray, sector: int, content: bytes) -> None:
+    end = sector * SECTOR + len(content)
+    if end > len(file):
+        file.extend(bytes(end - len(file)))
+    file[sector * SECTOR : end] = content
