@@ -79,7 +79,7 @@ def test_a_copy_that_has_not_heard_of_a_deletion_does_not_undo_it() -> None:
 def test_two_regions_that_delete_each_other_keep_one_replica() -> None:
     before = pair()
     merged = replicas.merge(replicas.moved(before, THERE, DELETING, NOW), replicas.moved(before, HERE, DELETING, LATER))
-    assert statuses(merged) == {THERE: ACTIVE, HERE: DELETING}
+    assert statuses(merged) == {HERE: DELETING, THERE: ACTIVE}
     assert statuses(replicas.moved(merged, HERE, DELETED, LATER)) == {THERE: ACTIVE}
 
 
@@ -114,6 +114,15 @@ def test_overrides_are_a_replicas_own() -> None:
     document = replicas.with_overrides(pair(), THERE, {"KMSMasterKeyId": "alias/eu"}, HERE, NOW)
     assert replicas.overrides(document, THERE) == {"KMSMasterKeyId": "alias/eu"}
     assert replicas.overrides(document, HERE) == {}
+    document = replicas.with_overrides(document, THERE, {"TableClassOverride": "STANDARD"}, THERE, NOW)
+    document = replicas.with_overrides(document, THERE, {"KMSMasterKeyId": None}, HERE, NOW)
+    assert replicas.overrides(document, THERE) == {"TableClassOverride": "STANDARD"}
+
+
+def test_a_setting_that_was_taken_away_stays_away() -> None:
+    before = group(TimeToLive="expires")
+    after = replicas.with_settings(before, {"TimeToLive": None}, HERE, LATER)
+    assert replicas.settings(replicas.merge(before, after)) == {}
 
 
 def test_equal_documents_have_equal_versions_and_others_have_not() -> None:
@@ -190,7 +199,7 @@ def test_an_ordinary_table_is_no_replica() -> None:
 
 def test_a_replica_knows_its_region_its_state_and_its_peers() -> None:
     document = replicas.created(pair(), ELSEWHERE, THERE, THERE, NOW)
-    assert described(document) == Replica("g", HERE, ACTIVE, None, (ELSEWHERE, THERE))
+    assert described(document) == Replica("g", HERE, ACTIVE, None, (THERE, ELSEWHERE))
 
 
 def test_a_replica_in_the_making_knows_where_to_copy_from() -> None:

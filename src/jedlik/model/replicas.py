@@ -6,10 +6,10 @@ value with a version, of which the later wins. Merging two copies takes the late
 heard of the same changes are equal, whatever the order in which they heard (a state-based CRDT: Shapiro et al.,
 "Conflict-free replicated data types", SSS 2011).
 
-    {"GroupId": uuid,                                          the same in every region
+    {"GroupId": uuid,                                               the same in every region
      "Statuses":  {region: {"Version": [...], "Value": {"Status": ..., "Source": region, "Since": seconds}}},
-     "Overrides": {region: {"Version": [...], "Value": {...}}},  what is the replica's own (KMS key, read capacity...)
-     "Settings":  {name:   {"Version": [...], "Value": ...}}}    what replicas share (`shared_settings`)
+     "Overrides": {region/member: {"Version": [...], "Value": ...}},  what is a replica's own (KMS key, read capacity...)
+     "Settings":  {name: {"Version": [...], "Value": ...}}}           what replicas share (`shared_settings`)
 
 A version is [clock, region], and of a status [clock, region, stage, since], where clock and region are those of the
 replica's creation: so the life of one replica only moves on, from CREATING over ACTIVE and DELETING to DELETED, and a
@@ -57,7 +57,7 @@ class Replica:
     source: str | None
     """The region to copy from, while CREATING."""
     peers: tuple[str, ...]
-    """The other regions that have a replica, in whatever state, by name."""
+    """The other regions that have a replica, in whatever state, in the order in which they were made."""
 
 
 def parse(table: Document) -> Replica | None:
@@ -106,8 +106,8 @@ def moved(group: Group, region: str, stage: str, now: float) -> Group:
 
 
 def with_overrides(group: Group, region: str, overrides: dict[str, Any], by: str, now: float) -> Group:
-    """The document with other overrides of the replica in `region`."""
-    return _set(group, "Overrides", {region: overrides}, by, now)
+    """The document with these overrides of the replica in `region`, by member. None takes one away."""
+    return _set(group, "Overrides", {f"{region}/{member}": value for member, value in overrides.items()}, by, now)
 
 
 def with_settings(group: Group, settings: dict[str, Any], by: str, now: float) -> Group:
@@ -148,23 +148,24 @@ def status(group: Group, region: str) -> dict[str, Any]:
 
 
 def regions(group: Group) -> list[str]:
-    """The regions that have a replica, in whatever state, by name."""
-    return sorted(name for name, register in group["Statuses"].items() if register["Value"]["Status"] != DELETED)
+    """The regions that have a replica, in whatever state, in the order in which they were made."""
+    there = [(r["Version"], name) for name, r in group["Statuses"].items() if r["Value"]["Status"] != DELETED]
+    return [name for _, name in sorted(there)]
 
 
 def overrides(group: Group, region: str) -> dict[str, Any]:
-    """What the replica in `region` has of its own, as UpdateTable gave it."""
-    value: dict[str, Any] = group["Overrides"].get(region, {"Value": {}})["Value"]
-    return value
+    """What the replica in `region` has of its own, by member."""
+    prefix = f"{region}/"
+    return {name.removeprefix(prefix): v for name, v in _values(group, "Overrides").items() if name.startswith(prefix)}
 
 
 def settings(group: Group) -> dict[str, Any]:
-    """The shared settings, by name. None is a setting taken away."""
-    return {name: register["Value"] for name, register in group["Settings"].items()}
+    """The shared settings, by name."""
+    return _values(group, "Settings")
 
 
 def _last_to_go(group: Group) -> str | None:
-    there = regions(group)
+    there = sorted(regions(group))
     if any(group["Statuses"][name]["Value"]["Status"] in (CREATING, ACTIVE) for name in there):
         return None
     return there[0]
@@ -179,14 +180,17 @@ def _status(clock: int, creator: str, stage: str, known: dict[str, Any], now: fl
 
 
 def _set(group: Group, kind: str, values: dict[str, Any], by: str, now: float) -> Group:
-    registers = group[kind]
-    changed = {
-        name: value for name, value in values.items() if name not in registers or registers[name]["Value"] != value
-    }
+    registers, current = group[kind], _values(group, kind)
+    changed = {name: value for name, value in values.items() if current.get(name) != value}
     if not changed:
         return group
     version = [_clock(group, now), by]
     return group | {kind: registers | {name: {"Version": version, "Value": v} for name, v in changed.items()}}
+
+
+def _values(group: Group, kind: str) -> dict[str, Any]:
+    """What the registers hold, by name; one that holds None stands for nothing."""
+    return {name: register["Value"] for name, register in group[kind].items() if register["Value"] is not None}
 
 
 def _clock(group: Group, now: float) -> int:
