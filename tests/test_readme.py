@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -16,7 +15,7 @@ import pytest
 import requests
 
 from jedlik.api.operations import OPERATIONS, STREAMS_OPERATIONS
-from jedlik.config import Settings
+from jedlik.config import Settings, options
 from jedlik_process import Server
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -72,7 +71,7 @@ def test_the_tour_runs_as_written(start_server: Callable[..., Server], tmp_path:
 def test_every_setting_is_in_the_table() -> None:
     types = get_type_hints(Settings, include_extras=True)
     expected = ["| option | environment | key in the file | default | meaning |", "|---|---|---|---|---|"]
-    for setting in fields(Settings):
+    for setting in options():
         option = "--" + setting.name.replace("_", "-")
         default = f"`{setting.default}`" if setting.default is not None else ""
         if setting.default is False:

@@ -7,8 +7,7 @@ configuration file without being written three times.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
@@ -17,7 +16,7 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_ty
 import click
 
 from jedlik import __version__
-from jedlik.config import Settings, SettingsError, from_file
+from jedlik.config import Peer, Settings, SettingsError, from_file, options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +27,7 @@ CANNOT_START = 2
 def option(name: str) -> Callable[[F], F]:
     """The option, with its environment variable, for a setting."""
     kind, meaning = get_args(get_type_hints(Settings, include_extras=True)[name])
-    default = next(field.default for field in fields(Settings) if field.name == name)
+    default = next(setting.default for setting in options() if setting.name == name)
     switch = "--" + name.replace("_", "-")
     if kind is bool:
         switch += "/--no-" + name.replace("_", "-")
@@ -53,15 +52,17 @@ def parameter_type(kind: Any) -> Any:
 
 def all_settings(command: F) -> F:
     """Give a command an option for each setting, in the table's order."""
-    for field in reversed(fields(Settings)):
-        command = option(field.name)(command)
+    for setting in reversed(options()):
+        command = option(setting.name)(command)
     return command
 
 
 def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Take defaults from the configuration file. Called before the options that they are the defaults of."""
     try:
-        context.default_map = dict(from_file(path))
+        given = dict(from_file(path))
+        context.obj = given.pop("peers", {})
+        context.default_map = given
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
 
@@ -86,7 +87,8 @@ def main() -> None:
 @main.command()
 @config_file
 @all_settings
-def serve(**given: Any) -> None:
+@click.pass_obj
+def serve(peers: Mapping[str, Peer], /, **given: Any) -> None:
     """Serve DynamoDB until stopped by SIGTERM or Ctrl-C.
 
     Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
@@ -96,7 +98,7 @@ def serve(**given: Any) -> None:
     from jedlik.server.listening import StartError
 
     try:
-        settings = Settings(**given)
+        settings = Settings(**given, peers=peers)
         logs.start()
         code = workers.run(settings)
     except (SettingsError, StartError) as error:

@@ -7,24 +7,20 @@ its background jobs go on. A new store gets its secret before anything is writte
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Callable, Sequence
 
 from jedlik.api.context import Region
 from jedlik.clock import Clock, system_clock
-from jedlik.config import Settings
+from jedlik.config import REGION, Settings
 from jedlik.model import keys
-from jedlik.model.errors import LimitExceededException
+from jedlik.model.errors import InvalidSignatureException, LimitExceededException
 from jedlik.storage.engine import Engine, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
 SECRET_BYTES = 32
 REGIONS = 64
 """Stores open at once. AWS has fewer regions; each costs a thread and a few files."""
-
-_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
-"""What a region's folder is called; others in the data folder are not ours."""
 
 
 class Stores:
@@ -45,11 +41,14 @@ class Stores:
     async def region(self, name: str) -> Region:
         """The region called `name`, which must be the name of an AWS region.
 
-        Raises StorageError if its store cannot be opened, and LimitExceededException.
+        Raises StorageError if its store cannot be opened, LimitExceededException, and InvalidSignatureException for a
+        region that is not served here, which is what AWS's endpoint of one region answers to a request for another.
         """
         region = self._regions.get(name)
         if region is not None:
             return region
+        if not self._settings.serves(name):
+            raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{name}'. ")
         opening = self._opening.get(name)
         if opening is None:
             if len(self._regions) + len(self._opening) >= REGIONS:
@@ -63,12 +62,12 @@ class Stores:
         return self._regions.get(name)
 
     async def open_existing(self) -> None:
-        """Open the stores that are there. Raises StorageError for one that cannot be opened."""
+        """Open the stores that are there, of regions that are served. Raises StorageError if one cannot be opened."""
         folder = self._settings.data_dir
         if not folder.is_dir():
             return
         for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
-            if _REGION.fullmatch(name):
+            if REGION.fullmatch(name) and self._settings.serves(name):
                 await self.region(name)
 
     async def close(self) -> None:

@@ -6,9 +6,9 @@ value with a version, of which the later wins. Merging two copies takes the late
 heard of the same changes are equal, whatever the order in which they heard (a state-based CRDT: Shapiro et al.,
 "Conflict-free replicated data types", SSS 2011).
 
-    {"GroupId": uuid,                                               the same in every region
+    {"GroupId": uuid,                                                the same in every region
      "Statuses":  {region: {"Version": [...], "Value": {"Status": ..., "Source": region, "Since": seconds}}},
-     "Overrides": {region/member: {"Version": [...], "Value": ...}},  what is a replica's own (KMS key, read capacity...)
+     "Overrides": {region/member: {"Version": [...], "Value": ...}},  what is a replica's own, like read capacity
      "Settings":  {name: {"Version": [...], "Value": ...}}}           what replicas share (`shared_settings`)
 
 A version is [clock, region], and of a status [clock, region, stage, since], where clock and region are those of the
