@@ -18,7 +18,7 @@ from jedlik.api.context import Context, Region
 from jedlik.api.tags import check_tags
 from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED
 from jedlik.jobs import purge
-from jedlik.model import keys, streams, tables
+from jedlik.model import definitions, keys, streams, tables
 from jedlik.model.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -203,16 +203,16 @@ def _new_document(request: Request, name: str, table_id: str, region: Region, no
     local, global_ = request.get("LocalSecondaryIndexes", ()), request.get("GlobalSecondaryIndexes", ())
     if local:
         document["LocalSecondaryIndexes"] = [
-            index_definitions.stored_index(index, number) for number, index in enumerate(local, 1)
+            definitions.stored_index(index, number) for number, index in enumerate(local, 1)
         ]
     if global_:
         document["GlobalSecondaryIndexes"] = [
-            index_definitions.stored_index(index, number) | {"IndexStatus": "ACTIVE"} | throughput.initial(index)
+            definitions.stored_index(index, number) | {"IndexStatus": "ACTIVE"} | throughput.initial(index)
             for number, index in enumerate(global_, 1 + len(local))
         ]
     document["NextIndexNumber"] = 1 + len(local) + len(global_)
-    document["AttributeDefinitions"] = index_definitions.stored_definitions(
-        request["AttributeDefinitions"], index_definitions.key_schemas(document)
+    document["AttributeDefinitions"] = definitions.stored_definitions(
+        request["AttributeDefinitions"], definitions.key_schemas(document)
     )
     if request.get("BillingMode") == PAY_PER_REQUEST:
         document["BillingModeSummary"] = {
