@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jedlik.api import index_definitions, throughput
-from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED, Of
+from jedlik.api.throughput import INVALID, Of
 from jedlik.jobs import backfill, purge
 from jedlik.model.definitions import Definitions, with_index, without_index
 from jedlik.model.errors import (
@@ -23,7 +23,7 @@ from jedlik.model.errors import (
     ValidationException,
 )
 from jedlik.model.limits import GLOBAL_INDEXES
-from jedlik.model.tables import Document
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
 
 if TYPE_CHECKING:
     from jedlik.api.table_updates import Update
@@ -138,7 +138,7 @@ def _create(update: Update, settings: dict[str, Any], definitions: Definitions) 
 
 def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
     name, units = settings["IndexName"], settings.get("ProvisionedThroughput")
-    mode = throughput.billing_mode(update.document)
+    mode = billing_mode(update.document)
     if mode == PAY_PER_REQUEST and units is not None:
         raise ValidationException(
             f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} "
@@ -160,7 +160,7 @@ def _update(update: Update, settings: dict[str, Any], definitions: Definitions) 
             "Attempt to change a resource which is still in use: Index is being created. "
             f"Table: {update.document['TableName']} Index: {name}"
         )
-    mode = throughput.billing_mode(update.document)
+    mode = billing_mode(update.document)
     units, on_demand = settings.get("ProvisionedThroughput"), settings.get("OnDemandThroughput")
     warm = settings.get("WarmThroughput")
     if mode == PAY_PER_REQUEST and (units is not None or not (on_demand or warm)):

@@ -19,10 +19,10 @@ from jedlik.api import descriptions, index_updates, table_names, table_settings,
 from jedlik.api.context import Context, Region
 from jedlik.api.descriptions import Counts
 from jedlik.api.tables import parse_document, read_document
-from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED, TABLE
+from jedlik.api.throughput import INVALID, TABLE
 from jedlik.model import keys, streams, tables
 from jedlik.model.errors import ValidationException
-from jedlik.model.tables import Document, Table
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -181,7 +181,7 @@ def _no_units() -> ValidationException:
 
 def _change_units(update: Update, request: Request) -> None:
     document, units = update.document, request["ProvisionedThroughput"]
-    mode = throughput.billing_mode(document)
+    mode = tables.billing_mode(document)
     if request.get("BillingMode", mode) == PAY_PER_REQUEST:
         raise _no_units()
     throughput.check_maximum(units, TABLE, update.region.name)
@@ -194,7 +194,7 @@ def _change_units(update: Update, request: Request) -> None:
 def _change_billing_mode(update: Update, request: Request) -> None:
     wanted = request["BillingMode"]
     update.status = "UPDATING"
-    if wanted == throughput.billing_mode(update.document):
+    if wanted == tables.billing_mode(update.document):
         return
     index_updates.switch(update, request.get("GlobalSecondaryIndexUpdates", ()), wanted)
     summary = update.document.get("BillingModeSummary", {}) | {"BillingMode": wanted}
@@ -212,7 +212,7 @@ def _change_indexes(update: Update, request: Request) -> None:
 
 def _change_on_demand(update: Update, request: Request) -> None:
     wanted = request["OnDemandThroughput"]
-    throughput.check_on_demand(wanted, TABLE, throughput.billing_mode(update.document), creating=False)
+    throughput.check_on_demand(wanted, TABLE, tables.billing_mode(update.document), creating=False)
     update.shown["OnDemandThroughput"] = update.document.get("OnDemandThroughput", {}) | wanted
     update.document = throughput.with_on_demand(update.document, wanted)
 

@@ -16,7 +16,7 @@ import orjson
 from jedlik.api import descriptions, index_definitions, table_names, table_settings, throughput
 from jedlik.api.context import Context, Region
 from jedlik.api.tags import check_tags
-from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED
+from jedlik.api.throughput import INVALID
 from jedlik.jobs import purge
 from jedlik.model import definitions, keys, streams, tables
 from jedlik.model.errors import (
@@ -26,7 +26,7 @@ from jedlik.model.errors import (
     ValidationException,
 )
 from jedlik.model.limits import MIB, TABLES
-from jedlik.model.tables import Document, Table
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]

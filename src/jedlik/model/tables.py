@@ -20,6 +20,9 @@ from jedlik.model.replicas import Replica
 Document = dict[str, Any]
 """A descriptor's JSON."""
 
+PROVISIONED = "PROVISIONED"
+PAY_PER_REQUEST = "PAY_PER_REQUEST"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyAttribute:
@@ -85,6 +88,12 @@ class Table:
             if index.name == name:
                 return index
         return None
+
+
+def billing_mode(document: Document) -> str:
+    """The billing mode of a table. A table that was never on demand says nothing of it."""
+    mode: str = document.get("BillingModeSummary", {}).get("BillingMode", PROVISIONED)
+    return mode
 
 
 def serialize(document: Document) -> bytes:
