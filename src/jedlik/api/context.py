@@ -44,21 +44,23 @@ class Region:
         self.secret = secret
         """The key of the store's hashes of partition keys."""
         self.known: dict[str, Table] = {}
-        """Tables as last seen, by name. Possibly stale."""
+        """Tables as last seen, by name: usable ones. Possibly stale."""
         self.jobs_wanted = asyncio.Event()
         """Set when a background job has been written, so that the runner looks at once."""
 
     async def table(self, name: str, *, missing: str = "Requested resource not found") -> Table:
         """The table called `name` (or whose ARN it is) as it is now.
 
-        Raises ResourceNotFoundException with the text `missing`.
+        Raises ResourceNotFoundException with the text `missing`, also for a replica that is being made or deleted:
+        it is there for its description and for replication only.
         """
         name = table_names.resolve(name, self.name, self.account)
         [raw] = await self.engine.get((keys.descriptor_key(name),))
-        if raw is None:
+        table = None if raw is None else self.seen(name, raw)
+        if table is None or not table.usable:
             self.known.pop(name, None)
             raise ResourceNotFoundException(missing)
-        return self.seen(name, raw)
+        return table
 
     def seen(self, name: str, raw: bytes) -> Table:
         """The table that a descriptor just read describes; the same object as long as the bytes are the same."""

@@ -16,12 +16,9 @@ TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
 _UNSUPPORTED = {
     "ResourcePolicy": "resource policies",
-    "GlobalTableSourceArn": "global tables",
-    "GlobalTableSettingsReplicationMode": "global tables",
-    "ReplicaUpdates": "global tables",
-    "MultiRegionConsistency": "global tables",
-    "GlobalTableWitnessUpdates": "global tables",
-    "DisassociationProtectionEnabled": "global tables",
+    "GlobalTableSourceArn": "global tables of several accounts",
+    "GlobalTableSettingsReplicationMode": "global tables of several accounts",
+    "DisassociationProtectionEnabled": "disassociating replicas",
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
 }

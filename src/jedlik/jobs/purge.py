@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jedlik.jobs import records
 from jedlik.jobs.records import Job
-from jedlik.model import keys
+from jedlik.model import keys, streams
 from jedlik.model.limits import MIB
 from jedlik.model.tables import Document
 from jedlik.storage.engine import Writes
@@ -28,6 +28,15 @@ STEP_BYTES = 4 * MIB
 
 _LAST_INDEX = (1 << 16) - 1
 _LAST_TIME = (1 << 64) - 1
+
+
+def delete_table(document: Document, stream: Document | None, now: float, writes: Writes) -> None:
+    """Delete a table with its tags and, if it has one, its enabled stream; the rest follows in the background."""
+    writes.delete(keys.descriptor_key(document["TableName"]))
+    writes.delete(keys.tags_key(keys.table_id(document["TableId"])))
+    submit_table(document, writes)
+    if stream is not None:
+        streams.disable(document, stream, now, writes)
 
 
 def submit_table(document: Document, writes: Writes) -> None:

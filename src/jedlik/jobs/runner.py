@@ -18,9 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jedlik.config import Settings
-from jedlik.jobs import backfill, expiry, purge, records, streams, tokens
+from jedlik.jobs import backfill, expiry, membership, purge, records, streams, tokens
 from jedlik.jobs.leases import Leases
-from jedlik.jobs.records import Job, JobMoved
+from jedlik.jobs.records import Job, JobMoved, JobWaits
 from jedlik.model import keys
 from jedlik.model.limits import MIB
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Step = Callable[["Region", Job], Awaitable[None]]
 """Does one bounded piece of a job: a mutation that checks the job, does some work, and advances or finishes
-it. Raises JobMoved."""
+it. Raises JobMoved, and JobWaits when it cannot go on yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Duty:
 STEPS: dict[str, Step] = {
     backfill.KIND: backfill.step,
     expiry.KIND: expiry.step,
+    membership.DEPARTURE: membership.departure_step,
+    membership.REPLICA: membership.step,
     purge.KIND: purge.step,
 }
 
@@ -122,6 +124,10 @@ class _Runner:
                     break
                 await asyncio.sleep(clock() - now)
                 now = clock()
+        except JobWaits as waiting:
+            self._due[name] = clock() + waiting.seconds
+            await self._leases.release(name)
+            return False
         except Exception:
             _log.exception("background work failed", extra={"work": name})
             self._due[name] = clock() + RETRY_SECONDS

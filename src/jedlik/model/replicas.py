@@ -153,6 +153,13 @@ def regions(group: Group) -> list[str]:
     return [name for _, name in sorted(there)]
 
 
+def sources(group: Group, since: float) -> set[str]:
+    """The regions of which replicas that are still there have been made since a time, in seconds."""
+    there = [group["Statuses"][name] for name in regions(group)]
+    recent = [r for r in there if r["Version"][0] >= int(since * 1000) << _CLOCK_BITS]
+    return {register["Value"]["Source"] for register in recent if "Source" in register["Value"]}
+
+
 def overrides(group: Group, region: str) -> dict[str, Any]:
     """What the replica in `region` has of its own, by member."""
     prefix = f"{region}/"

@@ -25,7 +25,7 @@ Settings = dict[str, Any]
 
 INDEX = "Index/"
 INDEX_THROUGHPUT = "IndexThroughput/"
-_AWS_KEY = "alias/aws/dynamodb"
+AWS_KEY = "alias/aws/dynamodb"
 """The key with which DynamoDB encrypts when it is not given one; each region has its own."""
 
 
@@ -51,7 +51,7 @@ def shared(document: Document) -> Settings:
     if _expires(document.get("TimeToLive")):
         settings["TimeToLive"] = document["TimeToLive"]["AttributeName"]
     if "SSEDescription" in document:
-        aws = document["SSEDescription"]["KMSMasterKeyArn"].endswith(_AWS_KEY)
+        aws = document["SSEDescription"]["KMSMasterKeyArn"].endswith(AWS_KEY)
         settings["Encryption"] = "AWS" if aws else "CUSTOMER"
     if "TableClassSummary" in document:
         settings["TableClass"] = document["TableClassSummary"]["TableClass"]
@@ -69,9 +69,7 @@ def noted(document: Document, now: float) -> Document:
     current = shared(document)
     gone = dict.fromkeys(replicas.settings(group).keys() - current.keys())
     group = replicas.with_settings(group, current | gone, region, now)
-    protected = document["DeletionProtectionEnabled"] or None
-    group = replicas.with_overrides(group, region, {"DeletionProtectionEnabled": protected}, region, now)
-    return document | {"Replication": group}
+    return document | {"Replication": replicas.with_overrides(group, region, _own(document), region, now)}
 
 
 def applied(document: Document, now: float) -> Applied:
@@ -80,7 +78,7 @@ def applied(document: Document, now: float) -> Applied:
     document = _with_throughput(document, wanted["Throughput"], now)
     document = document | {"WarmThroughput": wanted["WarmThroughput"]}
     document, expiry_changed = _with_expiry(document, wanted.get("TimeToLive"), now)
-    document = _with_encryption(document, "Encryption" in wanted)
+    document = _with_encryption(document, wanted.get("Encryption"))
     document = _with_table_class(document, wanted.get("TableClass"), now)
     document, new, gone = _with_indexes(document, wanted)
     return Applied(document, new, gone, expiry_changed)
@@ -103,14 +101,33 @@ def effective(document: Document) -> Document:
 def key_arn(key: str | None, region: str, account: str) -> str:
     """The ARN of a KMS key that is given as ARN, alias or id; of the service's own key if none is given."""
     if key is None:
-        key = _AWS_KEY
+        key = AWS_KEY
     if key.startswith("arn:"):
         return key
     resource = key if key.startswith("alias/") else f"key/{key}"
     return f"arn:aws:kms:{region}:{account}:{resource}"
 
 
+def replica_key_arn(document: Document, region: str) -> str | None:
+    """The ARN of the KMS key of one of a table's replicas; None when its encryption is the one that every table has."""
+    group = document["Replication"]
+    kind = replicas.settings(group).get("Encryption")
+    if kind is None:
+        return None
+    key = replicas.overrides(group, region).get("KMSMasterKeyId") if kind == "CUSTOMER" else None
+    return key_arn(key, region, document["TableArn"].split(":")[4])
+
+
 # From a descriptor
+
+
+def _own(document: Document) -> Settings:
+    """What other replicas must know of this one: whether it may be deleted, and its KMS key if it is the customer's."""
+    arn = document.get("SSEDescription", {}).get("KMSMasterKeyArn", AWS_KEY)
+    return {
+        "DeletionProtectionEnabled": document["DeletionProtectionEnabled"] or None,
+        "KMSMasterKeyId": None if arn.endswith(AWS_KEY) else arn,
+    }
 
 
 def _throughput(of: Document) -> Settings:
@@ -168,13 +185,11 @@ def _with_expiry(document: Document, attribute: str | None, now: float) -> tuple
     return document | {"TimeToLive": changed}, True
 
 
-def _with_encryption(document: Document, encrypted: bool) -> Document:
+def _with_encryption(document: Document, kind: str | None) -> Document:
     left = {name: value for name, value in document.items() if name != "SSEDescription"}
-    if not encrypted:
+    if kind is None:
         return left
-    region, account = replicas.region_of(document), document["TableArn"].split(":")[4]
-    key = replicas.overrides(document["Replication"], region).get("KMSMasterKeyId")
-    arn = key_arn(key, region, account)
+    arn = replica_key_arn(document, replicas.region_of(document))
     return left | {"SSEDescription": {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": arn}}
 
 

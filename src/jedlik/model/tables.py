@@ -82,6 +82,11 @@ class Table:
     document: Document = field(repr=False)
     """The descriptor's JSON: the settings that DescribeTable shows. Not to be changed in place."""
 
+    @property
+    def usable(self) -> bool:
+        """Whether its items may be read and written: a replica's not while it is being made or deleted."""
+        return self.replica is None or self.replica.status == replicas.ACTIVE
+
     def index(self, name: str) -> Index | None:
         """The index called `name`, if it may be read or is being made."""
         for index in self.indexes:
