@@ -21,6 +21,7 @@ from jedlik.model.errors import (
     ValidationException,
 )
 from jedlik.model.tables import Table
+from jedlik.replication.peers import NoPeers, Peers
 from jedlik.storage.engine import Engine
 
 T = TypeVar("T")
@@ -33,9 +34,11 @@ UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth m
 class Region:
     """One region's store and what a process knows of it."""
 
-    __slots__ = ("account", "clock", "engine", "jobs_wanted", "known", "name", "secret")
+    __slots__ = ("account", "clock", "engine", "jobs_wanted", "known", "name", "peers", "secret")
 
-    def __init__(self, name: str, account: str, engine: Engine, clock: Clock, secret: bytes) -> None:
+    def __init__(
+        self, name: str, account: str, engine: Engine, clock: Clock, secret: bytes, peers: Peers | None = None
+    ) -> None:
         self.name = name
         self.account = account
         """Twelve digits, as in ARNs."""
@@ -43,6 +46,8 @@ class Region:
         self.clock = clock
         self.secret = secret
         """The key of the store's hashes of partition keys."""
+        self.peers = peers or NoPeers()
+        """The other regions, as far as they are known here."""
         self.known: dict[str, Table] = {}
         """Tables as last seen, by name: usable ones. Possibly stale."""
         self.jobs_wanted = asyncio.Event()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jedlik.api import (
@@ -26,6 +27,7 @@ from jedlik.api import (
 )
 from jedlik.api.context import Context
 from jedlik.model.errors import UnknownOperationException
+from jedlik.replication import serving
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 """Does an operation. The request has been checked by `validate`; what is returned is the answer's body, None
@@ -75,6 +77,13 @@ _STREAMS_HANDLERS: dict[str, Handler] = {
     "GetRecords": streams.get_records,
     "GetShardIterator": streams.get_shard_iterator,
     "ListStreams": streams.list_streams,
+}
+
+_PEER_HANDLERS: dict[str, Handler] = {
+    "BeginCopy": serving.begin_copy,
+    "CopyPage": serving.copy_page,
+    "Missing": serving.missing,
+    "Pull": serving.pull,
 }
 
 _UNSUPPORTED = (
@@ -138,9 +147,18 @@ STREAMS_OPERATIONS = {
 }
 """The operations of DynamoDB Streams, by name."""
 
+PEER_OPERATIONS = {
+    name: Operation(name, partial(serving.validate, name), handler) for name, handler in _PEER_HANDLERS.items()
+}
+"""The operations by which regions speak to each other, by name."""
+
 TARGETS = {
     f"{prefix}.{name}".encode(): operation
-    for prefix, operations in (("DynamoDB_20120810", OPERATIONS), ("DynamoDBStreams_20120810", STREAMS_OPERATIONS))
+    for prefix, operations in (
+        ("DynamoDB_20120810", OPERATIONS),
+        ("DynamoDBStreams_20120810", STREAMS_OPERATIONS),
+        (serving.TARGET, PEER_OPERATIONS),
+    )
     for name, operation in operations.items()
 }
 """The operations, by the X-Amz-Target that asks for them."""

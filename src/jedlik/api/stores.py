@@ -15,6 +15,7 @@ from jedlik.clock import Clock, system_clock
 from jedlik.config import REGION, Settings
 from jedlik.model import keys
 from jedlik.model.errors import InvalidSignatureException, LimitExceededException
+from jedlik.replication.peers import NoPeers, Peers
 from jedlik.storage.engine import Engine, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
@@ -35,6 +36,8 @@ class Stores:
         self._settings = settings
         self._clock = clock
         self._opened = opened
+        self.peers: Peers = NoPeers()
+        """What the regions opened from now on know each other by."""
         self._regions: dict[str, Region] = {}
         self._opening: dict[str, asyncio.Task[Region]] = {}
 
@@ -71,7 +74,8 @@ class Stores:
                 await self.region(name)
 
     async def close(self) -> None:
-        """Close all stores, when what is being written has been written."""
+        """Close all stores, when what is being written has been written, and the ways to other regions."""
+        await self.peers.close()
         for region in self._regions.values():
             await region.engine.close()
         self._regions.clear()
@@ -84,7 +88,7 @@ class Stores:
         except BaseException:
             await engine.close()
             raise
-        region = Region(name, settings.account, engine, self._clock, secret)
+        region = Region(name, settings.account, engine, self._clock, secret, self.peers)
         self._regions[name] = region
         self._opened(region)
         return region

@@ -46,8 +46,17 @@ def submit_table(document: Document, writes: Writes) -> None:
         (keys.index_prefix(table_id, 0), keys.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
         (keys.item_count_key(table_id, 0), keys.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
         keys.expiry_range(table_id, 0, _LAST_TIME),
+        keys.version_range(table_id),
+        keys.checkpoint_range(table_id),
     ]
     _submit(f"purge/{document['TableId']}", ranges, writes)
+
+
+def submit_replication(document: Document, writes: Writes) -> None:
+    """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
+    table_id = keys.table_id(document["TableId"])
+    ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id)]
+    _submit(f"purge/{document['TableId']}/replication", ranges, writes)
 
 
 def submit_index(document: Document, index_number: int, writes: Writes) -> None:
