@@ -18,7 +18,7 @@ from jedlik.api.operations import OPERATIONS, PEER_OPERATIONS
 from jedlik.jobs import streams
 from jedlik.jobs.exchange import Exchange
 from jedlik.jobs.streams import StreamPolicy
-from jedlik.model import items, keys, replicas, tables, versions
+from jedlik.model import items, keys, replicas, shared_settings, tables, versions
 from jedlik.model.replicas import Group
 from jedlik.model.tables import Document, Table
 from jedlik.model.values import Item
@@ -158,7 +158,8 @@ class World:
     async def replicate(self, *names: str, joining: dict[str, str] | None = None) -> None:
         """Make the tables of these regions replicas; of those `joining` they are to be copied from another."""
         joining = joining or {}
-        group = _group(names, joining, min(place.now for place in self.places.values()))
+        settings = shared_settings.shared((await self[names[0]].table()).document)
+        group = _group(names, joining, settings, min(place.now for place in self.places.values()))
         for name in (*names, *joining):
             await self.become(name, group)
 
@@ -185,8 +186,8 @@ class World:
         raise AssertionError(f"still changing after {rounds} rounds")
 
 
-def _group(names: Sequence[str], joining: dict[str, str], now: float) -> Group:
-    group = replicas.make("group", names[0], {}, now)
+def _group(names: Sequence[str], joining: dict[str, str], settings: dict[str, Any], now: float) -> Group:
+    group = replicas.make("group", names[0], settings, now)
     for name in names[1:]:
         group = replicas.moved(replicas.created(group, name, names[0], names[0], now), name, replicas.ACTIVE, now)
     for name, source in joining.items():
