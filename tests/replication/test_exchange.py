@@ -98,10 +98,10 @@ async def test_one_who_begins_anew_applies_nothing_twice(world: World) -> None:
 async def test_of_two_who_pull_at_once_one_finds_that_the_checkpoint_has_moved(world: World) -> None:
     await world[A].put("one", x=1)
     await world[B].pull(A)
-    other = world[B].exchanges.pop(A)
+    other = world[B].exchanges.pop((A, 0))
     await world[A].put("two", x=2)
     await world[B].pull(A)
-    world[B].exchanges[A] = other
+    world[B].exchanges[A, 0] = other
     await world[A].put("three", x=3)
     with pytest.raises(CheckpointMoved):
         await world[B].pull(A)
@@ -217,7 +217,7 @@ async def test_latency_is_measured_from_the_write_to_its_application(world: Worl
     await world[A].put("one", x=1)
     world[B].now += 0.25
     await world[B].pull(A)
-    assert world[B].exchanges[A].latency.summary() == {"Last": 250.0, "P50": 250.0, "P99": 250.0}
+    assert world[B].exchange(A).latency.summary() == {"Last": 250.0, "P50": 250.0, "P99": 250.0}
 
 
 def test_a_region_that_nobody_knows_cannot_be_reached() -> None:

@@ -58,17 +58,22 @@ class Place:
         secret = name.encode().ljust(32)
         self.region = Region(name, "000000000000", MemoryEngine(self.kept), lambda: self.now, secret, peers)
         self.kept[keys.secret_key()] = secret
-        self.exchanges: dict[str, Exchange] = {}
+        self.exchanges: dict[tuple[str, int], Exchange] = {}
+        """By peer and number."""
 
     @property
     def name(self) -> str:
         return self.region.name
 
-    async def call(self, operation: str, **request: Any) -> Any:
-        """Do an operation on the table."""
+    async def do(self, operation: str, **request: Any) -> Any:
+        """Do an operation."""
         served = OPERATIONS[operation]
         context = Context(self.region, "request", None, b"localhost")
-        return await served.handler(context, served.validate({"TableName": TABLE, **request}))
+        return await served.handler(context, served.validate(request))
+
+    async def call(self, operation: str, **request: Any) -> Any:
+        """Do an operation on the table."""
+        return await self.do(operation, **{"TableName": TABLE, **request})
 
     async def ask(self, operation: str, **request: Any) -> Any:
         """Do an operation as a peer asks for it."""
@@ -115,9 +120,13 @@ class Place:
     async def checkpoint(self, peer: str) -> Checkpoint | None:
         return await checkpoints.read(self.region, (await self.table()).id, peer)
 
-    async def pull(self, peer: str, wait: float = 0.0) -> bool:
+    def exchange(self, peer: str, number: int = 0) -> Exchange:
+        """One of those who pull from a peer."""
+        return self.exchanges.setdefault((peer, number), Exchange(self.region, peer, lambda: self.elapsed))
+
+    async def pull(self, peer: str, wait: float = 0.0, exchange: Exchange | None = None) -> bool:
         """One exchange with a peer."""
-        exchange = self.exchanges.setdefault(peer, Exchange(self.region, peer, lambda: self.elapsed))
+        exchange = exchange or self.exchange(peer)
         found = [table for table in await replicated.all_of(self.region) if peer in table.replica.peers]
         return await exchange.round(found, wait)
 
@@ -139,14 +148,15 @@ class Place:
 class World:
     """Regions that can ask each other, each with the table if it is told so."""
 
-    def __init__(self, *names: str, peers: Peers | None = None) -> None:
-        peers = peers or LocalPeers(self._serve)
-        self.places = {name: Place(name, peers) for name in names}
+    def __init__(self, *names: str, peers: Callable[[str], Peers] | None = None) -> None:
+        local = LocalPeers(self.serve)
+        self.places = {name: Place(name, peers(name) if peers else local) for name in names}
 
     def __getitem__(self, name: str) -> Place:
         return self.places[name]
 
-    async def _serve(self, region: str, operation: str, body: Body) -> Body:
+    async def serve(self, region: str, operation: str, body: Body) -> Body:
+        """Have a region answer a peer."""
         answer: Body = await self.places[region].ask(operation, **body)
         return answer
 

@@ -7,19 +7,20 @@ is in the checkpoint, so whoever has the lease goes on.
 After having been away for longer than logs and tombstones are kept, that rule is not enough: an item that one side has
 and the other knows nothing of may have been deleted long ago, or never have arrived. So both have kept up to when they
 had seen whose writes (`checkpoints`). What the peer has and this replica had seen, it has deleted, and does not take
-again. In a second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has
-deleted; it is deleted here, too. What it had not seen is told again, with a new version. Where it cannot be told, the
-item stays; in any case both come to the same.
+again. What it does take that is new here, it tells again, for others may know better (`model.remote_changes`). In a second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has
+deleted; it is removed here, too. What it had not seen is told again, as it is. Neither gives anything a new version, so
+neither can win over a write. Where it is not certain what was seen, the item stays; in any case both come to the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jedlik.jobs import membership
-from jedlik.model import items, keys, remote_changes, replicas, tables, versions, writes
+from jedlik.model import items, keys, remote_changes, tables, versions, writes
 from jedlik.model.remote_changes import RemoteChange
 from jedlik.model.values import Item
 from jedlik.replication import applying, checkpoints
@@ -43,7 +44,8 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
     """
     answer = await region.peers.call(source, "BeginCopy", _asking(found))
     known = answer["Checkpoints"]
-    again = found.replica.status != replicas.CREATING
+    # What is made of another replica begins where that one is; from a third it may have to copy as well, again.
+    again = before is not None or found.replica.source != source
     copying = Copying(
         again=again,
         since=region.clock(),
@@ -76,15 +78,16 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
     changes = [remote_changes.parse(told) for told in page["Changes"]]
     if copying.again:
         changes = await _not_deleted(region, found, changes, copying)
+    apply = partial(applying.apply, region, found.table, tell_new=copying.again)
     while len(changes) > applying.BATCH:
-        await applying.apply(region, found.table, changes[: applying.BATCH], checkpoint, checkpoint)
+        await apply(changes[: applying.BATCH], checkpoint, checkpoint)
         changes = changes[applying.BATCH :]
     if page["Cursor"] is not None:
         after = checkpoint.moved(copying=replace(copying, cursor=page["Cursor"]))
-        await applying.apply(region, found.table, changes, checkpoint, after)
+        await apply(changes, checkpoint, after)
     elif copying.again:
         after = checkpoint.moved(copying=replace(copying, phase=ABSENT, cursor=None))
-        await applying.apply(region, found.table, changes, checkpoint, after)
+        await apply(changes, checkpoint, after)
     else:
         after = checkpoint.moved(copying=None)
         activated = tables.serialize(membership.activated(found.table.document, region.clock()))
@@ -92,7 +95,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
         def activate(into: Writes) -> None:
             into.put(keys.descriptor_key(found.table.name), activated)
 
-        await applying.apply(region, found.table, changes, checkpoint, after, activate)
+        await apply(changes, checkpoint, after, activate)
     return after
 
 
@@ -148,7 +151,7 @@ class _Missing:
 async def _settle(
     region: Region, found: Replicated, missing: Sequence[_Missing], before: Checkpoint, after: Checkpoint
 ) -> None:
-    """Delete, or tell again, what the peer knows nothing of, and move the checkpoint."""
+    """Remove, or tell again, what the peer knows nothing of, and move the checkpoint."""
     assert before.copying is not None
     seen = _horizons(before.copying.seen, before.region)
     table = found.table
@@ -164,12 +167,11 @@ async def _settle(
         for item, now, record in zip(missing, stored, records, strict=True):
             if now is None or record != item.record:
                 continue  # Written meanwhile: the peer will hear of that.
-            version = versions.following(record, region.name)
-            if _was_seen(versions.of_record(record), seen):
-                old = items.decode(now)
-                writes.record(table, item.key, old, None, now, None, into, region.secret, at, version=version)
+            version = versions.of_record(record)
+            if _was_seen(version, seen):
+                writes.forget(table, item.key, items.decode(now), now, into, region.secret, at)
             else:
-                writes.touch(table, item.key, item.attributes, now, version, into, at)
+                writes.tell_again(table, item.key, item.attributes, now, version, into, at)
         into.put(checkpoint_key, checkpoints.encode(after))
         return into, None
 

@@ -44,6 +44,9 @@ class Kind(IntEnum):
     SAME = 6
     """A write to a replicated table that left the item, or its absence, as it was. Other replicas need to know, for
     theirs may differ; no stream shows it."""
+    TOLD = 7
+    """No change: an item of a replicated table, or its absence, that is told to other replicas again, wherever its
+    version was made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,12 @@ order and any number of times, and every region that has heard of the same chang
 have been tested where the write was made and play no part here. What is applied goes through the write path like any
 write: indexes, counters, expiry notes and the change log follow, so that the stream of this region shows it.
 
+Tombstones do not stay for ever, so a region that was cut off for longer may bring an item back that others know to be
+deleted. Whatever it takes over then, it tells again; and who is told again of something older than what is here, tells
+what is here. So all come to know the latest that anybody knows, and come to the same.
+
 On the wire between regions a change is JSON: Version (hexadecimal), At (seconds since the epoch), Keys (the key
-attributes) and, unless the item was deleted, Item.
+attributes), Again (true where it is told again) and, unless the item was deleted, Item.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from typing import Any
 import orjson
 
 from jedlik.model import indexes, items, keys, values, versions, writes
-from jedlik.model.changelog import Change
+from jedlik.model.changelog import Change, Kind
 from jedlik.model.tables import Table
 from jedlik.model.values import Item
 from jedlik.storage.engine import Writes
@@ -34,6 +38,8 @@ class RemoteChange:
     keys: Item
     item: Item | None
     """The item after the write; None if it was deleted."""
+    again: bool = False
+    """Whether it is told again."""
 
     @property
     def origin(self) -> bytes:
@@ -45,12 +51,14 @@ def parse(told: dict[str, Any]) -> RemoteChange:
     """The change that a region tells. Raises ValueError or KeyError for what is none."""
     version = bytes.fromhex(told["Version"])
     versions.check(version)
-    return RemoteChange(version, told["At"], told["Keys"], told.get("Item"))
+    return RemoteChange(version, told["At"], told["Keys"], told.get("Item"), told.get("Again", False))
 
 
 def of_entry(change: Change) -> dict[str, Any]:
     """A change log entry, as it is told to other regions."""
     told = {"Version": change.version.hex(), "At": change.at, "Keys": orjson.Fragment(change.keys)}
+    if change.kind is Kind.TOLD:
+        told["Again"] = True
     return told | {"Item": items.fragment(change.new)} if change.new else told
 
 
@@ -79,9 +87,11 @@ def apply(
     """Apply `change` to the item under `key`, of which `stored` and `record` are the item and its version record.
 
     `at` is now, in seconds since the epoch. Returns the item as it is stored from now on, None if there is none. If
-    nothing is added to `into`, the change was not later than what is here.
+    nothing is put into `into`, the change was not later than what is here.
     """
     if not _is_later(change, stored, record):
+        if change.again and change.version < versions.of_record(record):
+            writes.tell_again(table, key, change.keys, stored, versions.of_record(record), into, at)
         return stored
     # What is from before the replication stays without a version, and so do its copies.
     version = None if change.version == versions.ZERO else change.version

@@ -257,6 +257,23 @@ def touch(
     _log(table, key, Kind.SAME, key_attributes, None, stored, version, writes, at)
 
 
+def tell_again(
+    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes, at: float
+) -> None:
+    """Have the item under `key` of a replicated table, or its absence, told to other regions with the version it has.
+
+    A region does so when it cannot be certain that all others know, and they answer in the same way if they know
+    better (`remote_changes`).
+    """
+    _log(table, key, Kind.TOLD, key_attributes, None, stored, version, writes, at)
+
+
+def forget(table: Table, key: bytes, old: Item, stored: bytes, writes: Writes, secret: bytes, at: float) -> None:
+    """Remove the item under `key` of a replicated table as one that was deleted long ago: without a tombstone."""
+    record(table, key, old, None, stored, None, writes, secret, at)
+    writes.delete(keys.version_key(table, key))
+
+
 def _keep_version(
     table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes
 ) -> None:

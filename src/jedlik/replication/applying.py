@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jedlik.model import keys, remote_changes
 from jedlik.model.remote_changes import RemoteChange
 from jedlik.model.tables import Table
-from jedlik.model.writes import check_descriptor
+from jedlik.model.writes import check_descriptor, tell_again
 from jedlik.replication import checkpoints
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage.engine import Writes
@@ -27,10 +27,12 @@ async def apply(
     before: Checkpoint | None,
     after: Checkpoint,
     more: Callable[[Writes], None] = lambda writes: None,
+    tell_new: bool = False,
 ) -> None:
     """Apply `changes`, in their order, and move the peer's checkpoint from `before` to `after`.
 
-    `more` writes what else belongs into the commit. Raises CheckpointMoved, or DescriptorChanged, having done nothing.
+    `more` writes what else belongs into the commit. With `tell_new`, items that are new here are told again. Raises
+    CheckpointMoved, or DescriptorChanged, having done nothing.
     """
     item_keys = [keys.item_key(table, change.keys, region.secret) for change in changes]
     version_keys = [keys.version_key(table, key) for key in item_keys]
@@ -49,7 +51,9 @@ async def apply(
             # An item may change more than once in a batch: what is read is older than what was written just now.
             now = writes.puts.get(key, item)
             version = writes.puts.get(version_key, record)
-            remote_changes.apply(table, key, change, now, version, writes, region.secret, at)
+            stored_now = remote_changes.apply(table, key, change, now, version, writes, region.secret, at)
+            if tell_new and now is None and version is None:
+                tell_again(table, key, change.keys, stored_now, change.version, writes, at)
         writes.put(checkpoint_key, checkpoints.encode(after))
         more(writes)
         return writes, None

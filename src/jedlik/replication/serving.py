@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.model import changelog, key_values, keys, remote_changes, replicas, streams, versions
-from jedlik.model.changelog import Change
+from jedlik.model.changelog import Change, Kind
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.limits import KIB, MIB, STREAM_RETENTION_SECONDS
 from jedlik.model.tables import Table
@@ -271,7 +271,8 @@ async def _own_entries(
 
 
 def _is_own(change: Change, own: bytes) -> bool:
-    return bool(change.version) and versions.origin(change.version) == own
+    """Whether it is for this region to tell a change: it was made here, or is told again."""
+    return bool(change.version) and (change.kind is Kind.TOLD or versions.origin(change.version) == own)
 
 
 async def _first_kept(region: Region, table: Table) -> int:
