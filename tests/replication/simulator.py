@@ -358,7 +358,7 @@ def _plain(told: Any) -> Any:
 
 async def _others() -> None:
     """Let all others go on until they wait for a message."""
-    for _ in range(12):
+    for _ in range(6):
         await asyncio.sleep(0)
 
 

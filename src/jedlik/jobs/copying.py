@@ -7,9 +7,10 @@ is in the checkpoint, so whoever has the lease goes on.
 After having been away for longer than logs and tombstones are kept, that rule is not enough: an item that one side has
 and the other knows nothing of may have been deleted long ago, or never have arrived. So both have kept up to when they
 had seen whose writes (`checkpoints`). What the peer has and this replica had seen, it has deleted, and does not take
-again. What it does take that is new here, it tells again, for others may know better (`model.remote_changes`). In a second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has
-deleted; it is removed here, too. What it had not seen is told again, as it is. Neither gives anything a new version, so
-neither can win over a write. Where it is not certain what was seen, the item stays; in any case both come to the same.
+again. What it does take that is new here, it tells again, for others may know better (`model.remote_changes`). In a
+second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has deleted; it is
+removed here, too. What it had not seen is told again, as it is. Neither gives anything a new version, so neither can
+win over a write. Where it is not certain what was seen, the item stays; in any case both come to the same.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
     page = await region.peers.call(checkpoint.region, "CopyPage", asking)
     changes = [remote_changes.parse(told) for told in page["Changes"]]
     if copying.again:
-        changes = await _not_deleted(region, found, changes, copying)
+        changes = [replace(change, again=True) for change in await _not_deleted(region, found, changes, copying)]
     apply = partial(applying.apply, region, found.table, tell_new=copying.again)
     while len(changes) > applying.BATCH:
         await apply(changes[: applying.BATCH], checkpoint, checkpoint)
