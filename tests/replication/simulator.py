@@ -34,7 +34,7 @@ from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChang
 from jedlik.replication.checkpoints import CheckpointMoved
 from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
 
-STEPS = 120
+STEPS = 100
 NAMES = "abcd"
 PULLS = 2
 """Pulls of one region from one peer at once: more than one worker may believe that it has the lease."""
@@ -99,7 +99,8 @@ class Link:
         return answer
 
     async def _answer(self, region: str, operation: str, body: Body) -> Body:
-        return _plain(await self._simulation.world.serve(region, operation, _plain(body)))
+        answer: Body = _plain(await self._simulation.world.serve(region, operation, _plain(body)))
+        return answer
 
     async def close(self) -> None:
         """There is nothing to let go of."""
@@ -170,6 +171,7 @@ class Simulation:
         self._number += 1
         one, other = self.random.sample(NAMES, 2)
         number = self._number
+        done: list[tuple[str, int | None]]
         match self.random.randrange(6):
             case 0 | 1:
                 await place.put(one, x=number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -33,6 +34,7 @@ START = 1_800_000_000.0
 """When the clocks start, in seconds since the epoch."""
 DAY = 24 * 60 * 60.0
 
+_parsed = lru_cache(tables.parse)
 _QUIET_ROUNDS = 3
 """Without a change, after which there will be none: what rests for a second has had its turn."""
 
@@ -91,7 +93,7 @@ class Place:
     async def table(self) -> Table:
         [raw] = await self.region.engine.get([keys.descriptor_key(TABLE)])
         assert raw is not None
-        return tables.parse(raw)
+        return _parsed(raw)
 
     async def items(self) -> dict[str, Item]:
         """The items by the names in their keys."""
