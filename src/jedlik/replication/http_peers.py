@@ -5,6 +5,7 @@ aiohttp is the client. Signatures are botocore's, as those of any SDK, so a peer
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import aiohttp
@@ -44,6 +45,15 @@ class HttpPeers:
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
         """What the region answers. Raises PeerUnreachable, and what the region refuses with, a DynamoDBError."""
+        # The client wants to be run by a task, and handlers are not (`server.connection`).
+        return await asyncio.get_running_loop().create_task(self._call(region, operation, body))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _call(self, region: str, operation: str, body: Body) -> Body:
         url = self._peers[region].endpoint
         data = orjson.dumps(body)
         try:
@@ -62,11 +72,6 @@ class HttpPeers:
         if status != 200:
             raise _refusal(region, status, told)
         return told
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
