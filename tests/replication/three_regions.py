@@ -92,8 +92,8 @@ class World:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[World]:
-    """Three servers, each with the other two as its peers."""
+def started(folder: Path, workers: int) -> Iterator[World]:
+    """Three servers, each with so many workers and the other two as its peers."""
     relays = {(own, other): Relay() for own in REGIONS for other in REGIONS if own != other}
     keys: dict[str, tuple[str, str]] = {}
     for region in REGIONS:
@@ -107,7 +107,7 @@ def started(folder: Path) -> Iterator[World]:
             peers = [_peer(name, relays[region, name].port, *keys[name]) for name in REGIONS if name != region]
             settings.write_text("\n".join([f"[regions.{region}]", *peers]))
             log, data = folder / f"{region}.log", folder / region
-            server = KnownServer(log, keys[region], config=settings, data_dir=data, auth="on")
+            server = KnownServer(log, keys[region], config=settings, data_dir=data, auth="on", workers=workers)
             stack.callback(server.kill)
             servers[region] = server
         for (_, other), relay in relays.items():
@@ -291,12 +291,12 @@ def measure(world: World, seconds: float, say: Callable[[str], None]) -> float:
     return p99
 
 
-def demonstrate(folder: Path, seconds: float, rate: float, say: Callable[[str], None]) -> float:
+def demonstrate(folder: Path, seconds: float, rate: float, say: Callable[[str], None], workers: int = 1) -> float:
     """Do it all, each part for so many seconds; the 99th percentile of latency in milliseconds, under load.
 
     Raises AssertionError for whatever is not as it should be.
     """
-    with started(folder) as world:
+    with started(folder, workers) as world:
         make_table(world)
         say("three replicas are active")
         stop = threading.Event()
@@ -379,6 +379,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Three regions under load, with one killed and one cut off.")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each part (%(default)s)")
     parser.add_argument("--rate", type=float, default=50.0, help="writes a second in each region (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="of each server (%(default)s)")
     options = parser.parse_args()
     begun = time.monotonic()
 
@@ -386,7 +387,7 @@ def main() -> None:
         print(f"{time.monotonic() - begun:6.1f} s  {text}", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        demonstrate(Path(folder), options.seconds, options.rate, say)
+        demonstrate(Path(folder), options.seconds, options.rate, say, options.workers)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ LONGEST_WAIT = 1.0
 LOOK_SECONDS = 0.02
 """How often a waiting pull looks for changes: what replication is late by when there is nothing else to do."""
 REST_FACTOR = 4
-"""It rests for so many times as long as a look takes, at least, however many tables it is about: a fifth of a worker."""
+"""It rests at least so many times as long as a look takes: however many tables there are, a fifth of a worker."""
 PULL_BYTES = MIB
 """Bytes of log entries after which a pull's answer ends."""
 PULL_ENTRIES = 1000
