@@ -31,7 +31,7 @@ LOOK_SECONDS = 1.0
 IDLE_SECONDS = 0.1
 """How long a puller rests when there is nothing that it could ask for."""
 FIRST_RETRY_SECONDS = 0.1
-LAST_RETRY_SECONDS = 5.0
+LAST_RETRY_SECONDS = 2.0
 """How long a puller rests after a failure: twice as long each time, within these bounds."""
 REPORT_SECONDS = 60.0
 
