@@ -276,6 +276,10 @@ class Simulation:
 
     async def _be_apart(self) -> None:
         """A region is cut off for days, in which all go on writing, and logs and tombstones are trimmed."""
+        if self.random.random() < 0.7:
+            # Some time after the last writes, so that it is certain who has seen what.
+            await self._pass(3600)
+            await self._pull_all()
         lonely = self.random.choice(self._members())
         for other in self._members():
             if other != lonely:
@@ -283,17 +287,23 @@ class Simulation:
         for _ in range(3):
             for _ in range(self.random.randrange(4)):
                 await self._write()
-            for place in self.world.places.values():
-                place.now += DAY
-                place.elapsed += DAY
+            await self._pass(DAY)
             await self._harvest()
             for place in self.world.places.values():
                 await place.maintain()
             # The others are still in touch.
-            for place in self.world.places.values():
-                for peer in self._members():
-                    if lonely not in (place.name, peer) and place.name != peer and place.name in self._members():
-                        await self._pull_at_once(place, peer)
+            await self._pull_all()
+
+    async def _pass(self, seconds: float) -> None:
+        for place in self.world.places.values():
+            place.now += seconds
+            place.elapsed += seconds
+
+    async def _pull_all(self) -> None:
+        for name in self._members():
+            for peer in self._members():
+                if name != peer:
+                    await self._pull_at_once(self.world[name], peer)
 
     async def _pull_at_once(self, place: Place, peer: str) -> None:
         pulling = asyncio.create_task(self._exchange(place, peer, place.exchange(peer)))
