@@ -418,6 +418,20 @@ async def test_one_who_was_away_for_too_long_copies_again(world: World) -> None:
 
 
 @between(A, B)
+async def test_a_copy_of_a_table_whose_whole_log_was_trimmed_is_made_once(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world.settle()
+    await be_apart(world, DAY)
+    await world[A].put("one", x=2)
+    await be_apart(world, 3 * DAY)
+    await world.settle()
+    assert await world[B].items() == {"one": item("one", x=2)}
+    checkpoint = await world[B].checkpoint(A)
+    assert checkpoint is not None
+    assert checkpoint.copying is None
+
+
+@between(A, B)
 async def test_what_the_peer_may_not_have_seen_is_never_taken_for_deleted(world: World) -> None:
     """B goes on pulling from A, while A cannot reach B: it has never seen what B writes."""
     await world.settle()

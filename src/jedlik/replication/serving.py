@@ -102,7 +102,7 @@ async def begin_copy(context: Context, request: Request) -> Response:
     return {
         "Now": now,
         "SourceId": source.table_id,
-        "Position": await _last_position(region, source.table) + 1,
+        "Position": max(await _last_position(region, source.table) + 1, await _first_kept(region, source.table)),
         "Checkpoints": {c.region: {"SourceId": c.source, "Position": c.position, "Covered": c.covered} for c in known},
     }
 
