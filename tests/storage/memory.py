@@ -8,7 +8,8 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import TypeVar
 
-from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation, counter, counter_value
+from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
+from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, Row, StorageError
 
 T = TypeVar("T")
@@ -60,21 +61,21 @@ class MemoryEngine:
             future.set_exception(StorageError("the store in memory is closed"))
             return future
         if not self._queue:
-            loop.call_soon(self._commit, loop)
+            loop.call_soon(self._commit)
         self._queue.append(Mutation(keys, decide, future))
         return future
 
     async def close(self) -> None:
         self._closed = True
         if self._queue:
-            self._commit(asyncio.get_running_loop())
+            self._commit()
 
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError("the store in memory is closed")
 
-    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch = Batch(loop, 0, _LONGEST_KEY)
+    def _commit(self) -> None:
+        batch = Batch(0, _LONGEST_KEY)
         for mutation in self._queue:
             if not mutation.future.done():
                 batch.add(mutation, self._values.get)

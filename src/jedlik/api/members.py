@@ -25,7 +25,7 @@ from jedlik.model.errors import ValidationException
 from jedlik.model.replicas import DELETING, Group
 from jedlik.model.tables import Document
 from jedlik.replication import serving
-from jedlik.storage.batch import counter
+from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
