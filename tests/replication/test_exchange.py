@@ -213,6 +213,23 @@ async def test_only_a_position_that_can_be_one_is_asked_for(world: World) -> Non
 
 
 @between(A, B)
+async def test_peers_are_told_what_is_wrong_with_a_request(world: World) -> None:
+    table_id = (await world[A].table()).document["TableId"]
+    asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id}
+    for keys_asked, text in (
+        ([5], "Keys has the wrong type"),
+        ([{"p": {"S": "a"}}], "The provided key element does not match the schema"),
+        ([{"p": {"X": "a"}, "s": {"N": "0"}}], "Supplied AttributeValue is empty"),
+        ([key("a")] * 1001, "Too many Keys: at most 1000"),
+    ):
+        with pytest.raises(ValidationException) as refusal:
+            await world[A].ask("Missing", **asked, Keys=keys_asked)
+        assert refusal.value.message.startswith(text)
+    with pytest.raises(ValidationException, match="TableName is too long"):
+        await world[A].ask("BeginCopy", TableName="x" * 256, GroupId="group")
+
+
+@between(A, B)
 async def test_latency_is_measured_from_the_write_to_its_application(world: World) -> None:
     await world[A].put("one", x=1)
     world[B].now += 0.25

@@ -47,6 +47,7 @@ async def run(region: Region, stop: asyncio.Event) -> None:
             await tables.look()
         except Exception:
             _log.exception("the replicated tables cannot be read", extra={"region": region.name})
+        pullers = {peer: puller for peer, puller in pullers.items() if not puller.done()}
         for peer in tables.peers() - pullers.keys():
             running = Puller(region, peer, tables, stop).run()
             pullers[peer] = asyncio.create_task(running, name=f"pulling of {region.name} from {peer}")
@@ -100,9 +101,9 @@ class Puller:
         self._context = {"region": region.name, "peer": peer}
 
     async def run(self) -> None:
-        """Pull until told to stop."""
+        """Pull until told to stop, or until nothing is shared with the peer any more."""
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._tables.with_peer(self._peer):
                 rest = await self._turn()
                 self._report()
                 if rest:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.model import changelog, key_values, keys, remote_changes, replicas, streams, versions
+from jedlik.model import changelog, key_values, keys, remote_changes, replicas, streams, values, versions
 from jedlik.model.changelog import Change, Kind
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.limits import KIB, MIB, STREAM_RETENTION_SECONDS
@@ -143,6 +143,7 @@ async def missing(context: Context, request: Request) -> Response:
         raise ValidationException(f"Too many Keys: at most {KEYS_AT_ONCE}")
     table = (await _replica(region, request)).table
     for key in request["Keys"]:
+        values.normalise_item(key)
         key_values.check_key(table, key)
     items = [keys.item_key(table, key, region.secret) for key in request["Keys"]]
     found = await region.engine.get([*items, *(keys.version_key(table, key) for key in items)])
@@ -182,6 +183,8 @@ _ASKED = {
 def validate(operation: str, request: Request) -> Request:
     """The request, if it has the shape of `operation`'s. Raises ValidationException."""
     _check_shape(request, SHAPES[operation])
+    if not all(isinstance(key, dict) for key in request.get("Keys", ())):
+        raise ValidationException("Keys has the wrong type")
     for table in request.get("Tables", ()):
         _check_shape(table, _ASKED)
         if not 0 <= table["Position"] <= _LAST_POSITION:
@@ -190,6 +193,8 @@ def validate(operation: str, request: Request) -> Request:
 
 
 _LAST_POSITION = (1 << 63) - 1
+_LONGEST_NAME = 255
+"""Characters in the name of a table."""
 
 
 def _check_shape(given: Any, shape: dict[str, Any]) -> None:
@@ -198,6 +203,8 @@ def _check_shape(given: Any, shape: dict[str, Any]) -> None:
     for name, type_ in shape.items():
         if not isinstance(given[name], type_):
             raise ValidationException(f"{name} has the wrong type")
+    if len(given.get("TableName", "")) > _LONGEST_NAME:
+        raise ValidationException("TableName is too long")
 
 
 def _cursor(text: str) -> bytes:
