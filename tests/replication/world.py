@@ -177,8 +177,11 @@ class World:
 
     async def become(self, name: str, group: Group) -> None:
         """Make a table a replica of a group, or tell it of another group document."""
-        document: Document = dict((await self[name].table()).document)
-        document["Replication"] = group
+        document = (await self[name].table()).document
+        await self.put_document(name, document | {"Replication": group})
+
+    async def put_document(self, name: str, document: Document) -> None:
+        """Give a table another descriptor."""
         raw = tables.serialize(document)
         await self[name].change(lambda writes: writes.put(keys.descriptor_key(TABLE), raw))
 
