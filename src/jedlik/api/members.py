@@ -4,8 +4,8 @@
     Join     have a replica here: make the table, or make one of an empty table that is there
     Leave    tell that the changes made here have come to the peer, up to a position, for the replica here is to go
 
-Each may be asked any number of times. A region that cannot do as it is asked refuses for good with an error of the
-client's; whatever else goes wrong, it is asked again (`jobs.membership`).
+Each may be asked any number of times. A region that can never join refuses with ResourceInUseException; whatever else
+goes wrong, it is asked again (`jobs.membership`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jedlik.api.context import Context, Region
 from jedlik.jobs import membership
 from jedlik.model import keys, replicas, shared_settings, streams, tables
 from jedlik.model.definitions import key_schemas, stored_definitions, stored_index
-from jedlik.model.errors import ValidationException
+from jedlik.model.errors import ResourceInUseException
 from jedlik.model.replicas import DELETING, Group
 from jedlik.model.tables import Document
 from jedlik.replication import serving
@@ -44,7 +44,11 @@ SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
 }
 """The members of each request, all of which must be there, and their types."""
 
-_DEFINITION = ("KeySchema", "LocalSecondaryIndexes", "AttributeDefinitions")
+
+def validate(operation: str, request: Request) -> Request:
+    """The request, if it has the shape of `operation`'s. Raises ValidationException."""
+    serving.check_shape(request, SHAPES[operation])
+    return request
 
 
 async def look_up(context: Context, request: Request) -> Response:
@@ -60,7 +64,10 @@ async def look_up(context: Context, request: Request) -> Response:
 
 
 async def join(context: Context, request: Request) -> Response:
-    """Make the replica that the group document says is CREATING here. Raises ValidationException where it cannot be."""
+    """Make the replica that the group document says is CREATING here.
+
+    Raises ResourceInUseException where there is another table of that name.
+    """
     region = context.region
     name, group = request["TableName"], request["Group"]
     key, now, table_id = keys.descriptor_key(name), region.clock(), str(uuid.uuid4())
@@ -72,7 +79,7 @@ async def join(context: Context, request: Request) -> Response:
         else:
             document = orjson.loads(values[0])
             if document.get("Replication", {}).get("GroupId") != group["GroupId"]:
-                raise already_there(name)
+                raise ResourceInUseException(already_there(name))
             merged = replicas.merge(document["Replication"], group)
             if merged == document["Replication"]:
                 return writes, False
@@ -99,9 +106,9 @@ async def leave(context: Context, request: Request) -> Response:
     return {"Gone": False}
 
 
-def already_there(name: str) -> ValidationException:
-    """A region that is to have a replica has a table of that name."""
-    return ValidationException(
+def already_there(name: str) -> str:
+    """What is said when a region that is to have a replica has a table of that name."""
+    return (
         f"Failed to create a the new replica of table with name: ‘{name}’ because one or more replicas already "
         "existed as tables."
     )

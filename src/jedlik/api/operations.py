@@ -15,6 +15,7 @@ from jedlik.api import (
     account,
     batches,
     items,
+    members,
     partiql,
     queries,
     shapes,
@@ -86,6 +87,12 @@ _PEER_HANDLERS: dict[str, Handler] = {
     "Pull": serving.pull,
 }
 
+_MEMBER_HANDLERS: dict[str, Handler] = {
+    "Join": members.join,
+    "Leave": members.leave,
+    "LookUp": members.look_up,
+}
+
 _UNSUPPORTED = (
     "CancelBulkOperation",
     "CreateBackup",
@@ -148,7 +155,8 @@ STREAMS_OPERATIONS = {
 """The operations of DynamoDB Streams, by name."""
 
 PEER_OPERATIONS = {
-    name: Operation(name, partial(serving.validate, name), handler) for name, handler in _PEER_HANDLERS.items()
+    **{name: Operation(name, partial(serving.validate, name), handler) for name, handler in _PEER_HANDLERS.items()},
+    **{name: Operation(name, partial(members.validate, name), handler) for name, handler in _MEMBER_HANDLERS.items()},
 }
 """The operations by which regions speak to each other, by name."""
 

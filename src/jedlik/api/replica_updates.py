@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from jedlik.api import table_settings
 from jedlik.api.members import already_there
 from jedlik.api.throughput import INVALID
-from jedlik.jobs import membership
+from jedlik.config import REGION
+from jedlik.jobs import membership, purge
 from jedlik.model import replicas, shared_settings, streams
-from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.model.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
 from jedlik.replication.peers import PeerUnreachable
@@ -181,13 +182,15 @@ async def check_elsewhere(region: Region, document: Document, request: Request) 
 
 async def look_up(region: Region, peer: str, name: str, *, raises_if_there: bool = False) -> Document | None:
     """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
+    if not REGION.fullmatch(peer):
+        raise ValidationException(f"Region {peer} is not supported.")
     try:
         answer = await region.peers.call(peer, "LookUp", {"TableName": name})
-    except PeerUnreachable as error:
+    except (PeerUnreachable, DynamoDBError) as error:
         raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
     found: Document | None = answer["Table"]
     if found is not None and raises_if_there:
-        raise already_there(name)
+        raise ValidationException(already_there(name))
     return found
 
 
@@ -215,6 +218,7 @@ def started(document: Document, group_id: str, now: float, writes: Writes) -> Do
     """The descriptor of a table that is to have replicas: with a stream, whose log has both images, and a group."""
     if "StreamSpecification" not in document:
         document = streams.enable(document, "NEW_AND_OLD_IMAGES", now, writes)
+    purge.keep_replication(document, writes)
     group = replicas.make(group_id, replicas.region_of(document), shared_settings.shared(document), now)
     return shared_settings.noted(streams.with_all_images(document) | {"Replication": group}, now)
 
@@ -242,7 +246,7 @@ def _create(update: Update, action: Action) -> None:
         document = started(document, update.group_id, update.now, update.writes)
     group, own = document["Replication"], update.region.name
     if action.region in replicas.regions(group):
-        raise already_there(document["TableName"])
+        raise ValidationException(already_there(document["TableName"]))
     _check_key(document, action)
     group = replicas.created(group, action.region, own, own, update.now)
     gone = dict.fromkeys(replicas.overrides(group, action.region))

@@ -25,7 +25,7 @@ import orjson
 from jedlik.jobs import backfill, expiry, purge, records
 from jedlik.jobs.records import Job, JobMoved, JobWaits
 from jedlik.model import keys, replicas, shared_settings, streams, tables
-from jedlik.model.errors import DynamoDBError, ValidationException
+from jedlik.model.errors import DynamoDBError, ResourceInUseException
 from jedlik.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.model.tables import Document, Table
@@ -135,7 +135,7 @@ async def step(region: Region, job: Job) -> None:
     if table is not None and ask is not None:
         try:
             outcome = await ask(region, table, peer)
-        except PeerUnreachable as error:
+        except (PeerUnreachable, DynamoDBError) as error:
             await _say_unreachable(region, job, error)
             raise JobWaits(UNREACHABLE_SECONDS) from error
 
@@ -160,9 +160,7 @@ async def _join(region: Region, table: Table, peer: str) -> str | None:
     }
     try:
         await region.peers.call(peer, "Join", request)
-    except DynamoDBError as error:
-        if error.status != ValidationException.status:
-            raise PeerUnreachable(f"{peer}: {error.message}") from error
+    except ResourceInUseException as error:
         _log.error("no replica in %s: %s", peer, error.message, extra={"region": region.name, "table": table.name})
         return DELETED
     return None
@@ -180,11 +178,11 @@ async def _leave(region: Region, table: Table, peer: str) -> str | None:
     return DELETED
 
 
-async def _say_unreachable(region: Region, job: Job, error: PeerUnreachable) -> None:
-    """Log that a peer cannot be reached, once."""
+async def _say_unreachable(region: Region, job: Job, error: Exception) -> None:
+    """Log that a peer does not do as it is asked, once."""
     if "Unreachable" in job.state:
         return
-    _log.warning("peer unreachable: %s", error, extra={"region": region.name, "table": job.state["TableName"]})
+    _log.warning("a peer cannot be asked: %s", error, extra={"region": region.name, "table": job.state["TableName"]})
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])

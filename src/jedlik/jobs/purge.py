@@ -56,7 +56,15 @@ def submit_replication(document: Document, writes: Writes) -> None:
     """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
     table_id = keys.table_id(document["TableId"])
     ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id)]
-    _submit(f"purge/{document['TableId']}/replication", ranges, writes)
+    _submit(_replication_job(document), ranges, writes)
+
+
+def keep_replication(document: Document, writes: Writes) -> None:
+    """Stop the removal of what a table knows of former replicas, in the commit that begins to give it new ones.
+
+    What it still knows is as true as it was: versions of items, and positions in tables that are not asked any more.
+    """
+    writes.delete(keys.job_key(_replication_job(document)))
 
 
 def submit_index(document: Document, index_number: int, writes: Writes) -> None:
@@ -92,6 +100,10 @@ async def step(region: Region, job: Job) -> None:
         return writes, None
 
     await region.engine.mutate([job.key], decide)
+
+
+def _replication_job(document: Document) -> str:
+    return f"purge/{document['TableId']}/replication"
 
 
 def _submit(name: str, ranges: list[tuple[bytes, bytes]], writes: Writes) -> None:

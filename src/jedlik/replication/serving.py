@@ -182,11 +182,11 @@ _ASKED = {
 
 def validate(operation: str, request: Request) -> Request:
     """The request, if it has the shape of `operation`'s. Raises ValidationException."""
-    _check_shape(request, SHAPES[operation])
+    check_shape(request, SHAPES[operation])
     if not all(isinstance(key, dict) for key in request.get("Keys", ())):
         raise ValidationException("Keys has the wrong type")
     for table in request.get("Tables", ()):
-        _check_shape(table, _ASKED)
+        check_shape(table, _ASKED)
         if not 0 <= table["Position"] <= _LAST_POSITION:
             raise ValidationException("Position is no position")
     return request
@@ -197,7 +197,8 @@ _LONGEST_NAME = 255
 """Characters in the name of a table."""
 
 
-def _check_shape(given: Any, shape: dict[str, Any]) -> None:
+def check_shape(given: Any, shape: dict[str, Any]) -> None:
+    """Raises ValidationException unless `given` has the members of `shape`, each of its type, and no others."""
     if not isinstance(given, dict) or given.keys() != shape.keys():
         raise ValidationException(f"The request must have the members {', '.join(shape)}")
     for name, type_ in shape.items():
