@@ -6,7 +6,7 @@ that all write. Probes measure how long a write takes to be seen elsewhere, over
 with -9 and started again; another is cut off while its clients go on, and let back. In the end the three tables are
 scanned and compared item by item, each writer's items with what was acknowledged, and each store is checked.
 
-    python tests/replication/three_regions.py --seconds 10 --rate 50
+    python tests/global_tables/three_regions.py --seconds 10 --rate 50
 """
 
 from __future__ import annotations

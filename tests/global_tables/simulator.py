@@ -10,7 +10,7 @@ What runs is the real code: the handlers, the write path, the exchanges, the ans
 Only the engine, the network and the clocks are simulated, and asyncio runs tasks in the order in which they become
 ready, so a seed always makes the same schedule. To see one again:
 
-    python tests/replication/simulator.py SEED
+    python tests/global_tables/simulator.py SEED
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Thousands of schedules, each of which must end with all regions the same and nothing lost.
 
 Half of the seeds are the same in every run, and half are new: a failure tells which it was, and
-`python tests/replication/simulator.py SEED` runs it again.
+`python tests/global_tables/simulator.py SEED` runs it again.
 """
 
 from __future__ import annotations
