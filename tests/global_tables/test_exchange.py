@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 from memory import MemoryEngine
-from world import DAY, START, TABLE, A, B, C, World, item, key, run
+from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 
 from jedlik.api.context import Region
 from jedlik.jobs import membership
 from jedlik.jobs.streams import StreamPolicy
 from jedlik.model import keys, replicas, versions
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
-from jedlik.replication import serving
+from jedlik.replication import replicated, serving
 from jedlik.replication.checkpoints import CheckpointMoved
 from jedlik.replication.peers import PeerUnreachable
 
@@ -188,8 +188,7 @@ async def test_a_table_made_anew_at_the_peer_is_pulled_from_its_beginning(world:
         await world[A].put(f"{number}", x=number)
     await world[B].pull(A)
     group = (await world[A].table()).document["Replication"]
-    world.places[A].kept.clear()
-    world.places[A] = type(world[A])(A, world[B].region.peers)
+    world.places[A] = Place(A, world[B].region.peers)
     await world.make_tables(A)
     await world.become(A, group)
     await world[A].put("new", x=1)
@@ -328,6 +327,33 @@ async def test_a_copying_that_is_killed_goes_on_from_where_it_was(world: World) 
     finally:
         serving.PAGE_ITEMS = serving_page
     assert await world[B].items() == await world[A].items()
+
+
+@joining
+async def test_a_copying_begins_anew_when_the_source_has_been_made_anew(world: World) -> None:
+    await world[B].pull(A)
+    group = (await world[A].table()).document["Replication"]
+    world.places[A] = Place(A, world[B].region.peers)
+    await world.make_tables(A)
+    await world.become(A, group)
+    await world[A].put("new", x=1)
+    await copy_all(world)
+    assert (await world[B].items())["new"] == item("new", x=1)
+    assert await status(world, B) == "ACTIVE"
+
+
+@joining
+async def test_a_copying_goes_on_when_the_settings_change(world: World) -> None:
+    found = await replicated.all_of(world[B].region)
+    exchange = world[B].exchange(A)
+    assert await exchange.round(found, 0)
+    document = (await world[B].table()).document
+    await world.put_document(B, document | {"DeletionProtectionEnabled": True})
+    # What the puller has is older than that.
+    for _ in range(3):
+        assert await exchange.round(found, 0)
+    assert await status(world, B) == "ACTIVE"
+    assert (await world[B].table()).document["DeletionProtectionEnabled"]
 
 
 @joining

@@ -47,6 +47,8 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
     known = answer["Checkpoints"]
     # What is made of another replica begins where that one is; from a third it may have to copy as well, again.
     again = before is not None or found.replica.source != source
+    if before is not None and before.copying is not None:
+        again = before.copying.again
     copying = Copying(
         again=again,
         since=region.clock(),

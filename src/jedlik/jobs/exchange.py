@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from jedlik.jobs import copying, membership
 from jedlik.model import remote_changes, replicas, versions
-from jedlik.model.errors import DescriptorChanged, DynamoDBError
+from jedlik.model.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException
 from jedlik.model.remote_changes import RemoteChange
 from jedlik.replication import applying, checkpoints, replicated
-from jedlik.replication.checkpoints import Checkpoint
+from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved
 from jedlik.replication.latency import Latency
 from jedlik.replication.replicated import Replicated
 
@@ -49,6 +49,8 @@ class _Progress:
     """When the table may be asked for again."""
     digest: str | None = None
     """Of the group document that last came from the peer."""
+    complaint: str = ""
+    """Why the table cannot be copied yet."""
 
 
 class Exchange:
@@ -114,21 +116,43 @@ class Exchange:
     async def _copy(self, found: Replicated, progress: _Progress) -> bool:
         """Begin to copy a table or copy the next page; False if it cannot be now."""
         try:
-            if progress.saved is None or progress.saved.copying is None:
-                after = await copying.begin(self._region, found, self._peer, progress.saved)
-                self._say("copying begins", found, again=after.copying is not None and after.copying.again)
+            current = await self._current(found)
+            if progress.saved is not None and progress.saved.copying is not None:
+                after = await self._step(current, progress.saved)
             else:
-                after = await copying.step(self._region, found, progress.saved)
-                if after.copying is None:
-                    self._say("copying is done", found)
+                after = await self._begin(current, progress.saved)
         except DescriptorChanged:
-            return True  # The next round has the new one.
+            return True
         except DynamoDBError as error:
-            self._say("copying cannot go on yet", found, error=error.message)
+            if progress.complaint != error.message:
+                self._say("copying cannot go on yet", found, error=error.message)
+            progress.complaint = error.message
             self._rest(progress)
             return False
         self._save(progress, after)
         return True
+
+    async def _begin(self, found: Replicated, before: Checkpoint | None) -> Checkpoint:
+        after = await copying.begin(self._region, found, self._peer, before)
+        self._say("copying begins", found, again=after.copying is not None and after.copying.again)
+        return after
+
+    async def _step(self, found: Replicated, before: Checkpoint) -> Checkpoint:
+        try:
+            after = await copying.step(self._region, found, before)
+        except ResourceNotFoundException:
+            # The peer has another table by now, or none, which it then says again.
+            return await self._begin(found, before)
+        if after.copying is None:
+            self._say("copying is done", found)
+        return after
+
+    async def _current(self, found: Replicated) -> Replicated:
+        """A table as it is now. Raises CheckpointMoved if it is gone, and what is known of it with it."""
+        current = await replicated.find(self._region, found.table.name)
+        if current is None or current.table.id != found.table.id:
+            raise CheckpointMoved
+        return current
 
     # Pulling
 
@@ -174,9 +198,7 @@ class Exchange:
         self, found: Replicated, progress: _Progress, changes: list[RemoteChange], after: Checkpoint
     ) -> None:
         while True:
-            current = await replicated.find(self._region, found.table.name)
-            if current is None or current.table.id != found.table.id:
-                raise checkpoints.CheckpointMoved  # The table is gone, and so is what is known of it.
+            current = await self._current(found)
             try:
                 await applying.apply(self._region, current.table, changes, progress.saved, after)
             except DescriptorChanged:
@@ -190,10 +212,9 @@ class Exchange:
 
     async def _begin_again(self, found: Replicated, progress: _Progress) -> None:
         """The peer's log does not reach back to where this replica is: it has been away for too long."""
-        self._say("away for too long", found, since=progress.reached.covered)
-        current = await replicated.find(self._region, found.table.name)
-        if current is not None and current.table.id == found.table.id:
-            await self._copy(current, progress)
+        if not progress.complaint:
+            self._say("away for too long", found, since=progress.reached.covered)
+        await self._copy(found, progress)
 
     async def _save_if_due(self, found: Replicated, progress: _Progress) -> None:
         """Write the checkpoint, when for a while nothing was applied with which it would have been written."""
@@ -203,6 +224,7 @@ class Exchange:
 
     def _save(self, progress: _Progress, checkpoint: Checkpoint) -> None:
         progress.saved = progress.reached = checkpoint
+        progress.complaint = ""
         progress.saved_at = self._monotonic()
 
     def _rest(self, progress: _Progress) -> None:
