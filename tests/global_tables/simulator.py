@@ -23,11 +23,12 @@ from random import Random
 from typing import Any
 
 import orjson
-from memory import MemoryEngine
+from memory import MemoryEngine, MemoryView
 from world import DAY, TABLE, A, B, C, Place, World, item, key
 
 from jedlik.jobs.exchange import Exchange
 from jedlik.jobs.streams import StreamPolicy
+from jedlik.maintenance.check import StoreCheck
 from jedlik.model import changelog, keys, remote_changes, replicas, versions
 from jedlik.model.changelog import Kind
 from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
@@ -345,6 +346,9 @@ class Simulation:
                     self.logged[place.name, written.version, written.name] = written
 
     async def _check(self) -> None:
+        place = self._place()
+        problems = list(StoreCheck(MemoryView(place.kept)).problems())
+        assert not problems, f"the store of {place.name}: {problems}"
         await self._harvest()
         found = {name: await place.items() for name, place in self.world.places.items()}
         assert found[A] == found[B] == found[C], f"the regions differ: {found}"

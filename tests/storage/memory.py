@@ -5,18 +5,37 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, Row, StorageError
+from jedlik.storage.view import View
 
 T = TypeVar("T")
 
 _LONGEST_KEY = 1978
 _POSITION_KEY = b"\0position"
 _FIRST_KEY = b"\x01"
+
+
+class MemoryView(View):
+    """What such a store holds, as checks look at it."""
+
+    def __init__(self, values: dict[bytes, bytes]) -> None:
+        self._values = values
+        self._keys = sorted(values)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._values.get(key)
+
+    def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
+        for index in range(bisect_left(self._keys, start), bisect_left(self._keys, end)):
+            yield self._keys[index], self._values[self._keys[index]]
+
+    def count(self, start: bytes, end: bytes) -> int:
+        return max(0, bisect_left(self._keys, end) - bisect_left(self._keys, start))
 
 
 class MemoryEngine:
