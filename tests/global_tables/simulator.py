@@ -1,14 +1,14 @@
 """A simulator: regions that write and pull over a network that does its worst, from a seed.
 
-A schedule is some hundred steps, each drawn from the seed: somebody writes, somebody begins to pull, a message arrives,
+A schedule is seventy steps, each drawn from the seed: somebody writes, somebody begins to pull, a message arrives,
 is lost or comes twice, the way between two regions is cut or mended, a region dies and comes back, a clock goes wrong,
 a stream is rolled over. Then everything is healed, all pull until nothing changes, and what the regions hold is
 compared with each other and with what was acknowledged. Some schedules have a region join in the middle, and in some a
 region is cut off for days, so that the others' logs do not reach back to where it was.
 
 What runs is the real code: the handlers, the write path, the exchanges, the answers to peers, the upkeep of streams.
-Only the engine, the network and the clocks are simulated, and asyncio runs tasks in the order in which they become
-ready, so a seed always makes the same schedule. To see one again:
+Only the engine, the network and the clocks are simulated, and the event loop runs tasks in the order in which they
+become ready, so a seed always makes the same schedule. To see one again:
 
     python tests/global_tables/simulator.py SEED
 """
@@ -23,6 +23,7 @@ from random import Random
 from typing import Any
 
 import orjson
+import uvloop
 from memory import MemoryEngine, MemoryView
 from world import DAY, TABLE, A, B, C, Place, World, item, key
 
@@ -35,7 +36,7 @@ from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChang
 from jedlik.replication.checkpoints import CheckpointMoved
 from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
 
-STEPS = 100
+STEPS = 70
 NAMES = "abcd"
 PULLS = 2
 """Pulls of one region from one peer at once: more than one worker may believe that it has the lease."""
@@ -381,7 +382,8 @@ async def _others() -> None:
 def simulate(seed: int) -> None:
     """Run the schedule of a seed. Raises AssertionError, which tells the seed."""
     try:
-        asyncio.run(Simulation(seed).run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(Simulation(seed).run())
     except Exception as error:
         raise AssertionError(f"the schedule of seed {seed}: {error}") from error
 
