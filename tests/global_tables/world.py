@@ -35,7 +35,7 @@ START = 1_800_000_000.0
 DAY = 24 * 60 * 60.0
 
 _parsed = lru_cache(tables.parse)
-_QUIET_ROUNDS = 3
+_QUIET_ROUNDS = 2
 """Without a change, after which there will be none: what rests for a second has had its turn."""
 
 _DEFINITION = definition(
