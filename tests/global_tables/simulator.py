@@ -128,7 +128,7 @@ class Simulation:
         """Whether C is not there at first."""
         self.long = self.random.random() < 0.3
         """Whether a region is cut off for days."""
-        self.regions = [A, B, C] if self.joins or self.random.random() < 0.4 else [A, B]
+        self.regions = [A, B, C] if self.joins or self.long or self.random.random() < 0.3 else [A, B]
         self.world = World(*self.regions, peers=lambda name: Link(self, name))
         self.pulls: dict[tuple[str, str], list[asyncio.Task[None]]] = {}
         self.acknowledged: Counter[tuple[str, str, int | None]] = Counter()
