@@ -492,6 +492,26 @@ async def test_what_the_peer_may_not_have_seen_is_never_taken_for_deleted(world:
     assert set(await world[A].items()) == set(await world[B].items()) == {"unseen", "seen", "more"}
 
 
+@between(A, B, C)
+async def test_what_is_brought_back_goes_again_when_anybody_remembers_its_deletion(world: World) -> None:
+    await world[B].put("ghost", x=1)
+    await world.settle()
+    # B is cut off. A deletes, and C hears of it only half a day later, so that it remembers for longer.
+    await world[B].put("other", x=1)
+    await world[A].delete("ghost")
+    await be_apart(world, DAY / 2)
+    await world[C].pull(A)
+    await be_apart(world, DAY * 3 / 4)
+    assert await world[A].record("ghost") is None
+    assert await world[C].record("ghost") is not None
+    # It was written so shortly before A last heard of B that A cannot be certain to have seen it.
+    await copy_all(world, A, B)
+    assert set(await world[A].items()) == {"ghost", "other"}
+    await world.settle()
+    for place in world.places.values():
+        assert set(await place.items()) == {"other"}
+
+
 @between(A, B)
 async def test_a_tombstone_goes_with_the_entry_of_the_deletion_and_not_before(world: World) -> None:
     await world[A].put("one", x=1)
