@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from definitions import Definition, create, describe
-
-T = TypeVar("T")
 
 HERE, THERE, ELSEWHERE = "us-east-1", "eu-west-1", "ap-south-1"
 WAIT_SECONDS = 20.0
 LOOK_SECONDS = 0.02
 
 
-def eventually(look: Callable[[], T], expected: T) -> None:
+def eventually(look: Callable[[], object], expected: object) -> None:
     """Look until what is seen is what is expected."""
     deadline = time.monotonic() + WAIT_SECONDS
     seen = look()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -210,7 +211,7 @@ def test_three_regions(here: Any, there: Any, elsewhere: Any) -> None:
     for client, key in ((here, "here"), (there, "there"), (elsewhere, "elsewhere")):
         put(client, name, key)
     for client in (here, there, elsewhere):
-        eventually(lambda client=client: keys_in(client, name), {"before", "between", "here", "there", "elsewhere"})
+        eventually(partial(keys_in, client, name), {"before", "between", "here", "there", "elsewhere"})
 
 
 # Removing a replica
@@ -251,7 +252,7 @@ def test_no_write_that_a_replica_has_acknowledged_is_lost_with_it(here: Any, the
     eventually(lambda: table_status(there, name), None)
     for client in (here, elsewhere):
         assert set(written) <= keys_in(client, name)
-        eventually(lambda client=client: len(statuses(client, name)), 1)
+    eventually(lambda: (len(statuses(here, name)), len(statuses(elsewhere, name))), (1, 1))
 
 
 def test_delete_table_removes_the_replica_of_its_region(here: Any, there: Any) -> None:

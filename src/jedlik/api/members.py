@@ -18,10 +18,10 @@ import orjson
 
 from jedlik.api import table_names
 from jedlik.api.context import Context, Region
-from jedlik.jobs import membership
+from jedlik.jobs import membership, purge
 from jedlik.model import keys, replicas, shared_settings, streams, tables
 from jedlik.model.definitions import key_schemas, stored_definitions, stored_index
-from jedlik.model.errors import ResourceInUseException
+from jedlik.model.errors import ResourceInUseException, ServiceUnavailable
 from jedlik.model.replicas import DELETING, Group
 from jedlik.model.tables import Document
 from jedlik.replication import serving
@@ -52,42 +52,49 @@ def validate(operation: str, request: Request) -> Request:
 
 
 async def look_up(context: Context, request: Request) -> Response:
-    """Whether there is a table of that name: Table is None, or has KeySchema, LocalSecondaryIndexes and ItemCount."""
+    """What there is of that name: Table is None, or has KeySchema, StreamSpecification, Indexes (the key schemas of
+    its secondary indexes, by name), ItemCount and IsReplica.
+    """
     region = context.region
     [raw] = await region.engine.get([keys.descriptor_key(request["TableName"])])
     if raw is None:
         return {"Table": None}
     document = orjson.loads(raw)
     [items] = await region.engine.get([keys.item_count_key(keys.table_id(document["TableId"]), 0)])
-    shown = {member: document.get(member) for member in ("KeySchema", "StreamSpecification", "Replication")}
-    return {"Table": shown | {"GlobalSecondaryIndexes": indexes(document), "ItemCount": counter(items)}}
+    return {"Table": comparable(document) | {"ItemCount": counter(items), "IsReplica": "Replication" in document}}
 
 
 async def join(context: Context, request: Request) -> Response:
     """Make the replica that the group document says is CREATING here.
 
-    Raises ResourceInUseException where there is another table of that name.
+    Raises ResourceInUseException where it cannot be made, and ServiceUnavailable when that cannot be told yet.
     """
     region = context.region
     name, group = request["TableName"], request["Group"]
     key, now, table_id = keys.descriptor_key(name), region.clock(), str(uuid.uuid4())
+    [found] = await region.engine.get([key])
+    there = None if found is None else orjson.loads(found)
+    counters = [] if there is None else [keys.item_count_key(keys.table_id(there["TableId"]), 0)]
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, bool]:
+        if values[0] != found:
+            raise ServiceUnavailable("The table is being changed; ask again")
         writes = Writes()
-        if values[0] is None:
+        if there is None:
             document = _made(request, region, table_id, now, writes)
-        else:
-            document = orjson.loads(values[0])
-            if document.get("Replication", {}).get("GroupId") != group["GroupId"]:
-                raise ResourceInUseException(already_there(name))
-            merged = replicas.merge(document["Replication"], group)
-            if merged == document["Replication"]:
+        elif "Replication" in there and there["Replication"]["GroupId"] == group["GroupId"]:
+            merged = replicas.merge(there["Replication"], group)
+            if merged == there["Replication"]:
                 return writes, False
-            document = membership.follow(document, merged, now, writes)
+            document = membership.follow(there, merged, now, writes)
+        else:
+            _check_existing(there, counter(values[1]), request, region.name)
+            document = _begun(there, group, now, writes)
         writes.put(key, tables.serialize(document))
         return writes, True
 
-    if replicas.status(group, region.name)["Status"] == replicas.CREATING and await region.engine.mutate([key], decide):
+    being_made = replicas.status(group, region.name)["Status"] == replicas.CREATING
+    if being_made and await region.engine.mutate([key, *counters], decide):
         region.jobs_wanted.set()
     return {}
 
@@ -114,9 +121,14 @@ def already_there(name: str) -> str:
     )
 
 
-def indexes(document: Document) -> dict[str, Any]:
-    """The key schemas of a table's global indexes, by name."""
-    return {index["IndexName"]: index["KeySchema"] for index in document.get("GlobalSecondaryIndexes", ())}
+def comparable(document: Document) -> Document:
+    """What must be alike in tables that are to be replicas of each other: KeySchema, StreamSpecification, Indexes."""
+    indexes = (*document.get("LocalSecondaryIndexes", ()), *document.get("GlobalSecondaryIndexes", ()))
+    return {
+        "KeySchema": document["KeySchema"],
+        "StreamSpecification": document.get("StreamSpecification"),
+        "Indexes": {index["IndexName"]: index["KeySchema"] for index in indexes},
+    }
 
 
 def _made(request: Request, region: Region, table_id: str, now: float, writes: Writes) -> Document:
@@ -147,6 +159,21 @@ def _made(request: Request, region: Region, table_id: str, now: float, writes: W
         document["TimeToLive"] = document["TimeToLive"] | {"Status": "ENABLED"}
     view_type = replicas.settings(group)["StreamViewType"]
     return streams.with_all_images(streams.enable(document, view_type, now, writes))
+
+
+def _check_existing(document: Document, items: int, request: Request, region: str) -> None:
+    """Whether a replica may be made of a table that is there. Raises ResourceInUseException."""
+    wanted = replicas.status(request["Group"], region).get("Existing", False)
+    if not wanted or "Replication" in document or items or document["KeySchema"] != request["KeySchema"]:
+        raise ResourceInUseException(already_there(document["TableName"]))
+
+
+def _begun(document: Document, group: Group, now: float, writes: Writes) -> Document:
+    """The descriptor of an ordinary, empty table that becomes a replica."""
+    if "StreamSpecification" not in document:
+        document = streams.enable(document, replicas.settings(group)["StreamViewType"], now, writes)
+    purge.keep_replication(document, writes)
+    return membership.follow(streams.with_all_images(document) | {"Replication": group}, group, now, writes)
 
 
 async def _note_left(region: Region, name: str, group: Group, peer: str) -> None:

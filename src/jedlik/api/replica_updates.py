@@ -249,8 +249,7 @@ def _create(update: Update, action: Action) -> None:
         raise ValidationException(already_there(document["TableName"]))
     _check_key(document, action)
     group = replicas.created(group, action.region, own, own, update.now)
-    gone = dict.fromkeys(replicas.overrides(group, action.region))
-    group = replicas.with_overrides(group, action.region, gone | _overrides(document, action), own, update.now)
+    group = replicas.with_overrides(group, action.region, _overrides(document, action), own, update.now)
     update.document = membership.follow(document, group, update.now, update.writes)
 
 

@@ -7,7 +7,8 @@ replica that is coming or going, one of these:
 - REPLICA, in a region one of whose peers is CREATING a replica of the one here, or DELETING one: asks the peer to
   `Join` or to `Leave`. Both may be asked any number of times.
 - DEPARTURE, in the region whose own replica is DELETING: waits until every other replica has left it, which is when it
-  has pulled the last change that was made here, and deletes the table.
+  has pulled the last change that was made here, and deletes the table (or, when it is to be kept, lets it be an
+  ordinary table).
 
 So nothing that was acknowledged in a region is lost when its replica is deleted: writes are refused from the commit
 with which its own descriptor says DELETING, and what was written before that is pulled by all. A peer that does not
@@ -197,7 +198,7 @@ async def _say_unreachable(region: Region, job: Job, error: Exception) -> None:
 
 
 async def departure_step(region: Region, job: Job) -> None:
-    """Delete the table when all who are to have its changes have them. Raises JobMoved and JobWaits."""
+    """Delete the table, or make it an ordinary one, when all have its changes. Raises JobMoved and JobWaits."""
     table = await _table_of(region, job)
     if table is None or table.replica is None or table.replica.status != DELETING:
         await _finish(region, job, table, lambda *_: None)
@@ -209,14 +210,21 @@ async def departure_step(region: Region, job: Job) -> None:
     if missing and now - replicas.status(group, region.name)["Since"] < STREAM_RETENTION_SECONDS:
         raise JobWaits(WAITING_SECONDS)
     if missing:
-        _log.warning("deleted unseen by %s", ", ".join(missing), extra={"region": region.name, "table": table.name})
+        _log.warning(
+            "a replica goes unseen by %s", ", ".join(missing), extra={"region": region.name, "table": table.name}
+        )
+
+    kept = replicas.status(group, region.name).get("Kept", False)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         if values[1] != table.raw:
             raise JobMoved
         writes = Writes()
-        purge.delete_table(table.document, streams.current(table.document, values[2:]), now, writes)
+        if kept:
+            writes.put(keys.descriptor_key(table.name), tables.serialize(ordinary(table.document, writes)))
+        else:
+            purge.delete_table(table.document, streams.current(table.document, values[2:]), now, writes)
         job.finish(writes)
         return writes, None
 

@@ -90,19 +90,29 @@ def make(group_id: str, region: str, settings: dict[str, Any], now: float) -> Gr
     return group | {"Statuses": {region: status}}
 
 
-def created(group: Group, region: str, source: str, by: str, now: float) -> Group:
-    """The document with a new replica in `region`, which is to copy what there is from `source`."""
-    status = _status(_clock(group, now), by, CREATING, {"Source": source}, now)
+def created(group: Group, region: str, source: str, by: str, now: float, *, existing: bool = False) -> Group:
+    """The document with a new replica in `region`, which is to copy what there is from `source`.
+
+    It is made of the empty table that is there, if it is `existing`, and otherwise there must be none. It has no
+    overrides, also if there was another replica before.
+    """
+    group = with_overrides(group, region, dict.fromkeys(overrides(group, region)), by, now)
+    known = {"Source": source} | ({"Existing": True} if existing else {})
+    status = _status(_clock(group, now), by, CREATING, known, now)
     return group | {"Statuses": group["Statuses"] | {region: status}}
 
 
-def moved(group: Group, region: str, stage: str, now: float) -> Group:
-    """The document with the replica in `region` at a later stage of its life; the same one if it is there already."""
+def moved(group: Group, region: str, stage: str, now: float, *, kept: bool = False) -> Group:
+    """The document with the replica in `region` at a later stage of its life; the same one if it is there already.
+
+    `kept` is for DELETING: the replica leaves the group, but its table stays.
+    """
     register = group["Statuses"][region]
     clock, creator, reached, _ = register["Version"]
     if _STAGES.index(stage) <= reached:
         return group
-    return group | {"Statuses": group["Statuses"] | {region: _status(clock, creator, stage, register["Value"], now)}}
+    known = register["Value"] | ({"Kept": True} if kept else {})
+    return group | {"Statuses": group["Statuses"] | {region: _status(clock, creator, stage, known, now)}}
 
 
 def with_overrides(group: Group, region: str, overrides: dict[str, Any], by: str, now: float) -> Group:
@@ -136,7 +146,8 @@ def version(group: Group) -> str:
 
 
 def status(group: Group, region: str) -> dict[str, Any]:
-    """The state of the replica in `region`: Status, Since (seconds) and, when it was made of another, Source.
+    """The state of the replica in `region`: Status, Since (seconds) and, where there is something to say, Source (the
+    region that it was made of), Existing (of a table that was there) and Kept (its table stays when it goes).
 
     Two regions may have each other deleted at once. A table is never lost in this way: when no replica would be left,
     the first by name stays, as every region works out for itself.
@@ -164,6 +175,12 @@ def overrides(group: Group, region: str) -> dict[str, Any]:
     """What the replica in `region` has of its own, by member."""
     prefix = f"{region}/"
     return {name.removeprefix(prefix): v for name, v in _values(group, "Overrides").items() if name.startswith(prefix)}
+
+
+def begun(group: Group) -> float:
+    """When the group was made, in seconds."""
+    first: int = min(register["Version"][0] for register in group["Statuses"].values())
+    return first / (1000 << _CLOCK_BITS)
 
 
 def settings(group: Group) -> dict[str, Any]:
