@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from definitions import attributes, create, describe, index, unused_name
 from refusals import refusal
-from replication import (
+from replicated_tables import (
     ELSEWHERE,
     HERE,
     THERE,

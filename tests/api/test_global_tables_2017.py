@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from definitions import attributes, create, describe, describe_index, index, units, unused_name
 from refusals import INVALID, invalid, refusal
-from replication import (
+from replicated_tables import (
     ELSEWHERE,
     HERE,
     THERE,

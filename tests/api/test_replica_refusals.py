@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from definitions import attributes, create, describe, index, units, unused_name
 from refusals import INVALID, invalid, refusal
-from replication import ELSEWHERE, HERE, THERE, add, eventually, global_table, replica_updates, statuses, table_status
+from replicated_tables import (
+    ELSEWHERE,
+    HERE,
+    THERE,
+    add,
+    eventually,
+    global_table,
+    replica_updates,
+    statuses,
+    table_status,
+)
 
 from jedlik_process import Server
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from definitions import attributes, create, describe, describe_index, index, units
-from replication import HERE, THERE, eventually, global_table, item, put, replica, replica_updates
+from replicated_tables import HERE, THERE, eventually, global_table, item, put, replica, replica_updates
 
 from jedlik_process import Server
 
