@@ -192,7 +192,12 @@ def test_a_replica_that_two_regions_make_at_once_is_one() -> None:
         await update(here, "Create", C)
         other.now += 1
         await update(other, "Create", C)
-        await work(here)
+        net.down = {B}
+        await net.settle()
+        assert await statuses(third) == {A: ACTIVE, B: ACTIVE, C: ACTIVE}
+        net.down = set()
+        await third.pull(B)
+        assert await statuses(third) == {A: ACTIVE, B: ACTIVE, C: ACTIVE}
         await net.settle()
         for place in (here, other, third):
             assert await statuses(place) == {A: ACTIVE, B: ACTIVE, C: ACTIVE}
@@ -225,6 +230,30 @@ def test_a_replica_waits_with_its_end_for_those_that_have_not_all_of_its_changes
         assert await statuses(here) == await statuses(third) == {A: ACTIVE, C: ACTIVE}
 
     run(test, A, B, C)
+
+
+def test_only_who_has_all_changes_has_left() -> None:
+    async def test(net: Net) -> None:
+        other = net.world[B]
+        await net.world.make_tables(A, B)
+        await net.world.replicate(A, B)
+        await other.put("last")
+        await other.call("DeleteTable")
+        leave = {"TableName": "Music", "Group": (await other.table()).document["Replication"], "Region": A}
+        assert await other.ask("Leave", **leave, Position=0) == {"Gone": False}
+        assert await work(other) == {membership.DEPARTURE: membership.WAITING_SECONDS}
+        told = await other.ask("Pull", Wait=0, Tables=[_asking(leave["Group"]["GroupId"])])
+        position = told["Tables"][0]["Position"]
+        assert await other.ask("Leave", **leave, Position=position) == {"Gone": False}
+        assert await work(other) == {}
+        assert not await there(other)
+        assert await other.ask("Leave", **leave, Position=position) == {"Gone": True}
+
+    run(test, A, B)
+
+
+def _asking(group_id: str) -> dict[str, Any]:
+    return {"TableName": "Music", "GroupId": group_id, "Position": 0, "SourceId": None, "GroupVersion": None}
 
 
 def test_a_replica_does_not_wait_for_longer_than_its_changes_are_kept(caplog: pytest.LogCaptureFixture) -> None:
