@@ -22,6 +22,8 @@ from jedlik.model.errors import (
 )
 from jedlik.model.limits import MIB
 from jedlik.model.replicas import ACTIVE, CREATING, DELETING
+from jedlik.replication import checkpoints
+from jedlik.replication.checkpoints import Checkpoint, Copying
 from jedlik.replication.peers import Body, LocalPeers, Peers, PeerUnreachable
 
 HOURS = 60 * 60.0
@@ -204,6 +206,26 @@ def test_a_replica_that_two_regions_make_at_once_is_one() -> None:
         assert await third.items() == {"a": item("a")}
 
     run(test, A, B, C)
+
+
+def test_a_replica_that_is_copied_again_is_shown_as_such() -> None:
+    async def test(net: Net) -> None:
+        here = net.world[A]
+        await net.world.make_tables(A, B)
+        await net.world.replicate(A, B)
+        table_id = (await here.table()).id
+        again = Checkpoint(B, copying=Copying(again=True, since=here.now))
+        await here.change(lambda writes: writes.put(checkpoints.key(table_id, B), checkpoints.encode(again)))
+        [shown] = (await here.call("DescribeTable"))["Table"]["Replicas"]
+        assert shown["ReplicaStatus"] == "UPDATING"
+        assert shown["ReplicaInaccessibleDateTime"] == here.now
+        assert shown["ReplicaStatusDescription"] == (
+            f"{A} was away from {B} for longer than changes are kept, and is copying what there is"
+        )
+        [other] = (await net.world[B].call("DescribeTable"))["Table"]["Replicas"]
+        assert other["ReplicaStatus"] == ACTIVE
+
+    run(test, A, B)
 
 
 # Leaving

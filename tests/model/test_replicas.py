@@ -136,6 +136,30 @@ def test_documents_of_different_groups_are_not_merged() -> None:
         replicas.merge(group(), replicas.make("another", HERE, {}, NOW))
 
 
+def test_a_replica_made_again_has_no_overrides_of_the_former() -> None:
+    document = replicas.with_overrides(pair(), THERE, {"KMSMasterKeyId": "alias/eu"}, HERE, NOW)
+    gone = replicas.moved(document, THERE, DELETED, LATER)
+    assert replicas.overrides(replicas.created(gone, THERE, HERE, HERE, LATER), THERE) == {}
+
+
+def test_the_regions_of_which_replicas_have_been_made_lately() -> None:
+    document = replicas.created(pair(), ELSEWHERE, THERE, THERE, LATER)
+    assert replicas.sources(document, NOW) == {HERE, THERE}
+    assert replicas.sources(document, LATER) == {THERE}
+    assert replicas.sources(replicas.moved(document, ELSEWHERE, DELETED, LATER), LATER) == set()
+
+
+def test_a_status_says_what_becomes_of_the_table() -> None:
+    document = replicas.created(group(), THERE, HERE, HERE, NOW, existing=True)
+    assert replicas.status(document, THERE)["Existing"]
+    document = replicas.moved(document, THERE, DELETING, LATER, kept=True)
+    assert replicas.status(document, THERE)["Kept"]
+
+
+def test_a_group_knows_when_it_was_begun() -> None:
+    assert replicas.begun(replicas.created(group(), THERE, HERE, HERE, LATER)) == NOW
+
+
 # Whatever happens, in any order
 
 REGIONS = (HERE, THERE, ELSEWHERE)

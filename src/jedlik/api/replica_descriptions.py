@@ -6,11 +6,15 @@ what it has as the table has it is left out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jedlik.model import replicas, shared_settings
+from jedlik.model import keys, replicas, shared_settings
 from jedlik.model.replicas import ACTIVE, CREATING
 from jedlik.model.tables import Document
+from jedlik.replication import checkpoints
+
+if TYPE_CHECKING:
+    from jedlik.api.context import Region
 
 Shown = dict[str, Any]
 
@@ -47,6 +51,23 @@ def members(document: Document) -> Shown:
         "Replicas": [description(document, region) for region in others],
         "GlobalTableSettingsReplicationMode": _SETTINGS_MODE,
     }
+
+
+async def say_copied_again(region: Region, document: Document, shown: Shown) -> None:
+    """Say in a table's description of which replicas it is copied again, after having been away for too long."""
+    if "Replication" not in document:
+        return
+    known = await checkpoints.of_table(region, keys.table_id(document["TableId"]))
+    since = {c.region: c.copying.since for c in known if c.copying is not None and c.copying.again}
+    for replica in shown["Replicas"]:
+        peer = replica["RegionName"]
+        if peer in since:
+            replica |= {
+                "ReplicaStatus": "UPDATING",
+                "ReplicaStatusDescription": f"{region.name} was away from {peer} for longer than changes are kept, and "
+                "is copying what there is",
+                "ReplicaInaccessibleDateTime": since[peer],
+            }
 
 
 def description(document: Document, region: str) -> Shown:

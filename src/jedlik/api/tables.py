@@ -78,7 +78,9 @@ async def describe_table(context: Context, request: Request) -> Response:
     document = await read_document(region, request["TableName"])
     counts = await descriptions.counts(region, document)
     status = replica_descriptions.table_status(document)
-    return {"Table": descriptions.description(document, counts, status, region.clock())}
+    shown = descriptions.description(document, counts, status, region.clock())
+    await replica_descriptions.say_copied_again(region, document, shown)
+    return {"Table": shown}
 
 
 async def list_tables(context: Context, request: Request) -> Response:
