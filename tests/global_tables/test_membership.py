@@ -208,6 +208,24 @@ def test_a_replica_that_two_regions_make_at_once_is_one() -> None:
     run(test, A, B, C)
 
 
+def test_a_replica_that_joins_after_it_was_removed_goes_again() -> None:
+    async def test(net: Net) -> None:
+        here, other = net.world[A], net.world[B]
+        await net.world.make_tables(A)
+        await update(here, "Create", B)
+        document = (await here.table()).document
+        await update(here, "Delete", B)
+        await net.settle()
+        assert await statuses(here) == {}
+        late = {member: document[member] for member in ("TableName", "KeySchema", "AttributeDefinitions")}
+        await other.ask("Join", **late, LocalSecondaryIndexes=[], Group=document["Replication"])
+        assert await there(other)
+        await net.settle()
+        assert not await there(other)
+
+    run(test, A, B)
+
+
 def test_a_replica_that_is_copied_again_is_shown_as_such() -> None:
     async def test(net: Net) -> None:
         here = net.world[A]

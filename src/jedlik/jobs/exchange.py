@@ -124,6 +124,8 @@ class Exchange:
         except DescriptorChanged:
             return True
         except DynamoDBError as error:
+            if isinstance(error, ResourceNotFoundException) and found.replica.peers == (self._peer,):
+                await membership.abandon(self._region, found.table)
             if progress.complaint != error.message:
                 self._say("copying cannot go on yet", found, error=error.message)
             progress.complaint = error.message

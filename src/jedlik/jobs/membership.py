@@ -124,6 +124,28 @@ def _submit_members(document: Document, writes: Writes) -> None:
             records.submit(f"replica/{table_id}/{peer}", REPLICA, state | {"Peer": peer}, writes)
 
 
+async def abandon(region: Region, table: Table) -> None:
+    """End a replica that is still being made when its source, the only other region, knows nothing of it any more.
+
+    It was removed before it had joined: its creation came late. Nothing has been written to it by anyone.
+    """
+    if table.replica is None or table.replica.status != CREATING:
+        return
+    key, now, document = keys.descriptor_key(table.name), region.clock(), table.document
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        if values[0] == table.raw:
+            if replicas.status(document["Replication"], region.name).get("Existing"):
+                writes.put(key, tables.serialize(ordinary(document, writes)))
+            else:
+                purge.delete_table(document, streams.current(document, values[1:]), now, writes)
+        return writes, None
+
+    _log.warning("a replica is abandoned by its source", extra={"region": region.name, "table": table.name})
+    await region.engine.mutate([key, *streams.current_key(document)], decide)
+
+
 # A replica elsewhere
 
 
