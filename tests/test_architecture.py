@@ -16,9 +16,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ROOT / "src" / "jedlik"
 MAY_IMPORT = {
     "server": {"server", "api", "jobs", "model", "storage", "clock", "config"},
-    "api": {"api", "jobs", "model", "storage", "clock", "config"},
-    "maintenance": {"maintenance", "jobs", "model", "storage"},
-    "jobs": {"jobs", "model", "storage", "config"},
+    "api": {"api", "jobs", "replication", "model", "storage", "clock", "config"},
+    "maintenance": {"maintenance", "jobs", "replication", "model", "storage"},
+    "jobs": {"jobs", "replication", "model", "storage", "config"},
+    "replication": {"replication", "model", "storage", "config"},
     "model": {"model", "storage"},
     "storage": {"storage"},
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import socket
@@ -10,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from jedlik import __version__
-from jedlik.config import Settings, SettingsError
+from jedlik.config import Peer, Settings, SettingsError, from_file, options
 from jedlik_process import Server, run_jedlik
 
 # Where settings come from.
@@ -24,8 +24,8 @@ def test_version() -> None:
 
 def test_each_setting_is_an_option_with_its_meaning() -> None:
     shown = run_jedlik("serve", "--help", COLUMNS="200").stdout
-    for field in dataclasses.fields(Settings):
-        assert f"--{field.name.replace('_', '-')}" in shown
+    for setting in options():
+        assert f"--{setting.name.replace('_', '-')}" in shown
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
@@ -52,6 +52,73 @@ def account(server: Server) -> str:
         BillingMode="PAY_PER_REQUEST",
     )["TableDescription"]["TableArn"]
     return arn.split(":")[4]
+
+
+def test_the_file_says_which_regions_are_served_here_and_where_others_are(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(
+        "[regions.us-east-1]\n"
+        "[regions.eu-west-1]\n"
+        'endpoint = "https://eu.example.com:8000"\naccess_key = "AKIDEXAMPLE"\nsecret_key = "secret"\n'
+    )
+    settings = Settings(**from_file(file))
+    assert settings.served == ("us-east-1",)
+    assert settings.peers == {"eu-west-1": Peer("https://eu.example.com:8000", "AKIDEXAMPLE", "secret")}
+    assert "secret" not in repr(settings).replace("secret_key", "")
+    assert settings.serves("us-east-1")
+    assert not settings.serves("eu-west-1")
+    assert not settings.serves("ap-south-1")
+
+
+def test_without_tables_for_them_any_region_is_served_but_those_that_are_elsewhere() -> None:
+    settings = Settings(peers={"eu-west-1": Peer("http://127.0.0.1:8001", "AKIDEXAMPLE", "secret")})
+    assert settings.serves("us-east-1")
+    assert not settings.serves("eu-west-1")
+
+
+PEER = 'endpoint = "http://127.0.0.1:8001"\naccess_key = "AKIDEXAMPLE"\nsecret_key = "secret"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('regions = "us-east-1,mars"', "regions: 'mars' is not the name of an AWS region"),
+        ("[regions.mars]", "regions: 'mars' is not the name of an AWS region"),
+        (
+            '[regions.eu-west-1]\nendpoint = "http://127.0.0.1:8001"',
+            "{file}: regions.eu-west-1 must have the strings access_key, endpoint, secret_key, or nothing",
+        ),
+        (
+            f"[regions.eu-west-1]\n{PEER.replace('http://127.0.0.1:8001', '127.0.0.1:8001')}",
+            "regions.eu-west-1: endpoint must be like https://host:port, not '127.0.0.1:8001'",
+        ),
+    ],
+)
+def test_regions_that_make_no_sense_are_refused(text: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(text)
+    ended = run_jedlik("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), JEDLIK_CONFIG=str(file))
+    assert ended.returncode == 2
+    assert reason.format(file=file) in ended.stderr
+
+
+def test_a_region_cannot_be_here_and_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(f"[regions.eu-west-1]\n{PEER}")
+    ended = run_jedlik("serve", "--port", "0", "--regions", "eu-west-1, us-east-1", JEDLIK_CONFIG=str(file))
+    assert "regions: eu-west-1 cannot be served here and have an endpoint elsewhere" in ended.stderr
+
+
+def test_only_the_regions_that_are_served_answer(start_server: Callable[..., Server]) -> None:
+    server = start_server(regions="us-east-1,eu-west-1")
+    for region in ("us-east-1", "eu-west-1"):
+        assert server.client(region=region).list_tables()["TableNames"] == []
+    with pytest.raises(ClientError) as refused:
+        server.client(region="ap-south-1").list_tables()
+    assert refused.value.response["Error"] == {
+        "Code": "InvalidSignatureException",
+        "Message": "Credential should be scoped to a valid region, not 'ap-south-1'. ",
+    }
 
 
 def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:

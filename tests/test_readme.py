@@ -1,4 +1,4 @@
-"""The README says what is true: its tour runs as written, its tables are those of the code."""
+"""The README says what is true: its tours run as written, its tables are those of the code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -16,7 +15,7 @@ import pytest
 import requests
 
 from jedlik.api.operations import OPERATIONS, STREAMS_OPERATIONS
-from jedlik.config import Settings
+from jedlik.config import Settings, from_file, options
 from jedlik_process import Server
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -40,17 +39,22 @@ def commands(console: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.skipif(shutil.which("aws", path=BIN) is None, reason="the AWS CLI is not installed")
-def test_the_tour_runs_as_written(start_server: Callable[..., Server], tmp_path: Path) -> None:
+@pytest.mark.parametrize("heading", ["A tour in five minutes", "Two regions"])
+def test_the_tours_run_as_written(heading: str, start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server()
     exports: list[str] = []
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"PATH": f"{BIN}:{environment['PATH']}", "HOME": str(tmp_path)}
-    for block in BLOCK.finditer(section("A tour in five minutes")):
+    for block in BLOCK.finditer(section(heading)):
         if "kill -9" in block["prose"]:
             server.kill()
             server.restart()
         if block["kind"] == "python":
             (tmp_path / "tour.py").write_text(block["text"])
+        if block["kind"] == "toml":
+            (tmp_path / "example.toml").write_text(block["text"])
+            assert Settings(**from_file(tmp_path / "example.toml")).serves("eu-central-1")
+        if block["kind"] != "console":
             continue
         for command, printed in commands(block["text"].replace("http://127.0.0.1:8000", server.url)):
             if command.startswith("export "):
@@ -72,7 +76,7 @@ def test_the_tour_runs_as_written(start_server: Callable[..., Server], tmp_path:
 def test_every_setting_is_in_the_table() -> None:
     types = get_type_hints(Settings, include_extras=True)
     expected = ["| option | environment | key in the file | default | meaning |", "|---|---|---|---|---|"]
-    for setting in fields(Settings):
+    for setting in options():
         option = "--" + setting.name.replace("_", "-")
         default = f"`{setting.default}`" if setting.default is not None else ""
         if setting.default is False:

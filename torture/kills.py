@@ -1,5 +1,5 @@
-"""Kill -9 at random moments under mixed load: single workers, or what commits for them, while the others go on, and then
-the whole server.
+"""Kill -9 at random moments under mixed load: single workers, or what commits for them, while the others go on, and
+then the whole server.
 
 A writer whose worker was killed looks what became of its request, through another worker, and goes on. When the whole
 server is killed everything is compared: the table, its indexes, its counters and its stream with what the writers know,

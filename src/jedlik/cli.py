@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
@@ -17,9 +16,12 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_ty
 import click
 
 from jedlik import __version__
-from jedlik.config import Settings, SettingsError, from_file
+from jedlik.config import Settings, SettingsError, from_file, options
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+PEERS = f"{__name__}.peers"
+"""Where a context keeps what the file says of other regions, which is no option."""
 
 CANNOT_START = 2
 """Exit code when the settings, the port, the data folder or the access keys cannot be used."""
@@ -28,7 +30,7 @@ CANNOT_START = 2
 def option(name: str) -> Callable[[F], F]:
     """The option, with its environment variable, for a setting."""
     kind, meaning = get_args(get_type_hints(Settings, include_extras=True)[name])
-    default = next(field.default for field in fields(Settings) if field.name == name)
+    default = next(setting.default for setting in options() if setting.name == name)
     switch = "--" + name.replace("_", "-")
     if kind is bool:
         switch += "/--no-" + name.replace("_", "-")
@@ -53,15 +55,17 @@ def parameter_type(kind: Any) -> Any:
 
 def all_settings(command: F) -> F:
     """Give a command an option for each setting, in the table's order."""
-    for field in reversed(fields(Settings)):
-        command = option(field.name)(command)
+    for setting in reversed(options()):
+        command = option(setting.name)(command)
     return command
 
 
 def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Take defaults from the configuration file. Called before the options that they are the defaults of."""
     try:
-        context.default_map = dict(from_file(path))
+        given = dict(from_file(path))
+        context.meta[PEERS] = given.pop("peers", {})
+        context.default_map = given
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
 
@@ -98,7 +102,8 @@ def settings_of(words: Sequence[str]) -> Settings:
     Raises SettingsError.
     """
     try:
-        return Settings(**serve.make_context("serve", list(words)).params)
+        context = serve.make_context("serve", list(words))
+        return Settings(**context.params, peers=context.meta[PEERS])
     except click.ClickException as error:
         raise SettingsError(error.format_message()) from error
 

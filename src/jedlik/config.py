@@ -2,28 +2,54 @@
 
 From that table follow the command line's options (`--data-dir`), the environment variables
 (`JEDLIK_DATA_DIR`) and the keys of the configuration file (`data_dir`); the first that is given wins, in that
-order.
+order. Only where other regions are is said in the file alone, for it holds secrets: a table for each region,
+
+    [regions.eu-west-1]
+    endpoint = "https://jedlik.example.com:8000"
+    access_key = "..."
+    secret_key = "..."
+
+and an empty one, [regions.eu-central-1], for a region that is served here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
 
 ACCOUNT_DIGITS = 12
 
+REGION = re.compile(
+    r"(af|ap|ca|cn|eu|eu-isoe|eusc-[a-z]{2}|il|me|mx|sa|us|us-gov|us-iso|us-isob|us-isof)"
+    r"-(central|north|northeast|northwest|south|southeast|southwest|east|west)-[1-9]\d?",
+    re.ASCII,
+)
+"""The form of the names of AWS's regions, in all its partitions."""
+
 
 class SettingsError(Exception):
     """The settings cannot be used; the message is for the person who set them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where another region is served, and the access key with which this server asks there."""
+
+    endpoint: str
+    """A URL of scheme, host and port."""
+    access_key: str
+    secret_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +64,7 @@ class Settings:
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"
     credentials: Annotated[Path | None, "File of access keys; by default in the data folder."] = None
     account: Annotated[str, "Account id in ARNs, twelve digits."] = "000000000000"
+    regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
     access_log: Annotated[bool, "Log every request."] = False
@@ -48,6 +75,8 @@ class Settings:
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
     stream_rotation: Annotated[float, "Age at which a stream's shards are rolled over."] = 4 * 60 * 60.0
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+    """The regions that are served elsewhere, by name."""
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("port", self.port)):
@@ -68,12 +97,34 @@ class Settings:
             raise SettingsError(f"account must have {ACCOUNT_DIGITS} digits, not {self.account!r}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key must be given together")
+        self._check_regions()
         if self.auth == "off" and not is_loopback(self.host):
             raise SettingsError(
                 f"refusing to listen on {self.host} with --auth off: anybody who reaches this address could "
                 "read and change everything. Use --auth on (and `jedlik credentials create`), "
                 "or listen on 127.0.0.1."
             )
+
+    def _check_regions(self) -> None:
+        for name in (*self.served, *self.peers):
+            if not REGION.fullmatch(name):
+                raise SettingsError(f"regions: {name!r} is not the name of an AWS region")
+        both = sorted(set(self.served) & set(self.peers))
+        if both:
+            raise SettingsError(f"regions: {', '.join(both)} cannot be served here and have an endpoint elsewhere")
+        for name, peer in self.peers.items():
+            url = urlsplit(peer.endpoint)
+            if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
+                raise SettingsError(f"regions.{name}: endpoint must be like https://host:port, not {peer.endpoint!r}")
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The regions that are served here; none when it is any."""
+        return tuple(name.strip() for name in self.regions.split(",")) if self.regions else ()
+
+    def serves(self, region: str) -> bool:
+        """Whether a region is served here."""
+        return region in self.served if self.served else region not in self.peers
 
     @property
     def credentials_file(self) -> Path:
@@ -97,6 +148,11 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
+def options() -> list[Field[Any]]:
+    """The settings that are options of the command line."""
+    return [setting for setting in fields(Settings) if setting.name != "peers"]
+
+
 def from_file(path: Path | None) -> Mapping[str, Any]:
     """The settings in a configuration file; none when no file is named and there is none by the default name.
 
@@ -112,7 +168,23 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    unknown = sorted(given.keys() - {setting.name for setting in fields(Settings)})
+    unknown = sorted(given.keys() - {setting.name for setting in options()})
     if unknown:
         raise SettingsError(f"{path}: no such setting: {', '.join(unknown)}")
+    if isinstance(given.get("regions"), dict):
+        given |= _regions(given.pop("regions"), path)
     return given
+
+
+def _regions(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """The settings that tables of regions make: those with an endpoint are peers, those without are served here."""
+    peers = {name: _peer(name, table, path) for name, table in tables.items() if table}
+    served = [name for name, table in tables.items() if not table]
+    return {"peers": peers} | ({"regions": ",".join(served)} if served else {})
+
+
+def _peer(name: str, table: Any, path: Path) -> Peer:
+    wanted = {setting.name for setting in fields(Peer)}
+    if not isinstance(table, dict) or table.keys() != wanted or not all(isinstance(v, str) for v in table.values()):
+        raise SettingsError(f"{path}: regions.{name} must have the strings {', '.join(sorted(wanted))}, or nothing")
+    return Peer(**table)

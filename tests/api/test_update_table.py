@@ -279,11 +279,6 @@ REFUSED = [
         f"{INVALID}If stream is being enabled then UpdateViewType is required",
         id="a stream without a view type",
     ),
-    pytest.param(
-        {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
-        "Jedlik does not support global tables yet: ReplicaUpdates",
-        id="replicas",
-    ),
 ]
 
 

@@ -72,7 +72,7 @@ def test_stores_are_checked_by_region(start_server: StartServer, tmp_path: Path)
         lmdb.open(str(tmp_path / "data" / "us-east-1"), lib_version=1, map_size=1 << 30) as environment,
         environment.begin(write=True) as transaction,
     ):
-        transaction.put(b"\x70", b"")
+        transaction.put(b"\xf0", b"")
     summary = (
         r"{}: 3 items with 3 index entries in 1 tables, and 4 log entries, checked in \d\.\d s \(\d+ items/s\): {}\n"
     )

@@ -10,19 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemas import n, s, table
+from stores import NOW, SECRET, Store
 
 from jedlik.model import changelog, indexes, items, keys, values, writes
 from jedlik.model.changelog import ChangeLog, Kind
 from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
 from jedlik.model.expressions import updates
 from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.tables import Index, Table
+from jedlik.model.tables import Table
 from jedlik.model.values import Item
-from jedlik.model.writes import Change, Condition, Delete, Operation, Put, Update
+from jedlik.model.writes import Condition, Delete, Operation, Put, Update
 from jedlik.storage.engine import Writes
 
-SECRET = b"secret"
-NOW = 1_700_000_000.0
 PLAIN = table()
 INDEXED = table(
     sort=("c", "S"),
@@ -30,40 +29,6 @@ INDEXED = table(
     global_={"by-y": ([("y", "S")], []), "by-x-and-y": ([("x", "S"), ("y", "S")], [("c", "S")])},
     projections={"by-x": [], "by-y": ["a"]},
 )
-
-
-class Store:
-    """What an engine would hold, in a dict."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, bytes] = {}
-        self.counters: dict[bytes, int] = {}
-        self.written = Writes()
-        """By the last mutation."""
-
-    def do(self, operation: Operation) -> Change:
-        self.written = Writes()
-        change = writes.perform(operation, self.rows.get(operation.key), self.written, SECRET, NOW)
-        self.apply(self.written)
-        return change
-
-    def apply(self, written: Writes) -> None:
-        for key, value in written.puts.items():
-            if value is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = value
-        for key, amount in written.adds.items():
-            self.counters[key] = self.counters.get(key, 0) + amount
-
-    def under(self, prefix: bytes) -> dict[bytes, bytes]:
-        return {key: value for key, value in self.rows.items() if key.startswith(prefix)}
-
-    def items(self, of: Table) -> list[Item]:
-        return [items.decode(stored) for stored in self.under(of.prefix).values()]
-
-    def entries(self, index: Index) -> list[Item]:
-        return [items.decode(stored) for stored in self.under(index.prefix).values()]
 
 
 def put(of: Table, item: Item, condition: Condition | None = None, return_old: bool = False) -> Put:
@@ -77,7 +42,7 @@ def update(of: Table, key: Item, text: str | None, condition: Condition | None =
 
 
 def delete(of: Table, key: Item, condition: Condition | None = None) -> Delete:
-    return Delete(of, keys.item_key(of, key, SECRET), condition)
+    return Delete(of, keys.item_key(of, key, SECRET), key, condition)
 
 
 def never(item: Item) -> bool:
@@ -371,7 +336,7 @@ def test_filling_new_indexes_and_writing_meanwhile_come_to_the_same(
         if kind == "put":
             store.do(put(INDEXED, item))
         elif kind == "delete":
-            store.do(Delete(INDEXED, key))
+            store.do(delete(INDEXED, {name: item[name] for name in INDEXED.key_names}))
         elif key in store.rows:
             fill(key)
     for key in store.under(INDEXED.prefix):

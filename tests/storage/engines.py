@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from memory import MemoryEngine
+
 from jedlik.storage.engine import Engine, Row, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
@@ -23,7 +25,16 @@ def lmdb_forgetful(path: Path) -> Engine:
     return LmdbEngine.open(path, durable=False)
 
 
-OPENERS: list[Open] = [lmdb_durable, lmdb_forgetful]
+_IN_MEMORY: dict[Path, dict[bytes, bytes]] = {}
+
+
+def memory(path: Path) -> Engine:
+    return MemoryEngine(_IN_MEMORY.setdefault(path, {}))
+
+
+SHARED_OPENERS: list[Open] = [lmdb_durable, lmdb_forgetful]
+"""Of stores that several processes may share."""
+OPENERS: list[Open] = [*SHARED_OPENERS, memory]
 
 
 def run(open_engine: Open, path: Path, scenario: Callable[[Engine], Awaitable[T]]) -> T:

@@ -356,7 +356,7 @@ def test_a_closed_store_refuses(open_engine: Open, tmp_path: Path) -> None:
             await engine.get([b"a"])
         with pytest.raises(StorageError):
             await engine.range(b"a", b"b", 1, 1)
-        with pytest.raises(StorageError, match=f"^the store in {tmp_path} is closed$"):
+        with pytest.raises(StorageError, match=r"^the store in .+ is closed$"):
             await increment(engine, b"a")
         await engine.close()
 

@@ -20,11 +20,11 @@ from engine_processes import (
     start,
     write_until_killed,
 )
-from engines import OPENERS, Open, count_of, everything, increment, put, run
+from engines import SHARED_OPENERS, Open, count_of, everything, increment, put, run
 
 from jedlik.storage.engine import Engine, Row, Writes
 
-pytestmark = pytest.mark.parametrize("open_engine", OPENERS)
+pytestmark = pytest.mark.parametrize("open_engine", SHARED_OPENERS)
 
 Values = Sequence[bytes | None]
 

@@ -23,7 +23,7 @@ from jedlik.model.expressions.projections import Projection
 from jedlik.model.indexes import has_collections
 from jedlik.model.tables import Table
 from jedlik.model.values import Item
-from jedlik.model.writes import Change, Operation, check_descriptor, check_item_size, perform
+from jedlik.model.writes import Change, Operation, check_descriptor, check_item_size, perform, version_keys, versions_of
 from jedlik.storage.engine import Writes
 
 _DUPLICATES = "Provided list of item keys contains duplicates"
@@ -148,14 +148,18 @@ async def batch_write_item(context: Context, request: Request) -> Response:
                 check_descriptor(table, raw)
             into = Writes()
             done = []
-            for operation, stored, refuses in zip(operations, found[len(tables) :], full, strict=True):
-                change = perform(operation, stored, into, region.secret, at)
+            stored = found[len(tables) : versions_from]
+            versions = versions_of(operations, found[versions_from:])
+            for operation, old, refuses, version in zip(operations, stored, full, versions, strict=True):
+                change = perform(operation, old, into, region.secret, at, version)
                 if refuses:
                     item_collections.refuse_growth(change)
                 done.append((operation, change))
             return into, done
 
         read = [keys.descriptor_key(table.name) for table in tables] + [o.key for o in operations]
+        versions_from = len(read)
+        read += version_keys(operations)
         return await region.engine.mutate(read, decide)
 
     done = iter(await region.with_tables(list(wanted), attempt))
@@ -190,7 +194,7 @@ def _element(element: Request) -> _Element:
 
         def delete(table: Table, secret: bytes) -> Operation:
             key_values.check_key(table, key)
-            return writes.Delete(table, keys.item_key(table, key, secret))
+            return writes.Delete(table, keys.item_key(table, key, secret), key)
 
         return _Element(key, delete)
 

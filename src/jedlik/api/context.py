@@ -21,6 +21,7 @@ from jedlik.model.errors import (
     ValidationException,
 )
 from jedlik.model.tables import Table
+from jedlik.replication.peers import NoPeers, Peers
 from jedlik.storage.engine import Engine
 
 T = TypeVar("T")
@@ -33,9 +34,11 @@ UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth m
 class Region:
     """One region's store and what a process knows of it."""
 
-    __slots__ = ("account", "clock", "engine", "jobs_wanted", "known", "name", "secret")
+    __slots__ = ("account", "clock", "engine", "jobs_wanted", "known", "name", "peers", "secret")
 
-    def __init__(self, name: str, account: str, engine: Engine, clock: Clock, secret: bytes) -> None:
+    def __init__(
+        self, name: str, account: str, engine: Engine, clock: Clock, secret: bytes, peers: Peers | None = None
+    ) -> None:
         self.name = name
         self.account = account
         """Twelve digits, as in ARNs."""
@@ -43,22 +46,26 @@ class Region:
         self.clock = clock
         self.secret = secret
         """The key of the store's hashes of partition keys."""
+        self.peers = peers or NoPeers()
+        """The other regions, as far as they are known here."""
         self.known: dict[str, Table] = {}
-        """Tables as last seen, by name. Possibly stale."""
+        """Tables as last seen, by name: usable ones. Possibly stale."""
         self.jobs_wanted = asyncio.Event()
         """Set when a background job has been written, so that the runner looks at once."""
 
     async def table(self, name: str, *, missing: str = "Requested resource not found") -> Table:
         """The table called `name` (or whose ARN it is) as it is now.
 
-        Raises ResourceNotFoundException with the text `missing`.
+        Raises ResourceNotFoundException with the text `missing`, also for a replica that is being made or deleted:
+        it is there for its description and for replication only.
         """
         name = table_names.resolve(name, self.name, self.account)
         [raw] = await self.engine.get((keys.descriptor_key(name),))
-        if raw is None:
+        table = None if raw is None else self.seen(name, raw)
+        if table is None or not table.usable:
             self.known.pop(name, None)
             raise ResourceNotFoundException(missing)
-        return self.seen(name, raw)
+        return table
 
     def seen(self, name: str, raw: bytes) -> Table:
         """The table that a descriptor just read describes; the same object as long as the bytes are the same."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from jedlik.api import replica_descriptions
 from jedlik.api.context import Region
 from jedlik.api.throughput import decreases_today
-from jedlik.model import keys
+from jedlik.model import keys, shared_settings
 from jedlik.model.tables import Document
 from jedlik.storage.counters import counter
 
@@ -57,6 +58,7 @@ async def counts(region: Region, document: Document) -> Counts:
 
 def description(document: Document, counted: Counts, status: str, now: float) -> Document:
     """The TableDescription of a table in a status: ACTIVE, CREATING, UPDATING or DELETING."""
+    document = shared_settings.effective(document)
     shown = {name: document[name] for name in _SHOWN if name in document}
     shown["TableStatus"] = status
     shown["ItemCount"], shown["TableSizeBytes"] = counted.get(0, (0, 0))
@@ -66,7 +68,7 @@ def description(document: Document, counted: Counts, status: str, now: float) ->
     for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
         if kind in shown:
             shown[kind] = [_index(index, document, counted, now) for index in shown[kind]]
-    return shown
+    return shown | replica_descriptions.members(document)
 
 
 def deleted(description: Document) -> Document:

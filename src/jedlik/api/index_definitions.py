@@ -16,7 +16,6 @@ from typing import Any
 from jedlik.api.throughput import INVALID
 from jedlik.model.errors import ValidationException
 from jedlik.model.limits import GLOBAL_INDEXES, INDEX_KEY_ATTRIBUTES, LOCAL_INDEXES, PROJECTED_ATTRIBUTES
-from jedlik.model.tables import Document
 
 KeySchema = list[dict[str, str]]
 Definitions = list[dict[str, str]]
@@ -109,34 +108,6 @@ def check_not_redefined(schema: KeySchema, definitions: Definitions, existing: D
                 f"previously defined. Existing schema: Schema:[SchemaElement: key{{{name}:{types[name]}:{kind}}}] "
                 f"New schema: Schema:[SchemaElement: key{{{name}:{wanted[name]}:{kind}}}]"
             )
-
-
-# What is stored
-
-
-def stored_definitions(definitions: Definitions, schemas: Iterable[KeySchema]) -> Definitions:
-    """The definitions of the attributes that are in one of the key schemas, by name."""
-    used = {name for schema in schemas for name in _names(schema)}
-    types = {d["AttributeName"]: d["AttributeType"] for d in definitions}
-    return [{"AttributeName": name, "AttributeType": types[name]} for name in sorted(used)]
-
-
-def stored_index(index: dict[str, Any], number: int) -> Document:
-    """What every stored index has."""
-    projection = index["Projection"]
-    names = projection.get("NonKeyAttributes")
-    return {
-        "IndexName": index["IndexName"],
-        "IndexNumber": number,
-        "KeySchema": index["KeySchema"],
-        "Projection": projection if names is None else projection | {"NonKeyAttributes": sorted(names)},
-    }
-
-
-def key_schemas(document: Document) -> list[KeySchema]:
-    """The key schemas of a table and of its indexes."""
-    indexes = (*document.get("LocalSecondaryIndexes", ()), *document.get("GlobalSecondaryIndexes", ()))
-    return [document["KeySchema"], *(index["KeySchema"] for index in indexes)]
 
 
 def _names(schema: KeySchema) -> list[str]:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jedlik.api import index_definitions, throughput
-from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED, Of
+from jedlik.api.throughput import INVALID, Of
 from jedlik.jobs import backfill, purge
+from jedlik.model.definitions import Definitions, with_index, without_index
 from jedlik.model.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -22,10 +23,9 @@ from jedlik.model.errors import (
     ValidationException,
 )
 from jedlik.model.limits import GLOBAL_INDEXES
-from jedlik.model.tables import Document
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
 
 if TYPE_CHECKING:
-    from jedlik.api.index_definitions import Definitions
     from jedlik.api.table_updates import Update
 
 Change = dict[str, Any]
@@ -129,24 +129,16 @@ def _create(update: Update, settings: dict[str, Any], definitions: Definitions) 
     index_definitions.check_projected_count([*every, settings])
     _check_new_throughput(update, settings)
     number = document["NextIndexNumber"]
-    index = (
-        index_definitions.stored_index(settings, number)
-        | {"IndexStatus": "CREATING", "Backfilling": True}
-        | throughput.initial(settings)
-    )
-    document = document | {"GlobalSecondaryIndexes": [*indexes, index], "NextIndexNumber": number + 1}
-    document["AttributeDefinitions"] = index_definitions.stored_definitions(
-        [*definitions, *known], index_definitions.key_schemas(document)
-    )
-    update.document = document
+    being_made = {"IndexStatus": "CREATING", "Backfilling": True} | throughput.initial(settings)
+    update.document = with_index(document, settings, being_made, definitions)
     update.status = "UPDATING"
     update.shown_indexes[name] = {"Backfilling": False}
-    backfill.submit(document, number, update.writes)
+    backfill.submit(update.document, number, update.writes)
 
 
 def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
     name, units = settings["IndexName"], settings.get("ProvisionedThroughput")
-    mode = throughput.billing_mode(update.document)
+    mode = billing_mode(update.document)
     if mode == PAY_PER_REQUEST and units is not None:
         raise ValidationException(
             f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} "
@@ -168,7 +160,7 @@ def _update(update: Update, settings: dict[str, Any], definitions: Definitions) 
             "Attempt to change a resource which is still in use: Index is being created. "
             f"Table: {update.document['TableName']} Index: {name}"
         )
-    mode = throughput.billing_mode(update.document)
+    mode = billing_mode(update.document)
     units, on_demand = settings.get("ProvisionedThroughput"), settings.get("OnDemandThroughput")
     warm = settings.get("WarmThroughput")
     if mode == PAY_PER_REQUEST and (units is not None or not (on_demand or warm)):
@@ -198,18 +190,11 @@ def _update(update: Update, settings: dict[str, Any], definitions: Definitions) 
 def _delete(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
     name = settings["IndexName"]
     deleted = _existing(update.document, name, "delete")
-    document = {key: value for key, value in update.document.items() if key != "GlobalSecondaryIndexes"}
-    indexes = [index for index in _indexes(update.document) if index is not deleted]
-    if indexes:
-        document["GlobalSecondaryIndexes"] = indexes
-    document["AttributeDefinitions"] = index_definitions.stored_definitions(
-        document["AttributeDefinitions"], index_definitions.key_schemas(document)
-    )
-    update.document = document
+    update.document = without_index(update.document, name)
     update.status = "UPDATING"
     update.deleted_indexes.append({key: value for key, value in deleted.items() if key != "Backfilling"})
     update.shown_indexes[name] = {"IndexStatus": "DELETING"}
-    purge.submit_index(document, deleted["IndexNumber"], update.writes)
+    purge.submit_index(update.document, deleted["IndexNumber"], update.writes)
 
 
 _APPLY: dict[str, Callable[[Update, dict[str, Any], Definitions], None]] = {

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jedlik.api import (
     account,
     batches,
+    global_table_settings,
+    global_tables,
     items,
+    members,
     partiql,
     queries,
     shapes,
@@ -26,6 +30,7 @@ from jedlik.api import (
 )
 from jedlik.api.context import Context
 from jedlik.model.errors import UnknownOperationException
+from jedlik.replication import serving
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 """Does an operation. The request has been checked by `validate`; what is returned is the answer's body, None
@@ -46,16 +51,20 @@ _HANDLERS: dict[str, Handler] = {
     "BatchExecuteStatement": partiql.batch_execute_statement,
     "BatchGetItem": batches.batch_get_item,
     "BatchWriteItem": batches.batch_write_item,
+    "CreateGlobalTable": global_tables.create_global_table,
     "CreateTable": tables.create_table,
     "DeleteItem": items.delete_item,
     "DeleteTable": tables.delete_table,
     "DescribeEndpoints": account.describe_endpoints,
+    "DescribeGlobalTable": global_tables.describe_global_table,
+    "DescribeGlobalTableSettings": global_table_settings.describe_global_table_settings,
     "DescribeLimits": account.describe_limits,
     "DescribeTable": tables.describe_table,
     "DescribeTimeToLive": ttl.describe_time_to_live,
     "ExecuteStatement": partiql.execute_statement,
     "ExecuteTransaction": partiql.execute_transaction,
     "GetItem": items.get_item,
+    "ListGlobalTables": global_tables.list_global_tables,
     "ListTables": tables.list_tables,
     "ListTagsOfResource": tags.list_tags_of_resource,
     "PutItem": items.put_item,
@@ -65,6 +74,8 @@ _HANDLERS: dict[str, Handler] = {
     "TransactGetItems": transactions.transact_get_items,
     "TransactWriteItems": transactions.transact_write_items,
     "UntagResource": tags.untag_resource,
+    "UpdateGlobalTable": global_tables.update_global_table,
+    "UpdateGlobalTableSettings": global_table_settings.update_global_table_settings,
     "UpdateItem": items.update_item,
     "UpdateTable": table_updates.update_table,
     "UpdateTimeToLive": ttl.update_time_to_live,
@@ -77,10 +88,22 @@ _STREAMS_HANDLERS: dict[str, Handler] = {
     "ListStreams": streams.list_streams,
 }
 
+_PEER_HANDLERS: dict[str, Handler] = {
+    "BeginCopy": serving.begin_copy,
+    "CopyPage": serving.copy_page,
+    "Missing": serving.missing,
+    "Pull": serving.pull,
+}
+
+_MEMBER_HANDLERS: dict[str, Handler] = {
+    "Join": members.join,
+    "Leave": members.leave,
+    "LookUp": members.look_up,
+}
+
 _UNSUPPORTED = (
     "CancelBulkOperation",
     "CreateBackup",
-    "CreateGlobalTable",
     "DeleteBackup",
     "DeleteResourcePolicy",
     "DescribeBackup",
@@ -88,8 +111,6 @@ _UNSUPPORTED = (
     "DescribeContinuousBackups",
     "DescribeContributorInsights",
     "DescribeExport",
-    "DescribeGlobalTable",
-    "DescribeGlobalTableSettings",
     "DescribeImport",
     "DescribeKinesisStreamingDestination",
     "DescribeTableReplicaAutoScaling",
@@ -102,7 +123,6 @@ _UNSUPPORTED = (
     "ListBulkOperations",
     "ListContributorInsights",
     "ListExports",
-    "ListGlobalTables",
     "ListImports",
     "PutResourcePolicy",
     "RestoreTableFromBackup",
@@ -111,8 +131,6 @@ _UNSUPPORTED = (
     "StartBulkPutItems",
     "UpdateContinuousBackups",
     "UpdateContributorInsights",
-    "UpdateGlobalTable",
-    "UpdateGlobalTableSettings",
     "UpdateKinesisStreamingDestination",
     "UpdateTableReplicaAutoScaling",
 )
@@ -138,9 +156,19 @@ STREAMS_OPERATIONS = {
 }
 """The operations of DynamoDB Streams, by name."""
 
+PEER_OPERATIONS = {
+    **{name: Operation(name, partial(serving.validate, name), handler) for name, handler in _PEER_HANDLERS.items()},
+    **{name: Operation(name, partial(members.validate, name), handler) for name, handler in _MEMBER_HANDLERS.items()},
+}
+"""The operations by which regions speak to each other, by name."""
+
 TARGETS = {
     f"{prefix}.{name}".encode(): operation
-    for prefix, operations in (("DynamoDB_20120810", OPERATIONS), ("DynamoDBStreams_20120810", STREAMS_OPERATIONS))
+    for prefix, operations in (
+        ("DynamoDB_20120810", OPERATIONS),
+        ("DynamoDBStreams_20120810", STREAMS_OPERATIONS),
+        (serving.TARGET, PEER_OPERATIONS),
+    )
     for name, operation in operations.items()
 }
 """The operations, by the X-Amz-Target that asks for them."""

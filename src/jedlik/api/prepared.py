@@ -55,7 +55,8 @@ def delete(request: Request, secret: bytes) -> Prepared:
 
     def operation(table: Table) -> Operation:
         key_values.check_key(table, key)
-        return writes.Delete(table, keys.item_key(table, key, secret), condition, _tells_old_on_failure(request))
+        item_key = keys.item_key(table, key, secret)
+        return writes.Delete(table, item_key, key, condition, _tells_old_on_failure(request))
 
     return Prepared(key, size, operation)
 

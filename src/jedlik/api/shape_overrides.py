@@ -47,6 +47,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "TagValueString": {"type": "string"},
     "ResourceArnString": {"type": "string"},
     "Tag": {"required": []},
+    # Their patterns are in Java's dialect; auto scaling is refused in any case.
+    "AutoScalingPolicyName": {"type": "string"},
+    "AutoScalingRoleArn": {"type": "string"},
     # Required unless a global table is joined, so the model cannot say so.
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
     # Collections of attribute values that are no attribute's value.

@@ -10,7 +10,7 @@ from jedlik.api.context import Region
 from jedlik.model import items, keys, writes
 from jedlik.model.indexes import has_collections
 from jedlik.model.tables import Table
-from jedlik.model.writes import Change, Operation, check_descriptor, perform
+from jedlik.model.writes import Change, Operation, check_descriptor, perform, version_keys
 from jedlik.storage.engine import Writes
 
 
@@ -30,12 +30,15 @@ async def write(
         def decide(found: Sequence[bytes | None]) -> tuple[Writes, Change]:
             check_descriptor(table, found[0])
             into = Writes()
-            change = perform(operation, found[1], into, region.secret, at)
+            version = None if table.replica is None else found[2]
+            change = perform(operation, found[1], into, region.secret, at, version)
             if full:
                 item_collections.refuse_growth(change)
             return into, change
 
-        read = (keys.descriptor_key(table.name), operation.key)
+        read: tuple[bytes, ...] = (keys.descriptor_key(table.name), operation.key)
+        if table.replica is not None:
+            read += tuple(version_keys((operation,)))
         return operation, await region.engine.mutate(read, decide)
 
     return await region.with_table(table_name, attempt)

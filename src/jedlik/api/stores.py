@@ -7,25 +7,22 @@ its background jobs go on. A new store gets its format and its secret before any
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jedlik.api.context import Region
 from jedlik.clock import Clock, system_clock
-from jedlik.config import Settings
+from jedlik.config import REGION, Settings
 from jedlik.model import keys, store_format
-from jedlik.model.errors import LimitExceededException
+from jedlik.model.errors import InvalidSignatureException, LimitExceededException
+from jedlik.replication.peers import NoPeers, Peers
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
 SECRET_BYTES = 32
 REGIONS = 64
 """Stores open at once. AWS has fewer regions; each costs a thread and a few files."""
-
-_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
-"""What a region's folder is called; others in the data folder are not ours."""
 
 
 class Stores:
@@ -40,17 +37,22 @@ class Stores:
         self._settings = settings
         self._clock = clock
         self._opened = opened
+        self.peers: Peers = NoPeers()
+        """What the regions opened from now on know each other by."""
         self._regions: dict[str, Region] = {}
         self._opening: dict[str, asyncio.Task[Region]] = {}
 
     async def region(self, name: str) -> Region:
         """The region called `name`, which must be the name of an AWS region.
 
-        Raises StorageError if its store cannot be opened, and LimitExceededException.
+        Raises StorageError if its store cannot be opened, LimitExceededException, and InvalidSignatureException for a
+        region that is not served here, which is what AWS's endpoint of one region answers to a request for another.
         """
         region = self._regions.get(name)
         if region is not None:
             return region
+        if not self._settings.serves(name):
+            raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{name}'. ")
         opening = self._opening.get(name)
         if opening is None:
             if len(self._regions) + len(self._opening) >= REGIONS:
@@ -64,16 +66,17 @@ class Stores:
         return self._regions.get(name)
 
     async def open_existing(self) -> None:
-        """Open the stores that are there. Raises StorageError for one that cannot be opened."""
+        """Open the stores that are there, of regions that are served. Raises StorageError if one cannot be opened."""
         folder = self._settings.data_dir
         if not folder.is_dir():
             return
         for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
-            if _REGION.fullmatch(name):
+            if REGION.fullmatch(name) and self._settings.serves(name):
                 await self.region(name)
 
     async def close(self) -> None:
-        """Close all stores, when what is being written has been written."""
+        """Close all stores, when what is being written has been written, and the ways to other regions."""
+        await self.peers.close()
         for region in self._regions.values():
             await region.engine.close()
         self._regions.clear()
@@ -86,7 +89,7 @@ class Stores:
         except BaseException:
             await engine.close()
             raise
-        region = Region(name, settings.account, engine, self._clock, secret)
+        region = Region(name, settings.account, engine, self._clock, secret, self.peers)
         self._regions[name] = region
         self._opened(region)
         return region

@@ -9,18 +9,16 @@ from typing import Any
 
 from jedlik.api.throughput import INVALID
 from jedlik.model.errors import ValidationException
+from jedlik.model.shared_settings import key_arn
 from jedlik.model.tables import Document
 
 TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
 _UNSUPPORTED = {
     "ResourcePolicy": "resource policies",
-    "GlobalTableSourceArn": "global tables",
-    "GlobalTableSettingsReplicationMode": "global tables",
-    "ReplicaUpdates": "global tables",
-    "MultiRegionConsistency": "global tables",
-    "GlobalTableWitnessUpdates": "global tables",
-    "DisassociationProtectionEnabled": "global tables",
+    "GlobalTableSourceArn": "global tables of several accounts",
+    "GlobalTableSettingsReplicationMode": "global tables of several accounts",
+    "DisassociationProtectionEnabled": "disassociating replicas",
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
 }
@@ -84,8 +82,5 @@ def encryption(specification: dict[str, Any], region: str, account: str) -> Docu
     """
     if not specification.get("Enabled", "SSEType" in specification):
         return None
-    key = specification.get("KMSMasterKeyId", "alias/aws/dynamodb")
-    if not key.startswith("arn:"):
-        resource = key if key.startswith("alias/") else f"key/{key}"
-        key = f"arn:aws:kms:{region}:{account}:{resource}"
+    key = key_arn(specification.get("KMSMasterKeyId"), region, account)
     return {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}

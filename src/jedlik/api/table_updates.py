@@ -11,24 +11,26 @@ what goes together, what is refused first, and in what words, are DynamoDB's ans
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jedlik.api import descriptions, index_updates, table_names, table_settings, throughput
+from jedlik.api import descriptions, index_updates, replica_updates, table_names, table_settings, throughput
 from jedlik.api.context import Context, Region
 from jedlik.api.descriptions import Counts
 from jedlik.api.tables import parse_document, read_document
-from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED, TABLE
-from jedlik.model import keys, streams, tables
+from jedlik.api.throughput import INVALID, TABLE
+from jedlik.model import keys, shared_settings, streams, tables
 from jedlik.model.errors import ValidationException
-from jedlik.model.tables import Document, Table
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
 
 _ALONE = {
+    "ReplicaUpdates": "Replica modification",
     "SSESpecification": "Server-Side Encryption modification",
     "TableClass": "TableClass modification",
     "DeletionProtectionEnabled": "DeletionProtection modification",
@@ -46,6 +48,7 @@ _CHANGES = (
     "OnDemandThroughput",
     "WarmThroughput",
     "TableClass",
+    "ReplicaUpdates",
 )
 """Members that change something, if they are not an empty list or structure where that says nothing."""
 _MAY_BE_EMPTY = ("SSESpecification",)
@@ -61,6 +64,8 @@ class Update:
     now: float
     stream: Document | None
     """The table's stream, if it has one that is enabled."""
+    group_id: str
+    """For a global table, if one is begun."""
     writes: Writes = field(default_factory=Writes)
     status: str = "ACTIVE"
     """The TableStatus of the answer."""
@@ -72,6 +77,8 @@ class Update:
     """Indexes that the answer still shows."""
     switched: bool = False
     """Whether the billing mode has changed, and with it the throughput of every index."""
+    updated_replica: str | None = None
+    """The region of a replica that the answer shows as being updated."""
 
     def answer(self, counts: Counts) -> Document:
         """The TableDescription of the answer."""
@@ -82,26 +89,35 @@ class Update:
             shown["GlobalSecondaryIndexes"] = [
                 index | self.shown_indexes.get(index["IndexName"], {}) for index in shown["GlobalSecondaryIndexes"]
             ]
+        for replica in shown.get("Replicas", ()):
+            if replica["RegionName"] == self.updated_replica:
+                replica["ReplicaStatus"] = "UPDATING"
         return shown
 
 
 async def update_table(context: Context, request: Request) -> Response:
-    """Change a table's settings, or add or delete a global index."""
+    """Change a table's settings, or add or delete a global index or a replica."""
     region = context.region
-    changes = _check(request)
-    counts = await descriptions.counts(region, await read_document(region, request["TableName"]))
+    changes = _check(request, region.name)
+    found = await read_document(region, request["TableName"])
+    replica_updates.check_usable(found, request)
+    if "ReplicaUpdates" in changes:
+        await replica_updates.check_elsewhere(region, found, request)
+    counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
-    now = region.clock()
+    now, group_id = region.clock(), str(uuid.uuid4())
 
     async def attempt(table: Table) -> Update:
         return await region.engine.mutate([keys.descriptor_key(name), *streams.current_key(table.document)], decide)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Update]:
         document = parse_document(name, values[0])
-        update = Update(document, region, now, streams.current(document, values[1:]))
+        replica_updates.check_usable(document, request)
+        update = Update(document, region, now, streams.current(document, values[1:]), group_id)
         for member, change in _APPLY.items():
             if member in changes:
                 change(update, request)
+        update.document = shared_settings.noted(replica_updates.overruled(update.document, request, now), now)
         update.writes.put(keys.descriptor_key(name), tables.serialize(update.document))
         return update.writes, update
 
@@ -113,7 +129,7 @@ async def update_table(context: Context, request: Request) -> Response:
 # What can be said of the request alone
 
 
-def _check(request: Request) -> set[str]:
+def _check(request: Request, region: str) -> set[str]:
     """All that can be said against a request without its table; returns the members that change something."""
     table_settings.check_supported(request)
     changes = {m for m in _CHANGES if m in request and (m in _MAY_BE_EMPTY or request[m] not in ([], {}))}
@@ -121,8 +137,8 @@ def _check(request: Request) -> set[str]:
         raise ValidationException(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
             "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, "
-            "MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass "
-            "is required"
+            f"{'' if 'MultiRegionConsistency' in request else 'MultiRegionConsistency, '}"
+            "DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"
         )
     index_changes = request.get("GlobalSecondaryIndexUpdates")
     if index_changes == []:
@@ -134,6 +150,8 @@ def _check(request: Request) -> set[str]:
     table_settings.check_table_class(request)
     table_settings.check_encryption(request)
     table_settings.check_stream(request, creating=False)
+    if "ReplicaUpdates" in changes:
+        replica_updates.check(request, region)
     return changes
 
 
@@ -143,6 +161,8 @@ def _check_combination(changes: set[str], request: Request) -> None:
         raise ValidationException(
             f"{INVALID}Create global secondary index cannot be specified when updating WarmThroughput"
         )
+    if "MultiRegionConsistency" in request and "ReplicaUpdates" in changes and len(changes) > 1:
+        raise ValidationException("Requests that modify replicas or witnesses must not also modify other fields")
     for member, what in _ALONE.items():
         if member in changes and len(changes) > 1:
             raise ValidationException(f"{INVALID}{what} must be the only operation in the request")
@@ -181,7 +201,7 @@ def _no_units() -> ValidationException:
 
 def _change_units(update: Update, request: Request) -> None:
     document, units = update.document, request["ProvisionedThroughput"]
-    mode = throughput.billing_mode(document)
+    mode = tables.billing_mode(document)
     if request.get("BillingMode", mode) == PAY_PER_REQUEST:
         raise _no_units()
     throughput.check_maximum(units, TABLE, update.region.name)
@@ -194,7 +214,7 @@ def _change_units(update: Update, request: Request) -> None:
 def _change_billing_mode(update: Update, request: Request) -> None:
     wanted = request["BillingMode"]
     update.status = "UPDATING"
-    if wanted == throughput.billing_mode(update.document):
+    if wanted == tables.billing_mode(update.document):
         return
     index_updates.switch(update, request.get("GlobalSecondaryIndexUpdates", ()), wanted)
     summary = update.document.get("BillingModeSummary", {}) | {"BillingMode": wanted}
@@ -212,7 +232,7 @@ def _change_indexes(update: Update, request: Request) -> None:
 
 def _change_on_demand(update: Update, request: Request) -> None:
     wanted = request["OnDemandThroughput"]
-    throughput.check_on_demand(wanted, TABLE, throughput.billing_mode(update.document), creating=False)
+    throughput.check_on_demand(wanted, TABLE, tables.billing_mode(update.document), creating=False)
     update.shown["OnDemandThroughput"] = update.document.get("OnDemandThroughput", {}) | wanted
     update.document = throughput.with_on_demand(update.document, wanted)
 
@@ -249,6 +269,7 @@ def _change_encryption(update: Update, request: Request) -> None:
             f"{INVALID}Table is already encrypted with given KMSMasterKeyId. "
             "Use KMSMasterKeyId parameter if you want to change Master Key"
         )
+    replica_updates.check_encryption(update.document, wanted)
     update.document = {name: value for name, value in update.document.items() if name != "SSEDescription"}
     if wanted is not None:
         update.document["SSEDescription"] = wanted
@@ -280,6 +301,7 @@ _APPLY: dict[str, Callable[[Update, Request], None]] = {
     "SSESpecification": _change_encryption,
     "TableClass": _change_table_class,
     "DeletionProtectionEnabled": _change_deletion_protection,
+    "ReplicaUpdates": replica_updates.change,
 }
 """The change that a member asks for, in the order in which they are made: a change of billing mode comes
 after what would be wrong in the old one, and before what it makes right."""

@@ -13,12 +13,20 @@ from typing import Any
 
 import orjson
 
-from jedlik.api import descriptions, index_definitions, table_names, table_settings, throughput
+from jedlik.api import (
+    descriptions,
+    index_definitions,
+    replica_descriptions,
+    replica_updates,
+    table_names,
+    table_settings,
+    throughput,
+)
 from jedlik.api.context import Context, Region
 from jedlik.api.tags import check_tags
-from jedlik.api.throughput import INVALID, PAY_PER_REQUEST, PROVISIONED
-from jedlik.jobs import purge
-from jedlik.model import keys, streams, tables
+from jedlik.api.throughput import INVALID
+from jedlik.jobs import membership, purge
+from jedlik.model import definitions, keys, replicas, streams, tables
 from jedlik.model.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -26,7 +34,7 @@ from jedlik.model.errors import (
     ValidationException,
 )
 from jedlik.model.limits import MIB, TABLES
-from jedlik.model.tables import Document, Table
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -69,7 +77,10 @@ async def describe_table(context: Context, request: Request) -> Response:
     region = context.region
     document = await read_document(region, request["TableName"])
     counts = await descriptions.counts(region, document)
-    return {"Table": descriptions.description(document, counts, "ACTIVE", region.clock())}
+    status = replica_descriptions.table_status(document)
+    shown = descriptions.description(document, counts, status, region.clock())
+    await replica_descriptions.say_copied_again(region, document, shown)
+    return {"Table": shown}
 
 
 async def list_tables(context: Context, request: Request) -> Response:
@@ -85,9 +96,14 @@ async def list_tables(context: Context, request: Request) -> Response:
 
 
 async def delete_table(context: Context, request: Request) -> Response:
-    """Delete a table, unless it is protected or an index is being made."""
+    """Delete a table, unless it is protected or an index is being made.
+
+    A replica goes when the others have its last changes (`jobs.membership`).
+    """
     region = context.region
-    counts = await descriptions.counts(region, await read_document(region, request["TableName"]))
+    found = await read_document(region, request["TableName"])
+    replica_updates.check_not_moving(found)
+    counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
     now = region.clock()
 
@@ -97,6 +113,9 @@ async def delete_table(context: Context, request: Request) -> Response:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Document]:
         document = parse_document(name, values[0])
         stream = streams.current(document, values[1:])
+        replica_updates.check_not_moving(document)
+        if "Replication" in document:
+            replica_updates.check_deletable(document, region.name, now)
         if document["DeletionProtectionEnabled"]:
             raise ValidationException(
                 "Resource cannot be deleted as it is currently protected against deletion. "
@@ -108,11 +127,12 @@ async def delete_table(context: Context, request: Request) -> Response:
                 "Cannot delete table while indexes are being created, updated, or deleted."
             )
         writes = Writes()
-        writes.delete(keys.descriptor_key(name))
-        writes.delete(keys.tags_key(keys.table_id(document["TableId"])))
-        purge.submit_table(document, writes)
-        if stream is not None:
-            streams.disable(document, stream, now, writes)
+        if "Replication" in document:
+            group = replicas.moved(document["Replication"], region.name, replicas.DELETING, now)
+            document = membership.follow(document, group, now, writes)
+            writes.put(keys.descriptor_key(name), tables.serialize(document))
+        else:
+            purge.delete_table(document, stream, now, writes)
         return writes, document
 
     document = await region.with_table(name, attempt)
@@ -203,16 +223,16 @@ def _new_document(request: Request, name: str, table_id: str, region: Region, no
     local, global_ = request.get("LocalSecondaryIndexes", ()), request.get("GlobalSecondaryIndexes", ())
     if local:
         document["LocalSecondaryIndexes"] = [
-            index_definitions.stored_index(index, number) for number, index in enumerate(local, 1)
+            definitions.stored_index(index, number) for number, index in enumerate(local, 1)
         ]
     if global_:
         document["GlobalSecondaryIndexes"] = [
-            index_definitions.stored_index(index, number) | {"IndexStatus": "ACTIVE"} | throughput.initial(index)
+            definitions.stored_index(index, number) | {"IndexStatus": "ACTIVE"} | throughput.initial(index)
             for number, index in enumerate(global_, 1 + len(local))
         ]
     document["NextIndexNumber"] = 1 + len(local) + len(global_)
-    document["AttributeDefinitions"] = index_definitions.stored_definitions(
-        request["AttributeDefinitions"], index_definitions.key_schemas(document)
+    document["AttributeDefinitions"] = definitions.stored_definitions(
+        request["AttributeDefinitions"], definitions.key_schemas(document)
     )
     if request.get("BillingMode") == PAY_PER_REQUEST:
         document["BillingModeSummary"] = {

@@ -17,7 +17,7 @@ import orjson
 from jedlik.api import table_names
 from jedlik.api.context import Context, Region
 from jedlik.api.throughput import INVALID
-from jedlik.model import keys
+from jedlik.model import keys, replicas
 from jedlik.model.errors import AccessDeniedException, ResourceNotFoundException, ValidationException
 from jedlik.model.limits import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS
 from jedlik.storage.engine import Writes
@@ -132,9 +132,11 @@ async def _tags_key(region: Region, descriptor_key: bytes, arn: str) -> bytes:
 
 
 def _stored_tags_key(descriptor: bytes | None, arn: str) -> bytes:
-    if descriptor is None:
+    document = {} if descriptor is None else orjson.loads(descriptor)
+    replica = replicas.parse(document)
+    if not document or (replica is not None and replica.status == replicas.CREATING):
         raise _not_found(arn)
-    return keys.tags_key(keys.table_id(orjson.loads(descriptor)["TableId"]))
+    return keys.tags_key(keys.table_id(document["TableId"]))
 
 
 def _not_found(arn: str) -> ResourceNotFoundException:

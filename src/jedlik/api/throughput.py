@@ -14,10 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jedlik.model.errors import LimitExceededException, ValidationException
-from jedlik.model.tables import Document
-
-PROVISIONED = "PROVISIONED"
-PAY_PER_REQUEST = "PAY_PER_REQUEST"
+from jedlik.model.tables import PROVISIONED, Document
 
 INVALID = "One or more parameter values were invalid: "
 
@@ -63,12 +60,6 @@ class Of:
 
 
 TABLE = Of()
-
-
-def billing_mode(document: Document) -> str:
-    """The billing mode of a table. A table that was never on demand says nothing of it."""
-    mode: str = document.get("BillingModeSummary", {}).get("BillingMode", PROVISIONED)
-    return mode
 
 
 def check_bounds(provisioned: dict[str, int]) -> None:

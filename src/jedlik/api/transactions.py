@@ -38,7 +38,15 @@ from jedlik.model.expressions.projections import Projection
 from jedlik.model.indexes import has_collections
 from jedlik.model.tables import Table
 from jedlik.model.values import Item
-from jedlik.model.writes import Change, ConditionCheck, Operation, check_descriptor, perform
+from jedlik.model.writes import (
+    Change,
+    ConditionCheck,
+    Operation,
+    check_descriptor,
+    perform,
+    version_keys,
+    versions_of,
+)
 from jedlik.storage.engine import Writes
 
 T = TypeVar("T")
@@ -104,6 +112,7 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
         token_keys = [] if token is None else token.keys
         descriptor_keys = [keys.descriptor_key(table.name) for table in tables]
         tables_from, items_from = len(token_keys), len(token_keys) + len(tables)
+        versions_from = items_from + len(operations)
 
         def decide(found: Sequence[bytes | None]) -> tuple[Writes, Outcome]:
             if token is not None:
@@ -113,12 +122,15 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
             for table, raw in zip(tables, found[tables_from:items_from], strict=True):
                 check_descriptor(table, raw)
             into = Writes()
-            changes = _perform_all(operations, found[items_from:], full, into, region.secret, at)
+            versions = versions_of(operations, found[versions_from:])
+            stored = found[items_from:versions_from]
+            changes = _perform_all(operations, stored, versions, full, into, region.secret, at)
             if token is not None:
                 token.record([_replay_units(change) for change in changes], into)
             return into, Outcome(operations, changes)
 
         read = [*token_keys, *descriptor_keys, *(operation.key for operation in operations)]
+        read += version_keys(operations)
         return await region.engine.mutate(read, decide)
 
     return await region.with_tables(names, attempt)
@@ -269,6 +281,7 @@ def _reason(error: DynamoDBError) -> Response:
 def _perform_all(
     operations: Sequence[Operation],
     found: Sequence[bytes | None],
+    versions: Sequence[bytes | None],
     full: Sequence[bool],
     into: Writes,
     secret: bytes,
@@ -280,9 +293,9 @@ def _perform_all(
     """
     changes: list[Change] = []
     reasons: list[Response] = []
-    for operation, stored, refuses in zip(operations, found, full, strict=True):
+    for operation, stored, version, refuses in zip(operations, found, versions, full, strict=True):
         try:
-            change = perform(operation, stored, into, secret, at)
+            change = perform(operation, stored, into, secret, at, version)
             if refuses:
                 item_collections.refuse_growth(change)
         except EmptyKeyValueException:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jedlik.api.context import Context
 from jedlik.jobs import expiry
-from jedlik.model import keys, tables
+from jedlik.model import keys, shared_settings, tables
 from jedlik.model.errors import ValidationException
 from jedlik.model.limits import TTL_CHANGE_SECONDS
 from jedlik.model.tables import Table
@@ -48,7 +48,7 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
             writes = Writes()
             empty = counter(values[1]) == 0
             setting = {"AttributeName": attribute, "Status": _STATUS[enabled, empty], "UpdatedAt": now}
-            document = table.document | {"TimeToLive": setting}
+            document = shared_settings.noted(table.document | {"TimeToLive": setting}, now)
             writes.put(keys.descriptor_key(table.name), tables.serialize(document))
             if not empty:
                 expiry.submit(document, writes)

@@ -21,7 +21,7 @@ from jedlik.model import expiry, items, keys, tables
 from jedlik.model.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.model.limits import EXPIRY_HORIZON_SECONDS, MIB
 from jedlik.model.tables import Document, Table
-from jedlik.model.writes import check_descriptor, record
+from jedlik.model.writes import Delete, check_descriptor, perform
 from jedlik.storage.engine import Row, Writes
 
 if TYPE_CHECKING:
@@ -138,13 +138,19 @@ async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[
         check_descriptor(table, values[0])
         writes = Writes()
         deleted = 0
-        for (note, _), key, stored in zip(notes, item_keys, values[1:], strict=True):
+        found = values[1:versions_from]
+        records = values[versions_from:] or [None] * len(found)
+        for (note, _), key, stored, known in zip(notes, item_keys, found, records, strict=True):
             # Goes in any case: with its item, or because its item has another by now.
             writes.delete(note)
             item = items.decode(stored) if stored is not None else None
-            if expiry.has_expired(item, attribute, now):
-                record(table, key, item, None, stored, None, writes, region.secret, now, expired=True)
+            if item is not None and expiry.has_expired(item, attribute, now):
+                perform(Delete(table, key, item, expired=True), stored, writes, region.secret, now, known)
                 deleted += 1
         return writes, deleted
 
-    return await region.engine.mutate([keys.descriptor_key(table.name), *item_keys], decide)
+    read = [keys.descriptor_key(table.name), *item_keys]
+    versions_from = len(read)
+    if table.replica is not None:
+        read += [keys.version_key(table, key) for key in item_keys]
+    return await region.engine.mutate(read, decide)

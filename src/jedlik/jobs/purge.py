@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jedlik.jobs import records, stretches
 from jedlik.jobs.records import Job
-from jedlik.model import keys
+from jedlik.model import keys, streams
 from jedlik.model.limits import MIB
 from jedlik.model.tables import Document
 from jedlik.storage.engine import Writes
@@ -31,6 +31,15 @@ _LAST_INDEX = (1 << 16) - 1
 _LAST_TIME = (1 << 64) - 1
 
 
+def delete_table(document: Document, stream: Document | None, now: float, writes: Writes) -> None:
+    """Delete a table with its tags and, if it has one, its enabled stream; the rest follows in the background."""
+    writes.delete(keys.descriptor_key(document["TableName"]))
+    writes.delete(keys.tags_key(keys.table_id(document["TableId"])))
+    submit_table(document, writes)
+    if stream is not None:
+        streams.disable(document, stream, now, writes)
+
+
 def submit_table(document: Document, writes: Writes) -> None:
     """Have a table's rows removed, in the commit that deletes its descriptor."""
     table_id = keys.table_id(document["TableId"])
@@ -38,8 +47,25 @@ def submit_table(document: Document, writes: Writes) -> None:
         (keys.index_prefix(table_id, 0), keys.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
         (keys.item_count_key(table_id, 0), keys.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
         keys.expiry_range(table_id, 0, _LAST_TIME),
+        keys.version_range(table_id),
+        keys.checkpoint_range(table_id),
     ]
     _submit(f"purge/{document['TableId']}", ranges, writes)
+
+
+def submit_replication(document: Document, writes: Writes) -> None:
+    """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
+    table_id = keys.table_id(document["TableId"])
+    ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id)]
+    _submit(_replication_job(document), ranges, writes)
+
+
+def keep_replication(document: Document, writes: Writes) -> None:
+    """Stop the removal of what a table knows of former replicas, in the commit that begins to give it new ones.
+
+    What it still knows is as true as it was: versions of items, and positions in tables that are not asked any more.
+    """
+    writes.delete(keys.job_key(_replication_job(document)))
 
 
 def submit_index(document: Document, index_number: int, writes: Writes) -> None:
@@ -75,6 +101,10 @@ async def step(region: Region, job: Job) -> None:
         return writes, None
 
     await region.engine.mutate([job.key], decide)
+
+
+def _replication_job(document: Document) -> str:
+    return f"purge/{document['TableId']}/replication"
 
 
 def _submit(name: str, ranges: list[tuple[bytes, bytes]], writes: Writes) -> None:

@@ -24,6 +24,15 @@ class JobMoved(Exception):
     """Another worker has done the step meanwhile, or the job is over."""
 
 
+class JobWaits(Exception):
+    """The job cannot go on yet; it is looked at again after a rest."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        """How long it rests at the least."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job as it was read. Equal jobs are equal bytes: compare `raw`."""

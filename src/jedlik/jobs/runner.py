@@ -18,9 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jedlik.config import Settings
-from jedlik.jobs import backfill, expiry, purge, records, streams, tokens
+from jedlik.jobs import backfill, expiry, membership, purge, records, streams, tokens
 from jedlik.jobs.leases import Leases
-from jedlik.jobs.records import Job, JobMoved
+from jedlik.jobs.records import Job, JobMoved, JobWaits
 from jedlik.model import keys
 from jedlik.model.limits import MIB
 from jedlik.storage.engine import StorageError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Step = Callable[["Region", Job], Awaitable[None]]
 """Does one bounded piece of a job: a mutation that checks the job, does some work, and advances or finishes
-it. Raises JobMoved."""
+it. Raises JobMoved, and JobWaits when it cannot go on yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Duty:
 STEPS: dict[str, Step] = {
     backfill.KIND: backfill.step,
     expiry.KIND: expiry.step,
+    membership.DEPARTURE: membership.departure_step,
+    membership.REPLICA: membership.step,
     purge.KIND: purge.step,
 }
 
@@ -129,6 +131,10 @@ class _Runner:
                 now = clock()
             if not period:
                 await self._leases.release(name)
+        except JobWaits as waiting:
+            self._due[name] = clock() + waiting.seconds
+            await self._leases.release(name)
+            return False
         except Exception:
             _log.exception("background work failed", extra={"work": name})
             self._due[name] = clock() + RETRY_SECONDS

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from jedlik.jobs import backfill, expiry
 from jedlik.jobs.records import Job
-from jedlik.maintenance import records
+from jedlik.maintenance import records, version_check
 from jedlik.maintenance.damage import DAMAGE, told
 from jedlik.maintenance.stream_check import StreamCheck
 from jedlik.maintenance.table_check import TableCheck
@@ -21,6 +21,17 @@ from jedlik.storage.view import View
 
 _FIRST_KEY, _LAST_KEY = b"\x01", b"\xff" * 2000
 """Between them are all keys that are not the engine's own."""
+
+
+_OF_TABLES = {
+    "expiries": "expiry notes",
+    "tags": "tags",
+    "versions": "versions of items",
+    "checkpoints": "checkpoints",
+}
+"""Spaces of what goes with a table, and what is in them."""
+_OF_REPLICAS = ("versions", "checkpoints")
+"""Those of what only a replica has."""
 
 
 class StoreCheck:
@@ -87,6 +98,8 @@ class StoreCheck:
         yield from check.problems()
         self.items += check.items
         self.entries += check.entries
+        if table.replica is not None:
+            yield from version_check.problems(self._view, table, secret)
 
     def _check_descriptor(self, table: Table) -> Iterator[str]:
         document = table.document
@@ -117,10 +130,11 @@ class StoreCheck:
         for prefix in self._view.prefixes(*keys.space_range("counters"), keys.INDEX_PREFIX):
             if not self._is_known(prefix):
                 yield f"there are counters of {_named(prefix)} and no such table or index"
-        for space, what in (("expiries", "expiry notes"), ("tags", "tags")):
+        for space, what in _OF_TABLES.items():
             for prefix in self._view.prefixes(*keys.space_range(space), keys.TABLE_PREFIX):
-                if keys.table_of_key(prefix) not in self._tables and not self._is_purged(prefix):
-                    yield f"there are {what} of table id {keys.table_of_key(prefix).hex()} and no such table"
+                if not self._may_be(space, prefix) and not self._is_purged(prefix):
+                    owner = "replica" if space in _OF_REPLICAS else "table"
+                    yield f"there are {what} of table id {keys.table_of_key(prefix).hex()} and no such {owner}"
         start = _FIRST_KEY
         for space in keys.SPACES:
             low, high = keys.space_range(space)
@@ -129,6 +143,11 @@ class StoreCheck:
             start = high
         if self._view.first(start, _LAST_KEY) is not None:
             yield "there are keys after the last space"
+
+    def _may_be(self, space: str, prefix: bytes) -> bool:
+        """Whether the table that these keys of a space are of is there and may have such."""
+        table = self._tables.get(keys.table_of_key(prefix))
+        return table is not None and (space not in _OF_REPLICAS or table.replica is not None)
 
     def _is_known(self, prefix: bytes) -> bool:
         """Whether what begins with this is of a table or of an index of one, or is about to be removed."""

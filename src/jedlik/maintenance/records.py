@@ -1,4 +1,4 @@
-"""The check of small records, one by one: those of jobs, leases, client tokens and tags."""
+"""The check of small records, one by one: those of jobs, leases, client tokens, tags and checkpoints."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jedlik.jobs.records import Job
 from jedlik.maintenance.damage import DAMAGE, told
 from jedlik.model import keys
 from jedlik.model.limits import IDEMPOTENCY_SECONDS
+from jedlik.replication import checkpoints
 from jedlik.storage.engine import Row
 from jedlik.storage.view import View
 
@@ -85,10 +86,17 @@ def _read_tags(row: Row) -> None:
         raise ValueError(f"it is {tags}")
 
 
+def _read_checkpoint(row: Row) -> None:
+    checkpoint = checkpoints.parse(row[1])
+    if checkpoints.key(keys.table_of_key(row[0]), checkpoint.region) != row[0]:
+        raise ValueError(f"it is that of {checkpoint.region}")
+
+
 _RECORDS: dict[str, tuple[str, Callable[[Row], object]]] = {
     "jobs": ("job", _read_job),
     "leases": ("lease", _read_lease),
     "tokens": ("client token", _read_token),
     "tags": ("tags", _read_tags),
+    "checkpoints": ("checkpoint", _read_checkpoint),
 }
 """By the space of their keys: what they are called and how they are read."""

@@ -12,6 +12,7 @@ from jedlik.maintenance.check import StoreCheck
 from jedlik.maintenance.stats import of_tables
 from jedlik.maintenance.upgrade import upgrade as upgrade_store
 from jedlik.model.store_format import FORMAT
+from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage import lmdb_file
 from jedlik.storage.lmdb_pages import DATA
 
@@ -51,6 +52,8 @@ def stats(folder: Path, say: Say) -> int:
                 f"{folder.name}: table {table.name}: {table.items} items of {table.size} bytes, "
                 f"{table.entries} index entries of {table.entries_size} bytes, {table.log_entries} log entries"
             )
+            for peer in table.peers:
+                say(f"{folder.name}: table {table.name}: {_progress(peer)}")
         pages = view.pages
     free = max(0, size // pages.page_size - pages.used - _META_PAGES)
     each = f", {size / items:.0f} bytes an item" if items else ""
@@ -59,6 +62,14 @@ def stats(folder: Path, say: Say) -> int:
         f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {free} pages free"
     )
     return 0
+
+
+def _progress(peer: Checkpoint) -> str:
+    """How far a replica is with the changes of another."""
+    if peer.copying is not None:
+        return f"being copied from {peer.region}"
+    latency = ", ".join(f"{name} {value:.0f} ms" for name, value in peer.latency.items())
+    return f"changes of {peer.region} applied up to position {peer.position}; latency: {latency or 'not known'}"
 
 
 def compact(folder: Path, say: Say) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jedlik.model import keys, tables
+from jedlik.replication import checkpoints
+from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage.counters import counter
 from jedlik.storage.view import View
 
@@ -24,6 +26,8 @@ class TableStats:
     """Bytes of the entries, as DynamoDB counts them."""
     log_entries: int
     """In its change log, that of former streams of the table included."""
+    peers: tuple[Checkpoint, ...]
+    """How far it is with the changes of its replicas in other regions."""
 
 
 def of_tables(view: View) -> Iterator[TableStats]:
@@ -43,4 +47,5 @@ def of_tables(view: View) -> Iterator[TableStats]:
             entries=sum(at(keys.item_count_key(table.id, number)) for number in numbers),
             entries_size=sum(at(keys.item_bytes_key(table.id, number)) for number in numbers),
             log_entries=view.count(log, keys.prefix_end(log)),
+            peers=tuple(checkpoints.parse(raw) for _, raw in view.rows(*keys.checkpoint_range(table.id))),
         )

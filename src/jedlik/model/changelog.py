@@ -7,7 +7,8 @@ appended to a shard after its closing mark. An entry's position, and with it its
 engine when it commits.
 
 An entry is a fixed head and three byte strings: the keys as JSON, and the old and the new item as they are stored
-(`model.items`), each empty if it was not there or no reader wants it.
+(`model.items`), each empty if it was not there or no reader wants it. In a replicated table the item's new version
+(`model.versions`) stands between the head and these, and the entry is of another format.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from enum import IntEnum
 from struct import Struct
 from typing import Any
 
-_FORMAT = 1
+from jedlik.model import versions
+
+_PLAIN = 1
+_VERSIONED = 2
+"""The formats: without and with a version."""
+_VERSION_LENGTHS = {_PLAIN: 0, _VERSIONED: versions.SIZE}
 _HEAD = Struct("<BBdIIII")  # format, kind, seconds since the epoch, lengths of keys, old and new, size of the keys
 _HASH_SIZE = 4
 
@@ -35,6 +41,12 @@ class Kind(IntEnum):
     """The shard's first entry. Its position is the shard's starting sequence number."""
     CLOSE = 5
     """The shard's last entry. Its position is the shard's ending sequence number."""
+    SAME = 6
+    """A write to a replicated table that left the item, or its absence, as it was. Other replicas need to know, for
+    theirs may differ; no stream shows it."""
+    TOLD = 7
+    """No change: an item of a replicated table, or its absence, that is told to other replicas again, wherever its
+    version was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +64,41 @@ class Change:
     """The stored form of the item before, or nothing."""
     new: bytes
     """The stored form of the item after, or nothing."""
+    version: bytes = b""
+    """The version that the change gave the item, which says in which region it was made. Nothing in a table that was
+    not replicated."""
 
 
-def encode(kind: Kind, at: float, keys: bytes = b"", keys_size: int = 0, old: bytes = b"", new: bytes = b"") -> bytes:
+def encode(
+    kind: Kind,
+    at: float,
+    keys: bytes = b"",
+    keys_size: int = 0,
+    old: bytes = b"",
+    new: bytes = b"",
+    version: bytes = b"",
+) -> bytes:
     """An entry for the log."""
-    return _HEAD.pack(_FORMAT, kind, at, len(keys), len(old), len(new), keys_size) + keys + old + new
+    format_ = _VERSIONED if version else _PLAIN
+    return _HEAD.pack(format_, kind, at, len(keys), len(old), len(new), keys_size) + version + keys + old + new
 
 
 def decode(entry: bytes) -> Change:
     """The change that an entry tells. Raises ValueError for an entry of another format."""
-    version, kind, at, keys_length, old_length, new_length, keys_size = _HEAD.unpack_from(entry)
-    if version != _FORMAT:
-        raise ValueError(f"unknown change log format {version}")
-    old_start = _HEAD.size + keys_length
+    format_, kind, at, keys_length, old_length, new_length, keys_size = _HEAD.unpack_from(entry)
+    if format_ not in _VERSION_LENGTHS:
+        raise ValueError(f"unknown change log format {format_}")
+    keys_start = _HEAD.size + _VERSION_LENGTHS[format_]
+    old_start = keys_start + keys_length
     new_start = old_start + old_length
     return Change(
         kind=Kind(kind),
         at=at,
-        keys=entry[_HEAD.size : old_start],
+        keys=entry[keys_start:old_start],
         keys_size=keys_size,
         old=entry[old_start:new_start],
         new=entry[new_start : new_start + new_length],
+        version=entry[_HEAD.size : keys_start],
     )
 
 
@@ -100,9 +126,12 @@ class ChangeLog:
         position = int.from_bytes(partition_hash[:_HASH_SIZE], "big")
         return self.prefixes[bisect_right(self.starts, position) - 1]
 
-    def entry(self, kind: Kind, at: float, keys: bytes, keys_size: int, old: bytes, new: bytes) -> bytes:
+    def entry(
+        self, kind: Kind, at: float, keys: bytes, keys_size: int, old: bytes, new: bytes, version: bytes = b""
+    ) -> bytes:
         """An entry that holds as much as the readers of this log want."""
-        return encode(kind, at, keys, keys_size, old if self.old_images else b"", new if self.new_images else b"")
+        old, new = old if self.old_images else b"", new if self.new_images else b""
+        return encode(kind, at, keys, keys_size, old, new, version)
 
 
 def parse(log: dict[str, Any], prefixes: tuple[bytes, ...]) -> ChangeLog:

@@ -105,6 +105,26 @@ class TableNotFoundException(DynamoDBError):
     """No such table, from the operations that say it in this way."""
 
 
+class GlobalTableNotFoundException(DynamoDBError):
+    """No such global table, from the operations of 2017."""
+
+
+class GlobalTableAlreadyExistsException(DynamoDBError):
+    """The table has replicas already, from the operations of 2017."""
+
+
+class ReplicaNotFoundException(DynamoDBError):
+    """The region has no replica, from the operations of 2017."""
+
+
+class ReplicaAlreadyExistsException(DynamoDBError):
+    """The region has a replica already, from the operations of 2017."""
+
+
+class IndexNotFoundException(DynamoDBError):
+    """No such index, from the operations of 2017."""
+
+
 class LimitExceededException(DynamoDBError):
     """Too much at once, or too often."""
 

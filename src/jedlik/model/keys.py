@@ -14,6 +14,8 @@ r"""Storage keys: every key of the store is built here, and this is their layout
     50     table name  00  label                                      stream
     58     interval (4)  hash of the client token (16)                transaction, so that it is done once
     60     table id (8)  expiry time (8)  partition ...               item key, to be deleted at that time
+    68     table id (8)  partition (16)  sort ...                     version of a replicated item
+    70     table id (8)  peer (8)                                     how far a peer's changes have been applied
 
     table id   the first eight bytes of the table's UUID
     index      0 for the table itself, else the index's number, big-endian
@@ -24,6 +26,7 @@ r"""Storage keys: every key of the store is built here, and this is their layout
                value is a prefix of another
     primary    keyed BLAKE2b of the item's own key (partition and sort, as above): what makes an entry unique
                when items share an index key
+    peer       what stands for a region in versions (`versions.region_id`)
 
 Strings sort as their UTF-8 bytes and binaries as they are, so both are byte strings. Such a string ends in
 00 00, and its own zero bytes are written by the run, so that a key of 1,024 bytes grows by a half at worst
@@ -65,6 +68,8 @@ _LEASES = b"\x48"
 _STREAMS = b"\x50"
 _TOKENS = b"\x58"
 _EXPIRIES = b"\x60"
+_VERSIONS = b"\x68"
+_CHECKPOINTS = b"\x70"
 
 SPACES = {
     "store": _STORE,
@@ -78,6 +83,8 @@ SPACES = {
     "streams": _STREAMS,
     "tokens": _TOKENS,
     "expiries": _EXPIRIES,
+    "versions": _VERSIONS,
+    "checkpoints": _CHECKPOINTS,
 }
 """Every space, in the order of the keys."""
 
@@ -106,7 +113,7 @@ def space_range(name: str) -> tuple[bytes, bytes]:
 
 
 def table_of_key(key: bytes) -> bytes:
-    """The id of the table that a key of its tags, rows, counters, logs or expiry notes is about."""
+    """The id of the table that a key of its tags, rows, counters, logs, expiry notes and so on is about."""
     return key[1:TABLE_PREFIX]
 
 
@@ -247,6 +254,33 @@ def time_of_expiry_key(key: bytes) -> int:
 def item_of_expiry_key(table: Table, key: bytes) -> bytes:
     """The key of the item that the note under `key` is about."""
     return table.prefix + key[17:]
+
+
+def version_key(table: Table, item_key: bytes) -> bytes:
+    """Of the version of the item under `item_key` (`versions`)."""
+    return _VERSIONS + table.id + item_key[INDEX_PREFIX:]
+
+
+def item_of_version_key(table: Table, key: bytes) -> bytes:
+    """The key of the item whose version is under `key`."""
+    return table.prefix + key[TABLE_PREFIX:]
+
+
+def version_range(table_id: bytes) -> tuple[bytes, bytes]:
+    """Where the versions of a table's items stand, in the order of the items."""
+    prefix = _VERSIONS + table_id
+    return prefix, prefix_end(prefix)
+
+
+def checkpoint_key(table_id: bytes, peer: bytes) -> bytes:
+    """Of the record of how far the changes have been applied that a table's replica has made in the region `peer`."""
+    return _CHECKPOINTS + table_id + peer
+
+
+def checkpoint_range(table_id: bytes) -> tuple[bytes, bytes]:
+    """Where a table's checkpoints stand."""
+    prefix = _CHECKPOINTS + table_id
+    return prefix, prefix_end(prefix)
 
 
 def job_key(name: str) -> bytes:

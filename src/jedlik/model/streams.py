@@ -51,11 +51,7 @@ def enable(table: Document, view_type: str, now: float, writes: Writes) -> Docum
         "StreamSpecification": {"StreamEnabled": True, "StreamViewType": view_type},
         "LatestStreamLabel": label,
         "LatestStreamArn": arn,
-        "ChangeLog": {
-            "OldImages": view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"),
-            "NewImages": view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"),
-            "Shards": [],
-        },
+        "ChangeLog": images(view_type) | {"Shards": []},
     }
     stream = {
         "StreamArn": arn,
@@ -71,6 +67,19 @@ def enable(table: Document, view_type: str, now: float, writes: Writes) -> Docum
     _open_shard(table, stream, None, 0, HASH_SPACE, now, writes)
     _save(stream, writes)
     return table
+
+
+def images(view_type: str) -> dict[str, bool]:
+    """Which images a stream of a view type wants in the entries of the log."""
+    return {
+        "OldImages": view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"),
+        "NewImages": view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"),
+    }
+
+
+def with_all_images(table: Document) -> Document:
+    """The table's document with both images in its log from now on, whatever its stream shows of them."""
+    return table | {"ChangeLog": table["ChangeLog"] | {"OldImages": True, "NewImages": True}}
 
 
 def disable(table: Document, stream: Document, now: float, writes: Writes) -> Document:

@@ -13,11 +13,15 @@ from typing import Any
 
 import orjson
 
-from jedlik.model import changelog, keys
+from jedlik.model import changelog, keys, replicas
 from jedlik.model.changelog import ChangeLog
+from jedlik.model.replicas import Replica
 
 Document = dict[str, Any]
 """A descriptor's JSON."""
+
+PROVISIONED = "PROVISIONED"
+PAY_PER_REQUEST = "PAY_PER_REQUEST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,15 @@ class Table:
     """Where changes are logged, while something reads them."""
     ttl_attribute: str | None
     """The attribute that says when an item expires, while expiry is on."""
+    replica: Replica | None
+    """Its place among the replicas of a global table; None for an ordinary table."""
     document: Document = field(repr=False)
     """The descriptor's JSON: the settings that DescribeTable shows. Not to be changed in place."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether its items may be read and written: a replica's not while it is being made or deleted."""
+        return self.replica is None or self.replica.status == replicas.ACTIVE
 
     def index(self, name: str) -> Index | None:
         """The index called `name`, if it may be read or is being made."""
@@ -82,6 +93,12 @@ class Table:
             if index.name == name:
                 return index
         return None
+
+
+def billing_mode(document: Document) -> str:
+    """The billing mode of a table. A table that was never on demand says nothing of it."""
+    mode: str = document.get("BillingModeSummary", {}).get("BillingMode", PROVISIONED)
+    return mode
 
 
 def serialize(document: Document) -> bytes:
@@ -95,8 +112,8 @@ def parse(raw: bytes) -> Table:
     The document holds, in DynamoDB's own words: TableName, TableId (a UUID), TableArn, CreationDateTime,
     AttributeDefinitions, KeySchema, GlobalSecondaryIndexes and LocalSecondaryIndexes (each with IndexName,
     IndexNumber, KeySchema, Projection, IndexStatus, Backfilling, ...) and settings as DescribeTable shows
-    them. Ours are `IndexNumber`, `NextIndexNumber` (numbers are not used again), ChangeLog (see `streams`)
-    and TimeToLive (AttributeName, Status, UpdatedAt).
+    them. Ours are `IndexNumber`, `NextIndexNumber` (numbers are not used again), ChangeLog (see `streams`),
+    TimeToLive (AttributeName, Status, UpdatedAt) and Replication (see `replicas`).
     """
     document = orjson.loads(raw)
     types = {d["AttributeName"]: d["AttributeType"] for d in document["AttributeDefinitions"]}
@@ -141,6 +158,7 @@ def parse(raw: bytes) -> Table:
         prefix=keys.index_prefix(table_id, 0),
         log=_change_log(table_id, document.get("ChangeLog")),
         ttl_attribute=_ttl_attribute(document.get("TimeToLive")),
+        replica=replicas.parse(document),
         document=document,
     )
 

@@ -10,20 +10,21 @@ reads the descriptor as well and begins with `check_descriptor`:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Change]:
         check_descriptor(operation.table, values[0])
         writes = Writes()
-        return writes, perform(operation, values[1], writes, secret, at)
+        return writes, perform(operation, values[1], writes, secret, at, *values[2:])
 
-    change = await engine.mutate([keys.descriptor_key(operation.table.name), operation.key], decide)
+    read = [keys.descriptor_key(operation.table.name), operation.key, *version_keys([operation])]
+    change = await engine.mutate(read, decide)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from jedlik.model import expiry, indexes, items, key_values, keys, limits, values
+from jedlik.model import expiry, indexes, items, key_values, keys, limits, values, versions
 from jedlik.model.changelog import Kind
 from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
 from jedlik.model.expressions.updates import Update as UpdateAction
@@ -69,6 +70,7 @@ class Delete:
 
     table: Table
     key: bytes
+    key_attributes: Item
     condition: Condition | None = None
     return_old_on_failure: bool = False
     expired: bool = False
@@ -124,8 +126,28 @@ def check_descriptor(table: Table, raw: bytes | None) -> None:
         raise DescriptorChanged
 
 
-def perform(operation: Operation, stored: bytes | None, writes: Writes, secret: bytes, at: float) -> Change:
+def version_keys(operations: Sequence[Operation]) -> list[bytes]:
+    """What a mutation of these operations reads besides their items: the versions of those in replicated tables."""
+    return [keys.version_key(o.table, o.key) for o in operations if o.table.replica is not None]
+
+
+def versions_of(operations: Sequence[Operation], found: Sequence[bytes | None]) -> list[bytes | None]:
+    """For each operation its item's version record, from what was found under `version_keys`."""
+    records = iter(found)
+    return [None if o.table.replica is None else next(records) for o in operations]
+
+
+def perform(
+    operation: Operation,
+    stored: bytes | None,
+    writes: Writes,
+    secret: bytes,
+    at: float,
+    version_record: bytes | None = None,
+) -> Change:
     """Do `operation` to what is stored under its key, adding to `writes`. `at` is now, in seconds since the epoch.
+
+    `version_record` is what was found under the item's `version_keys`, if the table is replicated.
 
     Raises ConditionalCheckFailedException, with the Item if the operation wants it told, and ValidationException for
     an update that cannot be made of this item.
@@ -159,9 +181,18 @@ def perform(operation: Operation, stored: bytes | None, writes: Writes, secret: 
             expired = operation.expired
         case ConditionCheck():
             return Change(stored, stored, [])
+    version = None
+    if table.replica is not None:
+        region = table.replica.region
+        if expired:
+            version = versions.following(version_record, region)
+        else:
+            version = versions.superseding(version_record, at, region)
     if new_stored == stored:
+        if version is not None:
+            touch(table, operation.key, _key_attributes(operation), stored, version, writes, at)
         return Change(stored, stored, [])
-    entries = record(table, operation.key, old, new, stored, new_stored, writes, secret, at, expired)
+    entries = record(table, operation.key, old, new, stored, new_stored, writes, secret, at, expired, version)
     return Change(stored, new_stored, entries)
 
 
@@ -176,11 +207,14 @@ def record(
     secret: bytes,
     at: float,
     expired: bool = False,
+    version: bytes | None = None,
 ) -> list[EntryChange]:
     """Change the item under `key`, with everything that hangs on it.
 
     `old_stored` and `new_stored` are the item before and after as it is stored, None where there is none; `old` and
-    `new` are the same parsed. For a table without indexes, time to live and change log, `old` may be left out.
+    `new` are the same parsed. For a table without indexes, time to live and change log, `old` may be left out. In a
+    replicated table, `version` is the one that the item has from now on. `expired` says that it is the service that
+    deletes the item.
     """
     if new_stored is None:
         writes.delete(key)
@@ -193,15 +227,82 @@ def record(
         indexes.keep_entries(table, key, old, new, old_stored, new_stored, writes, secret) if table.indexes else []
     )
     expiry.renew_note(table, key, old, new, writes)
-    if table.log is not None and not _same(old, new):
-        log = table.log.prefix_for(key[len(table.prefix) :])
-        kind = _kind(old, new, expired)
+    primary = None
+    if version is not None:
         primary = keys.key_of(table, None, new or old or {})
-        entry = table.log.entry(
-            kind, at, orjson.dumps(primary), values.item_size(primary), old_stored or b"", new_stored or b""
-        )
-        writes.append(log, entry)
+        _keep_version(table, key, primary, new_stored, version, writes)
+    if table.log is not None:
+        kind = _kind(old, new, expired)
+        if kind is not Kind.SAME or version is not None:
+            primary = primary or keys.key_of(table, None, new or old or {})
+            _log(table, key, kind, primary, old_stored, new_stored, version, writes, at)
     return entries
+
+
+def touch(
+    table: Table,
+    key: bytes,
+    key_attributes: Item,
+    stored: bytes | None,
+    version: bytes,
+    writes: Writes,
+    at: float,
+) -> None:
+    """Give the item under `key` of a replicated table, or its absence, another version, and leave it as it is.
+
+    A write that finds what it would have written is a write all the same: it must win over an earlier one that has
+    not arrived yet from another region, and be told to the others.
+    """
+    _keep_version(table, key, key_attributes, stored, version, writes)
+    _log(table, key, Kind.SAME, key_attributes, None, stored, version, writes, at)
+
+
+def tell_again(
+    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes, at: float
+) -> None:
+    """Have the item under `key` of a replicated table, or its absence, told to other regions with the version it has.
+
+    A region does so when it cannot be certain that all others know, and they answer in the same way if they know
+    better (`remote_changes`).
+    """
+    _log(table, key, Kind.TOLD, key_attributes, None, stored, version, writes, at)
+
+
+def forget(table: Table, key: bytes, old: Item, stored: bytes, writes: Writes, secret: bytes, at: float) -> None:
+    """Remove the item under `key` of a replicated table as one that was deleted long ago: without a tombstone."""
+    record(table, key, old, None, stored, None, writes, secret, at)
+    writes.delete(keys.version_key(table, key))
+
+
+def _keep_version(
+    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes
+) -> None:
+    is_there = stored is not None
+    record = versions.record(version) if is_there else versions.tombstone(version, orjson.dumps(key_attributes))
+    writes.put(keys.version_key(table, key), record)
+
+
+def _log(
+    table: Table,
+    key: bytes,
+    kind: Kind,
+    key_attributes: Item,
+    old: bytes | None,
+    new: bytes | None,
+    version: bytes | None,
+    writes: Writes,
+    at: float,
+) -> None:
+    log = table.log
+    assert log is not None, "a replicated table has a change log"
+    size = values.item_size(key_attributes)
+    entry = log.entry(kind, at, orjson.dumps(key_attributes), size, old or b"", new or b"", version or b"")
+    writes.append(log.prefix_for(key[len(table.prefix) :]), entry)
+
+
+def _key_attributes(operation: Put | Update | Delete) -> Item:
+    attributes = operation.item if isinstance(operation, Put) else operation.key_attributes
+    return keys.key_of(operation.table, None, attributes)
 
 
 def _updated(operation: Update, old: Item | None) -> Item | None:
@@ -235,11 +336,9 @@ def _size(stored: bytes | None) -> int:
     return 0 if stored is None else items.size(stored)
 
 
-def _same(old: Item | None, new: Item | None) -> bool:
-    return old is not None and new is not None and values.equal({"M": old}, {"M": new})
-
-
 def _kind(old: Item | None, new: Item | None, expired: bool) -> Kind:
     if new is None:
         return Kind.EXPIRE if expired else Kind.REMOVE
-    return Kind.INSERT if old is None else Kind.MODIFY
+    if old is None:
+        return Kind.INSERT
+    return Kind.SAME if values.equal({"M": old}, {"M": new}) else Kind.MODIFY

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
 from calendar import timegm
 from functools import lru_cache
 from hashlib import sha256
@@ -20,6 +19,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from jedlik.clock import Clock
+from jedlik.config import REGION
 from jedlik.model.errors import (
     ExpiredTokenException,
     IncompleteSignatureException,
@@ -47,13 +47,6 @@ REFRESH_SECONDS = 1.0
 """How often it is looked whether the credentials have changed."""
 BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
 """ISO 8601's, without separators."""
-
-REGION = re.compile(
-    r"(af|ap|ca|cn|eu|eu-isoe|eusc-[a-z]{2}|il|me|mx|sa|us|us-gov|us-iso|us-isob|us-isof)"
-    r"-(central|north|northeast|northwest|south|southeast|southwest|east|west)-[1-9]\d?",
-    re.ASCII,
-)
-"""The form of the names of AWS's regions, in all its partitions."""
 
 SHA256_BLOCK = 64
 """Bytes to which a key is filled up in HMAC; a signing key has 32."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import uvloop
 
+from jedlik.api import peers
 from jedlik.api.context import Region
 from jedlik.api.operations import TARGETS
 from jedlik.api.stores import Stores
 from jedlik.clock import system_clock
 from jedlik.config import Settings
-from jedlik.jobs import runner
+from jedlik.jobs import pulling, runner
 from jedlik.server.acceptor import Loads
 from jedlik.server.credentials import Credentials
 from jedlik.server.dispatch import Dispatcher
@@ -77,6 +78,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     loop.add_reader(parent, stop.set)
     jobs = BackgroundWork(settings)
     stores = Stores(settings, opened=jobs.begin)
+    stores.peers = peers.known_to(settings, stores)
     try:
         await stores.open_existing()
         limits = Limits(
@@ -121,10 +123,14 @@ class BackgroundWork:
 
     def begin(self, region: Region) -> None:
         """Do a region's jobs from now on."""
-        running = runner.run(region, self._stop, self._settings)
-        task = asyncio.get_running_loop().create_task(running, name=f"jobs of {region.name}")
-        task.add_done_callback(_log_failure)
-        self._tasks.append(task)
+        running = {
+            "jobs": runner.run(region, self._stop, self._settings),
+            "pulling": pulling.run(region, self._stop),
+        }
+        for name, work in running.items():
+            task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.name}")
+            task.add_done_callback(_log_failure)
+            self._tasks.append(task)
 
     def stop(self) -> None:
         """Begin nothing more; each ends at a point from which another can go on."""
@@ -139,4 +145,4 @@ class BackgroundWork:
 def _log_failure(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        log.error("%s have ended: %s", task.get_name(), error, exc_info=error)
+        log.error("%s ended: %s", task.get_name(), error, exc_info=error)

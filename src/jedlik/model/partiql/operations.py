@@ -72,7 +72,8 @@ def delete(statement: Delete, table: Table, given: Values, secret: bytes, tells_
     def is_met(item: Item) -> bool:
         return condition is None or not item or condition(item)
 
-    return writes.Delete(table, keys.item_key(table, key, secret), None if condition is None else is_met, tells_old)
+    item_key = keys.item_key(table, key, secret)
+    return writes.Delete(table, item_key, key, None if condition is None else is_met, tells_old)
 
 
 def _key_and_condition(table: Table, where: Condition | None, given: Values) -> tuple[Item, Predicate | None]:

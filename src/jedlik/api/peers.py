@@ -1,0 +1,27 @@
+"""The peers of this process's regions: those that it serves itself, and those that the settings say where to find."""
+
+from __future__ import annotations
+
+from jedlik.api.context import Context
+from jedlik.api.operations import PEER_OPERATIONS
+from jedlik.api.stores import Stores
+from jedlik.config import Settings
+from jedlik.replication.peers import Body, LocalPeers, Peers, RoutedPeers
+
+
+def known_to(settings: Settings, stores: Stores) -> Peers:
+    """The regions that can be asked from here."""
+
+    async def serve(region: str, operation: str, body: Body) -> Body:
+        served = PEER_OPERATIONS[operation]
+        context = Context(await stores.region(region), "of a peer", None, b"")
+        return await served.handler(context, served.validate(body)) or {}
+
+    local = LocalPeers(serve)
+    if not settings.peers:
+        return local
+    # Imported only where there are peers elsewhere: the client costs memory in every worker.
+    from jedlik.replication.http_peers import HttpPeers
+
+    elsewhere = HttpPeers(settings.peers)
+    return RoutedPeers(dict.fromkeys(settings.peers, elsewhere), local)

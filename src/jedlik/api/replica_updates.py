@@ -1,0 +1,382 @@
+"""ReplicaUpdates of UpdateTable: adding, changing and removing the replicas of a global table (version 2019.11.21).
+
+The group document is changed in the commit that answers the request; what follows from it happens in the background
+(`jobs.membership`). Any region that has a replica may change it, and while a replica is being made nothing else may be
+changed, but that it may be removed again: on AWS making it always comes to an end, here its region may be down.
+
+A table with provisioned throughput may have replicas. AWS wants its write capacity to be scaled automatically, lest
+replication be throttled; here nothing is.
+
+Sources: the API reference of UpdateTable, "Global tables" in the developer guide, and DynamoDB's answers as public
+conformance notes of 2026 record them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jedlik.api import table_settings
+from jedlik.api.members import already_there
+from jedlik.api.throughput import INVALID
+from jedlik.config import REGION
+from jedlik.jobs import membership, purge
+from jedlik.model import replicas, shared_settings, streams
+from jedlik.model.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
+from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
+from jedlik.replication.peers import PeerUnreachable
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.api.context import Region
+    from jedlik.api.table_updates import Update
+
+Request = dict[str, Any]
+
+SOURCE_SECONDS = 24 * 60 * 60
+"""How long a replica of which another was made must stay, as long as the other does."""
+
+_ACTIONS = ("Create", "Update", "Delete", "Disassociate")
+_NO_ACTION = "There are no actions specified in the Replica Update Action of the request."
+_OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
+_IN_USE = "The resource which you are attempting to change is in use."
+
+STRONG_REGIONS = frozenset(
+    {"us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1"}
+    | {"ap-northeast-1", "ap-northeast-2", "ap-northeast-3"}
+)
+"""The regions in which AWS has multi-Region strong consistency."""
+_STRONG_MEMBERS = 2
+"""Replicas and witnesses beside the table itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The one change of a request."""
+
+    kind: str
+    """Create, Update or Delete."""
+    region: str
+    settings: Request
+
+
+# What can be said of the request alone
+
+
+def check(request: Request, region: str) -> None:
+    """All that can be said against a request in `region` without its table. Raises ValidationException."""
+    updates = request["ReplicaUpdates"]
+    strong = request.get("MultiRegionConsistency") == "STRONG"
+    if strong:
+        _check_strong(request, updates, region)
+    if "GlobalTableWitnessUpdates" in request:
+        raise ValidationException(
+            "MultiRegionConsistency must be set as STRONG when GlobalTableWitnessUpdates parameter is present."
+        )
+    for update in updates:
+        _check_one_kind(update)
+    if len({kind for update in updates for kind in update}) > 1:
+        raise _more_than("one type of replica actions not allowed.")
+    actions = [_action(update) for update in updates]
+    if len({(a.kind, a.region) for a in actions}) > 1 or (len(actions) > 1 and actions[0].kind != "Create"):
+        raise _more_than("one create or delete replica actions not allowed")
+    [action] = actions[:1]
+    if action.kind != "Update" and action.region == region:
+        raise ValidationException(
+            "Cannot add or delete the local region through ReplicaUpdates. "
+            "Use CreateTable, DeleteTable, or UpdateTable as required."
+        )
+    if "TableClassOverride" in action.settings:
+        table_settings.check_table_class({"TableClass": action.settings["TableClassOverride"]})
+
+
+def _check_one_kind(update: Request) -> None:
+    kinds = [kind for kind in _ACTIONS if kind in update]
+    if len(kinds) > 1:
+        raise _more_than("one type of replica actions not allowed.")
+    if kinds == ["Disassociate"]:
+        raise ValidationException("Jedlik does not support disassociating replicas yet: Disassociate")
+    if not kinds:
+        raise ValidationException(_NO_ACTION)
+    settings = update[kinds[0]]
+    if kinds == ["Update"] and settings.keys() == {"RegionName"}:
+        raise ValidationException(_NO_ACTION)
+    for index in settings.get("GlobalSecondaryIndexes", ()):
+        if index.keys() == {"IndexName"} and kinds == ["Update"]:
+            raise ValidationException(_NO_ACTION)
+
+
+def _more_than(what: str) -> ValidationException:
+    return ValidationException(f"Update table operation with more than {what}")
+
+
+def _check_strong(request: Request, updates: Sequence[Request], region: str) -> None:
+    """Multi-Region strong consistency: what is wrong with the request, and then that it cannot be had yet."""
+    if any("Create" not in update for update in updates):
+        raise ValidationException(
+            "Only Replica Create actions are supported when MultiRegionConsistency parameter is provided."
+        )
+    strong = "global tables with MultiRegionConsistency set to STRONG"
+    created = [update["Create"]["RegionName"] for update in updates]
+    witnesses = [u["Create"]["RegionName"] for u in request.get("GlobalTableWitnessUpdates", ()) if "Create" in u]
+    if len(created) + len(witnesses) != _STRONG_MEMBERS:
+        raise ValidationException(f"Unsupported replica count for {strong}.")
+    unsupported = [name for name in (*created, *witnesses) if name not in STRONG_REGIONS]
+    if unsupported:
+        raise ValidationException(f"Unsupported Region(s) specified for {strong}: [{', '.join(unsupported)}].")
+    if region in witnesses:
+        raise ValidationException(
+            "Cannot add a witness in the same region as an existing replica when creating a global table with "
+            "MultiRegionConsistency set to STRONG."
+        )
+    if len({*created, *witnesses}) < _STRONG_MEMBERS:
+        raise ValidationException("Cannot target multiple regions with the same action")
+    raise ValidationException(
+        "Jedlik does not support multi-Region strong consistency yet: MultiRegionConsistency STRONG"
+    )
+
+
+def _action(update: Request) -> Action:
+    [(kind, settings)] = update.items()
+    return Action(kind, settings["RegionName"], settings)
+
+
+def _only_action(request: Request) -> Action:
+    return _action(request["ReplicaUpdates"][0])
+
+
+# What can be said with the table
+
+
+def check_usable(document: Document, request: Request) -> None:
+    """Whether a table may be changed by UpdateTable at all. Raises what DynamoDB says of one that may not."""
+    if "Replication" not in document:
+        return
+    name, group, own = document["TableName"], document["Replication"], replicas.region_of(document)
+    status = replicas.status(group, own)["Status"]
+    if status == CREATING and "ReplicaUpdates" in request:
+        raise ValidationException(
+            f"Create/Update/Delete of replica is not allowed while the replica is being added to table with name: "
+            f"{name} in region {own}"
+        )
+    if status == CREATING:
+        raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+    if not request.get("StreamSpecification", {}).get("StreamEnabled", True):
+        raise ValidationException(f"{INVALID}Disabling Stream is not allowed for a Global Table replica.")
+    being_made = [region for region in replicas.regions(group) if replicas.status(group, region)["Status"] == CREATING]
+    removed = [u["Delete"]["RegionName"] for u in request.get("ReplicaUpdates", ()) if "Delete" in u]
+    if status == DELETING or (being_made and removed != being_made):
+        raise ResourceInUseException(_IN_USE)
+
+
+async def check_elsewhere(region: Region, document: Document, request: Request) -> None:
+    """Whether the region of a new replica can have it. Raises ValidationException where it cannot."""
+    action = _only_action(request)
+    group = document.get("Replication")
+    if action.kind != "Create" or (group is not None and action.region in replicas.regions(group)):
+        return
+    await look_up(region, action.region, document["TableName"], raises_if_there=True)
+
+
+async def look_up(region: Region, peer: str, name: str, *, raises_if_there: bool = False) -> Document | None:
+    """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
+    if not REGION.fullmatch(peer):
+        raise ValidationException(f"Region {peer} is not supported.")
+    try:
+        answer = await region.peers.call(peer, "LookUp", {"TableName": name})
+    except (PeerUnreachable, DynamoDBError) as error:
+        raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
+    found: Document | None = answer["Table"]
+    if found is not None and raises_if_there:
+        raise ValidationException(already_there(name))
+    return found
+
+
+def check_encryption(document: Document, wanted: Document | None) -> None:
+    """Whether a replica's encryption may become `wanted`: a customer's keys are given to all replicas or to none."""
+    if "Replication" not in document or wanted is None or wanted["KMSMasterKeyArn"].endswith(shared_settings.AWS_KEY):
+        return
+    group, own = document["Replication"], replicas.region_of(document)
+    others = [region for region in replicas.regions(group) if region != own]
+    if any("KMSMasterKeyId" not in replicas.overrides(group, region) for region in others):
+        raise _key_missing()
+
+
+# The changes
+
+
+def change(update: Update, request: Request) -> None:
+    """Make the change that the request asks for."""
+    action = _only_action(request)
+    _CHANGES[action.kind](update, action)
+    update.status = "UPDATING"
+
+
+def started(document: Document, group_id: str, now: float, writes: Writes) -> Document:
+    """The descriptor of a table that is to have replicas: with a stream, whose log has both images, and a group."""
+    if "StreamSpecification" not in document:
+        document = streams.enable(document, "NEW_AND_OLD_IMAGES", now, writes)
+    purge.keep_replication(document, writes)
+    group = replicas.make(group_id, replicas.region_of(document), shared_settings.shared(document), now)
+    return shared_settings.noted(streams.with_all_images(document) | {"Replication": group}, now)
+
+
+def overruled(document: Document, request: Request, now: float) -> Document:
+    """A replica's descriptor without the overrides that a request of its own region has set anew for all regions."""
+    if "Replication" not in document:
+        return document
+    group, own = document["Replication"], replicas.region_of(document)
+    gone = [f"{throughput}Override" for throughput in ("ProvisionedThroughput", "OnDemandThroughput")]
+    set_here = {member for member in gone if member.removesuffix("Override") in request}
+    for change in request.get("GlobalSecondaryIndexUpdates", ()):
+        index = change.get("Update", {})
+        set_here |= {f"{index['IndexName']}/{member}" for member in gone if member.removesuffix("Override") in index}
+    group = replicas.with_overrides(group, own, dict.fromkeys(set_here), own, now)
+    if "TableClass" in request:
+        for region in replicas.regions(group):
+            group = replicas.with_overrides(group, region, {"TableClassOverride": None}, own, now)
+    return document | {"Replication": group}
+
+
+def _create(update: Update, action: Action) -> None:
+    document = update.document
+    if "Replication" not in document:
+        document = started(document, update.group_id, update.now, update.writes)
+    group, own = document["Replication"], update.region.name
+    if action.region in replicas.regions(group):
+        raise ValidationException(already_there(document["TableName"]))
+    _check_key(document, action)
+    group = replicas.created(group, action.region, own, own, update.now)
+    group = replicas.with_overrides(group, action.region, _overrides(document, action), own, update.now)
+    update.document = membership.follow(document, group, update.now, update.writes)
+
+
+def _update(update: Update, action: Action) -> None:
+    document = update.document
+    group, own = _group_with(document, action.region), update.region.name
+    if "KMSMasterKeyId" in action.settings:
+        raise _key_missing()
+    _check_overrides(document, action)
+    group = replicas.with_overrides(group, action.region, _overrides(document, action), own, update.now)
+    update.document = membership.follow(document, group, update.now, update.writes)
+    update.updated_replica = action.region
+
+
+def _delete(update: Update, action: Action) -> None:
+    document = update.document
+    group = _group_with(document, action.region)
+    if replicas.status(group, action.region)["Status"] == DELETING:
+        raise ResourceInUseException(_IN_USE)
+    check_deletable(document, action.region, update.now)
+    group = replicas.moved(group, action.region, DELETING, update.now)
+    update.document = membership.follow(document, group, update.now, update.writes)
+
+
+_CHANGES = {"Create": _create, "Update": _update, "Delete": _delete}
+
+
+def check_not_moving(document: Document) -> None:
+    """Whether DeleteTable may delete a table: not while its replica, or another, is being made or is going."""
+    if "Replication" not in document:
+        return
+    group, own = document["Replication"], replicas.region_of(document)
+    if replicas.status(group, own)["Status"] == CREATING:
+        raise ResourceInUseException(
+            f"Attempt to change a resource which is still in use: Table: {document['TableName']} is being used."
+        )
+    if replicas.status(group, own)["Status"] == DELETING:
+        raise ResourceInUseException(_IN_USE)
+
+
+def check_deletable(document: Document, region: str, now: float) -> None:
+    """Whether the replica in `region` may go. Raises ValidationException and ResourceInUseException."""
+    name, group = document["TableName"], document["Replication"]
+    if replicas.overrides(group, region).get("DeletionProtectionEnabled"):
+        raise ValidationException(
+            f"Cannot delete table {name} in region {region} because it has deletion protection enabled. "
+            "Disable deletion protection first."
+        )
+    if region in replicas.sources(group, now - SOURCE_SECONDS):
+        raise ValidationException(
+            "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the "
+            "table in the last 24 hours."
+        )
+    staying = [r for r in replicas.regions(group) if r != region and replicas.status(group, r)["Status"] == ACTIVE]
+    if not staying:
+        raise ResourceInUseException(_IN_USE)
+
+
+def _group_with(document: Document, region: str) -> Group:
+    """The table's group document, if `region` has a replica. Raises ValidationException."""
+    group: Group | None = document.get("Replication")
+    if group is None or replicas.status(group, region)["Status"] == DELETED:
+        raise ValidationException(
+            "Update global table operation failed because one or more replicas were not part of the global table. "
+            f"Please retry the request without these replicas: [{region}]."
+        )
+    return group
+
+
+def _check_key(document: Document, action: Action) -> None:
+    """The KMS key of a new replica: a customer's if and only if the table's is."""
+    key = action.settings.get("KMSMasterKeyId")
+    kind = shared_settings.shared(document).get("Encryption")
+    customers = key is not None and not key.endswith(shared_settings.AWS_KEY)
+    if kind is not None and key is not None and customers != (kind == "CUSTOMER"):
+        raise ValidationException(f"{INVALID}All replica keys must either be Customer Managed CMK or AWS Managed CMK.")
+    if (key is None) != (kind != "CUSTOMER"):
+        raise _key_missing()
+    if key is not None and key.startswith("arn:") and key.split(":")[3] != action.region:
+        raise ValidationException(
+            f"KMS validation error for region {action.region}: "
+            f"com.amazonaws.services.kms.model.NotFoundException: Invalid arn {key.split(':')[3]}"
+        )
+
+
+def _key_missing() -> ValidationException:
+    return ValidationException(f"{INVALID}KMSMasterKeyId must be specified for each replica.")
+
+
+def _check_overrides(document: Document, action: Action) -> None:
+    settings, mode = action.settings, billing_mode(document)
+    indexes = settings.get("GlobalSecondaryIndexes", ())
+    if mode == PAY_PER_REQUEST and any("ProvisionedThroughputOverride" in of for of in (settings, *indexes)):
+        raise ValidationException(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+        )
+    if mode == PROVISIONED and any("OnDemandThroughputOverride" in of for of in (settings, *indexes)):
+        raise ValidationException(
+            "MaxReadRequestUnits for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED"
+        )
+    known = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
+    for index in indexes:
+        if index["IndexName"] not in known:
+            raise ResourceNotFoundException(
+                f"Requested resource not found: Index {index['IndexName']} for table {document['TableName']}"
+            )
+
+
+def _overrides(document: Document, action: Action) -> Request:
+    """What a request gives a replica of its own, by member; None for what is as the table has it."""
+    settings = action.settings
+    given: Request = {m: settings[m] for m in ("KMSMasterKeyId", "TableClassOverride") if m in settings}
+    given |= _throughput_overrides(settings, document, "")
+    indexes = {index["IndexName"]: index for index in document.get("GlobalSecondaryIndexes", ())}
+    for index in settings.get("GlobalSecondaryIndexes", ()):
+        # As on AWS, a new replica may be given overrides of indexes that there are not, which say nothing.
+        if index["IndexName"] in indexes:
+            given |= _throughput_overrides(index, indexes[index["IndexName"]], f"{index['IndexName']}/")
+    return given
+
+
+def _throughput_overrides(settings: Request, of: Document, prefix: str) -> Request:
+    current = {
+        "ProvisionedThroughputOverride": {"ReadCapacityUnits": of["ProvisionedThroughput"]["ReadCapacityUnits"]},
+        "OnDemandThroughputOverride": {
+            "MaxReadRequestUnits": of.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
+        },
+    }
+    given = {member: settings[member] for member in _OVERRIDES if settings.get(member)}
+    return {prefix + member: None if value == current[member] else value for member, value in given.items()}

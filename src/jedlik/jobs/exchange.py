@@ -1,0 +1,255 @@
+"""An exchange with a peer: what is asked of it for the tables shared with it, and what is done with its answers.
+
+Tables that have to be copied, because they are new here or have been away for too long, are copied a page at a time
+(`copying`); all others are pulled in one request. What comes is applied in batches, each in one commit with the
+checkpoint (`replication.applying`). Everything that has to survive is in the store. What is kept here besides saves
+commits and questions, and may be thrown away at any time, as it is when the lease is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jedlik.jobs import copying, membership
+from jedlik.model import remote_changes, replicas, versions
+from jedlik.model.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException
+from jedlik.model.remote_changes import RemoteChange
+from jedlik.replication import applying, checkpoints, replicated
+from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved
+from jedlik.replication.latency import Latency
+from jedlik.replication.replicated import Replicated
+
+if TYPE_CHECKING:
+    from jedlik.api.context import Region
+
+TABLE_RETRY_SECONDS = 1.0
+"""How long a table rests that the peer does not have, or cannot be copied from yet."""
+SAVE_SECONDS = 10.0
+"""How often a checkpoint is written while only other regions' changes are passed over."""
+AHEAD_SECONDS = 60.0
+"""By how much a peer's clock may be ahead of ours before that is logged."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one table has come with the peer."""
+
+    saved: Checkpoint | None
+    """As it is in the store."""
+    reached: Checkpoint
+    """Beyond that, changes of other regions have been passed over."""
+    saved_at: float
+    due: float
+    """When the table may be asked for again."""
+    digest: str | None = None
+    """Of the group document that last came from the peer."""
+    complaint: str = ""
+    """Why the table cannot be copied yet."""
+
+
+class Exchange:
+    """With one peer. `monotonic` tells seconds since some moment, for what is to be done again after a while."""
+
+    def __init__(self, region: Region, peer: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._region = region
+        self._peer = peer
+        self._monotonic = monotonic
+        self._progress: dict[bytes, _Progress] = {}
+        """By table id."""
+        self._rounds = 0
+        self._told_ahead = -AHEAD_SECONDS
+        self.latency = Latency()
+
+    def forget(self) -> None:
+        """Begin anew from what is in the store: another may have moved on."""
+        self._progress.clear()
+
+    async def round(self, tables: Sequence[Replicated], wait: float) -> bool:
+        """Do a piece of work for each of `tables`: copy a page, or pull; whether there was anything to ask for.
+
+        A pull waits at the peer for up to `wait` seconds, unless there is something to copy. Raises PeerUnreachable,
+        DynamoDBError for a request that the peer refuses, and CheckpointMoved when another worker does the same.
+        """
+        pulled = []
+        copied = False
+        for found in tables:
+            progress = await self._progress_of(found)
+            if self._monotonic() < progress.due:
+                continue
+            if progress.saved is None and found.replica.status == replicas.CREATING:
+                # Where to pull from is known when the copying from the source has begun.
+                if self._peer == found.replica.source:
+                    copied |= await self._copy(found, progress)
+                elif await self._has_begun(found):
+                    pulled.append((found, progress))
+                else:
+                    del self._progress[found.table.id]
+            elif progress.saved is not None and progress.saved.copying is not None:
+                copied |= await self._copy(found, progress)
+            else:
+                pulled.append((found, progress))
+        if pulled:
+            await self._pull(pulled, 0.0 if copied else wait)
+        return bool(pulled) or copied
+
+    async def _progress_of(self, found: Replicated) -> _Progress:
+        progress = self._progress.get(found.table.id)
+        if progress is None:
+            saved = await checkpoints.read(self._region, found.table.id, self._peer)
+            now = self._monotonic()
+            progress = _Progress(saved, saved or Checkpoint(self._peer), saved_at=now, due=now)
+            self._progress[found.table.id] = progress
+        return progress
+
+    async def _has_begun(self, found: Replicated) -> bool:
+        assert found.replica.source is not None, "a replica that is being made is made from another"
+        return await checkpoints.read(self._region, found.table.id, found.replica.source) is not None
+
+    # Copying
+
+    async def _copy(self, found: Replicated, progress: _Progress) -> bool:
+        """Begin to copy a table or copy the next page; False if it cannot be now."""
+        try:
+            current = await self._current(found)
+            if progress.saved is not None and progress.saved.copying is not None:
+                after = await self._step(current, progress.saved)
+            else:
+                after = await self._begin(current, progress.saved)
+        except DescriptorChanged:
+            return True
+        except DynamoDBError as error:
+            if isinstance(error, ResourceNotFoundException) and found.replica.peers == (self._peer,):
+                await membership.abandon(self._region, found.table)
+            if progress.complaint != error.message:
+                self._say("copying cannot go on yet", found, error=error.message)
+            progress.complaint = error.message
+            self._rest(progress)
+            return False
+        self._save(progress, after)
+        return True
+
+    async def _begin(self, found: Replicated, before: Checkpoint | None) -> Checkpoint:
+        after = await copying.begin(self._region, found, self._peer, before)
+        self._say("copying begins", found, again=after.copying is not None and after.copying.again)
+        return after
+
+    async def _step(self, found: Replicated, before: Checkpoint) -> Checkpoint:
+        try:
+            after = await copying.step(self._region, found, before)
+        except ResourceNotFoundException:
+            # The peer has another table by now, or none, which it then says again.
+            return await self._begin(found, before)
+        if after.copying is None:
+            self._say("copying is done", found)
+        return after
+
+    async def _current(self, found: Replicated) -> Replicated:
+        """A table as it is now. Raises CheckpointMoved if it is gone, and what is known of it with it."""
+        current = await replicated.find(self._region, found.table.name)
+        if current is None or current.table.id != found.table.id:
+            raise CheckpointMoved
+        return current
+
+    # Pulling
+
+    async def _pull(self, pulled: list[tuple[Replicated, _Progress]], wait: float) -> None:
+        # Each time another table is the first, so that none is always last in an answer that has no room for all.
+        self._rounds += 1
+        shift = self._rounds % len(pulled)
+        asked = {found.table.name: (found, progress) for found, progress in pulled[shift:] + pulled[:shift]}
+        request = {"Wait": wait, "Tables": [_asking(found, progress) for found, progress in asked.values()]}
+        answer = await self._region.peers.call(self._peer, "Pull", request)
+        told = {table["TableName"]: table for table in answer["Tables"]}
+        for name, (found, progress) in asked.items():
+            if name in told:
+                await self._take(found, progress, told[name], answer["Now"])
+            elif not answer["Full"]:
+                progress.reached = progress.reached.moved(covered=answer["Now"])
+            await self._save_if_due(found, progress)
+
+    async def _take(self, found: Replicated, progress: _Progress, told: dict[str, Any], now: float) -> None:
+        """Take over what the peer tells of one table."""
+        if "Gone" in told:
+            self._rest(progress)
+            return
+        if "Group" in told:
+            await membership.adopt(self._region, found.table.name, told["Group"])
+            progress.digest = replicas.version(told["Group"])
+        if "CopyAgain" in told:
+            await self._begin_again(found, progress)
+            return
+        entries = told["Entries"]
+        reached = progress.reached.moved(source=told["SourceId"])
+        for start in range(0, len(entries), applying.BATCH):
+            batch = entries[start : start + applying.BATCH]
+            changes = [remote_changes.parse(entry) for entry in batch]
+            reached = reached.moved(position=batch[-1]["Position"] + 1, covered=changes[-1].at)
+            if start + applying.BATCH >= len(entries):
+                reached = reached.moved(position=told["Position"], latency=self.latency.summary())
+            await self._apply(found, progress, changes, reached)
+        covered = reached.covered if told["More"] else now
+        progress.reached = reached.moved(position=told["Position"], covered=covered)
+
+    async def _apply(
+        self, found: Replicated, progress: _Progress, changes: list[RemoteChange], after: Checkpoint
+    ) -> None:
+        while True:
+            current = await self._current(found)
+            try:
+                await applying.apply(self._region, current.table, changes, progress.saved, after)
+            except DescriptorChanged:
+                continue
+            break
+        self._save(progress, after)
+        now = self._region.clock()
+        for change in changes:
+            self.latency.add(now - change.at)
+        self._warn_of_clock(max((change.version for change in changes), default=versions.ZERO), now)
+
+    async def _begin_again(self, found: Replicated, progress: _Progress) -> None:
+        """The peer's log does not reach back to where this replica is: it has been away for too long."""
+        if not progress.complaint:
+            self._say("away for too long", found, since=progress.reached.covered)
+        await self._copy(found, progress)
+
+    async def _save_if_due(self, found: Replicated, progress: _Progress) -> None:
+        """Write the checkpoint, when for a while nothing was applied with which it would have been written."""
+        passed_over = progress.reached != progress.saved
+        if passed_over and self._monotonic() - progress.saved_at >= SAVE_SECONDS:
+            await self._apply(found, progress, [], progress.reached)
+
+    def _save(self, progress: _Progress, checkpoint: Checkpoint) -> None:
+        progress.saved = progress.reached = checkpoint
+        progress.complaint = ""
+        progress.saved_at = self._monotonic()
+
+    def _rest(self, progress: _Progress) -> None:
+        progress.due = self._monotonic() + TABLE_RETRY_SECONDS
+
+    def _warn_of_clock(self, latest: bytes, now: float) -> None:
+        """Say so when a version is far ahead: writes over such items are versioned ahead, too, for as long."""
+        ahead = versions.seconds(latest) - now
+        if ahead > AHEAD_SECONDS and self._monotonic() - self._told_ahead >= AHEAD_SECONDS:
+            self._told_ahead = self._monotonic()
+            context = {"region": self._region.name, "peer": self._peer, "ahead_seconds": round(ahead, 3)}
+            _log.warning("a peer's clock is ahead", extra=context)
+
+    def _say(self, what: str, found: Replicated, **more: object) -> None:
+        context = {"region": self._region.name, "peer": self._peer, "table": found.table.name}
+        _log.info(what, extra=context | more)
+
+
+def _asking(found: Replicated, progress: _Progress) -> dict[str, Any]:
+    return {
+        "TableName": found.table.name,
+        "GroupId": found.replica.group_id,
+        "Position": progress.reached.position,
+        "SourceId": progress.reached.source,
+        "GroupVersion": progress.digest,
+    }

@@ -1,0 +1,544 @@
+"""Exchanges between regions: changes are pulled and applied once, whatever dies or has been trimmed in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import orjson
+import pytest
+from memory import MemoryEngine
+from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
+
+from jedlik.api.context import Region
+from jedlik.jobs import membership
+from jedlik.jobs.streams import StreamPolicy
+from jedlik.model import keys, replicas, versions
+from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.replication import replicated, serving
+from jedlik.replication.checkpoints import CheckpointMoved
+from jedlik.replication.peers import PeerUnreachable
+
+Scenario = Callable[[World], Awaitable[None]]
+
+
+def between(*names: str) -> Callable[[Scenario], Callable[[], None]]:
+    """A test in a world where these regions share a table."""
+
+    def decorated(scenario: Scenario) -> Callable[[], None]:
+        def test() -> None:
+            run(scenario, *names)
+
+        test.__doc__ = scenario.__doc__
+        return test
+
+    return decorated
+
+
+# Pulling
+
+
+@between(A, B)
+async def test_writes_appear_in_the_other_region_with_their_versions(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[A].put("two", x=2)
+    await world[A].delete("two")
+    await world[B].pull(A)
+    assert await world[B].items() == {"one": item("one", x=1)}
+    assert await world[B].records() == await world[A].records()
+
+
+@between(A, B)
+async def test_what_is_pulled_is_not_sent_back(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[B].pull(A)
+    before = world[A].kept.copy()
+    await world[A].pull(B)
+    changed = {name for name, value in world[A].kept.items() if before.get(name) != value}
+    checkpoint = keys.checkpoint_key((await world[A].table()).id, versions.region_id(B))
+    assert changed <= {checkpoint}
+
+
+@between(A, B, C)
+async def test_three_regions_that_write_the_same_items_come_to_the_same(world: World) -> None:
+    for number, name in enumerate((C, A, B)):
+        world[name].now += number
+        await world[name].put("both", x=number)
+    await world[A].delete("both")
+    await world.settle()
+    for name in (A, B, C):
+        # A's deletion had seen its own put only; B's put is later.
+        assert await world[name].items() == {"both": item("both", x=2)}
+
+
+@between(A, B)
+async def test_an_applied_change_keeps_the_index_and_shows_in_the_stream(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[B].pull(A)
+    found = await world[B].call(
+        "Query",
+        IndexName="by-x",
+        KeyConditionExpression="x = :x",
+        ExpressionAttributeValues={":x": {"N": "1"}},
+    )
+    assert found["Count"] == 1
+
+
+@between(A, B)
+async def test_one_who_begins_anew_applies_nothing_twice(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[B].pull(A)
+    before = world[B].kept.copy()
+    world[B].exchanges.clear()
+    await world[B].pull(A)
+    assert world[B].kept == before
+
+
+@between(A, B)
+async def test_of_two_who_pull_at_once_one_finds_that_the_checkpoint_has_moved(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[B].pull(A)
+    other = world[B].exchanges.pop((A, 0))
+    await world[A].put("two", x=2)
+    await world[B].pull(A)
+    world[B].exchanges[A, 0] = other
+    await world[A].put("three", x=3)
+    with pytest.raises(CheckpointMoved):
+        await world[B].pull(A)
+    other.forget()
+    await world[B].pull(A)
+    assert set(await world[B].items()) == {"one", "two", "three"}
+
+
+@between(A, B)
+async def test_more_changes_than_one_answer_holds_come_in_several(world: World) -> None:
+    wide = {"t": {"S": "x" * 100_000}}
+    for number in range(30):
+        await world[A].call("PutItem", Item=key(f"{number}") | wide)
+    await world[B].pull(A)
+    assert 0 < len(await world[B].items()) < 30
+    await world.settle()
+    assert len(await world[B].items()) == 30
+
+
+@between(A, B)
+async def test_changes_are_pulled_in_order_over_shards_that_split(world: World) -> None:
+    for number in range(40):
+        if number % 10 == 5:
+            world[A].now += 10
+            await world[A].maintain(StreamPolicy(rotation=5, partition_size=0 if number < 20 else 1 << 40))
+        for name in "abcdef":
+            await world[A].put(name, x=number)
+        if number % 7 == 0:
+            await world[B].pull(A)
+    assert len((await world[A].table()).document["ChangeLog"]["Shards"]) == 4
+    await world.settle()
+    assert await world[B].items() == await world[A].items()
+
+
+@between(A, B)
+async def test_a_pull_waits_for_a_change(world: World) -> None:
+    await world[B].pull(A)
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    pulling = asyncio.create_task(world[B].pull(A, wait=1.0))
+    await asyncio.sleep(0.1)
+    assert not pulling.done()
+    await world[A].put("one", x=1)
+    await pulling
+    assert clock() - begun < 0.5
+    assert set(await world[B].items()) == {"one"}
+
+
+@between(A, B)
+async def test_a_pull_ends_when_nothing_comes(world: World) -> None:
+    await world[B].pull(A)
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    await world[B].pull(A, wait=0.2)
+    assert 0.2 <= clock() - begun < 0.5
+
+
+@between(A, B)
+async def test_a_table_that_the_peer_does_not_have_rests_for_a_second(world: World) -> None:
+    await world[A].change(lambda writes: writes.delete(keys.descriptor_key(TABLE)))
+    assert await world[B].pull(A)
+    assert not await world[B].pull(A)
+    world[B].elapsed += 1
+    assert await world[B].pull(A)
+
+
+@between(A, B)
+async def test_a_group_document_comes_with_a_pull_once(world: World) -> None:
+    group = replicas.created((await world[A].table()).document["Replication"], C, A, A, START)
+    await world.become(A, group)
+    await world[B].pull(A)
+    table = await world[B].table()
+    assert table.replica is not None
+    assert set(table.replica.peers) == {A, C}
+    request = {"TableName": TABLE, "GroupId": "group", "Position": 0, "SourceId": None}
+    for digest, told in ((None, True), (replicas.version(group), False)):
+        answer = await world[A].ask("Pull", Wait=0, Tables=[request | {"GroupVersion": digest}])
+        assert ("Group" in answer["Tables"][0]) == told
+
+
+@between(A, B)
+async def test_a_table_made_anew_at_the_peer_is_pulled_from_its_beginning(world: World) -> None:
+    for number in range(5):
+        await world[A].put(f"{number}", x=number)
+    await world[B].pull(A)
+    group = (await world[A].table()).document["Replication"]
+    world.places[A] = Place(A, world[B].region.peers)
+    await world.make_tables(A)
+    await world.become(A, group)
+    await world[A].put("new", x=1)
+    await world[B].pull(A)
+    assert (await world[B].items())["new"] == item("new", x=1)
+
+
+@between(A, B)
+async def test_only_a_position_that_can_be_one_is_asked_for(world: World) -> None:
+    for request in (
+        {"Wait": 0},
+        {"Wait": 0, "Tables": [{"TableName": TABLE}]},
+        {"Wait": "0", "Tables": []},
+        {
+            "Wait": 0,
+            "Tables": [{"TableName": TABLE, "GroupId": "", "Position": -1, "SourceId": None, "GroupVersion": None}],
+        },
+    ):
+        with pytest.raises(ValidationException):
+            await world[A].ask("Pull", **request)
+
+
+@between(A, B)
+async def test_peers_are_told_what_is_wrong_with_a_request(world: World) -> None:
+    table_id = (await world[A].table()).document["TableId"]
+    asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id}
+    for keys_asked, text in (
+        ([5], "Keys has the wrong type"),
+        ([{"p": {"S": "a"}}], "The provided key element does not match the schema"),
+        ([{"p": {"X": "a"}, "s": {"N": "0"}}], "Supplied AttributeValue is empty"),
+        ([key("a")] * 1001, "Too many Keys: at most 1000"),
+    ):
+        with pytest.raises(ValidationException) as refusal:
+            await world[A].ask("Missing", **asked, Keys=keys_asked)
+        assert refusal.value.message.startswith(text)
+    with pytest.raises(ValidationException, match="TableName is too long"):
+        await world[A].ask("BeginCopy", TableName="x" * 256, GroupId="group")
+
+
+@between(A, B)
+async def test_latency_is_measured_from_the_write_to_its_application(world: World) -> None:
+    await world[A].put("one", x=1)
+    world[B].now += 0.25
+    await world[B].pull(A)
+    assert world[B].exchange(A).latency.summary() == {"Last": 250.0, "P50": 250.0, "P99": 250.0}
+
+
+def test_a_region_that_nobody_knows_cannot_be_reached() -> None:
+    async def scenario() -> None:
+        region = Region(A, "000000000000", MemoryEngine(), lambda: START, b"s" * 32)
+        with pytest.raises(PeerUnreachable, match="eu-west-1: no such region is known here"):
+            await region.peers.call(B, "Pull", {})
+
+    asyncio.run(scenario())
+
+
+# Copying
+
+
+def joining(scenario: Scenario) -> Callable[[], None]:
+    """A test in a world where A has a table with items from before the replication, and B is to copy it."""
+
+    def test() -> None:
+        async def in_world() -> None:
+            world = World(A, B, C)
+            await world.make_tables(A, B)
+            for number in range(10):
+                await world[A].put(f"old-{number}", x=number)
+            await world.replicate(A, joining={B: A})
+            await scenario(world)
+
+        asyncio.run(in_world())
+
+    return test
+
+
+async def copy_all(world: World, name: str = B, source: str = A) -> None:
+    for _ in range(50):
+        await world[name].pull(source)
+        checkpoint = await world[name].checkpoint(source)
+        if checkpoint is not None and checkpoint.copying is None:
+            return
+    raise AssertionError("the copying does not end")
+
+
+async def status(world: World, name: str) -> str:
+    replica = (await world[name].table()).replica
+    assert replica is not None
+    return replica.status
+
+
+@joining
+async def test_a_new_replica_copies_what_there_is_and_is_active_then(world: World) -> None:
+    assert await status(world, B) == "CREATING"
+    await copy_all(world)
+    assert await world[B].items() == await world[A].items()
+    assert await status(world, B) == "ACTIVE"
+    await world[A].pull(B)
+    assert replicas.status((await world[A].table()).document["Replication"], B)["Status"] == "ACTIVE"
+
+
+@joining
+async def test_items_from_before_the_replication_stay_without_a_version(world: World) -> None:
+    await copy_all(world)
+    assert await world[A].record("old-1") is None
+    assert await world[B].record("old-1") is None
+
+
+@joining
+async def test_writes_during_the_copying_come_as_well(world: World) -> None:
+    await world[A].delete("old-1")
+    await world[B].pull(A)
+    await world[A].put("old-2", x=100)
+    await world[A].put("new", x=1)
+    await world[A].delete("old-3")
+    await copy_all(world)
+    await world.settle()
+    assert await world[B].items() == await world[A].items()
+    assert await world[B].records() == await world[A].records()
+
+
+@joining
+async def test_a_copying_that_is_killed_goes_on_from_where_it_was(world: World) -> None:
+    serving_page = serving.PAGE_ITEMS
+    serving.PAGE_ITEMS = 3
+    try:
+        for _ in range(3):
+            await world[B].pull(A)
+            world[B].exchanges.clear()
+        checkpoint = await world[B].checkpoint(A)
+        assert checkpoint is not None
+        assert checkpoint.copying is not None
+        assert checkpoint.copying.cursor is not None
+        assert 3 <= len(await world[B].items()) < 10
+        await copy_all(world)
+    finally:
+        serving.PAGE_ITEMS = serving_page
+    assert await world[B].items() == await world[A].items()
+
+
+@joining
+async def test_a_copying_begins_anew_when_the_source_has_been_made_anew(world: World) -> None:
+    await world[B].pull(A)
+    group = (await world[A].table()).document["Replication"]
+    world.places[A] = Place(A, world[B].region.peers)
+    await world.make_tables(A)
+    await world.become(A, group)
+    await world[A].put("new", x=1)
+    await copy_all(world)
+    assert (await world[B].items())["new"] == item("new", x=1)
+    assert await status(world, B) == "ACTIVE"
+
+
+@joining
+async def test_a_copying_goes_on_when_the_settings_change(world: World) -> None:
+    found = await replicated.all_of(world[B].region)
+    exchange = world[B].exchange(A)
+    assert await exchange.round(found, 0)
+    document = (await world[B].table()).document
+    await world.put_document(B, document | {"DeletionProtectionEnabled": True})
+    # What the puller has is older than that.
+    for _ in range(3):
+        assert await exchange.round(found, 0)
+    assert await status(world, B) == "ACTIVE"
+    assert (await world[B].table()).document["DeletionProtectionEnabled"]
+
+
+@joining
+async def test_tombstones_are_copied_so_that_no_older_write_comes_back(world: World) -> None:
+    await world.make_tables(C)
+    await world.replicate(A, C, joining={B: A})
+    world[A].now += 10
+    # C's write is older than A's deletion, and arrives at B only after B has copied from A.
+    await world[C].put("ghost", x=1)
+    await world[A].delete("ghost")
+    await copy_all(world)
+    await world[B].pull(C)
+    await world.settle()
+    for name in (A, B, C):
+        assert "ghost" not in await world[name].items()
+
+
+@joining
+async def test_changes_of_third_regions_are_pulled_from_where_the_source_was(world: World) -> None:
+    await world.make_tables(C)
+    await world.replicate(A, C, joining={B: A})
+    await world[C].put("seen", x=1)
+    await world[A].pull(C)
+    await world[C].put("unseen", x=1)
+    # Before the copying begins it is not known from where to pull.
+    assert not await world[B].pull(C)
+    await copy_all(world)
+    checkpoint = await world[B].checkpoint(C)
+    assert checkpoint == await world[A].checkpoint(C)
+    await world[B].pull(C)
+    assert {"seen", "unseen"} <= set(await world[B].items())
+
+
+@joining
+async def test_a_replica_that_is_incomplete_is_not_copied_from(world: World) -> None:
+    with pytest.raises(ResourceInUseException) as refusal:
+        await world[B].ask("BeginCopy", TableName=TABLE, GroupId="group")
+    assert refusal.value.message == "The replica of table Music in eu-west-1 is incomplete itself"
+
+
+@joining
+async def test_copying_rests_when_the_source_is_not_ready(world: World) -> None:
+    await world[A].change(lambda writes: writes.delete(keys.descriptor_key(TABLE)))
+    assert not await world[B].pull(A)
+    assert await world[B].checkpoint(A) is None
+
+
+@between(A, B)
+async def test_copies_are_of_the_replica_that_was_meant(world: World) -> None:
+    table_id = (await world[A].table()).document["TableId"]
+    asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id, "Cursor": None}
+    assert (await world[A].ask("CopyPage", **asked))["Changes"] == []
+    for other in ({"SourceId": "another"}, {"GroupId": "another"}, {"TableName": "another"}):
+        with pytest.raises(ResourceNotFoundException):
+            await world[A].ask("CopyPage", **asked | other)
+    for cursor in ("nothing", "28", "ff"):
+        with pytest.raises(ValidationException, match="Invalid Cursor"):
+            await world[A].ask("CopyPage", **asked | {"Cursor": cursor})
+
+
+# After too long
+
+
+async def be_apart(world: World, seconds: float) -> None:
+    """Let time pass without an exchange; streams are trimmed."""
+    for place in world.places.values():
+        place.now += seconds
+        place.elapsed += seconds
+        await place.maintain()
+
+
+@between(A, B)
+async def test_after_a_day_less_a_bit_everything_is_still_pulled(world: World) -> None:
+    await world[A].put("one", x=1)
+    await be_apart(world, DAY - 60)
+    await world.settle()
+    assert set(await world[B].items()) == {"one"}
+
+
+@between(A, B)
+async def test_one_who_was_away_for_too_long_copies_again(world: World) -> None:
+    for name in ("stays", "is deleted there", "is deleted here", "changes there", "changes here"):
+        await world[A].put(name, x=1)
+    await world.settle()
+    await be_apart(world, 3600)
+    await world.settle()
+    await world[A].delete("is deleted there")
+    await world[A].put("changes there", x=2)
+    await world[A].put("is new there", x=2)
+    await world[B].delete("is deleted here")
+    await world[B].put("changes here", x=3)
+    await world[B].put("is new here", x=3)
+    await be_apart(world, 3 * DAY)
+    assert await world[A].record("is deleted there") is None, "its tombstone is to be trimmed"
+    await world.settle()
+    expected = {
+        "stays": item("stays", x=1),
+        "changes there": item("changes there", x=2),
+        "is new there": item("is new there", x=2),
+        "changes here": item("changes here", x=3),
+        "is new here": item("is new here", x=3),
+    }
+    assert await world[A].items() == expected
+    assert await world[B].items() == expected
+
+
+@between(A, B)
+async def test_a_copy_of_a_table_whose_whole_log_was_trimmed_can_be_pulled_from(world: World) -> None:
+    await world[A].put("one", x=1)
+    world[A].now += 3 * DAY
+    await world[A].maintain(StreamPolicy(rotation=10 * DAY))
+    begun = await world[A].ask("BeginCopy", TableName=TABLE, GroupId="group")
+    asked = {"TableName": TABLE, "GroupId": "group", "SourceId": begun["SourceId"], "Position": begun["Position"]}
+    group = (await world[A].table()).document["Replication"]
+    told = await world[A].ask("Pull", Wait=0, Tables=[asked | {"GroupVersion": replicas.version(group)}])
+    assert told["Tables"] == [
+        {"TableName": TABLE, "SourceId": begun["SourceId"], "Entries": [], "Position": begun["Position"], "More": False}
+    ]
+
+
+@between(A, B)
+async def test_what_the_peer_may_not_have_seen_is_never_taken_for_deleted(world: World) -> None:
+    """B goes on pulling from A, while A cannot reach B: it has never seen what B writes."""
+    await world.settle()
+    await be_apart(world, 3600)
+    await world[B].put("unseen", x=1)
+    for _ in range(3):
+        await be_apart(world, DAY)
+        await world[A].put("seen", x=1)
+        await world[B].pull(A)
+    # Now B is away for too long as well, and has to copy again what A has: everything but its own.
+    await be_apart(world, 2 * DAY)
+    await world[A].put("more", x=1)
+    await be_apart(world, 2 * DAY)
+    await world.settle()
+    assert set(await world[A].items()) == set(await world[B].items()) == {"unseen", "seen", "more"}
+
+
+@between(A, B, C)
+async def test_what_is_brought_back_goes_again_when_anybody_remembers_its_deletion(world: World) -> None:
+    await world[B].put("ghost", x=1)
+    await world.settle()
+    # B is cut off. A deletes, and C hears of it only half a day later, so that it remembers for longer.
+    await world[B].put("other", x=1)
+    await world[A].delete("ghost")
+    await be_apart(world, DAY / 2)
+    await world[C].pull(A)
+    await be_apart(world, DAY * 3 / 4)
+    assert await world[A].record("ghost") is None
+    assert await world[C].record("ghost") is not None
+    # It was written so shortly before A last heard of B that A cannot be certain to have seen it.
+    await copy_all(world, A, B)
+    assert set(await world[A].items()) == {"ghost", "other"}
+    await world.settle()
+    for place in world.places.values():
+        assert set(await place.items()) == {"other"}
+
+
+@between(A, B)
+async def test_a_tombstone_goes_with_the_entry_of_the_deletion_and_not_before(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[A].delete("one")
+    await world.settle()
+    await be_apart(world, DAY + 1800)
+    assert await world[A].record("one") is not None
+    await be_apart(world, 3600)
+    assert await world[A].record("one") is None
+    assert await world[B].record("one") is None
+
+
+@between(A, B)
+async def test_a_tombstone_that_has_been_written_over_is_left_alone(world: World) -> None:
+    await world[A].put("one", x=1)
+    await world[A].delete("one")
+    await be_apart(world, DAY)
+    await world[A].put("one", x=2)
+    await be_apart(world, 2 * 3600)
+    record = await world[A].record("one")
+    assert record is not None
+    assert not versions.is_tombstone(record)
+
+
+def test_a_document_says_when_a_copied_replica_is_active() -> None:
+    group = replicas.created(replicas.make("group", A, {}, START), B, A, A, START)
+    document = {"TableArn": f"arn:aws:dynamodb:{B}:000000000000:table/{TABLE}", "Replication": group}
+    activated = membership.activated(document, START + 1)
+    assert replicas.status(activated["Replication"], B)["Status"] == "ACTIVE"
+    assert orjson.dumps(document["Replication"]) == orjson.dumps(group)

@@ -1,0 +1,62 @@
+"""Requests of peers that are not as they should be: each is answered, or refused with an error of the client's."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from world import TABLE, A, B, World, key
+
+from jedlik.model.errors import DynamoDBError
+from jedlik.replication.serving import SHAPES
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=300),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = st.lists(
+    st.just(key("a")) | st.dictionaries(st.sampled_from("ps"), st.just({"S": "a"}) | JUNK) | JUNK, max_size=3
+)
+MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "Wait": st.just(0),
+    "TableName": st.sampled_from([TABLE, "", "another"]),
+    "GroupId": st.just("group"),
+    "SourceId": st.just("of the table"),
+    "Cursor": st.none() | st.binary(max_size=30).map(bytes.hex),
+    "Keys": KEYS,
+    "Position": st.integers(),
+    "GroupVersion": st.none() | st.text(max_size=3),
+}
+"""What a member may well be."""
+ASKED = st.fixed_dictionaries({name: MEMBERS[name] | JUNK for name in ("GroupId", "Position", "GroupVersion")}).flatmap(
+    lambda asked: st.just(asked | {"TableName": TABLE, "SourceId": None})
+)
+
+
+@pytest.mark.parametrize("operation", SHAPES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_request_is_a_fault_of_ours(operation: str, data: st.DataObject) -> None:
+    async def test() -> None:
+        world = World(A, B)
+        await world.make_tables(A, B)
+        await world.replicate(A, B)
+        table_id = (await world[A].table()).document["TableId"]
+        members = {name: MEMBERS.get(name, JUNK) for name in SHAPES[operation]}
+        if operation == "Pull":
+            members["Tables"] = st.lists(ASKED | JUNK, max_size=2)
+        spoilt = data.draw(st.none() | st.sampled_from(sorted(members)))
+        request = {name: data.draw(JUNK if name == spoilt else of) for name, of in members.items()}
+        if request.get("SourceId") == "of the table":
+            request["SourceId"] = table_id
+        if "Wait" in request and isinstance(request["Wait"], int | float):
+            request["Wait"] = 0
+        with suppress(DynamoDBError):
+            await world[A].ask(operation, **request)
+
+    asyncio.run(test())

@@ -1,0 +1,14 @@
+"""The demonstration of three server processes, each part of it for a short time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from three_regions import demonstrate
+
+LATENCY_MILLISECONDS = 1000
+"""What global tables promise: replication in less than a second."""
+
+
+def test_regions_agree_after_a_kill_and_a_cut(tmp_path: Path) -> None:
+    assert demonstrate(tmp_path, seconds=3, rate=30, say=print) < LATENCY_MILLISECONDS

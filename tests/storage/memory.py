@@ -1,0 +1,125 @@
+"""An engine in memory, for tests that need many stores for a short time. It promises what any other does, but that it
+keeps anything."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
+from jedlik.storage.counters import counter, counter_value
+from jedlik.storage.engine import Decide, Row, StorageError
+from jedlik.storage.view import View
+
+T = TypeVar("T")
+
+_LONGEST_KEY = 1978
+_POSITION_KEY = b"\0position"
+_FIRST_KEY = b"\x01"
+
+
+class MemoryView(View):
+    """What such a store holds, as checks look at it."""
+
+    def __init__(self, values: dict[bytes, bytes]) -> None:
+        self._values = values
+        self._keys = sorted(values)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._values.get(key)
+
+    def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
+        for index in range(bisect_left(self._keys, start), bisect_left(self._keys, end)):
+            yield self._keys[index], self._values[self._keys[index]]
+
+    def count(self, start: bytes, end: bytes) -> int:
+        return max(0, bisect_left(self._keys, end) - bisect_left(self._keys, start))
+
+
+class MemoryEngine:
+    """Over a dict, which may be opened again. What is called before the event loop comes round is a batch."""
+
+    def __init__(self, values: dict[bytes, bytes] | None = None) -> None:
+        self._values: dict[bytes, bytes] = {} if values is None else values
+        self._keys = sorted(self._values)
+        self._queue: list[Mutation] = []
+        self._closed = False
+
+    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
+        self._check_open()
+        return [self._values.get(key) for key in keys]
+
+    async def range(
+        self,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> list[Row]:
+        self._check_open()
+        first = bisect_left(self._keys, max(start, _FIRST_KEY))
+        last = max(first, bisect_left(self._keys, end))
+        rows: list[Row] = []
+        size = 0
+        for index in reversed(range(first, last)) if reverse else range(first, last):
+            if len(rows) >= limit or (rows and size >= max_bytes):
+                break
+            key = self._keys[index]
+            rows.append((key, self._values[key]))
+            size += len(self._values[key])
+        return rows
+
+    def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self._closed:
+            future.set_exception(StorageError("the store in memory is closed"))
+            return future
+        if not self._queue:
+            loop.call_soon(self._commit)
+        self._queue.append(Mutation(keys, decide, future))
+        return future
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._queue:
+            self._commit()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("the store in memory is closed")
+
+    def _commit(self) -> None:
+        batch = Batch(0, _LONGEST_KEY)
+        for mutation in self._queue:
+            if not mutation.future.done():
+                batch.add(mutation, self._values.get)
+        self._queue.clear()
+        self._write(batch)
+        for mutation in batch.members:
+            mutation.resolve()
+
+    def _write(self, batch: Batch) -> None:
+        for key, change in batch.changes.items():
+            if isinstance(change, int):
+                self._put(key, counter_value(counter(self._values.get(key)) + change))
+            elif change is not None:
+                self._put(key, change)
+            elif key in self._values:
+                del self._values[key]
+                del self._keys[bisect_left(self._keys, key)]
+        if batch.appends:
+            position = int.from_bytes(self._values.get(_POSITION_KEY, b""), "big")
+            for log, entry in batch.appends:
+                position += 1
+                self._put(log + position.to_bytes(POSITION_SIZE, "big"), entry)
+            self._put(_POSITION_KEY, position.to_bytes(POSITION_SIZE, "big"))
+
+    def _put(self, key: bytes, value: bytes) -> None:
+        if key not in self._values:
+            insort(self._keys, key)
+        self._values[key] = value
