@@ -16,7 +16,7 @@ help:
 	@echo 'make test     check style and types, then run every test (ARGS="tests/model" for some)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
-	@echo 'make bench    compare speed with other servers; needs wrk and Node.js (ARGS="--help" for options)'
+	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
 	@echo 'make clean    remove what the above made; ./data stays'
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench.load import Unusable
 from bench.peers import Peer, environment
 from bench.signing import Client, Signer
 
@@ -19,7 +20,10 @@ POLL_SECONDS = 0.002
 
 
 class Running:
-    """A server that was started on an empty folder. `first_answer` is how long that took, in seconds."""
+    """A server that was started on an empty folder. `first_answer` is how long that took, in seconds.
+
+    Raises Unusable when it does not start.
+    """
 
     def __init__(self, peer: Peer, folder: Path) -> None:
         self.peer = peer
@@ -58,7 +62,7 @@ class Running:
                 client.close()
                 if self._process.poll() is not None or time.perf_counter() > deadline:
                     said = self.log.read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"{self.peer.name} did not start: {error}\n{said}") from error
+                    raise Unusable(f"it did not start: {error}\n{said}") from error
                 time.sleep(POLL_SECONDS)
 
     def client(self) -> Client:
