@@ -16,7 +16,7 @@ help:
 	@echo 'make test     check style and types, then run every test (ARGS="tests/model" for some)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
-	@echo 'make bench    compare speed with other servers; needs wrk and Node.js (ARGS="--help" for options)'
+	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
 	@echo 'make torture  kill servers, cut the power, break the disk; some minutes (ARGS="kills --seconds 600")'

@@ -1,205 +1,171 @@
-"""`python -m bench`: start the servers, load them, measure them in turns, print the report.
+"""`python -m bench`: start the servers, measure them in turns, print the report.
 
-The report goes to standard output, what is going on to standard error. The exit code is 1 when a row of a server could
-not be reported.
+The report goes to standard output, what is going on to standard error. The exit code is 1 when a row of Jedlik's could
+not be reported, 2 when nothing could be measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import islice, repeat
 from pathlib import Path
-from random import Random
 
-from bench import load, rows
-from bench.peers import PEERS, Peer
+from bench import load
+from bench.load import Unusable
+from bench.measuring import MOST_SECONDS, Filled, Shape, measure, say
+from bench.peers import FLOOR, JEDLIK, RIVALS, Peer, jedlik
 from bench.process import Running
-from bench.results import Idle, Results, report
-from bench.rows import ROWS, Row
-from bench.signing import Client, Refused
+from bench.report import report
+from bench.results import Idle, Results
+from bench.rows import SIZES, Row, rows
+from bench.signing import Refused
 
 FOLDER = Path(__file__).parent.parent / ".cache" / "bench"
 """Where the servers keep their data: on the disk that the checkout is on, so that a sync is a real one."""
-SEED = 20121008
-STARTS = 5
-"""How often each server is started to see how long that takes."""
 IDLE_SECONDS = 1.0
 """Until a server that has started has come to rest."""
-WARM_SECONDS = 1
-LOADERS = 8
-SIGNATURE_SECONDS = 600.0
-"""Requests older than this are signed again before a run; they hold for 900."""
-MOST_SECONDS = 120
-"""The longest run: it must end before its signatures do."""
+RUN_MORE_SECONDS = 0.3
+"""What a run takes beyond its length: starting wrk, signing."""
+ROW_MORE_SECONDS = 4.0
+"""What a row takes of each server beyond its runs: filling a table, preparing, warming."""
 
 
 def main() -> int:
     """Run the benchmark as the command line says."""
     options = _options()
-    peers = tuple(peer for peer in PEERS if peer.name in options.servers)
-    wanted = tuple(row for row in ROWS if not options.rows or row.name in options.rows)
-    runs = len(wanted) * len(options.connections) * options.rounds * len(peers)
-    _say(f"{runs} runs of {options.seconds} s: about {runs * (options.seconds + 1) / 60 + 1:.0f} minutes")
     try:
-        load.program()
-        for peer in peers:
-            peer.install()
-    except load.Unusable as error:
-        _say(str(error))
+        results = _measured(options)
+    except Unusable as error:
+        say(str(error))
         return 2
+    return 1 if any(peer == JEDLIK.name for _, peer in results.refused) else 0
+
+
+def _measured(options: argparse.Namespace) -> Results:
+    """Measure and report. Raises Unusable when wrk is not there or Jedlik does not start."""
+    load.program()
+    shape = Shape(options.connections, options.rounds, options.seconds, options.threads)
+    wanted = [row for row in rows(options.sizes) if options.rows is None or row.name in options.rows]
+    others = [peer for peer in (*RIVALS, FLOOR) if peer.name in options.servers]
+    if options.workers > 1:
+        others.insert(0, jedlik(options.workers))
     results = Results()
-    shape = (
-        f"{rows.ITEMS:,} items of 200 bytes; median of {options.rounds} alternating runs of {options.seconds} s "
-        "on one wrk thread; requests signed beforehand"
-    )
+    peers = [JEDLIK, *(peer for peer in others if _is_here(peer, results))]
+    say(f"about {_minutes(len(wanted), len(peers), shape):.0f} minutes")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, FOLDER, ignore_errors=True)
-        servers = _start(peers, results, stack)
-        _load([server for server in servers if not server.peer.is_floor])
+        servers = _start(peers, results, options.starts, stack)
+        filled = Filled()
         for row in wanted:
-            _measure(row, servers, results, options.connections, options.rounds, options.seconds)
-        command = " ".join(["python -m bench", *sys.argv[1:]])
-        print(report(results, peers, command, shape), flush=True)
-    return 1 if results.refused else 0
+            measure(row, servers, filled, results, shape, FOLDER)
+        _print_report(results, [server.peer for server in servers], wanted, shape)
+    return results
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description="Compare Jedlik's speed with other servers'.")
-    parser.add_argument("--seconds", type=int, default=5, help="length of a run (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=1, help="length of a run (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server in a row (default: %(default)s)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64], help="default: 1 16 64")
-    names = [row.name for row in ROWS]
-    parser.add_argument("--rows", nargs="+", choices=names, metavar="ROW", help=f"of: {', '.join(names)}")
-    servers = [peer.name for peer in PEERS]
+    parser.add_argument("--threads", type=int, default=1, help="of the load (default: %(default)s)")
     parser.add_argument(
-        "--servers", nargs="+", choices=servers, default=servers, metavar="SERVER", help=f"of: {', '.join(servers)}"
+        "--workers", type=int, default=1, metavar="N", help="measure Jedlik with that many too, as a server of its own"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="*",
+        default=SIZES,
+        metavar="BYTES",
+        help=f"of larger items to get and put too (default: {' '.join(map(str, SIZES))})",
+    )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of: {', '.join(row.name for row in rows())}")
+    servers = [peer.name for peer in (*RIVALS, FLOOR)]
+    parser.add_argument(
+        "--servers",
+        nargs="*",
+        choices=servers,
+        default=servers,
+        metavar="SERVER",
+        help=f"to compare with, of: {', '.join(servers)}",
+    )
+    parser.add_argument(
+        "--starts", type=int, default=5, help="starts of each server to see how long one takes (default: %(default)s)"
     )
     options = parser.parse_args()
     if not 1 <= options.seconds <= MOST_SECONDS:
         parser.error(f"--seconds must be from 1 to {MOST_SECONDS}")
+    if min(options.rounds, options.threads, options.workers, options.starts, *options.connections) < 1:
+        parser.error("--rounds, --connections, --threads, --workers and --starts must be at least 1")
+    unknown = set(options.rows or ()) - {row.name for row in rows(options.sizes)}
+    if unknown:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
     return options
 
 
-def _start(peers: Sequence[Peer], results: Results, stack: ExitStack) -> list[Running]:
-    """Start each server several times, in turns; the last of each stays, and ends with the stack."""
-    times: dict[str, list[float]] = {peer.name: [] for peer in peers}
-    for turn in range(STARTS - 1):
-        _say(f"starting the servers, {turn + 1} of {STARTS}")
-        for peer in peers:
-            server = Running(peer, FOLDER / peer.name)
-            times[peer.name].append(server.first_answer)
-            server.stop()
-    servers = []
-    for peer in peers:
-        server = Running(peer, FOLDER / peer.name)
-        stack.callback(server.stop)
-        times[peer.name].append(server.first_answer)
-        time.sleep(IDLE_SECONDS)
-        results.idle[peer.name] = Idle(times[peer.name], server.resident())
-        servers.append(server)
-    return servers
+def _minutes(rows: int, peers: int, shape: Shape) -> float:
+    """How long it will take."""
+    runs = len(shape.connections) * shape.rounds
+    return rows * peers * (runs * (shape.seconds + RUN_MORE_SECONDS) + ROW_MORE_SECONDS) / 60
 
 
-def _load(servers: Sequence[Running]) -> None:
-    """Put the items into each server."""
-    for server in servers:
-        started = time.perf_counter()
-        client = server.client()
-        client.call("CreateTable", rows.CREATE_TABLE)
-        while client.call("DescribeTable", {"TableName": rows.TABLE})["Table"]["TableStatus"] != "ACTIVE":
-            time.sleep(0.05)
-        client.close()
-        with ThreadPoolExecutor(LOADERS) as pool:
-            list(pool.map(_put_part, repeat(server), range(LOADERS)))
-        _say(f"{rows.ITEMS:,} items into {server.peer.name}: {time.perf_counter() - started:.1f} s")
-
-
-def _put_part(server: Running, part: int) -> None:
-    client = server.client()
-    for first in range(part * rows.BATCH_ITEMS, rows.ITEMS, LOADERS * rows.BATCH_ITEMS):
-        answer = client.call("BatchWriteItem", rows.batch(first))
-        if answer["UnprocessedItems"]:
-            raise Refused(f"{server.peer.name} did not take all of a batch")
-    client.close()
-
-
-class Prepared:
-    """A row's requests for one server, in a file, signed not too long ago."""
-
-    def __init__(self, row: Row, server: Running, asked: Running) -> None:
-        self.row = row
-        self.server = server
-        self._asked = asked
-        """Who is asked for what the row needs first: the server itself, if it holds items at all."""
-        self.path = FOLDER / f"{row.operation} {server.peer.name}"
-        self._signed_at = float("-inf")
-
-    def renew(self) -> None:
-        """Sign the requests again if it is time, having asked the first one to see that its answer is right."""
-        if time.monotonic() < self._signed_at + SIGNATURE_SECONDS:
-            return
-        client = Client(self._asked.signer)
-        bodies = list(islice(self.row.bodies(client.call, Random(SEED)), self.row.requests))
-        answer = client.call(self.row.operation, bodies[0])
-        client.close()
-        if not self.row.right(answer):
-            raise Refused(f"{self.row.operation} answered {str(answer)[:500]}")
-        self._signed_at = time.monotonic()
-        load.write((self.server.signer.sign(self.row.operation, body) for body in bodies), self.path)
-
-
-def _measure(
-    row: Row,
-    servers: Sequence[Running],
-    results: Results,
-    connections: Sequence[int],
-    rounds: int,
-    seconds: int,
-) -> None:
-    """Measure a row on every server that can do it."""
-    able = [server for server in servers if server.peer.is_floor or row.needs <= server.peer.offers]
-    holder = next(server for server in able if not server.peer.is_floor)
-    prepared = [Prepared(row, server, holder if server.peer.is_floor else server) for server in able]
-    _say(f"{row.name}: preparing the requests")
-    for requests in prepared:
-        _run(requests, results, max(connections), WARM_SECONDS, keep=False)
-    for count in connections:
-        for turn in range(rounds):
-            for requests in prepared:
-                _run(requests, results, count, seconds, keep=True)
-            rates = ", ".join(
-                f"{requests.server.peer.name} {runs[-1].per_second:,.0f}"
-                for requests in prepared
-                if (runs := results.runs.get((row.name, count, requests.server.peer.name)))
-            )
-            _say(f"{row.name} at {count}, run {turn + 1} of {rounds}: {rates}")
-
-
-def _run(requests: Prepared, results: Results, connections: int, seconds: int, keep: bool) -> None:
-    """One run; a row with a wrong answer is not run again."""
-    row, peer = requests.row.name, requests.server.peer.name
-    if (row, peer) in results.refused:
-        return
+def _is_here(peer: Peer, results: Results) -> bool:
+    """Whether a server is installed, now at the latest; if not, the results say why."""
     try:
-        requests.renew()
-    except Refused as error:
-        results.refuse(row, peer, str(error))
-        return
-    measured = load.run(requests.server.url, requests.path, connections, seconds)
-    if measured.errors:
-        results.refuse(row, peer, f"{measured.errors} answers at {connections} connections were errors")
-    elif keep:
-        results.runs.setdefault((row, connections, peer), []).append(measured)
+        peer.install()
+    except Unusable as error:
+        _leave_out(peer, results, error)
+        return False
+    return True
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _leave_out(peer: Peer, results: Results, error: Exception) -> None:
+    results.absent[peer.name] = " ".join(str(error).split())
+    say(f"{peer.name} is absent: {error}")
+
+
+def _start(peers: Sequence[Peer], results: Results, starts: int, stack: ExitStack) -> list[Running]:
+    """Start each server several times, in turns; the last of each stays, and ends with the stack.
+
+    A server that does not start is left out. Raises Unusable when that is Jedlik.
+    """
+    times: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    servers: dict[str, Running] = {}
+    for turn in range(starts):
+        say(f"starting the servers, {turn + 1} of {starts}")
+        for peer in peers:
+            if peer.name in results.absent:
+                continue
+            if peer.name in servers:
+                servers[peer.name].stop()
+            try:
+                servers[peer.name] = Running(peer, FOLDER / peer.name)
+            except (Unusable, Refused, OSError) as error:
+                if peer is JEDLIK:
+                    raise
+                servers.pop(peer.name, None)
+                _leave_out(peer, results, error)
+                continue
+            stack.callback(servers[peer.name].stop)
+            times[peer.name].append(servers[peer.name].first_answer)
+            time.sleep(IDLE_SECONDS if turn == starts - 1 else 0)
+    for name, server in servers.items():
+        results.idle[name] = Idle(times[name], server.resident())
+    return list(servers.values())
+
+
+def _print_report(results: Results, peers: Sequence[Peer], wanted: Sequence[Row], shape: Shape) -> None:
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    sent = (
+        f"{load.version()}, threads: {shape.threads}; items of 200 bytes unless a row says otherwise; median of "
+        f"{shape.rounds} alternating runs of {shape.seconds} s, with least and most; requests signed beforehand"
+    )
+    print(report(results, peers, wanted, command, sent), flush=True)
 
 
 if __name__ == "__main__":

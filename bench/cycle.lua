@@ -1,8 +1,14 @@
 -- Sends the requests in a file one after the other, for ever: each is its length in bytes, a newline, its bytes.
--- At the end prints what was measured as one line of JSON.
+-- Several threads start at places as far apart as can be. At the end prints what was measured as one line of JSON.
 
 local requests = {}
 local last = 0
+local threads = 0
+
+function setup(thread)
+   thread:set("number", threads)
+   threads = threads + 1
+end
 
 function init(arguments)
    local file = assert(io.open(arguments[1], "rb"))
@@ -10,6 +16,7 @@ function init(arguments)
       requests[#requests + 1] = file:read(tonumber(length))
    end
    file:close()
+   last = math.floor(#requests * number / tonumber(arguments[2]))
 end
 
 function request()

@@ -11,7 +11,7 @@ import sys
 
 import uvloop
 
-from bench.rows import item
+from bench.tables import MAIN
 from jedlik.server.acceptor import Loads
 from jedlik.server.http import HttpServer
 from jedlik.server.listening import take_port
@@ -41,7 +41,7 @@ class Constant:
 
 async def serve(port: int) -> None:
     """Answer until the process is ended."""
-    body = json.dumps({"Item": item(0)}).encode()
+    body = json.dumps({"Item": MAIN.item(0)}).encode()
     HttpServer(Constant(body), Limits(), Loads(1), 0).start(take_port("127.0.0.1", port))
     await asyncio.Event().wait()
 

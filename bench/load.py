@@ -1,4 +1,4 @@
-"""The load: wrk, one thread, some connections, a file of prepared requests.
+"""The load: wrk, some threads, some connections, a file of prepared requests.
 
 wrk is Debian's and Ubuntu's package of that name. Its figures are the client's: from the request's first byte to the
 answer's last.
@@ -60,11 +60,15 @@ def write(requests: Iterable[Signed], path: Path) -> None:
             file.write(wire)
 
 
-def run(url: str, requests: Path, connections: int, seconds: int) -> Measurement:
-    """Send the requests to `url` over and over on `connections` connections."""
+def run(url: str, requests: Path, connections: int, threads: int, seconds: int) -> Measurement:
+    """Send the requests to `url` over and over on `connections` connections, shared out among `threads` threads.
+
+    Raises subprocess.SubprocessError when wrk cannot: mostly because nobody listens.
+    """
+    threads = min(threads, connections)
     arguments = [
         program(),
-        "--threads=1",
+        f"--threads={threads}",
         f"--connections={connections}",
         f"--duration={seconds}s",
         f"--timeout={ANSWER_SECONDS}s",
@@ -72,6 +76,7 @@ def run(url: str, requests: Path, connections: int, seconds: int) -> Measurement
         url,
         "--",
         str(requests),
+        str(threads),
     ]
     shown = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True)
     measured = json.loads(shown.stdout.splitlines()[-1])

@@ -1,6 +1,8 @@
 """The servers that are compared, each a declaration of how it is installed and started.
 
-All listen on a loopback port of their own and keep their data in a folder of their own.
+All listen on a loopback port of their own and keep their data in a folder of their own. Each of those that Jedlik is
+compared with comes from its own package registry the first time it is wanted, in a fixed version, and is optional: what
+cannot be installed here is left out of the report by name.
 """
 
 from __future__ import annotations
@@ -9,16 +11,25 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Unusable
-from bench.rows import STREAMS, TRANSACTIONS
 
 HERE = Path(__file__).parent
+PROGRAMS = HERE.parent / ".cache" / "peers"
+"""Where what is installed from PyPI and crates.io lies."""
+
 DYNALITE = HERE / "node_modules" / "dynalite"
+DYNOXIDE_VERSION = "3.2.0"
+DYNOXIDE = PROGRAMS / f"dynoxide-{DYNOXIDE_VERSION}"
+MOTO_VERSION = "5.2.5"
+MOTO = PROGRAMS / f"moto-{MOTO_VERSION}"
+
 INSTALL_SECONDS = 300
+BUILD_SECONDS = 1_800
+"""A program in Rust is built here: three minutes on two cores that have nothing else to do."""
 
 Keys = tuple[str, str]
 """An access key and its secret."""
@@ -38,8 +49,8 @@ class Peer:
     """Makes sure that it is there. Raises Unusable when it cannot be."""
     credentials: Callable[[Path], Keys] = lambda _: ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
     """The keys that it accepts, from the folder of its data; most servers accept any."""
-    offers: frozenset[str] = frozenset()
-    """What it can do beyond items and queries: see `Row.needs`."""
+    is_rival: bool = True
+    """It is another program, and Jedlik is meant to be ahead of it."""
     is_floor: bool = False
     """It holds no items and answers everything with a constant."""
 
@@ -50,11 +61,28 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(HERE.parent)}
 
 
-def _jedlik_command(port: int, data: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "jedlik", "serve", "--port", str(port)),
-        *("--data-dir", str(data), "--workers", "1", "--auth", "on"),
-    ]
+def jedlik(workers: int) -> Peer:
+    """Jedlik with that many workers. One is what others are compared with; more are compared with one."""
+
+    def command(port: int, data: Path) -> list[str]:
+        return [
+            *(sys.executable, "-m", "jedlik", "serve", "--port", str(port)),
+            *("--data-dir", str(data), "--workers", str(workers), "--auth", "on"),
+        ]
+
+    return Peer(
+        name="Jedlik" if workers == 1 else f"Jedlik, {workers} workers",
+        about=f"workers: {workers}; every signature verified; a write is answered when it is synced to disk",
+        command=command,
+        version=_jedlik_version,
+        credentials=_jedlik_credentials,
+        is_rival=False,
+    )
+
+
+def _jedlik_version() -> str:
+    parts = [f"{name} {importlib.metadata.version(name)}" for name in ("lmdb", "httptools", "uvloop", "orjson")]
+    return f"{importlib.metadata.version('jedlik')}, Python {sys.version.split()[0]}, {', '.join(parts)}"
 
 
 def _jedlik_credentials(data: Path) -> Keys:
@@ -70,14 +98,20 @@ def _jedlik_credentials(data: Path) -> Keys:
     return shown["aws_access_key_id"], shown["aws_secret_access_key"]
 
 
-def _install_dynalite() -> None:
-    if DYNALITE.exists():
+def _install(made: Path, commands: Sequence[Sequence[str]], needs: str, seconds: int = INSTALL_SECONDS) -> None:
+    """Run the commands unless what they make is there. Raises Unusable when one fails."""
+    if made.exists():
         return
+    for command in commands:
+        try:
+            subprocess.run(command, cwd=HERE, timeout=seconds, check=True, stdout=sys.stderr)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise Unusable(f"`{' '.join(command)}` failed ({type(error).__name__}); it needs {needs}") from error
+
+
+def _install_dynalite() -> None:
     command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
-    try:
-        subprocess.run(command, cwd=HERE, timeout=INSTALL_SECONDS, check=True, stdout=sys.stderr)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unusable(f"dynalite could not be installed ({error}): it needs Node.js, npm and the registry") from error
+    _install(DYNALITE, [command], "Node.js, npm and its registry")
 
 
 def _dynalite_command(port: int, data: Path) -> list[str]:
@@ -85,44 +119,84 @@ def _dynalite_command(port: int, data: Path) -> list[str]:
 
 
 def _dynalite_version() -> str:
-    node = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=10, check=True)
-    program = "require(process.argv[1]).version"
-    package = subprocess.run(
-        ["node", "-p", program, str(DYNALITE / "package.json")],
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=True,
+    version = "require(process.argv[1]).version"
+    return f"{_said('node', '-p', version, str(DYNALITE / 'package.json'))}, Node.js {_said('node', '--version')}"
+
+
+def _install_dynoxide() -> None:
+    features = "native-sqlite,http-server,cli"
+    _install(
+        DYNOXIDE / "bin" / "dynoxide",
+        [
+            [
+                *("cargo", "install", "dynoxide-rs", "--version", DYNOXIDE_VERSION, "--locked", "--quiet"),
+                *("--no-default-features", "--features", features, "--root", str(DYNOXIDE)),
+            ]
+        ],
+        "Rust 1.88 or later with cargo, a C compiler and crates.io",
+        BUILD_SECONDS,
     )
-    return f"{package.stdout.strip()}, Node.js {node.stdout.strip().removeprefix('v')}"
 
 
-def _jedlik_version() -> str:
-    parts = [f"{name} {importlib.metadata.version(name)}" for name in ("lmdb", "httptools", "uvloop", "orjson")]
-    return f"{importlib.metadata.version('jedlik')}, Python {sys.version.split()[0]}, {', '.join(parts)}"
+def _dynoxide(port: int, *options: str) -> list[str]:
+    return [str(DYNOXIDE / "bin" / "dynoxide"), "serve", "--port", str(port), *options]
 
 
-JEDLIK = Peer(
-    name="Jedlik",
-    about="one worker; every signature verified; a write is answered when it is synced to disk",
-    command=_jedlik_command,
-    version=_jedlik_version,
-    credentials=_jedlik_credentials,
-    offers=frozenset({TRANSACTIONS, STREAMS}),
-)
-DYNALITE_ON_DISK = Peer(
-    name="dynalite",
-    about="no signature verified; LevelDB on disk, written but not synced",
-    command=_dynalite_command,
-    version=_dynalite_version,
-    install=_install_dynalite,
-)
+def _install_moto() -> None:
+    _install(
+        MOTO / "bin" / "moto_server",
+        [
+            [sys.executable, "-m", "venv", str(MOTO)],
+            [
+                *(str(MOTO / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"),
+                *("install", f"moto[server]=={MOTO_VERSION}"),
+            ],
+        ],
+        "PyPI",
+    )
+
+
+def _said(*command: str) -> str:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+
+JEDLIK = jedlik(1)
 FLOOR = Peer(
     name="floor",
-    about="Jedlik's HTTP server answering a constant: nothing verified, read or written",
+    about="Jedlik's HTTP server answering with the item of a GetItem, whatever is asked: nothing verified or stored",
     command=lambda port, _: [sys.executable, "-m", "bench.floor", str(port)],
     version=lambda: "same as Jedlik",
+    is_rival=False,
     is_floor=True,
 )
-
-PEERS = (JEDLIK, DYNALITE_ON_DISK, FLOOR)
+RIVALS = (
+    Peer(
+        name="dynalite",
+        about="no signature verified; LevelDB on disk, written but not synced",
+        command=_dynalite_command,
+        version=_dynalite_version,
+        install=_install_dynalite,
+    ),
+    Peer(
+        name="Dynoxide",
+        about="no signature verified; SQLite on disk, its log synced at every commit",
+        command=lambda port, data: _dynoxide(port, "--db-path", str(data / "data.db")),
+        version=lambda: DYNOXIDE_VERSION,
+        install=_install_dynoxide,
+    ),
+    Peer(
+        name="Dynoxide in memory",
+        about="no signature verified; SQLite in memory, nothing kept",
+        command=lambda port, _: _dynoxide(port),
+        version=lambda: DYNOXIDE_VERSION,
+        install=_install_dynoxide,
+    ),
+    Peer(
+        name="moto",
+        about="no signature verified; Python objects in memory, nothing kept",
+        command=lambda port, _: [str(MOTO / "bin" / "moto_server"), "--port", str(port)],
+        version=lambda: MOTO_VERSION,
+        install=_install_moto,
+    ),
+)

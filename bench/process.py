@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench.load import Unusable
 from bench.peers import Peer, environment
 from bench.signing import Client, Signer
 
@@ -21,7 +22,7 @@ POLL_SECONDS = 0.002
 class Running:
     """A server that was started on an empty folder, or on what it left there if that is kept.
 
-    `first_answer` is how long that took, in seconds.
+    `first_answer` is how long that took, in seconds. Raises Unusable when it does not start.
     """
 
     def __init__(self, peer: Peer, folder: Path, keep: bool = False) -> None:
@@ -62,7 +63,7 @@ class Running:
                 client.close()
                 if self._process.poll() is not None or time.perf_counter() > deadline:
                     said = self.log.read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"{self.peer.name} did not start: {error}\n{said}") from error
+                    raise Unusable(f"it did not start: {error}\n{said}") from error
                 time.sleep(POLL_SECONDS)
 
     def client(self) -> Client:

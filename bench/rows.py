@@ -1,72 +1,36 @@
-"""What is asked of the servers: the table, its items, and the rows of the report.
+"""What is asked of the servers: the rows of the report.
 
-A row is an operation and a generator of its request bodies. A generator may first ask the server for something (make
-a table, get an iterator). All choices come from a seed, so every server gets the same requests.
+A row is an operation on a table and a generator of its request bodies. A generator may first ask the server for
+something (the pages of a Scan, an iterator). All choices come from a seed, so every server gets the same requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from bench.signing import Body
+from bench.tables import BATCH_ITEMS, INDEXED, MAIN, RECORDED, STREAMED, WIDE, Table, table_of
 
 Call = Callable[[str, Body], Body]
 """Asks the server that is being measured: operation and body to answer."""
+Bodies = Callable[[Table, Call, Random], Iterator[Body]]
+"""Request bodies, at least as many as the row takes."""
 
-TABLE = "bench"
-ITEMS = 100_000
-PARTITION_ITEMS = 10
-"""Items under one partition key."""
-BATCH_ITEMS = 25
 REQUESTS = 10_000
 """Different requests that are prepared for a row."""
-LARGE_REQUESTS = 2_000
+LARGE_REQUESTS = 1_000
 """The same, of rows with large requests."""
-VERSIONS = (1, 2)
-"""A put writes one and, the next time its item comes, the other: every put is a change."""
-
-STREAM_TABLE = "bench-stream"
-RECORDS_TABLE = "bench-records"
+SCAN_PAGES = 12
+GET_ITEMS = 100
+"""The most that a BatchGetItem takes."""
 RECORDS = 1_000
 """The most that GetRecords answers."""
-RECORDS_WRITTEN = 4 * RECORDS + 1_000
-"""Enough that one shard of four has 1,000."""
-
-TRANSACTIONS = "transactions"
-STREAMS = "streams"
-"""What not every server offers: see `Row.needs`."""
-
-CREATE_TABLE: Body = {
-    "TableName": TABLE,
-    "BillingMode": "PAY_PER_REQUEST",
-    "AttributeDefinitions": [
-        {"AttributeName": "pk", "AttributeType": "S"},
-        {"AttributeName": "sk", "AttributeType": "S"},
-    ],
-    "KeySchema": [
-        {"AttributeName": "pk", "KeyType": "HASH"},
-        {"AttributeName": "sk", "KeyType": "RANGE"},
-    ],
-}
-
-
-def key(number: int) -> Body:
-    """The key of one of the items."""
-    partition, place = divmod(number, PARTITION_ITEMS)
-    return {"pk": {"S": f"partition-{partition:06}"}, "sk": {"S": f"sort-{place}"}}
-
-
-def item(number: int, version: int = 0) -> Body:
-    """One of the items: 200 bytes as DynamoDB counts them."""
-    return {**key(number), "count": {"N": "1"}, "v": {"S": f"{version}{number:0165}"}}
-
-
-def batch(first: int, version: int = 0, table: str = TABLE) -> Body:
-    """A BatchWriteItem's request that puts 25 items, from the first on."""
-    puts = [{"PutRequest": {"Item": item(number, version)}} for number in range(first, first + BATCH_ITEMS)]
-    return {"RequestItems": {table: puts}}
+VERSIONS = (1, 2)
+"""A put writes one and, the next time its item comes, the other: every put is a change."""
+SIZES = (4_096, 102_400)
+"""Larger items that GetItem and PutItem are also measured with, in bytes, unless others are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,93 +39,115 @@ class Row:
 
     name: str
     operation: str
-    bodies: Callable[[Call, Random], Iterator[Body]]
-    """Request bodies, at least `requests`."""
+    bodies: Bodies
     right: Callable[[Body], bool]
     """Whether an answer is what was asked for: a server that answers something else is not measured."""
+    table: Table = MAIN
     requests: int = REQUESTS
-    """How many bodies are taken; they are sent over and over."""
-    needs: frozenset[str] = frozenset()
-    """What a server must offer to be asked at all; the names are those in `Peer.offers`."""
+    """How many bodies are taken at most; they are sent over and over."""
+    unit: str = "/s"
+    amount: Callable[[Body], float] = lambda _: 1.0
+    """How much of the unit is in one answer."""
 
 
-def _get(_: Call, random: Random) -> Iterator[Body]:
+def _get(table: Table, _: Call, random: Random) -> Iterator[Body]:
     while True:
-        yield {"TableName": TABLE, "Key": key(random.randrange(ITEMS))}
+        yield {"TableName": table.name, "Key": table.key(random.randrange(table.items))}
 
 
-def _query(_: Call, random: Random) -> Iterator[Body]:
+def _query(table: Table, _: Call, random: Random) -> Iterator[Body]:
     while True:
         yield {
-            "TableName": TABLE,
+            "TableName": table.name,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": key(random.randrange(ITEMS))["pk"]},
+            "ExpressionAttributeValues": {":pk": table.key(random.randrange(table.items))["pk"]},
         }
 
 
-def _put(_: Call, random: Random) -> Iterator[Body]:
-    numbers = random.sample(range(ITEMS), REQUESTS // 2)
+def _scan(table: Table, call: Call, _: Random) -> Iterator[Body]:
+    """The full pages of a table, again and again."""
+    start: Body = {}
+    while True:
+        body = {"TableName": table.name, **start}
+        answer = call("Scan", body)
+        if not start or "LastEvaluatedKey" in answer:
+            yield body
+        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]} if "LastEvaluatedKey" in answer else {}
+
+
+def _batch_get(table: Table, _: Call, random: Random) -> Iterator[Body]:
+    while True:
+        keys = [table.key(number) for number in random.sample(range(table.items), GET_ITEMS)]
+        yield {"RequestItems": {table.name: {"Keys": keys}}}
+
+
+def _select(table: Table, _: Call, random: Random) -> Iterator[Body]:
+    while True:
+        key = table.key(random.randrange(table.items))
+        yield {
+            "Statement": f'SELECT * FROM "{table.name}" WHERE pk = ? AND sk = ?',
+            "Parameters": [key["pk"], key["sk"]],
+        }
+
+
+def _put(table: Table, _: Call, random: Random) -> Iterator[Body]:
+    numbers = random.sample(range(table.items), min(REQUESTS // len(VERSIONS), table.items))
     for version in VERSIONS:
         for number in numbers:
-            yield {"TableName": TABLE, "Item": item(number, version)}
+            yield {"TableName": table.name, "Item": table.item(number, version)}
 
 
-def _update(_: Call, random: Random) -> Iterator[Body]:
+def _count_up(table: Table, number: int) -> Body:
+    """What counts an item up, as UpdateItem and a transaction's Update take it."""
+    return {
+        "TableName": table.name,
+        "Key": table.key(number),
+        "UpdateExpression": "SET #count = #count + :one",
+        "ExpressionAttributeNames": {"#count": "count"},
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+
+
+def _update(table: Table, _: Call, random: Random) -> Iterator[Body]:
+    while True:
+        yield _count_up(table, random.randrange(table.items))
+
+
+def _update_with_condition(table: Table, _: Call, random: Random) -> Iterator[Body]:
     while True:
         yield {
-            "TableName": TABLE,
-            "Key": key(random.randrange(ITEMS)),
-            "UpdateExpression": "SET #count = #count + :one",
+            **_count_up(table, random.randrange(table.items)),
             "ConditionExpression": "attribute_exists(pk) AND #count > :zero",
-            "ExpressionAttributeNames": {"#count": "count"},
             "ExpressionAttributeValues": {":one": {"N": "1"}, ":zero": {"N": "0"}},
         }
 
 
-def _batch_write(_: Call, random: Random) -> Iterator[Body]:
-    batches = random.sample(range(ITEMS // BATCH_ITEMS), LARGE_REQUESTS // 2)
+def _update_one_item(table: Table, _: Call, __: Random) -> Iterator[Body]:
+    while True:
+        yield _count_up(table, 0)
+
+
+def _batch_write(table: Table, _: Call, random: Random) -> Iterator[Body]:
+    batches = random.sample(range(table.items // BATCH_ITEMS), min(LARGE_REQUESTS, table.items // BATCH_ITEMS) // 2)
     for version in VERSIONS:
         for number in batches:
-            yield batch(number * BATCH_ITEMS, version)
+            yield table.batch(number * BATCH_ITEMS, version)
 
 
-def _transact_write(operations: int) -> Callable[[Call, Random], Iterator[Body]]:
+def _transact_write(operations: int) -> Bodies:
     """Bodies of transactions that count items up."""
 
-    def bodies(_: Call, random: Random) -> Iterator[Body]:
+    def bodies(table: Table, _: Call, random: Random) -> Iterator[Body]:
         while True:
-            yield {
-                "TransactItems": [
-                    {
-                        "Update": {
-                            "TableName": TABLE,
-                            "Key": key(number),
-                            "UpdateExpression": "SET #count = #count + :one",
-                            "ExpressionAttributeNames": {"#count": "count"},
-                            "ExpressionAttributeValues": {":one": {"N": "1"}},
-                        }
-                    }
-                    for number in random.sample(range(ITEMS), operations)
-                ]
-            }
+            numbers = random.sample(range(table.items), operations)
+            yield {"TransactItems": [{"Update": _count_up(table, number)} for number in numbers]}
 
     return bodies
 
 
-def _put_with_stream(call: Call, random: Random) -> Iterator[Body]:
-    """The same puts as without a stream, into a table as full."""
-    _make_stream(call, STREAM_TABLE)
-    for first in range(0, ITEMS, BATCH_ITEMS):
-        call("BatchWriteItem", batch(first, table=STREAM_TABLE))
-    for body in _put(call, random):
-        yield {**body, "TableName": STREAM_TABLE}
-
-
-def _get_records(call: Call, _: Random) -> Iterator[Body]:
+def _get_records(table: Table, call: Call, _: Random) -> Iterator[Body]:
     """The first 1,000 records of a shard, again and again."""
-    stream = _make_stream(call, RECORDS_TABLE)
-    for number in range(RECORDS_WRITTEN):
-        call("PutItem", {"TableName": RECORDS_TABLE, "Item": item(number)})
+    stream = call("DescribeTable", {"TableName": table.name})["Table"]["LatestStreamArn"]
     shards = call("DescribeStream", {"StreamArn": stream})["StreamDescription"]["Shards"]
     shard = {"StreamArn": stream, "ShardId": shards[0]["ShardId"]}
     while True:
@@ -169,54 +155,67 @@ def _get_records(call: Call, _: Random) -> Iterator[Body]:
         yield {"ShardIterator": start["ShardIterator"]}
 
 
-def _make_stream(call: Call, table: str) -> str:
-    """Make a table with a stream, unless it is there, and return the stream's ARN."""
-    if table not in call("ListTables", {})["TableNames"]:
-        stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-        call("CreateTable", {**CREATE_TABLE, "TableName": table, "StreamSpecification": stream})
-    arn = call("DescribeTable", {"TableName": table})["Table"]["LatestStreamArn"]
-    assert isinstance(arn, str)
-    return arn
+def _is_an_item(answer: Body) -> bool:
+    return bool(answer["Item"].keys() == MAIN.item(0).keys())
 
 
 def _is_empty(answer: Body) -> bool:
     return not answer
 
 
-ROWS = (
-    Row("GetItem", "GetItem", _get, lambda answer: answer["Item"].keys() == item(0).keys()),
-    Row("Query of 10", "Query", _query, lambda answer: answer["Count"] == len(answer["Items"]) == PARTITION_ITEMS),
-    Row("PutItem", "PutItem", _put, _is_empty),
-    Row("UpdateItem with a condition", "UpdateItem", _update, _is_empty),
-    Row(
-        "BatchWriteItem of 25",
-        "BatchWriteItem",
-        _batch_write,
-        lambda answer: answer == {"UnprocessedItems": {}},
-        requests=LARGE_REQUESTS,
-    ),
-    Row(
-        "TransactWriteItems of 2",
-        "TransactWriteItems",
-        _transact_write(2),
-        _is_empty,
-        needs=frozenset({TRANSACTIONS}),
-    ),
-    Row(
-        "TransactWriteItems of 25",
-        "TransactWriteItems",
-        _transact_write(25),
-        _is_empty,
-        requests=LARGE_REQUESTS,
-        needs=frozenset({TRANSACTIONS}),
-    ),
-    Row("PutItem with a stream", "PutItem", _put_with_stream, _is_empty, needs=frozenset({STREAMS})),
-    Row(
-        "GetRecords of 1,000",
-        "GetRecords",
-        _get_records,
-        lambda answer: len(answer["Records"]) == RECORDS,
-        requests=1,
-        needs=frozenset({STREAMS}),
-    ),
-)
+def _has_items(count: int) -> Callable[[Body], bool]:
+    return lambda answer: bool(answer["Count"] == len(answer["Items"]) == count)
+
+
+def _megabytes(answer: Body) -> float:
+    """Of items in a page of MAIN."""
+    return len(answer["Items"]) * MAIN.item_bytes / 1e6
+
+
+def rows(sizes: Sequence[int] = SIZES) -> tuple[Row, ...]:
+    """All rows, with GetItem and PutItem of items of these sizes too."""
+    tables = [(_name_of(size), table_of(size)) for size in sizes]
+    return (
+        Row("GetItem", "GetItem", _get, _is_an_item),
+        *(Row(f"GetItem of {size}", "GetItem", _get, _is_an_item, table) for size, table in tables),
+        Row("BatchGetItem of 100", "BatchGetItem", _batch_get, _has_all_asked_for, requests=LARGE_REQUESTS),
+        Row("Query of 10", "Query", _query, _has_items(MAIN.partition_items)),
+        Row("Query of 100", "Query", _query, _has_items(WIDE.partition_items), WIDE),
+        Row(
+            "Scan",
+            "Scan",
+            _scan,
+            lambda answer: answer["Count"] == len(answer["Items"]) > 0,
+            requests=SCAN_PAGES,
+            unit="MB/s",
+            amount=_megabytes,
+        ),
+        Row("PartiQL SELECT by key", "ExecuteStatement", _select, lambda answer: len(answer["Items"]) == 1),
+        Row("PutItem", "PutItem", _put, _is_empty),
+        *(Row(f"PutItem of {size}", "PutItem", _put, _is_empty, table) for size, table in tables),
+        Row("UpdateItem with a condition", "UpdateItem", _update_with_condition, _is_empty),
+        Row("UpdateItem of one item", "UpdateItem", _update_one_item, _is_empty, requests=1),
+        Row("PutItem with two indexes", "PutItem", _put, _is_empty, INDEXED),
+        Row("UpdateItem with two indexes", "UpdateItem", _update, _is_empty, INDEXED),
+        Row("BatchWriteItem of 25", "BatchWriteItem", _batch_write, _all_processed, requests=LARGE_REQUESTS),
+        Row("TransactWriteItems of 2", "TransactWriteItems", _transact_write(2), _is_empty),
+        Row("TransactWriteItems of 25", "TransactWriteItems", _transact_write(25), _is_empty, requests=LARGE_REQUESTS),
+        Row("PutItem with a stream", "PutItem", _put, _is_empty, STREAMED),
+        Row("GetRecords of 1,000", "GetRecords", _get_records, _has_records, RECORDED, requests=1),
+    )
+
+
+def _has_all_asked_for(answer: Body) -> bool:
+    return not answer["UnprocessedKeys"] and len(answer["Responses"][MAIN.name]) == GET_ITEMS
+
+
+def _all_processed(answer: Body) -> bool:
+    return answer == {"UnprocessedItems": {}}
+
+
+def _has_records(answer: Body) -> bool:
+    return len(answer["Records"]) == RECORDS
+
+
+def _name_of(size: int) -> str:
+    return f"{size // 1024} KB" if size % 1024 == 0 else f"{size} B"

@@ -1,0 +1,174 @@
+"""One row after the other, all servers in turns: fill the row's table, prepare its requests, send them.
+
+What fails on a server is noted with the results and ends that row on that server, not the run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice, repeat
+from pathlib import Path
+from random import Random
+
+from bench import load
+from bench.process import Running
+from bench.results import Results
+from bench.rows import Row
+from bench.signing import Body, Client, Refused
+from bench.tables import Table
+
+SEED = 20121008
+WARM_SECONDS = 1
+LOADERS = 8
+ACTIVE_SECONDS = 0.05
+"""Between two looks at whether a table is ready."""
+SIGNATURE_SECONDS = 600.0
+"""Requests older than this are signed again before a run; they hold for 900."""
+MOST_SECONDS = 120
+"""The longest run: it must end before its signatures do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How each row is measured."""
+
+    connections: Sequence[int]
+    rounds: int
+    """Runs of each server in a row at a number of connections."""
+    seconds: int
+    """The length of a run."""
+    threads: int
+    """Of the load."""
+
+
+class Filled:
+    """What tables the servers hold."""
+
+    def __init__(self) -> None:
+        self._done: set[tuple[str, str]] = set()
+
+    def fill(self, server: Running, table: Table) -> None:
+        """Make the table with its items in it, unless it is there. Raises Refused when the server does not."""
+        if (server.peer.name, table.name) in self._done:
+            return
+        started = time.perf_counter()
+        client = server.client()
+        client.call("CreateTable", table.creation())
+        while (made := client.call("DescribeTable", {"TableName": table.name})["Table"])["TableStatus"] != "ACTIVE":
+            time.sleep(ACTIVE_SECONDS)
+        client.close()
+        if table.stream and "LatestStreamArn" not in made:
+            raise Refused("CreateTable made a table without its stream")
+        batches = list(table.batches())
+        with ThreadPoolExecutor(LOADERS) as pool:
+            list(pool.map(_put_batches, repeat(server), [batches[part::LOADERS] for part in range(LOADERS)]))
+        self._done.add((server.peer.name, table.name))
+        say(f"{table.items:,} items into {server.peer.name}: {time.perf_counter() - started:.1f} s")
+
+
+def _put_batches(server: Running, batches: Iterable[Body]) -> None:
+    client = server.client()
+    for batch in batches:
+        if client.call("BatchWriteItem", batch)["UnprocessedItems"]:
+            raise Refused("BatchWriteItem left items unprocessed")
+    client.close()
+
+
+class Prepared:
+    """A row's requests for one server, in a file, signed not too long ago."""
+
+    def __init__(self, row: Row, server: Running, asked: Running, folder: Path) -> None:
+        self.row = row
+        self.server = server
+        self.amount = 1.0
+        """How much of the row's unit is in one answer."""
+        self._asked = asked
+        """Who is asked for what the row needs first: the server itself, if it holds items at all."""
+        self.path = folder / f"{row.operation} {server.peer.name}"
+        self._signed_at = float("-inf")
+
+    def renew(self) -> None:
+        """Sign the requests again if it is time, having asked the first one to see that its answer is right.
+
+        Raises Refused when it is not, OSError when there is none.
+        """
+        if time.monotonic() < self._signed_at + SIGNATURE_SECONDS:
+            return
+        client = Client(self._asked.signer)
+        bodies = list(islice(self.row.bodies(self.row.table, client.call, Random(SEED)), self.row.requests))
+        answer = client.call(self.row.operation, bodies[0])
+        client.close()
+        if not self._is_right(answer):
+            raise Refused(f"{self.row.operation} answered {str(answer)[:300]}")
+        self.amount = self.row.amount(answer)
+        self._signed_at = time.monotonic()
+        load.write((self.server.signer.sign(self.row.operation, body) for body in bodies), self.path)
+
+    def _is_right(self, answer: Body) -> bool:
+        try:
+            return self.row.right(answer)
+        except LookupError:  # The answer lacks a member.
+            return False
+
+
+def measure(row: Row, servers: Sequence[Running], filled: Filled, results: Results, shape: Shape, folder: Path) -> None:
+    """Measure a row on every server."""
+    say(f"{row.name}: preparing the requests")
+    ours = servers[0]
+    prepared = [
+        Prepared(row, server, ours if server.peer.is_floor else server, folder)
+        for server in servers
+        if server.peer.is_floor or _fill(row, server, filled, results)
+    ]
+    for requests in prepared:
+        _run(requests, results, max(shape.connections), WARM_SECONDS, shape.threads, keep=False)
+    for connections in shape.connections:
+        for turn in range(shape.rounds):
+            for requests in prepared:
+                _run(requests, results, connections, shape.seconds, shape.threads, keep=True)
+            rates = ", ".join(
+                f"{requests.server.peer.name} {runs[-1].per_second:,.0f}"
+                for requests in prepared
+                if (runs := results.runs.get((row.name, connections, requests.server.peer.name)))
+            )
+            say(f"{row.name} at {connections}, run {turn + 1} of {shape.rounds}, {row.unit}: {rates}")
+    for requests in prepared:
+        requests.path.unlink(missing_ok=True)
+
+
+def _fill(row: Row, server: Running, filled: Filled, results: Results) -> bool:
+    """Whether the server holds what the row asks for."""
+    try:
+        filled.fill(server, row.table)
+    except (Refused, OSError) as error:
+        results.refuse(row.name, server.peer.name, str(error))
+        return False
+    return True
+
+
+def _run(requests: Prepared, results: Results, connections: int, seconds: int, threads: int, keep: bool) -> None:
+    """One run; a row with a wrong answer is not run again."""
+    row, peer = requests.row.name, requests.server.peer.name
+    if (row, peer) in results.refused:
+        return
+    try:
+        requests.renew()
+        measured = load.run(requests.server.url, requests.path, connections, threads, seconds)
+    except (Refused, OSError, subprocess.SubprocessError) as error:
+        results.refuse(row, peer, str(error))
+        return
+    if measured.errors:
+        results.refuse(row, peer, f"{measured.errors} errors in {seconds} s at {connections} connections")
+    elif keep:
+        measured = replace(measured, per_second=measured.per_second * requests.amount)
+        results.runs.setdefault((row, connections, peer), []).append(measured)
+
+
+def say(text: str) -> None:
+    """Tell whoever watches what is going on."""
+    print(text, file=sys.stderr, flush=True)

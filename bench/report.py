@@ -1,0 +1,127 @@
+"""The report of a run, in Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
+from pathlib import Path
+
+from bench.goals import goals_table
+from bench.peers import JEDLIK, Peer
+from bench.results import Results, Spread
+from bench.rows import Row
+
+MB = 1_000_000
+ROOT = Path(__file__).parent.parent
+
+
+def report(results: Results, peers: Sequence[Peer], rows: Sequence[Row], command: str, shape: str) -> str:
+    """The whole of it; the first of the servers is Jedlik, the others are compared with it."""
+    others = peers[1:]
+    parts = (
+        _circumstances(results, peers, command, shape),
+        _idle_table(results),
+        _rows_table(results, others, rows),
+        _refusals(results),
+        _behind(results, others, rows),
+        goals_table(results),
+    )
+    title = f"# Jedlik beside other servers, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    return "\n\n".join(text for text in (title, *map("\n".join, parts)) if text)
+
+
+def _circumstances(results: Results, peers: Sequence[Peer], command: str, shape: str) -> Iterator[str]:
+    yield f"- Command: `{command}`"
+    yield f"- Code: {_said('git', 'describe', '--always', '--dirty', '--abbrev=12') or 'not in a git checkout'}"
+    yield f"- Load: {shape}"
+    yield f"- Machine: {_machine()}"
+    for peer in peers:
+        yield f"- {peer.name} ({peer.version()}): {peer.about}"
+    for name, reason in results.absent.items():
+        yield f"- {name} is absent: {reason}"
+
+
+def _machine() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = models[0].split(":", 1)[1].strip() if models else platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = len(os.sched_getaffinity(0))
+    load, _, _ = os.getloadavg()
+    return (
+        f"{cores} cores of {model}, {memory / 2**30:.0f} GiB, Linux {platform.release()}, "
+        f"file system {_said('stat', '--file-system', '--format=%T', str(ROOT))}, load average at the end {load:.1f}"
+    )
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=ROOT, check=False).stdout.strip()
+
+
+def _idle_table(results: Results) -> Iterator[str]:
+    yield "| server | start to first answer, ms | resident when idle, MB |"
+    yield "|---|---|---|"
+    for name, idle in results.idle.items():
+        times = Spread.of(1000 * seconds for seconds in idle.first_answers)
+        yield f"| {name} | {_spread(times, '.0f')} | {idle.resident / MB:.0f} |"
+
+
+def _rows_table(results: Results, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
+    yield "Jedlik's figures, and how many times each other server's throughput its throughput is:"
+    yield ""
+    yield "| row | connections | Jedlik | p50 ms | p99 ms |" + "".join(f" ÷ {peer.name} |" for peer in others)
+    yield "|---" * (5 + len(others)) + "|"
+    connections = sorted({place[1] for place in results.runs})
+    for row in rows:
+        for count in connections:
+            cells = [row.name, str(count), *_ours(results, row, count)]
+            cells += [_compared(results, row.name, count, peer.name) for peer in others]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _ours(results: Results, row: Row, connections: int) -> tuple[str, str, str]:
+    place = (row.name, connections, JEDLIK.name)
+    runs = results.runs.get(place)
+    if not runs:
+        return "refused", "", ""
+    rates = Spread.of(run.per_second for run in runs)
+    p50, p99 = results.figure(place, attrgetter("p50")), results.figure(place, attrgetter("p99"))
+    return f"{_spread(rates, ',.0f')} {row.unit}", f"{p50:.3f}", f"{p99:.2f}"
+
+
+def _compared(results: Results, row: str, connections: int, peer: str) -> str:
+    if (row, peer) in results.refused:
+        return "refused"
+    ahead = results.ahead(row, connections, peer)
+    return _spread(ahead, ".2f") if ahead else ""
+
+
+def _spread(spread: Spread, form: str) -> str:
+    return f"{spread.median:{form}} ({spread.least:{form}} to {spread.most:{form}})"
+
+
+def _refusals(results: Results) -> Iterator[str]:
+    for (row, peer), reason in results.refused.items():
+        yield f"- {peer} refused {row}: {' '.join(reason.split())}"
+
+
+def _behind(results: Results, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
+    """Where another program was faster in the median."""
+    places = [(row.name, count) for row in rows for count in sorted({place[1] for place in results.runs})]
+    behind = [
+        f"- {row} at {count}: {_spread(ahead, '.2f')} of {peer.name}"
+        for row, count in places
+        for peer in others
+        if peer.is_rival and (ahead := results.ahead(row, count, peer.name)) and ahead.median < 1
+    ]
+    if behind:
+        yield "Jedlik is behind here:"
+        yield ""
+        yield from behind
+    elif any(peer.is_rival for peer in others):
+        yield "Jedlik is ahead everywhere."
+    else:
+        yield "No other program was measured."

@@ -1,0 +1,111 @@
+"""The benchmark asks for what its rows say, and its ratios are those of alternating runs.
+
+What the figures are is for `make bench`; here each row is asked once, of a small Jedlik.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import inf
+from random import Random
+
+import pytest
+
+from bench.goals import Goal
+from bench.load import Measurement, Unusable
+from bench.measuring import Filled
+from bench.peers import JEDLIK, RIVALS, Peer
+from bench.process import Running
+from bench.report import report
+from bench.results import Results, Spread
+from bench.rows import Row, rows
+from bench.tables import INDEXED, MAIN, RECORDED, Table, table_of
+from jedlik.model.values import item_size
+
+FEW = 1_000
+"""Items, where a row does not need more."""
+
+
+@pytest.fixture(scope="module")
+def jedlik_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(JEDLIK, tmp_path_factory.mktemp("bench"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def filled() -> Filled:
+    return Filled()
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+def test_jedlik_answers_a_row_rightly(row: Row, jedlik_server: Running, filled: Filled) -> None:
+    if row.table is not RECORDED:
+        row = replace(row, table=replace(row.table, items=min(FEW, row.table.items)))
+    filled.fill(jedlik_server, row.table)
+    client = jedlik_server.client()
+    body = next(row.bodies(row.table, client.call, Random(0)))
+    answer = client.call(row.operation, body)
+    assert row.right(answer)
+    assert row.amount(answer) > 0
+    client.close()
+
+
+@pytest.mark.parametrize("table", [MAIN, INDEXED, table_of(4_096), table_of(102_400)], ids=lambda table: table.name)
+def test_an_item_has_the_size_that_its_table_says(table: Table) -> None:
+    assert {item_size(table.item(number, version=2)) for number in (0, table.items - 1)} == {table.item_bytes}
+
+
+def measured(per_second: float) -> Measurement:
+    return Measurement(per_second, p50=1.0, p99=2.0, errors=0)
+
+
+def results_of(ours: list[float], theirs: list[float], peer: Peer) -> Results:
+    results = Results()
+    results.runs["PutItem", 16, JEDLIK.name] = [measured(rate) for rate in ours]
+    results.runs["PutItem", 16, peer.name] = [measured(rate) for rate in theirs]
+    return results
+
+
+def test_jedlik_is_ahead_by_the_ratios_of_runs_that_alternate() -> None:
+    results = results_of([200, 300, 100], [100, 100, 100], RIVALS[0])
+    assert results.ahead("PutItem", 16, RIVALS[0].name) == Spread(median=2.0, least=1.0, most=3.0)
+
+
+def test_jedlik_is_infinitely_ahead_of_a_server_that_answered_nothing() -> None:
+    results = results_of([100], [0], RIVALS[0])
+    assert results.ahead("PutItem", 16, RIVALS[0].name) == Spread(inf, inf, inf)
+
+
+def test_the_report_says_where_jedlik_is_behind_and_who_is_absent_or_refused() -> None:
+    faster, refusing, absent = RIVALS[0], RIVALS[1], RIVALS[3]
+    results = results_of([100, 100, 100], [200, 200, 100], faster)
+    results.refuse("PutItem", refusing.name, "PutItem: 400\nno such operation")
+    results.absent[absent.name] = "it could not be installed"
+    peers = [replace(peer, version=lambda: "1") for peer in (JEDLIK, faster, refusing)]
+    row = next(row for row in rows() if row.name == "PutItem")
+    lines = report(results, peers, [row], "python -m bench", "3 runs").splitlines()
+    assert f"- {absent.name} is absent: it could not be installed" in lines
+    assert "| PutItem | 16 | 100 (100 to 100) /s | 1.000 | 2.00 | 0.50 (0.50 to 1.00) | refused |" in lines
+    assert f"- {refusing.name} refused PutItem: PutItem: 400 no such operation" in lines
+    assert f"- PutItem at 16: 0.50 (0.50 to 1.00) of {faster.name}" in lines
+
+
+@pytest.mark.parametrize(
+    ("goal", "line"),
+    [
+        (Goal("a", lambda _: 0.3, at_least=0.22), "| a | at least 0.22 | 0.30 | yes |"),
+        (Goal("a", lambda _: 0.2, at_least=0.22), "| a | at least 0.22 | 0.20 | no |"),
+        (Goal("a", lambda _: 5.1, at_most=5), "| a | at most 5 | 5.10 | no |"),
+        (Goal("a", lambda _: None, at_most=5), None),
+    ],
+)
+def test_a_goal_is_reached_within_its_bound(goal: Goal, line: str | None) -> None:
+    assert goal.line(Results()) == line
+
+
+def test_a_server_that_cannot_be_started_says_what_it_said(tmp_path_factory: pytest.TempPathFactory) -> None:
+    broken = replace(JEDLIK, command=lambda *_: ["sh", "-c", "echo no disk; exit 1"])
+    with pytest.raises(Unusable, match=r"it did not start: .*\nno disk"):
+        Running(broken, tmp_path_factory.mktemp("broken"))
