@@ -13,6 +13,7 @@ from pathlib import Path
 
 import lmdb
 import pytest
+import uvloop
 from engine_processes import finish, other_process, pipe, start
 from engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
@@ -425,6 +426,21 @@ def test_what_it_had_to_commit_when_it_died_is_refused(tmp_path: Path) -> None:
         assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
 
     run(lmdb_durable, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_batch_that_is_larger_than_a_socket_takes_at_once(
+    tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def scenario() -> None:
+        engine = LmdbEngine.open(tmp_path, durable=True)
+        async with asyncio.timeout(20):
+            await put(engine, {b"large": bytes(8 * MIB)})
+            assert await engine.get([b"large"]) == [bytes(8 * MIB)]
+        await engine.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(scenario())
 
 
 # Speed

@@ -25,7 +25,6 @@ the snapshot's, nothing has been committed between and nothing is compared.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import marshal
 import os
@@ -105,8 +104,10 @@ class Committer:
         self._loop = loop
         self._answered = answered
         self._asked = False
+        self._unsent = memoryview(b"")
         self._received = bytearray()
         self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)
         with theirs:
             # -P: what happens to lie in the working directory is not imported.
             command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid()), str(map_size)]
@@ -116,14 +117,14 @@ class Committer:
         loop.add_reader(self._socket, self._receive)
 
     def ask(self, question: Message) -> None:
-        """Send a question. The committer waits for nothing else, so this takes as long as copying it."""
+        """Send a question."""
         self._asked = True
-        with contextlib.suppress(OSError):  # It has ended, and reading will say so.
-            send(self._socket, question)
+        self._unsent = memoryview(framed(question))
+        self._send()
 
     def close(self) -> None:
         """End it. What it has not answered, it may or may not have done."""
-        self._loop.remove_reader(self._socket)
+        self._forget()
         self._socket.close()
         try:
             self._process.wait(_END_SECONDS)
@@ -131,9 +132,23 @@ class Committer:
             self._process.kill()
             self._process.wait()
 
+    def _send(self) -> None:
+        """Send what the socket has room for; the event loop calls again when it has room for the rest."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except BlockingIOError:
+            self._loop.add_writer(self._socket, self._send)
+            return
+        except OSError:
+            self._unsent = memoryview(b"")  # The committer has ended, and reading will say so.
+        self._loop.remove_writer(self._socket)
+
     def _receive(self) -> None:
         try:
             data = self._socket.recv(_RECEIVED)
+        except BlockingIOError:
+            return
         except ConnectionError:
             data = b""
         if not data:
@@ -149,15 +164,25 @@ class Committer:
         asked, self._asked = self._asked, False
         if answer[0] == FAILED and answer[2]:
             self.ended = True
-            self._loop.remove_reader(self._socket)
+            self._forget()
         if asked:
             self._answered(answer)
+
+    def _forget(self) -> None:
+        """Neither send nor receive any more."""
+        self._loop.remove_writer(self._socket)
+        self._loop.remove_reader(self._socket)
+
+
+def framed(message: Message) -> bytes:
+    """A message as it is sent."""
+    encoded = marshal.dumps(message)
+    return len(encoded).to_bytes(_LENGTH, "little") + encoded
 
 
 def send(to: socket.socket, message: Message) -> None:
     """Send a message. Raises OSError if nobody is there."""
-    encoded = marshal.dumps(message)
-    to.sendall(len(encoded).to_bytes(_LENGTH, "little") + encoded)
+    to.sendall(framed(message))
 
 
 def receive(source: socket.socket) -> Message | None:

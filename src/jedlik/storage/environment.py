@@ -65,6 +65,9 @@ def open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environme
             with environment.begin() as snapshot:
                 found = snapshot.get(FORMAT_KEY)
             refuse_other_format(str(path), found)
+            # Whoever was killed in the middle of a commit may be in the kernel with it yet. The lock is free when it is
+            # out of there: what is read from now on does not become more by what nobody waits for.
+            environment.begin(write=True).abort()
             if durable:
                 environment.sync(True)
                 sync_directories([path, *(directory.parent for directory in new)])
