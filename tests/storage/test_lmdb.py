@@ -359,7 +359,7 @@ def test_the_log_says_once_that_commits_fail_and_that_they_succeed_again(
     asyncio.run(scenario())
     failing, succeeding = ((record.levelname, record.message) for record in caplog.records)
     assert failing[0] == "ERROR"
-    assert failing[1].startswith(f"commits to the store in {tmp_path} fail: mdb_cursor_put() element #1: MDB_MAP_FULL")
+    assert failing[1].startswith(f"commits to the store in {tmp_path} fail: mdb_cursor_put() element #0: MDB_MAP_FULL")
     assert succeeding == ("WARNING", f"commits to the store in {tmp_path} succeed again")
 
 
