@@ -192,6 +192,8 @@ def validate(operation: str, request: Request) -> Request:
     return request
 
 
+_STREAMS = 1024
+"""Streams of which it is remembered how far they have been trimmed."""
 _LAST_POSITION = (1 << 63) - 1
 _LONGEST_NAME = 255
 """Characters in the name of a table."""
@@ -292,7 +294,7 @@ async def _first_kept(region: Region, table: Table) -> int:
     return 0 if raw is None else _trimmed_to(raw)
 
 
-@lru_cache
+@lru_cache(_STREAMS)
 def _trimmed_to(stream: bytes) -> int:
     position: int = orjson.loads(stream).get("TrimmedTo", 0)
     return position
