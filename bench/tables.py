@@ -89,7 +89,7 @@ def _key_schema(partition: str) -> list[Body]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
 
 
-MAIN = Table("bench")
+MAIN = Table("bench", items=100_000)
 WIDE = Table("bench-wide", partition_items=100)
 INDEXED = Table("bench-indexed", indexes=2)
 STREAMED = Table("bench-stream", items=5_000, stream=True)

@@ -116,7 +116,7 @@ def test_a_failed_condition_refuses_and_tells_the_item_only_when_asked(operation
     assert refusal.value.message == "The conditional request failed"
     assert refusal.value.fields == {}
     with pytest.raises(ConditionalCheckFailedException) as refusal:
-        store.do(replace(operation, return_old_on_failure=True))
+        store.do(operation._replace(return_old_on_failure=True))
     assert orjson.dumps(refusal.value.fields) == b'{"Item":{"p":{"S":"a"},"x":{"N":"1"}}}'
     assert store.items(PLAIN) == [{"p": s("a"), "x": n("1")}]
 
@@ -227,7 +227,7 @@ def test_each_change_is_logged() -> None:
     assert logged(store, update(LOGGED, {"p": s("a")}, "SET x = :x", x=n("2"))) == [(Kind.MODIFY, key, old, new)]
     assert logged(store, delete(LOGGED, {"p": s("a")})) == [(Kind.REMOVE, key, new, b"")]
     store.do(put(LOGGED, one))
-    expired = replace(delete(LOGGED, {"p": s("a")}), expired=True)
+    expired = delete(LOGGED, {"p": s("a")})._replace(expired=True)
     assert logged(store, expired) == [(Kind.EXPIRE, key, old, b"")]
 
 

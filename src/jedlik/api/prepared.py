@@ -8,7 +8,7 @@ operation, of the table as last seen (see `Region.with_tables`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jedlik.api import parameters
 from jedlik.api.parameters import Request
@@ -19,8 +19,7 @@ from jedlik.model.values import Item
 from jedlik.model.writes import Condition, Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A write that waits for its table."""
 
     attributes: Item

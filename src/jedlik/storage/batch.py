@@ -34,11 +34,6 @@ _RESERVED = 0
 _UNCHANGED = object()
 
 
-def _written(writes: Writes) -> list[bytes]:
-    """The keys that are written, with any position at all."""
-    return [*writes.puts, *writes.adds, *(log + bytes(POSITION_SIZE) for log, _ in writes.appends)]
-
-
 @dataclass(slots=True, eq=False)
 class Mutation:
     """A call of `Engine.mutate`, and what was decided last."""
@@ -119,7 +114,9 @@ class Batch:
             values.append(self._value(key, read))
         try:
             writes, mutation.result = mutation.decide(values)
-            refusal = self._refusal(_written(writes))
+            refusal = self._refusal(writes.puts) or self._refusal(writes.adds)
+            if refusal is None and writes.appends:
+                refusal = self._refusal(log + bytes(POSITION_SIZE) for log, _ in writes.appends)
             if refusal is not None:
                 raise refusal
         except StopIteration as error:
