@@ -12,7 +12,7 @@ from handlers import START, Handlers
 
 from jedlik.jobs import purge
 from jedlik.maintenance import reports
-from jedlik.model import keys, replicas, shared_settings, tables, versions
+from jedlik.model import keys, replicas, shared_settings, store_format, tables, versions
 from jedlik.model.tables import Table
 from jedlik.replication import checkpoints
 from jedlik.replication.checkpoints import Checkpoint, Copying
@@ -159,6 +159,7 @@ def test_stats_tell_how_far_a_replica_is(tmp_path: Path) -> None:
         copying = Checkpoint("ap-south-1", copying=Copying())
         key = checkpoints.key(table.id, "ap-south-1")
         await change(store, lambda writes: writes.put(key, checkpoints.encode(copying)))
+        await change(store, lambda writes: writes.put(keys.format_key(), store_format.record()))
 
     run(tmp_path, test)
     reports.stats(tmp_path, said.append)
