@@ -15,8 +15,8 @@ from jedlik.jobs import membership
 from jedlik.jobs.streams import StreamPolicy
 from jedlik.model import keys, replicas, versions
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
-from jedlik.replication import replicated, serving
-from jedlik.replication.checkpoints import CheckpointMoved
+from jedlik.replication import checkpoints, replicated, serving
+from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved, Copying
 from jedlik.replication.peers import PeerUnreachable
 
 Scenario = Callable[[World], Awaitable[None]]
@@ -396,7 +396,9 @@ async def test_a_replica_that_is_incomplete_is_not_copied_from(world: World) -> 
 
 @joining
 async def test_copying_rests_when_the_source_is_not_ready(world: World) -> None:
-    await world[A].change(lambda writes: writes.delete(keys.descriptor_key(TABLE)))
+    copied_again = checkpoints.encode(Checkpoint(B, copying=Copying(again=True)))
+    key = checkpoints.key((await world[A].table()).id, B)
+    await world[A].change(lambda writes: writes.put(key, copied_again))
     assert not await world[B].pull(A)
     assert await world[B].checkpoint(A) is None
 

@@ -27,6 +27,7 @@ from jedlik.replication.checkpoints import Checkpoint, Copying
 from jedlik.replication.peers import Body, LocalPeers, Peers, PeerUnreachable
 
 HOURS = 60 * 60.0
+IN_USE = "The resource which you are attempting to change is in use."
 
 
 class Net:
@@ -173,6 +174,24 @@ def test_a_replica_that_is_being_made_can_only_be_described() -> None:
         )
 
     run(test, A, B)
+
+
+def test_nothing_else_is_changed_while_a_replica_is_being_made() -> None:
+    async def test(net: Net) -> None:
+        here = net.world[A]
+        await net.world.make_tables(A)
+        await update(here, "Create", B)
+        assert (await here.call("DescribeTable"))["Table"]["TableStatus"] == "UPDATING"
+        for changes in (
+            {"ReplicaUpdates": [{"Create": {"RegionName": C}}]},
+            {"ReplicaUpdates": [{"Create": {"RegionName": B}}]},
+            {"DeletionProtectionEnabled": True},
+        ):
+            assert await refused(here.call("UpdateTable", **changes), ResourceInUseException) == IN_USE
+        assert (await refused(here.call("DeleteTable"), ValidationException)).startswith("Replica cannot be deleted")
+        await here.put("a")
+
+    run(test, A, B, C)
 
 
 def test_where_there_is_another_table_by_now_there_is_no_replica() -> None:
@@ -325,6 +344,23 @@ def test_a_replica_does_not_wait_for_longer_than_its_changes_are_kept(caplog: py
     run(test, A, B)
 
 
+def test_the_protection_of_a_region_that_is_down_is_as_it_was_last_heard_of() -> None:
+    async def test(net: Net) -> None:
+        here, other = net.world[A], net.world[B]
+        await net.world.make_tables(A, B)
+        await net.world.replicate(A, B)
+        await other.call("UpdateTable", DeletionProtectionEnabled=True)
+        await net.settle()
+        net.down = {B}
+        delete = here.call("UpdateTable", ReplicaUpdates=[{"Delete": {"RegionName": B}}])
+        assert await refused(delete, ValidationException) == (
+            f"Cannot delete table Music in region {B} because it has deletion protection enabled. "
+            "Disable deletion protection first."
+        )
+
+    run(test, A, B)
+
+
 def test_of_two_regions_that_delete_each_other_at_once_the_first_by_name_stays() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
@@ -348,6 +384,24 @@ def test_of_two_regions_that_delete_each_other_at_once_the_first_by_name_stays()
     run(test, A, B)
 
 
+def test_a_replica_that_is_going_is_not_changed_and_not_deleted_again() -> None:
+    async def test(net: Net) -> None:
+        here, other = net.world[A], net.world[B]
+        await net.world.make_tables(A, B)
+        await net.world.replicate(A, B)
+        await other.call("DeleteTable")
+        assert (await other.call("DescribeTable"))["Table"]["TableStatus"] == DELETING
+        assert await refused(other.call("DeleteTable"), ResourceInUseException) == IN_USE
+        protection = other.call("UpdateTable", DeletionProtectionEnabled=True)
+        assert await refused(protection, ResourceInUseException) == IN_USE
+        await here.pull(B)
+        delete = here.call("UpdateTable", ReplicaUpdates=[{"Delete": {"RegionName": B}}])
+        assert await refused(delete, ResourceInUseException) == IN_USE
+        await here.call("UpdateTable", DeletionProtectionEnabled=True)
+
+    run(test, A, B)
+
+
 def test_the_last_replica_cannot_go_while_another_is_going() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
@@ -356,8 +410,7 @@ def test_the_last_replica_cannot_go_while_another_is_going() -> None:
         await other.call("DeleteTable")
         await here.pull(B)
         here.now += 25 * HOURS
-        in_use = "The resource which you are attempting to change is in use."
-        assert await refused(here.call("DeleteTable"), ResourceInUseException) == in_use
+        assert await refused(here.call("DeleteTable"), ResourceInUseException) == IN_USE
         await net.settle()
         await here.call("DeleteTable")
         assert not await there(here)

@@ -53,7 +53,7 @@ def validate(operation: str, request: Request) -> Request:
 
 async def look_up(context: Context, request: Request) -> Response:
     """What there is of that name: Table is None, or has KeySchema, StreamSpecification, Indexes (the key schemas of
-    its secondary indexes, by name), ItemCount and IsReplica.
+    its secondary indexes, by name), ItemCount, IsReplica and DeletionProtectionEnabled.
     """
     region = context.region
     [raw] = await region.engine.get([keys.descriptor_key(request["TableName"])])
@@ -61,7 +61,12 @@ async def look_up(context: Context, request: Request) -> Response:
         return {"Table": None}
     document = orjson.loads(raw)
     [items] = await region.engine.get([keys.item_count_key(keys.table_id(document["TableId"]), 0)])
-    return {"Table": comparable(document) | {"ItemCount": counter(items), "IsReplica": "Replication" in document}}
+    more = {
+        "ItemCount": counter(items),
+        "IsReplica": "Replication" in document,
+        "DeletionProtectionEnabled": document["DeletionProtectionEnabled"],
+    }
+    return {"Table": comparable(document) | more}
 
 
 async def join(context: Context, request: Request) -> Response:

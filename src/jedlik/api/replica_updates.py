@@ -14,6 +14,7 @@ conformance notes of 2026 record them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -167,20 +168,26 @@ def check_usable(document: Document, request: Request) -> None:
         raise ValidationException(f"{INVALID}Disabling Stream is not allowed for a Global Table replica.")
     being_made = [region for region in replicas.regions(group) if replicas.status(group, region)["Status"] == CREATING]
     removed = [u["Delete"]["RegionName"] for u in request.get("ReplicaUpdates", ()) if "Delete" in u]
-    if status == DELETING or (being_made and removed != being_made):
+    if status == DELETING or (being_made and not (removed and set(removed) <= set(being_made))):
         raise ResourceInUseException(_IN_USE)
 
 
 async def check_elsewhere(region: Region, document: Document, request: Request) -> None:
-    """Whether the region of a new replica can have it. Raises ValidationException where it cannot."""
-    action = _only_action(request)
+    """Whether another region can have a new replica, or lets its own go. Raises ValidationException where not."""
+    action, name = _only_action(request), document["TableName"]
     group = document.get("Replication")
-    if action.kind != "Create" or (group is not None and action.region in replicas.regions(group)):
-        return
-    await look_up(region, action.region, document["TableName"], raises_if_there=True)
+    there = group is not None and action.region in replicas.regions(group)
+    if action.kind == "Create" and not there and await look_up(region, action.region, name) is not None:
+        raise ValidationException(already_there(name))
+    if action.kind == "Delete" and there:
+        answer: Request = {"Table": None}
+        with suppress(PeerUnreachable, DynamoDBError):  # Then the group document says how it was.
+            answer = await region.peers.call(action.region, "LookUp", {"TableName": name})
+        if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
+            raise _protected(name, action.region)
 
 
-async def look_up(region: Region, peer: str, name: str, *, raises_if_there: bool = False) -> Document | None:
+async def look_up(region: Region, peer: str, name: str) -> Document | None:
     """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
     if not REGION.fullmatch(peer):
         raise ValidationException(f"Region {peer} is not supported.")
@@ -189,8 +196,6 @@ async def look_up(region: Region, peer: str, name: str, *, raises_if_there: bool
     except (PeerUnreachable, DynamoDBError) as error:
         raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
     found: Document | None = answer["Table"]
-    if found is not None and raises_if_there:
-        raise ValidationException(already_there(name))
     return found
 
 
@@ -294,10 +299,7 @@ def check_deletable(document: Document, region: str, now: float) -> None:
     """Whether the replica in `region` may go. Raises ValidationException and ResourceInUseException."""
     name, group = document["TableName"], document["Replication"]
     if replicas.overrides(group, region).get("DeletionProtectionEnabled"):
-        raise ValidationException(
-            f"Cannot delete table {name} in region {region} because it has deletion protection enabled. "
-            "Disable deletion protection first."
-        )
+        raise _protected(name, region)
     if region in replicas.sources(group, now - SOURCE_SECONDS):
         raise ValidationException(
             "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the "
@@ -306,6 +308,13 @@ def check_deletable(document: Document, region: str, now: float) -> None:
     staying = [r for r in replicas.regions(group) if r != region and replicas.status(group, r)["Status"] == ACTIVE]
     if not staying:
         raise ResourceInUseException(_IN_USE)
+
+
+def _protected(name: str, region: str) -> ValidationException:
+    return ValidationException(
+        f"Cannot delete table {name} in region {region} because it has deletion protection enabled. "
+        "Disable deletion protection first."
+    )
 
 
 def _group_with(document: Document, region: str) -> Group:
