@@ -62,7 +62,7 @@ def _measured(options: argparse.Namespace) -> Results:
         servers = _start(peers, results, options.starts, stack)
         filled = Filled()
         for row in wanted:
-            measure(row, servers, filled, results, shape, FOLDER)
+            measure(row, servers, filled, results, shape)
         _print_report(results, [server.peer for server in servers], wanted, shape)
     return results
 
@@ -155,7 +155,7 @@ def _start(peers: Sequence[Peer], results: Results, starts: int, stack: ExitStac
             times[peer.name].append(servers[peer.name].first_answer)
             time.sleep(IDLE_SECONDS if turn == starts - 1 else 0)
     for name, server in servers.items():
-        results.idle[name] = Idle(times[name], server.resident())
+        results.idle[name] = Idle(times[name], server.memory().resident)
     return list(servers.values())
 
 

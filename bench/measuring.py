@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
-from pathlib import Path
 from random import Random
 
 from bench import load
+from bench.load import Measurement
 from bench.process import Running
 from bench.results import Results
 from bench.rows import Row
@@ -58,9 +58,7 @@ class Filled:
             return
         started = time.perf_counter()
         client = server.client()
-        client.call("CreateTable", table.creation())
-        while (made := client.call("DescribeTable", {"TableName": table.name})["Table"])["TableStatus"] != "ACTIVE":
-            time.sleep(ACTIVE_SECONDS)
+        made = make(client, table)
         client.close()
         if table.stream and "LatestStreamArn" not in made:
             raise Refused("CreateTable made a table without its stream")
@@ -69,6 +67,16 @@ class Filled:
             list(pool.map(_put_batches, repeat(server), [batches[part::LOADERS] for part in range(LOADERS)]))
         self._done.add((server.peer.name, table.name))
         say(f"{table.items:,} items into {server.peer.name}: {time.perf_counter() - started:.1f} s")
+
+
+def make(client: Client, table: Table) -> Body:
+    """Make the table, and wait until it can be used. Returns its description."""
+    client.call("CreateTable", table.creation())
+    while True:
+        made: Body = client.call("DescribeTable", {"TableName": table.name})["Table"]
+        if made["TableStatus"] == "ACTIVE":
+            return made
+        time.sleep(ACTIVE_SECONDS)
 
 
 def _put_batches(server: Running, batches: Iterable[Body]) -> None:
@@ -80,23 +88,31 @@ def _put_batches(server: Running, batches: Iterable[Body]) -> None:
 
 
 class Prepared:
-    """A row's requests for one server, in a file, signed not too long ago."""
+    """A row's requests for one server, in a file in its folder, signed not too long ago."""
 
-    def __init__(self, row: Row, server: Running, asked: Running, folder: Path) -> None:
+    def __init__(self, row: Row, server: Running, asked: Running) -> None:
         self.row = row
         self.server = server
-        self.amount = 1.0
+        self._amount = 1.0
         """How much of the row's unit is in one answer."""
         self._asked = asked
         """Who is asked for what the row needs first: the server itself, if it holds items at all."""
-        self.path = folder / f"{row.operation} {server.peer.name}"
+        self.path = server.folder / f"{row.name} {row.table.name}"
         self._signed_at = float("-inf")
 
-    def renew(self) -> None:
-        """Sign the requests again if it is time, having asked the first one to see that its answer is right.
+    def run(self, connections: int, seconds: int, threads: int) -> Measurement:
+        """Send them for some seconds; `per_second` is in the row's unit.
 
-        Raises Refused when it is not, OSError when there is none.
+        Raises Refused when an answer is wrong, OSError or subprocess.SubprocessError when there is none.
         """
+        self._renew()
+        measured = load.run(self.server.url, self.path, connections, threads, seconds)
+        if measured.errors:
+            raise Refused(f"{measured.errors} errors in {seconds} s at {connections} connections")
+        return replace(measured, per_second=measured.per_second * self._amount)
+
+    def _renew(self) -> None:
+        """Sign the requests again if it is time, having asked the first one to see that its answer is right."""
         if time.monotonic() < self._signed_at + SIGNATURE_SECONDS:
             return
         client = Client(self._asked.signer)
@@ -105,7 +121,7 @@ class Prepared:
         client.close()
         if not self._is_right(answer):
             raise Refused(f"{self.row.operation} answered {str(answer)[:300]}")
-        self.amount = self.row.amount(answer)
+        self._amount = self.row.amount(answer)
         self._signed_at = time.monotonic()
         load.write((self.server.signer.sign(self.row.operation, body) for body in bodies), self.path)
 
@@ -116,12 +132,12 @@ class Prepared:
             return False
 
 
-def measure(row: Row, servers: Sequence[Running], filled: Filled, results: Results, shape: Shape, folder: Path) -> None:
+def measure(row: Row, servers: Sequence[Running], filled: Filled, results: Results, shape: Shape) -> None:
     """Measure a row on every server."""
     say(f"{row.name}: preparing the requests")
     ours = servers[0]
     prepared = [
-        Prepared(row, server, ours if server.peer.is_floor else server, folder)
+        Prepared(row, server, ours if server.peer.is_floor else server)
         for server in servers
         if server.peer.is_floor or _fill(row, server, filled, results)
     ]
@@ -157,15 +173,11 @@ def _run(requests: Prepared, results: Results, connections: int, seconds: int, t
     if (row, peer) in results.refused:
         return
     try:
-        requests.renew()
-        measured = load.run(requests.server.url, requests.path, connections, threads, seconds)
+        measured = requests.run(connections, seconds, threads)
     except (Refused, OSError, subprocess.SubprocessError) as error:
         results.refuse(row, peer, str(error))
         return
-    if measured.errors:
-        results.refuse(row, peer, f"{measured.errors} errors in {seconds} s at {connections} connections")
-    elif keep:
-        measured = replace(measured, per_second=measured.per_second * requests.amount)
+    if keep:
         results.runs.setdefault((row, connections, peer), []).append(measured)
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from bench.load import Unusable
+from bench.memory import Memory
 from bench.peers import Peer, environment
 from bench.signing import Client, Signer
 
@@ -27,6 +28,7 @@ class Running:
 
     def __init__(self, peer: Peer, folder: Path, keep: bool = False) -> None:
         self.peer = peer
+        self.folder = folder
         data = folder / "data"
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,13 +72,9 @@ class Running:
         """A new connection to it."""
         return Client(self.signer)
 
-    def processes(self) -> list[int]:
-        """The ids of all its processes."""
-        return _family(self._process.pid)
-
-    def resident(self) -> int:
-        """Bytes of memory that it holds, mapped files included: of all its processes together."""
-        return sum(_resident(pid) for pid in self.processes())
+    def memory(self) -> Memory:
+        """What all its processes hold together."""
+        return Memory.of(self._process.pid)
 
     def stop(self) -> None:
         """End it and its children."""
@@ -94,19 +92,3 @@ def _free_port() -> int:
         port = listening.getsockname()[1]
     assert isinstance(port, int)
     return port
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    family = [pid]
-    for member in family:
-        children = Path(f"/proc/{member}/task/{member}/children").read_text()
-        family += [int(child) for child in children.split()]
-    return family
-
-
-def _resident(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0

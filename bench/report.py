@@ -11,11 +11,11 @@ from operator import attrgetter
 from pathlib import Path
 
 from bench.goals import goals_table
+from bench.memory import MB
 from bench.peers import JEDLIK, Peer
 from bench.results import Results, Spread
 from bench.rows import Row
 
-MB = 1_000_000
 ROOT = Path(__file__).parent.parent
 
 

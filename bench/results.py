@@ -16,7 +16,7 @@ Place = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A server that has just started: times in seconds, memory in bytes."""
+    """A server that has just started: times in seconds, memory in bytes, of all its processes."""
 
     first_answers: list[float]
     resident: int

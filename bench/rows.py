@@ -7,7 +7,7 @@ something (the pages of a Scan, an iterator). All choices come from a seed, so e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from bench.signing import Body
@@ -203,6 +203,11 @@ def rows(sizes: Sequence[int] = SIZES) -> tuple[Row, ...]:
         Row("PutItem with a stream", "PutItem", _put, _is_empty, STREAMED),
         Row("GetRecords of 1,000", "GetRecords", _get_records, _has_records, RECORDED, requests=1),
     )
+
+
+def row_of(name: str, table: Table) -> Row:
+    """One of the rows, of another table."""
+    return next(replace(row, table=table) for row in rows() if row.name == name)
 
 
 def _has_all_asked_for(answer: Body) -> bool:

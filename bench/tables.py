@@ -55,12 +55,13 @@ class Table:
         return creation
 
     def _index_keys(self) -> list[str]:
-        return [f"group{number}" for number in range(self.indexes)]
+        return [index_key(number) for number in range(self.indexes)]
 
     def key(self, number: int) -> Body:
         """The key of one of the items."""
         partition, place = divmod(number, self.partition_items)
-        return {"pk": {"S": f"partition-{partition:06}"}, "sk": {"S": f"sort-{place:02}"}}
+        digits = len(str(self.partition_items))
+        return {"pk": {"S": f"partition-{partition:06}"}, "sk": {"S": f"sort-{place:0{digits}}"}}
 
     def item(self, number: int, version: int = 0) -> Body:
         """One of the items, filled up to the table's size of items."""
@@ -77,6 +78,11 @@ class Table:
     def batches(self) -> Iterator[Body]:
         """What fills it."""
         return (self.batch(first) for first in range(0, self.items, BATCH_ITEMS))
+
+
+def index_key(number: int) -> str:
+    """The attribute that is the partition key of a table's index of that number."""
+    return f"group{number}"
 
 
 def table_of(item_bytes: int) -> Table:

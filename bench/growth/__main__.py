@@ -14,9 +14,12 @@ from pathlib import Path
 from bench import load
 from bench.growth import care, large_items, many_indexes, many_tables, partition, purge, sizes
 from bench.growth.options import Options
+from bench.measuring import Shape, say
 
 FOLDER = Path(__file__).parent.parent.parent / ".cache" / "growth"
 """On the disk that the checkout is on, so that a sync is a real one."""
+LOAD_THREADS = 1
+"""Enough for one worker."""
 
 SECTIONS: dict[str, Callable[[Options], Iterator[str]]] = {
     "sizes": sizes.report,
@@ -35,16 +38,14 @@ def main() -> int:
     options = Options(
         folder=arguments.folder,
         counts=tuple(sorted(arguments.counts)),
-        connections=tuple(arguments.connections),
-        seconds=arguments.seconds,
-        rounds=arguments.rounds,
+        shape=Shape(arguments.connections, arguments.rounds, arguments.seconds, LOAD_THREADS),
         rows=tuple(arguments.rows),
         load_only=arguments.load_only,
     )
     try:
         load.program()
     except load.Unusable as error:
-        options.say(str(error))
+        say(str(error))
         return 2
     if arguments.load:
         for count in options.counts:
@@ -69,7 +70,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64], help="default: 1 16 64")
     parser.add_argument("--seconds", type=int, default=3, help="length of a run (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each size in a row (default: %(default)s)")
-    parser.add_argument("--rows", nargs="+", default=[], help="rows of section sizes to measure (default: all)")
+    parser.add_argument(
+        "--rows", nargs="+", choices=sizes.ROWS, default=[], help="rows of section sizes to measure (default: all)"
+    )
     parser.add_argument("--load", type=int, default=0, metavar="ITEMS", help="only load, and at most so many items")
     parser.add_argument("--load-only", action="store_true", help="load what sections need, and measure nothing")
     return parser.parse_args()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bench.growth.options import Options
 from bench.growth.service import jedlik
-from bench.growth.sizes import MB, folder, load
+from bench.growth.sizes import folder, load
+from bench.memory import MB
 
 
 def report(options: Options) -> Iterator[str]:

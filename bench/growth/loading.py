@@ -8,53 +8,74 @@ the server: what is loaded into must not verify.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 
 import orjson
 import uvloop
 
+from bench.measuring import make, say
+from bench.process import Running
 from bench.signing import Body, Refused, Signer
+from bench.tables import BATCH_ITEMS, Table
 
 CONNECTIONS = 48
 """Each has one request on its way. More make no difference: so many batches fill the server's commits."""
+_OPERATION = "BatchWriteItem"
+_ALL_TAKEN = b'{"UnprocessedItems":{}}'
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 
 
-@dataclass(frozen=True, slots=True)
-class Loader:
-    """Sends requests of one operation to a server that does not verify signatures."""
+def fill(server: Running, table: Table, at_most: int | None = None) -> None:
+    """Make the table unless it is there, and put items into it until it has them, but not more than `at_most`.
 
-    signer: Signer
-    operation: str = "BatchWriteItem"
+    Raises Refused when the server does not take them.
+    """
+    client = server.client()
+    if table.name not in client.call("ListTables", {})["TableNames"]:
+        make(client, table)
+    there: int = client.call("DescribeTable", {"TableName": table.name})["Table"]["ItemCount"]
+    client.close()
+    if there >= table.items:
+        return
+    # Items come in order but for those that are on their way: so many may have been lost on the last ones' account.
+    first = max(0, there - CONNECTIONS * BATCH_ITEMS) // BATCH_ITEMS * BATCH_ITEMS
+    last = table.items if at_most is None else min(table.items, first + at_most)
+    begun = time.perf_counter()
+    uvloop.run(_send(server.signer, (table.batch(number) for number in range(first, last, BATCH_ITEMS))))
+    seconds = time.perf_counter() - begun
+    say(
+        f"{first:,} to {last:,} of {table.items:,} items into {table.name}: {seconds:.1f} s, "
+        f"{(last - first) / seconds:,.0f} items/s"
+    )
 
-    def send(self, bodies: Iterator[Body], right: Callable[[bytes], bool]) -> None:
-        """Send all, on many connections. Raises Refused for an answer that is an error or not `right`."""
-        uvloop.run(self._send(bodies, right))
 
-    async def _send(self, bodies: Iterator[Body], right: Callable[[bytes], bool]) -> None:
-        head = self._head()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(CONNECTIONS):
-                tasks.create_task(self._send_on_one(head, bodies, right))
+async def _send(signer: Signer, bodies: Iterator[Body]) -> None:
+    """Send all, on many connections."""
+    head = _head(signer)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(CONNECTIONS):
+            tasks.create_task(_send_on_one(signer, head, bodies))
 
-    def _head(self) -> bytes:
-        """The head of a request up to its length: what is in the signature tells the server the region."""
-        headers = self.signer.sign(self.operation, {}).headers
-        lines = [f"{name}: {value}\r\n" for name, value in headers.items() if name != "Content-Length"]
-        return f"POST / HTTP/1.1\r\n{''.join(lines)}Content-Length: ".encode()
 
-    async def _send_on_one(self, head: bytes, bodies: Iterator[Body], right: Callable[[bytes], bool]) -> None:
-        host, port = self.signer.host.split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        try:
-            for body in bodies:
-                encoded = orjson.dumps(body)
-                writer.write(b"%s%d%s%s" % (head, len(encoded), _HEAD_END, encoded))
-                answer_head = (await reader.readuntil(_HEAD_END)).lower()
-                answer = await reader.readexactly(int(answer_head.split(_LENGTH)[1].split(b"\r\n")[0]))
-                if not answer_head.startswith(b"http/1.1 200") or not right(answer):
-                    raise Refused(f"{self.operation}: {answer[:500].decode(errors='replace')}")
-        finally:
-            writer.close()
+def _head(signer: Signer) -> bytes:
+    """The head of a request up to its length: what is in the signature tells the server the region."""
+    headers = signer.sign(_OPERATION, {}).headers
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items() if name != "Content-Length"]
+    return f"POST / HTTP/1.1\r\n{''.join(lines)}Content-Length: ".encode()
+
+
+async def _send_on_one(signer: Signer, head: bytes, bodies: Iterator[Body]) -> None:
+    host, port = signer.host.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        for body in bodies:
+            encoded = orjson.dumps(body)
+            writer.write(b"%s%d%s%s" % (head, len(encoded), _HEAD_END, encoded))
+            answer_head = (await reader.readuntil(_HEAD_END)).lower()
+            answer = await reader.readexactly(int(answer_head.split(_LENGTH)[1].split(b"\r\n")[0]))
+            if not answer_head.startswith(b"http/1.1 200") or answer != _ALL_TAKEN:
+                raise Refused(f"{_OPERATION}: {answer[:500].decode(errors='replace')}")
+    finally:
+        writer.close()

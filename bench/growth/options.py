@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.measuring import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +16,8 @@ class Options:
     """Where stores are; what is loaded there is used again."""
     counts: tuple[int, ...]
     """Sizes of tables, ascending."""
-    connections: tuple[int, ...]
-    seconds: int
-    """Of a run."""
-    rounds: int
-    """Runs of each target."""
+    shape: Shape
     rows: tuple[str, ...]
     """The rows of section `sizes` to be measured; all if empty."""
     load_only: bool
     """Whether to end a section when its tables are loaded."""
-
-    def say(self, text: str) -> None:
-        """Tell what is going on, beside the report."""
-        print(text, file=sys.stderr, flush=True)

@@ -5,77 +5,77 @@ Pages of 1 MB and of 10 items, from either end and from the middle, and with a f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import repeat
 
-from bench import rows
-from bench.growth.loading import Loader
-from bench.growth.measuring import Request, Target, in_turns
-from bench.growth.memory import Memory
+from bench.growth.loading import fill
 from bench.growth.options import Options
-from bench.growth.service import into_memory, make_table, serving
-from bench.rows import BATCH_ITEMS
+from bench.growth.service import into_memory, serving
+from bench.growth.turns import in_turns
+from bench.measuring import Prepared
+from bench.memory import MB
+from bench.process import Running
+from bench.rows import row_of
 from bench.signing import Body
+from bench.tables import Table
 
-MB = 1_000_000
-TABLE = "collections"
-SIZES = {"small": 10_000, "big": 1_000_000}
-"""Items in a collection, by its partition key."""
+BIG = 1_000_000
+"""Items under the first partition key."""
+SMALL = 10_000
+"""Items under the second: the rest."""
 FILTERED = 100
 """One item in so many passes the filter."""
-_FEW = 10
-_ALL_TAKEN = b'{"UnprocessedItems":{}}'
 
 
-def _item(partition: str, number: int) -> Body:
-    """An item of about 200 bytes."""
-    return {
-        "pk": {"S": partition},
-        "sk": {"S": f"sort-{number:07}"},
-        "kind": {"N": str(number % FILTERED)},
-        "v": {"S": f"{number:0160}"},
-    }
+class _Kinds(Table):
+    """A table whose items have an attribute to filter by."""
+
+    __slots__ = ()
+
+    def item(self, number: int, version: int = 0) -> Body:
+        return {**super().item(number, version), "kind": {"N": str(number % FILTERED)}}
 
 
-def _batch(partition: str, first: int) -> Body:
-    puts = [{"PutRequest": {"Item": _item(partition, number)}} for number in range(first, first + BATCH_ITEMS)]
-    return {"RequestItems": {TABLE: puts}}
-
-
-def _query(partition: str, where: str, **parameters: object) -> Body:
-    """A Query of a page that begins at an end or in the middle."""
-    start = {name: _item(partition, SIZES[partition] // 2)[name] for name in ("pk", "sk")}
-    values = {":pk": {"S": partition}}
-    if "FilterExpression" in parameters:
-        values[":kind"] = {"N": "0"}
-    return {
-        "TableName": TABLE,
-        "KeyConditionExpression": "pk = :pk",
-        "ExpressionAttributeValues": values,
-        "ScanIndexForward": where != "from the end",
-        **({"ExclusiveStartKey": start} if where == "from the middle" else {}),
-        **parameters,
-    }
-
-
-_PAGES: dict[str, dict[str, object]] = {
-    "10 items": {"Limit": _FEW},
+TABLE = _Kinds("collections", items=BIG + SMALL, partition_items=BIG)
+_COLLECTIONS = {"small": range(BIG, BIG + SMALL), "big": range(BIG)}
+_PAGES: dict[str, Body] = {
+    "10 items": {"Limit": 10},
     "1 MB": {},
     "1 MB, one in 100 passes the filter": {"FilterExpression": "kind = :kind"},
 }
 _PLACES = ("from the beginning", "from the end", "from the middle")
 
 
+def _query(numbers: range, where: str, page: Body) -> Body:
+    """A Query of a page that begins at an end or in the middle."""
+    middle = TABLE.key(numbers[len(numbers) // 2])
+    values = {":pk": middle["pk"], **({":kind": {"N": "0"}} if "FilterExpression" in page else {})}
+    return {
+        "TableName": TABLE.name,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": values,
+        "ScanIndexForward": where != "from the end",
+        **({"ExclusiveStartKey": middle} if where == "from the middle" else {}),
+        **page,
+    }
+
+
+def _target(server: Running, name: str, body: Body) -> Prepared:
+    """One Query, again and again."""
+    query = row_of("Query of 10", TABLE)
+    return Prepared(
+        replace(query, name=name, bodies=lambda *_: repeat(body), right=lambda answer: answer["Count"] > 0, requests=1),
+        server,
+        server,
+    )
+
+
 def report(options: Options) -> Iterator[str]:
     """The section."""
     folder = options.folder / "partition"
     with serving(folder, verify=False) as server:
-        client = server.client()
-        if TABLE not in client.call("ListTables", {})["TableNames"]:
-            make_table(client, {**rows.CREATE_TABLE, "TableName": TABLE})
-            for partition, size in SIZES.items():
-                batches = (_batch(partition, first) for first in range(0, size, BATCH_ITEMS))
-                Loader(server.signer).send(batches, lambda answer: answer == _ALL_TAKEN)
+        fill(server, TABLE)
     if options.load_only:
         return
     yield "| page | where | connections | p50 ms, 10 thousand items | 1 million items | ratio | p99 ms, 1 million |"
@@ -84,17 +84,19 @@ def report(options: Options) -> Iterator[str]:
     with serving(folder) as server:
         for page, parameters in _PAGES.items():
             for where in _PLACES:
-                targets = {}
-                for partition in SIZES:
-                    body = _query(partition, where, **parameters)
-                    request = Request("Query", partial(iter, [body]), lambda answer: answer["Count"] > 0, 1)
-                    targets[partition] = Target.prepare(server, request, options.folder / f"partition {partition}")
-                for connections in options.connections:
-                    runs = in_turns(targets, connections, options.seconds, options.rounds)
-                    small, big = runs["small"], runs["big"]
-                    yield (
-                        f"| {page} | {where} | {connections} | {small.p50:.3f} | {big.p50:.3f} "
-                        f"| {big.p50 / small.p50:.2f} | {big.p99:.2f} |"
-                    )
+                targets = {
+                    name: _target(server, name, _query(numbers, where, parameters))
+                    for name, numbers in _COLLECTIONS.items()
+                }
+                yield from _lines(f"{page} | {where}", targets, options)
         yield ""
-        yield f"Private memory afterwards: {Memory.of(server.processes()).private / MB:.0f} MB."
+        yield f"Private memory afterwards: {server.memory().private / MB:.0f} MB."
+
+
+def _lines(page: str, targets: Mapping[str, Prepared], options: Options) -> Iterator[str]:
+    for connections in options.shape.connections:
+        runs = in_turns(targets, connections, options.shape)
+        small, big = runs["small"], runs["big"]
+        yield (
+            f"| {page} | {connections} | {small.p50:.3f} | {big.p50:.3f} | {big.p50 / small.p50:.2f} | {big.p99:.2f} |"
+        )

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.memory import Memory
 from bench.peers import JEDLIK, environment
 from bench.process import Running
-from bench.signing import REGION, Body, Client
+from bench.signing import REGION
 
 _READ_BYTES = 1 << 20
 STORE = Path("data") / REGION / "data.mdb"
@@ -60,19 +61,6 @@ def out_of_memory(folder: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def make_table(client: Client, request: Body) -> None:
-    """Make the table that `request` says, and wait until it can be used."""
-    client.call("CreateTable", request)
-    while status(client, request["TableName"]) != "ACTIVE":
-        time.sleep(0.05)
-
-
-def status(client: Client, table: str) -> str:
-    """A table's TableStatus."""
-    shown: str = client.call("DescribeTable", {"TableName": table})["Table"]["TableStatus"]
-    return shown
-
-
 @dataclass(frozen=True, slots=True)
 class Done:
     """A command that has ended: what it printed, how long it took, the most memory that it held of its own."""
@@ -85,14 +73,12 @@ class Done:
 
 def jedlik(command: str, folder: Path) -> Done:
     """Run `jedlik check`, `stats` or `compact` on a server's folder. Raises CalledProcessError."""
-    from bench.growth.memory import Memory
-
     begun = time.perf_counter()
     arguments = [sys.executable, "-m", "jedlik", command, "--data-dir", str(folder / "data")]
     private = 0
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         while process.poll() is None:
-            private = max(private, Memory.of([process.pid]).private)
+            private = max(private, Memory.of(process.pid).private)
             time.sleep(0.02)
         assert process.stdout is not None
         said = process.stdout.read()

@@ -6,26 +6,24 @@ is taken apart.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
-from random import Random
 
-from bench import rows
-from bench.growth.loading import CONNECTIONS, Loader
-from bench.growth.measuring import Request, Target, in_turns
-from bench.growth.memory import Memory
+from bench.growth import turns
+from bench.growth.loading import fill
 from bench.growth.options import Options
-from bench.growth.service import STORE, into_memory, make_table, out_of_memory, serving
-from bench.rows import BATCH_ITEMS, PARTITION_ITEMS, TABLE, VERSIONS
-from bench.signing import Body, Client
+from bench.growth.service import STORE, into_memory, out_of_memory, serving
+from bench.measuring import Prepared
+from bench.memory import MB
+from bench.rows import Row, row_of
+from bench.tables import MAIN, Table
 from jedlik.model import keys
 from jedlik.storage import lmdb_file
 
-MB = 1_000_000
-SEED = 20121008
+ROWS = ("GetItem", "Query of 10", "PutItem")
 GOAL = 1.5
 """The latency at the largest size over that at the smallest, at most."""
 SAMPLE_ROWS = 10_000
@@ -35,7 +33,6 @@ COLD_SECONDS = 2
 """So short that nearly every request is for an item that has not been asked for before."""
 _ROW_OVERHEAD = 10
 """Bytes that LMDB keeps with a row: a header of eight, and two in the page's list of rows."""
-_ALL_TAKEN = b'{"UnprocessedItems":{}}'
 
 
 def folder(options: Options, count: int) -> Path:
@@ -43,81 +40,14 @@ def folder(options: Options, count: int) -> Path:
     return options.folder / f"{count} items"
 
 
-# Loading
+def _table(count: int) -> Table:
+    return replace(MAIN, items=count)
 
 
 def load(options: Options, count: int, at_most: int) -> None:
     """Put items into the store of `count` items until it has them, but not more than `at_most`."""
     with serving(folder(options, count), verify=False) as server:
-        client = server.client()
-        if TABLE not in client.call("ListTables", {})["TableNames"]:
-            make_table(client, rows.CREATE_TABLE)
-        # Items come in order but for those that are on their way: so many may have been lost on the last ones' account.
-        there = _item_count(client)
-        first = 0 if there == 0 else max(0, there - CONNECTIONS * BATCH_ITEMS) // BATCH_ITEMS * BATCH_ITEMS
-        last = min(count, first + at_most)
-        if there == count:
-            return
-        begun = time.perf_counter()
-        batches = (rows.batch(number) for number in range(first, last, BATCH_ITEMS))
-        Loader(server.signer).send(batches, lambda answer: answer == _ALL_TAKEN)
-        seconds = time.perf_counter() - begun
-        options.say(f"{first:,} to {last:,} of {count:,}: {seconds:.1f} s, {(last - first) / seconds:,.0f} items/s")
-
-
-def _item_count(client: Client) -> int:
-    count: int = client.call("DescribeTable", {"TableName": TABLE})["Table"]["ItemCount"]
-    return count
-
-
-# What is asked
-
-
-def _get(count: int) -> Iterator[Body]:
-    random = Random(SEED)
-    while True:
-        yield {"TableName": TABLE, "Key": rows.key(random.randrange(count))}
-
-
-def _query(count: int) -> Iterator[Body]:
-    random = Random(SEED)
-    while True:
-        yield {
-            "TableName": TABLE,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": rows.key(random.randrange(count))["pk"]},
-        }
-
-
-def _put(count: int) -> Iterator[Body]:
-    """As many different items whatever the size, each put in two versions by turns."""
-    numbers = Random(SEED).sample(range(count), rows.REQUESTS // len(VERSIONS))
-    for version in VERSIONS:
-        for number in numbers:
-            yield {"TableName": TABLE, "Item": rows.item(number, version)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line of the table."""
-
-    name: str
-    operation: str
-    bodies: Callable[[int], Iterator[Body]]
-    right: Callable[[Body], bool]
-
-    def request(self, count: int) -> Request:
-        return Request(self.operation, lambda: self.bodies(count), self.right)
-
-
-_ROWS = (
-    _Row("GetItem", "GetItem", _get, lambda answer: "Item" in answer),
-    _Row("Query of 10", "Query", _query, lambda answer: answer["Count"] == PARTITION_ITEMS),
-    _Row("PutItem", "PutItem", _put, lambda answer: not answer),
-)
-
-
-# The report
+        fill(server, _table(count), at_most)
 
 
 def report(options: Options) -> Iterator[str]:
@@ -133,40 +63,30 @@ def report(options: Options) -> Iterator[str]:
     yield from _files(options)
 
 
-def _wanted(options: Options) -> list[_Row]:
-    return [row for row in _ROWS if not options.rows or row.name in options.rows]
+def _rows(options: Options, count: int) -> list[Row]:
+    """What is asked of the table of `count` items."""
+    return [row_of(name, _table(count)) for name in options.rows or ROWS]
 
 
 def _speed(options: Options) -> Iterator[str]:
-    smallest = str(options.counts[0])
-    yield "| row | connections | items | answers/s | p50 ms | p99 ms | p50 ÷ smallest | at most 1.5 |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield from turns.table("items", f"p50 ÷ smallest, at most {GOAL}")
     with ExitStack() as stack:
-        servers = {str(n): stack.enter_context(serving(folder(options, n))) for n in options.counts}
-        idle = {name: Memory.of(server.processes()) for name, server in servers.items()}
+        servers = {n: stack.enter_context(serving(folder(options, n))) for n in options.counts}
+        idle = {count: server.memory() for count, server in servers.items()}
         for count in options.counts:
             into_memory(folder(options, count))
-        for row in _wanted(options):
+        for rows in zip(*(_rows(options, count) for count in servers), strict=True):
             targets = {
-                name: Target.prepare(server, row.request(int(name)), options.folder / f"{row.operation} {name}")
-                for name, server in servers.items()
+                f"{row.table.items:,}": Prepared(row, server, server)
+                for row, server in zip(rows, servers.values(), strict=True)
             }
-            for connections in options.connections:
-                measured = in_turns(targets, connections, options.seconds, options.rounds)
-                for name, run in measured.items():
-                    ratio = run.p50 / measured[smallest].p50
-                    yield (
-                        f"| {row.name} | {connections} | {int(name):,} | {run.per_second:,.0f} | {run.p50:.3f} "
-                        f"| {run.p99:.2f} | {ratio:.2f} | {'yes' if ratio <= GOAL else '**no**'} |"
-                    )
+            yield from turns.lines(rows[0].name, targets, options.shape, attrgetter("p50"))
         yield ""
         yield "| items | private memory at start, MB | after the runs, MB | mapped file in memory, MB |"
         yield "|---|---|---|---|"
-        for name, server in servers.items():
-            now = Memory.of(server.processes())
-            yield (
-                f"| {int(name):,} | {idle[name].private / MB:.0f} | {now.private / MB:.0f} | {now.mapped / MB:,.0f} |"
-            )
+        for count, server in servers.items():
+            now = server.memory()
+            yield f"| {count:,} | {idle[count].private / MB:.0f} | {now.private / MB:.0f} | {now.mapped / MB:,.0f} |"
 
 
 def _cold(options: Options) -> Iterator[str]:
@@ -174,12 +94,13 @@ def _cold(options: Options) -> Iterator[str]:
     count = options.counts[-1]
     yield "| row, nothing of the store in memory | connections | items | answers/s | p50 ms | p99 ms |"
     yield "|---|---|---|---|---|---|"
-    for row in _wanted(options):
+    for row in _rows(options, count):
         out_of_memory(folder(options, count))
         with serving(folder(options, count)) as server:
-            target = Target.prepare(server, row.request(count), options.folder / f"{row.operation} cold")
-            run = target.run(COLD_CONNECTIONS, COLD_SECONDS)
-        yield f"| {row.name} | {COLD_CONNECTIONS} | {count:,} | {run.per_second:,.0f} | {run.p50:.2f} | {run.p99:.2f} |"
+            run = Prepared(row, server, server).run(COLD_CONNECTIONS, COLD_SECONDS, options.shape.threads)
+        yield (
+            f"| {row.name} | {COLD_CONNECTIONS} | {count:,} | {run.per_second:,.0f} | {run.p50:.2f} | {run.p99:.2f} |"
+        )
 
 
 def _files(options: Options) -> Iterator[str]:
