@@ -32,7 +32,7 @@ def test_the_endpoint_is_where_the_client_has_asked(server: Server, client: Any)
     ]
 
 
-@pytest.mark.parametrize("operation", ["create_backup", "export_table_to_point_in_time", "list_global_tables"])
+@pytest.mark.parametrize("operation", ["create_backup", "export_table_to_point_in_time", "list_imports"])
 def test_what_is_not_built_is_refused_by_name(client: Any, operation: str) -> None:
     name = client.meta.method_to_api_mapping[operation]
     assert refusal(getattr(client, operation)) == (
