@@ -387,7 +387,7 @@ class Writer:
         self.doubt = None
         change.settled, change.done = self._position(), True
         if status != 200 or answer.get("UnprocessedItems"):
-            self.surprise = f"{operation} answered {status} {answer}"
+            self.surprise = f"{self.owner}: {operation} of {effects} answered {status} {answer}"
         self.acknowledged.update(effects)
         self.doubtful -= adds
         self.counted += adds

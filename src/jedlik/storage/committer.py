@@ -42,6 +42,7 @@ from jedlik.storage.batch import POSITION_SIZE, Append, Change
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Row, StorageError
 from jedlik.storage.environment import open_environment
+from jedlik.storage.lmdb_pages import DATA, was_taken_back, write_metas_again
 from jedlik.storage.view import POSITION_KEY
 
 if TYPE_CHECKING:
@@ -203,16 +204,18 @@ def _received(source: socket.socket, size: int) -> bytes | None:
 def serve(worker: socket.socket, path: Path, map_size: int) -> None:
     """Commit what the worker asks for, until it is gone or LMDB refuses to go on: then another process may."""
     environment: lmdb.Environment | None = None
+    data = -1
     commits = 0
     while (question := receive(worker)) is not None:
         try:
             if environment is None:
                 environment = open_environment(path, True, map_size)
+                data = os.open(path / DATA, os.O_RDWR)
             if commits % COMMITS_BETWEEN_READER_CHECKS == 0:
                 # Processes that were killed in the middle of a read keep old pages from being used again.
                 environment.reader_check()
             commits += 1
-            if not _commit(worker, environment, question):
+            if not _commit(worker, environment, data, question):
                 return
         except (lmdb.Error, StorageError, OSError) as error:
             ends = environment is None or has_panicked(environment)
@@ -223,10 +226,14 @@ def serve(worker: socket.socket, path: Path, map_size: int) -> None:
             send(worker, (DONE,))
 
 
-def _commit(worker: socket.socket, environment: lmdb.Environment, question: Message) -> bool:
-    """Validate a batch, write it and sync; False if the worker has gone instead of deciding again."""
+def _commit(worker: socket.socket, environment: lmdb.Environment, data: int, question: Message) -> bool:
+    """Validate a batch, write it and sync; False if the worker has gone instead of deciding again. `data` is the
+    descriptor of the environment's file."""
     snapshot, reads, overlaid, changes, appends = question
     with environment.begin(write=True) as transaction:
+        if was_taken_back(data):
+            # The disk may have it still, and this commit is to write over the pages that it leads to.
+            write_metas_again(data)
         if changed(snapshot, reads, transaction):
             send(worker, (STALE, {key: transaction.get(key) for key in (*reads, *overlaid)}))
             decided = receive(worker)

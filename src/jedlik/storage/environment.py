@@ -6,10 +6,9 @@ pages and one of the page that points to them, and after a crash there is nothin
 
 But the disk is doubted. A store is whole from its first moment: it is made beside its place and linked into it when it
 is complete and synced, so that no crash leaves half a meta page, which could never be opened. One whose file has been
-cut short is refused, because to read what is missing ends the process (`lmdb_pages`). And what is there is synced
-before anything of it is shown or written over. A process that was killed may have written its last commit and not
-synced it. And when LMDB fails to sync a meta page, it takes it back in memory and wants to be opened anew: the disk may
-have it for all that, so the pages that it leads to must stay as they are until the disk has taken it back too.
+cut short is refused, because to read what is missing ends the process (`lmdb_pages`). And the disk is made to agree
+with what is there before anything of it is shown: a process that was killed may have written its last commit and not
+synced it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import lmdb
 
 from jedlik import __version__
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb_pages import DATA, is_cut_short
+from jedlik.storage.lmdb_pages import DATA, is_cut_short, write_metas_again
 
 MAP_SIZE = 1 << 40
 """Bytes to which a store may grow. Address space only: the file is as large as its content."""
@@ -69,7 +68,8 @@ def open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environme
             # out of there: what is read from now on does not become more by what nobody waits for.
             environment.begin(write=True).abort()
             if durable:
-                environment.sync(True)
+                with environment.begin(write=True):  # Nobody else may be writing meta pages.
+                    _sync_metas(path / DATA)
                 sync_directories([path, *(directory.parent for directory in new)])
         except BaseException:
             environment.close()
@@ -121,6 +121,14 @@ def _make(path: Path, durable: bool) -> None:
             (path / DATA).hardlink_to(made)
     finally:
         made.unlink(missing_ok=True)
+
+
+def _sync_metas(data: Path) -> None:
+    file = os.open(data, os.O_RDWR)
+    try:
+        write_metas_again(file)
+    finally:
+        os.close(file)
 
 
 def _reserve_lock(lock: Path) -> None:

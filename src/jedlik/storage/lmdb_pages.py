@@ -1,4 +1,4 @@
-"""The pages of an LMDB file, read without LMDB: whether a file that has been cut short still has all that is in use.
+"""The pages of an LMDB file, without LMDB: whether one that was cut short has all that is in use, and its meta pages.
 
 LMDB reads a file through a map, and a page beyond the end of the file ends the process that looks at it (SIGBUS). So
 such a file must be refused before it is opened. How long the file is does not tell: LMDB may leave the last pages
@@ -26,6 +26,8 @@ DATA = "data.mdb"
 """LMDB's name for its file in the folder of a store."""
 
 _META = struct.Struct("=24x I I 16x I 36x Q 40x Q Q Q")
+_WRITTEN_BY = struct.Struct("=8x Q")
+"""The transaction that wrote a page."""
 _HEADER = struct.Struct("=18x H H 2x")
 _NODE = struct.Struct("=H H H H")
 _ELSEWHERE = struct.Struct("=Q 8x Q")
@@ -73,18 +75,46 @@ def is_cut_short(path: Path) -> bool:
     return False
 
 
+def was_taken_back(file: int) -> bool:
+    """Whether LMDB has taken the older meta page back in memory, because its sync failed: it then has the number of the
+    state before, and leads to pages that are newer. Whoever asks holds LMDB's lock. Raises OSError.
+    """
+    states = _states(file)
+    older = min(states, key=lambda state: state.transaction)
+    if older.rows == _NO_ROOT:
+        return False
+    found = os.pread(file, _WRITTEN_BY.size, older.rows * older.page_size)
+    return len(found) == _WRITTEN_BY.size and _WRITTEN_BY.unpack(found)[0] > older.transaction
+
+
+def write_metas_again(file: int) -> None:
+    """Have the disk agree with memory on the meta pages. Whoever asks holds LMDB's lock. Raises OSError.
+
+    Syncing is not enough: what a sync has failed to write, memory takes for written, and no later sync writes it.
+    """
+    for number, state in enumerate(_states(file)):
+        offset = number * state.page_size
+        os.pwrite(file, os.pread(file, _META.size, offset), offset)
+    os.fdatasync(file)
+
+
 def _newest(file: int) -> _State | None:
     """What the newer meta page says; None if there are none of this form."""
+    return max(_states(file), key=lambda state: state.transaction, default=None)
+
+
+def _states(file: int) -> list[_State]:
+    """What the meta pages say, in their order; empty if there are none of this form."""
     states: list[_State] = []
     for number in range(_META_PAGES):
         offset = number * states[0].page_size if states else 0
         found = os.pread(file, _META.size, offset)
         if len(found) < _META.size:
-            return None
+            return []
         states.append(_State(*_META.unpack(found)))
         if (states[-1].magic, states[-1].version) != (_MAGIC, _VERSION):
-            return None
-    return max(states, key=lambda state: state.transaction)
+            return []
+    return states
 
 
 def _lacks_a_page(file: int, state: _State) -> bool:
