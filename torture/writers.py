@@ -418,8 +418,8 @@ class Writer:
         self.settle(found)
 
     def _fence(self, client: Client) -> bool:
-        """Write something that changes nothing; whether that was possible."""
-        fence = {"TableName": TABLE, "Item": key(self.owner, FENCE) | {"version": {"N": "0"}}}
+        """Write something new, since to write what is there already takes no lock; whether that was possible."""
+        fence = {"TableName": TABLE, "Item": key(self.owner, FENCE) | {"version": {"N": str(self._next_version())}}}
         status, answer = client.call("PutItem", fence)
         if status == 500 and self.faults:
             self.refused += 1
