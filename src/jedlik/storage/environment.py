@@ -64,11 +64,11 @@ def open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environme
             with environment.begin() as snapshot:
                 found = snapshot.get(FORMAT_KEY)
             refuse_other_format(str(path), found)
-            # Whoever was killed in the middle of a commit may be in the kernel with it yet. The lock is free when it is
-            # out of there: what is read from now on does not become more by what nobody waits for.
-            environment.begin(write=True).abort()
             if durable:
-                with environment.begin(write=True):  # Nobody else may be writing meta pages.
+                # Under the lock, because nobody else may be writing meta pages. And a committer that was killed may be
+                # in the kernel with its commit yet: when the lock is free it is out of there, and what is read from
+                # now on does not become more by what nobody waits for.
+                with environment.begin(write=True):
                     _sync_metas(path / DATA)
                 sync_directories([path, *(directory.parent for directory in new)])
         except BaseException:
