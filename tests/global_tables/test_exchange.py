@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 import pytest
+from memory import MemoryEngine
 from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 
 from jedlik.api.context import Region
@@ -17,7 +18,6 @@ from jedlik.model.errors import ResourceInUseException, ResourceNotFoundExceptio
 from jedlik.replication import checkpoints, replicated, serving
 from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved, Copying
 from jedlik.replication.peers import PeerUnreachable
-from memory import MemoryEngine
 
 Scenario = Callable[[World], Awaitable[None]]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from signing import BODY, presigned, signed
 from wire import Wire, request
 
 from jedlik.model.errors import DynamoDBError
@@ -18,7 +19,6 @@ from jedlik.server.credentials import Credential, Credentials
 from jedlik.server.messages import Request
 from jedlik.server.sigv4 import Caller, Signer, Verifier
 from jedlik_process import Server, run_jedlik
-from signing import BODY, presigned, signed
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 TOKEN_INVALID = "The security token included in the request is invalid"
