@@ -11,10 +11,10 @@ again. What it does take that is new here, it tells again, for others may know b
 second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has deleted; it is
 removed here, too. What it had not seen is told again, as it is.
 
-A deletion that is found out in one of these ways is kept and told like any other, by a tombstone that wins over the
-version that was deleted and over nothing else (`versions.deletion`): the item may be on its way to others, or be brought
-back from them. Nothing that is told gets a version with which it could win over a write. Where it is not certain what
-was seen, the item stays; in any case all come to the same.
+A deletion that is found out in one of these ways is kept and told like any other, by a tombstone that wins over what
+was deleted and over nothing else (`versions.deletion`), for the item may be on its way to others, or come back from
+them. Nothing that is told gets a version with which it could win over a write. Where it is not certain what was seen,
+the item stays; in any case all come to the same.
 """
 
 from __future__ import annotations

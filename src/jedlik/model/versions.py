@@ -60,9 +60,9 @@ def following(record: bytes | None, region: str) -> bytes:
 
 
 def deletion(version: bytes) -> bytes:
-    """The version of the tombstone that stands for a deletion of which only that is known, that `version` went with it.
+    """The version of the tombstone for a deletion of which no more is known than that it deleted `version`.
 
-    The very next, so it wins over that version and over nothing else, and everybody who finds the same out has the same.
+    The very next: it wins over that version and no later write, and is the same for all who find the deletion out.
     """
     return (int.from_bytes(version, "big") + 1).to_bytes(SIZE, "big")
 
