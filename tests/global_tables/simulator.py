@@ -24,7 +24,6 @@ from typing import Any
 
 import orjson
 import uvloop
-from memory import MemoryEngine, MemoryView
 from world import DAY, TABLE, A, B, C, Place, World, item, key
 
 from jedlik.jobs.exchange import Exchange
@@ -35,6 +34,7 @@ from jedlik.model.changelog import Kind
 from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
 from jedlik.replication.checkpoints import CheckpointMoved
 from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
+from memory import MemoryEngine, MemoryView
 
 STEPS = 70
 NAMES = "abcd"

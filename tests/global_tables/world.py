@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 from definitions import attributes, definition, index, key_schema
-from memory import MemoryEngine
 
 from jedlik.api.context import Context, Region
 from jedlik.api.operations import OPERATIONS, PEER_OPERATIONS
@@ -27,6 +26,7 @@ from jedlik.replication import checkpoints, replicated
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.replication.peers import Body, LocalPeers, Peers
 from jedlik.storage.engine import Writes
+from memory import MemoryEngine
 
 A, B, C = "us-east-1", "eu-west-1", "ap-south-1"
 TABLE = "Music"

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from memory import MemoryEngine
-
 from jedlik.storage.engine import Engine, Row, Writes
 from jedlik.storage.lmdb import LmdbEngine
+from memory import MemoryEngine
 
 T = TypeVar("T")
 
