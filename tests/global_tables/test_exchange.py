@@ -12,12 +12,13 @@ from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 from jedlik.api.context import Region
 from jedlik.jobs import membership
 from jedlik.jobs.streams import StreamPolicy
+from jedlik.maintenance.check import StoreCheck
 from jedlik.model import keys, replicas, versions
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.replication import checkpoints, replicated, serving
 from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved, Copying
 from jedlik.replication.peers import PeerUnreachable
-from memory import MemoryEngine
+from memory import MemoryEngine, MemoryView
 
 Scenario = Callable[[World], Awaitable[None]]
 
@@ -640,6 +641,21 @@ async def test_a_tombstone_that_has_been_written_over_is_left_alone(world: World
     record = await world[A].record("one")
     assert record is not None
     assert not versions.is_tombstone(record)
+
+
+@between(A, B)
+async def test_a_shard_goes_with_the_last_of_its_entries_also_when_the_clock_has_gone_back(world: World) -> None:
+    world[A].now = START + 5
+    await world[A].put("later", x=1)
+    world[A].now = START + 1
+    await world[A].maintain(StreamPolicy(rotation=0.5))
+    log = keys.log_prefix((await world[A].table()).id)
+    first = min(entry for entry in world[A].kept if entry.startswith(log))
+    for horizon, left in ((START + 3, True), (START + 6, False)):
+        world[A].now = horizon + DAY + 3600
+        await world[A].maintain(StreamPolicy(rotation=10 * DAY))
+        assert list(StoreCheck(MemoryView(world[A].kept)).problems()) == []
+        assert (first in world[A].kept) == left
 
 
 def test_a_document_says_when_a_copied_replica_is_active() -> None:
