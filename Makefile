@@ -19,7 +19,7 @@ help:
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
-	@echo 'make torture  kill servers, cut the power, break the disk; some minutes (ARGS="kills --seconds 600")'
+	@echo 'make torture  kill servers, cut the power, break disks, part regions; some minutes (ARGS="kills --seconds 600")'
 	@echo 'make clean    remove what the above made; ./data stays'
 
 serve: $(VENV)/installed
@@ -47,7 +47,7 @@ fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m fuzz $(ARGS)
 
 torture: $(VENV)/installed-dev
-	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
+	PYTHONPATH=tests:tests/api:tests/storage:tests/global_tables $(BIN)/python -m torture $(ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/node_modules dist

@@ -6,8 +6,10 @@
 
 `kills` kills workers and the whole server under load. `cuts` records what the server writes to its disk and makes of
 the recording the files that a power cut may leave. `faults` has the disk be full, read-only or broken for a while;
-`full` really fills a small file system, which takes root. After each: every acknowledged write is there, no refused one
-is, all of a request or nothing, and `jedlik check` is clean.
+`full` really fills a small file system, which takes root. After each of these: every acknowledged write is there, no
+refused one is, all of a request or nothing, and `jedlik check` is clean.
+
+`regions` runs the simulator of global tables, without a server, with schedules that are new each time.
 
 A seed makes the writers' choices and the moments the same again, not the scheduling of processes. Short versions are
 tests, in tests/crash, which share everything here.

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cuts, faults, kills
+from torture import cuts, faults, kills, regions
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
@@ -24,6 +24,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
     "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
     "full": lambda options, folder, random: faults.fill(folder, random, _say),
+    "regions": lambda options, folder, random: regions.run(random, options.seconds, _say),
 }
 
 
@@ -31,7 +32,9 @@ def main() -> int:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="torture", description="See what a store survives.")
     parser.add_argument("kind", nargs="*", help=f"of {', '.join(KINDS)} (default: all)")
-    parser.add_argument("--seconds", type=float, default=90.0, help="how long to kill (default: 90)")
+    parser.add_argument(
+        "--seconds", type=float, default=90.0, help="how long to kill, to break disks, and so on (default: 90)"
+    )
     parser.add_argument("--cuts", type=int, default=500, help="how many power cuts (default: 500)")
     parser.add_argument("--seed", type=int, default=Random().randrange(1 << 32))
     options = parser.parse_args()

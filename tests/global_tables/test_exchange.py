@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 import pytest
-from memory import MemoryEngine
+from memory import MemoryEngine, MemoryView
 from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 
 from jedlik.api.context import Region
 from jedlik.jobs import membership
 from jedlik.jobs.streams import StreamPolicy
+from jedlik.maintenance.check import StoreCheck
 from jedlik.model import keys, replicas, versions
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.replication import checkpoints, replicated, serving
@@ -514,6 +515,110 @@ async def test_what_is_brought_back_goes_again_when_anybody_remembers_its_deleti
         assert set(await place.items()) == {"other"}
 
 
+@between(A, B, C)
+async def test_a_deletion_that_one_finds_out_again_goes_to_all_who_have_the_item_by_then(world: World) -> None:
+    world[A].now -= 10
+    await world[A].put("ghost", x=1)
+    await world[C].put("ghost", x=2)
+    await world[B].pull(C)
+    await world[C].delete("ghost")
+    for _ in range(3):
+        await be_apart(world, DAY)
+        await world[A].put("other", x=1)
+        await world[B].pull(A)
+        await world[A].pull(B)
+    assert await world[C].record("ghost") is None, "its tombstone is to be trimmed"
+    # C cannot tell whether it has seen A's write, so A tells it again, and is told by B what C has deleted.
+    await copy_all(world, A, C)
+    await world[B].pull(A)
+    await copy_all(world, B, C)
+    await world[A].pull(B)
+    await world.settle()
+    for place in world.places.values():
+        assert set(await place.items()) == {"other"}
+    assert await world[A].records() == await world[B].records() == await world[C].records()
+
+
+@between(A, B)
+async def test_one_who_copies_again_tells_what_it_finds_to_have_deleted(world: World) -> None:
+    await world[B].put("ghost", x=1)
+    await world.settle()
+    deleted_version = versions.of_record(await world[B].record("ghost"))
+    await world[B].delete("ghost")
+    await be_apart(world, 3 * DAY)
+    await world[A].put("other", x=1)
+    await be_apart(world, 3 * DAY)
+    await copy_all(world, B, A)
+    record = await world[B].record("ghost")
+    assert record is not None
+    assert record == versions.tombstone(versions.deletion(deleted_version), orjson.dumps(key("ghost")))
+    # It is pulled like any change, also by one who does not copy again.
+    begun = await world[B].ask("BeginCopy", TableName=TABLE, GroupId="group")
+    asked = {"TableName": TABLE, "GroupId": "group", "SourceId": begun["SourceId"], "Position": begun["Position"] - 4}
+    told = await world[B].ask("Pull", Wait=0, Tables=[asked | {"GroupVersion": None}])
+    assert record[: versions.SIZE].hex() in [entry["Version"] for entry in told["Tables"][0]["Entries"]]
+
+
+@between(A, B)
+async def test_a_write_that_was_not_seen_wins_over_a_deletion_that_is_found_out_again(world: World) -> None:
+    await world[B].put("one", x=1)
+    await world.settle()
+    await be_apart(world, 3600)
+    await world.settle()
+    await world[B].delete("one")
+    await world[A].put("one", x=2)
+    await be_apart(world, 3 * DAY)
+    await world.settle()
+    assert await world[A].items() == await world[B].items() == {"one": item("one", x=2)}
+
+
+@between(A, B, C)
+async def test_what_is_yet_to_be_copied_from_one_is_not_taken_for_deleted_when_another_has_it(world: World) -> None:
+    await be_apart(world, 3 * DAY)
+    for name in ("new", "newer"):
+        await world[A].put(name, x=1)
+        await world[C].pull(A)
+        await be_apart(world, 3600)
+    await world[C].put("other", x=1)
+    await be_apart(world, 2 * DAY)
+    await world[B].pull(A)
+    checkpoint = await world[B].checkpoint(A)
+    assert checkpoint is not None
+    assert checkpoint.copying is not None
+    assert checkpoint.covered < checkpoint.copying.covered
+    await copy_all(world, B, C)
+    assert set(await world[B].items()) == {"new", "newer", "other"}
+    await copy_all(world, B, A)
+    checkpoint = await world[B].checkpoint(A)
+    assert checkpoint is not None
+    assert checkpoint.covered == world[A].now
+    await world.settle()
+    for place in world.places.values():
+        assert set(await place.items()) == {"new", "newer", "other"}
+
+
+@joining
+async def test_a_replica_in_the_making_copies_from_nobody_again(world: World) -> None:
+    """What it has not got yet it would take for deleted."""
+    await world.make_tables(C)
+    await world.replicate(A, C, joining={B: A})
+    await world[C].put("seen", x=1)
+    await be_apart(world, 3600)
+    await world[A].pull(C)
+    await world[B].pull(A)
+    await world[C].put("other", x=1)
+    await be_apart(world, 2 * DAY)
+    await world[C].put("another", x=1)
+    await world[B].pull(C)
+    checkpoint = await world[B].checkpoint(C)
+    assert checkpoint is not None
+    assert checkpoint.copying is None
+    await copy_all(world)
+    await world.settle()
+    for place in world.places.values():
+        assert {"seen", "other", "another"} <= set(await place.items())
+
+
 @between(A, B)
 async def test_a_tombstone_goes_with_the_entry_of_the_deletion_and_not_before(world: World) -> None:
     await world[A].put("one", x=1)
@@ -536,6 +641,21 @@ async def test_a_tombstone_that_has_been_written_over_is_left_alone(world: World
     record = await world[A].record("one")
     assert record is not None
     assert not versions.is_tombstone(record)
+
+
+@between(A, B)
+async def test_a_shard_goes_with_the_last_of_its_entries_also_when_the_clock_has_gone_back(world: World) -> None:
+    world[A].now = START + 5
+    await world[A].put("later", x=1)
+    world[A].now = START + 1
+    await world[A].maintain(StreamPolicy(rotation=0.5))
+    log = keys.log_prefix((await world[A].table()).id)
+    first = min(entry for entry in world[A].kept if entry.startswith(log))
+    for horizon, left in ((START + 3, True), (START + 6, False)):
+        world[A].now = horizon + DAY + 3600
+        await world[A].maintain(StreamPolicy(rotation=10 * DAY))
+        assert list(StoreCheck(MemoryView(world[A].kept)).problems()) == []
+        assert (first in world[A].kept) == left
 
 
 def test_a_document_says_when_a_copied_replica_is_active() -> None:

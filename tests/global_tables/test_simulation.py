@@ -1,29 +1,27 @@
-"""Thousands of schedules, each of which must end with all regions the same and nothing lost.
+"""Schedules of the simulator, the same in every run, each of which must end with all regions the same and nothing lost.
 
-Half of the seeds are the same in every run, and half are new: a failure tells which it was, and
-`python tests/global_tables/simulator.py SEED` runs it again.
+A failure tells the seed, and `simulator.py SEED` runs it again. New seeds are tried by `make torture ARGS=regions`.
 """
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
 from simulator import simulate
 
-SCHEDULES = 250
-"""In each of the tests."""
-PARTS = 4
+SCHEDULES = 170
+"""In each part; all of them take 40 seconds."""
+PARTS = 10
+FOUND = (1865056929, 220005657, 220006891)
+"""Seeds whose schedules have ended badly once. What was the matter has a test of its own, for a seed may come to mean
+another schedule when the simulator changes."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_schedules_that_are_always_the_same(part: int) -> None:
+def test_schedules_end_well(part: int) -> None:
     for seed in range(part * SCHEDULES, (part + 1) * SCHEDULES):
         simulate(seed)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_schedules_that_are_new(part: int) -> None:
-    first = secrets.randbits(32)
-    for seed in range(first, first + SCHEDULES):
-        simulate(seed)
+@pytest.mark.parametrize("seed", FOUND)
+def test_a_schedule_that_once_ended_badly(seed: int) -> None:
+    simulate(seed)

@@ -217,6 +217,20 @@ def test_versions_order_as_what_they_say(clock: int, at: float, region: str) -> 
     versions.check(superseding)
 
 
+@given(st.integers(0, (1 << 63) - 2), st.sampled_from(REGIONS))
+def test_a_deletion_that_is_found_out_again_wins_over_what_was_deleted_and_over_no_write_after_it(
+    clock: int, region: str
+) -> None:
+    deleted = clock.to_bytes(8, "big") + versions.region_id(region)
+    deletion = versions.deletion(deleted)
+    versions.check(deletion)
+    assert deleted < deletion
+    for other in REGIONS:
+        assert deletion < versions.following(versions.record(deleted), other)
+        concurrent = clock.to_bytes(8, "big") + versions.region_id(other)
+        assert (deletion < concurrent) == (deleted < concurrent)
+
+
 # Convergence
 
 

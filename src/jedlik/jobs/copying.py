@@ -9,8 +9,12 @@ and the other knows nothing of may have been deleted long ago, or never have arr
 had seen whose writes (`checkpoints`). What the peer has and this replica had seen, it has deleted, and does not take
 again. What it does take that is new here, it tells again, for others may know better (`model.remote_changes`). In a
 second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has deleted; it is
-removed here, too. What it had not seen is told again, as it is. Neither gives anything a new version, so neither can
-win over a write. Where it is not certain what was seen, the item stays; in any case both come to the same.
+removed here, too. What it had not seen is told again, as it is.
+
+A deletion that is found out in one of these ways is kept and told like any other, by a tombstone that wins over what
+was deleted and over nothing else (`versions.deletion`), for the item may be on its way to others, or come back from
+them. Nothing that is told gets a version with which it could win over a write. Where it is not certain what was seen,
+the item stays; in any case all come to the same.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
     """
     answer = await region.peers.call(source, "BeginCopy", _asking(found))
     known = answer["Checkpoints"]
+    covered = 0.0 if before is None else before.covered
     # What is made of another replica begins where that one is; from a third it may have to copy as well, again.
     again = before is not None or found.replica.source != source
     if before is not None and before.copying is not None:
@@ -54,8 +59,9 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
         since=region.clock(),
         seen={name: told["Covered"] for name, told in known.items()},
         seen_here={c.region: c.covered for c in await checkpoints.of_table(region, found.table.id)},
+        covered=answer["Now"],
     )
-    after = Checkpoint(source, answer["SourceId"], answer["Position"], answer["Now"], copying)
+    after = Checkpoint(source, answer["SourceId"], answer["Position"], covered, copying)
 
     def others(into: Writes) -> None:
         for name, told in known.items():
@@ -80,7 +86,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
     page = await region.peers.call(checkpoint.region, "CopyPage", asking)
     changes = [remote_changes.parse(told) for told in page["Changes"]]
     if copying.again:
-        changes = [replace(change, again=True) for change in await _not_deleted(region, found, changes, copying)]
+        changes = await _as_known(region, found, changes, copying)
     apply = partial(applying.apply, region, found.table, tell_new=copying.again)
     while len(changes) > applying.BATCH:
         await apply(changes[: applying.BATCH], checkpoint, checkpoint)
@@ -92,7 +98,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
         after = checkpoint.moved(copying=replace(copying, phase=ABSENT, cursor=None))
         await apply(changes, checkpoint, after)
     else:
-        after = checkpoint.moved(copying=None)
+        after = checkpoint.moved(covered=copying.covered, copying=None)
         activated = tables.serialize(membership.activated(found.table.document, region.clock()))
 
         def activate(into: Writes) -> None:
@@ -102,19 +108,21 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
     return after
 
 
-async def _not_deleted(
+async def _as_known(
     region: Region, found: Replicated, changes: Sequence[RemoteChange], copying: Copying
 ) -> list[RemoteChange]:
-    """The changes without those that this region has seen and, as it knows nothing of the item, has deleted since."""
+    """The changes, with deletions for what this region has seen and, as it knows nothing of the item, has deleted."""
     item_keys = [keys.item_key(found.table, change.keys, region.secret) for change in changes]
     known = await region.engine.get([*item_keys, *(keys.version_key(found.table, key) for key in item_keys)])
     seen = _horizons(copying.seen_here, region.name)
     pairs = zip(known[: len(changes)], known[len(changes) :], strict=True)
-    return [
-        change
-        for change, (stored, record) in zip(changes, pairs, strict=True)
-        if stored is not None or record is not None or not _was_seen(change.version, seen)
-    ]
+    taken = []
+    for change, (stored, record) in zip(changes, pairs, strict=True):
+        if stored is not None or record is not None or not _was_seen(change.version, seen):
+            taken.append(replace(change, again=True))
+        elif change.item is not None:
+            taken.append(remote_changes.deletion(change.version, change.keys))
+    return taken
 
 
 async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint, copying: Copying) -> Checkpoint:
@@ -122,7 +130,7 @@ async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint
     start = table.prefix if copying.cursor is None else bytes.fromhex(copying.cursor)
     rows = await region.engine.range(start, keys.prefix_end(table.prefix), KEYS_AT_ONCE, PAGE_BYTES)
     if not rows:
-        after = checkpoint.moved(copying=None)
+        after = checkpoint.moved(covered=copying.covered, copying=None)
         await applying.apply(region, table, [], checkpoint, after)
         return after
     page = [key for key, _ in rows]
@@ -172,9 +180,10 @@ async def _settle(
                 continue  # Written meanwhile: the peer will hear of that.
             version = versions.of_record(record)
             if _was_seen(version, seen):
-                writes.forget(table, item.key, items.decode(now), now, into, region.secret, at)
-            else:
-                writes.tell_again(table, item.key, item.attributes, now, version, into, at)
+                deletion = remote_changes.deletion(version, item.attributes)
+                now = remote_changes.apply(table, item.key, deletion, now, record, into, region.secret, at)
+                version = deletion.version
+            writes.tell_again(table, item.key, item.attributes, now, version, into, at)
         into.put(checkpoint_key, checkpoints.encode(after))
         return into, None
 

@@ -214,6 +214,10 @@ class Exchange:
 
     async def _begin_again(self, found: Replicated, progress: _Progress) -> None:
         """The peer's log does not reach back to where this replica is: it has been away for too long."""
+        if found.replica.status == replicas.CREATING:
+            # What is not here by then has been deleted. Before, it may be yet to come from the source.
+            self._rest(progress)
+            return
         if not progress.complaint:
             self._say("away for too long", found, since=progress.reached.covered)
         await self._copy(found, progress)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import orjson
@@ -130,7 +131,8 @@ async def _trim(
     position = keys.log_position(opening) + 1
     while True:
         rows = await region.engine.range(*keys.log_range(log, position), BATCH, _BATCH_BYTES)
-        old = [row for row in rows if changelog.written_at(row[1]) < horizon]
+        # Up to the first that is younger, for a clock may have gone back: none may stay when its shard goes.
+        old = list(takewhile(lambda row: changelog.written_at(row[1]) < horizon, rows))
         if not old:
             return
         whole = changelog.decode(old[-1][1]).kind is Kind.CLOSE

@@ -7,8 +7,9 @@ have been tested where the write was made and play no part here. What is applied
 write: indexes, counters, expiry notes and the change log follow, so that the stream of this region shows it.
 
 Tombstones do not stay for ever, so a region that was cut off for longer may bring an item back that others know to be
-deleted. Whatever it takes over then, it tells again; and who is told again of something older than what is here, tells
-what is here. So all come to know the latest that anybody knows, and come to the same.
+deleted. Whatever it takes over then, it tells again, and so it does with what it finds to have been deleted; and who is
+told again of something older than what is here, tells what is here. So all come to know the latest that anybody knows,
+and come to the same.
 
 On the wire between regions a change is JSON: Version (hexadecimal), At (seconds since the epoch), Keys (the key
 attributes), Again (true where it is told again) and, unless the item was deleted, Item.
@@ -72,6 +73,11 @@ def of_tombstone(record: bytes) -> dict[str, Any]:
     """A tombstone, as it is told to a region that copies the table."""
     key = orjson.Fragment(versions.keys_of_tombstone(record))
     return {"Version": versions.of_record(record).hex(), "At": 0.0, "Keys": key}
+
+
+def deletion(version: bytes, keys: Item) -> RemoteChange:
+    """That an item has been deleted when it had that version, found out when its tombstone has gone."""
+    return RemoteChange(versions.deletion(version), 0.0, keys, None, again=True)
 
 
 def apply(

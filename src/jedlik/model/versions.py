@@ -13,7 +13,8 @@ versions of an item with it when they write over it: there is no bound to this, 
 Versions compare as bytes. A version is kept beside its item (`keys.version_key`), not in it: items and their readers
 are the same with and without replication. An item without a record is from before the replication, and older than any
 that has one. A deleted item leaves a tombstone, so that an older write that arrives later does not bring it back; it
-holds the item's key, for other replicas must be told whose it is:
+holds the item's key, for other replicas must be told whose it is. Where a tombstone has gone and its deletion is found
+out again (`jobs.copying`), the tombstone that is left has a version that no region made (`deletion`).
 
     bytes 0-15   version
     byte 16      0: the item is there; 1: tombstone
@@ -56,6 +57,14 @@ def following(record: bytes | None, region: str) -> bytes:
     So it does not win over a write that has given the item more time in another region.
     """
     return (_clock(record) + 1).to_bytes(_CLOCK_SIZE, "big") + region_id(region)
+
+
+def deletion(version: bytes) -> bytes:
+    """The version of the tombstone for a deletion of which no more is known than that it deleted `version`.
+
+    The very next: it wins over that version and no later write, and is the same for all who find the deletion out.
+    """
+    return (int.from_bytes(version, "big") + 1).to_bytes(SIZE, "big")
 
 
 def check(version: bytes) -> None:

@@ -265,12 +265,6 @@ def tell_again(
     _log(table, key, Kind.TOLD, key_attributes, None, stored, version, writes, at)
 
 
-def forget(table: Table, key: bytes, old: Item, stored: bytes, writes: Writes, secret: bytes, at: float) -> None:
-    """Remove the item under `key` of a replicated table as one that was deleted long ago: without a tombstone."""
-    record(table, key, old, None, stored, None, writes, secret, at)
-    writes.delete(keys.version_key(table, key))
-
-
 def _keep_version(
     table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes
 ) -> None:

@@ -49,6 +49,8 @@ class Copying:
     """By region: the time up to which the peer had seen that region's writes when the copying began."""
     seen_here: dict[str, float] = field(default_factory=dict)
     """The same of this replica."""
+    covered: float = 0.0
+    """What the checkpoint will cover when the copying is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Checkpoint:
     position: int = 0
     """In the peer's log: everything before it has been applied."""
     covered: float = 0.0
-    """By the peer's clock, in seconds since the epoch: its writes up to then have been applied."""
+    """By the peer's clock, in seconds since the epoch: its writes up to then have been applied. While the peer's table
+    is copied, this says what had been applied before."""
     copying: Copying | None = None
     """None while changes are pulled."""
     latency: dict[str, float] = field(default_factory=dict)

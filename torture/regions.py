@@ -1,0 +1,39 @@
+"""Schedules of the simulator of global tables (`tests/global_tables/simulator.py`) that nobody has tried yet.
+
+`make test` runs the same schedules every time; here each run has others, one after the other from its seed. The
+simulator leaves nothing to chance, so the number of a schedule that ends badly makes it again:
+
+    PYTHONPATH=tests:tests/api:tests/storage python tests/global_tables/simulator.py NUMBER
+
+When it is mended the number goes into `tests/global_tables/test_simulation.py`, with a test of the cause.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+
+from simulator import simulate
+
+from torture.expected import Broken
+
+SAY_SECONDS = 30.0
+"""How often it says how far it is."""
+
+
+def run(random: Random, seconds: float, say: Callable[[str], None]) -> str:
+    """Run schedules for so many seconds; what has been done. Raises Broken, which tells the schedule's number."""
+    first = random.getrandbits(48)
+    number = first
+    begun = said = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        try:
+            simulate(number)
+        except AssertionError as error:
+            raise Broken(str(error)) from error
+        number += 1
+        if time.monotonic() - said >= SAY_SECONDS:
+            said = time.monotonic()
+            say(f"{number - first} schedules")
+    return f"{number - first} schedules of global tables, from {first}"
