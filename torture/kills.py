@@ -124,7 +124,11 @@ class _Run:
 
 def kill_one(server: int, random: Random) -> bool:
     """Kill a worker of a server, or else the process that commits for one. Whether it was a worker."""
-    worker = random.choice(workers(server))
+    deadline = time.monotonic() + STALL_SECONDS
+    while not (alive := workers(server)):
+        demand(time.monotonic() < deadline, f"there was no worker for {STALL_SECONDS} s")
+        time.sleep(0.01)
+    worker = random.choice(alive)
     victim = random.choice([worker, *_children(worker)])
     os.kill(victim, signal.SIGKILL)
     return victim == worker

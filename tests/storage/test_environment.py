@@ -16,10 +16,12 @@ from engines import everything, increment, lmdb_durable, put, run
 from jedlik.storage import environment, lmdb_file
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.lmdb_pages import is_cut_short
+from jedlik.storage.lmdb_pages import is_cut_short, was_taken_back, write_metas_again
 from jedlik_process import run_jedlik
 
 PAGE = 4096
+META = 160
+"""Bytes of a meta page that say something; the last eight are the number of its state."""
 LAST_PAGE = 144
 """Where a meta page says which is the last page, in bytes from its start."""
 
@@ -87,6 +89,26 @@ def test_the_commands_and_the_server_say_so_and_end(tmp_path: Path) -> None:
     served = run_jedlik("serve", "--port", "0", "--workers", "1", "--data-dir", str(tmp_path))
     assert served.returncode == 2
     assert f"cannot use the data directory {tmp_path}: {reason}" in served.stderr
+
+
+# A meta page that was taken back
+
+
+def test_a_meta_page_that_was_taken_back_is_known_by_newer_pages(tmp_path: Path) -> None:
+    with fill(tmp_path).open("r+b") as file:
+        assert not was_taken_back(file.fileno())
+        metas = [bytearray(os.pread(file.fileno(), META, number * PAGE)) for number in range(2)]
+        older = min(range(2), key=lambda number: metas[number][-8:][::-1])
+        # LMDB leaves all of the newer state but its number and its last page.
+        taken_back = metas[1 - older][:LAST_PAGE] + metas[older][LAST_PAGE:]
+        os.pwrite(file.fileno(), taken_back, older * PAGE)
+        assert was_taken_back(file.fileno())
+        write_metas_again(file.fileno())
+        assert os.pread(file.fileno(), META, older * PAGE) == taken_back
+        assert was_taken_back(file.fileno())
+    run(lmdb_durable, tmp_path, lambda engine: increment(engine, b"n"))
+    with (tmp_path / "data.mdb").open("rb") as file:
+        assert not was_taken_back(file.fileno())
 
 
 # A new store
