@@ -1,5 +1,6 @@
 -- Sends the requests in a file one after the other, for ever: each is its length in bytes, a newline, its bytes.
--- Several threads start at places as far apart as can be. At the end prints what was measured as one line of JSON.
+-- The first is the one behind as many as were sent before, so that a run goes on where the last one ended: puts that
+-- were made by it change nothing if they are made again. Several threads start as far apart as can be. At the end prints what was measured as one line of JSON.
 
 local requests = {}
 local last = 0
@@ -16,7 +17,8 @@ function init(arguments)
       requests[#requests + 1] = file:read(tonumber(length))
    end
    file:close()
-   last = math.floor(#requests * number / tonumber(arguments[2]))
+   local threads, sent = tonumber(arguments[2]), tonumber(arguments[3])
+   last = math.floor(#requests * number / threads + sent / threads) % #requests
 end
 
 function request()

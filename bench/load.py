@@ -30,6 +30,8 @@ class Unusable(Exception):
 class Measurement:
     """One run. Times are in milliseconds."""
 
+    answers: int
+    """All of them, in the whole run."""
     per_second: float
     p50: float
     p99: float
@@ -60,10 +62,10 @@ def write(requests: Iterable[Signed], path: Path) -> None:
             file.write(wire)
 
 
-def run(url: str, requests: Path, connections: int, threads: int, seconds: int) -> Measurement:
+def run(url: str, requests: Path, connections: int, threads: int, seconds: int, sent: int = 0) -> Measurement:
     """Send the requests to `url` over and over on `connections` connections, shared out among `threads` threads.
 
-    Raises subprocess.SubprocessError when wrk cannot: mostly because nobody listens.
+    Begins behind the `sent` that have been sent in earlier runs. Raises subprocess.SubprocessError when wrk cannot: mostly because nobody listens.
     """
     threads = min(threads, connections)
     arguments = [
@@ -77,10 +79,12 @@ def run(url: str, requests: Path, connections: int, threads: int, seconds: int) 
         "--",
         str(requests),
         str(threads),
+        str(sent),
     ]
     shown = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True)
     measured = json.loads(shown.stdout.splitlines()[-1])
     return Measurement(
+        answers=measured["answers"],
         per_second=measured["answers"] / measured["microseconds"] * 1e6,
         p50=measured["p50"] / 1000,
         p99=measured["p99"] / 1000,

@@ -99,6 +99,7 @@ class Prepared:
         """Who is asked for what the row needs first: the server itself, if it holds items at all."""
         self.path = server.folder / f"{row.name} {row.table.name}"
         self._signed_at = float("-inf")
+        self._sent = 0
 
     def run(self, connections: int, seconds: int, threads: int) -> Measurement:
         """Send them for some seconds; `per_second` is in the row's unit.
@@ -106,7 +107,8 @@ class Prepared:
         Raises Refused when an answer is wrong, OSError or subprocess.SubprocessError when there is none.
         """
         self._renew()
-        measured = load.run(self.server.url, self.path, connections, threads, seconds)
+        measured = load.run(self.server.url, self.path, connections, threads, seconds, self._sent)
+        self._sent += measured.answers + connections  # Those without an answer at the end may have been done.
         if measured.errors:
             raise Refused(f"{measured.errors} errors in {seconds} s at {connections} connections")
         return replace(measured, per_second=measured.per_second * self._amount)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from bench.goals import Goal
 from bench.load import Measurement, Unusable
-from bench.measuring import Filled
+from bench.measuring import Filled, Prepared
 from bench.peers import JEDLIK, RIVALS, Peer
 from bench.process import Running
 from bench.report import report
@@ -58,7 +60,24 @@ def test_an_item_has_the_size_that_its_table_says(table: Table) -> None:
 
 
 def measured(per_second: float) -> Measurement:
-    return Measurement(per_second, p50=1.0, p99=2.0, errors=0)
+    return Measurement(round(per_second), per_second, p50=1.0, p99=2.0, errors=0)
+
+
+def test_a_run_goes_on_where_the_last_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+
+    def run(url: str, requests: Path, connections: int, threads: int, seconds: int, first: int) -> Measurement:
+        sent.append(first)
+        return measured(100.0)
+
+    requests = Prepared.__new__(Prepared)
+    requests.server, requests.path = SimpleNamespace(url=""), Path()  # type: ignore[assignment]
+    requests._amount, requests._sent = 1.0, 0
+    monkeypatch.setattr(requests, "_renew", lambda: None)
+    monkeypatch.setattr("bench.load.run", run)
+    for _ in range(3):
+        requests.run(connections=16, seconds=1, threads=1)
+    assert sent == [0, 116, 232]
 
 
 def results_of(ours: list[float], theirs: list[float], peer: Peer) -> Results:

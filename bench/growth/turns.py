@@ -23,6 +23,7 @@ def in_turns(targets: Mapping[str, Prepared], connections: int, shape: Shape) ->
 def median(runs: Sequence[Measurement]) -> Measurement:
     """The median of each figure, on its own."""
     return Measurement(
+        answers=sum(run.answers for run in runs),
         per_second=statistics.median(run.per_second for run in runs),
         p50=statistics.median(run.p50 for run in runs),
         p99=statistics.median(run.p99 for run in runs),
