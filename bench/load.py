@@ -65,7 +65,8 @@ def write(requests: Iterable[Signed], path: Path) -> None:
 def run(url: str, requests: Path, connections: int, threads: int, seconds: int, sent: int = 0) -> Measurement:
     """Send the requests to `url` over and over on `connections` connections, shared out among `threads` threads.
 
-    Begins behind the `sent` that have been sent in earlier runs. Raises subprocess.SubprocessError when wrk cannot: mostly because nobody listens.
+    Begins behind the `sent` that have been sent in earlier runs. Raises subprocess.SubprocessError when wrk cannot:
+    mostly because nobody listens.
     """
     threads = min(threads, connections)
     arguments = [
