@@ -19,7 +19,7 @@ from bench.load import Unusable
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / ".cache" / "peers"
-"""Where what is installed from PyPI and crates.io lies."""
+"""Where what is installed from PyPI and the crates registry lies."""
 
 DYNALITE = HERE / "node_modules" / "dynalite"
 DYNOXIDE_VERSION = "3.2.0"
@@ -133,7 +133,7 @@ def _install_dynoxide() -> None:
                 *("--no-default-features", "--features", features, "--root", str(DYNOXIDE)),
             ]
         ],
-        "Rust 1.88 or later with cargo, a C compiler and crates.io",
+        "Rust 1.88 or later with cargo, a C compiler and the crates registry",
         BUILD_SECONDS,
     )
 
