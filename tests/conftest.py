@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from replicated_tables import ELSEWHERE, HERE, THERE
 
 from jedlik_process import Server
 
@@ -59,3 +61,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         for running in _started:
             report.sections.append((f"log of {running.url}", running.log.read_text()[-LOG_SHOWN:]))
     return report
+
+
+@pytest.fixture(scope="session")
+def here(server: Server) -> Any:
+    """A client of the region in which tests of global tables begin."""
+    return server.client(region=HERE)
+
+
+@pytest.fixture(scope="session")
+def there(server: Server) -> Any:
+    """A client of a second region, of the same server."""
+    return server.client(region=THERE)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(server: Server) -> Any:
+    """A client of a third."""
+    return server.client(region=ELSEWHERE)

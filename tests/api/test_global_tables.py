@@ -6,7 +6,6 @@ import threading
 from functools import partial
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 from definitions import attributes, create, describe, index, unused_name
 from refusals import refusal
@@ -29,21 +28,6 @@ from replicated_tables import (
 from jedlik_process import Server
 
 WARM = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"}
-
-
-@pytest.fixture
-def here(server: Server) -> Any:
-    return server.client(region=HERE)
-
-
-@pytest.fixture
-def there(server: Server) -> Any:
-    return server.client(region=THERE)
-
-
-@pytest.fixture
-def elsewhere(server: Server) -> Any:
-    return server.client(region=ELSEWHERE)
 
 
 # Making a replica

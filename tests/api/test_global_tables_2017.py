@@ -21,24 +21,7 @@ from replicated_tables import (
     table_status,
 )
 
-from jedlik_process import Server
-
 BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-
-
-@pytest.fixture(scope="module")
-def here(server: Server) -> Any:
-    return server.client(region=HERE)
-
-
-@pytest.fixture(scope="module")
-def there(server: Server) -> Any:
-    return server.client(region=THERE)
-
-
-@pytest.fixture(scope="module")
-def elsewhere(server: Server) -> Any:
-    return server.client(region=ELSEWHERE)
 
 
 def in_both(here: Any, there: Any, **definition: Any) -> str:

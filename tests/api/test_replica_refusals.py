@@ -60,16 +60,6 @@ def not_part(region: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def here(server: Server) -> Any:
-    return server.client(region=HERE)
-
-
-@pytest.fixture(scope="module")
-def there(server: Server) -> Any:
-    return server.client(region=THERE)
-
-
-@pytest.fixture(scope="module")
 def ordinary(here: Any) -> str:
     """A table without replicas."""
     return create(here)

@@ -82,6 +82,7 @@ class LmdbEngine:
             with self._environment.begin() as snapshot:
                 return list(map(snapshot.get, keys))
         except lmdb.Error:
+            # Another snapshot may do. The first is tried without a detour: most requests are reads.
             return self._read(lambda snapshot: list(map(snapshot.get, keys)))
 
     async def range(
