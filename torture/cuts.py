@@ -1,14 +1,18 @@
 """Power cuts: what a server writes to its disk is recorded, and of the recording are made the files that may be left.
 
-Each recording is of a server under mixed load, whose workers are killed and whose syncs fail now and then. After each
+Each recording is of a server under mixed load, whose workers are killed and whose disk fails now and then. After each
 cut the store must open, agree with itself, hold what was acknowledged by then and nothing that was sent later or
-refused, and go on from there.
+refused, and go on from there. Sometimes it is cut again while it is opened or while it goes on, and perhaps again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,36 +20,36 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import orjson
-
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS
-from jedlik.clock import system_clock
-from jedlik.maintenance.check import StoreCheck
-from jedlik.model import keys
-from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.lmdb_pages import DATA
 from jedlik_process import Server
-from torture.disk import Disk, Failing, Fault
+from torture.disk import CHECKPOINTS, DIES, NAMES, Disk, Failing, Fault, File
 from torture.expected import demand, identity, make_table
 from torture.kills import kill_one
-from torture.platter import Platter
+from torture.platter import Platters
+from torture.reopened import OWNER, PUTS, REGION, reopened
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Version, Writer, item
 
 CUTS_OF_A_RECORDING = 250
 SECONDS = 6.0
 """Of load in a recording."""
-REGION = "us-east-1"
+WRITES = Failing.WRITES | Failing.DURABLE_WRITES
 OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 2}
 FAULTS = (
     Fault("a sync fails once", Failing.SYNCS, calls=1),
     Fault("syncs fail three times", Failing.SYNCS, calls=3),
-    Fault("the sync of a meta page fails once", Failing.DURABLE_WRITES, calls=1),
-    Fault("the sync of a meta page fails, and then a sync", Failing.DURABLE_WRITES | Failing.SYNCS, calls=2),
+    Fault("a record cannot be synced once", Failing.DURABLE_WRITES, calls=1),
+    Fault("a record cannot be synced, and then pages", Failing.DURABLE_WRITES | Failing.SYNCS, calls=2),
+    Fault("the disk is full for a record", Failing.DURABLE_WRITES, errno.ENOSPC, calls=1, partly=True),
+    Fault("checkpoints cannot be noted twice", Failing.DURABLE_WRITES, calls=2, below=CHECKPOINTS),
+    Fault("the disk is full for some pages", Failing.WRITES, errno.ENOSPC, calls=1, partly=True),
+    Fault("a process dies before pages are synced", Failing.SYNCS, DIES, calls=1),
+    Fault("a process dies before a record is synced", Failing.DURABLE_WRITES, DIES, calls=1),
+    Fault("a process dies before a checkpoint is", Failing.DURABLE_WRITES, DIES, calls=1, below=CHECKPOINTS),
+    Fault("a process dies before it writes a page", Failing.WRITES, DIES, spared=2, calls=1),
+    Fault("pages cannot be written and then a record, perhaps to take one back", WRITES, spared=1, calls=2),
 )
-GO_ON = 20
-"""Writes after a cut."""
+AGAIN = 0.1
+"""How probable it is that a store that was cut is cut again in its next life."""
+NEXT_LIFE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -54,11 +58,16 @@ class Cuts:
 
     recordings: int = 0
     cuts: int = 0
+    again: int = 0
+    """Cuts in a life after another cut."""
     changes: int = 0
     refused: int = 0
 
     def __str__(self) -> str:
-        return f"{self.cuts} cuts in {self.recordings} recordings of {self.changes} writes and {self.refused} refused"
+        return (
+            f"{self.cuts} cuts, and {self.again} afterwards, in {self.recordings} recordings of {self.changes} writes "
+            f"and {self.refused} refused"
+        )
 
 
 def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> Cuts:
@@ -81,13 +90,13 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
     return done
 
 
-def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> bytes:
-    """Have a server written to. Returns the store's file with which the recording begins."""
+def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> dict[File, bytes]:
+    """Have a server written to. Returns the store's files with which the recording begins."""
     server = Server(disk.data_dir.parent / "log", data_dir=disk.data_dir, workers=2, **OPTIONS)
     try:
         make_table(server.client())
         server.stop()
-        begun = (disk.data_dir / REGION / DATA).read_bytes()
+        begun = _read(disk.data_dir / REGION)
         server.environment |= disk.environment
         server.restart()
         threads = [writer.start(server.url) for writer in writers]
@@ -110,25 +119,68 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
     return begun
 
 
-def cut(disk: Disk, writers: list[Writer], random: Random, begun: bytes, cuts: int, done: Cuts) -> None:
+def cut(disk: Disk, writers: list[Writer], random: Random, begun: dict[File, bytes], cuts: int, done: Cuts) -> None:
     """Cut the power at so many moments of a recording, and look what is left."""
     records = list(disk.records())
-    platter = Platter(begun)
+    platters = Platters(begun)
     knowledge = [Knowledge(writer) for writer in writers]
+    lives = Lives(disk.data_dir.parent / "lives")
     taken = 0
     for moment in sorted(random.choices(range(len(records)), k=cuts)):
         for record in records[taken : moment + 1]:
-            platter.take(record)
+            platters.take(record)
         taken = moment + 1
         position = records[moment].end
         for known in knowledge:
             known.advance(position)
-        store = disk.data_dir.parent / "cut" / REGION
-        shutil.rmtree(store, ignore_errors=True)
-        store.mkdir(parents=True)
-        (store / DATA).write_bytes(platter.cut(random))
-        asyncio.run(_look(store, knowledge, f"a cut at {position}"))
+        lives.begin(platters.cut(random))
+        while random.random() < AGAIN:
+            lives.live_and_cut(random)
+            done.again += 1
+        when = f"a cut at {position}" + f", and {lives.lived} more" * (lives.lived > 0)
+        asyncio.run(_look(lives, knowledge, when))
         done.cuts += 1
+
+
+class Lives:
+    """The lives of a store after a cut."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._disk = Disk(folder)
+        self.store = self._disk.data_dir / REGION
+        self.lived = 0
+        """How many lives have been cut off."""
+        self.numbers: set[int] = set()
+        """Of the items that were written and acknowledged in them."""
+
+    def begin(self, files: dict[File, bytes]) -> None:
+        """Have the store be what a cut has left."""
+        self.lived = 0
+        self.numbers = set()
+        _write(self.store, files)
+
+    def live_and_cut(self, random: Random) -> None:
+        """Have the store opened and written to, with a cut at some moment."""
+        platters = Platters(_read(self.store))
+        begin = self._disk.position
+        life = subprocess.run(
+            [sys.executable, "-m", "torture.reopened", self.store, str(self.lived * PUTS)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._disk.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=NEXT_LIFE_SECONDS,
+        )
+        demand(life.returncode == 0, f"life {self.lived} after a cut: {life.stderr}")
+        records = list(self._disk.records(begin))
+        moment = random.randrange(len(records))
+        for record in records[: moment + 1]:
+            platters.take(record)
+        acknowledged = [tuple(map(int, line.split())) for line in life.stdout.splitlines()]
+        self.numbers |= {number for number, position in acknowledged if position <= records[moment].end}
+        self.lived += 1
+        _write(self.store, platters.cut(random))
 
 
 class Knowledge:
@@ -179,36 +231,21 @@ class Knowledge:
         demand(not (done and left), f"{when}: of one request of {self.writer.owner}, {done} were done and {left} not")
 
 
-async def _look(store: Path, knowledge: list[Knowledge], when: str) -> None:
-    """Open what a cut has left, compare it with what was known, and go on with it."""
-    try:
-        engine = LmdbEngine.open(store, durable=False)
-    except StorageError as error:
-        demand(False, f"{when}: {error}")
-        return
-    try:
-        secret = _agrees(engine, when)
-        region = Region(REGION, "000000000000", engine, system_clock, secret)
-        _compare(await _items(region), knowledge, when)
-        for number in range(GO_ON):
-            await _call(region, "PutItem", TableName="crash", Item=item("after the cut", number, number))
-        _agrees(engine, f"{when} and {GO_ON} writes")
-    finally:
-        await engine.close()
+async def _look(lives: Lives, knowledge: list[Knowledge], when: str) -> None:
+    """Open what the cuts have left, compare it with what was known, and go on with it."""
+    async with reopened(lives.store, False, when) as left:
+        left.check(when)
+        _compare(await left.items(), knowledge, lives.numbers, when)
+        async for _ in left.puts(lives.lived * PUTS):
+            pass
+        left.check(f"{when} and {PUTS} writes")
 
 
-def _agrees(engine: LmdbEngine, when: str) -> bytes:
-    """Demand that a store agrees with itself. Returns its secret."""
-    with engine.view() as view:
-        problems = list(StoreCheck(view).problems())
-        demand(not problems, f"{when}: {problems}")
-        secret = view.get(keys.secret_key())
-    assert secret is not None
-    return secret
-
-
-def _compare(items: list[Item], knowledge: list[Knowledge], when: str) -> None:
-    found: dict[str, dict[int, Version]] = {known.writer.owner: {} for known in knowledge}
+def _compare(items: list[Item], knowledge: list[Knowledge], numbers: set[int], when: str) -> None:
+    """Demand that the items are what they can be: those of writers, and those with `numbers`, of earlier lives."""
+    found: dict[str, dict[int, Version]] = {
+        owner: {} for owner in (OWNER, *(known.writer.owner for known in knowledge))
+    }
     count = 0
     for one in items:
         owner, number = identity(one)
@@ -221,24 +258,21 @@ def _compare(items: list[Item], knowledge: list[Knowledge], when: str) -> None:
         found[owner][number] = version
     for known in knowledge:
         known.compare(found[known.writer.owner], when)
+    missing = numbers - found[OWNER].keys()
+    demand(not missing, f"{when}: {missing} were acknowledged in an earlier life and are missing")
     least = sum(known.counted for known in knowledge)
     most = least + sum(known.doubtful for known in knowledge)
     demand(least <= count <= most, f"{when}: the counter is {count}, and was to be {least} to {most}")
 
 
-async def _items(region: Region) -> list[Item]:
-    """All items of the writers' table."""
-    items: list[Item] = []
-    request: dict[str, Any] = {"TableName": "crash"}
-    while True:
-        answer = await _call(region, "Scan", **request)
-        items += answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return items
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+def _read(store: Path) -> dict[File, bytes]:
+    """The files that a store has."""
+    return {file: (store / name).read_bytes() for file, name in NAMES.items() if (store / name).exists()}
 
 
-async def _call(region: Region, operation: str, **request: Any) -> Any:
-    served = OPERATIONS[operation]
-    answer = await served.handler(Context(region, "torture", None, b"localhost"), served.validate(request))
-    return orjson.loads(orjson.dumps(answer))
+def _write(store: Path, files: dict[File, bytes]) -> None:
+    """Have a store be these files."""
+    shutil.rmtree(store, ignore_errors=True)
+    store.mkdir(parents=True)
+    for file, content in files.items():
+        (store / NAMES[file]).write_bytes(content)

@@ -1,12 +1,14 @@
 /* A disk between a server and its files, as an LD_PRELOAD library: it records what is written, and fails on demand.
  *
  * DISK_FOLDER     the folder that is on this disk; what is elsewhere is left alone.
- * DISK_RECORDING  where to record what is written to the file data.mdb, and when it was synced (disk.py has the form).
+ * DISK_RECORDING  where to record what is written to a store's files (enum file), and when it was synced (disk.py has the
+ *                 form).
  * DISK_FAULTS     a file that holds a struct faults, which disk.py changes while the server runs.
  *
  * A write is recorded before it is done, so that a process that is killed in between has not written more than is
  * recorded. A write through a descriptor opened with O_DSYNC is a write and a sync of what it has written. When that
- * sync fails, the page cache has what was written and the disk may or may not, as with fsync.
+ * sync fails, the page cache has what was written and the disk may or may not, as with fsync. A process that dies of a
+ * fault dies before a write or a sync, or between a durable write and its sync.
  */
 
 #define _GNU_SOURCE
@@ -14,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +27,18 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Files by their names; those that are made under another name and linked into place are OTHER until they are opened
+ * again. */
+enum file { ELSEWHERE = 0, DATA = 1, JOURNAL = 2, OTHER = 3 };
+
 enum kind { WRITE = 1, SIZE, SYNC_BEGUN, SYNCED, SYNC_FAILED, RANGE_SYNCED, RANGE_SYNC_FAILED };
 
 #define MAGIC 0x2f7c91d3a58be604
 
 struct record {
     uint64_t magic; /* A process that is killed may leave part of a record, so readers look for the next one. */
-    uint32_t kind;
+    uint16_t kind;
+    uint16_t file;
     uint32_t thread;
     uint64_t offset;
     uint64_t length; /* WRITE alone is followed by so many bytes. */
@@ -40,7 +48,9 @@ enum fault { FAIL_WRITE = 1, FAIL_DURABLE_WRITE = 2, FAIL_SYNC = 4 };
 
 struct faults {
     uint32_t which; /* a set of enum fault */
-    uint32_t error; /* errno */
+    uint32_t file; /* the enum file that alone fails; 0 for all that is on this disk */
+    uint32_t below; /* writes from this offset on do not fail; 0 for no such offset */
+    uint32_t error; /* errno; 0 if the process dies instead, before it can tell anybody */
     uint32_t spared; /* calls that are let through first */
     uint32_t left; /* calls that are yet to fail */
     uint32_t partly; /* whether writes that fail do half of their work, like those that meet the end of a disk */
@@ -90,25 +100,27 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-/* Whether a descriptor is of a file or folder on this disk, and whether that is the one that is recorded. */
-static int on_disk(int fd, int *recorded) {
+static enum file file_of(int fd) {
     char link[64], path[PATH_MAX];
     int error = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     errno = error;
     if (length < 0 || folder == NULL || strncmp(path, folder, strlen(folder)) != 0) {
-        return 0;
+        return ELSEWHERE;
     }
     path[length] = '\0';
     const char *name = strrchr(path, '/');
-    *recorded = recording >= 0 && strcmp(name, "/data.mdb") == 0;
-    return 1;
+    return strcmp(name, "/data.mdb") == 0 ? DATA : strcmp(name, "/journal") == 0 ? JOURNAL : OTHER;
 }
 
+static int is_recorded(enum file file) { return recording >= 0 && (file == DATA || file == JOURNAL); }
+
 /* One call, so that records of several processes do not get into each other. */
-static void record(enum kind kind, uint64_t offset, uint64_t length, const struct iovec *pieces, int count) {
-    struct record head = {MAGIC, kind, (uint32_t)syscall(SYS_gettid), offset, length};
+static void record(
+    enum file file, enum kind kind, off_t offset, size_t length, const struct iovec *pieces, int count
+) {
+    struct record head = {MAGIC, kind, file, (uint32_t)syscall(SYS_gettid), (uint64_t)offset, length};
     struct iovec all[count + 1];
     size_t size = sizeof head;
     all[0] = (struct iovec){&head, sizeof head};
@@ -122,8 +134,9 @@ static void record(enum kind kind, uint64_t offset, uint64_t length, const struc
     }
 }
 
-static int fails(enum fault fault) {
-    if (faults == NULL || !(faults->which & fault)) {
+static int fails(enum fault fault, enum file file, off_t offset) {
+    if (faults == NULL || !(faults->which & fault) || (faults->file != 0 && faults->file != file)
+        || (faults->below != 0 && offset >= (off_t)faults->below)) {
         return 0;
     }
     if (faults->spared > 0) {
@@ -141,6 +154,9 @@ static int fails(enum fault fault) {
 }
 
 static ssize_t failed(void) {
+    if (faults->error == 0) {
+        kill(getpid(), SIGKILL);
+    }
     errno = (int)faults->error;
     return -1;
 }
@@ -148,66 +164,73 @@ static ssize_t failed(void) {
 static int is_durable(int fd) { return (fcntl(fd, F_GETFL) & O_DSYNC) != 0; }
 
 ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
-    int recorded = 0;
-    if (!on_disk(fd, &recorded)) {
+    enum file file = file_of(fd);
+    if (file == ELSEWHERE) {
         return real_pwrite(fd, data, length, offset);
     }
-    int durable = is_durable(fd), failing = fails(durable ? FAIL_DURABLE_WRITE : FAIL_WRITE);
-    if (failing && !durable) {
+    int durable = is_durable(fd), failing = fails(durable ? FAIL_DURABLE_WRITE : FAIL_WRITE, file, offset);
+    int written_first = durable && (faults->error == EIO || faults->error == 0);
+    if (failing && !written_first) {
         length = faults->partly ? length / 2 : 0;
         if (length == 0) {
             return failed();
         }
-    }
-    if (failing && durable && faults->error != EIO) {
-        return failed();
+        failing = 0; /* What is written is written, and the caller is told how much that is. */
     }
     struct iovec piece = {(void *)data, length};
-    if (recorded) {
-        record(WRITE, (uint64_t)offset, length, &piece, 1);
+    if (is_recorded(file)) {
+        record(file, WRITE, offset, length, &piece, 1);
     }
     ssize_t written = real_pwrite(fd, data, length, offset);
-    if (recorded && durable) {
-        record(failing ? RANGE_SYNC_FAILED : RANGE_SYNCED, (uint64_t)offset, length, NULL, 0);
+    if (failing && faults->error == 0) {
+        return failed();
     }
-    return failing && durable ? failed() : written;
+    if (is_recorded(file) && durable) {
+        record(file, failing ? RANGE_SYNC_FAILED : RANGE_SYNCED, offset, length, NULL, 0);
+    }
+    return failing ? failed() : written;
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off_t offset) { return pwrite(fd, data, length, offset); }
 
 /* LMDB seeks and then uses this one, for pages that follow each other. */
 ssize_t writev(int fd, const struct iovec *pieces, int count) {
-    int recorded = 0;
-    if (!on_disk(fd, &recorded)) {
+    enum file file = file_of(fd);
+    if (file == ELSEWHERE) {
         return real_writev(fd, pieces, count);
     }
-    if (fails(FAIL_WRITE)) {
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    if (fails(FAIL_WRITE, file, offset)) {
         if (!faults->partly || count < 2) {
             return failed();
         }
         count /= 2;
     }
-    if (recorded) {
-        uint64_t length = 0;
+    if (is_recorded(file)) {
+        size_t length = 0;
         for (int i = 0; i < count; i++) {
             length += pieces[i].iov_len;
         }
-        record(WRITE, (uint64_t)lseek(fd, 0, SEEK_CUR), length, pieces, count);
+        record(file, WRITE, offset, length, pieces, count);
     }
     return real_writev(fd, pieces, count);
 }
 
 static int synced(int fd, int (*real)(int)) {
-    int recorded = 0;
-    if (!on_disk(fd, &recorded)) {
+    enum file file = file_of(fd);
+    if (file == ELSEWHERE) {
         return real(fd);
     }
-    if (recorded) {
-        record(SYNC_BEGUN, 0, 0, NULL, 0);
+    if (is_recorded(file)) {
+        record(file, SYNC_BEGUN, 0, 0, NULL, 0);
     }
-    int failing = fails(FAIL_SYNC), result = failing ? -1 : real(fd);
-    if (recorded) {
-        record(result == 0 ? SYNCED : SYNC_FAILED, 0, 0, NULL, 0);
+    int failing = fails(FAIL_SYNC, file, 0);
+    if (failing && faults->error == 0) {
+        return (int)failed();
+    }
+    int result = failing ? -1 : real(fd);
+    if (is_recorded(file)) {
+        record(file, result == 0 ? SYNCED : SYNC_FAILED, 0, 0, NULL, 0);
     }
     return failing ? (int)failed() : result;
 }
@@ -217,9 +240,9 @@ int fdatasync(int fd) { return synced(fd, real_fdatasync); }
 int fsync(int fd) { return synced(fd, real_fsync); }
 
 int ftruncate(int fd, off_t length) {
-    int recorded = 0;
-    if (on_disk(fd, &recorded) && recorded) {
-        record(SIZE, 0, (uint64_t)length, NULL, 0);
+    enum file file = file_of(fd);
+    if (is_recorded(file)) {
+        record(file, SIZE, 0, (size_t)length, NULL, 0);
     }
     return real_ftruncate(fd, length);
 }

@@ -1,10 +1,10 @@
-"""The disk beneath a server: `disk.c`, which records what is written to a store's file and fails on demand.
+"""The disk beneath a server: `disk.c`, which records what is written to a store's files and fails on demand.
 
-    recording    the writes and syncs of data.mdb, in order: struct record of disk.c, with the data behind a write
+    recording    the writes and syncs of the files, in order: struct record of disk.c, with the data behind a write
     faults       what fails now: struct faults of disk.c, in a file that the server's processes have mapped
 
-Syncs are told apart by the thread that does them. LMDB writes under a lock that all processes honour, so the order of
-the records is the order of the writes.
+Syncs are told apart by the thread that does them. What writes over each other is written under locks that all processes
+honour, so the order of the records is the order of the writes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
 
+from jedlik.storage.lmdb_pages import DATA
+
 _SOURCE = Path(__file__).with_name("disk.c")
 _COMPILER = "gcc"
-_RECORD = struct.Struct("<8sIIQQ")
+_RECORD = struct.Struct("<8sHHIQQ")
 _MAGIC = 0x2F7C91D3A58BE604.to_bytes(8, "little")
-_FAULTS = struct.Struct("<IIIIII")
+_FAULTS = struct.Struct("<IIIIIIII")
 _FOR_GOOD = (1 << 32) - 1
+DIES = 0
+"""In the place of an error."""
 
 
 class NoCompiler(Exception):
@@ -33,6 +37,19 @@ class NoCompiler(Exception):
 
     def __init__(self) -> None:
         super().__init__(f"this needs {_COMPILER}, to compile {_SOURCE.name}, and it is not there")
+
+
+class File(IntEnum):
+    """A file of a store."""
+
+    DATA = 1
+    JOURNAL = 2
+
+
+CHECKPOINTS = 8192
+"""Of the journal: its first bytes, which say where the last checkpoint is; records follow."""
+NAMES = {File.DATA: DATA, File.JOURNAL: "journal"}
+"""In the folder of a store."""
 
 
 class Kind(IntEnum):
@@ -48,7 +65,7 @@ class Kind(IntEnum):
 
 
 class Failing(IntFlag):
-    """What fails: writes (without a sync), writes that sync themselves (LMDB's meta page), syncs."""
+    """What fails: writes without a sync (LMDB's pages), writes that sync themselves (the journal's), syncs."""
 
     WRITES = 1
     DURABLE_WRITES = 2
@@ -57,7 +74,9 @@ class Failing(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How a disk fails. `spared` calls are let through first, then `calls` fail, or all if that is None."""
+    """How a disk fails. `spared` calls are let through first, then `calls` fail, or all if that is None. With EIO it is
+    the sync of a durable write that fails, with any other error the write. With DIES the process that calls dies.
+    """
 
     name: str
     failing: Failing
@@ -66,12 +85,17 @@ class Fault:
     calls: int | None = None
     partly: bool = False
     """Whether a write that fails does half of its work."""
+    file: File | None = None
+    """What alone fails, if it is one file."""
+    below: int = 0
+    """Writes from this offset on do not fail, if it is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Something that was done to data.mdb. `end` is the position in the recording behind it."""
+    """Something that was done to a file. `end` is the position in the recording behind it."""
 
+    file: File
     kind: Kind
     thread: int
     offset: int
@@ -121,7 +145,9 @@ class Disk:
     def fail(self, fault: Fault) -> None:
         """Have the disk fail from now on."""
         calls = _FOR_GOOD if fault.calls is None else fault.calls
-        self._faults[:] = _FAULTS.pack(fault.failing, fault.error, fault.spared, calls, fault.partly, 0)
+        self._faults[:] = _FAULTS.pack(
+            fault.failing, fault.file or 0, fault.below, fault.error, fault.spared, calls, fault.partly, 0
+        )
 
     def mend(self) -> None:
         """Have nothing fail any more."""
@@ -136,16 +162,18 @@ class Disk:
         finally:
             self.mend()
 
-    def records(self) -> Iterator[Record]:
-        """What has been recorded, without what killed processes have recorded in part: they had not done it yet."""
+    def records(self, since: int = 0) -> Iterator[Record]:
+        """What has been recorded since a position, without what killed processes have recorded in part: they had not
+        done it yet.
+        """
         recorded = self._recording.read_bytes()
-        begin = 0
+        begin = recorded.find(_MAGIC, since)
         while 0 <= begin <= len(recorded) - _RECORD.size:
-            _, kind, thread, offset, length = _RECORD.unpack_from(recorded, begin)
+            _, kind, file, thread, offset, length = _RECORD.unpack_from(recorded, begin)
             data = begin + _RECORD.size
             end = data + (length if kind == Kind.WRITE else 0)
             if end == len(recorded) or recorded.startswith(_MAGIC, end):
-                yield Record(Kind(kind), thread, offset, length, recorded[data:end], end)
+                yield Record(File(file), Kind(kind), thread, offset, length, recorded[data:end], end)
                 begin = end
             else:
                 begin = recorded.find(_MAGIC, begin + 1)

@@ -2,7 +2,8 @@
 
 While it is, every write is refused with an InternalServerError, which SDKs try again, and the log tells which request
 it was and why; reads are answered; no worker dies. When it is over, writes go on, and so does background work; nothing
-is lost and nothing refused is done by halves, before and after a kill -9.
+is lost and nothing refused is done by halves, before and after a kill -9. Where only checkpoints fail, nothing is
+refused: the journal has it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from jedlik.storage.lmdb_pages import DATA
 from jedlik_process import Server
-from torture.disk import Disk, Failing, Fault
+from torture.disk import CHECKPOINTS, Disk, Failing, Fault, File
 from torture.expected import (
     Broken,
     Expected,
@@ -39,22 +40,33 @@ from torture.writers import BY_GROUP, COUNTER, FENCE, FLEETING, TABLE, WRITERS, 
 
 EVERYTHING = Failing.WRITES | Failing.DURABLE_WRITES | Failing.SYNCS
 FOR_A_WHILE = (
-    Fault("the disk is full", Failing.WRITES, errno.ENOSPC, partly=True),
+    Fault("the disk is full", Failing.WRITES | Failing.DURABLE_WRITES, errno.ENOSPC, partly=True),
     Fault("the disk was full before", Failing.WRITES | Failing.DURABLE_WRITES, errno.ENOSPC),
+    Fault("the disk is full but for the journal", Failing.WRITES, errno.ENOSPC, partly=True),
+    Fault("the disk is full for the journal", Failing.DURABLE_WRITES, errno.ENOSPC, partly=True),
     Fault("the disk is read-only", EVERYTHING, errno.EROFS),
     Fault("nothing can be written", EVERYTHING),
     Fault("nothing can be synced", Failing.DURABLE_WRITES | Failing.SYNCS),
-    Fault("syncs fail", Failing.SYNCS),
-    Fault("meta pages cannot be written", Failing.DURABLE_WRITES),
+    Fault("the journal cannot be synced", Failing.DURABLE_WRITES),
+)
+CHECKPOINTS_FAIL = (
+    Fault("pages cannot be synced", Failing.SYNCS, file=File.DATA),
+    Fault("checkpoints cannot be noted", Failing.DURABLE_WRITES, file=File.JOURNAL, below=CHECKPOINTS),
+    Fault("pages cannot be synced once", Failing.SYNCS, calls=1, file=File.DATA),
+    Fault("a checkpoint cannot be noted once", Failing.DURABLE_WRITES, calls=1, file=File.JOURNAL, below=CHECKPOINTS),
 )
 ONCE = (
-    Fault("a sync fails once", Failing.SYNCS, calls=1),
-    Fault("a meta page cannot be written once", Failing.DURABLE_WRITES, calls=1),
+    Fault("a record cannot be synced once", Failing.DURABLE_WRITES, calls=1),
+    Fault("a record cannot be written once", Failing.DURABLE_WRITES, errno.ENOSPC, calls=1, partly=True),
     Fault("the disk is full for one write", Failing.WRITES, errno.ENOSPC, calls=1, partly=True),
 )
-ALL = (*FOR_A_WHILE, *ONCE)
+ALL = (*FOR_A_WHILE, *CHECKPOINTS_FAIL, *ONCE)
 LOAD_SECONDS = 0.5
 """Of load before a fault, during it and after it."""
+CALLS = 3
+"""How many fail at least in a fault that refuses nothing."""
+FAILURE_SECONDS = 10.0
+"""Within this time they must have been made."""
 RECOVERY_SECONDS = 5.0
 """Within this time after a fault, writes must be possible."""
 EXPIRY_SECONDS = 30.0
@@ -91,10 +103,10 @@ def run(
         while True:
             for fault in random.sample(faults, len(faults)):
                 say(fault.name)
-                if fault.calls is None:
+                if fault in FOR_A_WHILE:
                     service.suffer(disk.failing(fault), fault.error)
                 else:
-                    service.suffer_once(disk, fault)
+                    service.endure(disk, fault)
                 done.failed += disk.failed
                 done.faults += 1
             done.refused, done.answers = service.refused, service.answers
@@ -161,15 +173,19 @@ class _Service:
         demand(workers(self._server.pid) == pids, "a worker has died")
         self._check()
 
-    def suffer_once(self, disk: Disk, fault: Fault) -> None:
-        """Have one call fail under load."""
+    def endure(self, disk: Disk, fault: Fault) -> None:
+        """Have fail under load what need not refuse writes, or not for long."""
         pids = workers(self._server.pid)
         with self._load():
             time.sleep(LOAD_SECONDS)
+            refused = self.refused
             with disk.failing(fault):
-                time.sleep(LOAD_SECONDS)
-                demand(disk.failed == fault.calls, "nothing has failed")
+                deadline = time.monotonic() + FAILURE_SECONDS
+                while disk.failed < (fault.calls or CALLS):
+                    demand(time.monotonic() < deadline, f"only {disk.failed} calls have failed")
+                    time.sleep(0.01)
                 self._demand_reads()
+            demand(fault in ONCE or self.refused == refused, "a write was refused because of a checkpoint")
             self._demand_recovery()
         demand(workers(self._server.pid) == pids, "a worker has died")
         self._check()

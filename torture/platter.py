@@ -7,6 +7,8 @@ by itself. The file's length is that of what is there, or of what was written.
 After a sync that failed, what it should have written may be on the disk or not, and memory takes it for written: no
 later sync writes it, unless it is written again (Rebello et al., "Can Applications Recover from fsync Failures?",
 USENIX ATC 2020).
+
+The files of a store are cut at one moment; what is left of one says nothing of what is left of another.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from torture.disk import Kind, Record
+from torture.disk import File, Kind, Record
 
 SECTOR = 512
 PAGE = 4096
@@ -23,6 +25,21 @@ KEPT = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 _Version = tuple[int, bytes]
 """When a sector was written, by the number of the record, and what it was then."""
+
+
+class Platters:
+    """The files of a store. Those that are not there at first are none of it."""
+
+    def __init__(self, synced: dict[File, bytes]) -> None:
+        self._platters = {file: Platter(content) for file, content in synced.items()}
+
+    def take(self, record: Record) -> None:
+        """Do what a record tells of."""
+        self._platters[record.file].take(record)
+
+    def cut(self, random: Random) -> dict[File, bytes]:
+        """The files as they may be if the power goes now."""
+        return {file: platter.cut(random) for file, platter in self._platters.items()}
 
 
 class Platter:

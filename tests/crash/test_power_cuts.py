@@ -10,8 +10,8 @@ import pytest
 
 from jedlik_process import Server
 from torture import cuts
-from torture.disk import Disk, Failing, Fault, Kind, Record
-from torture.platter import PAGE, SECTOR, Platter
+from torture.disk import Disk, Failing, Fault, File, Kind, Record
+from torture.platter import PAGE, SECTOR, Platter, Platters
 from torture.writers import WRITERS, Client, Writer
 
 CUTS = 40
@@ -33,7 +33,7 @@ def test_what_was_acknowledged_survives_power_cuts(disk: Disk, random: Random) -
 
 
 def kinds(disk: Disk, since: int) -> list[Kind]:
-    return [record.kind for record in disk.records() if record.end > since]
+    return [record.kind for record in disk.records(since)]
 
 
 def put_anything(server: Server, number: int) -> int:
@@ -77,13 +77,16 @@ def test_a_commit_that_was_taken_back_is_synced_before_anything_is_written(
 # The model of the disk
 
 
+FILE = File.DATA
+
+
 def written(platter: Platter, offset: int, data: bytes) -> None:
-    platter.take(Record(Kind.WRITE, 1, offset, len(data), data, 0))
+    platter.take(Record(FILE, Kind.WRITE, 1, offset, len(data), data, 0))
 
 
 def did(platter: Platter, *done: Kind) -> None:
     for kind in done:
-        platter.take(Record(kind, 1, 0, 0, b"", 0))
+        platter.take(Record(FILE, kind, 1, 0, 0, b"", 0))
 
 
 def left(platter: Platter) -> set[bytes]:
@@ -152,8 +155,21 @@ def test_a_sync_of_a_range_is_about_that_range(tmp_path: Path, kind: Kind) -> No
     written(platter, 0, b"a" * SECTOR * 2)
     did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
     written(platter, 0, b"b" * SECTOR * 2)
-    platter.take(Record(kind, 1, 0, SECTOR, b"", 0))
+    platter.take(Record(FILE, kind, 1, 0, SECTOR, b"", 0))
     did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
     firsts = {content[:1] for content in left(platter)}
     assert firsts == ({b"b"} if kind == Kind.RANGE_SYNCED else {b"a", b"b"})
     assert {content[-1:] for content in left(platter)} == {b"b"}
+
+
+def test_a_sync_of_one_file_is_not_one_of_another() -> None:
+    before, after = b"a" * SECTOR, b"b" * SECTOR
+    platters = Platters({File.DATA: before, File.JOURNAL: before})
+    for file in (File.DATA, File.JOURNAL):
+        platters.take(Record(file, Kind.WRITE, 1, 0, SECTOR, after, 0))
+    platters.take(Record(File.JOURNAL, Kind.SYNC_BEGUN, 1, 0, 0, b"", 0))
+    platters.take(Record(File.JOURNAL, Kind.SYNCED, 1, 0, 0, b"", 0))
+    random = Random(1)
+    cuts_of_both = [platters.cut(random) for _ in range(1000)]
+    assert {files[File.DATA] for files in cuts_of_both} == {before, after}
+    assert {files[File.JOURNAL] for files in cuts_of_both} == {after}

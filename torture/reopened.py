@@ -1,0 +1,98 @@
+"""A store after a power cut: it must open, agree with itself, hold what was acknowledged, and go on from there.
+
+`python -m torture.reopened STORE FIRST` is a store's next life, to be recorded and cut off in its turn: it opens the
+store, writes some items, numbered from FIRST, and says of each that it was acknowledged and how long the recording was
+by then (`Reopened.puts`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from jedlik.api.context import Context, Region
+from jedlik.api.operations import OPERATIONS
+from jedlik.clock import system_clock
+from jedlik.maintenance.check import StoreCheck
+from jedlik.model import keys
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb import LmdbEngine
+from torture.expected import demand
+from torture.writers import TABLE, Item, item
+
+REGION = "us-east-1"
+OWNER = "after a cut"
+"""Whose items are those that are written to go on."""
+PUTS = 20
+
+
+class Reopened:
+    """A store with the writers' table, opened without its server."""
+
+    def __init__(self, engine: LmdbEngine) -> None:
+        self._engine = engine
+        with engine.view() as view:
+            secret = view.get(keys.secret_key())
+        assert secret is not None
+        self._region = Region(REGION, "000000000000", engine, system_clock, secret)
+
+    def check(self, when: str) -> None:
+        """Demand that it agrees with itself."""
+        with self._engine.view() as view:
+            problems = list(StoreCheck(view).problems())
+        demand(not problems, f"{when}: {problems}")
+
+    async def items(self) -> list[Item]:
+        """All items of the table."""
+        items: list[Item] = []
+        request: dict[str, Any] = {"TableName": TABLE}
+        while True:
+            answer = await self._call("Scan", **request)
+            items += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return items
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    async def puts(self, first: int) -> AsyncIterator[int]:
+        """Go on: write items, and yield the number of each when it is acknowledged."""
+        for number in range(first, first + PUTS):
+            await self._call("PutItem", TableName=TABLE, Item=item(OWNER, number, number))
+            yield number
+
+    async def _call(self, operation: str, **request: Any) -> Any:
+        served = OPERATIONS[operation]
+        context = Context(self._region, "torture", None, b"localhost")
+        answer = await served.handler(context, served.validate(request))
+        return orjson.loads(orjson.dumps(answer))
+
+
+@asynccontextmanager
+async def reopened(store: Path, durable: bool, when: str) -> AsyncIterator[Reopened]:
+    """The store in a directory, if it opens. Raises Broken."""
+    try:
+        engine = LmdbEngine.open(store, durable)
+    except StorageError as error:
+        demand(False, f"{when}: {error}")
+        return
+    try:
+        yield Reopened(engine)
+    finally:
+        await engine.close()
+
+
+async def main(store: Path, first: int) -> None:
+    """Open the store and go on with it."""
+    async with reopened(store, True, "another life") as left:
+        async for number in left.puts(first):
+            print(number, os.stat(os.environ["DISK_RECORDING"]).st_size, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
