@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from jedlik.model import keys, store_format
+from jedlik.storage import lmdb_file
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
@@ -18,6 +19,7 @@ async def upgrade(folder: Path) -> int:
 
     Returns the format that it had. Raises StorageError, also for a store of a later version.
     """
+    lmdb_file.upgrade(folder)
     engine = LmdbEngine.open(folder, durable=True)
     try:
         [record] = await engine.get([keys.format_key()])

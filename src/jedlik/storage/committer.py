@@ -5,51 +5,56 @@ the lock back from a busy event loop: thirty puts took 0.6 ms where 0.06 will do
 commits of a store have an interpreter of their own. It is started when it is first needed, and ends with its worker.
 
 The two talk over a pair of sockets, one question and one answer at a time, each a length and a value in the form of
-`marshal` (both ends are the same Python, and nobody else can write there):
+MessagePack:
 
     worker                                       committer
-    (snapshot, reads, overlaid, changes, appends)
-                                                 lock; if nothing that was read has changed, write, sync, unlock
-                                                 DONE
+    (snapshot, reads, overlaid, changes)
+                                                 lock; if nothing that was read has changed, journal, commit, unlock
+                                                 (DONE, why checkpoints fail)
                                                  otherwise, under the lock
                                                  (STALE, what is there under reads and overlaid)
-    (changes, appends), as decided over that
-                                                 write, sync, unlock
-                                                 DONE
-                                                 or, when LMDB cannot, having written nothing
+    changes, as decided over that
+                                                 journal, commit, unlock
+                                                 (DONE, why checkpoints fail)
+                                                 or, if that cannot be done, having changed nothing
                                                  (FAILED, why, whether the committer ends)
 
 A batch is therefore never decided a third time. LMDB numbers its states: when the write transaction's number follows
 the snapshot's, nothing has been committed between and nothing is compared.
+
+A batch is committed when it is in the journal, which is synced, and then in LMDB, which is not (`journal`). It is seen
+by nobody before that.
 """
 
 from __future__ import annotations
 
 import ctypes
-import marshal
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import lmdb
+import msgpack
 
-from jedlik.storage.batch import POSITION_SIZE, Append, Change
-from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import Row, StorageError
-from jedlik.storage.environment import open_environment
-from jedlik.storage.lmdb_pages import DATA, was_taken_back, write_metas_again
-from jedlik.storage.view import POSITION_KEY
+from jedlik.storage.changes import write
+from jedlik.storage.checkpoints import Checkpoints
+from jedlik.storage.engine import StorageError
+from jedlik.storage.journal import JOURNAL_KEY, Journal, Place
+from jedlik.storage.store import open_store
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-Transaction: TypeAlias = "lmdb.Transaction[bytes]"
-Message: TypeAlias = tuple[Any, ...]
+    from jedlik.storage.changes import Transaction
+
+Message: TypeAlias = Any
+"""A tuple, or bytes."""
 
 DONE, STALE, FAILED = 0, 1, 2
 """What an answer says first."""
@@ -61,30 +66,15 @@ _RECEIVED = 1 << 20
 _END_SECONDS = 10.0
 """In which a committer that is no longer needed must have ended: it has nothing to do."""
 _PR_SET_PDEATHSIG = 1
+_ROOM_ATTEMPTS = 10
+"""Checkpoints that are made to have room in the journal: others may fill it before we come to it."""
+_AGAIN = 2
+"""A batch that is decided again may write more than before. How many times more there is room for."""
 
 
 def changed(snapshot: int, reads: Mapping[bytes, bytes | None], transaction: Transaction) -> bool:
     """Whether something that was read from the snapshot is another in the state that a transaction begins with."""
     return transaction.id() != snapshot + 1 and any(transaction.get(key) != value for key, value in reads.items())
-
-
-def write(changes: Mapping[bytes, Change], appends: Iterable[Append], transaction: Transaction) -> None:
-    """Write what a batch has decided."""
-    puts: list[Row] = []
-    for key, change in changes.items():
-        if change is None:
-            transaction.delete(key)
-        elif isinstance(change, int):
-            puts.append((key, counter_value(counter(transaction.get(key)) + change)))
-        else:
-            puts.append((key, change))
-    if appends:
-        position = int.from_bytes(transaction.get(POSITION_KEY) or b"", "big")
-        for log, entry in appends:
-            position += 1
-            puts.append((log + position.to_bytes(POSITION_SIZE, "big"), entry))
-        puts.append((POSITION_KEY, position.to_bytes(POSITION_SIZE, "big")))
-    transaction.cursor().putmulti(puts)
 
 
 def has_panicked(environment: lmdb.Environment) -> bool:
@@ -157,7 +147,7 @@ class Committer:
             return
         self._received += data
         if len(self._received) >= _LENGTH + int.from_bytes(self._received[:_LENGTH], "little"):
-            answer = marshal.loads(self._received[_LENGTH:])
+            answer = unpacked(self._received[_LENGTH:])
             self._received = bytearray()
             self._tell(answer)
 
@@ -177,8 +167,14 @@ class Committer:
 
 def framed(message: Message) -> bytes:
     """A message as it is sent."""
-    encoded = marshal.dumps(message)
+    encoded: bytes = msgpack.packb(message)
     return len(encoded).to_bytes(_LENGTH, "little") + encoded
+
+
+def unpacked(encoded: bytes | bytearray) -> Message:
+    """A message that was received."""
+    message: Message = msgpack.unpackb(encoded, use_list=False)
+    return message
 
 
 def send(to: socket.socket, message: Message) -> None:
@@ -190,7 +186,7 @@ def receive(source: socket.socket) -> Message | None:
     """The next message; None if there will be none."""
     length = _received(source, _LENGTH)
     encoded = None if length is None else _received(source, int.from_bytes(length, "little"))
-    return None if encoded is None else marshal.loads(encoded)
+    return None if encoded is None else unpacked(encoded)
 
 
 def _received(source: socket.socket, size: int) -> bytes | None:
@@ -201,48 +197,86 @@ def _received(source: socket.socket, size: int) -> bytes | None:
 # The process
 
 
-def serve(worker: socket.socket, path: Path, map_size: int) -> None:
-    """Commit what the worker asks for, until it is gone or LMDB refuses to go on: then another process may."""
-    environment: lmdb.Environment | None = None
-    data = -1
-    commits = 0
-    while (question := receive(worker)) is not None:
-        try:
-            if environment is None:
-                environment = open_environment(path, True, map_size)
-                data = os.open(path / DATA, os.O_RDWR)
-            if commits % COMMITS_BETWEEN_READER_CHECKS == 0:
-                # Processes that were killed in the middle of a read keep old pages from being used again.
-                environment.reader_check()
-            commits += 1
-            if not _commit(worker, environment, data, question):
-                return
-        except (lmdb.Error, StorageError, OSError) as error:
-            ends = environment is None or has_panicked(environment)
-            send(worker, (FAILED, str(error), ends))
-            if ends:
-                return
-        else:
-            send(worker, (DONE,))
+class _Commits:
+    """What the process needs of a store to commit to it."""
 
+    def __init__(self, path: Path, map_size: int) -> None:
+        """Raises StorageError, lmdb.Error and OSError."""
+        with ExitStack() as opened:
+            store = opened.enter_context(closing(open_store(path, True, map_size)))
+            self.environment = store.environment
+            self._journal = opened.enter_context(closing(Journal(path)))
+            self.checkpoints = Checkpoints(path, self.environment, self._journal)
+            opened.callback(self.checkpoints.end)
+            self.checkpoints.begin()
+            self._commits = 0
+            self._opened = opened.pop_all()
 
-def _commit(worker: socket.socket, environment: lmdb.Environment, data: int, question: Message) -> bool:
-    """Validate a batch, write it and sync; False if the worker has gone instead of deciding again. `data` is the
-    descriptor of the environment's file."""
-    snapshot, reads, overlaid, changes, appends = question
-    with environment.begin(write=True) as transaction:
-        if was_taken_back(data):
-            # The disk may have it still, and this commit is to write over the pages that it leads to.
-            write_metas_again(data)
+    def close(self) -> None:
+        """Have everything on the disk that was committed."""
+        self._opened.close()
+
+    def commit(self, worker: socket.socket, question: Message) -> bool:
+        """Validate a batch and commit it; False if the worker has gone instead of deciding again.
+
+        Raises StorageError, lmdb.Error and OSError, having changed nothing.
+        """
+        if self._commits % COMMITS_BETWEEN_READER_CHECKS == 0:
+            # Processes that were killed in the middle of a read keep old pages from being used again.
+            self.environment.reader_check()
+        self._commits += 1
+        for _ in range(_ROOM_ATTEMPTS):
+            with self.environment.begin(write=True) as transaction:
+                place = self._journal.place(transaction.get(JOURNAL_KEY))
+                if self._journal.has_room(place, len(question[-1]) * _AGAIN):
+                    return self._commit(worker, question, transaction, place)
+            self.checkpoints.make()
+        raise StorageError("the journal is full, and others fill it before we can write to it")
+
+    def _commit(self, worker: socket.socket, question: Message, transaction: Transaction, place: Place) -> bool:
+        snapshot, reads, overlaid, changes = question
         if changed(snapshot, reads, transaction):
             send(worker, (STALE, {key: transaction.get(key) for key in (*reads, *overlaid)}))
             decided = receive(worker)
             if decided is None:
                 transaction.abort()
                 return False
-            changes, appends = decided
-        write(changes, appends, transaction)
-    return True
+            changes = decided
+            if not self._journal.has_room(place, len(changes)):
+                raise StorageError("there is no room in the journal for what was decided again")
+        following = self._journal.following(place, len(changes))
+        write(changes, transaction)
+        transaction.put(JOURNAL_KEY, following.pack())
+        self._journal.append(place, changes, following)
+        try:
+            transaction.commit()
+        except BaseException:
+            self._journal.retract(place)
+            raise
+        self.checkpoints.take_note(len(changes))
+        return True
+
+
+def serve(worker: socket.socket, path: Path, map_size: int) -> None:
+    """Commit what the worker asks for, until it is gone or LMDB refuses to go on: then another process may."""
+    commits: _Commits | None = None
+    try:
+        while (question := receive(worker)) is not None:
+            try:
+                if commits is None:
+                    commits = _Commits(path, map_size)
+                if not commits.commit(worker, question):
+                    return
+            except (lmdb.Error, StorageError, OSError) as error:
+                ends = commits is None or has_panicked(commits.environment)
+                send(worker, (FAILED, str(error), ends))
+                if ends:
+                    return
+            else:
+                send(worker, (DONE, commits.checkpoints.failure))
+    finally:
+        if commits is not None:
+            commits.close()
 
 
 def main(arguments: list[str]) -> None:

@@ -1,19 +1,16 @@
 """An LMDB environment as this engine opens it: its flags, its size, the format of what is kept in it.
 
 LMDB 1.0 is a copy-on-write B+tree in a memory map (Chu, "MDB: A Memory-Mapped Database", 2011): a reader holds a
-snapshot and never waits, one writer at a time holds a lock that all processes honour, a commit is one sync of the new
-pages and one of the page that points to them, and after a crash there is nothing to recover.
+snapshot and never waits, and one writer at a time holds a lock that all processes honour. It syncs nothing here; what
+is on the disk when is a matter of the journal and its checkpoints (`journal`, `checkpoints`).
 
-But the disk is doubted. A store is whole from its first moment: it is made beside its place and linked into it when it
-is complete and synced, so that no crash leaves half a meta page, which could never be opened. One whose file has been
-cut short is refused, because to read what is missing ends the process (`lmdb_pages`). And the disk is made to agree
-with what is there before anything of it is shown: a process that was killed may have written its last commit and not
-synced it.
+A store is whole from its first moment: it is made beside its place and linked into it when it is complete and synced,
+so that no crash leaves half a meta page, which could never be opened. One whose file has been cut short is refused,
+because to read what is missing ends the process (`lmdb_pages`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -21,68 +18,62 @@ import lmdb
 
 from jedlik import __version__
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb_pages import DATA, is_cut_short, write_metas_again
+from jedlik.storage.lmdb_pages import DATA, is_cut_short
 
 MAP_SIZE = 1 << 40
 """Bytes to which a store may grow. Address space only: the file is as large as its content."""
 
 MAX_READERS = 1024
-"""Processes that may share a store: each has one read transaction, open for the time of a call."""
+"""Read transactions at a time. A worker has one, for the time of a call, and a committer one, for its checkpoint."""
 _LOCK = "lock.mdb"
 """LMDB's name for the file of its lock and its reader table."""
 _LOCK_BYTES = MAX_READERS * 64 + 4096
 """64 bytes for a reader, and a page for the rest."""
 
 FORMAT_KEY = b"\x00format"
-FORMAT = b"1"
-"""Of what this package keeps in a store."""
+FORMAT = b"2"
+"""Of what this package keeps in a store: 2 since there is a journal. Earlier versions must not pass it over."""
+SYNCED_FORMAT = b"1"
+"""Of stores without a journal, whose commits LMDB synced."""
 
 
-def open_environment(path: Path, durable: bool, map_size: int) -> lmdb.Environment:
-    """The LMDB environment in the directory `path`, made if need be, with its format checked. Raises StorageError."""
+def open_environment(path: Path, map_size: int) -> lmdb.Environment:
+    """The LMDB environment in the directory `path`, with its format checked.
+
+    Raises StorageError, lmdb.Error and OSError.
+    """
+    refuse_cut_short(path / DATA)
+    _reserve_lock(path / _LOCK)
+    environment = lmdb.open(
+        str(path),
+        map_size=map_size,
+        mode=0o700,
+        sync=False,
+        metasync=False,
+        # Keys are hashed: the page after the one that is read is rarely wanted.
+        readahead=False,
+        max_readers=MAX_READERS,
+        # A read transaction keeps its place in the reader table, whose lock all processes share, for the next one.
+        max_spare_txns=1,
+        lib_version=1,
+    )
     try:
-        new = [directory for directory in (path, *path.parents) if not directory.exists()]
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (path / DATA).exists():
-            _make(path, durable)
-        refuse_cut_short(path / DATA)
-        _reserve_lock(path / _LOCK)
-        environment = lmdb.open(
-            str(path),
-            map_size=map_size,
-            mode=0o700,
-            sync=durable,
-            metasync=durable,
-            # Keys are hashed: the page after the one that is read is rarely wanted.
-            readahead=False,
-            max_readers=MAX_READERS,
-            # A read transaction keeps its place in the reader table, whose lock all processes share, for the next one.
-            max_spare_txns=1,
-            lib_version=1,
-        )
-        try:
-            with environment.begin() as snapshot:
-                found = snapshot.get(FORMAT_KEY)
-            refuse_other_format(str(path), found)
-            if durable:
-                # Under the lock, because nobody else may be writing meta pages. And a committer that was killed may be
-                # in the kernel with its commit yet: when the lock is free it is out of there, and what is read from
-                # now on does not become more by what nobody waits for.
-                with environment.begin(write=True):
-                    _sync_metas(path / DATA)
-                sync_directories([path, *(directory.parent for directory in new)])
-        except BaseException:
-            environment.close()
-            raise
-    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
-        raise StorageError(f"{path} holds no store that this version reads, or a damaged one: {error}") from error
-    except (lmdb.Error, OSError) as error:
-        raise StorageError(f"cannot open the store in {path}: {error}") from error
+        with environment.begin() as snapshot:
+            found = snapshot.get(FORMAT_KEY)
+        refuse_other_format(str(path), found)
+    except BaseException:
+        environment.close()
+        raise
     return environment
 
 
 def refuse_other_format(path: str, found: bytes | None) -> None:
     """Raises StorageError unless `found`, read under `FORMAT_KEY`, is the format that this version reads."""
+    if found == SYNCED_FORMAT:
+        raise StorageError(
+            f"{path} holds a store of storage format 1, and Jedlik {__version__} uses format {FORMAT.decode()}: "
+            "stop all servers, copy the folder, and run `jedlik upgrade`"
+        )
     if found != FORMAT:
         given = "none" if found is None else found.decode("latin-1")
         raise StorageError(
@@ -97,18 +88,8 @@ def refuse_cut_short(data: Path) -> None:
         raise StorageError(f"{data} has been cut short: pages that the store needs are missing at its end")
 
 
-def sync_directories(directories: list[Path]) -> None:
-    """See to it that what was made in `directories` is still there after a power failure."""
-    for directory in directories:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _make(path: Path, durable: bool) -> None:
-    """Put an empty store into the directory `path`, complete or not at all."""
+def make_environment(path: Path, durable: bool) -> None:
+    """Put an empty store into the directory `path`, complete or not at all. Raises lmdb.Error and OSError."""
     made = path / f"{DATA}.{os.getpid()}"
     try:
         made.unlink(missing_ok=True)  # Another process's of this number, which was killed.
@@ -117,18 +98,9 @@ def _make(path: Path, durable: bool) -> None:
             environment.begin(write=True) as transaction,
         ):
             transaction.put(FORMAT_KEY, FORMAT)
-        with contextlib.suppress(FileExistsError):  # Another worker was first.
-            (path / DATA).hardlink_to(made)
+        (path / DATA).hardlink_to(made)
     finally:
         made.unlink(missing_ok=True)
-
-
-def _sync_metas(data: Path) -> None:
-    file = os.open(data, os.O_RDWR)
-    try:
-        write_metas_again(file)
-    finally:
-        os.close(file)
 
 
 def _reserve_lock(lock: Path) -> None:

@@ -3,7 +3,7 @@
 Reads are done on the event loop and never suspend. Mutations queue, and a batch of them (`batch.py`) goes like this:
 
     worker's event loop     decide all over a snapshot                            tell the callers, next batch
-    committer's process                                lock, validate, write, sync, unlock
+    committer's process                                lock, validate, journal, commit, unlock
 
 If another worker has committed meanwhile, the committer compares what was read with what is there now, and if anything
 differs has the batch decided again while it holds the lock (`committer.py`). A store that need not be durable has
@@ -24,9 +24,11 @@ from typing import TypeAlias, TypeVar
 import lmdb
 
 from jedlik.storage.batch import Batch, Mutation
-from jedlik.storage.committer import DONE, STALE, Committer, Message, changed, has_panicked, write
+from jedlik.storage.changes import packed, write
+from jedlik.storage.committer import DONE, STALE, Committer, Message, changed, has_panicked
 from jedlik.storage.engine import Decide, Row, StorageError
-from jedlik.storage.environment import MAP_SIZE, open_environment
+from jedlik.storage.environment import MAP_SIZE
+from jedlik.storage.store import open_store
 from jedlik.storage.view import View, view_of
 
 T = TypeVar("T")
@@ -52,7 +54,8 @@ class LmdbEngine:
         self._path = path
         self._durable = durable
         self._map_size = map_size
-        self._environment = open_environment(path, durable, map_size)
+        self._store = open_store(path, durable, map_size)
+        self._environment = self._store.environment
         self._longest_key = self._environment.max_key_size()
         self._queue: deque[Mutation] = deque()
         self._closing = False
@@ -65,6 +68,8 @@ class LmdbEngine:
         """Started with the first batch."""
         self._failing = False
         """Whether the last commit failed."""
+        self._unsynced: str | None = None
+        """Why the last checkpoint could not be made."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
@@ -126,7 +131,7 @@ class LmdbEngine:
         if self._committer is not None:
             self._committer.close()
             self._committer = None
-        self._environment.close()
+        self._store.close()
 
     def _read(self, query: Callable[[Snapshot], T]) -> T:
         """What `query` finds in a snapshot.
@@ -198,6 +203,14 @@ class LmdbEngine:
             _log.warning("commits to the store in %s succeed again", self._path)
         self._failing = failure is not None
 
+    def _take_note_of_checkpoints(self, failure: str | None) -> None:
+        """Log that checkpoints begin to fail or succeed again. Commits go on until the journal is full."""
+        if failure is not None and self._unsynced is None:
+            _log.error("checkpoints of the store in %s fail: %s", self._path, failure)
+        elif failure is None and self._unsynced is not None:
+            _log.warning("checkpoints of the store in %s succeed again", self._path)
+        self._unsynced = failure
+
     def _refuse_queue(self, reason: StorageError) -> None:
         """Fail all that is queued, because there is no snapshot to be had."""
         _log.error("the store cannot be read", exc_info=reason)
@@ -222,7 +235,8 @@ class LmdbEngine:
             except OSError as error:
                 loop.call_soon(self._end_batch, batch, error)
                 return
-        self._committer.ask((batch.snapshot, batch.reads, tuple(batch.overlaid), batch.changes, batch.appends))
+        changes = packed(batch.changes, batch.appends)
+        self._committer.ask((batch.snapshot, batch.reads, tuple(batch.overlaid), changes))
 
     def _take_answer(self, answer: Message) -> None:
         """Go on with what the committer has said of the batch."""
@@ -232,10 +246,14 @@ class LmdbEngine:
         if answer[0] == STALE:
             found = answer[1]
             batch.decide_again(found.__getitem__)
-            self._committer.ask((batch.changes, batch.appends))
+            self._committer.ask(packed(batch.changes, batch.appends))
             return
         self._batch = None
-        self._end_batch(batch, None if answer[0] == DONE else StorageError(answer[1]))
+        if answer[0] == DONE:
+            self._take_note_of_checkpoints(answer[1])
+            self._end_batch(batch)
+        else:
+            self._end_batch(batch, StorageError(answer[1]))
 
     def _commit_here(self, batch: Batch) -> Exception | None:
         """Write a batch without syncing it. Why it could not be written, if it could not."""
@@ -243,7 +261,7 @@ class LmdbEngine:
             with self._environment.begin(write=True) as transaction:
                 if changed(batch.snapshot, batch.reads, transaction):
                     batch.decide_again(transaction.get)
-                write(batch.changes, batch.appends, transaction)
+                write(packed(batch.changes, batch.appends), transaction)
         except lmdb.Error as error:
             if has_panicked(self._environment):
                 self._reopen()
@@ -251,9 +269,10 @@ class LmdbEngine:
         return None
 
     def _reopen(self) -> None:
-        self._environment.close()
+        self._store.close()
         try:
-            self._environment = open_environment(self._path, self._durable, self._map_size)
+            self._store = open_store(self._path, self._durable, self._map_size)
+            self._environment = self._store.environment
         except StorageError:
             # Mutations go on failing, and each tries this again.
             _log.exception("the store could not be opened again")

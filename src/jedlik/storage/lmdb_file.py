@@ -1,14 +1,12 @@
-"""An LMDB store from outside its server: looking at it, and making its file smaller.
+"""An LMDB store from outside its server: looking at it, making its file smaller, bringing it to today's format.
 
 A store may be looked at while a server has it open; LMDB's reader table tells the server which pages to keep. It may be
-compacted only while nobody has it open, for LMDB's lock file knows the states of one data file and not of another that
-takes its place. Servers are kept out by the lock of the data folder, which is the caller's to hold; those that look, by
-a lock of the store's own folder, which they share and compaction has alone.
+compacted or upgraded only while nobody has it open: LMDB's lock file knows the states of one data file and not of
+another that takes its place, and the journal belongs to one data file too (`store` has the lock).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +16,17 @@ import lmdb
 
 from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import (
+    FORMAT,
     FORMAT_KEY,
     MAP_SIZE,
     MAX_READERS,
+    SYNCED_FORMAT,
     refuse_cut_short,
     refuse_other_format,
-    sync_directories,
 )
+from jedlik.storage.journal import JOURNAL
 from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.store import alone, shared, sync_directories
 from jedlik.storage.view import View, view_of
 
 _COPY = "data.mdb.compact"
@@ -33,12 +34,12 @@ _COPY = "data.mdb.compact"
 
 @contextmanager
 def view(path: Path) -> Iterator[View]:
-    """The store in the directory `path` as it is now; nothing is written. A server may go on beside it.
+    """The store in the directory `path` as it is now. A server may go on beside it.
 
-    Raises StorageError if there is no store that this version reads, or if it is being compacted.
+    Nothing is written, unless nobody has the store open and who had it was killed: then it is recovered first. Raises
+    StorageError if there is no store that this version reads, or if it is being compacted.
     """
-    locked = _locked(path, fcntl.LOCK_SH, "being compacted")
-    with locked, _environment(path) as environment, view_of(environment) as found:
+    with shared(path), _environment(path) as environment, view_of(environment) as found:
         refuse_other_format(str(path), found.get(FORMAT_KEY))
         yield found
 
@@ -51,7 +52,7 @@ def compact(path: Path) -> tuple[int, int]:
     StorageError, also if somebody looks at the store (`view`) or if the disk has no room for the copy.
     """
     copy = path / _COPY
-    with _locked(path, fcntl.LOCK_EX, "being looked at, by a check perhaps"):
+    with alone(path):
         before = (path / DATA).stat().st_size
         try:
             copy.unlink(missing_ok=True)  # What an attempt left that was killed.
@@ -64,6 +65,9 @@ def compact(path: Path) -> tuple[int, int]:
                 if made.pages.rows != rows:
                     raise StorageError(f"the copy of the store in {path} has {made.pages.rows} rows instead of {rows}")
             after = copy.stat().st_size
+            # All that it has is in the file. If we go no further, the next to open the store begins another.
+            (path / JOURNAL).unlink(missing_ok=True)
+            sync_directories([path])
             copy.replace(path / DATA)
             sync_directories([path])
         except (lmdb.Error, OSError) as error:
@@ -71,6 +75,24 @@ def compact(path: Path) -> tuple[int, int]:
         finally:
             copy.unlink(missing_ok=True)
     return before, after
+
+
+def upgrade(path: Path) -> None:
+    """Bring the store in the directory `path` to the storage format of this version, if it has an earlier one.
+
+    No server may have it open. Raises StorageError.
+    """
+    with alone(path):
+        try:
+            # An earlier version's commits are synced by LMDB, and so is this one.
+            with (
+                lmdb.open(str(path), map_size=MAP_SIZE, max_readers=MAX_READERS, lib_version=1) as environment,
+                environment.begin(write=True) as transaction,
+            ):
+                if transaction.get(FORMAT_KEY) == SYNCED_FORMAT:
+                    transaction.put(FORMAT_KEY, FORMAT)
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"cannot upgrade the store in {path}: {error}") from error
 
 
 @contextmanager
@@ -104,20 +126,3 @@ def _write_copy(environment: lmdb.Environment, copy: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _locked(path: Path, kind: int, otherwise: str) -> Iterator[None]:
-    """Hold a lock of the directory `path`, which the kernel drops if we die."""
-    try:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise StorageError(f"cannot open the store in {path}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(directory, kind | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"the store in {path} is {otherwise}") from error
-        yield
-    finally:
-        os.close(directory)

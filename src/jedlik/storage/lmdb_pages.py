@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jedlik.storage.engine import StorageError
+
 DATA = "data.mdb"
 """LMDB's name for its file in the folder of a store."""
 
@@ -34,6 +36,7 @@ _ELSEWHERE = struct.Struct("=Q 8x Q")
 """The first of the pages that data has of its own, and how many."""
 _MAGIC, _VERSION = 0xBEEFC0DE, 3
 _META_PAGES = 2
+METAS_SIZE = _META_PAGES * _META.size
 _BRANCH = 1
 _BIG_DATA = 1
 _NO_ROOT = (1 << 64) - 1
@@ -64,78 +67,97 @@ def is_cut_short(path: Path) -> bool:
     file = os.open(path, os.O_RDONLY)
     try:
         for _ in range(_ATTEMPTS):
-            state = _newest(file)
+            state = _newest(metas(file))
             if state is None or os.fstat(file).st_size >= (state.last_page + 1) * state.page_size:
                 return False
             lacking = _lacks_a_page(file, state)
-            if _newest(file) == state:  # Else its pages may have been written over.
+            if _newest(metas(file)) == state:  # Else its pages may have been written over.
                 return lacking
     finally:
         os.close(file)
     return False
 
 
-def was_taken_back(file: int) -> bool:
-    """Whether LMDB has taken the older meta page back in memory, because its sync failed: it then has the number of the
-    state before, and leads to pages that are newer. Whoever asks holds LMDB's lock. Raises OSError.
+def metas(file: int) -> bytes:
+    """What the meta pages say, as bytes: METAS_SIZE of them, or fewer if there are none. Raises OSError.
+
+    While others may commit, whoever asks holds LMDB's lock.
     """
-    states = _states(file)
-    older = min(states, key=lambda state: state.transaction)
-    if older.rows == _NO_ROOT:
-        return False
-    found = os.pread(file, _WRITTEN_BY.size, older.rows * older.page_size)
-    return len(found) == _WRITTEN_BY.size and _WRITTEN_BY.unpack(found)[0] > older.transaction
+    found = os.pread(file, _META.size, 0)
+    if len(found) == _META.size:
+        found += os.pread(file, _META.size, _State(*_META.unpack(found)).page_size)
+    return found
 
 
-def write_metas_again(file: int) -> None:
-    """Have the disk agree with memory on the meta pages. Whoever asks holds LMDB's lock. Raises OSError.
-
-    Syncing is not enough: what a sync has failed to write, memory takes for written, and no later sync writes it.
-    """
-    for number, state in enumerate(_states(file)):
-        offset = number * state.page_size
-        os.pwrite(file, os.pread(file, _META.size, offset), offset)
-    os.fdatasync(file)
+def transaction_of(found: bytes) -> int:
+    """The transaction that made the state to which meta pages (`metas`) lead."""
+    return _state(found).transaction
 
 
-def _newest(file: int) -> _State | None:
-    """What the newer meta page says; None if there are none of this form."""
-    return max(_states(file), key=lambda state: state.transaction, default=None)
-
-
-def _states(file: int) -> list[_State]:
-    """What the meta pages say, in their order; empty if there are none of this form."""
-    states: list[_State] = []
+def write_metas(file: int, found: bytes) -> None:
+    """Have the meta pages say again what they said (`metas`). Nobody else has the file open. Raises OSError."""
+    page_size = _state(found).page_size
     for number in range(_META_PAGES):
-        offset = number * states[0].page_size if states else 0
-        found = os.pread(file, _META.size, offset)
-        if len(found) < _META.size:
-            return []
-        states.append(_State(*_META.unpack(found)))
-        if (states[-1].magic, states[-1].version) != (_MAGIC, _VERSION):
-            return []
-    return states
+        os.pwrite(file, found[number * _META.size : (number + 1) * _META.size], number * page_size)
+
+
+def write_newer_again(file: int, found: bytes, transaction: int) -> None:
+    """Write again the pages of the state to which meta pages (`metas`) lead, those that are newer than a transaction.
+
+    A sync that has failed has lost what it was to write: memory takes it for written, and no later sync writes it
+    ("Can Applications Recover from fsync Failures?", USENIX ATC 2020). The state must be pinned by a reader. Raises
+    OSError.
+    """
+    state = _state(found)
+    for root in (state.free_pages, state.rows):
+        for first, count in _used(file, state.page_size, root, transaction):
+            offset = first * state.page_size
+            os.pwrite(file, os.pread(file, count * state.page_size, offset), offset)
+
+
+def _newest(found: bytes) -> _State | None:
+    """What the newer of meta pages (`metas`) says; None if they are not of this form."""
+    if len(found) < METAS_SIZE:
+        return None
+    states = [_State(*_META.unpack_from(found, number * _META.size)) for number in range(_META_PAGES)]
+    if any((state.magic, state.version) != (_MAGIC, _VERSION) for state in states):
+        return None
+    return max(states, key=lambda state: state.transaction)
+
+
+def _state(found: bytes) -> _State:
+    state = _newest(found)
+    if state is None:
+        raise StorageError("the store's meta pages are damaged")
+    return state
 
 
 def _lacks_a_page(file: int, state: _State) -> bool:
     end = os.fstat(file).st_size // state.page_size
     try:
         return any(
-            last >= end for root in (state.free_pages, state.rows) for last in _used(file, state.page_size, root, end)
+            first + count > end
+            for root in (state.free_pages, state.rows)
+            for first, count in _used(file, state.page_size, root)
         )
     except struct.error:  # A page that is none. LMDB has its own words for that.
         return False
 
 
-def _used(file: int, page_size: int, root: int, end: int) -> Iterator[int]:
-    """The pages of a tree, up to one that is not before `end`; of data on many pages, the last."""
+def _used(file: int, page_size: int, root: int, since: int = -1) -> Iterator[tuple[int, int]]:
+    """The pages of a tree that transactions after `since` wrote, up to one that is not there: the first of some that
+    lie together, and how many. A page is copied when it or one below it is written, so none is newer than those above.
+    """
+    end = os.fstat(file).st_size // page_size
     left = [root] if root != _NO_ROOT else []
     while left:
         number = left.pop()
-        yield number
-        if number >= end:
+        page = os.pread(file, page_size, number * page_size) if number < end else b""
+        if page and _WRITTEN_BY.unpack_from(page)[0] <= since:
+            continue
+        yield number, 1
+        if not page:
             return
-        page = os.pread(file, page_size, number * page_size)
         flags, lower = _HEADER.unpack_from(page)
         for offset in struct.unpack_from(f"={lower // 2}H", page, _HEADER.size):
             node = _HEADER.size + offset
@@ -143,5 +165,4 @@ def _used(file: int, page_size: int, root: int, end: int) -> Iterator[int]:
             if flags & _BRANCH:
                 left.append(low | high << 16 | node_flags << 32)
             elif node_flags & _BIG_DATA:
-                first, pages = _ELSEWHERE.unpack_from(page, node + _NODE.size + key_size + key_size % 2)
-                yield first + pages - 1
+                yield _ELSEWHERE.unpack_from(page, node + _NODE.size + key_size + key_size % 2)

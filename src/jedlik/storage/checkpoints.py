@@ -1,0 +1,124 @@
+"""Checkpoints: states of a store that the disk has in full, so that the journal before them is not needed any more.
+
+    pin      a read transaction on the newest state, so that no commit takes one of its pages for something else
+    sync     LMDB's file; commits go on meanwhile
+    note     the state's meta pages, and the place in the journal up to which it goes (`Journal.write_checkpoint`)
+
+The pin stays until the next checkpoint is made, because recovery begins with the last one's pages. Each process that
+commits has a pin of its own, on a state that was a checkpoint before it committed anything. So as long as anybody is
+there who could write over the pages of the last checkpoint, there is a pin on it or on one before it, whoever made it
+and whoever died.
+
+A sync that failed may have lost pages of any state since the last checkpoint, and no later sync writes them, nor tells
+who opened the file later. So after a failure, and before a process's first checkpoint, they are written again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lmdb
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.journal import JOURNAL_KEY, Journal
+from jedlik.storage.lmdb_pages import DATA, metas, write_newer_again
+
+if TYPE_CHECKING:
+    from jedlik.storage.changes import Transaction
+
+SECONDS = 0.5
+"""Between two checkpoints of a process, if anything is committed. Pages that commits set free are used again only after
+the second next one, so a longer time makes the file larger, and a shorter one syncs more often."""
+BYTES = 8 << 20
+"""Of records, after which a process makes a checkpoint at once."""
+
+
+class Checkpoints:
+    """Those that one process makes, in a thread. `failure` says why the last could not be made; None if it was."""
+
+    def __init__(self, path: Path, environment: lmdb.Environment, journal: Journal) -> None:
+        """Raises OSError."""
+        self.failure: str | None = None
+        self._environment = environment
+        self._journal = journal
+        self._file = os.open(path / DATA, os.O_RDWR)
+        self._making = threading.Lock()
+        self._pin: Transaction | None = None
+        self._pinned = 0
+        """The state under the pin."""
+        self._sure = False
+        """Whether what was written since the last checkpoint will be on the disk after a sync that does not fail."""
+        self._written = 0
+        """Bytes of records since the last checkpoint."""
+        self._due = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def begin(self) -> None:
+        """Make the first checkpoint, before which nothing may be committed, and go on making them.
+
+        Raises OSError, lmdb.Error and StorageError.
+        """
+        self.make()
+        self._thread.start()
+
+    def take_note(self, size: int) -> None:
+        """Know of a record that was committed."""
+        self._written += size
+        if self._written >= BYTES:
+            self._due.set()
+
+    def make(self) -> None:
+        """Make a checkpoint of the newest state. Raises OSError, lmdb.Error and StorageError.
+
+        Whoever calls does not hold LMDB's lock.
+        """
+        with self._making, self._journal.locked():
+            last = self._journal.checkpoint()
+            # While the lock is held nobody commits: pin, meta pages and place are of one state.
+            locking = self._environment.begin(write=True)
+            try:
+                pin = self._environment.begin()
+                found = metas(self._file)
+                place = self._journal.place(locking.get(JOURNAL_KEY))
+                self._written = 0
+            finally:
+                locking.abort()
+            try:
+                if pin.id() != last.transaction:
+                    if not self._sure:
+                        write_newer_again(self._file, found, last.transaction)
+                    self._sure = False
+                    os.fdatasync(self._file)
+                    self._journal.write_checkpoint(pin.id(), found, place)
+                self._sure = True
+            except BaseException:
+                pin.abort()
+                raise
+            unpinned, self._pin = self._pin, pin
+            self._pinned = pin.id()
+            if unpinned is not None:
+                unpinned.abort()
+
+    def end(self) -> None:
+        """Make a last checkpoint and give the pin up."""
+        self._ending = True
+        self._due.set()
+        self._thread.join()
+        if self._pin is not None:
+            self._pin.abort()
+        os.close(self._file)
+
+    def _run(self) -> None:
+        while not self._ending:
+            self._due.wait(SECONDS)
+            self._due.clear()
+            try:
+                if self._environment.info()["last_txnid"] != self._pinned:
+                    self.make()
+                self.failure = None
+            except (OSError, lmdb.Error, StorageError) as error:
+                self.failure = str(error)

@@ -1,0 +1,252 @@
+"""The journal: a file beside LMDB's in which every batch is on the disk before LMDB knows of it.
+
+A commit of LMDB's own is two syncs, one of the pages that it has written all over its file and one of the page that
+points to them. Here a commit is one write of one record, through a descriptor that syncs what it writes: a log that is
+written ahead (Gray and Reuter, "Transaction Processing", 1992). LMDB's pages go to the disk when the kernel likes, and
+all of them before a checkpoint (`checkpoints`); what is behind the last checkpoint is done again from here (`recovery`).
+
+    0        checkpoint       the one with the higher number, of those that are whole, is the last
+    4096     checkpoint
+    8192     records, each at the place that the one before it names
+
+    checkpoint   magic, form, checksum; number, LMDB's transaction, LMDB's meta pages, the place of the next record
+    record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
+
+Records follow each other to the end of the file, which grows, or go on at the beginning when the checkpoint is far
+enough from there. The next one's place is kept in LMDB, written by the same commit as the record's changes: so it belongs to
+the state that it follows, and a record whose commit has failed is written over. Sequence numbers and a salt, which is
+another after each recovery, tell a record from what an earlier use of the file has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb_pages import METAS_SIZE
+
+JOURNAL = "journal"
+"""Its name in the folder of a store."""
+JOURNAL_KEY = b"\x00journal"
+"""Under which LMDB holds the place of the next record."""
+
+TURN = 16 << 20
+"""Offset from which the next record may go to the beginning of the file again."""
+LIMIT = 64 << 20
+"""Bytes of records behind the last checkpoint. With more, recovery would take long."""
+
+_SLOT = 4096
+_SLOTS = 2
+_FIRST = _SLOT * _SLOTS
+_MAGIC = b"jdlj"
+_FORM = 1
+_SLOT_HEAD = struct.Struct("<4sII")
+_CHECKPOINT = struct.Struct(f"<QQ{METAS_SIZE}s8sQQ")
+_PLACE = struct.Struct("<8sQQ")
+_RECORD = struct.Struct("<IIQQ")
+_CHECKSUM = 4
+_GROWTH = 256 << 10
+"""Bytes by which the file grows. A write that makes a file longer takes half as long again, so few should."""
+
+
+class Place(NamedTuple):
+    """Where a record is."""
+
+    salt: bytes
+    """Of all records since the last recovery; 8 bytes."""
+    sequence: int
+    offset: int
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Place:
+        """The place that `pack` has made these bytes of."""
+        return cls(*_PLACE.unpack(data))
+
+    def pack(self) -> bytes:
+        """The bytes for it."""
+        return _PLACE.pack(*self)
+
+
+class Checkpoint(NamedTuple):
+    """A state of LMDB's that the disk has in full."""
+
+    number: int
+    """Of checkpoints before this one."""
+    transaction: int
+    """That made the state."""
+    metas: bytes
+    """LMDB's meta pages in this state (`lmdb_pages.metas`)."""
+    place: Place
+    """Of the first record that is not in this state."""
+
+
+class Journal:
+    """The journal in the folder of a store. Every method raises OSError if the disk does not do what it should.
+
+    Whoever calls `has_room`, `place`, `append` and `retract` holds LMDB's lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError, FileNotFoundError if there is none."""
+        self._path = folder / JOURNAL
+        self._file = os.open(self._path, os.O_RDWR | os.O_DSYNC)
+        self._size = os.fstat(self._file).st_size
+        self._slots = b""
+        """What was read last where the checkpoints are."""
+        self._last: Checkpoint | None = None
+
+    @classmethod
+    def make(cls, folder: Path, transaction: int, metas: bytes) -> None:
+        """Make one without records for a state that is on the disk in full. It is there as a whole or not at all, but
+        surely only after a sync of the folder."""
+        made = folder / f"{JOURNAL}.new"
+        first = Checkpoint(0, transaction, metas, first_place())
+        file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_DSYNC, 0o600)
+        try:
+            _write(file, _slot(first).ljust(_FIRST, b"\x00"), 0)
+        finally:
+            os.close(file)
+        made.replace(folder / JOURNAL)
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._file)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who makes a checkpoint. The kernel drops the lock of a process that dies."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def checkpoint(self) -> Checkpoint:
+        """The last checkpoint. Raises StorageError if there is none that can be read."""
+        slots = os.pread(self._file, _FIRST, 0)
+        if self._last is None or slots != self._slots:
+            self._last = max(self._checkpoints(slots))
+            self._slots = slots
+        return self._last
+
+    def write_checkpoint(self, transaction: int, metas: bytes, place: Place) -> None:
+        """Make a state the last checkpoint. The disk has it in full."""
+        made = Checkpoint(self.checkpoint().number + 1, transaction, metas, place)
+        offset = made.number % _SLOTS * _SLOT
+        before = os.pread(self._file, _SLOT, offset)
+        try:
+            _write(self._file, _slot(made), offset)
+        except OSError:
+            # The disk may have it or not, but memory has it, and others would take it for made.
+            with contextlib.suppress(OSError):
+                _write(self._file, before, offset)
+            raise
+
+    def place(self, kept: bytes | None) -> Place:
+        """The place of the next record, by what a state of LMDB's has under JOURNAL_KEY."""
+        place = None if kept is None else Place.unpack(kept)
+        start = self.checkpoint().place
+        # Without commits since the journal was made or recovered, LMDB has none, or an older one.
+        return place if place is not None and place.salt == start.salt else start
+
+    def has_room(self, place: Place, size: int) -> bool:
+        """Whether a record of `size` bytes of changes can be written. If not, it can be after a checkpoint."""
+        start = self.checkpoint().place
+        if place.sequence == start.sequence:
+            return True
+        end = place.offset + _RECORD.size + size
+        return end < start.offset if place.offset <= start.offset else end - start.offset <= LIMIT
+
+    def following(self, place: Place, size: int) -> Place:
+        """The place after that of a record with `size` bytes of changes."""
+        start = self.checkpoint().place
+        end = place.offset + _RECORD.size + size
+        wrapped = place.offset <= start.offset and place.sequence != start.sequence
+        turns = not wrapped and end >= TURN and start.offset >= TURN // 2
+        return Place(place.salt, place.sequence + 1, _FIRST if turns else end)
+
+    def append(self, place: Place, changes: bytes, following: Place) -> None:
+        """Write a record and have it on the disk. Whoever calls has seen that there is room."""
+        end = place.offset + _RECORD.size + len(changes)
+        record = _record(place, changes, following.offset)
+        if end > self._size:
+            self._size = (end + _GROWTH - 1) // _GROWTH * _GROWTH
+            record = record.ljust(self._size - place.offset, b"\x00")
+        try:
+            _write(self._file, record, place.offset)
+        except OSError:
+            self.retract(place)
+            raise
+
+    def retract(self, place: Place) -> None:
+        """Take back the record that was written last, as it will not be committed.
+
+        If the disk cannot be told, it is only memory that has it taken back. The next record is written over it; if the
+        power goes before that, recovery may find it.
+        """
+        with contextlib.suppress(OSError):
+            _write(self._file, bytes(_RECORD.size), place.offset)
+
+    def records(self) -> Iterator[bytes]:
+        """The changes behind the last checkpoint, in the order of their commits."""
+        place = self.checkpoint().place
+        while True:
+            head = os.pread(self._file, _RECORD.size, place.offset)
+            if len(head) < _RECORD.size:
+                return
+            _, length, sequence, following = _RECORD.unpack(head)
+            if sequence != place.sequence or place.offset + length > os.fstat(self._file).st_size:
+                return
+            changes = os.pread(self._file, length, place.offset + _RECORD.size)
+            if _record(place, changes, following) != head + changes:
+                return
+            yield changes
+            place = Place(place.salt, sequence + 1, following)
+
+    def _checkpoints(self, slots: bytes) -> list[Checkpoint]:
+        found: list[Checkpoint] = []
+        for offset in range(0, _FIRST, _SLOT):
+            slot = slots[offset : offset + _SLOT_HEAD.size + _CHECKPOINT.size]
+            if len(slot) < _SLOT_HEAD.size + _CHECKPOINT.size:
+                continue
+            magic, form, checksum = _SLOT_HEAD.unpack_from(slot)
+            content = slot[_SLOT_HEAD.size :]
+            if magic != _MAGIC or crc32(content) != checksum:
+                continue
+            if form != _FORM:
+                raise StorageError(f"{self._path} has form {form}, and this version of Jedlik reads form {_FORM}")
+            number, transaction, metas, *place = _CHECKPOINT.unpack(content)
+            found.append(Checkpoint(number, transaction, metas, Place(*place)))
+        if not found:
+            raise StorageError(f"{self._path} is damaged, or no journal of Jedlik's: it has no checkpoint")
+        return found
+
+
+def first_place() -> Place:
+    """The place of the first record of all, in a journal that is begun anew."""
+    return Place(os.urandom(8), 0, _FIRST)
+
+
+def _slot(checkpoint: Checkpoint) -> bytes:
+    number, transaction, metas, place = checkpoint
+    content = _CHECKPOINT.pack(number, transaction, metas, *place)
+    return _SLOT_HEAD.pack(_MAGIC, _FORM, crc32(content)) + content
+
+
+def _record(place: Place, changes: bytes, following: int) -> bytes:
+    head = _RECORD.pack(0, len(changes), place.sequence, following)
+    checksum = crc32(changes, crc32(head[_CHECKSUM:], crc32(place.salt)))
+    return checksum.to_bytes(_CHECKSUM, "little") + head[_CHECKSUM:] + changes
+
+
+def _write(file: int, data: bytes, offset: int) -> None:
+    if os.pwrite(file, data, offset) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,0 +1,152 @@
+"""A store in use, and who may use it at the same time.
+
+    opening.lock     held by whoever is opening a store, for as long as that takes
+    the folder       its lock is shared by all who use the store: engines, committers, and those who look at it.
+                     Whoever has it alone may recover the store, or put another file in the place of LMDB's
+
+The kernel drops the locks of a process that dies, after what it was writing. So who has the lock of the folder alone
+knows that nobody else uses the store or is still writing to it; and who does not, that somebody is alive who has found
+or left the store in order.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.environment import make_environment, open_environment
+from jedlik.storage.journal import JOURNAL
+from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.recovery import begin_journal, recover
+
+_OPENING = "opening.lock"
+
+
+class Store:
+    """An LMDB environment, and a share in the lock of its folder. Made by `open_store`."""
+
+    def __init__(self, environment: lmdb.Environment, share: int) -> None:
+        self.environment = environment
+        self._share: int | None = share
+
+    def close(self) -> None:
+        """Give it up; a second time does nothing."""
+        self.environment.close()
+        if self._share is not None:
+            os.close(self._share)
+            self._share = None
+
+
+def open_store(path: Path, durable: bool, map_size: int) -> Store:
+    """The store in the directory `path`, made if need be, and recovered if need be.
+
+    Unless `durable`, it has no journal. Raises StorageError.
+    """
+    with _as_storage_errors(path):
+        new = [directory for directory in (path, *path.parents) if not directory.exists()]
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _opening(path):
+                alone = _join(path, share)
+                if alone and not (path / DATA).exists():
+                    make_environment(path, durable)
+                if alone and not durable:
+                    (path / JOURNAL).unlink(missing_ok=True)
+                if (path / JOURNAL).exists() != durable and not alone:
+                    raise StorageError(f"the store in {path} is in use by others who do not sync")
+                environment = open_environment(path, map_size)
+                try:
+                    if durable and not (path / JOURNAL).exists():
+                        begin_journal(path)
+                    if durable:
+                        sync_directories([path, *(directory.parent for directory in new)])
+                except BaseException:
+                    environment.close()
+                    raise
+                if alone:
+                    fcntl.flock(share, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(share)
+            raise
+    return Store(environment, share)
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Keep the store in the directory `path` in order, to look at it beside others. Raises StorageError."""
+    with _as_storage_errors(path):
+        share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _opening(path):
+                if _join(path, share):
+                    fcntl.flock(share, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(share)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep all others from the store in the directory `path`. Raises StorageError if there are some."""
+    with _as_storage_errors(path):
+        share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _opening(path):
+                if not _join(path, share):
+                    raise StorageError(f"the store in {path} is in use, or being looked at, by a check perhaps")
+            yield
+        finally:
+            os.close(share)
+
+
+def sync_directories(directories: list[Path]) -> None:
+    """See to it that what was made in `directories` is still there after a power failure. Raises OSError."""
+    for directory in directories:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _join(path: Path, share: int) -> bool:
+    """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered. Returns
+    whether all of it was taken."""
+    try:
+        fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        try:
+            fcntl.flock(share, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(f"the store in {path} is being compacted or upgraded") from None
+        return False
+    if (path / JOURNAL).exists():
+        recover(path)
+    return True
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    file = os.open(path / _OPENING, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _as_storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        raise StorageError(f"{path} holds no store that this version reads, or a damaged one: {error}") from error
+    except (lmdb.Error, OSError) as error:
+        raise StorageError(f"cannot open the store in {path}: {error}") from error
