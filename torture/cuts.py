@@ -14,12 +14,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from select import PIPE_BUF
 from typing import Any
 
+from jedlik.storage.journal import JOURNAL
 from jedlik_process import Server
 from torture.disk import CHECKPOINTS, DIES, NAMES, Disk, Failing, Fault, File
 from torture.expected import demand, identity, make_table
@@ -28,8 +30,8 @@ from torture.platter import Platters
 from torture.reopened import OWNER, PUTS, REGION, reopened
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Version, Writer, item
 
-CUTS_OF_A_RECORDING = 250
-SECONDS = 6.0
+CUTS_OF_A_RECORDING = 125
+SECONDS = 3.0
 """Of load in a recording."""
 WRITES = Failing.WRITES | Failing.DURABLE_WRITES
 OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 2}
@@ -49,6 +51,14 @@ FAULTS = (
 )
 AGAIN = 0.1
 """How probable it is that a store that was cut is cut again in its next life."""
+MOST_SPARED = 100
+"""Calls, at most, before something fails in a next life."""
+SMALL_JOURNAL = """\
+from jedlik.storage import journal
+journal._GROWTH, journal.TURN, journal.LIMIT = 4 << 10, 128 << 10, 512 << 10
+"""
+"""What Python is to do first (`sitecustomize`), to have a journal that is often full and begins anew."""
+MOST_OF_A_SMALL_JOURNAL = 4 << 20
 NEXT_LIFE_SECONDS = 60.0
 
 
@@ -93,6 +103,10 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
 def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> dict[File, bytes]:
     """Have a server written to. Returns the store's files with which the recording begins."""
     server = Server(disk.data_dir.parent / "log", data_dir=disk.data_dir, workers=2, **OPTIONS)
+    small = random.random() < 0.5
+    if small:
+        (disk.data_dir.parent / "sitecustomize.py").write_text(SMALL_JOURNAL)
+        server.environment["PYTHONPATH"] = str(disk.data_dir.parent)
     try:
         make_table(server.client())
         server.stop()
@@ -102,7 +116,7 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
         threads = [writer.start(server.url) for writer in writers]
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            time.sleep(random.uniform(0, 1))
+            time.sleep(random.uniform(0, 0.6))
             if random.random() < 0.5:
                 kill_one(server.pid, random)
             else:
@@ -114,6 +128,8 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
             thread.join()
         for writer in writers:
             demand(writer.surprise is None, str(writer.surprise))
+        size = (disk.data_dir / REGION / JOURNAL).stat().st_size
+        demand(not small or size < MOST_OF_A_SMALL_JOURNAL, f"a small journal has {size} bytes")
     finally:
         server.kill()
     return begun
@@ -138,7 +154,7 @@ def cut(disk: Disk, writers: list[Writer], random: Random, begun: dict[File, byt
             lives.live_and_cut(random)
             done.again += 1
         when = f"a cut at {position}" + f", and {lives.lived} more" * (lives.lived > 0)
-        asyncio.run(_look(lives, knowledge, when))
+        _in_a_child(_look(lives, knowledge, when), when)
         done.cuts += 1
 
 
@@ -153,34 +169,50 @@ class Lives:
         """How many lives have been cut off."""
         self.numbers: set[int] = set()
         """Of the items that were written and acknowledged in them."""
+        self.first = 0
+        """The number of the next item."""
 
     def begin(self, files: dict[File, bytes]) -> None:
         """Have the store be what a cut has left."""
-        self.lived = 0
+        self.lived = self.first = 0
         self.numbers = set()
         _write(self.store, files)
 
     def live_and_cut(self, random: Random) -> None:
-        """Have the store opened and written to, with a cut at some moment."""
+        """Have the store opened and written to, perhaps on a disk that fails at first, with a cut at some moment."""
         platters = Platters(_read(self.store))
         begin = self._disk.position
+        acknowledged: list[tuple[int, int]] = []
+        if random.random() < 0.5:
+            error, spared = random.choice((DIES, errno.EIO, errno.ENOSPC)), random.randrange(MOST_SPARED)
+            with self._disk.failing(Fault("", WRITES | Failing.SYNCS, error, spared, random.choice((1, 2)))):
+                acknowledged += self._live()[0]
+        of_a_life, error_told = self._live()
+        demand(error_told is None, f"life {self.lived} after a cut: {error_told}")
+        acknowledged += of_a_life
+        records = list(self._disk.records(begin))
+        moment = random.randrange(len(records))
+        for record in records[: moment + 1]:
+            platters.take(record)
+        self.numbers |= {number for number, position in acknowledged if position <= records[moment].end}
+        self.lived += 1
+        _write(self.store, platters.cut(random))
+
+    def _live(self) -> tuple[list[tuple[int, int]], str | None]:
+        """Have the store opened and written to. Which items were acknowledged, and how long the recording was by then;
+        and why it ended, if it did before its time.
+        """
         life = subprocess.run(
-            [sys.executable, "-m", "torture.reopened", self.store, str(self.lived * PUTS)],
+            [sys.executable, "-m", "torture.reopened", self.store, str(self.first)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._disk.environment,
             capture_output=True,
             text=True,
             check=False,
             timeout=NEXT_LIFE_SECONDS,
         )
-        demand(life.returncode == 0, f"life {self.lived} after a cut: {life.stderr}")
-        records = list(self._disk.records(begin))
-        moment = random.randrange(len(records))
-        for record in records[: moment + 1]:
-            platters.take(record)
-        acknowledged = [tuple(map(int, line.split())) for line in life.stdout.splitlines()]
-        self.numbers |= {number for number, position in acknowledged if position <= records[moment].end}
-        self.lived += 1
-        _write(self.store, platters.cut(random))
+        self.first += PUTS
+        acknowledged = [(int(number), int(position)) for number, position in map(str.split, life.stdout.splitlines())]
+        return acknowledged, None if life.returncode == 0 else f"{life.returncode}: {life.stderr}"
 
 
 class Knowledge:
@@ -231,12 +263,31 @@ class Knowledge:
         demand(not (done and left), f"{when}: of one request of {self.writer.owner}, {done} were done and {left} not")
 
 
+def _in_a_child(look: Coroutine[Any, Any, None], when: str) -> None:
+    """Run in a process of its own what looks at a store, because one that is damaged may end it. Raises Broken."""
+    told, telling = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(look)
+        except BaseException as error:
+            os.write(telling, f"{type(error).__name__}: {error}"[:PIPE_BUF].encode())
+            os._exit(1)
+        os._exit(0)
+    look.close()
+    os.close(telling)
+    with os.fdopen(told, "rb") as pipe:
+        message = pipe.read().decode()
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    demand(ended == 0, message or f"{when}: who looked at the store ended with {ended}")
+
+
 async def _look(lives: Lives, knowledge: list[Knowledge], when: str) -> None:
     """Open what the cuts have left, compare it with what was known, and go on with it."""
     async with reopened(lives.store, False, when) as left:
         left.check(when)
         _compare(await left.items(), knowledge, lives.numbers, when)
-        async for _ in left.puts(lives.lived * PUTS):
+        async for _ in left.puts(lives.first):
             pass
         left.check(f"{when} and {PUTS} writes")
 

@@ -55,11 +55,13 @@ struct faults {
     uint32_t left; /* calls that are yet to fail */
     uint32_t partly; /* whether writes that fail do half of their work, like those that meet the end of a disk */
     uint32_t failed; /* how many have failed */
+    uint32_t lost[OTHER + 1]; /* by enum file: how many syncs have failed with EIO */
 };
 
 static const char *folder;
 static int recording = -1;
 static volatile struct faults *faults;
+static uint32_t told[OTHER + 1]; /* by enum file: how many of these this process was told of */
 
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static ssize_t (*real_writev)(int, const struct iovec *, int);
@@ -97,6 +99,9 @@ __attribute__((constructor)) static void begin(void) {
         }
         faults = map;
         close(file);
+        for (int i = 0; i <= OTHER; i++) {
+            told[i] = faults->lost[i];
+        }
     }
 }
 
@@ -161,6 +166,24 @@ static ssize_t failed(void) {
     return -1;
 }
 
+/* Whether a sync fails: one that is told to, and the next by each other process, as the kernel tells all who have a file
+ * open that some of it is lost. Who dies of it does so here. */
+static int sync_fails(int is_told_to, enum file file) {
+    if (is_told_to) {
+        failed();
+        if (errno == EIO) {
+            told[file] = __atomic_add_fetch(&faults->lost[file], 1, __ATOMIC_SEQ_CST);
+        }
+        return 1;
+    }
+    if (faults == NULL || told[file] == faults->lost[file]) {
+        return 0;
+    }
+    told[file] = faults->lost[file];
+    errno = EIO;
+    return 1;
+}
+
 static int is_durable(int fd) { return (fcntl(fd, F_GETFL) & O_DSYNC) != 0; }
 
 ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
@@ -169,8 +192,8 @@ ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
         return real_pwrite(fd, data, length, offset);
     }
     int durable = is_durable(fd), failing = fails(durable ? FAIL_DURABLE_WRITE : FAIL_WRITE, file, offset);
-    int written_first = durable && (faults->error == EIO || faults->error == 0);
-    if (failing && !written_first) {
+    int is_written_first = durable && (faults == NULL || faults->error == EIO || faults->error == 0);
+    if (failing && !is_written_first) {
         length = faults->partly ? length / 2 : 0;
         if (length == 0) {
             return failed();
@@ -182,13 +205,14 @@ ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
         record(file, WRITE, offset, length, &piece, 1);
     }
     ssize_t written = real_pwrite(fd, data, length, offset);
-    if (failing && faults->error == 0) {
-        return failed();
+    if (!durable) {
+        return written;
     }
-    if (is_recorded(file) && durable) {
+    failing = sync_fails(failing, file);
+    if (is_recorded(file)) {
         record(file, failing ? RANGE_SYNC_FAILED : RANGE_SYNCED, offset, length, NULL, 0);
     }
-    return failing ? failed() : written;
+    return failing ? -1 : written;
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off_t offset) { return pwrite(fd, data, length, offset); }
@@ -224,15 +248,11 @@ static int synced(int fd, int (*real)(int)) {
     if (is_recorded(file)) {
         record(file, SYNC_BEGUN, 0, 0, NULL, 0);
     }
-    int failing = fails(FAIL_SYNC, file, 0);
-    if (failing && faults->error == 0) {
-        return (int)failed();
-    }
-    int result = failing ? -1 : real(fd);
+    int result = sync_fails(fails(FAIL_SYNC, file, 0), file) ? -1 : real(fd);
     if (is_recorded(file)) {
         record(file, result == 0 ? SYNCED : SYNC_FAILED, 0, 0, NULL, 0);
     }
-    return failing ? (int)failed() : result;
+    return result;
 }
 
 int fdatasync(int fd) { return synced(fd, real_fdatasync); }

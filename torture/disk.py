@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
 
+from jedlik.storage.journal import JOURNAL
 from jedlik.storage.lmdb_pages import DATA
 
 _SOURCE = Path(__file__).with_name("disk.c")
@@ -27,6 +28,8 @@ _COMPILER = "gcc"
 _RECORD = struct.Struct("<8sHHIQQ")
 _MAGIC = 0x2F7C91D3A58BE604.to_bytes(8, "little")
 _FAULTS = struct.Struct("<IIIIIIII")
+"""Behind it are four more numbers, which are not ours."""
+_FAULTS_BYTES = _FAULTS.size + 4 * 4
 _FOR_GOOD = (1 << 32) - 1
 DIES = 0
 """In the place of an error."""
@@ -48,7 +51,7 @@ class File(IntEnum):
 
 CHECKPOINTS = 8192
 """Of the journal: its first bytes, which say where the last checkpoint is; records follow."""
-NAMES = {File.DATA: DATA, File.JOURNAL: "journal"}
+NAMES = {File.DATA: DATA, File.JOURNAL: JOURNAL}
 """In the folder of a store."""
 
 
@@ -75,7 +78,8 @@ class Failing(IntFlag):
 @dataclass(frozen=True, slots=True)
 class Fault:
     """How a disk fails. `spared` calls are let through first, then `calls` fail, or all if that is None. With EIO it is
-    the sync of a durable write that fails, with any other error the write. With DIES the process that calls dies.
+    the sync of a durable write that fails, with any other error the write, and of every other process the next sync of
+    the same file fails too. With DIES the process that calls dies.
     """
 
     name: str
@@ -120,9 +124,9 @@ class Disk:
         subprocess.run(compile_it, check=True)
         self._recording.touch()
         path = folder / "faults"
-        path.write_bytes(bytes(_FAULTS.size))
+        path.write_bytes(bytes(_FAULTS_BYTES))
         with path.open("r+b") as file:
-            self._faults = mmap.mmap(file.fileno(), _FAULTS.size)
+            self._faults = mmap.mmap(file.fileno(), _FAULTS_BYTES)
         self.environment = {
             "LD_PRELOAD": str(self._library),
             "DISK_FOLDER": str(self.data_dir),
@@ -139,13 +143,13 @@ class Disk:
     @property
     def failed(self) -> int:
         """How many calls have failed since `fail`."""
-        count: int = _FAULTS.unpack(self._faults[:])[-1]
+        count: int = _FAULTS.unpack_from(self._faults)[-1]
         return count
 
     def fail(self, fault: Fault) -> None:
         """Have the disk fail from now on."""
         calls = _FOR_GOOD if fault.calls is None else fault.calls
-        self._faults[:] = _FAULTS.pack(
+        self._faults[: _FAULTS.size] = _FAULTS.pack(
             fault.failing, fault.file or 0, fault.below, fault.error, fault.spared, calls, fault.partly, 0
         )
 

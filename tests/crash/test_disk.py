@@ -131,3 +131,17 @@ def test_who_dies_has_not_synced(disk: Disk, paths: dict[File, Path]) -> None:
         assert done(disk, write(paths[File.DATA])) == []
     assert [record.kind for record in disk.records()] == [Kind.SYNC_BEGUN]
     assert paths[File.DATA].read_bytes() == b"." * 16
+
+
+def test_who_has_a_file_open_is_told_once_that_another_could_not_sync_it(disk: Disk, paths: dict[File, Path]) -> None:
+    data, journal = paths[File.DATA], paths[File.JOURNAL]
+    steps = [str(argument) for step in (sync(data), sync(journal), sync(data)) for argument in step]
+    program = [sys.executable, "-c", f"print('there', flush=True)\ninput()\n{PROGRAM}", *steps]
+    environment = os.environ | disk.environment
+    with subprocess.Popen(program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"there\n"
+        with disk.failing(Fault("", Failing.SYNCS)):
+            assert done(disk, sync(data)) == ["EIO"]
+        assert done(disk, sync(data)) == ["synced"]
+        assert other.communicate(b"\n")[0].split() == [b"EIO", b"synced", b"synced"]

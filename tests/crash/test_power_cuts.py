@@ -15,7 +15,7 @@ from torture.platter import PAGE, SECTOR, Platter, Platters
 from torture.writers import WRITERS, Client, Writer
 
 CUTS = 40
-RECORDED_SECONDS = 2.0
+RECORDED_SECONDS = 1.5
 
 StartServer = Callable[..., Server]
 
