@@ -51,11 +51,12 @@ FOR_A_WHILE = (
 )
 CHECKPOINTS_FAIL = (
     Fault("pages cannot be synced", Failing.SYNCS, file=File.DATA),
-    Fault("checkpoints cannot be noted", Failing.DURABLE_WRITES, file=File.JOURNAL, below=CHECKPOINTS),
     Fault("pages cannot be synced once", Failing.SYNCS, calls=1, file=File.DATA),
-    Fault("a checkpoint cannot be noted once", Failing.DURABLE_WRITES, calls=1, file=File.JOURNAL, below=CHECKPOINTS),
+    Fault("checkpoints cannot be written", Failing.DURABLE_WRITES, errno.ENOSPC, file=File.JOURNAL, below=CHECKPOINTS),
 )
 ONCE = (
+    # Whoever has the journal open is told that it was not synced: others may take that for their records.
+    Fault("a checkpoint cannot be synced", Failing.DURABLE_WRITES, calls=1, file=File.JOURNAL, below=CHECKPOINTS),
     Fault("a record cannot be synced once", Failing.DURABLE_WRITES, calls=1),
     Fault("a record cannot be written once", Failing.DURABLE_WRITES, errno.ENOSPC, calls=1, partly=True),
     Fault("the disk is full for one write", Failing.WRITES, errno.ENOSPC, calls=1, partly=True),
