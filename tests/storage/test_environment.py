@@ -16,12 +16,10 @@ from engines import everything, increment, lmdb_durable, put, run
 from jedlik.storage import environment, lmdb_file
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.lmdb_pages import is_cut_short, was_taken_back, write_metas_again
+from jedlik.storage.lmdb_pages import is_cut_short
 from jedlik_process import run_jedlik
 
 PAGE = 4096
-META = 160
-"""Bytes of a meta page that say something; the last eight are the number of its state."""
 LAST_PAGE = 144
 """Where a meta page says which is the last page, in bytes from its start."""
 
@@ -63,6 +61,7 @@ def test_a_page_that_is_not_whole_is_missing(tmp_path: Path) -> None:
 
 def test_a_file_may_lack_pages_at_its_end_that_nothing_uses(tmp_path: Path) -> None:
     data = fill(tmp_path)
+    (tmp_path / "journal").unlink()  # It has meta pages, too, and they go before those of the file.
     pages = data.stat().st_size // PAGE
     with data.open("r+b") as file:
         for meta in range(2):
@@ -91,32 +90,12 @@ def test_the_commands_and_the_server_say_so_and_end(tmp_path: Path) -> None:
     assert f"cannot use the data directory {tmp_path}: {reason}" in served.stderr
 
 
-# A meta page that was taken back
-
-
-def test_a_meta_page_that_was_taken_back_is_known_by_newer_pages(tmp_path: Path) -> None:
-    with fill(tmp_path).open("r+b") as file:
-        assert not was_taken_back(file.fileno())
-        metas = [bytearray(os.pread(file.fileno(), META, number * PAGE)) for number in range(2)]
-        older = min(range(2), key=lambda number: metas[number][-8:][::-1])
-        # LMDB leaves all of the newer state but its number and its last page.
-        taken_back = metas[1 - older][:LAST_PAGE] + metas[older][LAST_PAGE:]
-        os.pwrite(file.fileno(), taken_back, older * PAGE)
-        assert was_taken_back(file.fileno())
-        write_metas_again(file.fileno())
-        assert os.pread(file.fileno(), META, older * PAGE) == taken_back
-        assert was_taken_back(file.fileno())
-    run(lmdb_durable, tmp_path, lambda engine: increment(engine, b"n"))
-    with (tmp_path / "data.mdb").open("rb") as file:
-        assert not was_taken_back(file.fileno())
-
-
 # A new store
 
 
 def test_a_new_store_is_alone_in_its_directory(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, everything)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb", "journal", "lock.mdb", "opening.lock"]
 
 
 def test_a_store_that_could_not_be_made_is_made_later(tmp_path: Path) -> None:
@@ -139,12 +118,6 @@ def make_on_a_full_disk(path: Path, outcome: Connection) -> None:
         refused = str(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     outcome.send((refused, run(lmdb_durable, path, lambda engine: increment(engine, b"n"))))
-
-
-def test_who_makes_a_store_second_opens_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(tmp_path)
-    monkeypatch.setattr(Path, "exists", lambda path: path.name != "data.mdb")
-    assert len(run(lmdb_durable, tmp_path, everything)) == 301
 
 
 def test_the_lock_file_has_its_room_on_the_disk(tmp_path: Path) -> None:

@@ -140,8 +140,8 @@ def test_there_must_be_a_store(tmp_path: Path) -> None:
 
 def test_a_store_of_another_format(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
-        transaction.put(b"\x00format", b"2")
-    said = rf"^{tmp_path} holds a store of another storage format: 2 where Jedlik {__version__} reads 1\. Use"
+        transaction.put(b"\x00format", b"3")
+    said = rf"^{tmp_path} holds a store of another storage format: 3 where Jedlik {__version__} reads 2\. Use"
     with pytest.raises(StorageError, match=said), lmdb_file.view(tmp_path):
         pass
 
@@ -170,7 +170,7 @@ def test_compaction_keeps_everything_and_frees_the_rest(tmp_path: Path) -> None:
     assert before > 2_000_000
     assert after == (tmp_path / "data.mdb").stat().st_size < 100_000
     assert (tmp_path / "data.mdb").stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb", "lock.mdb", "opening.lock"]
     assert run(lmdb_durable, tmp_path, everything) == rows
     run(lmdb_durable, tmp_path, lambda engine: append(engine, b"log", [b"two"]))
     assert run(lmdb_durable, tmp_path, everything) == [*rows, (b"log" + (2).to_bytes(8, "big"), b"two")]
@@ -203,12 +203,14 @@ def test_who_looks_and_who_compacts_keep_out_of_each_others_way(tmp_path: Path) 
     directory = os.open(tmp_path, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_SH)  # as another process would that looks
-        with pytest.raises(StorageError, match=rf"^the store in {tmp_path} is being looked at, by a check perhaps$"):
+        with pytest.raises(
+            StorageError, match=rf"^the store in {tmp_path} is in use, or being looked at, by a check perhaps$"
+        ):
             lmdb_file.compact(tmp_path)
         with lmdb_file.view(tmp_path) as view:
             assert view.count(b"\x01", b"\x02") == len(ROWS)
         fcntl.flock(directory, fcntl.LOCK_EX)
-        said = rf"^the store in {tmp_path} is being compacted$"
+        said = rf"^the store in {tmp_path} is being compacted or upgraded$"
         with pytest.raises(StorageError, match=said), lmdb_file.view(tmp_path):
             pass
     finally:

@@ -25,7 +25,7 @@ MAP_SIZE = 1 << 40
 
 MAX_READERS = 1024
 """Read transactions at a time. A worker has one, for the time of a call, and a committer one, for its checkpoint."""
-_LOCK = "lock.mdb"
+LOCK = "lock.mdb"
 """LMDB's name for the file of its lock and its reader table."""
 _LOCK_BYTES = MAX_READERS * 64 + 4096
 """64 bytes for a reader, and a page for the rest."""
@@ -43,7 +43,7 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
     Raises StorageError, lmdb.Error and OSError.
     """
     refuse_cut_short(path / DATA)
-    _reserve_lock(path / _LOCK)
+    _reserve_lock(path / LOCK)
     environment = lmdb.open(
         str(path),
         map_size=map_size,

@@ -3,7 +3,7 @@
 A commit of LMDB's own is two syncs, one of the pages that it has written all over its file and one of the page that
 points to them. Here a commit is one write of one record, through a descriptor that syncs what it writes: a log that is
 written ahead (Gray and Reuter, "Transaction Processing", 1992). LMDB's pages go to the disk when the kernel likes, and
-all of them before a checkpoint (`checkpoints`); what is behind the last checkpoint is done again from here (`recovery`).
+all of them before a checkpoint (`checkpoints`). What is behind the last one is done again from here (`recovery`).
 
     0        checkpoint       the one with the higher number, of those that are whole, is the last
     4096     checkpoint
@@ -13,9 +13,9 @@ all of them before a checkpoint (`checkpoints`); what is behind the last checkpo
     record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
 
 Records follow each other to the end of the file, which grows, or go on at the beginning when the checkpoint is far
-enough from there. The next one's place is kept in LMDB, written by the same commit as the record's changes: so it belongs to
-the state that it follows, and a record whose commit has failed is written over. Sequence numbers and a salt, which is
-another after each recovery, tell a record from what an earlier use of the file has left.
+enough from there. The next one's place is kept in LMDB, written by the same commit as the record's changes: so it
+belongs to the state that it follows, and a record whose commit has failed is written over. Sequence numbers and a salt,
+which is another after each recovery, tell a record from what an earlier use of the file has left.
 """
 
 from __future__ import annotations
@@ -198,18 +198,26 @@ class Journal:
     def records(self) -> Iterator[bytes]:
         """The changes behind the last checkpoint, in the order of their commits."""
         place = self.checkpoint().place
-        while True:
-            head = os.pread(self._file, _RECORD.size, place.offset)
-            if len(head) < _RECORD.size:
-                return
-            _, length, sequence, following = _RECORD.unpack(head)
-            if sequence != place.sequence or place.offset + length > os.fstat(self._file).st_size:
-                return
-            changes = os.pread(self._file, length, place.offset + _RECORD.size)
-            if _record(place, changes, following) != head + changes:
-                return
+        while (found := self._record(place)) is not None:
+            changes, place = found
             yield changes
-            place = Place(place.salt, sequence + 1, following)
+
+    def has_record(self, place: Place) -> bool:
+        """Whether there is a record at a place."""
+        return self._record(place) is not None
+
+    def _record(self, place: Place) -> tuple[bytes, Place] | None:
+        """The changes at a place, and the place of the next record; None if there is no record."""
+        head = os.pread(self._file, _RECORD.size, place.offset)
+        if len(head) < _RECORD.size:
+            return None
+        _, length, sequence, following = _RECORD.unpack(head)
+        if sequence != place.sequence or place.offset + length > os.fstat(self._file).st_size:
+            return None
+        changes = os.pread(self._file, length, place.offset + _RECORD.size)
+        if _record(place, changes, following) != head + changes:
+            return None
+        return changes, Place(place.salt, sequence + 1, following)
 
     def _checkpoints(self, slots: bytes) -> list[Checkpoint]:
         found: list[Checkpoint] = []

@@ -28,6 +28,7 @@ from jedlik.storage.changes import packed, write
 from jedlik.storage.committer import DONE, STALE, Committer, Message, changed, has_panicked
 from jedlik.storage.engine import Decide, Row, StorageError
 from jedlik.storage.environment import MAP_SIZE
+from jedlik.storage.recovery import settle
 from jedlik.storage.store import open_store
 from jedlik.storage.view import View, view_of
 
@@ -253,7 +254,16 @@ class LmdbEngine:
             self._take_note_of_checkpoints(answer[1])
             self._end_batch(batch)
         else:
+            if self._committer.ended:
+                self._settle()
             self._end_batch(batch, StorageError(answer[1]))
+
+    def _settle(self) -> None:
+        """See to it that what a committer left that died is not there later either."""
+        try:
+            settle(self._environment, self._path)
+        except (lmdb.Error, OSError, StorageError):
+            _log.exception("what was left of a commit to the store in %s could not be taken back", self._path)
 
     def _commit_here(self, batch: Batch) -> Exception | None:
         """Write a batch without syncing it. Why it could not be written, if it could not."""

@@ -4,15 +4,17 @@
     the folder       its lock is shared by all who use the store: engines, committers, and those who look at it.
                      Whoever has it alone may recover the store, or put another file in the place of LMDB's
 
-The kernel drops the locks of a process that dies, after what it was writing. So who has the lock of the folder alone
-knows that nobody else uses the store or is still writing to it; and who does not, that somebody is alive who has found
-or left the store in order.
+The kernel drops the locks of a process that dies, when it has done what it was writing. So who has the lock of the
+folder alone knows that nobody else uses the store; and who has not, that somebody is there who found it in order. LMDB
+has a lock of its own, by which it knows whether what its lock file says of the last state is true. The kernel drops one
+after the other, and LMDB's must be free before its file is changed behind its back.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +22,15 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.environment import make_environment, open_environment
+from jedlik.storage.environment import LOCK, make_environment, open_environment
 from jedlik.storage.journal import JOURNAL
 from jedlik.storage.lmdb_pages import DATA
-from jedlik.storage.recovery import begin_journal, recover
+from jedlik.storage.recovery import begin_journal, recover, settle
 
 _OPENING = "opening.lock"
+_DYING_SECONDS = 10.0
+"""In which a process that is about to end has ended."""
+_DYING_STEP = 0.001
 
 
 class Store:
@@ -65,6 +70,8 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
                 try:
                     if durable and not (path / JOURNAL).exists():
                         begin_journal(path)
+                    elif durable and not alone:
+                        settle(environment, path)
                     if durable:
                         sync_directories([path, *(directory.parent for directory in new)])
                 except BaseException:
@@ -128,8 +135,27 @@ def _join(path: Path, share: int) -> bool:
             raise StorageError(f"the store in {path} is being compacted or upgraded") from None
         return False
     if (path / JOURNAL).exists():
+        _wait_for_lmdb(path)
         recover(path)
     return True
+
+
+def _wait_for_lmdb(path: Path) -> None:
+    """Wait until the last process that had the environment open has let go of it."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    # To close the file drops the locks that a process has of it, but this one has not opened the environment yet.
+    file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StorageError(f"the store in {path} is in use by a process that is not Jedlik's") from None
+                time.sleep(_DYING_STEP)
+    finally:
+        os.close(file)
 
 
 @contextmanager
