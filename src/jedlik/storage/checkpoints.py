@@ -78,7 +78,7 @@ class Checkpoints:
         Whoever calls does not hold LMDB's lock.
         """
         with self._making, self._journal.locked():
-            last = self._journal.checkpoint()
+            last = self._journal.confirm()
             # While the lock is held nobody commits: pin, meta pages and place are of one state.
             locking = self._environment.begin(write=True)
             try:
@@ -104,6 +104,11 @@ class Checkpoints:
             self._pinned = pin.id()
             if unpinned is not None:
                 unpinned.abort()
+
+    def confirm(self) -> None:
+        """Have the disk have the last checkpoint, whoever made it. Raises OSError and StorageError."""
+        with self._making, self._journal.locked():
+            self._journal.confirm()
 
     def end(self) -> None:
         """Make a last checkpoint and give the pin up."""

@@ -67,7 +67,7 @@ _END_SECONDS = 10.0
 """In which a committer that is no longer needed must have ended: it has nothing to do."""
 _PR_SET_PDEATHSIG = 1
 _ROOM_ATTEMPTS = 10
-"""Checkpoints that are made to have room in the journal: others may fill it before we come to it."""
+"""Checkpoints that are made or confirmed to have room in the journal: others may fill it before we come to it."""
 _AGAIN = 2
 """A batch that is decided again may write more than before. How many times more there is room for."""
 
@@ -228,9 +228,13 @@ class _Commits:
         for _ in range(_ROOM_ATTEMPTS):
             with self.environment.begin(write=True) as transaction:
                 place = self._journal.place(transaction.get(JOURNAL_KEY))
-                if self._journal.has_room(place, len(question[-1]) * _AGAIN):
+                sure = self._journal.is_sure()
+                if sure and self._journal.has_room(place, len(question[-1]) * _AGAIN):
                     return self._commit(worker, question, transaction, place)
-            self.checkpoints.make()
+            if sure:
+                self.checkpoints.make()
+            else:
+                self.checkpoints.confirm()
         raise StorageError("the journal is full, and others fill it before we can write to it")
 
     def _commit(self, worker: socket.socket, question: Message, transaction: Transaction, place: Place) -> bool:

@@ -102,6 +102,8 @@ class Journal:
         self._slots = b""
         """What was read last where the checkpoints are."""
         self._last: Checkpoint | None = None
+        self._sure: Checkpoint | None = None
+        """The last that this process knows the disk to have."""
 
     @classmethod
     def make(cls, folder: Path, transaction: int, metas: bytes) -> None:
@@ -137,6 +139,19 @@ class Journal:
             self._slots = slots
         return self._last
 
+    def is_sure(self) -> bool:
+        """Whether this process knows that the disk has the last checkpoint, not only memory. Before that nothing may be
+        written over what is behind the one before it: who wrote the last may have died before it was synced."""
+        return self.checkpoint() == self._sure
+
+    def confirm(self) -> Checkpoint:
+        """Have the disk have the last checkpoint, which is returned. Whoever calls is the only one to make any."""
+        last = self.checkpoint()
+        if last != self._sure:
+            _write(self._file, _slot(last), last.number % _SLOTS * _SLOT)
+            self._sure = last
+        return last
+
     def write_checkpoint(self, transaction: int, metas: bytes, place: Place) -> None:
         """Make a state the last checkpoint. The disk has it in full."""
         made = Checkpoint(self.checkpoint().number + 1, transaction, metas, place)
@@ -149,6 +164,7 @@ class Journal:
             with contextlib.suppress(OSError):
                 _write(self._file, before, offset)
             raise
+        self._sure = made
 
     def place(self, kept: bytes | None) -> Place:
         """The place of the next record, by what a state of LMDB's has under JOURNAL_KEY."""
@@ -158,16 +174,21 @@ class Journal:
         return place if place is not None and place.salt == start.salt else start
 
     def has_room(self, place: Place, size: int) -> bool:
-        """Whether a record of `size` bytes of changes can be written. If not, it can be after a checkpoint."""
-        start = self.checkpoint().place
+        """Whether a record of `size` bytes of changes can be written. If not, it can be after a checkpoint.
+
+        Under the same hold of LMDB's lock, it was sure of the last one (`is_sure`).
+        """
+        assert self._sure is not None
+        start = self._sure.place
         if place.sequence == start.sequence:
             return True
         end = place.offset + _RECORD.size + size
         return end < start.offset if place.offset <= start.offset else end - start.offset <= LIMIT
 
     def following(self, place: Place, size: int) -> Place:
-        """The place after that of a record with `size` bytes of changes."""
-        start = self.checkpoint().place
+        """The place after that of a record with `size` bytes of changes, under the conditions of `has_room`."""
+        assert self._sure is not None
+        start = self._sure.place
         end = place.offset + _RECORD.size + size
         wrapped = place.offset <= start.offset and place.sequence != start.sequence
         turns = not wrapped and end >= TURN and start.offset >= TURN // 2
@@ -177,6 +198,8 @@ class Journal:
         """Write a record and have it on the disk. Whoever calls has seen that there is room."""
         end = place.offset + _RECORD.size + len(changes)
         record = _record(place, changes, following.offset)
+        if end > self._size:
+            self._size = os.fstat(self._file).st_size  # Others make it longer too, and what follows here may be in use.
         if end > self._size:
             self._size = (end + _GROWTH - 1) // _GROWTH * _GROWTH
             record = record.ljust(self._size - place.offset, b"\x00")

@@ -33,7 +33,8 @@ def recover(path: Path) -> None:
     file = os.open(path / DATA, os.O_RDWR)
     try:
         with closing(Journal(path)) as journal:
-            checkpoint = journal.checkpoint()
+            # Who made it may have been killed before it was synced, and its records are about to be written over.
+            checkpoint = journal.confirm()
             records = journal.records()
             if metas(file) == checkpoint.metas and next(records, None) is None:
                 return
