@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import pytest
 from definitions import attributes, create, index
+from engines import overwrite
 
 from jedlik_process import Server, run_jedlik
 
@@ -68,11 +68,7 @@ def test_stores_are_checked_by_region(start_server: StartServer, tmp_path: Path)
         for number in range(3):
             put(client, table, number)
     server.stop()
-    with (
-        lmdb.open(str(tmp_path / "data" / "us-east-1"), lib_version=1, map_size=1 << 30) as environment,
-        environment.begin(write=True) as transaction,
-    ):
-        transaction.put(b"\xf0", b"")
+    overwrite(tmp_path / "data" / "us-east-1", {b"\xf0": b""})
     summary = (
         r"{}: 3 items with 3 index entries in 1 tables, and 4 log entries, checked in \d\.\d s \(\d+ items/s\): {}\n"
     )

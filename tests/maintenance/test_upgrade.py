@@ -9,6 +9,7 @@ from pathlib import Path
 import lmdb
 import pytest
 from definitions import create
+from engines import overwrite
 
 from jedlik import __version__
 from jedlik.maintenance import upgrade
@@ -20,15 +21,6 @@ StartServer = Callable[..., Server]
 FORMAT_KEY = b"\x10format"
 ITEM = {"p": {"S": "kept"}}
 COMMANDS = ("check", "stats", "compact")
-
-
-def change(store: Path, record: bytes | None) -> None:
-    """Have a store say that it has a format, as the record of that; nothing for None."""
-    with lmdb.open(str(store), lib_version=1) as environment, environment.begin(write=True) as transaction:
-        if record is None:
-            transaction.delete(FORMAT_KEY)
-        else:
-            transaction.put(FORMAT_KEY, record)
 
 
 def record_of(store: Path) -> object:
@@ -62,7 +54,7 @@ def test_a_store_says_which_format_it_has(store: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_store_of_a_later_version_is_refused(start_server: StartServer, store: Path, workers: int) -> None:
-    change(store, b'{"Format":7,"Version":"9.8.7"}')
+    overwrite(store, {FORMAT_KEY: b'{"Format":7,"Version":"9.8.7"}'})
     reason = (
         f"the store in {store} has format 7, written by Jedlik 9.8.7, and this is Jedlik {__version__}, "
         f"which uses format {store_format.FORMAT}: use that version, or a later one"
@@ -75,7 +67,7 @@ def test_a_store_of_a_later_version_is_refused(start_server: StartServer, store:
 
 
 def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_server: StartServer, store: Path) -> None:
-    change(store, None)
+    overwrite(store, {FORMAT_KEY: None})
     reason = (
         f"the store in {store} has format 0, and this is Jedlik {__version__}, "
         f"which uses format {store_format.FORMAT}: stop all servers, copy the folder, and run `jedlik upgrade`"
@@ -97,7 +89,7 @@ def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_ser
 
 @pytest.mark.parametrize("record", [b"", b"2", b"{}", b'{"Format":null}'])
 def test_a_format_that_cannot_be_read_is_refused(start_server: StartServer, store: Path, record: bytes) -> None:
-    change(store, record)
+    overwrite(store, {FORMAT_KEY: record})
     reason = f"the store in {store} has a record of its format that cannot be read: {record!r}"
     assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
     for command in (*COMMANDS, "upgrade"):
@@ -106,8 +98,7 @@ def test_a_format_that_cannot_be_read_is_refused(start_server: StartServer, stor
 
 
 def test_a_store_that_has_lost_its_secret_gets_no_other(start_server: StartServer, store: Path) -> None:
-    with lmdb.open(str(store), lib_version=1) as environment, environment.begin(write=True) as transaction:
-        transaction.delete(b"\x10secret")
+    overwrite(store, {b"\x10secret": None})
     reason = f"the store in {store} has lost its secret: no key of an item can be worked out"
     assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
 

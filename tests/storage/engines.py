@@ -62,6 +62,24 @@ async def put(engine: Engine, rows: dict[bytes, bytes]) -> None:
     await engine.mutate([], decide)
 
 
+def overwrite(path: Path, rows: dict[bytes, bytes | None]) -> None:
+    """Change what a durable store holds that nobody has open. None stands for a key that is to go."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        for key, value in rows.items():
+            if value is None:
+                writes.delete(key)
+            else:
+                writes.put(key, value)
+        return writes, None
+
+    async def scenario(engine: Engine) -> None:
+        await engine.mutate([], decide)
+
+    run(lmdb_durable, path, scenario)
+
+
 async def append(engine: Engine, log: bytes, entries: Sequence[bytes]) -> None:
     """Append `entries` to `log` in one mutation."""
 

@@ -50,7 +50,7 @@ def test_what_a_view_shows(tmp_path: Path) -> None:
         assert view.first(b"\x01\x01\x03", b"\x01\x02") is None
         assert list(view.prefixes(b"\x01", b"\x02", 2)) == [b"\x01\x01", b"\x01\x02", b"\x01\xff"]
         assert list(view.prefixes(b"\x01", b"\x01\x01\x02", 4)) == [b"\x01\x01\x00", b"\x01\x01\x01"]
-        assert view.pages.rows == len(ROWS) + 1  # and the format
+        assert view.pages.rows == len(ROWS) + 2  # and the format, and the journal's place
         assert (view.pages.used, view.pages.leaves) == (1, 1)
 
 

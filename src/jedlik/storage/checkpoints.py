@@ -25,7 +25,7 @@ import lmdb
 
 from jedlik.storage.engine import StorageError
 from jedlik.storage.journal import JOURNAL_KEY, Journal
-from jedlik.storage.lmdb_pages import DATA, metas, write_newer_again
+from jedlik.storage.lmdb_pages import DATA, metas, write_metas, write_newer_again
 
 if TYPE_CHECKING:
     from jedlik.storage.changes import Transaction
@@ -84,6 +84,8 @@ class Checkpoints:
             try:
                 pin = self._environment.begin()
                 found = metas(self._file)
+                if not self._sure:
+                    write_metas(self._file, found)
                 place = self._journal.place(locking.get(JOURNAL_KEY))
                 self._written = 0
             finally:

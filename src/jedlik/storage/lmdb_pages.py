@@ -94,8 +94,17 @@ def transaction_of(found: bytes) -> int:
     return _state(found).transaction
 
 
+def is_older(found: bytes, transaction: int) -> bool:
+    """Whether meta pages (`metas`) lead to a state before that of a transaction. False if they are damaged."""
+    state = _newest(found)
+    return state is not None and state.transaction < transaction
+
+
 def write_metas(file: int, found: bytes) -> None:
-    """Have the meta pages say again what they said (`metas`). Nobody else has the file open. Raises OSError."""
+    """Have the meta pages say again what they said (`metas`). While others may commit, whoever asks holds LMDB's lock.
+
+    Raises OSError.
+    """
     page_size = _state(found).page_size
     for number in range(_META_PAGES):
         os.pwrite(file, found[number * _META.size : (number + 1) * _META.size], number * page_size)

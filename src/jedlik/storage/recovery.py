@@ -18,8 +18,8 @@ import lmdb
 
 from jedlik.storage.changes import write
 from jedlik.storage.environment import MAP_SIZE, open_environment
-from jedlik.storage.journal import JOURNAL_KEY, Journal, first_place
-from jedlik.storage.lmdb_pages import DATA, metas, transaction_of, write_metas
+from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Journal, first_place
+from jedlik.storage.lmdb_pages import DATA, is_older, metas, transaction_of, write_metas
 
 _COMMIT_BYTES = 8 << 20
 """Of records that are committed together: few commits, and not much memory."""
@@ -36,8 +36,14 @@ def recover(path: Path) -> None:
             # Who made it may have been killed before it was synced, and its records are about to be written over.
             checkpoint = journal.confirm()
             records = journal.records()
-            if metas(file) == checkpoint.metas and next(records, None) is None:
+            found = metas(file)
+            if found == checkpoint.metas and next(records, None) is None:
                 return
+            if is_older(found, checkpoint.transaction):
+                raise StorageError(
+                    f"{path / DATA} is older than {path / JOURNAL}, which belongs to another state of it: a store is all "
+                    "files of its folder, of one time"
+                )
             write_metas(file, checkpoint.metas)
             with (
                 closing(open_environment(path, MAP_SIZE)) as environment,
