@@ -17,6 +17,7 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.changes import write
+from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import MAP_SIZE, open_environment
 from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Journal, first_place
 from jedlik.storage.lmdb_pages import DATA, is_older, metas, transaction_of, write_metas
@@ -41,8 +42,8 @@ def recover(path: Path) -> None:
                 return
             if is_older(found, checkpoint.transaction):
                 raise StorageError(
-                    f"{path / DATA} is older than {path / JOURNAL}, which belongs to another state of it: a store is all "
-                    "files of its folder, of one time"
+                    f"{path / DATA} is older than the {JOURNAL} beside it, which cannot be applied to it: "
+                    "the files of a store belong together"
                 )
             write_metas(file, checkpoint.metas)
             with (
