@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jedlik.api import operations, shapes
+from jedlik.api import operations, service_model, shapes
 from jedlik.model.errors import SerializationException, ValidationException
 
 NAME = "[a-zA-Z0-9_.-]+"
@@ -59,7 +62,7 @@ def create(**members: Any) -> dict[str, Any]:
 
 
 def test_every_operation_of_the_model_is_known() -> None:
-    assert set(operations.OPERATIONS) == shapes.operation_names()
+    assert set(operations.OPERATIONS) == service_model.operation_names()
     assert operations.TARGETS[b"DynamoDB_20120810.GetItem"] is operations.OPERATIONS["GetItem"]
 
 
@@ -419,3 +422,85 @@ def test_a_hundred_thousand_unknown_members_are_as_if_they_were_not_there() -> N
     assert check("TransactWriteItems", nested) == {"TransactItems": [{"Delete": {"TableName": "Music", "Key": {}}}]}
     with pytest.raises(SerializationException, match="NUMBER_VALUE cannot be converted to String"):
         check("GetItem", {**unknown, **get(TableName=5)})
+
+
+EXAMPLES: list[Any] = [
+    None,
+    True,
+    "true",
+    0,
+    1,
+    100,
+    1 << 31,
+    0.5,
+    "",
+    "Music",
+    ARN,
+    "TOTAL",
+    "S",
+    "HASH",
+    "ALL",
+    [],
+    {},
+]
+SCALARS = st.one_of(st.sampled_from(EXAMPLES), st.text(max_size=4))
+
+
+def values_of(shape: str) -> st.SearchStrategy[Any]:
+    """Values that are mostly of a shape of the model, and sometimes anything."""
+    definition = service_model.model("dynamodb")["shapes"][shape]
+    if shape == "AttributeValue":
+        return st.sampled_from([None, 1, {"S": "a"}, {"N": "1", "S": "a"}])
+    match definition["type"]:
+        case "structure":
+            members = {member: st.deferred(lambda of=of: values_of(of)) for member, of in definition["members"].items()}  # type: ignore[misc]
+            required = {member: members.pop(member) for member in definition.get("required", ())}
+            right = st.fixed_dictionaries(required, optional=members)
+            return st.one_of(right, right, right, SCALARS, right.map(lambda value: {**value, "Unknown": 1}))
+        case "list":
+            return st.one_of(st.lists(values_of(definition["member"]["shape"]), max_size=3), SCALARS)
+        case "map":
+            return st.one_of(st.dictionaries(st.just("Music"), values_of(definition["value"]["shape"])), SCALARS)
+        case "boolean":
+            return st.one_of(st.booleans(), SCALARS)
+        case "string" if "enum" in definition:
+            return st.one_of(st.sampled_from(definition["enum"]), SCALARS)
+    return SCALARS
+
+
+@given(st.data())
+def test_what_is_accepted_at_once_is_what_neither_pass_would_change_or_refuse(data: st.DataObject) -> None:
+    operation = data.draw(st.sampled_from(["GetItem", "Query", "BatchGetItem", "TransactWriteItems", "CreateTable"]))
+    request = data.draw(values_of(service_model.model("dynamodb")["operations"][operation]))
+    shape = shapes.input_shape("dynamodb", operation)
+    errors: list[str] = []
+    converted = None
+    try:
+        if type(request) is dict:
+            converted = shape.convert(deepcopy(request))
+            assert shape.inside is not None
+            shape.inside(converted, "", errors)
+    except (SerializationException, ValidationException):
+        errors.append("refused")
+    # Not every right request is accepted: an ARN is right where a table's name is.
+    assert not shape.accept(request) or (converted == request and not errors)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("GetItem", get(ConsistentRead=True, ReturnConsumedCapacity="TOTAL", ExpressionAttributeNames={"#a": "a"})),
+        ("Query", {"TableName": "Music", "Limit": 1, "KeyConditions": {"p": {"ComparisonOperator": "EQ"}}}),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": "Music", "Item": {"p": {"S": "a"}}}}]}),
+        ("BatchGetItem", {"RequestItems": {"Music": {"Keys": [{"p": {"S": "a"}}]}}}),
+        ("CreateTable", create(ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})),
+    ],
+)
+def test_what_clients_send_is_accepted_at_once(operation: str, request_: Any) -> None:
+    assert shapes.input_shape("dynamodb", operation).accept(request_)
+
+
+def test_a_table_has_two_key_attributes_at_most() -> None:
+    key = [{"AttributeName": name, "KeyType": "HASH"} for name in "pqr"]
+    error = "at 'keySchema' failed to satisfy constraint: Member must have length less than or equal to 2"
+    assert refused("CreateTable", create(KeySchema=key)).endswith(error)

@@ -57,7 +57,7 @@ async def batch_get_item(context: Context, request: Request) -> Response:
                 wanted_items.append(keys.item_key(table, key, region.secret))
         if len(set(wanted_items)) < len(wanted_items):
             raise ValidationException(_DUPLICATES)
-        read = [keys.descriptor_key(table.name) for table in tables] + wanted_items
+        read = [table.descriptor_key for table in tables] + wanted_items
         found = await region.engine.get(read, any(gets.consistent for gets in wanted))
         for table, raw in zip(tables, found, strict=False):
             check_descriptor(table, raw)
@@ -157,7 +157,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
                 done.append((operation, change))
             return into, done
 
-        read = [keys.descriptor_key(table.name) for table in tables] + [o.key for o in operations]
+        read = [table.descriptor_key for table in tables] + [o.key for o in operations]
         versions_from = len(read)
         read += version_keys(operations)
         return await region.engine.mutate(read, decide)

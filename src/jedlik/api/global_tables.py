@@ -149,7 +149,7 @@ async def change(region: Region, table: Table, made: Change) -> Document:
 
     Raises ResourceInUseException if it has changed since.
     """
-    now, key = region.clock(), keys.descriptor_key(table.name)
+    now, key = region.clock(), table.descriptor_key
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Document]:
         if values[0] != table.raw:

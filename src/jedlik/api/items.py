@@ -33,7 +33,7 @@ async def get_item(context: Context, request: Request) -> Response:
         key_values.check_key(table, key)
         if projection is not None:
             projection.refuse_nested_keys(table)
-        read = (keys.descriptor_key(table.name), keys.item_key(table, key, region.secret))
+        read = (table.descriptor_key, keys.item_key(table, key, region.secret))
         raw, stored = await region.engine.get(read, consistent)
         check_descriptor(table, raw)
         return stored

@@ -71,7 +71,7 @@ async def read(
             break
         stretch = stretch.after(rows[-1][0])
         await asyncio.sleep(0)
-    [raw] = await region.engine.get((keys.descriptor_key(table.name),), consistent)
+    [raw] = await region.engine.get((table.descriptor_key,), consistent)
     check_descriptor(table, raw)
     return page
 

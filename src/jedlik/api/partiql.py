@@ -349,7 +349,7 @@ async def _transact_reads(region: Region, asked: Sequence[_Asked], request: Requ
 
     async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
         table_of = dict(zip(names, tables, strict=True))
-        read = [keys.descriptor_key(table.name) for table in tables]
+        read = [table.descriptor_key for table in tables]
         for number, (select, given) in enumerate(selects):
             table = table_of[select.table]
             read.append(keys.item_key(table, _read_key(number, select, table, given), region.secret))

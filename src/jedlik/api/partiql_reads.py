@@ -65,7 +65,7 @@ async def select(
 
 async def get(region: Region, table: Table, key: Item, consistent: bool) -> bytes | None:
     """The item with a key that has been checked. Raises DescriptorChanged."""
-    read = (keys.descriptor_key(table.name), keys.item_key(table, key, region.secret))
+    read = (table.descriptor_key, keys.item_key(table, key, region.secret))
     raw, stored = await region.engine.get(read, consistent)
     check_descriptor(table, raw)
     return stored

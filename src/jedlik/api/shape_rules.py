@@ -14,6 +14,9 @@ from jedlik.model.errors import SerializationException
 
 Convert = Callable[[Any], Any]
 """Takes a member that is not null to the value that is used; raises SerializationException."""
+Accept = Callable[[Any], bool]
+"""Whether a value is right as it is, so that nothing needs to be converted and no constraint looked at. What is only
+right once it is converted is not accepted, nor is null."""
 
 PACKAGE = "com.amazonaws.dynamodb.v20120810."
 NOT_NULL = "Member must not be null"
@@ -99,6 +102,8 @@ def _string(value: Any) -> Any:
     return value
 
 
+_INTEGERS = range(-(1 << 31), 1 << 31)
+_LONGS = range(-(1 << 63), 1 << 63)
 _BOOLEANS = {"TRUE": True, "1": True, "YES": True, "FALSE": False, "0": False, "NO": False}
 
 
@@ -113,15 +118,13 @@ def _boolean(value: Any) -> Any:
         raise SerializationException("Unexpected token received from parser") from None
 
 
-def _whole(java_type: str, bits: int) -> Convert:
-    most = (1 << bits - 1) - 1
-
+def _whole(java_type: str, fitting: range) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is not int:
             if type(value) is not float:
                 _wrong_scalar(value, java_type)
             value = int(value)
-        if not -most - 1 <= value <= most:
+        if value not in fitting:
             _wrong_scalar(value, java_type)
         return value
 
@@ -137,13 +140,42 @@ def _double(value: Any) -> Any:
 CONVERT: dict[str, Convert] = {
     "string": _string,
     "boolean": _boolean,
-    "integer": _whole("Integer", 32),
-    "long": _whole("Long", 64),
+    "integer": _whole("Integer", _INTEGERS),
+    "long": _whole("Long", _LONGS),
     "double": _double,
     "timestamp": _double,
     "blob": _string,
 }
 """By the model's name of a scalar type."""
+
+_TYPES = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "double": float,
+    "timestamp": float,
+    "blob": str,
+}
+_FITTING = {"integer": (Rule(_INTEGERS.__contains__, ""),), "long": (Rule(_LONGS.__contains__, ""),)}
+"""What `_whole` refuses in its own words."""
+
+
+def accepting(scalar: str, rules: tuple[Rule, ...]) -> Accept:
+    """Accepts scalars of one of the model's types that break none of the rules."""
+    type_ = _TYPES[scalar]
+    rules = _FITTING.get(scalar, ()) + rules
+    if not rules:
+        return lambda value: type(value) is type_
+    return lambda value: type(value) is type_ and first_broken(rules, value) is None
+
+
+def first_broken(rules: tuple[Rule, ...], value: Any) -> Rule | None:
+    """The first rule that a value breaks."""
+    for rule in rules:
+        if not rule.holds(value):
+            return rule
+    return None
 
 
 def wrong_collection(value: Any, wanted: str, java_type: str, nested: bool) -> Never:

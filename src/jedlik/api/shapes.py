@@ -3,40 +3,38 @@
 DynamoDB checks the shape of a request in two passes, and so does this. First every member must have its type:
 the first that has not is a SerializationException. Then every constraint is looked at (required, length,
 range, pattern, enumeration), and what is broken is told together, ten at the most, in a ValidationException.
-What depends on more than one member is the operation's own business and comes after.
+What depends on more than one member is the operation's own business and comes after. But nearly every request is
+right, so it is first asked, in one walk that makes no texts, whether this one is.
 
 A collection that is longer than it may be is cut to what its refusal shows, before either pass: nobody waits while a
 million elements are looked at that are refused for their number.
 
-Each shape of the model becomes a pair of functions, one for each pass. An operation is compiled when it is
-first asked for, and the model is read then: most processes use a few operations, and a server must start
-fast.
+Each shape of the model becomes three functions, one for each pass and one for that walk. An operation is compiled when
+it is first asked for, and the model is read then: most processes use a few operations, and a server must start fast.
 """
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 from sys import maxsize
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import orjson
-
+from jedlik.api import service_model, table_names
 from jedlik.api import shape_overrides as overrides
-from jedlik.api import table_names
 from jedlik.api.shape_rules import (
     CONVERT,
     NOT_NULL,
     PACKAGE,
     STRUCTURE_UNEXPECTED,
+    Accept,
     Convert,
     Rule,
+    accepting,
     broken,
+    first_broken,
     rules_of,
     shown_scalar,
     together,
@@ -55,13 +53,11 @@ _SHOWN = 1000
 """Elements of a collection that an error shows. The text of each may be many times as long as what was sent."""
 
 
-UNCONSTRAINED: tuple[str, Constrain | None] = ("", None)
-
-
 class Shape(NamedTuple):
     """A compiled shape."""
 
     convert: Convert
+    accept: Accept
     rules: tuple[Rule, ...] = ()
     """Constraints on a value itself. Where it stands decides in what words they are told."""
     inside: Constrain | None = None
@@ -76,23 +72,20 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
     """
 
     def validate(request: Any) -> dict[str, Any]:
-        convert, _, inside = _input_shape(service, operation)
-        if type(request) is not dict:
-            raise SerializationException(STRUCTURE_UNEXPECTED)
-        converted: dict[str, Any] = convert(request)
-        if inside is not None:
+        convert, accept, _, inside = input_shape(service, operation)
+        if not accept(request):
+            if type(request) is not dict:
+                raise SerializationException(STRUCTURE_UNEXPECTED)
+            request = convert(request)
             errors: list[str] = []
-            inside(converted, "", errors)
+            if inside is not None:
+                inside(request, "", errors)
             if errors:
                 raise _refusal(errors[:_MAX_ERRORS])
-        return converted
+        checked: dict[str, Any] = request
+        return checked
 
     return validate
-
-
-def operation_names(service: str = "dynamodb") -> frozenset[str]:
-    """The operations that the service has, whether or not they are done here."""
-    return frozenset(_model(service)["operations"])
 
 
 def _refusal(errors: list[str]) -> ValidationException:
@@ -100,42 +93,10 @@ def _refusal(errors: list[str]) -> ValidationException:
     return ValidationException(f"{len(errors)} validation error{plural} detected: {'; '.join(errors)}")
 
 
-# The model
-
-
 @cache
-def _model(service: str) -> dict[str, Any]:
-    """The service's model, without its documentation. Importing botocore would take longer than reading the file."""
-    botocore = find_spec("botocore")
-    if botocore is None or botocore.submodule_search_locations is None:
-        raise RuntimeError("botocore is not installed")
-    path = Path(botocore.submodule_search_locations[0], "data", service, "2012-08-10", "service-2.json.gz")
-    model = orjson.loads(gzip.decompress(path.read_bytes()))
-    return {
-        "operations": {
-            name: operation["input"]["shape"] for name, operation in model["operations"].items() if "input" in operation
-        },
-        "shapes": {name: _amended(name, shape) for name, shape in model["shapes"].items()},
-    }
-
-
-def _amended(name: str, shape: dict[str, Any]) -> dict[str, Any]:
-    """A shape of the model with what the overrides say of it, and with each member's shape by name."""
-    shape.pop("documentation", None)
-    amendment = overrides.SHAPES.get(name, {})
-    shape = amendment if "type" in amendment else shape | amendment
-    if name in overrides.ENUM_SETS:
-        shape = shape | {"enum": overrides.ENUM_SETS[name]}
-    if shape["type"] == "structure":
-        members = shape["members"]
-        order = overrides.MEMBER_ORDER.get(name, members)
-        shape["members"] = {member: members[member]["shape"] for member in order}
-    return shape
-
-
-@cache
-def _input_shape(service: str, operation: str) -> Shape:
-    model = _model(service)
+def input_shape(service: str, operation: str) -> Shape:
+    """The compiled shape of an operation's request."""
+    model = service_model.model(service)
     return _Compiler(model["shapes"]).structure(model["operations"][operation], nested=False)
 
 
@@ -150,7 +111,7 @@ class _Compiler:
         """Compile the shape called `name`."""
         definition = self._shapes[name]
         if name in overrides.OPAQUE:
-            return Shape(_as_given)
+            return Shape(_as_given, _is_not_null)
         match definition["type"]:
             case "structure":
                 return self.structure(name, nested)
@@ -159,17 +120,19 @@ class _Compiler:
             case "map":
                 return self._map(name, nested)
             case scalar:
-                return Shape(CONVERT[scalar], rules_of(definition))
+                rules = rules_of(definition)
+                return Shape(CONVERT[scalar], accepting(scalar, rules), rules)
 
     def structure(self, name: str, nested: bool) -> Shape:
         """Compile a structure."""
         definition = self._shapes[name]
         required = frozenset(definition.get("required", ()))
         converts: dict[str, Convert] = {}
+        accepts: dict[str, Accept] = {}
         checks: dict[str, tuple[str, Constrain | None]] = {}
         for member, shape_name in definition["members"].items():
-            convert, constrain = self._member(name, member, shape_name)
-            converts[member] = convert
+            convert, accept, constrain = self._member(name, member, shape_name)
+            converts[member], accepts[member] = convert, accept
             if constrain is not None or member in required:
                 checks[member] = (member[0].lower() + member[1:], constrain)
         java_type = f"class {PACKAGE}{name}"
@@ -190,17 +153,17 @@ class _Compiler:
                 del value[member]
             return value
 
+        def accept_structure(value: Any) -> bool:
+            if type(value) is not dict:
+                return False
+            for member, given in value.items():
+                accept = accepts.get(member)
+                if accept is None or not accept(given):
+                    return False
+            return value.keys() >= required
+
         def constrain_members(value: Any, path: str, errors: list[str]) -> None:
             prefix = f"{path}." if path else ""
-            if value.keys() >= required:
-                # Nearly always nothing is wrong with what is given, and then its order does not matter.
-                found: list[str] = []
-                for member, given in value.items():
-                    label, constrain = checks.get(member, UNCONSTRAINED)
-                    if constrain is not None:
-                        constrain(given, prefix + label, found)
-                if not found:
-                    return
             for member, (label, constrain) in checks.items():
                 given = value.get(member)
                 if given is None:
@@ -211,21 +174,26 @@ class _Compiler:
                 if len(errors) >= _MAX_ERRORS:
                     return
 
-        inside = constrain_members if checks else None
-        return Shape(convert_structure, (), _requiring_table(inside) if name in overrides.TABLE_REQUIRED else inside)
+        inside: Constrain | None = constrain_members if checks else None
+        if name in overrides.TABLE_REQUIRED:
+            inside = _requiring_table(inside)
+        return Shape(convert_structure, accept_structure, (), inside)
 
-    def _member(self, structure: str, member: str, shape_name: str) -> tuple[Convert, Constrain | None]:
+    def _member(self, structure: str, member: str, shape_name: str) -> tuple[Convert, Accept, Constrain | None]:
         """Compile a member of a structure."""
-        convert, rules, inside = self.shape(shape_name, nested=False)
+        convert, accept, rules, inside = self.shape(shape_name, nested=False)
         if shape_name == overrides.TABLE_NAMES:
-            return convert, table_names.constraint(3 if structure in overrides.TABLE_REQUIRED else 1)
+            shortest = 3 if structure in overrides.TABLE_REQUIRED else 1
+            return convert, table_names.accepting(shortest), table_names.constraint(shortest)
         if (structure, member) in overrides.TERSE:
-            return convert, _terse(rules)
+            return convert, accept, _terse(rules)
         more = overrides.MEMBERS.get((structure, member))
         if more is not None:
-            rules += rules_of(more | {"type": self._shapes[shape_name]["type"]})
+            own = rules_of(more | {"type": self._shapes[shape_name]["type"]})
+            rules += own
+            accept = _accepting_more(accept, own)
         if not rules:
-            return convert, inside
+            return convert, accept, inside
 
         def constrain(value: Any, path: str, errors: list[str]) -> None:
             for rule in rules:
@@ -234,7 +202,7 @@ class _Compiler:
             if inside is not None:
                 inside(value, path, errors)
 
-        return convert, constrain
+        return convert, accept, constrain
 
     def _list(self, name: str, nested: bool) -> Shape:
         definition = self._limited(name)
@@ -255,8 +223,16 @@ class _Compiler:
                         value[position] = convert_element(given)
             return value
 
+        rules = rules_of(definition)
+        is_opaque = element_name in overrides.OPAQUE
+
+        def accept_list(value: Any) -> bool:
+            if type(value) is not list or first_broken(rules, value) is not None:
+                return False
+            return is_opaque or all(map(element.accept, value))
+
         inside = self._elements(name, element_name, element, "Member must satisfy constraint")
-        return Shape(convert_list, rules_of(definition), inside)
+        return Shape(convert_list, accept_list, rules, inside)
 
     def _limited(self, name: str) -> dict[str, Any]:
         """The definition of a collection, with a limit to its length unless it holds attribute values."""
@@ -284,19 +260,27 @@ class _Compiler:
                         value[key] = convert_element(given)
             return value
 
+        rules = rules_of(definition)
         if value_name in overrides.OPAQUE:
             # The names of attributes are checked with their values.
-            return Shape(convert_map, rules_of(definition))
+            return Shape(convert_map, lambda value: type(value) is dict and first_broken(rules, value) is None, rules)
         key_rules = table_names.KEY_RULES if key_name == overrides.TABLE_NAMES else rules_of(self._shapes[key_name])
 
+        accept_key = accepting("string", key_rules)
+
+        def accept_map(value: Any) -> bool:
+            if type(value) is not dict or first_broken(rules, value) is not None:
+                return False
+            return all(map(accept_key, value)) and all(map(element.accept, value.values()))
+
         def constrain_map(value: Any, path: str, errors: list[str]) -> None:
-            if any(_first_broken(key_rules, key) is not None for key in value):
+            if any(first_broken(key_rules, key) is not None for key in value):
                 text = f"Map keys must satisfy constraint: {together(key_rules)}"
                 errors.append(broken(f"'{self._shown(name, value)}'", path, text))
             if constrain_values is not None:
                 constrain_values(value, path, errors)
 
-        return Shape(convert_map, rules_of(definition), constrain_map)
+        return Shape(convert_map, accept_map, rules, constrain_map)
 
     def _elements(self, name: str, element_name: str, element: Shape, text: str) -> Constrain | None:
         """What constrains the elements of a list or the values of a map.
@@ -313,7 +297,7 @@ class _Compiler:
         def constrain(collection: Any, path: str, errors: list[str]) -> None:
             told = is_structure
             for key, value in enumerate(collection, 1) if type(collection) is list else collection.items():
-                if not told and (value is None or _first_broken(rules, value) is not None):
+                if not told and (value is None or first_broken(rules, value) is not None):
                     errors.append(broken(f"'{self._shown(name, collection)}'", path, all_rules))
                     told = True
                 if value is not None and inside is not None:
@@ -370,11 +354,13 @@ def _as_given(value: Any) -> Any:
     return value
 
 
-def _first_broken(rules: tuple[Rule, ...], value: Any) -> Rule | None:
-    for rule in rules:
-        if not rule.holds(value):
-            return rule
-    return None
+def _is_not_null(value: Any) -> bool:
+    return value is not None
+
+
+def _accepting_more(accept: Accept, rules: tuple[Rule, ...]) -> Accept:
+    """Accepts what `accept` does, unless it breaks a rule."""
+    return lambda value: accept(value) and first_broken(rules, value) is None
 
 
 def _requiring_table(constrain: Constrain | None) -> Constrain:

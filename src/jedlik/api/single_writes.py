@@ -7,7 +7,7 @@ from typing import Any
 
 from jedlik.api import item_collections
 from jedlik.api.context import Region
-from jedlik.model import items, keys, writes
+from jedlik.model import items, writes
 from jedlik.model.indexes import has_collections
 from jedlik.model.tables import Table
 from jedlik.model.writes import Change, Operation, check_descriptor, perform, version_keys
@@ -36,7 +36,7 @@ async def write(
                 item_collections.refuse_growth(change)
             return into, change
 
-        read: tuple[bytes, ...] = (keys.descriptor_key(table.name), operation.key)
+        read: tuple[bytes, ...] = (table.descriptor_key, operation.key)
         if table.replica is not None:
             read += tuple(version_keys((operation,)))
         return operation, await region.engine.mutate(read, decide)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jedlik.api.shape_rules import Rule, broken
+from jedlik.api.shape_rules import Accept, Rule, broken
 from jedlik.model.errors import AccessDeniedException, ValidationException
 
 _PATTERN = "[a-zA-Z0-9_.-]+"
@@ -50,6 +50,15 @@ def resolve(name_or_arn: str, region: str, account: str) -> str:
 def is_name(text: str) -> bool:
     """Whether a table may have this name."""
     return _SHORTEST <= len(text) <= _LONGEST and _is_named_well(text) is not None
+
+
+def accepting(shortest: int) -> Accept:
+    """Accepts the bare names of tables, of at least `shortest` characters: nearly all that is given."""
+
+    def accept(value: Any) -> bool:
+        return type(value) is str and shortest <= len(value) <= _LONGEST and _is_named_well(value) is not None
+
+    return accept
 
 
 def constraint(shortest: int) -> Callable[[Any, str, list[str]], None]:

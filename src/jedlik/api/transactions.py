@@ -110,7 +110,7 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
             full = await item_collections.are_full(region, operations)
         at = region.clock()
         token_keys = [] if token is None else token.keys
-        descriptor_keys = [keys.descriptor_key(table.name) for table in tables]
+        descriptor_keys = [table.descriptor_key for table in tables]
         tables_from, items_from = len(token_keys), len(token_keys) + len(tables)
         versions_from = items_from + len(operations)
 
@@ -163,7 +163,7 @@ async def transact_get_items(context: Context, request: Request) -> Response:
         item_keys = await _made(region, tables, wanted, lambda get: get.item_key(table_of[get.name], region.secret))
         if len(set(item_keys)) < len(item_keys):
             raise ValidationException(_ONE_ITEM_TWICE)
-        found = await region.engine.get([*(keys.descriptor_key(table.name) for table in tables), *item_keys])
+        found = await region.engine.get([*(table.descriptor_key for table in tables), *item_keys])
         for table, raw in zip(tables, found, strict=False):
             check_descriptor(table, raw)
         return found[len(tables) :]
@@ -256,7 +256,7 @@ async def _made(region: Region, tables: Sequence[Table], wanted: Sequence[W], ma
             raise
         except ValidationException as error:
             # Sure only if the tables are still as they were last seen.
-            raws = await region.engine.get([keys.descriptor_key(table.name) for table in tables])
+            raws = await region.engine.get([table.descriptor_key for table in tables])
             for table, raw in zip(tables, raws, strict=True):
                 check_descriptor(table, raw)
             reasons = [_NO_REASON] * len(wanted)

@@ -49,12 +49,12 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
             empty = counter(values[1]) == 0
             setting = {"AttributeName": attribute, "Status": _STATUS[enabled, empty], "UpdatedAt": now}
             document = shared_settings.noted(table.document | {"TimeToLive": setting}, now)
-            writes.put(keys.descriptor_key(table.name), tables.serialize(document))
+            writes.put(table.descriptor_key, tables.serialize(document))
             if not empty:
                 expiry.submit(document, writes)
             return writes, None
 
-        await region.engine.mutate([keys.descriptor_key(table.name), keys.item_count_key(table.id, 0)], decide)
+        await region.engine.mutate([table.descriptor_key, keys.item_count_key(table.id, 0)], decide)
 
     await region.with_table(request["TableName"], attempt)
     region.jobs_wanted.set()

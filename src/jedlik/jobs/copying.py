@@ -102,7 +102,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
         activated = tables.serialize(membership.activated(found.table.document, region.clock()))
 
         def activate(into: Writes) -> None:
-            into.put(keys.descriptor_key(found.table.name), activated)
+            into.put(found.table.descriptor_key, activated)
 
         await apply(changes, checkpoint, after, activate)
     return after
@@ -189,7 +189,7 @@ async def _settle(
 
     item_keys = [item.key for item in missing]
     version_keys = [keys.version_key(table, key) for key in item_keys]
-    read = [keys.descriptor_key(table.name), checkpoint_key, *item_keys, *version_keys]
+    read = [table.descriptor_key, checkpoint_key, *item_keys, *version_keys]
     await region.engine.mutate(read, decide)
 
 

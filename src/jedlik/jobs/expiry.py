@@ -149,7 +149,7 @@ async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[
                 deleted += 1
         return writes, deleted
 
-    read = [keys.descriptor_key(table.name), *item_keys]
+    read = [table.descriptor_key, *item_keys]
     versions_from = len(read)
     if table.replica is not None:
         read += [keys.version_key(table, key) for key in item_keys]

@@ -131,7 +131,7 @@ async def abandon(region: Region, table: Table) -> None:
     """
     if table.replica is None or table.replica.status != CREATING:
         return
-    key, now, document = keys.descriptor_key(table.name), region.clock(), table.document
+    key, now, document = table.descriptor_key, region.clock(), table.document
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
@@ -244,14 +244,14 @@ async def departure_step(region: Region, job: Job) -> None:
             raise JobMoved
         writes = Writes()
         if kept:
-            writes.put(keys.descriptor_key(table.name), tables.serialize(ordinary(table.document, writes)))
+            writes.put(table.descriptor_key, tables.serialize(ordinary(table.document, writes)))
         else:
             purge.delete_table(table.document, streams.current(table.document, values[2:]), now, writes)
         job.finish(writes)
         return writes, None
 
     stream_key = streams.current_key(table.document)
-    await region.engine.mutate([job.key, keys.descriptor_key(table.name), *stream_key], decide)
+    await region.engine.mutate([job.key, table.descriptor_key, *stream_key], decide)
     region.jobs_wanted.set()
 
 

@@ -95,11 +95,11 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
             raise DescriptorChanged
         writes = Writes()
         document = streams.roll(table.document, orjson.loads(current), split, now, writes)
-        writes.put(keys.descriptor_key(table.name), orjson.dumps(document))
+        writes.put(table.descriptor_key, orjson.dumps(document))
         return writes, None
 
     try:
-        await region.engine.mutate([keys.descriptor_key(table.name), key], decide)
+        await region.engine.mutate([table.descriptor_key, key], decide)
     except DescriptorChanged:
         return  # The next round sees how things stand by then.
 

@@ -34,15 +34,15 @@ def check_key(table: Table, key: Item) -> Item:
 
     Returns it as it is.
     """
-    if len(key) != len(table.key_names):
+    if len(key) != len(table.key):
         raise ValidationException(_MISMATCH)
-    _check_table_key(table, key)
+    _check_values(table, key)
     return key
 
 
 def check_item_keys(table: Table, item: Item) -> None:
     """An item that is put: it must have its key, and what indexes have for keys must be fit to be one."""
-    for attribute in _table_key(table):
+    for attribute in table.key:
         value = item.get(attribute.name)
         if value is None:
             raise ValidationException(f"{_INVALID}Missing the key {attribute.name} in the item")
@@ -50,14 +50,14 @@ def check_item_keys(table: Table, item: Item) -> None:
             raise ValidationException(
                 f"{_INVALID}Type mismatch for key {attribute.name} expected: {attribute.type} actual: {type_of(value)}"
             )
-    _check_table_key(table, item)
+    _check_values(table, item)
     if table.indexes:
         _check_all_index_keys(table, item)
 
 
 def check_batch_item_keys(table: Table, item: Item) -> None:
     """An item that BatchWriteItem puts: the same, though AWS words a missing or mistyped key as in a read."""
-    _check_table_key(table, item)
+    _check_values(table, item)
     if table.indexes:
         _check_all_index_keys(table, item)
 
@@ -79,7 +79,7 @@ def check_assigned_types(table: Table, types: Mapping[str, str]) -> None:
     says no more than that something is (`check_updated_keys`).
     """
     for index in sorted(table.indexes, key=lambda i: i.name):
-        for attribute in (*index.partition_key, *index.sort_key):
+        for attribute in index.key:
             if types.get(attribute.name, attribute.type) != attribute.type:
                 raise ValidationException(_mistyped(index, attribute, types[attribute.name]))
 
@@ -95,15 +95,15 @@ def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = F
         except ValidationException as error:
             raise ValidationException(f"{_START_KEY}: {error.message}") from None
     names = table.key_names if index is None else index.key_names
-    own = _table_key(table) if index is None else (*index.partition_key, *index.sort_key)
+    own = table.key if index is None else index.key
     if len(key) != len(names) or any(a.name not in key for a in own):
         raise ValidationException(_START_KEY)
     if index is None:
-        _check_table_key(table, key)
+        _check_values(table, key)
         return key
-    _check_values(index.partition_key, index.sort_key, key)
+    _check_values(index, key)
     try:
-        _check_table_key(table, key)
+        _check_values(table, key)
     except ValidationException as error:
         raise ValidationException(f"{_START_KEY}: {error.message}") from None
     return key
@@ -111,24 +111,14 @@ def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = F
 
 def fits(index: Index, item: Item) -> bool:
     """Whether what an item has for the key of an index is short enough to be one."""
-    return (
-        _size(index.partition_key, item) <= limits.PARTITION_KEY_SIZE
-        and _size(index.sort_key, item) <= limits.SORT_KEY_SIZE
-    )
+    partition_size, sort_size = _sizes(index, item)
+    return partition_size <= limits.PARTITION_KEY_SIZE and sort_size <= limits.SORT_KEY_SIZE
 
 
-def _table_key(table: Table) -> tuple[KeyAttribute, ...]:
-    return (table.partition_key,) if table.sort_key is None else (table.partition_key, table.sort_key)
-
-
-def _check_table_key(table: Table, item: Item) -> None:
-    """The table's key attributes must be there, of their types, not empty and not too long."""
-    _check_values((table.partition_key,), () if table.sort_key is None else (table.sort_key,), item)
-
-
-def _check_values(partition: tuple[KeyAttribute, ...], sort: tuple[KeyAttribute, ...], item: Item) -> None:
+def _check_values(of: Table | Index, item: Item) -> None:
+    """The attributes of a table's or an index's own key must be there, of their types, not empty and not too long."""
     length = 0
-    for attribute in (*partition, *sort):
+    for attribute in of.key:
         value = item.get(attribute.name)
         if value is None or attribute.type not in value:
             raise ValidationException(_MISMATCH)
@@ -138,7 +128,7 @@ def _check_values(partition: tuple[KeyAttribute, ...], sort: tuple[KeyAttribute,
         length += len(text)
     # A character has four bytes at the most, so most keys need not be measured.
     if 4 * length > limits.SORT_KEY_SIZE:
-        _check_sizes(partition, sort, item)
+        _check_sizes(of, item)
 
 
 def _check_all_index_keys(table: Table, item: Item, updated: Collection[str] | None = None) -> None:
@@ -155,7 +145,7 @@ def _check_all_index_keys(table: Table, item: Item, updated: Collection[str] | N
 def _check_index_keys(index: Index, item: Item, updated: Collection[str] | None) -> None:
     if updated is not None and index.key_names.isdisjoint(updated):
         return
-    for attribute in (*index.partition_key, *index.sort_key):
+    for attribute in index.key:
         value = item.get(attribute.name)
         if value is None or (updated is not None and attribute.name not in updated):
             continue
@@ -174,7 +164,7 @@ def _check_index_keys(index: Index, item: Item, updated: Collection[str] | None)
                 else f"{_NOT_VALID}The update expression attempted to update a secondary index key "
                 f"to a value that is not supported. {empty}"
             )
-    _check_sizes(index.partition_key, index.sort_key, item)
+    _check_sizes(index, item)
 
 
 def _mistyped(index: Index, attribute: KeyAttribute, actual: str) -> str:
@@ -184,16 +174,23 @@ def _mistyped(index: Index, attribute: KeyAttribute, actual: str) -> str:
     )
 
 
-def _check_sizes(partition: tuple[KeyAttribute, ...], sort: tuple[KeyAttribute, ...], item: Item) -> None:
+def _check_sizes(of: Table | Index, item: Item) -> None:
     """All attributes of a partition key together, and all of a sort key, must not be too long."""
-    if _size(partition, item) > limits.PARTITION_KEY_SIZE:
+    partition_size, sort_size = _sizes(of, item)
+    if partition_size > limits.PARTITION_KEY_SIZE:
         raise ValidationException(
             f"{_INVALID}Size of hashkey has exceeded the maximum size limit of{limits.PARTITION_KEY_SIZE} bytes"
         )
-    if _size(sort, item) > limits.SORT_KEY_SIZE:
+    if sort_size > limits.SORT_KEY_SIZE:
         raise ValidationException(
             f"{_INVALID}Aggregated size of all range keys has exceeded the size limit of {limits.SORT_KEY_SIZE} bytes"
         )
+
+
+def _sizes(of: Table | Index, item: Item) -> tuple[int, int]:
+    """Bytes of what an item has for the partition key of a table or an index, and for the sort key."""
+    partition = len(of.partition_key) if isinstance(of.partition_key, tuple) else 1
+    return _size(of.key[:partition], item), _size(of.key[partition:], item)
 
 
 def _size(attributes: tuple[KeyAttribute, ...], item: Item) -> int:

@@ -412,14 +412,8 @@ def segment_range(prefix: bytes, segment: int, total: int) -> tuple[bytes, bytes
 
 def key_of(table: Table, index: Index | None, item: Item) -> Item:
     """The attributes of an item that say where a Query or Scan stands: the index's key and the table's."""
-    key: Item = {}
-    if index is not None:
-        for attribute in (*index.partition_key, *index.sort_key):
-            key[attribute.name] = item[attribute.name]
-    key[table.partition_key.name] = item[table.partition_key.name]
-    if table.sort_key is not None:
-        key[table.sort_key.name] = item[table.sort_key.name]
-    return key
+    attributes = table.key if index is None else index.key + table.key
+    return {attribute.name: item[attribute.name] for attribute in attributes}
 
 
 # Encodings
@@ -454,7 +448,7 @@ def _sort_encoding(value: AttributeValue, type_: str) -> bytes:
     if type_ == "N":
         return numbers.sort_bytes(value["N"])
     raw = _raw(value, type_)
-    if b"\x00" not in raw:
+    if 0 not in raw:  # A number is found many times faster than bytes are.
         return raw + _END
     stem, zeros = _escape(raw)
     return stem + bytes((0, zeros))

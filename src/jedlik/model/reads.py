@@ -113,7 +113,7 @@ def queried(
     Raises ValidationException when the start key is not among what the condition selects.
     """
     of = table if index is None else index
-    sort_key = index.sort_key if index is not None else (table.sort_key,) if table.sort_key is not None else ()
+    sort_key = table.key[1:] if index is None else index.sort_key
 
     def bounds(partition: bytes) -> tuple[bytes, bytes]:
         return keys.sort_bounds(

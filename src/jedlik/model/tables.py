@@ -44,6 +44,8 @@ class Index:
     """One to four attributes in a global index, the table's own in a local one."""
     sort_key: tuple[KeyAttribute, ...]
     """None to four attributes in a global index, one in a local one."""
+    key: tuple[KeyAttribute, ...]
+    """The partition key's attributes, and then the sort key's."""
     projection_type: str
     """ALL, KEYS_ONLY or INCLUDE."""
     projected: frozenset[str] | None
@@ -62,12 +64,16 @@ class Table:
     """A table's descriptor, parsed. Equal descriptors are equal bytes: compare `raw`."""
 
     raw: bytes = field(repr=False)
+    descriptor_key: bytes
+    """Where the descriptor is stored."""
     name: str
     id: bytes
     """Eight bytes, unique for ever; a table made again under an old name has another."""
     arn: str
     partition_key: KeyAttribute
     sort_key: KeyAttribute | None
+    key: tuple[KeyAttribute, ...]
+    """The partition key, and the sort key if there is one."""
     key_names: frozenset[str]
     indexes: tuple[Index, ...]
     """Those whose entries must be kept, local ones first."""
@@ -136,6 +142,7 @@ def parse(raw: bytes) -> Table:
             is_global=is_global,
             partition_key=partition,
             sort_key=sort,
+            key=partition + sort,
             projection_type=projection["ProjectionType"],
             projected=projected,
             status=description.get("IndexStatus", "ACTIVE"),
@@ -148,11 +155,13 @@ def parse(raw: bytes) -> Table:
     indexes += [index(d, True) for d in document.get("GlobalSecondaryIndexes", ())]
     return Table(
         raw=raw,
+        descriptor_key=keys.descriptor_key(document["TableName"]),
         name=document["TableName"],
         id=table_id,
         arn=document["TableArn"],
         partition_key=partition_key[0],
         sort_key=sort_key[0] if sort_key else None,
+        key=partition_key + sort_key,
         key_names=key_names,
         indexes=tuple(i for i in indexes if i.status != "DELETING"),
         prefix=keys.index_prefix(table_id, 0),

@@ -12,7 +12,7 @@ reads the descriptor as well and begins with `check_descriptor`:
         writes = Writes()
         return writes, perform(operation, values[1], writes, secret, at, *values[2:])
 
-    read = [keys.descriptor_key(operation.table.name), operation.key, *version_keys([operation])]
+    read = [operation.table.descriptor_key, operation.key, *version_keys([operation])]
     change = await engine.mutate(read, decide)
 """
 

@@ -58,5 +58,5 @@ async def apply(
         more(writes)
         return writes, None
 
-    read = [keys.descriptor_key(table.name), checkpoint_key, *item_keys, *version_keys]
+    read = [table.descriptor_key, checkpoint_key, *item_keys, *version_keys]
     await region.engine.mutate(read, decide)

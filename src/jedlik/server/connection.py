@@ -123,7 +123,12 @@ class Connection(asyncio.Protocol):
                     self._refuse(400)
                 return
         if self._reading:
-            self._spans = self._spans + len(data) if self._spans else 1
+            if self._spans:
+                self._spans += len(data)
+            else:
+                self._spans = 1
+                if not self._busy:
+                    self._set_deadline()
             if self._request is None:
                 if self._spans > self._server.limits.head:
                     self._refuse(400)
@@ -160,8 +165,6 @@ class Connection(asyncio.Protocol):
             raise Refused  # The last answer said that it was the last: who sends more must not wonder what it did.
         self._reading = True
         self._spans = 0
-        if not self._busy:
-            self.deadline = self._server.now + self._server.limits.request
 
     def on_url(self, part: bytes) -> None:
         self._target += part

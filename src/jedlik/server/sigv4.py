@@ -50,6 +50,8 @@ BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
 
 SHA256_BLOCK = 64
 """Bytes to which a key is filled up in HMAC; a signing key has 32."""
+SPACE, TAB = b" \t"
+"""As numbers, which `in` finds many times faster in bytes than it does bytes."""
 INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -113,10 +115,10 @@ class Signer:
     def signature(self, request: Request, query: bytes, time: bytes) -> bytes:
         """The signature that the request should have."""
         given = request.headers.get
-        values = [given(name, b"").strip() for name in self._headers]
+        values = [given(name, b"") for name in self._headers]
         body = sha256(request.body).hexdigest().encode()
         canonical = self._canonical % (request.method, query, *values, body)
-        if b"  " in canonical:  # Hardly ever: values are signed with single spaces.
+        if SPACE in canonical or TAB in canonical:  # Hardly ever: few values that are signed are several words.
             canonical = self._canonical % (request.method, query, *map(single_spaced, values), body)
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(self._to_sign % (time, sha256(canonical).hexdigest().encode()))
@@ -384,7 +386,8 @@ def canonical_query(target: bytes) -> bytes:
 
 
 def single_spaced(value: bytes) -> bytes:
-    """A header's value as it is signed: with single spaces between its words."""
+    """A header's value as it is signed: with nothing around its words, and single spaces between them."""
+    value = value.strip()
     return b" ".join(value.split()) if b"  " in value else value
 
 

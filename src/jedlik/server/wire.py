@@ -41,15 +41,19 @@ SILENT = (SerializationException, UnknownOperationException)
 REQUEST_ID_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 REQUEST_ID_LENGTH = 52
 COUNTER_LENGTH = 16
+ENDINGS = [f"{number:02X}" for number in range(256)]
+"""The counter's last two digits."""
 
 
 def request_ids() -> Iterator[str]:
     """Request ids as DynamoDB's look, no two alike: random digits, one part of them counting up."""
     process = "".join(secrets.choice(REQUEST_ID_DIGITS) for _ in range(REQUEST_ID_LENGTH - COUNTER_LENGTH))
-    number = secrets.randbits(4 * COUNTER_LENGTH - 1)
+    number = secrets.randbits(4 * COUNTER_LENGTH - 1) >> 8
     while True:
         number += 1
-        yield f"{process}{number:016X}"
+        start = f"{process}{number:014X}"
+        for ending in ENDINGS:
+            yield start + ending
 
 
 def error_body(error: DynamoDBError) -> bytes:

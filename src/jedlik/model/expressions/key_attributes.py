@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jedlik.model.errors import ValidationException
 
 if TYPE_CHECKING:
-    from jedlik.model.tables import Index, KeyAttribute, Table
+    from jedlik.model.tables import Index, Table
 
 
 def refuse_nested_keys(table: Table, nested_names: Collection[str]) -> None:
@@ -22,8 +22,8 @@ def refuse_nested_keys(table: Table, nested_names: Collection[str]) -> None:
     """
     if not nested_names:
         return
-    keys = [("Key", table_key(table))]
-    keys += [("IndexKey", (*index.partition_key, *index.sort_key)) for index in table.indexes]
+    keys = [("Key", table.key)]
+    keys += [("IndexKey", index.key) for index in table.indexes]
     for kind, attributes in keys:
         for attribute in attributes:
             if attribute.name in nested_names:
@@ -37,7 +37,7 @@ def refuse_nested_keys(table: Table, nested_names: Collection[str]) -> None:
 def refuse_filtered_keys(table: Table, index: Index | None, parameter: str, read: Collection[str]) -> None:
     """Refuses a Query's filter, given as "Filter Expression" or "QueryFilter", that reads an attribute of the key that
     is queried. Raises ValidationException."""
-    key = table_key(table) if index is None else (*index.partition_key, *index.sort_key)
+    key = table.key if index is None else index.key
     for attribute in key:
         if attribute.name in read:
             raise ValidationException(
@@ -53,8 +53,3 @@ def refuse_updated_keys(table: Table, updated: Collection[str]) -> None:
                 f"One or more parameter values were invalid: Cannot update attribute {name}. "
                 "This attribute is part of the key"
             )
-
-
-def table_key(table: Table) -> tuple[KeyAttribute, ...]:
-    """The attributes of a table's key, the partition key first."""
-    return (table.partition_key,) if table.sort_key is None else (table.partition_key, table.sort_key)

@@ -34,7 +34,6 @@ from jedlik.model.expressions.ast import (
     Path,
     Values,
 )
-from jedlik.model.expressions.key_attributes import table_key
 from jedlik.model.expressions.operands import Refusal, checks, getter
 from jedlik.model.expressions.parser import condition_placeholders, parse_condition
 from jedlik.model.expressions.placeholders import Placeholders
@@ -125,8 +124,7 @@ def against_key(conditions: Mapping[str, AttributeCondition], table: Table, inde
 def _key(table: Table, index: Index | None) -> tuple[tuple[KeyAttribute, ...], tuple[KeyAttribute, ...]]:
     if index is not None:
         return index.partition_key, index.sort_key
-    attributes = table_key(table)
-    return attributes[:1], attributes[1:]
+    return table.key[:1], table.key[1:]
 
 
 def _partition_values(

@@ -25,7 +25,6 @@ from jedlik.model.expressions.ast import (
     ValuePlaceholder,
     Values,
 )
-from jedlik.model.expressions.key_attributes import table_key
 from jedlik.model.partiql.errors import invalid
 from jedlik.model.tables import Index, KeyAttribute, Table
 from jedlik.model.values import AttributeValue, Item
@@ -150,7 +149,7 @@ def check_operands(attribute: KeyAttribute, found: Term) -> None:
 
 def check_key(table: Table, item: Item) -> None:
     """Raises ValidationException unless an item, or a key, has the attributes of the table's key."""
-    for attribute in table_key(table):
+    for attribute in table.key:
         if attribute.name not in item:
             raise invalid(f"Key attribute should be present in the item: Key {attribute.name}")
         check_operands(attribute, Term(attribute.name, "=", (item[attribute.name],)))
