@@ -37,7 +37,7 @@ BYTES = 8 << 20
 """Of records, after which a process makes a checkpoint at once."""
 
 _LEAST_PART = 256 << 10
-"""Bytes of a file that are written together. Beside it the slowest records take a tenth as long as beside a sync of all."""
+"""Bytes of a file that are written together. The slowest records take a tenth as long as beside a sync of it all."""
 _PARTS = 1024
 """The most that a file is written in: of a large one, only few pages of each have changed."""
 _WRITE_AND_WAIT = 1 | 2 | 4
