@@ -16,6 +16,7 @@ who opened the file later. So after a failure, and before a process's first chec
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import threading
 from pathlib import Path
@@ -41,6 +42,7 @@ _LEAST_PART = 256 << 10
 _PARTS = 1024
 """The most that a file is written in: of a large one, only few pages of each have changed."""
 _WRITE_AND_WAIT = 1 | 2 | 4
+_NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
@@ -121,18 +123,21 @@ class Checkpoints:
             self._journal.confirm()
 
     def end(self) -> None:
-        """Make a last checkpoint and give the pin up."""
+        """Make a last checkpoint, if the first could be made, and give the pin up."""
         self._ending = True
         self._due.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if self._pin is not None:
             self._pin.abort()
         os.close(self._file)
 
     def _run(self) -> None:
-        while not self._ending:
+        ending = False
+        while not ending:
             self._due.wait(SECONDS)
             self._due.clear()
+            ending = self._ending
             try:
                 if self._environment.info()["last_txnid"] != self._pinned:
                     self.make()
@@ -145,11 +150,13 @@ def _write_back(file: int) -> None:
     """Have what is in memory of a file written to the disk, a part at a time, so that records of the journal come in
     between: a sync of it all at once holds them up for as long as it takes. It is still needed, but has little to do.
 
-    Raises OSError.
+    Raises OSError if the disk does not take it. The sync that follows might not tell that again.
     """
     size = os.fstat(file).st_size
     part = max(_LEAST_PART, size // _PARTS)
     for offset in range(0, size, part):
         if _sync_file_range(file, offset, part, _WRITE_AND_WAIT) != 0:
             number = ctypes.get_errno()
+            if number not in _NOT_WRITTEN:
+                return  # It is a file system without this.
             raise OSError(number, os.strerror(number))
