@@ -203,6 +203,20 @@ def test_counters_add_up_and_may_be_negative(open_engine: Open, tmp_path: Path) 
     run(open_engine, tmp_path, scenario)
 
 
+def test_counters_wrap_around_as_machine_integers_do(open_engine: Open, tmp_path: Path) -> None:
+    async def add(engine: Engine, amount: int) -> None:
+        writes = Writes()
+        writes.add(b"counter", amount)
+        await engine.mutate([], lambda values: (writes, None))
+
+    async def scenario(engine: Engine) -> None:
+        await asyncio.gather(add(engine, -(1 << 63)), add(engine, -(1 << 63)), add(engine, 7))
+        [value] = await engine.get([b"counter"])
+        assert count_of(value) == 7
+
+    run(open_engine, tmp_path, scenario)
+
+
 def test_entries_of_all_logs_are_positioned_in_commit_order(open_engine: Open, tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await asyncio.gather(

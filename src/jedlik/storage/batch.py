@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jedlik.storage.counters import counter, counter_value
+from jedlik.storage.counters import counter, counter_value, wrapped
 from jedlik.storage.engine import Decide, StorageError, Writes
 
 if TYPE_CHECKING:
@@ -156,7 +156,10 @@ class Batch:
             self.size += len(key) + len(value or b"")
         for key, amount in writes.adds.items():
             change = changes.get(key, 0)
-            changes[key] = change + amount if isinstance(change, int) else counter_value(counter(change) + amount)
+            if isinstance(change, int):
+                changes[key] = wrapped(change + amount)
+            else:
+                changes[key] = counter_value(counter(change) + amount)
         for log, entry in writes.appends:
             self.appends.append((log, entry))
             self.size += len(log) + len(entry)

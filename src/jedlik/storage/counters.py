@@ -4,11 +4,17 @@ from __future__ import annotations
 
 _SIZE = 8
 _MASK = (1 << 8 * _SIZE) - 1
+_HALF = 1 << 8 * _SIZE - 1
 
 
 def counter(value: bytes | None) -> int:
     """The count that a counter's value holds."""
     return int.from_bytes(value or b"", "little", signed=True)
+
+
+def wrapped(count: int) -> int:
+    """A count as a machine integer of 64 bits, signed, holds it."""
+    return (count + _HALF & _MASK) - _HALF
 
 
 def counter_value(count: int) -> bytes:
