@@ -1,0 +1,338 @@
+"""The journal: which records are found again, and what several processes know of each other's."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jedlik.storage import journal as journal_module
+from jedlik.storage.engine import StorageError
+from jedlik.storage.journal import JOURNAL, Journal, Place, first_place
+from jedlik.storage.lmdb_pages import METAS_SIZE
+
+METAS = bytes(METAS_SIZE)
+OTHER_METAS = b"\x01" * METAS_SIZE
+SLOT = 4096
+FIRST = 2 * SLOT
+HEAD = 24
+"""Bytes of a record before its changes."""
+
+
+class Writer:
+    """Writes records one after the other, as a committer does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journal = Journal(folder)
+        self.place = self.journal.confirm().place
+
+    def write(self, changes: bytes) -> bool:
+        """Write a record if there is room for it."""
+        if not self.journal.has_room(self.place, len(changes)):
+            return False
+        following = self.journal.following(self.place, len(changes))
+        self.journal.append(self.place, changes, following)
+        self.place = following
+        return True
+
+    def checkpoint(self, transaction: int = 1) -> None:
+        """Have the records that were written so far not be needed any more."""
+        self.journal.write_checkpoint(transaction, METAS, self.place)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    Journal.make(tmp_path, 1, METAS)
+    made = Writer(tmp_path)
+    yield made
+    made.journal.close()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a journal turn at 20,000 bytes, and hold 30,000."""
+    monkeypatch.setattr(journal_module, "TURN", 20_000)
+    monkeypatch.setattr(journal_module, "LIMIT", 30_000)
+    monkeypatch.setattr(journal_module, "_GROWTH", 512)
+
+
+def found(folder: Path) -> list[bytes]:
+    """What recovery would find."""
+    journal = Journal(folder)
+    try:
+        return list(journal.records())
+    finally:
+        journal.close()
+
+
+def change(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+# Records
+
+
+def test_records_are_found_in_their_order(writer: Writer, tmp_path: Path) -> None:
+    records = [b"one", b"", b"three" * 1000]
+    for record in records:
+        assert writer.write(record)
+    assert found(tmp_path) == records
+
+
+def test_records_before_a_checkpoint_are_not_found(writer: Writer, tmp_path: Path) -> None:
+    writer.write(b"before")
+    writer.checkpoint(2)
+    assert found(tmp_path) == []
+    writer.write(b"after")
+    assert found(tmp_path) == [b"after"]
+    checkpoint = writer.journal.checkpoint()
+    assert (checkpoint.number, checkpoint.transaction, checkpoint.metas) == (1, 2, METAS)
+
+
+def test_a_record_that_was_taken_back_is_not_found_and_the_next_one_takes_its_place(
+    writer: Writer, tmp_path: Path
+) -> None:
+    writer.write(b"kept")
+    place = writer.place
+    writer.write(b"taken back, and longer than the next")
+    writer.journal.retract(place)
+    assert found(tmp_path) == [b"kept"]
+    assert not writer.journal.has_record(place)
+    writer.place = place
+    writer.write(b"next")
+    assert found(tmp_path) == [b"kept", b"next"]
+
+
+def test_a_record_of_which_a_byte_is_another_ends_what_is_found(writer: Writer, tmp_path: Path) -> None:
+    for record in (b"one", b"two", b"three"):
+        writer.write(record)
+    written = (tmp_path / JOURNAL).read_bytes()
+    begin = FIRST + HEAD + len(b"one")
+    for offset in range(begin, begin + HEAD + len(b"two")):
+        change(tmp_path / JOURNAL, offset, bytes([written[offset] ^ 0x40]))
+        assert found(tmp_path) == [b"one"], offset
+        change(tmp_path / JOURNAL, offset, written[offset : offset + 1])
+    assert found(tmp_path) == [b"one", b"two", b"three"]
+
+
+def test_a_record_that_the_file_ends_in_is_not_found(writer: Writer, tmp_path: Path) -> None:
+    writer.write(b"one")
+    writer.write(b"two")
+    end = FIRST + 2 * (HEAD + 3)
+    for size in (end - 1, end - 3, end - HEAD, end - HEAD - 3):
+        os.truncate(tmp_path / JOURNAL, size)
+        assert found(tmp_path) == [b"one"], size
+
+
+def test_records_of_another_life_are_not_found(writer: Writer, tmp_path: Path) -> None:
+    for record in (b"one", b"two"):
+        writer.write(record)
+    writer.journal.write_checkpoint(2, METAS, first_place())
+    assert found(tmp_path) == []
+
+
+def test_a_record_that_could_not_be_written_is_not_found(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(b"one")
+    place = writer.place
+    with monkeypatch.context() as patched:
+        pwrite = os.pwrite
+
+        def half(file: int, data: bytes, offset: int) -> int:
+            return pwrite(file, data[: len(data) // 2], offset) if len(data) > HEAD else pwrite(file, data, offset)
+
+        patched.setattr(os, "pwrite", half)
+        with pytest.raises(OSError, match="No space left on device"):
+            writer.write(b"two" * 100)
+    assert found(tmp_path) == [b"one"]
+    assert writer.place == place
+    writer.write(b"three")
+    assert found(tmp_path) == [b"one", b"three"]
+
+
+# The lap
+
+
+@pytest.mark.usefixtures("small")
+def test_a_journal_begins_anew_when_the_checkpoint_is_far_enough(writer: Writer, tmp_path: Path) -> None:
+    for number in range(50):
+        record = bytes([number]) * 1000
+        assert writer.write(record)
+        assert found(tmp_path)[-1:] == [record]
+        writer.checkpoint()
+    assert (tmp_path / JOURNAL).stat().st_size <= 20_000 + HEAD + 1000 + 512
+
+
+@pytest.mark.usefixtures("small")
+def test_a_journal_without_checkpoints_is_full_at_its_limit(writer: Writer, tmp_path: Path) -> None:
+    records = 0
+    while writer.write(bytes(100)):
+        records += 1
+        assert records < 1000
+    assert records == 30_000 // (HEAD + 100)
+    assert found(tmp_path) == [bytes(100)] * records
+    writer.checkpoint()
+    assert writer.write(bytes(100))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_journal_that_began_anew_does_not_run_into_its_checkpoint(writer: Writer, tmp_path: Path) -> None:
+    for _ in range(10):
+        writer.write(bytes(1000))
+    writer.checkpoint()
+    behind = []
+    for number in range(100):
+        record = bytes([number]) * 1000
+        if not writer.write(record):
+            break
+        behind.append(record)
+    assert writer.place.offset <= writer.journal.checkpoint().place.offset
+    assert found(tmp_path) == behind
+
+
+@pytest.mark.usefixtures("small")
+def test_an_empty_journal_has_room_for_any_record(writer: Writer, tmp_path: Path) -> None:
+    for _ in range(3):
+        assert writer.write(bytes(50_000))
+        assert not writer.write(bytes(50_000))
+        assert found(tmp_path) == [bytes(50_000)]
+        writer.checkpoint()
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 1 << 32))
+def test_what_is_behind_the_last_checkpoint_is_found_whatever_was_done(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    random = Random(seed)
+    folder = tmp_path_factory.mktemp("journal")
+    with pytest.MonkeyPatch.context() as patched:
+        make_small(patched)
+        Journal.make(folder, 1, METAS)
+        writer = Writer(folder)
+        behind: list[bytes] = []
+        for number in range(60):
+            match random.choice(("write", "write", "write", "take back", "checkpoint", "another", "recover")):
+                case "write":
+                    record = bytes([number]) * random.randrange(4000)
+                    if writer.write(record):
+                        behind.append(record)
+                case "take back":
+                    place = writer.place
+                    if writer.write(random.randbytes(random.randrange(4000))):
+                        writer.journal.retract(place)
+                        writer.place = place
+                case "checkpoint":
+                    writer.checkpoint()
+                    behind.clear()
+                case "another":  # process goes on
+                    place = writer.place
+                    writer.journal.close()
+                    writer = Writer(folder)
+                    writer.place = place
+                case "recover":
+                    writer.journal.write_checkpoint(1, METAS, first_place())
+                    writer.place = writer.journal.checkpoint().place
+                    behind.clear()
+            assert found(folder) == behind
+        writer.journal.close()
+
+
+# Checkpoints
+
+
+def test_of_two_checkpoints_the_later_one_counts_that_is_whole(writer: Writer, tmp_path: Path) -> None:
+    writer.journal.write_checkpoint(2, METAS, Place(b"salt 1  ", 3, 9000))
+    writer.journal.write_checkpoint(3, OTHER_METAS, Place(b"salt 2  ", 4, 9999))
+    journal = Journal(tmp_path)
+    assert journal.checkpoint() == (2, 3, OTHER_METAS, (b"salt 2  ", 4, 9999))
+    change(tmp_path / JOURNAL, 100, b"\x55")  # The third one is where the first was.
+    assert journal.checkpoint() == (1, 2, METAS, (b"salt 1  ", 3, 9000))
+    journal.close()
+
+
+def test_a_journal_without_a_checkpoint_is_refused(writer: Writer, tmp_path: Path) -> None:
+    change(tmp_path / JOURNAL, 100, b"\x55")
+    said = rf"^{tmp_path / JOURNAL} is damaged, or no journal of Jedlik's: it has no checkpoint$"
+    with pytest.raises(StorageError, match=said):
+        writer.journal.checkpoint()
+    os.truncate(tmp_path / JOURNAL, 10)
+    with pytest.raises(StorageError, match=said):
+        writer.journal.checkpoint()
+
+
+def test_a_journal_of_another_form_is_refused(writer: Writer, tmp_path: Path) -> None:
+    change(tmp_path / JOURNAL, 4, b"\x02")
+    with pytest.raises(StorageError, match=r"has form 2, and this version of Jedlik reads form 1$"):
+        writer.journal.checkpoint()
+
+
+def test_a_checkpoint_that_could_not_be_written_leaves_the_earlier_one(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(b"one")
+    with monkeypatch.context() as patched:
+        pwrite = os.pwrite
+        failures = iter([True])
+
+        def fail_once(file: int, data: bytes, offset: int) -> int:
+            written = pwrite(file, data, offset)
+            if next(failures, False):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return written
+
+        patched.setattr(os, "pwrite", fail_once)
+        with pytest.raises(OSError, match="Input/output error"):
+            writer.checkpoint(2)
+    assert found(tmp_path) == [b"one"]
+    writer.checkpoint(2)
+    assert found(tmp_path) == []
+
+
+# Several processes
+
+
+def test_a_checkpoint_of_anothers_is_written_again_before_anything_is_written_over(
+    writer: Writer, tmp_path: Path
+) -> None:
+    one, other = writer.journal, Journal(tmp_path)
+    assert one.is_sure()
+    assert not other.is_sure()
+    other.confirm()
+    one.write_checkpoint(2, METAS, first_place())
+    assert one.is_sure()
+    assert not other.is_sure()
+    assert other.confirm().transaction == 2
+    assert other.is_sure()
+    other.close()
+
+
+def test_a_record_leaves_what_follows_it_where_another_has_made_the_file_longer(writer: Writer, tmp_path: Path) -> None:
+    end = (1 << 20) + 100
+    with (tmp_path / JOURNAL).open("r+b") as file:
+        file.seek(end)
+        file.write(b"records in use")
+    place = Place(os.urandom(8), 1, end - 1000)
+    writer.journal.append(place, bytes(100), Place(place.salt, 2, end - 800))
+    assert (tmp_path / JOURNAL).read_bytes()[end:] == b"records in use"
+
+
+def test_the_place_that_lmdb_keeps_counts_if_it_is_of_this_life(writer: Writer) -> None:
+    start = writer.place
+    later = Place(start.salt, 7, 10_000)
+    assert writer.journal.place(later.pack()) == later
+    assert writer.journal.place(None) == start
+    assert writer.journal.place(first_place().pack()) == start
