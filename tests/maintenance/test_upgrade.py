@@ -87,6 +87,22 @@ def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_ser
     assert "is in use by another Jedlik" in refusal.stderr
 
 
+def test_a_store_without_a_journal_is_refused_until_it_is_upgraded(start_server: StartServer, store: Path) -> None:
+    (store / "journal").unlink()
+    with lmdb.open(str(store), lib_version=1) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b"\x00format", b"1")
+    reason = (
+        f"{store} holds a store of storage format 1, and Jedlik {__version__} uses format 2: "
+        "stop all servers, copy the folder, and run `jedlik upgrade`"
+    )
+    assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
+    for command in COMMANDS:
+        ended = run_jedlik(command, "--data-dir", str(store.parent))
+        assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
+    assert run_jedlik("upgrade", "--data-dir", str(store.parent)).returncode == 0
+    assert start_server().client().scan(TableName="songs")["Items"] == [ITEM]
+
+
 @pytest.mark.parametrize("record", [b"", b"2", b"{}", b'{"Format":null}'])
 def test_a_format_that_cannot_be_read_is_refused(start_server: StartServer, store: Path, record: bytes) -> None:
     overwrite(store, {FORMAT_KEY: record})

@@ -146,6 +146,25 @@ def test_a_store_of_another_format(tmp_path: Path) -> None:
         pass
 
 
+def test_a_store_without_a_journal_of_an_earlier_version_is_upgraded(tmp_path: Path) -> None:
+    with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b"\x00format", b"1")
+        transaction.put(b"key", b"value")
+    said = (
+        rf"^{tmp_path} holds a store of storage format 1, and Jedlik {__version__} uses format 2: "
+        "stop all servers, copy the folder, and run `jedlik upgrade`$"
+    )
+    with pytest.raises(StorageError, match=said), lmdb_file.view(tmp_path):
+        pass
+    with pytest.raises(StorageError, match=said):
+        LmdbEngine.open(tmp_path, durable=True)
+    assert not (tmp_path / "journal").exists()
+    for _ in range(2):
+        lmdb_file.upgrade(tmp_path)
+        assert run(lmdb_durable, tmp_path, everything) == [(b"key", b"value")]
+    assert (tmp_path / "journal").exists()
+
+
 # Compaction
 
 

@@ -197,7 +197,7 @@ def _received(source: socket.socket, size: int) -> bytes | None:
 # The process
 
 
-class _Commits:
+class Commits:
     """What the process needs of a store to commit to it."""
 
     def __init__(self, path: Path, map_size: int) -> None:
@@ -263,12 +263,12 @@ class _Commits:
 
 def serve(worker: socket.socket, path: Path, map_size: int) -> None:
     """Commit what the worker asks for, until it is gone or LMDB refuses to go on: then another process may."""
-    commits: _Commits | None = None
+    commits: Commits | None = None
     try:
         while (question := receive(worker)) is not None:
             try:
                 if commits is None:
-                    commits = _Commits(path, map_size)
+                    commits = Commits(path, map_size)
                 if not commits.commit(worker, question):
                     return
             except (lmdb.Error, StorageError, OSError) as error:

@@ -65,7 +65,7 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
                 if alone and not durable:
                     (path / JOURNAL).unlink(missing_ok=True)
                 if (path / JOURNAL).exists() != durable and not alone:
-                    raise StorageError(f"the store in {path} is in use by others who do not sync")
+                    raise StorageError(f"the store in {path} is in use by others who {'do not ' * durable}sync")
                 environment = open_environment(path, map_size)
                 try:
                     if durable and not (path / JOURNAL).exists():

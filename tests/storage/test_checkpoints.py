@@ -1,0 +1,225 @@
+"""Checkpoints: states that the disk has in full, and stay whole while others are committed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import lmdb
+import pytest
+from committing import commit, committing, left_by_a_kill, records, rows
+
+from jedlik.storage import checkpoints, journal
+from jedlik.storage.committer import Commits
+from jedlik.storage.journal import JOURNAL_KEY, Checkpoint, Journal
+from jedlik.storage.lmdb_pages import DATA, metas, write_metas, write_newer_again
+
+WAIT_SECONDS = 10.0
+
+
+@pytest.fixture
+def when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have checkpoints made only where a test makes them."""
+    monkeypatch.setattr(checkpoints, "SECONDS", 1000.0)
+
+
+def fail(file: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def last_checkpoint(path: Path) -> Checkpoint:
+    opened = Journal(path)
+    try:
+        return opened.checkpoint()
+    finally:
+        opened.close()
+
+
+def overwrite(commits: Commits, times: int) -> None:
+    """Write over the same rows again and again: most pages are freed and used again."""
+    for number in range(times):
+        commit(commits, {b"key %d" % key: b"%d" % number * 100 for key in range(0, 300, 7)})
+
+
+@pytest.mark.usefixtures("when_told")
+def test_a_checkpoint_is_of_the_newest_state(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        for number in range(3):
+            commit(commits, {b"key": b"%d" % number})
+            commits.checkpoints.make()
+            made = last_checkpoint(tmp_path)
+            assert made.transaction == commits.environment.info()["last_txnid"]
+            with commits.environment.begin() as snapshot:
+                assert made.place.pack() == snapshot.get(JOURNAL_KEY)
+            assert records(tmp_path) == []
+
+
+@pytest.mark.usefixtures("when_told")
+def test_without_commits_there_is_no_other(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+        commits.checkpoints.make()
+        made = last_checkpoint(tmp_path)
+        commits.checkpoints.make()
+        assert last_checkpoint(tmp_path) == made
+    assert last_checkpoint(tmp_path) == made
+
+
+@pytest.mark.usefixtures("when_told")
+def test_its_pages_stay_as_they_are_while_others_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with committing(path) as commits:
+        overwrite(commits, 20)
+        commits.checkpoints.make()
+        expected = {key: value for key, value in committed(commits).items() if key[0] > 0}
+        made = last_checkpoint(path)
+        overwrite(commits, 200)
+        left = left_by_a_kill(path, tmp_path / "left")
+    file = os.open(left / DATA, os.O_RDWR)
+    assert metas(file) != made.metas
+    write_metas(file, made.metas)
+    os.close(file)
+    with lmdb.open(str(left), lib_version=1, readonly=True) as environment, environment.begin() as snapshot:
+        found = dict(snapshot.cursor().iternext())
+    assert {key: value for key, value in found.items() if key[0] > 0} == expected
+
+
+def committed(commits: Commits) -> dict[bytes, bytes]:
+    with commits.environment.begin() as snapshot:
+        return dict(snapshot.cursor().iternext())
+
+
+@pytest.mark.usefixtures("when_told")
+def test_pages_are_used_again_after_two_more(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        sizes = []
+        for _ in range(20):
+            overwrite(commits, 20)
+            commits.checkpoints.make()
+            sizes.append((tmp_path / DATA).stat().st_size)
+        assert sizes[-1] == sizes[5]
+
+
+@pytest.mark.usefixtures("when_told")
+def test_after_a_sync_that_failed_what_is_new_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[int] = []
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+        commits.checkpoints.make()
+        made = last_checkpoint(tmp_path)
+        monkeypatch.setattr(checkpoints, "write_newer_again", lambda file, found, since: again.append(since))
+        commit(commits, {b"key": b"2"})
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "fdatasync", fail)
+            for _ in range(2):
+                with pytest.raises(OSError, match="Input/output error"):
+                    commits.checkpoints.make()
+        assert last_checkpoint(tmp_path) == made
+        assert again == [made.transaction]
+        commits.checkpoints.make()
+        assert again == [made.transaction] * 2
+        assert last_checkpoint(tmp_path).transaction == made.transaction + 1
+        commit(commits, {b"key": b"3"})
+        commits.checkpoints.make()
+        assert len(again) == 2
+
+
+@pytest.mark.usefixtures("when_told")
+def test_who_begins_to_commit_writes_again_what_others_may_not_have_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again: list[int] = []
+
+    def note(file: int, found: bytes, since: int) -> None:
+        again.append(since)
+        write_newer_again(file, found, since)
+
+    monkeypatch.setattr(checkpoints, "write_newer_again", note)
+    with committing(tmp_path) as commits:
+        before = last_checkpoint(tmp_path)
+        commit(commits, {b"key": b"1"})
+        begun = checkpoints.Checkpoints(tmp_path, commits.environment, Journal(tmp_path))
+        begun.begin()
+        assert again == [before.transaction]
+        assert last_checkpoint(tmp_path).transaction == before.transaction + 1
+        begun.end()
+
+
+def test_they_are_made_by_themselves_and_tell_why_they_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.01)
+    with committing(tmp_path) as commits:
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "fdatasync", fail)
+            commit(commits, {b"key": b"1"})
+            until(lambda: commits.checkpoints.failure == "[Errno 5] Input/output error")
+            assert len(records(tmp_path)) == 1
+        until(lambda: commits.checkpoints.failure is None)
+        assert records(tmp_path) == []
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.usefixtures("when_told")
+def test_a_full_journal_has_one_made_and_refuses_if_it_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LIMIT", 100_000)
+    with committing(tmp_path) as commits:
+        for number in range(20):
+            commit(commits, {b"key %d" % number: bytes(10_000)})
+        assert 0 < len(records(tmp_path)) < 10
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "fdatasync", fail)
+            with pytest.raises(OSError, match="Input/output error"):
+                fill(commits)
+        later = {key for key in committed(commits) if key.startswith(b"later")}
+        assert 0 < len(later) < 10
+        commit(commits, {b"last": b"1"})
+    assert rows(tmp_path).keys() == {b"key %d" % number for number in range(20)} | later | {b"last"}
+
+
+def fill(commits: Commits) -> None:
+    for number in range(20):
+        commit(commits, {b"later %d" % number: bytes(10_000)})
+
+
+@pytest.mark.usefixtures("when_told")
+def test_many_records_have_one_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "BYTES", 50_000)
+    with committing(tmp_path) as commits:
+        made = last_checkpoint(tmp_path)
+        for number in range(6):
+            commit(commits, {b"key %d" % number: bytes(10_000)})
+        until(lambda: last_checkpoint(tmp_path).number == made.number + 1)
+
+
+@pytest.mark.usefixtures("when_told")
+def test_the_last_is_made_at_the_end(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+        assert len(records(tmp_path)) == 1
+    assert records(tmp_path) == []
+
+
+def test_a_committer_whose_first_cannot_be_made_commits_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with committing(tmp_path / "store") as commits:
+        commit(commits, {b"key": b"1"})
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    rows(left)
+    monkeypatch.setattr(checkpoints.Checkpoints, "make", lambda self: fail(0))
+    with pytest.raises(OSError, match="Input/output error"), committing(left):
+        pass
+    monkeypatch.undo()
+    assert rows(left) == {b"key": b"1"}

@@ -1,0 +1,176 @@
+"""Recovery: what was committed is there, whatever the disk has of LMDB's file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+from committing import PAGE, commit, committing, left_by_a_kill, pages, records, rows
+
+from jedlik.storage import checkpoints, recovery
+from jedlik.storage.changes import Transaction, packed, write
+from jedlik.storage.counters import counter_value
+from jedlik.storage.engine import StorageError
+from jedlik.storage.environment import MAP_SIZE
+from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
+from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.recovery import settle
+from jedlik.storage.store import open_store
+
+LOG = b"log"
+
+
+@pytest.fixture(autouse=True)
+def checkpoints_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "SECONDS", 1000.0)
+
+
+def many(number: int) -> dict[bytes, bytes]:
+    return {b"key %d" % key: b"%d" % number * 100 for key in range(number, number + 50)}
+
+
+def test_what_was_committed_behind_the_last_checkpoint_is_there(tmp_path: Path) -> None:
+    with committing(tmp_path / "store") as commits:
+        commit(commits, {b"before": b"1", b"deleted": b"1"})
+        commits.checkpoints.make()
+        commit(commits, {b"after": b"2", b"deleted": None, b"count": 5}, [(LOG, b"one")])
+        commit(commits, {b"count": -7}, [(LOG, b"two"), (LOG, b"three")])
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    assert len(records(left)) == 2
+    expected = {b"before": b"1", b"after": b"2", b"count": counter_value(-2)}
+    expected |= {
+        LOG + bytes(7) + bytes([position]): entry for position, entry in ((1, b"one"), (2, b"two"), (3, b"three"))
+    }
+    assert rows(left) == expected
+    assert records(left) == []
+    assert rows(left) == expected
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_it_does_not_matter_what_the_disk_has_of_what_was_written_since(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    expected: dict[bytes, bytes] = {}
+    with committing(tmp_path / "store") as commits:
+        for number in range(20):
+            commit(commits, many(number))
+            expected |= many(number)
+        commits.checkpoints.make()
+        synced = pages(tmp_path / "store")
+        for number in range(20, 60):
+            commit(commits, many(number))
+            expected |= many(number)
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    written = pages(left)
+    synced += [random.randbytes(PAGE) for _ in written[len(synced) :]]
+    kept = random.choice((0.0, 0.5, 1.0))
+    (left / DATA).write_bytes(
+        b"".join(new if random.random() < kept else old for old, new in zip(synced, written, strict=True))
+    )
+    assert rows(left) == expected
+
+
+def test_meta_pages_that_are_damaged_are_written_again(tmp_path: Path) -> None:
+    with committing(tmp_path / "store") as commits:
+        commit(commits, many(0))
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    with (left / DATA).open("r+b") as file:
+        file.write(os.urandom(2 * PAGE))
+    assert rows(left) == many(0)
+
+
+def test_a_recovery_that_is_cut_off_is_done_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "_COMMIT_BYTES", 10_000)
+    with committing(tmp_path / "store") as commits:
+        for number in range(20):
+            commit(commits, {**many(number), b"count": 1})
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    written: list[None] = []
+
+    def cut(changes: bytes, transaction: Transaction) -> None:
+        if len(written) == 10:
+            raise OSError(5, "cut")
+        written.append(None)
+        write(changes, transaction)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "write", cut)
+        with pytest.raises(StorageError, match=r"^cannot open the store in .*: \[Errno 5\] cut$"):
+            rows(left)
+    assert rows(left)[b"count"] == counter_value(20)
+    assert len(rows(left)) == 50 + 19 + 1
+
+
+def test_a_checkpoint_of_whoever_was_killed_is_made_sure_before_records_are_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with committing(tmp_path / "store") as commits:
+        commit(commits, many(0))
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    confirmed: list[bool] = []
+    confirm = Journal.confirm
+
+    def note(journal: Journal) -> Checkpoint:
+        confirmed.append(True)
+        return confirm(journal)
+
+    monkeypatch.setattr(Journal, "confirm", note)
+    rows(left)
+    assert confirmed
+
+
+def test_a_record_that_was_not_committed_is_taken_back_when_its_committer_has_died(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with committing(path) as commits:
+        commit(commits, {b"key": b"1"})
+        journal = Journal(path)
+        journal.confirm()
+        with commits.environment.begin() as snapshot:
+            place = journal.place(snapshot.get(JOURNAL_KEY))
+        ghost = packed({b"ghost": b"1"}, [])
+        journal.append(place, ghost, journal.following(place, len(ghost)))
+        journal.close()
+        assert records(path)[-1] == ghost
+        settle(commits.environment, path)
+        assert ghost not in records(path)
+        left = left_by_a_kill(path, tmp_path / "left")
+        commit(commits, {b"next": b"1"})
+        later = left_by_a_kill(path, tmp_path / "later")
+    assert rows(left) == {b"key": b"1"}
+    assert rows(later) == {b"key": b"1", b"next": b"1"}
+
+
+def test_a_file_that_is_older_than_its_journal_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with committing(path) as commits:
+        commit(commits, {b"key": b"1"})
+        older = left_by_a_kill(path, tmp_path / "older")
+        commit(commits, {b"key": b"2"})
+        commits.checkpoints.make()
+        (older / JOURNAL).write_bytes((path / JOURNAL).read_bytes())
+    before = (older / DATA).read_bytes()
+    said = rf"^{older / DATA} is older than the journal beside it, which cannot be applied to it: the files of a store "
+    with pytest.raises(StorageError, match=said):
+        open_store(older, True, MAP_SIZE)
+    assert (older / DATA).read_bytes() == before
+
+
+def test_a_store_without_a_journal_gets_one(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+    (tmp_path / JOURNAL).unlink()
+    assert rows(tmp_path) == {b"key": b"1"}
+    assert records(tmp_path) == []
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"2"})
+    assert rows(tmp_path) == {b"key": b"2"}
+
+
+def test_nothing_is_recovered_after_a_clean_end(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+    before = [(tmp_path / name).read_bytes() for name in (DATA, JOURNAL)]
+    assert records(tmp_path) == []
+    assert rows(tmp_path) == {b"key": b"1"}
+    assert [(tmp_path / name).read_bytes() for name in (DATA, JOURNAL)] == before

@@ -1,0 +1,110 @@
+"""Who may use a store at the same time, and what a store that nobody uses is brought to."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from committing import left_by_a_kill, records, rows
+from engine_processes import other_process
+from engines import everything, lmdb_durable, lmdb_forgetful, put, run
+
+from jedlik.storage import store as store_module
+from jedlik.storage.engine import Engine, StorageError
+from jedlik.storage.environment import MAP_SIZE
+from jedlik.storage.journal import JOURNAL
+from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.recovery import recover
+from jedlik.storage.store import alone, open_store, shared
+
+
+def test_whoever_comes_first_recovers_and_others_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"key": b"1"})
+        left_by_a_kill(tmp_path / "store", tmp_path / "left")
+
+    run(lmdb_durable, tmp_path / "store", scenario)
+    assert records(tmp_path / "left")
+    recovered: list[Path] = []
+
+    def note(path: Path) -> None:
+        recovered.append(path)
+        recover(path)
+
+    with other_process(lmdb_durable, tmp_path / "left") as other:
+        assert records(tmp_path / "left") == []
+        monkeypatch.setattr(store_module, "recover", note)
+        assert other.get([b"key"]) == [b"1"]
+        assert rows(tmp_path / "left") == {b"key": b"1"}
+        assert recovered == []
+    rows(tmp_path / "left")
+    assert recovered == [tmp_path / "left"]
+
+
+def test_a_store_is_synced_by_all_who_use_it_or_by_none(tmp_path: Path) -> None:
+    with (
+        other_process(lmdb_durable, tmp_path),
+        pytest.raises(StorageError, match=rf"^the store in {tmp_path} is in use by others who sync$"),
+    ):
+        LmdbEngine.open(tmp_path, durable=False)
+    with (
+        other_process(lmdb_forgetful, tmp_path),
+        pytest.raises(StorageError, match=rf"^the store in {tmp_path} is in use by others who do not sync$"),
+    ):
+        LmdbEngine.open(tmp_path, durable=True)
+
+
+def test_a_store_that_is_no_longer_synced_keeps_what_it_held(tmp_path: Path) -> None:
+    async def fill(engine: Engine) -> None:
+        await put(engine, {b"key": b"1"})
+        left_by_a_kill(tmp_path / "store", tmp_path / "left")
+
+    run(lmdb_durable, tmp_path / "store", fill)
+    assert run(lmdb_forgetful, tmp_path / "left", everything) == [(b"key", b"1")]
+    assert not (tmp_path / "left" / JOURNAL).exists()
+    run(lmdb_forgetful, tmp_path / "left", lambda engine: put(engine, {b"key": b"2"}))
+    assert run(lmdb_durable, tmp_path / "left", everything) == [(b"key", b"2")]
+
+
+def test_whoever_wants_a_store_alone_gets_it_when_nobody_uses_it(tmp_path: Path) -> None:
+    run(lmdb_durable, tmp_path, everything)
+    in_use = rf"^the store in {tmp_path} is in use, or being looked at, by a check perhaps$"
+    with other_process(lmdb_durable, tmp_path), pytest.raises(StorageError, match=in_use), alone(tmp_path):
+        pass
+    with shared(tmp_path), shared(tmp_path), pytest.raises(StorageError, match=in_use), alone(tmp_path):
+        pass
+    taken = rf"^the store in {tmp_path} is being compacted or upgraded$"
+    with alone(tmp_path), pytest.raises(StorageError, match=taken), shared(tmp_path):
+        pass
+    with alone(tmp_path), pytest.raises(StorageError, match=taken):
+        open_store(tmp_path, True, MAP_SIZE)
+    assert run(lmdb_durable, tmp_path, everything) == []
+
+
+def test_a_store_that_could_not_be_opened_can_be_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, map_size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(store_module, "open_environment", fail)
+        with pytest.raises(
+            StorageError, match=rf"^cannot open the store in {tmp_path}: \[Errno 5\] Input/output error$"
+        ):
+            open_store(tmp_path, True, MAP_SIZE)
+    with alone(tmp_path):
+        pass
+    assert rows(tmp_path) == {}
+
+
+def test_an_engine_that_is_closed_uses_its_store_no_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        engine = LmdbEngine.open(tmp_path, durable=True)
+        await put(engine, {b"key": b"1"})
+        with pytest.raises(StorageError, match="is in use"), alone(tmp_path):
+            pass
+        await engine.close()
+        with alone(tmp_path):
+            pass
+
+    asyncio.run(scenario())
