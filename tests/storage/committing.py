@@ -67,3 +67,16 @@ def records(path: Path) -> list[bytes]:
         return list(journal.records())
     finally:
         journal.close()
+
+
+def write_record(path: Path, place: bytes | None, changes: Mapping[bytes, Change]) -> bytes:
+    """Write what a committer writes that dies before its commit. `place` is what LMDB has for the next record's."""
+    journal = Journal(path)
+    try:
+        journal.confirm()
+        record = packed(changes, [])
+        begin = journal.place(place)
+        journal.append(begin, record, journal.following(begin, len(record)))
+        return record
+    finally:
+        journal.close()

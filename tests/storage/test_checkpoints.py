@@ -148,6 +148,29 @@ def test_who_begins_to_commit_writes_again_what_others_may_not_have_synced(
         begun.end()
 
 
+@pytest.mark.usefixtures("when_told")
+def test_one_that_another_has_made_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+        other = Journal(tmp_path)
+        begun = checkpoints.Checkpoints(tmp_path, commits.environment, other)
+        begun.begin()
+        written: list[int] = []
+        pwrite = os.pwrite
+
+        def note(file: int, data: bytes, offset: int) -> int:
+            written.append(offset)
+            return pwrite(file, data, offset)
+
+        anothers = last_checkpoint(tmp_path).number
+        with monkeypatch.context() as noting:
+            noting.setattr(os, "pwrite", note)
+            commits.checkpoints.make()
+        assert written == [anothers % 2 * 4096]
+        begun.end()
+        other.close()
+
+
 def test_they_are_made_by_themselves_and_tell_why_they_cannot_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

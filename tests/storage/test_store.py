@@ -6,14 +6,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from committing import left_by_a_kill, records, rows
+from committing import left_by_a_kill, records, rows, write_record
 from engine_processes import other_process
 from engines import everything, lmdb_durable, lmdb_forgetful, put, run
 
+from jedlik.storage import lmdb_file
 from jedlik.storage import store as store_module
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.environment import MAP_SIZE
-from jedlik.storage.journal import JOURNAL
+from jedlik.storage.journal import JOURNAL, JOURNAL_KEY
 from jedlik.storage.lmdb import LmdbEngine
 from jedlik.storage.recovery import recover
 from jedlik.storage.store import alone, open_store, shared
@@ -40,6 +41,16 @@ def test_whoever_comes_first_recovers_and_others_join(tmp_path: Path, monkeypatc
         assert recovered == []
     rows(tmp_path / "left")
     assert recovered == [tmp_path / "left"]
+
+
+def test_whoever_joins_takes_back_what_a_committer_left_that_died(tmp_path: Path) -> None:
+    with other_process(lmdb_durable, tmp_path) as other:
+        other.put({b"key": b"1"})
+        with lmdb_file.view(tmp_path) as view:
+            ghost = write_record(tmp_path, view.get(JOURNAL_KEY), {b"ghost": b"1"})
+        assert ghost in records(tmp_path)
+        assert rows(tmp_path) == {b"key": b"1"}
+        assert ghost not in records(tmp_path)
 
 
 def test_a_store_is_synced_by_all_who_use_it_or_by_none(tmp_path: Path) -> None:
