@@ -72,7 +72,8 @@ RECOVERY_SECONDS = 5.0
 """Within this time after a fault, writes must be possible."""
 EXPIRY_SECONDS = 30.0
 """Within this time what has expired must be gone, if background work goes on. It rests 5 s when it has failed."""
-TMPFS_BYTES = 32 << 20
+TMPFS_BYTES = 128 << 20
+"""A journal has 16 MB when it is first used anew, and pages are free only two checkpoints after they were given up."""
 NEW_REGION = "eu-west-1"
 FAULT_MESSAGE = "Internal server error"
 

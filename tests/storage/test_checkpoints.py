@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import time
@@ -224,6 +225,27 @@ def test_many_records_have_one_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for number in range(6):
             commit(commits, {b"key %d" % number: bytes(10_000)})
         until(lambda: last_checkpoint(tmp_path).number == made.number + 1)
+
+
+@pytest.mark.usefixtures("when_told")
+def test_pages_that_could_not_be_written_early_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answering(number: int) -> Callable[..., int]:
+        def sync_file_range(*_: object) -> int:
+            ctypes.set_errno(number)
+            return -1
+
+        return sync_file_range
+
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+        made = last_checkpoint(tmp_path)
+        monkeypatch.setattr(checkpoints, "_sync_file_range", answering(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error"):
+            commits.checkpoints.make()
+        assert last_checkpoint(tmp_path) == made
+        monkeypatch.setattr(checkpoints, "_sync_file_range", answering(errno.ENOSYS))
+        commits.checkpoints.make()
+        assert last_checkpoint(tmp_path).number == made.number + 1
 
 
 @pytest.mark.usefixtures("when_told")
