@@ -104,6 +104,31 @@ def test_a_recovery_that_is_cut_off_is_done_anew(tmp_path: Path, monkeypatch: py
     assert len(rows(left)) == 50 + 19 + 1
 
 
+def test_a_recovery_that_can_write_half_of_something_only_is_done_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with committing(tmp_path / "store") as commits:
+        for number in range(5):
+            commit(commits, {b"count": 1, **many(number)})
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    pwrite = os.pwrite
+    for spared in range(4):
+        written: list[int] = []
+
+        def write_half(file: int, data: bytes, offset: int, spared: int = spared, written: list[int] = written) -> int:
+            written.append(offset)
+            return pwrite(file, data[: len(data) // 2] if len(written) == spared + 1 else data, offset)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwrite", write_half)
+            with pytest.raises(
+                StorageError, match=r"^cannot open the store in .*: \[Errno 28\] No space left on device$"
+            ):
+                rows(left)
+        assert len(written) > spared
+    assert rows(left)[b"count"] == counter_value(5)
+
+
 def test_a_checkpoint_of_whoever_was_killed_is_made_sure_before_records_are_written_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

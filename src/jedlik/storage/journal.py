@@ -21,7 +21,6 @@ which is another after each recovery, tell a record from what an earlier use of 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import struct
@@ -31,7 +30,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb_pages import METAS_SIZE
+from jedlik.storage.lmdb_pages import METAS_SIZE, write_whole
 
 JOURNAL = "journal"
 """Its name in the folder of a store."""
@@ -113,7 +112,7 @@ class Journal:
         first = Checkpoint(0, transaction, metas, first_place())
         file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_DSYNC, 0o600)
         try:
-            _write(file, _slot(first).ljust(_FIRST, b"\x00"), 0)
+            write_whole(file, _slot(first).ljust(_FIRST, b"\x00"), 0)
         finally:
             os.close(file)
         made.replace(folder / JOURNAL)
@@ -148,7 +147,7 @@ class Journal:
         """Have the disk have the last checkpoint, which is returned. Whoever calls is the only one to make any."""
         last = self.checkpoint()
         if last != self._sure:
-            _write(self._file, _slot(last), last.number % _SLOTS * _SLOT)
+            write_whole(self._file, _slot(last), last.number % _SLOTS * _SLOT)
             self._sure = last
         return last
 
@@ -158,11 +157,11 @@ class Journal:
         offset = made.number % _SLOTS * _SLOT
         before = os.pread(self._file, _SLOT, offset)
         try:
-            _write(self._file, _slot(made), offset)
+            write_whole(self._file, _slot(made), offset)
         except OSError:
             # The disk may have it or not, but memory has it, and others would take it for made.
             with contextlib.suppress(OSError):
-                _write(self._file, before, offset)
+                write_whole(self._file, before, offset)
             raise
         self._sure = made
 
@@ -204,7 +203,7 @@ class Journal:
             self._size = (end + _GROWTH - 1) // _GROWTH * _GROWTH
             record = record.ljust(self._size - place.offset, b"\x00")
         try:
-            _write(self._file, record, place.offset)
+            write_whole(self._file, record, place.offset)
         except OSError:
             self.retract(place)
             raise
@@ -216,7 +215,7 @@ class Journal:
         power goes before that, recovery may find it.
         """
         with contextlib.suppress(OSError):
-            _write(self._file, bytes(_RECORD.size), place.offset)
+            write_whole(self._file, bytes(_RECORD.size), place.offset)
 
     def records(self) -> Iterator[bytes]:
         """The changes behind the last checkpoint, in the order of their commits."""
@@ -276,8 +275,3 @@ def _record(place: Place, changes: bytes, following: int) -> bytes:
     head = _RECORD.pack(0, len(changes), place.sequence, following)
     checksum = crc32(changes, crc32(head[_CHECKSUM:], crc32(place.salt)))
     return checksum.to_bytes(_CHECKSUM, "little") + head[_CHECKSUM:] + changes
-
-
-def _write(file: int, data: bytes, offset: int) -> None:
-    if os.pwrite(file, data, offset) < len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -16,6 +16,7 @@ the byte order of the machine:
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def write_metas(file: int, found: bytes) -> None:
     """
     page_size = _state(found).page_size
     for number in range(_META_PAGES):
-        os.pwrite(file, found[number * _META.size : (number + 1) * _META.size], number * page_size)
+        write_whole(file, found[number * _META.size : (number + 1) * _META.size], number * page_size)
 
 
 def write_newer_again(file: int, found: bytes, transaction: int) -> None:
@@ -121,7 +122,13 @@ def write_newer_again(file: int, found: bytes, transaction: int) -> None:
     for root in (state.free_pages, state.rows):
         for first, count in _used(file, state.page_size, root, transaction):
             offset = first * state.page_size
-            os.pwrite(file, os.pread(file, count * state.page_size, offset), offset)
+            write_whole(file, os.pread(file, count * state.page_size, offset), offset)
+
+
+def write_whole(file: int, data: bytes, offset: int) -> None:
+    """Write all of `data`. Raises OSError, also if only a part could be written, as on a disk that becomes full."""
+    if os.pwrite(file, data, offset) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _newest(found: bytes) -> _State | None:
