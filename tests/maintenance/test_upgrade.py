@@ -29,6 +29,14 @@ def record_of(store: Path) -> object:
     return found and json.loads(found)
 
 
+def upgraded(before: int, storage_before: int) -> str:
+    """What the command says."""
+    return (
+        f"us-east-1: format {before} and storage format {storage_before} before, "
+        f"format {store_format.FORMAT} and storage format 2 after\n"
+    )
+
+
 @pytest.fixture
 def store(start_server: StartServer, tmp_path: Path) -> Path:
     """The folder of a store with an item in it, that no server uses."""
@@ -78,7 +86,7 @@ def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_ser
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
     for before in (0, store_format.FORMAT):
         ended = run_jedlik("upgrade", "--data-dir", str(store.parent))
-        said = f"us-east-1: format {before} before, format {store_format.FORMAT} after\n"
+        said = upgraded(before, 2)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
     server = start_server()
     assert server.client().scan(TableName="songs")["Items"] == [ITEM]
@@ -99,7 +107,8 @@ def test_a_store_without_a_journal_is_refused_until_it_is_upgraded(start_server:
     for command in COMMANDS:
         ended = run_jedlik(command, "--data-dir", str(store.parent))
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
-    assert run_jedlik("upgrade", "--data-dir", str(store.parent)).returncode == 0
+    ended = run_jedlik("upgrade", "--data-dir", str(store.parent))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, upgraded(store_format.FORMAT, 1), "")
     assert start_server().client().scan(TableName="songs")["Items"] == [ITEM]
 
 

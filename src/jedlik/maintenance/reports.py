@@ -14,6 +14,7 @@ from jedlik.maintenance.upgrade import upgrade as upgrade_store
 from jedlik.model.store_format import FORMAT
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage import lmdb_file
+from jedlik.storage.environment import FORMAT as STORAGE_FORMAT
 from jedlik.storage.lmdb_pages import DATA
 
 Say = Callable[[str], None]
@@ -82,7 +83,11 @@ def compact(folder: Path, say: Say) -> int:
 
 
 def upgrade(folder: Path, say: Say) -> int:
-    """Bring a store to this version's format and print from which. Returns 0."""
-    before = asyncio.run(upgrade_store(folder))
-    say(f"{folder.name}: format {before} before, format {FORMAT} after")
+    """Bring a store to this version's formats and print from which. Returns 0."""
+    storage_before, before = asyncio.run(upgrade_store(folder))
+    storage_after = STORAGE_FORMAT.decode()
+    say(
+        f"{folder.name}: format {before} and storage format {storage_before} before, "
+        f"format {FORMAT} and storage format {storage_after} after"
+    )
     return 0

@@ -14,12 +14,12 @@ Step = Callable[[Engine], Awaitable[None]]
 """Brings a store to the next format. Its last mutation writes the record of that: until then it may be done again."""
 
 
-async def upgrade(folder: Path) -> int:
-    """Bring the store in a folder to this version's format. No server may have it open.
+async def upgrade(folder: Path) -> tuple[str, int]:
+    """Bring the store in a folder to this version's formats. No server may have it open.
 
-    Returns the format that it had. Raises StorageError, also for a store of a later version.
+    Returns the storage format and the format that it had. Raises StorageError, also for a store of a later version.
     """
-    lmdb_file.upgrade(folder)
+    storage_format = lmdb_file.upgrade(folder)
     engine = LmdbEngine.open(folder, durable=True)
     try:
         [record] = await engine.get([keys.format_key()])
@@ -31,7 +31,7 @@ async def upgrade(folder: Path) -> int:
             raise StorageError(f"the store in {folder} {store_format.refusal(record)}")
         for step in _STEPS[found:]:
             await step(engine)
-        return found
+        return storage_format, found
     finally:
         await engine.close()
 

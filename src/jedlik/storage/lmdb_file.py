@@ -77,10 +77,10 @@ def compact(path: Path) -> tuple[int, int]:
     return before, after
 
 
-def upgrade(path: Path) -> None:
+def upgrade(path: Path) -> str:
     """Bring the store in the directory `path` to the storage format of this version, if it has an earlier one.
 
-    No server may have it open. Raises StorageError.
+    Returns the storage format that it had. No server may have it open. Raises StorageError.
     """
     with alone(path):
         try:
@@ -89,8 +89,12 @@ def upgrade(path: Path) -> None:
                 lmdb.open(str(path), map_size=MAP_SIZE, max_readers=MAX_READERS, lib_version=1) as environment,
                 environment.begin(write=True) as transaction,
             ):
-                if transaction.get(FORMAT_KEY) == SYNCED_FORMAT:
+                found = transaction.get(FORMAT_KEY)
+                if found == SYNCED_FORMAT:
                     transaction.put(FORMAT_KEY, FORMAT)
+                else:
+                    refuse_other_format(str(path), found)
+                return (found or b"").decode()
         except (lmdb.Error, OSError) as error:
             raise StorageError(f"cannot upgrade the store in {path}: {error}") from error
 
