@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from committing import records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,15 +67,6 @@ def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "_GROWTH", 512)
 
 
-def found(folder: Path) -> list[bytes]:
-    """What recovery would find."""
-    journal = Journal(folder)
-    try:
-        return list(journal.records())
-    finally:
-        journal.close()
-
-
 def change(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
@@ -85,18 +77,18 @@ def change(path: Path, offset: int, data: bytes) -> None:
 
 
 def test_records_are_found_in_their_order(writer: Writer, tmp_path: Path) -> None:
-    records = [b"one", b"", b"three" * 1000]
-    for record in records:
+    written = [b"one", b"", b"three" * 1000]
+    for record in written:
         assert writer.write(record)
-    assert found(tmp_path) == records
+    assert records(tmp_path) == written
 
 
-def test_records_before_a_checkpoint_are_not_found(writer: Writer, tmp_path: Path) -> None:
+def test_records_before_a_checkpoint_are_not_records(writer: Writer, tmp_path: Path) -> None:
     writer.write(b"before")
     writer.checkpoint(2)
-    assert found(tmp_path) == []
+    assert records(tmp_path) == []
     writer.write(b"after")
-    assert found(tmp_path) == [b"after"]
+    assert records(tmp_path) == [b"after"]
     checkpoint = writer.journal.checkpoint()
     assert (checkpoint.number, checkpoint.transaction, checkpoint.metas) == (1, 2, METAS)
 
@@ -108,42 +100,42 @@ def test_a_record_that_was_taken_back_is_not_found_and_the_next_one_takes_its_pl
     place = writer.place
     writer.write(b"taken back, and longer than the next")
     writer.journal.retract(place)
-    assert found(tmp_path) == [b"kept"]
+    assert records(tmp_path) == [b"kept"]
     assert not writer.journal.has_record(place)
     writer.place = place
     writer.write(b"next")
-    assert found(tmp_path) == [b"kept", b"next"]
+    assert records(tmp_path) == [b"kept", b"next"]
 
 
-def test_a_record_of_which_a_byte_is_another_ends_what_is_found(writer: Writer, tmp_path: Path) -> None:
+def test_a_record_of_which_a_byte_is_another_ends_what_is_records(writer: Writer, tmp_path: Path) -> None:
     for record in (b"one", b"two", b"three"):
         writer.write(record)
     written = (tmp_path / JOURNAL).read_bytes()
     begin = FIRST + HEAD + len(b"one")
     for offset in range(begin, begin + HEAD + len(b"two")):
         change(tmp_path / JOURNAL, offset, bytes([written[offset] ^ 0x40]))
-        assert found(tmp_path) == [b"one"], offset
+        assert records(tmp_path) == [b"one"], offset
         change(tmp_path / JOURNAL, offset, written[offset : offset + 1])
-    assert found(tmp_path) == [b"one", b"two", b"three"]
+    assert records(tmp_path) == [b"one", b"two", b"three"]
 
 
-def test_a_record_that_the_file_ends_in_is_not_found(writer: Writer, tmp_path: Path) -> None:
+def test_a_record_that_the_file_ends_in_is_not_records(writer: Writer, tmp_path: Path) -> None:
     writer.write(b"one")
     writer.write(b"two")
     end = FIRST + 2 * (HEAD + 3)
     for size in (end - 1, end - 3, end - HEAD, end - HEAD - 3):
         os.truncate(tmp_path / JOURNAL, size)
-        assert found(tmp_path) == [b"one"], size
+        assert records(tmp_path) == [b"one"], size
 
 
-def test_records_of_another_life_are_not_found(writer: Writer, tmp_path: Path) -> None:
+def test_records_of_another_life_are_not_records(writer: Writer, tmp_path: Path) -> None:
     for record in (b"one", b"two"):
         writer.write(record)
     writer.journal.write_checkpoint(2, METAS, first_place())
-    assert found(tmp_path) == []
+    assert records(tmp_path) == []
 
 
-def test_a_record_that_could_not_be_written_is_not_found(
+def test_a_record_that_could_not_be_written_is_not_records(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.write(b"one")
@@ -157,10 +149,10 @@ def test_a_record_that_could_not_be_written_is_not_found(
         patched.setattr(os, "pwrite", half)
         with pytest.raises(OSError, match="No space left on device"):
             writer.write(b"two" * 100)
-    assert found(tmp_path) == [b"one"]
+    assert records(tmp_path) == [b"one"]
     assert writer.place == place
     writer.write(b"three")
-    assert found(tmp_path) == [b"one", b"three"]
+    assert records(tmp_path) == [b"one", b"three"]
 
 
 # The lap
@@ -171,19 +163,19 @@ def test_a_journal_begins_anew_when_the_checkpoint_is_far_enough(writer: Writer,
     for number in range(50):
         record = bytes([number]) * 1000
         assert writer.write(record)
-        assert found(tmp_path)[-1:] == [record]
+        assert records(tmp_path)[-1:] == [record]
         writer.checkpoint()
     assert (tmp_path / JOURNAL).stat().st_size <= 20_000 + HEAD + 1000 + 512
 
 
 @pytest.mark.usefixtures("small")
 def test_a_journal_without_checkpoints_is_full_at_its_limit(writer: Writer, tmp_path: Path) -> None:
-    records = 0
+    written = 0
     while writer.write(bytes(100)):
-        records += 1
-        assert records < 1000
-    assert records == 30_000 // (HEAD + 100)
-    assert found(tmp_path) == [bytes(100)] * records
+        written += 1
+        assert written < 1000
+    assert written == 30_000 // (HEAD + 100)
+    assert records(tmp_path) == [bytes(100)] * written
     writer.checkpoint()
     assert writer.write(bytes(100))
 
@@ -200,7 +192,7 @@ def test_a_journal_that_began_anew_does_not_run_into_its_checkpoint(writer: Writ
             break
         behind.append(record)
     assert writer.place.offset <= writer.journal.checkpoint().place.offset
-    assert found(tmp_path) == behind
+    assert records(tmp_path) == behind
 
 
 @pytest.mark.usefixtures("small")
@@ -208,7 +200,7 @@ def test_an_empty_journal_has_room_for_any_record(writer: Writer, tmp_path: Path
     for _ in range(3):
         assert writer.write(bytes(50_000))
         assert not writer.write(bytes(50_000))
-        assert found(tmp_path) == [bytes(50_000)]
+        assert records(tmp_path) == [bytes(50_000)]
         writer.checkpoint()
 
 
@@ -247,7 +239,7 @@ def test_what_is_behind_the_last_checkpoint_is_found_whatever_was_done(
                     writer.journal.write_checkpoint(1, METAS, first_place())
                     writer.place = writer.journal.checkpoint().place
                     behind.clear()
-            assert found(folder) == behind
+            assert records(folder) == behind
         writer.journal.close()
 
 
@@ -297,9 +289,9 @@ def test_a_checkpoint_that_could_not_be_written_leaves_the_earlier_one(
         patched.setattr(os, "pwrite", fail_once)
         with pytest.raises(OSError, match="Input/output error"):
             writer.checkpoint(2)
-    assert found(tmp_path) == [b"one"]
+    assert records(tmp_path) == [b"one"]
     writer.checkpoint(2)
-    assert found(tmp_path) == []
+    assert records(tmp_path) == []
 
 
 # Several processes
