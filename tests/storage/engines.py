@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,20 +50,8 @@ def run(open_engine: Open, path: Path, scenario: Callable[[Engine], Awaitable[T]
     return asyncio.run(main())
 
 
-async def put(engine: Engine, rows: dict[bytes, bytes]) -> None:
-    """Store `rows` in one mutation."""
-
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        writes = Writes()
-        for key, value in rows.items():
-            writes.put(key, value)
-        return writes, None
-
-    await engine.mutate([], decide)
-
-
-def overwrite(path: Path, rows: dict[bytes, bytes | None]) -> None:
-    """Change what a durable store holds that nobody has open. None stands for a key that is to go."""
+async def put(engine: Engine, rows: Mapping[bytes, bytes | None]) -> None:
+    """Store `rows` in one mutation. None stands for a key that is to go."""
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
@@ -74,10 +62,23 @@ def overwrite(path: Path, rows: dict[bytes, bytes | None]) -> None:
                 writes.put(key, value)
         return writes, None
 
-    async def scenario(engine: Engine) -> None:
-        await engine.mutate([], decide)
+    await engine.mutate([], decide)
 
-    run(lmdb_durable, path, scenario)
+
+def overwrite(path: Path, rows: Mapping[bytes, bytes | None]) -> None:
+    """Change what a durable store holds that nobody has open, as `put` does."""
+    run(lmdb_durable, path, lambda engine: put(engine, rows))
+
+
+async def add(engine: Engine, key: bytes, amount: int) -> None:
+    """Add to a counter in one mutation."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        writes.add(key, amount)
+        return writes, None
+
+    await engine.mutate([], decide)
 
 
 async def append(engine: Engine, log: bytes, entries: Sequence[bytes]) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from engines import OPENERS, Open, append, count_of, everything, increment, put, run
+from engines import OPENERS, Open, add, append, count_of, everything, increment, put, run
 
 from jedlik.storage.engine import Engine, StorageError, Writes
 
@@ -188,29 +188,19 @@ def test_a_mutation_that_writes_nothing_gets_its_result(open_engine: Open, tmp_p
 
 
 def test_counters_add_up_and_may_be_negative(open_engine: Open, tmp_path: Path) -> None:
-    async def add(engine: Engine, amount: int) -> None:
-        writes = Writes()
-        writes.add(b"counter", amount)
-        await engine.mutate([], lambda values: (writes, None))
-
     async def scenario(engine: Engine) -> None:
-        await asyncio.gather(*(add(engine, amount) for amount in range(100)))
+        await asyncio.gather(*(add(engine, b"counter", amount) for amount in range(100)))
         [value] = await engine.get([b"counter"])
         assert count_of(value) == 4950
-        await add(engine, -5000)
+        await add(engine, b"counter", -5000)
         assert await engine.get([b"counter"]) == [(-50).to_bytes(8, "little", signed=True)]
 
     run(open_engine, tmp_path, scenario)
 
 
 def test_counters_wrap_around_as_machine_integers_do(open_engine: Open, tmp_path: Path) -> None:
-    async def add(engine: Engine, amount: int) -> None:
-        writes = Writes()
-        writes.add(b"counter", amount)
-        await engine.mutate([], lambda values: (writes, None))
-
     async def scenario(engine: Engine) -> None:
-        await asyncio.gather(add(engine, -(1 << 63)), add(engine, -(1 << 63)), add(engine, 7))
+        await asyncio.gather(*(add(engine, b"counter", amount) for amount in (-(1 << 63), -(1 << 63), 7)))
         [value] = await engine.get([b"counter"])
         assert count_of(value) == 7
 

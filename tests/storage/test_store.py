@@ -20,27 +20,34 @@ from jedlik.storage.recovery import recover
 from jedlik.storage.store import alone, open_store, shared
 
 
-def test_whoever_comes_first_recovers_and_others_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def left(tmp_path: Path) -> Path:
+    """A store with one row, as a kill has left it."""
+
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"key": b"1"})
         left_by_a_kill(tmp_path / "store", tmp_path / "left")
 
     run(lmdb_durable, tmp_path / "store", scenario)
-    assert records(tmp_path / "left")
+    return tmp_path / "left"
+
+
+def test_whoever_comes_first_recovers_and_others_join(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert records(left)
     recovered: list[Path] = []
 
     def note(path: Path) -> None:
         recovered.append(path)
         recover(path)
 
-    with other_process(lmdb_durable, tmp_path / "left") as other:
-        assert records(tmp_path / "left") == []
+    with other_process(lmdb_durable, left) as other:
+        assert records(left) == []
         monkeypatch.setattr(store_module, "recover", note)
         assert other.get([b"key"]) == [b"1"]
-        assert rows(tmp_path / "left") == {b"key": b"1"}
+        assert rows(left) == {b"key": b"1"}
         assert recovered == []
-    rows(tmp_path / "left")
-    assert recovered == [tmp_path / "left"]
+    rows(left)
+    assert recovered == [left]
 
 
 def test_whoever_joins_takes_back_what_a_committer_left_that_died(tmp_path: Path) -> None:
@@ -66,16 +73,11 @@ def test_a_store_is_synced_by_all_who_use_it_or_by_none(tmp_path: Path) -> None:
         LmdbEngine.open(tmp_path, durable=True)
 
 
-def test_a_store_that_is_no_longer_synced_keeps_what_it_held(tmp_path: Path) -> None:
-    async def fill(engine: Engine) -> None:
-        await put(engine, {b"key": b"1"})
-        left_by_a_kill(tmp_path / "store", tmp_path / "left")
-
-    run(lmdb_durable, tmp_path / "store", fill)
-    assert run(lmdb_forgetful, tmp_path / "left", everything) == [(b"key", b"1")]
-    assert not (tmp_path / "left" / JOURNAL).exists()
-    run(lmdb_forgetful, tmp_path / "left", lambda engine: put(engine, {b"key": b"2"}))
-    assert run(lmdb_durable, tmp_path / "left", everything) == [(b"key", b"2")]
+def test_a_store_that_is_no_longer_synced_keeps_what_it_held(left: Path) -> None:
+    assert run(lmdb_forgetful, left, everything) == [(b"key", b"1")]
+    assert not (left / JOURNAL).exists()
+    run(lmdb_forgetful, left, lambda engine: put(engine, {b"key": b"2"}))
+    assert run(lmdb_durable, left, everything) == [(b"key", b"2")]
 
 
 def test_whoever_wants_a_store_alone_gets_it_when_nobody_uses_it(tmp_path: Path) -> None:
