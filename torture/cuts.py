@@ -28,7 +28,7 @@ from torture.expected import demand, identity, make_table
 from torture.kills import kill_one
 from torture.platter import Platters
 from torture.reopened import OWNER, PUTS, REGION, reopened
-from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Version, Writer, item
+from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Version, Writer, item, some
 
 CUTS_OF_A_RECORDING = 125
 SECONDS = 3.0
@@ -101,7 +101,7 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
 
 
 def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> dict[File, bytes]:
-    """Have a server written to. Returns the store's files with which the recording begins."""
+    """Have a server written to. Returns the store's files with which the recording begins, which are also kept."""
     server = Server(disk.data_dir.parent / "log", data_dir=disk.data_dir, workers=2, **OPTIONS)
     small = random.random() < 0.5
     if small:
@@ -111,9 +111,10 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
         make_table(server.client())
         server.stop()
         begun = _read(disk.data_dir / REGION)
+        _write(disk.data_dir.parent / "begun", begun)
         server.environment |= disk.environment
         server.restart()
-        threads = [writer.start(server.url) for writer in writers]
+        threads = [writer.start(server.url) for writer in some(writers, random)]
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(random.uniform(0, 0.6))

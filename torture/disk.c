@@ -166,22 +166,25 @@ static ssize_t failed(void) {
     return -1;
 }
 
-/* Whether a sync fails: one that is told to, and the next by each other process, as the kernel tells all who have a file
- * open that some of it is lost. Who dies of it does so here. */
-static int sync_fails(int is_told_to, enum file file) {
+/* What becomes of a sync. One that is told to fail loses what it should have written. The next by each other process is
+ * told of that, as the kernel tells all who have the file open: it has written what it should, but not surely to the
+ * disk, where the next one has it be. */
+enum outcome { HOLDS, LOSES, IS_TOLD };
+
+/* Who dies of a sync does so here. */
+static enum outcome outcome_of_sync(int is_told_to, enum file file) {
     if (is_told_to) {
         failed();
         if (errno == EIO) {
             told[file] = __atomic_add_fetch(&faults->lost[file], 1, __ATOMIC_SEQ_CST);
         }
-        return 1;
+        return LOSES;
     }
     if (faults == NULL || told[file] == faults->lost[file]) {
-        return 0;
+        return HOLDS;
     }
     told[file] = faults->lost[file];
-    errno = EIO;
-    return 1;
+    return IS_TOLD;
 }
 
 static int is_durable(int fd) { return (fcntl(fd, F_GETFL) & O_DSYNC) != 0; }
@@ -208,11 +211,14 @@ ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
     if (!durable) {
         return written;
     }
-    failing = sync_fails(failing, file);
-    if (is_recorded(file)) {
-        record(file, failing ? RANGE_SYNC_FAILED : RANGE_SYNCED, offset, length, NULL, 0);
+    enum outcome outcome = outcome_of_sync(failing, file);
+    if (is_recorded(file) && outcome != IS_TOLD) {
+        record(file, outcome == LOSES ? RANGE_SYNC_FAILED : RANGE_SYNCED, offset, length, NULL, 0);
     }
-    return failing ? -1 : written;
+    if (outcome == IS_TOLD) {
+        errno = EIO;
+    }
+    return outcome == HOLDS ? written : -1;
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off_t offset) { return pwrite(fd, data, length, offset); }
@@ -248,9 +254,14 @@ static int synced(int fd, int (*real)(int)) {
     if (is_recorded(file)) {
         record(file, SYNC_BEGUN, 0, 0, NULL, 0);
     }
-    int result = sync_fails(fails(FAIL_SYNC, file, 0), file) ? -1 : real(fd);
-    if (is_recorded(file)) {
+    enum outcome outcome = outcome_of_sync(fails(FAIL_SYNC, file, 0), file);
+    int result = outcome == LOSES ? -1 : real(fd);
+    if (is_recorded(file) && outcome != IS_TOLD) {
         record(file, result == 0 ? SYNCED : SYNC_FAILED, 0, 0, NULL, 0);
+    }
+    if (outcome == IS_TOLD) {
+        errno = EIO;
+        result = -1;
     }
     return result;
 }

@@ -79,7 +79,7 @@ class Failing(IntFlag):
 class Fault:
     """How a disk fails. `spared` calls are let through first, then `calls` fail, or all if that is None. With EIO it is
     the sync of a durable write that fails, with any other error the write, and of every other process the next sync of
-    the same file fails too. With DIES the process that calls dies.
+    the same file fails too, having lost nothing. With DIES the process that calls dies.
     """
 
     name: str

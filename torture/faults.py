@@ -36,7 +36,7 @@ from torture.expected import (
 )
 from torture.kills import OPTIONS, workers
 from torture.streams import Follower
-from torture.writers import BY_GROUP, COUNTER, FENCE, FLEETING, TABLE, WRITERS, Writer, key
+from torture.writers import BY_GROUP, COUNTER, FENCE, FLEETING, TABLE, WRITERS, Writer, key, some
 
 EVERYTHING = Failing.WRITES | Failing.DURABLE_WRITES | Failing.SYNCS
 FOR_A_WHILE = (
@@ -145,6 +145,7 @@ class _Service:
 
     def __init__(self, server: Server, random: Random) -> None:
         self._server = server
+        self._random = random
         self._writers = [Writer(f"writer {n}", Random(random.random()), faults=True) for n in range(WRITERS)]
         self._expected = Expected(self._writers)
         self._stream = Follower()
@@ -194,7 +195,7 @@ class _Service:
 
     @contextmanager
     def _load(self) -> Iterator[None]:
-        threads = [writer.start(self._server.url) for writer in self._writers]
+        threads = [writer.start(self._server.url) for writer in some(self._writers, self._random)]
         try:
             yield
             time.sleep(LOAD_SECONDS)

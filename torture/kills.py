@@ -20,7 +20,7 @@ from typing import Any
 from jedlik_process import Server
 from torture.expected import Expected, check_indexes, check_partitions, check_store, demand, make_table
 from torture.streams import Follower
-from torture.writers import WRITERS, Writer
+from torture.writers import WRITERS, Writer, some
 
 WORKERS = (2, 3, 4)
 OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 20}
@@ -85,7 +85,7 @@ class _Run:
     def _live(self) -> None:
         """Load, kills of workers, and the end of the server."""
         server = self._server
-        threads = [writer.start(server.url) for writer in self._writers]
+        threads = [writer.start(server.url) for writer in some(self._writers, self._random)]
         for _ in range(self._random.randint(0, MOST_WORKERS)):
             time.sleep(self._random.uniform(0, LONGEST_LIFE))
             if kill_one(server.pid, self._random):

@@ -66,6 +66,8 @@ EXPIRY = {"TableName": TABLE, "TimeToLiveSpecification": {"AttributeName": "expi
 COUNTER = {"owner": {"S": "everybody"}, "number": {"N": "0"}}
 
 WRITERS = 6
+AT_A_TIME = (1, 2, WRITERS)
+"""How many of them write at a time: a worker with one client commits what it writes itself."""
 ITEMS = 20
 """Items of one writer: few, so that they are written, deleted and written again."""
 FLEETING = range(1000, 1005)
@@ -107,6 +109,11 @@ def item(owner: str, number: int, version: int) -> Item:
     if version % 40 == 0:
         whole["payload"] = {"S": "x" * 20_000}  # More than one page holds.
     return whole
+
+
+def some(writers: list[Writer], random: Random) -> list[Writer]:
+    """Those that write at a time."""
+    return random.sample(writers, random.choice(AT_A_TIME))
 
 
 class Client:
@@ -264,10 +271,6 @@ class Writer:
         self._send(
             client, "PutItem", {"TableName": TABLE, "Item": item(self.owner, number, version)}, {number: version}
         )
-
-    def _send_put(self, client: Client, number: int, version: int) -> None:
-        put = {"TableName": TABLE, "Item": item(self.owner, number, version)}
-        self._send(client, "PutItem", put, {number: version})
 
     def _update(self, client: Client) -> None:
         number, version = self._new()

@@ -144,4 +144,8 @@ def test_who_has_a_file_open_is_told_once_that_another_could_not_sync_it(disk: D
         with disk.failing(Fault("", Failing.SYNCS)):
             assert done(disk, sync(data)) == ["EIO"]
         assert done(disk, sync(data)) == ["synced"]
+        before = disk.position
         assert other.communicate(b"\n")[0].split() == [b"EIO", b"synced", b"synced"]
+    # It has lost nothing: what it was told of was another's.
+    synced = [Kind.SYNC_BEGUN, Kind.SYNCED]
+    assert [record.kind for record in disk.records(before)] == [Kind.SYNC_BEGUN, *synced, *synced]
