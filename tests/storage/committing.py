@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import lmdb
 
 from jedlik.storage.batch import Append, Change
-from jedlik.storage.changes import packed
+from jedlik.storage.changes import Transaction, packed
 from jedlik.storage.committer import Commits
 from jedlik.storage.environment import MAP_SIZE
 from jedlik.storage.journal import JOURNAL, Journal
@@ -33,7 +36,7 @@ def committing(path: Path) -> Iterator[Commits]:
 
 def commit(commits: Commits, changes: Mapping[bytes, Change], appends: Iterable[Append] = ()) -> None:
     """Commit changes that rest on nothing."""
-    assert commits.commit(NOBODY, (0, {}, (), packed(changes, list(appends))))
+    commits.commit(NOBODY, (0, {}, (), packed(changes, list(appends))))
 
 
 def left_by_a_kill(path: Path, folder: Path) -> Path:
@@ -75,8 +78,57 @@ def write_record(path: Path, place: bytes | None, changes: Mapping[bytes, Change
     try:
         journal.confirm()
         record = packed(changes, [])
-        begin = journal.place(place)
+        begin = journal.checkpoint().next_place(place)
         journal.append(begin, record, journal.following(begin, len(record)))
         return record
     finally:
         journal.close()
+
+
+class FullEnvironment:
+    """An environment on a full disk: no transaction can be committed. `then` is called when one has failed.
+
+    If it `panics`, it refuses every transaction from then on, as LMDB does when it could not write a meta page.
+    """
+
+    def __init__(
+        self, environment: lmdb.Environment, then: Callable[[], None] = lambda: None, panics: bool = False
+    ) -> None:
+        self._environment = environment
+        self._then = then
+        self._panics = panics
+        self._panicked = False
+
+    def begin(self, write: bool = False) -> FullTransaction:
+        if self._panicked:
+            raise lmdb.PanicError("mdb_txn_begin: MDB_PANIC: Update of meta page failed or environment had fatal error")
+        return FullTransaction(self._environment.begin(write=write), self._fail)
+
+    def _fail(self) -> None:
+        self._panicked = self._panics
+        self._then()
+        raise lmdb.DiskError("mdb_txn_commit: No space left on device")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._environment, name)
+
+
+class FullTransaction:
+    """One of its transactions. The lock goes with it when it fails."""
+
+    def __init__(self, transaction: Transaction, fail: Callable[[], None]) -> None:
+        self._transaction = transaction
+        self._fail = fail
+
+    def __enter__(self) -> FullTransaction:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transaction.abort()
+
+    def commit(self) -> None:
+        self._transaction.abort()
+        self._fail()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)

@@ -14,6 +14,7 @@ import pytest
 from committing import commit, committing, left_by_a_kill, records, rows
 
 from jedlik.storage import checkpoints, journal
+from jedlik.storage.checkpoints import is_pinned
 from jedlik.storage.committer import Commits
 from jedlik.storage.journal import JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb_pages import DATA, metas, write_metas, write_newer_again
@@ -268,3 +269,17 @@ def test_a_committer_whose_first_cannot_be_made_commits_nothing(
         pass
     monkeypatch.undo()
     assert rows(left) == {b"key": b"1"}
+
+
+@pytest.mark.usefixtures("when_told")
+def test_a_state_is_pinned_by_who_reads_it_or_an_earlier_one(tmp_path: Path) -> None:
+    with committing(tmp_path) as commits:
+        commit(commits, {b"key": b"1"})
+        commits.checkpoints.make()
+        commit(commits, {b"key": b"2"})
+        with commits.environment.begin() as snapshot:
+            state = snapshot.id()
+        assert is_pinned(commits.environment, os.getpid(), state)
+        assert is_pinned(commits.environment, os.getpid(), state - 1)
+        assert not is_pinned(commits.environment, os.getpid(), state - 2)
+        assert not is_pinned(commits.environment, os.getppid(), state)

@@ -297,18 +297,35 @@ def test_a_checkpoint_that_could_not_be_written_leaves_the_earlier_one(
 # Several processes
 
 
+def is_sure(journal: Journal) -> bool:
+    return journal.is_sure_of(journal.checkpoint())
+
+
 def test_a_checkpoint_of_anothers_is_written_again_before_anything_is_written_over(
     writer: Writer, tmp_path: Path
 ) -> None:
     one, other = writer.journal, Journal(tmp_path)
-    assert one.is_sure()
-    assert not other.is_sure()
+    assert is_sure(one)
+    assert not is_sure(other)
     other.confirm()
     one.write_checkpoint(2, METAS, first_place())
-    assert one.is_sure()
-    assert not other.is_sure()
+    assert is_sure(one)
+    assert not is_sure(other)
     assert other.confirm().transaction == 2
-    assert other.is_sure()
+    assert is_sure(other)
+    other.close()
+
+
+def test_it_is_sure_of_a_checkpoint_that_another_process_says_is_on_the_disk(writer: Writer, tmp_path: Path) -> None:
+    one, other = writer.journal, Journal(tmp_path)
+    before = one.sure
+    assert before is not None
+    one.write_checkpoint(2, METAS, first_place())
+    other.trust(before)
+    assert not is_sure(other)
+    assert one.sure == before + 1
+    other.trust(before + 1)
+    assert is_sure(other)
     other.close()
 
 
@@ -325,6 +342,6 @@ def test_a_record_leaves_what_follows_it_where_another_has_made_the_file_longer(
 def test_the_place_that_lmdb_keeps_counts_if_it_is_of_this_life(writer: Writer) -> None:
     start = writer.place
     later = Place(start.salt, 7, 10_000)
-    assert writer.journal.place(later.pack()) == later
-    assert writer.journal.place(None) == start
-    assert writer.journal.place(first_place().pack()) == start
+    assert writer.journal.checkpoint().next_place(later.pack()) == later
+    assert writer.journal.checkpoint().next_place(None) == start
+    assert writer.journal.checkpoint().next_place(first_place().pack()) == start

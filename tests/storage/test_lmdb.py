@@ -419,11 +419,12 @@ def test_what_it_had_to_commit_when_it_died_is_refused(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"before": b"value"})
         committer_of(engine).send_signal(signal.SIGSTOP)
-        failing = asyncio.ensure_future(put(engine, {b"lost": b"value"}))
+        failing = [asyncio.ensure_future(put(engine, {key: b"value"})) for key in (b"lost", b"too")]
         await asyncio.sleep(0.01)
         committer_of(engine).kill()
-        with pytest.raises(StorageError, match=r"^the process that commits has ended, perhaps after a commit$"):
-            await failing
+        for put_of_two in failing:
+            with pytest.raises(StorageError, match=r"^the process that commits has ended, perhaps after a commit$"):
+                await put_of_two
         await put(engine, {b"after": b"value"})
         assert [key for key, _ in await everything(engine)] == [b"after", b"before"]
 

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import lmdb
 import pytest
-from committing import PAGE, commit, committing, left_by_a_kill, pages, records, rows, write_record
+from committing import (
+    PAGE,
+    FullEnvironment,
+    commit,
+    committing,
+    left_by_a_kill,
+    pages,
+    records,
+    rows,
+    write_record,
+)
+from engine_processes import other_process
+from engines import lmdb_durable
 
 from jedlik.storage import checkpoints, recovery
 from jedlik.storage.changes import Transaction, write
+from jedlik.storage.commits import take_back
 from jedlik.storage.counters import counter_value
 from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import MAP_SIZE
 from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb_pages import DATA
-from jedlik.storage.recovery import settle
 from jedlik.storage.store import open_store
 
 LOG = b"log"
@@ -154,7 +166,8 @@ def test_a_record_that_was_not_committed_is_taken_back_when_its_committer_has_di
         with commits.environment.begin() as snapshot:
             ghost = write_record(path, snapshot.get(JOURNAL_KEY), {b"ghost": b"1"})
         assert records(path)[-1] == ghost
-        settle(commits.environment, path)
+        with closing(Journal(path)) as journal:
+            take_back(commits.environment, journal)
         assert ghost not in records(path)
         left = left_by_a_kill(path, tmp_path / "left")
         commit(commits, {b"next": b"1"})
@@ -178,34 +191,20 @@ def test_a_record_whose_commit_failed_is_taken_back(tmp_path: Path, monkeypatch:
     assert rows(later) == {b"key": b"1", b"next": b"1"}
 
 
-class FullEnvironment:
-    """An environment on a full disk: no transaction can be committed."""
-
-    def __init__(self, environment: lmdb.Environment) -> None:
-        self._environment = environment
-
-    def begin(self, write: bool) -> FullTransaction:
-        return FullTransaction(self._environment.begin(write=write))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._environment, name)
-
-
-class FullTransaction:
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-
-    def __enter__(self) -> FullTransaction:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._transaction.abort()
-
-    def commit(self) -> None:
-        raise lmdb.DiskError("mdb_txn_commit: No space left on device")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transaction, name)
+def test_a_record_that_is_written_over_one_whose_commit_failed_is_not_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    with committing(path) as commits, other_process(lmdb_durable, path) as other:
+        other.put({b"theirs": b"0"})
+        commit(commits, {b"key": b"1"})
+        with monkeypatch.context() as failing:
+            full = FullEnvironment(commits.environment, lambda: other.put({b"theirs": b"1"}))
+            failing.setattr(commits, "environment", full)
+            with pytest.raises(lmdb.DiskError):
+                commit(commits, {b"ghost": b"1"})
+        left = left_by_a_kill(path, tmp_path / "left")
+    assert rows(left) == {b"key": b"1", b"theirs": b"1"}
 
 
 def test_a_file_that_is_older_than_its_journal_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:

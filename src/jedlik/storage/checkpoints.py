@@ -4,10 +4,10 @@
     sync     LMDB's file; commits go on meanwhile
     note     the state's meta pages, and the place in the journal up to which it goes (`Journal.write_checkpoint`)
 
-The pin stays until the next checkpoint is made, because recovery begins with the last one's pages. Each process that
-commits has a pin of its own, on a state that was a checkpoint before it committed anything. So as long as anybody is
-there who could write over the pages of the last checkpoint, there is a pin on it or on one before it, whoever made it
-and whoever died.
+The pin stays until the next checkpoint is made, because recovery begins with the last one's pages. Each committer has
+a pin of its own, on a state that was a checkpoint before it committed anything, and a worker commits only while its
+committer's is there (`is_pinned`). So whoever could write over the pages of the last checkpoint knows of a pin on it or
+on one before it, whoever made it and whoever died.
 
 A sync that failed may have lost pages of any state since the last checkpoint, and no later sync writes them, nor tells
 who opened the file later. So after a failure, and before a process's first checkpoint, they are written again.
@@ -96,7 +96,7 @@ class Checkpoints:
                 found = metas(self._file)
                 if not self._sure:
                     write_metas(self._file, found)
-                place = self._journal.place(locking.get(JOURNAL_KEY))
+                place = last.next_place(locking.get(JOURNAL_KEY))
                 self._written = 0
             finally:
                 locking.abort()
@@ -144,6 +144,13 @@ class Checkpoints:
                 self.failure = None
             except (OSError, lmdb.Error, StorageError) as error:
                 self.failure = str(error)
+
+
+def is_pinned(environment: lmdb.Environment, process: int, transaction: int) -> bool:
+    """Whether a process has a read transaction on the state that a transaction made, or on an earlier one."""
+    # One line for each: process id, thread, and the state, or "-".
+    readers = (line.split() for line in environment.readers().splitlines()[1:])
+    return any(pid == str(process) and state != "-" and int(state) <= transaction for pid, _, state in readers)
 
 
 def _write_back(file: int) -> None:

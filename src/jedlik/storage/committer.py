@@ -10,20 +10,14 @@ MessagePack:
     worker                                       committer
     (snapshot, reads, overlaid, changes)
                                                  lock; if nothing that was read has changed, journal, commit, unlock
-                                                 (DONE, why checkpoints fail)
+                                                 (DONE, checkpoint on the disk, why others fail)
                                                  otherwise, under the lock
                                                  (STALE, what is there under reads and overlaid)
     changes, as decided over that
                                                  journal, commit, unlock
-                                                 (DONE, why checkpoints fail)
+                                                 (DONE, checkpoint on the disk, why others fail)
                                                  or, if that cannot be done, having changed nothing
                                                  (FAILED, why, whether the committer ends)
-
-A batch is therefore never decided a third time. LMDB numbers its states: when the write transaction's number follows
-the snapshot's, nothing has been committed between and nothing is compared.
-
-A batch is committed when it is in the journal, which is synced, and then in LMDB, which is not (`journal`). It is seen
-by nobody before that.
 """
 
 from __future__ import annotations
@@ -34,7 +28,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,16 +36,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import lmdb
 import msgpack
 
-from jedlik.storage.changes import write
+from jedlik.storage.batch import Read
 from jedlik.storage.checkpoints import Checkpoints
+from jedlik.storage.commits import Decided, commit, has_panicked
 from jedlik.storage.engine import StorageError
-from jedlik.storage.journal import JOURNAL_KEY, Journal, Place
+from jedlik.storage.journal import Journal
 from jedlik.storage.store import open_store
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-
-    from jedlik.storage.changes import Transaction
 
 Message: TypeAlias = Any
 """A tuple, or bytes."""
@@ -68,22 +61,6 @@ _END_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 _ROOM_ATTEMPTS = 10
 """Checkpoints that are made or confirmed to have room in the journal: others may fill it before we come to it."""
-_AGAIN = 2
-"""A batch that is decided again may write more than before. How many times more there is room for."""
-
-
-def changed(snapshot: int, reads: Mapping[bytes, bytes | None], transaction: Transaction) -> bool:
-    """Whether something that was read from the snapshot is another in the state that a transaction begins with."""
-    return transaction.id() != snapshot + 1 and any(transaction.get(key) != value for key, value in reads.items())
-
-
-def has_panicked(environment: lmdb.Environment) -> bool:
-    """Whether LMDB wants to be opened anew: after it failed to write the page that makes a commit valid."""
-    try:
-        environment.begin().abort()
-    except lmdb.Error:
-        return True
-    return False
 
 
 class Committer:
@@ -106,6 +83,11 @@ class Committer:
                 [*command, str(path)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
         loop.add_reader(self._socket, self._receive)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def ask(self, question: Message) -> None:
         """Send a question."""
@@ -197,6 +179,10 @@ def _received(source: socket.socket, size: int) -> bytes | None:
 # The process
 
 
+class WorkerGone(Exception):
+    """Nobody is there to decide a batch again."""
+
+
 class Commits:
     """What the process needs of a store to commit to it."""
 
@@ -212,53 +198,43 @@ class Commits:
             self._commits = 0
             self._opened = opened.pop_all()
 
+    @property
+    def checkpoint(self) -> int | None:
+        """The number of the last checkpoint that this process knows to be on the disk."""
+        return self._journal.sure
+
     def close(self) -> None:
         """Have everything on the disk that was committed."""
         self._opened.close()
 
-    def commit(self, worker: socket.socket, question: Message) -> bool:
-        """Validate a batch and commit it; False if the worker has gone instead of deciding again.
+    def commit(self, worker: socket.socket, question: Message) -> None:
+        """Commit a batch as `commits.commit` does, with a checkpoint before if need be.
 
-        Raises StorageError, lmdb.Error and OSError, having changed nothing.
+        Raises WorkerGone, StorageError, lmdb.Error and OSError, having changed nothing.
         """
+        snapshot, reads, overlaid, changes = question
+        decided = Decided(snapshot, reads, changes)
+
+        def decide_again(read: Read) -> bytes:
+            send(worker, (STALE, {key: read(key) for key in (*reads, *overlaid)}))
+            changes: bytes | None = receive(worker)
+            if changes is None:
+                raise WorkerGone
+            return changes
+
         if self._commits % COMMITS_BETWEEN_READER_CHECKS == 0:
             # Processes that were killed in the middle of a read keep old pages from being used again.
             self.environment.reader_check()
         self._commits += 1
         for _ in range(_ROOM_ATTEMPTS):
-            with self.environment.begin(write=True) as transaction:
-                place = self._journal.place(transaction.get(JOURNAL_KEY))
-                sure = self._journal.is_sure()
-                if sure and self._journal.has_room(place, len(question[-1]) * _AGAIN):
-                    return self._commit(worker, question, transaction, place)
-            if sure:
+            if commit(self.environment, self._journal, os.getpid(), decided, decide_again):
+                self.checkpoints.take_note(len(changes))
+                return
+            if self._journal.is_sure_of(self._journal.checkpoint()):
                 self.checkpoints.make()
             else:
                 self.checkpoints.confirm()
         raise StorageError("the journal is full, and others fill it before we can write to it")
-
-    def _commit(self, worker: socket.socket, question: Message, transaction: Transaction, place: Place) -> bool:
-        snapshot, reads, overlaid, changes = question
-        if changed(snapshot, reads, transaction):
-            send(worker, (STALE, {key: transaction.get(key) for key in (*reads, *overlaid)}))
-            decided = receive(worker)
-            if decided is None:
-                transaction.abort()
-                return False
-            changes = decided
-            if not self._journal.has_room(place, len(changes)):
-                raise StorageError("there is no room in the journal for what was decided again")
-        following = self._journal.following(place, len(changes))
-        write(changes, transaction)
-        transaction.put(JOURNAL_KEY, following.pack())
-        self._journal.append(place, changes, following)
-        try:
-            transaction.commit()
-        except BaseException:
-            self._journal.retract(place)
-            raise
-        self.checkpoints.take_note(len(changes))
-        return True
 
 
 def serve(worker: socket.socket, path: Path, map_size: int) -> None:
@@ -269,15 +245,16 @@ def serve(worker: socket.socket, path: Path, map_size: int) -> None:
             try:
                 if commits is None:
                     commits = Commits(path, map_size)
-                if not commits.commit(worker, question):
-                    return
+                commits.commit(worker, question)
+            except WorkerGone:
+                return
             except (lmdb.Error, StorageError, OSError) as error:
                 ends = commits is None or has_panicked(commits.environment)
                 send(worker, (FAILED, str(error), ends))
                 if ends:
                     return
             else:
-                send(worker, (DONE, commits.checkpoints.failure))
+                send(worker, (DONE, commits.checkpoint, commits.checkpoints.failure))
     finally:
         if commits is not None:
             commits.close()

@@ -86,11 +86,18 @@ class Checkpoint(NamedTuple):
     place: Place
     """Of the first record that is not in this state."""
 
+    def next_place(self, kept: bytes | None) -> Place:
+        """The place of the next record, if this is the last checkpoint, by what a state of LMDB's has under
+        JOURNAL_KEY."""
+        place = None if kept is None else Place.unpack(kept)
+        # Without commits since the journal was made or recovered, LMDB has none, or an older one.
+        return place if place is not None and place.salt == self.place.salt else self.place
+
 
 class Journal:
     """The journal in the folder of a store. Every method raises OSError if the disk does not do what it should.
 
-    Whoever calls `has_room`, `place`, `append` and `retract` holds LMDB's lock.
+    Whoever calls `has_room`, `append` and `retract` holds LMDB's lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -118,8 +125,10 @@ class Journal:
         made.replace(folder / JOURNAL)
 
     def close(self) -> None:
-        """Release the file."""
-        os.close(self._file)
+        """Release the file; a second time does nothing."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -138,10 +147,21 @@ class Journal:
             self._slots = slots
         return self._last
 
-    def is_sure(self) -> bool:
+    @property
+    def sure(self) -> int | None:
+        """The number of the last checkpoint that this process knows the disk to have."""
+        return None if self._sure is None else self._sure.number
+
+    def trust(self, number: int) -> None:
+        """Know that the disk has the checkpoint with this number, because a process says so that does."""
+        if self.sure != number:
+            last = self.checkpoint()
+            self._sure = last if last.number == number else None
+
+    def is_sure_of(self, last: Checkpoint) -> bool:
         """Whether this process knows that the disk has the last checkpoint, not only memory. Before that nothing may be
         written over what is behind the one before it: who wrote the last may have died before it was synced."""
-        return self.checkpoint() == self._sure
+        return last == self._sure
 
     def confirm(self) -> Checkpoint:
         """Have the disk have the last checkpoint, which is returned. Whoever calls is the only one to make any."""
@@ -165,17 +185,10 @@ class Journal:
             raise
         self._sure = made
 
-    def place(self, kept: bytes | None) -> Place:
-        """The place of the next record, by what a state of LMDB's has under JOURNAL_KEY."""
-        place = None if kept is None else Place.unpack(kept)
-        start = self.checkpoint().place
-        # Without commits since the journal was made or recovered, LMDB has none, or an older one.
-        return place if place is not None and place.salt == start.salt else start
-
     def has_room(self, place: Place, size: int) -> bool:
         """Whether a record of `size` bytes of changes can be written. If not, it can be after a checkpoint.
 
-        Under the same hold of LMDB's lock, it was sure of the last one (`is_sure`).
+        Under the same hold of LMDB's lock, it was sure of the last one (`is_sure_of`).
         """
         assert self._sure is not None
         start = self._sure.place

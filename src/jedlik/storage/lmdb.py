@@ -5,9 +5,10 @@ Reads are done on the event loop and never suspend. Mutations queue, and a batch
     worker's event loop     decide all over a snapshot                            tell the callers, next batch
     committer's process                                lock, validate, journal, commit, unlock
 
-If another worker has committed meanwhile, the committer compares what was read with what is there now, and if anything
-differs has the batch decided again while it holds the lock (`committer.py`). A store that need not be durable has
-nothing to wait for: its batches are decided and committed on the event loop.
+If another worker has committed meanwhile, what was read is compared with what is there now, and if anything differs the
+batch is decided again while the lock is held (`commits.py`). While a worker has one client only, it does without its
+committer (`at_once.py`). A store that need not be durable has nothing to wait for: its batches are always decided and
+committed on the event loop.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from typing import TypeAlias, TypeVar
 
 import lmdb
 
+from jedlik.storage.at_once import CommitsAtOnce
 from jedlik.storage.batch import Batch, Mutation
 from jedlik.storage.changes import packed, write
-from jedlik.storage.committer import DONE, STALE, Committer, Message, changed, has_panicked
+from jedlik.storage.commits import changed, has_panicked
+from jedlik.storage.committer import DONE, STALE, Committer, Message
 from jedlik.storage.engine import Decide, Row, StorageError
 from jedlik.storage.environment import MAP_SIZE
-from jedlik.storage.recovery import settle
 from jedlik.storage.store import open_store
 from jedlik.storage.view import View, view_of
 
@@ -67,10 +69,19 @@ class LmdbEngine:
         """What is being committed."""
         self._committer: Committer | None = None
         """Started with the first batch."""
+        self._at_once: CommitsAtOnce | None = None
+        self._reads = 0
+        """Since the last batch."""
         self._failing = False
         """Whether the last commit failed."""
         self._unsynced: str | None = None
         """Why the last checkpoint could not be made."""
+        if durable:
+            try:
+                self._at_once = CommitsAtOnce(path)
+            except OSError as error:
+                self._store.close()
+                raise _storage_error(error) from error
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
@@ -84,6 +95,7 @@ class LmdbEngine:
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
+        self._reads += 1
         try:
             with self._environment.begin() as snapshot:
                 return list(map(snapshot.get, keys))
@@ -101,6 +113,7 @@ class LmdbEngine:
         consistent: bool = True,
     ) -> list[Row]:
         """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
+        self._reads += 1
         start = max(start, _FIRST_KEY)
         if start >= end or limit <= 0:
             return []
@@ -132,6 +145,8 @@ class LmdbEngine:
         if self._committer is not None:
             self._committer.close()
             self._committer = None
+        if self._at_once is not None:
+            self._at_once.close()
         self._store.close()
 
     def _read(self, query: Callable[[Snapshot], T]) -> T:
@@ -156,6 +171,8 @@ class LmdbEngine:
 
     def _start_batch(self) -> None:
         """Decide what is queued, up to the limits of a batch, and have it committed."""
+        waiting = len(self._queue)
+        reads, self._reads = self._reads, 0
         try:
             batch = self._read(self._decide_queue)
         except StorageError as error:
@@ -163,11 +180,8 @@ class LmdbEngine:
             return
         if not batch.members:
             self._end_batch(batch)
-        elif self._durable:
+        elif not self._commit_here(batch, waiting, reads):
             self._commit(batch)
-        else:
-            failure = self._commit_here(batch)
-            asyncio.get_running_loop().call_soon(self._end_batch, batch, failure)
 
     def _decide_queue(self, snapshot: Snapshot) -> Batch:
         """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
@@ -217,7 +231,7 @@ class LmdbEngine:
         _log.error("the store cannot be read", exc_info=reason)
         refused, self._queue = self._queue, deque()
         self._idle.set()
-        if not self._durable:
+        if has_panicked(self._environment):
             self._reopen()
         for mutation in refused:
             mutation.error = _storage_error(reason)
@@ -251,37 +265,65 @@ class LmdbEngine:
             return
         self._batch = None
         if answer[0] == DONE:
-            self._take_note_of_checkpoints(answer[1])
+            _, checkpoint, failure = answer
+            assert self._at_once is not None
+            self._at_once.trust(checkpoint)
+            self._take_note_of_checkpoints(failure)
             self._end_batch(batch)
         else:
             if self._committer.ended:
-                self._settle()
+                self._take_back()
             self._end_batch(batch, StorageError(answer[1]))
 
-    def _settle(self) -> None:
-        """See to it that what a committer left that died is not there later either."""
+    def _take_back(self) -> None:
+        """See to it that what was left of a commit that failed, or whose committer died, is not there later either."""
+        assert self._at_once is not None
         try:
-            settle(self._environment, self._path)
+            self._at_once.take_back(self._environment)
         except (lmdb.Error, OSError, StorageError):
             _log.exception("what was left of a commit to the store in %s could not be taken back", self._path)
 
-    def _commit_here(self, batch: Batch) -> Exception | None:
-        """Write a batch without syncing it. Why it could not be written, if it could not."""
+    def _commit_here(self, batch: Batch, waiting: int, reads: int) -> bool:
+        """Commit a batch on the event loop, and tell the callers; False, having done nothing, if the committer must.
+
+        `waiting` mutations were there to be decided, and since the batch before there have been `reads`.
+        """
+        at_once, committer = self._at_once, self._committer
+        failure: Exception | None = None
         try:
-            with self._environment.begin(write=True) as transaction:
-                if changed(batch.snapshot, batch.reads, transaction):
-                    batch.decide_again(transaction.get)
-                write(packed(batch.changes, batch.appends), transaction)
-        except lmdb.Error as error:
+            if at_once is None:
+                self._write(batch)
+            elif (
+                not at_once.takes(batch, waiting, reads)
+                or committer is None
+                or committer.ended
+                or not at_once.commit(self._environment, committer.pid, batch)
+            ):
+                return False
+        except (lmdb.Error, OSError, StorageError) as error:
+            failure = error
             if has_panicked(self._environment):
                 self._reopen()
-            return error
-        return None
+                if at_once is not None:
+                    self._take_back()
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._end_batch, batch, failure)
+        else:
+            self._end_batch(batch, failure)
+        return True
+
+    def _write(self, batch: Batch) -> None:
+        """Write a batch without syncing it. Raises lmdb.Error."""
+        with self._environment.begin(write=True) as transaction:
+            if changed(batch.snapshot, batch.reads, transaction):
+                batch.decide_again(transaction.get)
+            write(packed(batch.changes, batch.appends), transaction)
 
     def _reopen(self) -> None:
-        self._store.close()
+        """Open the environment anew, which LMDB will use no more as it is."""
         try:
-            self._store = open_store(self._path, self._durable, self._map_size)
+            self._environment.close()
+            self._store.reopen(self._path, self._map_size)
             self._environment = self._store.environment
         except StorageError:
             # Mutations go on failing, and each tries this again.

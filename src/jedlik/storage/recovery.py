@@ -14,12 +14,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import lmdb
-
 from jedlik.storage.changes import write
 from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import MAP_SIZE, open_environment
-from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Journal, first_place
+from jedlik.storage.journal import JOURNAL, Journal, first_place
 from jedlik.storage.lmdb_pages import DATA, is_older, metas, transaction_of, write_metas
 
 _COMMIT_BYTES = 8 << 20
@@ -73,23 +71,6 @@ def _batches(records: Iterator[bytes]) -> Iterator[list[bytes]]:
             together, size = [], 0
     if together:
         yield together
-
-
-def settle(environment: lmdb.Environment, path: Path) -> None:
-    """Take back the last record of the journal if LMDB has not committed it: whoever wrote it has died in between.
-
-    The next record would be written over it; but if none comes, and the store is recovered, what readers have not seen
-    would be there. Raises StorageError, lmdb.Error and OSError.
-    """
-    with closing(Journal(path)) as journal:
-        # Who holds the lock knows that nobody is in between.
-        locking = environment.begin(write=True)
-        try:
-            place = journal.place(locking.get(JOURNAL_KEY))
-            if journal.has_record(place):
-                journal.retract(place)
-        finally:
-            locking.abort()
 
 
 def begin_journal(path: Path) -> None:

@@ -16,16 +16,17 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import lmdb
 
+from jedlik.storage.commits import take_back
 from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import LOCK, make_environment, open_environment
-from jedlik.storage.journal import JOURNAL
+from jedlik.storage.journal import JOURNAL, Journal
 from jedlik.storage.lmdb_pages import DATA
-from jedlik.storage.recovery import begin_journal, recover, settle
+from jedlik.storage.recovery import begin_journal, recover
 
 _OPENING = "opening.lock"
 _DYING_SECONDS = 10.0
@@ -39,6 +40,15 @@ class Store:
     def __init__(self, environment: lmdb.Environment, share: int) -> None:
         self.environment = environment
         self._share: int | None = share
+
+    def reopen(self, path: Path, map_size: int) -> None:
+        """Open the environment anew, which is in the directory `path`. Nobody else can have the store alone meanwhile.
+
+        Raises StorageError, and there is no environment then, but it can be tried again.
+        """
+        self.environment.close()
+        with _as_storage_errors(path):
+            self.environment = open_environment(path, map_size)
 
     def close(self) -> None:
         """Give it up; a second time does nothing."""
@@ -71,7 +81,8 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
                     if durable and not (path / JOURNAL).exists():
                         begin_journal(path)
                     elif durable and not alone:
-                        settle(environment, path)
+                        with closing(Journal(path)) as journal:
+                            take_back(environment, journal)
                     if durable:
                         sync_directories([path, *(directory.parent for directory in new)])
                 except BaseException:

@@ -1,0 +1,235 @@
+"""What a worker commits itself, what it leaves to its committer, and that it makes no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from committing import FullEnvironment, left_by_a_kill, records, rows
+from engine_processes import other_process
+from engines import everything, lmdb_durable, put, run
+
+from jedlik.storage import at_once
+from jedlik.storage.committer import Committer
+from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.journal import Journal
+from jedlik.storage.lmdb import LmdbEngine
+
+Values = Sequence[bytes | None]
+SLOW = 1000.0
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The batches that committers were asked for. No commit takes long."""
+    questions: list[object] = []
+    ask = Committer.ask
+
+    def take_note(committer: Committer, question: object) -> None:
+        questions.append(question)
+        ask(committer, question)
+
+    monkeypatch.setattr(Committer, "ask", take_note)
+    monkeypatch.setattr(at_once, "_LONG_SECONDS", SLOW)
+    return questions
+
+
+@contextmanager
+def stopped_committer(engine: Engine) -> Iterator[None]:
+    """Have the committer do nothing, and make no checkpoint."""
+    assert isinstance(engine, LmdbEngine)
+    assert engine._committer is not None
+    process = engine._committer._process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+async def is_at_once(engine: Engine, asked: list[object]) -> bool:
+    """Whether a small put of one client is committed at once."""
+    before = len(asked)
+    await put(engine, {b"key": os.urandom(8)})
+    return len(asked) == before
+
+
+async def soon_at_once(engine: Engine, asked: list[object]) -> bool:
+    """The same of one of three: with a new checkpoint, one is left to the committer."""
+    for _ in range(3):
+        if await is_at_once(engine, asked):
+            return True
+    return False
+
+
+def test_one_client_that_writes_has_its_writes_committed_at_once(tmp_path: Path, asked: list[object]) -> None:
+    path = tmp_path / "store"
+
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        with stopped_committer(engine):
+            for number in range(100):
+                await engine.get([b"key"])
+                await put(engine, {b"key": b"%d" % number})
+            assert await everything(engine) == [(b"first", b"0"), (b"key", b"99")]
+            left_by_a_kill(path, tmp_path / "left")
+
+    run(lmdb_durable, path, scenario)
+    assert len(asked) == 1
+    assert len(records(tmp_path / "left")) == 101
+    assert rows(tmp_path / "left") == {b"first": b"0", b"key": b"99"}
+
+
+@pytest.mark.parametrize(("reads", "puts", "size"), [(0, 2, 10), (2, 1, 10), (0, 1, 16 << 10)])
+def test_what_others_would_notice_is_left_to_the_committer(
+    tmp_path: Path, asked: list[object], reads: int, puts: int, size: int
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        with stopped_committer(engine):
+            assert await is_at_once(engine, asked)
+            for _ in range(reads):
+                await engine.range(b"a", b"z", 1, 1)
+            waiting = [asyncio.ensure_future(put(engine, {b"%d" % n: bytes(size)})) for n in range(puts)]
+            await asyncio.sleep(0.01)
+            assert not any(one.done() for one in waiting)
+        await asyncio.gather(*waiting)
+        assert not any([await is_at_once(engine, asked) for _ in range(7)])
+        assert await soon_at_once(engine, asked)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_after_a_commit_that_took_long_the_committer_has_the_next(
+    tmp_path: Path, asked: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        with monkeypatch.context() as slow:
+            slow.setattr(at_once, "_LONG_SECONDS", 0.0)
+            assert await soon_at_once(engine, asked)
+        assert not any([await is_at_once(engine, asked) for _ in range(32)])
+        assert await soon_at_once(engine, asked)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_with_a_checkpoint_that_it_was_not_told_of_the_committer_has_the_next(
+    tmp_path: Path, asked: list[object]
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        assert await soon_at_once(engine, asked)
+        journal = Journal(tmp_path)
+        told = journal.checkpoint()
+        for _ in range(1000):
+            if journal.checkpoint() != told:
+                break
+            await asyncio.sleep(0.01)
+        assert journal.checkpoint() != told
+        journal.close()
+        assert not await is_at_once(engine, asked)
+        assert await soon_at_once(engine, asked)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_without_a_committer_there_is_another_first(tmp_path: Path, asked: list[object]) -> None:
+    async def scenario(engine: Engine) -> None:
+        assert isinstance(engine, LmdbEngine)
+        await put(engine, {b"first": b"0"})
+        assert engine._committer is not None
+        engine._committer._process.kill()
+        engine._committer._process.wait()
+        await asyncio.sleep(0.01)
+        assert not await is_at_once(engine, asked)
+        assert await soon_at_once(engine, asked)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_nothing_is_committed_at_once_without_the_committers_pin(tmp_path: Path, asked: list[object]) -> None:
+    async def scenario(engine: Engine) -> None:
+        assert isinstance(engine, LmdbEngine)
+        await put(engine, {b"first": b"0"})
+        assert await soon_at_once(engine, asked)
+        assert engine._committer is not None
+        engine._committer._process.kill()
+        engine._committer._process.wait()
+        assert engine._environment.reader_check() == 1
+        with pytest.raises(StorageError, match=r"^the process that commits has ended, perhaps after a commit$"):
+            await put(engine, {b"lost": b"1"})
+        assert await engine.get([b"lost"]) == [None]
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_what_is_committed_at_once_is_decided_again_when_what_it_read_has_changed(
+    tmp_path: Path, asked: list[object]
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        with other_process(lmdb_durable, tmp_path) as other:
+            other.put({b"theirs": b"0"})
+            await put(engine, {b"first": b"0"})
+            seen: list[bytes | None] = []
+
+            def decide(values: Values) -> tuple[Writes, None]:
+                seen.append(values[0])
+                if len(seen) == 1:
+                    other.put({b"theirs": b"1"})
+                writes = Writes()
+                writes.put(b"ours", values[0] or b"")
+                return writes, None
+
+            with stopped_committer(engine):
+                await engine.mutate([b"theirs"], decide)
+            assert seen == [b"0", b"1"]
+            assert await engine.get([b"ours"]) == [b"1"]
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_a_disk_that_fails_refuses_what_is_committed_at_once(
+    tmp_path: Path, asked: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*details: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        with stopped_committer(engine), monkeypatch.context() as failing:
+            failing.setattr(Journal, "append", fail)
+            with pytest.raises(StorageError, match=r"^\[Errno 5\] Input/output error$"):
+                await put(engine, {b"lost": b"1"})
+            assert await everything(engine) == [(b"first", b"0")]
+        assert not any([await is_at_once(engine, asked) for _ in range(32)])
+        assert await soon_at_once(engine, asked)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("panics", [False, True])
+def test_what_was_to_be_committed_at_once_when_lmdb_failed_is_not_there_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panics: bool
+) -> None:
+    path = tmp_path / "store"
+
+    async def scenario(engine: Engine) -> None:
+        assert isinstance(engine, LmdbEngine)
+        await put(engine, {b"first": b"0"})
+        with stopped_committer(engine):
+            monkeypatch.setattr(engine, "_environment", FullEnvironment(engine._environment, panics=panics))
+            with pytest.raises(StorageError, match="No space left on device"):
+                await put(engine, {b"ghost": b"1"})
+            assert await everything(engine) == [(b"first", b"0")]
+            left_by_a_kill(path, tmp_path / "left")
+
+    run(lmdb_durable, path, scenario)
+    assert len(records(tmp_path / "left")) == 1
+    assert rows(tmp_path / "left") == rows(path) == {b"first": b"0"}
