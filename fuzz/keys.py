@@ -126,8 +126,7 @@ def _check_bounds(
     types: tuple[str, ...],
 ) -> None:
     """A condition on the last attribute, or on the first alone, has exactly the items that meet it."""
-    attributes = of.sort_key if isinstance(of, Index) else (of.sort_key,)
-    assert all(attributes)
+    attributes = of.sort_key
     fixed = choices.below(len(attributes))
     type_ = types[fixed]
     operator = choices.one_of(OPERATORS[: 6 if type_ == "N" else 7])
@@ -138,7 +137,7 @@ def _check_bounds(
     if len(equal) < fixed:
         return
     partition = keys.partition_prefix(of, ({"S": "p"},), SECRET)
-    start, end = keys.sort_bounds(partition, [one for one in attributes if one], equal, operator, operands)
+    start, end = keys.sort_bounds(partition, attributes, equal, operator, operands)
     for item in items:
         meets = [item[name] for name in names[:fixed]] == equal and _meets(item[names[fixed]], operator, operands)
         if (start <= stored[id(item)] < end) != meets:

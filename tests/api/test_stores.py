@@ -128,7 +128,7 @@ def test_a_table_is_parsed_again_only_when_it_has_changed(tmp_path: Path) -> Non
         first = await region.table("table")
         assert await region.table("arn:aws:dynamodb:us-east-1:000000000000:table/table") is first
         await define(region, "table", "q")
-        assert (await region.table("table")).partition_key.name == "q"
+        assert (await region.table("table")).partition_key[0].name == "q"
 
     in_region(tmp_path, test)
 
@@ -137,7 +137,7 @@ def test_an_attempt_on_a_stale_table_is_made_again(tmp_path: Path) -> None:
     tried: list[str] = []
 
     async def attempt(table: Table) -> str:
-        tried.append(table.partition_key.name)
+        tried.append(table.partition_key[0].name)
         if tried == ["p"]:
             raise DescriptorChanged
         return "done"
@@ -154,7 +154,7 @@ def test_an_attempt_on_a_stale_table_is_made_again(tmp_path: Path) -> None:
 
 def test_a_refusal_counts_only_if_the_table_is_still_the_same(tmp_path: Path) -> None:
     async def attempt(tables: Sequence[Table]) -> str:
-        if tables[1].partition_key.name == "p":
+        if tables[1].partition_key[0].name == "p":
             raise ValidationException("The provided key element does not match the schema")
         return "done"
 

@@ -33,7 +33,7 @@ async def metrics(region: Region, operations: Sequence[tuple[Operation, Item]]) 
     """Of each operation and its item or key, the ItemCollectionMetrics; None where the table has no collections."""
     sizes = await _sizes(region, [operation for operation, _ in operations])
     return [
-        None if size is None else _metrics(operation.table.partition_key.name, item, size)
+        None if size is None else _metrics(operation.table.partition_key[0].name, item, size)
         for (operation, item), size in zip(operations, sizes, strict=True)
     ]
 

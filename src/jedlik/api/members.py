@@ -20,7 +20,7 @@ from jedlik.api import table_names
 from jedlik.api.context import Context, Region
 from jedlik.jobs import membership, purge
 from jedlik.model import keys, replicas, shared_settings, streams, tables
-from jedlik.model.definitions import key_schemas, stored_definitions, stored_index
+from jedlik.model.definitions import new_table
 from jedlik.model.errors import ResourceInUseException, ServiceUnavailable
 from jedlik.model.replicas import DELETING, Group
 from jedlik.model.tables import Document
@@ -139,21 +139,8 @@ def comparable(document: Document) -> Document:
 def _made(request: Request, region: Region, table_id: str, now: float, writes: Writes) -> Document:
     """The descriptor of the new replica, which is empty and so has nothing to fill its indexes with."""
     name, group = request["TableName"], request["Group"]
-    document: Document = {
-        "TableName": name,
-        "TableId": table_id,
-        "TableArn": table_names.arn(region.name, region.account, name),
-        "CreationDateTime": now,
-        "KeySchema": request["KeySchema"],
-        "DeletionProtectionEnabled": False,
-        "Replication": group,
-        "NextIndexNumber": 1 + len(request["LocalSecondaryIndexes"]),
-    }
-    if request["LocalSecondaryIndexes"]:
-        document["LocalSecondaryIndexes"] = [
-            stored_index(index, number) for number, index in enumerate(request["LocalSecondaryIndexes"], 1)
-        ]
-    document["AttributeDefinitions"] = stored_definitions(request["AttributeDefinitions"], key_schemas(document))
+    arn = table_names.arn(region.name, region.account, name)
+    document = new_table(name, table_id, arn, now, request) | {"Replication": group}
     document = shared_settings.applied(document, now).document
     if "GlobalSecondaryIndexes" in document:
         document["GlobalSecondaryIndexes"] = [

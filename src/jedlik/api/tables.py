@@ -211,29 +211,12 @@ def _check_throughput(settings: Request, of: throughput.Of, mode: str, region: R
 
 
 def _new_document(request: Request, name: str, table_id: str, region: Region, now: float) -> Document:
-    document: Document = {
-        "TableName": name,
-        "TableId": table_id,
-        "TableArn": table_names.arn(region.name, region.account, name),
-        "CreationDateTime": now,
-        "KeySchema": request["KeySchema"],
-        "DeletionProtectionEnabled": request.get("DeletionProtectionEnabled", False),
-        **throughput.initial(request),
-    }
-    local, global_ = request.get("LocalSecondaryIndexes", ()), request.get("GlobalSecondaryIndexes", ())
-    if local:
-        document["LocalSecondaryIndexes"] = [
-            definitions.stored_index(index, number) for number, index in enumerate(local, 1)
-        ]
-    if global_:
-        document["GlobalSecondaryIndexes"] = [
-            definitions.stored_index(index, number) | {"IndexStatus": "ACTIVE"} | throughput.initial(index)
-            for number, index in enumerate(global_, 1 + len(local))
-        ]
-    document["NextIndexNumber"] = 1 + len(local) + len(global_)
-    document["AttributeDefinitions"] = definitions.stored_definitions(
-        request["AttributeDefinitions"], definitions.key_schemas(document)
-    )
+    arn = table_names.arn(region.name, region.account, name)
+    document = definitions.new_table(name, table_id, arn, now, request) | throughput.initial(request)
+    for index in request.get("GlobalSecondaryIndexes", ()):
+        state = {"IndexStatus": "ACTIVE"} | throughput.initial(index)
+        document = definitions.with_index(document, index, state, request["AttributeDefinitions"])
+    document["DeletionProtectionEnabled"] = request.get("DeletionProtectionEnabled", False)
     if request.get("BillingMode") == PAY_PER_REQUEST:
         document["BillingModeSummary"] = {
             "BillingMode": PAY_PER_REQUEST,

@@ -18,7 +18,7 @@ def stored_definitions(definitions: Definitions, schemas: Iterable[KeySchema]) -
     return [{"AttributeName": name, "AttributeType": types[name]} for name in sorted(used)]
 
 
-def stored_index(index: dict[str, Any], number: int) -> Document:
+def _stored_index(index: dict[str, Any], number: int) -> Document:
     """What every stored index has."""
     projection = index["Projection"]
     names = projection.get("NonKeyAttributes")
@@ -28,6 +28,24 @@ def stored_index(index: dict[str, Any], number: int) -> Document:
         "KeySchema": index["KeySchema"],
         "Projection": projection if names is None else projection | {"NonKeyAttributes": sorted(names)},
     }
+
+
+def new_table(name: str, table_id: str, arn: str, now: float, request: dict[str, Any]) -> Document:
+    """The document of a table with the key and the local indexes that a request gives it, and no settings yet."""
+    local = request.get("LocalSecondaryIndexes", ())
+    document: Document = {
+        "TableName": name,
+        "TableId": table_id,
+        "TableArn": arn,
+        "CreationDateTime": now,
+        "KeySchema": request["KeySchema"],
+        "DeletionProtectionEnabled": False,
+        "NextIndexNumber": 1 + len(local),
+    }
+    if local:
+        document["LocalSecondaryIndexes"] = [_stored_index(index, number) for number, index in enumerate(local, 1)]
+    defined = stored_definitions(request["AttributeDefinitions"], key_schemas(document))
+    return document | {"AttributeDefinitions": defined}
 
 
 def key_schemas(document: Document) -> list[KeySchema]:
@@ -51,7 +69,7 @@ def with_index(document: Document, index: dict[str, Any], state: Document, defin
     `state` is what is stored of it beside its definition: its status and its throughput.
     """
     number = document["NextIndexNumber"]
-    indexes = [*document.get("GlobalSecondaryIndexes", ()), stored_index(index, number) | state]
+    indexes = [*document.get("GlobalSecondaryIndexes", ()), _stored_index(index, number) | state]
     grown = document | {"GlobalSecondaryIndexes": indexes, "NextIndexNumber": number + 1}
     known = [*definitions, *document["AttributeDefinitions"]]
     return grown | {"AttributeDefinitions": stored_definitions(known, key_schemas(grown))}

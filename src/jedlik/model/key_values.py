@@ -111,8 +111,10 @@ def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = F
 
 def fits(index: Index, item: Item) -> bool:
     """Whether what an item has for the key of an index is short enough to be one."""
-    partition_size, sort_size = _sizes(index, item)
-    return partition_size <= limits.PARTITION_KEY_SIZE and sort_size <= limits.SORT_KEY_SIZE
+    return (
+        _size(index.partition_key, item) <= limits.PARTITION_KEY_SIZE
+        and _size(index.sort_key, item) <= limits.SORT_KEY_SIZE
+    )
 
 
 def _check_values(of: Table | Index, item: Item) -> None:
@@ -176,24 +178,18 @@ def _mistyped(index: Index, attribute: KeyAttribute, actual: str) -> str:
 
 def _check_sizes(of: Table | Index, item: Item) -> None:
     """All attributes of a partition key together, and all of a sort key, must not be too long."""
-    partition_size, sort_size = _sizes(of, item)
-    if partition_size > limits.PARTITION_KEY_SIZE:
+    if _size(of.partition_key, item) > limits.PARTITION_KEY_SIZE:
         raise ValidationException(
             f"{_INVALID}Size of hashkey has exceeded the maximum size limit of{limits.PARTITION_KEY_SIZE} bytes"
         )
-    if sort_size > limits.SORT_KEY_SIZE:
+    if _size(of.sort_key, item) > limits.SORT_KEY_SIZE:
         raise ValidationException(
             f"{_INVALID}Aggregated size of all range keys has exceeded the size limit of {limits.SORT_KEY_SIZE} bytes"
         )
 
 
-def _sizes(of: Table | Index, item: Item) -> tuple[int, int]:
-    """Bytes of what an item has for the partition key of a table or an index, and for the sort key."""
-    partition = len(of.partition_key) if isinstance(of.partition_key, tuple) else 1
-    return _size(of.key[:partition], item), _size(of.key[partition:], item)
-
-
 def _size(attributes: tuple[KeyAttribute, ...], item: Item) -> int:
+    """Bytes of what an item has for a partition key or a sort key."""
     size = 0
     for attribute in attributes:
         value = item.get(attribute.name)

@@ -313,10 +313,12 @@ def index_prefix(table_id: bytes, number: int) -> bytes:
 
 def item_key(table: Table, item: Item, secret: bytes) -> bytes:
     """Of an item, from itself or from its key, whose attributes must be there and of their types."""
-    partition = table.partition_key
+    partition = table.partition_key[0]
     key = table.prefix + _hash(_raw(item[partition.name], partition.type), secret)
-    sort = table.sort_key
-    return key if sort is None else key + _sort_encoding(item[sort.name], sort.type)
+    if not table.sort_key:
+        return key
+    sort = table.sort_key[0]
+    return key + _sort_encoding(item[sort.name], sort.type)
 
 
 def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: bytes | None = None) -> bytes | None:
@@ -351,8 +353,7 @@ def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret
     `values` are those of the partition key's attributes, in their order. Raises KeyError if one is of another
     type.
     """
-    attributes = of.partition_key if isinstance(of.partition_key, tuple) else (of.partition_key,)
-    encoded = [_raw(value, attribute.type) for value, attribute in zip(values, attributes, strict=True)]
+    encoded = [_raw(value, attribute.type) for value, attribute in zip(values, of.partition_key, strict=True)]
     return of.prefix + _partition_hash(encoded, secret)
 
 

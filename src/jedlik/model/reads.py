@@ -102,7 +102,7 @@ def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefi
 
 def selects_one_item(table: Table, index: Index | None, condition: KeyCondition) -> bool:
     """Whether a Query is of a whole key of a table, so that it returns at most one item and cannot be restarted."""
-    return index is None and (table.sort_key is None or bool(condition.equal_sort_values))
+    return index is None and (not table.sort_key or bool(condition.equal_sort_values))
 
 
 def queried(
@@ -113,11 +113,10 @@ def queried(
     Raises ValidationException when the start key is not among what the condition selects.
     """
     of = table if index is None else index
-    sort_key = table.key[1:] if index is None else index.sort_key
 
     def bounds(partition: bytes) -> tuple[bytes, bytes]:
         return keys.sort_bounds(
-            partition, sort_key, condition.equal_sort_values, condition.operator, condition.operands
+            partition, of.sort_key, condition.equal_sort_values, condition.operator, condition.operands
         )
 
     partition = keys.partition_prefix(of, condition.partition_values, secret)

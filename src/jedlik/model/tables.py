@@ -70,8 +70,10 @@ class Table:
     id: bytes
     """Eight bytes, unique for ever; a table made again under an old name has another."""
     arn: str
-    partition_key: KeyAttribute
-    sort_key: KeyAttribute | None
+    partition_key: tuple[KeyAttribute, ...]
+    """One attribute."""
+    sort_key: tuple[KeyAttribute, ...]
+    """One attribute, or none."""
     key: tuple[KeyAttribute, ...]
     """The partition key, and the sort key if there is one."""
     key_names: frozenset[str]
@@ -159,8 +161,8 @@ def parse(raw: bytes) -> Table:
         name=document["TableName"],
         id=table_id,
         arn=document["TableArn"],
-        partition_key=partition_key[0],
-        sort_key=sort_key[0] if sort_key else None,
+        partition_key=partition_key,
+        sort_key=sort_key,
         key=partition_key + sort_key,
         key_names=key_names,
         indexes=tuple(i for i in indexes if i.status != "DELETING"),

@@ -95,7 +95,8 @@ words of that time."""
 
 def against_key(conditions: Mapping[str, AttributeCondition], table: Table, index: Index | None) -> KeyCondition:
     """Conditions on attributes held against the key of a table or index. Raises ValidationException."""
-    partition_key, sort_key = _key(table, index)
+    of = table if index is None else index
+    partition_key, sort_key = of.partition_key, of.sort_key
     if len(conditions) > len(partition_key) + len(sort_key):
         if len(conditions) <= _CONDITIONS_OF_OLD:
             raise ValidationException("Query key condition not supported")
@@ -119,12 +120,6 @@ def against_key(conditions: Mapping[str, AttributeCondition], table: Table, inde
     if last.operator == "=":
         return KeyCondition(partition_values, (*equal, last.operands[0]), None, ())
     return KeyCondition(partition_values, equal, last.operator, last.operands)
-
-
-def _key(table: Table, index: Index | None) -> tuple[tuple[KeyAttribute, ...], tuple[KeyAttribute, ...]]:
-    if index is not None:
-        return index.partition_key, index.sort_key
-    return table.key[:1], table.key[1:]
 
 
 def _partition_values(

@@ -58,9 +58,8 @@ class Term(NamedTuple):
 
 def key_of(table: Table, index: Index | None) -> Key:
     """The key of a table or of an index."""
-    if index is None:
-        return Key(table.partition_key, table.sort_key)
-    return Key(index.partition_key[0], index.sort_key[0] if index.sort_key else None)
+    of = table if index is None else index
+    return Key(of.partition_key[0], of.sort_key[0] if of.sort_key else None)
 
 
 class Terms:
