@@ -426,6 +426,27 @@ def test_other_refusals(client: Any, numbers: str, more: dict[str, Any], message
     assert invalid(client.query, **of(numbers) | more) == message
 
 
+EMPTY = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "
+
+
+@pytest.mark.parametrize("condition", ["=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"])
+def test_no_key_is_compared_with_an_empty_value(client: Any, indexed: str, condition: str) -> None:
+    text = {"BETWEEN": "c BETWEEN :e AND :p", "begins_with": "begins_with(c, :e)"}.get(condition, f"c {condition} :e")
+    query = of(indexed, KeyConditionExpression=f"p = :p AND {text}", Values={":e": {"S": ""}})
+    assert invalid(client.query, **query) == EMPTY + "string value. Key: c"
+
+
+def test_a_query_for_an_empty_key_is_refused(client: Any, indexed: str) -> None:
+    empty = {":p": {"S": ""}}
+    assert invalid(client.query, **of(indexed, Values=empty)) == EMPTY + "string value. Key: p"
+    by_y = of(indexed, IndexName="by-y", KeyConditionExpression="y = :p", Values=empty)
+    assert invalid(client.query, **by_y) == EMPTY + "string value. Key: y"
+    old = {"p": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": ""}]}}
+    assert invalid(client.query, TableName=indexed, KeyConditions=old) == EMPTY + "string value. Key: p"
+    binary = create(client, AttributeDefinitions=attributes(p="B"))
+    assert invalid(client.query, **of(binary, Values={":p": {"B": b""}})) == EMPTY + "binary value. Key: p"
+
+
 def test_a_query_needs_a_key_condition(client: Any, numbers: str) -> None:
     assert invalid(client.query, TableName=numbers) == (
         "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."

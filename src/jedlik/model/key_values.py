@@ -109,6 +109,11 @@ def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = F
     return key
 
 
+def empty(attribute: KeyAttribute) -> EmptyKeyValueException:
+    """What is said of an empty value for a key attribute: in an item, a key or a key condition."""
+    return EmptyKeyValueException(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
+
+
 def fits(index: Index, item: Item) -> bool:
     """Whether what an item has for the key of an index is short enough to be one."""
     return (
@@ -126,7 +131,7 @@ def _check_values(of: Table | Index, item: Item) -> None:
             raise ValidationException(_MISMATCH)
         text = value[attribute.type]
         if not text:
-            raise EmptyKeyValueException(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
+            raise empty(attribute)
         length += len(text)
     # A character has four bytes at the most, so most keys need not be measured.
     if 4 * length > limits.SORT_KEY_SIZE:

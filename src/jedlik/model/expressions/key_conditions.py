@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from jedlik.model import key_values
 from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import ast, paths
 from jedlik.model.expressions.ast import (
@@ -111,7 +112,7 @@ def against_key(conditions: Mapping[str, AttributeCondition], table: Table, inde
         missed = next(attribute for attribute in sort_key if attribute.name not in conditions)
         raise ValidationException(f"Query condition missed key schema element: {missed.name}")
     for attribute in named:
-        _check_types(attribute, conditions[attribute.name])
+        _check_operands(attribute, conditions[attribute.name])
     if not named:
         return KeyCondition(partition_values, (), None, ())
     *before, last = [conditions[attribute.name] for attribute in named]
@@ -129,7 +130,7 @@ def _partition_values(
     for attribute in partition_key:
         condition = conditions.get(attribute.name)
         if condition is not None:
-            _check_types(attribute, condition)
+            _check_operands(attribute, condition)
             if condition.operator == "=":
                 found.append(condition.operands[0])
                 continue
@@ -145,12 +146,14 @@ def _partition_values(
     return tuple(found)
 
 
-def _check_types(attribute: KeyAttribute, condition: AttributeCondition) -> None:
+def _check_operands(attribute: KeyAttribute, condition: AttributeCondition) -> None:
     for operand in condition.operands:
         if attribute.type not in operand:
             raise ValidationException(
                 "One or more parameter values were invalid: Condition parameter type does not match schema type"
             )
+        if not operand[attribute.type]:
+            raise key_values.empty(attribute)
 
 
 def _check_prefix(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from jedlik.model import limits, values
+from jedlik.model import key_values, limits, values
 from jedlik.model.expressions import ast
 from jedlik.model.expressions.ast import (
     And,
@@ -30,11 +30,6 @@ from jedlik.model.tables import Index, KeyAttribute, Table
 from jedlik.model.values import AttributeValue, Item
 
 _INVALID = "One or more parameter values were invalid: "
-_NOT_VALID = "One or more parameter values are not valid. "
-_EMPTY = {
-    "S": "The AttributeValue for a key attribute cannot contain an empty string value.",
-    "B": "The AttributeValue for a key attribute cannot contain an empty binary value.",
-}
 _MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 SELECTING = frozenset(("=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"))
 """Operators with which a key condition selects."""
@@ -143,7 +138,7 @@ def check_operands(attribute: KeyAttribute, found: Term) -> None:
                 f"Key attribute's data type should match its data type in table's schema: Key {attribute.name}"
             )
         if found.operator == "=" and not operand[attribute.type]:
-            raise invalid(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
+            raise invalid(key_values.empty(attribute).message)
 
 
 def check_key(table: Table, item: Item) -> None:
