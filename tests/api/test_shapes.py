@@ -189,6 +189,24 @@ def test_what_is_broken_is_told_together() -> None:
     )
 
 
+def test_some_members_come_before_their_place_in_the_model() -> None:
+    short = "have length greater than or equal to 3"
+    index = {"KeySchema": create()["KeySchema"], "Projection": {"ProjectionType": "ALL"}}
+    indexes = {
+        "LocalSecondaryIndexes": [index | {"IndexName": "aa"}],
+        "GlobalSecondaryIndexes": [index | {"IndexName": "zz"}],
+    }
+    assert refused("CreateTable", create(**indexes)) == broken(
+        value("zz", "globalSecondaryIndexes.1.member.indexName", short),
+        value("aa", "localSecondaryIndexes.1.member.indexName", short),
+    )
+    transaction = {"TransactItems": [{}], "ReturnConsumedCapacity": "hi", "ClientRequestToken": "x" * 37}
+    assert refused("TransactWriteItems", transaction) == broken(
+        value("x" * 37, "clientRequestToken", "have length less than or equal to 36"),
+        value("hi", "returnConsumedCapacity", "satisfy enum value set: [INDEXES, TOTAL, NONE]"),
+    )
+
+
 def test_no_more_than_ten_are_told() -> None:
     request = create(KeySchema=[{"AttributeName": "", "KeyType": "x"}] * 9)
     message = refused("CreateTable", request)

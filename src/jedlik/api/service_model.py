@@ -41,7 +41,7 @@ def _amended(name: str, shape: dict[str, Any]) -> dict[str, Any]:
         shape = shape | {"enum": overrides.ENUM_SETS[name]}
     if shape["type"] == "structure":
         members = shape["members"]
-        order = overrides.MEMBER_ORDER.get(name, members)
+        order = [*overrides.FIRST_MEMBERS.get(name, ()), *members]
         shape["members"] = {member: members[member]["shape"] for member in order}
     return shape
 

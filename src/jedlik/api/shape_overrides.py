@@ -31,11 +31,13 @@ ENUM_SETS: dict[str, list[str]] = {
 }  # fmt: skip
 """Enumerations in the order in which the error message lists them."""
 
-MEMBER_ORDER: dict[str, tuple[str, ...]] = {
-    "AttributeDefinition": ("AttributeType", "AttributeName"),
-    "ProvisionedThroughput": ("WriteCapacityUnits", "ReadCapacityUnits"),
+FIRST_MEMBERS: dict[str, tuple[str, ...]] = {
+    "AttributeDefinition": ("AttributeType",),
+    "CreateTableInput": ("AttributeDefinitions", "TableName", "KeySchema", "GlobalSecondaryIndexes"),
+    "ProvisionedThroughput": ("WriteCapacityUnits",),
+    "TransactWriteItemsInput": ("ClientRequestToken",),
 }
-"""Structures whose members are checked in another order than the model's."""
+"""Members that are checked before the others of their structure, which have the model's order."""
 
 PLACEHOLDERS = 4096
 """More of them than fit into the expressions of a request, of 4 KB each, so that some would be unused."""
