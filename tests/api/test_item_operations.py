@@ -398,6 +398,17 @@ def test_the_request_is_checked_before_the_table(client: Any) -> None:
     )
 
 
+def test_of_expressions_that_are_too_long_an_update_does_not_tell_its_size(client: Any, plain: str) -> None:
+    update = "SET " + ", ".join(f"a{number} = p" for number in range(500))
+    text = "Expression size has exceeded the maximum allowed size;"
+    where = {"TableName": plain, "Key": key("x")}
+    assert invalid(client.update_item, **where, UpdateExpression=update) == f"Invalid UpdateExpression: {text}"
+    condition = "p = p" + " AND p = p" * 410
+    assert invalid(client.delete_item, **where, ConditionExpression=condition) == (
+        f"Invalid ConditionExpression: {text} expression size: {len(condition)}"
+    )
+
+
 def test_values_are_checked_before_expressions(client: Any, plain: str) -> None:
     request = {"TableName": plain, "Item": {"p": {"SS": []}}, "ConditionExpression": "", "ReturnValues": "ALL_NEW"}
     assert invalid(client.put_item, **request) == f"{INVALID}An string set  may not be empty"

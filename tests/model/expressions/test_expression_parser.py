@@ -219,7 +219,7 @@ def test_a_condition_is_refused_in_dynamodbs_words(text: str, message: str) -> N
         ("SET a = f(b) SET c = d", "Invalid function name; function: f"),
         ("SET a = #c set c = :d", 'The "SET" section can only be used once in an update expression;'),
         ("add #d :e set a = b add e :f", 'The "ADD" section can only be used once in an update expression;'),
-        ("SET a = " + "if_not_exists(b, " * 301 + "b" + ")" * 301, "Expression size has exceeded the maximum allowed size; expression size: 5427"),
+        ("SET a = " + "if_not_exists(b, " * 301 + "b" + ")" * 301, "Expression size has exceeded the maximum allowed size;"),
     ],
 )  # fmt: skip
 def test_an_update_is_refused_in_dynamodbs_words(text: str, message: str) -> None:

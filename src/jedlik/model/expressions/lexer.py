@@ -41,11 +41,15 @@ class Token(NamedTuple):
     end: int
 
 
-def tokens(text: str, keywords: frozenset[str]) -> list[Token]:
-    """The tokens of an expression, the last one END. Raises InvalidExpression when it is too long or has none."""
+def tokens(text: str, keywords: frozenset[str], tells_size: bool = True) -> list[Token]:
+    """The tokens of an expression, the last one END. Raises InvalidExpression when it is too long or has none.
+
+    `tells_size` is whether the refusal of one that is too long says how long: that of an update does not.
+    """
     size = len(text.encode())
     if size > limits.EXPRESSION_SIZE:
-        raise InvalidExpression(f"Expression size has exceeded the maximum allowed size; expression size: {size}")
+        told = f" expression size: {size}" if tells_size else ""
+        raise InvalidExpression(f"Expression size has exceeded the maximum allowed size;{told}")
     found = []
     for match in _TOKEN.finditer(text):
         group = match.lastgroup
