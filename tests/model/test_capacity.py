@@ -60,15 +60,15 @@ def test_indexes_are_told_apart_when_asked_for() -> None:
     }
 
 
-def test_a_transaction_costs_double_and_tells_the_kind_of_unit() -> None:
+def test_a_transaction_costs_the_table_double_and_tells_the_kind_of_unit() -> None:
     consumed = Consumed("Write")
     consumed.add_write(Change(None, stored(1), [EntryChange(GLOBAL, None, 1)]), factor=2)
     assert consumed.document("t", "INDEXES", in_transaction=True) == {
         "TableName": "t",
-        "CapacityUnits": 4,
-        "WriteCapacityUnits": 4,
+        "CapacityUnits": 3,
+        "WriteCapacityUnits": 3,
         "Table": {"CapacityUnits": 2, "WriteCapacityUnits": 2},
-        "GlobalSecondaryIndexes": {"global": {"CapacityUnits": 2, "WriteCapacityUnits": 2}},
+        "GlobalSecondaryIndexes": {"global": {"CapacityUnits": 1, "WriteCapacityUnits": 1}},
     }
 
 
