@@ -114,6 +114,12 @@ def test_equal_numbers_are_duplicates(client: Any, composite: str) -> None:
     assert invalid(client.batch_write_item, RequestItems={composite: twice}) == DUPLICATES
 
 
+def test_a_batch_of_nothing_is_refused(client: Any) -> None:
+    required = "The requestItems parameter is required for"
+    assert invalid(client.batch_write_item, RequestItems={}) == f"{required} BatchWriteItem"
+    assert invalid(client.batch_get_item, RequestItems={}) == f"{required} BatchGetItem"
+
+
 def test_more_than_25_elements_in_all_are_too_many(client: Any, plain: str, composite: str) -> None:
     request = {
         plain: [put(key(str(number))) for number in range(13)],

@@ -256,7 +256,6 @@ LIMITS = [
         {"TableName": "Music", "Limit": 0},
         "Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
     ),
-    ("BatchGetItem", {"RequestItems": {}}, value("{}", "requestItems", "have length greater than or equal to 1")),
     (
         "BatchGetItem",
         {"RequestItems": {"Music": {}}},

@@ -43,6 +43,7 @@ class _Gets:
 async def batch_get_item(context: Context, request: Request) -> Response:
     """Items of one or more tables, up to 100 and 16 MB; those beyond 16 MB are UnprocessedKeys."""
     region = context.region
+    _check_not_empty(request, "BatchGetItem")
     wanted = await by_turns(request["RequestItems"].items(), lambda pair: _gets(*pair))
     if sum(len(gets.keys) for gets in wanted) > limits.BATCH_GET_ITEMS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
@@ -93,6 +94,11 @@ async def batch_get_item(context: Context, request: Request) -> Response:
     }
 
 
+def _check_not_empty(request: Request, operation: str) -> None:
+    if not request["RequestItems"]:
+        raise ValidationException(f"The requestItems parameter is required for {operation}")
+
+
 def _gets(name: str, asked: Request) -> _Gets:
     """Checks what is asked of one table, as far as that goes without the table. Raises ValidationException."""
     projection = None
@@ -126,6 +132,7 @@ class _Element:
 async def batch_write_item(context: Context, request: Request) -> Response:
     """Put and delete up to 25 items of one or more tables, all in one commit."""
     region = context.region
+    _check_not_empty(request, "BatchWriteItem")
     wanted = {name: await by_turns(elements, _element) for name, elements in request["RequestItems"].items()}
     if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
         raise ValidationException("Too many items requested for the BatchWriteItem call")

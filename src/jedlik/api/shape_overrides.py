@@ -49,6 +49,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "TagValueString": {"type": "string"},
     "ResourceArnString": {"type": "string"},
     "Tag": {"required": []},
+    "BatchGetRequestMap": {"min": 0},
+    "BatchWriteItemRequestMap": {"min": 0},
     # Their patterns are in Java's dialect; auto scaling is refused in any case.
     "AutoScalingPolicyName": {"type": "string"},
     "AutoScalingRoleArn": {"type": "string"},
