@@ -53,6 +53,12 @@ def stopped_committer(engine: Engine) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
+def kill_committer(engine: LmdbEngine) -> None:
+    assert engine._committer is not None
+    engine._committer._process.kill()
+    engine._committer._process.wait()
+
+
 async def is_at_once(engine: Engine, asked: list[object]) -> bool:
     """Whether a small put of one client is committed at once."""
     before = len(asked)
@@ -144,9 +150,7 @@ def test_without_a_committer_there_is_another_first(tmp_path: Path, asked: list[
     async def scenario(engine: Engine) -> None:
         assert isinstance(engine, LmdbEngine)
         await put(engine, {b"first": b"0"})
-        assert engine._committer is not None
-        engine._committer._process.kill()
-        engine._committer._process.wait()
+        kill_committer(engine)
         await asyncio.sleep(0.01)
         assert not await is_at_once(engine, asked)
         assert await soon_at_once(engine, asked)
@@ -159,9 +163,7 @@ def test_nothing_is_committed_at_once_without_the_committers_pin(tmp_path: Path,
         assert isinstance(engine, LmdbEngine)
         await put(engine, {b"first": b"0"})
         assert await soon_at_once(engine, asked)
-        assert engine._committer is not None
-        engine._committer._process.kill()
-        engine._committer._process.wait()
+        kill_committer(engine)
         assert engine._environment.reader_check() == 1
         with pytest.raises(StorageError, match=r"^the process that commits has ended, perhaps after a commit$"):
             await put(engine, {b"lost": b"1"})
