@@ -9,11 +9,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check format bench growth fuzz torture clean
+.PHONY: help serve test test-clients check format bench growth fuzz torture clean
 
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
 	@echo 'make test     check style and types, then run every test (ARGS="tests/model" for some)'
+	@echo 'make test-clients  run clients in other languages against it; needs node, go and Java, or skips (ARGS="-k javascript")'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
@@ -27,6 +28,9 @@ serve: $(VENV)/installed
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+test-clients: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --timeout=900 tests/clients $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

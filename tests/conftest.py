@@ -18,6 +18,8 @@ from jedlik_process import Server
 # The model checker's own asserts show what they compare, as those of tests do.
 pytest.register_assert_rewrite("model_checker")
 
+CLIENTS = Path(__file__).parent / "clients"
+"""Tests with clients in other languages: they run when they are named (`make test-clients`)."""
 LOG_SHOWN = 6000
 """Characters of a server's log shown with a failed test."""
 
@@ -51,6 +53,14 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for running in mine:
         running.kill()
         _started.remove(running)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the clients in other languages unless they are asked for."""
+    if collection_path != CLIENTS:
+        return None
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    return None if any(path.is_relative_to(CLIENTS) for path in named) else True
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,108 @@
+"""Programs in other languages that use their own client of DynamoDB, and how each is installed and run.
+
+A program lives in a folder here, beside the lock file of what it needs. The folder is copied to `.cache/clients`,
+and what it needs is installed there once, until a file of it changes. It takes the names of the cases to run, and
+prints a JSON line for each: `{"case": "items", "failure": null}`. Where the server is and who asks, it finds in the
+environment variables that every AWS SDK reads.
+
+Another client is another `Foreign` in `PROGRAMS` and a folder. One that needs a process beside it (a browser, a
+database) has a test module of its own here, with a fixture that starts that process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jedlik_process import Server
+
+HERE = Path(__file__).parent
+CACHE = HERE.parents[1] / ".cache" / "clients"
+INSTALL_SECONDS = 600
+RUN_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A program in another language."""
+
+    name: str
+    """The folder of its source."""
+    tools: tuple[str, ...]
+    """The commands that it needs; without them its tests are skipped."""
+    install: tuple[tuple[str, ...], ...]
+    """What installs and builds it, run in its folder."""
+    run: tuple[str, ...]
+    """The command to which the names of cases are added."""
+
+    def installed(self) -> Path:
+        """Return the folder where it can be run. Skips the test where it cannot be installed."""
+        for tool in self.tools:
+            if shutil.which(tool) is None:
+                pytest.skip(f"{self.name} needs {tool}, which is not installed")
+        source = HERE / self.name
+        files = sorted(path for path in source.rglob("*") if path.is_file())
+        state = hashlib.sha256(b"".join(b"%s\0%s" % (path.name.encode(), path.read_bytes()) for path in files))
+        folder = CACHE / self.name
+        stamp = folder / "installed"
+        if stamp.exists() and stamp.read_text() == state.hexdigest():
+            return folder
+        stamp.unlink(missing_ok=True)
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        for command in self.install:
+            made = _run(command, folder, dict(os.environ), INSTALL_SECONDS)
+            if made.returncode != 0:
+                pytest.skip(f"{' '.join(command)} failed: {(made.stdout + made.stderr)[-1000:]}")
+        stamp.write_text(state.hexdigest())
+        return folder
+
+    def failures(self, server: Server, cases: Iterable[str], secret_key: str | None = None) -> dict[str, str | None]:
+        """Run cases against the server. Maps each to what failed in it, or to None."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= {
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key or server.secret_key,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        ended = _run((*self.run, *cases), self.installed(), environment, RUN_SECONDS)
+        lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+        assert ended.returncode == 0, f"{self.name} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}"
+        return {line["case"]: line["failure"] for line in lines}
+
+
+def _run(
+    command: tuple[str, ...], folder: Path, environment: dict[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+
+
+PROGRAMS = (
+    Foreign(
+        "javascript",
+        tools=("node", "npm"),
+        install=(("npm", "ci", "--no-audit", "--no-fund"),),
+        run=("node", "cases.mjs"),
+    ),
+)
+"""Every program. Each has every case."""

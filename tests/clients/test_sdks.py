@@ -1,0 +1,47 @@
+"""Amazon's SDKs of other languages do with Jedlik what they do with DynamoDB, signatures included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from foreign import PROGRAMS, Foreign
+
+from jedlik_process import Server
+
+CASES = ("tables", "items", "conditions")
+"""What every program does; the sources in each language say the same under each name."""
+
+
+@pytest.fixture(scope="module", params=["off", "on"], ids="auth-{}".format)
+def authenticating(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that verifies signatures, and one that does not."""
+    folder = tmp_path_factory.mktemp("server")
+    running = Server(folder / "log", data_dir=folder / "data", auth=request.param)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda program: program.name)
+def program(request: pytest.FixtureRequest) -> Foreign:
+    found: Foreign = request.param
+    found.installed()
+    return found
+
+
+@pytest.fixture(scope="module")
+def failures(program: Foreign, authenticating: Server) -> dict[str, str | None]:
+    """What failed in each case: one run of the program does them all."""
+    return program.failures(authenticating, CASES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_sdk_does_with_jedlik_what_it_does_with_dynamodb(failures: dict[str, str | None], case: str) -> None:
+    assert case in failures
+    assert failures[case] is None, failures[case]
+
+
+def test_a_wrong_secret_is_refused_with_the_sdks_own_error(program: Foreign, authenticating: Server) -> None:
+    if authenticating.options["auth"] == "off":
+        pytest.skip("nothing is verified")
+    assert program.failures(authenticating, ["wrong_secret"], secret_key="x" * 40) == {"wrong_secret": None}
