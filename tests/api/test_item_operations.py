@@ -435,3 +435,31 @@ def test_a_projection_may_not_look_into_a_key(client: Any, composite: str) -> No
         assert invalid(client.get_item, ProjectionExpression=path, **where) == (
             f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: {kind}"
         )
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [({"S": "é𝄞"}, "3"), ({"S": "äbc"}, "3"), ({"S": ""}, "0"), ({"B": "é𝄞".encode()}, "6"), ({"SS": ["é", "𝄞"]}, "2")],
+)
+def test_size_counts_code_units_of_a_string_and_bytes_of_a_binary(
+    client: Any, plain: str, value: dict[str, Any], size: str
+) -> None:
+    """On AWS size() of a string is its length in UTF-16 code units, as Java counts (Parity Suite, 2026-10)."""
+    client.put_item(TableName=plain, Item=key("code units") | {"v": value})
+    values = {":n": {"N": size}}
+    item = {"TableName": plain, "Key": key("code units"), "ExpressionAttributeValues": values}
+    client.update_item(**item, UpdateExpression="SET n = :n", ConditionExpression="size(v) = :n")
+    check = {"ConditionCheck": {**item, "ConditionExpression": "size(v) = :n"}}
+    client.transact_write_items(TransactItems=[check])
+    of_item = {"ExpressionAttributeValues": values | {":p": key("code units")["p"]}, "FilterExpression": "size(v) = :n"}
+    assert client.query(TableName=plain, KeyConditionExpression="p = :p", **of_item)["Count"] == 1
+    assert (
+        client.scan(
+            TableName=plain,
+            ExpressionAttributeValues=of_item["ExpressionAttributeValues"],
+            FilterExpression="p = :p AND size(v) = :n",
+        )["Count"]
+        == 1
+    )
+    statement = f"SELECT * FROM \"{plain}\" WHERE p = 'code units' AND size(v) = {size}"
+    assert len(client.execute_statement(Statement=statement)["Items"]) == 1

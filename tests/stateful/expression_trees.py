@@ -77,7 +77,8 @@ def _operand(operand: Operand, item: Item) -> Value:
             value = reach(item, path)
             if value is MISSING or isinstance(value, Decimal | bool | None):
                 return MISSING
-            return Decimal(len(value.encode() if isinstance(value, str) else value))
+            # UTF-16 code units of a string, bytes of a binary, elements of the others.
+            return Decimal(len(value.encode("utf-16-le")) // 2 if isinstance(value, str) else len(value))
 
 
 # Conditions

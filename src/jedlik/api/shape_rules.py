@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Never
 
 from jedlik.model.errors import SerializationException
+from jedlik.model.values import text_length
 
 Convert = Callable[[Any], Any]
 """Takes a member that is not null to the value that is used; raises SerializationException."""
@@ -57,7 +58,7 @@ def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
         measure: Callable[[Any], Any] = _itself
         what = "value"
     else:
-        measure = len
+        measure = text_length if definition["type"] == "string" else len
         what = "length"
     if least is not None:
         rules.append(Rule(lambda v: measure(v) >= least, f"Member must have {what} greater than or equal to {least}"))

@@ -250,7 +250,7 @@ ITEM: Item = {
         ("contains(e, :v)", {":v": s("x")}, False),
         ("contains(h, :v)", {":v": TRUE}, False),
         ("size(b) = :v", {":v": n("3")}, True),
-        ("size(j) = :v", {":v": n("4")}, True),
+        ("size(j) = :v", {":v": n("3")}, True),
         ("size(c) = :v", {":v": n("1")}, True),
         ("size(d) = :v", {":v": n("4")}, True),
         ("size(e) = :v", {":v": n("3")}, True),

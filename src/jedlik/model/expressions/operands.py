@@ -101,11 +101,11 @@ def _size(measured: Getter) -> Getter:
         if value is None:
             return None
         ((type_, content),) = value.items()
-        if type_ in ("S", "B"):
-            return {"N": str(values.value_size(value))}
         if type_ in ("N", "BOOL", "NULL"):
             return None
-        return {"N": str(len(content))}
+        if type_ == "S":
+            return {"N": str(values.text_length(content))}
+        return {"N": str(values.value_size(value) if type_ == "B" else len(content))}
 
     return get
 
