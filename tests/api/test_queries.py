@@ -447,6 +447,25 @@ def test_a_query_for_an_empty_key_is_refused(client: Any, indexed: str) -> None:
     assert invalid(client.query, **of(binary, Values={":p": {"B": b""}})) == EMPTY + "binary value. Key: p"
 
 
+LONG_PARTITION = f"{INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes"
+LONG_SORT = f"{INVALID}Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+
+
+def test_a_query_for_a_key_that_is_too_long_is_refused(client: Any, indexed: str) -> None:
+    """By every way of asking, in the words in which AWS refuses such keys elsewhere (us-east-1, 2026-10)."""
+    long = {":p": {"S": "x" * 2049}}
+    assert invalid(client.query, **of(indexed, Values=long)) == LONG_PARTITION
+    by_y = of(indexed, IndexName="by-y", KeyConditionExpression="y = :p", Values=long)
+    assert invalid(client.query, **by_y) == LONG_PARTITION
+    sort = of(indexed, KeyConditionExpression="p = :p AND begins_with(c, :c)", Values={":c": {"S": "x" * 1025}})
+    assert invalid(client.query, **sort) == LONG_SORT
+    equal = {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "n"}]}
+    old = {"p": equal, "c": {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"S": "a"}, {"S": "x" * 1025}]}}
+    assert invalid(client.query, TableName=indexed, KeyConditions=old) == LONG_SORT
+    start = {"p": {"S": "n"}, "c": {"S": "x" * 1025}}
+    assert invalid(client.query, **of(indexed, ExclusiveStartKey=start)) == LONG_SORT
+
+
 def test_a_query_needs_a_key_condition(client: Any, numbers: str) -> None:
     assert invalid(client.query, TableName=numbers) == (
         "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."

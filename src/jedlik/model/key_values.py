@@ -9,12 +9,12 @@ guide; which text goes with which operation, as AWS answers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jedlik.model import limits
 from jedlik.model.errors import EmptyKeyValueException, ValidationException
-from jedlik.model.values import Item, type_of, value_size
+from jedlik.model.values import AttributeValue, Item, type_of, value_size
 
 if TYPE_CHECKING:
     from jedlik.model.tables import Index, KeyAttribute, Table
@@ -114,6 +114,19 @@ def empty(attribute: KeyAttribute) -> EmptyKeyValueException:
     return EmptyKeyValueException(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
 
 
+def may_be_too_long(length: int) -> bool:
+    """Whether key values with so many characters in all need to be measured: a character has four bytes at the most."""
+    return 4 * length > limits.SORT_KEY_SIZE
+
+
+def check_condition_sizes(partition: Iterable[AttributeValue], sort: Iterable[Iterable[AttributeValue]]) -> None:
+    """Values that a key condition asks for: those for the partition key, and for the sort key one or two rows of them.
+
+    A row is what one bound of a range has for the attributes of the sort key. Types must be right already.
+    """
+    _check_lengths(sum(map(value_size, partition)), max((sum(map(value_size, row)) for row in sort), default=0))
+
+
 def fits(index: Index, item: Item) -> bool:
     """Whether what an item has for the key of an index is short enough to be one."""
     return (
@@ -133,8 +146,7 @@ def _check_values(of: Table | Index, item: Item) -> None:
         if not text:
             raise empty(attribute)
         length += len(text)
-    # A character has four bytes at the most, so most keys need not be measured.
-    if 4 * length > limits.SORT_KEY_SIZE:
+    if may_be_too_long(length):
         _check_sizes(of, item)
 
 
@@ -183,11 +195,15 @@ def _mistyped(index: Index, attribute: KeyAttribute, actual: str) -> str:
 
 def _check_sizes(of: Table | Index, item: Item) -> None:
     """All attributes of a partition key together, and all of a sort key, must not be too long."""
-    if _size(of.partition_key, item) > limits.PARTITION_KEY_SIZE:
+    _check_lengths(_size(of.partition_key, item), _size(of.sort_key, item))
+
+
+def _check_lengths(partition: int, sort: int) -> None:
+    if partition > limits.PARTITION_KEY_SIZE:
         raise ValidationException(
             f"{_INVALID}Size of hashkey has exceeded the maximum size limit of{limits.PARTITION_KEY_SIZE} bytes"
         )
-    if _size(of.sort_key, item) > limits.SORT_KEY_SIZE:
+    if sort > limits.SORT_KEY_SIZE:
         raise ValidationException(
             f"{_INVALID}Aggregated size of all range keys has exceeded the size limit of {limits.SORT_KEY_SIZE} bytes"
         )

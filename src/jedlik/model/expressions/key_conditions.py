@@ -114,13 +114,17 @@ def against_key(conditions: Mapping[str, AttributeCondition], table: Table, inde
     for attribute in named:
         _check_operands(attribute, conditions[attribute.name])
     if not named:
-        return KeyCondition(partition_values, (), None, ())
-    *before, last = [conditions[attribute.name] for attribute in named]
-    _check_prefix(conditions, sort_key, named[-1])
-    equal = tuple([condition.operands[0] for condition in before])
-    if last.operator == "=":
-        return KeyCondition(partition_values, (*equal, last.operands[0]), None, ())
-    return KeyCondition(partition_values, equal, last.operator, last.operands)
+        found = KeyCondition(partition_values, (), None, ())
+    else:
+        *before, last = [conditions[attribute.name] for attribute in named]
+        _check_prefix(conditions, sort_key, named[-1])
+        equal = tuple([condition.operands[0] for condition in before])
+        if last.operator == "=":
+            found = KeyCondition(partition_values, (*equal, last.operands[0]), None, ())
+        else:
+            found = KeyCondition(partition_values, equal, last.operator, last.operands)
+    _check_sizes(found)
+    return found
 
 
 def _partition_values(
@@ -154,6 +158,19 @@ def _check_operands(attribute: KeyAttribute, condition: AttributeCondition) -> N
             )
         if not operand[attribute.type]:
             raise key_values.empty(attribute)
+
+
+def _check_sizes(asked: KeyCondition) -> None:
+    """Refuses values that are longer than the key can be, whatever the operator."""
+    length = 0
+    for values in (asked.partition_values, asked.equal_sort_values, asked.operands):
+        for value in values:
+            [text] = value.values()
+            length += len(text)
+    if key_values.may_be_too_long(length):
+        equal = asked.equal_sort_values
+        rows = [(*equal, operand) for operand in asked.operands] or [equal]
+        key_values.check_condition_sizes(asked.partition_values, rows)
 
 
 def _check_prefix(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from jedlik.model import key_values, limits, values
+from jedlik.model import key_values, values
+from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import ast
 from jedlik.model.expressions.ast import (
     And,
@@ -150,15 +151,14 @@ def check_key(table: Table, item: Item) -> None:
 
 
 def _check_sizes(key: Key, attribute: KeyAttribute, operands: Sequence[AttributeValue]) -> None:
-    largest = max(map(values.value_size, operands))
-    if attribute == key.partition and largest > limits.PARTITION_KEY_SIZE:
-        raise invalid(
-            f"{_INVALID}Size of hashkey has exceeded the maximum size limit of{limits.PARTITION_KEY_SIZE} bytes"
-        )
-    if attribute != key.partition and largest > limits.SORT_KEY_SIZE:
-        raise invalid(
-            f"{_INVALID}Aggregated size of all range keys has exceeded the size limit of {limits.SORT_KEY_SIZE} bytes"
-        )
+    largest = max(operands, key=values.value_size)
+    try:
+        if attribute == key.partition:
+            key_values.check_condition_sizes((largest,), ())
+        else:
+            key_values.check_condition_sizes((), [(largest,)])
+    except ValidationException as refusal:
+        raise invalid(refusal.message) from None
 
 
 class SingleItem(NamedTuple):
