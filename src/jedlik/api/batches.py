@@ -44,6 +44,7 @@ async def batch_get_item(context: Context, request: Request) -> Response:
     """Items of one or more tables, up to 100 and 16 MB; those beyond 16 MB are UnprocessedKeys."""
     region = context.region
     _check_not_empty(request, "BatchGetItem")
+    _refuse_mixed(request["RequestItems"])
     wanted = await by_turns(request["RequestItems"].items(), lambda pair: _gets(*pair))
     if sum(len(gets.keys) for gets in wanted) > limits.BATCH_GET_ITEMS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
@@ -97,6 +98,14 @@ async def batch_get_item(context: Context, request: Request) -> Response:
 def _check_not_empty(request: Request, operation: str) -> None:
     if not request["RequestItems"]:
         raise ValidationException(f"The requestItems parameter is required for {operation}")
+
+
+def _refuse_mixed(request_items: dict[str, Request]) -> None:
+    """Raises ValidationException for old parameters and expressions together, be it for different tables."""
+    together: Request = {}
+    for asked in request_items.values():
+        together.update(asked)
+    parameters.refuse_mixed(parameters.GET, together)
 
 
 def _gets(name: str, asked: Request) -> _Gets:
