@@ -31,11 +31,12 @@ def signed(
     service: str = "dynamodb",
     headers: dict[str, str] | None = None,
     query: str = "",
+    body: bytes = BODY,
 ) -> Request:
     """A request with its signature in the Authorization header."""
-    asked = AWSRequest("POST", f"http://{HOST}/{query}", headers=HEADERS | (headers or {}), data=BODY)
+    asked = AWSRequest("POST", f"http://{HOST}/{query}", headers=HEADERS | (headers or {}), data=body)
     SigV4Auth(_keys(credential), service, region).add_auth(asked)
-    return _taken_apart(asked)
+    return _taken_apart(asked, body)
 
 
 def presigned(credential: Credential, *, expires: int = 300, query: str = "") -> Request:
@@ -49,10 +50,19 @@ def _keys(credential: Credential) -> Keys:
     return Keys(credential.access_key, credential.secret, credential.session_token)
 
 
-def _taken_apart(asked: AWSRequest) -> Request:
+def on_the_wire(asked: Request) -> bytes:
+    """A request as a client sends it."""
+    lines = [
+        b"%b %b HTTP/1.1" % (asked.method, asked.target),
+        *[b"%b: %b" % header for header in asked.headers.items()],
+    ]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(asked.body), b"", asked.body])
+
+
+def _taken_apart(asked: AWSRequest, body: bytes = BODY) -> Request:
     url = urlsplit(asked.url)
     headers = {name.lower().encode(): str(value).encode() for name, value in asked.headers.items()}
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     request = Request(b"POST", target.encode(), {b"host": HOST.encode(), **headers})
-    request.body = BODY
+    request.body = body
     return request

@@ -1,8 +1,9 @@
 """From a request to its answer: which operation, for whom, in which region, and what comes of it.
 
-What is wrong with a request is found in DynamoDB's order: content type, content coding, JSON, target, signature, and
-then whatever the operation itself finds. What is answered without an operation (health, CORS preflight, refusals) is
-here too.
+Where signatures are verified, that comes first, over the body as it came: nothing of a stranger's request is
+decompressed, parsed or looked up but its access key. Then what is wrong is found in DynamoDB's order: content coding,
+JSON, target, and whatever the operation itself finds. Where nothing is verified, the credential scope is read behind
+the target, as DynamoDB does it. What is answered without an operation (health, CORS preflight, refusals) is here too.
 """
 
 from __future__ import annotations
@@ -86,13 +87,16 @@ class Dispatcher:
             return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
-        taken = None
-        if len(request.body) > LARGE or b"content-encoding" in headers:
-            taken = weight(request, self._body_limit)
-            await self._room.take(taken)
+        taken = 0
         try:
+            caller = self._verifier.caller(request) if self._verifier.verifies else None
+            if len(request.body) > LARGE or b"content-encoding" in headers:
+                weighs = weight(request, self._body_limit)
+                await self._room.take(weighs)
+                taken = weighs
             operation, data = self._operation(request)
-            caller = self._verifier.caller(request)
+            if caller is None:
+                caller = self._verifier.caller(request)
             region = self._stores.opened(caller.region) or await self._stores.region(caller.region)
             context = Context(region, request_id, caller.access_key, headers.get(b"host", b""))
             if not isinstance(data, dict):
@@ -107,7 +111,7 @@ class Dispatcher:
             status, body = FAULT.status, wire.error_body(FAULT)
             self._log_fault(request, request_id, error)
         finally:
-            if taken is not None:
+            if taken:
                 self._room.give_back(taken)
         if self._access_log:
             self._log_access(request, request_id, status, time.perf_counter() - started)

@@ -131,6 +131,7 @@ class Verifier:
 
     def __init__(self, credentials: Credentials | None, clock: Clock) -> None:
         self._credentials = credentials
+        self.verifies = credentials is not None
         self._clock = clock
         self._refresh_at = clock() + REFRESH_SECONDS
         self._signers: dict[bytes, Signer] = {}
