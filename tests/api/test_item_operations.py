@@ -274,6 +274,58 @@ def test_an_item_has_at_most_400_kb(client: Any, plain: str) -> None:
     )
 
 
+TO_UPDATE = "Item size to update has exceeded the maximum allowed size"
+
+
+def test_an_update_by_expression_is_charged_for_its_statement(client: Any, plain: str) -> None:
+    """Not for the key, nor for what it leaves alone (us-east-1, 2026-09-28; other writes measure the item alone)."""
+
+    def set_v(p: str, size: int, call: Any = client.update_item) -> Any:
+        values = {":v": {"S": "x" * size}}
+        return call(TableName=plain, Key=key(p), UpdateExpression="SET v = :v", ExpressionAttributeValues=values)
+
+    room = 409_600 - len("v")
+    charged = room - 3 - 19
+    set_v("K", charged)
+    assert invalid(set_v, p="L", size=charged + 1) == TO_UPDATE
+    client.put_item(TableName=plain, Item=key("N") | {"u": {"S": "y" * 10}})
+    set_v("N", charged)
+    assert invalid(set_v, p="N", size=charged + 1) == TO_UPDATE
+    # What has a long key is out of reach for its own size first.
+    long = "k" * 100
+    set_v(long, room - len("p") - 100)
+    assert invalid(set_v, p=long, size=room - len("p") - 99) == TO_UPDATE
+
+
+def test_other_writes_measure_the_item_alone(client: Any, plain: str) -> None:
+    """An item that UpdateItem cannot make is made by the others (us-east-1, 2026-09-28)."""
+    most = {"S": "x" * (409_600 - len("v") - len("pK"))}
+    put = {"Action": "PUT", "Value": most}
+    client.update_item(TableName=plain, Key=key("A"), AttributeUpdates={"v": put})
+    over = {"S": most["S"] + "x"}
+    assert (
+        invalid(client.update_item, TableName=plain, Key=key("B"), AttributeUpdates={"v": put | {"Value": over}})
+        == TO_UPDATE
+    )
+    update = {"TableName": plain, "Key": key("C"), "UpdateExpression": "SET v = :v"}
+    client.transact_write_items(TransactItems=[{"Update": update | {"ExpressionAttributeValues": {":v": most}}}])
+    client.put_item(TableName=plain, Item=key("D"))
+    client.execute_statement(Statement=f"UPDATE \"{plain}\" SET v = ? WHERE p = 'D'", Parameters=[most])
+
+
+def test_an_update_is_charged_before_its_condition_is_looked_at(client: Any, plain: str) -> None:
+    """In eu-west-2 on 2026-10-09. What is not stored, as c is there, is charged all the same."""
+    client.put_item(TableName=plain, Item=key("charged") | {"c": {"S": "x"}})
+    huge = {
+        "TableName": plain,
+        "Key": key("charged"),
+        "UpdateExpression": "SET c = if_not_exists(c, :huge)",
+        "ExpressionAttributeValues": {":huge": {"S": "h" * 409_600}},
+    }
+    assert invalid(client.update_item, **huge) == TO_UPDATE
+    assert invalid(client.update_item, **huge, ConditionExpression="attribute_exists(nope)") == TO_UPDATE
+
+
 # ReturnValues
 
 

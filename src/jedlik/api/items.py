@@ -57,7 +57,7 @@ async def put_item(context: Context, request: Request) -> Response:
 
 async def update_item(context: Context, request: Request) -> Response:
     """Change attributes of an item, or make it if there is none."""
-    return await _write(context.region, request, prepared.update(request, context.region.secret))
+    return await _write(context.region, request, prepared.update(request, context.region.secret, alone=True))
 
 
 async def delete_item(context: Context, request: Request) -> Response:

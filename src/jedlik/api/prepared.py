@@ -60,8 +60,8 @@ def delete(request: Request, secret: bytes) -> Prepared:
     return Prepared(key, size, operation)
 
 
-def update(request: Request, secret: bytes) -> Prepared:
-    """The members of an UpdateItem. Raises ValidationException."""
+def update(request: Request, secret: bytes, alone: bool = False) -> Prepared:
+    """The members of an UpdateItem, `alone` or an element of a transaction. Raises ValidationException."""
     parameters.refuse_mixed(parameters.UPDATE, request)
     key, size = values.normalise_item(request["Key"])
     known = parameters.placeholders(request)
@@ -73,6 +73,8 @@ def update(request: Request, secret: bytes) -> Prepared:
         key_values.check_key(table, key)
         if action is not None:
             action.refuse_key_attributes(table)
+            if alone:
+                action.check_charge(known.size)
         item_key = keys.item_key(table, key, secret)
         return writes.Update(table, item_key, key, action, condition, _tells_old_on_failure(request))
 

@@ -157,7 +157,7 @@ def _normalise_irregular(value: dict[str, Any], depth: int) -> int:
 def _normalise_string(value: dict[str, Any], content: Any, depth: int) -> int:
     if type(content) is not str:
         raise value_types.not_a_string(content)
-    return _text_size(content)
+    return text_size(content)
 
 
 def _normalise_number(value: dict[str, Any], content: Any, depth: int) -> int:
@@ -211,7 +211,7 @@ def _normalise_string_set(value: dict[str, Any], content: Any, depth: int) -> in
     for element in content:
         if type(element) is not str:
             raise value_types.not_a_string(element)
-        size += _text_size(element)
+        size += text_size(element)
     if size > limits.ITEM_SIZE:
         raise _TooLarge
     if len(set(content)) != len(content):
@@ -282,7 +282,7 @@ def item_size(item: Item) -> int:
     """The size of a normalised item in bytes, as DynamoDB counts it: its names and values."""
     total = 0
     for name, value in item.items():
-        total += _text_size(name) + value_size(value)
+        total += text_size(name) + value_size(value)
     return total
 
 
@@ -292,7 +292,7 @@ def size_of(item: Item, names: Iterable[str]) -> int:
     for name in names:
         value = item.get(name)
         if value is not None:
-            total += _text_size(name) + value_size(value)
+            total += text_size(name) + value_size(value)
     return total
 
 
@@ -302,7 +302,8 @@ def value_size(value: AttributeValue) -> int:
     return _SIZES[type_](content)
 
 
-def _text_size(text: str) -> int:
+def text_size(text: str) -> int:
+    """The bytes of a text in UTF-8, which is how DynamoDB measures names and values."""
     return len(text) if text.isascii() else len(text.encode())
 
 
@@ -319,14 +320,14 @@ def _binary_size(text: str) -> int:
 
 
 _SIZES: dict[str, Callable[[Any], int]] = {
-    "S": _text_size,
+    "S": text_size,
     "N": numbers.size,
     "B": _binary_size,
     "BOOL": lambda content: 1,
     "NULL": lambda content: 1,
     "L": lambda content: 3 + len(content) + sum(map(value_size, content)),
     "M": lambda content: 3 + len(content) + item_size(content),
-    "SS": lambda content: sum(map(_text_size, content)),
+    "SS": lambda content: sum(map(text_size, content)),
     "NS": lambda content: sum(map(numbers.size, content)),
     "BS": lambda content: sum(map(_binary_size, content)),
 }

@@ -26,6 +26,7 @@ import orjson
 from jedlik.model import expiry, indexes, items, key_values, keys, limits, values, versions
 from jedlik.model.changelog import Kind
 from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
+from jedlik.model.expressions.updates import TOO_LARGE
 from jedlik.model.expressions.updates import Update as UpdateAction
 from jedlik.model.indexes import EntryChange
 from jedlik.model.tables import Table
@@ -317,7 +318,7 @@ def _encode_update(operation: Update, old: Item | None, new: Item | None, stored
         names = action.top_level_names
         size = items.size(stored) + values.size_of(new, names) - values.size_of(old, names)
     if size > limits.ITEM_SIZE:
-        raise ValidationException("Item size to update has exceeded the maximum allowed size")
+        raise ValidationException(TOO_LARGE)
     if table.indexes and action is not None:
         key_values.check_updated_keys(table, new, action.top_level_names)
     return items.encode(new, size, indexes.generation(table))

@@ -28,10 +28,12 @@ class Placeholders:
     SerializationException for values of the wrong JSON types.
     """
 
-    __slots__ = ("_names", "_unused_names", "_unused_values", "values")
+    __slots__ = ("_names", "_unused_names", "_unused_values", "size", "values")
 
     values: dict[str, AttributeValue]
     """The values, normalised, by :placeholder."""
+    size: int
+    """Bytes of all names and values together."""
 
     def __init__(self, names: dict[str, str] | None, values: dict[str, Any] | None) -> None:
         size = _checked_names_size(names) if names is not None else 0
@@ -41,6 +43,7 @@ class Placeholders:
             raise ValidationException(
                 "Combined size of ExpressionAttributeNames and ExpressionAttributeValues exceeds max size"
             )
+        self.size = size
         self._names = names or {}
         self.values = values or {}
         self._unused_names = set(self._names)

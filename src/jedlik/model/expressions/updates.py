@@ -37,12 +37,14 @@ from jedlik.model.expressions.parser import parse_update, update_placeholders
 from jedlik.model.expressions.paths import Branch
 from jedlik.model.expressions.placeholders import Placeholders
 from jedlik.model.expressions.remembering import remembering
+from jedlik.model.expressions.update_charges import Charge, charge
 from jedlik.model.key_values import check_assigned_types
 from jedlik.model.values import type_of
 
 if TYPE_CHECKING:
     from jedlik.model.tables import Table
 
+TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
 _INVALID_PATH = "The document path provided in the update expression is invalid for update"
 _TYPE_NAMES = {
     "S": "STRING",
@@ -95,6 +97,17 @@ class Update:
                 changed[name] = value
         return changed
 
+    def check_charge(self, size: int) -> None:
+        """Raises ValidationException for a statement that is charged more than an item may hold (`update_charges`).
+
+        `size` is that of all the request's names and values together.
+        """
+        charge = self._plan.charge
+        if charge is None or not charge.may_exceed(limits.ITEM_SIZE, size):
+            return
+        if charge.total(self._values) > limits.ITEM_SIZE:
+            raise ValidationException(TOO_LARGE)
+
     def updated(self, item: Item) -> Item:
         """Of an item, before or after the change, what the change touches: UPDATED_OLD or UPDATED_NEW.
 
@@ -140,6 +153,8 @@ class Plan(NamedTuple):
     """Those among them out of which it only removes."""
     assigned: tuple[tuple[str, Operand | None], ...]
     """Top-level attributes and what they are given."""
+    charge: Charge | None = None
+    """What UpdateItem is charged for it, where it is."""
 
 
 def update(text: str, placeholders: Placeholders) -> Update:
@@ -161,12 +176,14 @@ def _plan(text: str, placeholders: tuple[str, ...], names: tuple[str | None, ...
     for path in ast.paths(actions):
         paths.check_defined(path)
     paths.check_disjoint([action.path for action in actions])
-    return plan(actions, _checks(actions), CHANGES)
+    checks = _checks(actions)
+    made = plan(actions, checks, CHANGES)
+    return made if _are_refused(checks) else made._replace(charge=charge(actions))
 
 
 def plan(actions: Sequence[Action], checks: tuple[Check, ...], changes: Mapping[str, ChangeMaker]) -> Plan:
     """The plan of actions on disjoint paths. `changes` says what each verb does."""
-    is_refused = any(isinstance(check, Refusal) for check in checks)
+    is_refused = _are_refused(checks)
     by_name: dict[str, set[str]] = {}
     for action in actions:
         verb = action.verb if len(action.path.steps) > 1 else ""
@@ -180,6 +197,11 @@ def plan(actions: Sequence[Action], checks: tuple[Check, ...], changes: Mapping[
         removed_from=frozenset(name for name, verbs in by_name.items() if verbs == {"REMOVE"}),
         assigned=tuple((paths.attribute(a.path), a.value) for a in actions if len(a.path.steps) == 1),
     )
+
+
+def _are_refused(checks: tuple[Check, ...]) -> bool:
+    """Whether an update is malformed, whatever its values are."""
+    return any(isinstance(check, Refusal) for check in checks)
 
 
 def _never(_: AttributeValue | None, __: Item, ___: Values) -> AttributeValue | None:
