@@ -264,6 +264,7 @@ WHOLE = (
     b"POST / HTTP/1.1\r\nContent-Length: 512\r\n\r\n" + b"b" * 511,
     b"GET / HTTP/1.1\r\nX-Long: " + b"l" * 250,
     b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 5000 + b"4\r\n\r\nbody",
 )
 SEEDS = [
     *(bytes((1, size)) + first + second for size in (0, 6) for first in WHOLE for second in WHOLE),

@@ -28,13 +28,15 @@ VALUES: list[Any] = [
     {"BS": ["AA=="]},
     {},
     {"N": "x"},
+    {"N": "1e" + "0" * 5000 + "1"},
 ]
 NAMES = ["p", "n", "a", "b", "e", "f", "x.y", "t", "", "é"]
 WORDS = (
     *(f":{letter}" for letter in "abcd"),
     *(f"#{letter}" for letter in "abcd"),
     *("p", "n", "g", "h", "i", "l", "a", "b", "c", "d", "e", "f", "t", "z"),
-    *("(", ")", ",", ".", "[", "]", "0", "1", "99999999999", "+", "-", "=", "<>", "<", "<=", ">", ">="),
+    *("0", "1", "99999999999", "0" * 4000, "9" * 4000),
+    *("(", ")", ",", ".", "[", "]", "+", "-", "=", "<>", "<", "<=", ">", ">="),
     *("AND", "OR", "NOT", "IN", "BETWEEN", "SET", "REMOVE", "ADD", "DELETE", "and", "Set"),
     *("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size"),
     *("if_not_exists", "list_append", "name", "a[0]", "a[2].b", "e.f", "e.f.g", "#a.#b[1]", ":a + :b", ":", "#", " "),

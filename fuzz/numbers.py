@@ -15,7 +15,7 @@ EXACT = Context(prec=2000)
 NORMAL = re.compile(r"0|-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?)")
 PIECES = (
     *("0", "00000000", "1", "9" * 38, "-", "+", ".", "e", "E", "125", "130", "e-130", "e125", "e126", "5" * 19),
-    *(" ", "_", "١", "inf"),
+    *(" ", "_", "١", "inf", "0" * 5000, "9" * 5000),
 )
 
 
@@ -63,5 +63,7 @@ def attempt(data: bytes) -> None:
 
 SEEDS = [
     bytes((count, *(part for piece in pieces for part in (1, piece)), count, *(1, 2) * (count + 1)))
-    for count, pieces in enumerate([(2,), (3, 11), (4, 6, 2), (2, 6, 2, 12), (4, 0, 6, 1, 2), (1, 2, 6, 1, 2, 7)])
+    for count, pieces in enumerate(
+        [(2,), (3, 11), (4, 6, 2), (2, 6, 2, 12), (4, 0, 6, 1, 2), (1, 2, 6, 1, 2, 7), (4, 2, 6, 1, 7, 19, 2)]
+    )
 ]

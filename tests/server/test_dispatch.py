@@ -250,6 +250,20 @@ def test_a_wrong_type_is_told_with_a_capital_message(wire: Wire) -> None:
     check(ask(wire, b'{"TableName": 5}', JSON_1_0, GET_ITEM, *SIGNED), 400, refusal)
 
 
+EXECUTE_STATEMENT = b"X-Amz-Target: DynamoDB_20120810.ExecuteStatement"
+ZEROS = "0" * 5000
+
+
+@pytest.mark.parametrize("exponent", [f"e{ZEROS}2", f"e+{ZEROS}2", f"e-{ZEROS}2"])
+def test_a_number_may_have_thousands_of_zeros(wire: Wire, table: str, exponent: str) -> None:
+    item = json.dumps({"TableName": table, "Item": {"p": {"S": "zeros"}, "n": {"N": f"100{exponent}"}}}).encode()
+    check(ask(wire, item, JSON_1_0, PUT_ITEM, *SIGNED), 200, {})
+    number = {"N": "1" if "-" in exponent else "10000"}
+    select = f"SELECT n FROM {table} WHERE p = 'zeros' AND n = 100{exponent}"
+    answer = ask(wire, json.dumps({"Statement": select}).encode(), JSON_1_0, EXECUTE_STATEMENT, *SIGNED)
+    check(answer, 200, {"Items": [{"n": number}]})
+
+
 def test_no_two_requests_have_one_id(wire: Wire) -> None:
     ids = {ask(wire, b"", method=b"GET").headers["x-amzn-requestid"] for _ in range(100)}
     assert len(ids) == 100

@@ -344,6 +344,13 @@ def test_a_body_that_says_to_be_longer_is_refused_before_it_is_read(wire: Wire) 
     assert wire.receive().status == 413
 
 
+def test_a_length_of_thousands_of_digits_is_refused_and_zeros_before_one_are_nothing(wire: Wire) -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Length: %b%d\r\n\r\n"
+    wire.send(head % (b"0" * 8000, 4), b"body", head % (b"0" * 8000, 16 * MIB + 1))
+    assert wire.receive().body == b"body"
+    assert wire.receive().status == 413
+
+
 def test_who_sends_a_long_body_regardless_still_sees_why_it_is_refused(wire: Wire) -> None:
     wire.send(request(b"a" * 50 * MIB))
     assert wire.receive().status == 413

@@ -30,9 +30,8 @@ MIN_EXPONENT = -130
 """Of the leading digit."""
 
 _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
-_EXPONENT_DIGITS = 19
-"""Of an exponent as it is written: with more, AWS finds no number, because it fits no 64-bit integer."""
-_EXPONENT_LIMIT = 2**63
+_GREATEST_EXPONENT = 2**63 - 1
+"""As it is written. Beyond it AWS finds no number, because the exponent fits no 64-bit integer."""
 _EXACT = Context(prec=512)
 """Holds any sum of two numbers: from 1E+126 down to the last digit of the smallest, 1E-167."""
 
@@ -65,12 +64,25 @@ def normalise(text: str) -> str:
     fraction = fraction or only_fraction
     exponent = 0
     if exponent_text:
-        # The length first: int() of a megabyte of digits refuses, and below its limit is slow.
-        too_long = len(exponent_text.lstrip("+-").lstrip("0")) > _EXPONENT_DIGITS
-        if too_long or not -_EXPONENT_LIMIT <= int(exponent_text) < _EXPONENT_LIMIT:
+        below = exponent_text[0] == "-"
+        magnitude = whole_number(exponent_text.lstrip("+-"), _GREATEST_EXPONENT + below)
+        if magnitude is None:
             raise ValidationException(f"{_NOT_A_NUMBER}: {text}")
-        exponent = int(exponent_text)
+        exponent = -magnitude if below else magnitude
     return _normal_form(sign == "-", whole + fraction, len(whole) + exponent, _TOO_MANY_DIGITS)
+
+
+def whole_number(digits: str, most: int) -> int | None:
+    """The number that decimal digits spell; None if it is more than `most`.
+
+    All client input that becomes an `int` comes through here, or has had its length checked: int() refuses more than
+    4,300 digits, leading zeros included, and is slow below that.
+    """
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > len(str(most)):
+        return None
+    number = int(digits)
+    return number if number <= most else None
 
 
 def _normal_form(negative: bool, digits: str, point: int, too_many: str) -> str:

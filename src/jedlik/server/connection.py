@@ -181,7 +181,8 @@ class Connection(asyncio.Protocol):
         limits = self._server.limits
         if (self._spans or self._chunk > limits.head) and head_size(target, headers) > limits.head:
             self._stop_parser(400)
-        if int(headers.get(b"content-length", 0)) > limits.body:
+        # The parser refuses what is over 64 bits; but int() refuses 4,300 digits, of which all but one may be zeros.
+        if int(headers.get(b"content-length", b"").lstrip(b"0") or 0) > limits.body:
             self._stop_parser(413)
         if parser.should_upgrade():
             return

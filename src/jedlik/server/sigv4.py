@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote
 
 from jedlik.clock import Clock
 from jedlik.config import REGION
+from jedlik.model import numbers
 from jedlik.model.errors import (
     ExpiredTokenException,
     IncompleteSignatureException,
@@ -263,15 +264,14 @@ def query_claim(query: dict[str, str]) -> Claim:
     if missing:
         raise IncompleteSignatureException("".join(missing) + "Re-examine the query-string parameters.")
     lifetime = query.get("X-Amz-Expires", str(SKEW))
-    # The length first: int() refuses thousands of digits in its own way.
-    too_long = len(lifetime) > len(str(LONGEST_PRESIGNED))
-    if not lifetime.isdecimal() or too_long or not 0 < int(lifetime) <= LONGEST_PRESIGNED:
+    seconds = numbers.whole_number(lifetime, LONGEST_PRESIGNED) if lifetime.isdecimal() else None
+    if not seconds:
         raise IncompleteSignatureException(
             f"X-Amz-Expires must be a number of seconds between 1 and {LONGEST_PRESIGNED}, not '{lifetime}'."
         )
     algorithm, credential, signature, signed_headers, time = (query[name] for name in QUERY_PARTS)
     token = query.get("X-Amz-Security-Token")
-    return Claim(algorithm, credential, signed_headers, signature, time, int(lifetime), token)
+    return Claim(algorithm, credential, signed_headers, signature, time, seconds, token)
 
 
 def basic_time(time: str) -> str:

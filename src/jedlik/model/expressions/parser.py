@@ -286,7 +286,7 @@ class _Parser:
             if self._accept("."):
                 steps.append(self._name())
             elif self._accept("["):
-                steps.append(int(self._expect(lexer.NUMBER)))
+                steps.append(int(self._expect(lexer.NUMBER)))  # Its digits are fewer than an expression may have.
                 self._expect("]")
             else:
                 return Path(tuple(steps))

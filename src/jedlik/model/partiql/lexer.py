@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from jedlik.model import numbers
 from jedlik.model.partiql.errors import malformed
 
 _WORDS = """
@@ -112,12 +113,13 @@ def _token(kind: str, text: str, line: int, column: int, length: int) -> Token:
 
 def _check_exponent(text: str) -> None:
     """Raises ValidationException for a number whose exponent, or scale, is no 32-bit integer."""
-    digits, _, exponent = text.lower().partition("e")
-    magnitude = exponent.lstrip("+-0")
-    if len(magnitude) < 10:
+    digits, marker, exponent = text.lower().partition("e")
+    if not marker:
         return
-    if len(magnitude) > 10 or int(magnitude) > INTEGER_MAX:
+    magnitude = numbers.whole_number(exponent.lstrip("+-"), INTEGER_MAX)
+    if magnitude is None:
         raise malformed()
-    fraction = digits.partition(".")[2]
-    if abs(len(fraction) - int(exponent)) > INTEGER_MAX:
+    fraction = len(digits.partition(".")[2])
+    scale = fraction + magnitude if exponent[0] == "-" else fraction - magnitude
+    if abs(scale) > INTEGER_MAX:
         raise malformed()

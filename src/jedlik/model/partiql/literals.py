@@ -148,11 +148,11 @@ def number(text: str) -> str:
     match = _EXPONENT.fullmatch(text.lstrip("+-"))
     if match is not None:
         whole, fraction, sign, digits = match.groups()
-        magnitude = digits.lstrip("0") or "0"
-        if len(magnitude) > 10 or int(magnitude) > INTEGER_MAX:
+        magnitude = numbers.whole_number(digits, INTEGER_MAX)
+        if magnitude is None:
             raise invalid(f"{_NOT_A_NUMBER}: {text}")
         precision = len((whole + fraction).lstrip("0")) or 1
-        if not sign == "-" and precision - len(fraction) + int(magnitude) > INTEGER_MAX:
+        if not sign == "-" and precision - len(fraction) + magnitude > INTEGER_MAX:
             raise invalid(_UNDERFLOW)
     return numbers.normalise(text)
 
