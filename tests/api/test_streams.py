@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections import defaultdict
@@ -238,7 +239,17 @@ def test_refusals(server: Server) -> None:
         assert refusal(streams.get_records, ShardIterator="made up") == ("ValidationException", "Invalid ShardIterator")
         good = iterator(server, arn, shard["ShardId"])
         forged = good[:-8] + ("A" if good[-8] != "A" else "B") + good[-7:]
-        assert refusal(streams.get_records, ShardIterator=forged) == ("ValidationException", "Invalid ShardIterator")
+        elsewhere = good.replace(arn, arn.replace("us-east-1", "eu-west-1"))
+        for made_up in (forged, elsewhere, good.replace("|1|", "|2|"), good.partition("|1|")[2], f"{arn}|1|"):
+            said = refusal(streams.get_records, ShardIterator=made_up)
+            assert said == ("ValidationException", "Invalid ShardIterator")
+
+
+def test_an_iterator_looks_like_one_of_dynamodb(server: Server) -> None:
+    """ARN of the stream, a digit and standard base64 (the AWS CLI's documentation of get-shard-iterator, us-west-1)."""
+    with table_with_stream(server, "stream-iterators", KEYS_ONLY) as arn:
+        [shard] = shards_of(server, arn)
+        assert re.fullmatch(re.escape(arn) + r"\|\d\|[A-Za-z0-9+/]+={0,2}", iterator(server, arn, shard["ShardId"]))
 
 
 class Consumer:

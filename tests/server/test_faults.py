@@ -97,10 +97,19 @@ def test_a_refusal_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert told.status == 400
     assert json.loads(told.body) == {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-        "message": "The conditional request failed",
+        "Message": "The conditional request failed",
         "Item": {"p": {"S": "x"}},
     }
     assert caplog.records == []
+
+
+def test_a_failed_condition_has_a_capital_message_only_with_the_item() -> None:
+    """As AWS's bodies have it (us-east-1, 2026-10)."""
+    alone = json.loads(answer(ConditionalCheckFailedException("The conditional request failed")).body)
+    assert alone == {
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed",
+    }
 
 
 def test_some_errors_have_a_capital_message() -> None:

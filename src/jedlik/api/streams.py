@@ -41,6 +41,7 @@ _EVENT_NAMES = {Kind.INSERT: "INSERT", Kind.MODIFY: "MODIFY", Kind.REMOVE: "REMO
 _SERVICE = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
 
 _SEAL_SIZE = 16
+_ITERATOR_VERSION = 1
 _TRIMMED = "The operation attempted to read past the oldest stream record in a shard."
 
 
@@ -169,25 +170,28 @@ class Iterator:
     """Seconds since the epoch."""
 
     def seal(self, secret: bytes) -> str:
-        """The text that a client holds."""
-        content = orjson.dumps([self.stream_arn, self.shard_id, self.position, self.issued_at])
-        return base64.urlsafe_b64encode(_seal_of(content, secret) + content).decode()
+        """The text that a client holds: the stream's ARN, a digit, and what means nothing to it, as DynamoDB's are."""
+        content = orjson.dumps([self.shard_id, self.position, self.issued_at])
+        opaque = base64.b64encode(_seal_of(self.stream_arn, content, secret) + content).decode()
+        return f"{self.stream_arn}|{_ITERATOR_VERSION}|{opaque}"
 
     @staticmethod
     def unseal(text: str, secret: bytes) -> Iterator:
         """The iterator of a text that `seal` made. Raises ValidationException for any other."""
+        stream_arn, _, opaque = text.rpartition(f"|{_ITERATOR_VERSION}|")
         try:
-            sealed = base64.b64decode(text, altchars=b"-_", validate=True)
+            sealed = base64.b64decode(opaque, validate=True)
         except (binascii.Error, ValueError):
             raise ValidationException("Invalid ShardIterator") from None
         content = sealed[_SEAL_SIZE:]
-        if not hmac.compare_digest(sealed[:_SEAL_SIZE], _seal_of(content, secret)):
+        if not hmac.compare_digest(sealed[:_SEAL_SIZE], _seal_of(stream_arn, content, secret)):
             raise ValidationException("Invalid ShardIterator")
-        return Iterator(*orjson.loads(content))
+        return Iterator(stream_arn, *orjson.loads(content))
 
 
-def _seal_of(content: bytes, secret: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=_SEAL_SIZE, key=secret, person=b"shard iterator").digest()
+def _seal_of(stream_arn: str, content: bytes, secret: bytes) -> bytes:
+    sealed = b"%b\x00%b" % (stream_arn.encode(), content)
+    return hashlib.blake2b(sealed, digest_size=_SEAL_SIZE, key=secret, person=b"shard iterator").digest()
 
 
 def _parse_arn(arn: str) -> tuple[str, str]:

@@ -34,7 +34,7 @@ CAPITAL_MESSAGE = (
     TransactionCanceledException,
     TransactionInProgressException,
 )
-"""Errors whose text is in `Message`; that of all others is in `message`."""
+"""Errors whose text is in `Message`; that of all others is in `message`, unless an Item comes with it."""
 SILENT = (SerializationException, UnknownOperationException)
 """Errors that may have no text at all, not even an empty one."""
 
@@ -60,7 +60,9 @@ def error_body(error: DynamoDBError) -> bytes:
     """The JSON of an error."""
     body = {"__type": error.namespace + error.name, **error.fields}
     if error.message or not isinstance(error, SILENT):
-        body["Message" if isinstance(error, CAPITAL_MESSAGE) else "message"] = error.message
+        # A failed condition has the one name without the item and the other with it.
+        is_capital = isinstance(error, CAPITAL_MESSAGE) or "Item" in error.fields
+        body["Message" if is_capital else "message"] = error.message
     return orjson.dumps(body)
 
 
