@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fuzz.choices import Choices
 from fuzz.service import Finding
+from jedlik import region_names
 from jedlik.model.errors import DynamoDBError
 from jedlik.server import credentials
 from jedlik.server.credentials import Credentials
@@ -89,6 +90,8 @@ def attempt(data: bytes) -> None:
         else:
             if verifier is VERIFIERS[1] and not _is_signed(request, caller):
                 raise Finding(f"forged: {target!r} {headers}")
+            if not region_names.is_name(caller.region):
+                raise Finding(f"a region called {caller.region!r}")
 
 
 def _is_signed(request: Request, caller: Caller) -> bool:

@@ -15,8 +15,8 @@ from jedlik.model import keys
 ROOT = Path(__file__).parent.parent
 PACKAGES = ROOT / "src" / "jedlik"
 MAY_IMPORT = {
-    "server": {"server", "api", "jobs", "model", "storage", "clock", "config"},
-    "api": {"api", "jobs", "replication", "model", "storage", "clock", "config"},
+    "server": {"server", "api", "jobs", "model", "storage", "clock", "config", "region_names"},
+    "api": {"api", "jobs", "replication", "model", "storage", "clock", "config", "region_names"},
     "maintenance": {"maintenance", "jobs", "replication", "model", "storage"},
     "jobs": {"jobs", "replication", "model", "storage", "config"},
     "replication": {"replication", "model", "storage", "config"},

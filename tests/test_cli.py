@@ -82,8 +82,14 @@ PEER = 'endpoint = "http://127.0.0.1:8001"\naccess_key = "AKIDEXAMPLE"\nsecret_k
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('regions = "us-east-1,mars"', "regions: 'mars' is not the name of an AWS region"),
-        ("[regions.mars]", "regions: 'mars' is not the name of an AWS region"),
+        (
+            'regions = "us-east-1,mars.1"',
+            "regions: 'mars.1' is not the name of a region: 1 to 64 letters, digits, hyphens and underscores",
+        ),
+        (
+            'auth = "on"\n[regions.mars]',
+            "regions: 'mars' is not the name of a region: one of AWS's, with --auth on",
+        ),
         (
             '[regions.eu-west-1]\nendpoint = "http://127.0.0.1:8001"',
             "{file}: regions.eu-west-1 must have the strings access_key, endpoint, secret_key, or nothing",

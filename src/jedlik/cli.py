@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_ty
 
 import click
 
-from jedlik import __version__
+from jedlik import __version__, region_names
 from jedlik.config import Settings, SettingsError, from_file, options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -206,9 +206,10 @@ def each_store(data_dir: Path, region: str | None, report: Callable[[Path, Calla
     """
     from jedlik.storage.engine import StorageError
 
-    folders = [path.parent for path in sorted(data_dir.glob(f"{region or '*'}/data.mdb"))]
+    name = region_names.folder(region) if region and region_names.is_name(region) else region
+    folders = [path.parent for path in sorted(data_dir.glob(f"{name or '*'}/data.mdb"))]
     if not folders:
-        end(f"there is no store in {data_dir / (region or '')}")
+        end(f"there is no store in {data_dir / (name or '')}")
     try:
         return sum(report(folder, click.echo) for folder in folders)
     except StorageError as error:

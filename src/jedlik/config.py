@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -25,17 +24,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from jedlik import region_names
+
 DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
 
 ACCOUNT_DIGITS = 12
-
-REGION = re.compile(
-    r"(af|ap|ca|cn|eu|eu-isoe|eusc-[a-z]{2}|il|me|mx|sa|us|us-gov|us-iso|us-isob|us-isof)"
-    r"-(central|north|northeast|northwest|south|southeast|southwest|east|west)-[1-9]\d?",
-    re.ASCII,
-)
-"""The form of the names of AWS's regions, in all its partitions."""
 
 
 class SettingsError(Exception):
@@ -107,8 +101,9 @@ class Settings:
 
     def _check_regions(self) -> None:
         for name in (*self.served, *self.peers):
-            if not REGION.fullmatch(name):
-                raise SettingsError(f"regions: {name!r} is not the name of an AWS region")
+            if not self.names_region(name):
+                form = region_names.FORM if self.auth == "off" else "one of AWS's, with --auth on"
+                raise SettingsError(f"regions: {name!r} is not the name of a region: {form}")
         both = sorted(set(self.served) & set(self.peers))
         if both:
             raise SettingsError(f"regions: {', '.join(both)} cannot be served here and have an endpoint elsewhere")
@@ -122,9 +117,15 @@ class Settings:
         """The regions that are served here; none when it is any."""
         return tuple(name.strip() for name in self.regions.split(",")) if self.regions else ()
 
+    def names_region(self, name: str) -> bool:
+        """Whether a region may have this name: one of AWS's where signatures are verified, else nearly any."""
+        return region_names.is_aws(name) if self.auth == "on" else region_names.is_name(name)
+
     def serves(self, region: str) -> bool:
         """Whether a region is served here."""
-        return region in self.served if self.served else region not in self.peers
+        if self.served:
+            return region in self.served
+        return region not in self.peers and self.names_region(region)
 
     @property
     def credentials_file(self) -> Path:

@@ -187,14 +187,16 @@ def test_an_operation_that_is_not_supported_is_refused_by_name(wire: Wire) -> No
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'a/b/c'",
         ),
         (
-            (AUTHORIZATION.replace(b"us-east-1", b"us-banana-1"), DATE),
+            (AUTHORIZATION.replace(b"us-east-1", b"us.banana.1"), DATE),
             "InvalidSignature",
-            "Credential should be scoped to a valid region, not 'us-banana-1'. ",
+            "Credential should be scoped to a valid region, not 'us.banana.1'. A region's name is 1 to 64 letters, "
+            "digits, hyphens and underscores, and one of AWS's with --auth on.",
         ),
         (
             (AUTHORIZATION.replace(b"us-east-1", b".."), DATE),
             "InvalidSignature",
-            "Credential should be scoped to a valid region, not '..'. ",
+            "Credential should be scoped to a valid region, not '..'. A region's name is 1 to 64 letters, digits, "
+            "hyphens and underscores, and one of AWS's with --auth on.",
         ),
     ],
 )

@@ -18,10 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jedlik import region_names
 from jedlik.api import table_settings
 from jedlik.api.members import already_there
 from jedlik.api.throughput import INVALID
-from jedlik.config import REGION
 from jedlik.jobs import membership, purge
 from jedlik.model import replicas, shared_settings, streams
 from jedlik.model.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
@@ -189,7 +189,7 @@ async def check_elsewhere(region: Region, document: Document, request: Request) 
 
 async def look_up(region: Region, peer: str, name: str) -> Document | None:
     """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
-    if not REGION.fullmatch(peer):
+    if not region_names.is_aws(peer):
         raise ValidationException(f"Region {peer} is not supported.")
     try:
         answer = await region.peers.call(peer, "LookUp", {"TableName": name})

@@ -11,9 +11,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jedlik import region_names
 from jedlik.api.context import Region
 from jedlik.clock import Clock, system_clock
-from jedlik.config import REGION, Settings
+from jedlik.config import Settings
 from jedlik.model import keys, store_format
 from jedlik.model.errors import InvalidSignatureException, LimitExceededException
 from jedlik.replication.peers import NoPeers, Peers
@@ -43,7 +44,7 @@ class Stores:
         self._opening: dict[str, asyncio.Task[Region]] = {}
 
     async def region(self, name: str) -> Region:
-        """The region called `name`, which must be the name of an AWS region.
+        """The region called `name`.
 
         Raises StorageError if its store cannot be opened, LimitExceededException, and InvalidSignatureException for a
         region that is not served here, which is what AWS's endpoint of one region answers to a request for another.
@@ -70,8 +71,9 @@ class Stores:
         folder = self._settings.data_dir
         if not folder.is_dir():
             return
-        for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
-            if REGION.fullmatch(name) and self._settings.serves(name):
+        for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+            name = region_names.of_folder(path.name)
+            if name is not None and self._settings.serves(name):
                 await self.region(name)
 
     async def close(self) -> None:
@@ -83,9 +85,10 @@ class Stores:
 
     async def _open(self, name: str) -> Region:
         settings = self._settings
-        engine = LmdbEngine.open(settings.data_dir / name, durable=not settings.in_memory)
+        path = settings.data_dir / region_names.folder(name)
+        engine = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
-            secret = await _secret(engine, settings.data_dir / name)
+            secret = await _secret(engine, path)
         except BaseException:
             await engine.close()
             raise

@@ -18,8 +18,8 @@ from time import gmtime, strftime, strptime
 from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
+from jedlik import region_names
 from jedlik.clock import Clock
-from jedlik.config import REGION
 from jedlik.model import numbers
 from jedlik.model.errors import (
     ExpiredTokenException,
@@ -328,15 +328,18 @@ def credential_parts(credential: str) -> list[str]:
 
 
 def check_region(region: str) -> None:
-    """Raise when there is no such region."""
-    if not REGION.fullmatch(region):
-        raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{region}'. ")
+    """Raise when no region can have such a name."""
+    if not region_names.is_name(region):
+        raise InvalidSignatureException(
+            f"Credential should be scoped to a valid region, not '{region}'. "
+            f"A region's name is {region_names.FORM}, and one of AWS's with --auth on."
+        )
 
 
 def check_scope(date: str, region: str, service: str, terminator: str, time: str) -> None:
     """Raise when a credential is scoped to something else; all that is wrong with it is said at once."""
     wrong = []
-    if not REGION.fullmatch(region):
+    if not region_names.is_aws(region):
         wrong.append(f"Credential should be scoped to a valid region, not '{region}'. ")
     if service != SERVICE:
         wrong.append(f"Credential should be scoped to correct service: '{SERVICE}'. ")
