@@ -28,7 +28,7 @@ from jedlik.jobs import membership
 from jedlik.model import items, keys, remote_changes, tables, versions, writes
 from jedlik.model.remote_changes import RemoteChange
 from jedlik.model.values import Item
-from jedlik.replication import applying, checkpoints
+from jedlik.replication import answers, applying, checkpoints
 from jedlik.replication.checkpoints import ABSENT, Checkpoint, Copying
 from jedlik.replication.replicated import Replicated
 from jedlik.replication.serving import KEYS_AT_ONCE, PAGE_BYTES
@@ -76,7 +76,7 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
 async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Checkpoint:
     """Copy the next page, or deal with the next items that the peer may lack; the checkpoint behind it.
 
-    Raises as `begin` does.
+    Raises as `begin` does, and PutAside.
     """
     copying = checkpoint.copying
     assert copying is not None
@@ -84,13 +84,17 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
         return await _step_absent(region, found, checkpoint, copying)
     asking = _asking(found) | {"SourceId": checkpoint.source, "Cursor": copying.cursor}
     page = await region.peers.call(checkpoint.region, "CopyPage", asking)
-    changes = [remote_changes.parse(told) for told in page["Changes"]]
+    changes, refusal = await answers.changes(found.table, page["Changes"], region.clock())
     if copying.again:
         changes = await _as_known(region, found, changes, copying)
     apply = partial(applying.apply, region, found.table, tell_new=copying.again)
     while len(changes) > applying.BATCH:
         await apply(changes[: applying.BATCH], checkpoint, checkpoint)
         changes = changes[applying.BATCH :]
+    if refusal is not None:
+        # The page is asked for again, as a whole: what has been taken of it will be nothing new.
+        await apply(changes, checkpoint, checkpoint)
+        raise refusal
     if page["Cursor"] is not None:
         after = checkpoint.moved(copying=replace(copying, cursor=page["Cursor"]))
         await apply(changes, checkpoint, after)

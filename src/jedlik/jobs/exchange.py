@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jedlik.jobs import copying, membership
-from jedlik.model import remote_changes, replicas, versions
+from jedlik.model import replicas, versions
 from jedlik.model.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException
 from jedlik.model.remote_changes import RemoteChange
-from jedlik.replication import applying, checkpoints, replicated
+from jedlik.replication import answers, applying, aside, checkpoints, replicated
+from jedlik.replication.aside import Aside, PutAside
 from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved
 from jedlik.replication.latency import Latency
 from jedlik.replication.replicated import Replicated
@@ -51,6 +52,10 @@ class _Progress:
     """Of the group document that last came from the peer."""
     complaint: str = ""
     """Why the table cannot be copied yet."""
+    aside: Aside | None = None
+    """Why the table is put aside, as it is in the store; None if it is not."""
+    refusals: int = 0
+    """Answers that could not be taken over, since the last that could."""
 
 
 class Exchange:
@@ -85,13 +90,13 @@ class Exchange:
             if progress.saved is None and found.replica.status == replicas.CREATING:
                 # Where to pull from is known when the copying from the source has begun.
                 if self._peer == found.replica.source:
-                    copied |= await self._copy(found, progress)
+                    copied |= await self._copy_if_good(found, progress)
                 elif await self._has_begun(found):
                     pulled.append((found, progress))
                 else:
                     del self._progress[found.table.id]
             elif progress.saved is not None and progress.saved.copying is not None:
-                copied |= await self._copy(found, progress)
+                copied |= await self._copy_if_good(found, progress)
             else:
                 pulled.append((found, progress))
         if pulled:
@@ -104,6 +109,7 @@ class Exchange:
             saved = await checkpoints.read(self._region, found.table.id, self._peer)
             now = self._monotonic()
             progress = _Progress(saved, saved or Checkpoint(self._peer), saved_at=now, due=now)
+            progress.aside = await aside.read(self._region, found.table, self._peer)
             self._progress[found.table.id] = progress
         return progress
 
@@ -113,8 +119,19 @@ class Exchange:
 
     # Copying
 
+    async def _copy_if_good(self, found: Replicated, progress: _Progress) -> bool:
+        """The same as `_copy`; a table whose peer answers what cannot be taken over is put aside."""
+        try:
+            going_on = await self._copy(found, progress)
+        except PutAside as error:
+            await self._put_aside(found, progress, error)
+            return False
+        if going_on:
+            await self._taken(found, progress)
+        return going_on
+
     async def _copy(self, found: Replicated, progress: _Progress) -> bool:
-        """Begin to copy a table or copy the next page; False if it cannot be now."""
+        """Begin to copy a table or copy the next page; False if it cannot be now. Raises PutAside."""
         try:
             current = await self._current(found)
             if progress.saved is not None and progress.saved.copying is not None:
@@ -167,14 +184,21 @@ class Exchange:
         answer = await self._region.peers.call(self._peer, "Pull", request)
         told = {table["TableName"]: table for table in answer["Tables"]}
         for name, (found, progress) in asked.items():
-            if name in told:
-                await self._take(found, progress, told[name], answer["Now"])
-            elif not answer["Full"]:
-                progress.reached = progress.reached.moved(covered=answer["Now"])
-            await self._save_if_due(found, progress)
+            if name not in told and answer["Full"]:
+                continue
+            try:
+                if name in told:
+                    await self._take(found, progress, told[name], answer["Now"])
+                else:
+                    progress.reached = progress.reached.moved(covered=answer["Now"])
+                await self._save_if_due(found, progress)
+            except PutAside as error:
+                await self._put_aside(found, progress, error)
+            else:
+                await self._taken(found, progress)
 
     async def _take(self, found: Replicated, progress: _Progress, told: dict[str, Any], now: float) -> None:
-        """Take over what the peer tells of one table."""
+        """Take over what the peer tells of one table: up to what cannot be, for which it raises PutAside."""
         if "Gone" in told:
             self._rest(progress)
             return
@@ -184,15 +208,19 @@ class Exchange:
         if "CopyAgain" in told:
             await self._begin_again(found, progress)
             return
-        entries = told["Entries"]
+        changes, refusal = await answers.changes(found.table, told["Entries"], self._region.clock())
+        entries = told["Entries"][: len(changes)]
         reached = progress.reached.moved(source=told["SourceId"])
-        for start in range(0, len(entries), applying.BATCH):
-            batch = entries[start : start + applying.BATCH]
-            changes = [remote_changes.parse(entry) for entry in batch]
-            reached = reached.moved(position=batch[-1]["Position"] + 1, covered=changes[-1].at)
-            if start + applying.BATCH >= len(entries):
-                reached = reached.moved(position=told["Position"], latency=self.latency.summary())
-            await self._apply(found, progress, changes, reached)
+        for start in range(0, len(changes), applying.BATCH):
+            batch = changes[start : start + applying.BATCH]
+            last = start + len(batch)
+            reached = reached.moved(position=entries[last - 1]["Position"] + 1, covered=batch[-1].at)
+            if last == len(changes):
+                position = reached.position if refusal is not None else told["Position"]
+                reached = reached.moved(position=position, latency=self.latency.summary())
+            await self._apply(found, progress, batch, reached)
+        if refusal is not None:
+            raise refusal
         covered = reached.covered if told["More"] else now
         progress.reached = reached.moved(position=told["Position"], covered=covered)
 
@@ -235,6 +263,29 @@ class Exchange:
 
     def _rest(self, progress: _Progress) -> None:
         progress.due = self._monotonic() + TABLE_RETRY_SECONDS
+
+    # Tables put aside
+
+    async def _put_aside(self, found: Replicated, progress: _Progress, error: PutAside) -> None:
+        """Let a table rest whose peer answers what cannot be taken over; log and store it when the reason is new."""
+        progress.due = self._monotonic() + aside.rest(progress.refusals)
+        progress.refusals += 1
+        known = progress.aside
+        if known is not None and known.reason == error.reason:
+            return
+        since = self._region.clock() if known is None else known.since
+        context = {"region": self._region.name, "peer": self._peer, "table": found.table.name}
+        _log.warning("a table is put aside: %s", error.reason, extra=context)
+        progress.aside = Aside(self._peer, error.reason, since)
+        await aside.note(self._region, found.table, progress.aside)
+
+    async def _taken(self, found: Replicated, progress: _Progress) -> None:
+        """An answer has been taken over: the table is put aside no more."""
+        progress.refusals = 0
+        if progress.aside is not None:
+            await aside.clear(self._region, found.table, self._peer)
+            progress.aside = None
+            self._say("a table is put aside no more", found)
 
     def _warn_of_clock(self, latest: bytes, now: float) -> None:
         """Say so when a version is far ahead: writes over such items are versioned ahead, too, for as long."""

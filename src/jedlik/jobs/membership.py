@@ -30,7 +30,7 @@ from jedlik.model.errors import DynamoDBError, ResourceInUseException
 from jedlik.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.model.tables import Document, Table
-from jedlik.replication import checkpoints
+from jedlik.replication import aside, checkpoints
 from jedlik.replication.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
@@ -166,6 +166,7 @@ async def step(region: Region, job: Job) -> None:
         if outcome is None:
             return None
         checkpoints.forget(keys.table_id(document["TableId"]), peer, writes)
+        aside.forget(keys.table_id(document["TableId"]), peer, writes)
         return follow(document, replicas.moved(document["Replication"], peer, outcome, now), now, writes)
 
     await _finish(region, job, table, noted)

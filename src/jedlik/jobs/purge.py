@@ -49,6 +49,7 @@ def submit_table(document: Document, writes: Writes) -> None:
         keys.expiry_range(table_id, 0, _LAST_TIME),
         keys.version_range(table_id),
         keys.checkpoint_range(table_id),
+        keys.aside_range(table_id),
     ]
     _submit(f"purge/{document['TableId']}", ranges, writes)
 
@@ -56,7 +57,7 @@ def submit_table(document: Document, writes: Writes) -> None:
 def submit_replication(document: Document, writes: Writes) -> None:
     """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
     table_id = keys.table_id(document["TableId"])
-    ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id)]
+    ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id), keys.aside_range(table_id)]
     _submit(_replication_job(document), ranges, writes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jedlik.maintenance import opening
@@ -12,6 +13,7 @@ from jedlik.maintenance.check import StoreCheck
 from jedlik.maintenance.stats import of_tables
 from jedlik.maintenance.upgrade import upgrade as upgrade_store
 from jedlik.model.store_format import FORMAT
+from jedlik.replication.aside import Aside
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage import lmdb_file
 from jedlik.storage.environment import FORMAT as STORAGE_FORMAT
@@ -55,6 +57,8 @@ def stats(folder: Path, say: Say) -> int:
             )
             for peer in table.peers:
                 say(f"{folder.name}: table {table.name}: {_progress(peer)}")
+            for aside in table.asides:
+                say(f"{folder.name}: table {table.name}: {_put_aside(aside)}")
         pages = view.pages
     free = max(0, size // pages.page_size - pages.used - _META_PAGES)
     each = f", {size / items:.0f} bytes an item" if items else ""
@@ -71,6 +75,12 @@ def _progress(peer: Checkpoint) -> str:
         return f"being copied from {peer.region}"
     latency = ", ".join(f"{name} {value:.0f} ms" for name, value in peer.latency.items())
     return f"changes of {peer.region} applied up to position {peer.position}; latency: {latency or 'not known'}"
+
+
+def _put_aside(aside: Aside) -> str:
+    """Why a replica does not take over what another answers."""
+    since = datetime.fromtimestamp(aside.since, UTC).isoformat(timespec="seconds")
+    return f"put aside for {aside.region} since {since}: {aside.reason}"
 
 
 def compact(folder: Path, say: Say) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jedlik.model import keys, tables
-from jedlik.replication import checkpoints
+from jedlik.replication import aside, checkpoints
+from jedlik.replication.aside import Aside
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage.counters import counter
 from jedlik.storage.view import View
@@ -28,6 +29,8 @@ class TableStats:
     """In its change log, that of former streams of the table included."""
     peers: tuple[Checkpoint, ...]
     """How far it is with the changes of its replicas in other regions."""
+    asides: tuple[Aside, ...]
+    """The replicas whose changes are not taken over now, and why."""
 
 
 def of_tables(view: View) -> Iterator[TableStats]:
@@ -48,4 +51,5 @@ def of_tables(view: View) -> Iterator[TableStats]:
             entries_size=sum(at(keys.item_bytes_key(table.id, number)) for number in numbers),
             log_entries=view.count(log, keys.prefix_end(log)),
             peers=tuple(checkpoints.parse(raw) for _, raw in view.rows(*keys.checkpoint_range(table.id))),
+            asides=tuple(aside.parse(raw) for _, raw in view.rows(*keys.aside_range(table.id))),
         )

@@ -2,6 +2,7 @@ r"""Storage keys: every key of the store is built here, and this is their layout
 
     space  then                                                       holds
     10     name                                                       what the store knows of itself
+           "aside/"  table id (8)  peer (8)                           why a table rests for a peer
     18     table name                                                 descriptor (tables.py)
     20     table id (8)                                               tags
     28     table id (8)  index (2)  partition (16)  sort ...          item (index 0)
@@ -95,6 +96,7 @@ INDEX_PREFIX = 11
 SHARD_PREFIX = 13
 """The same for a shard's log."""
 
+_ASIDE = _STORE + b"aside/"
 _HASH = 16
 _RUN = 127
 """Zeros in a full run."""
@@ -135,6 +137,17 @@ def format_key() -> bytes:
 def secret_key() -> bytes:
     """Of the store's secret, which keys its hashes."""
     return _STORE + b"secret"
+
+
+def aside_key(table_id: bytes, peer: bytes) -> bytes:
+    """Of the record that a table's replica does not take over what the region `peer` answers."""
+    return _ASIDE + table_id + peer
+
+
+def aside_range(table_id: bytes) -> tuple[bytes, bytes]:
+    """Where such records of a table stand."""
+    prefix = _ASIDE + table_id
+    return prefix, prefix_end(prefix)
 
 
 def table_id(uuid_text: str) -> bytes:

@@ -5,7 +5,8 @@ Clocks", OPODIS 2014) and the region in which it was made. A clock is millisecon
 later than the version that the write has seen, so a write supersedes what it saw, whatever the machines' clocks do. Of
 writes that have not seen each other the one with the later clock wins, in every region and in whatever order they
 arrive; the region decides between equal clocks. A clock that runs ahead in one region therefore takes the others'
-versions of an item with it when they write over it: there is no bound to this, but the log tells (`replication`).
+versions of an item with it when they write over it: the log tells (`replication`), and a version that is ahead by more
+than ten minutes is not taken over before its time (`is_ahead`).
 
     bytes 0-7    clock: milliseconds << 16 | counter, big-endian
     bytes 8-15   hash of the region's name
@@ -36,6 +37,9 @@ _CLOCK_SIZE = SIZE - REGION_ID_SIZE
 _COUNTER_BITS = 16
 _LAST_CLOCK = (1 << 63) - 1
 """In the year 6429. A version that says more is not one that a region made."""
+FURTHEST_AHEAD_SECONDS = 10 * 60.0
+"""By how much a version from elsewhere may be ahead of the clock here. Clocks that are kept differ by less than a
+second; what is written over a version gets a later one, so one from a wrong clock would take all later writes along."""
 _ITEM, _TOMBSTONE = b"\0", b"\1"
 
 
@@ -76,6 +80,11 @@ def check(version: bytes) -> None:
 def seconds(version: bytes) -> float:
     """The time that a version's clock tells, in seconds since the epoch."""
     return (int.from_bytes(version[:_CLOCK_SIZE], "big") >> _COUNTER_BITS) / 1000
+
+
+def is_ahead(version: bytes, now: float) -> bool:
+    """Whether a version is too far ahead of `now`, in seconds since the epoch, to be taken over from elsewhere yet."""
+    return seconds(version) > now + FURTHEST_AHEAD_SECONDS
 
 
 def origin(version: bytes) -> bytes:
