@@ -27,7 +27,7 @@ serve: $(VENV)/installed
 	$(BIN)/jedlik serve $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 test-clients: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --timeout=900 tests/clients $(ARGS)

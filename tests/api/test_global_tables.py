@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from replicated_tables import (
     ELSEWHERE,
     HERE,
     THERE,
+    WAIT_SECONDS,
     add,
     eventually,
     global_table,
@@ -220,6 +222,7 @@ def test_a_replica_is_deleted_with_its_table_and_the_last_one_is_an_ordinary_tab
 def test_no_write_that_a_replica_has_acknowledged_is_lost_with_it(here: Any, there: Any, elsewhere: Any) -> None:
     name = global_table(here, THERE, ELSEWHERE)
     written: list[str] = []
+    is_writing = threading.Event()
 
     def write() -> None:
         while True:
@@ -228,12 +231,13 @@ def test_no_write_that_a_replica_has_acknowledged_is_lost_with_it(here: Any, the
             except there.exceptions.ResourceNotFoundException:
                 return
             written.append(f"item-{len(written)}")
+            is_writing.set()
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    here.update_table(TableName=name, **replica_updates("Delete", THERE))
-    writer.join()
-    assert written
+    with ThreadPoolExecutor() as pool:
+        writer = pool.submit(write)
+        assert is_writing.wait(WAIT_SECONDS)
+        here.update_table(TableName=name, **replica_updates("Delete", THERE))
+        writer.result()
     eventually(lambda: table_status(there, name), None)
     for client in (here, elsewhere):
         assert set(written) <= keys_in(client, name)
