@@ -286,7 +286,63 @@ def test_a_table_that_appears_in_the_region_meanwhile_stays_and_there_is_no_repl
     assert "Replicas" not in describe(here, name)
 
 
+# Disassociating a replica
+
+
+def is_replica(client: Any, table: str) -> bool:
+    return "Replicas" in describe(client, table)
+
+
+DISASSOCIATE = replica_updates("Disassociate", THERE, DisassociationMode="WAIT_FOR_REPLICATION")
+
+
+def test_a_replica_is_disassociated_and_both_tables_stay(here: Any, there: Any) -> None:
+    name = global_table(here, THERE)
+    put(here, name, "a")
+    put(there, name, "b")
+    assert describe(there, name)["DisassociationProtectionEnabled"] is True
+    there.update_table(TableName=name, DisassociationProtectionEnabled=False)
+    assert describe(here, name)["DisassociationProtectionEnabled"] is True
+    answer = there.update_table(TableName=name, **DISASSOCIATE)["TableDescription"]
+    assert answer["TableStatus"] == "UPDATING"
+    put(there, name, "own")
+    for client in (here, there):
+        eventually(partial(is_replica, client, name), False)
+        assert table_status(client, name) == "ACTIVE"
+    assert keys_in(here, name) == {"a", "b"}
+    assert keys_in(there, name) == {"a", "b", "own"}
+    for client in (here, there):
+        client.delete_table(TableName=name)
+
+
+def test_the_others_go_on_without_one_that_is_disassociated(here: Any, there: Any, elsewhere: Any) -> None:
+    name = global_table(here, THERE, ELSEWHERE)
+    put(elsewhere, name, "a")
+    there.update_table(TableName=name, DisassociationProtectionEnabled=False)
+    there.update_table(TableName=name, **DISASSOCIATE)
+    eventually(lambda: "Replicas" in describe(there, name), False)
+    eventually(lambda: statuses(here, name), {ELSEWHERE: "ACTIVE"})
+    put(here, name, "b")
+    eventually(lambda: keys_in(elsewhere, name), {"a", "b"})
+    assert keys_in(there, name) == {"a"}
+
+
 # After a kill
+
+
+def test_disassociating_goes_on_after_a_kill(start_server: Any) -> None:
+    server = start_server()
+    here, there = server.client(region=HERE), server.client(region=THERE)
+    name = global_table(here, THERE)
+    put(here, name, *(str(number) for number in range(20)))
+    put(there, name, "there")
+    there.update_table(TableName=name, DisassociationProtectionEnabled=False)
+    there.update_table(TableName=name, **DISASSOCIATE)
+    server.kill()
+    server.restart()
+    for client in (here, there):
+        eventually(partial(is_replica, client, name), False)
+        assert len(keys_in(client, name)) == 21
 
 
 def test_making_and_removing_replicas_goes_on_after_a_kill(start_server: Any) -> None:

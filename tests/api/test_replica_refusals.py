@@ -26,6 +26,7 @@ LOCAL = (
     "Use CreateTable, DeleteTable, or UpdateTable as required."
 )
 NO_ACTION = "There are no actions specified in the Replica Update Action of the request."
+WAIT = {"DisassociationMode": "WAIT_FOR_REPLICATION"}
 ONE_TYPE = "Update table operation with more than one type of replica actions not allowed."
 ONE_ACTION = "Update table operation with more than one create or delete replica actions not allowed"
 ALONE = f"{INVALID}Replica modification must be the only operation in the request"
@@ -108,10 +109,32 @@ REQUESTS = [
         updates(action("Update", TableClassOverride="STANDARD")), not_part(THERE), id="updating what is no replica"
     ),
     pytest.param(updates(action("Create", KMSMasterKeyId="alias/mine")), KEY_MISSING, id="a key for the default key"),
+    pytest.param(updates(action("Disassociate", HERE, **WAIT)), not_part(HERE), id="disassociating what is no replica"),
     pytest.param(
-        updates(action("Disassociate", HERE, DisassociationMode="WAIT_FOR_REPLICATION")),
-        "Jedlik does not support disassociating replicas yet: Disassociate",
-        id="disassociating",
+        updates(action("Disassociate", **WAIT)),
+        f"A replica is disassociated in its own Region: RegionName {THERE} is not {HERE}",
+        id="disassociating another region's replica",
+    ),
+    pytest.param(
+        updates(action("Disassociate", HERE, **WAIT), action("Delete")), ONE_TYPE, id="disassociating and deleting"
+    ),
+    pytest.param(
+        updates(action("Disassociate", HERE, **WAIT)) | {"TableClass": "STANDARD"}, ALONE, id="disassociating and more"
+    ),
+    pytest.param(
+        {"DisassociationProtectionEnabled": False},
+        f"{INVALID}DisassociationProtectionEnabled can only be specified for a replica of a global table",
+        id="protecting what is no replica",
+    ),
+    pytest.param(
+        {"DisassociationProtectionEnabled": False, "DeletionProtectionEnabled": False},
+        f"{INVALID}DeletionProtection modification must be the only operation in the request",
+        id="both protections",
+    ),
+    pytest.param(
+        {"DisassociationProtectionEnabled": False, "StreamSpecification": {"StreamEnabled": False}},
+        f"{INVALID}DisassociationProtection modification must be the only operation in the request",
+        id="protection and more",
     ),
 ]
 

@@ -3,9 +3,9 @@
 A schedule is seventy steps, each drawn from the seed: somebody writes, somebody begins to pull, a message arrives,
 is lost or comes twice, the way between two regions is cut or mended, a region dies and comes back, a clock goes wrong,
 a stream is rolled over. Then everything is healed, all pull until nothing changes, and what the regions hold is
-compared with each other and with what was acknowledged. Some schedules have a region join in the middle, and in some a
-region is cut off for days, so that the others' logs do not reach back to where it was. With even seeds, tables are
-copied one item at a time, so that more comes in between.
+compared with each other and with what was acknowledged. Some schedules have a region join in the middle, in some one
+disassociates, and in some a region is cut off for days, so that the others' logs do not reach back to where it was.
+With even seeds, tables are copied one item at a time, so that more comes in between.
 
 What runs is the real code: the handlers, the write path, the exchanges, the answers to peers, the upkeep of streams.
 Only the engine, the network and the clocks are simulated, and the event loop runs tasks in the order in which they
@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -29,13 +30,15 @@ import uvloop
 from memory import MemoryEngine, MemoryView
 from world import DAY, TABLE, A, B, C, Place, World, item, key
 
-from jedlik.jobs import copying
+from jedlik.jobs import copying, records, runner
 from jedlik.jobs.exchange import Exchange
+from jedlik.jobs.records import JobMoved, JobWaits
 from jedlik.jobs.streams import StreamPolicy
 from jedlik.maintenance.check import StoreCheck
 from jedlik.model import changelog, keys, remote_changes, replicas, versions
 from jedlik.model.changelog import Kind
 from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
+from jedlik.model.limits import MIB
 from jedlik.replication import serving
 from jedlik.replication.checkpoints import CheckpointMoved
 from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
@@ -133,6 +136,14 @@ class Simulation:
         self.long = self.random.random() < 0.3
         """Whether a region is cut off for days."""
         self.regions = [A, B, C] if self.joins or self.long or self.random.random() < 0.3 else [A, B]
+        # Drawn from numbers of their own, so that a seed means the same schedule with and without.
+        self.leaving = Random(~seed)
+        self.leaver: str | None = None
+        """The region that disassociates, if one does, which is when the schedule comes to that."""
+        self.own: Counter[tuple[str, int | None]] = Counter()
+        """What was written to it since, by name and number."""
+        self.before: dict[str, Written] = {}
+        """The last writes of all regions before that, by name."""
         self.world = World(*self.regions, peers=lambda name: Link(self, name))
         self.pulls: dict[tuple[str, str], list[asyncio.Task[None]]] = {}
         self.acknowledged: Counter[tuple[str, str, int | None]] = Counter()
@@ -140,6 +151,8 @@ class Simulation:
         self.logged: dict[tuple[str, bytes, str], Written] = {}
         """By region, version and name: a region may log its own write twice, when it is told of it again."""
         self._number = 0
+        self.working: list[tuple[str, asyncio.Task[None]]] = []
+        """Jobs that are being done, and where."""
 
     async def run(self) -> None:
         """Run the schedule to its end. Raises AssertionError."""
@@ -154,11 +167,17 @@ class Simulation:
         actions += [self._lose, self._drift, self._sever, self._mend, self._crash, self._roll]
         long_at = self.random.randrange(STEPS) if self.long else None
         join_at = self.random.randrange(STEPS // 2) if self.joins else None
+        leaves = not self.joins and not self.long and self.leaving.random() < 0.3
+        leave_at = self.leaving.randrange(STEPS) if leaves else None
         for step in range(STEPS):
             if step == join_at:
                 await self._join()
             if step == long_at:
                 await self._be_apart()
+            if step == leave_at:
+                await self._disassociate()
+            if self.leaver is not None and self.leaving.random() < 0.3:
+                await self._work()
             await self.random.choice(actions)()
         await self._heal()
         await self._check()
@@ -173,8 +192,9 @@ class Simulation:
 
     async def _write(self) -> None:
         place = self._place()
-        if not (await place.table()).usable:
-            return
+        table = await place.table()
+        if not table.usable or (table.replica is None and place.name != self.leaver):
+            return  # What the last replica writes when it is alone is in no log.
         self._number += 1
         one, other = self.random.sample(NAMES, 2)
         number = self._number
@@ -195,7 +215,10 @@ class Simulation:
                 done = [(one, number), (other, None)]
             case _:
                 done = [(one, number)] if await self._put_new(place, one, number) else []
-        self.acknowledged.update((place.name, name, written) for name, written in done)
+        if place.name == self.leaver:
+            self.own.update(done)
+        else:
+            self.acknowledged.update((place.name, name, written) for name, written in done)
 
     async def _transact(self, place: Place, put: str, deleted: str, number: int) -> None:
         actions: list[dict[str, Any]] = [
@@ -260,6 +283,9 @@ class Simulation:
         for (name, _), tasks in self.pulls.items():
             for task in tasks if name == place.name else ():
                 task.cancel()
+        for name, task in self.working:
+            if name == place.name:
+                task.cancel()
         await _others()
         place.exchanges.clear()
         place.region.engine = MemoryEngine(place.kept)
@@ -280,6 +306,24 @@ class Simulation:
         group = replicas.created(group, C, A, A, self.world[A].now)
         await self.world.become(A, group)
         await self.world.become(C, group)
+
+    async def _disassociate(self) -> None:
+        """A region asks to be a table of its own. What it has written by then is the others', too."""
+        await self._harvest()
+        self.before = self._latest()
+        self.leaver = self.leaving.choice(self.regions)
+        place = self.world[self.leaver]
+        action = {"RegionName": self.leaver, "DisassociationMode": "WAIT_FOR_REPLICATION"}
+        await place.call("UpdateTable", DisassociationProtectionEnabled=False)
+        await place.call("UpdateTable", ReplicaUpdates=[{"Disassociate": action}])
+
+    async def _work(self) -> None:
+        """A step of each job, in a region. What it asks of others comes at its own time, or never."""
+        place = self.world[self.leaving.choice(self.regions)]
+        self.working = [(name, task) for name, task in self.working if not task.done()]
+        if place.name not in [name for name, _ in self.working]:
+            self.working.append((place.name, asyncio.create_task(_do_jobs(place))))
+            await _others()
 
     async def _be_apart(self) -> None:
         """A region is cut off for days, in which all go on writing, and logs and tombstones are trimmed."""
@@ -326,6 +370,8 @@ class Simulation:
         for tasks in self.pulls.values():
             for task in tasks:
                 task.cancel()
+        for _, task in self.working:
+            task.cancel()
         await _others()
         self.network.messages.clear()
         for place in self.world.places.values():
@@ -335,11 +381,29 @@ class Simulation:
         local = LocalPeers(self.world.serve)
         for place in self.world.places.values():
             place.region.peers = local
+        if self.leaver is not None:
+            await self._leave()
         await self.world.settle(100)
+
+    async def _leave(self) -> None:
+        """Let all do their jobs and pull until the replica that disassociates is gone."""
+        for _ in range(100):
+            if self.leaver not in [name for place in self.world.places.values() for name in await _members_of(place)]:
+                return
+            for place in self.world.places.values():
+                place.elapsed += 1
+                await self._harvest()
+                await _do_jobs(place)
+                for peer in self.regions:
+                    if peer != place.name:
+                        await self._exchange(place, peer, place.exchange(peer))
+        raise AssertionError(f"{self.leaver} is still disassociating")
 
     async def _harvest(self) -> None:
         """Note what the regions have logged of their own writes, before it may be trimmed."""
         for place in self.world.places.values():
+            if place.name == self.leaver:
+                continue
             prefix = keys.log_prefix((await place.table()).id)
             for _, entry in await place.region.engine.range(prefix, keys.prefix_end(prefix), 100_000, 1 << 30):
                 change = changelog.decode(entry)
@@ -356,22 +420,60 @@ class Simulation:
         problems = list(StoreCheck(MemoryView(place.kept)).problems())
         assert not problems, f"the store of {place.name}: {problems}"
         await self._harvest()
-        found = {name: await place.items() for name, place in self.world.places.items()}
-        assert all(items == found[A] for items in found.values()), f"the regions differ: {found}"
-        records = {name: await place.records() for name, place in self.world.places.items()}
+        if self.leaver is not None:
+            await self._check_left()
+        found = {name: await place.items() for name, place in self.world.places.items() if name != self.leaver}
+        one = next(iter(found))
+        assert all(items == found[one] for items in found.values()), f"the regions differ: {found}"
+        records = {name: await self.world[name].records() for name in found}
         if not self.long:
-            assert all(of == records[A] for of in records.values()), f"the versions differ: {records}"
+            assert all(of == records[one] for of in records.values()), f"the versions differ: {records}"
         logged = Counter((region, w.name, w.number) for (region, _, _), w in self.logged.items())
         assert logged == self.acknowledged, f"logged, not acknowledged or the reverse: {logged - self.acknowledged}"
+        for name, winner in self._latest().items():
+            expected = None if winner.number is None else item(name, x=winner.number)
+            # After days apart, an item whose deletion nobody remembers may be there again, rather than one be lost.
+            if expected is not None or not self.long:
+                assert found[one].get(name) == expected, f"{name} is {found[one].get(name)} after {winner}"
+
+    async def _check_left(self) -> None:
+        """The table of its own has what all had written before, or what has been written over that since."""
+        assert self.leaver is not None
+        left = self.world[self.leaver]
+        problems = list(StoreCheck(MemoryView(left.kept)).problems())
+        assert not problems, f"the store of {left.name}: {problems}"
+        assert (await left.table()).replica is None
+        for name in NAMES:
+            there = (await left.items()).get(name)
+            number = None if there is None else int(there["x"]["N"])
+            own = {written for of, written in self.own if of == name}
+            told = [w for w in self.logged.values() if w.name == name]
+            assert not {w.number for w in told} & own - {None}, f"{left.name} has told of its own: {told}"
+            oldest = self.before.get(name)
+            later = {w.number for w in told if oldest is None or w.version >= oldest.version}
+            known = own | later | ({None} if oldest is None else set())
+            assert number in known, f"{name} is {number} in {left.name}, which had taken {oldest}"
+
+    def _latest(self) -> dict[str, Written]:
+        """The last of the writes that have been noted, by name."""
         latest: dict[str, Written] = {}
         for written in self.logged.values():
             if written.name not in latest or latest[written.name].version < written.version:
                 latest[written.name] = written
-        for name, winner in latest.items():
-            expected = None if winner.number is None else item(name, x=winner.number)
-            # After days apart, an item whose deletion nobody remembers may be there again, rather than one be lost.
-            if expected is not None or not self.long:
-                assert found[A].get(name) == expected, f"{name} is {found[A].get(name)} after {winner}"
+        return latest
+
+
+async def _do_jobs(place: Place) -> None:
+    for row in await place.region.engine.range(*keys.job_range(), 100, MIB):
+        job = records.parse(row)
+        with suppress(JobMoved, JobWaits, PeerUnreachable, DynamoDBError):
+            await runner.STEPS[job.kind](place.region, job)
+
+
+async def _members_of(place: Place) -> list[str]:
+    """The regions that a region knows to have a replica; none if it is alone."""
+    group = (await place.table()).document.get("Replication")
+    return [] if group is None else replicas.regions(group)
 
 
 def _plain(told: Any) -> Any:

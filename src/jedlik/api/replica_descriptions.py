@@ -33,9 +33,11 @@ def table_status(document: Document) -> str:
     if "Replication" not in document:
         return ACTIVE
     group = document["Replication"]
-    own = replicas.status(group, replicas.region_of(document))["Status"]
-    if own != ACTIVE:
-        return str(own)
+    own = replicas.status(group, replicas.region_of(document))
+    if replicas.is_disassociating(own):
+        return "UPDATING"
+    if own["Status"] != ACTIVE:
+        return str(own["Status"])
     being_made = any(replicas.status(group, region)["Status"] == CREATING for region in replicas.regions(group))
     return "UPDATING" if being_made else ACTIVE
 
@@ -50,7 +52,14 @@ def members(document: Document) -> Shown:
         "GlobalTableVersion": VERSION,
         "Replicas": [description(document, region) for region in others],
         "GlobalTableSettingsReplicationMode": _SETTINGS_MODE,
+        "DisassociationProtectionEnabled": is_protected(document),
     }
+
+
+def is_protected(document: Document) -> bool:
+    """Whether a replica may not be disassociated, which is so until UpdateTable changes it."""
+    protected: bool = document.get("DisassociationProtectionEnabled", True)
+    return protected
 
 
 async def say_copied_again(region: Region, document: Document, shown: Shown) -> None:
@@ -74,7 +83,11 @@ def description(document: Document, region: str) -> Shown:
     """The ReplicaDescription of the replica in `region`, as another replica's descriptor has it."""
     group = document["Replication"]
     overrides = replicas.overrides(group, region)
-    shown: Shown = {"RegionName": region, "ReplicaStatus": replicas.status(group, region)["Status"]}
+    status = replicas.status(group, region)
+    shown: Shown = {
+        "RegionName": region,
+        "ReplicaStatus": "UPDATING" if replicas.is_disassociating(status) else status["Status"],
+    }
     key = shared_settings.replica_key_arn(document, region)
     if key is not None:
         shown["KMSMasterKeyId"] = key

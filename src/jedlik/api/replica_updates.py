@@ -1,4 +1,4 @@
-"""ReplicaUpdates of UpdateTable: adding, changing and removing the replicas of a global table (version 2019.11.21).
+"""ReplicaUpdates of UpdateTable: adding, changing, removing and disassociating replicas (version 2019.11.21).
 
 The group document is changed in the commit that answers the request; what follows from it happens in the background
 (`jobs.membership`). Any region that has a replica may change it, and while a replica is being made nothing else may be
@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jedlik import region_names
-from jedlik.api import table_settings
+from jedlik.api import replica_descriptions, table_settings
 from jedlik.api.members import already_there
 from jedlik.api.throughput import INVALID
 from jedlik.jobs import membership, purge
-from jedlik.model import replicas, shared_settings, streams
+from jedlik.model import keys, replicas, shared_settings, streams
 from jedlik.model.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
+from jedlik.replication import checkpoints
 from jedlik.replication.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
@@ -58,7 +59,7 @@ class Action:
     """The one change of a request."""
 
     kind: str
-    """Create, Update or Delete."""
+    """Create, Update, Delete or Disassociate."""
     region: str
     settings: Request
 
@@ -84,7 +85,11 @@ def check(request: Request, region: str) -> None:
     if len({(a.kind, a.region) for a in actions}) > 1 or (len(actions) > 1 and actions[0].kind != "Create"):
         raise _more_than("one create or delete replica actions not allowed")
     [action] = actions[:1]
-    if action.kind != "Update" and action.region == region:
+    if action.kind == "Disassociate" and action.region != region:
+        raise ValidationException(
+            f"A replica is disassociated in its own Region: RegionName {action.region} is not {region}"
+        )
+    if action.kind in ("Create", "Delete") and action.region == region:
         raise ValidationException(
             "Cannot add or delete the local region through ReplicaUpdates. "
             "Use CreateTable, DeleteTable, or UpdateTable as required."
@@ -97,8 +102,6 @@ def _check_one_kind(update: Request) -> None:
     kinds = [kind for kind in _ACTIONS if kind in update]
     if len(kinds) > 1:
         raise _more_than("one type of replica actions not allowed.")
-    if kinds == ["Disassociate"]:
-        raise ValidationException("Jedlik does not support disassociating replicas yet: Disassociate")
     if not kinds:
         raise ValidationException(_NO_ACTION)
     settings = update[kinds[0]]
@@ -175,6 +178,9 @@ def check_usable(document: Document, request: Request) -> None:
 async def check_elsewhere(region: Region, document: Document, request: Request) -> None:
     """Whether another region can have a new replica, or lets its own go. Raises ValidationException where not."""
     action, name = _only_action(request), document["TableName"]
+    if action.kind == "Disassociate":
+        await _check_complete(region, document)
+        return
     group = document.get("Replication")
     there = group is not None and action.region in replicas.regions(group)
     if action.kind == "Create" and not there and await look_up(region, action.region, name) is not None:
@@ -185,6 +191,13 @@ async def check_elsewhere(region: Region, document: Document, request: Request) 
             answer = await region.peers.call(action.region, "LookUp", {"TableName": name})
         if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
             raise _protected(name, action.region)
+
+
+async def _check_complete(region: Region, document: Document) -> None:
+    """Whether a replica is not being copied again: what it finds out then is for others to know, too."""
+    known = await checkpoints.of_table(region, keys.table_id(document["TableId"]))
+    if any(checkpoint.copying for checkpoint in known):
+        raise ResourceInUseException(_IN_USE)
 
 
 async def look_up(region: Region, peer: str, name: str) -> Document | None:
@@ -279,7 +292,38 @@ def _delete(update: Update, action: Action) -> None:
     update.document = membership.follow(document, group, update.now, update.writes)
 
 
-_CHANGES = {"Create": _create, "Update": _update, "Delete": _delete}
+def _disassociate(update: Update, action: Action) -> None:
+    """Begin to make a table of its own of the replica here.
+
+    Its shards are rolled in the same commit: what was written before, which the others are to have, and what is
+    written from now on, which is its own, are then in different ones.
+    """
+    document = update.document
+    group = _group_with(document, action.region)
+    if replica_descriptions.is_protected(document):
+        raise ValidationException(
+            f"Cannot disassociate table {document['TableName']} in region {action.region} because it has "
+            "disassociation protection enabled. Disable disassociation protection first."
+        )
+    _check_another_stays(group, action.region)
+    assert update.stream is not None, "a replica has a stream"
+    own_shards = document["NextShardNumber"]
+    document = streams.roll(document, update.stream, False, update.now, update.writes) | {"ToldShards": own_shards}
+    group = replicas.moved(group, action.region, DELETING, update.now, disassociated=True)
+    update.document = membership.follow(document, group, update.now, update.writes)
+
+
+_CHANGES = {"Create": _create, "Update": _update, "Delete": _delete, "Disassociate": _disassociate}
+
+
+def change_protection(update: Update, request: Request) -> None:
+    """Switch the protection against being disassociated on or off."""
+    if "Replication" not in update.document:
+        raise ValidationException(
+            f"{INVALID}DisassociationProtectionEnabled can only be specified for a replica of a global table"
+        )
+    member = "DisassociationProtectionEnabled"
+    update.document = update.document | {member: request[member]}
 
 
 def check_not_moving(document: Document) -> None:
@@ -305,6 +349,10 @@ def check_deletable(document: Document, region: str, now: float) -> None:
             "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the "
             "table in the last 24 hours."
         )
+    _check_another_stays(group, region)
+
+
+def _check_another_stays(group: Group, region: str) -> None:
     staying = [r for r in replicas.regions(group) if r != region and replicas.status(group, r)["Status"] == ACTIVE]
     if not staying:
         raise ResourceInUseException(_IN_USE)

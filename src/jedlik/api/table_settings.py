@@ -18,7 +18,6 @@ _UNSUPPORTED = {
     "ResourcePolicy": "resource policies",
     "GlobalTableSourceArn": "global tables of several accounts",
     "GlobalTableSettingsReplicationMode": "global tables of several accounts",
-    "DisassociationProtectionEnabled": "disassociating replicas",
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
 }

@@ -34,6 +34,7 @@ _ALONE = {
     "SSESpecification": "Server-Side Encryption modification",
     "TableClass": "TableClass modification",
     "DeletionProtectionEnabled": "DeletionProtection modification",
+    "DisassociationProtectionEnabled": "DisassociationProtection modification",
     "WarmThroughput": "WarmThroughput",
 }
 """What must be the only change in a request, in the order in which it is said."""
@@ -45,6 +46,7 @@ _CHANGES = (
     "StreamSpecification",
     "SSESpecification",
     "DeletionProtectionEnabled",
+    "DisassociationProtectionEnabled",
     "OnDemandThroughput",
     "WarmThroughput",
     "TableClass",
@@ -301,6 +303,7 @@ _APPLY: dict[str, Callable[[Update, Request], None]] = {
     "SSESpecification": _change_encryption,
     "TableClass": _change_table_class,
     "DeletionProtectionEnabled": _change_deletion_protection,
+    "DisassociationProtectionEnabled": replica_updates.change_protection,
     "ReplicaUpdates": replica_updates.change,
 }
 """The change that a member asks for, in the order in which they are made: a change of billing mode comes

@@ -14,7 +14,7 @@ from typing import Any
 from jedlik.api.context import Context
 from jedlik.jobs import expiry
 from jedlik.model import keys, shared_settings, tables
-from jedlik.model.errors import ValidationException
+from jedlik.model.errors import ResourceInUseException, ValidationException
 from jedlik.model.limits import TTL_CHANGE_SECONDS
 from jedlik.model.tables import Table
 from jedlik.model.writes import check_descriptor
@@ -44,6 +44,8 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
     async def attempt(table: Table) -> None:
         def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
             check_descriptor(table, values[0])
+            if table.replica is not None and table.replica.disassociates:
+                raise ResourceInUseException("The resource which you are attempting to change is in use.")
             _check_change(table.document.get("TimeToLive"), attribute, enabled, now)
             writes = Writes()
             empty = counter(values[1]) == 0

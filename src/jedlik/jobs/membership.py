@@ -8,7 +8,8 @@ replica that is coming or going, one of these:
   `Join` or to `Leave`. Both may be asked any number of times.
 - DEPARTURE, in the region whose own replica is DELETING: waits until every other replica has left it, which is when it
   has pulled the last change that was made here, and deletes the table (or, when it is to be kept, lets it be an
-  ordinary table).
+  ordinary table). One that disassociates serves its items all the while: what it gives away ends with the commit that
+  begins this, and it waits for what the others had written, too (`disassociation`).
 
 So nothing that was acknowledged in a region is lost when its replica is deleted: writes are refused from the commit
 with which its own descriptor says DELETING, and what was written before that is pulled by all. A peer that does not
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from jedlik.jobs import backfill, expiry, purge, records
+from jedlik.jobs import backfill, disassociation, expiry, purge, records
 from jedlik.jobs.records import Job, JobMoved, JobWaits
 from jedlik.model import keys, replicas, shared_settings, streams, tables
 from jedlik.model.errors import DynamoDBError, ResourceInUseException
@@ -87,18 +88,23 @@ def follow(document: Document, group: Group, now: float, writes: Writes) -> Docu
     if replicas.regions(group) == [own]:
         return ordinary(document, writes)
     if replicas.status(group, own)["Status"] != DELETING:
-        document = {member: value for member, value in document.items() if member != "LeftBy"}
+        document = _without(document, "LeftBy", "ToldShards")
     _submit_members(document, writes)
     return document
 
 
 def ordinary(document: Document, writes: Writes) -> Document:
-    """The descriptor of a table that is no replica any more, for all others have gone. Its stream stays."""
+    """The descriptor of a table that is no replica any more. Its stream stays, and the settings of its own."""
     purge.submit_replication(document, writes)
     view_type = document["StreamSpecification"]["StreamViewType"]
-    return {name: value for name, value in document.items() if name not in ("Replication", "LeftBy")} | {
+    document = shared_settings.effective(document)
+    return _without(document, "Replication", "LeftBy", "ToldShards", "DisassociationProtectionEnabled") | {
         "ChangeLog": document["ChangeLog"] | streams.images(view_type)
     }
+
+
+def _without(document: Document, *members: str) -> Document:
+    return {name: value for name, value in document.items() if name not in members}
 
 
 def activated(document: Document, now: float) -> Document:
@@ -228,13 +234,17 @@ async def departure_step(region: Region, job: Job) -> None:
         return
     group = table.document["Replication"]
     staying = {peer for peer in table.replica.peers if replicas.status(group, peer)["Status"] != DELETING}
-    missing = sorted(staying - set(table.document.get("LeftBy", ())))
+    missing = dict.fromkeys(staying - set(table.document.get("LeftBy", ())), WAITING_SECONDS)
+    if table.replica.disassociates:
+        missing |= await disassociation.behind(region, job, table, staying)
     now = region.clock()
     if missing and now - replicas.status(group, region.name)["Since"] < STREAM_RETENTION_SECONDS:
-        raise JobWaits(WAITING_SECONDS)
+        raise JobWaits(max(missing.values()))
     if missing:
         _log.warning(
-            "a replica goes unseen by %s", ", ".join(missing), extra={"region": region.name, "table": table.name}
+            "a replica goes unseen by %s",
+            ", ".join(sorted(missing)),
+            extra={"region": region.name, "table": table.name},
         )
 
     kept = replicas.status(group, region.name).get("Kept", False)

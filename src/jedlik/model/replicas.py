@@ -53,11 +53,18 @@ class Replica:
     region: str
     """Its own region."""
     status: str
-    """CREATING, ACTIVE or DELETING. Items can be read and written in ACTIVE."""
+    """CREATING, ACTIVE or DELETING."""
     source: str | None
     """The region to copy from, while CREATING."""
     peers: tuple[str, ...]
     """The other regions that have a replica, in whatever state, in the order in which they were made."""
+    disassociates: bool = False
+    """Whether it is DELETING to become a table of its own, and is used like one meanwhile."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether its items can be read and written."""
+        return self.status == ACTIVE or self.disassociates
 
 
 def parse(table: Document) -> Replica | None:
@@ -73,6 +80,7 @@ def parse(table: Document) -> Replica | None:
         status=own["Status"],
         source=own.get("Source") if own["Status"] == CREATING else None,
         peers=tuple(peer for peer in regions(group) if peer != region),
+        disassociates=is_disassociating(own),
     )
 
 
@@ -102,16 +110,20 @@ def created(group: Group, region: str, source: str, by: str, now: float, *, exis
     return group | {"Statuses": group["Statuses"] | {region: status}}
 
 
-def moved(group: Group, region: str, stage: str, now: float, *, kept: bool = False) -> Group:
+def moved(
+    group: Group, region: str, stage: str, now: float, *, kept: bool = False, disassociated: bool = False
+) -> Group:
     """The document with the replica in `region` at a later stage of its life; the same one if it is there already.
 
-    `kept` is for DELETING: the replica leaves the group, but its table stays.
+    `kept` and `disassociated` are for DELETING: the replica leaves the group, but its table stays; and, in the latter
+    case, can be used all the while.
     """
     register = group["Statuses"][region]
     clock, creator, reached, _ = register["Version"]
     if _STAGES.index(stage) <= reached:
         return group
-    known = register["Value"] | ({"Kept": True} if kept else {})
+    known = register["Value"] | ({"Kept": True} if kept or disassociated else {})
+    known |= {"Disassociated": True} if disassociated else {}
     return group | {"Statuses": group["Statuses"] | {region: _status(clock, creator, stage, known, now)}}
 
 
@@ -147,7 +159,8 @@ def version(group: Group) -> str:
 
 def status(group: Group, region: str) -> dict[str, Any]:
     """The state of the replica in `region`: Status, Since (seconds) and, where there is something to say, Source (the
-    region that it was made of), Existing (of a table that was there) and Kept (its table stays when it goes).
+    region that it was made of), Existing (of a table that was there), Kept (its table stays when it goes) and
+    Disassociated (it can be used while it goes).
 
     Two regions may have each other deleted at once. A table is never lost in this way: when no replica would be left,
     the first by name stays, as every region works out for itself.
@@ -156,6 +169,11 @@ def status(group: Group, region: str) -> dict[str, Any]:
     if value["Status"] == DELETING and region == _last_to_go(group):
         return value | {"Status": ACTIVE}
     return value
+
+
+def is_disassociating(status: dict[str, Any]) -> bool:
+    """Whether that is the state of a replica that is on its way to be a table of its own."""
+    return status["Status"] == DELETING and "Disassociated" in status
 
 
 def regions(group: Group) -> list[str]:

@@ -93,7 +93,7 @@ class Table:
     @property
     def usable(self) -> bool:
         """Whether its items may be read and written: a replica's not while it is being made or deleted."""
-        return self.replica is None or self.replica.status == replicas.ACTIVE
+        return self.replica is None or self.replica.usable
 
     def index(self, name: str) -> Index | None:
         """The index called `name`, if it may be read or is being made."""
@@ -121,7 +121,9 @@ def parse(raw: bytes) -> Table:
     AttributeDefinitions, KeySchema, GlobalSecondaryIndexes and LocalSecondaryIndexes (each with IndexName,
     IndexNumber, KeySchema, Projection, IndexStatus, Backfilling, ...) and settings as DescribeTable shows
     them. Ours are `IndexNumber`, `NextIndexNumber` (numbers are not used again), ChangeLog (see `streams`),
-    TimeToLive (AttributeName, Status, UpdatedAt) and Replication (see `replicas`).
+    TimeToLive (AttributeName, Status, UpdatedAt), Replication (see `replicas`), and of a replica that is going LeftBy
+    and ToldShards (see `jobs.membership`): the regions that have its changes, and the number of the first shard of
+    which they are told nothing.
     """
     document = orjson.loads(raw)
     types = {d["AttributeName"]: d["AttributeType"] for d in document["AttributeDefinitions"]}

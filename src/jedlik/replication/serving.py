@@ -99,6 +99,7 @@ async def begin_copy(context: Context, request: Request) -> Response:
     known = await checkpoints.of_table(region, source.table.id)
     if source.replica.status == replicas.CREATING or any(checkpoint.copying for checkpoint in known):
         raise ResourceInUseException(f"The replica of table {source.table.name} in {region.name} is incomplete itself")
+    _refuse_disassociating(region, source.table)
     return {
         "Now": now,
         "SourceId": source.table_id,
@@ -115,6 +116,14 @@ async def copy_page(context: Context, request: Request) -> Response:
     """
     region = context.region
     table = (await _replica(region, request)).table
+    _refuse_disassociating(region, table)
+    page = await _page(region, table, request)
+    if not await _is_as_read(region, table):
+        raise ResourceInUseException(f"Table {table.name} in {region.name} is being changed; ask again")
+    return page
+
+
+async def _page(region: Region, table: Table, request: Request) -> Response:
     items_end = keys.prefix_end(table.prefix)
     versions_start, versions_end = keys.version_range(table.id)
     start = table.prefix if request["Cursor"] is None else _cursor(request["Cursor"])
@@ -252,12 +261,16 @@ async def _look(region: Region, asked: _Asked, now: float, room: int) -> tuple[R
     table = found.table
     if asked.source != found.table_id:
         asked.source, asked.position = found.table_id, 0
+    start = asked.position
     answer: Response = {"TableName": asked.name, "SourceId": found.table_id}
     if asked.digest != found.digest:
         answer["Group"] = found.group
     if asked.position < await _first_kept(region, table):
         return answer | {"CopyAgain": True}, 0
     entries, size, more = await _own_entries(region, table, asked, room)
+    if entries and not await _is_as_read(region, table):
+        asked.position = start
+        return await _look(region, asked, now, room)
     if entries and entries[0][1].at < now - STREAM_RETENTION_SECONDS:
         return answer | {"CopyAgain": True}, 0
     if not entries and "Group" not in answer and not more:
@@ -303,7 +316,8 @@ def _trimmed_to(stream: bytes) -> int:
 async def _has_news(region: Region, table: Table, position: int) -> bool:
     """Whether there is an entry from `position` on. A shard that closes opens another, so the open ones tell."""
     assert table.log is not None, "a replicated table has a change log"
-    for log in table.log.prefixes:
+    logs = await _shard_logs(region, table) if _disassociates(table) else table.log.prefixes
+    for log in logs:
         if await region.engine.range(*keys.log_range(log, position), 1, 1):
             return True
     return False
@@ -327,7 +341,7 @@ async def _entries(
     """
     found: list[tuple[int, bytes]] = []
     logs = await _shard_logs(region, table)
-    room = max(room // len(logs), LEAST_ROOM)
+    room = max(room // max(len(logs), 1), LEAST_ROOM)
     for log in logs:
         start, end = keys.log_range(log, position)[0], keys.log_range(log, last + 1)[0]
         rows = await region.engine.range(start, end, PULL_ENTRIES, room)
@@ -340,14 +354,38 @@ async def _entries(
 
 
 async def _shard_logs(region: Region, table: Table) -> list[bytes]:
-    """The log prefixes of a table's shards, closed ones included, in the order in which they were opened."""
+    """The log prefixes of a table's shards, closed ones included, in the order in which they were opened.
+
+    Without those that were opened when the table began to disassociate: what is in them is its own.
+    """
     logs = []
     start = keys.log_prefix(table.id)
     end = keys.prefix_end(start)
+    if _disassociates(table):
+        end = keys.shard_log_prefix(table.id, table.document["ToldShards"])
     while rows := await region.engine.range(start, end, 1, 1):
         logs.append(rows[0][0][: keys.SHARD_PREFIX])
         start = keys.prefix_end(logs[-1])
     return logs
+
+
+def _disassociates(table: Table) -> bool:
+    return table.replica is not None and table.replica.disassociates
+
+
+def _refuse_disassociating(region: Region, table: Table) -> None:
+    """Nothing is copied of a table that disassociates: what has been written to it since is for nobody else."""
+    if _disassociates(table):
+        raise ResourceInUseException(f"The replica of table {table.name} in {region.name} is being disassociated")
+
+
+async def _is_as_read(region: Region, table: Table) -> bool:
+    """Whether a table is still as its descriptor says, and so was when its log or its items were read after that.
+
+    If it has begun to disassociate meanwhile, what was read may have been written since, and is not to be told.
+    """
+    [raw] = await region.engine.get([table.descriptor_key])
+    return raw == table.raw
 
 
 async def _replica(region: Region, request: Request) -> Replicated:
