@@ -80,7 +80,7 @@ async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any])
             pass  # It has none up to there.
         case _:
             return False
-    return source == end["SourceId"] and first >= end["Position"]
+    return bool(source == end["SourceId"] and first >= end["Position"])
 
 
 def _end(answer: dict[str, Any]) -> dict[str, Any]:
