@@ -12,3 +12,6 @@ Clock = Callable[[], float]
 """Returns seconds since the Unix epoch."""
 
 system_clock: Clock = time.time
+
+steady_clock: Callable[[], float] = time.monotonic
+"""Returns seconds since some moment, and is never put back: for how long ago something was."""

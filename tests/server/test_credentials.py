@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +50,59 @@ def test_keys_made_at_once_are_all_kept(path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: create(path), range(24)))
     assert {key.access_key for key in load(path)} == {key.access_key for key in made}
+
+
+def test_the_folder_and_the_lock_are_the_owners_only(path: Path) -> None:
+    create(path)
+    assert {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in (path.parent, *path.parent.iterdir())} == {
+        "made": 0o700,
+        "credentials.json": 0o600,
+        "credentials.json.lock": 0o600,
+    }
+
+
+def test_who_may_only_read_the_folder_cannot_hold_up_a_change(path: Path) -> None:
+    path.parent.mkdir(mode=0o755)
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            made = threads.submit(create, path).result(10)
+        finally:
+            os.close(folder)
+    assert load(path) == [made]
+
+
+def test_changes_wait_for_each_other(path: Path) -> None:
+    first = create(path)
+    lock = path.with_name("credentials.json.lock")
+    with lock.open() as file, ThreadPoolExecutor(1) as threads:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        second = threads.submit(create, path)
+        with pytest.raises(TimeoutError):
+            second.result(0.2)
+        assert load(path) == [first]
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert [first, second.result(10)] == load(path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "open to others"])
+def test_a_lock_that_others_can_hold_is_refused(path: Path, kind: str) -> None:
+    path.parent.mkdir()
+    lock = path.with_name("credentials.json.lock")
+    if kind == "pipe":
+        os.mkfifo(lock, 0o600)
+    elif kind == "link":
+        lock.symlink_to(path.with_name("elsewhere"))
+    else:
+        lock.touch()
+        lock.chmod(0o644)
+    with pytest.raises((CredentialsError, OSError)) as refused:
+        create(path)
+    if kind != "link":
+        text = f"{lock} must be a file that nobody but its owner can open: remove it"
+        assert str(refused.value) == text
+    assert not path.exists()
 
 
 def test_no_file_has_no_keys(path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import signing
 from botocore.exceptions import ClientError
 from signing import BODY, presigned, signed
 from wire import Wire, request
@@ -31,13 +32,21 @@ Change = Callable[[Request], None]
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """Stands still until it is moved, and so does a steady one beside it."""
 
     def __init__(self) -> None:
         self.now = NOW.timestamp()
+        self.steady_now = 1000.0
 
     def __call__(self) -> float:
         return self.now
+
+    def steady(self) -> float:
+        return self.steady_now
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.steady_now += seconds
 
 
 @pytest.fixture
@@ -64,7 +73,7 @@ def credential(keys: Path) -> Credential:
 
 @pytest.fixture
 def verifier(keys: Path, credential: Credential, clock: Clock) -> Verifier:
-    return Verifier(Credentials(keys), clock)
+    return Verifier(Credentials(keys), clock, clock.steady)
 
 
 def refusal(verifier: Verifier, asked: Request) -> tuple[str, str]:
@@ -114,16 +123,30 @@ def test_the_query_string_is_signed_in_one_form(verifier: Verifier, credential: 
         set_header(b"content-type", b"   application/x-amz-json-1.0   "),
         set_header(b"meerkat", b"Hello    world"),
         set_header(b"not-signed", b"anything"),
+        set_header(b"x-amzn-trace-id", b"Root=1-67891233-abcdef012345678912345678"),
+        set_header(b"x-amz-cf-id", b"abc=="),
+        set_header(b"x-amz-content-sha256", b"UNSIGNED-PAYLOAD"),
         in_authorization(b", ", b","),
         in_authorization(b", ", b"  ,   "),
         in_authorization(b", ", b" "),
     ],
-    ids=["around", "within", "another header", "commas only", "commas and spaces", "spaces only"],
+    ids=[
+        "around",
+        "within",
+        "another header",
+        "load balancer",
+        "CloudFront",
+        "hash",
+        "commas only",
+        "commas and spaces",
+        "spaces only",
+    ],
 )
 def test_what_proxies_may_change_does_not_matter(verifier: Verifier, credential: Credential, change: Change) -> None:
-    asked = signed(credential, headers={"Meerkat": "Hello world"})
-    change(asked)
-    assert verifier.caller(asked).access_key == credential.access_key
+    for _ in range(2):
+        asked = signed(credential, headers={"Meerkat": "Hello world"})
+        change(asked)
+        assert verifier.caller(asked).access_key == credential.access_key
 
 
 def test_the_parts_may_come_in_any_order(verifier: Verifier, credential: Credential, keys: Path) -> None:
@@ -303,7 +326,7 @@ def test_of_the_future(
             "SignedHeaders=content-type;host;",
             "SignedHeaders=content-type;",
             "InvalidSignature",
-            "'Host' must be a 'SignedHeader' in the AWS Authorization.",
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
         ),
         (
             "AWS4-HMAC-SHA256",
@@ -356,6 +379,37 @@ def test_scoped_wrongly(verifier: Verifier, credential: Credential, old: str, ne
     asked = signed(credential)
     in_authorization(old.replace("KEY", credential.access_key).encode(), new.encode())(asked)
     assert refusal(verifier, asked) == (f"{error}Exception", text.replace("KEY", credential.access_key))
+
+
+@pytest.mark.parametrize("name", ["x-amz-target", "x-amz-meta-data", "x-amz-", "x-amz-\xe9"])
+@pytest.mark.parametrize("sign", [signed, presigned])
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_headers_that_aws_gives_a_meaning_to_must_be_signed(
+    verifier: Verifier,
+    credential: Credential,
+    name: str,
+    sign: Callable[[Credential], Request],
+    seen_before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(signing.HEADERS, "X-Amz-Target")
+    asked = sign(credential)
+    if seen_before:
+        verifier.caller(asked)
+    asked.headers[name.encode("latin-1")] = b"DynamoDB_20120810.DeleteTable"
+    text = f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
+    assert refusal(verifier, asked) == ("InvalidSignatureException", text)
+
+
+def test_what_has_been_seen_of_a_signer_is_bounded(verifier: Verifier, credential: Credential) -> None:
+    for number in range(1000):
+        asked = signed(credential)
+        asked.headers[b"x-%d" % number] = b"x"
+        asked.headers[b"y" * (number + 1)] = b"x"
+        assert verifier.caller(asked).access_key == credential.access_key
+    [signer] = verifier._signers.values()
+    assert len(signer.covered) <= 8
+    assert max(sum(map(len, names)) for names in signer.covered) <= 1024
 
 
 def change_body(asked: Request) -> None:
@@ -419,6 +473,16 @@ def test_temporary_keys_come_with_a_token(
         assert refusal(verifier, sign(wrong)) == ("UnrecognizedClientException", TOKEN_INVALID)
 
 
+def test_a_token_may_be_added_afterwards(verifier: Verifier, temporary: Credential) -> None:
+    for token, is_good in ((temporary.session_token, True), ("another token", False), (temporary.session_token, True)):
+        asked = signed(Credential(temporary.access_key, temporary.secret))
+        asked.headers[b"x-amz-security-token"] = str(token).encode()
+        if is_good:
+            assert verifier.caller(asked).access_key == temporary.access_key
+        else:
+            assert refusal(verifier, asked) == ("UnrecognizedClientException", TOKEN_INVALID)
+
+
 def test_permanent_keys_come_without(verifier: Verifier, credential: Credential) -> None:
     wrong = Credential(credential.access_key, credential.secret, "a token")
     assert refusal(verifier, signed(wrong)) == ("UnrecognizedClientException", TOKEN_INVALID)
@@ -441,16 +505,31 @@ def test_keys_may_come_and_go(verifier: Verifier, credential: Credential, keys: 
     added = access_keys.create(keys)
     assert verifier.caller(signed(added)).access_key == added.access_key
     assert access_keys.delete(keys, credential.access_key)
-    clock.now += 1
+    clock.pass_time(1)
     assert refusal(verifier, signed(credential)) == ("UnrecognizedClientException", f"{TOKEN_INVALID}.")
     assert verifier.caller(signed(added)).access_key == added.access_key
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, -0.5, 0.0, 3600.0])
+def test_keys_go_whatever_becomes_of_the_clock_on_the_wall(
+    verifier: Verifier, credential: Credential, keys: Path, clock: Clock, seconds: float
+) -> None:
+    clock.now += 600
+    verifier.caller(signed(credential))
+    assert access_keys.delete(keys, credential.access_key)
+    clock.now += seconds
+    clock.steady_now += 1
+    name, text = refusal(verifier, signed(credential))
+    assert name in ("UnrecognizedClientException", "InvalidSignatureException"), text  # Or it has expired as well.
+    clock.now = NOW.timestamp()
+    assert refusal(verifier, signed(credential)) == ("UnrecognizedClientException", f"{TOKEN_INVALID}.")
 
 
 def test_a_file_that_breaks_changes_nothing(
     verifier: Verifier, credential: Credential, keys: Path, clock: Clock
 ) -> None:
     keys.write_text("nonsense")
-    clock.now += 1
+    clock.pass_time(1)
     assert verifier.caller(signed(credential)).access_key == credential.access_key
 
 
@@ -490,6 +569,24 @@ def test_a_server_that_verifies(start_server: Callable[..., Server], tmp_path: P
     keys = dict(line.split(" = ") for line in made.stdout.splitlines())
     assert server.client(**keys).list_tables()["TableNames"] == []
     run_jedlik("credentials", "delete", "--data-dir", str(tmp_path / "data"), keys["aws_access_key_id"])
+
+
+@pytest.mark.parametrize(
+    ("header", "is_good"),
+    [("X-Amzn-Trace-Id", True), ("X-Amz-Cf-Id", True), ("Via", True), ("X-Amz-Meta-Proxy", False)],
+)
+def test_a_proxy_may_add_headers_but_not_any(start_server: Callable[..., Server], header: str, is_good: bool) -> None:
+    server = start_server(auth="on")
+    client = server.client()
+    client.meta.events.register(  # Behind botocore's signature.
+        "before-send.dynamodb", lambda request, **_: request.headers.update({header: "x"})
+    )
+    for _ in range(2):
+        if is_good:
+            assert client.list_tables()["TableNames"] == []
+        else:
+            with pytest.raises(ClientError, match="'x-amz-meta-proxy' must be a 'SignedHeader' in the AWS Authoriz"):
+                client.list_tables()
 
 
 def test_a_presigned_request_over_the_wire(start_server: Callable[..., Server]) -> None:

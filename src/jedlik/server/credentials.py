@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import string
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ KEY_ID_LENGTH = 16
 SECRET_LENGTH = 40
 SECRET_DIGITS = string.ascii_letters + string.digits + "+/"
 TOKEN_BYTES = 96
+
+LOCK_SUFFIX = ".lock"
+"""What the name of the file that is locked ends with, beside the file of keys."""
 
 OTHERS = 0o077
 """The permission bits of everybody but the owner."""
@@ -114,10 +118,8 @@ def delete(path: Path, access_key: str) -> bool:
 @contextmanager
 def _changing(path: Path) -> Iterator[list[Credential]]:
     """The keys in a file, which are written back afterwards, all or nothing, with nobody else changing them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(path.with_name(path.name + LOCK_SUFFIX)):
         credentials = load(path)
         yield credentials
         written = {
@@ -135,9 +137,29 @@ def _changing(path: Path) -> Iterator[list[Credential]]:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        os.fsync(folder)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that nobody but its owner can open: anybody who can may hold up the others for ever.
+
+    Raises CredentialsError if it is somebody else's, or open to others.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
+        status = os.fstat(file)
+        owners = (os.geteuid(), path.parent.stat().st_uid)
+        if status.st_uid not in owners or status.st_mode & OTHERS or not stat.S_ISREG(status.st_mode):
+            raise CredentialsError(f"{path} must be a file that nobody but its owner can open: remove it")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
     finally:
-        os.close(folder)
+        os.close(file)
 
 
 def _random(digits: str, length: int) -> str:

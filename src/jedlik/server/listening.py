@@ -87,11 +87,22 @@ def raise_descriptor_limit() -> None:
 
 
 def sweep_memory_folders() -> None:
-    """Remove what servers in memory have left behind that were killed: folders whose lock nobody holds."""
+    """Remove what servers in memory have left behind that were killed: folders whose lock nobody holds.
+
+    Others may make folders of that name, too: nothing in theirs is opened, or a pipe in the place of the lock would
+    hold up the start for ever.
+    """
     for lock in Path(tempfile.gettempdir()).glob(f"{MEMORY_PREFIX}*/lock"):
         try:
-            with lock.open() as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(lock.parent, ignore_errors=True)
-        except OSError:  # It is in use, just gone, or somebody else's.
+            if lock.parent.lstat().st_uid != os.geteuid():
+                continue
+            file = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:  # Just gone, or somebody else's.
             continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:  # It is in use.
+            continue
+        finally:
+            os.close(file)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import logging
 from calendar import timegm
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime, strptime
@@ -19,7 +20,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from jedlik import region_names
-from jedlik.clock import Clock
+from jedlik.clock import Clock, steady_clock
 from jedlik.model import numbers
 from jedlik.model.errors import (
     ExpiredTokenException,
@@ -46,6 +47,17 @@ KNOWN_SIGNERS = 4096
 """Clients remembered at a time."""
 REFRESH_SECONDS = 1.0
 """How often it is looked whether the credentials have changed."""
+AMZ = "x-amz-"
+"""What the names of headers begin with that must be signed, if they are sent."""
+NEED_NOT_BE_SIGNED = {
+    "x-amz-cf-id",  # CloudFront adds it to what it passes on.
+    "x-amz-content-sha256",  # Of the body, which the signature has in it anyway; some SDKs add it afterwards.
+    "x-amz-security-token",  # Compared with the key's own; AWS's documentation lets it be added afterwards.
+}
+HEADER_SETS = 8
+"""Sets of header names that are remembered of a signer. A client has one or two, and a proxy may add to them."""
+LONGEST_HEADER_SET = 1024
+"""Characters of the names in one that is remembered."""
 BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
 """ISO 8601's, without separators."""
 
@@ -92,12 +104,14 @@ class Claim(NamedTuple):
 class Signer:
     """What the requests of one client have in common for a day, derived once."""
 
-    __slots__ = ("_canonical", "_headers", "_inner", "_outer", "_to_sign", "caller", "credential", "date")
+    __slots__ = ("_canonical", "_headers", "_inner", "_outer", "_to_sign", "caller", "covered", "credential", "date")
 
     def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
         self.caller = caller
         self.credential = credential
         self.date = date.encode()
+        self.covered: set[tuple[bytes, ...]] = set()
+        """The names of headers as requests had them in which all were signed that must be."""
         signed = raw(signed_headers)
         self._headers = signed.lower().split(b";")
         lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
@@ -126,15 +140,26 @@ class Signer:
         outer.update(inner.digest())
         return outer.hexdigest().encode()
 
+    def cover(self, names: tuple[bytes, ...]) -> None:
+        """Remember that of these headers all are signed that must be."""
+        if sum(map(len, names)) <= LONGEST_HEADER_SET:
+            if len(self.covered) >= HEADER_SETS:
+                self.covered.clear()
+            self.covered.add(names)
+
 
 class Verifier:
     """Tells who has signed a request. Without credentials it believes what the request says."""
 
-    def __init__(self, credentials: Credentials | None, clock: Clock) -> None:
+    def __init__(
+        self, credentials: Credentials | None, clock: Clock, steady: Callable[[], float] = steady_clock
+    ) -> None:
         self._credentials = credentials
         self.verifies = credentials is not None
         self._clock = clock
-        self._refresh_at = clock() + REFRESH_SECONDS
+        self._steady = steady
+        self._refresh_at = steady() + REFRESH_SECONDS
+        """On the steady clock: while the other is behind, a key that has been deleted would stay good."""
         self._signers: dict[bytes, Signer] = {}
         """By the Authorization header up to its signature."""
         self._believed: dict[bytes, Caller] = {}
@@ -146,12 +171,18 @@ class Verifier:
         fixed, _, signature = authorization.rpartition(b"Signature=")
         if self._credentials is None:
             return self._believed.get(fixed) or self._believe(request, fixed, signature)
-        now = self._clock()
-        if now >= self._refresh_at:
+        if self._steady() >= self._refresh_at:
             self._refresh()
+        now = self._clock()
         signer = self._signers.get(fixed)
         time = request.headers.get(b"x-amz-date", b"")
-        if signer is None or request.target != b"/" or time[:8] != signer.date or late(time, now):
+        if (
+            signer is None
+            or request.target != b"/"
+            or time[:8] != signer.date
+            or late(time, now)
+            or tuple(request.headers) not in signer.covered
+        ):
             return self._meet(request, fixed, signature)
         if not hmac.compare_digest(signer.signature(request, b"", time), signature):
             raise mismatch()
@@ -173,8 +204,7 @@ class Verifier:
         said = claim(request)
         now = self._clock()
         check_time(said.time, said.lifetime, now)
-        if "host" not in said.signed_headers.lower().split(";"):
-            raise InvalidSignatureException("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+        check_signed_headers(said.signed_headers.lower().split(";"), request.headers)
         if said.algorithm != ALGORITHM:
             raise IncompleteSignatureException(
                 f"Unsupported AWS 'algorithm': '{said.algorithm}' (only {ALGORITHM} for now). "
@@ -189,6 +219,8 @@ class Verifier:
             raise mismatch()
         check_token(credential, raw(said.token) if said.token is not None else None, now)
         if raw(said.signature) == rest:  # Otherwise other parts follow the signature in the header, or it is presigned.
+            signer = self._signers.get(fixed) or signer
+            signer.cover(tuple(request.headers))
             remember(self._signers, fixed, signer)
         return signer.caller
 
@@ -205,7 +237,7 @@ class Verifier:
     def _refresh(self) -> None:
         """Look whether the credentials have changed; if they have become unusable, keep those that were."""
         assert self._credentials is not None
-        self._refresh_at = self._clock() + REFRESH_SECONDS
+        self._refresh_at = self._steady() + REFRESH_SECONDS
         try:
             if self._credentials.refresh():
                 self._signers.clear()
@@ -314,6 +346,20 @@ def check_time(time: str, lifetime: int, now: float) -> None:
         raise InvalidSignatureException(
             f"Signature not yet current: {time} is still later than {newest} ({shown} + {SKEW // 60} min.)"
         )
+
+
+def check_signed_headers(signed: list[str], given: Iterable[bytes]) -> None:
+    """Raise unless Host is signed, and of the headers that are `given` all that AWS gives a meaning to.
+
+    Source: "Create a signed request" in the IAM user guide. DynamoDB's words are known for Host only; they are the same
+    for the others, one of which says what operation is meant.
+    """
+    if "host" not in signed:
+        raise InvalidSignatureException("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+    for header in given:
+        name = header.decode("latin-1")
+        if name.startswith(AMZ) and name not in signed and name not in NEED_NOT_BE_SIGNED:
+            raise InvalidSignatureException(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
 def credential_parts(credential: str) -> list[str]:

@@ -1,0 +1,61 @@
+"""What a server takes hold of before it serves, and who may hold it up."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from jedlik.server.listening import MEMORY_PREFIX, sweep_memory_folders
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files, with what a server in memory has left there that was killed."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    memory_folder(tmp_path, "dead")
+    return tmp_path
+
+
+def memory_folder(temporary: Path, name: str) -> Path:
+    folder = temporary / f"{MEMORY_PREFIX}{name}"
+    folder.mkdir()
+    (folder / "lock").touch()
+    return folder
+
+
+def sweep() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(sweep_memory_folders).result(10)
+
+
+def test_what_killed_servers_have_left_is_removed_and_what_is_in_use_stays(temporary: Path) -> None:
+    folder = memory_folder(temporary, "alive")
+    with (folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep()
+    assert list(temporary.iterdir()) == [folder]
+
+
+def test_a_pipe_in_the_place_of_a_lock_holds_nobody_up(temporary: Path) -> None:
+    folder = temporary / f"{MEMORY_PREFIX}pipe"
+    folder.mkdir()
+    os.mkfifo(folder / "lock")
+    try:
+        sweep()
+    finally:
+        if (folder / "lock").exists():  # Or the thread waits for ever.
+            os.close(os.open(folder / "lock", os.O_RDWR | os.O_NONBLOCK))
+    assert not (temporary / f"{MEMORY_PREFIX}dead").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_nothing_in_somebody_elses_folder_is_touched(temporary: Path) -> None:
+    folder = memory_folder(temporary, "elsewhere")
+    os.chown(folder, 12345, 12345)
+    sweep()
+    assert list(temporary.iterdir()) == [folder]
+    assert (folder / "lock").exists()
