@@ -15,6 +15,8 @@ NOT_VALID = "One or more parameter values are not valid. "
 MISMATCH = "The provided key element does not match the schema"
 TOO_LARGE_HASH = f"{INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes"
 TOO_LARGE_RANGE = f"{INVALID}Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+TOO_LARGE_INDEX_KEY = f"{INVALID}Size limit exceeded for Index Key "
+ONE = "1 validation error detected: "
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +198,14 @@ def test_a_key_must_be_the_tables(client: Any, plain: str, operation: str, given
             f"{NOT_VALID}A value specified for a secondary index key is not supported. The AttributeValue for a key "
             "attribute cannot contain an empty binary value. IndexName: by-b, IndexKey: b",
         ),
-        ({"p": {"S": "x"}, "c": {"S": "y"}, "b": {"B": b"x" * 2049}}, TOO_LARGE_HASH),
-        ({"p": {"S": "x"}, "c": {"S": "y"}, "x": {"S": "x" * 1025}}, TOO_LARGE_RANGE),
+        (
+            {"p": {"S": "x"}, "c": {"S": "y"}, "b": {"B": b"x" * 2049}},
+            f"{TOO_LARGE_INDEX_KEY}b Actual Size: 2049 bytes Max Size: 2048 bytes IndexName: by-b",
+        ),
+        (
+            {"p": {"S": "x"}, "c": {"S": "y"}, "x": {"S": "x" * 1025}},
+            f"{TOO_LARGE_INDEX_KEY}x Actual Size: 1025 bytes Max Size: 1024 bytes IndexName: by-x",
+        ),
     ],
 )
 def test_an_item_must_have_its_keys(client: Any, composite: str, item: dict[str, Any], message: str) -> None:
@@ -334,7 +342,7 @@ def test_an_update_is_charged_before_its_condition_is_looked_at(client: Any, pla
 def test_put_and_delete_return_the_old_item_or_nothing(client: Any, plain: str, operation: str, given: str) -> None:
     member = {"put_item": "Item", "delete_item": "Key"}[operation]
     request = {"TableName": plain, member: key("values"), "ReturnValues": given}
-    assert invalid(getattr(client, operation), **request) == "ReturnValues can only be ALL_OLD or NONE"
+    assert invalid(getattr(client, operation), **request) == f"{ONE}ReturnValues can only be ALL_OLD or NONE"
 
 
 def test_put_and_delete_return_the_old_item(client: Any, plain: str) -> None:
@@ -443,7 +451,7 @@ def test_the_request_is_checked_before_the_table(client: Any) -> None:
     too_large = {"p": {"S": "x"}, "v": {"S": "x" * 400 * 1024}}
     assert invalid(client.put_item, **absent, Item=too_large) == "Item size has exceeded the maximum allowed size"
     assert invalid(client.put_item, **absent, Item=key("x"), ConditionExpression="") == (
-        "Invalid ConditionExpression: The expression can not be empty;"
+        f"{ONE}Invalid ConditionExpression: The expression can not be empty;"
     )
     assert invalid(client.get_item, **absent, Key={"p": {"N": "x"}}) == (
         "The parameter cannot be converted to a numeric value: x"
@@ -454,18 +462,18 @@ def test_of_expressions_that_are_too_long_an_update_does_not_tell_its_size(clien
     update = "SET " + ", ".join(f"a{number} = p" for number in range(500))
     text = "Expression size has exceeded the maximum allowed size;"
     where = {"TableName": plain, "Key": key("x")}
-    assert invalid(client.update_item, **where, UpdateExpression=update) == f"Invalid UpdateExpression: {text}"
+    assert invalid(client.update_item, **where, UpdateExpression=update) == f"{ONE}Invalid UpdateExpression: {text}"
     condition = "p = p" + " AND p = p" * 410
     assert invalid(client.delete_item, **where, ConditionExpression=condition) == (
-        f"Invalid ConditionExpression: {text} expression size: {len(condition)}"
+        f"{ONE}Invalid ConditionExpression: {text} expression size: {len(condition)}"
     )
 
 
 def test_values_are_checked_before_expressions(client: Any, plain: str) -> None:
     request = {"TableName": plain, "Item": {"p": {"SS": []}}, "ConditionExpression": "", "ReturnValues": "ALL_NEW"}
-    assert invalid(client.put_item, **request) == f"{INVALID}An string set  may not be empty"
+    assert invalid(client.put_item, **request) == f"{ONE}{INVALID}An string set  may not be empty"
     request["Item"] = key("x")
-    assert invalid(client.put_item, **request) == "ReturnValues can only be ALL_OLD or NONE"
+    assert invalid(client.put_item, **request) == f"{ONE}ReturnValues can only be ALL_OLD or NONE"
 
 
 def test_mixing_expressions_with_older_parameters_comes_first(client: Any, plain: str) -> None:
@@ -476,7 +484,7 @@ def test_mixing_expressions_with_older_parameters_comes_first(client: Any, plain
         ConditionExpression="attribute_exists(p)",
         Expected={"p": {"Exists": False}},
     ) == (
-        "Can not use both expression and non-expression parameters in the same request: "
+        f"{ONE}Can not use both expression and non-expression parameters in the same request: "
         "Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}"
     )
 

@@ -17,6 +17,7 @@ START_KEY = "The provided starting key is invalid"
 EMPTY = "The AttributeValue for a key attribute cannot contain an empty string value."
 EMPTY_BINARY = "The AttributeValue for a key attribute cannot contain an empty binary value."
 LONG_PARTITION_KEY = f"{INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes"
+LONG_INDEX_KEY = f"{INVALID}Size limit exceeded for Index Key "
 LONG_SORT_KEY = f"{INVALID}Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
 UNSUPPORTED = "A value specified for a secondary index key is not supported."
 UPDATED = "The update expression attempted to update a secondary index key to a value that is not supported."
@@ -103,7 +104,7 @@ INDEX_KEY_REFUSALS = [
     ({"y": s("1")}, f"{INVALID}Type mismatch for Index Key y Expected: N Actual: S IndexName: b-global"),
     ({"x": s("")}, f"{NOT_VALID}{UNSUPPORTED} {EMPTY} IndexName: b-global, IndexKey: x"),
     ({"r2": b(b"")}, f"{NOT_VALID}{UNSUPPORTED} {EMPTY_BINARY} IndexName: many, IndexKey: r2"),
-    ({"x": s("a" * 2049)}, LONG_PARTITION_KEY),
+    ({"x": s("a" * 2049)}, f"{LONG_INDEX_KEY}x Actual Size: 2049 bytes Max Size: 2048 bytes IndexName: b-global"),
     ({"h1": s("a" * 1024), "h2": s("a" * 1025)}, LONG_PARTITION_KEY),
     ({"r1": s("a" * 1025)}, LONG_SORT_KEY),
     ({"r1": s("a" * 1000), "r2": b(bytes(25))}, LONG_SORT_KEY),
@@ -122,7 +123,9 @@ def test_a_long_value_is_refused_only_where_it_is_part_of_a_key_that_is_too_long
     # 1,025 bytes are too long for the local index's sort key, though not for the global one's partition key.
     with pytest.raises(ValidationException) as refusal:
         key_values.check_item_keys(INDEXED, KEY | {"x": s("a" * 1025)})
-    assert refusal.value.message == LONG_SORT_KEY
+    assert refusal.value.message == (
+        f"{LONG_INDEX_KEY}x Actual Size: 1025 bytes Max Size: 1024 bytes IndexName: z-local"
+    )
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_normal_form_is_plain_decimal_notation(written: str, normal: str) -> Non
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("", NOT_A_NUMBER),
+        ("", f"{NOT_A_NUMBER}: "),
         *((text, f"{NOT_A_NUMBER}: {text}") for text in ("dog", "NaN", "Infinity", "-Infinity", " 1", "1 ", "1\n")),
         *(
             (text, f"{NOT_A_NUMBER}: {text}")
@@ -110,6 +110,30 @@ def test_normal_form_is_plain_decimal_notation(written: str, normal: str) -> Non
     ],
 )
 def test_what_is_no_number_or_out_of_range_is_refused(written: str, message: str) -> None:
+    with pytest.raises(ValidationException) as refusal:
+        numbers.normalise(written)
+    assert refusal.value.newer == message
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        # us-east-1, 2026-10-09: of BatchWriteItem, Scan and transactions.
+        ("", NOT_A_NUMBER),
+        ("abc", f"{NOT_A_NUMBER}: abc"),
+        ("1e126", OVERFLOW),
+        ("1e2147483647", UNDERFLOW),
+        # By the same reading: Java's BigDecimal has 32 bits for the power of ten.
+        ("1e2147483646", OVERFLOW),
+        ("12e2147483646", UNDERFLOW),
+        ("1.2e2147483647", UNDERFLOW),
+        ("1e-2147483647", UNDERFLOW),
+        ("1e2147483648", UNDERFLOW),
+        ("1e2147483649", f"{NOT_A_NUMBER}: 1e2147483649"),
+        ("0.1e-2147483647", f"{NOT_A_NUMBER}: 0.1e-2147483647"),
+    ],
+)
+def test_the_older_words_for_what_is_no_number(written: str, message: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         numbers.normalise(written)
     assert refusal.value.message == message

@@ -43,7 +43,6 @@ class _Gets:
 async def batch_get_item(context: Context, request: Request) -> Response:
     """Items of one or more tables, up to 100 and 16 MB; those beyond 16 MB are UnprocessedKeys."""
     region = context.region
-    _check_not_empty(request, "BatchGetItem")
     _refuse_mixed(request["RequestItems"])
     wanted = await by_turns(request["RequestItems"].items(), lambda pair: _gets(*pair))
     if sum(len(gets.keys) for gets in wanted) > limits.BATCH_GET_ITEMS:
@@ -95,11 +94,6 @@ async def batch_get_item(context: Context, request: Request) -> Response:
     }
 
 
-def _check_not_empty(request: Request, operation: str) -> None:
-    if not request["RequestItems"]:
-        raise ValidationException(f"The requestItems parameter is required for {operation}")
-
-
 def _refuse_mixed(request_items: dict[str, Request]) -> None:
     """Raises ValidationException for old parameters and expressions together, be it for different tables."""
     together: Request = {}
@@ -141,7 +135,8 @@ class _Element:
 async def batch_write_item(context: Context, request: Request) -> Response:
     """Put and delete up to 25 items of one or more tables, all in one commit."""
     region = context.region
-    _check_not_empty(request, "BatchWriteItem")
+    if not request["RequestItems"]:
+        raise ValidationException("The requestItems parameter is required for BatchWriteItem")
     wanted = {name: await by_turns(elements, _element) for name, elements in request["RequestItems"].items()}
     if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
         raise ValidationException("Too many items requested for the BatchWriteItem call")

@@ -89,8 +89,9 @@ class Region:
                 return await attempt(table)
             except DescriptorChanged:
                 await self.table(name)
-            except ValidationException:
+            except ValidationException as refusal:
                 if await self.table(name) is table:
+                    refusal.bare = True
                     raise
         return await self.with_tables((name,), lambda tables: attempt(tables[0]))
 
@@ -104,8 +105,9 @@ class Region:
             except DescriptorChanged:
                 for name in names:
                     await self.table(name)
-            except ValidationException:
+            except ValidationException as refusal:
                 if [await self.table(name) for name in names] == tables:
+                    refusal.bare = True
                     raise
         raise InternalServerError("The definition of a table keeps changing")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from jedlik.api import (
     account,
+    attribute_values,
     batches,
     global_table_settings,
     global_tables,
@@ -27,9 +28,17 @@ from jedlik.api import (
     tags,
     transactions,
     ttl,
+    wording,
 )
 from jedlik.api.context import Context
-from jedlik.model.errors import UnknownOperationException
+from jedlik.api.wording import Wording
+from jedlik.model import value_types
+from jedlik.model.errors import (
+    DynamoDBError,
+    SerializationException,
+    UnknownOperationException,
+    ValidationException,
+)
 from jedlik.replication import serving
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
@@ -45,6 +54,24 @@ class Operation:
     validate: Callable[[Any], dict[str, Any]]
     """Checks the shape of a decoded body (`shapes.validator`)."""
     handler: Handler
+    find_values: attribute_values.Finder | None = None
+    """Finds the attribute values in a request; None if a request has none."""
+    wording: Wording = wording.older
+
+    def refusal(self, error: DynamoDBError, request: Any) -> DynamoDBError:
+        """The error that a client gets for one with which `validate` or `handler` has refused a request."""
+        if not isinstance(error, ValidationException):
+            return error
+        told = self.wording
+        if self.find_values is not None:
+            found = list(self.find_values(request))
+            try:
+                value_types.check(*found)
+            except SerializationException as wrong_type:
+                return wrong_type
+            if told is not wording.older and value_types.is_deeper(found, wording.DEEPEST):
+                told = wording.older
+        return ValidationException(told(error), **error.fields)
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -137,6 +164,11 @@ _UNSUPPORTED = (
 """What DynamoDB does and Jedlik does not yet: refused by name, where any other name is merely unknown."""
 
 
+def _operation(name: str, handler: Handler) -> Operation:
+    find_values = partial(attribute_values.find, "dynamodb", name)
+    return Operation(name, shapes.validator(name), handler, find_values, wording.OF_OPERATIONS.get(name, wording.older))
+
+
 def _unsupported(name: str) -> Operation:
     async def refuse(context: Context, request: dict[str, Any]) -> None:
         raise UnknownOperationException(f"Jedlik does not support {name} yet")
@@ -145,7 +177,7 @@ def _unsupported(name: str) -> Operation:
 
 
 OPERATIONS = {
-    **{name: Operation(name, shapes.validator(name), handler) for name, handler in _HANDLERS.items()},
+    **{name: _operation(name, handler) for name, handler in _HANDLERS.items()},
     **{name: _unsupported(name) for name in _UNSUPPORTED},
 }
 """The operations of DynamoDB, by name."""

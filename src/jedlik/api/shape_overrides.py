@@ -4,7 +4,8 @@ The model in botocore describes what clients may send; the service checks much t
 only its answers show. They are collected here, so that `shapes` can stay a plain compiler. Names are the
 model's.
 
-Sources: answers of DynamoDB to malformed requests, as recorded in public conformance suites, 2019 to 2026.
+Sources: answers of DynamoDB to malformed requests, as recorded in public conformance suites, 2019 to 2026; where the
+words of its operations have parted, those that `wording` names.
 """
 
 from __future__ import annotations
@@ -31,11 +32,36 @@ ENUM_SETS: dict[str, list[str]] = {
 }  # fmt: skip
 """Enumerations in the order in which the error message lists them."""
 
+NEWER_ENUM_SETS = {
+    "ConditionalOperator": "ALL, OR",
+    "ReturnValue": "ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE",
+}
+"""What AWS's newer checker (`wording`) says of enumerations. The slips are its own: it takes what the others list."""
+
+TOLD_ALONE: dict[str, tuple[str, ...]] = {
+    "PutItemInput": ("TableName",),
+    "DeleteItemInput": ("TableName",),
+    "UpdateItemInput": ("TableName", "ReturnValues", "ConditionalOperator"),
+    "QueryInput": ("ConditionalOperator",),
+}
+"""The inputs whose enumerations the newer checker looks at, with the members of which it tells a fault alone and before
+all others: the emptiness of a table's name, and values that are not in an enumeration."""
+
+GIVING_WAY = {"BatchWriteItemInput": "RequestItems"}
+"""A member of a structure that is only looked at when nothing is wrong with those before it."""
+
+SHOWN_AS_JSON = frozenset({"BatchGetRequestMap"})
+"""Shapes whose values errors show as the JSON that they were, and not as Java prints them."""
+
 FIRST_MEMBERS: dict[str, tuple[str, ...]] = {
     "AttributeDefinition": ("AttributeType",),
+    "BatchWriteItemInput": ("ReturnConsumedCapacity", "ReturnItemCollectionMetrics"),
     "CreateTableInput": ("AttributeDefinitions", "TableName", "KeySchema", "GlobalSecondaryIndexes"),
+    "DeleteItemInput": ("TableName", "Key", "ReturnConsumedCapacity"),
     "ProvisionedThroughput": ("WriteCapacityUnits",),
+    "PutItemInput": ("ReturnConsumedCapacity", "ReturnValues"),
     "TransactWriteItemsInput": ("ClientRequestToken",),
+    "UpdateItemInput": ("ReturnConsumedCapacity", "TableName", "ReturnValues", "ConditionalOperator"),
 }
 """Members that are checked before the others of their structure, which have the model's order."""
 
@@ -49,7 +75,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "TagValueString": {"type": "string"},
     "ResourceArnString": {"type": "string"},
     "Tag": {"required": []},
-    "BatchGetRequestMap": {"min": 0},
     "BatchWriteItemRequestMap": {"min": 0},
     # Their patterns are in Java's dialect; auto scaling is refused in any case.
     "AutoScalingPolicyName": {"type": "string"},
@@ -74,7 +99,7 @@ MEMBERS: dict[tuple[str, str], dict[str, Any]] = {
 }
 """Constraints on a member of a structure beyond those of its shape."""
 
-TERSE = frozenset({("QueryInput", "Limit"), ("KeysAndAttributes", "Keys")})
+TERSE = frozenset({("BatchGetItemInput", "RequestItems"), ("QueryInput", "Limit"), ("KeysAndAttributes", "Keys")})
 """Members whose error names them as in the request and does not show the value."""
 
 TABLE_NAMES = "TableArn"

@@ -20,9 +20,8 @@ from functools import cache
 from itertools import islice
 from sys import maxsize
 from typing import Any, NamedTuple
-from zlib import crc32
 
-from jedlik.api import service_model, table_names
+from jedlik.api import attribute_values, echoes, service_model, table_names, wording
 from jedlik.api import shape_overrides as overrides
 from jedlik.api.shape_rules import (
     CONVERT,
@@ -36,10 +35,10 @@ from jedlik.api.shape_rules import (
     broken,
     first_broken,
     rules_of,
-    shown_scalar,
     together,
     wrong_collection,
 )
+from jedlik.model import value_types
 from jedlik.model.errors import SerializationException, ValidationException
 from jedlik.model.limits import COLLECTION_LENGTH
 
@@ -49,8 +48,6 @@ Constrain = Callable[[Any, str, list[str]], None]
 _MAX_ERRORS = 10
 _MEMBERS_LOOKED_AT = 1000
 """Of a structure. Where there are more, the unknown ones are not gone through to be dropped."""
-_SHOWN = 1000
-"""Elements of a collection that an error shows. The text of each may be many times as long as what was sent."""
 
 
 class Shape(NamedTuple):
@@ -90,7 +87,7 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
 
 def _refusal(errors: list[str]) -> ValidationException:
     plural = "" if len(errors) == 1 else "s"
-    return ValidationException(f"{len(errors)} validation error{plural} detected: {'; '.join(errors)}")
+    return ValidationException(f"{len(errors)} validation error{plural} detected: {'; '.join(errors)}", bare=True)
 
 
 @cache
@@ -162,22 +159,41 @@ class _Compiler:
                     return False
             return value.keys() >= required
 
-        def constrain_members(value: Any, path: str, errors: list[str]) -> None:
-            prefix = f"{path}." if path else ""
-            for member, (label, constrain) in checks.items():
-                given = value.get(member)
-                if given is None:
-                    if member in required:
-                        errors.append(broken("null", prefix + label, NOT_NULL))
-                elif constrain is not None:
-                    constrain(given, prefix + label, errors)
-                if len(errors) >= _MAX_ERRORS:
-                    return
-
-        inside: Constrain | None = constrain_members if checks else None
+        inside = _members(name, checks, required) if checks else None
         if name in overrides.TABLE_REQUIRED:
             inside = _requiring_table(inside)
+        if name in overrides.TOLD_ALONE:
+            inside = self._newer(name, checks, required)
         return Shape(convert_structure, accept_structure, (), inside)
+
+    def _newer(self, name: str, checks: dict[str, tuple[str, Constrain | None]], required: frozenset[str]) -> Constrain:
+        """What constrains the input of an operation that AWS has moved to its newer checker of requests.
+
+        That one leaves to the older one what lacks a member or is nested too deeply.
+        """
+        find_values = attribute_values.finder(self._shapes, name)
+        older = _members(name, checks, required)
+        newer_checks = dict(checks)
+        for member, shape_name in self._shapes[name]["members"].items():
+            if shape_name in overrides.NEWER_ENUM_SETS:
+                newer_checks[member] = (checks[member][0], _enumerated(self._shapes[shape_name], shape_name))
+        newer = _members(name, newer_checks, required)
+        alone = {member: newer_checks[member][1] for member in overrides.TOLD_ALONE[name]}
+        if "TableName" in alone:
+            alone["TableName"] = _terse((table_names.NOT_EMPTY,), None)
+
+        def constrain_input(value: Any, path: str, errors: list[str]) -> None:
+            if not value.keys() >= required or value_types.is_deeper(find_values(value), wording.DEEPEST):
+                older(value, path, errors)
+                return
+            for member, constrain in alone.items():
+                if member in value and constrain is not None:
+                    constrain(value[member], member, errors)
+                    if errors:
+                        raise ValidationException(errors[0])
+            newer(value, path, errors)
+
+        return constrain_input
 
     def _member(self, structure: str, member: str, shape_name: str) -> tuple[Convert, Accept, Constrain | None]:
         """Compile a member of a structure."""
@@ -186,7 +202,7 @@ class _Compiler:
             shortest = 3 if structure in overrides.TABLE_REQUIRED else 1
             return convert, table_names.accepting(shortest), table_names.constraint(shortest)
         if (structure, member) in overrides.TERSE:
-            return convert, accept, _terse(rules)
+            return convert, accept, _terse(rules, inside)
         more = overrides.MEMBERS.get((structure, member))
         if more is not None:
             own = rules_of(more | {"type": self._shapes[shape_name]["type"]})
@@ -198,7 +214,7 @@ class _Compiler:
         def constrain(value: Any, path: str, errors: list[str]) -> None:
             for rule in rules:
                 if not rule.holds(value):
-                    errors.append(broken(f"'{self._shown(shape_name, value)}'", path, rule.text))
+                    errors.append(broken(f"'{echoes.shown(self._shapes, shape_name, value)}'", path, rule.text))
             if inside is not None:
                 inside(value, path, errors)
 
@@ -207,7 +223,7 @@ class _Compiler:
     def _list(self, name: str, nested: bool) -> Shape:
         definition = self._limited(name)
         kept = _kept(definition)
-        java_type = self._java_type(name)
+        java_type = echoes.java_type(self._shapes, name)
         element_name = definition["member"]["shape"]
         element = self.shape(element_name, nested=True)
         convert_element = element.convert
@@ -243,7 +259,7 @@ class _Compiler:
     def _map(self, name: str, nested: bool) -> Shape:
         definition = self._limited(name)
         kept = _kept(definition)
-        java_type = self._java_type(name)
+        java_type = echoes.java_type(self._shapes, name)
         key_name, value_name = definition["key"]["shape"], definition["value"]["shape"]
         element = self.shape(value_name, nested=True)
         convert_element = element.convert
@@ -276,7 +292,7 @@ class _Compiler:
         def constrain_map(value: Any, path: str, errors: list[str]) -> None:
             if any(first_broken(key_rules, key) is not None for key in value):
                 text = f"Map keys must satisfy constraint: {together(key_rules)}"
-                errors.append(broken(f"'{self._shown(name, value)}'", path, text))
+                errors.append(broken(f"'{echoes.shown(self._shapes, name, value)}'", path, text))
             if constrain_values is not None:
                 constrain_values(value, path, errors)
 
@@ -298,7 +314,7 @@ class _Compiler:
             told = is_structure
             for key, value in enumerate(collection, 1) if type(collection) is list else collection.items():
                 if not told and (value is None or first_broken(rules, value) is not None):
-                    errors.append(broken(f"'{self._shown(name, collection)}'", path, all_rules))
+                    errors.append(broken(f"'{echoes.shown(self._shapes, name, collection)}'", path, all_rules))
                     told = True
                 if value is not None and inside is not None:
                     inside(value, f"{path}.{key}.member", errors)
@@ -309,42 +325,11 @@ class _Compiler:
 
         return constrain
 
-    def _shown(self, name: str, value: Any) -> str:
-        """A value as an error shows it: as Java prints it."""
-        definition = self._shapes[name]
-        if value is None:
-            return "null"
-        match definition["type"]:
-            case "structure":
-                # Java shows where the object is; what is in it may be nested too deeply to be gone through here.
-                return f"{PACKAGE}{name}@{crc32(' '.join(value).encode()):x}"
-            case "list":
-                inner = definition["member"]["shape"]
-                return f"[{', '.join(self._shown(inner, v) for v in islice(value, _SHOWN))}]"
-            case "map":
-                inner = definition["value"]["shape"]
-                first = islice(value.items(), _SHOWN)
-                return f"{{{', '.join(f'{key}={self._shown(inner, v)}' for key, v in first)}}}"
-            case _:
-                return shown_scalar(value)
-
-    def _java_type(self, name: str) -> str:
-        definition = self._shapes[name]
-        match definition["type"]:
-            case "structure":
-                return f"{PACKAGE}{name}"
-            case "list":
-                return f"java.util.List<{self._java_type(definition['member']['shape'])}>"
-            case "map":
-                return f"java.util.Map<java.lang.String, {self._java_type(definition['value']['shape'])}>"
-            case scalar:
-                return f"java.lang.{scalar.capitalize()}"
-
 
 def _kept(definition: dict[str, Any]) -> int:
     """How many elements of a collection are looked at: enough to see that there are too many, and to show them."""
     most: int = definition.get("max", maxsize)
-    return max(most + 1, _SHOWN)
+    return max(most + 1, echoes.ELEMENTS)
 
 
 _NOT_NULL = Rule(lambda value: value is not None, NOT_NULL)
@@ -375,7 +360,38 @@ def _requiring_table(constrain: Constrain | None) -> Constrain:
     return constrain_input
 
 
-def _terse(rules: tuple[Rule, ...]) -> Constrain:
+def _members(name: str, checks: dict[str, tuple[str, Constrain | None]], required: frozenset[str]) -> Constrain:
+    """What constrains the members of a structure. Each of `checks` has the member's name in errors."""
+    giving_way = overrides.GIVING_WAY.get(name)
+
+    def constrain_members(value: Any, path: str, errors: list[str]) -> None:
+        prefix = f"{path}." if path else ""
+        for member, (label, constrain) in checks.items():
+            given = value.get(member)
+            if given is None:
+                if member in required:
+                    errors.append(broken("null", prefix + label, NOT_NULL))
+            elif constrain is not None and not (errors and member == giving_way):
+                constrain(given, prefix + label, errors)
+            if len(errors) >= _MAX_ERRORS:
+                return
+
+    return constrain_members
+
+
+def _enumerated(definition: dict[str, Any], name: str) -> Constrain:
+    """What constrains an enumeration, in the words of the newer checker: it does not name the member."""
+    allowed = frozenset(definition["enum"])
+    text = f"Failed to satisfy constraint: Member must satisfy enum value set: [{overrides.NEWER_ENUM_SETS[name]}]"
+
+    def constrain(value: Any, path: str, errors: list[str]) -> None:
+        if value not in allowed:
+            errors.append(text)
+
+    return constrain
+
+
+def _terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
     """Rules that are told without the value, and with members named as in the request."""
 
     def constrain(value: Any, path: str, errors: list[str]) -> None:
@@ -384,5 +400,7 @@ def _terse(rules: tuple[Rule, ...]) -> Constrain:
                 first, dot, rest = path.rpartition(".")
                 named = first[:1].upper() + first[1:] + dot + rest[0].upper() + rest[1:]
                 errors.append(f"Value at '{named}' failed to satisfy constraint: {rule.text}")
+        if inside is not None:
+            inside(value, path, errors)
 
     return constrain

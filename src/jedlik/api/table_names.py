@@ -43,7 +43,7 @@ def resolve(name_or_arn: str, region: str, account: str) -> str:
     if arn_account != account:
         raise AccessDeniedException("Access is denied")
     if arn_region != region:
-        raise ValidationException(f"1 validation error detected: Invalid AWS region in '{name_or_arn}'")
+        raise ValidationException(f"1 validation error detected: Invalid AWS region in '{name_or_arn}'", bare=True)
     return resource.partition("/")[2]
 
 
@@ -99,6 +99,8 @@ def _broken_by_arn(value: str) -> str | None:
 def _unless_arn(holds: Callable[[str], Any]) -> Callable[[Any], bool]:
     return lambda value: bool(_broken_by_arn(value) is None if value.startswith("arn:") else holds(value))
 
+
+NOT_EMPTY = Rule(lambda name: len(name) > 0, "Member must have length greater than or equal to 1")
 
 KEY_RULES = (
     Rule(_unless_arn(_is_named_well), f"Member must satisfy regular expression pattern: {_PATTERN}"),

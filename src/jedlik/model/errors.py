@@ -30,9 +30,20 @@ class DynamoDBError(Exception):
 
 
 class ValidationException(DynamoDBError):
-    """The request breaks a rule."""
+    """The request breaks a rule.
+
+    AWS has two checkers of requests, an older and a newer one, and moves its operations from the one to the other. They
+    word some rules differently: `message` is the older one's text and `newer` the other's. Which of them an operation
+    uses, and what it puts around the text, is in `api.wording`.
+    """
 
     namespace = CORAL_VALIDATE
+
+    def __init__(self, message: str, newer: str | None = None, *, bare: bool = False) -> None:
+        super().__init__(message)
+        self.newer = message if newer is None else newer
+        self.bare = bare
+        """Nothing is put around the text, whatever the operation: it is complete, or comes from behind the checker."""
 
 
 class EmptyKeyValueException(ValidationException):

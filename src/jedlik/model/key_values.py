@@ -183,7 +183,27 @@ def _check_index_keys(index: Index, item: Item, updated: Collection[str] | None)
                 else f"{_NOT_VALID}The update expression attempted to update a secondary index key "
                 f"to a value that is not supported. {empty}"
             )
-    _check_sizes(index, item)
+    _check_index_sizes(index, item)
+
+
+def _check_index_sizes(index: Index, item: Item) -> None:
+    """What an item has for an index's key must not be too long to be one.
+
+    Of one attribute AWS says how long it is. How it words that several are too long together nobody has recorded.
+    """
+    for attributes, most in (
+        (index.partition_key, limits.PARTITION_KEY_SIZE),
+        (index.sort_key, limits.SORT_KEY_SIZE),
+    ):
+        size = _size(attributes, item)
+        if size <= most:
+            continue
+        if len(attributes) > 1:
+            _check_sizes(index, item)
+        raise ValidationException(
+            f"{_INVALID}Size limit exceeded for Index Key {attributes[0].name} "
+            f"Actual Size: {size} bytes Max Size: {most} bytes IndexName: {index.name}"
+        )
 
 
 def _mistyped(index: Index, attribute: KeyAttribute, actual: str) -> str:

@@ -32,6 +32,9 @@ MIN_EXPONENT = -130
 _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
 _GREATEST_EXPONENT = 2**63 - 1
 """As it is written. Beyond it AWS finds no number, because the exponent fits no 64-bit integer."""
+_SHORT_EXPONENTS = range(-(2**30), 2**30)
+"""No number that fits into a request is in range with another exponent, however many zeros it has."""
+_INT = range(-(2**31), 2**31)
 _EXACT = Context(prec=512)
 """Holds any sum of two numbers: from 1E+126 down to the last digit of the smallest, 1E-167."""
 
@@ -59,7 +62,8 @@ def normalise(text: str) -> str:
         return text
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise ValidationException(f"{_NOT_A_NUMBER}: {text}" if text else _NOT_A_NUMBER)
+        told = f"{_NOT_A_NUMBER}: {text}"
+        raise ValidationException(told if text else _NOT_A_NUMBER, told)
     sign, whole, fraction, only_fraction, exponent_text = match.groups("")
     fraction = fraction or only_fraction
     exponent = 0
@@ -69,6 +73,8 @@ def normalise(text: str) -> str:
         if magnitude is None:
             raise ValidationException(f"{_NOT_A_NUMBER}: {text}")
         exponent = -magnitude if below else magnitude
+        if exponent not in _SHORT_EXPONENTS:
+            raise _far_out_of_range(text, whole + fraction, exponent - len(fraction))
     return _normal_form(sign == "-", whole + fraction, len(whole) + exponent, _TOO_MANY_DIGITS)
 
 
@@ -83,6 +89,21 @@ def whole_number(digits: str, most: int) -> int | None:
         return None
     number = int(digits)
     return number if number <= most else None
+
+
+def _far_out_of_range(text: str, digits: str, power: int) -> ValidationException:
+    """The refusal of a number with an absurd exponent: `digits` times ten to the `power`.
+
+    AWS's newer checker reads the exponent in full. The older one leaves numbers to Java's BigDecimal, which has 32 bits
+    for the power: one that does not fit is no number, and the exponent of the leading digit wraps around.
+    """
+    newer = _OVERFLOW if power > 0 else _UNDERFLOW
+    older = newer
+    if -power not in _INT:
+        older = f"{_NOT_A_NUMBER}: {text}"
+    elif len(digits.lstrip("0") or "0") + power not in _INT:
+        older = _UNDERFLOW
+    return ValidationException(older, newer)
 
 
 def _normal_form(negative: bool, digits: str, point: int, too_many: str) -> str:

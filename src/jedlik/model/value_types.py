@@ -10,7 +10,7 @@ Errors as DynamoDB words them, misspelling included.
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jedlik.model import limits
@@ -28,16 +28,15 @@ def check_item(raw: Any) -> None:
     """Raise SerializationException if some JSON type in a client's map of attributes is wrong."""
     if type(raw) is not dict:
         raise not_a_map(raw)
-    for value in raw.values():
-        check(value)
+    check(*raw.values())
 
 
-def check(raw: Any) -> None:
-    """Raise SerializationException if some JSON type in a client's value is wrong. Takes any depth.
+def check(*raws: Any) -> None:
+    """Raise SerializationException if some JSON type in a client's values is wrong. Takes any depth.
 
     Looks at no more values than can be in an item: more are refused, whatever they are.
     """
-    pending = [raw]
+    pending = list(reversed(raws))
     looked_at = 0
     while pending and looked_at <= limits.ITEM_SIZE:
         looked_at += 1
@@ -65,6 +64,28 @@ def check(raw: Any) -> None:
                 if type(content) is not dict:
                     raise not_a_map(content)
                 pending.extend(content.values())
+
+
+def is_deeper(raws: Iterable[Any], levels: int) -> bool:
+    """Whether maps and lists are nested in values more than `levels` deep. Looks at as many values as `check`."""
+    pending = [(raw, 0) for raw in raws]
+    looked_at = 0
+    while pending and looked_at <= limits.ITEM_SIZE:
+        looked_at += 1
+        value, above = pending.pop()
+        if type(value) is not dict:
+            continue
+        content = value.get("M")
+        if type(content) is dict:
+            inner = [*content.values()]
+        elif type(content := value.get("L")) is list:
+            inner = content
+        else:
+            continue
+        if above == levels:
+            return True
+        pending += [(one, above + 1) for one in inner]
+    return False
 
 
 def _check_string(content: Any) -> None:

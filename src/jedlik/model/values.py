@@ -43,7 +43,6 @@ _NAME_TOO_LONG = f"Attribute name is too large, must be less than {limits.ATTRIB
 _NESTING = (
     "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
 )
-_TOO_LARGE = "Item size has exceeded the maximum allowed size"
 _DEEPEST = limits.NESTING_DEPTH - 1
 """Levels of lists and maps in an attribute: the attribute itself is the first of the 32."""
 
@@ -67,7 +66,7 @@ def normalise_item(raw: Any) -> tuple[Item, int]:
     try:
         return raw, _normalise_attributes(raw, 0)
     except _TooLarge:
-        raise ValidationException(_TOO_LARGE) from None
+        raise _too_large() from None
     except ValidationException:
         value_types.check_item(raw)
         raise
@@ -83,10 +82,14 @@ def normalise_value(raw: Any) -> tuple[AttributeValue, int]:
     try:
         return raw, _normalise(raw, 0)
     except _TooLarge:
-        raise ValidationException(_TOO_LARGE) from None
+        raise _too_large() from None
     except ValidationException:
         value_types.check(raw)
         raise
+
+
+def _too_large() -> ValidationException:
+    return ValidationException("Item size has exceeded the maximum allowed size", bare=True)
 
 
 def _normalise_attributes(attributes: dict[str, Any], depth: int) -> int:
@@ -124,7 +127,7 @@ def _normalise_attributes(attributes: dict[str, Any], depth: int) -> int:
 def _normalise(value: Any, depth: int) -> int:
     """Normalise a value in place; return its size."""
     if value is None:
-        raise ValidationException(_EMPTY)
+        raise ValidationException(_EMPTY, bare=True)
     if type(value) is not dict:
         raise value_types.not_a_value(value)
     if len(value) != 1:
@@ -145,12 +148,12 @@ def _normalise_irregular(value: dict[str, Any], depth: int) -> int:
     for name in [n for n, content in value.items() if content is None or n not in _NORMALISERS]:
         del value[name]
     if not value:
-        raise ValidationException(_EMPTY)
+        raise ValidationException(_EMPTY, bare=True)
     size = 0
     for name, content in value.items():
         size = _NORMALISERS[name](value, content, depth)
     if len(value) > 1:
-        raise ValidationException(_SEVERAL)
+        raise ValidationException(_SEVERAL, bare=True)
     return size
 
 
@@ -215,7 +218,11 @@ def _normalise_string_set(value: dict[str, Any], content: Any, depth: int) -> in
     if size > limits.ITEM_SIZE:
         raise _TooLarge
     if len(set(content)) != len(content):
-        raise ValidationException(f"{_INVALID}Input collection [{', '.join(content)}] contains duplicates.")
+        quoted = ", ".join([f'"{text}"' for text in _to_first_repeat(content, str.encode)])
+        raise ValidationException(
+            f"{_INVALID}Input collection [{', '.join(content)}] contains duplicates.",
+            f"{_INVALID}Input collection [{quoted}] contains duplicates.",
+        )
     return size
 
 
@@ -233,7 +240,8 @@ def _normalise_number_set(value: dict[str, Any], content: Any, depth: int) -> in
         if size > limits.ITEM_SIZE:
             raise _TooLarge
     if len(set(normal)) != len(normal):
-        raise ValidationException("Input collection contains duplicates")
+        text = "Input collection contains duplicates"
+        raise ValidationException(text, f"{_INVALID}{text}.")
     value["NS"] = normal
     return size
 
@@ -244,8 +252,25 @@ def _normalise_binary_set(value: dict[str, Any], content: Any, depth: int) -> in
     if size > limits.ITEM_SIZE:
         raise _TooLarge
     if len(set(content)) != len(content):
-        raise ValidationException(f"{_INVALID}Input collection [{', '.join(content)}]of type BS contains duplicates.")
+        quoted = ",".join([f'"{text}"' for text in _to_first_repeat(content, a2b_base64)])
+        raise ValidationException(
+            f"{_INVALID}Input collection [{', '.join(content)}]of type BS contains duplicates.",
+            f"{_INVALID}Input collection [{quoted}]of type BS contains duplicates.",
+        )
     return size
+
+
+def _to_first_repeat(members: list[str], in_bytes: Callable[[str], bytes]) -> list[str]:
+    """Members of a set as AWS's newer checker shows them: sorted up to the first repeat, from there as they were given.
+
+    It has put them into a sorted set one by one, and gives up at the first that is there already.
+    """
+    seen = set()
+    for position, member in enumerate(members):
+        if member in seen:
+            return sorted(members[:position], key=in_bytes) + members[position:]
+        seen.add(member)
+    raise AssertionError("no member is repeated")
 
 
 def _check_members(content: Any, empty: str, null: str) -> None:

@@ -115,7 +115,7 @@ def put(
 def check_item_size(size: int) -> None:
     """Raises ValidationException for an item of more than 400 KB that is put."""
     if size > limits.ITEM_SIZE:
-        raise ValidationException("Item size has exceeded the maximum allowed size")
+        raise ValidationException("Item size has exceeded the maximum allowed size", bare=True)
 
 
 def check_descriptor(table: Table, raw: bytes | None) -> None:

@@ -88,6 +88,7 @@ class Dispatcher:
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
         taken = 0
+        operation: Operation | None = None
         try:
             caller = self._verifier.caller(request) if self._verifier.verifies else None
             if len(request.body) > LARGE or b"content-encoding" in headers:
@@ -104,7 +105,8 @@ class Dispatcher:
             result = await operation.handler(context, operation.validate(data))
             body = orjson.dumps(result) if result is not None else b""
         except DynamoDBError as error:
-            status, body = error.status, wire.error_body(error)
+            refusal = error if operation is None else operation.refusal(error, data)
+            status, body = refusal.status, wire.error_body(refusal)
         except TooLarge:
             status, body = 413, b""
         except (Exception, asyncio.CancelledError) as error:

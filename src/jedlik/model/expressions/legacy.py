@@ -112,7 +112,8 @@ def refuse_mixed_parameters(
         are_null = (
             f": {' and '.join(with_values)} {'are' if len(with_values) > 1 else 'is'} null" if with_values else ""
         )
-        raise ValidationException(f"ExpressionAttributeValues can only be specified when using expressions{are_null}")
+        text = "ExpressionAttributeValues can only be specified when using expressions"
+        raise ValidationException(f"{text}{are_null}", text)
     if "ConditionalOperator" in old:
         _check_conditional_operator(request)
 
@@ -275,9 +276,7 @@ def parse_key_conditions(conditions: dict[str, Any]) -> dict[str, AttributeCondi
     for name, condition in conditions.items():
         operator = condition["ComparisonOperator"]
         arguments = _checked_arguments(operator, condition)
-        if operator not in _KEY_OPERATORS:
-            raise ValidationException("Attempted conditional constraint is not an indexable operation")
-        made[name] = AttributeCondition(_KEY_OPERATORS[operator], tuple(arguments))
+        made[name] = AttributeCondition(_KEY_OPERATORS.get(operator), tuple(arguments))
     return made
 
 

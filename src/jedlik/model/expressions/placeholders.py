@@ -98,7 +98,8 @@ def _normalised_values_size(given: dict[str, Any]) -> int:
         try:
             given[key], length = values.normalise_value(raw)
         except ValidationException as refusal:
-            raise ValidationException(f"{parameter} contains invalid value: {refusal.message} for key {key}") from None
+            wrapped = f"{parameter} contains invalid value: {refusal.message} for key {key}"
+            raise ValidationException(wrapped, refusal.newer, bare=refusal.bare) from None
         size += len(key) + length
     return size
 
