@@ -479,3 +479,45 @@ def test_a_wrong_type_in_a_value_goes_before_every_broken_rule(asking: Asking, o
     # As dynalite's tests have it of AWS: a member of the wrong type and nothing else that the operation requires.
     name, _ = asking.refused(operation, **members)
     assert name == "SerializationException"
+
+
+# The order of a query's faults, as dynalite's tests have it of AWS
+
+EMPTY_KEY_CONDITION = "Invalid KeyConditionExpression: The expression can not be empty;"
+BETWEEN = {"a": {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"S": "x"}]}}
+BAD_FILTER = f"{INVALID}Invalid number of argument(s) for the BETWEEN ComparisonOperator"
+
+
+def test_the_order_of_what_a_query_says_of_its_request(asking: Asking) -> None:
+    where = {"TableName": unused_name()}
+    bad_key: Value = {"ExclusiveStartKey": {"p": {}}}
+    bad_start = f"The provided starting key is invalid: {EMPTY_VALUE}"
+    missing = "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+    assert asking.invalid("Query", **where, QueryFilter=BETWEEN, **bad_key) == BAD_FILTER
+    assert asking.invalid("Query", **where, QueryFilter=BETWEEN) == BAD_FILTER
+    assert asking.invalid("Query", **where, **bad_key) == bad_start
+    assert asking.invalid("Query", **where) == missing
+    assert asking.invalid("Query", **where, KeyConditionExpression="", FilterExpression="") == EMPTY_KEY_CONDITION
+    assert asking.invalid("Query", **where, KeyConditionExpression="", FilterExpression="", **bad_key) == bad_start
+    assert asking.invalid("Scan", **where, ScanFilter=BETWEEN, **bad_key) == BAD_FILTER
+
+
+def test_operators_of_key_conditions_are_looked_at_with_the_key(asking: Asking, table: str) -> None:
+    refused = {"KeyConditions": {"p": {"ComparisonOperator": "CONTAINS", "AttributeValueList": [s("x")]}}}
+    assert asking.refused("Query", TableName=unused_name(), **refused)[0] == "ResourceNotFoundException"
+    assert asking.invalid("Query", TableName=table, IndexName="none", **refused) == (
+        "The table does not have the specified index: none"
+    )
+    assert asking.invalid("Query", TableName=table, ExclusiveStartKey={"q": s("x")}, **refused) == (
+        "The provided starting key is invalid"
+    )
+    assert asking.invalid("Query", TableName=table, **refused) == (
+        "Attempted conditional constraint is not an indexable operation"
+    )
+
+
+def test_two_names_in_one_key_condition(asking: Asking, table: str) -> None:
+    assert asking.invalid("Query", TableName=table, KeyConditionExpression="p = x") == (
+        "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: "
+        "Multiple attribute names used in one condition"
+    )

@@ -71,10 +71,15 @@ def placeholders(request: Request) -> Placeholders:
 
 def projection(request: Request, known: Placeholders) -> Projection | None:
     """What ProjectionExpression or AttributesToGet selects; None if there is neither. Raises ValidationException."""
-    if "AttributesToGet" in request:
-        return legacy.attributes_to_get(request["AttributesToGet"])
     if "ProjectionExpression" in request:
         return projections.projection(request["ProjectionExpression"], known)
+    return replaced_projection(request)
+
+
+def replaced_projection(request: Request) -> Projection | None:
+    """What the older AttributesToGet selects. Raises ValidationException."""
+    if "AttributesToGet" in request:
+        return legacy.attributes_to_get(request["AttributesToGet"])
     return None
 
 
@@ -96,12 +101,15 @@ def update(request: Request, known: Placeholders) -> Update | None:
     return None
 
 
-def item_filter(
-    request: Request, known: Placeholders, replaced: Literal["QueryFilter", "ScanFilter"]
-) -> Predicate | None:
-    """What FilterExpression or the older `replaced` asks; None if there is neither. Raises ValidationException."""
+def replaced_filter(request: Request, replaced: Literal["QueryFilter", "ScanFilter"]) -> Predicate | None:
+    """What the older `replaced` asks. Raises ValidationException."""
     if replaced in request or "ConditionalOperator" in request:
         return legacy.filter_conditions(request.get(replaced, {}), request.get("ConditionalOperator"), replaced)
+    return None
+
+
+def item_filter(request: Request, known: Placeholders) -> Predicate | None:
+    """What FilterExpression asks. Raises ValidationException."""
     if "FilterExpression" in request:
         return conditions.condition(request["FilterExpression"], known, "FilterExpression")
     return None

@@ -55,23 +55,26 @@ async def query(context: Context, request: Request) -> Response:
     """The items of one partition key, in the order of the sort key."""
     _check_select(request, "1 validation error detected: ")
     parameters.refuse_mixed(parameters.QUERY, request)
+    replaced_filter = parameters.replaced_filter(request, "QueryFilter")
+    replaced_projection = parameters.replaced_projection(request)
     start_key = _start_key(request)
     if "KeyConditions" not in request and "KeyConditionExpression" not in request:
         raise ValidationException(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
         )
     known = parameters.placeholders(request)
+    conditions = {}
+    if "KeyConditionExpression" in request:
+        conditions = key_conditions.parse_key_condition(request["KeyConditionExpression"], known)
     reading = _Reading(
         request=request,
         consistent=request.get("ConsistentRead", False),
-        filter=parameters.item_filter(request, known, "QueryFilter"),
-        projection=parameters.projection(request, known),
+        filter=replaced_filter or parameters.item_filter(request, known),
+        projection=replaced_projection or parameters.projection(request, known),
     )
+    known.check_all_used()
     if "KeyConditions" in request:
         conditions = legacy.parse_key_conditions(request["KeyConditions"])
-    else:
-        conditions = key_conditions.parse_key_condition(request["KeyConditionExpression"], known)
-    known.check_all_used()
     region = context.region
 
     async def attempt(table: Table) -> Response:
@@ -101,14 +104,16 @@ async def scan(context: Context, request: Request) -> Response:
     """The items of a table or an index, or of one of its segments, in an order that means nothing."""
     _check_select(request, "")
     parameters.refuse_mixed(parameters.SCAN, request)
+    replaced_projection = parameters.replaced_projection(request)
+    replaced_filter = parameters.replaced_filter(request, "ScanFilter")
     start_key = _start_key(request)
     segment, segments = _segment(request)
     known = parameters.placeholders(request)
     reading = _Reading(
         request=request,
         consistent=request.get("ConsistentRead", False),
-        filter=parameters.item_filter(request, known, "ScanFilter"),
-        projection=parameters.projection(request, known),
+        filter=replaced_filter or parameters.item_filter(request, known),
+        projection=replaced_projection or parameters.projection(request, known),
     )
     known.check_all_used()
     region = context.region
@@ -158,7 +163,7 @@ def _start_key(request: Request) -> Item | None:
     except ValidationException as refusal:
         if any(text in refusal.message for text in _TOLD_BARE):
             raise
-        raise ValidationException(_START_KEY + refusal.message) from None
+        raise ValidationException(_START_KEY + refusal.message, _START_KEY + refusal.newer) from None
     return start_key
 
 

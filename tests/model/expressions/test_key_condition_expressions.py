@@ -81,7 +81,7 @@ def test_a_condition_on_an_index_with_several_attributes(text: str, values: Valu
 
 INVALID = "Invalid KeyConditionExpression: "
 OPERATOR = "Invalid operator used in KeyConditionExpression: "
-BAD = "Invalid condition in KeyConditionExpression: "
+BAD = "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: "
 NESTED_OPERATIONS = INVALID + "KeyConditionExpressions cannot contain nested operations"
 NESTED_ATTRIBUTES = INVALID + "KeyConditionExpressions cannot have conditions on nested attributes"
 ONE_PER_KEY = INVALID + "KeyConditionExpressions must only contain one condition per key"

@@ -64,8 +64,8 @@ class KeyCondition:
 class AttributeCondition(NamedTuple):
     """What is asked of one key attribute."""
 
-    operator: str
-    """"=", or as in KeyCondition."""
+    operator: str | None
+    """"=", or as in KeyCondition; None for one of KeyConditions that no key can be queried with."""
     operands: tuple[AttributeValue, ...]
 
 
@@ -151,6 +151,8 @@ def _partition_values(
 
 
 def _check_operands(attribute: KeyAttribute, condition: AttributeCondition) -> None:
+    if condition.operator is None:
+        raise ValidationException("Attempted conditional constraint is not an indexable operation")
     for operand in condition.operands:
         if attribute.type not in operand:
             raise ValidationException(
@@ -201,6 +203,9 @@ class _Compiled(NamedTuple):
     """What is wrong with it as a key condition. Said only when the expression is otherwise well formed."""
     conditions: dict[str, tuple[str, tuple[ValueGetter, ...]]]
     """The operator and operands for each attribute, none where it is refused."""
+
+
+_INVALID_CONDITION = "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: "
 
 
 class _NotAKeyCondition(Exception):
@@ -258,8 +263,7 @@ def _key_attribute(operator: str, operands: tuple[Operand, ...]) -> str:
     """The one attribute among a condition's operands."""
     if operator in ("BETWEEN", "begins_with") and not isinstance(operands[0], Path):
         raise _NotAKeyCondition(
-            f"Invalid condition in KeyConditionExpression: {operator} operator must have the key attribute "
-            "as its first operand"
+            f"{_INVALID_CONDITION}{operator} operator must have the key attribute as its first operand"
         )
     name = None
     for operand in operands:
@@ -270,16 +274,14 @@ def _key_attribute(operator: str, operands: tuple[Operand, ...]) -> str:
         if not isinstance(operand, Path):
             continue
         if name is not None:
-            raise _NotAKeyCondition(
-                "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
-            )
+            raise _NotAKeyCondition(f"{_INVALID_CONDITION}Multiple attribute names used in one condition")
         if len(operand.steps) > 1:
             raise _NotAKeyCondition(
                 "Invalid KeyConditionExpression: KeyConditionExpressions cannot have conditions on nested attributes"
             )
         name = paths.attribute(operand)
     if name is None:
-        raise _NotAKeyCondition("Invalid condition in KeyConditionExpression: No key attribute specified")
+        raise _NotAKeyCondition(f"{_INVALID_CONDITION}No key attribute specified")
     return name
 
 
