@@ -502,9 +502,10 @@ def test_a_projection_may_not_look_into_a_key(client: Any, composite: str) -> No
     [({"S": "é𝄞"}, "3"), ({"S": "äbc"}, "3"), ({"S": ""}, "0"), ({"B": "é𝄞".encode()}, "6"), ({"SS": ["é", "𝄞"]}, "2")],
 )
 def test_size_counts_code_units_of_a_string_and_bytes_of_a_binary(
-    client: Any, plain: str, value: dict[str, Any], size: str
+    client: Any, value: dict[str, Any], size: str
 ) -> None:
     """On AWS size() of a string is its length in UTF-16 code units, as Java counts (Parity Suite, 2026-10)."""
+    plain = create(client)
     client.put_item(TableName=plain, Item=key("code units") | {"v": value})
     values = {":n": {"N": size}}
     item = {"TableName": plain, "Key": key("code units"), "ExpressionAttributeValues": values}
