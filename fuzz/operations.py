@@ -192,6 +192,9 @@ HEADER_VALUES = (
     b"deflate",
     b"identity",
     b"br;q=1, gzip;q=0.5, *;q=x",
+    b"http://localhost:3000",
+    b"http://example.com",
+    b"[::1]:8000",
     b"DynamoDB_20120810.None",
     b"AWS4-HMAC-SHA256 Credential=a/b/eu-west-1/d/e, SignedHeaders=host, Signature=",
 )

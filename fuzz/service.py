@@ -19,6 +19,7 @@ from jedlik.api.context import Region
 from jedlik.api.operations import TARGETS
 from jedlik.server.dispatch import Dispatcher
 from jedlik.server.messages import MIB, Request, Response
+from jedlik.server.origins import OwnOrigins
 from jedlik.server.sigv4 import Verifier
 
 NOW = 1_800_000_000.0
@@ -76,7 +77,7 @@ class Service:
         self._engine = DictEngine(self._loop)
         self._region = Region("us-east-1", "000000000000", self._engine, lambda: NOW, b"s" * 32)
         stores: Any = self
-        self._dispatcher = Dispatcher(stores, TARGETS, Verifier(None, lambda: NOW), body_limit=BODY_LIMIT)
+        self._dispatcher = Dispatcher(stores, TARGETS, Verifier(None, lambda: NOW), OwnOrigins(), body_limit=BODY_LIMIT)
         self._kept: dict[bytes, bytes] = {}
 
     def opened(self, name: str) -> Region:
@@ -121,8 +122,8 @@ def _checked(response: Response) -> Any:
     if response.status in (404, 413) or (response.status == 200 and not body):
         return None
     answer = orjson.loads(body)
-    if response.status in (200, 400):
-        if ("__type" in answer) == (response.status == 400):
+    if response.status in (200, 400, 403):
+        if ("__type" in answer) == (response.status != 200):
             return answer
     elif response.status == 500 and answer["message"].startswith(UNDECODABLE):
         return answer

@@ -161,6 +161,25 @@ def test_a_file_that_is_wrong_is_refused(tmp_path: Path, content: str | None, sa
         ({"max_requests": 0}, "max_requests must be more than zero"),
         ({"account": "12"}, "account must have 12 digits, not '12'"),
         ({"account": "12345678901x"}, "account must have 12 digits, not '12345678901x'"),
+        (
+            {"auth": "on", "allowed_hosts": "db"},
+            "allowed_hosts and allowed_origins are for --auth off: with on, any page may ask",
+        ),
+        (
+            {"auth": "on", "allowed_origins": "https://db"},
+            "allowed_hosts and allowed_origins are for --auth off: with on, any page may ask",
+        ),
+        *(
+            ({"allowed_hosts": f"db,{name}"}, f"allowed_hosts: '{name}' is not a name or address, without a port")
+            for name in ("db:8000", "http://db", "*", "", "a b", "[::1]:80")
+        ),
+        *(
+            (
+                {"allowed_origins": f"https://a.example, {origin}"},
+                f"allowed_origins: '{origin}' is not like https://name:port, or null",
+            )
+            for origin in ("*", "db", "https://a/", "", "HTTPS://a")
+        ),
         ({"tls_cert": Path("x")}, "tls_cert and tls_key must be given together"),
         (
             {"host": "0.0.0.0"},

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -30,6 +31,11 @@ DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
 
 ACCOUNT_DIGITS = 12
+
+HOST = re.compile(r"[A-Za-z0-9._-]+")
+"""A name or an IPv4 address, without a port."""
+ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s]+")
+"""An Origin header."""
 
 
 class SettingsError(Exception):
@@ -56,6 +62,8 @@ class Settings:
     workers: Annotated[int, "Worker processes; 0 is one per core."] = 0
     in_memory: Annotated[bool, "Sync nothing and keep nothing after the end: for tests."] = False
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"
+    allowed_hosts: Annotated[str | None, "Names to answer to with --auth off, beside localhost, with commas."] = None
+    allowed_origins: Annotated[str | None, "Origins of web pages to serve with --auth off, beside localhost's."] = None
     credentials: Annotated[Path | None, "File of access keys; by default in the data folder."] = None
     account: Annotated[str, "Account id in ARNs, twelve digits."] = "000000000000"
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
@@ -92,12 +100,23 @@ class Settings:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key must be given together")
         self._check_regions()
+        self._check_origins()
         if self.auth == "off" and not is_loopback(self.host):
             raise SettingsError(
                 f"refusing to listen on {self.host} with --auth off: anybody who reaches this address could "
                 "read and change everything. Use --auth on (and `jedlik credentials create`), "
                 "or listen on 127.0.0.1."
             )
+
+    def _check_origins(self) -> None:
+        if self.auth == "on" and (self.hosts or self.origins):
+            raise SettingsError("allowed_hosts and allowed_origins are for --auth off: with on, any page may ask")
+        for name in self.hosts:
+            if not HOST.fullmatch(name) and not is_ipv6(name):
+                raise SettingsError(f"allowed_hosts: {name!r} is not a name or address, without a port")
+        for origin in self.origins:
+            if not ORIGIN.fullmatch(origin):
+                raise SettingsError(f"allowed_origins: {origin!r} is not like https://name:port, or null")
 
     def _check_regions(self) -> None:
         for name in (*self.served, *self.peers):
@@ -111,6 +130,16 @@ class Settings:
             url = urlsplit(peer.endpoint)
             if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
                 raise SettingsError(f"regions.{name}: endpoint must be like https://host:port, not {peer.endpoint!r}")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names in Host that are allowed."""
+        return tuple(name.strip() for name in self.allowed_hosts.split(",")) if self.allowed_hosts else ()
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of web pages that are allowed."""
+        return tuple(one.strip() for one in self.allowed_origins.split(",")) if self.allowed_origins else ()
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -138,6 +167,15 @@ class Settings:
         return self.workers or (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether a text is an IPv6 address, in brackets or without."""
+    try:
+        ipaddress.IPv6Address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

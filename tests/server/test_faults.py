@@ -15,6 +15,7 @@ from jedlik.model.errors import ConditionalCheckFailedException, TransactionCanc
 from jedlik.server.dispatch import Dispatcher
 from jedlik.server.logs import JsonFormatter
 from jedlik.server.messages import Request, Response
+from jedlik.server.origins import AnyOrigin
 from jedlik.server.sigv4 import Verifier
 from jedlik.storage.engine import StorageError
 
@@ -34,7 +35,7 @@ class NoStores:
 def dispatcher(*operations: Operation) -> Dispatcher:
     stores: Any = NoStores()
     targets = {operation.name.encode(): operation for operation in operations}
-    return Dispatcher(stores, targets, Verifier(None, lambda: 0.0), body_limit=1000)
+    return Dispatcher(stores, targets, Verifier(None, lambda: 0.0), AnyOrigin(), body_limit=1000)
 
 
 def answer(raised: BaseException) -> Response:

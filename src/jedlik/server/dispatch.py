@@ -2,8 +2,9 @@
 
 Where signatures are verified, that comes first, over the body as it came: nothing of a stranger's request is
 decompressed, parsed or looked up but its access key. Then what is wrong is found in DynamoDB's order: content coding,
-JSON, target, and whatever the operation itself finds. Where nothing is verified, the credential scope is read behind
-the target, as DynamoDB does it. What is answered without an operation (health, CORS preflight, refusals) is here too.
+JSON, target, and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes
+first, and the credential scope is read behind the target, as DynamoDB does it. What is answered without an operation
+(health, CORS preflight, refusals) is here too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import orjson
 
 from jedlik.api.context import Context
 from jedlik.model.errors import (
+    AccessDeniedException,
     DynamoDBError,
     InternalServerError,
     SerializationException,
@@ -27,6 +29,7 @@ from jedlik.model.errors import (
 from jedlik.server import wire
 from jedlik.server.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded
 from jedlik.server.messages import Request, Response
+from jedlik.server.origins import Origins
 from jedlik.server.room import LARGE, Room, weight
 from jedlik.server.sigv4 import Verifier
 from jedlik.storage.engine import StorageError
@@ -40,10 +43,6 @@ log = logging.getLogger(__name__)
 CONTENT_TYPES = {wire.JSON_1_0: wire.JSON_1_0, wire.JSON: wire.JSON}
 """The content types that carry an operation, each with that of the answer."""
 
-CORS = (
-    b"Access-Control-Allow-Origin: *\r\n"
-    b"Access-Control-Expose-Headers: x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"
-)
 PREFLIGHT = {
     b"access-control-request-headers": b"Access-Control-Allow-Headers: %b\r\n",
     b"access-control-request-method": b"Access-Control-Allow-Methods: %b\r\n",
@@ -52,6 +51,7 @@ PREFLIGHT = {
 PREFLIGHT_LIFETIME = b"Access-Control-Max-Age: 172800\r\n"
 
 FAULT = InternalServerError("Internal server error")
+FORBIDDEN = 403
 BUSY = ServiceUnavailable("The server is too busy; try again")
 
 
@@ -63,6 +63,7 @@ class Dispatcher:
         stores: Stores,
         targets: Mapping[bytes, Operation],
         verifier: Verifier,
+        origins: Origins,
         *,
         body_limit: int,
         access_log: bool = False,
@@ -71,6 +72,7 @@ class Dispatcher:
         self._targets = targets
         """From an X-Amz-Target header to its operation."""
         self._verifier = verifier
+        self._origins = origins
         self._body_limit = body_limit
         """Bytes of a body once it is decompressed."""
         self._room = Room(body_limit)
@@ -81,6 +83,9 @@ class Dispatcher:
         """The answer to a request, whatever it is."""
         request_id = next(self._request_ids)
         headers = request.headers
+        forbidden = self._origins.refusal(headers)
+        if forbidden is not None:
+            return self._forbid(request, forbidden, request_id)
         given = headers.get(b"content-type", b"")
         content_type = CONTENT_TYPES.get(given) or CONTENT_TYPES.get(given.partition(b";")[0].strip())
         if (content_type is None and request.body) or request.method != b"POST" or not at_root(request.target):
@@ -147,7 +152,7 @@ class Dispatcher:
 
     def _response(self, request: Request, status: int, content_type: bytes, body: bytes, request_id: str) -> Response:
         headers = request.headers
-        more = CORS if b"origin" in headers else b""
+        more = self._origins.allowance(headers) if b"origin" in headers else b""
         if len(body) >= COMPRESSED_FROM and b"accept-encoding" in headers:
             coding = best_coding(headers[b"accept-encoding"])
             if coding is not None:
@@ -158,7 +163,7 @@ class Dispatcher:
     def _other(self, request: Request, request_id: str) -> Response:
         """The answer to what is no operation: health, a browser's preflight, or 404."""
         headers = request.headers
-        more = CORS if b"origin" in headers else b""
+        more = self._origins.allowance(headers) if b"origin" in headers else b""
         if request.method == b"OPTIONS" and more:
             more += b"".join(line % headers[name] for name, line in PREFLIGHT.items() if name in headers)
             return wire.response(200, wire.TEXT, b"", request_id, more + PREFLIGHT_LIFETIME)
@@ -166,6 +171,12 @@ class Dispatcher:
             body = b"healthy: %b " % headers.get(b"host", b"")
             return wire.response(200, wire.TEXT, body, request_id, more)
         return wire.response(404, wire.XML, wire.NOT_AN_OPERATION, request_id, more)
+
+    def _forbid(self, request: Request, refusal: AccessDeniedException, request_id: str) -> Response:
+        """The answer to who may not even ask, in a form that programs and people can read, but no foreign page."""
+        if self._access_log:
+            self._log_access(request, request_id, FORBIDDEN, 0.0)
+        return wire.response(FORBIDDEN, wire.JSON_1_0, wire.error_body(refusal) + b"\n", request_id)
 
     def _log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
         fields = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}

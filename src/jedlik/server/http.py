@@ -23,6 +23,7 @@ TICK_SECONDS = 1.0
 REASONS = {
     200: b"OK",
     400: b"Bad Request",
+    403: b"Forbidden",
     404: b"Not Found",
     408: b"Request Timeout",
     413: b"Request Entity Too Large",

@@ -25,6 +25,7 @@ from jedlik.server.credentials import Credentials
 from jedlik.server.dispatch import Dispatcher
 from jedlik.server.http import HttpServer
 from jedlik.server.messages import Limits
+from jedlik.server.origins import AnyOrigin, OwnOrigins
 from jedlik.server.sigv4 import Verifier
 from jedlik.storage.engine import StorageError
 
@@ -92,6 +93,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             stores,
             TARGETS,
             Verifier(credentials, system_clock),
+            AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             body_limit=limits.body,
             access_log=settings.access_log,
         )
