@@ -36,10 +36,10 @@ DIES = 0
 
 
 class NoCompiler(Exception):
-    """There is nothing to compile disk.c with."""
+    """There is nothing to compile a source with."""
 
-    def __init__(self) -> None:
-        super().__init__(f"this needs {_COMPILER}, to compile {_SOURCE.name}, and it is not there")
+    def __init__(self, source: str = _SOURCE.name) -> None:
+        super().__init__(f"this needs {_COMPILER}, to compile {source}, and it is not there")
 
 
 class File(IntEnum):

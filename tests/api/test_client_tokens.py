@@ -11,12 +11,18 @@ from definitions import definition
 from handlers import START, Handlers, run
 
 from jedlik.api.client_tokens import ClientToken
+from jedlik.clock import TrustedClock
 from jedlik.config import Settings
 from jedlik.jobs import runner, tokens
 from jedlik.model import keys
 from jedlik.model.errors import IdempotentParameterMismatchException
 
 TEN_MINUTES = 600
+
+
+def at(now: float) -> TrustedClock:
+    """A clock that stands still."""
+    return TrustedClock(lambda: now)
 
 
 class Counter:
@@ -121,14 +127,14 @@ def test_requests_at_once_are_done_once(with_counter: Run) -> None:
 def test_only_the_transaction_must_be_the_same() -> None:
     key = {"TableName": "t", "Key": {"p": {"S": "a"}}}
     again = {"Key": {"p": {"S": "a"}}, "TableName": "t"}
-    fingerprint = ClientToken.of("TransactWriteItems", "token", [{"Delete": key}], START).fingerprint
-    assert ClientToken.of("TransactWriteItems", "token", [{"Delete": again}], START + 1).fingerprint == fingerprint
-    assert ClientToken.of("TransactWriteItems", "token", [{"Get": key}], START).fingerprint != fingerprint
+    fingerprint = ClientToken.of("TransactWriteItems", "token", [{"Delete": key}], at(START)).fingerprint
+    assert ClientToken.of("TransactWriteItems", "token", [{"Delete": again}], at(START + 1)).fingerprint == fingerprint
+    assert ClientToken.of("TransactWriteItems", "token", [{"Get": key}], at(START)).fingerprint != fingerprint
 
 
 def test_each_operation_has_tokens_of_its_own() -> None:
-    one = ClientToken.of("TransactWriteItems", "token", [], START)
-    other = ClientToken.of("ExecuteTransaction", "token", [], START)
+    one = ClientToken.of("TransactWriteItems", "token", [], at(START))
+    other = ClientToken.of("ExecuteTransaction", "token", [], at(START))
     assert set(one.keys).isdisjoint(other.keys)
 
 

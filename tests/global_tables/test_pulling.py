@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from world import A, B, World, item
 
+from jedlik.clock import TrustedClock
 from jedlik.jobs import pulling
 from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
 
@@ -54,7 +55,7 @@ def scenario(test: Callable[[World, Way], Awaitable[None]]) -> None:
         # Leases and clocks of the real world.
         clock = asyncio.get_running_loop().time
         for place in world.places.values():
-            place.region.clock = clock
+            place.region.clock = TrustedClock(clock)
         await test(world, way)
 
     asyncio.run(in_world())

@@ -2,7 +2,8 @@
 
 A transaction with a client token leaves a record, in the same commit, that says what it was. The record's key names
 the ten-minute interval in which it was made, so that a look into this interval and its neighbours finds it, and old
-ones are removed as a range (`jobs.tokens`).
+ones are removed as a range (`jobs.tokens`). Where the wall clock has jumped, a record is looked for under each time
+that it may be, and is old only when both clocks say so.
 
 Source: "Idempotency" under "TransactWriteItems API" in the developer guide.
 """
@@ -16,8 +17,10 @@ from typing import Any
 
 import orjson
 
+from jedlik.clock import TrustedClock
 from jedlik.model import keys, limits
 from jedlik.model.errors import IdempotentParameterMismatchException
+from jedlik.model.timekeeping import Reading
 from jedlik.storage.engine import Writes
 
 
@@ -30,20 +33,23 @@ class ClientToken:
     """Where a record of it may be: under this interval of time, where a new one goes, under the last, and under the
     next, for a replay may overtake the request that it repeats."""
     now: float
+    """Seconds since the epoch, by the clock that is trusted."""
+    reading: Reading
 
     @classmethod
-    def of(cls, operation: str, token: str, content: Any, now: float) -> ClientToken:
-        """The token of a request whose `content` a replay must repeat. `now` is in seconds since the epoch.
-
-        Each operation has tokens of its own.
-        """
-        interval = int(now // limits.IDEMPOTENCY_SECONDS)
+    def of(cls, operation: str, token: str, content: Any, clock: TrustedClock) -> ClientToken:
+        """The token of a request whose `content` a replay must repeat. Each operation has tokens of its own."""
+        now, reading = clock(), clock.read()
+        times = [now, *clock.possible(reading, limits.IDEMPOTENCY_SECONDS)]
+        intervals = [int(time // limits.IDEMPOTENCY_SECONDS) for time in times]
+        near = dict.fromkeys(interval + by for interval in intervals for by in (0, -1, 1))
         plain = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         name = f"{operation}/{token}"
         return cls(
             hashlib.blake2b(plain, digest_size=16).hexdigest(),
-            [keys.token_key(near, name) for near in (interval, interval - 1, interval + 1)],
+            [keys.token_key(interval, name) for interval in near],
             now,
+            reading,
         )
 
     def find(self, records: Sequence[bytes | None]) -> list[float] | None:
@@ -55,7 +61,7 @@ class ClientToken:
             if raw is None:
                 continue
             record = orjson.loads(raw)
-            if self.now - record["At"] >= limits.IDEMPOTENCY_SECONDS:
+            if self._age(record) >= limits.IDEMPOTENCY_SECONDS:
                 continue
             if record["Fingerprint"] != self.fingerprint:
                 raise IdempotentParameterMismatchException(
@@ -68,5 +74,18 @@ class ClientToken:
 
     def record(self, units: list[float], into: Writes) -> None:
         """Remember the transaction in the commit that makes it."""
-        record = {"At": self.now, "Fingerprint": self.fingerprint, "ReadUnits": units}
+        record = {
+            "At": self.now,
+            "Boot": self.reading.boot,
+            "Steady": self.reading.steady,
+            "Fingerprint": self.fingerprint,
+            "ReadUnits": units,
+        }
         into.put(self.keys[0], orjson.dumps(record))
+
+    def _age(self, record: dict[str, Any]) -> float:
+        """Seconds since a record was made, by the clock by which they are fewer."""
+        age: float = self.now - record["At"]
+        if record.get("Boot") == self.reading.boot:
+            age = min(age, self.reading.steady - record["Steady"])
+        return age

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from jedlik.api import table_names
-from jedlik.clock import Clock
+from jedlik.clock import Clock, TrustedClock
 from jedlik.model import keys, tables
 from jedlik.model.errors import (
     DescriptorChanged,
@@ -37,13 +37,21 @@ class Region:
     __slots__ = ("account", "clock", "engine", "jobs_wanted", "known", "name", "peers", "secret")
 
     def __init__(
-        self, name: str, account: str, engine: Engine, clock: Clock, secret: bytes, peers: Peers | None = None
+        self,
+        name: str,
+        account: str,
+        engine: Engine,
+        clock: Clock,
+        secret: bytes,
+        peers: Peers | None = None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         self.name = name
         self.account = account
         """Twelve digits, as in ARNs."""
         self.engine = engine
-        self.clock = clock
+        self.clock = TrustedClock(clock, steady)
+        """Says what time it is, also where `clock` jumps while `steady` does not."""
         self.secret = secret
         """The key of the store's hashes of partition keys."""
         self.peers = peers or NoPeers()

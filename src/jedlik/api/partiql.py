@@ -306,7 +306,7 @@ async def execute_transaction(context: Context, request: Request) -> Response:
         raise ValidationException("Transaction payload size cannot exceed 4 MB")
     text = request.get("ClientRequestToken")
     content = request["TransactStatements"]
-    token = None if text is None else ClientToken.of("ExecuteTransaction", text, content, region.clock())
+    token = None if text is None else ClientToken.of("ExecuteTransaction", text, content, region.clock)
     outcome = await transactions.write(region, wanted, token)
     return {"Responses": [], **transactions.consumed(request, [name for name, _ in wanted], outcome)}
 

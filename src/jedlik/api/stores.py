@@ -13,8 +13,9 @@ from pathlib import Path
 
 from jedlik import region_names
 from jedlik.api.context import Region
-from jedlik.clock import Clock, system_clock
+from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
+from jedlik.jobs import clock_watch
 from jedlik.model import keys, store_format
 from jedlik.model.errors import InvalidSignatureException, LimitExceededException
 from jedlik.replication.peers import NoPeers, Peers
@@ -33,10 +34,12 @@ class Stores:
         self,
         settings: Settings,
         clock: Clock = system_clock,
+        steady: Callable[[], float] = boot_clock,
         opened: Callable[[Region], None] = lambda region: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self._steady = steady
         self._opened = opened
         self.peers: Peers = NoPeers()
         """What the regions opened from now on know each other by."""
@@ -89,10 +92,11 @@ class Stores:
         engine = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
             secret = await _secret(engine, path)
+            region = Region(name, settings.account, engine, self._clock, secret, self.peers, self._steady)
+            await clock_watch.begin(region)
         except BaseException:
             await engine.close()
             raise
-        region = Region(name, settings.account, engine, self._clock, secret, self.peers)
         self._regions[name] = region
         self._opened(region)
         return region

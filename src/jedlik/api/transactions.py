@@ -82,7 +82,7 @@ async def transact_write_items(context: Context, request: Request) -> Response:
     wanted = await by_turns(elements, lambda element: _element(element, region.secret))
     _check_payload(elements, wanted)
     text = request.get("ClientRequestToken")
-    token = None if text is None else ClientToken.of("TransactWriteItems", text, elements, region.clock())
+    token = None if text is None else ClientToken.of("TransactWriteItems", text, elements, region.clock)
     outcome = await write(region, wanted, token)
     response = consumed(request, [name for name, _ in wanted], outcome)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and outcome.replayed is None:

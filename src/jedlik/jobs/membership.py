@@ -237,8 +237,9 @@ async def departure_step(region: Region, job: Job) -> None:
     missing = dict.fromkeys(staying - set(table.document.get("LeftBy", ())), WAITING_SECONDS)
     if table.replica.disassociates:
         missing |= await disassociation.behind(region, job, table, staying)
-    now = region.clock()
-    if missing and now - replicas.status(group, region.name)["Since"] < STREAM_RETENTION_SECONDS:
+    now, clock = region.clock(), region.clock
+    waited = clock.slowest() - replicas.status(group, region.name)["Since"]
+    if missing and (clock.doubtful or waited < STREAM_RETENTION_SECONDS):
         raise JobWaits(max(missing.values()))
     if missing:
         _log.warning(

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jedlik.config import Settings
-from jedlik.jobs import backfill, expiry, membership, purge, records, streams, tokens
+from jedlik.jobs import backfill, clock_watch, expiry, membership, purge, records, streams, tokens
 from jedlik.jobs.leases import Leases
 from jedlik.jobs.records import Job, JobMoved, JobWaits
 from jedlik.model import keys
@@ -106,6 +106,7 @@ class _Runner:
 
     async def _round(self) -> bool:
         """Give everything that is to be done a slice of time; whether there is more to do at once."""
+        await clock_watch.look(self._region)
         start, end = keys.job_range()
         rows = await self._region.engine.range(start, end, JOBS_AT_ONCE, MIB)
         more = False

@@ -7,6 +7,8 @@ log; a shard goes when its last entry has gone, and a disabled stream a day afte
 In a replicated table the tombstone of a deleted item (`model.versions`) goes with the entry of its deletion. By then no
 region tells of an older write of the item any more: regions tell what is younger than the retention only, and entries
 are kept for an hour more, which is for the differences between clocks.
+
+While the clock is doubted (`clock.TrustedClock`), nothing is trimmed.
 """
 
 from __future__ import annotations
@@ -69,9 +71,12 @@ async def _maintain_stream(region: Region, key: bytes, raw: bytes, policy: Strea
         await _roll_if_due(region, key, stream, policy, now)
     table = await _table_of(region, stream)
     margin = policy.margin if table is not None and table.replica is not None else 0.0
+    if region.clock.doubtful:
+        return
+    horizon = region.clock.slowest() - policy.retention
     for shard in stream["Shards"]:
-        await _trim(region, key, stream, shard, table, now - policy.retention - margin)
-    if stream.get("DisabledAt", now) < now - policy.retention:
+        await _trim(region, key, stream, shard, table, horizon - margin)
+    if stream.get("DisabledAt", now) < horizon:
         await _forget(region, key)
 
 

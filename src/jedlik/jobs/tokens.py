@@ -20,7 +20,9 @@ STEP_RECORDS = 500
 
 async def remove_old(region: Region) -> bool:
     """Remove a batch of old records; whether there is more. Those of this interval of time and of the last stay."""
-    interval = int(region.clock() // IDEMPOTENCY_SECONDS)
+    if region.clock.doubtful:
+        return False
+    interval = int(region.clock.slowest() // IDEMPOTENCY_SECONDS)
     rows = await region.engine.range(*keys.token_range(interval - 1), STEP_RECORDS, MIB)
     if not rows:
         return False

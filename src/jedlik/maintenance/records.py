@@ -1,4 +1,4 @@
-"""The check of small records, one by one: those of jobs, leases, client tokens, tags and checkpoints."""
+"""The check of small records, one by one: those of time, jobs, leases, client tokens, tags and checkpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jedlik.jobs import backfill, expiry, purge
 from jedlik.jobs import records as jobs
 from jedlik.jobs.records import Job
 from jedlik.maintenance.damage import DAMAGE, told
-from jedlik.model import keys
+from jedlik.model import keys, timekeeping
 from jedlik.model.limits import IDEMPOTENCY_SECONDS
 from jedlik.replication import checkpoints
 from jedlik.storage.engine import Row
@@ -92,7 +92,13 @@ def _read_checkpoint(row: Row) -> None:
         raise ValueError(f"it is that of {checkpoint.region}")
 
 
+def _read_own(row: Row) -> None:
+    if row[0] == keys.clock_key():
+        timekeeping.parse(row[1])
+
+
 _RECORDS: dict[str, tuple[str, Callable[[Row], object]]] = {
+    "store": ("record of the store", _read_own),
     "jobs": ("job", _read_job),
     "leases": ("lease", _read_lease),
     "tokens": ("client token", _read_token),

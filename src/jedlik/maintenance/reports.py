@@ -10,9 +10,10 @@ from pathlib import Path
 
 from jedlik.maintenance import opening
 from jedlik.maintenance.check import StoreCheck
-from jedlik.maintenance.stats import of_tables
+from jedlik.maintenance.stats import of_clock, of_tables
 from jedlik.maintenance.upgrade import upgrade as upgrade_store
 from jedlik.model.store_format import FORMAT
+from jedlik.model.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
 from jedlik.replication.aside import Aside
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage import lmdb_file
@@ -59,7 +60,10 @@ def stats(folder: Path, say: Say) -> int:
                 say(f"{folder.name}: table {table.name}: {_progress(peer)}")
             for aside in table.asides:
                 say(f"{folder.name}: table {table.name}: {_put_aside(aside)}")
+        clock = of_clock(view)
         pages = view.pages
+    if clock is not None:
+        say(f"{folder.name}: clock: {_clock(clock)}")
     free = max(0, size // pages.page_size - pages.used - _META_PAGES)
     each = f", {size / items:.0f} bytes an item" if items else ""
     say(
@@ -67,6 +71,32 @@ def stats(folder: Path, say: Say) -> int:
         f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {free} pages free"
     )
     return 0
+
+
+_DOUBTS = {
+    PARTED: "it has jumped",
+    EARLIER: "the server was started with an earlier one than the store's latest",
+    LATER: "the server was started with one that is a day later than the store's latest",
+}
+
+
+def _clock(clock: Timekeeping) -> str:
+    """Whether the clock is trusted, and the latest time that the store knows of."""
+    latest = f"the store was last used at {_time(clock.latest)}"
+    if clock.pause is None:
+        return f"trusted; {latest}"
+    minutes = WAITS[clock.pause.reason] / 60
+    return (
+        f"doubted since {_time(clock.pause.since)}, because {_DOUBTS[clock.pause.reason]}: nothing is "
+        f"expired or trimmed until it has been steady for {minutes:.0f} minutes; {latest}"
+    )
+
+
+def _time(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:.0f} s since the epoch"  # A clock can be set to what no calendar has.
 
 
 def _progress(peer: Checkpoint) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jedlik.model import keys, tables
+from jedlik.model import keys, tables, timekeeping
+from jedlik.model.timekeeping import Timekeeping
 from jedlik.replication import aside, checkpoints
 from jedlik.replication.aside import Aside
 from jedlik.replication.checkpoints import Checkpoint
@@ -31,6 +32,12 @@ class TableStats:
     """How far it is with the changes of its replicas in other regions."""
     asides: tuple[Aside, ...]
     """The replicas whose changes are not taken over now, and why."""
+
+
+def of_clock(view: View) -> Timekeeping | None:
+    """What the store knows of time; None if no server has noted it yet. Raises ValueError, TypeError or KeyError."""
+    raw = view.get(keys.clock_key())
+    return None if raw is None else timekeeping.parse(raw)
 
 
 def of_tables(view: View) -> Iterator[TableStats]:

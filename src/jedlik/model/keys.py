@@ -150,6 +150,11 @@ def aside_range(table_id: bytes) -> tuple[bytes, bytes]:
     return prefix, prefix_end(prefix)
 
 
+def clock_key() -> bytes:
+    """Where the store keeps what it knows of time (`timekeeping`)."""
+    return _STORE + b"clock"
+
+
 def table_id(uuid_text: str) -> bytes:
     """The eight bytes that stand for a table in keys, from its TableId."""
     return UUID(uuid_text).bytes[:8]

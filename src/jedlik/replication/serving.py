@@ -76,7 +76,7 @@ async def pull(context: Context, request: Request) -> Response:
         for table in asked:
             if room <= 0:
                 break
-            answer, size = await _look(region, table, now, room)
+            answer, size = await _look(region, table, room)
             room -= size
             if answer is not None:
                 told.append(answer)
@@ -253,7 +253,7 @@ _MEMBERS = {
 }
 
 
-async def _look(region: Region, asked: _Asked, now: float, room: int) -> tuple[Response | None, int]:
+async def _look(region: Region, asked: _Asked, room: int) -> tuple[Response | None, int]:
     """What there is to tell of a table, if anything, and how many bytes of log have been read for it."""
     found = await replicated.find(region, asked.name)
     if found is None or found.replica.group_id != asked.group:
@@ -270,8 +270,8 @@ async def _look(region: Region, asked: _Asked, now: float, room: int) -> tuple[R
     entries, size, more = await _own_entries(region, table, asked, room)
     if entries and not await _is_as_read(region, table):
         asked.position = start
-        return await _look(region, asked, now, room)
-    if entries and entries[0][1].at < now - STREAM_RETENTION_SECONDS:
+        return await _look(region, asked, room)
+    if entries and entries[0][1].at < region.clock.slowest() - STREAM_RETENTION_SECONDS:
         return answer | {"CopyAgain": True}, 0
     if not entries and "Group" not in answer and not more:
         return None, size
