@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
 	@echo 'make test     check style and types, then run every test (ARGS="tests/model" for some)'
-	@echo 'make test-clients  run clients in other languages against it; needs node, go and Java, or skips (ARGS="-k javascript")'
+	@echo 'make test-clients  run SDKs of other languages against it; needs Node.js, Java and Go (ARGS="-k java" for one)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'

@@ -24,7 +24,6 @@ from jedlik.storage.lmdb_pages import DATA
 from jedlik_process import Server
 from torture.disk import CHECKPOINTS, Disk, Failing, Fault, File
 from torture.expected import (
-    Broken,
     Expected,
     check_indexes,
     check_partitions,
@@ -66,11 +65,15 @@ LOAD_SECONDS = 0.5
 """Of load before a fault, during it and after it."""
 CALLS = 3
 """How many fail at least in a fault that refuses nothing."""
-FAILURE_SECONDS = 10.0
+ANSWERS = 20
+"""Answers of the load before a fault and after it, at least: on a busy machine, that takes longer."""
+ANSWER_SECONDS = 60.0
+"""Within this time they must have come."""
+FAILURE_SECONDS = 60.0
 """Within this time they must have been made."""
-RECOVERY_SECONDS = 5.0
+RECOVERY_SECONDS = 60.0
 """Within this time after a fault, writes must be possible."""
-EXPIRY_SECONDS = 30.0
+EXPIRY_SECONDS = 120.0
 """Within this time what has expired must be gone, if background work goes on. It rests 5 s when it has failed."""
 TMPFS_BYTES = 128 << 20
 """A journal has 16 MB when it is first used anew, and pages are free only two checkpoints after they were given up."""
@@ -124,7 +127,7 @@ def fill(folder: Path, random: Random, say: Callable[[str], None]) -> Faults:
             return Faults()
         with _service(disk / "data", random, log=folder / "log") as service:
             say("a small file system is full")
-            service.suffer(_filled(disk), errno.ENOSPC)
+            service.suffer(_filled(disk), errno.ENOSPC, FAILURE_SECONDS)  # There may be pages that are free.
             return Faults(1, 0, service.refused, service.answers)
 
 
@@ -161,15 +164,14 @@ class _Service:
         """Requests after which writers knew what became of them."""
         return sum(writer.answers for writer in self._writers)
 
-    def suffer(self, fault: AbstractContextManager[None], error: int) -> None:
-        """Have the disk fail for a while under load."""
+    def suffer(self, fault: AbstractContextManager[None], error: int, within: float = 0.0) -> None:
+        """Have the disk fail for a while under load. `within` so many seconds, a write must be refused."""
         pids = workers(self._server.pid)
         with self._load():
-            time.sleep(LOAD_SECONDS)
             with fault:
                 time.sleep(LOAD_SECONDS)
                 self._demand_reads()
-                self._demand_refusal(error)
+                self._demand_refusal(error, within)
                 self._demand_new_stores_are_refused()
                 self._demand_reads()
             self._demand_recovery()
@@ -180,7 +182,6 @@ class _Service:
         """Have fail under load what need not refuse writes, or not for long."""
         pids = workers(self._server.pid)
         with self._load():
-            time.sleep(LOAD_SECONDS)
             refused = self.refused
             with disk.failing(fault):
                 deadline = time.monotonic() + FAILURE_SECONDS
@@ -197,13 +198,22 @@ class _Service:
     def _load(self) -> Iterator[None]:
         threads = [writer.start(self._server.url) for writer in some(self._writers, self._random)]
         try:
+            self._await_answers()
             yield
-            time.sleep(LOAD_SECONDS)
+            self._await_answers()
         finally:
             for writer in self._writers:
                 writer.stop()
             for thread in threads:
                 thread.join()
+
+    def _await_answers(self) -> None:
+        """Wait while there is load."""
+        enough, begun = self.answers + ANSWERS, time.monotonic()
+        time.sleep(LOAD_SECONDS)
+        while self.answers < enough and all(writer.surprise is None for writer in self._writers):
+            demand(time.monotonic() - begun < ANSWER_SECONDS, f"no {ANSWERS} answers in {ANSWER_SECONDS} s")
+            time.sleep(0.01)
 
     def _demand_reads(self) -> None:
         client = self._server.client()
@@ -212,14 +222,17 @@ class _Service:
         scanned(client, IndexName=BY_GROUP)
         client.describe_table(TableName=TABLE)
 
-    def _demand_refusal(self, error: int) -> None:
+    def _demand_refusal(self, error: int, within: float) -> None:
         """A write is refused in DynamoDB's form, and the log says why, by the request's id."""
-        try:
-            self._server.client().put_item(TableName=TABLE, Item=COUNTER | {"hits": {"N": "0"}})
-        except ClientError as refusal:
-            answer = refusal.response
-        else:
-            raise Broken("a write was not refused")
+        client, deadline, version = self._server.client(), time.monotonic() + within, 0
+        while True:
+            fence = key(self._writers[0].owner, FENCE) | {"version": {"N": str(version := version + 1)}}
+            try:
+                client.put_item(TableName=TABLE, Item=fence)
+            except ClientError as refusal:
+                answer = refusal.response
+                break
+            demand(time.monotonic() < deadline, "a write was not refused")
         told = (answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"])
         demand(told == (500, "InternalServerError", FAULT_MESSAGE), f"a write was refused with {told}")
         request_id = answer["ResponseMetadata"]["RequestId"]

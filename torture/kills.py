@@ -29,7 +29,7 @@ LONGEST_LIFE = 1.5
 """Seconds of load, at most, from one kill of a worker to the next: the parent replaces one after a second."""
 MOST_WORKERS = 6
 """Workers killed, at most, before the whole server is."""
-STALL_SECONDS = 5.0
+STALL_SECONDS = 30.0
 """Within this many seconds of a worker's death there must be acknowledged writes again."""
 
 

@@ -38,8 +38,10 @@ class Foreign:
     """The folder of its source."""
     tools: tuple[str, ...]
     """The commands that it needs; without them its tests are skipped."""
-    install: tuple[tuple[str, ...], ...]
-    """What installs and builds it, run in its folder."""
+    install: tuple[str, ...]
+    """Brings what it needs from its registry, run in its folder. Where it fails, the tests are skipped."""
+    build: tuple[str, ...] | None
+    """The command that compiles it. It must not fail."""
     run: tuple[str, ...]
     """The command to which the names of cases are added."""
 
@@ -57,10 +59,12 @@ class Foreign:
             return folder
         stamp.unlink(missing_ok=True)
         shutil.copytree(source, folder, dirs_exist_ok=True)
-        for command in self.install:
-            made = _run(command, folder, dict(os.environ), INSTALL_SECONDS)
-            if made.returncode != 0:
-                pytest.skip(f"{' '.join(command)} failed: {(made.stdout + made.stderr)[-1000:]}")
+        brought = _run(self.install, folder, dict(os.environ), INSTALL_SECONDS)
+        if brought.returncode != 0:
+            pytest.skip(f"{' '.join(self.install)} failed: {(brought.stdout + brought.stderr)[-1000:]}")
+        if self.build is not None:
+            built = _run(self.build, folder, dict(os.environ), INSTALL_SECONDS)
+            assert built.returncode == 0, built.stdout + built.stderr
         stamp.write_text(state.hexdigest())
         return folder
 
@@ -101,8 +105,23 @@ PROGRAMS = (
     Foreign(
         "javascript",
         tools=("node", "npm"),
-        install=(("npm", "ci", "--no-audit", "--no-fund"),),
+        install=("npm", "ci", "--no-audit", "--no-fund"),
+        build=None,
         run=("node", "cases.mjs"),
+    ),
+    Foreign(
+        "java",
+        tools=("java", "javac", "mvn"),
+        install=("mvn", "-q", "-B", "dependency:copy-dependencies"),
+        build=("mvn", "-q", "-B", "compile"),
+        run=("java", "-cp", "target/classes:target/dependency/*", "Cases"),
+    ),
+    Foreign(
+        "go",
+        tools=("go",),
+        install=("go", "mod", "download"),
+        build=("go", "build", "-o", "cases", "."),
+        run=("./cases",),
     ),
 )
 """Every program. Each has every case."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from foreign import PROGRAMS, Foreign
 
 from jedlik_process import Server
 
-CASES = ("tables", "items", "conditions")
+CASES = (
+    "tables",
+    "items",
+    "conditions",
+    "updates",
+    "queries",
+    "scans",
+    "batches",
+    "transactions",
+    "partiql",
+    "streams",
+    "ttl",
+)
 """What every program does; the sources in each language say the same under each name."""
 
 
@@ -41,7 +53,8 @@ def test_an_sdk_does_with_jedlik_what_it_does_with_dynamodb(failures: dict[str, 
     assert failures[case] is None, failures[case]
 
 
-def test_a_wrong_secret_is_refused_with_the_sdks_own_error(program: Foreign, authenticating: Server) -> None:
-    if authenticating.options["auth"] == "off":
-        pytest.skip("nothing is verified")
-    assert program.failures(authenticating, ["wrong_secret"], secret_key="x" * 40) == {"wrong_secret": None}
+def test_a_wrong_secret_is_refused_with_the_sdks_own_error(
+    program: Foreign, start_server: Callable[..., Server]
+) -> None:
+    server = start_server(auth="on", in_memory=True)
+    assert program.failures(server, ["wrong_secret"], secret_key="x" * 40) == {"wrong_secret": None}

@@ -13,6 +13,7 @@ after the other, and LMDB's must be free before its file is changed behind its b
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ _OPENING = "opening.lock"
 _DYING_SECONDS = 10.0
 """In which a process that is about to end has ended."""
 _DYING_STEP = 0.001
+
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -81,9 +84,8 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
                     if durable and not (path / JOURNAL).exists():
                         begin_journal(path)
                     elif durable and not alone:
-                        with closing(Journal(path)) as journal:
-                            take_back(environment, journal)
-                    if durable:
+                        _take_back(path, environment)
+                    if durable and alone:  # Others have done it, and a disk that fails must not end reads.
                         sync_directories([path, *(directory.parent for directory in new)])
                 except BaseException:
                     environment.close()
@@ -96,6 +98,18 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
     return Store(environment, share)
 
 
+def _take_back(path: Path, environment: lmdb.Environment) -> None:
+    """Take back what a process that died has left of a commit, if the disk lets us.
+
+    If it does not, the store can be read all the same, and the next commit writes over it.
+    """
+    with closing(Journal(path)) as journal:
+        try:
+            take_back(environment, journal)
+        except (lmdb.Error, OSError, StorageError):
+            _log.exception("what was left of a commit to the store in %s could not be taken back", path)
+
+
 @contextmanager
 def shared(path: Path) -> Iterator[None]:
     """Keep the store in the directory `path` in order, to look at it beside others. Raises StorageError."""
@@ -104,6 +118,7 @@ def shared(path: Path) -> Iterator[None]:
         try:
             with _opening(path):
                 if _join(path, share):
+                    sync_directories([path])  # For who opens it beside us.
                     fcntl.flock(share, fcntl.LOCK_SH)
             yield
         finally:

@@ -7,15 +7,21 @@ import {
   ConditionalCheckFailedException,
   DynamoDB,
   DynamoDBServiceException,
+  paginateQuery,
   ResourceNotFoundException,
+  TransactionCanceledException,
   waitUntilTableExists,
   waitUntilTableNotExists,
 } from "@aws-sdk/client-dynamodb";
+import { DynamoDBStreams } from "@aws-sdk/client-dynamodb-streams";
+import { DynamoDBDocument, paginateScan } from "@aws-sdk/lib-dynamodb";
 
 const client = new DynamoDB({ maxAttempts: 1 });
+const streams = new DynamoDBStreams({ maxAttempts: 1 });
+const documents = DynamoDBDocument.from(client);
 
 // Creates a table with a partition key p and a sort key s, and gives it to `use`; drops it afterwards.
-async function withTable(use, settings = {}) {
+async function withTable(use) {
   const TableName = `javascript-${randomUUID()}`;
   await client.createTable({
     TableName,
@@ -28,7 +34,7 @@ async function withTable(use, settings = {}) {
       { AttributeName: "s", KeyType: "RANGE" },
     ],
     BillingMode: "PAY_PER_REQUEST",
-    ...settings,
+    StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" },
   });
   await waitUntilTableExists({ client, maxWaitTime: 60, minDelay: 1 }, { TableName });
   await use(TableName);
@@ -71,6 +77,8 @@ const CASES = {
       assert.deepEqual(got.Item, EVERY_TYPE);
       const absent = await client.getItem({ TableName, Key: key("every type", 2) });
       assert.equal(absent.Item, undefined);
+      await client.deleteItem({ TableName, Key: key("every type", 1) });
+      assert.equal((await client.getItem({ TableName, Key: key("every type", 1) })).Item, undefined);
     });
   },
 
@@ -89,6 +97,124 @@ const CASES = {
         assert.deepEqual(error.Item, { ...key("a", 1), v: { S: "first" } });
         return true;
       });
+    });
+  },
+
+  async updates() {
+    await withTable(async (TableName) => {
+      const { Attributes } = await documents.update({
+        TableName,
+        Key: { p: "a", s: 1 },
+        UpdateExpression: "SET #v = :v ADD hits :one",
+        ExpressionAttributeNames: { "#v": "value" },
+        ExpressionAttributeValues: { ":v": { deep: ["new", true] }, ":one": 1 },
+        ReturnValues: "ALL_NEW",
+      });
+      assert.deepEqual(Attributes, { p: "a", s: 1, value: { deep: ["new", true] }, hits: 1 });
+    });
+  },
+
+  async queries() {
+    await withTable(async (TableName) => {
+      for (let n = 0; n < 7; n++) await client.putItem({ TableName, Item: key("a", n) });
+      const request = {
+        TableName,
+        Limit: 3,
+        KeyConditionExpression: "p = :p",
+        ExpressionAttributeValues: { ":p": { S: "a" } },
+        ScanIndexForward: false,
+      };
+      const pages = [];
+      for await (const page of paginateQuery({ client }, request)) pages.push(page.Items);
+      assert.equal(pages.length, 3);
+      assert.deepEqual(pages.flat(), [6, 5, 4, 3, 2, 1, 0].map((n) => key("a", n)));
+    });
+  },
+
+  async scans() {
+    await withTable(async (TableName) => {
+      for (let n = 0; n < 5; n++) await documents.put({ TableName, Item: { p: `${n}`, s: n } });
+      const request = {
+        TableName,
+        Limit: 2,
+        FilterExpression: "s >= :two",
+        ExpressionAttributeValues: { ":two": 2 },
+      };
+      const found = [];
+      for await (const page of paginateScan({ client: documents }, request)) found.push(...page.Items);
+      assert.deepEqual(found.map((item) => item.s).sort(), [2, 3, 4]);
+    });
+  },
+
+  async batches() {
+    await withTable(async (TableName) => {
+      const keys = Array.from({ length: 25 }, (_, n) => key("a", n));
+      const written = await client.batchWriteItem({
+        RequestItems: { [TableName]: keys.map((Item) => ({ PutRequest: { Item } })) },
+      });
+      assert.deepEqual(written.UnprocessedItems, {});
+      const got = await client.batchGetItem({ RequestItems: { [TableName]: { Keys: keys } } });
+      assert.equal(got.Responses[TableName].length, 25);
+      assert.deepEqual(got.UnprocessedKeys, {});
+    });
+  },
+
+  async transactions() {
+    await withTable(async (TableName) => {
+      const put = (p) => ({
+        Put: { TableName, Item: key(p, 1), ConditionExpression: "attribute_not_exists(p)" },
+      });
+      await client.putItem({ TableName, Item: key("there", 1) });
+      await assert.rejects(client.transactWriteItems({ TransactItems: [put("new"), put("there")] }), (error) => {
+        assert.ok(error instanceof TransactionCanceledException);
+        assert.deepEqual(error.CancellationReasons.map((reason) => reason.Code), ["None", "ConditionalCheckFailed"]);
+        return true;
+      });
+      const remove = { Delete: { TableName, Key: key("there", 1) } };
+      await client.transactWriteItems({ TransactItems: [put("new"), remove] });
+      const { Responses } = await client.transactGetItems({
+        TransactItems: ["new", "there"].map((p) => ({ Get: { TableName, Key: key(p, 1) } })),
+      });
+      assert.deepEqual(Responses.map((response) => response.Item), [key("new", 1), undefined]);
+    });
+  },
+
+  async partiql() {
+    await withTable(async (TableName) => {
+      await client.executeStatement({
+        Statement: `INSERT INTO "${TableName}" VALUE {'p': ?, 's': 1, 'v': 'x'}`,
+        Parameters: [{ S: "a" }],
+      });
+      const { Items } = await documents.executeStatement({
+        Statement: `SELECT v FROM "${TableName}" WHERE p = ?`,
+        Parameters: ["a"],
+      });
+      assert.deepEqual(Items, [{ v: "x" }]);
+    });
+  },
+
+  async streams() {
+    await withTable(async (TableName) => {
+      await client.putItem({ TableName, Item: key("a", 1) });
+      const StreamArn = (await client.describeTable({ TableName })).Table.LatestStreamArn;
+      const { StreamDescription } = await streams.describeStream({ StreamArn });
+      const records = [];
+      for (const { ShardId } of StreamDescription.Shards) {
+        const request = { StreamArn, ShardId, ShardIteratorType: "TRIM_HORIZON" };
+        const { ShardIterator } = await streams.getShardIterator(request);
+        records.push(...(await streams.getRecords({ ShardIterator })).Records);
+      }
+      assert.deepEqual(records.map((record) => record.eventName), ["INSERT"]);
+      assert.deepEqual(records[0].dynamodb.NewImage, key("a", 1));
+    });
+  },
+
+  async ttl() {
+    await withTable(async (TableName) => {
+      const TimeToLiveSpecification = { AttributeName: "expires", Enabled: true };
+      await client.updateTimeToLive({ TableName, TimeToLiveSpecification });
+      const { TimeToLiveDescription } = await client.describeTimeToLive({ TableName });
+      assert.equal(TimeToLiveDescription.AttributeName, "expires");
     });
   },
 
