@@ -95,6 +95,14 @@ def condition_check(request: Request, secret: bytes) -> Prepared:
     return Prepared(key, size, operation)
 
 
+def check_expressions(request: Request) -> None:
+    """Raises ValidationException for what is wrong with the expressions of any of these."""
+    known = parameters.placeholders(request)
+    parameters.update(request, known)
+    parameters.condition(request, known)
+    known.check_all_used()
+
+
 def _condition(request: Request) -> Condition | None:
     known = parameters.placeholders(request)
     condition = parameters.condition(request, known)

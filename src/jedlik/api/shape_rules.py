@@ -7,7 +7,7 @@ checker says "Member must ..." of everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Never
 
 from jedlik.model.errors import SerializationException
@@ -18,6 +18,9 @@ Convert = Callable[[Any], Any]
 Accept = Callable[[Any], bool]
 """Whether a value is right as it is, so that nothing needs to be converted and no constraint looked at. What is only
 right once it is converted is not accepted, nor is null."""
+
+Constrain = Callable[[Any, str, list[str]], None]
+"""Takes a converted value and its path, and adds what is wrong with it to a list."""
 
 PACKAGE = "com.amazonaws.dynamodb.v20120810."
 NOT_NULL = "Member must not be null"
@@ -70,6 +73,36 @@ def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
 def together(rules: tuple[Rule, ...]) -> str:
     """Rules on the elements of a collection, which are told together and the other way round."""
     return f"[{', '.join(rule.text for rule in reversed(rules))}]"
+
+
+def enumerated(allowed: Iterable[str], listed: str) -> Constrain:
+    """What constrains an enumeration, in the words of AWS's newer checker: it does not name the member.
+
+    `listed` is what it says to be `allowed`.
+    """
+    allowed = frozenset(allowed)
+    text = f"Failed to satisfy constraint: Member must satisfy enum value set: [{listed}]"
+
+    def constrain(value: Any, path: str, errors: list[str]) -> None:
+        if value not in allowed:
+            errors.append(text)
+
+    return constrain
+
+
+def terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
+    """Rules that are told without the value, and with members named as in the request."""
+
+    def constrain(value: Any, path: str, errors: list[str]) -> None:
+        for rule in rules:
+            if not rule.holds(value):
+                first, dot, rest = path.rpartition(".")
+                named = first[:1].upper() + first[1:] + dot + rest[0].upper() + rest[1:]
+                errors.append(f"Value at '{named}' failed to satisfy constraint: {rule.text}")
+        if inside is not None:
+            inside(value, path, errors)
+
+    return constrain
 
 
 def shown_scalar(value: Any) -> str:

@@ -29,21 +29,21 @@ from jedlik.api.shape_rules import (
     PACKAGE,
     STRUCTURE_UNEXPECTED,
     Accept,
+    Constrain,
     Convert,
     Rule,
     accepting,
     broken,
+    enumerated,
     first_broken,
     rules_of,
+    terse,
     together,
     wrong_collection,
 )
 from jedlik.model import value_types
 from jedlik.model.errors import SerializationException, ValidationException
 from jedlik.model.limits import COLLECTION_LENGTH
-
-Constrain = Callable[[Any, str, list[str]], None]
-"""Takes a converted value and its path, and adds what is wrong with it to a list."""
 
 _MAX_ERRORS = 10
 _MEMBERS_LOOKED_AT = 1000
@@ -176,11 +176,12 @@ class _Compiler:
         newer_checks = dict(checks)
         for member, shape_name in self._shapes[name]["members"].items():
             if shape_name in overrides.NEWER_ENUM_SETS:
-                newer_checks[member] = (checks[member][0], _enumerated(self._shapes[shape_name], shape_name))
+                allowed, listed = self._shapes[shape_name]["enum"], overrides.NEWER_ENUM_SETS[shape_name]
+                newer_checks[member] = (checks[member][0], enumerated(allowed, listed))
         newer = _members(name, newer_checks, required)
         alone = {member: newer_checks[member][1] for member in overrides.TOLD_ALONE[name]}
         if "TableName" in alone:
-            alone["TableName"] = _terse((table_names.NOT_EMPTY,), None)
+            alone["TableName"] = terse((table_names.NOT_EMPTY,), None)
 
         def constrain_input(value: Any, path: str, errors: list[str]) -> None:
             if not value.keys() >= required or value_types.is_deeper(find_values(value), wording.DEEPEST):
@@ -202,7 +203,7 @@ class _Compiler:
             shortest = 3 if structure in overrides.TABLE_REQUIRED else 1
             return convert, table_names.accepting(shortest), table_names.constraint(shortest)
         if (structure, member) in overrides.TERSE:
-            return convert, accept, _terse(rules, inside)
+            return convert, accept, terse(rules, inside)
         more = overrides.MEMBERS.get((structure, member))
         if more is not None:
             own = rules_of(more | {"type": self._shapes[shape_name]["type"]})
@@ -377,30 +378,3 @@ def _members(name: str, checks: dict[str, tuple[str, Constrain | None]], require
                 return
 
     return constrain_members
-
-
-def _enumerated(definition: dict[str, Any], name: str) -> Constrain:
-    """What constrains an enumeration, in the words of the newer checker: it does not name the member."""
-    allowed = frozenset(definition["enum"])
-    text = f"Failed to satisfy constraint: Member must satisfy enum value set: [{overrides.NEWER_ENUM_SETS[name]}]"
-
-    def constrain(value: Any, path: str, errors: list[str]) -> None:
-        if value not in allowed:
-            errors.append(text)
-
-    return constrain
-
-
-def _terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
-    """Rules that are told without the value, and with members named as in the request."""
-
-    def constrain(value: Any, path: str, errors: list[str]) -> None:
-        for rule in rules:
-            if not rule.holds(value):
-                first, dot, rest = path.rpartition(".")
-                named = first[:1].upper() + first[1:] + dot + rest[0].upper() + rest[1:]
-                errors.append(f"Value at '{named}' failed to satisfy constraint: {rule.text}")
-        if inside is not None:
-            inside(value, path, errors)
-
-    return constrain

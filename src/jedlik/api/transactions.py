@@ -31,6 +31,7 @@ from jedlik.model.errors import (
     DynamoDBError,
     EmptyKeyValueException,
     ItemCollectionSizeLimitExceededException,
+    TooDeepException,
     TransactionCanceledException,
     ValidationException,
 )
@@ -229,7 +230,11 @@ def _element(element: Request, secret: bytes) -> tuple[str, Prepared]:
     if len(element) != 1:
         raise ValidationException(_SEVERAL_ACTIONS if element else _NO_ACTION)
     [(action, members)] = element.items()
-    return members["TableName"], _PREPARE[action](members, secret)
+    try:
+        return members["TableName"], _PREPARE[action](members, secret)
+    except TooDeepException:
+        prepared.check_expressions(members)
+        raise
 
 
 def _check_payload(elements: Sequence[Request], wanted: Sequence[tuple[str, Prepared]]) -> None:

@@ -56,6 +56,16 @@ class EmptyKeyValueException(ValidationException):
     name = "ValidationException"
 
 
+class TooDeepException(ValidationException):
+    """What is in an attribute is nested too deeply.
+
+    A ValidationException to the client. A type of its own, because in a transaction what is wrong with an action's
+    expressions goes before it.
+    """
+
+    name = "ValidationException"
+
+
 class SerializationException(DynamoDBError):
     """The body is not JSON, or a member of it is not of its type."""
 

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jedlik.model import limits, numbers, value_types
-from jedlik.model.errors import ValidationException
+from jedlik.model.errors import TooDeepException, ValidationException
 
 AttributeValue = dict[str, Any]
 """One member, named after the type. See the module's docstring."""
@@ -39,6 +39,7 @@ _EMPTY = "Supplied AttributeValue is empty, must contain exactly one of the supp
 _SEVERAL = (
     "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
 )
+_EMPTY_NAME = "Empty attribute name"
 _NAME_TOO_LONG = f"Attribute name is too large, must be less than {limits.ATTRIBUTE_NAME_SIZE + 1} bytes"
 _NESTING = (
     "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
@@ -67,8 +68,10 @@ def normalise_item(raw: Any) -> tuple[Item, int]:
         return raw, _normalise_attributes(raw, 0)
     except _TooLarge:
         raise _too_large() from None
-    except ValidationException:
+    except ValidationException as refusal:
         value_types.check_item(raw)
+        if refusal.message == _EMPTY_NAME and "" not in raw:
+            _check_depth(raw.values())
         raise
 
 
@@ -83,9 +86,17 @@ def normalise_value(raw: Any) -> tuple[AttributeValue, int]:
         return raw, _normalise(raw, 0)
     except _TooLarge:
         raise _too_large() from None
-    except ValidationException:
+    except ValidationException as refusal:
         value_types.check(raw)
+        if refusal.message == _EMPTY_NAME:
+            _check_depth((raw,))
         raise
+
+
+def _check_depth(raws: Iterable[Any]) -> None:
+    """What is nested too deeply goes before an empty name somewhere in it."""
+    if value_types.is_deeper(raws, _DEEPEST):
+        raise TooDeepException(_NESTING)
 
 
 def _too_large() -> ValidationException:
@@ -97,7 +108,7 @@ def _normalise_attributes(attributes: dict[str, Any], depth: int) -> int:
     if len(attributes) > limits.ITEM_SIZE:
         raise _TooLarge
     if "" in attributes:
-        raise ValidationException("Empty attribute name")
+        raise ValidationException(_EMPTY_NAME)
     total = 0
     for name, value in attributes.items():
         length = len(name) if name.isascii() else len(name.encode())
@@ -191,7 +202,7 @@ def _normalise_list(value: dict[str, Any], content: Any, depth: int) -> int:
     if type(content) is not list:
         raise value_types.not_a_list(content)
     if depth == _DEEPEST:
-        raise ValidationException(_NESTING)
+        raise TooDeepException(_NESTING)
     size = 3 + len(content)
     for element in content:
         if size > limits.ITEM_SIZE:
@@ -204,7 +215,7 @@ def _normalise_map(value: dict[str, Any], content: Any, depth: int) -> int:
     if type(content) is not dict:
         raise value_types.not_a_map(content)
     if depth == _DEEPEST:
-        raise ValidationException(_NESTING)
+        raise TooDeepException(_NESTING)
     return 3 + len(content) + _normalise_attributes(content, depth + 1)
 
 
