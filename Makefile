@@ -17,6 +17,7 @@ help:
 	@echo 'make test-clients  run SDKs of other languages against it; needs Node.js, Java and Go (ARGS="-k java" for one)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
+	@echo 'make reference  write docs/reference/coverage.md anew: what is covered of DynamoDB, by the tests of tests/api'
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
@@ -40,6 +41,10 @@ check: $(VENV)/installed-dev
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(VENV)/installed-dev
+	$(BIN)/python -m pytest tests/api --record-calls $(ARGS)
+	$(BIN)/python -m reference
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)

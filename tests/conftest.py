@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from replicated_tables import ELSEWHERE, HERE, THERE
 
+import recorded_calls
 from jedlik_process import Server
 
 # The model checker's own asserts show what they compare, as those of tests do.
@@ -20,6 +21,16 @@ pytest.register_assert_rewrite("model_checker")
 
 CLIENTS = Path(__file__).parent / "clients"
 """Tests with clients in other languages: they run when they are named (`make test-clients`)."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-calls", action="store_true", help="write reference/recorded.json of this run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(recorded_calls.Plugin(config))
+
+
 LOG_SHOWN = 6000
 """Characters of a server's log shown with a failed test."""
 

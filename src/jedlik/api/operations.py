@@ -128,7 +128,7 @@ _MEMBER_HANDLERS: dict[str, Handler] = {
     "LookUp": members.look_up,
 }
 
-_UNSUPPORTED = (
+UNSUPPORTED = (
     "CancelBulkOperation",
     "CreateBackup",
     "DeleteBackup",
@@ -178,7 +178,7 @@ def _unsupported(name: str) -> Operation:
 
 OPERATIONS = {
     **{name: _operation(name, handler) for name, handler in _HANDLERS.items()},
-    **{name: _unsupported(name) for name in _UNSUPPORTED},
+    **{name: _unsupported(name) for name in UNSUPPORTED},
 }
 """The operations of DynamoDB, by name."""
 

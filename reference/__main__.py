@@ -1,0 +1,5 @@
+"""Writes docs/reference/coverage.md."""
+
+from reference import document
+
+document.write()

@@ -1,0 +1,101 @@
+"""Where Jedlik knowingly differs from Amazon DynamoDB, and why. What is not built yet is not here: it is refused."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    about: str
+    """Operations or members, or what else it is about."""
+    here: str
+    """What Jedlik does, where DynamoDB does otherwise."""
+    reason: str
+
+
+DIFFERENCES = (
+    Difference(
+        "`ConsistentRead`, secondary indexes",
+        "Every read is strongly consistent, and indexes never lag behind the table.",
+        "There is one copy of the data in a region, and index entries are written in the commit of their item.",
+    ),
+    Difference(
+        "`ProvisionedThroughput`, `OnDemandThroughput`, `WarmThroughput`",
+        "Stored, shown and counted in `ConsumedCapacity`; nothing is throttled.",
+        "Throttling is not built yet.",
+    ),
+    Difference(
+        "`ItemCount`, `TableSizeBytes`, `IndexSizeBytes`",
+        "Exact and of this moment, not six hours old.",
+        "The counters are kept in the commit of each write, so the true figures cost nothing.",
+    ),
+    Difference(
+        "`CreateTable`, `UpdateTable`, `DeleteTable`",
+        "Take effect with their answer, which shows CREATING, UPDATING or DELETING all the same. Only a new index and "
+        "a replica take time.",
+        "There is nothing to wait for; a client that waits for ACTIVE finds it at its first look.",
+    ),
+    Difference(
+        "`TransactWriteItems`, `TransactGetItems`, `ExecuteTransaction`",
+        "Transactions that meet are put in order; TransactionConflict is never told.",
+        "Nothing holds an item between reading and committing, so the second is decided over what the first left.",
+    ),
+    Difference(
+        "`BatchWriteItem`, `BatchGetItem`",
+        "A batch is written in one commit and read in one snapshot. Nothing is unprocessed but keys beyond 16 MB.",
+        "It is the cheapest way here, and more than DynamoDB promises.",
+    ),
+    Difference(
+        "Collections in requests",
+        "Those for which DynamoDB states no limit (old conditions and their operands, definitions, tags) may have "
+        "20,000 elements; `ExpressionAttributeNames` and `ExpressionAttributeValues` 4,096.",
+        "One request must not keep all others waiting.",
+    ),
+    Difference(
+        "Requests far over a limit",
+        "May be refused for their size where DynamoDB tells another mistake in them first.",
+        "What is too large to be right is not looked at to its end.",
+    ),
+    Difference(
+        "Size of an update",
+        "An `UpdateItem` with an `UpdateExpression` is charged for its statement; an `Update` in a transaction is not.",
+        "As in us-east-1 and most regions on the date that is followed; three others had begun to charge both.",
+    ),
+    Difference(
+        "Time to live",
+        "Items go within seconds of their time (`--expiry-interval`), not within days.",
+        "DynamoDB promises no more than that it will be done; applications must not rely on the delay.",
+    ),
+    Difference(
+        "`UpdateTable.ReplicaUpdates`",
+        "A table with provisioned throughput may have replicas without auto scaling, a replica that is being made may "
+        "be deleted again, and a table is ACTIVE while one of its replicas is being deleted.",
+        "Nothing is throttled, so replication cannot be; and a region may be down for as long as it likes.",
+    ),
+    Difference(
+        "`UpdateTable.ReplicaUpdates.Disassociate`",
+        "What is written to the replica after the request is its own and comes to no other. The texts of its refusals, "
+        "and of those of `DisassociationProtectionEnabled`, are Jedlik's.",
+        "AWS says that the replica can be used meanwhile, but not what becomes of such writes; no texts are recorded.",
+    ),
+    Difference(
+        "`UpdateTable.MultiRegionConsistency`",
+        "STRONG is refused.",
+        "Strong consistency between regions is not built yet.",
+    ),
+    Difference(
+        "`CreateGlobalTable` and the other operations of 2017",
+        "Make global tables, which on AWS they do no more, and see those that `UpdateTable` makes.",
+        "There is one kind of global table here, that of 2019.11.21.",
+    ),
+    Difference(
+        "Regions and accounts",
+        "With `--auth off` any region name of letters, digits, `-` and `_` is served. All regions are of one account.",
+        "Tools and tests name regions that AWS does not have.",
+    ),
+    Difference(
+        "Permissions",
+        "With `--auth on` whoever has an access key may do everything.",
+        "IAM is not built yet.",
+    ),
+)
