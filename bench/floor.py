@@ -12,6 +12,7 @@ import sys
 import uvloop
 
 from bench.tables import MAIN
+from jedlik.memory import Memory
 from jedlik.server.acceptor import Loads
 from jedlik.server.http import HttpServer
 from jedlik.server.listening import take_port
@@ -34,7 +35,7 @@ class Constant:
         """The constant."""
         return self._response
 
-    def refuse(self, status: int) -> Response:
+    def refuse(self, status: int, text: str = "") -> Response:
         """Nothing: the benchmark sends nothing that is refused."""
         return Response(status, b"", b"")
 
@@ -42,7 +43,7 @@ class Constant:
 async def serve(port: int) -> None:
     """Answer until the process is ended."""
     body = json.dumps({"Item": MAIN.item(0)}).encode()
-    HttpServer(Constant(body), Limits(), Loads(1), 0).start(take_port("127.0.0.1", port))
+    HttpServer(Constant(body), Limits(), Loads(1), 0, Memory()).start(take_port("127.0.0.1", port))
     await asyncio.Event().wait()
 
 

@@ -8,18 +8,21 @@ but the cutting differs, the requests are the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
+from jedlik.memory import KIB, Memory, Share
 from jedlik.server.acceptor import Loads
 from jedlik.server.connection import Connection
 from jedlik.server.http import HttpServer
 from jedlik.server.messages import Limits, Request, Response
 
-SMALL = Limits(head=256, body=512, bodies=1024, connections=2, requests=2, idle=20.0, request=10.0)
-"""Limits that short inputs reach."""
+SMALL = Limits(head=256, headers=8, body=512, connections=2, requests=2, idle=20.0, request=10.0)
+BODIES = 8 * KIB
+ANSWERS = KIB
+"""Limits that short inputs reach, and bytes of memory."""
 FAULTS = watch()
 
 
@@ -63,7 +66,7 @@ class Echo:
             await pause
         return Response(200, b"X-Number: %d\r\n" % number, asked.body)
 
-    def refuse(self, status: int) -> Response:
+    def refuse(self, status: int, text: str = "") -> Response:
         """The answer to what is none."""
         return Response(status, b"", b"refused")
 
@@ -77,6 +80,7 @@ class Network:
         self.closing = False
         self.cut_off = False
         self.reading = True
+        self.untaken = 0
 
     def write(self, data: bytes) -> None:
         """To the client. After an abort that is in vain, and no fault: the handlers at work do not know."""
@@ -88,6 +92,16 @@ class Network:
     def writelines(self, parts: tuple[bytes, ...]) -> None:
         """To the client."""
         self.write(b"".join(parts))
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        """The pauses are made by chance."""
+
+    def get_write_buffer_size(self) -> int:
+        """As many bytes as the client has been made to leave."""
+        return self.untaken
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket."""
 
     def close(self) -> None:
         """When everything is written."""
@@ -127,21 +141,24 @@ class Client:
 
     def __init__(self, limits: Limits) -> None:
         self.echo = Echo()
-        self.server = HttpServer(self.echo, limits, Loads(1), 0)
+        self.memory = Memory() if limits is not SMALL else Memory(bodies=Share(BODIES), answers=Share(ANSWERS))
+        self.server = HttpServer(self.echo, limits, Loads(1), 0, self.memory)
+        self._later: list[Callable[[], None]] = []
+        self.server.later = self._later.append
         self.server.opening(1)
         self.network = Network()
         self.connection = Connection(self.server)
         self.network.protocol = self.connection
         self.connection.connection_made(cast(asyncio.Transport, self.network))
-        self._most = 0
-        """Bytes that may be held, by what was sent at once."""
 
     def send(self, data: bytes) -> None:
         """To the server, which reads on only while it wants to, and while it is the connection that listens."""
         if data and self.network.reading and not self.network.closing and self.network.protocol is self.connection:
-            self._most = max(self._most, len(data))
             self.connection.data_received(data)
             self.check()
+            while self._later:
+                self._later.pop()()
+                self.check()
 
     def check(self) -> None:
         """What holds at all times."""
@@ -150,8 +167,10 @@ class Client:
         waiting = sum(not pause.over for pause in self.echo.waiting)
         if server.requests != waiting:
             raise Finding(f"{server.requests} counted, {waiting} waiting")
-        if not 0 <= server.bodies <= server.limits.bodies + self._most:
-            raise Finding(f"{server.bodies} bytes of bodies held")
+        if not 0 <= self.memory.bodies.free <= self.memory.bodies.size:
+            raise Finding(f"{self.memory.bodies.free} bytes free for bodies")
+        if self.memory.answers.free < 0 and len(server.stalled) > 1:
+            raise Finding(f"{len(server.stalled)} stalled clients have {self.memory.answers.free} bytes free")
 
     def release(self) -> None:
         """Let one handler go on."""
@@ -161,11 +180,27 @@ class Client:
                 self.check()
                 return
 
+    def stall(self, untaken: int) -> None:
+        """Take no answers any more, and leave this many bytes of them."""
+        if self.network.protocol is self.connection and self.connection not in self.server.stalled:
+            self.network.untaken = untaken
+            self.connection.pause_writing()
+            self.check()
+
+    def go_on(self) -> None:
+        """Take them."""
+        self.network.untaken = 0
+        self.connection.resume_writing()
+        self.check()
+
     def pass_time(self, seconds: float) -> None:
         """The server's tick."""
         self.server.now += seconds
         for connection in [late for late in self.server.connections if late.deadline < self.server.now]:
             connection.expire()
+        if self.memory.answers.short:
+            for stalled in list(self.server.stalled):
+                stalled.move_or_go()
         self.check()
 
     def end(self) -> None:
@@ -175,7 +210,9 @@ class Client:
         while any(not pause.over for pause in self.echo.waiting):
             self.release()
         self.check()
-        if self.server.bodies or self.server.requests or self.server.connections:
+        shares = (self.memory.bodies, self.memory.answers)
+        held = any(share.free != share.size for share in shares)
+        if held or self.server.requests or self.server.connections or self.server.stalled:
             raise Finding("something is still held of a connection that has ended")
         self._check_answers()
 
@@ -226,9 +263,9 @@ def _through_a_network(choices: Choices) -> None:
             case 0:
                 client.release()
             case 1:
-                client.connection.pause_writing()
+                client.stall(choices.below(4096))
             case 2:
-                client.connection.resume_writing()
+                client.go_on()
             case 3:
                 client.pass_time(choices.below(64))
             case 4:
@@ -246,25 +283,38 @@ def _through_a_network(choices: Choices) -> None:
     client.end()
 
 
+CHUNKS = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 WHOLE = (
     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody",
-    b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nwait",
-    b"GET / HTTP/1.1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nwait",
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"HEAD /?a=b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nWiki\r\n5;a=b\r\npedia\r\n0\r\nX-Trailer: t\r\n\r\n",
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    CHUNKS + b"4\r\nWiki\r\n5;a=b\r\npedia\r\n0\r\nX-Trailer: t\r\n\r\n",
+    CHUNKS,
     b"1\r\na\r\n",
-    b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
-    b"POST / HTTP/1.1\r\nExpect: more\r\nContent-Length: 1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
-    b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody",
-    b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\nContent-Length: 1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody",
+    b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    b"POST / HTTP/1.1\r\nContent-Length: 513\r\n\r\n",
-    b"POST / HTTP/1.1\r\nContent-Length: 512\r\n\r\n" + b"b" * 511,
-    b"GET / HTTP/1.1\r\nX-Long: " + b"l" * 250,
-    b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
-    b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 5000 + b"4\r\n\r\nbody",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 513\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 512\r\n\r\n" + b"b" * 511,
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"l" * 250,
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5000 + b"4\r\n\r\nbody",
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.2\r\nHost: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    CHUNKS + b"0\r\nX-Trailer: " + b"t" * 250,
+    CHUNKS + b"0\r\n" + b"a: b\r\n" * 60 + b"\r\n",
+    CHUNKS + b"1;" + b"e" * 2000 + b"\r\na\r\n0\r\n\r\n",
+    CHUNKS + b"0" * 2000 + b"1\r\na\r\n0\r\n\r\n",
+    CHUNKS + b"2\r\naw\r\n" * 40 + b"0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"%d: y\r\n" % number for number in range(20)) + b"\r\n",
 )
 SEEDS = [
     *(bytes((1, size)) + first + second for size in (0, 6) for first in WHOLE for second in WHOLE),

@@ -17,8 +17,9 @@ import orjson
 from fuzz.store import DictEngine
 from jedlik.api.context import Region
 from jedlik.api.operations import TARGETS
+from jedlik.memory import MIB, Memory
 from jedlik.server.dispatch import Dispatcher
-from jedlik.server.messages import MIB, Request, Response
+from jedlik.server.messages import Request, Response
 from jedlik.server.origins import OwnOrigins
 from jedlik.server.sigv4 import Verifier
 
@@ -77,7 +78,9 @@ class Service:
         self._engine = DictEngine(self._loop)
         self._region = Region("us-east-1", "000000000000", self._engine, lambda: NOW, b"s" * 32)
         stores: Any = self
-        self._dispatcher = Dispatcher(stores, TARGETS, Verifier(None, lambda: NOW), OwnOrigins(), body_limit=BODY_LIMIT)
+        self._dispatcher = Dispatcher(
+            stores, TARGETS, Verifier(None, lambda: NOW), OwnOrigins(), body_limit=BODY_LIMIT, memory=Memory()
+        )
         self._kept: dict[bytes, bytes] = {}
 
     def opened(self, name: str) -> Region:

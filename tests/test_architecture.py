@@ -15,11 +15,11 @@ from jedlik.model import keys
 ROOT = Path(__file__).parent.parent
 PACKAGES = ROOT / "src" / "jedlik"
 MAY_IMPORT = {
-    "server": {"server", "api", "jobs", "model", "storage", "clock", "config", "region_names"},
-    "api": {"api", "jobs", "replication", "model", "storage", "clock", "config", "region_names"},
+    "server": {"server", "api", "jobs", "model", "storage", "clock", "config", "region_names", "memory"},
+    "api": {"api", "jobs", "replication", "model", "storage", "clock", "config", "region_names", "memory"},
     "maintenance": {"maintenance", "jobs", "replication", "model", "storage"},
     "jobs": {"jobs", "replication", "model", "storage", "config"},
-    "replication": {"replication", "model", "storage", "config"},
+    "replication": {"replication", "model", "storage", "config", "memory"},
     "model": {"model", "storage"},
     "storage": {"storage"},
 }

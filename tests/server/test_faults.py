@@ -11,6 +11,7 @@ import pytest
 
 from jedlik.api.context import Context
 from jedlik.api.operations import Operation
+from jedlik.memory import Memory
 from jedlik.model.errors import ConditionalCheckFailedException, TransactionCanceledException
 from jedlik.server.dispatch import Dispatcher
 from jedlik.server.logs import JsonFormatter
@@ -35,7 +36,7 @@ class NoStores:
 def dispatcher(*operations: Operation) -> Dispatcher:
     stores: Any = NoStores()
     targets = {operation.name.encode(): operation for operation in operations}
-    return Dispatcher(stores, targets, Verifier(None, lambda: 0.0), AnyOrigin(), body_limit=1000)
+    return Dispatcher(stores, targets, Verifier(None, lambda: 0.0), AnyOrigin(), body_limit=1000, memory=Memory())
 
 
 def answer(raised: BaseException) -> Response:

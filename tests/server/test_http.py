@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import uvloop
 from wire import Wire, request
 
+from jedlik.memory import KIB, MIB, Memory, Share
 from jedlik.server.acceptor import Loads
 from jedlik.server.connection import Connection
 from jedlik.server.http import HttpServer
-from jedlik.server.messages import KIB, MIB, Limits, Request, Response
+from jedlik.server.messages import Limits, Request, Response
 
 
 class Echo:
     """Answers with what was asked; a body of `wait …` is answered when the test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Share) -> None:
+        self.answers = answers
+        self.done: list[Request] = []
+        """Those that have had the room that they wanted."""
         self.requests: list[Request] = []
         self.release = asyncio.Event()
 
@@ -37,22 +44,27 @@ class Echo:
             await asyncio.sleep(0.05)
         elif asked.body.startswith(b"gather"):
             await asyncio.gather(asyncio.sleep(0.01), asyncio.sleep(0.02))
+        elif asked.body.startswith(b"room"):
+            size = int(asked.body[4:])
+            await self.answers.take(size)
+            self.done.append(asked)
+            self.answers.give_back(size)
         elif asked.body.startswith(b"big"):
             return Response(200, b"", b"x" * 4 * MIB)
         return Response(200, b"", asked.body)
 
-    def refuse(self, status: int) -> Response:
+    def refuse(self, status: int, text: str = "") -> Response:
         return Response(status, b"", b"refused")
 
 
 class Running:
     """An HTTP server on an event loop in a thread of its own."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, memory: Memory | None = None, **limits: Any) -> None:
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self.port: int = self.call(self._start, Limits(**limits))
+        self.port: int = self.call(self._start, Limits(**limits), memory or Memory())
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on the event loop."""
@@ -88,11 +100,11 @@ class Running:
         self._thread.join()
         self._loop.close()
 
-    def _start(self, limits: Limits) -> int:
+    def _start(self, limits: Limits, memory: Memory) -> int:
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setblocking(False)
-        self.application = Echo()
-        self.server = HttpServer(self.application, limits, Loads(1), 0)
+        self.application = Echo(memory.answers)
+        self.server = HttpServer(self.application, limits, Loads(1), 0, memory)
         port: int = listening.getsockname()[1]
         self.server.start([listening])
         return port
@@ -103,8 +115,8 @@ def http() -> Iterator[Callable[..., Running]]:
     """Starts servers with given limits."""
     started: list[Running] = []
 
-    def start(**limits: Any) -> Running:
-        started.append(Running(**limits))
+    def start(memory: Memory | None = None, **limits: Any) -> Running:
+        started.append(Running(memory, **limits))
         return started[-1]
 
     yield start
@@ -177,7 +189,7 @@ def test_a_request_may_come_in_pieces(wire: Wire, size: int) -> None:
 
 def test_a_chunked_body_is_joined(wire: Wire, running: Running) -> None:
     wire.send(
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"4\r\nWiki\r\n5;extension=ignored\r\npedia\r\n0\r\nX-Trailer: dropped\r\n\r\n",
     )
     assert wire.receive().body == b"Wikipedia"
@@ -191,14 +203,14 @@ def test_header_names_are_lower_case_and_repeated_headers_joined(wire: Wire, run
 
 
 def test_a_body_is_asked_for_when_the_client_waits_for_that(wire: Wire) -> None:
-    wire.send(b"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+    wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
     assert wire.receive().status == 100
     wire.send(b"body")
     assert wire.receive().body == b"body"
 
 
 def test_a_body_is_asked_for_after_the_answers_before_it(wire: Wire, running: Running) -> None:
-    wire.send(request(b"wait"), b"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+    wire.send(request(b"wait"), b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
     running.await_waiting(1)
     assert wire.quiet(0.1)
     running.release()
@@ -209,7 +221,7 @@ def test_a_body_is_asked_for_after_the_answers_before_it(wire: Wire, running: Ru
 
 
 def test_other_expectations_fail(wire: Wire) -> None:
-    wire.send(b"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: miracles\r\n\r\n")
+    wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: miracles\r\n\r\n")
     assert wire.receive().status == 417
     assert wire.closed()
 
@@ -240,14 +252,13 @@ def test_a_request_that_asks_for_another_protocol_is_refused_as_any_other(wire: 
     "nonsense",
     [
         b"nonsense\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbody",
-        b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbody",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost : localhost\r\n\r\n",
         b"POST / HTTP/1.1\nHost: localhost\n\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n",
         b"CONNECT localhost:80 HTTP/1.1\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
@@ -256,6 +267,38 @@ def test_what_is_not_http_is_refused(wire: Wire, nonsense: bytes) -> None:
     answer = wire.receive()
     assert (answer.status, answer.body, answer.headers["connection"]) == (400, b"refused", "close")
     assert wire.closed()
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: keep-alive\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\n\r\n", 200),
+        (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET / HTTP/2.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n", 505),
+        (b"GET / HTTP/2.0\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", 505),
+        (b"GET / HTTP/0.9\r\nHost: x\r\n\r\n", 505),
+        (b"GET / HTTP/1.2\r\nHost: x\r\n\r\n", 505),
+        (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", 200),
+        (b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    ],
+)  # fmt: skip
+def test_versions_hosts_and_transfer_codings(wire: Wire, head: bytes, status: int, pieces: int) -> None:
+    size = -(-len(head) // pieces)
+    for start in range(0, len(head), size):
+        wire.send(head[start : start + size])
+        time.sleep(0.001)
+    assert wire.receive().status == status
 
 
 # Order.
@@ -321,7 +364,7 @@ def test_a_head_may_have_16_kib(wire: Wire) -> None:
         request(b"x", b"X-Long: " + b"a" * 16 * KIB),
         request(b"x", *(b"X-%d: %b" % (number, b"a" * 100) for number in range(200))),
         request(b"x", target=b"/" + b"a" * 17_000),
-        b"POST / HTTP/1.1\r\nX-Endless: " + b"a" * 300 * KIB,
+        b"POST / HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"a" * 300 * KIB,
     ],
     ids=["one header", "many headers", "target", "endless"],
 )
@@ -340,12 +383,12 @@ def test_a_body_may_have_16_mib(wire: Wire) -> None:
 
 
 def test_a_body_that_says_to_be_longer_is_refused_before_it_is_read(wire: Wire) -> None:
-    wire.send(b"POST / HTTP/1.1\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % (16 * MIB + 1))
+    wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % (16 * MIB + 1))
     assert wire.receive().status == 413
 
 
 def test_a_length_of_thousands_of_digits_is_refused_and_zeros_before_one_are_nothing(wire: Wire) -> None:
-    head = b"POST / HTTP/1.1\r\nContent-Length: %b%d\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %b%d\r\n\r\n"
     wire.send(head % (b"0" * 8000, 4), b"body", head % (b"0" * 8000, 16 * MIB + 1))
     assert wire.receive().body == b"body"
     assert wire.receive().status == 413
@@ -359,7 +402,7 @@ def test_who_sends_a_long_body_regardless_still_sees_why_it_is_refused(wire: Wir
 
 @pytest.mark.parametrize("chunk", [1 * MIB, 1000])
 def test_a_chunked_body_that_grows_longer_is_refused(wire: Wire, chunk: int) -> None:
-    wire.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     part = b"%x\r\n%b\r\n" % (chunk, b"a" * chunk)
     wire.send(part * (17 * MIB // chunk))
     assert wire.receive().status == 413
@@ -367,25 +410,166 @@ def test_a_chunked_body_that_grows_longer_is_refused(wire: Wire, chunk: int) -> 
 
 def test_endless_trailers_are_refused(http: Callable[..., Running]) -> None:
     with Wire(http(body=1000).port) as wire:
-        wire.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Trailer: ")
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Trailer: ")
         for _ in range(30):
             time.sleep(0.002)
             wire.send(b"a" * 100)
         assert wire.receive().status == 413
 
 
-def test_bodies_together_are_limited(http: Callable[..., Running]) -> None:
-    running = http(bodies=20 * MIB)
-    with Wire(running.port) as first, Wire(running.port) as second:
-        first.send(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (15 * MIB), b"a" * (15 * MIB - 1))
+CHUNKS = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+LONG = 40 * KIB
+EXTRA = {
+    "one trailer": CHUNKS + b"1\r\na\r\n0\r\nX-Trailer: %b\r\n\r\n" % (b"t" * LONG),
+    "many trailers": CHUNKS + b"0\r\n%b\r\n" % (b"T: 12345\r\n" * (LONG // 10)),
+    "a trailer without an end": CHUNKS + b"0\r\nX-Trailer: " + b"t" * LONG,
+    "an extension": CHUNKS + b"1;%b\r\na\r\n0\r\n\r\n" % (b"e" * LONG),
+    "many extensions": CHUNKS + b"1;0123456789abcdef\r\na\r\n" * 5000 + b"0\r\n\r\n",
+    "an extension of the last chunk": CHUNKS + b"5\r\nhello\r\n0;%b\r\n\r\n" % (b"e" * LONG),
+    "zeros": CHUNKS + b"0" * LONG + b"1\r\na\r\n0\r\n\r\n",
+    "head and trailers": CHUNKS.replace(b"Host", b"X-Long: %b\r\nHost" % (b"l" * 9000))
+    + b"0\r\nX-Trailer: %b\r\n\r\n" % (b"t" * 9000),
+    "headers": b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n" % b"".join(b"%d: y\r\n" % number for number in range(200)),
+}
+"""More around a body than a message may have."""
+
+
+@pytest.mark.parametrize("size", [1 << 20, 100])
+@pytest.mark.parametrize("extra", EXTRA)
+def test_there_may_be_16_kib_around_a_body(http: Callable[..., Running], extra: str, size: int) -> None:
+    with Wire(http().port) as wire:
+        wire.send(request(b"before"))
+        assert wire.receive().status == 200
+        message = EXTRA[extra]
+        with contextlib.suppress(ConnectionError):
+            for start in range(0, len(message), size):
+                wire.send(message[start : start + size])
+        assert wire.receive().status == 400
+        assert wire.closed()
+
+
+@pytest.mark.parametrize("size", [1 << 20, 5000])
+def test_what_is_usual_around_a_body_is_taken(wire: Wire, size: int) -> None:
+    body = b"a" * 100_000
+    for piece in (30, 1000):
+        chunks = b"".join(
+            b"%x;a=b\r\n%b\r\n" % (piece, body[at : at + piece]) for at in range(0, len(body) - 99, piece)
+        )
+        message = CHUNKS.replace(b"Host", b"X-Long: %b\r\nHost" % (b"l" * 7000)) + chunks
+        message += b"0\r\nX-Trailer: %b\r\n\r\n" % (b"t" * 7000)
+        for start in range(0, len(message), size):
+            wire.send(message[start : start + size])
+        assert len(wire.receive().body) >= 99_000
+
+
+def test_tiny_chunks_take_no_more_memory_than_large_ones(running: Running, wire: Wire) -> None:
+    wire.send(CHUNKS, b"2\r\nab\r\n" * 200_000)
+    [connection] = wait_for_connections(running, 1)
+    deadline = time.monotonic() + 10
+    while running.call(lambda: connection._size) < 400_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert running.call(lambda: sys.getsizeof(connection._body)) < 600_000
+
+
+def test_pipelined_requests_are_parsed_a_few_at_a_time(running: Running, wire: Wire) -> None:
+    asked = 20_000
+    sender = threading.Thread(target=wire.send, args=(request(b"wait") + request(b"") * asked,))
+    sender.start()
+    running.await_waiting(1)
+    [connection] = wait_for_connections(running, 1)
+    time.sleep(0.1)
+    assert running.call(lambda: len(connection._queue)) < 1000
+    assert running.call(lambda: running.server.memory.bodies.free) < running.server.memory.bodies.size
+    running.release()
+    assert [wire.receive().status for _ in range(asked + 1)] == [200] * (asked + 1)
+    sender.join()
+    assert running.call(lambda: running.server.memory.bodies.free) == running.server.memory.bodies.size
+
+
+def wait_for_connections(running: Running, count: int) -> list[Connection]:
+    """So many connections, once they are there."""
+    deadline = time.monotonic() + 10
+    while len(running.server.connections) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return [connection for connection in running.server.connections if isinstance(connection, Connection)]
+
+
+# Memory.
+
+
+def big_answers(running: Running, clients: list[Wire]) -> None:
+    """Each of the clients asks for 4 MiB and does not read them."""
+    for client in clients:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(request(b"big") * 3)
+
+
+def test_slow_readers_do_not_get_more_memory_than_there_is(http: Callable[..., Running]) -> None:
+    answers = Share(20 * MIB)
+    running = http(Memory(answers=answers))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Wire(running.port)) for _ in range(30)]
+        big_answers(running, clients)
+        deadline = time.monotonic() + 20
+        while len(running.application.requests) < 30:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert running.call(lambda: answers.free) >= 0
+        assert running.call(lambda: len(running.server.stalled)) == 5
+        with Wire(running.port) as wire:
+            wire.send(request(b"big"))
+            assert len(wire.receive().body) == 4 * MIB
+
+
+def test_who_takes_nothing_makes_room_for_who_waits(http: Callable[..., Running]) -> None:
+    answers = Share(6 * MIB)
+    running = http(Memory(answers=answers))
+    with Wire(running.port) as slow, Wire(running.port) as wire:
+        big_answers(running, [slow])
         deadline = time.monotonic() + 10
-        while running.server.bodies < 14 * MIB and time.monotonic() < deadline:
+        while not running.server.stalled:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        wire.send(request(b"room" + b"%d" % (5 * MIB)))
+        assert wire.receive().status == 200
+        assert not running.server.stalled
+    assert running.call(lambda: answers.free) == answers.size
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_request_that_waits_is_dropped_when_its_client_goes(http: Callable[..., Running], pipelined: bool) -> None:
+    answers = Share(100)
+    running = http(Memory(answers=answers))
+    running.call(answers.hold, 60)
+    with Wire(running.port) as wire, Wire(running.port) as gone:
+        gone.send(request(b"room50"), request(b"room50") if pipelined else b"")
+        running.await_waiting(1)
+        gone.socket.close()
+        if not pipelined:  # Otherwise nothing is read, and it is seen when its turn comes.
+            running.await_waiting(0)
+        running.call(answers.give_back, 60)
+        running.await_waiting(0)
+        wire.send(request(b"room100"))
+        assert wire.receive().status == 200
+    assert [asked.body for asked in running.application.done] == [b"room100"]
+    assert running.call(lambda: answers.free) == 100
+
+
+def test_bodies_together_are_limited(http: Callable[..., Running]) -> None:
+    bodies = Share(20 * MIB)
+    running = http(Memory(bodies=bodies))
+    with Wire(running.port) as first, Wire(running.port) as second:
+        first.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (15 * MIB), b"a" * (15 * MIB - 1))
+        deadline = time.monotonic() + 10
+        while bodies.free > 6 * MIB and time.monotonic() < deadline:
             time.sleep(0.01)
         second.send(request(b"a" * 15 * MIB))
         assert second.receive().status == 503
         first.send(b"a")
         assert first.receive().status == 200
-    assert running.call(lambda: running.server.bodies) == 0
+    assert running.call(lambda: bodies.free) == bodies.size
 
 
 def test_connections_are_limited_and_those_over_it_are_told(http: Callable[..., Running]) -> None:
@@ -428,8 +612,8 @@ def test_an_idle_connection_is_closed(http: Callable[..., Running]) -> None:
     ("start", "drop"),
     [
         (b"P", b""),
-        (b"POST / HTTP/1.1\r\nX-Slow: ", b"a"),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n", b"a"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"a"),
     ],
     ids=["first byte", "head", "body"],
 )
@@ -496,7 +680,7 @@ def test_stopping_lets_what_is_at_work_finish(running: Running) -> None:
         idle.receive()
         busy.send(request(b"wait") + request(b"pipelined"))
         running.await_waiting(1)
-        sending.send(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbo")
+        sending.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo")
         time.sleep(0.05)
         stopped = running.stop(10)
         assert idle.closed()

@@ -4,75 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Sequence
 
 import pytest
 
-from jedlik.server.messages import MIB, Request
-from jedlik.server.room import LARGE, Room, weight
+from jedlik.memory import LARGE, MIB, Share
+from jedlik.server.messages import Request
+from jedlik.server.room import PARSED_FACTOR, Room, weight
 
 SIZE = 100
 
 
-def most_at_once(sizes: Sequence[int]) -> tuple[int, list[int]]:
-    """The most that these take of the room together, and the order in which they were let in."""
-    at_work = most = 0
-    order = []
-
-    async def one(number: int, room: Room) -> None:
-        nonlocal at_work, most
-        await room.take(sizes[number])
-        order.append(number)
-        at_work += sizes[number]
-        most = max(most, at_work)
-        await asyncio.sleep(0.001)
-        at_work -= sizes[number]
-        room.give_back(sizes[number])
-
-    async def all_of_them() -> None:
-        room = Room(SIZE)
-        await asyncio.gather(*(one(number, room) for number in range(len(sizes))))
-        await room.take(SIZE)  # All of it had been given back.
-        room.give_back(SIZE)
-        await asyncio.sleep(0)
-
-    asyncio.run(all_of_them())
-    return most, order
-
-
-@pytest.mark.parametrize("sizes", [[10] * 30, [SIZE] * 5, [60, 60, 1, 60, 40, 1], [1] * 99 + [SIZE, 1]])
-def test_no_more_is_at_work_than_there_is_room_for_and_nobody_is_passed(sizes: list[int]) -> None:
-    most, order = most_at_once(sizes)
-    assert most <= SIZE
-    assert order == sorted(order)
-
-
-def test_only_one_is_let_in_in_a_round_of_the_event_loop() -> None:
-    let_in = 0
-
-    async def one(room: Room) -> None:
-        nonlocal let_in
-        await room.take(1)
-        let_in += 1
-
-    async def test() -> None:
-        room = Room(SIZE)
-        everyone = asyncio.gather(*(one(room) for _ in range(10)))
-        seen = []
-        while let_in < 10:
-            seen.append(let_in)
-            await asyncio.sleep(0)
-        await everyone
-        room.give_back(10)
-        await asyncio.sleep(0)
-        assert set(range(10)) == set(seen)
-
-    asyncio.run(test())
-
-
 def test_the_collector_rests_as_long_as_there_is_something_at_work() -> None:
     async def test() -> None:
-        room = Room(SIZE)
+        room = Room(Share(SIZE))
         assert gc.isenabled()
         await room.take(60)
         assert not gc.isenabled()
@@ -96,7 +40,7 @@ def test_the_collector_does_not_rest_for_ever(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(gc, "collect", lambda: collections.append("all"))
 
     async def test() -> None:
-        room = Room(SIZE)
+        room = Room(Share(SIZE))
         for _ in range(3):
             await room.take(1)
         room.give_back(3)
@@ -113,7 +57,10 @@ def request(size: int, **headers: bytes) -> Request:
 
 
 def test_a_request_weighs_what_its_body_may_be() -> None:
-    assert weight(request(LARGE + 1), 16 * MIB) == LARGE + 1
-    assert weight(request(LARGE + 1), LARGE) == LARGE
-    assert weight(request(100, content_encoding=b"gzip"), 16 * MIB) == 100 * 1032
-    assert weight(request(LARGE, content_encoding=b"gzip"), 16 * MIB) == 16 * MIB
+    for size, headers, most, weighs in (
+        (LARGE + 1, {}, 16 * MIB, LARGE + 1),
+        (LARGE + 1, {}, LARGE, LARGE),
+        (100, {"content_encoding": b"gzip"}, 16 * MIB, 100 * 1032),
+        (LARGE, {"content_encoding": b"gzip"}, 16 * MIB, 16 * MIB),
+    ):
+        assert weight(request(size, **headers), most) == PARSED_FACTOR * weighs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -282,11 +284,21 @@ def test_stopping_does_not_wait_for_who_never_shakes_hands(start_server: Start, 
         assert wire.closed()
 
 
-def test_plain_http_on_the_port_of_https_is_cut_off(start_server: Start, certificate: tuple[Path, Path]) -> None:
+def test_plain_http_on_the_port_of_https_is_refused_in_a_sentence(
+    start_server: Start, certificate: tuple[Path, Path]
+) -> None:
     server = start_server(tls_cert=certificate[0], tls_key=certificate[1])
     with Wire(server.port) as wire:
         wire.send(request(method=b"GET"))
+        answer = wire.receive()
+        assert answer.status == 400
+        assert json.loads(answer.body) == {
+            "message": "This port serves HTTPS, and the request came as plain HTTP. Use https:// in the endpoint's URL."
+        }
         assert wire.closed()
+    with Wire(server.port) as wire:
+        wire.send(b"\r\nnonsense\r\n\r\n")
+        assert wire.receive().status == 400
     assert [line for line in server.log_lines() if line["level"] != "info"] == []
 
 
@@ -294,3 +306,39 @@ def test_who_never_shakes_hands_is_cut_off(start_server: Start, certificate: tup
     server = start_server(tls_cert=certificate[0], tls_key=certificate[1], request_timeout=0.5)
     with Wire(server.port) as wire:
         assert wire.closed()
+
+
+def descriptors(server: Server) -> int:
+    return len(os.listdir(f"/proc/{server.worker()}/fd"))
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+def test_handshakes_count_as_connections(start_server: Start, certificate: tuple[Path, Path], first: bytes) -> None:
+    server = start_server(tls_cert=certificate[0], tls_key=certificate[1], max_connections=20)
+    client = server.client(verify=str(certificate[0]))
+    assert client.list_tables()["TableNames"] == []
+    before = descriptors(server)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port)) for _ in range(200)]
+        for wire in wires:
+            with suppress(ConnectionError):
+                wire.send(first)
+        deadline = time.monotonic() + 20
+        while sum(is_closed(wire) for wire in wires) < 150:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert descriptors(server) <= before + 25
+        # A client that shakes hands has its place for all that.
+        assert server.client(verify=str(certificate[0])).list_tables()["TableNames"] == []
+    assert [line for line in server.log_lines() if line["level"] != "info"] == []
+
+
+def is_closed(wire: Wire) -> bool:
+    """Whether the server has closed the connection, without waiting for that."""
+    wire.socket.setblocking(False)
+    try:
+        return wire.socket.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True

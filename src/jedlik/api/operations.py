@@ -32,7 +32,7 @@ from jedlik.api import (
 )
 from jedlik.api.context import Context
 from jedlik.api.wording import Wording
-from jedlik.model import value_types
+from jedlik.model import limits, value_types
 from jedlik.model.errors import (
     DynamoDBError,
     SerializationException,
@@ -57,6 +57,8 @@ class Operation:
     find_values: attribute_values.Finder | None = None
     """Finds the attribute values in a request; None if a request has none."""
     wording: Wording = wording.older
+    answer: int = 0
+    """Bytes for which there must be room before it begins: of its largest answer, where that has many items."""
 
     def refusal(self, error: DynamoDBError, request: Any) -> DynamoDBError:
         """The error that a client gets for one with which `validate` or `handler` has refused a request."""
@@ -128,6 +130,18 @@ _MEMBER_HANDLERS: dict[str, Handler] = {
     "LookUp": members.look_up,
 }
 
+_ANSWERS = {
+    "BatchExecuteStatement": limits.BATCH_WRITE_ITEMS * limits.ITEM_SIZE,
+    "BatchGetItem": limits.BATCH_GET_SIZE,
+    "ExecuteStatement": limits.PAGE_SIZE,
+    "ExecuteTransaction": limits.TRANSACTION_SIZE,
+    "GetRecords": limits.GET_RECORDS_SIZE,
+    "Query": limits.PAGE_SIZE,
+    "Scan": limits.PAGE_SIZE,
+    "TransactGetItems": limits.TRANSACTION_SIZE,
+}
+"""The operations that answer with many items, and how many bytes of them."""
+
 UNSUPPORTED = (
     "CancelBulkOperation",
     "CreateBackup",
@@ -166,7 +180,8 @@ UNSUPPORTED = (
 
 def _operation(name: str, handler: Handler) -> Operation:
     find_values = partial(attribute_values.find, "dynamodb", name)
-    return Operation(name, shapes.validator(name), handler, find_values, wording.OF_OPERATIONS.get(name, wording.older))
+    words, answer = wording.OF_OPERATIONS.get(name, wording.older), _ANSWERS.get(name, 0)
+    return Operation(name, shapes.validator(name), handler, find_values, words, answer)
 
 
 def _unsupported(name: str) -> Operation:
@@ -183,7 +198,7 @@ OPERATIONS = {
 """The operations of DynamoDB, by name."""
 
 STREAMS_OPERATIONS = {
-    name: Operation(name, shapes.validator(name, "dynamodbstreams"), handler)
+    name: Operation(name, shapes.validator(name, "dynamodbstreams"), handler, answer=_ANSWERS.get(name, 0))
     for name, handler in _STREAMS_HANDLERS.items()
 }
 """The operations of DynamoDB Streams, by name."""

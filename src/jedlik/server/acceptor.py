@@ -15,7 +15,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from jedlik.server.connection import Connection
+from jedlik.server.connection import Connection, PlainConnection
 
 if TYPE_CHECKING:
     from jedlik.server.http import HttpServer
@@ -27,6 +27,8 @@ STAND_BACK_TIMES = 3
 """How long and how often a worker with more connections leaves a new one to the others."""
 EXHAUSTED_SECONDS = 1.0
 """How long nothing is accepted when the process has no more descriptors."""
+HANDSHAKE = b"\x16"
+"""The first byte of a TLS client: the content type of its record (RFC 8446, 5.1)."""
 FAREWELL_SECONDS = 1.0
 """How long a TLS client has to answer when the server closes the connection."""
 ABSENT = 2**63
@@ -57,12 +59,11 @@ class Acceptor:
         self._server = server
         self._listening = listening
         self._tls = tls
-        self._handshake_seconds = server.limits.request if tls is not None else None
-        self._farewell_seconds = FAREWELL_SECONDS if tls is not None else None
         self._loop = asyncio.get_running_loop()
         self._stood_back = 0
         self._waiting: asyncio.TimerHandle | None = None
-        self._opening: set[asyncio.Task[object]] = set()
+        self._opening: dict[asyncio.Task[object], None] = {}
+        """Connections that are not made yet, for TLS until the end of the handshake; the oldest first."""
         self._loop.add_reader(listening, self._look)
 
     def close(self) -> None:
@@ -101,19 +102,51 @@ class Acceptor:
             return
         accepted.setblocking(False)
         self._server.opening(1)
-        task = self._loop.create_task(
-            self._loop.connect_accepted_socket(
-                lambda: Connection(self._server),
-                accepted,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._handshake_seconds,
-                ssl_shutdown_timeout=self._farewell_seconds,
-            )
-        )
-        self._opening.add(task)
+        task = self._loop.create_task(self._open(accepted) if self._tls is None else self._open_tls(accepted))
+        self._opening[task] = None
         task.add_done_callback(self._opened)
+        if self._tls is not None and self._server.full() and len(self._opening) > 1:
+            # Not the newest: an honest handshake takes no longer than its messages do.
+            oldest = next(iter(self._opening))
+            del self._opening[oldest]
+            oldest.cancel()
+
+    async def _open(self, accepted: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(lambda: Connection(self._server), accepted)
+
+    async def _open_tls(self, accepted: socket.socket) -> None:
+        """Shake hands; who speaks HTTP instead learns why that fails."""
+        seconds = self._server.limits.handshake
+        try:
+            async with asyncio.timeout(seconds):
+                first = await self._first_byte(accepted)
+                if first and first != HANDSHAKE:
+                    await self._loop.connect_accepted_socket(lambda: PlainConnection(self._server), accepted)
+                elif first:
+                    await self._loop.connect_accepted_socket(
+                        lambda: Connection(self._server),
+                        accepted,
+                        ssl=self._tls,
+                        ssl_handshake_timeout=seconds,
+                        ssl_shutdown_timeout=FAREWELL_SECONDS,
+                    )
+                else:
+                    raise ConnectionAbortedError
+        except BaseException:
+            accepted.close()
+            raise
+
+    async def _first_byte(self, accepted: socket.socket) -> bytes:
+        """What the client says first, without taking it; nothing if it has gone."""
+        readable = asyncio.Event()
+        self._loop.add_reader(accepted, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(accepted)
+        return accepted.recv(1, socket.MSG_PEEK)
 
     def _opened(self, task: asyncio.Task[object]) -> None:
-        self._opening.discard(task)
+        self._opening.pop(task, None)
         if task.cancelled() or task.exception() is not None:  # The TLS handshake failed: the client's affair.
             self._server.opening(-1)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.api.context import Context
+from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.model.errors import (
     AccessDeniedException,
     DynamoDBError,
@@ -30,7 +31,7 @@ from jedlik.server import wire
 from jedlik.server.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded
 from jedlik.server.messages import Request, Response
 from jedlik.server.origins import Origins
-from jedlik.server.room import LARGE, Room, weight
+from jedlik.server.room import Room, weight
 from jedlik.server.sigv4 import Verifier
 from jedlik.storage.engine import StorageError
 
@@ -66,6 +67,7 @@ class Dispatcher:
         origins: Origins,
         *,
         body_limit: int,
+        memory: Memory,
         access_log: bool = False,
     ) -> None:
         self._stores = stores
@@ -75,7 +77,8 @@ class Dispatcher:
         self._origins = origins
         self._body_limit = body_limit
         """Bytes of a body once it is decompressed."""
-        self._room = Room(body_limit)
+        self._room = Room(memory.parsed)
+        self._answers = memory.answers
         self._access_log = access_log
         self._request_ids = wire.request_ids()
 
@@ -92,7 +95,7 @@ class Dispatcher:
             return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
-        taken = 0
+        taken = answer = 0
         operation: Operation | None = None
         try:
             caller = self._verifier.caller(request) if self._verifier.verifies else None
@@ -107,26 +110,38 @@ class Dispatcher:
             context = Context(region, request_id, caller.access_key, headers.get(b"host", b""))
             if not isinstance(data, dict):
                 raise SerializationException("")
+            if operation.answer:
+                if not self._answers.try_hold(operation.answer):
+                    await self._answers.take(operation.answer)
+                answer = operation.answer
             result = await operation.handler(context, operation.validate(data))
             body = orjson.dumps(result) if result is not None else b""
         except DynamoDBError as error:
             refusal = error if operation is None else operation.refusal(error, data)
             status, body = refusal.status, wire.error_body(refusal)
+        except Exhausted:
+            status, body = BUSY.status, wire.error_body(BUSY)
         except TooLarge:
             status, body = 413, b""
         except (Exception, asyncio.CancelledError) as error:
             status, body = FAULT.status, wire.error_body(FAULT)
             self._log_fault(request, request_id, error)
         finally:
+            if answer:
+                self._answers.give_back(answer)
             if taken:
                 self._room.give_back(taken)
         if self._access_log:
             self._log_access(request, request_id, status, time.perf_counter() - started)
         return self._response(request, status, content_type or wire.JSON, body, request_id)
 
-    def refuse(self, status: int) -> Response:
+    def refuse(self, status: int, text: str = "") -> Response:
         """The answer to what is not a request, or not now."""
-        body = wire.error_body(BUSY) if status == BUSY.status else b""
+        body = b""
+        if status == BUSY.status:
+            body = wire.error_body(BUSY)
+        elif text:
+            body = orjson.dumps({"message": text})
         return wire.response(status, wire.JSON_1_0, body, next(self._request_ids))
 
     def _operation(self, request: Request) -> tuple[Operation, Any]:

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from jedlik.memory import Memory
 from jedlik.server.acceptor import ABSENT, Acceptor, Loads
 from jedlik.server.connection import Connection, Farewell
 from jedlik.server.messages import Application, Limits
@@ -29,16 +30,19 @@ REASONS = {
     413: b"Request Entity Too Large",
     417: b"Expectation Failed",
     500: b"Internal Server Error",
+    501: b"Not Implemented",
     503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
 }
 
 
 class HttpServer:
     """The connections of one worker, from `start` to `stop`."""
 
-    def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int) -> None:
+    def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int, memory: Memory) -> None:
         self.application = application
         self.limits = limits
+        self.memory = memory
         self._loads = loads
         self._worker = worker
         self.connections: set[Connection | Farewell] = set()
@@ -46,8 +50,10 @@ class HttpServer:
         """Seconds, renewed with each tick."""
         self.requests = 0
         """Handlers that are waiting."""
-        self.bodies = 0
-        """Bytes of large bodies held."""
+        self.later: Callable[[Callable[[], None]], object] = lambda call: asyncio.get_running_loop().call_soon(call)
+        """Calls in the next round of the event loop."""
+        self.stalled: dict[Connection, None] = {}
+        """Connections whose clients do not take their answers, those first that have not for longest."""
         self.stopping = False
         self._heads: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
         self._date = b""
@@ -119,6 +125,18 @@ class HttpServer:
         self._publish()
         self._look_whether_empty()
 
+    def stall(self, connection: Connection, size: int) -> None:
+        """A client does not take its answer, of this many bytes. If that is too much, cut off who is slowest."""
+        answers = self.memory.answers
+        answers.hold(size)
+        while answers.free < 0 and self.stalled:
+            next(iter(self.stalled)).cut_off()
+        self.stalled[connection] = None
+
+    def full(self) -> bool:
+        """Whether there are more connections than there may be, with those that are opening."""
+        return len(self.connections) + self._opening > self.limits.connections
+
     def crowded(self) -> bool:
         """Whether another worker has fewer connections."""
         return len(self.connections) + self._opening > self._loads.least()
@@ -155,4 +173,7 @@ class HttpServer:
             heads.clear()
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
+        if self.memory.answers.short:
+            for stalled in list(self.stalled):
+                stalled.move_or_go()
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)

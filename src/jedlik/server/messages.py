@@ -6,8 +6,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-KIB = 1024
-MIB = 1024 * KIB
+from jedlik.memory import KIB, MIB
+
+HANDSHAKE_SECONDS = 10.0
+"""Long enough for a TLS handshake over the slowest of lines, and what a stranger may hold a place for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,30 +17,35 @@ class Limits:
     """What clients may take of one process. Sizes are in bytes, times in seconds."""
 
     head: int = 16 * KIB
-    """Request line and headers; DynamoDB's own limit."""
+    """Request line and headers, DynamoDB's own limit; trailers and chunk extensions too, all of a message together."""
+    headers: int = 100
+    """Header names of a request: many times what clients and proxies send."""
     body: int = 16 * MIB
     """DynamoDB's own limit."""
-    bodies: int = 256 * MIB
-    """Large bodies that are arriving or being worked on, all connections together; more are refused."""
     connections: int = 10_000
+    """With those whose TLS handshake is not over."""
     requests: int = 1_000
     """Requests whose handlers are waiting for something; more are refused."""
     idle: float = 120.0
     """For the next request to begin."""
     request: float = 30.0
     """For a request to arrive, and for its answer to be taken."""
+    handshake: float = HANDSHAKE_SECONDS
+    """For TLS."""
 
 
 class Request:
     """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
 
-    __slots__ = ("body", "headers", "method", "target")
+    __slots__ = ("body", "headers", "held", "method", "target")
 
     def __init__(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.body = b""
+        self.held = 0
+        """Bytes that count in the memory for bodies until there is an answer."""
 
 
 class Response:
@@ -59,6 +66,6 @@ class Application(Protocol):
         """The answer. Raises nothing; may wait for futures, but runs outside any Task."""
         ...
 
-    def refuse(self, status: int) -> Response:
-        """The answer to what is not a request, or not now: 400, 408, 413, 417 or 503."""
+    def refuse(self, status: int, text: str = "") -> Response:
+        """The answer to what is not a request, or not now: 400, 408, 413, 417, 501, 503 or 505."""
         ...

@@ -20,11 +20,12 @@ from jedlik.api.stores import Stores
 from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.jobs import pulling, runner
+from jedlik.memory import Memory
 from jedlik.server.acceptor import Loads
 from jedlik.server.credentials import Credentials
 from jedlik.server.dispatch import Dispatcher
 from jedlik.server.http import HttpServer
-from jedlik.server.messages import Limits
+from jedlik.server.messages import HANDSHAKE_SECONDS, Limits
 from jedlik.server.origins import AnyOrigin, OwnOrigins
 from jedlik.server.sigv4 import Verifier
 from jedlik.storage.engine import StorageError
@@ -87,7 +88,9 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             requests=settings.max_requests,
             idle=settings.idle_timeout,
             request=settings.request_timeout,
+            handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
         )
+        memory = Memory()
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
         dispatcher = Dispatcher(
             stores,
@@ -95,9 +98,10 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             Verifier(credentials, system_clock),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             body_limit=limits.body,
+            memory=memory,
             access_log=settings.access_log,
         )
-        server = HttpServer(dispatcher, limits, site.loads, number)
+        server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.start(site.listening, site.tls)
 
         def retire() -> None:  # From now on there may be clients.
