@@ -9,6 +9,9 @@ the recording the files that a power cut may leave. `faults` has the disk be ful
 `full` really fills a small file system, which takes root. After each of these: every acknowledged write is there, no
 refused one is, all of a request or nothing, and `jedlik check` is clean.
 
+`clocks` has the wall clock jump under load, and kills the server while it is wrong: after that, too, nothing may have
+been trimmed or expired before its time, and no transaction done twice.
+
 `regions` runs the simulator of global tables, without a server, with schedules that are new each time.
 
 A seed makes the writers' choices and the moments the same again, not the scheduling of processes. Short versions are

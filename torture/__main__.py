@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cuts, faults, kills, regions
+from torture import cuts, faults, jumps, kills, regions
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
@@ -24,6 +24,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
     "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
     "full": lambda options, folder, random: faults.fill(folder, random, _say),
+    "clocks": lambda options, folder, random: jumps.run(folder, random, options.seconds, _say),
     "regions": lambda options, folder, random: regions.run(random, options.seconds, _say),
 }
 

@@ -42,6 +42,10 @@ class Clocks:
         """What the server's wall clock is at."""
         return time.time() + self._wall
 
+    def true_time(self) -> float:
+        """What it would be at if it had never jumped."""
+        return time.time() + self._steady
+
     def jump(self, seconds: int) -> None:
         """Set the wall clock ahead, or back."""
         self._set(self._wall + seconds, self._steady)

@@ -45,6 +45,7 @@ from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
 
 STEPS = 70
 NAMES = "abcd"
+JUMPING = 0x6A756D70
 PULLS = 2
 """Pulls of one region from one peer at once: more than one worker may believe that it has the lease."""
 
@@ -138,6 +139,7 @@ class Simulation:
         self.regions = [A, B, C] if self.joins or self.long or self.random.random() < 0.3 else [A, B]
         # Drawn from numbers of their own, so that a seed means the same schedule with and without.
         self.leaving = Random(~seed)
+        self.jumping = Random(seed ^ JUMPING)
         self.leaver: str | None = None
         """The region that disassociates, if one does, which is when the schedule comes to that."""
         self.own: Counter[tuple[str, int | None]] = Counter()
@@ -178,6 +180,8 @@ class Simulation:
                 await self._disassociate()
             if self.leaver is not None and self.leaving.random() < 0.3:
                 await self._work()
+            if self.jumping.random() < 0.1:
+                self._jump()
             await self.random.choice(actions)()
         await self._heal()
         await self._check()
@@ -276,6 +280,11 @@ class Simulation:
         place = self._place()
         place.now += self.random.choice([0.001, 0.5, 5.0, -0.5, -5.0])
         place.elapsed += 1
+
+    def _jump(self) -> None:
+        """A wall clock jumps, or jumps back."""
+        place = self.world[self.jumping.choice(self.regions)]
+        place.wrong = self.jumping.choice([0.0, 0.0, 7200.0, -DAY, DAY, 365 * DAY, -365 * DAY])
 
     async def _crash(self) -> None:
         """All that is not in the store is gone."""
@@ -376,6 +385,7 @@ class Simulation:
         self.network.messages.clear()
         for place in self.world.places.values():
             place.exchanges.clear()
+            place.wrong = 0.0
         if self.joins:
             await self._join()
         local = LocalPeers(self.world.serve)

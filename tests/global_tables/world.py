@@ -52,13 +52,23 @@ class Place:
 
     def __init__(self, name: str, peers: Peers) -> None:
         self.now = START
+        self.wrong = 0.0
+        """By how much the wall clock is ahead because of a jump."""
         self.elapsed = 0.0
         """Seconds that have passed, whatever the clock says."""
         self.kept: dict[bytes, bytes] = {}
         """What its store holds."""
         # Secrets differ between stores, so the same items are in another order in each.
         secret = name.encode().ljust(32)
-        self.region = Region(name, "000000000000", MemoryEngine(self.kept), lambda: self.now, secret, peers)
+        self.region = Region(
+            name,
+            "000000000000",
+            MemoryEngine(self.kept),
+            lambda: self.now + self.wrong,
+            secret,
+            peers,
+            steady=lambda: self.now,
+        )
         self.kept[keys.secret_key()] = secret
         self.exchanges: dict[tuple[str, int], Exchange] = {}
         """By peer and number."""
