@@ -450,6 +450,25 @@ def test_a_malformed_name_in_a_batch_write_is_shown_as_java_prints_it(asking: As
     assert asking.invalid("BatchWriteItem", **request, ReturnConsumedCapacity="BOGUS") == ONE + CAPACITY
 
 
+def test_lists_are_shown_as_java_prints_them(asking: Asking) -> None:
+    # us-east-1, 2026-10-09; CreateTable and the limit of 25 on 2026-09-20.
+    limits = "[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]"
+    fault = f"at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: {limits}"
+    assert asking.invalid("BatchWriteItem", RequestItems={"abc": []}) == f"{ONE}Value '{{abc=[]}}' {fault}"
+    deletes = [{"DeleteRequest": {"Key": {"p": s(str(number))}}} for number in range(26)]
+    text = asking.invalid("BatchWriteItem", RequestItems={"abc": deletes})
+    assert text.startswith(f"{ONE}Value '{{abc=[WriteRequest(putRequest=null, deleteRequest=DeleteRequest(key={{p=")
+    assert text.endswith(f"]}}' {fault}")
+    assert text.count("WriteRequest(") == 26
+    key = [{"AttributeName": name, "KeyType": kind} for name, kind in (("p", "HASH"), ("c", "RANGE"), ("x", "RANGE"))]
+    types = [{"AttributeName": name, "AttributeType": "S"} for name in "pcx"]
+    assert asking.invalid("CreateTable", TableName="abc", KeySchema=key, AttributeDefinitions=types) == (
+        f"{ONE}Value '[KeySchemaElement(attributeName=p, keyType=HASH), KeySchemaElement(attributeName=c, "
+        "keyType=RANGE), KeySchemaElement(attributeName=x, keyType=RANGE)]' at 'keySchema' failed to satisfy "
+        "constraint: Member must have length less than or equal to 2"
+    )
+
+
 def test_enumerations_of_a_batch_write_are_told_together(asking: Asking, table: str) -> None:
     request = {"RequestItems": {table: [{"PutRequest": {"Item": {"p": s("x")}}}]}}
     bogus = {"ReturnConsumedCapacity": "BOGUS", "ReturnItemCollectionMetrics": "BOGUS"}
@@ -500,6 +519,13 @@ def test_the_order_of_what_a_query_says_of_its_request(asking: Asking) -> None:
     assert asking.invalid("Query", **where, KeyConditionExpression="", FilterExpression="") == EMPTY_KEY_CONDITION
     assert asking.invalid("Query", **where, KeyConditionExpression="", FilterExpression="", **bad_key) == bad_start
     assert asking.invalid("Scan", **where, ScanFilter=BETWEEN, **bad_key) == BAD_FILTER
+
+
+def test_a_scan_looks_at_its_conditions_before_it_counts_them(asking: Asking) -> None:
+    condition = {"a": {"ComparisonOperator": "EQ", "AttributeValueList": [nested(40)]}}
+    request: Value = {"TableName": unused_name(), "ConditionalOperator": "AND"}
+    assert asking.invalid("Scan", **request, ScanFilter=condition) == NESTING
+    assert asking.invalid("Scan", **request) == "ConditionalOperator cannot be used without Filter or Expected"
 
 
 def test_operators_of_key_conditions_are_looked_at_with_the_key(asking: Asking, table: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from jedlik.api import (
@@ -66,7 +67,7 @@ class Operation:
             return error
         told = self.wording
         if self.find_values is not None:
-            found = list(self.find_values(request))
+            found = list(islice(self.find_values(request), limits.ITEM_SIZE))
             try:
                 value_types.check(*found)
             except SerializationException as wrong_type:

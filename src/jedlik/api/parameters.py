@@ -28,11 +28,14 @@ class Family:
     expressions: tuple[str, ...]
     replaced: tuple[str, ...]
     names: frozenset[str]
+    operator_last: bool
+    """Whether the conditions that a ConditionalOperator joins are checked before how many they are. AWS's older checker
+    of requests does that, its newer one does not."""
 
     @classmethod
-    def of(cls, expressions: tuple[str, ...], replaced: tuple[str, ...]) -> Family:
+    def of(cls, expressions: tuple[str, ...], replaced: tuple[str, ...], operator_last: bool = False) -> Family:
         placeholders = {"ExpressionAttributeNames", "ExpressionAttributeValues"}
-        return cls(expressions, replaced, frozenset({*expressions, *replaced, *placeholders}))
+        return cls(expressions, replaced, frozenset({*expressions, *replaced, *placeholders}), operator_last)
 
 
 GET = Family.of(("ProjectionExpression",), ("AttributesToGet",))
@@ -42,7 +45,11 @@ QUERY = Family.of(
     ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
     ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
 )
-SCAN = Family.of(("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator"))
+SCAN = Family.of(
+    ("ProjectionExpression", "FilterExpression"),
+    ("AttributesToGet", "ScanFilter", "ConditionalOperator"),
+    operator_last=True,
+)
 
 
 def refuse_mixed(family: Family, request: Request) -> bool:
@@ -51,6 +58,8 @@ def refuse_mixed(family: Family, request: Request) -> bool:
         return False
     if "ConditionalOperator" in request or not _are_unmixed(family, tuple(request)):
         legacy.refuse_mixed_parameters(request, family.expressions, family.replaced)
+        if not family.operator_last:
+            legacy.check_conditional_operator(request)
     return True
 
 
@@ -103,9 +112,11 @@ def update(request: Request, known: Placeholders) -> Update | None:
 
 def replaced_filter(request: Request, replaced: Literal["QueryFilter", "ScanFilter"]) -> Predicate | None:
     """What the older `replaced` asks. Raises ValidationException."""
-    if replaced in request or "ConditionalOperator" in request:
-        return legacy.filter_conditions(request.get(replaced, {}), request.get("ConditionalOperator"), replaced)
-    return None
+    if replaced not in request and "ConditionalOperator" not in request:
+        return None
+    made = legacy.filter_conditions(request.get(replaced, {}), request.get("ConditionalOperator"), replaced)
+    legacy.check_conditional_operator(request)
+    return made
 
 
 def item_filter(request: Request, known: Placeholders) -> Predicate | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from jedlik.model import limits
@@ -53,7 +54,8 @@ def check(*raws: Any) -> None:
             elif name in _ELEMENT_CHECKS:
                 if type(content) is not list:
                     raise not_a_list(content)
-                for element in content:
+                looked_at += len(content)
+                for element in islice(content, limits.ITEM_SIZE):
                     if element is not None:
                         _ELEMENT_CHECKS[name](element)
             elif name == "L":
@@ -68,7 +70,7 @@ def check(*raws: Any) -> None:
 
 def is_deeper(raws: Iterable[Any], levels: int) -> bool:
     """Whether maps and lists are nested in values more than `levels` deep. Looks at as many values as `check`."""
-    pending = [(raw, 0) for raw in raws]
+    pending = [(raw, 0) for raw in islice(raws, limits.ITEM_SIZE)]
     looked_at = 0
     while pending and looked_at <= limits.ITEM_SIZE:
         looked_at += 1

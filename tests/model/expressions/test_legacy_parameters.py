@@ -45,15 +45,28 @@ MIXED = "Can not use both expression and non-expression parameters in the same r
         (UPDATE, {"ExpressionAttributeValues": {}}, "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null"),
         (QUERY, {"ProjectionExpression": "a", "ExpressionAttributeValues": {}}, "ExpressionAttributeValues can only be specified when using expressions: FilterExpression and KeyConditionExpression are null"),
         ((("ConditionExpression",), ()), {"ExpressionAttributeValues": {}}, "ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null"),
-        (UPDATE, {"ConditionalOperator": "OR"}, "ConditionalOperator cannot be used without Filter or Expected"),
-        (UPDATE, {"ConditionalOperator": "OR", "Expected": {}}, "ConditionalOperator cannot be used without Filter or Expected"),
-        (QUERY, {"ConditionalOperator": "AND", "QueryFilter": {"a": {}}}, "ConditionalOperator can only be used when Filter or Expected has two or more elements"),
     ],
 )  # fmt: skip
 def test_parameters_that_do_not_go_together(family: Any, request_: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationException) as refused:
         legacy.refuse_mixed_parameters(request_, *family)
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({}, "ConditionalOperator cannot be used without Filter or Expected"),
+        ({"Expected": {}}, "ConditionalOperator cannot be used without Filter or Expected"),
+        ({"QueryFilter": {"a": {}}}, "ConditionalOperator can only be used when Filter or Expected has two or more elements"),
+    ],
+)  # fmt: skip
+def test_an_operator_joins_two_conditions(request_: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationException) as refused:
+        legacy.check_conditional_operator(request_ | {"ConditionalOperator": "OR"})
+    assert refused.value.message == message
+    legacy.check_conditional_operator(request_)
+    legacy.check_conditional_operator({"ScanFilter": {"a": {}, "b": {}}, "ConditionalOperator": "AND"})
 
 
 @pytest.mark.parametrize(

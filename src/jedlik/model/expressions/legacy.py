@@ -88,8 +88,7 @@ _SETS = frozenset(("SS", "NS", "BS"))
 def refuse_mixed_parameters(
     request: dict[str, Any], expressions: Sequence[str], non_expressions: Sequence[str]
 ) -> None:
-    """Refuses a request that mixes old parameters with expressions, has placeholders but no expression, or a
-    ConditionalOperator without at least two conditions to join.
+    """Refuses a request that mixes old parameters with expressions, or has placeholders but no expression.
 
     `expressions` and `non_expressions` are the names of the operation's parameters, in DynamoDB's order, e.g.
     ("UpdateExpression", "ConditionExpression") and ("AttributeUpdates", "Expected", "ConditionalOperator").
@@ -114,11 +113,12 @@ def refuse_mixed_parameters(
         )
         text = "ExpressionAttributeValues can only be specified when using expressions"
         raise ValidationException(f"{text}{are_null}", text)
-    if "ConditionalOperator" in old:
-        _check_conditional_operator(request)
 
 
-def _check_conditional_operator(request: dict[str, Any]) -> None:
+def check_conditional_operator(request: dict[str, Any]) -> None:
+    """Refuses a ConditionalOperator without at least two conditions to join. Raises ValidationException."""
+    if request.get("ConditionalOperator") is None:
+        return
     joined = max(len(request.get(name) or ()) for name in _FILTERS)
     if joined == 0:
         raise ValidationException("ConditionalOperator cannot be used without Filter or Expected")
