@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 import requests
@@ -18,7 +20,9 @@ from jedlik.model.errors import (
     UnrecognizedClientException,
     ValidationException,
 )
-from jedlik.replication.http_peers import HttpPeers
+from jedlik.model.limits import MIB
+from jedlik.replication.aside import WrongAnswer
+from jedlik.replication.http_peers import ANSWER_BYTES, HttpPeers
 from jedlik.replication.peers import Body, PeerUnreachable
 from jedlik_process import Server
 
@@ -95,7 +99,7 @@ def test_a_table_that_is_no_replica_is_not_told(guarded: Server) -> None:
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
-    asked = {"TableName": TABLE, "GroupId": "", "Position": 0, "SourceId": None, "GroupVersion": None}
+    asked = {"TableName": TABLE, "GroupId": "group", "Position": 0, "SourceId": None, "GroupVersion": None}
     answer = call(peer_of(guarded), "Pull", {"Wait": 0, "Tables": [asked]}, A)
     assert answer["Tables"] == [{"TableName": TABLE, "Gone": True}]
 
@@ -108,33 +112,131 @@ def test_a_peer_that_is_down_is_unreachable() -> None:
             call(Peer(endpoint, "key", "secret"), "Pull", PULL)
 
 
+JSON = b"Content-Type: application/x-amz-json-1.0\r\n"
+FAR_TOO_MUCH = 1 << 30
+"""Bytes of an answer: more than anybody has the patience for."""
+
+
+def answer(body: bytes, *more: bytes, status: bytes = b"200 OK", content_type: bytes = JSON) -> Iterator[bytes]:
+    """An answer as it goes over the wire."""
+    yield b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n%b\r\n" % (status, content_type, len(body), b"".join(more))
+    yield body
+
+
+def chunked(piece: bytes, *more: bytes) -> Iterator[bytes]:
+    """An answer that has no end, in pieces."""
+    yield b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n%b\r\n" % (JSON, b"".join(more))
+    for _ in range(FAR_TOO_MUCH // len(piece)):
+        yield b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def endless_head() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in range(FAR_TOO_MUCH // 1000):
+        yield b"X-%d: %b\r\n" % (number, b"x" * 1000)
+
+
+GZIP = b"Content-Encoding: gzip\r\n"
+BOMB = gzip.compress(bytes(1 << 30), 9)
+"""A gigabyte of zeros in a megabyte."""
+
+
+def ask_liar(parts: Callable[[], Iterator[bytes]]) -> tuple[str, int]:
+    """What is said of a peer that answers so, and how many of its bytes it could send."""
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            for part in parts():
+                writer.write(part)
+                await writer.drain()
+                sent += len(part)
+        writer.close()
+
+    async def ask() -> str:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            peers = HttpPeers({B: Peer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", "secret")})
+            try:
+                with pytest.raises((PeerUnreachable, WrongAnswer)) as error:
+                    await peers.call(B, "Pull", PULL)
+            finally:
+                await peers.close()
+            return f"{type(error.value).__name__}: {error.value}"
+
+    return asyncio.run(ask()), sent
+
+
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("parts", "told"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "an answer with status 200 that is not JSON"),
-        (b'HTTP/1.1 500 Oh\r\nContent-Length: 30\r\n\r\n{"__type":"x#Oh","message":""}', "Oh (500): "),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", "an answer of 99999999 bytes"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 2\r\n\r\n{}", " (302): "),
-        (b"nonsense\r\n\r\n", "400, message"),
+        (lambda: answer(b"hello"), "WrongAnswer: Pull: an answer with status 200 that is no JSON object"),
+        (lambda: answer(b"[]"), "WrongAnswer: Pull: an answer with status 200 that is no JSON object"),
+        (
+            lambda: answer(b"{}", content_type=b"Content-Type: text/html\r\n"),
+            "WrongAnswer: Pull: an answer with status 200",
+        ),
+        (lambda: answer(b"[" * 100_000), "WrongAnswer: Pull: an answer with status 200 that is no JSON object"),
+        (lambda: answer(b"{}", GZIP), "WrongAnswer: an answer that is not in the coding that it names"),
+        (lambda: answer(gzip.compress(b"{}")[:-1], GZIP), "WrongAnswer: an answer that is not in the coding"),
+        (lambda: answer(gzip.compress(b"{}") * 2, GZIP), "WrongAnswer: an answer that is not in the coding"),
+        (
+            lambda: answer(b"{}", b"Content-Encoding: br\r\n"),
+            "WrongAnswer: an answer in a coding that was not asked for",
+        ),
+        (lambda: answer(b'{"__type":"x#Oh","message":""}', status=b"500 Oh"), f"PeerUnreachable: {B}: Oh (500): "),
+        (
+            lambda: answer(b'{"__type":"x#DescriptorChanged"}', status=b"400 No"),
+            f"PeerUnreachable: {B}: DescriptorChanged (400)",
+        ),
+        (lambda: answer(b"[]", status=b"400 No"), f"PeerUnreachable: {B}:  (400): "),
+        (
+            lambda: answer(b"{}", b"Location: http://127.0.0.1:1/\r\n", status=b"302 Found"),
+            f"PeerUnreachable: {B}:  (302): ",
+        ),
+        (lambda: iter([b"nonsense\r\n\r\n"]), "PeerUnreachable: "),
+        (
+            lambda: iter([b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"]),
+            "WrongAnswer: an answer of more than 8388608 bytes",
+        ),
+        (lambda: answer(BOMB, GZIP), "WrongAnswer: an answer of more than 8388608 bytes"),
+        (lambda: chunked(b" " * 65536), "WrongAnswer: an answer of more than 8388608 bytes"),
+        (lambda: chunked(BOMB, GZIP), "WrongAnswer: an answer of more than 8388608 bytes"),
+        (endless_head, "PeerUnreachable: "),
     ],
 )
-def test_an_answer_that_is_none_is_a_peer_that_is_unreachable(answer: bytes, told: str) -> None:
-    async def with_fake(test: Callable[[str], Awaitable[Any]]) -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-            writer.close()
+def test_an_answer_that_is_none_is_refused_and_read_no_further(parts: Callable[[], Iterator[bytes]], told: str) -> None:
+    error, sent = ask_liar(parts)
+    assert error.startswith(told)
+    # What the sockets between hold is sent, too.
+    assert sent < ANSWER_BYTES + 16 * MIB
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        async with server:
-            await test(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
-    async def ask(endpoint: str) -> None:
-        peers = HttpPeers({B: Peer(endpoint, "key", "secret")})
-        with pytest.raises(PeerUnreachable) as error:
-            await peers.call(B, "Pull", PULL)
-        assert told in str(error.value)
-        await peers.close()
+def test_a_gigabyte_of_zeros_in_a_megabyte_takes_no_gigabyte() -> None:
+    tracemalloc.start()
+    try:
+        ask_liar(lambda: answer(BOMB, GZIP))
+        assert tracemalloc.get_traced_memory()[1] < 4 * ANSWER_BYTES
+    finally:
+        tracemalloc.stop()
 
-    asyncio.run(with_fake(ask))
+
+def test_a_compressed_answer_is_taken(guarded: Server) -> None:
+    client = guarded.client(region=A)
+    for number in range(60):
+        client.create_table(
+            TableName=f"table-{number:03}",
+            KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    asked = [
+        {"TableName": f"table-{number:03}", "GroupId": "group", "Position": 0, "SourceId": None, "GroupVersion": None}
+        for number in range(60)
+    ] + [
+        {"TableName": f"none-{number:03}", "GroupId": "group", "Position": 0, "SourceId": None, "GroupVersion": None}
+        for number in range(60)
+    ]
+    told = call(peer_of(guarded), "Pull", {"Wait": 0, "Tables": asked}, A)
+    assert [table["Gone"] for table in told["Tables"]] == [True] * 120

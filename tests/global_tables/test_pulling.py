@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from world import A, B, World, item
+from world import START, A, B, World, item
 
 from jedlik.clock import TrustedClock
 from jedlik.jobs import pulling
@@ -53,9 +53,9 @@ def scenario(test: Callable[[World, Way], Awaitable[None]]) -> None:
         await world.make_tables(A, B)
         await world.replicate(A, B)
         # Leases and clocks of the real world.
-        clock = asyncio.get_running_loop().time
+        seconds = asyncio.get_running_loop().time
         for place in world.places.values():
-            place.region.clock = TrustedClock(clock)
+            place.region.clock = TrustedClock(lambda: START + seconds())
         await test(world, way)
 
     asyncio.run(in_world())

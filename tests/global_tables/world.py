@@ -38,7 +38,7 @@ _parsed = lru_cache(tables.parse)
 _QUIET_ROUNDS = 2
 """Without a change, after which there will be none: what rests for a second has had its turn."""
 
-_DEFINITION = definition(
+DEFINITION = definition(
     TableName=TABLE,
     KeySchema=key_schema("p", "s"),
     AttributeDefinitions=attributes(p="S", s="N", x="N"),
@@ -175,7 +175,7 @@ class World:
     async def make_tables(self, *names: str) -> None:
         """The ordinary table, in each of some regions."""
         for name in names:
-            await self[name].call("CreateTable", **_DEFINITION)
+            await self[name].call("CreateTable", **DEFINITION)
 
     async def replicate(self, *names: str, joining: dict[str, str] | None = None) -> None:
         """Make the tables of these regions replicas; of those `joining` they are to be copied from another."""

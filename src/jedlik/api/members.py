@@ -16,39 +16,60 @@ from typing import Any
 
 import orjson
 
-from jedlik.api import table_names
+from jedlik.api import index_definitions, table_names
 from jedlik.api.context import Context, Region
 from jedlik.jobs import membership, purge
 from jedlik.model import keys, replicas, shared_settings, streams, tables
 from jedlik.model.definitions import new_table
-from jedlik.model.errors import ResourceInUseException, ServiceUnavailable
+from jedlik.model.errors import ResourceInUseException, ServiceUnavailable, ValidationException
 from jedlik.model.replicas import DELETING, Group
 from jedlik.model.tables import Document
-from jedlik.replication import serving
+from jedlik.replication import documents, serving
+from jedlik.replication.aside import PutAside
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
 
-SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "LookUp": {"TableName": str},
-    "Join": {
-        "TableName": str,
-        "Group": dict,
-        "KeySchema": list,
-        "LocalSecondaryIndexes": list,
-        "AttributeDefinitions": list,
-    },
-    "Leave": {"TableName": str, "Group": dict, "Region": str, "Position": int},
-}
-"""The members of each request, all of which must be there, and their types."""
-
 
 def validate(operation: str, request: Request) -> Request:
-    """The request, if it has the shape of `operation`'s. Raises ValidationException."""
-    serving.check_shape(request, SHAPES[operation])
+    """The request, if it is one that a peer may make. Raises ValidationException."""
+    serving.validate(operation, request)
+    if operation == "Join":
+        _check_definition(request)
     return request
+
+
+def _check_definition(request: Request) -> None:
+    """The key and the local indexes of a replica are what those of a new table may be. Raises ValidationException."""
+    schemas = [request["KeySchema"], *(index["KeySchema"] for index in request["LocalSecondaryIndexes"])]
+    used = {element["AttributeName"] for schema in schemas for element in schema}
+    local = request["LocalSecondaryIndexes"]
+    index_definitions.check_new_table(
+        {
+            "KeySchema": request["KeySchema"],
+            # Those of global indexes are there as well; their definitions come with the settings.
+            "AttributeDefinitions": [d for d in request["AttributeDefinitions"] if d["AttributeName"] in used],
+        }
+        | ({"LocalSecondaryIndexes": local} if local else {})
+    )
+
+
+def _check_merged(document: Document, merged: Group) -> None:
+    """The same for what it comes to with the one here."""
+    try:
+        documents.check_merged(document, merged)
+    except PutAside as error:
+        raise ValidationException(error.reason) from error
+
+
+def _check_group(group: Group, now: float) -> None:
+    """Raises ValidationException for the document of a group that cannot be merged."""
+    try:
+        documents.check(group, now)
+    except PutAside as error:
+        raise ValidationException(error.reason) from error
 
 
 async def look_up(context: Context, request: Request) -> Response:
@@ -76,6 +97,7 @@ async def join(context: Context, request: Request) -> Response:
     """
     region = context.region
     name, group = request["TableName"], request["Group"]
+    _check_group(group, region.clock())
     key, now, table_id = keys.descriptor_key(name), region.clock(), str(uuid.uuid4())
     [found] = await region.engine.get([key])
     there = None if found is None else orjson.loads(found)
@@ -91,6 +113,7 @@ async def join(context: Context, request: Request) -> Response:
             merged = replicas.merge(there["Replication"], group)
             if merged == there["Replication"]:
                 return writes, False
+            _check_merged(there, merged)
             document = membership.follow(there, merged, now, writes)
         else:
             _check_existing(there, counter(values[1]), request, region.name)
@@ -108,7 +131,11 @@ async def leave(context: Context, request: Request) -> Response:
     """Note that the peer has the changes made here. Gone says whether there is no such replica here any more."""
     region = context.region
     name, group = request["TableName"], request["Group"]
-    await membership.adopt(region, name, group)
+    _check_group(group, region.clock())
+    try:
+        await membership.adopt(region, name, group)
+    except PutAside as error:
+        raise ValidationException(error.reason) from error
     [raw] = await region.engine.get([keys.descriptor_key(name)])
     table = None if raw is None else tables.parse(raw)
     if table is None or table.replica is None or table.replica.group_id != group["GroupId"]:

@@ -27,7 +27,8 @@ from jedlik.model import keys, replicas, shared_settings, streams
 from jedlik.model.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
-from jedlik.replication import checkpoints
+from jedlik.replication import answers, checkpoints
+from jedlik.replication.aside import PutAside
 from jedlik.replication.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
@@ -187,8 +188,8 @@ async def check_elsewhere(region: Region, document: Document, request: Request) 
         raise ValidationException(already_there(name))
     if action.kind == "Delete" and there:
         answer: Request = {"Table": None}
-        with suppress(PeerUnreachable, DynamoDBError):  # Then the group document says how it was.
-            answer = await region.peers.call(action.region, "LookUp", {"TableName": name})
+        with suppress(PeerUnreachable, PutAside, DynamoDBError):  # Then the group document says how it was.
+            answer = await answers.ask(region, action.region, "LookUp", {"TableName": name})
         if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
             raise _protected(name, action.region)
 
@@ -205,8 +206,8 @@ async def look_up(region: Region, peer: str, name: str) -> Document | None:
     if not region_names.is_aws(peer):
         raise ValidationException(f"Region {peer} is not supported.")
     try:
-        answer = await region.peers.call(peer, "LookUp", {"TableName": name})
-    except (PeerUnreachable, DynamoDBError) as error:
+        answer = await answers.ask(region, peer, "LookUp", {"TableName": name})
+    except (PeerUnreachable, PutAside, DynamoDBError) as error:
         raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
     found: Document | None = answer["Table"]
     return found

@@ -29,9 +29,11 @@ from jedlik.model import items, keys, remote_changes, tables, versions, writes
 from jedlik.model.remote_changes import RemoteChange
 from jedlik.model.values import Item
 from jedlik.replication import answers, applying, checkpoints
+from jedlik.replication.aside import WrongAnswer
 from jedlik.replication.checkpoints import ABSENT, Checkpoint, Copying
+from jedlik.replication.messages import KEYS_AT_ONCE
 from jedlik.replication.replicated import Replicated
-from jedlik.replication.serving import KEYS_AT_ONCE, PAGE_BYTES
+from jedlik.replication.serving import PAGE_BYTES
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -45,9 +47,10 @@ write's time is taken before its commit, and workers' clocks are not quite the s
 async def begin(region: Region, found: Replicated, source: str, before: Checkpoint | None) -> Checkpoint:
     """Begin to copy from `source`; the checkpoint that says so. `before` is what there was.
 
-    Raises PeerUnreachable, DynamoDBError (the peer is not ready), CheckpointMoved and DescriptorChanged.
+    Raises PeerUnreachable, DynamoDBError (the peer is not ready), PutAside, CheckpointMoved and DescriptorChanged.
     """
-    answer = await region.peers.call(source, "BeginCopy", _asking(found))
+    answer = await answers.ask(region, source, "BeginCopy", _asking(found))
+    now = region.clock()
     known = answer["Checkpoints"]
     covered = 0.0 if before is None else before.covered
     # What is made of another replica begins where that one is; from a third it may have to copy as well, again.
@@ -56,17 +59,19 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
         again = before.copying.again
     copying = Copying(
         again=again,
-        since=region.clock(),
-        seen={name: told["Covered"] for name, told in known.items()},
+        since=now,
+        seen={name: answers.known_time(told["Covered"], now) for name, told in known.items()},
         seen_here={c.region: c.covered for c in await checkpoints.of_table(region, found.table.id)},
-        covered=answer["Now"],
+        covered=answers.known_time(answer["Now"], now),
     )
     after = Checkpoint(source, answer["SourceId"], answer["Position"], covered, copying)
 
     def others(into: Writes) -> None:
         for name, told in known.items():
             if name != region.name and not again:
-                checkpoint = Checkpoint(name, told["SourceId"], told["Position"], told["Covered"])
+                checkpoint = Checkpoint(
+                    name, told["SourceId"], told["Position"], answers.known_time(told["Covered"], now)
+                )
                 into.put(checkpoints.key(found.table.id, name), checkpoints.encode(checkpoint))
 
     await applying.apply(region, found.table, [], before, after, others)
@@ -76,14 +81,15 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
 async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Checkpoint:
     """Copy the next page, or deal with the next items that the peer may lack; the checkpoint behind it.
 
-    Raises as `begin` does, and PutAside.
+    Raises as `begin` does.
     """
     copying = checkpoint.copying
     assert copying is not None
     if copying.phase == ABSENT:
         return await _step_absent(region, found, checkpoint, copying)
     asking = _asking(found) | {"SourceId": checkpoint.source, "Cursor": copying.cursor}
-    page = await region.peers.call(checkpoint.region, "CopyPage", asking)
+    page = await answers.ask(region, checkpoint.region, "CopyPage", asking)
+    answers.check_cursor(copying.cursor, page["Cursor"])
     changes, refusal = await answers.changes(found.table, page["Changes"], region.clock())
     if copying.again:
         changes = await _as_known(region, found, changes, copying)
@@ -141,7 +147,9 @@ async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint
     known = await region.engine.get([keys.version_key(table, key) for key in page])
     attributes = [keys.key_of(table, None, items.decode(stored)) for _, stored in rows]
     asking = _asking(found) | {"SourceId": checkpoint.source, "Keys": attributes}
-    answer = await region.peers.call(checkpoint.region, "Missing", asking)
+    answer = await answers.ask(region, checkpoint.region, "Missing", asking)
+    if len(answer["Missing"]) != len(page):
+        raise WrongAnswer("Missing: the answers are not as many as the keys")
     missing = [
         _Missing(key, key_attributes, record)
         for key, key_attributes, record, is_missing in zip(page, attributes, known, answer["Missing"], strict=True)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from jedlik.jobs.records import Job
 from jedlik.model.errors import DynamoDBError, ValidationException
 from jedlik.model.tables import Table
-from jedlik.replication import checkpoints
+from jedlik.replication import answers, checkpoints
+from jedlik.replication.aside import PutAside
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.replication.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
@@ -48,13 +49,13 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
     for peer in peers:
         try:
             if peer not in awaited:
-                ends[peer] = _end(await region.peers.call(peer, "BeginCopy", _asking(table)))
+                ends[peer] = _end(await answers.ask(region, peer, "BeginCopy", _asking(table)))
             elif await _has_all(region, table, peer, awaited[peer]):
                 continue
             found[peer] = LOOK_SECONDS
         except PeerUnreachable:
             found[peer] = UNREACHABLE_SECONDS
-        except DynamoDBError as error:
+        except (DynamoDBError, PutAside) as error:
             # It is incomplete itself, or is about to hear that this replica goes.
             _log.debug("%s says: %s", peer, error, extra={"region": region.name, "table": table.name})
             found[peer] = LOOK_SECONDS
@@ -72,7 +73,7 @@ async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any])
         return True
     # While only changes of other regions are passed over, the checkpoint is seldom written. Are there any of its own?
     asking = _asking(table) | {"Position": checkpoint.position, "SourceId": checkpoint.source, "GroupVersion": None}
-    answer = await region.peers.call(peer, "Pull", {"Wait": 0, "Tables": [asking]})
+    answer = await answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
     match answer:
         case {"Tables": [{"SourceId": source, "Entries": [{"Position": int(first)}, *_]}]}:
             pass  # The first change of its own that is not here.

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from jedlik.jobs import copying, membership
 from jedlik.model import replicas, versions
-from jedlik.model.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException
+from jedlik.model.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException, ValidationException
 from jedlik.model.remote_changes import RemoteChange
-from jedlik.replication import answers, applying, aside, checkpoints, replicated
-from jedlik.replication.aside import Aside, PutAside
+from jedlik.replication import answers, applying, aside, checkpoints, messages, replicated
+from jedlik.replication.aside import Aside, PutAside, WrongAnswer
 from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved
 from jedlik.replication.latency import Latency
 from jedlik.replication.replicated import Replicated
@@ -67,7 +67,10 @@ class Exchange:
         self._monotonic = monotonic
         self._progress: dict[bytes, _Progress] = {}
         """By table id."""
-        self._rounds = 0
+        self._first = 0
+        """Which of the tables is asked for first."""
+        self._at_once = messages.TABLES_AT_ONCE
+        """How many tables are asked for in one pull: fewer while an answer as a whole cannot be taken over."""
         self._told_ahead = -AHEAD_SECONDS
         self.latency = Latency()
 
@@ -78,8 +81,9 @@ class Exchange:
     async def round(self, tables: Sequence[Replicated], wait: float) -> bool:
         """Do a piece of work for each of `tables`: copy a page, or pull; whether there was anything to ask for.
 
-        A pull waits at the peer for up to `wait` seconds, unless there is something to copy. Raises PeerUnreachable,
-        DynamoDBError for a request that the peer refuses, and CheckpointMoved when another worker does the same.
+        A table whose peer answers what cannot be taken over is put aside. A pull waits at the peer for up to `wait`
+        seconds, unless there is something to copy. Raises PeerUnreachable, DynamoDBError for a request that the peer
+        refuses, and CheckpointMoved when another worker does the same.
         """
         pulled = []
         copied = False
@@ -107,6 +111,9 @@ class Exchange:
         progress = self._progress.get(found.table.id)
         if progress is None:
             saved = await checkpoints.read(self._region, found.table.id, self._peer)
+            fault = await checkpoints.fault_of(self._region, found.table.id, self._peer)
+            if fault is not None:
+                self._say("a checkpoint is none, and begins anew", found, fault=fault)
             now = self._monotonic()
             progress = _Progress(saved, saved or Checkpoint(self._peer), saved_at=now, due=now)
             progress.aside = await aside.read(self._region, found.table, self._peer)
@@ -135,7 +142,7 @@ class Exchange:
         try:
             current = await self._current(found)
             if progress.saved is not None and progress.saved.copying is not None:
-                after = await self._step(current, progress.saved)
+                after = await self._step(current, progress, progress.saved)
             else:
                 after = await self._begin(current, progress.saved)
         except DescriptorChanged:
@@ -156,11 +163,12 @@ class Exchange:
         self._say("copying begins", found, again=after.copying is not None and after.copying.again)
         return after
 
-    async def _step(self, found: Replicated, before: Checkpoint) -> Checkpoint:
+    async def _step(self, found: Replicated, progress: _Progress, before: Checkpoint) -> Checkpoint:
         try:
             after = await copying.step(self._region, found, before)
-        except ResourceNotFoundException:
-            # The peer has another table by now, or none, which it then says again.
+        except (ResourceNotFoundException, ValidationException):
+            # The peer has another table by now, or none, which it then says again; or the cursor is none of its.
+            self._rest(progress)
             return await self._begin(found, before)
         if after.copying is None:
             self._say("copying is done", found)
@@ -177,12 +185,25 @@ class Exchange:
 
     async def _pull(self, pulled: list[tuple[Replicated, _Progress]], wait: float) -> None:
         # Each time another table is the first, so that none is always last in an answer that has no room for all.
-        self._rounds += 1
-        shift = self._rounds % len(pulled)
-        asked = {found.table.name: (found, progress) for found, progress in pulled[shift:] + pulled[:shift]}
-        request = {"Wait": wait, "Tables": [_asking(found, progress) for found, progress in asked.values()]}
-        answer = await self._region.peers.call(self._peer, "Pull", request)
-        told = {table["TableName"]: table for table in answer["Tables"]}
+        shift = self._first % len(pulled)
+        group = (pulled[shift:] + pulled[:shift])[: self._at_once]
+        asked = {found.table.name: (found, progress) for found, progress in group}
+        request = {
+            "Wait": wait * len(group) / len(pulled),
+            "Tables": [_asking(found, progress) for found, progress in group],
+        }
+        try:
+            answer = await answers.ask(self._region, self._peer, "Pull", request)
+            told = answers.by_table(answer, list(asked))
+        except WrongAnswer as error:
+            # Any of the tables may be why the answer as a whole is none: fewer are asked for, until it is a single one.
+            self._at_once = max(1, len(group) // 2)
+            if len(group) == 1:
+                self._first += 1
+                await self._put_aside(*group[0], error)
+            return
+        self._first += 1 if len(group) == len(pulled) else len(group)
+        self._at_once = min(2 * self._at_once, messages.TABLES_AT_ONCE)
         for name, (found, progress) in asked.items():
             if name not in told and answer["Full"]:
                 continue
@@ -190,7 +211,8 @@ class Exchange:
                 if name in told:
                     await self._take(found, progress, told[name], answer["Now"])
                 else:
-                    progress.reached = progress.reached.moved(covered=answer["Now"])
+                    covered = answers.known_time(answer["Now"], self._region.clock())
+                    progress.reached = progress.reached.moved(covered=covered)
                 await self._save_if_due(found, progress)
             except PutAside as error:
                 await self._put_aside(found, progress, error)
@@ -199,6 +221,8 @@ class Exchange:
 
     async def _take(self, found: Replicated, progress: _Progress, told: dict[str, Any], now: float) -> None:
         """Take over what the peer tells of one table: up to what cannot be, for which it raises PutAside."""
+        here, reached = self._region.clock(), progress.reached
+        answers.check_told(told, found.replica.group_id, reached.source, reached.position, here)
         if "Gone" in told:
             self._rest(progress)
             return
@@ -208,20 +232,22 @@ class Exchange:
         if "CopyAgain" in told:
             await self._begin_again(found, progress)
             return
-        changes, refusal = await answers.changes(found.table, told["Entries"], self._region.clock())
+        changes, refusal = await answers.changes(found.table, told["Entries"], here)
         entries = told["Entries"][: len(changes)]
-        reached = progress.reached.moved(source=told["SourceId"])
+        reached = reached.moved(source=told["SourceId"])
         for start in range(0, len(changes), applying.BATCH):
             batch = changes[start : start + applying.BATCH]
             last = start + len(batch)
-            reached = reached.moved(position=entries[last - 1]["Position"] + 1, covered=batch[-1].at)
+            reached = reached.moved(
+                position=entries[last - 1]["Position"] + 1, covered=answers.known_time(batch[-1].at, here)
+            )
             if last == len(changes):
                 position = reached.position if refusal is not None else told["Position"]
                 reached = reached.moved(position=position, latency=self.latency.summary())
             await self._apply(found, progress, batch, reached)
         if refusal is not None:
             raise refusal
-        covered = reached.covered if told["More"] else now
+        covered = reached.covered if told["More"] else answers.known_time(now, here)
         progress.reached = reached.moved(position=told["Position"], covered=covered)
 
     async def _apply(

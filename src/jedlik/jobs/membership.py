@@ -31,7 +31,8 @@ from jedlik.model.errors import DynamoDBError, ResourceInUseException
 from jedlik.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.model.tables import Document, Table
-from jedlik.replication import aside, checkpoints
+from jedlik.replication import answers, aside, checkpoints, documents
+from jedlik.replication.aside import PutAside
 from jedlik.replication.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
@@ -50,7 +51,10 @@ _log = logging.getLogger(__name__)
 
 
 async def adopt(region: Region, name: str, theirs: Group) -> None:
-    """Take over what another copy of a table's group document says, if there is still such a replica."""
+    """Take over what another copy of a table's group document says, if there is still such a replica.
+
+    The document has been checked (`documents.check`). Raises WrongAnswer for what cannot be followed.
+    """
     now = region.clock()
     key = keys.descriptor_key(name)
 
@@ -63,6 +67,7 @@ async def adopt(region: Region, name: str, theirs: Group) -> None:
         merged = replicas.merge(ours, theirs)
         if merged == ours:
             return writes, False
+        documents.check_merged(document, merged)
         writes.put(key, tables.serialize(follow(document, merged, now, writes)))
         return writes, True
 
@@ -164,7 +169,7 @@ async def step(region: Region, job: Job) -> None:
     if table is not None and ask is not None:
         try:
             outcome = await ask(region, table, peer)
-        except (PeerUnreachable, DynamoDBError) as error:
+        except (PeerUnreachable, PutAside, DynamoDBError) as error:
             await _say_unreachable(region, job, error)
             raise JobWaits(UNREACHABLE_SECONDS) from error
 
@@ -189,7 +194,7 @@ async def _join(region: Region, table: Table, peer: str) -> str | None:
         "AttributeDefinitions": document["AttributeDefinitions"],
     }
     try:
-        await region.peers.call(peer, "Join", request)
+        await answers.ask(region, peer, "Join", request)
     except ResourceInUseException as error:
         _log.error("no replica in %s: %s", peer, error.message, extra={"region": region.name, "table": table.name})
         return DELETED
@@ -202,7 +207,7 @@ async def _leave(region: Region, table: Table, peer: str) -> str | None:
     position = 0 if checkpoint is None or checkpoint.copying else checkpoint.position
     group = table.document["Replication"]
     request = {"TableName": table.name, "Group": group, "Region": region.name, "Position": position}
-    answer = await region.peers.call(peer, "Leave", request)
+    answer = await answers.ask(region, peer, "Leave", request)
     if not answer["Gone"]:
         raise JobWaits(WAITING_SECONDS)
     return DELETED

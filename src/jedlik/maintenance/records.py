@@ -90,6 +90,9 @@ def _read_checkpoint(row: Row) -> None:
     checkpoint = checkpoints.parse(row[1])
     if checkpoints.key(keys.table_of_key(row[0]), checkpoint.region) != row[0]:
         raise ValueError(f"it is that of {checkpoint.region}")
+    fault = checkpoints.fault(row[1])
+    if fault is not None:
+        raise ValueError(f"{fault}; the server begins it anew")
 
 
 def _read_own(row: Row) -> None:

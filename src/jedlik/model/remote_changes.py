@@ -22,8 +22,9 @@ from typing import Any
 
 import orjson
 
-from jedlik.model import indexes, items, keys, values, versions, writes
+from jedlik.model import indexes, items, key_values, keys, values, versions, writes
 from jedlik.model.changelog import Change, Kind
+from jedlik.model.errors import ValidationException
 from jedlik.model.tables import Table
 from jedlik.model.values import Item
 from jedlik.storage.engine import Writes
@@ -53,6 +54,22 @@ def parse(told: dict[str, Any]) -> RemoteChange:
     version = bytes.fromhex(told["Version"])
     versions.check(version)
     return RemoteChange(version, told["At"], told["Keys"], told.get("Item"), told.get("Again", False))
+
+
+def checked(table: Table, change: RemoteChange) -> RemoteChange:
+    """The change, its item and its keys normalised in place and checked as those of a client's PutItem are.
+
+    Only the keys of indexes are not looked at: a region that has not heard of an index yet takes items that are not fit
+    for it, which are then not in it. Raises what a client's would raise, a DynamoDBError.
+    """
+    values.normalise_item(change.keys)
+    key_values.check_key(table, change.keys)
+    if change.item is not None:
+        item, size = values.normalise_item(change.item)
+        writes.check_item_size(size)
+        if any(item.get(name) != value for name, value in change.keys.items()):
+            raise ValidationException("The keys are not those of the item")
+    return change
 
 
 def of_entry(change: Change) -> dict[str, Any]:

@@ -195,6 +195,11 @@ def overrides(group: Group, region: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): v for name, v in _values(group, "Overrides").items() if name.startswith(prefix)}
 
 
+def seconds(clock: int) -> float:
+    """The time that the clock of a register's version tells, in seconds since the epoch."""
+    return (clock >> _CLOCK_BITS) / 1000
+
+
 def begun(group: Group) -> float:
     """When the group was made, in seconds."""
     first: int = min(register["Version"][0] for register in group["Statuses"].values())

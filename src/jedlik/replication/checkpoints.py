@@ -17,6 +17,8 @@ import orjson
 
 from jedlik.model import keys, versions
 from jedlik.model.limits import MIB
+from jedlik.replication import messages
+from jedlik.replication.forms import Misshapen, anything, flag, mapping, maybe, members, one_of
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -27,6 +29,31 @@ _PEERS = 100
 
 ITEMS = "ITEMS"
 ABSENT = "ABSENT"
+
+
+_TIMES = mapping(messages.REGION_NAME, messages.TIME, _PEERS)
+_FORM = members(
+    {
+        "region": messages.REGION_NAME,
+        "source": maybe(messages.ID),
+        "position": messages.POSITION,
+        "covered": messages.TIME,
+        "copying": maybe(
+            members(
+                {
+                    "phase": one_of(ITEMS, ABSENT),
+                    "cursor": maybe(messages.CURSOR),
+                    "again": flag,
+                    "since": messages.TIME,
+                    "seen": _TIMES,
+                    "seen_here": _TIMES,
+                    "covered": messages.TIME,
+                }
+            )
+        ),
+        "latency": anything,
+    }
+)
 
 
 class CheckpointMoved(Exception):
@@ -87,16 +114,36 @@ def encode(checkpoint: Checkpoint) -> bytes:
 
 
 def parse(raw: bytes) -> Checkpoint:
-    """The checkpoint that is stored. Raises ValueError, TypeError or KeyError for what is none."""
-    members = orjson.loads(raw)
-    copying = members.pop("copying")
-    return Checkpoint(**members, copying=None if copying is None else Copying(**copying))
+    """The checkpoint that is stored. Raises ValueError, TypeError or KeyError for what is none.
+
+    What a peer has answered was once kept unchecked. In place of a position that is none the checkpoint has the first
+    one, in no table that the peer has: so it begins anew, and what it has applied comes to the same again.
+    """
+    stored = orjson.loads(raw)
+    copying = stored.pop("copying")
+    checkpoint = Checkpoint(**stored, copying=None if copying is None else Copying(**copying))
+    return checkpoint if fault(raw) is None else Checkpoint(checkpoint.region)
+
+
+def fault(raw: bytes) -> str | None:
+    """What is wrong with what a stored checkpoint has of a peer; None if nothing is."""
+    try:
+        _FORM(orjson.loads(raw), "")
+    except Misshapen as error:
+        return f"its {error}"
+    return None
 
 
 async def read(region: Region, table_id: bytes, peer: str) -> Checkpoint | None:
     """The checkpoint of a table for a peer; None as long as nothing has come from there."""
     [raw] = await region.engine.get([key(table_id, peer)])
     return None if raw is None else parse(raw)
+
+
+async def fault_of(region: Region, table_id: bytes, peer: str) -> str | None:
+    """What is wrong with the stored checkpoint of a table for a peer; None if nothing is, or there is none."""
+    [raw] = await region.engine.get([key(table_id, peer)])
+    return None if raw is None else fault(raw)
 
 
 async def of_table(region: Region, table_id: bytes) -> list[Checkpoint]:

@@ -6,7 +6,10 @@ aiohttp is the client. Signatures are botocore's, as those of any SDK, so a peer
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 import aiohttp
 import orjson
@@ -18,17 +21,41 @@ from jedlik.config import Peer
 from jedlik.model import errors
 from jedlik.model.errors import DynamoDBError
 from jedlik.model.limits import MIB
+from jedlik.replication.aside import WrongAnswer
 from jedlik.replication.peers import Body, PeerUnreachable
 from jedlik.replication.serving import LONGEST_WAIT, TARGET
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = LONGEST_WAIT + 10.0
 """For a whole answer: the longest wait at the peer, and time to send a megabyte over a slow line."""
-ANSWER_BYTES = 64 * MIB
-"""More than any answer has: one of several tables ends after a megabyte, and an item has 400 KB at the most."""
+ANSWER_BYTES = 8 * MIB
+"""More than any answer has, before and after decompression. A page of a copy is half a megabyte, the item that ends it
+(400 KB of control characters are 2.4 MB of JSON) and the keys of its items once more: 6 MB. A Pull has less."""
+LONGEST_MESSAGE = 300
+"""Characters of a refusal's text that are kept: it is logged."""
+
+REFUSALS: dict[str, type[DynamoDBError]] = {
+    refusal.name: refusal
+    for refusal in (
+        errors.AccessDeniedException,
+        errors.IncompleteSignatureException,
+        errors.InvalidSignatureException,
+        errors.LimitExceededException,
+        errors.MissingAuthenticationTokenException,
+        errors.ResourceInUseException,
+        errors.ResourceNotFoundException,
+        errors.UnrecognizedClientException,
+        errors.ValidationException,
+    )
+}
+"""What a region may refuse with, by name. Any other error is one of its own, and the region as good as unreachable."""
 
 _SERVICE = "dynamodb"
 _CONTENT_TYPE = "application/x-amz-json-1.0"
+_CODING = "gzip"
+_GZIP = 31
+"""zlib's window bits for a gzip member."""
+_OK = 200
 _SERVER_FAULT = 500
 
 
@@ -44,7 +71,10 @@ class HttpPeers:
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What the region answers. Raises PeerUnreachable, and what the region refuses with, a DynamoDBError."""
+        """What the region answers. Raises PeerUnreachable, WrongAnswer, and what the region refuses with.
+
+        The answer is a JSON object; its members have not been looked at.
+        """
         # The client wants to be run by a task, and handlers are not (`server.connection`).
         return await asyncio.get_running_loop().create_task(self._call(region, operation, body))
 
@@ -60,37 +90,67 @@ class HttpPeers:
             async with self._open_session().post(
                 url, data=data, headers=self._headers(region, url, operation, data), allow_redirects=False
             ) as response:
-                if (response.content_length or 0) > ANSWER_BYTES:
-                    raise PeerUnreachable(f"{region}: an answer of {response.content_length} bytes")
-                answer, status = await response.read(), response.status
+                status, content_type = response.status, response.content_type
+                answer = await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PeerUnreachable(f"{region}: {error or type(error).__name__}") from error
-        try:
-            told: Body = orjson.loads(answer)
-        except orjson.JSONDecodeError as error:
-            raise PeerUnreachable(f"{region}: an answer with status {status} that is not JSON") from error
-        if status != 200:
-            raise _refusal(region, status, told)
+            raise PeerUnreachable(f"{region}: {str(error)[:LONGEST_MESSAGE] or type(error).__name__}") from error
+        told: Any = None
+        if content_type == _CONTENT_TYPE:
+            with suppress(orjson.JSONDecodeError):
+                told = orjson.loads(answer)
+        if status != _OK:
+            raise _refusal(region, status, told if isinstance(told, dict) else {})
+        if not isinstance(told, dict):
+            raise WrongAnswer(f"{operation}: an answer with status {status} that is no JSON object")
         return told
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout)
+            # A peer's cookies are no business of ours, and bodies are decompressed here, where there is a limit.
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
         return self._session
 
     def _headers(self, region: str, url: str, operation: str, data: bytes) -> dict[str, str]:
-        headers = {"Content-Type": _CONTENT_TYPE, "X-Amz-Target": f"{TARGET}.{operation}"}
+        headers = {"Content-Type": _CONTENT_TYPE, "X-Amz-Target": f"{TARGET}.{operation}", "Accept-Encoding": _CODING}
         request = AWSRequest("POST", url, headers, data)
         self._signers[region].add_auth(request)
         return dict(request.headers)
 
 
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer, decompressed, as far as both forms stay within the limit. Raises WrongAnswer."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in (_CODING, "identity"):
+        raise WrongAnswer("an answer in a coding that was not asked for")
+    if (response.content_length or 0) > ANSWER_BYTES:
+        raise WrongAnswer(f"an answer of more than {ANSWER_BYTES} bytes")
+    stream = zlib.decompressobj(_GZIP) if coding == _CODING else None
+    parts: list[bytes] = []
+    received = size = 0
+    async for data in response.content.iter_any():
+        received += len(data)
+        try:
+            part = data if stream is None else stream.decompress(data, ANSWER_BYTES + 1 - size)
+        except zlib.error as error:
+            raise WrongAnswer("an answer that is not in the coding that it names") from error
+        size += len(part)
+        if max(received, size) > ANSWER_BYTES:
+            raise WrongAnswer(f"an answer of more than {ANSWER_BYTES} bytes")
+        parts.append(part)
+    if stream is not None and (stream.unused_data or not stream.eof):
+        raise WrongAnswer("an answer that is not in the coding that it names")
+    return b"".join(parts)
+
+
 def _refusal(region: str, status: int, told: Body) -> Exception:
     """What a region's error is raised as."""
-    name = str(told.get("__type", "")).rpartition("#")[2]
-    message = str(told.get("message", told.get("Message", "")))
-    error = getattr(errors, name, None)
-    if status >= _SERVER_FAULT or not (isinstance(error, type) and issubclass(error, DynamoDBError)):
-        return PeerUnreachable(f"{region}: {name} ({status}): {message}")
-    return error(message)
+    name = str(told.get("__type", "")).rpartition("#")[2][:LONGEST_MESSAGE]
+    message = str(told.get("message", told.get("Message", "")))[:LONGEST_MESSAGE]
+    error = REFUSALS.get(name)
+    if status >= _SERVER_FAULT or error is None:
+        text = f"{name} ({status}): {message}"
+        return PeerUnreachable(f"{region}: {text if text.isprintable() else ascii(text)}")
+    return error(message if message.isprintable() else ascii(message))

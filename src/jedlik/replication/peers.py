@@ -22,7 +22,10 @@ class Peers(Protocol):
     """The other regions."""
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What `region` answers. Raises PeerUnreachable, and what the region refuses with, which is a DynamoDBError."""
+        """What `region` answers, unchecked (`answers.ask`).
+
+        Raises PeerUnreachable, WrongAnswer, and what the region refuses with, which is a DynamoDBError.
+        """
         ...
 
     async def close(self) -> None:

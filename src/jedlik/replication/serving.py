@@ -13,6 +13,7 @@ and then reads up to there. Whoever has seen a position never sees an earlier on
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ from jedlik.model.changelog import Change, Kind
 from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.limits import KIB, MIB, STREAM_RETENTION_SECONDS
 from jedlik.model.tables import Table
-from jedlik.replication import checkpoints, replicated
+from jedlik.replication import checkpoints, messages, replicated
+from jedlik.replication.forms import Misshapen
 from jedlik.replication.replicated import Replicated
 
 if TYPE_CHECKING:
@@ -48,10 +50,10 @@ PULL_ENTRIES = 1000
 """Log entries that are read for one table in one look."""
 LEAST_ROOM = 64 * KIB
 """Bytes that are read of a shard in one look, however many others there are."""
+_ENTRY_BYTES = 160
+"""What an entry takes in an answer beside its item and its keys."""
 PAGE_ITEMS = 500
 PAGE_BYTES = MIB // 2
-KEYS_AT_ONCE = 1000
-"""Keys that may be asked for in one Missing request."""
 
 
 async def pull(context: Context, request: Request) -> Response:
@@ -69,19 +71,23 @@ async def pull(context: Context, request: Request) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(request["Wait"], LONGEST_WAIT)
     asked = [_Asked(**{_MEMBERS[name]: value for name, value in table.items()}) for table in request["Tables"]]
+    first = True
     while True:
         now, begun = region.clock(), loop.time()
         told: list[Response] = []
         room = PULL_BYTES
+        turn = time.perf_counter()
         for table in asked:
             if room <= 0:
                 break
-            answer, size = await _look(region, table, room)
+            answer, size = await _look(region, table, room, first)
             room -= size
             if answer is not None:
                 told.append(answer)
+            turn = await _let_others(turn)
         if told or loop.time() >= deadline:
             return {"Now": now, "Full": room <= 0, "Tables": told or [table.passed() for table in asked]}
+        first = False
         await asyncio.sleep(max(LOOK_SECONDS, REST_FACTOR * (loop.time() - begun)))
 
 
@@ -148,12 +154,12 @@ async def missing(context: Context, request: Request) -> Response:
     Request: TableName, GroupId, SourceId and Keys (key attributes). Answer: Missing, a boolean for each.
     """
     region = context.region
-    if len(request["Keys"]) > KEYS_AT_ONCE:
-        raise ValidationException(f"Too many Keys: at most {KEYS_AT_ONCE}")
     table = (await _replica(region, request)).table
+    begun = time.perf_counter()
     for key in request["Keys"]:
         values.normalise_item(key)
         key_values.check_key(table, key)
+        begun = await _let_others(begun)
     items = [keys.item_key(table, key, region.secret) for key in request["Keys"]]
     found = await region.engine.get([*items, *(keys.version_key(table, key) for key in items)])
     pairs = zip(found[: len(items)], found[len(items) :], strict=True)
@@ -171,52 +177,30 @@ async def has_changes_after(region: Region, table: Table, position: int) -> bool
     return False
 
 
-SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "Pull": {"Wait": (int, float), "Tables": list},
-    "BeginCopy": {"TableName": str, "GroupId": str},
-    "CopyPage": {"TableName": str, "GroupId": str, "SourceId": str, "Cursor": (str, type(None))},
-    "Missing": {"TableName": str, "GroupId": str, "SourceId": str, "Keys": list},
-}
-"""The members of each request, all of which must be there, and their types."""
-
-_ASKED = {
-    "TableName": str,
-    "GroupId": str,
-    "Position": int,
-    "SourceId": (str, type(None)),
-    "GroupVersion": (str, type(None)),
-}
-"""The same for a table in a Pull."""
-
-
 def validate(operation: str, request: Request) -> Request:
-    """The request, if it has the shape of `operation`'s. Raises ValidationException."""
-    check_shape(request, SHAPES[operation])
-    if not all(isinstance(key, dict) for key in request.get("Keys", ())):
-        raise ValidationException("Keys has the wrong type")
-    for table in request.get("Tables", ()):
-        check_shape(table, _ASKED)
-        if not 0 <= table["Position"] <= _LAST_POSITION:
-            raise ValidationException("Position is no position")
+    """The request, if it has the form of `operation`'s. Raises ValidationException."""
+    try:
+        messages.REQUESTS[operation](request, "")
+    except Misshapen as error:
+        raise ValidationException(str(error)) from error
+    names = [table["TableName"] for table in request.get("Tables", ())]
+    if len(set(names)) < len(names):
+        raise ValidationException("Tables names a table twice")
     return request
 
 
 _STREAMS = 1024
 """Streams of which it is remembered how far they have been trimmed."""
-_LAST_POSITION = (1 << 63) - 1
-_LONGEST_NAME = 255
-"""Characters in the name of a table."""
+TURN_SECONDS = 0.01
+"""How long a request of many elements keeps the event loop from others."""
 
 
-def check_shape(given: Any, shape: dict[str, Any]) -> None:
-    """Raises ValidationException unless `given` has the members of `shape`, each of its type, and no others."""
-    if not isinstance(given, dict) or given.keys() != shape.keys():
-        raise ValidationException(f"The request must have the members {', '.join(shape)}")
-    for name, type_ in shape.items():
-        if not isinstance(given[name], type_):
-            raise ValidationException(f"{name} has the wrong type")
-    if len(given.get("TableName", "")) > _LONGEST_NAME:
-        raise ValidationException("TableName is too long")
+async def _let_others(begun: float) -> float:
+    """Let others in if this turn, begun at a time of `time.perf_counter`, has been long; when the turn has begun."""
+    if time.perf_counter() - begun < TURN_SECONDS:
+        return begun
+    await asyncio.sleep(0)
+    return time.perf_counter()
 
 
 def _cursor(text: str) -> bytes:
@@ -253,8 +237,11 @@ _MEMBERS = {
 }
 
 
-async def _look(region: Region, asked: _Asked, room: int) -> tuple[Response | None, int]:
-    """What there is to tell of a table, if anything, and how many bytes of log have been read for it."""
+async def _look(region: Region, asked: _Asked, room: int, first: bool) -> tuple[Response | None, int]:
+    """What there is to tell of a table, if anything, and how many bytes that takes.
+
+    With the `first` look it is made sure that the position asked for is not behind the end of the log.
+    """
     found = await replicated.find(region, asked.name)
     if found is None or found.replica.group_id != asked.group:
         return {"TableName": asked.name, "Gone": True}, 0
@@ -265,14 +252,20 @@ async def _look(region: Region, asked: _Asked, room: int) -> tuple[Response | No
     answer: Response = {"TableName": asked.name, "SourceId": found.table_id}
     if asked.digest != found.digest:
         answer["Group"] = found.group
-    if asked.position < await _first_kept(region, table):
+    kept = await _first_kept(region, table)
+    # Of a table that disassociates the end is told no more, so nobody can be said to be behind it.
+    looks_at_end = first and not _disassociates(table)
+    if asked.position < kept or (looks_at_end and asked.position > max(await _last_position(region, table) + 1, kept)):
+        # It is no longer in the log, or has never been: the peer has it from elsewhere, or this store is an older one.
         return answer | {"CopyAgain": True}, 0
     entries, size, more = await _own_entries(region, table, asked, room)
     if entries and not await _is_as_read(region, table):
         asked.position = start
-        return await _look(region, asked, room)
+        return await _look(region, asked, room, first)
     if entries and entries[0][1].at < region.clock.slowest() - STREAM_RETENTION_SECONDS:
         return answer | {"CopyAgain": True}, 0
+    if "Group" in answer:
+        size += len(table.raw)  # It is in the descriptor.
     if not entries and "Group" not in answer and not more:
         return None, size
     told = [remote_changes.of_entry(change) | {"Position": position} for position, change in entries]
@@ -292,7 +285,7 @@ async def _own_entries(
     last = await _last_position(region, table)
     entries, asked.position = await _entries(region, table, asked.position, last, room)
     own = versions.region_id(region.name)
-    size = sum(len(change.new) + len(change.keys) for _, change in entries)
+    size = sum(_size(change) for _, change in entries)
     return [entry for entry in entries if _is_own(entry[1], own)], size, asked.position <= last
 
 
@@ -340,6 +333,7 @@ async def _entries(
     They end early after so many, or after as many bytes as there is room for.
     """
     found: list[tuple[int, bytes]] = []
+    left = room
     logs = await _shard_logs(region, table)
     room = max(room // max(len(logs), 1), LEAST_ROOM)
     for log in logs:
@@ -349,8 +343,21 @@ async def _entries(
         if len(rows) == PULL_ENTRIES or sum(len(entry) for _, entry in rows) >= room:
             # Of other shards nothing is told that comes later, or it would be passed over in this one.
             last = min(last, keys.log_position(rows[-1][0]))
-    entries = [(at, changelog.decode(entry)) for at, entry in sorted(found) if at <= last]
+    entries = []
+    for at, entry in sorted(found):
+        if at > last:
+            break
+        change = changelog.decode(entry)
+        entries.append((at, change))
+        left -= _size(change)
+        if left <= 0:
+            last = at
     return entries, last + 1
+
+
+def _size(change: Change) -> int:
+    """Bytes of an entry in an answer, about."""
+    return len(change.new) + len(change.keys) + _ENTRY_BYTES
 
 
 async def _shard_logs(region: Region, table: Table) -> list[bytes]:
