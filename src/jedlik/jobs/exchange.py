@@ -166,8 +166,11 @@ class Exchange:
     async def _step(self, found: Replicated, progress: _Progress, before: Checkpoint) -> Checkpoint:
         try:
             after = await copying.step(self._region, found, before)
-        except (ResourceNotFoundException, ValidationException):
-            # The peer has another table by now, or none, which it then says again; or the cursor is none of its.
+        except ResourceNotFoundException:
+            # The peer has another table by now, or none, which it then says again.
+            return await self._begin(found, before)
+        except ValidationException:
+            # The cursor is none of the peer's.
             self._rest(progress)
             return await self._begin(found, before)
         if after.copying is None:
