@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds in which a process must have ended."""
 START = """
 import pathlib, sys, time

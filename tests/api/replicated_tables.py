@@ -9,7 +9,7 @@ from typing import Any
 from definitions import Definition, create, describe
 
 HERE, THERE, ELSEWHERE = "us-east-1", "eu-west-1", "ap-south-1"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 
 

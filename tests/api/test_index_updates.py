@@ -50,7 +50,7 @@ def changed(table: str, *changes: dict[str, Any], **types: str) -> dict[str, Any
 
 
 def wait_until_active(client: Any, table: str, name: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         shown = describe_index(client, table, name)
         if shown is None or shown["IndexStatus"] == "ACTIVE":

@@ -184,7 +184,7 @@ def test_a_new_index_takes_what_fits_and_later_writes_know_it(client: Any) -> No
     assert found["ItemCount"] == 1
 
 
-def wait_until_active(client: Any, table: str, name: str, seconds: float = 10) -> None:
+def wait_until_active(client: Any, table: str, name: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while (describe_index(client, table, name) or {}).get("IndexStatus") != "ACTIVE":
         assert time.monotonic() < deadline, "the index did not become active in time"

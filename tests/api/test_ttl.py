@@ -42,7 +42,7 @@ def names_in(client: Any, table: str) -> list[str]:
     return sorted(item["p"]["S"] for item in client.scan(TableName=table, ConsistentRead=True)["Items"])
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

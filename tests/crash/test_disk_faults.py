@@ -18,7 +18,6 @@ from torture.expected import make_table
 from torture.writers import COUNTER, TABLE
 
 
-@pytest.mark.timeout(180)
 def test_a_server_serves_on_while_its_disk_fails_and_goes_on_afterwards(disk: Disk, random: Random) -> None:
     some = [random.choice(faults.FOR_A_WHILE), random.choice(faults.ONCE)]
     done = faults.run(disk, random, 0, print, some)

@@ -44,8 +44,8 @@ SHARED_ITEMS = 20
 PROBES_A_SECOND = 5
 LOOK_SECONDS = 0.004
 """How often a probe looks: what it measures is too long by as much."""
-CONVERGE_SECONDS = 60.0
-ANSWER_SECONDS = 5.0
+CONVERGE_SECONDS = 120.0
+ANSWER_SECONDS = 60.0
 
 Item = dict[str, dict[str, str]]
 

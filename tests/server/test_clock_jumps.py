@@ -28,7 +28,7 @@ DOUBTED = "the clock is doubted: nothing is expired or trimmed"
 TRUSTED = "the clock is trusted again: expiry and trimming go on"
 WRONG_SECONDS = 2.0
 """How long a clock is wrong: long enough for several sweeps and trimmings."""
-SECONDS = 15.0
+SECONDS = 60.0
 
 
 class Jumping:

@@ -28,7 +28,7 @@ from jedlik_process import Server, run_jedlik
 
 Start = Callable[..., Server]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds in which something must have happened."""
 GET_COUNT = request(
     b'{"TableName":"counts","Key":{"p":{"S":"raw"}}}',
@@ -178,7 +178,7 @@ def test_an_old_worker_answers_once_more_on_each_connection_and_then_ends(start_
         assert asked(idle) == "keep-alive"
         whole = request(b"{}", b"Content-Type: application/json")
         busy.send(whole[:-1])
-        time.sleep(0.2)
+        until(busy.taken)
         restart(server)
         with Wire(server.port) as new:
             assert asked(new) == "keep-alive"
@@ -222,7 +222,7 @@ def test_a_connection_that_is_being_made_is_not_lost(
     server = start_server(**files)
     old = server.worker()
     with Wire(server.port) as wire:
-        time.sleep(0.2)
+        until(wire.taken)
         restart(server)
         assert old in server.workers(), "it waits for the handshake"
         context = ssl.create_default_context(cafile=str(files["tls_cert"]))
@@ -232,13 +232,11 @@ def test_a_connection_that_is_being_made_is_not_lost(
 
 
 def test_stopping_does_not_wait_for_the_idle_clients_of_old_workers(start_server: Start) -> None:
-    server = start_server(workers=2)
+    server = start_server(workers=2, stop_timeout=600, idle_timeout=600)
     with Wire(server.port) as wire:
         assert asked(wire) == "keep-alive"
         restart(server)
-        begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 5
         assert wire.closed()
 
 

@@ -21,7 +21,7 @@ from jedlik_process import Server
 
 Start = Callable[..., Server]
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds in which something must have happened."""
 
 
@@ -88,17 +88,13 @@ def test_an_idle_server_takes_little_memory(start_server: Start) -> None:
 
 def test_connections_are_spread_evenly_over_the_workers(start_server: Start) -> None:
     server = start_server(workers=2)
-    until(lambda: len(server.workers()) == 2)
-    time.sleep(0.3)  # The second may still be starting when the first serves.
-    wires = []
-    try:
-        for _ in range(12):
-            wires.append(Wire(server.port))
-        spread = Counter(worker_of(wire) for wire in wires)
-    finally:
-        for wire in wires:
-            wire.socket.close()
-    assert sorted(spread.values()) == [6, 6]
+
+    def spread() -> list[int]:
+        with ExitStack() as stack:
+            wires = [stack.enter_context(Wire(server.port)) for _ in range(12)]
+            return sorted(Counter(worker_of(wire) for wire in wires).values())
+
+    until(lambda: spread() == [6, 6])  # Once both serve, and know that the connections before have gone.
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
@@ -174,7 +170,7 @@ def test_stopping_lets_requests_finish(start_server: Start, count: int, number: 
         worker_of(idle)
         whole = request(b"{}", b"Content-Type: application/json")
         busy.send(whole[:-1])
-        time.sleep(0.2)
+        until(busy.taken)
         os.kill(server.pid, number)
         assert idle.closed()
         until(lambda: not listens(server))
@@ -192,10 +188,10 @@ def test_stopping_does_not_take_for_ever(start_server: Start, count: int) -> Non
     server = start_server(workers=count, stop_timeout=0.5)
     with Wire(server.port) as wire:
         wire.send(request(b"{}")[:-1])
-        time.sleep(0.2)
+        until(wire.taken)
         begun = time.monotonic()
         assert server.stop() == 0
-        assert 0.4 < time.monotonic() - begun < 5
+        assert time.monotonic() - begun > 0.4
         assert wire.closed()
     assert messages(server)[-1] == "connections cut off"
 
@@ -275,12 +271,10 @@ def test_tls_versions(start_server: Start, certificate: tuple[Path, Path], versi
 
 
 def test_stopping_does_not_wait_for_who_never_shakes_hands(start_server: Start, certificate: tuple[Path, Path]) -> None:
-    server = start_server(tls_cert=certificate[0], tls_key=certificate[1])
+    server = start_server(tls_cert=certificate[0], tls_key=certificate[1], stop_timeout=600)
     with Wire(server.port) as wire:
-        time.sleep(0.2)
-        begun = time.monotonic()
+        until(wire.taken)
         assert server.stop() == 0
-        assert time.monotonic() - begun < 5
         assert wire.closed()
 
 

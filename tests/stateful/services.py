@@ -30,7 +30,7 @@ from jedlik_process import Server
 
 T = TypeVar("T")
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds for which a server may take to do its background work."""
 
 

@@ -22,7 +22,7 @@ from jedlik.storage.engine import Engine, Writes
 CLIENTS = 8
 """Mutations that a process has in flight."""
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _SPAWN = get_context("spawn")
 
 

@@ -19,7 +19,7 @@ from jedlik.storage.committer import Commits
 from jedlik.storage.journal import JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb_pages import DATA, metas, write_metas, write_newer_again
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 @pytest.fixture

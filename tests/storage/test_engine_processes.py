@@ -166,7 +166,6 @@ def test_who_follows_a_log_never_misses_an_entry(open_engine: Open, tmp_path: Pa
 # Durability
 
 
-@pytest.mark.timeout(60)
 def test_what_was_acknowledged_is_there_after_the_process_was_killed(open_engine: Open, tmp_path: Path) -> None:
     written = 0
     for name in (b"A", b"B", b"C", b"D", b"E"):

@@ -23,7 +23,7 @@ TELLERS = 4
 AUDITORS = 2
 SECONDS_BETWEEN_KILLS = 2.5
 KILLS = 3
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds for which a client tries to reach a server that is down."""
 
 
