@@ -52,6 +52,11 @@ DIFFERENCES = (
         "One request must not keep all others waiting.",
     ),
     Difference(
+        "`ListTagsOfResource.NextToken`",
+        "All tags of a resource come in one answer, so no token is given, and none is looked at.",
+        "There are 50 at the most.",
+    ),
+    Difference(
         "Requests far over a limit",
         "May be refused for their size where DynamoDB tells another mistake in them first.",
         "What is too large to be right is not looked at to its end.",
