@@ -105,3 +105,27 @@ def test_old_conditions_have_no_more_operands_than_can_be_looked_at(parse: Any) 
     assert refusal.value.message == (
         "One or more parameter values were invalid: Too many attribute values in conditions: 20001, of at most 20000"
     )
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {"S": "leaf"}
+    for level in range(levels):
+        value = {"L": [value]} if level % 2 else {"M": {"n": value}}
+    return value
+
+
+def test_the_depth_of_values() -> None:
+    assert not value_types.is_deeper([nested(0), nested(3)], 3)
+    assert value_types.is_deeper([nested(0), nested(4)], 3)
+    assert value_types.is_deeper([{"L": [{"S": ""}, None, 5, nested(3)]}], 3)
+    assert not value_types.is_deeper([5, None, {"M": 5}, {"L": {}}, {"N": []}], 0)
+
+
+def test_the_depth_of_what_comes_behind_too_many_values_is_not_looked_at() -> None:
+    assert not value_types.is_deeper([{"S": ""}] * MANY + [nested(4)], 3)
+    assert not value_types.is_deeper([{"L": [{"S": ""}] * MANY + [nested(4)]}], 3)
+
+
+def test_types_of_what_comes_behind_too_many_values_are_not_looked_at() -> None:
+    value_types.check(*[{"S": ""}] * (MANY + 1), WRONG)
+    value_types.check({"SS": [""] * MANY + [5]}, {"S": ""}, WRONG)

@@ -70,24 +70,27 @@ def check(*raws: Any) -> None:
 
 def is_deeper(raws: Iterable[Any], levels: int) -> bool:
     """Whether maps and lists are nested in values more than `levels` deep. Looks at as many values as `check`."""
-    pending = [(raw, 0) for raw in islice(raws, limits.ITEM_SIZE)]
-    looked_at = 0
-    while pending and looked_at <= limits.ITEM_SIZE:
-        looked_at += 1
-        value, above = pending.pop()
-        if type(value) is not dict:
-            continue
-        content = value.get("M")
-        if type(content) is dict:
-            inner = [*content.values()]
-        elif type(content := value.get("L")) is list:
-            inner = content
-        else:
-            continue
-        if above == levels:
-            return True
-        pending += [(one, above + 1) for one in inner]
-    return False
+    left = limits.ITEM_SIZE
+    containers = _containers(islice(raws, left))
+    for _ in range(levels):
+        inner: list[Any] = []
+        for value in containers:
+            content = value["M"].values() if "M" in value else value["L"]
+            inner += _containers(islice(content, left))
+            left -= len(content)
+            if left <= 0:
+                break
+        containers = inner
+    return bool(containers)
+
+
+def _containers(raws: Iterable[Any]) -> list[Any]:
+    """The maps and lists among values."""
+    return [
+        raw
+        for raw in raws
+        if type(raw) is dict and (type(raw.get("M")) is dict or ("M" not in raw and type(raw.get("L")) is list))
+    ]
 
 
 def _check_string(content: Any) -> None:
