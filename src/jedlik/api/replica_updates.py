@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jedlik import region_names
-from jedlik.api import replica_descriptions, table_settings
+from jedlik.api import replica_descriptions, replica_overrides, table_settings
 from jedlik.api.members import already_there
 from jedlik.api.throughput import INVALID
 from jedlik.jobs import membership, purge
 from jedlik.model import keys, replicas, shared_settings, streams
 from jedlik.model.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
-from jedlik.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
+from jedlik.model.tables import Document
 from jedlik.replication import answers, checkpoints
 from jedlik.replication.aside import PutAside
 from jedlik.replication.peers import PeerUnreachable
@@ -43,7 +43,6 @@ SOURCE_SECONDS = 24 * 60 * 60
 
 _ACTIONS = ("Create", "Update", "Delete", "Disassociate")
 _NO_ACTION = "There are no actions specified in the Replica Update Action of the request."
-_OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
 _IN_USE = "The resource which you are attempting to change is in use."
 
 STRONG_REGIONS = frozenset(
@@ -220,7 +219,7 @@ def check_encryption(document: Document, wanted: Document | None) -> None:
     group, own = document["Replication"], replicas.region_of(document)
     others = [region for region in replicas.regions(group) if region != own]
     if any("KMSMasterKeyId" not in replicas.overrides(group, region) for region in others):
-        raise _key_missing()
+        raise replica_overrides.key_missing()
 
 
 # The changes
@@ -266,9 +265,11 @@ def _create(update: Update, action: Action) -> None:
     group, own = document["Replication"], update.region.name
     if action.region in replicas.regions(group):
         raise ValidationException(already_there(document["TableName"]))
-    _check_key(document, action)
+    replica_overrides.check_key(document, action.region, action.settings)
     group = replicas.created(group, action.region, own, own, update.now)
-    group = replicas.with_overrides(group, action.region, _overrides(document, action), own, update.now)
+    group = replicas.with_overrides(
+        group, action.region, replica_overrides.given(document, action.settings), own, update.now
+    )
     update.document = membership.follow(document, group, update.now, update.writes)
 
 
@@ -276,9 +277,11 @@ def _update(update: Update, action: Action) -> None:
     document = update.document
     group, own = _group_with(document, action.region), update.region.name
     if "KMSMasterKeyId" in action.settings:
-        raise _key_missing()
-    _check_overrides(document, action)
-    group = replicas.with_overrides(group, action.region, _overrides(document, action), own, update.now)
+        raise replica_overrides.key_missing()
+    replica_overrides.check(document, action.settings)
+    group = replicas.with_overrides(
+        group, action.region, replica_overrides.given(document, action.settings), own, update.now
+    )
     update.document = membership.follow(document, group, update.now, update.writes)
     update.updated_replica = action.region
 
@@ -375,66 +378,3 @@ def _group_with(document: Document, region: str) -> Group:
             f"Please retry the request without these replicas: [{region}]."
         )
     return group
-
-
-def _check_key(document: Document, action: Action) -> None:
-    """The KMS key of a new replica: a customer's if and only if the table's is."""
-    key = action.settings.get("KMSMasterKeyId")
-    kind = shared_settings.shared(document).get("Encryption")
-    customers = key is not None and not key.endswith(shared_settings.AWS_KEY)
-    if kind is not None and key is not None and customers != (kind == "CUSTOMER"):
-        raise ValidationException(f"{INVALID}All replica keys must either be Customer Managed CMK or AWS Managed CMK.")
-    if (key is None) != (kind != "CUSTOMER"):
-        raise _key_missing()
-    if key is not None and key.startswith("arn:") and key.split(":")[3] != action.region:
-        raise ValidationException(
-            f"KMS validation error for region {action.region}: "
-            f"com.amazonaws.services.kms.model.NotFoundException: Invalid arn {key.split(':')[3]}"
-        )
-
-
-def _key_missing() -> ValidationException:
-    return ValidationException(f"{INVALID}KMSMasterKeyId must be specified for each replica.")
-
-
-def _check_overrides(document: Document, action: Action) -> None:
-    settings, mode = action.settings, billing_mode(document)
-    indexes = settings.get("GlobalSecondaryIndexes", ())
-    if mode == PAY_PER_REQUEST and any("ProvisionedThroughputOverride" in of for of in (settings, *indexes)):
-        raise ValidationException(
-            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
-        )
-    if mode == PROVISIONED and any("OnDemandThroughputOverride" in of for of in (settings, *indexes)):
-        raise ValidationException(
-            "MaxReadRequestUnits for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED"
-        )
-    known = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
-    for index in indexes:
-        if index["IndexName"] not in known:
-            raise ResourceNotFoundException(
-                f"Requested resource not found: Index {index['IndexName']} for table {document['TableName']}"
-            )
-
-
-def _overrides(document: Document, action: Action) -> Request:
-    """What a request gives a replica of its own, by member; None for what is as the table has it."""
-    settings = action.settings
-    given: Request = {m: settings[m] for m in ("KMSMasterKeyId", "TableClassOverride") if m in settings}
-    given |= _throughput_overrides(settings, document, "")
-    indexes = {index["IndexName"]: index for index in document.get("GlobalSecondaryIndexes", ())}
-    for index in settings.get("GlobalSecondaryIndexes", ()):
-        # As on AWS, a new replica may be given overrides of indexes that there are not, which say nothing.
-        if index["IndexName"] in indexes:
-            given |= _throughput_overrides(index, indexes[index["IndexName"]], f"{index['IndexName']}/")
-    return given
-
-
-def _throughput_overrides(settings: Request, of: Document, prefix: str) -> Request:
-    current = {
-        "ProvisionedThroughputOverride": {"ReadCapacityUnits": of["ProvisionedThroughput"]["ReadCapacityUnits"]},
-        "OnDemandThroughputOverride": {
-            "MaxReadRequestUnits": of.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
-        },
-    }
-    given = {member: settings[member] for member in _OVERRIDES if settings.get(member)}
-    return {prefix + member: None if value == current[member] else value for member, value in given.items()}

@@ -114,11 +114,6 @@ def empty(attribute: KeyAttribute) -> EmptyKeyValueException:
     return EmptyKeyValueException(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
 
 
-def may_be_too_long(length: int) -> bool:
-    """Whether key values with so many characters in all need to be measured: a character has four bytes at the most."""
-    return 4 * length > limits.SORT_KEY_SIZE
-
-
 def check_condition_sizes(partition: Iterable[AttributeValue], sort: Iterable[Iterable[AttributeValue]]) -> None:
     """Values that a key condition asks for: those for the partition key, and for the sort key one or two rows of them.
 
@@ -146,7 +141,8 @@ def _check_values(of: Table | Index, item: Item) -> None:
         if not text:
             raise empty(attribute)
         length += len(text)
-    if may_be_too_long(length):
+    # A character has four bytes at the most, so most keys need not be measured.
+    if 4 * length > limits.SORT_KEY_SIZE:
         _check_sizes(of, item)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from jedlik.model import key_values
+from jedlik.model import key_values, limits
 from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import ast, paths
 from jedlik.model.expressions.ast import (
@@ -43,6 +43,8 @@ from jedlik.model.expressions.remembering import remembering
 if TYPE_CHECKING:
     from jedlik.model.tables import Index, KeyAttribute, Table
 
+_SHORT = limits.SORT_KEY_SIZE // (4 * limits.INDEX_KEY_ATTRIBUTES)
+"""Characters of a value, of up to four bytes each, that need no measuring, however many the key has. Most keys are."""
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 """What a comparison says when its operands change sides."""
 
@@ -164,15 +166,13 @@ def _check_operands(attribute: KeyAttribute, condition: AttributeCondition) -> N
 
 def _check_sizes(asked: KeyCondition) -> None:
     """Refuses values that are longer than the key can be, whatever the operator."""
-    length = 0
-    for values in (asked.partition_values, asked.equal_sort_values, asked.operands):
-        for value in values:
-            [text] = value.values()
-            length += len(text)
-    if key_values.may_be_too_long(length):
-        equal = asked.equal_sort_values
-        rows = [(*equal, operand) for operand in asked.operands] or [equal]
-        key_values.check_condition_sizes(asked.partition_values, rows)
+    equal = asked.equal_sort_values
+    for value in asked.partition_values + equal + asked.operands:
+        for text in value.values():
+            if len(text) > _SHORT:
+                rows = [(*equal, operand) for operand in asked.operands] or [equal]
+                key_values.check_condition_sizes(asked.partition_values, rows)
+                return
 
 
 def _check_prefix(

@@ -43,10 +43,6 @@ class Charge(NamedTuple):
     values: tuple[str, ...]
     """The :values that are charged for, each as often as it is."""
 
-    def may_exceed(self, limit: int, size: int) -> bool:
-        """Whether it can come to more than `limit` if all of the request's values together have `size` bytes."""
-        return self.fixed + len(self.values) * size > limit
-
     def total(self, values: Values) -> int:
         """The charge in bytes."""
         return self.fixed + sum([value_size(values[name]) for name in self.values])

@@ -103,8 +103,8 @@ class Update:
         `size` is that of all the request's names and values together.
         """
         charge = self._plan.charge
-        if charge is None or not charge.may_exceed(limits.ITEM_SIZE, size):
-            return
+        if charge is None or charge.fixed + len(charge.values) * size <= limits.ITEM_SIZE:
+            return  # It cannot come to more, whatever values it uses how often.
         if charge.total(self._values) > limits.ITEM_SIZE:
             raise ValidationException(TOO_LARGE)
 
