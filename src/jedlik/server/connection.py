@@ -48,6 +48,8 @@ TOLD_CONNECTIONS = 100
 """Connections over the limit that are told so, at one time; any more are cut off without a word."""
 
 SPEAK_TLS = "This port serves HTTPS, and the request came as plain HTTP. Use https:// in the endpoint's URL."
+STOPS = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+"""What the parser raises when it goes no further."""
 VERSIONS = ("1.0", "1.1")
 OTHER_VERSIONS = (("Invalid HTTP version",), ("Pause on PRI/Upgrade",))
 """llhttp's errors for those that it does not know, and for HTTP/2's greeting."""
@@ -236,6 +238,7 @@ class Connection(asyncio.Protocol):
         host = headers.get(b"host")
         # llhttp keeps a connection of its own accord only from HTTP/1.1 on, and takes HTTP/2.0 for something earlier.
         if host is None or b"connection" in headers or not parser.should_keep_alive():
+            self._last = not parser.should_keep_alive()
             self._check_version(parser.get_http_version(), host)
         elif b"," in host:
             self._stop_parser(400)
@@ -267,14 +270,15 @@ class Connection(asyncio.Protocol):
             return  # An upgrade, to be ignored: it will be parsed again.
         self._request = None
         self._reading = False
-        self._chunked = False
         if self._size:
-            request.body = bytes(self._body)
-            request.held = self._held
+            request.body = self._body if type(self._body) is bytes else bytes(self._body)
             self._body = b""
-            self._size = self._held = 0
-        if not self._parser.should_keep_alive():
-            self._closing = self._last = True
+            self._size = 0
+            request.held = self._held
+            self._held = 0
+        self._chunked = False
+        if self._last:
+            self._closing = True
         if self._busy or self._queue or self._write_paused:
             if not self._server.memory.bodies.try_hold(QUEUED):
                 self._release(request)
@@ -371,29 +375,44 @@ class Connection(asyncio.Protocol):
         """Feed the parser. Returns whether it takes more."""
         self._chunk = len(data)
         self._begun = 0
-        pieces = [data]  # What is to be parsed, the next piece last.
-        while pieces:
-            piece = pieces.pop()
-            try:
-                self._parser.feed_data(piece)
-            except httptools.HttpParserUpgrade as upgrade:
+        stop: Exception | None = None
+        try:
+            self._parser.feed_data(data)
+        except STOPS as error:
+            stop = error  # Looked at outside: what is raised in here would take it for its context.
+        if stop is not None and not self._parse_on(data, stop):
+            return False
+        if self._reading:
+            self._look_at_length(len(data))
+        return self._transport is not None
+
+    def _parse_on(self, piece: bytes | memoryview, error: Exception) -> bool:
+        """The parser has stopped: go on if that was to ask about another protocol. Returns whether it takes more."""
+        pieces: list[bytes | memoryview] = []  # What is to be parsed, the next piece last.
+        while True:
+            if isinstance(error, httptools.HttpParserUpgrade):
                 head = self._begin_without_upgrade()
                 if head is None:
                     self._refuse(400)
                     return False
-                pieces += (memoryview(piece)[upgrade.args[0] :], head)
-            except httptools.HttpParserCallbackError as error:
+                pieces += (memoryview(piece)[error.args[0] :], head)
+            elif isinstance(error, httptools.HttpParserCallbackError):
                 if not isinstance(error.__context__, Refused):
                     log.error("fault in the HTTP protocol", exc_info=error)
                     self.abort()
                 return False
-            except httptools.HttpParserError as error:
+            else:
                 if not self._closing or self._reading:  # Otherwise it is what came after the last request.
                     self._refuse(505 if error.args[:1] in OTHER_VERSIONS else 400)
                 return False
-        if self._reading:
-            self._look_at_length(len(data))
-        return self._transport is not None
+            try:
+                while pieces:
+                    piece = pieces.pop()
+                    self._parser.feed_data(piece)
+            except STOPS as another:
+                error = another
+            else:
+                return True
 
     def _look_at_length(self, size: int) -> None:
         """A message goes on behind this slice: refuse what is too long."""
@@ -498,13 +517,14 @@ class Connection(asyncio.Protocol):
             len(body),
             response.headers,
         )
-        self._sending = len(body)
         if request.method == b"HEAD":
             transport.write(head)
         elif len(body) <= JOIN_BYTES:
             transport.write(head + body)
         else:
+            self._sending = len(body)
             transport.writelines((head, body))
+            self._sending = 0
         self._set_deadline()
         if not keep_alive:
             transport.close()

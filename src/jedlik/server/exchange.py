@@ -41,19 +41,25 @@ class Exchange:
 
     def wait(self, waited: Any) -> None:
         """Go on when what the coroutine has yielded is done: a future, or None for the loop's next round."""
-        self._idle = waited is None or isinstance(waited, Turn)
         if waited is None:
+            self._idle = True
             asyncio.get_running_loop().call_soon(self.resume)
         else:
+            if type(waited) is Turn:
+                self._idle = True
             waited._asyncio_future_blocking = False  # As Task does: it was awaited, not yielded by mistake.
             waited.add_done_callback(self.resume)
 
     def resume(self, _: object = None) -> None:
         """Take the next step. The coroutine itself takes what the future holds, exceptions included."""
         coroutine = self._coroutine
-        if coroutine is None or (self._idle and self._connection.gone() and self.drop()):
+        if coroutine is None:
             return
-        self._idle = False
+        if self._idle:
+            if self._connection.gone():
+                self.drop()
+                return
+            self._idle = False
         try:
             waited = coroutine.send(None)
         except StopIteration as end:
