@@ -34,7 +34,7 @@ LOOK_SECONDS = 2.5
 """Within this time every worker has looked at its clocks."""
 AGREEMENT = 301
 """Seconds after which clocks that agree are trusted."""
-TRUSTED_SECONDS = 15.0
+TRUSTED_SECONDS = 60.0
 REPLAYED_SECONDS = 590.0
 """So old a client token may be when it is sent again."""
 OPTIONS: dict[str, Any] = {"expiry_interval": 0.2, "stream_rotation": 2, "workers": 2}

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from jedlik_process import Server
+from jedlik_process import Server, eventually
 
 ACCOUNTS = [f"account {number}" for number in range(6)]
 OPENING = 100
@@ -147,7 +147,9 @@ def test_no_money_is_made_or_lost(start_server: Callable[..., Server]) -> None:
                 time.sleep(SECONDS_BETWEEN_KILLS)
                 server.kill()
                 server.restart()
-            time.sleep(SECONDS_BETWEEN_KILLS)
+            eventually(lambda: sum(teller.done for teller in tellers) > 100)
+            eventually(lambda: sum(teller.refused for teller in tellers) > 10)
+            eventually(lambda: all(sum(auditor.totals.copy().values()) > 100 for auditor in auditors))
         finally:
             closing.set()
         for each in running:
@@ -159,8 +161,5 @@ def test_no_money_is_made_or_lost(start_server: Callable[..., Server]) -> None:
     assert balances_in_transaction(server.client()) == expected
     assert {total for auditor in auditors for total in auditor.totals} == {TOTAL}
     assert sum(expected.values()) == TOTAL
-    # It was a real trial: there was work, some was refused, and answers were lost.
-    assert sum(teller.done for teller in tellers) > 100
-    assert sum(teller.refused for teller in tellers) > 10
+    # It was a real trial: answers were lost.
     assert sum(teller.repeated for teller in tellers) >= KILLS
-    assert all(sum(auditor.totals.values()) > 100 for auditor in auditors)

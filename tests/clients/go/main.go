@@ -50,7 +50,7 @@ func equal(found, expected any) {
 func failure[E error](err error) E {
 	var found E
 	if !errors.As(err, &found) {
-		panic(fmt.Sprintf("%T (%v) instead of %T", err, err, found))
+		panic(fmt.Sprintf("%T (%v) instead of %v", err, err, reflect.TypeFor[E]()))
 	}
 	return found
 }
