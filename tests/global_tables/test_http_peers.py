@@ -14,6 +14,7 @@ import requests
 from world import TABLE, A, B
 
 from jedlik.config import Peer
+from jedlik.memory import Memory, Share
 from jedlik.model.errors import (
     InvalidSignatureException,
     ResourceNotFoundException,
@@ -35,7 +36,7 @@ def call(peer: Peer, operation: str, body: Body, region: str = B) -> Body:
     """What a peer answers."""
 
     async def once() -> Body:
-        peers = HttpPeers({region: peer})
+        peers = HttpPeers({region: peer}, Memory().peers)
         try:
             return await peers.call(region, operation, body)
         finally:
@@ -141,7 +142,7 @@ BOMB = gzip.compress(bytes(1 << 30), 9)
 """A gigabyte of zeros in a megabyte."""
 
 
-def ask_liar(parts: Callable[[], Iterator[bytes]]) -> tuple[str, int]:
+def ask_liar(parts: Callable[[], Iterator[bytes]], share: Share) -> tuple[str, int]:
     """What is said of a peer that answers so, and how many of its bytes it could send."""
     sent = 0
 
@@ -157,7 +158,8 @@ def ask_liar(parts: Callable[[], Iterator[bytes]]) -> tuple[str, int]:
 
     async def ask() -> str:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            peers = HttpPeers({B: Peer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", "secret")})
+            peer = Peer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", "secret")
+            peers = HttpPeers({B: peer}, share)
             try:
                 with pytest.raises((PeerUnreachable, WrongAnswer)) as error:
                     await peers.call(B, "Pull", PULL)
@@ -207,7 +209,7 @@ def ask_liar(parts: Callable[[], Iterator[bytes]]) -> tuple[str, int]:
     ],
 )
 def test_an_answer_that_is_none_is_refused_and_read_no_further(parts: Callable[[], Iterator[bytes]], told: str) -> None:
-    error, sent = ask_liar(parts)
+    error, sent = ask_liar(parts, Memory().peers)
     assert error.startswith(told)
     # What the sockets between hold is sent, too.
     assert sent < ANSWER_BYTES + 16 * MIB
@@ -216,7 +218,7 @@ def test_an_answer_that_is_none_is_refused_and_read_no_further(parts: Callable[[
 def test_a_gigabyte_of_zeros_in_a_megabyte_takes_no_gigabyte() -> None:
     tracemalloc.start()
     try:
-        ask_liar(lambda: answer(BOMB, GZIP))
+        ask_liar(lambda: answer(BOMB, GZIP), Memory().peers)
         assert tracemalloc.get_traced_memory()[1] < 4 * ANSWER_BYTES
     finally:
         tracemalloc.stop()
@@ -240,3 +242,13 @@ def test_a_compressed_answer_is_taken(guarded: Server) -> None:
     ]
     told = call(peer_of(guarded), "Pull", {"Wait": 0, "Tables": asked}, A)
     assert [table["Gone"] for table in told["Tables"]] == [True] * 120
+
+
+def test_answers_count_in_the_memory_of_all_peers_and_are_given_back() -> None:
+    share = Share(60_000)
+    text, _ = ask_liar(lambda: answer(b'{"a":"%b"}' % (b"a" * 100_000)), share)
+    assert text == f"PeerUnreachable: {B}: no memory for its answer"
+    assert share.free == share.size
+    text, _ = ask_liar(lambda: answer(b"[]"), share)
+    assert text.startswith("WrongAnswer: Pull")
+    assert share.free == share.size

@@ -6,11 +6,12 @@ from jedlik.api.context import Context
 from jedlik.api.operations import PEER_OPERATIONS
 from jedlik.api.stores import Stores
 from jedlik.config import Settings
+from jedlik.memory import Share
 from jedlik.replication.peers import Body, LocalPeers, Peers, RoutedPeers
 
 
-def known_to(settings: Settings, stores: Stores) -> Peers:
-    """The regions that can be asked from here."""
+def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
+    """The regions that can be asked from here; those elsewhere may answer what there is memory for."""
 
     async def serve(region: str, operation: str, body: Body) -> Body:
         served = PEER_OPERATIONS[operation]
@@ -23,5 +24,5 @@ def known_to(settings: Settings, stores: Stores) -> Peers:
     # Imported only where there are peers elsewhere: the client costs memory in every worker.
     from jedlik.replication.http_peers import HttpPeers
 
-    elsewhere = HttpPeers(settings.peers)
+    elsewhere = HttpPeers(settings.peers, memory)
     return RoutedPeers(dict.fromkeys(settings.peers, elsewhere), local)

@@ -18,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from jedlik.config import Peer
+from jedlik.memory import Exhausted, Holding, Share
 from jedlik.model import errors
 from jedlik.model.errors import DynamoDBError
 from jedlik.model.limits import MIB
@@ -62,8 +63,10 @@ _SERVER_FAULT = 500
 class HttpPeers:
     """The regions that the settings name an endpoint of."""
 
-    def __init__(self, peers: Mapping[str, Peer]) -> None:
+    def __init__(self, peers: Mapping[str, Peer], memory: Share) -> None:
         self._peers = peers
+        self._memory = memory
+        """What answers may take together."""
         self._signers = {
             name: SigV4Auth(Credentials(peer.access_key, peer.secret_key), _SERVICE, name)
             for name, peer in peers.items()
@@ -86,12 +89,18 @@ class HttpPeers:
     async def _call(self, region: str, operation: str, body: Body) -> Body:
         url = self._peers[region].endpoint
         data = orjson.dumps(body)
+        with self._memory.holding() as held:
+            return await self._ask(region, url, operation, data, held)
+
+    async def _ask(self, region: str, url: str, operation: str, data: bytes, held: Holding) -> Body:
         try:
             async with self._open_session().post(
                 url, data=data, headers=self._headers(region, url, operation, data), allow_redirects=False
             ) as response:
                 status, content_type = response.status, response.content_type
-                answer = await _read(response)
+                answer = await _read(response, held)
+        except Exhausted as error:
+            raise PeerUnreachable(f"{region}: no memory for its answer") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PeerUnreachable(f"{region}: {str(error)[:LONGEST_MESSAGE] or type(error).__name__}") from error
         told: Any = None
@@ -120,8 +129,11 @@ class HttpPeers:
         return dict(request.headers)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body of an answer, decompressed, as far as both forms stay within the limit. Raises WrongAnswer."""
+async def _read(response: aiohttp.ClientResponse, held: Holding) -> bytes:
+    """The body of an answer, decompressed, as far as both forms stay within the limit.
+
+    Raises WrongAnswer, and Exhausted when all answers together take too much.
+    """
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in (_CODING, "identity"):
         raise WrongAnswer("an answer in a coding that was not asked for")
@@ -139,6 +151,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         size += len(part)
         if max(received, size) > ANSWER_BYTES:
             raise WrongAnswer(f"an answer of more than {ANSWER_BYTES} bytes")
+        held.grow(len(part))
         parts.append(part)
     if stream is not None and (stream.unused_data or not stream.eof):
         raise WrongAnswer("an answer that is not in the coding that it names")

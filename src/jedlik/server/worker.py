@@ -80,7 +80,8 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     loop.add_reader(parent, stop.set)
     jobs = BackgroundWork(settings)
     stores = Stores(settings, opened=jobs.begin)
-    stores.peers = peers.known_to(settings, stores)
+    memory = Memory()
+    stores.peers = peers.known_to(settings, stores, memory.peers)
     try:
         await stores.open_existing()
         limits = Limits(
@@ -90,7 +91,6 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             request=settings.request_timeout,
             handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
         )
-        memory = Memory()
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
         dispatcher = Dispatcher(
             stores,
