@@ -90,6 +90,22 @@ def test_workers_share_what_one_has_found(tmp_path: Path, caplog: pytest.LogCapt
     ]
 
 
+def test_a_worker_that_has_slept_does_not_prolong_a_pause(tmp_path: Path) -> None:
+    async def test(machine: Machine) -> None:
+        await clock_watch.look(await machine.worker())
+        machine.go(2 * DAY)
+        first, second = await machine.worker(), await machine.worker()
+        await clock_watch.look(first)
+        machine.go(590)
+        await clock_watch.look(second)
+        assert second.clock.doubtful
+        machine.go(10)
+        await clock_watch.look(second)
+        assert not second.clock.doubtful
+
+    run(tmp_path, test)
+
+
 def test_the_record_is_renewed_every_ten_seconds(tmp_path: Path) -> None:
     async def test(machine: Machine) -> None:
         region = await machine.worker()

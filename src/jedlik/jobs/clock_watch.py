@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 async def begin(region: Region) -> None:
     """Set a region's clock by what its store knows, before anything is done. Raises StorageError."""
     [raw] = await region.engine.get([keys.clock_key()])
-    _take(region, raw, region.clock.read())
+    region.clock.know(timekeeping.started(None if raw is None else _parse(raw), region.clock.read()))
+    region.clock.raw = raw
 
 
 async def look(region: Region) -> None:
@@ -32,9 +33,11 @@ async def look(region: Region) -> None:
     clock = region.clock
     reading = clock.read()
     [raw] = await region.engine.get([keys.clock_key()])
-    if raw != clock.raw:
-        _take(region, raw, reading)
     before = None if raw is None else _parse(raw)
+    if before is not None and raw != clock.raw:
+        # Another has looked. This is no start, however long ago that was: the machine may have slept.
+        clock.know(before)
+        clock.raw = raw
     after = timekeeping.advanced(clock.known, reading)
     clock.know(after)
     if not _is_news(before, after):
@@ -51,11 +54,6 @@ async def look(region: Region) -> None:
     if await region.engine.mutate([keys.clock_key()], decide):
         clock.raw = encoded
         _tell(region, before, after, reading)
-
-
-def _take(region: Region, raw: bytes | None, reading: Reading) -> None:
-    region.clock.know(timekeeping.started(None if raw is None else _parse(raw), reading))
-    region.clock.raw = raw
 
 
 def _parse(raw: bytes) -> Timekeeping:
