@@ -66,6 +66,14 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         _started.remove(running)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test after its argument where that is bytes that nobody can read.
+
+    Compressed ones have the time in them, and the processes that share the tests must have the same names for them.
+    """
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()) else None
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the clients in other languages unless they are asked for."""
     if collection_path != CLIENTS:
