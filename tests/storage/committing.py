@@ -67,7 +67,7 @@ def records(path: Path) -> list[bytes]:
     """What is in the journal behind the last checkpoint."""
     journal = Journal(path)
     try:
-        return list(journal.records())
+        return [record.changes for record in journal.records()]
     finally:
         journal.close()
 

@@ -90,7 +90,7 @@ def test_records_before_a_checkpoint_are_not_records(writer: Writer, tmp_path: P
     writer.write(b"after")
     assert records(tmp_path) == [b"after"]
     checkpoint = writer.journal.checkpoint()
-    assert (checkpoint.number, checkpoint.transaction, checkpoint.metas) == (1, 2, METAS)
+    assert (checkpoint.number, checkpoint.transaction, checkpoint.metas) == (2, 2, METAS)
 
 
 def test_a_record_that_was_taken_back_is_not_found_and_the_next_one_takes_its_place(
@@ -250,14 +250,17 @@ def test_of_two_checkpoints_the_later_one_counts_that_is_whole(writer: Writer, t
     writer.journal.write_checkpoint(2, METAS, Place(b"salt 1  ", 3, 9000))
     writer.journal.write_checkpoint(3, OTHER_METAS, Place(b"salt 2  ", 4, 9999))
     journal = Journal(tmp_path)
-    assert journal.checkpoint() == (2, 3, OTHER_METAS, (b"salt 2  ", 4, 9999))
-    change(tmp_path / JOURNAL, 100, b"\x55")  # The third one is where the first was.
-    assert journal.checkpoint() == (1, 2, METAS, (b"salt 1  ", 3, 9000))
+    assert journal.checkpoint() == (3, 3, OTHER_METAS, (b"salt 2  ", 4, 9999))
+    assert journal.damaged_slot() is None
+    change(tmp_path / JOURNAL, SLOT + 100, b"\x55")
+    assert journal.damaged_slot() == SLOT
+    assert journal.checkpoint() == (2, 2, METAS, (b"salt 1  ", 3, 9000))
     journal.close()
 
 
 def test_a_journal_without_a_checkpoint_is_refused(writer: Writer, tmp_path: Path) -> None:
     change(tmp_path / JOURNAL, 100, b"\x55")
+    change(tmp_path / JOURNAL, SLOT + 100, b"\x55")
     said = rf"^{tmp_path / JOURNAL} is damaged, or no journal of Jedlik's: it has no checkpoint$"
     with pytest.raises(StorageError, match=said):
         writer.journal.checkpoint()

@@ -88,6 +88,16 @@ def refuse_cut_short(data: Path) -> None:
         raise StorageError(f"{data} has been cut short: pages that the store needs are missing at its end")
 
 
+def sync_directories(directories: list[Path]) -> None:
+    """See to it that what was made in `directories` is still there after a power failure. Raises OSError."""
+    for directory in directories:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def make_environment(path: Path, durable: bool) -> None:
     """Put an empty store into the directory `path`, complete or not at all. Raises lmdb.Error and OSError."""
     made = path / f"{DATA}.{os.getpid()}"

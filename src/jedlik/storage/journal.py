@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import mmap
 import os
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +54,13 @@ _CHECKPOINT = struct.Struct(f"<QQ{METAS_SIZE}s8sQQ")
 _PLACE = struct.Struct("<8sQQ")
 _RECORD = struct.Struct("<IIQQ")
 _CHECKSUM = 4
+_SEQUENCE = struct.Struct("<Q")
+_HIGH = 6
+"""The high bytes of a sequence number, by which records are looked for."""
+_LATER = 4 << 16
+"""How far sequence numbers are looked for behind a record that cannot be read: LIMIT has room for no more of 256 bytes.
+"""
+_NOT_ZERO = re.compile(rb"[^\x00]")
 _GROWTH = 256 << 10
 """Bytes by which the file grows. A write that makes a file longer takes half as long again, so few should."""
 
@@ -72,6 +81,16 @@ class Place(NamedTuple):
     def pack(self) -> bytes:
         """The bytes for it."""
         return _PLACE.pack(*self)
+
+
+class Record(NamedTuple):
+    """A record that can be read."""
+
+    place: Place
+    changes: bytes
+    """What its batch changes (`changes.packed`)."""
+    following: Place
+    """Of the next record."""
 
 
 class Checkpoint(NamedTuple):
@@ -116,10 +135,12 @@ class Journal:
         """Make one without records for a state that is on the disk in full. It is there as a whole or not at all, but
         surely only after a sync of the folder."""
         made = folder / f"{JOURNAL}.new"
-        first = Checkpoint(0, transaction, metas, first_place())
+        place = Place(os.urandom(8), 0, _FIRST)
+        # Two of the same state: a slot that cannot be read is then damage, and not one that was never written.
+        slots = [_slot(Checkpoint(number, transaction, metas, place)).ljust(_SLOT, b"\x00") for number in range(_SLOTS)]
         file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_DSYNC, 0o600)
         try:
-            write_whole(file, _slot(first).ljust(_FIRST, b"\x00"), 0)
+            write_whole(file, b"".join(slots), 0)
         finally:
             os.close(file)
         made.replace(folder / JOURNAL)
@@ -143,9 +164,25 @@ class Journal:
         """The last checkpoint. Raises StorageError if there is none that can be read."""
         slots = os.pread(self._file, _FIRST, 0)
         if self._last is None or slots != self._slots:
-            self._last = max(self._checkpoints(slots))
+            found = self._checkpoints(slots)
+            if not any(found):
+                raise StorageError(f"{self._path} is damaged, or no journal of Jedlik's: it has no checkpoint")
+            self._last = max(checkpoint for checkpoint in found if checkpoint is not None)
             self._slots = slots
         return self._last
+
+    def damaged_slot(self) -> int | None:
+        """The offset of a checkpoint that cannot be read beside the last one; None if there is none.
+
+        An earlier version began a journal with one checkpoint and nothing in the place of the other.
+        """
+        slots = os.pread(self._file, _FIRST, 0)
+        found = self._checkpoints(slots)
+        for number, checkpoint in enumerate(found):
+            begun_with_one = number == 1 and found[0] is not None and found[0].number == 0
+            if checkpoint is None and not (begun_with_one and not any(slots[_SLOT:])):
+                return number * _SLOT
+        return None
 
     @property
     def sure(self) -> int | None:
@@ -230,19 +267,34 @@ class Journal:
         with contextlib.suppress(OSError):
             write_whole(self._file, bytes(_RECORD.size), place.offset)
 
-    def records(self) -> Iterator[bytes]:
-        """The changes behind the last checkpoint, in the order of their commits."""
+    def records(self) -> Iterator[Record]:
+        """The records behind the last checkpoint, in the order of their commits, up to one that cannot be read."""
         place = self.checkpoint().place
         while (found := self._record(place)) is not None:
-            changes, place = found
-            yield changes
+            yield found
+            place = found.following
+
+    def later(self, place: Place) -> list[Record]:
+        """The records behind a place, wherever they are, in their order. None can be read at the place itself.
+
+        A record is written when the one before it has been synced and committed. So with one of these, the one at the
+        place was whole once. What an earlier lap has left has lower numbers, and another life another salt.
+        """
+        with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as content:
+            found: dict[int, Record] = {}
+            for offset in _possible(content, place.sequence):
+                sequence = _SEQUENCE.unpack_from(content, offset + _CHECKSUM * 2)[0]
+                record = self._record(Place(place.salt, sequence, offset))
+                if record is not None:
+                    found[sequence] = record
+        return [found[sequence] for sequence in sorted(found)]
 
     def has_record(self, place: Place) -> bool:
         """Whether there is a record at a place."""
         return self._record(place) is not None
 
-    def _record(self, place: Place) -> tuple[bytes, Place] | None:
-        """The changes at a place, and the place of the next record; None if there is no record."""
+    def _record(self, place: Place) -> Record | None:
+        """The record at a place; None if there is none."""
         head = os.pread(self._file, _RECORD.size, place.offset)
         if len(head) < _RECORD.size:
             return None
@@ -252,30 +304,64 @@ class Journal:
         changes = os.pread(self._file, length, place.offset + _RECORD.size)
         if _record(place, changes, following) != head + changes:
             return None
-        return changes, Place(place.salt, sequence + 1, following)
+        return Record(place, changes, Place(place.salt, sequence + 1, following))
 
-    def _checkpoints(self, slots: bytes) -> list[Checkpoint]:
-        found: list[Checkpoint] = []
+    def _checkpoints(self, slots: bytes) -> list[Checkpoint | None]:
+        """The checkpoint in each slot; None for one that cannot be read."""
+        found: list[Checkpoint | None] = []
         for offset in range(0, _FIRST, _SLOT):
             slot = slots[offset : offset + _SLOT_HEAD.size + _CHECKPOINT.size]
             if len(slot) < _SLOT_HEAD.size + _CHECKPOINT.size:
+                found.append(None)
                 continue
             magic, form, checksum = _SLOT_HEAD.unpack_from(slot)
             content = slot[_SLOT_HEAD.size :]
             if magic != _MAGIC or crc32(content) != checksum:
+                found.append(None)
                 continue
             if form != _FORM:
                 raise StorageError(f"{self._path} has form {form}, and this version of Jedlik reads form {_FORM}")
             number, transaction, metas, *place = _CHECKPOINT.unpack(content)
             found.append(Checkpoint(number, transaction, metas, Place(*place)))
-        if not found:
-            raise StorageError(f"{self._path} is damaged, or no journal of Jedlik's: it has no checkpoint")
         return found
 
 
 def first_place() -> Place:
-    """The place of the first record of all, in a journal that is begun anew."""
-    return Place(os.urandom(8), 0, _FIRST)
+    """The place of the first record after a recovery.
+
+    LMDB holds it under JOURNAL_KEY from the recovery's last commit on. Number 0 is that of the first record of a journal
+    that is new (`Journal.make`), or that an earlier version recovered: then LMDB does not have its place yet.
+    """
+    return Place(os.urandom(8), 1, _FIRST)
+
+
+def _possible(content: mmap.mmap, sequence: int) -> Iterator[int]:
+    """Where there may be a record with a number later than `sequence`: offsets in a journal of what could be its head.
+
+    They are found by the high bytes of the number, as the kernel of the search is then C's. Of a stretch of zeros, only
+    the beginning can be those.
+    """
+    for high in range(sequence >> 16, (sequence + _LATER >> 16) + 1):
+        sought = high.to_bytes(_HIGH, "little")
+        at = content.find(sought, _FIRST)
+        while at >= 0:
+            for offset in (at, at + 1) if high == 0 else (at,):
+                head = offset - 2 - _CHECKSUM * 2
+                if head >= _FIRST and head + _RECORD.size <= len(content) and _may_be_later(content, head, sequence):
+                    yield head
+            if high == 0:
+                rest = _NOT_ZERO.search(content, at)
+                if rest is None:
+                    break
+                at = rest.start() - 1
+            at = content.find(sought, at + 1)
+
+
+def _may_be_later(content: mmap.mmap, head: int, sequence: int) -> bool:
+    _, length, number, following = _RECORD.unpack_from(content, head)
+    end = head + _RECORD.size + length
+    # Where the next one is follows from the length. To compute the checksums of what looks like a record takes long.
+    return bool(sequence < number and end <= len(content) and following in (end, _FIRST))
 
 
 def _slot(checkpoint: Checkpoint) -> bytes:

@@ -23,10 +23,11 @@ from jedlik.storage.environment import (
     SYNCED_FORMAT,
     refuse_cut_short,
     refuse_other_format,
+    sync_directories,
 )
 from jedlik.storage.journal import JOURNAL
 from jedlik.storage.lmdb_pages import DATA
-from jedlik.storage.store import alone, shared, sync_directories
+from jedlik.storage.store import alone, shared
 from jedlik.storage.view import View, view_of
 
 _COPY = "data.mdb.compact"

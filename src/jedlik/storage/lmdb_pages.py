@@ -31,6 +31,8 @@ DATA = "data.mdb"
 _META = struct.Struct("=24x I I 16x I 36x Q 40x Q Q Q")
 _WRITTEN_BY = struct.Struct("=8x Q")
 """The transaction that wrote a page."""
+_NUMBER = struct.Struct("=Q")
+"""Of a page."""
 _HEADER = struct.Struct("=18x H H 2x")
 _NODE = struct.Struct("=H H H H")
 _ELSEWHERE = struct.Struct("=Q 8x Q")
@@ -42,6 +44,8 @@ _BRANCH = 1
 _BIG_DATA = 1
 _NO_ROOT = (1 << 64) - 1
 """The root of a tree without rows."""
+_DEEPEST = 64
+"""Pages between the root of a tree and a row: more than any has."""
 _ATTEMPTS = 10
 """How many states are looked at of a store that others write to meanwhile. Then it is theirs to know."""
 
@@ -95,10 +99,59 @@ def transaction_of(found: bytes) -> int:
     return _state(found).transaction
 
 
-def is_older(found: bytes, transaction: int) -> bool:
-    """Whether meta pages (`metas`) lead to a state before that of a transaction. False if they are damaged."""
-    state = _newest(found)
-    return state is not None and state.transaction < transaction
+def newest_meta(found: bytes) -> tuple[int, bytes] | None:
+    """The newest transaction that meta pages (`metas`) know of, and what its page says; None if both are damaged."""
+    known: list[tuple[int, bytes]] = []
+    for begin in range(0, len(found) - _META.size + 1, _META.size):
+        meta = found[begin : begin + _META.size]
+        state = _State(*_META.unpack(meta))
+        if (state.magic, state.version) == (_MAGIC, _VERSION):
+            known.append((state.transaction, meta))
+    return max(known, default=None)
+
+
+def lacks_a_page(file: int, found: bytes) -> bool:
+    """Whether a page is beyond the end of the file that the state uses to which meta pages (`metas`) lead.
+
+    Raises OSError, and StorageError if the meta pages are damaged.
+    """
+    state = _state(found)
+    return os.fstat(file).st_size < (state.last_page + 1) * state.page_size and _lacks_a_page(file, state)
+
+
+def value_of(file: int, meta: bytes, key: bytes) -> bytes | None:
+    """What a key holds in the state to which a meta page (`newest_meta`) leads; None if it is not there. For small
+    values.
+
+    Raises OSError, and StorageError if a page on the way is not of that state.
+    """
+    state = _State(*_META.unpack(meta))
+    number = state.rows
+    if number == _NO_ROOT:
+        return None
+    try:
+        for _ in range(_DEEPEST):
+            page = os.pread(file, state.page_size, number * state.page_size)
+            if _NUMBER.unpack_from(page)[0] != number or _WRITTEN_BY.unpack_from(page)[0] > state.transaction:
+                break
+            flags, lower = _HEADER.unpack_from(page)
+            below = number
+            for offset in struct.unpack_from(f"={lower // 2}H", page, _HEADER.size):
+                node = _HEADER.size + offset
+                low, high, node_flags, key_size = _NODE.unpack_from(page, node)
+                begin = node + _NODE.size
+                here = page[begin : begin + key_size]
+                if not flags & _BRANCH and here == key:
+                    begin += key_size + key_size % 2
+                    return page[begin : begin + (low | high << 16)]
+                if flags & _BRANCH and (below == number or here <= key):  # The first one's key is left empty.
+                    below = low | high << 16 | node_flags << 32
+            if not flags & _BRANCH:
+                return None
+            number = below
+    except struct.error:
+        pass
+    raise StorageError(f"page {number} is not of transaction {state.transaction}")
 
 
 def write_metas(file: int, found: bytes) -> None:

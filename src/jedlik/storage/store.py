@@ -22,10 +22,11 @@ from pathlib import Path
 
 import lmdb
 
+from jedlik.storage.coherence import DamagedStore, refuse_lost_journal
 from jedlik.storage.commits import take_back
 from jedlik.storage.engine import StorageError
-from jedlik.storage.environment import LOCK, make_environment, open_environment
-from jedlik.storage.journal import JOURNAL, Journal
+from jedlik.storage.environment import LOCK, make_environment, open_environment, sync_directories
+from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Journal
 from jedlik.storage.lmdb_pages import DATA
 from jedlik.storage.recovery import begin_journal, recover
 
@@ -82,9 +83,12 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
                 environment = open_environment(path, map_size)
                 try:
                     if durable and not (path / JOURNAL).exists():
-                        begin_journal(path)
+                        begin_journal(path, environment)
                     elif durable and not alone:
                         _take_back(path, environment)
+                    elif not durable and alone:
+                        with environment.begin(write=True) as transaction:
+                            transaction.delete(JOURNAL_KEY)  # It has none any more.
                     if durable and alone:  # Others have done it, and a disk that fails must not end reads.
                         sync_directories([path, *(directory.parent for directory in new)])
                 except BaseException:
@@ -139,16 +143,6 @@ def alone(path: Path) -> Iterator[None]:
             os.close(share)
 
 
-def sync_directories(directories: list[Path]) -> None:
-    """See to it that what was made in `directories` is still there after a power failure. Raises OSError."""
-    for directory in directories:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _join(path: Path, share: int) -> bool:
     """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered. Returns
     whether all of it was taken."""
@@ -160,9 +154,14 @@ def _join(path: Path, share: int) -> bool:
         except BlockingIOError:
             raise StorageError(f"the store in {path} is being compacted or upgraded") from None
         return False
-    if (path / JOURNAL).exists():
+    has_data, has_journal = (path / DATA).exists(), (path / JOURNAL).exists()
+    if has_journal and not has_data:
+        raise DamagedStore(f"{path / DATA} is missing, and its {JOURNAL} is there")
+    if has_journal:
         _wait_for_lmdb(path)
         recover(path)
+    elif has_data:
+        refuse_lost_journal(path)
     return True
 
 
