@@ -9,6 +9,9 @@ the recording the files that a power cut may leave. `faults` has the disk be ful
 `full` really fills a small file system, which takes root. After each of these: every acknowledged write is there, no
 refused one is, all of a request or nothing, and `jedlik check` is clean.
 
+`flips` damages the files of a store whose server was killed, or takes one from another time or store: whatever opens
+has every acknowledged write, what does not is refused and left as it is, and opens when the right file is put back.
+
 `clocks` has the wall clock jump under load, and kills the server while it is wrong: after that, too, nothing may have
 been trimmed or expired before its time, and no transaction done twice.
 

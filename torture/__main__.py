@@ -15,13 +15,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cuts, faults, jumps, kills, regions
+from torture import cuts, faults, flips, jumps, kills, regions
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
 KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
+    "flips": lambda options, folder, random: flips.run(folder, random, options.flips, _say),
     "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
     "full": lambda options, folder, random: faults.fill(folder, random, _say),
     "clocks": lambda options, folder, random: jumps.run(folder, random, options.seconds, _say),
@@ -37,6 +38,7 @@ def main() -> int:
         "--seconds", type=float, default=90.0, help="how long to kill, to break disks, and so on (default: 90)"
     )
     parser.add_argument("--cuts", type=int, default=500, help="how many power cuts (default: 500)")
+    parser.add_argument("--flips", type=int, default=500, help="how many damaged stores (default: 500)")
     parser.add_argument("--seed", type=int, default=Random().randrange(1 << 32))
     options = parser.parse_args()
     unknown = set(options.kind) - set(KINDS)

@@ -236,15 +236,23 @@ def end(reason: str) -> NoReturn:
 
 @main.command()
 @stores
-def check(data_dir: Path, region: str | None) -> None:
+@click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of stores that are refused as damaged.")
+def check(data_dir: Path, region: str | None, recover_damaged: bool) -> None:
     """Check that all that is stored agrees: items, index entries, counters, streams, expiry.
 
     Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
     read. A server may go on beside it; what it writes meanwhile is not looked at.
+
+    With --recover-damaged no server may run. Of a store that is refused because a file is damaged or missing, or is not
+    the one that belongs there, it keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
+    beside it.
     """
     from jedlik.maintenance import reports
 
-    sys.exit(1 if each_store(data_dir, region, reports.check) else 0)
+    if recover_damaged:
+        take_stores(data_dir)
+    report = reports.recover_damaged if recover_damaged else reports.check
+    sys.exit(1 if each_store(data_dir, region, report) else 0)
 
 
 @main.command()

@@ -189,7 +189,7 @@ def test_compaction_keeps_everything_and_frees_the_rest(tmp_path: Path) -> None:
     assert before > 2_000_000
     assert after == (tmp_path / "data.mdb").stat().st_size < 100_000
     assert (tmp_path / "data.mdb").stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb", "lock.mdb", "opening.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb", "journal", "lock.mdb", "opening.lock"]
     assert run(lmdb_durable, tmp_path, everything) == rows
     run(lmdb_durable, tmp_path, lambda engine: append(engine, b"log", [b"two"]))
     assert run(lmdb_durable, tmp_path, everything) == [*rows, (b"log" + (2).to_bytes(8, "big"), b"two")]

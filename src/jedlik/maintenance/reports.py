@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jedlik.maintenance import opening
+from jedlik.maintenance import losses, opening
 from jedlik.maintenance.check import StoreCheck
 from jedlik.maintenance.stats import of_clock, of_tables
 from jedlik.maintenance.upgrade import upgrade as upgrade_store
@@ -17,8 +18,11 @@ from jedlik.model.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
 from jedlik.replication.aside import Aside
 from jedlik.replication.checkpoints import Checkpoint
 from jedlik.storage import lmdb_file
+from jedlik.storage.coherence import DamagedStore
+from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import FORMAT as STORAGE_FORMAT
 from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.salvage import salvaging
 
 Say = Callable[[str], None]
 """Prints a line."""
@@ -43,6 +47,37 @@ def check(folder: Path, say: Say) -> int:
         f"{found or 'no'} problem{'' if found == 1 else 's'}"
     )
     return found
+
+
+def recover_damaged(folder: Path, say: Say) -> int:
+    """Keep what can be kept of a store that is refused, print what cannot, and check it. Returns how much is wrong."""
+    try:
+        with opening.view(folder):
+            say(f"{folder.name}: the store is not damaged in a way that keeps it from being opened")
+            lost = 0
+    except DamagedStore as damage:
+        say(f"{folder.name}: {damage.reason}")
+        lost = _salvage(folder, say)
+    return lost + check(folder, say)
+
+
+def _salvage(folder: Path, say: Say) -> int:
+    with salvaging(folder) as salvage:
+        lost: list[str] | None = None
+        with closing(salvage.attempts()) as attempts:
+            for attempt in attempts:
+                problems = sum(1 for _ in StoreCheck(attempt.view).problems())
+                lost = list(losses.of(attempt))
+                say(f"{folder.name}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
+                if not problems:
+                    break
+        if lost is None:
+            raise StorageError(f"nothing can be kept of the store in {folder}: neither file leads to what was stored")
+        aside = salvage.take()
+    for line in lost:
+        say(f"{folder.name}: lost: {line}")
+    say(f"{folder.name}: kept: {attempt.what}; the damaged files are in {aside}")
+    return len(lost)
 
 
 def stats(folder: Path, say: Say) -> int:

@@ -8,11 +8,11 @@ these hold of a store whatever happened to it, unless its files are damaged or n
     LMDB's meta pages  know of no commit without a record: each commit is one record, and the record is synced first
     the numbers        of commits only grow: a recovery commits each record under the number that it had (`recovery`)
 
-From the last two: an older journal ends before what LMDB has, and an older LMDB file before the journal's checkpoint. From
-the first: files of different stores do not agree on the place, which has a salt.
+From the last two: an older journal ends before what LMDB has, and an older LMDB file before the journal's checkpoint.
+From the first: files of different stores do not agree on the place, which has a salt.
 
-What none of these tells: a power cut leaves no trace of the newest commits in LMDB's meta pages. Then damage to the last
-record looks as if it had been cut off while it was written, before it was acknowledged.
+What none of these tells: a power cut leaves no trace of the newest commits in LMDB's meta pages. Then damage to the
+last record looks as if it had been cut off while it was written, before it was acknowledged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import os
 from pathlib import Path
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.environment import FORMAT_KEY, refuse_other_format
+from jedlik.storage.environment import FORMAT, FORMAT_KEY, refuse_other_format
 from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, Place
 from jedlik.storage.lmdb_pages import DATA, lacks_a_page, metas, newest_meta, value_of
 
@@ -33,10 +33,24 @@ class DamagedStore(StorageError):
     """A store is refused because a file is damaged, or is not the one that belongs to the others."""
 
     def __init__(self, reason: str) -> None:
+        self.reason = reason
         super().__init__(
             f"{reason}. Nothing has been changed: put back the file that belongs there, or have "
             "`jedlik check --recover-damaged` keep what can be kept"
         )
+
+
+def fitting_checkpoint(path: Path, file: int, journal: Journal) -> Checkpoint:
+    """The last checkpoint of the store in the directory `path`. `file` is LMDB's, and has its state.
+
+    Raises DamagedStore if it has not, StorageError for a store of another format, and OSError.
+    """
+    try:
+        checkpoint = journal.checkpoint()
+    except StorageError as error:
+        raise DamagedStore(str(error)) from error
+    _refuse_other_times(path, file, checkpoint, newest_meta(metas(file)))
+    return checkpoint
 
 
 def examined(path: Path, file: int, journal: Journal) -> tuple[Checkpoint, int]:
@@ -45,17 +59,13 @@ def examined(path: Path, file: int, journal: Journal) -> tuple[Checkpoint, int]:
     `file` is LMDB's. Nobody else uses the store. Raises DamagedStore, StorageError for a store of another format, and
     OSError. Writes nothing.
     """
-    try:
-        checkpoint = journal.checkpoint()
-    except StorageError as error:
-        raise DamagedStore(str(error)) from error
+    checkpoint = fitting_checkpoint(path, file, journal)
     newest = newest_meta(metas(file))
-    _refuse_other_times(path, file, checkpoint, newest)
     damaged = journal.damaged_slot()
     if damaged is not None and newest != newest_meta(checkpoint.metas):
         raise DamagedStore(
-            f"{path / JOURNAL} is damaged at offset {damaged}: a checkpoint cannot be read. It may be the last, and then "
-            f"what the one before it names has been written over since (checkpoint {checkpoint.number})"
+            f"{path / JOURNAL} is damaged at offset {damaged}: a checkpoint cannot be read. It may be the last, and "
+            f"then what the one before it names (number {checkpoint.number}) may have been written over"
         )
     records, place = 0, checkpoint.place
     for record in journal.records():
@@ -63,9 +73,9 @@ def examined(path: Path, file: int, journal: Journal) -> tuple[Checkpoint, int]:
     _refuse_gap(path, journal, place)
     if newest is not None and newest[0] > checkpoint.transaction + records:
         raise DamagedStore(
-            f"{path / DATA} has had {_counted(newest[0] - checkpoint.transaction, 'commit')} since the last checkpoint in "
-            f"the {JOURNAL} beside it, which has {_counted(records, 'record')} of them: it is an older one, or damaged at "
-            f"offset {place.offset} (record {place.sequence}). What it lacks was acknowledged"
+            f"{path / DATA} has had {_counted(newest[0] - checkpoint.transaction, 'commit')} since the last checkpoint "
+            f"in the {JOURNAL} beside it, which has {_counted(records, 'record')}: the {JOURNAL} is an older one, or "
+            f"damaged at offset {place.offset} (record {place.sequence}). What it lacks was acknowledged"
         )
     return checkpoint, records
 
@@ -82,6 +92,8 @@ def refuse_lost_journal(path: Path) -> None:
         if newest is None or newest[0] == _COMPACTED:
             return
         try:
+            if value_of(file, newest[1], FORMAT_KEY) != FORMAT:
+                return  # Whoever opens it says so.
             place = value_of(file, newest[1], JOURNAL_KEY)
         except StorageError as error:
             raise DamagedStore(f"{path / DATA} is damaged, or a {JOURNAL} is missing beside it: {error}") from error

@@ -131,11 +131,14 @@ class Journal:
         """The last that this process knows the disk to have."""
 
     @classmethod
-    def make(cls, folder: Path, transaction: int, metas: bytes) -> None:
+    def make(
+        cls, folder: Path, transaction: int, metas: bytes, place: Place | None = None, name: str = JOURNAL
+    ) -> None:
         """Make one without records for a state that is on the disk in full. It is there as a whole or not at all, but
-        surely only after a sync of the folder."""
+        surely only after a sync of the folder. `place` is what the state has under JOURNAL_KEY, if it has that already.
+        """
         made = folder / f"{JOURNAL}.new"
-        place = Place(os.urandom(8), 0, _FIRST)
+        place = place or Place(os.urandom(8), 0, _FIRST)
         # Two of the same state: a slot that cannot be read is then damage, and not one that was never written.
         slots = [_slot(Checkpoint(number, transaction, metas, place)).ljust(_SLOT, b"\x00") for number in range(_SLOTS)]
         file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_DSYNC, 0o600)
@@ -143,7 +146,7 @@ class Journal:
             write_whole(file, b"".join(slots), 0)
         finally:
             os.close(file)
-        made.replace(folder / JOURNAL)
+        made.replace(folder / name)
 
     def close(self) -> None:
         """Release the file; a second time does nothing."""
@@ -329,8 +332,8 @@ class Journal:
 def first_place() -> Place:
     """The place of the first record after a recovery.
 
-    LMDB holds it under JOURNAL_KEY from the recovery's last commit on. Number 0 is that of the first record of a journal
-    that is new (`Journal.make`), or that an earlier version recovered: then LMDB does not have its place yet.
+    LMDB holds it under JOURNAL_KEY from the recovery's last commit on. Number 0 is that of the first record of a
+    journal that is new (`Journal.make`), or that an earlier version recovered: LMDB does not have its place yet.
     """
     return Place(os.urandom(8), 1, _FIRST)
 

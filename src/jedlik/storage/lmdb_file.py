@@ -23,10 +23,9 @@ from jedlik.storage.environment import (
     SYNCED_FORMAT,
     refuse_cut_short,
     refuse_other_format,
-    sync_directories,
 )
-from jedlik.storage.journal import JOURNAL
 from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.replacement import replace
 from jedlik.storage.store import alone, shared
 from jedlik.storage.view import View, view_of
 
@@ -65,12 +64,8 @@ def compact(path: Path) -> tuple[int, int]:
                 refuse_other_format(str(copy), made.get(FORMAT_KEY))
                 if made.pages.rows != rows:
                     raise StorageError(f"the copy of the store in {path} has {made.pages.rows} rows instead of {rows}")
-            after = copy.stat().st_size
-            # All that it has is in the file. If we go no further, the next to open the store begins another.
-            (path / JOURNAL).unlink(missing_ok=True)
-            sync_directories([path])
-            copy.replace(path / DATA)
-            sync_directories([path])
+            replace(path, copy)
+            after = (path / DATA).stat().st_size
         except (lmdb.Error, OSError) as error:
             raise StorageError(f"cannot compact the store in {path}: {error}") from error
         finally:

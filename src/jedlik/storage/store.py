@@ -29,6 +29,7 @@ from jedlik.storage.environment import LOCK, make_environment, open_environment,
 from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Journal
 from jedlik.storage.lmdb_pages import DATA
 from jedlik.storage.recovery import begin_journal, recover
+from jedlik.storage.replacement import finish
 
 _OPENING = "opening.lock"
 _DYING_SECONDS = 10.0
@@ -130,22 +131,25 @@ def shared(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep all others from the store in the directory `path`. Raises StorageError if there are some."""
+def alone(path: Path, damaged: bool = False) -> Iterator[None]:
+    """Keep all others from the store in the directory `path`, which is recovered first unless it is `damaged`.
+
+    Raises StorageError if there are some.
+    """
     with _as_storage_errors(path):
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _opening(path):
-                if not _join(path, share):
+                if not _join(path, share, damaged):
                     raise StorageError(f"the store in {path} is in use, or being looked at, by a check perhaps")
             yield
         finally:
             os.close(share)
 
 
-def _join(path: Path, share: int) -> bool:
-    """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered. Returns
-    whether all of it was taken."""
+def _join(path: Path, share: int, damaged: bool = False) -> bool:
+    """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered, unless it is
+    `damaged`. Returns whether all of it was taken."""
     try:
         fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -154,6 +158,10 @@ def _join(path: Path, share: int) -> bool:
         except BlockingIOError:
             raise StorageError(f"the store in {path} is being compacted or upgraded") from None
         return False
+    if damaged:
+        _wait_for_lmdb(path)
+        return True
+    finish(path)
     has_data, has_journal = (path / DATA).exists(), (path / JOURNAL).exists()
     if has_journal and not has_data:
         raise DamagedStore(f"{path / DATA} is missing, and its {JOURNAL} is there")
