@@ -145,14 +145,14 @@ def record(folder: Path, random: Random) -> list[Kept]:
 def damaged(lives: list[Kept], others: list[Kept], random: Random) -> Damaged:
     """A store with some damage."""
     kept = random.choice(lives)
-    kind = random.choice((*(_flipped, _sector_lost) * 4, _shortened, _mixed, _mixed, _of_another))
-    if kind is _mixed:
-        return _mixed(lives, random)
-    if kind is _of_another:
-        return _of_another(kept, random.choice(others), random)
-    if kind is _shortened:
-        return _shortened(kept, random)
-    return _with_bytes_changed(kept, kind, random)
+    kinds: list[Callable[[], Damaged]] = [
+        *[lambda: _with_bytes_changed(kept, _flipped, random)] * 4,
+        *[lambda: _with_bytes_changed(kept, _sector_lost, random)] * 4,
+        lambda: _shortened(kept, random),
+        *[lambda: _mixed(lives, random)] * 2,
+        lambda: _of_another(kept, random.choice(others), random),
+    ]
+    return random.choice(kinds)()
 
 
 def look_at(folder: Path, made: Damaged, random: Random, done: Flips) -> None:
@@ -233,9 +233,8 @@ def _within(record: Record, random: Random) -> int:
 def _shortened(kept: Kept, random: Random) -> Damaged:
     content = kept.files[JOURNAL]
     records = _records(kept)
-    length = random.choice(
-        (0, random.randrange(len(content)), _within(random.choice(records), random) if records else 0)
-    )
+    in_a_record = _within(random.choice(records), random) if records else 0
+    length = random.choice((0, random.randrange(len(content)), in_a_record))
     if random.random() < 0.3:
         files = {name: content for name, content in kept.files.items() if name != JOURNAL}
         return Damaged(files, kept, "no journal", only_journal=True)
@@ -246,14 +245,9 @@ def _shortened(kept: Kept, random: Random) -> Damaged:
 
 def _mixed(lives: list[Kept], random: Random) -> Damaged:
     data, journal = random.sample(range(len(lives)), 2)
-    what = f"an {'older' if journal < data else 'newer'} journal: of life {journal}, data of {data}"
-    right = lives[max(data, journal)]
-    return Damaged(
-        {DATA: lives[data].files[DATA], JOURNAL: lives[journal].files[JOURNAL]},
-        right,
-        what,
-        only_journal=journal < data,
-    )
+    what = f"{'an older' if journal < data else 'a newer'} journal: of life {journal}, data of {data}"
+    files = {DATA: lives[data].files[DATA], JOURNAL: lives[journal].files[JOURNAL]}
+    return Damaged(files, lives[max(data, journal)], what, only_journal=journal < data)
 
 
 def _of_another(kept: Kept, other: Kept, random: Random) -> Damaged:
@@ -358,9 +352,12 @@ async def _recovered(store: Path, made: Damaged) -> str:
         if made.only_journal and made.may_open:
             await _compare(left, made.right, when)
             demand(problems == 0, when)
-    aside = [path for path in store.iterdir() if path.name.startswith("damaged-")]
-    demand([_read(path) for path in aside] == [made.files], f"{when}: the damaged files were not set aside")
+    demand(_set_aside(store) == [made.files], f"{when}: the damaged files were not set aside")
     return WHOLE
+
+
+def _set_aside(store: Path) -> list[Files]:
+    return [_read(path) for path in store.iterdir() if path.name.startswith("damaged-")]
 
 
 async def _compare(left: Reopened, right: Kept, when: str) -> None:

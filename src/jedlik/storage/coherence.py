@@ -45,10 +45,7 @@ def fitting_checkpoint(path: Path, file: int, journal: Journal) -> Checkpoint:
 
     Raises DamagedStore if it has not, StorageError for a store of another format, and OSError.
     """
-    try:
-        checkpoint = journal.checkpoint()
-    except StorageError as error:
-        raise DamagedStore(str(error)) from error
+    checkpoint = _last_checkpoint(journal)
     _refuse_other_times(path, file, checkpoint, newest_meta(metas(file)))
     return checkpoint
 
@@ -59,14 +56,16 @@ def examined(path: Path, file: int, journal: Journal) -> tuple[Checkpoint, int]:
     `file` is LMDB's. Nobody else uses the store. Raises DamagedStore, StorageError for a store of another format, and
     OSError. Writes nothing.
     """
-    checkpoint = fitting_checkpoint(path, file, journal)
     newest = newest_meta(metas(file))
+    checkpoint = _last_checkpoint(journal)
     damaged = journal.damaged_slot()
+    # With nothing behind the one that can be read, the other was an older one.
     if damaged is not None and newest != newest_meta(checkpoint.metas):
         raise DamagedStore(
             f"{path / JOURNAL} is damaged at offset {damaged}: a checkpoint cannot be read. It may be the last, and "
             f"then what the one before it names (number {checkpoint.number}) may have been written over"
         )
+    _refuse_other_times(path, file, checkpoint, newest)
     records, place = 0, checkpoint.place
     for record in journal.records():
         records, place = records + 1, record.following
@@ -101,6 +100,13 @@ def refuse_lost_journal(path: Path) -> None:
         os.close(file)
     if place is not None:
         raise DamagedStore(f"{path / JOURNAL} is missing: the store has had one, with its last writes")
+
+
+def _last_checkpoint(journal: Journal) -> Checkpoint:
+    try:
+        return journal.checkpoint()
+    except StorageError as error:
+        raise DamagedStore(str(error)) from error
 
 
 def _refuse_other_times(path: Path, file: int, checkpoint: Checkpoint, newest: tuple[int, bytes] | None) -> None:
