@@ -50,8 +50,8 @@ def make_records_of_all(start_server: StartServer, store: Path, puts: list[str])
     for _ in range(20):
         server = start_server()
         client = server.client()
-        for name in puts:
-            client.put_item(TableName="songs", Item={"p": {"S": name}, "a": {"S": "b"}})
+        for number, name in enumerate(puts):
+            client.put_item(TableName="songs", Item={"p": {"S": name}, "a": {"S": str(number)}})
         server.kill()
         found = records(store)
         if len(found) >= len(puts):
@@ -92,8 +92,8 @@ def test_a_damaged_store_is_refused_by_the_server_and_by_the_commands_and_then_n
         f"read, and 1 later one can, up to record {found[2].place.sequence}. What they held was acknowledged"
     )
     hint = (
-        ". Nothing has been changed: put back the file that belongs there, or have `jedlik check --recover-damaged` keep "
-        "what can be kept"
+        ". Nothing has been changed: put back the file that belongs there, or have `jedlik check --recover-damaged` "
+        "keep what can be kept"
     )
     with pytest.raises(AssertionError, match=r"^the server ended with 2:") as ended:
         start_server()
@@ -127,13 +127,12 @@ def test_after_a_power_cut_what_is_lost_is_listed(start_server: StartServer, kil
         f"us-east-1: lost: all that was written with record {found[1].place.sequence}, which cannot be read\n" in said
     )
     assert names(start_server()) == {*map(str, range(PUTS)), "one", "three"}
-    assert run_on(killed, "check")[0] == 2  # The server has it.
 
 
 def test_later_records_that_rest_on_the_lost_one_are_left_out_and_listed(
     start_server: StartServer, killed: Path
 ) -> None:
-    # The index entry is the same, but an item that is there is not counted again.
+    # The second write to the same item counts nothing, as it was counted with the first.
     found = make_records_of_all(start_server, killed, ["before", "same", "same", "other"])
     lose_power(killed)
     flip(killed, found[1].place.offset + 30)
@@ -142,8 +141,8 @@ def test_later_records_that_rest_on_the_lost_one_are_left_out_and_listed(
     assert re.search(r"us-east-1: tried all records that can be read: \d problems?\n", said), said
     assert "us-east-1: tried the records before the damage: no problems\n" in said
     for record, name in ((found[2], "same"), (found[3], "other")):
-        lost = f"record {record.place.sequence}: a write to the item of table songs with the key {{'p': {{'S': '{name}'}}}}"
-        assert f"us-east-1: lost: {lost}\n" in said
+        lost = f"a write to the item of table songs with the key {{'p': {{'S': '{name}'}}}}"
+        assert f"us-east-1: lost: record {record.place.sequence}: {lost}\n" in said
     assert names(start_server()) == {*map(str, range(PUTS)), "before"}
 
 
