@@ -21,7 +21,7 @@ help:
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
-	@echo 'make torture  kill servers, cut the power, break disks, set clocks, part regions; some minutes (ARGS="kills --seconds 600")'
+	@echo 'make torture  kill servers, cut the power, damage files, break disks, set clocks, part regions; some minutes (ARGS="kills --seconds 600")'
 	@echo 'make clean    remove what the above made; ./data stays'
 
 serve: $(VENV)/installed

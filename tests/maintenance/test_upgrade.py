@@ -99,6 +99,7 @@ def test_a_store_without_a_journal_is_refused_until_it_is_upgraded(start_server:
     (store / "journal").unlink()
     with lmdb.open(str(store), lib_version=1) as environment, environment.begin(write=True) as transaction:
         transaction.put(b"\x00format", b"1")
+        transaction.delete(b"\x00journal")
     reason = (
         f"{store} holds a store of storage format 1, and Jedlik {__version__} uses format 2: "
         "stop all servers, copy the folder, and run `jedlik upgrade`"

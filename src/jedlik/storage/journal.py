@@ -54,7 +54,6 @@ _CHECKPOINT = struct.Struct(f"<QQ{METAS_SIZE}s8sQQ")
 _PLACE = struct.Struct("<8sQQ")
 _RECORD = struct.Struct("<IIQQ")
 _CHECKSUM = 4
-_SEQUENCE = struct.Struct("<Q")
 _HIGH = 6
 """The high bytes of a sequence number, by which records are looked for."""
 _LATER = 4 << 16
@@ -283,14 +282,17 @@ class Journal:
         A record is written when the one before it has been synced and committed. So with one of these, the one at the
         place was whole once. What an earlier lap has left has lower numbers, and another life another salt.
         """
+        found: list[Record] = []
+        salted = crc32(place.salt)
         with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as content:
-            found: dict[int, Record] = {}
-            for offset in _possible(content, place.sequence):
-                sequence = _SEQUENCE.unpack_from(content, offset + _CHECKSUM * 2)[0]
-                record = self._record(Place(place.salt, sequence, offset))
-                if record is not None:
-                    found[sequence] = record
-        return [found[sequence] for sequence in sorted(found)]
+            for offset, sequence, end in _possible(content, place.sequence):
+                # Nearly all are an earlier life's: there may be tens of thousands, at each start.
+                checksum = int.from_bytes(content[offset : offset + _CHECKSUM], "little")
+                if crc32(content[offset + _CHECKSUM : end], salted) == checksum:
+                    record = self._record(Place(place.salt, sequence, offset))
+                    if record is not None:
+                        found.append(record)
+        return sorted(found, key=lambda record: record.place.sequence)
 
     def has_record(self, place: Place) -> bool:
         """Whether there is a record at a place."""
@@ -338,33 +340,32 @@ def first_place() -> Place:
     return Place(os.urandom(8), 1, _FIRST)
 
 
-def _possible(content: mmap.mmap, sequence: int) -> Iterator[int]:
-    """Where there may be a record with a number later than `sequence`: offsets in a journal of what could be its head.
+def _possible(content: mmap.mmap, sequence: int) -> Iterator[tuple[int, int, int]]:
+    """What may be a record with a number later than `sequence`: offset, number and end, by what looks like a head.
 
-    They are found by the high bytes of the number, as the kernel of the search is then C's. Of a stretch of zeros, only
-    the beginning can be those.
+    They are found by the high bytes of the number, as that search is C's. Of a stretch of zeros, only the beginning can
+    be those.
     """
+    size = len(content)
     for high in range(sequence >> 16, (sequence + _LATER >> 16) + 1):
         sought = high.to_bytes(_HIGH, "little")
         at = content.find(sought, _FIRST)
         while at >= 0:
             for offset in (at, at + 1) if high == 0 else (at,):
                 head = offset - 2 - _CHECKSUM * 2
-                if head >= _FIRST and head + _RECORD.size <= len(content) and _may_be_later(content, head, sequence):
-                    yield head
+                if head < _FIRST or head + _RECORD.size > size:
+                    continue
+                _, length, number, following = _RECORD.unpack_from(content, head)
+                end = head + _RECORD.size + length
+                # Where the next one is follows from the length. To compute checksums of whatever it is takes long.
+                if sequence < number and end <= size and following in (end, _FIRST):
+                    yield head, number, end
             if high == 0:
                 rest = _NOT_ZERO.search(content, at)
                 if rest is None:
                     break
                 at = rest.start() - 1
             at = content.find(sought, at + 1)
-
-
-def _may_be_later(content: mmap.mmap, head: int, sequence: int) -> bool:
-    _, length, number, following = _RECORD.unpack_from(content, head)
-    end = head + _RECORD.size + length
-    # Where the next one is follows from the length. To compute the checksums of what looks like a record takes long.
-    return bool(sequence < number and end <= len(content) and following in (end, _FIRST))
 
 
 def _slot(checkpoint: Checkpoint) -> bytes:

@@ -125,14 +125,20 @@ def value_of(file: int, meta: bytes, key: bytes) -> bytes | None:
 
     Raises OSError, and StorageError if a page on the way is not of that state.
     """
+    return row_of(file, meta, key)[1]
+
+
+def row_of(file: int, meta: bytes, key: bytes) -> tuple[int, bytes | None]:
+    """The transaction that wrote the leaf page on which a key is or would be, and what it holds there (`value_of`)."""
     state = _State(*_META.unpack(meta))
     number = state.rows
     if number == _NO_ROOT:
-        return None
+        return state.transaction, None
     try:
         for _ in range(_DEEPEST):
             page = os.pread(file, state.page_size, number * state.page_size)
-            if _NUMBER.unpack_from(page)[0] != number or _WRITTEN_BY.unpack_from(page)[0] > state.transaction:
+            [transaction] = _WRITTEN_BY.unpack_from(page)
+            if _NUMBER.unpack_from(page)[0] != number or transaction > state.transaction:
                 break
             flags, lower = _HEADER.unpack_from(page)
             below = number
@@ -143,11 +149,11 @@ def value_of(file: int, meta: bytes, key: bytes) -> bytes | None:
                 here = page[begin : begin + key_size]
                 if not flags & _BRANCH and here == key:
                     begin += key_size + key_size % 2
-                    return page[begin : begin + (low | high << 16)]
+                    return transaction, page[begin : begin + (low | high << 16)]
                 if flags & _BRANCH and (below == number or here <= key):  # The first one's key is left empty.
                     below = low | high << 16 | node_flags << 32
             if not flags & _BRANCH:
-                return None
+                return transaction, None
             number = below
     except struct.error:
         pass

@@ -32,7 +32,7 @@ from jedlik.storage.coherence import DamagedStore, fitting_checkpoint
 from jedlik.storage.engine import StorageError
 from jedlik.storage.environment import MAP_SIZE, MAX_READERS, sync_directories
 from jedlik.storage.journal import JOURNAL, Journal, Record
-from jedlik.storage.lmdb_pages import DATA, metas, newest_meta, write_metas
+from jedlik.storage.lmdb_pages import DATA, metas, newest_meta, row_of, write_metas
 from jedlik.storage.replacement import replace
 from jedlik.storage.store import alone
 from jedlik.storage.view import View, view_of
@@ -46,11 +46,13 @@ class Readable(NamedTuple):
     metas: bytes
     """Of the checkpoint."""
     newest: int
-    """The number of the first record that is not in the newest state of LMDB's file."""
+    """The number of the first record that is not in the newest state of LMDB's file; -1 if that is not to be had."""
     before: list[Record]
     """The damage."""
     lost: range
     """Numbers of the records that cannot be read between those that can."""
+    lost_since: int
+    """The transaction of the first that is lost."""
     later: list[Record]
     """Behind the damage."""
 
@@ -77,10 +79,9 @@ class Salvage:
     def attempts(self) -> Generator[Attempt, None, None]:
         """The copies, best first, each until the next is asked for. Raises StorageError, lmdb.Error and OSError."""
         readable = self._readable()
-        if readable is None or readable.lost.stop <= readable.newest:
-            self._write(None, [] if readable is None else _behind(readable))
+        if self._write_newest(readable):
             with self._viewed() as view:
-                if readable is None or _has_all(view, readable):
+                if readable is None or self._has_all(view, readable):
                     yield Attempt(view, f"what {DATA} has", range(0), [])
         if readable is None:
             return
@@ -113,15 +114,58 @@ class Salvage:
                 place = before[-1].following if before else checkpoint.place
                 later = journal.later(place)
                 newest = newest_meta(metas(file))
-                committed = checkpoint.place.sequence
+                committed = -1
                 if newest is not None:
-                    committed += newest[0] - checkpoint.transaction
+                    committed = checkpoint.place.sequence + newest[0] - checkpoint.transaction
                 end = later[0].place.sequence if later else max(place.sequence, committed)
-                return Readable(checkpoint.metas, committed, before, range(place.sequence, end), later)
+                since = checkpoint.transaction + 1 + place.sequence - checkpoint.place.sequence
+                return Readable(checkpoint.metas, committed, before, range(place.sequence, end), since, later)
         except DamagedStore:
             return None
         finally:
             os.close(file)
+
+    def _has_all(self, view: View, readable: Readable) -> bool:
+        """Whether what the records wrote last is there, or else what a lost one wrote: then the page is as new.
+
+        After a power cut pages may lie in the file that are older than the state that leads to them.
+        """
+        before: dict[bytes, bytes | None] = {}
+        later: dict[bytes, bytes | None] = {}
+        for record in readable.before:
+            before |= changed_rows(record)
+        for record in readable.later:
+            later |= changed_rows(record)
+        file = os.open(self._path / DATA, os.O_RDONLY)
+        try:
+            newest = newest_meta(metas(file))
+            assert newest is not None
+
+            def is_anothers(key: bytes) -> bool:
+                return bool(readable.lost) and row_of(file, newest[1], key)[0] >= readable.lost_since
+
+            return all(view.get(key) == value for key, value in later.items()) and all(
+                view.get(key) == value or is_anothers(key) for key, value in before.items() if key not in later
+            )
+        except StorageError:
+            return False
+        finally:
+            os.close(file)
+
+    def _write_newest(self, readable: Readable | None) -> bool:
+        """Make a copy of the newest state of LMDB's file with the records behind it; False if that lacks some, or
+        cannot be made."""
+        try:
+            if readable is None:
+                self._write(None, [])
+                return True
+            if readable.lost.stop <= readable.newest:
+                self._write(None, _behind(readable))
+                return True
+        except lmdb.Error:
+            if readable is None:
+                raise
+        return False
 
     def _write(self, found: bytes | None, records: list[Record]) -> None:
         """Make a copy, of the state to which meta pages lead or else the newest, with these records."""
@@ -193,25 +237,3 @@ def changed_rows(record: Record) -> dict[bytes, bytes | None]:
     """The keys that a record puts or deletes, and their values: None for one that is deleted. Counters are left out."""
     of_keys, _ = msgpack.unpackb(record.changes, use_list=False)
     return {key: value for key, value in of_keys.items() if not isinstance(value, int)}
-
-
-def _has_all(view: View, readable: Readable) -> bool:
-    """Whether what records wrote last is there, or else what may be a lost one's: nothing that was written over.
-
-    After a power cut pages may lie in the file that are older than their state, and agree with each other.
-    """
-    written: dict[bytes, list[bytes | None]] = {}
-    for record in readable.before:
-        for key, value in changed_rows(record).items():
-            written.setdefault(key, []).append(value)
-    later: dict[bytes, bytes | None] = {}
-    for record in readable.later:
-        later |= changed_rows(record)
-    try:
-        return all(view.get(key) == value for key, value in later.items()) and all(
-            (found := view.get(key)) == values[-1] or (readable.lost and (found is None or found not in values))
-            for key, values in written.items()
-            if key not in later
-        )
-    except StorageError:
-        return False
