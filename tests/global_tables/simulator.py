@@ -1,8 +1,8 @@
 """A simulator: regions that write and pull over a network that does its worst, from a seed.
 
-A schedule is seventy steps, each drawn from the seed: somebody writes, somebody begins to pull, a message arrives,
-is lost or comes twice, the way between two regions is cut or mended, a region dies and comes back, a clock goes wrong,
-a stream is rolled over. Then everything is healed, all pull until nothing changes, and what the regions hold is
+A schedule is seventy steps, each drawn from the seed: somebody writes, somebody begins to pull, a message arrives, is
+lost, comes twice or is a lie, the way between two regions is cut or mended, a region dies and comes back, a clock goes
+wrong, a stream is rolled over. Then everything is healed, all pull until nothing changes, and what the regions hold is
 compared with each other and with what was acknowledged. Some schedules have a region join in the middle, in some one
 disassociates, and in some a region is cut off for days, so that the others' logs do not reach back to where it was.
 With even seeds, tables are copied one item at a time, so that more comes in between.
@@ -48,6 +48,17 @@ NAMES = "abcd"
 JUMPING = 0x6A756D70
 PULLS = 2
 """Pulls of one region from one peer at once: more than one worker may believe that it has the lease."""
+
+
+LIES: tuple[Body, ...] = (
+    {"Version": "7" * 32},
+    {"Version": "none"},
+    {"Keys": {"p": {"S": "none"}}},
+    {"Item": {"p": {"N": "none"}}},
+    {"At": "now"},
+    {"Position": -1},
+)
+"""What some members of a change become in a lie."""
 
 
 @dataclass(eq=False, slots=True)
@@ -106,6 +117,15 @@ class Link:
             # The request comes twice, and the answer is that to the second.
             answer = await self._answer(region, operation, body)
         await network.travel(region, self._own)
+        return self._perhaps_a_lie(answer)
+
+    def _perhaps_a_lie(self, answer: Body) -> Body:
+        """Now and then a region answers what none does: all of it is refused, up to the change that is one."""
+        lies = self._simulation.lies
+        told = [entry for table in answer.get("Tables", ()) for entry in table.get("Entries", ())]
+        told += answer.get("Changes", ())
+        if lies.random() < 0.1 and told:
+            lies.choice(told).update(lies.choice(LIES))
         return answer
 
     async def _answer(self, region: str, operation: str, body: Body) -> Body:
@@ -131,6 +151,8 @@ class Simulation:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
+        self.lies = Random(seed)
+        """By itself, so that schedules are the same with and without lies."""
         self.network = Network()
         self.joins = self.random.random() < 0.3
         """Whether C is not there at first."""
