@@ -318,6 +318,8 @@ def test_a_replica_is_disassociated_and_both_tables_stay(here: Any, there: Any) 
 def test_the_others_go_on_without_one_that_is_disassociated(here: Any, there: Any, elsewhere: Any) -> None:
     name = global_table(here, THERE, ELSEWHERE)
     put(elsewhere, name, "a")
+    # Until it has heard that the newest replica is there, a region changes nothing.
+    eventually(lambda: statuses(there, name), {HERE: "ACTIVE", ELSEWHERE: "ACTIVE"})
     there.update_table(TableName=name, DisassociationProtectionEnabled=False)
     there.update_table(TableName=name, **DISASSOCIATE)
     eventually(lambda: "Replicas" in describe(there, name), False)
