@@ -6,6 +6,7 @@ options of `jedlik serve`. What a server logged is shown with the test that fail
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,15 @@ _started: list[Server] = []
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the whole run: in memory, one worker, nothing verified."""
+    """One server for the whole run: in memory, one worker, nothing verified.
+
+    JEDLIK_TEST_ENDPOINT names one that runs already, as `testing.corpus` has it record what the tests ask.
+    """
     folder = tmp_path_factory.mktemp("server")
+    endpoint = os.environ.get("JEDLIK_TEST_ENDPOINT")
+    if endpoint is not None:
+        yield Server.running_at(endpoint, folder / "log")
+        return
     running = Server(folder / "log", in_memory=True, data_dir=folder / "data")
     _started.append(running)
     yield running

@@ -1,0 +1,1 @@
+"""What tests, torture and benchmarks share: server processes, clients, relays, simulators, and the golden corpus."""
