@@ -8,7 +8,7 @@ A refactoring must not change an answer. So record a corpus before it, and repla
     python -m testing.corpus replay corpus.xz    # exits with 1 if an answer differs
 
 Both sides begin with empty stores that have the same secret, so a Scan's order is the same. Answers are compared byte
-for byte once what must differ is masked (`masks`): times, uuids, sequence numbers and tokens. What an answer hands to the
-client for later requests (a stream's ARN, a shard iterator) is replaced in those requests by what the replayed server
-gave instead.
+for byte once what must differ is masked (`masks`): times, uuids, sequence numbers and tokens. What an answer hands to
+the client for later requests (a stream's ARN, a shard iterator) is replaced in those requests by what the replayed
+server gave instead.
 """
