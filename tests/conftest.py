@@ -6,6 +6,7 @@ options of `jedlik serve`. What a server logged is shown with the test that fail
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -98,6 +99,18 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         for running in _started:
             report.sections.append((f"log of {running.url}", running.log.read_text()[-LOG_SHOWN:]))
     return report
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged, also where a fuzz harness has been imported, which keeps Jedlik's log for itself."""
+    log = logging.getLogger("jedlik")
+    propagated, level = log.propagate, log.level
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
+    yield caplog
+    log.propagate = propagated
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
