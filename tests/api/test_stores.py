@@ -14,6 +14,7 @@ from jedlik.api import stores
 from jedlik.api.context import DESCRIPTOR_ATTEMPTS, Region
 from jedlik.api.stores import Stores
 from jedlik.config import Settings
+from jedlik.jobs import runner
 from jedlik.model import keys
 from jedlik.model.errors import (
     DescriptorChanged,
@@ -24,6 +25,7 @@ from jedlik.model.errors import (
 )
 from jedlik.model.tables import Table
 from jedlik.storage.engine import Writes
+from jedlik.storage.lmdb import LmdbEngine
 
 
 def settings(path: Path) -> Settings:
@@ -104,6 +106,155 @@ def test_there_is_a_limit_to_open_stores(tmp_path: Path, monkeypatch: pytest.Mon
             await opened.region("us-east-1")
         finally:
             await opened.close()
+
+    asyncio.run(run())
+
+
+async def put_row(region: Region, key: bytes, value: bytes | None = b"value") -> None:
+    writes = Writes()
+    writes.puts[key] = value
+    await region.engine.mutate([], lambda _: (writes, None))
+
+
+def test_a_region_without_a_store_is_empty_and_gets_one_with_the_first_write(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    seen: list[str] = []
+
+    async def listing(region: Region) -> int:
+        return len(await region.engine.range(*keys.descriptor_range(None), 10, 1000))
+
+    async def defining(region: Region) -> None:
+        await define(region, "table", "p")
+
+    async def refused(region: Region) -> None:
+        def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+            raise ResourceNotFoundException("")
+
+        await region.engine.mutate([b"key"], decide)
+
+    async def run() -> None:
+        opened = Stores(settings(data), opened=lambda region: seen.append(region.name))
+        assert await opened.use("us-east-1", listing) == 0
+        with pytest.raises(ResourceNotFoundException):
+            await opened.use("us-east-1", refused)
+        assert (await (await opened.find("us-east-1")).engine.get([b"key"])) == [None]
+        assert not data.exists()
+        assert not seen
+        await opened.use("us-east-1", defining)
+        assert seen == ["us-east-1"]
+        assert await opened.use("us-east-1", listing) == 1
+        assert await opened.find("us-east-1") is opened.opened("us-east-1")
+        await opened.close()
+
+    asyncio.run(run())
+
+
+def test_a_region_whose_store_another_process_has_made_is_not_empty(tmp_path: Path) -> None:
+    async def run() -> None:
+        ours, theirs = Stores(settings(tmp_path)), Stores(settings(tmp_path))
+        found = await ours.find("us-east-1")
+        assert ours.opened("us-east-1") is None
+        made = await theirs.region("us-east-1")
+        await theirs.close()  # A process has a store open once.
+        assert found.secret != made.secret
+        assert (await ours.find("us-east-1")).secret == made.secret
+        await ours.close()
+
+    asyncio.run(run())
+
+
+def test_a_store_that_is_only_read_has_no_committer(tmp_path: Path) -> None:
+    async def run() -> None:
+        first = Stores(Settings(data_dir=tmp_path))
+        await first.region("us-east-1")
+        await first.close()
+        stop = asyncio.Event()
+        running: list[asyncio.Task[None]] = []
+
+        def begin(region: Region) -> None:
+            running.append(asyncio.ensure_future(runner.run(region, stop, Settings())))
+
+        again = Stores(Settings(data_dir=tmp_path), opened=begin)
+        region = await again.find("us-east-1")
+        await asyncio.sleep(0.1)  # A round of background work, which is done at once.
+        assert isinstance(region.engine, LmdbEngine)
+        assert region.engine.committer is None
+        await put_row(region, b"\x30row")
+        assert region.engine.committer is not None
+        stop.set()
+        await asyncio.gather(*running)
+        await again.close()
+
+    asyncio.run(run())
+
+
+def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "IDLE_SECONDS", 0.0)
+    ended: list[str] = []
+
+    async def end(region: Region) -> None:
+        ended.append(region.name)
+
+    async def run() -> None:
+        opened = Stores(settings(tmp_path), closing=end)
+
+        async def idle() -> bool:
+            for _ in range(2):  # The first look sees that there was a request.
+                await opened.close_idle()
+            return opened.opened("us-east-1") is None
+
+        async def during(region: Region) -> bool:
+            return await idle()
+
+        secret = (await opened.region("us-east-1")).secret
+        assert not await opened.use("us-east-1", during)
+        assert await idle()
+        assert ended == ["us-east-1"]
+        region = await opened.find("us-east-1")
+        assert region.secret == secret
+        # Each of these needs the store again without being asked for.
+        for key in (
+            keys.job_key("job"),
+            keys.stream_key("table", "label"),
+            keys.token_key(0, "token"),
+            keys.expiring_tables_range(None)[0] + b"12345678",
+        ):
+            await put_row(region, key)
+            assert not await idle(), key
+            await put_row(region, key, None)
+        assert await idle()
+        await opened.close()
+
+    asyncio.run(run())
+
+
+def test_who_asks_for_a_store_while_it_is_closed_gets_it_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "IDLE_SECONDS", 0.0)
+
+    async def run() -> None:
+        going_on = asyncio.Event()
+
+        async def end(region: Region) -> None:
+            await going_on.wait()
+
+        opened = Stores(settings(tmp_path), closing=end)
+        first = await opened.region("us-east-1")
+        await opened.close_idle()
+        closing = asyncio.ensure_future(opened.close_idle())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking = asyncio.ensure_future(opened.find("us-east-1"))
+        await asyncio.sleep(0.01)
+        assert not asking.done()
+        going_on.set()
+        await closing
+        assert await asking is not first
+        assert (await (await asking).engine.get([keys.secret_key()])) == [first.secret]
+        await opened.close()
 
     asyncio.run(run())
 

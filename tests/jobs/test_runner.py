@@ -163,7 +163,10 @@ def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             # After every other time there is more to do at once.
             return len(times) % 2 == 1
 
-        monkeypatch.setattr(runner, "duties", lambda settings: (runner.Duty("duty", 0.1, duty),))
+        async def wanted(region: Region) -> bool:
+            return True
+
+        monkeypatch.setattr(runner, "duties", lambda settings: (runner.Duty("duty", 0.1, duty, wanted),))
         monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
         stop = asyncio.Event()
         running = asyncio.create_task(runner.run(region, stop, Settings()))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jedlik.api.context import Context
+from jedlik.api.context import Context, Region
 from jedlik.api.operations import Operation
 from jedlik.memory import Memory
 from jedlik.model.errors import ConditionalCheckFailedException, TransactionCanceledException
@@ -18,6 +18,7 @@ from jedlik.server.logs import JsonFormatter
 from jedlik.server.messages import Request, Response
 from jedlik.server.origins import AnyOrigin
 from jedlik.server.sigv4 import Verifier
+from jedlik.storage.empty import EmptyEngine
 from jedlik.storage.engine import StorageError
 
 SCOPE = b"AKID/20261123/us-east-1/dynamodb/aws4_request"
@@ -29,8 +30,8 @@ class NoStores:
     def opened(self, name: str) -> None:
         return None
 
-    async def region(self, name: str) -> None:
-        return None
+    async def find(self, name: str) -> Region:
+        return Region(name, "0" * 12, EmptyEngine(), lambda: 0.0, b"")
 
 
 def dispatcher(*operations: Operation) -> Dispatcher:

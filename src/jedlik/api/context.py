@@ -34,7 +34,19 @@ UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth m
 class Region:
     """One region's store and what a process knows of it."""
 
-    __slots__ = ("account", "clock", "engine", "jobs_wanted", "known", "name", "peers", "secret")
+    __slots__ = (
+        "account",
+        "begun",
+        "clock",
+        "ended",
+        "engine",
+        "jobs_wanted",
+        "known",
+        "name",
+        "peers",
+        "replicated",
+        "secret",
+    )
 
     def __init__(
         self,
@@ -60,6 +72,12 @@ class Region:
         """Tables as last seen, by name: usable ones. Possibly stale."""
         self.jobs_wanted = asyncio.Event()
         """Set when a background job has been written, so that the runner looks at once."""
+        self.begun = 0
+        """Requests that have come here. The store is closed only when all have ended."""
+        self.ended = 0
+        """Requests that have been answered, or have failed."""
+        self.replicated = False
+        """Whether any table was a replica when pulling last looked."""
 
     async def table(self, name: str, *, missing: str = "Requested resource not found") -> Table:
         """The table called `name` (or whose ARN it is) as it is now.

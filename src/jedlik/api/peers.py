@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jedlik.api.context import Context
+from jedlik.api.context import Context, Region
 from jedlik.api.operations import PEER_OPERATIONS
 from jedlik.api.stores import Stores
 from jedlik.config import Settings
@@ -15,8 +15,11 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
 
     async def serve(region: str, operation: str, body: Body) -> Body:
         served = PEER_OPERATIONS[operation]
-        context = Context(await stores.region(region), "of a peer", None, b"")
-        return await served.handler(context, served.validate(body)) or {}
+
+        async def answer(asked: Region) -> Body:
+            return await served.handler(Context(asked, "of a peer", None, b""), served.validate(body)) or {}
+
+        return await stores.use(region, answer)
 
     local = LocalPeers(serve)
     if not settings.peers:

@@ -1,34 +1,51 @@
 """The stores of a process: one for each region, each in a folder of its own.
 
-A region's store is opened when the region is first asked for, or at the start when its folder is there already, so that
-its background jobs go on. A new store gets its format and its secret before anything is written to it.
+A region without a store answers as an empty one does, and costs nothing; its store is made by the first request that
+writes. A store that is there is opened at the start, so that its background work goes on, or when its region is asked
+for. One that nobody has asked for in five minutes, and that has no background work, is closed. A new store gets its
+format and its secret before anything is written to it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from jedlik import region_names
 from jedlik.api.context import Region
 from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
-from jedlik.jobs import clock_watch
+from jedlik.jobs import clock_watch, runner
 from jedlik.model import keys, store_format
 from jedlik.model.errors import InvalidSignatureException, LimitExceededException
 from jedlik.replication.peers import NoPeers, Peers
+from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import LmdbEngine
 
+T = TypeVar("T")
+
 SECRET_BYTES = 32
 REGIONS = 64
-"""Stores open at once. AWS has fewer regions; each costs a thread and a few files."""
+"""Stores open at once. AWS has fewer regions; each costs a process and a few files."""
+IDLE_SECONDS = 300.0
+"""After which a store that nobody has asked for is closed."""
+
+_log = logging.getLogger(__name__)
+
+
+async def _nothing_to_end(region: Region) -> None:
+    """For who begins nothing with a region."""
 
 
 class Stores:
-    """The open stores. `opened` is called with each region as it is opened, on the event loop."""
+    """The open stores. `opened` is called with each region as it is opened, on the event loop; `closing` ends what that
+    has begun, before the store is closed because it is idle."""
 
     def __init__(
         self,
@@ -36,18 +53,41 @@ class Stores:
         clock: Clock = system_clock,
         steady: Callable[[], float] = boot_clock,
         opened: Callable[[Region], None] = lambda region: None,
+        closing: Callable[[Region], Awaitable[None]] = _nothing_to_end,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._steady = steady
         self._opened = opened
+        self._closing = closing
         self.peers: Peers = NoPeers()
         """What the regions opened from now on know each other by."""
         self._regions: dict[str, Region] = {}
         self._opening: dict[str, asyncio.Task[Region]] = {}
+        self._being_closed: dict[str, asyncio.Task[None]] = {}
+        self._quiet: dict[str, tuple[int, float]] = {}
+        """How many requests had come to a region when it was last found busy, and when that was."""
+
+    async def find(self, name: str) -> Region:
+        """The region called `name`, to be asked at once. If it has no store, it is empty: who writes gets NoStore, and
+        must ask for `region` instead. Raises what that does."""
+        region = self._regions.get(name)
+        if region is not None:
+            return region
+        self._check_served(name)
+        if name not in self._opening and not self._is_there(name):
+            return Region(name, self._settings.account, EmptyEngine(), self._clock, b"", self.peers, self._steady)
+        return await self.region(name)
+
+    async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
+        """What `work` makes of the region called `name`. Its store is made, and `work` begun again, if it writes."""
+        try:
+            return await _counted(await self.find(name), work)
+        except NoStore:
+            return await _counted(await self.region(name), work)
 
     async def region(self, name: str) -> Region:
-        """The region called `name`.
+        """The region called `name`, with a store, which is made if need be.
 
         Raises StorageError if its store cannot be opened, LimitExceededException, and InvalidSignatureException for a
         region that is not served here, which is what AWS's endpoint of one region answers to a request for another.
@@ -55,8 +95,7 @@ class Stores:
         region = self._regions.get(name)
         if region is not None:
             return region
-        if not self._settings.serves(name):
-            raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{name}'. ")
+        self._check_served(name)
         opening = self._opening.get(name)
         if opening is None:
             if len(self._regions) + len(self._opening) >= REGIONS:
@@ -82,13 +121,62 @@ class Stores:
     async def close(self) -> None:
         """Close all stores, when what is being written has been written, and the ways to other regions."""
         await self.peers.close()
+        await asyncio.gather(*self._being_closed.values())
         for region in self._regions.values():
             await region.engine.close()
         self._regions.clear()
 
+    async def close_idle(self) -> None:
+        """Close the stores that nobody has asked for in a while, where nothing is to be done."""
+        now = asyncio.get_running_loop().time()
+        for name, region in list(self._regions.items()):
+            begun, since = self._quiet.get(name, (-1, now))
+            if region.begun != begun or region.ended != begun:
+                self._quiet[name] = (region.begun, now)
+                continue
+            try:
+                wanted = now - since < IDLE_SECONDS or await runner.has_work(region)
+            except StorageError:  # It is not idle, but in need of help; who asks it is answered with the reason.
+                continue
+            # A request may have come meanwhile. From here to where the region is taken away, none can.
+            if not wanted and region.begun == begun and self._regions.get(name) is region:
+                del self._regions[name]
+                del self._quiet[name]
+                task = self._being_closed[name] = asyncio.get_running_loop().create_task(self._close(region))
+                await asyncio.shield(task)
+
+    async def _close(self, region: Region) -> None:
+        try:
+            await self._closing(region)
+            await region.engine.close()
+        except StorageError:
+            _log.exception("an idle store was not closed in order", extra={"region": region.name})
+        finally:
+            del self._being_closed[region.name]
+
+    def _check_served(self, name: str) -> None:
+        if not self._settings.serves(name):
+            raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{name}'. ")
+
+    def _path(self, name: str) -> Path:
+        return self._settings.data_dir / region_names.folder(name)
+
+    def _is_there(self, name: str) -> bool:
+        """Whether there is anything where a store would be; also if it cannot be looked at, for then to open it says
+        why."""
+        try:
+            os.stat(self._path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
+
     async def _open(self, name: str) -> Region:
         settings = self._settings
-        path = settings.data_dir / region_names.folder(name)
+        if name in self._being_closed:
+            await asyncio.wait([self._being_closed[name]])
+        path = self._path(name)
         engine = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
             secret = await _secret(engine, path)
@@ -100,6 +188,14 @@ class Stores:
         self._regions[name] = region
         self._opened(region)
         return region
+
+
+async def _counted(region: Region, work: Callable[[Region], Awaitable[T]]) -> T:
+    region.begun += 1
+    try:
+        return await work(region)
+    finally:
+        region.ended += 1
 
 
 async def _secret(engine: Engine, path: Path) -> bytes:
@@ -120,4 +216,6 @@ async def _secret(engine: Engine, path: Path) -> bytes:
             raise StorageError(f"the store in {path} has lost its secret: no key of an item can be worked out")
         return writes, secret
 
-    return await engine.mutate([keys.format_key(), keys.secret_key()], decide)
+    read = [keys.format_key(), keys.secret_key()]
+    writes, secret = decide(await engine.get(read))
+    return await engine.mutate(read, decide) if writes.puts else secret

@@ -28,8 +28,11 @@ async def begin(region: Region) -> None:
     region.clock.raw = raw
 
 
-async def look(region: Region) -> None:
-    """Compare the clocks, and share what is new. Raises StorageError."""
+async def look(region: Region, note: bool = True) -> None:
+    """Compare the clocks, and share what is new. Raises StorageError.
+
+    Unless `note`, the passing of time is not: nothing in the store depends on it.
+    """
     clock = region.clock
     reading = clock.read()
     [raw] = await region.engine.get([keys.clock_key()])
@@ -40,7 +43,7 @@ async def look(region: Region) -> None:
         clock.raw = raw
     after = timekeeping.advanced(clock.known, reading)
     clock.know(after)
-    if not _is_news(before, after):
+    if not _is_news(before, after) or not (note or _paused(before) != _paused(after)):
         return
     encoded = timekeeping.encode(after)
 
@@ -70,8 +73,12 @@ def _is_news(before: Timekeeping | None, after: Timekeeping) -> bool:
     return after.noted - before.noted >= NOTE_SECONDS
 
 
+def _paused(known: Timekeeping | None) -> bool:
+    return known is not None and known.pause is not None
+
+
 def _tell(region: Region, before: Timekeeping | None, after: Timekeeping, reading: Reading) -> None:
-    was = before is not None and before.pause is not None
+    was = _paused(before)
     if after.pause is not None and not was:
         _log.warning(
             "the clock is doubted: nothing is expired or trimmed",

@@ -45,6 +45,7 @@ async def run(region: Region, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await tables.look()
+            region.replicated = bool(tables.peers())
         except Exception:
             _log.exception("the replicated tables cannot be read", extra={"region": region.name})
         pullers = {peer: puller for peer, puller in pullers.items() if not puller.done()}

@@ -23,6 +23,7 @@ from jedlik.jobs.leases import Leases
 from jedlik.jobs.records import Job, JobMoved, JobWaits
 from jedlik.model import keys
 from jedlik.model.limits import MIB
+from jedlik.replication import replicated
 from jedlik.storage.engine import StorageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Duty:
     """Seconds from the end of one run to the beginning of the next."""
     run: Callable[[Region], Awaitable[bool]]
     """Does one bounded piece; says whether there is more to do at once."""
+    wanted: Callable[[Region], Awaitable[bool]]
+    """Whether the store holds anything that the work is about. Where it does not, no lease is taken: a store that is
+    only read needs no committer."""
 
 
 STEPS: dict[str, Step] = {
@@ -60,10 +64,38 @@ def duties(settings: Settings) -> tuple[Duty, ...]:
     """What a server with these settings does for ever."""
     policy = streams.StreamPolicy(rotation=settings.stream_rotation)
     return (
-        Duty("expiry", settings.expiry_interval, expiry.sweep),
-        Duty("streams", min(STREAMS_PERIOD, settings.stream_rotation / 4), partial(streams.maintain, policy=policy)),
-        Duty("tokens", tokens.PERIOD, tokens.remove_old),
+        Duty("expiry", settings.expiry_interval, expiry.sweep, _has_expiry),
+        Duty(
+            "streams",
+            min(STREAMS_PERIOD, settings.stream_rotation / 4),
+            partial(streams.maintain, policy=policy),
+            _has_streams,
+        ),
+        Duty("tokens", tokens.PERIOD, tokens.remove_old, _has_tokens),
     )
+
+
+async def has_work(region: Region) -> bool:
+    """Whether anything is to be done in the background, now or later. Raises StorageError."""
+    if await _has(region, keys.job_range()) or await _has_expiry(region) or await _has_streams(region):
+        return True
+    return await _has_tokens(region) or bool(await replicated.all_of(region))
+
+
+async def _has_expiry(region: Region) -> bool:
+    return await _has(region, keys.expiring_tables_range(None))
+
+
+async def _has_streams(region: Region) -> bool:
+    return await _has(region, keys.stream_range(None))
+
+
+async def _has_tokens(region: Region) -> bool:
+    return await _has(region, keys.space_range("tokens"))
+
+
+async def _has(region: Region, stretch: tuple[bytes, bytes]) -> bool:
+    return bool(await region.engine.range(*stretch, 1, 1))
 
 
 POLL_SECONDS = 1.0
@@ -106,13 +138,14 @@ class _Runner:
 
     async def _round(self) -> bool:
         """Give everything that is to be done a slice of time; whether there is more to do at once."""
-        await clock_watch.look(self._region)
         start, end = keys.job_range()
         rows = await self._region.engine.range(start, end, JOBS_AT_ONCE, MIB)
+        due = [duty for duty in self._duties if await duty.wanted(self._region)]
+        await clock_watch.look(self._region, bool(rows or due or self._region.replicated))
         more = False
         for key, _ in rows:
             more |= await self._turn(keys.name_of_job_key(key), partial(self._step, key), period=0.0)
-        for duty in self._duties:
+        for duty in due:
             more |= await self._turn(duty.name, partial(duty.run, self._region), duty.period)
         return more
 

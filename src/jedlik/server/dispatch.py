@@ -13,11 +13,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.api.context import Context
+from jedlik.api.context import Context, Region
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.model.errors import (
     AccessDeniedException,
@@ -33,6 +34,7 @@ from jedlik.server.messages import Request, Response
 from jedlik.server.origins import Origins
 from jedlik.server.room import Room, weight
 from jedlik.server.sigv4 import Verifier
+from jedlik.storage.empty import NoStore
 from jedlik.storage.engine import StorageError
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class Dispatcher:
         status = 200
         taken = answer = 0
         operation: Operation | None = None
+        region: Region | None = None
         try:
             caller = self._verifier.caller(request) if self._verifier.verifies else None
             if len(request.body) > LARGE or b"content-encoding" in headers:
@@ -106,7 +109,8 @@ class Dispatcher:
             operation, data = self._operation(request)
             if caller is None:
                 caller = self._verifier.caller(request)
-            region = self._stores.opened(caller.region) or await self._stores.region(caller.region)
+            region = self._stores.opened(caller.region) or await self._stores.find(caller.region)
+            region.begun += 1
             context = Context(region, request_id, caller.access_key, headers.get(b"host", b""))
             if not isinstance(data, dict):
                 raise SerializationException("")
@@ -114,7 +118,11 @@ class Dispatcher:
                 if not self._answers.try_hold(operation.answer):
                     await self._answers.take(operation.answer)
                 answer = operation.answer
-            result = await operation.handler(context, operation.validate(data))
+            try:
+                result = await operation.handler(context, operation.validate(data))
+            except NoStore:
+                await self._stores.region(caller.region)
+                result = await self._stores.use(caller.region, partial(self._begin_again, request, context))
             body = orjson.dumps(result) if result is not None else b""
         except DynamoDBError as error:
             refusal = error if operation is None else operation.refusal(error, data)
@@ -127,6 +135,8 @@ class Dispatcher:
             status, body = FAULT.status, wire.error_body(FAULT)
             self._log_fault(request, request_id, error)
         finally:
+            if region is not None:
+                region.ended += 1
             if answer:
                 self._answers.give_back(answer)
             if taken:
@@ -134,6 +144,12 @@ class Dispatcher:
         if self._access_log:
             self._log_access(request, request_id, status, time.perf_counter() - started)
         return self._response(request, status, content_type or wire.JSON, body, request_id)
+
+    async def _begin_again(self, request: Request, context: Context, region: Region) -> dict[str, Any] | None:
+        """The result of a request that has found its region without a store, and needs one."""
+        operation, data = self._operation(request)  # The handler may have changed what it got.
+        context = Context(region, context.request_id, context.access_key, context.host)
+        return await operation.handler(context, operation.validate(data))
 
     def refuse(self, status: int, text: str = "") -> Response:
         """The answer to what is not a request, or not now."""

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
+IDLE_CHECK_SECONDS = 10.0
+"""How often stores are looked for that nobody uses."""
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 """The signals that stop a server."""
 RETIRE = signal.SIGUSR1
@@ -79,9 +81,11 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         loop.add_signal_handler(signal_number, stop.set)
     loop.add_reader(parent, stop.set)
     jobs = BackgroundWork(settings)
-    stores = Stores(settings, opened=jobs.begin)
+    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of)
     memory = Memory()
     stores.peers = peers.known_to(settings, stores, memory.peers)
+    idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
+    idle.add_done_callback(_log_failure)
     try:
         await stores.open_existing()
         limits = Limits(
@@ -115,8 +119,16 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         if cut_off:
             log.warning("connections cut off", extra={"connections": cut_off})
     finally:
+        idle.cancel()
         await jobs.end()
         await stores.close()
+
+
+async def _close_idle(stores: Stores) -> None:
+    """Close stores that are not used, for as long as the worker runs."""
+    while True:
+        await asyncio.sleep(IDLE_CHECK_SECONDS)
+        await stores.close_idle()
 
 
 class BackgroundWork:
@@ -124,28 +136,40 @@ class BackgroundWork:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stop = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
+        self._running: dict[str, tuple[asyncio.Event, list[asyncio.Task[None]]]] = {}
+        """By region: what has it end, and its tasks."""
 
     def begin(self, region: Region) -> None:
         """Do a region's jobs from now on."""
-        running = {
-            "jobs": runner.run(region, self._stop, self._settings),
-            "pulling": pulling.run(region, self._stop),
-        }
+        stop = asyncio.Event()
+        if self._stopped:
+            stop.set()
+        tasks: list[asyncio.Task[None]] = []
+        self._running[region.name] = stop, tasks
+        running = {"jobs": runner.run(region, stop, self._settings), "pulling": pulling.run(region, stop)}
         for name, work in running.items():
             task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.name}")
             task.add_done_callback(_log_failure)
-            self._tasks.append(task)
+            tasks.append(task)
+
+    async def end_of(self, region: Region) -> None:
+        """Stop the jobs of a region, and wait for the end."""
+        stop, tasks = self._running.pop(region.name)
+        stop.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self) -> None:
         """Begin nothing more; each ends at a point from which another can go on."""
-        self._stop.set()
+        self._stopped = True
+        for stop, _ in self._running.values():
+            stop.set()
 
     async def end(self) -> None:
         """Stop, and wait for the end."""
         self.stop()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = [task for _, tasks in self._running.values() for task in tasks]
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -22,6 +22,7 @@ MessagePack:
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -58,6 +59,8 @@ _RECEIVED = 64 << 10
 """Bytes taken from a socket at once: nearly always an answer is a few. With room for 1 MB, to take them lasts 15 us."""
 _END_SECONDS = 10.0
 """In which a committer that is no longer needed must have ended: it has nothing to do."""
+_END_STEP = 0.005
+_END_STEPS = round(_END_SECONDS / _END_STEP)
 _PR_SET_PDEATHSIG = 1
 _ROOM_ATTEMPTS = 10
 """Checkpoints that are made or confirmed to have room in the journal: others may fill it before we come to it."""
@@ -94,6 +97,17 @@ class Committer:
         self._asked = True
         self._unsent = memoryview(framed(question))
         self._send()
+
+    async def end(self) -> None:
+        """End it, without holding up the event loop: it may have to sync what it has committed."""
+        self._forget()
+        self._socket.close()
+        for _ in range(_END_STEPS):
+            if self._process.poll() is not None:
+                return
+            await asyncio.sleep(_END_STEP)
+        self._process.kill()
+        self._process.wait()
 
     def close(self) -> None:
         """End it. What it has not answered, it may or may not have done."""

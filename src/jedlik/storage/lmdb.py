@@ -132,6 +132,11 @@ class LmdbEngine:
             loop.call_soon(self._start_batch)
         return future
 
+    @property
+    def committer(self) -> int | None:
+        """The process that commits, if one was needed so far."""
+        return None if self._committer is None else self._committer.pid
+
     @contextlib.contextmanager
     def view(self) -> Iterator[View]:
         """The store as it is now, to be read at length (`storage.view`). Raises StorageError."""
@@ -142,9 +147,9 @@ class LmdbEngine:
         """Wait for the mutations in flight and release the store."""
         self._closing = True
         await self._idle.wait()
-        if self._committer is not None:
-            self._committer.close()
-            self._committer = None
+        committer, self._committer = self._committer, None
+        if committer is not None:
+            await committer.end()
         if self._at_once is not None:
             self._at_once.close()
         self._store.close()

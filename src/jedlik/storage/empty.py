@@ -1,0 +1,52 @@
+"""The engine of a store that does not exist: there is nothing to read, and before a write it must be made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+from jedlik.storage.engine import Decide, Row
+
+T = TypeVar("T")
+
+
+class NoStore(Exception):
+    """A mutation has something to write. Nothing was done: make the store, and begin the request again."""
+
+
+class EmptyEngine:
+    """Reads find nothing; mutations that write nothing, or are refused, do as on any empty store."""
+
+    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
+        """None for each key."""
+        return [None] * len(keys)
+
+    async def range(
+        self,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> list[Row]:
+        """No rows."""
+        return []
+
+    def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
+        """Decide over nothing. The future raises NoStore if there is something to write."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            writes, result = decide([None] * len(keys))
+        except Exception as refusal:
+            future.set_exception(refusal)
+            return future
+        if writes.puts or writes.adds or writes.appends:
+            future.set_exception(NoStore())
+        else:
+            future.set_result(result)
+        return future
+
+    async def close(self) -> None:
+        """Nothing is held."""
