@@ -73,6 +73,7 @@ class Settings:
     idle_timeout: Annotated[float, "How long a connection without a request is kept."] = 120.0
     request_timeout: Annotated[float, "How long a request may take to arrive, and its answer to leave."] = 30.0
     stop_timeout: Annotated[float, "How long requests in flight have to finish when the server stops."] = 25.0
+    hang_timeout: Annotated[float, "How long a commit may take; a worker may stand still for twice as long."] = 30.0
     max_connections: Annotated[int, "Connections per worker."] = 10_000
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
     stream_rotation: Annotated[float, "Age at which a stream's shards are rolled over."] = 4 * 60 * 60.0
@@ -88,6 +89,7 @@ class Settings:
             "idle_timeout",
             "request_timeout",
             "stop_timeout",
+            "hang_timeout",
             "max_connections",
             "max_requests",
             "stream_rotation",

@@ -13,6 +13,8 @@ import logging
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,6 +37,11 @@ REGIONS = 64
 """Stores open at once. AWS has fewer regions; each costs a process and a few files."""
 IDLE_SECONDS = 300.0
 """After which a store that nobody has asked for is closed."""
+
+REFUSED_SECONDS = 60.0
+"""For which a server is not ready because a store could not be opened: then it may be asked for once more."""
+PROBE_SECONDS = 2.0
+"""From the end of one attempt to write to a store in trouble to the next."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +74,9 @@ class Stores:
         self._being_closed: dict[str, asyncio.Task[None]] = {}
         self._quiet: dict[str, tuple[int, float]] = {}
         """How many requests had come to a region when it was last found busy, and when that was."""
+        self._refused: dict[str, float] = {}
+        """When a region's store could last not be opened."""
+        self._probing: dict[str, asyncio.Task[None]] = {}
 
     async def find(self, name: str) -> Region:
         """The region called `name`, to be asked at once. If it has no store, it is empty: who writes gets NoStore, and
@@ -126,6 +136,34 @@ class Stores:
             await region.engine.close()
         self._regions.clear()
 
+    def look(self, most: int) -> None:
+        """Look after the open stores, once a second: a commit that `most` looks find unanswered has failed."""
+        for name, region in self._regions.items():
+            engine = region.engine
+            if not isinstance(engine, LmdbEngine):
+                continue
+            engine.look(most)
+            if engine.trouble is not None and name not in self._probing:
+                # Whoever sends requests to servers that are ready sends none here, so we must find out ourselves.
+                probing = self._probing[name] = asyncio.get_running_loop().create_task(_probe(engine))
+                probing.add_done_callback(partial(self._probed, name))
+
+    def _probed(self, name: str, _: asyncio.Task[None]) -> None:
+        del self._probing[name]
+
+    def troubles(self) -> dict[str, str]:
+        """The regions that cannot be written to, as far as is known, with the reason."""
+        now = asyncio.get_running_loop().time()
+        found = {
+            name: "the store cannot be opened; the log says why"
+            for name, since in self._refused.items()
+            if now - since < REFUSED_SECONDS
+        }
+        for name, region in self._regions.items():
+            if isinstance(region.engine, LmdbEngine) and (trouble := region.engine.trouble) is not None:
+                found[name] = trouble
+        return found
+
     async def close_idle(self) -> None:
         """Close the stores that nobody has asked for in a while, where nothing is to be done."""
         now = asyncio.get_running_loop().time()
@@ -177,6 +215,10 @@ class Stores:
         if name in self._being_closed:
             await asyncio.wait([self._being_closed[name]])
         path = self._path(name)
+        now = asyncio.get_running_loop().time()
+        self._refused = {one: since for one, since in self._refused.items() if now - since < REFUSED_SECONDS}
+        if len(self._refused) < REGIONS:  # Strangers can name many.
+            self._refused[name] = now
         engine = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
             secret = await _secret(engine, path)
@@ -185,6 +227,7 @@ class Stores:
         except BaseException:
             await engine.close()
             raise
+        self._refused.pop(name, None)
         self._regions[name] = region
         self._opened(region)
         return region
@@ -196,6 +239,20 @@ async def _counted(region: Region, work: Callable[[Region], Awaitable[T]]) -> T:
         return await work(region)
     finally:
         region.ended += 1
+
+
+async def _probe(engine: Engine) -> None:
+    """Write what is there already, to find out whether that can be done."""
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        writes.puts[keys.format_key()] = found[0]
+        return writes, None
+
+    with suppress(StorageError):  # The engine has logged it, and knows it.
+        await engine.mutate([keys.format_key()], decide)
+        return
+    await asyncio.sleep(PROBE_SECONDS)
 
 
 async def _secret(engine: Engine, path: Path) -> bytes:

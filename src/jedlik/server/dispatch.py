@@ -53,6 +53,10 @@ PREFLIGHT = {
 """What a preflight asks for, and the line that allows it."""
 PREFLIGHT_LIFETIME = b"Access-Control-Max-Age: 172800\r\n"
 
+HEALTHY = b"/healthz"
+"""As the root, answered as long as the event loop turns."""
+READY = b"/readyz"
+"""Whether the stores that this worker has open can be written to."""
 FAULT = InternalServerError("Internal server error")
 FORBIDDEN = 403
 BUSY = ServiceUnavailable("The server is too busy; try again")
@@ -198,7 +202,11 @@ class Dispatcher:
         if request.method == b"OPTIONS" and more:
             more += b"".join(line % headers[name] for name, line in PREFLIGHT.items() if name in headers)
             return wire.response(200, wire.TEXT, b"", request_id, more + PREFLIGHT_LIFETIME)
-        if request.method in (b"GET", b"HEAD") and at_root(request.target):
+        if request.method in (b"GET", b"HEAD") and request.target == READY:
+            troubles = self._stores.troubles()
+            body = orjson.dumps({"ready": not troubles, **({"regions": troubles} if troubles else {})})
+            return wire.response(503 if troubles else 200, wire.JSON, body, request_id, more)
+        if request.method in (b"GET", b"HEAD") and (at_root(request.target) or request.target == HEALTHY):
             body = b"healthy: %b " % headers.get(b"host", b"")
             return wire.response(200, wire.TEXT, body, request_id, more)
         return wire.response(404, wire.XML, wire.NOT_AN_OPERATION, request_id, more)

@@ -12,6 +12,7 @@ What a worker is, as the parent sees it:
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import select
 import signal
@@ -37,6 +38,8 @@ SHORTEST_LIFE = 1.0
 MOST_FINISHING = 4
 """Old workers for each new one. One whose clients are idle ends only when their time is up, and who restarts more often
 than that must not fill the memory with them: the next one waits."""
+LOOK_SECONDS = 1.0
+"""How often the parent looks whether the workers' event loops turn."""
 WHENEVER = 3600.0
 """Seconds to wait for a signal when nothing else is due."""
 RESTART = signal.SIGHUP
@@ -54,6 +57,12 @@ class Worker:
     pid: int
     number: int
     site: Site
+    beat: memoryview[int]
+    """One number, in memory shared with the process, that goes up as long as its event loop turns."""
+    seen: int = 0
+    """What that was at the last look."""
+    still: int = 0
+    """Looks, one after the other, that have found it the same."""
     serving: bool = False
     finishing: bool = False
 
@@ -70,6 +79,7 @@ class Supervisor:
         """By process id."""
         self._due: dict[int, float] = {}
         """When a worker's number may be given again, after it was last given."""
+        self._look_due = 0.0
         self._ready = False
         self._restarting = False
         self._terminal = sys.stderr.isatty()
@@ -88,7 +98,8 @@ class Supervisor:
             signal.signal(watched, _only_wake_up)
         while True:
             self._start_due()
-            arrived = self._arrived(self._seconds_to_next())
+            arrived = self._arrived(min(self._seconds_to_next(), LOOK_SECONDS))
+            self._kill_hanging()
             if arrived & STOPPING or (RESTART in arrived and self._hung_up()):
                 self._stop()
                 return 0
@@ -160,6 +171,24 @@ class Supervisor:
         worker.finishing = True
         os.kill(worker.pid, RETIRE)
 
+    def _kill_hanging(self) -> None:
+        """Kill the workers that serve, but whose event loops have long stood still.
+
+        Looks are counted, not seconds: whatever stopped the parent may have stopped its workers with it.
+        """
+        now = time.monotonic()
+        if now < self._look_due:
+            return
+        self._look_due = now + LOOK_SECONDS
+        for worker in self._workers.values():
+            beat = worker.beat[0]
+            worker.still = worker.still + 1 if worker.serving and beat == worker.seen else 0
+            worker.seen = beat
+            if worker.still > 2 * worker.site.settings.hang_timeout:
+                log.error("worker %d does not answer and is killed", worker.number)
+                worker.still = 0
+                os.kill(worker.pid, signal.SIGKILL)
+
     def _hung_up(self) -> bool:
         """Whether the terminal that the server was started from has gone."""
         return self._terminal and not sys.stderr.isatty()
@@ -199,14 +228,15 @@ class Supervisor:
 
     def _start(self, number: int, now: float) -> None:
         self._due[number] = now + SHORTEST_LIFE
+        beat = memoryview(mmap.mmap(-1, 8)).cast("Q")
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # Until the child has handlers of its own.
         pid = os.fork()
         if pid == 0:
-            self._be_worker(number)
+            self._be_worker(number, beat)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-        self._workers[pid] = Worker(pid, number, self._site)
+        self._workers[pid] = Worker(pid, number, self._site, beat)
 
-    def _be_worker(self, number: int) -> None:
+    def _be_worker(self, number: int, beat: memoryview[int]) -> None:
         """The life of a forked process, which does not return."""
         code = FAILED
         try:
@@ -216,7 +246,7 @@ class Supervisor:
                 # A terminal tells all processes that it closes. What comes of it is the parent's to say.
                 signal.signal(watched, signal.SIG_IGN if watched == RESTART else signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-            code = work(self._site, number, self._tell_serving, self._parent)
+            code = work(self._site, number, self._tell_serving, self._parent, beat)
         except BaseException:
             log.exception("worker %d failed", number)
         finally:

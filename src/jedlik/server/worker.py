@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 import ssl
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
+BEAT_SECONDS = 1.0
+"""How often a worker shows that its event loop turns."""
 IDLE_CHECK_SECONDS = 10.0
 """How often stores are looked for that nobody uses."""
 STOPPING = {signal.SIGTERM, signal.SIGINT}
@@ -58,22 +61,22 @@ class Site:
         return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def work(site: Site, number: int, ready: Callable[[], None], parent: int) -> int:
+def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
     """Serve until told to stop or to retire, or until the pipe `parent` closes because the parent is gone.
 
-    Calls `ready` once it serves. Returns the exit code.
+    Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
     gc.freeze()  # What was made so far stays; the collector need not look at it again.
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(_serve(site, number, ready, parent))
+            loop.run(_serve(site, number, ready, parent, beat))
     except StorageError as error:
         log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
         return CANNOT_START
     return 0
 
 
-async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int) -> None:
+async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
     settings = site.settings
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -84,6 +87,8 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of)
     memory = Memory()
     stores.peers = peers.known_to(settings, stores, memory.peers)
+    watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch")
+    watch.add_done_callback(_log_failure)
     idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
     idle.add_done_callback(_log_failure)
     try:
@@ -122,6 +127,15 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         idle.cancel()
         await jobs.end()
         await stores.close()
+        watch.cancel()
+
+
+async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
+    """Show the parent that the event loop turns, and have commits fail that hang, for as long as the worker runs."""
+    while True:
+        beat[0] += 1
+        stores.look(most)
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def _close_idle(stores: Stores) -> None:

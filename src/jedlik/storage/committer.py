@@ -30,7 +30,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -59,6 +59,8 @@ _RECEIVED = 64 << 10
 """Bytes taken from a socket at once: nearly always an answer is a few. With room for 1 MB, to take them lasts 15 us."""
 _END_SECONDS = 10.0
 """In which a committer that is no longer needed must have ended: it has nothing to do."""
+_KILLED_SECONDS = 1.0
+"""In which a process that was killed has ended, unless it waits for a disk."""
 _END_STEP = 0.005
 _END_STEPS = round(_END_SECONDS / _END_STEP)
 _PR_SET_PDEATHSIG = 1
@@ -75,6 +77,8 @@ class Committer:
         self._loop = loop
         self._answered = answered
         self._asked = False
+        self._questions = 0
+        self._killed = False
         self._unsent = memoryview(b"")
         self._received = bytearray()
         self._socket, theirs = socket.socketpair()
@@ -92,11 +96,30 @@ class Committer:
         """Of the process."""
         return self._process.pid
 
+    @property
+    def waiting_for(self) -> tuple[int, int] | None:
+        """The question that is not answered: the process, and the number of the question."""
+        return (self._process.pid, self._questions) if self._asked else None
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the process is still there: the kernel kills none that waits for a disk before that answers."""
+        return self._process.poll() is None
+
     def ask(self, question: Message) -> None:
         """Send a question."""
         self._asked = True
+        self._questions += 1
         self._unsent = memoryview(framed(question))
         self._send()
+
+    def kill(self) -> None:
+        """Kill a process that does not answer, and answer in its place."""
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILLED_SECONDS)
+        self._killed = True
+        self._tell((FAILED, "the process that commits did not answer and was killed, perhaps after a commit", True))
 
     async def end(self) -> None:
         """End it, without holding up the event loop: it may have to sync what it has committed."""
@@ -113,6 +136,8 @@ class Committer:
         """End it. What it has not answered, it may or may not have done."""
         self._forget()
         self._socket.close()
+        if self._killed:
+            return
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

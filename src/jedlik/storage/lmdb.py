@@ -43,6 +43,8 @@ _BATCH_BYTES = 4 << 20
 """Of values in a batch; it ends with the mutation that reaches this."""
 _SNAPSHOTS = 10
 """How many are tried for a read. In a hundred thousand reads beside writers that never rest, one needs a second."""
+_LOOKS_OF_PATIENCE = 5
+"""At which a commit is not answered, before that is called trouble."""
 
 _FIRST_KEY = b"\x01"
 """Where the keys begin that are not the engine's own."""
@@ -72,8 +74,12 @@ class LmdbEngine:
         self._at_once: CommitsAtOnce | None = None
         self._reads = 0
         """Since the last batch."""
-        self._failing = False
-        """Whether the last commit failed."""
+        self._failure: str | None = None
+        """Why the last commit failed."""
+        self._watched: tuple[int, int] | None = None
+        """What the committer had not answered at the last look."""
+        self._looks = 0
+        """At which that was so, one after the other."""
         self._unsynced: str | None = None
         """Why the last checkpoint could not be made."""
         if durable:
@@ -136,6 +142,26 @@ class LmdbEngine:
     def committer(self) -> int | None:
         """The process that commits, if one was needed so far."""
         return None if self._committer is None else self._committer.pid
+
+    @property
+    def trouble(self) -> str | None:
+        """Why writes cannot be done, as far as is known."""
+        if self._looks >= _LOOKS_OF_PATIENCE:
+            return "commits are not answered"
+        return None if self._failure is None else f"commits fail: {self._failure}"
+
+    def look(self, most: int) -> None:
+        """Kill the committer if it has not answered the same question at more than `most` looks, one a second.
+
+        Looks are counted, not seconds: when the worker itself stood still, nobody can have answered it.
+        """
+        waiting = None if self._committer is None else self._committer.waiting_for
+        self._looks = self._looks + 1 if waiting is not None and waiting == self._watched else 0
+        self._watched = waiting
+        if self._looks >= most and self._committer is not None:
+            _log.error("the process that commits to the store in %s does not answer and is killed", self._path)
+            self._looks = 0
+            self._committer.kill()
 
     @contextlib.contextmanager
     def view(self) -> Iterator[View]:
@@ -217,11 +243,11 @@ class LmdbEngine:
 
     def _take_note(self, failure: Exception | None) -> None:
         """Log that commits begin to fail or succeed again. Who answers a request logs what becomes of it."""
-        if failure is not None and not self._failing:
+        if failure is not None and self._failure is None:
             _log.error("commits to the store in %s fail: %s", self._path, failure)
-        elif failure is None and self._failing:
+        elif failure is None and self._failure is not None:
             _log.warning("commits to the store in %s succeed again", self._path)
-        self._failing = failure is not None
+        self._failure = None if failure is None else str(failure)
 
     def _take_note_of_checkpoints(self, failure: str | None) -> None:
         """Log that checkpoints begin to fail or succeed again. Commits go on until the journal is full."""
@@ -276,7 +302,8 @@ class LmdbEngine:
             self._take_note_of_checkpoints(failure)
             self._end_batch(batch)
         else:
-            if self._committer.ended:
+            # The lock may be with a process that cannot be killed yet. The next commit then does instead.
+            if self._committer.ended and not self._committer.lingers:
                 self._take_back()
             self._end_batch(batch, StorageError(answer[1]))
 
