@@ -73,6 +73,36 @@ def test_what_was_put_is_there(client: Any, plain: str) -> None:
     assert client.get_item(TableName=plain, Key=key("all types"))["Item"] == item
 
 
+@pytest.mark.parametrize(
+    ("type_", "first", "added", "put", "both"),
+    [
+        ("SS", ["b", "", "é", "B"], ["a", "\U0001f600"], ["", "B", "b", "é"], ["", "B", "a", "b", "é", "\U0001f600"]),
+        ("NS", ["10", "9", "-1.5"], ["0", "1e2"], ["-1.5", "9", "10"], ["-1.5", "0", "9", "10", "100"]),
+        ("BS", [b"\xff", b"", b"ab"], [b"a"], [b"", b"ab", b"\xff"], [b"", b"a", b"ab", b"\xff"]),
+    ],
+)  # fmt: skip
+def test_a_set_is_kept_in_order(
+    client: Any, plain: str, type_: str, first: list[Any], added: list[Any], put: list[Any], both: list[Any]
+) -> None:
+    """Strings and binaries by their bytes, numbers by their values. Recorded in eu-west-2 on 2026-10-09."""
+    given = {type_: first}
+    client.put_item(TableName=plain, Item=key("sets") | {"a": given, "l": {"L": [{"M": {"m": given}}]}})
+    item = get(client, plain, "sets")
+    assert item["a"] == item["l"]["L"][0]["M"]["m"] == {type_: put}
+    more = {":v": {type_: added}}
+    client.update_item(
+        TableName=plain, Key=key("sets"), UpdateExpression="ADD a :v, b :v", ExpressionAttributeValues=more
+    )
+    assert get(client, plain, "sets")["a"] == {type_: both}
+    client.put_item(TableName=plain, Item=key("sets") | {"a": given, "b": given})
+    legacy = {"Action": "ADD", "Value": {type_: added}}
+    client.update_item(TableName=plain, Key=key("sets"), AttributeUpdates={"a": legacy})
+    text = f"UPDATE \"{plain}\" SET b = set_add(b, ?) WHERE p = 'sets'"
+    client.execute_statement(Statement=text, Parameters=[{type_: added}])
+    item = get(client, plain, "sets")
+    assert item["a"] == item["b"] == {type_: both}
+
+
 def test_a_put_replaces_the_whole_item(client: Any, plain: str) -> None:
     client.put_item(TableName=plain, Item=key("replaced") | {"x": {"N": "1"}})
     client.put_item(TableName=plain, Item=key("replaced") | {"y": {"N": "2"}})

@@ -545,7 +545,10 @@ SEVERAL = (
     ("text", "request_", "message"),
     [
         ('SELECT * FROM "{}"."nowhere"', {}, "The table does not have the specified index"),
+        # What is wrong with the projection comes after what is wrong with the index (us-east-1, October 2026).
         ('SELECT * FROM "{}"."several" WHERE g = 5', {}, SEVERAL),
+        ('SELECT COUNT(*) FROM "{}"."several"', {}, SEVERAL),
+        ('SELECT COUNT(*) FROM "{}"."global"', {}, "Unexpected path component at 1:8:5"),
         (
             'SELECT * FROM "{}"."global" WHERE g = \'g\'',
             {"ConsistentRead": True},

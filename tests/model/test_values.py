@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import orjson
@@ -30,9 +30,9 @@ scalars = st.one_of(
     binaries.map(lambda text: {"B": text}),
     st.booleans().map(lambda truth: {"BOOL": truth}),
     st.just({"NULL": True}),
-    st.lists(st.text(max_size=4), min_size=1, max_size=4, unique=True).map(lambda members: {"SS": members}),
-    st.lists(numbers, min_size=1, max_size=4, unique=True).map(lambda members: {"NS": members}),
-    st.lists(binaries, min_size=1, max_size=4, unique=True).map(lambda members: {"BS": members}),
+    st.lists(st.text(max_size=4), min_size=1, max_size=4, unique=True).map(lambda members: {"SS": sorted(members)}),
+    st.lists(numbers, min_size=1, max_size=4, unique=True).map(lambda members: {"NS": sorted(members, key=int)}),
+    st.lists(binaries, min_size=1, max_size=4, unique=True).map(lambda members: {"BS": sorted(members, key=b64decode)}),
 )
 attribute_values: st.SearchStrategy[dict[str, Any]] = st.recursive(
     scalars,
@@ -89,9 +89,9 @@ def nested(depth: int, kind: str) -> dict[str, Any]:
             {"M": {"ab": {"S": "cd"}, "\u00e9": {"NULL": True}}},
             12,
         ),
-        ({"SS": ["a", "", "\u00e9"]}, {"SS": ["a", "", "\u00e9"]}, 3),
-        ({"NS": ["1.0", "-20", "3e2"]}, {"NS": ["1", "-20", "300"]}, 2 + 3 + 2),
-        ({"BS": ["YQ==", ""]}, {"BS": ["YQ==", ""]}, 1),
+        ({"SS": ["a", "", "\u00e9"]}, {"SS": ["", "a", "\u00e9"]}, 3),
+        ({"NS": ["1.0", "-20", "3e2"]}, {"NS": ["-20", "1", "300"]}, 2 + 3 + 2),
+        ({"BS": ["YQ==", ""]}, {"BS": ["", "YQ=="]}, 1),
         # Null members and those that no value has count as absent.
         ({"S": "a", "N": None}, {"S": "a"}, 1),
         ({"S": "a", "dog": "cat"}, {"S": "a"}, 1),

@@ -95,7 +95,8 @@ class TableCheck:
         """The item that is stored under `key`. Raises one of DAMAGE."""
         if stored[0] != items.VERSION:
             raise ValueError(f"it is of the format {stored[0]}")
-        item, size = values.normalise_item(items.decode(stored))
+        item = items.decode(stored)
+        _, size = values.normalise_item(items.decode(stored))
         if size != items.size(stored):
             raise ValueError(f"it has {size} bytes and is said to have {items.size(stored)}")
         if keys.item_key(self._table, item, self._secret) != key:

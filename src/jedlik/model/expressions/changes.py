@@ -24,6 +24,7 @@ from jedlik.model.expressions.ast import (
     Values,
 )
 from jedlik.model.expressions.operands import getter
+from jedlik.model.values import ordered
 
 Change = Callable[[AttributeValue | None, Item, Values], AttributeValue | None]
 """What becomes of the value at the end of a path, None standing for none, given the item before the update."""
@@ -74,8 +75,7 @@ def added(value: AttributeValue, operand: AttributeValue, mismatch: str) -> Attr
     there = value[type_]
     if type_ == "N":
         return {"N": numbers.add(there, content)}
-    members = set(there)
-    return {type_: there + [member for member in content if member not in members]}
+    return {type_: ordered(type_, {*there, *content})}
 
 
 def deleted(value: AttributeValue, operand: AttributeValue, mismatch: str) -> AttributeValue | None:

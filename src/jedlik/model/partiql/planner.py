@@ -93,6 +93,8 @@ def _index(select: Select, table: Table, consistent: bool) -> Index | None:
             "PartiQL statements cannot be executed on tables with "
             "multi-attribute HASH keys or multi-attribute RANGE keys."
         )
+    if select.refusal is not None:
+        raise invalid(select.refusal)
     if index.is_global and consistent:
         raise invalid("Strongly consistent read is not supported on Global Secondary Indexes")
     if index.status == "CREATING":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from jedlik.model.errors import ValidationException
 from jedlik.model.expressions import ast, operands, paths, updates
 from jedlik.model.expressions.ast import Check, InvalidExpression, Item, Values
 from jedlik.model.expressions.changes import CHANGES
@@ -78,6 +79,8 @@ class Select(Statement):
     where: ast.Condition | None
     order: tuple[tuple[str, bool], ...]
     """Attributes, and whether they go down."""
+    refusal: str | None
+    """What is wrong with the projection of a read of an index, which is looked at first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,10 +161,16 @@ def _select(node: Query, constants: Constants) -> Select:
     table, index = _source(node.sources)
     if index is not None:
         _check_name(index)
-    projection = None if node.projection is None else _projection(node.projection)
+    projection, refusal = None, None
+    try:
+        projection = None if node.projection is None else _projection(node.projection)
+    except ValidationException as error:
+        if index is None:
+            raise
+        refusal = error.message
     where = _where(node.where, constants)
     order = tuple([(_ordering(key), descends) for key, descends in node.order])
-    return Select(table, constants, _checks(where), index, projection, where, order)
+    return Select(table, constants, _checks(where), index, projection, where, order, refusal)
 
 
 def _where(node: Node | None, constants: Constants) -> ast.Condition | None:
