@@ -13,10 +13,10 @@ import uvloop
 
 from bench.tables import MAIN
 from jedlik.memory import Memory
-from jedlik.server.acceptor import Loads
-from jedlik.server.http import HttpServer
-from jedlik.server.listening import take_port
-from jedlik.server.messages import Limits, Request, Response
+from jedlik.process.listeners import take_port
+from jedlik.wire.acceptor import Loads
+from jedlik.wire.http import HttpServer
+from jedlik.wire.messages import Limits, Request, Response
 
 HEADERS = (
     b"Content-Type: application/x-amz-json-1.0\r\n"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.signing import Body
-from jedlik.model.values import item_size
+from jedlik.dynamodb.model.values import item_size
 
 SMALL_BYTES = 200
 """The size of an item where a row does not say another; sizes are as DynamoDB counts them."""

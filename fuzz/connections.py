@@ -14,10 +14,10 @@ from typing import Any, cast
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
 from jedlik.memory import KIB, Memory, Share
-from jedlik.server.acceptor import Loads
-from jedlik.server.connection import Connection
-from jedlik.server.http import HttpServer
-from jedlik.server.messages import Limits, Request, Response
+from jedlik.wire.acceptor import Loads
+from jedlik.wire.connection import Connection
+from jedlik.wire.http import HttpServer
+from jedlik.wire.messages import Limits, Request, Response
 
 SMALL = Limits(head=256, headers=8, body=512, connections=2, requests=2, idle=20.0, request=10.0)
 BODIES = 8 * KIB

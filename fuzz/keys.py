@@ -10,10 +10,10 @@ import orjson
 from fuzz.choices import Choices
 from fuzz.definitions import attribute, key_schema
 from fuzz.service import Finding
-from jedlik.model import keys, numbers, tables, values
-from jedlik.model.errors import ValidationException
-from jedlik.model.tables import Index, Table
-from jedlik.model.values import AttributeValue, Item
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import keys, numbers, tables, values
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.values import AttributeValue, Item
 
 SECRET = b"s" * 32
 LONGEST = 1978

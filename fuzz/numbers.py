@@ -8,8 +8,8 @@ from decimal import Context, Decimal
 
 from fuzz.choices import Choices
 from fuzz.service import Finding
-from jedlik.model import numbers
-from jedlik.model.errors import ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import numbers
 
 EXACT = Context(prec=2000)
 NORMAL = re.compile(r"0|-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?)")

@@ -17,19 +17,19 @@ import orjson
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
 from fuzz.store import DictEngine
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS, PEER_OPERATIONS
+from jedlik.aws.errors import DescriptorChanged, DynamoDBError
 from jedlik.clock import TrustedClock
-from jedlik.jobs.exchange import Exchange
-from jedlik.maintenance.check import StoreCheck
-from jedlik.model import keys, replicas, shared_settings, tables
-from jedlik.model.errors import DescriptorChanged, DynamoDBError
-from jedlik.replication import replicated
-from jedlik.replication.aside import LAST_REST_SECONDS
-from jedlik.replication.checkpoints import CheckpointMoved
-from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
+from jedlik.dynamodb.model import keys, replicas, shared_settings, tables
+from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
+from jedlik.dynamodb.replication import replicated
+from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS
+from jedlik.dynamodb.replication.exchange import Exchange
+from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.regions.context import Context, Region
+from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from jedlik.storage.engine import Row
-from jedlik.storage.view import View
+from jedlik.storage.lmdb.view import View
+from jedlik.upkeep.check import StoreCheck
 
 NOW = 1_800_000_000.0
 HERE, LIAR, HONEST = "us-east-1", "eu-west-1", "ap-south-1"

@@ -15,13 +15,13 @@ from typing import Any
 import orjson
 
 from fuzz.store import DictEngine
-from jedlik.api.context import Region
-from jedlik.api.operations import TARGETS
+from jedlik.aws.front import Dispatcher
+from jedlik.aws.origins import OwnOrigins
+from jedlik.aws.sigv4 import Verifier
+from jedlik.dynamodb.operations import TARGETS
 from jedlik.memory import MIB, Memory
-from jedlik.server.dispatch import Dispatcher
-from jedlik.server.messages import Request, Response
-from jedlik.server.origins import OwnOrigins
-from jedlik.server.sigv4 import Verifier
+from jedlik.regions.context import Region
+from jedlik.wire.messages import Request, Response
 
 NOW = 1_800_000_000.0
 """The clock stands still, in seconds since the epoch."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from fuzz.choices import Choices
 from fuzz.service import Finding
 from jedlik import region_names
-from jedlik.model.errors import DynamoDBError
-from jedlik.server import credentials
-from jedlik.server.credentials import Credentials
-from jedlik.server.messages import Request
-from jedlik.server.sigv4 import Caller, Signer, Verifier, canonical_query
+from jedlik.aws import credentials
+from jedlik.aws.credentials import Credentials
+from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.sigv4 import Caller, Signer, Verifier, canonical_query
+from jedlik.wire.messages import Request
 
 NOW = 1_795_435_200.0
 TIME = b"20261123T120000Z"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jedlik.api import wording
-from jedlik.api.operations import OPERATIONS, STREAMS_OPERATIONS, UNSUPPORTED
+from jedlik.dynamodb import wording
+from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS, UNSUPPORTED
 from reference import members
 from reference.differences import DIFFERENCES
 
@@ -23,7 +23,7 @@ Made by `make reference`; not to be changed by hand. `make test` fails when this
 
 ## What is followed
 
-AWS changes its answers over time, and not in all regions at once. `jedlik/api/wording.py` says whose are followed:
+AWS changes its answers over time, and not in all regions at once. `jedlik/dynamodb/wording.py` says whose are followed:
 
 | region | recorded | service model | operations |
 |---|---|---|---|

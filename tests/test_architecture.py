@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.model import keys
+from jedlik.dynamodb.model import keys
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ROOT / "src" / "jedlik"

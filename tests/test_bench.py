@@ -23,7 +23,7 @@ from bench.report import report
 from bench.results import Results, Spread
 from bench.rows import Row, rows
 from bench.tables import INDEXED, MAIN, RECORDED, Table, table_of
-from jedlik.model.values import item_size
+from jedlik.dynamodb.model.values import item_size
 
 FEW = 1_000
 """Items, where a row does not need more."""

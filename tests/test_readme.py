@@ -14,8 +14,8 @@ from typing import get_args, get_type_hints
 import pytest
 import requests
 
-from jedlik.api.operations import OPERATIONS, STREAMS_OPERATIONS
 from jedlik.config import Settings, from_file, options
+from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
 from jedlik_process import Server
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

@@ -21,7 +21,7 @@ from random import Random
 from select import PIPE_BUF
 from typing import Any
 
-from jedlik.storage.journal import JOURNAL
+from jedlik.storage.lmdb.journal import JOURNAL
 from jedlik_process import Server
 from torture.disk import CHECKPOINTS, DIES, NAMES, Disk, Failing, Fault, File
 from torture.expected import demand, identity, make_table

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
 
-from jedlik.storage.journal import JOURNAL
-from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.lmdb.journal import JOURNAL
+from jedlik.storage.lmdb.lmdb_pages import DATA
 
 _SOURCE = Path(__file__).with_name("disk.c")
 _COMPILER = "gcc"

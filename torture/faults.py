@@ -20,7 +20,7 @@ from random import Random
 
 from botocore.exceptions import ClientError
 
-from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik_process import Server
 from torture.disk import CHECKPOINTS, Disk, Failing, Fault, File
 from torture.expected import (

@@ -27,11 +27,11 @@ from random import Random
 from select import PIPE_BUF
 from typing import Any, NamedTuple
 
-from jedlik.maintenance import reports
 from jedlik.storage.engine import StorageError
-from jedlik.storage.journal import JOURNAL, Journal, Record
-from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.lmdb_pages import DATA, write_metas
+from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
+from jedlik.upkeep import reports
 from jedlik_process import Server
 from torture.expected import demand, identity, make_table
 from torture.reopened import REGION, Reopened, reopened

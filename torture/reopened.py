@@ -17,13 +17,13 @@ from typing import Any
 
 import orjson
 
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS
 from jedlik.clock import system_clock
-from jedlik.maintenance.check import StoreCheck
-from jedlik.model import keys
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.regions.context import Context, Region
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.upkeep.check import StoreCheck
 from torture.expected import demand
 from torture.writers import TABLE, Item, item
 

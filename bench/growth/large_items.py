@@ -16,7 +16,7 @@ from bench.measuring import Prepared, make
 from bench.memory import MB
 from bench.rows import VERSIONS, row_of
 from bench.tables import Table
-from jedlik.model.limits import ITEM_SIZE
+from jedlik.dynamodb.model.limits import ITEM_SIZE
 
 TABLE = Table("large", items=1_000, item_bytes=ITEM_SIZE)
 REQUESTS = 100

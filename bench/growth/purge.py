@@ -12,7 +12,7 @@ from bench.growth.options import Options
 from bench.growth.service import STORE, into_memory, serving
 from bench.memory import MB
 from bench.tables import Table
-from jedlik.storage import lmdb_file
+from jedlik.storage.lmdb import lmdb_file
 
 TABLE = Table("big", items=1_000_000)
 _ROWS_BESIDES = 100

@@ -20,8 +20,8 @@ from bench.measuring import Prepared
 from bench.memory import MB
 from bench.rows import Row, row_of
 from bench.tables import MAIN, Table
-from jedlik.model import keys
-from jedlik.storage import lmdb_file
+from jedlik.dynamodb.model import keys
+from jedlik.storage.lmdb import lmdb_file
 
 ROWS = ("GetItem", "Query of 10", "PutItem")
 GOAL = 1.5

@@ -118,8 +118,8 @@ def serve(words: Sequence[str], /, **_: Any) -> None:
     Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
     data_dir = "/var/lib/jedlik". SIGHUP has all of this read anew and replaces the workers, one after the other.
     """
-    from jedlik.server import logs, workers  # The other commands need not wait for a server to be loaded.
-    from jedlik.server.listening import StartError
+    from jedlik.process import logs, workers  # The other commands need not wait for a server to be loaded.
+    from jedlik.process.listeners import StartError
 
     try:
         logs.start()
@@ -142,7 +142,7 @@ def credentials() -> None:
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
 def create(lifetime: float | None, **given: Any) -> None:
     """Make an access key and print it, in the form of an AWS credentials file."""
-    from jedlik.server import credentials as access_keys
+    from jedlik.aws import credentials as access_keys
 
     made = with_credentials_file(given, lambda path: access_keys.create(path, lifetime))
     click.echo(f"aws_access_key_id = {made.access_key}")
@@ -157,7 +157,7 @@ def create(lifetime: float | None, **given: Any) -> None:
 @option("credentials")
 def list_(**given: Any) -> None:
     """Print the access keys, without their secrets."""
-    from jedlik.server import credentials as access_keys
+    from jedlik.aws import credentials as access_keys
 
     for credential in with_credentials_file(given, access_keys.load):
         until = datetime.fromtimestamp(credential.expires, UTC).isoformat() if credential.expires else ""
@@ -171,7 +171,7 @@ def list_(**given: Any) -> None:
 @click.argument("access_key")
 def delete(access_key: str, **given: Any) -> None:
     """Delete an access key; a running server refuses it within a second."""
-    from jedlik.server import credentials as access_keys
+    from jedlik.aws import credentials as access_keys
 
     if not with_credentials_file(given, lambda path: access_keys.delete(path, access_key)):
         raise click.ClickException(f"there is no access key {access_key}")
@@ -182,7 +182,7 @@ T = TypeVar("T")
 
 def with_credentials_file(given: dict[str, Any], do: Callable[[Path], T]) -> T:
     """Do something with the file of access keys that the settings name."""
-    from jedlik.server.credentials import CredentialsError
+    from jedlik.aws.credentials import CredentialsError
 
     try:
         return do(Settings(**given).credentials_file)
@@ -218,7 +218,7 @@ def each_store(data_dir: Path, region: str | None, report: Callable[[Path, Calla
 
 def take_stores(data_dir: Path) -> None:
     """Keep servers out until the end of the program. Ends it if there is one, or nothing to keep it out of."""
-    from jedlik.server.listening import StartError, take_data_folder
+    from jedlik.process.listeners import StartError, take_data_folder
 
     if not data_dir.is_dir():
         end(f"there is no store in {data_dir}")
@@ -247,7 +247,7 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool) -> None:
     the one that belongs there, it keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
     beside it.
     """
-    from jedlik.maintenance import reports
+    from jedlik.upkeep import reports
 
     if recover_damaged:
         take_stores(data_dir)
@@ -259,7 +259,7 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool) -> None:
 @stores
 def stats(data_dir: Path, region: str | None) -> None:
     """Print how large stores and tables are, and what of. A server may go on beside it."""
-    from jedlik.maintenance import reports
+    from jedlik.upkeep import reports
 
     each_store(data_dir, region, reports.stats)
 
@@ -268,7 +268,7 @@ def stats(data_dir: Path, region: str | None) -> None:
 @stores
 def compact(data_dir: Path, region: str | None) -> None:
     """Give the free pages of stores back to the disk. No server may run, and the disk must have room for a copy."""
-    from jedlik.maintenance import reports
+    from jedlik.upkeep import reports
 
     take_stores(data_dir)
     each_store(data_dir, region, reports.compact)
@@ -281,7 +281,7 @@ def upgrade(data_dir: Path, region: str | None) -> None:
 
     There is no way back but a copy of the folder, made before.
     """
-    from jedlik.maintenance import reports
+    from jedlik.upkeep import reports
 
     take_stores(data_dir)
     each_store(data_dir, region, reports.upgrade)

@@ -1,7 +1,7 @@
 """The one source of time.
 
 Everything that needs to know what time it is takes a `Clock`, so that a test can hold it still or move it. A region has
-a `TrustedClock`, which does not follow the wall clock when it jumps (`model.timekeeping`): what is written while it is
+a `TrustedClock`, which does not follow the wall clock when it jumps (`timekeeping`): what is written while it is
 wrong is dated as if it had gone on.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from jedlik.model import timekeeping
-from jedlik.model.timekeeping import AGREEMENT_SECONDS, Reading, Timekeeping
+from jedlik import timekeeping
+from jedlik.timekeeping import AGREEMENT_SECONDS, Reading, Timekeeping
 
 Clock = Callable[[], float]
 """Returns seconds since the Unix epoch."""

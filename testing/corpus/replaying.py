@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jedlik.model import keys, store_format
+from jedlik.dynamodb.model import keys
+from jedlik.regions import store_format
 from jedlik.storage.engine import Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik_process import Server
 from testing.corpus.exchanges import Exchange
 from testing.corpus.masks import handed_out, masked

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.regions.context import Context, Region
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 START = 1_800_000_000.0
 """When the clock starts, in seconds since the epoch."""

@@ -10,12 +10,13 @@ import pytest
 from definitions import definition
 from handlers import START, Handlers, run
 
-from jedlik.api.client_tokens import ClientToken
+from jedlik.aws.errors import IdempotentParameterMismatchException
+from jedlik.background import runner
 from jedlik.clock import TrustedClock
 from jedlik.config import Settings
-from jedlik.jobs import runner, tokens
-from jedlik.model import keys
-from jedlik.model.errors import IdempotentParameterMismatchException
+from jedlik.dynamodb.items import old_tokens
+from jedlik.dynamodb.items.client_tokens import ClientToken
+from jedlik.dynamodb.model import keys
 
 TEN_MINUTES = 600
 
@@ -51,7 +52,7 @@ class Counter:
         return int(answer["Item"]["x"]["N"])
 
     async def remove_old(self) -> bool:
-        return await tokens.remove_old(self.handlers.region)
+        return await old_tokens.remove_old(self.handlers.region)
 
     async def records(self) -> int:
         """How many tokens are remembered."""
@@ -155,7 +156,7 @@ def test_old_records_are_removed(with_counter: Run) -> None:
 
 def test_many_old_records_are_removed_by_steps(with_counter: Run) -> None:
     async def test(counter: Counter) -> None:
-        await asyncio.gather(*(counter.add(f"token {n}") for n in range(tokens.STEP_RECORDS + 10)))
+        await asyncio.gather(*(counter.add(f"token {n}") for n in range(old_tokens.STEP_RECORDS + 10)))
         counter.wait_until(3 * TEN_MINUTES)
         assert await counter.remove_old()
         assert await counter.records() == 10
@@ -167,4 +168,4 @@ def test_many_old_records_are_removed_by_steps(with_counter: Run) -> None:
 
 
 def test_a_server_removes_them_again_and_again() -> None:
-    assert tokens.remove_old in [duty.run for duty in runner.duties(Settings())]
+    assert old_tokens.remove_old in [duty.run for duty in runner.duties(Settings())]

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from jedlik.api import batches, items, tables
-from jedlik.api.context import Context, Region
+from jedlik.aws.errors import ItemCollectionSizeLimitExceededException
 from jedlik.clock import system_clock
-from jedlik.model import keys, limits
-from jedlik.model.errors import ItemCollectionSizeLimitExceededException
+from jedlik.dynamodb.items import batches, single_items
+from jedlik.dynamodb.model import keys, limits
+from jedlik.dynamodb.tables import table_operations
+from jedlik.regions.context import Context, Region
 from jedlik.storage.engine import Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 Test = Callable[[Context], Coroutine[Any, Any, None]]
 KEY = {"p": {"S": "full"}, "c": {"S": "c"}}
@@ -29,8 +30,8 @@ def run(path: Path, test: Test) -> None:
         try:
             region = Region("us-east-1", "000000000000", engine, system_clock, b"secret")
             context = Context(region, "request", None, b"")
-            await tables.create_table(context, _definition())
-            await items.put_item(context, {"TableName": "table", "Item": KEY | {"v": {"S": "v"}}})
+            await table_operations.create_table(context, _definition())
+            await single_items.put_item(context, {"TableName": "table", "Item": KEY | {"v": {"S": "v"}}})
             table = await region.table("table")
             counter = keys.collection_bytes_key(table, keys.item_key(table, KEY, region.secret))
             writes = Writes()
@@ -65,7 +66,7 @@ def test_a_full_collection_takes_nothing_that_makes_it_grow(tmp_path: Path) -> N
         larger, another = KEY | {"v": {"S": "larger"}}, KEY | {"c": {"S": "another"}}
         for item in (larger, another):
             with pytest.raises(ItemCollectionSizeLimitExceededException) as refusal:
-                await items.put_item(context, {"TableName": "table", "Item": item})
+                await single_items.put_item(context, {"TableName": "table", "Item": item})
             assert refusal.value.message == "Collection size exceeded."
             elements = [{"PutRequest": {"Item": item}}]
             with pytest.raises(ItemCollectionSizeLimitExceededException):
@@ -76,15 +77,15 @@ def test_a_full_collection_takes_nothing_that_makes_it_grow(tmp_path: Path) -> N
 
 def test_a_full_collection_may_shrink(tmp_path: Path) -> None:
     async def test(context: Context) -> None:
-        await items.put_item(context, {"TableName": "table", "Item": KEY})
-        await items.delete_item(context, {"TableName": "table", "Key": KEY})
+        await single_items.put_item(context, {"TableName": "table", "Item": KEY})
+        await single_items.delete_item(context, {"TableName": "table", "Key": KEY})
 
     run(tmp_path, test)
 
 
 def test_other_collections_are_not_concerned(tmp_path: Path) -> None:
     async def test(context: Context) -> None:
-        await items.put_item(context, {"TableName": "table", "Item": KEY | {"p": {"S": "other"}}})
+        await single_items.put_item(context, {"TableName": "table", "Item": KEY | {"p": {"S": "other"}}})
 
     run(tmp_path, test)
 
@@ -92,7 +93,7 @@ def test_other_collections_are_not_concerned(tmp_path: Path) -> None:
 def test_a_collection_of_10_gb_says_so(tmp_path: Path) -> None:
     async def test(context: Context) -> None:
         request = {"TableName": "table", "Key": KEY, "ReturnItemCollectionMetrics": "SIZE"}
-        answer = await items.delete_item(context, request)
+        answer = await single_items.delete_item(context, request)
         assert answer["ItemCollectionMetrics"]["SizeEstimateRangeGB"] == [10.0, 11.0]
 
     run(tmp_path, test)

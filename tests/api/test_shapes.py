@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.api import operations, service_model, shapes
-from jedlik.model.errors import SerializationException, ValidationException
+from jedlik.aws.errors import SerializationException, ValidationException
+from jedlik.aws.shapes import service_model, shapes
+from jedlik.dynamodb import operations
 
 NAME = "[a-zA-Z0-9_.-]+"
 NO_TABLE_NAME = "The parameter 'TableName' is required but was not present in the request"

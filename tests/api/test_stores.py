@@ -10,22 +10,22 @@ from typing import Any
 import orjson
 import pytest
 
-from jedlik.api import stores
-from jedlik.api.context import DESCRIPTOR_ATTEMPTS, Region
-from jedlik.api.stores import Stores
-from jedlik.config import Settings
-from jedlik.jobs import runner
-from jedlik.model import keys
-from jedlik.model.errors import (
+from jedlik.aws.errors import (
     DescriptorChanged,
     InternalServerError,
     LimitExceededException,
     ResourceNotFoundException,
     ValidationException,
 )
-from jedlik.model.tables import Table
+from jedlik.background import runner
+from jedlik.config import Settings
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.tables import Table
+from jedlik.regions import stores
+from jedlik.regions.context import DESCRIPTOR_ATTEMPTS, Region
+from jedlik.regions.stores import Stores
 from jedlik.storage.engine import Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 
 def settings(path: Path) -> Settings:

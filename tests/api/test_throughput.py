@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from definitions import units
 
-from jedlik.api import throughput
-from jedlik.model.errors import LimitExceededException
-from jedlik.model.tables import Document
+from jedlik.aws.errors import LimitExceededException
+from jedlik.dynamodb.capacity import throughput
+from jedlik.dynamodb.model.tables import Document
 
 MORNING = datetime(2026, 11, 23, 9, 5, 7, tzinfo=UTC).timestamp()
 HOUR = 60 * 60

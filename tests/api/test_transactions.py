@@ -31,10 +31,10 @@ from transaction_elements import (
     update,
 )
 
-from jedlik.api.context import Region
-from jedlik.model import keys
-from jedlik.model.errors import TransactionCanceledException
-from jedlik.model.limits import ITEM_COLLECTION_SIZE
+from jedlik.aws.errors import TransactionCanceledException
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.limits import ITEM_COLLECTION_SIZE
+from jedlik.regions.context import Region
 from jedlik.storage.engine import Writes
 from jedlik_process import Server
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from jedlik.api import turns
-from jedlik.api.turns import by_turns
+from jedlik.dynamodb.items import turns
+from jedlik.dynamodb.items.turns import by_turns
 
 
 def test_what_takes_no_time_is_done_in_one_go() -> None:

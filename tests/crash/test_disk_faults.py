@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from jedlik.storage.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik_process import Server, eventually
 from torture import faults
 from torture.disk import Disk, Failing, Fault

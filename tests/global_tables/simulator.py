@@ -30,18 +30,18 @@ import uvloop
 from memory import MemoryEngine, MemoryView
 from world import DAY, TABLE, A, B, C, Place, World, item, key
 
-from jedlik.jobs import copying, records, runner
-from jedlik.jobs.exchange import Exchange
-from jedlik.jobs.records import JobMoved, JobWaits
-from jedlik.jobs.streams import StreamPolicy
-from jedlik.maintenance.check import StoreCheck
-from jedlik.model import changelog, keys, remote_changes, replicas, versions
-from jedlik.model.changelog import Kind
-from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
-from jedlik.model.limits import MIB
-from jedlik.replication import serving
-from jedlik.replication.checkpoints import CheckpointMoved
-from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
+from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
+from jedlik.background import job_records, runner
+from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.dynamodb.model import changelog, keys, remote_changes, replicas, versions
+from jedlik.dynamodb.model.changelog import Kind
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.replication import copying, serving
+from jedlik.dynamodb.replication.exchange import Exchange
+from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
+from jedlik.upkeep.check import StoreCheck
 
 STEPS = 70
 NAMES = "abcd"
@@ -272,7 +272,7 @@ class Simulation:
         await _others()
 
     async def _exchange(self, place: Place, peer: str, exchange: Exchange) -> None:
-        """What a puller does in one turn (`jobs.pulling`)."""
+        """What a puller does in one turn (`replication.pulling`)."""
         try:
             await place.pull(peer, exchange=exchange)
         except (CheckpointMoved, DescriptorChanged):
@@ -497,7 +497,7 @@ class Simulation:
 
 async def _do_jobs(place: Place) -> None:
     for row in await place.region.engine.range(*keys.job_range(), 100, MIB):
-        job = records.parse(row)
+        job = job_records.parse(row)
         with suppress(JobMoved, JobWaits, PeerUnreachable, DynamoDBError):
             await runner.STEPS[job.kind](place.region, job)
 

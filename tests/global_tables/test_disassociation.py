@@ -14,12 +14,11 @@ from memory import MemoryEngine
 from test_membership import HOURS, IN_USE, Net, refused, run, statuses, there, update, work
 from world import DAY, A, B, C, Place, item
 
-from jedlik.jobs import membership
-from jedlik.model import keys
-from jedlik.model.errors import ResourceInUseException, ValidationException
-from jedlik.model.replicas import ACTIVE
-from jedlik.replication import checkpoints
-from jedlik.replication.checkpoints import Checkpoint, Copying
+from jedlik.aws.errors import ResourceInUseException, ValidationException
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.replicas import ACTIVE
+from jedlik.dynamodb.replication import membership, pull_positions
+from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
 
 
 async def disassociate(place: Place) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def test_of_two_replicas_both_become_tables_of_their_own() -> None:
             table_id = (await place.table()).id
             while await work(place):
                 pass
-            assert not await checkpoints.of_table(place.region, table_id)
+            assert not await pull_positions.of_table(place.region, table_id)
             assert not await place.region.engine.range(*keys.version_range(table_id), 1, 1000)
 
     run(test, A, B)
@@ -310,7 +309,7 @@ def test_one_that_is_copied_again_is_not_disassociated() -> None:
         here, _ = await make(net, A, B)
         table_id = (await here.table()).id
         again = Checkpoint(B, copying=Copying(again=True, since=here.now))
-        await here.change(lambda writes: writes.put(checkpoints.key(table_id, B), checkpoints.encode(again)))
+        await here.change(lambda writes: writes.put(pull_positions.key(table_id, B), pull_positions.encode(again)))
         assert await refused(disassociate(here), ResourceInUseException) == IN_USE
 
     run(test, A, B)

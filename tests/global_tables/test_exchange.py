@@ -10,15 +10,14 @@ import pytest
 from memory import MemoryEngine, MemoryView
 from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 
-from jedlik.api.context import Region
-from jedlik.jobs import membership
-from jedlik.jobs.streams import StreamPolicy
-from jedlik.maintenance.check import StoreCheck
-from jedlik.model import keys, replicas, versions
-from jedlik.model.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
-from jedlik.replication import checkpoints, replicated, serving
-from jedlik.replication.checkpoints import Checkpoint, CheckpointMoved, Copying
-from jedlik.replication.peers import PeerUnreachable
+from jedlik.aws.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.dynamodb.model import keys, replicas, versions
+from jedlik.dynamodb.replication import membership, pull_positions, replicated, serving
+from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved, Copying
+from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions.context import Region
+from jedlik.regions.peers import PeerUnreachable
+from jedlik.upkeep.check import StoreCheck
 
 Scenario = Callable[[World], Awaitable[None]]
 
@@ -397,8 +396,8 @@ async def test_a_replica_that_is_incomplete_is_not_copied_from(world: World) -> 
 
 @joining
 async def test_copying_rests_when_the_source_is_not_ready(world: World) -> None:
-    copied_again = checkpoints.encode(Checkpoint(B, copying=Copying(again=True)))
-    key = checkpoints.key((await world[A].table()).id, B)
+    copied_again = pull_positions.encode(Checkpoint(B, copying=Copying(again=True)))
+    key = pull_positions.key((await world[A].table()).id, B)
     await world[A].change(lambda writes: writes.put(key, copied_again))
     assert not await world[B].pull(A)
     assert await world[B].checkpoint(A) is None

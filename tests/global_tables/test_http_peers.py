@@ -13,18 +13,18 @@ import pytest
 import requests
 from world import TABLE, A, B
 
-from jedlik.config import Peer
-from jedlik.memory import Memory, Share
-from jedlik.model.errors import (
+from jedlik.aws.errors import (
     InvalidSignatureException,
     ResourceNotFoundException,
     UnrecognizedClientException,
     ValidationException,
 )
-from jedlik.model.limits import MIB
-from jedlik.replication.aside import WrongAnswer
-from jedlik.replication.http_peers import ANSWER_BYTES, HttpPeers
-from jedlik.replication.peers import Body, PeerUnreachable
+from jedlik.config import Peer
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.replication.aside import WrongAnswer
+from jedlik.dynamodb.replication.http_peers import ANSWER_BYTES, HttpPeers
+from jedlik.memory import Memory, Share
+from jedlik.regions.peers import Body, PeerUnreachable
 from jedlik_process import Server
 
 StartServer = Callable[..., Server]

@@ -12,12 +12,12 @@ import pytest
 from memory import MemoryView
 from world import DEFINITION, START, TABLE, A, B, World, item, key
 
-from jedlik.maintenance.stats import TableStats, of_tables
-from jedlik.model import keys, tables, versions
-from jedlik.model.errors import ValidationException
-from jedlik.replication import answers, checkpoints
-from jedlik.replication.aside import LAST_REST_SECONDS, Aside, WrongAnswer
-from jedlik.replication.peers import Body, LocalPeers
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import keys, tables, versions
+from jedlik.dynamodb.replication import answers, pull_positions
+from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS, Aside, WrongAnswer
+from jedlik.regions.peers import Body, LocalPeers
+from jedlik.upkeep.stats import TableStats, of_tables
 
 Lie = Callable[[Body], Body]
 """Makes an answer of an honest one."""
@@ -316,8 +316,8 @@ def test_a_bad_position_that_was_once_kept_heals(position: Any, caplog: pytest.L
         table = await world[B].table()
         kept = await world[B].checkpoint(A)
         assert kept is not None
-        bad = checkpoints.encode(kept.moved(position=position))
-        await world[B].change(lambda writes: writes.put(checkpoints.key(table.id, A), bad))
+        bad = pull_positions.encode(kept.moved(position=position))
+        await world[B].change(lambda writes: writes.put(pull_positions.key(table.id, A), bad))
         world[B].exchanges.clear()
         await world[A].put("two", x=2)
         for _ in range(8):

@@ -10,21 +10,16 @@ from typing import Any
 import pytest
 from world import DAY, A, B, C, Place, World, item, key
 
-from jedlik.jobs import membership, records
-from jedlik.jobs.records import JobMoved, JobWaits
-from jedlik.jobs.runner import STEPS
-from jedlik.model import keys, replicas
-from jedlik.model.errors import (
-    DynamoDBError,
-    ResourceInUseException,
-    ResourceNotFoundException,
-    ValidationException,
-)
-from jedlik.model.limits import MIB
-from jedlik.model.replicas import ACTIVE, CREATING, DELETING
-from jedlik.replication import checkpoints
-from jedlik.replication.checkpoints import Checkpoint, Copying
-from jedlik.replication.peers import Body, LocalPeers, Peers, PeerUnreachable
+from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.background import job_records
+from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.background.runner import STEPS
+from jedlik.dynamodb.model import keys, replicas
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
+from jedlik.dynamodb.replication import membership, pull_positions
+from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
+from jedlik.regions.peers import Body, LocalPeers, Peers, PeerUnreachable
 
 HOURS = 60 * 60.0
 IN_USE = "The resource which you are attempting to change is in use."
@@ -70,7 +65,7 @@ async def work(place: Place) -> dict[str, float]:
     """Do a step of each job of a region; returns how long those rest that cannot go on, by kind."""
     rests = {}
     for row in await place.region.engine.range(*keys.job_range(), 100, MIB):
-        job = records.parse(row)
+        job = job_records.parse(row)
         try:
             await STEPS[job.kind](place.region, job)
         except JobMoved:
@@ -257,7 +252,7 @@ def test_a_replica_that_is_copied_again_is_shown_as_such() -> None:
         await net.world.replicate(A, B)
         table_id = (await here.table()).id
         again = Checkpoint(B, copying=Copying(again=True, since=here.now))
-        await here.change(lambda writes: writes.put(checkpoints.key(table_id, B), checkpoints.encode(again)))
+        await here.change(lambda writes: writes.put(pull_positions.key(table_id, B), pull_positions.encode(again)))
         [shown] = (await here.call("DescribeTable"))["Table"]["Replicas"]
         assert shown["ReplicaStatus"] == "UPDATING"
         assert shown["ReplicaInaccessibleDateTime"] == here.now
@@ -440,7 +435,7 @@ def test_what_is_known_of_versions_stays_when_a_table_has_replicas_again_at_once
     run(test, A, B)
 
 
-async def _only_job(place: Place) -> records.Job:
+async def _only_job(place: Place) -> job_records.Job:
     rows = await place.region.engine.range(*keys.job_range(), 100, MIB)
-    [job] = [job for job in map(records.parse, rows) if job.kind == membership.REPLICA]
+    [job] = [job for job in map(job_records.parse, rows) if job.kind == membership.REPLICA]
     return job

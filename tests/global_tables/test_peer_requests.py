@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import TABLE, A, B, World, key
 
-from jedlik.model.errors import DynamoDBError
+from jedlik.aws.errors import DynamoDBError
 
 MEMBERS_OF = {
     "Pull": ("Wait", "Tables"),

@@ -12,8 +12,8 @@ import pytest
 from world import START, A, B, World, item
 
 from jedlik.clock import TrustedClock
-from jedlik.jobs import pulling
-from jedlik.replication.peers import Body, LocalPeers, PeerUnreachable
+from jedlik.dynamodb.replication import pulling
+from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 
 SECONDS = 60.0
 """Longer than a lease and all that is waited for besides."""

@@ -14,18 +14,18 @@ import orjson
 from definitions import attributes, definition, index, key_schema
 from memory import MemoryEngine
 
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS, PEER_OPERATIONS
-from jedlik.jobs import streams
-from jedlik.jobs.exchange import Exchange
-from jedlik.jobs.streams import StreamPolicy
-from jedlik.model import items, keys, replicas, shared_settings, tables, versions
-from jedlik.model.replicas import Group
-from jedlik.model.tables import Document, Table
-from jedlik.model.values import Item
-from jedlik.replication import checkpoints, replicated
-from jedlik.replication.checkpoints import Checkpoint
-from jedlik.replication.peers import Body, LocalPeers, Peers
+from jedlik.dynamodb.model import items, keys, replicas, shared_settings, tables, versions
+from jedlik.dynamodb.model.replicas import Group
+from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
+from jedlik.dynamodb.replication import pull_positions, replicated
+from jedlik.dynamodb.replication.exchange import Exchange
+from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.dynamodb.streams import shard_upkeep
+from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions.context import Context, Region
+from jedlik.regions.peers import Body, LocalPeers, Peers
 from jedlik.storage.engine import Writes
 
 A, B, C = "us-east-1", "eu-west-1", "ap-south-1"
@@ -130,7 +130,7 @@ class Place:
         return found
 
     async def checkpoint(self, peer: str) -> Checkpoint | None:
-        return await checkpoints.read(self.region, (await self.table()).id, peer)
+        return await pull_positions.read(self.region, (await self.table()).id, peer)
 
     def exchange(self, peer: str, number: int = 0) -> Exchange:
         """One of those who pull from a peer."""
@@ -144,7 +144,7 @@ class Place:
 
     async def maintain(self, policy: StreamPolicy | None = None) -> None:
         """Roll and trim the stream."""
-        await streams.maintain(self.region, policy or StreamPolicy())
+        await shard_upkeep.maintain(self.region, policy or StreamPolicy())
 
     async def change(self, fill: Callable[[Writes], None]) -> None:
         """Commit what `fill` writes."""

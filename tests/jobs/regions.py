@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from jedlik.api.context import Region
+from jedlik.regions.context import Region
 from jedlik.storage.engine import Row, Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 T = TypeVar("T")
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.api.context import Region
-from jedlik.jobs import clock_watch
-from jedlik.model import keys, timekeeping
+from jedlik import timekeeping
+from jedlik.background import clock_watch
+from jedlik.dynamodb.model import keys
+from jedlik.regions.context import Region
 from jedlik.storage.engine import StorageError, Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 START = 1_800_000_000.0
 HOUR, DAY = 3600.0, 86_400.0

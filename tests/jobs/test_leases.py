@@ -6,8 +6,8 @@ from pathlib import Path
 
 from regions import SetClock, everything, run
 
-from jedlik.api.context import Region
-from jedlik.jobs.leases import LEASE_SECONDS, RENEWAL_SECONDS, Leases
+from jedlik.background.leases import LEASE_SECONDS, RENEWAL_SECONDS, Leases
+from jedlik.regions.context import Region
 
 
 def test_one_worker_holds_a_lease(tmp_path: Path) -> None:

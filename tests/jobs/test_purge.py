@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from regions import SetClock, everything, run, write
 
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS
-from jedlik.jobs import purge, records, runner
-from jedlik.model import keys
-from jedlik.model.tables import Document
+from jedlik.background import job_records, runner
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.dynamodb.tables import purge
+from jedlik.regions.context import Context, Region
 from jedlik.storage.engine import Writes
 
 INDEXES = (0, 1, 255, 256, 65535)
@@ -43,7 +44,7 @@ async def done(region: Region) -> int:
     """Do all jobs, one after another; returns the most rows that a step took."""
     most = 0
     while jobs := await region.engine.range(*keys.job_range(), 1, 1 << 20):
-        job = records.parse(jobs[0])
+        job = job_records.parse(jobs[0])
         before = len(await everything(region))
         await runner.STEPS[job.kind](region, job)
         most = max(most, before - len(await everything(region)))
@@ -123,9 +124,9 @@ def test_a_step_is_done_once(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         await write(region, lambda writes: purge.submit_table(PURGED, writes))
         [row] = await region.engine.range(*keys.job_range(), 10, 1 << 20)
-        job = records.parse(row)
+        job = job_records.parse(row)
         await purge.step(region, job)
-        with pytest.raises(records.JobMoved):
+        with pytest.raises(job_records.JobMoved):
             await purge.step(region, job)
 
     run(tmp_path, scenario)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from regions import SetClock, everything, run, write
 
-from jedlik.api.context import Region
+from jedlik.background import job_records, runner
+from jedlik.background.job_records import Job
 from jedlik.config import Settings
-from jedlik.jobs import records, runner
-from jedlik.jobs.records import Job
-from jedlik.model import keys
+from jedlik.dynamodb.model import keys
+from jedlik.regions.context import Region
 from jedlik.storage.engine import StorageError, Writes
 
 COUNTING = "COUNTING"
@@ -50,7 +50,7 @@ def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def submit(region: Region, name: str, kind: str, steps: int) -> None:
-    await write(region, lambda writes: records.submit(name, kind, {"Left": steps}, writes))
+    await write(region, lambda writes: job_records.submit(name, kind, {"Left": steps}, writes))
     region.jobs_wanted.set()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from regions import SetClock, run, write
 
-from jedlik.api.context import Region
-from jedlik.jobs import stretches
+from jedlik.background import stretches
+from jedlik.regions.context import Region
 from jedlik.storage.engine import Row, Writes
 
 START, END = b"\x28", b"\x29"

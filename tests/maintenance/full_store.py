@@ -11,14 +11,16 @@ import handlers
 from definitions import attributes, definition, index, key_schema
 from handlers import START, Handlers
 
-from jedlik.jobs import expiry, records, streams
-from jedlik.jobs.runner import STEPS
-from jedlik.jobs.streams import StreamPolicy
-from jedlik.maintenance.check import StoreCheck
-from jedlik.model import keys
-from jedlik.model.errors import ConditionalCheckFailedException
+from jedlik.aws.errors import ConditionalCheckFailedException
+from jedlik.background import job_records
+from jedlik.background.runner import STEPS
+from jedlik.dynamodb.items import expiring
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.streams import shard_upkeep
+from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.storage.engine import Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.upkeep.check import StoreCheck
 
 TABLE = "songs"
 ITEMS = 60
@@ -89,7 +91,7 @@ async def step_jobs(store: Handlers) -> bool:
     """Do a step of each job; whether there was any."""
     rows = await store.region.engine.range(*keys.job_range(), 100, 1 << 20)
     for row in rows:
-        job = records.parse(row)
+        job = job_records.parse(row)
         await STEPS[job.kind](store.region, job)
     return bool(rows)
 
@@ -162,12 +164,12 @@ async def load(store: Handlers, random: Random, writes: int = 100) -> None:
 async def roll(store: Handlers, split: bool) -> None:
     """Close the stream's shards and open new ones."""
     store.now += 10
-    await streams.maintain(store.region, StreamPolicy(rotation=5, partition_size=0 if split else 1 << 30))
+    await shard_upkeep.maintain(store.region, StreamPolicy(rotation=5, partition_size=0 if split else 1 << 30))
 
 
 async def expire(store: Handlers) -> None:
     """Delete what has expired."""
-    while await expiry.sweep(store.region):
+    while await expiring.sweep(store.region):
         pass
 
 

@@ -10,9 +10,9 @@ from definitions import attributes, index
 from full_store import TABLE, change, check, expire, finish_jobs, full, load, problems, roll, run, step_jobs
 from handlers import Handlers
 
-from jedlik.model import keys
+from jedlik.dynamodb.model import keys
 from jedlik.storage.engine import StorageError
-from jedlik.storage.view import View
+from jedlik.storage.lmdb.view import View
 
 # What the operations write agrees, at every moment.
 

@@ -12,12 +12,13 @@ import pytest
 from full_store import EXPIRES, KNOWN, TABLE, change, full, problems, run
 from handlers import Handlers
 
-from jedlik.jobs import backfill, records
-from jedlik.model import changelog, items, keys, streams, tables
-from jedlik.model.changelog import Kind
+from jedlik.background import job_records
+from jedlik.dynamodb.model import changelog, items, keys, streams, tables
+from jedlik.dynamodb.model.changelog import Kind
+from jedlik.dynamodb.tables import backfill
 from jedlik.storage.engine import Writes
-from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.view import View
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.lmdb.view import View
 
 Document = dict[str, Any]
 
@@ -409,11 +410,11 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
         ["job under 406a6f62: it cannot be read (JSONDecodeError: *)"],
     ),
     "job of no kind": (
-        lambda place, writes: records.submit("job", "OTHER", {}, writes),
+        lambda place, writes: job_records.submit("job", "OTHER", {}, writes),
         ["job under 406a6f62: it cannot be read (KeyError: 'OTHER')"],
     ),
     "job that lacks something": (
-        lambda place, writes: records.submit("job", backfill.KIND, {"TableName": 5}, writes),
+        lambda place, writes: job_records.submit("job", backfill.KIND, {"TableName": 5}, writes),
         ["job under 406a6f62: the TableName of job job is 5"],
     ),
     "lease": (

@@ -14,8 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from definitions import attributes, create, index
 
-from jedlik.storage.journal import JOURNAL, Journal, Record
-from jedlik.storage.lmdb_pages import DATA, write_metas
+from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
+from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
 from jedlik_process import Server, run_jedlik
 
 StartServer = Callable[..., Server]

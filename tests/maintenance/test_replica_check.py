@@ -10,13 +10,14 @@ import pytest
 from full_store import DEFINITION, KNOWN, TABLE, change, check, problems, run
 from handlers import START, Handlers
 
-from jedlik.jobs import purge
-from jedlik.maintenance import reports
-from jedlik.model import keys, replicas, shared_settings, store_format, tables, versions
-from jedlik.model.tables import Table
-from jedlik.replication import checkpoints
-from jedlik.replication.checkpoints import Checkpoint, Copying
+from jedlik.dynamodb.model import keys, replicas, shared_settings, tables, versions
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import pull_positions
+from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
+from jedlik.dynamodb.tables import purge
+from jedlik.regions import store_format
 from jedlik.storage.engine import Writes
+from jedlik.upkeep import reports
 
 PEER = "eu-west-1"
 GONE = KNOWN | {"p": {"S": "gone"}}
@@ -31,11 +32,11 @@ async def replica(store: Handlers) -> Table:
     group = replicas.make("group", store.region.name, shared_settings.shared(document), START)
     group = replicas.created(group, PEER, store.region.name, store.region.name, START)
     table = tables.parse(tables.serialize(document | {"Replication": group}))
-    key = checkpoints.key(table.id, PEER)
+    key = pull_positions.key(table.id, PEER)
     latency = {"Last": 12.0, "P50": 10.4, "P99": 99.0}
     checkpoint = Checkpoint(PEER, "source", 17, START, None, latency)
     await change(store, lambda writes: writes.put(keys.descriptor_key(TABLE), table.raw))
-    await change(store, lambda writes: writes.put(key, checkpoints.encode(checkpoint)))
+    await change(store, lambda writes: writes.put(key, pull_positions.encode(checkpoint)))
     await store.call("PutItem", TableName=TABLE, Item=KNOWN)
     await store.call("PutItem", TableName=TABLE, Item=GONE)
     await store.call("DeleteItem", TableName=TABLE, Key={name: GONE[name] for name in ("p", "s")})
@@ -58,7 +59,7 @@ class Place:
         self.item_key = keys.item_key(table, KNOWN, store.region.secret)
         self.version_key = keys.version_key(table, self.item_key)
         self.tombstone_key = keys.version_key(table, keys.item_key(table, GONE, store.region.secret))
-        self.checkpoint_key = checkpoints.key(table.id, PEER)
+        self.checkpoint_key = pull_positions.key(table.id, PEER)
         self.version = versions.superseding(None, START, PEER)
 
 
@@ -94,7 +95,7 @@ DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
         ["table {table}: version under {version}: not a version: " + "ff" * 16],
     ),
     "checkpoint of another region": (
-        lambda place, writes: writes.put(place.checkpoint_key, checkpoints.encode(Checkpoint("ap-south-1"))),
+        lambda place, writes: writes.put(place.checkpoint_key, pull_positions.encode(Checkpoint("ap-south-1"))),
         ["checkpoint under {checkpoint}: it is that of ap-south-1"],
     ),
     "no log": (
@@ -157,8 +158,8 @@ def test_stats_tell_how_far_a_replica_is(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         table = await replica(store)
         copying = Checkpoint("ap-south-1", copying=Copying())
-        key = checkpoints.key(table.id, "ap-south-1")
-        await change(store, lambda writes: writes.put(key, checkpoints.encode(copying)))
+        key = pull_positions.key(table.id, "ap-south-1")
+        await change(store, lambda writes: writes.put(key, pull_positions.encode(copying)))
         await change(store, lambda writes: writes.put(keys.format_key(), store_format.record()))
 
     run(tmp_path, test)

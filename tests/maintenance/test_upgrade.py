@@ -12,8 +12,8 @@ from definitions import create
 from engines import overwrite
 
 from jedlik import __version__
-from jedlik.maintenance import upgrade
-from jedlik.model import store_format
+from jedlik.regions import store_format
+from jedlik.upkeep import upgrade
 from jedlik_process import Server, run_jedlik
 
 StartServer = Callable[..., Server]

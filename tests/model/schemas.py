@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from jedlik.model import tables
-from jedlik.model.tables import Table
-from jedlik.model.values import AttributeValue
+from jedlik.dynamodb.model import tables
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import AttributeValue
 
 Attribute = tuple[str, str]
 """A name and a type."""

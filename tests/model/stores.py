@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jedlik.model import items, writes
-from jedlik.model.tables import Index, Table
-from jedlik.model.values import Item
-from jedlik.model.writes import Change, Operation
+from jedlik.dynamodb.model import items, writes
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.model.writes import Change, Operation
 from jedlik.storage.engine import Writes
 
 SECRET = b"secret"

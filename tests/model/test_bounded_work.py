@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from jedlik.model import limits, numbers, value_types, values
-from jedlik.model.errors import SerializationException, ValidationException
-from jedlik.model.expressions import legacy
+from jedlik.aws.errors import SerializationException, ValidationException
+from jedlik.dynamodb.model import limits, numbers, value_types, values
+from jedlik.dynamodb.model.expressions import legacy
 
 TOO_LARGE = "Item size has exceeded the maximum allowed size"
 MANY = limits.ITEM_SIZE

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from schemas import table
 
-from jedlik.model import capacity, items
-from jedlik.model.capacity import Consumed
-from jedlik.model.indexes import EntryChange
-from jedlik.model.writes import Change
+from jedlik.dynamodb.model import capacity, items
+from jedlik.dynamodb.model.capacity import Consumed
+from jedlik.dynamodb.model.indexes import EntryChange
+from jedlik.dynamodb.model.writes import Change
 
 TABLE = table(sort=("c", "S"), local={"local": ("x", "S")}, global_={"global": ([("y", "S")], [])})
 LOCAL, GLOBAL = TABLE.indexes

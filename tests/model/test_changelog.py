@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.model import changelog, keys, streams
-from jedlik.model.changelog import Change, ChangeLog, Kind
+from jedlik.dynamodb.model import changelog, keys, streams
+from jedlik.dynamodb.model.changelog import Change, ChangeLog, Kind
 from jedlik.storage.engine import Writes
 
 NOW = 1_700_000_000.5

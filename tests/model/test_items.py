@@ -6,8 +6,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.model import items
-from jedlik.model.values import Item
+from jedlik.dynamodb.model import items
+from jedlik.dynamodb.model.values import Item
 
 ITEM: Item = {"p": {"S": "caf\u00e9"}, "n": {"N": "1.5"}, "m": {"M": {"l": {"L": [{"NULL": True}, {"BOOL": False}]}}}}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from schemas import b, n, s, table
 
-from jedlik.model import key_values
-from jedlik.model.errors import ValidationException
-from jedlik.model.tables import Table
-from jedlik.model.values import Item, type_of
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import key_values
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item, type_of
 
 INVALID = "One or more parameter values were invalid: "
 NOT_VALID = "One or more parameter values are not valid. "

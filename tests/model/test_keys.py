@@ -12,9 +12,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from schemas import b, n, s, table
 
-from jedlik.model import keys, numbers, values
-from jedlik.model.tables import Index, KeyAttribute, Table
-from jedlik.model.values import AttributeValue
+from jedlik.dynamodb.model import keys, numbers, values
+from jedlik.dynamodb.model.tables import Index, KeyAttribute, Table
+from jedlik.dynamodb.model.values import AttributeValue
 
 SECRET = b"a secret of 32 bytes for a store"
 MAX_KEY = 1978

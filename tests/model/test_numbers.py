@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jedlik.model import numbers
-from jedlik.model.errors import ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import numbers
 
 OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 UNDERFLOW = "Number underflow. Attempting to store a number with magnitude smaller than supported range"

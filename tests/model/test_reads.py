@@ -6,13 +6,13 @@ import orjson
 import pytest
 from schemas import n, s, table
 
-from jedlik.model import items, keys, reads
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.key_conditions import KeyCondition
-from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.expressions.projections import projection
-from jedlik.model.reads import Stretch
-from jedlik.model.values import Item
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import items, keys, reads
+from jedlik.dynamodb.model.expressions.key_conditions import KeyCondition
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.model.expressions.projections import projection
+from jedlik.dynamodb.model.reads import Stretch
+from jedlik.dynamodb.model.values import Item
 from jedlik.storage.engine import Row
 
 SECRET = b"secret"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from schemas import n, s, table
 from stores import NOW, SECRET, Store
 
-from jedlik.model import changelog, items, keys, remote_changes, replicas, tables, values, versions, writes
-from jedlik.model.changelog import Change, Kind
-from jedlik.model.remote_changes import RemoteChange
-from jedlik.model.tables import Table
-from jedlik.model.values import Item
-from jedlik.model.writes import Delete
+from jedlik.dynamodb.model import changelog, items, keys, remote_changes, replicas, tables, values, versions, writes
+from jedlik.dynamodb.model.changelog import Change, Kind
+from jedlik.dynamodb.model.remote_changes import RemoteChange
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.model.writes import Delete
 from jedlik.storage.engine import Writes
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")

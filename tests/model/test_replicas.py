@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schemas import table
 
-from jedlik.model import replicas, tables
-from jedlik.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group, Replica
+from jedlik.dynamodb.model import replicas, tables
+from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group, Replica
 
 NOW = 1_700_000_000.5
 LATER = NOW + 1

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.model import replicas, shared_settings
-from jedlik.model.definitions import key_schemas, stored_definitions
-from jedlik.model.tables import Document
+from jedlik.dynamodb.model import replicas, shared_settings
+from jedlik.dynamodb.model.definitions import key_schemas, stored_definitions
+from jedlik.dynamodb.model.tables import Document
 
 HERE, THERE = "us-east-1", "eu-west-1"
 NOW = 1_700_000_000.5

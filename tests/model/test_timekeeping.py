@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jedlik.model import timekeeping
-from jedlik.model.timekeeping import EARLIER, LATER, PARTED, Reading, Timekeeping
+from jedlik import timekeeping
+from jedlik.timekeeping import EARLIER, LATER, PARTED, Reading, Timekeeping
 
 START = 1_800_000_000.0
 MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365 * 86_400.0

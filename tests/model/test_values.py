@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.model import value_types, values
-from jedlik.model.errors import DynamoDBError, SerializationException, ValidationException
+from jedlik.aws.errors import DynamoDBError, SerializationException, ValidationException
+from jedlik.dynamodb.model import value_types, values
 
 INVALID = "One or more parameter values were invalid: "
 EMPTY = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"

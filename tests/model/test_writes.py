@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from schemas import n, s, table
 from stores import NOW, SECRET, Store
 
-from jedlik.model import changelog, indexes, items, keys, values, writes
-from jedlik.model.changelog import ChangeLog, Kind
-from jedlik.model.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
-from jedlik.model.expressions import updates
-from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.tables import Table
-from jedlik.model.values import Item
-from jedlik.model.writes import Condition, Delete, Operation, Put, Update
+from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
+from jedlik.dynamodb.model import changelog, indexes, items, keys, values, writes
+from jedlik.dynamodb.model.changelog import ChangeLog, Kind
+from jedlik.dynamodb.model.expressions import updates
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.model.writes import Condition, Delete, Operation, Put, Update
 from jedlik.storage.engine import Writes
 
 PLAIN = table()

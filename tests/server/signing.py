@@ -9,8 +9,8 @@ from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
-from jedlik.server.credentials import Credential
-from jedlik.server.messages import Request
+from jedlik.aws.credentials import Credential
+from jedlik.wire.messages import Request
 
 HOST = "localhost:8000"
 BODY = b'{"TableName":"t","Key":{"p":{"S":"x"}}}'

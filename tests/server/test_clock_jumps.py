@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from jedlik.model import keys, timekeeping
+from jedlik import timekeeping
+from jedlik.dynamodb.model import keys
 from jedlik.storage.engine import Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik_process import Server, run_jedlik
 from torture.clocks import Clocks
 from torture.disk import NoCompiler

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.server.credentials import Credentials, CredentialsError, create, delete, load
+from jedlik.aws.credentials import Credentials, CredentialsError, create, delete, load
 
 
 @pytest.fixture

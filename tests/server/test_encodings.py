@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jedlik.server.encodings import best_coding
+from jedlik.wire.encodings import best_coding
 
 
 @pytest.mark.parametrize(

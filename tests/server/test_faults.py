@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import Operation
+from jedlik.aws.errors import ConditionalCheckFailedException, TransactionCanceledException
+from jedlik.aws.front import Dispatcher
+from jedlik.aws.origins import AnyOrigin
+from jedlik.aws.sigv4 import Verifier
+from jedlik.dynamodb.operations import Operation
 from jedlik.memory import Memory
-from jedlik.model.errors import ConditionalCheckFailedException, TransactionCanceledException
-from jedlik.server.dispatch import Dispatcher
-from jedlik.server.logs import JsonFormatter
-from jedlik.server.messages import Request, Response
-from jedlik.server.origins import AnyOrigin
-from jedlik.server.sigv4 import Verifier
+from jedlik.process.logs import JsonFormatter
+from jedlik.regions.context import Context, Region
 from jedlik.storage.empty import EmptyEngine
 from jedlik.storage.engine import StorageError
+from jedlik.wire.messages import Request, Response
 
 SCOPE = b"AKID/20261123/us-east-1/dynamodb/aws4_request"
 

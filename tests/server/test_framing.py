@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jedlik.memory import Memory
-from jedlik.server.acceptor import Loads
-from jedlik.server.connection import Connection
-from jedlik.server.http import HttpServer
-from jedlik.server.messages import Limits, Request, Response
+from jedlik.wire.acceptor import Loads
+from jedlik.wire.connection import Connection
+from jedlik.wire.http import HttpServer
+from jedlik.wire.messages import Limits, Request, Response
 
 
 class Mirror:

@@ -18,10 +18,10 @@ import uvloop
 from wire import Wire, request
 
 from jedlik.memory import KIB, MIB, Memory, Share
-from jedlik.server.acceptor import Loads
-from jedlik.server.connection import Connection
-from jedlik.server.http import HttpServer
-from jedlik.server.messages import Limits, Request, Response
+from jedlik.wire.acceptor import Loads
+from jedlik.wire.connection import Connection
+from jedlik.wire.http import HttpServer
+from jedlik.wire.messages import Limits, Request, Response
 from jedlik_process import eventually
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.server.listening import MEMORY_PREFIX, sweep_memory_folders
+from jedlik.process.listeners import MEMORY_PREFIX, sweep_memory_folders
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from signing import on_the_wire, signed
 from wire import Answer, Wire, request
 
-from jedlik.server.credentials import Credential
-from jedlik.server.origins import KNOWN, OwnOrigins
+from jedlik.aws.credentials import Credential
+from jedlik.aws.origins import KNOWN, OwnOrigins
 from jedlik_process import Server
 
 HEADERS = (

@@ -8,8 +8,8 @@ import gc
 import pytest
 
 from jedlik.memory import LARGE, MIB, Share
-from jedlik.server.messages import Request
-from jedlik.server.room import PARSED_FACTOR, Room, weight
+from jedlik.wire.messages import Request
+from jedlik.wire.room import PARSED_FACTOR, Room, weight
 
 SIZE = 100
 
@@ -35,7 +35,7 @@ def test_the_collector_rests_as_long_as_there_is_something_at_work() -> None:
 
 
 def test_the_collector_does_not_rest_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jedlik.server.room.LONGEST_REST", 0.0)
+    monkeypatch.setattr("jedlik.wire.room.LONGEST_REST", 0.0)
     collections: list[str] = []
     monkeypatch.setattr(gc, "collect", lambda: collections.append("all"))
 

@@ -14,11 +14,11 @@ from botocore.exceptions import ClientError
 from signing import BODY, presigned, signed
 from wire import Wire, request
 
-from jedlik.model.errors import DynamoDBError
-from jedlik.server import credentials as access_keys
-from jedlik.server.credentials import Credential, Credentials
-from jedlik.server.messages import Request
-from jedlik.server.sigv4 import Caller, Signer, Verifier
+from jedlik.aws import credentials as access_keys
+from jedlik.aws.credentials import Credential, Credentials
+from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.sigv4 import Caller, Signer, Verifier
+from jedlik.wire.messages import Request
 from jedlik_process import Server, run_jedlik
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -16,8 +16,8 @@ import pytest
 from signing import on_the_wire, signed
 from wire import Answer, Wire
 
-from jedlik.server.credentials import Credential
-from jedlik.server.messages import Request
+from jedlik.aws.credentials import Credential
+from jedlik.wire.messages import Request
 from jedlik_process import Server
 
 MIB = 1 << 20

@@ -55,7 +55,7 @@ from rendering import (
 )
 from services import InProcess, Service
 
-from jedlik.jobs.streams import StreamPolicy
+from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 
 T = TypeVar("T")
 

@@ -18,14 +18,16 @@ from botocore.exceptions import ClientError
 from dynamodb_model import Reason, Refusal
 from plain_values import Wire, canonical
 
-from jedlik.api.context import Context, Region
-from jedlik.api.operations import OPERATIONS, STREAMS_OPERATIONS
-from jedlik.jobs import expiry, records, streams
-from jedlik.jobs.runner import STEPS
-from jedlik.jobs.streams import StreamPolicy
-from jedlik.model import keys
-from jedlik.model.errors import DynamoDBError
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.aws.errors import DynamoDBError
+from jedlik.background import job_records
+from jedlik.background.runner import STEPS
+from jedlik.dynamodb.items import expiring
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
+from jedlik.dynamodb.streams import shard_upkeep
+from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions.context import Context, Region
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik_process import Server
 
 T = TypeVar("T")
@@ -90,7 +92,7 @@ class InProcess:
             region = next(self._workers)
             rows = await region.engine.range(*keys.job_range(), 100, 1 << 20)
             for row in rows:
-                job = records.parse(row)
+                job = job_records.parse(row)
                 await STEPS[job.kind](region, job)
             return bool(rows)
 
@@ -100,13 +102,13 @@ class InProcess:
         """Delete what has expired."""
 
         async def sweep() -> None:
-            while await expiry.sweep(next(self._workers)):
+            while await expiring.sweep(next(self._workers)):
                 pass
 
         self._run(sweep())
 
     def maintain_streams(self, policy: StreamPolicy) -> None:
-        self._run(streams.maintain(next(self._workers), policy))
+        self._run(shard_upkeep.maintain(next(self._workers), policy))
 
     def _run(self, work: Awaitable[T]) -> T:
         async def done() -> T:

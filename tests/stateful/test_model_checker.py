@@ -16,7 +16,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from model_checker import Checker, InProcessChecker, WireChecker
 from services import OnTheWire
 
-from jedlik.jobs import backfill, expiry, purge
+from jedlik.dynamodb.items import expiring
+from jedlik.dynamodb.tables import backfill, purge
 from jedlik_process import Server
 
 EXAMPLES = int(os.environ.get("JEDLIK_STATEFUL_EXAMPLES", "0"))
@@ -44,7 +45,7 @@ def check(machine: type[Checker], examples: int, steps: int) -> None:
 def test_handlers_do_what_the_model_does(monkeypatch: pytest.MonkeyPatch) -> None:
     # So that other things happen in between.
     monkeypatch.setattr(backfill, "STEP_ITEMS", 2)
-    monkeypatch.setattr(expiry, "STEP_ITEMS", 2)
+    monkeypatch.setattr(expiring, "STEP_ITEMS", 2)
     monkeypatch.setattr(purge, "STEP_ROWS", 2)
     check(InProcessChecker, examples=120, steps=50)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from memory import MemoryEngine
 
 from jedlik.storage.engine import Engine, Row, Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 T = TypeVar("T")
 

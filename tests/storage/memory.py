@@ -11,7 +11,7 @@ from typing import TypeVar
 from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, Row, StorageError
-from jedlik.storage.view import View
+from jedlik.storage.lmdb.view import View
 
 T = TypeVar("T")
 

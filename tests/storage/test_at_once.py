@@ -15,11 +15,11 @@ from committing import FullEnvironment, left_by_a_kill, records, rows
 from engine_processes import other_process
 from engines import everything, lmdb_durable, put, run
 
-from jedlik.storage import at_once
-from jedlik.storage.committer import Committer
 from jedlik.storage.engine import Engine, StorageError, Writes
-from jedlik.storage.journal import Journal
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb import at_once
+from jedlik.storage.lmdb.committer import Committer
+from jedlik.storage.lmdb.journal import Journal
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 Values = Sequence[bytes | None]
 SLOW = 1000.0

@@ -13,11 +13,11 @@ import lmdb
 import pytest
 from committing import commit, committing, left_by_a_kill, records, rows
 
-from jedlik.storage import checkpoints, journal
-from jedlik.storage.checkpoints import is_pinned
-from jedlik.storage.committer import Commits
-from jedlik.storage.journal import JOURNAL_KEY, Checkpoint, Journal
-from jedlik.storage.lmdb_pages import DATA, metas, write_metas, write_newer_again
+from jedlik.storage.lmdb import checkpoints, journal
+from jedlik.storage.lmdb.checkpoints import is_pinned
+from jedlik.storage.lmdb.committer import Commits
+from jedlik.storage.lmdb.journal import JOURNAL_KEY, Checkpoint, Journal
+from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
 
 WAIT_SECONDS = 60.0
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from committing import commit, committing, left_by_a_kill, records, rows
 
-from jedlik.storage import checkpoints, lmdb_file
-from jedlik.storage import journal as journal_module
-from jedlik.storage.coherence import DamagedStore
-from jedlik.storage.committer import Commits
-from jedlik.storage.environment import MAP_SIZE
-from jedlik.storage.journal import JOURNAL, Journal, Record
-from jedlik.storage.lmdb_pages import DATA, metas, transaction_of, write_metas
-from jedlik.storage.store import open_store
+from jedlik.storage.lmdb import checkpoints, lmdb_file
+from jedlik.storage.lmdb import journal as journal_module
+from jedlik.storage.lmdb.coherence import DamagedStore
+from jedlik.storage.lmdb.committer import Commits
+from jedlik.storage.lmdb.environment import MAP_SIZE
+from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
+from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
+from jedlik.storage.lmdb.store import open_store
 
 HINT = (
     ". Nothing has been changed: put back the file that belongs there, or have `jedlik check --recover-damaged` keep "

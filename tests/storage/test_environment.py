@@ -13,10 +13,10 @@ import pytest
 from engine_processes import finish, pipe, start
 from engines import everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
-from jedlik.storage import environment, lmdb_file
 from jedlik.storage.engine import Engine, StorageError
-from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.lmdb_pages import is_cut_short
+from jedlik.storage.lmdb import environment, lmdb_file
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.lmdb.lmdb_pages import is_cut_short
 from jedlik_process import run_jedlik
 
 PAGE = 4096

@@ -13,10 +13,10 @@ from committing import records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jedlik.storage import journal as journal_module
 from jedlik.storage.engine import StorageError
-from jedlik.storage.journal import JOURNAL, Journal, Place, first_place
-from jedlik.storage.lmdb_pages import METAS_SIZE
+from jedlik.storage.lmdb import journal as journal_module
+from jedlik.storage.lmdb.journal import JOURNAL, Journal, Place, first_place
+from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE
 
 METAS = bytes(METAS_SIZE)
 OTHER_METAS = b"\x01" * METAS_SIZE

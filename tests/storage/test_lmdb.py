@@ -19,7 +19,7 @@ from engines import append, everything, increment, lmdb_durable, lmdb_forgetful,
 
 from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes
-from jedlik.storage.lmdb import LmdbEngine
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 MIB = 1 << 20
 

@@ -23,15 +23,15 @@ from committing import (
 from engine_processes import other_process
 from engines import lmdb_durable
 
-from jedlik.storage import checkpoints, recovery
-from jedlik.storage.changes import Transaction, write
-from jedlik.storage.commits import take_back
 from jedlik.storage.counters import counter_value
 from jedlik.storage.engine import StorageError
-from jedlik.storage.environment import MAP_SIZE
-from jedlik.storage.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
-from jedlik.storage.lmdb_pages import DATA
-from jedlik.storage.store import open_store
+from jedlik.storage.lmdb import checkpoints, recovery
+from jedlik.storage.lmdb.changes import Transaction, write
+from jedlik.storage.lmdb.commits import take_back
+from jedlik.storage.lmdb.environment import MAP_SIZE
+from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.store import open_store
 
 LOG = b"log"
 

@@ -10,14 +10,14 @@ from committing import left_by_a_kill, records, rows, write_record
 from engine_processes import other_process
 from engines import everything, lmdb_durable, lmdb_forgetful, put, run
 
-from jedlik.storage import lmdb_file
-from jedlik.storage import store as store_module
 from jedlik.storage.engine import Engine, StorageError
-from jedlik.storage.environment import MAP_SIZE
-from jedlik.storage.journal import JOURNAL, JOURNAL_KEY
-from jedlik.storage.lmdb import LmdbEngine
-from jedlik.storage.recovery import recover
-from jedlik.storage.store import alone, open_store, shared
+from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb import store as store_module
+from jedlik.storage.lmdb.environment import MAP_SIZE
+from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.lmdb.recovery import recover
+from jedlik.storage.lmdb.store import alone, open_store, shared
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemas import b, n, s, table
 
-from jedlik.model import values
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.ast import And, Comparison, Literal, Path
-from jedlik.model.expressions.conditions import Kind, Predicate, compile_condition, condition
-from jedlik.model.expressions.placeholders import Placeholders
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import values
+from jedlik.dynamodb.model.expressions.ast import And, Comparison, Literal, Path
+from jedlik.dynamodb.model.expressions.conditions import Kind, Predicate, compile_condition, condition
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 
 Values = dict[str, dict[str, Any]]
 Item = dict[str, dict[str, Any]]

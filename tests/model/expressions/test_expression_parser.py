@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jedlik.model.expressions import ast, lexer, parser
-from jedlik.model.expressions.ast import (
+from jedlik.dynamodb.model.expressions import ast, lexer, parser
+from jedlik.dynamodb.model.expressions.ast import (
     Action,
     And,
     Arithmetic,
@@ -27,7 +27,7 @@ from jedlik.model.expressions.ast import (
     Path,
     ValuePlaceholder,
 )
-from jedlik.model.expressions.reserved import is_reserved
+from jedlik.dynamodb.model.expressions.reserved import is_reserved
 
 A, B, C, D = Path(("a",)), Path(("b",)), Path(("c",)), Path(("d",))
 LESS, GREATER = Comparison("<", A, B), Comparison(">", C, D)

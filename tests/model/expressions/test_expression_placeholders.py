@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jedlik.model.errors import SerializationException, ValidationException
-from jedlik.model.expressions.conditions import condition
-from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.expressions.projections import projection
+from jedlik.aws.errors import SerializationException, ValidationException
+from jedlik.dynamodb.model.expressions.conditions import condition
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.model.expressions.projections import projection
 
 LONG = "x" * 65536
 

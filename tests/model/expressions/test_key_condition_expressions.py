@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from schemas import b, n, s, table
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.key_conditions import KeyCondition, against_key, parse_key_condition
-from jedlik.model.expressions.placeholders import Placeholders
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.expressions.key_conditions import KeyCondition, against_key, parse_key_condition
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 
 Values = dict[str, dict[str, Any]]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from schemas import b, n, s, table
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions import legacy
-from jedlik.model.expressions.key_conditions import KeyCondition, against_key
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.expressions import legacy
+from jedlik.dynamodb.model.expressions.key_conditions import KeyCondition, against_key
 
 Item = dict[str, dict[str, Any]]
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemas import n, s, table
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.expressions.projections import Projection, projection
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.model.expressions.projections import Projection, projection
 
 Item = dict[str, dict[str, Any]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jedlik.model.expressions.remembering import CHARACTERS, remembering
+from jedlik.dynamodb.model.expressions.remembering import CHARACTERS, remembering
 
 
 def test_what_was_made_is_remembered_until_there_is_no_room() -> None:

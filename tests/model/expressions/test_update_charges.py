@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from schemas import b, n, s
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.expressions.updates import update
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.model.expressions.updates import update
 
 LIMIT = 409_600
 SET = 19

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemas import b, n, s, table
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.expressions.placeholders import Placeholders
-from jedlik.model.expressions.updates import Update, update
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.model.expressions.updates import Update, update
 
 Values = dict[str, dict[str, Any]]
 Item = dict[str, dict[str, Any]]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.partiql import continuation
-from jedlik.model.partiql.continuation import Position
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.partiql import continuation
+from jedlik.dynamodb.model.partiql.continuation import Position
 
 SECRET = b"secret of the store"
 TEXT = "SELECT * FROM Music WHERE p = ?"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.partiql.lexer import tokens
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.partiql.lexer import tokens
 
 NOT_WELL_FORMED = "Statement wasn't well formed, can't be processed: "
 

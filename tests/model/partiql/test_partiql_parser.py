@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.partiql.statement_parser import parse
-from jedlik.model.partiql.syntax import (
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.partiql.statement_parser import parse
+from jedlik.dynamodb.model.partiql.syntax import (
     Bag,
     Between,
     Binary,

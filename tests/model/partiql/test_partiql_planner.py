@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemas import n, s, table
 
-from jedlik.model import keys
-from jedlik.model.errors import ValidationException
-from jedlik.model.partiql import planner
-from jedlik.model.partiql.operations import predicate
-from jedlik.model.partiql.planner import Plan
-from jedlik.model.partiql.statements import Select, statement
-from jedlik.model.tables import Table
-from jedlik.model.values import AttributeValue, Item
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.partiql import planner
+from jedlik.dynamodb.model.partiql.operations import predicate
+from jedlik.dynamodb.model.partiql.planner import Plan
+from jedlik.dynamodb.model.partiql.statements import Select, statement
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import AttributeValue, Item
 
 SECRET = b"secret of the store"
 MUSIC = table(("p", "S"), ("n", "N"), local={"local": ("v", "S")}, global_={"global": ([("g", "S")], [])})

@@ -6,10 +6,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from schemas import n, s, table
 
-from jedlik.model.errors import DuplicateItemException, ValidationException
-from jedlik.model.partiql import operations, planner
-from jedlik.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
-from jedlik.model.values import AttributeValue, Item
+from jedlik.aws.errors import DuplicateItemException, ValidationException
+from jedlik.dynamodb.model.partiql import operations, planner
+from jedlik.dynamodb.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
+from jedlik.dynamodb.model.values import AttributeValue, Item
 
 SECRET = b"secret of the store"
 MUSIC = table(("p", "S"), ("n", "N"), global_={"global": ([("g", "S")], [])}, projections={"global": ["a"]})

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from jedlik.model.errors import ValidationException
-from jedlik.model.partiql import literals
-from jedlik.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
-from jedlik.model.values import Item
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model.partiql import literals
+from jedlik.dynamodb.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
+from jedlik.dynamodb.model.values import Item
 
 
 def refusal(text: str, *parameters: Any) -> str:

@@ -1,0 +1,77 @@
+"""Answers as they go on the wire: errors in DynamoDB's form, and the headers that every answer has."""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from collections.abc import Iterator
+
+import orjson
+
+from jedlik.aws.errors import (
+    AccessDeniedException,
+    DynamoDBError,
+    IdempotentParameterMismatchException,
+    SerializationException,
+    TransactionCanceledException,
+    TransactionInProgressException,
+    UnknownOperationException,
+)
+from jedlik.wire.messages import Response
+
+JSON_1_0 = b"application/x-amz-json-1.0"
+JSON = b"application/json"
+TEXT = b"text/plain"
+XML = b"application/xml"
+
+NOT_AN_OPERATION = b"<UnknownOperationException/>\n"
+"""The body of the 404 with which DynamoDB meets what is not even AWS JSON."""
+
+CAPITAL_MESSAGE = (
+    AccessDeniedException,
+    IdempotentParameterMismatchException,
+    SerializationException,
+    TransactionCanceledException,
+    TransactionInProgressException,
+)
+"""Errors whose text is in `Message`; that of all others is in `message`, unless an Item comes with it."""
+SILENT = (SerializationException, UnknownOperationException)
+"""Errors that may have no text at all, not even an empty one."""
+
+REQUEST_ID_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+REQUEST_ID_LENGTH = 52
+COUNTER_LENGTH = 16
+ENDINGS = [f"{number:02X}" for number in range(256)]
+"""The counter's last two digits."""
+
+
+def request_ids() -> Iterator[str]:
+    """Request ids as DynamoDB's look, no two alike: random digits, one part of them counting up."""
+    process = "".join(secrets.choice(REQUEST_ID_DIGITS) for _ in range(REQUEST_ID_LENGTH - COUNTER_LENGTH))
+    number = secrets.randbits(4 * COUNTER_LENGTH - 1) >> 8
+    while True:
+        number += 1
+        start = f"{process}{number:014X}"
+        for ending in ENDINGS:
+            yield start + ending
+
+
+def error_body(error: DynamoDBError) -> bytes:
+    """The JSON of an error."""
+    body = {"__type": error.namespace + error.name, **error.fields}
+    if error.message or not isinstance(error, SILENT):
+        # A failed condition has the one name without the item and the other with it.
+        is_capital = isinstance(error, CAPITAL_MESSAGE) or "Item" in error.fields
+        body["Message" if is_capital else "message"] = error.message
+    return orjson.dumps(body)
+
+
+def response(status: int, content_type: bytes, body: bytes, request_id: str, more: bytes = b"") -> Response:
+    """An answer with the headers that every answer has, and `more` header lines."""
+    headers = b"Content-Type: %b\r\nx-amzn-RequestId: %b\r\nx-amz-crc32: %d\r\n%b" % (
+        content_type,
+        request_id.encode(),
+        zlib.crc32(body),
+        more,
+    )
+    return Response(status, headers, body)

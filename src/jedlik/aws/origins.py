@@ -1,0 +1,134 @@
+"""Which web pages may use the server, and by which names it may be called.
+
+A signature is no ambient authority: a page without a key can sign nothing, so where signatures are verified every
+origin may ask, as on AWS. Where they are not, whoever reaches the server may do everything, and a page from anywhere
+reaches the loopback address of whoever looks at it: by a request, or under a name that it has made to lead there (DNS
+rebinding). So there the Host must be a loopback name or one that the settings allow, and a page must come from the
+server itself, from this machine, or from an origin that they allow. Others are refused before anything is done: a
+page that cannot read the answer has changed the data all the same.
+
+Sources: the Fetch standard (CORS); RFC 6761 and RFC 5735 for the names and addresses that are loopback.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Protocol
+
+from jedlik.aws.errors import AccessDeniedException
+
+EXPOSED = b"Access-Control-Expose-Headers: x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"
+ANYBODY = b"Access-Control-Allow-Origin: *\r\n" + EXPOSED
+
+KNOWN = 1024
+"""Values of Host, and of Origin with Host, that are remembered as allowed."""
+SHOWN = 255
+"""Characters of a name that a refusal shows."""
+
+Headers = dict[bytes, bytes]
+
+
+class Origins(Protocol):
+    """Who may ask."""
+
+    def refusal(self, headers: Headers) -> AccessDeniedException | None:
+        """Why a request with these headers is not served; None if it is."""
+        ...
+
+    def allowance(self, headers: Headers) -> bytes:
+        """The lines of an answer that let a page from the request's Origin read it."""
+        ...
+
+
+class AnyOrigin:
+    """Where signatures are verified: whoever has a key."""
+
+    def refusal(self, headers: Headers) -> AccessDeniedException | None:
+        """None."""
+        return None
+
+    def allowance(self, headers: Headers) -> bytes:
+        """The lines that let any page read the answer."""
+        return ANYBODY
+
+
+class OwnOrigins:
+    """Where no signatures are verified: this machine, and what the settings add to it."""
+
+    def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        self._hosts = frozenset(map(plain, hosts))
+        self._origins = frozenset(origins)
+        self._known: set[bytes | tuple[bytes, bytes]] = set()
+        """What has been looked at and allowed: nearly always all that a request needs."""
+
+    def refusal(self, headers: Headers) -> AccessDeniedException | None:
+        """Why a request is not served: its Host is no name of this machine's, or its Origin is foreign."""
+        host, origin = headers.get(b"host", b""), headers.get(b"origin")
+        if origin is None:
+            if host in self._known:
+                return None
+        elif (origin, host) in self._known:
+            return None
+        # A browser always sends a Host. Who sends none is none, and the name says nothing.
+        if host and not self._is_own(host_of(host.decode("latin-1"))):
+            return refused("answers to names of this machine", host, "--allowed-hosts", host_of(host.decode("latin-1")))
+        if origin is not None and not self._may_ask(origin.decode("latin-1"), host.decode("latin-1")):
+            return refused("serves web pages of this machine", origin, "--allowed-origins", origin.decode("latin-1"))
+        if len(host) + len(origin or b"") <= SHOWN:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            self._known.add(host if origin is None else (origin, host))
+        return None
+
+    def allowance(self, headers: Headers) -> bytes:
+        """The lines that let the page read the answer that is allowed to ask."""
+        return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n%b" % (headers[b"origin"], EXPOSED)
+
+    def _is_own(self, name: str | None) -> bool:
+        return name is not None and (name in self._hosts or is_loopback(name))
+
+    def _may_ask(self, origin: str, host: str) -> bool:
+        if origin in self._origins:
+            return True
+        scheme, found, authority = origin.partition("://")
+        if not found or scheme not in ("http", "https"):
+            return False
+        name = host_of(authority)
+        return name is not None and (is_loopback(name) or authority.lower() == host.lower())
+
+
+def host_of(authority: str) -> str | None:
+    """The name or address of `name`, `name:port` or `[address]:port`, in the form that is compared; None for others."""
+    if authority.startswith("["):
+        name, bracket, port = authority[1:].partition("]")
+        if not bracket or not (port == "" or port.startswith(":")):
+            return None
+        port = port[1:]
+    else:
+        name, _, port = authority.partition(":")
+    if not name or (port and not (port.isascii() and port.isdigit())) or not set(name).isdisjoint("/@,;?# \t\\"):
+        return None
+    return plain(name)
+
+
+def plain(name: str) -> str:
+    """A name in the form that is compared: in small letters, without the dot at the end."""
+    return name.strip().strip("[]").lower().removesuffix(".")
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a name or an address is of this machine by its form alone: nothing is looked up."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def refused(does: str, given: bytes, option: str, wanted: str | None) -> AccessDeniedException:
+    """The refusal, which says what to do about it."""
+    shown = given.decode("latin-1")[:SHOWN]
+    remedy = f" If it is one of yours, start Jedlik with {option} {wanted[:SHOWN]}" if wanted else ""
+    return AccessDeniedException(f"With --auth off Jedlik {does} only, and '{shown}' is none.{remedy}")

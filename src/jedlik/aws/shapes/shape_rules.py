@@ -1,0 +1,230 @@
+"""The rules of the service model and the words in which a request that breaks one is refused.
+
+The words are those of DynamoDB, which is written in Java and shows it: types go by their Java names, and the
+checker says "Member must ..." of everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Never
+
+from jedlik.aws.errors import SerializationException
+from jedlik.dynamodb.model.values import text_length
+
+Convert = Callable[[Any], Any]
+"""Takes a member that is not null to the value that is used; raises SerializationException."""
+Accept = Callable[[Any], bool]
+"""Whether a value is right as it is, so that nothing needs to be converted and no constraint looked at. What is only
+right once it is converted is not accepted, nor is null."""
+
+Constrain = Callable[[Any, str, list[str]], None]
+"""Takes a converted value and its path, and adds what is wrong with it to a list."""
+
+PACKAGE = "com.amazonaws.dynamodb.v20120810."
+NOT_NULL = "Member must not be null"
+STRUCTURE_UNEXPECTED = "Start of structure or map found where not expected"
+_CAST = (
+    "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class "
+    "(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base "
+    "of loader 'bootstrap')"
+)
+
+
+class Rule(NamedTuple):
+    """A constraint on one value."""
+
+    holds: Callable[[Any], bool]
+    text: str
+
+
+def broken(shown: str, path: str, text: str) -> str:
+    """That the value at `path` breaks a rule. `shown` is the value in quotes, or null."""
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {text}"
+
+
+def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
+    """The rules of a shape on a value itself, in the order in which they are told one by one."""
+    rules = []
+    enum = definition.get("enum")
+    if enum is not None:
+        allowed = frozenset(enum)
+        rules.append(Rule(allowed.__contains__, f"Member must satisfy enum value set: [{', '.join(enum)}]"))
+    pattern = definition.get("pattern")
+    if pattern is not None:
+        rules.append(
+            Rule(re.compile(pattern).fullmatch, f"Member must satisfy regular expression pattern: {pattern}")  # type: ignore[arg-type]
+        )
+    least, most = definition.get("min"), definition.get("max")
+    if definition["type"] in ("integer", "long", "double"):
+        measure: Callable[[Any], Any] = _itself
+        what = "value"
+    else:
+        measure = text_length if definition["type"] == "string" else len
+        what = "length"
+    if least is not None:
+        rules.append(Rule(lambda v: measure(v) >= least, f"Member must have {what} greater than or equal to {least}"))
+    if most is not None:
+        rules.append(Rule(lambda v: measure(v) <= most, f"Member must have {what} less than or equal to {most}"))
+    return tuple(rules)
+
+
+def together(rules: tuple[Rule, ...]) -> str:
+    """Rules on the elements of a collection, which are told together and the other way round."""
+    return f"[{', '.join(rule.text for rule in reversed(rules))}]"
+
+
+def enumerated(allowed: Iterable[str], listed: str) -> Constrain:
+    """What constrains an enumeration, in the words of AWS's newer checker: it does not name the member.
+
+    `listed` is what it says to be `allowed`.
+    """
+    allowed = frozenset(allowed)
+    text = f"Failed to satisfy constraint: Member must satisfy enum value set: [{listed}]"
+
+    def constrain(value: Any, path: str, errors: list[str]) -> None:
+        if value not in allowed:
+            errors.append(text)
+
+    return constrain
+
+
+def terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
+    """Rules that are told without the value, and with members named as in the request."""
+
+    def constrain(value: Any, path: str, errors: list[str]) -> None:
+        for rule in rules:
+            if not rule.holds(value):
+                first, dot, rest = path.rpartition(".")
+                named = first[:1].upper() + first[1:] + dot + rest[0].upper() + rest[1:]
+                errors.append(f"Value at '{named}' failed to satisfy constraint: {rule.text}")
+        if inside is not None:
+            inside(value, path, errors)
+
+    return constrain
+
+
+def shown_scalar(value: Any) -> str:
+    """A scalar as an error shows it."""
+    return str(value).lower() if type(value) is bool else str(value)
+
+
+# Types. A scalar of the wrong type is named by what the parser saw; a collection by what it was to become.
+
+
+def _wrong_scalar(value: Any, java_type: str) -> Never:
+    match value:
+        case bool():
+            seen = f"{str(value).upper()}_VALUE"
+        case int():
+            seen = "NUMBER_VALUE"
+        case float():
+            seen = "DECIMAL_VALUE"
+        case str():
+            seen = "STRING_VALUE"
+        case list():
+            raise SerializationException(f"Unrecognized collection type class java.lang.{java_type}")
+        case _:
+            raise SerializationException(STRUCTURE_UNEXPECTED)
+    raise SerializationException(f"{seen} cannot be converted to {java_type}")
+
+
+def _string(value: Any) -> Any:
+    if type(value) is not str:
+        _wrong_scalar(value, "String")
+    return value
+
+
+_INTEGERS = range(-(1 << 31), 1 << 31)
+_LONGS = range(-(1 << 63), 1 << 63)
+_BOOLEANS = {"TRUE": True, "1": True, "YES": True, "FALSE": False, "0": False, "NO": False}
+
+
+def _boolean(value: Any) -> Any:
+    if type(value) is bool:
+        return value
+    if type(value) is not str:
+        _wrong_scalar(value, "Boolean")
+    try:
+        return _BOOLEANS[value.upper()]
+    except KeyError:
+        raise SerializationException("Unexpected token received from parser") from None
+
+
+def _whole(java_type: str, fitting: range) -> Convert:
+    def convert(value: Any) -> Any:
+        if type(value) is not int:
+            if type(value) is not float:
+                _wrong_scalar(value, java_type)
+            value = int(value)
+        if value not in fitting:
+            _wrong_scalar(value, java_type)
+        return value
+
+    return convert
+
+
+def _double(value: Any) -> Any:
+    if type(value) not in (int, float):
+        _wrong_scalar(value, "Double")
+    return value
+
+
+CONVERT: dict[str, Convert] = {
+    "string": _string,
+    "boolean": _boolean,
+    "integer": _whole("Integer", _INTEGERS),
+    "long": _whole("Long", _LONGS),
+    "double": _double,
+    "timestamp": _double,
+    "blob": _string,
+}
+"""By the model's name of a scalar type."""
+
+_TYPES = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "double": float,
+    "timestamp": float,
+    "blob": str,
+}
+_FITTING = {"integer": (Rule(_INTEGERS.__contains__, ""),), "long": (Rule(_LONGS.__contains__, ""),)}
+"""What `_whole` refuses in its own words."""
+
+
+def accepting(scalar: str, rules: tuple[Rule, ...]) -> Accept:
+    """Accepts scalars of one of the model's types that break none of the rules."""
+    type_ = _TYPES[scalar]
+    rules = _FITTING.get(scalar, ()) + rules
+    if not rules:
+        return lambda value: type(value) is type_
+    return lambda value: type(value) is type_ and first_broken(rules, value) is None
+
+
+def first_broken(rules: tuple[Rule, ...], value: Any) -> Rule | None:
+    """The first rule that a value breaks."""
+    for rule in rules:
+        if not rule.holds(value):
+            return rule
+    return None
+
+
+def wrong_collection(value: Any, wanted: str, java_type: str, nested: bool) -> Never:
+    """Refuse a value that is not of the collection `wanted`: "structure", "list" or "map".
+
+    `java_type` is what it was to become; `nested` says that it stands in a list or a map.
+    """
+    if type(value) is dict:
+        raise SerializationException(STRUCTURE_UNEXPECTED)
+    if type(value) is list:
+        raise SerializationException(f"Unrecognized collection type {java_type}")
+    if not nested:
+        raise SerializationException("Unexpected field type")
+    raise SerializationException("Unexpected value type in payload" if wanted == "structure" else _CAST)
+
+
+def _itself(value: Any) -> Any:
+    return value

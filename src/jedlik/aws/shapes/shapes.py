@@ -1,0 +1,382 @@
+"""What the service model says of a request, compiled into closures.
+
+DynamoDB checks the shape of a request in two passes, and so does this. First every member must have its type:
+the first that has not is a SerializationException. Then every constraint is looked at (required, length,
+range, pattern, enumeration), and what is broken is told together, ten at the most, in a ValidationException.
+What depends on more than one member is the operation's own business and comes after. But nearly every request is
+right, so it is first asked, in one walk that makes no texts, whether this one is.
+
+A collection that is longer than it may be is cut to what its refusal shows, before either pass: nobody waits while a
+million elements are looked at that are refused for their number.
+
+Each shape of the model becomes three functions, one for each pass and one for that walk. An operation is compiled when
+it is first asked for, and the model is read then: most processes use a few operations, and a server must start fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import islice
+from sys import maxsize
+from typing import Any, NamedTuple
+
+from jedlik.aws.errors import SerializationException, ValidationException
+from jedlik.aws.shapes import echoes, service_model
+from jedlik.aws.shapes.shape_rules import (
+    CONVERT,
+    NOT_NULL,
+    PACKAGE,
+    STRUCTURE_UNEXPECTED,
+    Accept,
+    Constrain,
+    Convert,
+    Rule,
+    accepting,
+    broken,
+    enumerated,
+    first_broken,
+    rules_of,
+    terse,
+    together,
+    wrong_collection,
+)
+from jedlik.dynamodb import attribute_values, wording
+from jedlik.dynamodb import shape_overrides as overrides
+from jedlik.dynamodb.model import value_types
+from jedlik.dynamodb.model.limits import COLLECTION_LENGTH
+from jedlik.dynamodb.tables import table_names
+
+_MAX_ERRORS = 10
+_MEMBERS_LOOKED_AT = 1000
+"""Of a structure. Where there are more, the unknown ones are not gone through to be dropped."""
+
+
+class Shape(NamedTuple):
+    """A compiled shape."""
+
+    convert: Convert
+    accept: Accept
+    rules: tuple[Rule, ...] = ()
+    """Constraints on a value itself. Where it stands decides in what words they are told."""
+    inside: Constrain | None = None
+    """Constraints on what it holds."""
+
+
+def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict[str, Any]]:
+    """A function that checks the shape of an operation's request.
+
+    It takes the decoded body, which it may change, and returns it without the members that are null or unknown.
+    It raises SerializationException for a wrong type and ValidationException for broken constraints.
+    """
+
+    def validate(request: Any) -> dict[str, Any]:
+        convert, accept, _, inside = input_shape(service, operation)
+        if not accept(request):
+            if type(request) is not dict:
+                raise SerializationException(STRUCTURE_UNEXPECTED)
+            request = convert(request)
+            errors: list[str] = []
+            if inside is not None:
+                inside(request, "", errors)
+            if errors:
+                raise _refusal(errors[:_MAX_ERRORS])
+        checked: dict[str, Any] = request
+        return checked
+
+    return validate
+
+
+def _refusal(errors: list[str]) -> ValidationException:
+    plural = "" if len(errors) == 1 else "s"
+    return ValidationException(f"{len(errors)} validation error{plural} detected: {'; '.join(errors)}", bare=True)
+
+
+@cache
+def input_shape(service: str, operation: str) -> Shape:
+    """The compiled shape of an operation's request."""
+    model = service_model.model(service)
+    return _Compiler(model["shapes"]).structure(model["operations"][operation], nested=False)
+
+
+# The compiler. `nested` says that a shape stands in a list or a map and not in a structure: the errors differ.
+
+
+class _Compiler:
+    def __init__(self, shapes: dict[str, dict[str, Any]]) -> None:
+        self._shapes = shapes
+
+    def shape(self, name: str, nested: bool) -> Shape:
+        """Compile the shape called `name`."""
+        definition = self._shapes[name]
+        if name in overrides.OPAQUE:
+            return Shape(_as_given, _is_not_null)
+        match definition["type"]:
+            case "structure":
+                return self.structure(name, nested)
+            case "list":
+                return self._list(name, nested)
+            case "map":
+                return self._map(name, nested)
+            case scalar:
+                rules = rules_of(definition)
+                return Shape(CONVERT[scalar], accepting(scalar, rules), rules)
+
+    def structure(self, name: str, nested: bool) -> Shape:
+        """Compile a structure."""
+        definition = self._shapes[name]
+        required = frozenset(definition.get("required", ()))
+        converts: dict[str, Convert] = {}
+        accepts: dict[str, Accept] = {}
+        checks: dict[str, tuple[str, Constrain | None]] = {}
+        for member, shape_name in definition["members"].items():
+            convert, accept, constrain = self._member(name, member, shape_name)
+            converts[member], accepts[member] = convert, accept
+            if constrain is not None or member in required:
+                checks[member] = (member[0].lower() + member[1:], constrain)
+        java_type = f"class {PACKAGE}{name}"
+
+        def convert_structure(value: Any) -> Any:
+            if type(value) is not dict:
+                wrong_collection(value, "structure", java_type, nested)
+            if len(value) > _MEMBERS_LOOKED_AT:
+                value = {member: value[member] for member in converts if member in value}
+            dropped = []
+            for member, given in value.items():
+                convert = converts.get(member)
+                if given is None or convert is None:
+                    dropped.append(member)
+                else:
+                    value[member] = convert(given)
+            for member in dropped:
+                del value[member]
+            return value
+
+        def accept_structure(value: Any) -> bool:
+            if type(value) is not dict:
+                return False
+            for member, given in value.items():
+                accept = accepts.get(member)
+                if accept is None or not accept(given):
+                    return False
+            return value.keys() >= required
+
+        inside = _members(name, checks, required) if checks else None
+        if name in overrides.TABLE_REQUIRED:
+            inside = _requiring_table(inside)
+        if name in overrides.TOLD_ALONE:
+            inside = self._newer(name, checks, required)
+        return Shape(convert_structure, accept_structure, (), inside)
+
+    def _newer(self, name: str, checks: dict[str, tuple[str, Constrain | None]], required: frozenset[str]) -> Constrain:
+        """What constrains the input of an operation that AWS has moved to its newer checker of requests.
+
+        That one leaves to the older one what lacks a member or is nested too deeply.
+        """
+        find_values = attribute_values.finder(self._shapes, name)
+        older = _members(name, checks, required)
+        newer_checks = dict(checks)
+        for member, shape_name in self._shapes[name]["members"].items():
+            if shape_name in overrides.NEWER_ENUM_SETS:
+                allowed, listed = self._shapes[shape_name]["enum"], overrides.NEWER_ENUM_SETS[shape_name]
+                newer_checks[member] = (checks[member][0], enumerated(allowed, listed))
+        newer = _members(name, newer_checks, required)
+        alone = {member: newer_checks[member][1] for member in overrides.TOLD_ALONE[name]}
+        if "TableName" in alone:
+            alone["TableName"] = terse((table_names.NOT_EMPTY,), None)
+
+        def constrain_input(value: Any, path: str, errors: list[str]) -> None:
+            if not value.keys() >= required or value_types.is_deeper(find_values(value), wording.DEEPEST):
+                older(value, path, errors)
+                return
+            for member, constrain in alone.items():
+                if member in value and constrain is not None:
+                    constrain(value[member], member, errors)
+                    if errors:
+                        raise ValidationException(errors[0])
+            newer(value, path, errors)
+
+        return constrain_input
+
+    def _member(self, structure: str, member: str, shape_name: str) -> tuple[Convert, Accept, Constrain | None]:
+        """Compile a member of a structure."""
+        convert, accept, rules, inside = self.shape(shape_name, nested=False)
+        if shape_name == overrides.TABLE_NAMES:
+            shortest = 3 if structure in overrides.TABLE_REQUIRED else 1
+            return convert, table_names.accepting(shortest), table_names.constraint(shortest)
+        if (structure, member) in overrides.TERSE:
+            return convert, accept, terse(rules, inside)
+        more = overrides.MEMBERS.get((structure, member))
+        if more is not None:
+            own = rules_of(more | {"type": self._shapes[shape_name]["type"]})
+            rules += own
+            accept = _accepting_more(accept, own)
+        if not rules:
+            return convert, accept, inside
+
+        def constrain(value: Any, path: str, errors: list[str]) -> None:
+            for rule in rules:
+                if not rule.holds(value):
+                    errors.append(broken(f"'{echoes.shown(self._shapes, shape_name, value)}'", path, rule.text))
+            if inside is not None:
+                inside(value, path, errors)
+
+        return convert, accept, constrain
+
+    def _list(self, name: str, nested: bool) -> Shape:
+        definition = self._limited(name)
+        kept = _kept(definition)
+        java_type = echoes.java_type(self._shapes, name)
+        element_name = definition["member"]["shape"]
+        element = self.shape(element_name, nested=True)
+        convert_element = element.convert
+
+        def convert_list(value: Any) -> Any:
+            if type(value) is not list:
+                wrong_collection(value, "list", java_type, nested)
+            if len(value) > kept:
+                del value[kept:]
+            if convert_element is not _as_given:
+                for position, given in enumerate(value):
+                    if given is not None:
+                        value[position] = convert_element(given)
+            return value
+
+        rules = rules_of(definition)
+        is_opaque = element_name in overrides.OPAQUE
+
+        def accept_list(value: Any) -> bool:
+            if type(value) is not list or first_broken(rules, value) is not None:
+                return False
+            return is_opaque or all(map(element.accept, value))
+
+        inside = self._elements(name, element_name, element, "Member must satisfy constraint")
+        return Shape(convert_list, accept_list, rules, inside)
+
+    def _limited(self, name: str) -> dict[str, Any]:
+        """The definition of a collection, with a limit to its length unless it holds attribute values."""
+        definition = self._shapes[name]
+        element = definition["member" if definition["type"] == "list" else "value"]["shape"]
+        return definition if element in overrides.OPAQUE else {"max": COLLECTION_LENGTH} | definition
+
+    def _map(self, name: str, nested: bool) -> Shape:
+        definition = self._limited(name)
+        kept = _kept(definition)
+        java_type = echoes.java_type(self._shapes, name)
+        key_name, value_name = definition["key"]["shape"], definition["value"]["shape"]
+        element = self.shape(value_name, nested=True)
+        convert_element = element.convert
+        constrain_values = self._elements(name, value_name, element, "Map value must satisfy constraint")
+
+        def convert_map(value: Any) -> Any:
+            if type(value) is not dict:
+                wrong_collection(value, "map", java_type, nested)
+            if len(value) > kept:
+                value = dict(islice(value.items(), kept))
+            if convert_element is not _as_given:
+                for key, given in value.items():
+                    if given is not None:
+                        value[key] = convert_element(given)
+            return value
+
+        rules = rules_of(definition)
+        if value_name in overrides.OPAQUE:
+            # The names of attributes are checked with their values.
+            return Shape(convert_map, lambda value: type(value) is dict and first_broken(rules, value) is None, rules)
+        key_rules = table_names.KEY_RULES if key_name == overrides.TABLE_NAMES else rules_of(self._shapes[key_name])
+
+        accept_key = accepting("string", key_rules)
+
+        def accept_map(value: Any) -> bool:
+            if type(value) is not dict or first_broken(rules, value) is not None:
+                return False
+            return all(map(accept_key, value)) and all(map(element.accept, value.values()))
+
+        def constrain_map(value: Any, path: str, errors: list[str]) -> None:
+            if any(first_broken(key_rules, key) is not None for key in value):
+                text = f"Map keys must satisfy constraint: {together(key_rules)}"
+                errors.append(broken(f"'{echoes.shown(self._shapes, name, value)}'", path, text))
+            if constrain_values is not None:
+                constrain_values(value, path, errors)
+
+        return Shape(convert_map, accept_map, rules, constrain_map)
+
+    def _elements(self, name: str, element_name: str, element: Shape, text: str) -> Constrain | None:
+        """What constrains the elements of a list or the values of a map.
+
+        What they break themselves is told once, of the whole collection; what is broken inside them, one by
+        one.
+        """
+        if element_name in overrides.OPAQUE:
+            return None
+        rules, inside = element.rules, element.inside
+        is_structure = self._shapes[element_name]["type"] == "structure"
+        all_rules = f"{text}: {together(rules or (_NOT_NULL,))}"
+
+        def constrain(collection: Any, path: str, errors: list[str]) -> None:
+            told = is_structure
+            for key, value in enumerate(collection, 1) if type(collection) is list else collection.items():
+                if not told and (value is None or first_broken(rules, value) is not None):
+                    errors.append(broken(f"'{echoes.shown(self._shapes, name, collection)}'", path, all_rules))
+                    told = True
+                if value is not None and inside is not None:
+                    inside(value, f"{path}.{key}.member", errors)
+                elif value is None and is_structure:
+                    errors.append(broken("null", f"{path}.{key}.member", NOT_NULL))
+                if len(errors) >= _MAX_ERRORS:
+                    return
+
+        return constrain
+
+
+def _kept(definition: dict[str, Any]) -> int:
+    """How many elements of a collection are looked at: enough to see that there are too many, and to show them."""
+    most: int = definition.get("max", maxsize)
+    return max(most + 1, echoes.ELEMENTS)
+
+
+_NOT_NULL = Rule(lambda value: value is not None, NOT_NULL)
+
+
+def _as_given(value: Any) -> Any:
+    return value
+
+
+def _is_not_null(value: Any) -> bool:
+    return value is not None
+
+
+def _accepting_more(accept: Accept, rules: tuple[Rule, ...]) -> Accept:
+    """Accepts what `accept` does, unless it breaks a rule."""
+    return lambda value: accept(value) and first_broken(rules, value) is None
+
+
+def _requiring_table(constrain: Constrain | None) -> Constrain:
+    """Operations on tables miss the table's name before anything else, and in words of their own."""
+
+    def constrain_input(value: Any, path: str, errors: list[str]) -> None:
+        if "TableName" not in value:
+            raise ValidationException("The parameter 'TableName' is required but was not present in the request")
+        if constrain is not None:
+            constrain(value, path, errors)
+
+    return constrain_input
+
+
+def _members(name: str, checks: dict[str, tuple[str, Constrain | None]], required: frozenset[str]) -> Constrain:
+    """What constrains the members of a structure. Each of `checks` has the member's name in errors."""
+    giving_way = overrides.GIVING_WAY.get(name)
+
+    def constrain_members(value: Any, path: str, errors: list[str]) -> None:
+        prefix = f"{path}." if path else ""
+        for member, (label, constrain) in checks.items():
+            given = value.get(member)
+            if given is None:
+                if member in required:
+                    errors.append(broken("null", prefix + label, NOT_NULL))
+            elif constrain is not None and not (errors and member == giving_way):
+                constrain(given, prefix + label, errors)
+            if len(errors) >= _MAX_ERRORS:
+                return
+
+    return constrain_members

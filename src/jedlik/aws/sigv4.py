@@ -1,0 +1,453 @@
+"""Signature Version 4: who has signed a request, and for which region.
+
+Theory: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. A signature is
+in the Authorization header or, presigned, in the query string. What is checked, in which order and with which
+text, is DynamoDB's. What stays the same from one request of a client to the next, which is everything but time,
+body and signature, is checked and turned into a signing key once and remembered. Then a request costs the hash of
+its body, the hash of its canonical form, one HMAC and one comparison in constant time.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from calendar import timegm
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from hashlib import sha256
+from time import gmtime, strftime, strptime
+from typing import NamedTuple, TypeVar
+from urllib.parse import parse_qsl, quote
+
+from jedlik import region_names
+from jedlik.aws.credentials import Credential, Credentials, CredentialsError
+from jedlik.aws.errors import (
+    ExpiredTokenException,
+    IncompleteSignatureException,
+    InvalidSignatureException,
+    MissingAuthenticationTokenException,
+    UnrecognizedClientException,
+)
+from jedlik.clock import Clock, steady_clock
+from jedlik.dynamodb.model import numbers
+from jedlik.wire.messages import Request
+
+log = logging.getLogger(__name__)
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SERVICE = "dynamodb"
+TERMINATOR = "aws4_request"
+SCOPE_PARTS = 5
+"""Of a credential: access key, date, region, service, terminator."""
+SKEW = 15 * 60
+"""Seconds that a client's clock may be off."""
+LONGEST_PRESIGNED = 7 * 24 * 3600
+"""Seconds that a presigned request may be good for."""
+KNOWN_SIGNERS = 4096
+"""Clients remembered at a time."""
+REFRESH_SECONDS = 1.0
+"""How often it is looked whether the credentials have changed."""
+AMZ = "x-amz-"
+"""What the names of headers begin with that must be signed, if they are sent."""
+NEED_NOT_BE_SIGNED = {
+    "x-amz-cf-id",  # CloudFront adds it to what it passes on.
+    "x-amz-content-sha256",  # Of the body, which the signature has in it anyway; some SDKs add it afterwards.
+    "x-amz-security-token",  # Compared with the key's own; AWS's documentation lets it be added afterwards.
+}
+HEADER_SETS = 8
+"""Sets of header names that are remembered of a signer. A client has one or two, and a proxy may add to them."""
+LONGEST_HEADER_SET = 1024
+"""Characters of the names in one that is remembered."""
+BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
+"""ISO 8601's, without separators."""
+
+SHA256_BLOCK = 64
+"""Bytes to which a key is filled up in HMAC; a signing key has 32."""
+SPACE, TAB = b" \t"
+"""As numbers, which `in` finds many times faster in bytes than it does bytes."""
+INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
+
+HEADER_PARTS = ("Credential", "Signature", "SignedHeaders")
+QUERY_PARTS = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Date",
+)
+
+
+T = TypeVar("T")
+
+
+class Caller(NamedTuple):
+    """Who asks, and in which region."""
+
+    access_key: str
+    region: str
+
+
+class Claim(NamedTuple):
+    """What a request says of its signature, in the header or in the query string alike."""
+
+    algorithm: str
+    credential: str
+    signed_headers: str
+    signature: str
+    time: str
+    lifetime: int
+    """Seconds for which it is good."""
+    token: str | None
+
+
+class Signer:
+    """What the requests of one client have in common for a day, derived once."""
+
+    __slots__ = ("_canonical", "_headers", "_inner", "_outer", "_to_sign", "caller", "covered", "credential", "date")
+
+    def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
+        self.caller = caller
+        self.credential = credential
+        self.date = date.encode()
+        self.covered: set[tuple[bytes, ...]] = set()
+        """The names of headers as requests had them in which all were signed that must be."""
+        signed = raw(signed_headers)
+        self._headers = signed.lower().split(b";")
+        lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
+        self._canonical = b"\n".join([*lines, b"", signed.replace(b"%", b"%%"), b"%b"])
+        """The canonical request, but for method, query string, the headers' values and the body's hash."""
+        scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
+        self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
+        key = b"AWS4" + credential.secret.encode()
+        for part in scope.split(b"/"):
+            key = hmac.digest(key, part, "sha256")
+        # HMAC's two hashes (RFC 2104) with the key taken in: copying them costs half of what copying an HMAC does.
+        block = key.ljust(SHA256_BLOCK, b"\0")
+        self._inner = sha256(block.translate(INNER_PAD))
+        self._outer = sha256(block.translate(OUTER_PAD))
+
+    def signature(self, request: Request, query: bytes, time: bytes) -> bytes:
+        """The signature that the request should have."""
+        given = request.headers.get
+        values = [given(name, b"") for name in self._headers]
+        body = sha256(request.body).hexdigest().encode()
+        canonical = self._canonical % (request.method, query, *values, body)
+        if SPACE in canonical or TAB in canonical:  # Hardly ever: few values that are signed are several words.
+            canonical = self._canonical % (request.method, query, *map(single_spaced, values), body)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(self._to_sign % (time, sha256(canonical).hexdigest().encode()))
+        outer.update(inner.digest())
+        return outer.hexdigest().encode()
+
+    def cover(self, names: tuple[bytes, ...]) -> None:
+        """Remember that of these headers all are signed that must be."""
+        if sum(map(len, names)) <= LONGEST_HEADER_SET:
+            if len(self.covered) >= HEADER_SETS:
+                self.covered.clear()
+            self.covered.add(names)
+
+
+class Verifier:
+    """Tells who has signed a request. Without credentials it believes what the request says."""
+
+    def __init__(
+        self, credentials: Credentials | None, clock: Clock, steady: Callable[[], float] = steady_clock
+    ) -> None:
+        self._credentials = credentials
+        self.verifies = credentials is not None
+        self._clock = clock
+        self._steady = steady
+        self._refresh_at = steady() + REFRESH_SECONDS
+        """On the steady clock: while the other is behind, a key that has been deleted would stay good."""
+        self._signers: dict[bytes, Signer] = {}
+        """By the Authorization header up to its signature."""
+        self._believed: dict[bytes, Caller] = {}
+        """The same, where nothing is verified."""
+
+    def caller(self, request: Request) -> Caller:
+        """Who has signed the request. Raises the error that DynamoDB would for each way of being wrong."""
+        authorization = request.headers.get(b"authorization", b"")
+        fixed, _, signature = authorization.rpartition(b"Signature=")
+        if self._credentials is None:
+            return self._believed.get(fixed) or self._believe(request, fixed, signature)
+        if self._steady() >= self._refresh_at:
+            self._refresh()
+        now = self._clock()
+        signer = self._signers.get(fixed)
+        time = request.headers.get(b"x-amz-date", b"")
+        if (
+            signer is None
+            or request.target != b"/"
+            or time[:8] != signer.date
+            or late(time, now)
+            or tuple(request.headers) not in signer.covered
+        ):
+            return self._meet(request, fixed, signature)
+        if not hmac.compare_digest(signer.signature(request, b"", time), signature):
+            raise mismatch()
+        check_token(signer.credential, request.headers.get(b"x-amz-security-token"), now)
+        return signer.caller
+
+    def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
+        """Take the credential scope on trust."""
+        said = claim(request)
+        access_key, _, region, _, _ = credential_parts(said.credential)
+        check_region(region)
+        caller = Caller(access_key, region)
+        if raw(said.signature) == rest:
+            remember(self._believed, fixed, caller)
+        return caller
+
+    def _meet(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
+        """Verify a request whose signer is not known, or that something is wrong with: check by check."""
+        said = claim(request)
+        now = self._clock()
+        check_time(said.time, said.lifetime, now)
+        check_signed_headers(said.signed_headers.lower().split(";"), request.headers)
+        if said.algorithm != ALGORITHM:
+            raise IncompleteSignatureException(
+                f"Unsupported AWS 'algorithm': '{said.algorithm}' (only {ALGORITHM} for now). "
+            )
+        access_key, date, region, service, terminator = credential_parts(said.credential)
+        check_scope(date, region, service, terminator, said.time)
+        credential = self._credential(access_key)
+        signer = Signer(Caller(access_key, region), credential, date, said.signed_headers)
+        query = canonical_query(request.target)
+        signature = signer.signature(request, query, raw(said.time))
+        if not hmac.compare_digest(signature, raw(said.signature)):
+            raise mismatch()
+        check_token(credential, raw(said.token) if said.token is not None else None, now)
+        if raw(said.signature) == rest:  # Otherwise other parts follow the signature in the header, or it is presigned.
+            signer = self._signers.get(fixed) or signer
+            signer.cover(tuple(request.headers))
+            remember(self._signers, fixed, signer)
+        return signer.caller
+
+    def _credential(self, access_key: str) -> Credential:
+        assert self._credentials is not None
+        credential = self._credentials.get(access_key)
+        if credential is None:
+            self._refresh()
+            credential = self._credentials.get(access_key)
+        if credential is None:
+            raise UnrecognizedClientException("The security token included in the request is invalid.")
+        return credential
+
+    def _refresh(self) -> None:
+        """Look whether the credentials have changed; if they have become unusable, keep those that were."""
+        assert self._credentials is not None
+        self._refresh_at = self._steady() + REFRESH_SECONDS
+        try:
+            if self._credentials.refresh():
+                self._signers.clear()
+        except CredentialsError as error:
+            log.error("credentials not renewed: %s", error)
+
+
+def claim(request: Request) -> Claim:
+    """What the request says of its signature. Raises when it says nothing, too little, or too much."""
+    authorization = request.headers.get(b"authorization", b"").decode("latin-1")
+    query = dict(query_pairs(request.target))
+    if authorization and "X-Amz-Algorithm" in query:
+        raise InvalidSignatureException(
+            "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."
+        )
+    if "X-Amz-Algorithm" in query:
+        return query_claim(query)
+    if not authorization.strip().startswith("AWS4-"):
+        raise MissingAuthenticationTokenException("Request is missing Authentication Token")
+    return header_claim(authorization, request.headers)
+
+
+def header_claim(authorization: str, headers: dict[bytes, bytes]) -> Claim:
+    """What an Authorization header says."""
+    algorithm, *words = authorization.replace(",", " ").split()
+    parts: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise IncompleteSignatureException(
+                f"'{word}' not a valid key=value pair (missing equal-sign) in Authorization header: '{authorization}'."
+            )
+        parts[name] = value
+    missing = [f"Authorization header requires '{name}' parameter. " for name in HEADER_PARTS if name not in parts]
+    time = headers.get(b"x-amz-date") or headers.get(b"date")
+    if time is None:
+        missing.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ")
+    if missing:
+        raise IncompleteSignatureException("".join(missing) + f"Authorization={authorization}")
+    assert time is not None
+    token = headers.get(b"x-amz-security-token")
+    return Claim(
+        algorithm,
+        parts["Credential"],
+        parts["SignedHeaders"],
+        parts["Signature"],
+        basic_time(time.decode("latin-1")),
+        SKEW,
+        token.decode("latin-1") if token is not None else None,
+    )
+
+
+def query_claim(query: dict[str, str]) -> Claim:
+    """What the query string of a presigned request says."""
+    missing = [f"AWS query-string parameters must include '{name}'. " for name in QUERY_PARTS if not query.get(name)]
+    if missing:
+        raise IncompleteSignatureException("".join(missing) + "Re-examine the query-string parameters.")
+    lifetime = query.get("X-Amz-Expires", str(SKEW))
+    seconds = numbers.whole_number(lifetime, LONGEST_PRESIGNED) if lifetime.isdecimal() else None
+    if not seconds:
+        raise IncompleteSignatureException(
+            f"X-Amz-Expires must be a number of seconds between 1 and {LONGEST_PRESIGNED}, not '{lifetime}'."
+        )
+    algorithm, credential, signature, signed_headers, time = (query[name] for name in QUERY_PARTS)
+    token = query.get("X-Amz-Security-Token")
+    return Claim(algorithm, credential, signed_headers, signature, time, seconds, token)
+
+
+def basic_time(time: str) -> str:
+    """A Date header's time as signatures have it; what is in neither form comes back as it is."""
+    try:
+        return strftime(BASIC_FORMAT, strptime(time, "%a, %d %b %Y %H:%M:%S GMT"))
+    except ValueError:
+        return time
+
+
+@lru_cache(maxsize=1024)
+def epoch(time: bytes) -> int | None:
+    """Epoch seconds of a time in the basic format; None for what is not one."""
+    try:
+        return timegm(strptime(time.decode("ascii"), BASIC_FORMAT))
+    except ValueError:
+        return None
+
+
+def late(time: bytes, now: float) -> bool:
+    """Whether a time is too far from now, or no time."""
+    moment = epoch(time)
+    return moment is None or abs(now - moment) > SKEW
+
+
+def check_time(time: str, lifetime: int, now: float) -> None:
+    """Raise when a signature is expired, of the future, or of no time."""
+    moment = epoch(raw(time))
+    if moment is None:
+        raise IncompleteSignatureException(
+            f"Date must be in ISO-8601 'basic format'. Got '{time}'. See http://en.wikipedia.org/wiki/ISO_8601"
+        )
+    shown = strftime(BASIC_FORMAT, gmtime(now))
+    if moment < now - lifetime:
+        oldest = strftime(BASIC_FORMAT, gmtime(now - lifetime))
+        span = f"{lifetime // 60} min." if lifetime % 60 == 0 else f"{lifetime} sec."
+        raise InvalidSignatureException(f"Signature expired: {time} is now earlier than {oldest} ({shown} - {span})")
+    if moment > now + SKEW:
+        newest = strftime(BASIC_FORMAT, gmtime(now + SKEW))
+        raise InvalidSignatureException(
+            f"Signature not yet current: {time} is still later than {newest} ({shown} + {SKEW // 60} min.)"
+        )
+
+
+def check_signed_headers(signed: list[str], given: Iterable[bytes]) -> None:
+    """Raise unless Host is signed, and of the headers that are `given` all that AWS gives a meaning to.
+
+    Source: "Create a signed request" in the IAM user guide. DynamoDB's words are known for Host only; they are the same
+    for the others, one of which says what operation is meant.
+    """
+    if "host" not in signed:
+        raise InvalidSignatureException("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+    for header in given:
+        name = header.decode("latin-1")
+        if name.startswith(AMZ) and name not in signed and name not in NEED_NOT_BE_SIGNED:
+            raise InvalidSignatureException(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
+
+
+def credential_parts(credential: str) -> list[str]:
+    """Access key, date, region, service and terminator."""
+    parts = credential.rstrip("/").split("/")
+    if len(parts) != SCOPE_PARTS:
+        raise IncompleteSignatureException(
+            "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
+            f"got '{credential}'"
+        )
+    return parts
+
+
+def check_region(region: str) -> None:
+    """Raise when no region can have such a name."""
+    if not region_names.is_name(region):
+        raise InvalidSignatureException(
+            f"Credential should be scoped to a valid region, not '{region}'. "
+            f"A region's name is {region_names.FORM}, and one of AWS's with --auth on."
+        )
+
+
+def check_scope(date: str, region: str, service: str, terminator: str, time: str) -> None:
+    """Raise when a credential is scoped to something else; all that is wrong with it is said at once."""
+    wrong = []
+    if not region_names.is_aws(region):
+        wrong.append(f"Credential should be scoped to a valid region, not '{region}'. ")
+    if service != SERVICE:
+        wrong.append(f"Credential should be scoped to correct service: '{SERVICE}'. ")
+    if terminator != TERMINATOR:
+        wrong.append(f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'. ")
+    if date != time[:8]:
+        wrong.append(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{date}' != '{time[:8]}', from '{time}'."
+        )
+    if wrong:
+        raise InvalidSignatureException("".join(wrong))
+
+
+def check_token(credential: Credential, token: bytes | None, now: float) -> None:
+    """Raise unless the session token is the credential's own and its time is not over."""
+    expected = credential.session_token
+    if expected is None and token is None:
+        return
+    if expected is None or token is None or not hmac.compare_digest(expected.encode(), token):
+        raise UnrecognizedClientException("The security token included in the request is invalid")
+    if credential.expires is not None and credential.expires < now:
+        raise ExpiredTokenException("The security token included in the request is expired")
+
+
+def mismatch() -> InvalidSignatureException:
+    """The signature is not what it should be."""
+    return InvalidSignatureException(
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+        "Access Key and signing method. Consult the service documentation for details."
+    )
+
+
+def query_pairs(target: bytes) -> list[tuple[str, str]]:
+    """Names and values in the query string of a request's target."""
+    query = target.partition(b"?")[2]
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+
+
+def canonical_query(target: bytes) -> bytes:
+    """The query string as it is signed: sorted, in one way of quoting, without the signature itself."""
+    pairs = [
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
+        for name, value in query_pairs(target)
+        if name != "X-Amz-Signature"
+    ]
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs)).encode()
+
+
+def single_spaced(value: bytes) -> bytes:
+    """A header's value as it is signed: with nothing around its words, and single spaces between them."""
+    value = value.strip()
+    return b" ".join(value.split()) if b"  " in value else value
+
+
+def raw(text: str) -> bytes:
+    """What a client sent, as bytes again. What cannot have come in a header becomes what matches nothing."""
+    return text.encode("latin-1", "replace")
+
+
+def remember(known: dict[bytes, T], fixed: bytes, what: T) -> None:
+    """Keep what follows from a header up to its signature; forget all when it has become too much."""
+    if len(known) >= KNOWN_SIGNERS:
+        known.clear()
+    known[fixed] = what

@@ -1,0 +1,79 @@
+"""Jobs as they are stored: what is to be done in the background, and how far it is.
+
+A job is one value in the store, written in the same commit as what makes it necessary, so that it is never
+forgotten. Each of its steps is a mini-transaction that reads this value and writes the next one (or deletes
+it, at the end) together with the step's work. Two workers that both believe to be running a job therefore
+cannot do a step twice: the second finds that the job has moved. The lease under which a job runs (`leases`)
+only saves them the trouble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from jedlik.dynamodb.model import keys
+from jedlik.storage.engine import Row, Writes
+
+State = dict[str, Any]
+
+
+class JobMoved(Exception):
+    """Another worker has done the step meanwhile, or the job is over."""
+
+
+class JobWaits(Exception):
+    """The job cannot go on yet; it is looked at again after a rest."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        """How long it rests at the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it was read. Equal jobs are equal bytes: compare `raw`."""
+
+    name: str
+    kind: str
+    """Which step function does it (`runner.STEPS`)."""
+    state: State = field(repr=False)
+    """What the step function needs to know and how far it is. Not to be changed in place."""
+    raw: bytes = field(repr=False)
+
+    @property
+    def key(self) -> bytes:
+        """The storage key of the job, to be read by each step."""
+        return keys.job_key(self.name)
+
+    def check(self, raw: bytes | None) -> None:
+        """Raises JobMoved unless `raw`, read in the step's mutation, is what this job was parsed from."""
+        if raw != self.raw:
+            raise JobMoved
+
+    def advance(self, state: State, writes: Writes) -> None:
+        """Say that the job has come to `state`."""
+        writes.put(self.key, _encode(self.kind, state))
+
+    def finish(self, writes: Writes) -> None:
+        """Say that the job is over."""
+        writes.delete(self.key)
+
+
+def submit(name: str, kind: str, state: State, writes: Writes) -> None:
+    """Have a job done, once `writes` are committed. A job of the same name that is under way begins anew."""
+    writes.put(keys.job_key(name), _encode(kind, state))
+
+
+def parse(row: Row) -> Job:
+    """The job that a row of the job space holds."""
+    key, raw = row
+    document = orjson.loads(raw)
+    return Job(name=keys.name_of_job_key(key), kind=document["Kind"], state=document["State"], raw=raw)
+
+
+def _encode(kind: str, state: State) -> bytes:
+    return orjson.dumps({"Kind": kind, "State": state})

@@ -1,0 +1,26 @@
+"""DescribeLimits and DescribeEndpoints: what there is to say of the whole account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jedlik.dynamodb.capacity.throughput import MAX_ACCOUNT_UNITS, MAX_TABLE_UNITS
+from jedlik.regions.context import Context
+
+ENDPOINT_CACHE_MINUTES = 1440
+"""How long a client may go on using an endpoint that it was told."""
+
+
+async def describe_limits(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """The quotas of provisioned throughput."""
+    return {
+        "AccountMaxReadCapacityUnits": MAX_ACCOUNT_UNITS,
+        "AccountMaxWriteCapacityUnits": MAX_ACCOUNT_UNITS,
+        "TableMaxReadCapacityUnits": MAX_TABLE_UNITS,
+        "TableMaxWriteCapacityUnits": MAX_TABLE_UNITS,
+    }
+
+
+async def describe_endpoints(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """The address that the client has used: whoever can ask can reach it."""
+    return {"Endpoints": [{"Address": context.host.decode("latin-1"), "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}]}

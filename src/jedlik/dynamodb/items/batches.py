@@ -1,0 +1,234 @@
+"""BatchGetItem and BatchWriteItem: many items of many tables in one request.
+
+A batch is read in one snapshot and written in one commit. DynamoDB promises neither, but here it is the cheapest way,
+and nothing is ever left unprocessed but what is too much for one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.items import item_collections, parameters
+from jedlik.dynamodb.items.parameters import Request, Response
+from jedlik.dynamodb.items.turns import by_turns
+from jedlik.dynamodb.model import items, key_values, keys, limits, values, writes
+from jedlik.dynamodb.model.capacity import Consumed, read_units
+from jedlik.dynamodb.model.expressions.projections import Projection
+from jedlik.dynamodb.model.indexes import has_collections
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.model.writes import (
+    Change,
+    Operation,
+    check_descriptor,
+    check_item_size,
+    perform,
+    version_keys,
+    versions_of,
+)
+from jedlik.regions.context import Context
+from jedlik.storage.engine import Writes
+
+_DUPLICATES = "Provided list of item keys contains duplicates"
+
+
+@dataclass(frozen=True, slots=True)
+class _Gets:
+    """What a BatchGetItem asks of one table."""
+
+    name: str
+    request: Request
+    keys: list[Item]
+    projection: Projection | None
+    consistent: bool
+
+
+async def batch_get_item(context: Context, request: Request) -> Response:
+    """Items of one or more tables, up to 100 and 16 MB; those beyond 16 MB are UnprocessedKeys."""
+    region = context.region
+    _refuse_mixed(request["RequestItems"])
+    wanted = await by_turns(request["RequestItems"].items(), lambda pair: _gets(*pair))
+    if sum(len(gets.keys) for gets in wanted) > limits.BATCH_GET_ITEMS:
+        raise ValidationException("Too many items requested for the BatchGetItem call")
+
+    async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
+        wanted_items = []
+        for table, gets in zip(tables, wanted, strict=True):
+            if gets.projection is not None:
+                gets.projection.refuse_nested_keys(table)
+            for key in gets.keys:
+                key_values.check_key(table, key)
+                wanted_items.append(keys.item_key(table, key, region.secret))
+        if len(set(wanted_items)) < len(wanted_items):
+            raise ValidationException(_DUPLICATES)
+        read = [table.descriptor_key for table in tables] + wanted_items
+        found = await region.engine.get(read, any(gets.consistent for gets in wanted))
+        for table, raw in zip(tables, found, strict=False):
+            check_descriptor(table, raw)
+        return found[len(tables) :]
+
+    found = iter(await region.with_tables([gets.name for gets in wanted], attempt))
+    responses: dict[str, list[Any]] = {}
+    unprocessed: dict[str, Request] = {}
+    capacity = []
+    room = limits.BATCH_GET_SIZE
+    for gets in wanted:
+        answered = responses[gets.name] = []
+        left: list[Item] = []
+        consumed = Consumed("Read")
+        for key in gets.keys:
+            stored = next(found)
+            size = 0 if stored is None else items.size(stored)
+            if size > room:
+                room = 0
+                left.append(key)
+                continue
+            room -= size
+            consumed.add(read_units(size, gets.consistent))
+            if stored is not None:
+                answered.append(_answer(stored, gets.projection))
+        if left:
+            unprocessed[gets.name] = gets.request | {"Keys": left}
+        capacity.append((gets.name, consumed))
+    return {
+        "Responses": responses,
+        "UnprocessedKeys": unprocessed,
+        **_consumed(request, capacity),
+    }
+
+
+def _refuse_mixed(request_items: dict[str, Request]) -> None:
+    """Raises ValidationException for old parameters and expressions together, be it for different tables."""
+    together: Request = {}
+    for asked in request_items.values():
+        together.update(asked)
+    parameters.refuse_mixed(parameters.GET, together)
+
+
+def _gets(name: str, asked: Request) -> _Gets:
+    """Checks what is asked of one table, as far as that goes without the table. Raises ValidationException."""
+    projection = None
+    if parameters.refuse_mixed(parameters.GET, asked):
+        known = parameters.placeholders(asked)
+        projection = parameters.projection(asked, known)
+        known.check_all_used()
+    seen = set()
+    for key in asked["Keys"]:
+        values.normalise_item(key)
+        seen.add(orjson.dumps(key, option=orjson.OPT_SORT_KEYS))
+    if len(seen) < len(asked["Keys"]):
+        raise ValidationException(_DUPLICATES)
+    return _Gets(name, asked, asked["Keys"], projection, asked.get("ConsistentRead", False))
+
+
+def _answer(stored: bytes, projection: Projection | None) -> Any:
+    return items.fragment(stored) if projection is None else projection.apply(items.decode(stored))
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One put or delete of a BatchWriteItem, waiting for its table."""
+
+    item: Item
+    """Of a delete, the key."""
+    prepare: Callable[[Table, bytes], Operation]
+    """Makes the operation. The second argument is the store's secret."""
+
+
+async def batch_write_item(context: Context, request: Request) -> Response:
+    """Put and delete up to 25 items of one or more tables, all in one commit."""
+    region = context.region
+    if not request["RequestItems"]:
+        raise ValidationException("The requestItems parameter is required for BatchWriteItem")
+    wanted = {name: await by_turns(elements, _element) for name, elements in request["RequestItems"].items()}
+    if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
+        raise ValidationException("Too many items requested for the BatchWriteItem call")
+
+    async def attempt(tables: Sequence[Table]) -> list[tuple[Operation, Change]]:
+        operations = [
+            element.prepare(table, region.secret)
+            for table, elements in zip(tables, wanted.values(), strict=True)
+            for element in elements
+        ]
+        if len({operation.key for operation in operations}) < len(operations):
+            raise ValidationException(_DUPLICATES)
+        at = region.clock()
+        full = [False] * len(operations)
+        if any(has_collections(table) for table in tables):
+            full = await item_collections.are_full(region, operations)
+
+        def decide(found: Sequence[bytes | None]) -> tuple[Writes, list[tuple[Operation, Change]]]:
+            for table, raw in zip(tables, found, strict=False):
+                check_descriptor(table, raw)
+            into = Writes()
+            done = []
+            stored = found[len(tables) : versions_from]
+            versions = versions_of(operations, found[versions_from:])
+            for operation, old, refuses, version in zip(operations, stored, full, versions, strict=True):
+                change = perform(operation, old, into, region.secret, at, version)
+                if refuses:
+                    item_collections.refuse_growth(change)
+                done.append((operation, change))
+            return into, done
+
+        read = [table.descriptor_key for table in tables] + [o.key for o in operations]
+        versions_from = len(read)
+        read += version_keys(operations)
+        return await region.engine.mutate(read, decide)
+
+    done = iter(await region.with_tables(list(wanted), attempt))
+    capacity = []
+    metrics: dict[str, list[Any]] = {}
+    for name, elements in wanted.items():
+        consumed = Consumed("Write")
+        written = [next(done) for _ in elements]
+        for _, change in written:
+            consumed.add_write(change)
+        capacity.append((name, consumed))
+        if request.get("ReturnItemCollectionMetrics") == "SIZE":
+            pairs = [(operation, element.item) for (operation, _), element in zip(written, elements, strict=True)]
+            told = [m for m in await item_collections.metrics(region, pairs) if m is not None]
+            if told:
+                metrics[name] = told
+    response: Response = {"UnprocessedItems": {}, **_consumed(request, capacity)}
+    if metrics:
+        response["ItemCollectionMetrics"] = metrics
+    return response
+
+
+def _element(element: Request) -> _Element:
+    """Checks one put or delete, as far as that goes without its table. Raises ValidationException."""
+    if len(element) != 1:
+        raise ValidationException(
+            "Supplied AttributeValue has more than one datatypes set, "
+            "must contain exactly one of the supported datatypes"
+        )
+    if "DeleteRequest" in element:
+        key, _ = values.normalise_item(element["DeleteRequest"]["Key"])
+
+        def delete(table: Table, secret: bytes) -> Operation:
+            key_values.check_key(table, key)
+            return writes.Delete(table, keys.item_key(table, key, secret), key)
+
+        return _Element(key, delete)
+
+    item, size = values.normalise_item(element["PutRequest"]["Item"])
+    check_item_size(size)
+
+    def put(table: Table, secret: bytes) -> Operation:
+        key_values.check_batch_item_keys(table, item)
+        return writes.put(table, item, size, secret)
+
+    return _Element(item, put)
+
+
+def _consumed(request: Request, capacity: Sequence[tuple[str, Consumed]]) -> Response:
+    detail = request.get("ReturnConsumedCapacity", "NONE")
+    if detail == "NONE":
+        return {}
+    return {"ConsumedCapacity": [consumed.document(name, detail) for name, consumed in capacity]}

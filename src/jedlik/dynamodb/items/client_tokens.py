@@ -1,0 +1,91 @@
+"""Client tokens: what makes a transaction that is sent again happen once.
+
+A transaction with a client token leaves a record, in the same commit, that says what it was. The record's key names
+the ten-minute interval in which it was made, so that a look into this interval and its neighbours finds it, and old
+ones are removed as a range (`items.old_tokens`). Where the wall clock has jumped, a record is looked for under each
+time that it may be, and is old only when both clocks say so.
+
+Source: "Idempotency" under "TransactWriteItems API" in the developer guide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import IdempotentParameterMismatchException
+from jedlik.clock import TrustedClock
+from jedlik.dynamodb.model import keys, limits
+from jedlik.storage.engine import Writes
+from jedlik.timekeeping import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """A client token, and what identifies the request that came with it."""
+
+    fingerprint: str
+    keys: list[bytes]
+    """Where a record of it may be: under this interval of time, where a new one goes, under the last, and under the
+    next, for a replay may overtake the request that it repeats."""
+    now: float
+    """Seconds since the epoch, by the clock that is trusted."""
+    reading: Reading
+
+    @classmethod
+    def of(cls, operation: str, token: str, content: Any, clock: TrustedClock) -> ClientToken:
+        """The token of a request whose `content` a replay must repeat. Each operation has tokens of its own."""
+        now, reading = clock(), clock.read()
+        times = [now, *clock.possible(reading, limits.IDEMPOTENCY_SECONDS)]
+        intervals = [int(time // limits.IDEMPOTENCY_SECONDS) for time in times]
+        near = dict.fromkeys(interval + by for interval in intervals for by in (0, -1, 1))
+        plain = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        name = f"{operation}/{token}"
+        return cls(
+            hashlib.blake2b(plain, digest_size=16).hexdigest(),
+            [keys.token_key(interval, name) for interval in near],
+            now,
+            reading,
+        )
+
+    def find(self, records: Sequence[bytes | None]) -> list[float] | None:
+        """Units that a replay is told, if one of the `records` under `keys` is of the same transaction.
+
+        Raises IdempotentParameterMismatchException if it is of another.
+        """
+        for raw in records:
+            if raw is None:
+                continue
+            record = orjson.loads(raw)
+            if self._age(record) >= limits.IDEMPOTENCY_SECONDS:
+                continue
+            if record["Fingerprint"] != self.fingerprint:
+                raise IdempotentParameterMismatchException(
+                    "The request was rejected because it was retried with the same client request token "
+                    "but with different parameters"
+                )
+            units: list[float] = record["ReadUnits"]
+            return units
+        return None
+
+    def record(self, units: list[float], into: Writes) -> None:
+        """Remember the transaction in the commit that makes it."""
+        record = {
+            "At": self.now,
+            "Boot": self.reading.boot,
+            "Steady": self.reading.steady,
+            "Fingerprint": self.fingerprint,
+            "ReadUnits": units,
+        }
+        into.put(self.keys[0], orjson.dumps(record))
+
+    def _age(self, record: dict[str, Any]) -> float:
+        """Seconds since a record was made, by the clock by which they are fewer."""
+        age: float = self.now - record["At"]
+        if record.get("Boot") == self.reading.boot:
+            age = min(age, self.reading.steady - record["Steady"])
+        return age

@@ -1,0 +1,159 @@
+"""Expiry: deleting what is past its time to live, and the notes by which it is found.
+
+A sweep visits the tables that have notes, one look-up each, and reads of each the notes of the past; it never reads
+what has not expired. Each batch of items is deleted in one mutation, which reads the items again and deletes those
+that are still expired, so an item that was given more time in between stays. Each batch is logged with its lag: by how
+much the first of its items had outlived its time. Nothing is deleted while the clock is doubted
+(`clock.TrustedClock`).
+
+Writes keep the notes of the items that they touch (`model.expiry`). When time to live is switched on for a table
+that has items already, a job notes those; when it is switched off, it clears the notes away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
+from jedlik.background import job_records, stretches
+from jedlik.background.job_records import Job
+from jedlik.dynamodb.model import expiry, items, keys, tables
+from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
+from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.model.writes import Delete, check_descriptor, perform
+from jedlik.storage.engine import Row, Writes
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+KIND = "EXPIRY_NOTES"
+
+STEP_ITEMS = 100
+"""Items noted, or deleted, in one mutation."""
+STEP_BYTES = MIB // 2
+
+_log = logging.getLogger(__name__)
+
+
+def submit(document: Document, writes: Writes) -> None:
+    """Have a table's notes written or cleared, in the commit that changes its time to live."""
+    table_id = keys.table_id(document["TableId"])
+    state = {
+        "TableName": document["TableName"],
+        "TableId": document["TableId"],
+        "UpdatedAt": document["TimeToLive"]["UpdatedAt"],
+        "Position": keys.index_prefix(table_id, 0).hex(),
+    }
+    job_records.submit(f"expiry/{document['TableId']}", KIND, state, writes)
+
+
+async def step(region: Region, job: Job) -> None:
+    """Note the next items, or clear the next notes; when there are none, say so in the descriptor. Raises JobMoved."""
+    state = job.state
+    table_id = keys.table_id(state["TableId"])
+    descriptor_key = keys.descriptor_key(state["TableName"])
+    [raw] = await region.engine.get([descriptor_key])
+    table = _table_of(raw, state)
+    noting = table is not None and table.ttl_attribute is not None
+    if noting:
+        start, end = bytes.fromhex(state["Position"]), keys.prefix_end(keys.index_prefix(table_id, 0))
+    else:
+        start, end = keys.expiry_range(table_id, 0, expiry.LAST_SECOND)
+    found = await stretches.first_keys(region, start, end, STEP_ITEMS, STEP_BYTES)
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(values[0])
+        if values[1] != raw:
+            raise job_records.JobMoved
+        writes = Writes()
+        if table is None:
+            job.finish(writes)
+        elif not found:
+            setting = table.document["TimeToLive"] | {"Status": "ENABLED" if noting else "DISABLED"}
+            writes.put(descriptor_key, tables.serialize(table.document | {"TimeToLive": setting}))
+            job.finish(writes)
+        elif noting:
+            for key, stored in zip(found, values[2:], strict=True):
+                if stored is not None:
+                    expiry.renew_note(table, key, None, items.decode(stored), writes)
+            job.advance(state | {"Position": (found[-1] + b"\0").hex()}, writes)
+        else:
+            for key in found:
+                writes.delete(key)
+        return writes, None
+
+    await region.engine.mutate([job.key, descriptor_key, *(found if noting else ())], decide)
+
+
+def _table_of(raw: bytes | None, state: job_records.State) -> Table | None:
+    """The table whose time to live this job is about, unless it has gone or the setting has changed again."""
+    if raw is None:
+        return None
+    table = tables.parse(raw)
+    setting = table.document.get("TimeToLive", {})
+    same = table.document["TableId"] == state["TableId"] and setting.get("UpdatedAt") == state["UpdatedAt"]
+    return table if same else None
+
+
+async def sweep(region: Region) -> bool:
+    """Delete a batch of what has expired in each table of the region; whether there is more."""
+    if region.clock.doubtful:
+        return False
+    more = False
+    after: bytes | None = None
+    while rows := await region.engine.range(*keys.expiring_tables_range(after), 1, STEP_BYTES):
+        [(key, name)] = rows
+        after = keys.table_of_key(key)
+        more |= await _sweep_table(region, name.decode(), after)
+    return more
+
+
+async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
+    now = region.clock()
+    horizon = max(0, int(now - EXPIRY_HORIZON_SECONDS))
+    start, end = keys.expiry_range(table_id, horizon, int(now) + 1)
+    notes = await region.engine.range(start, end, STEP_ITEMS, STEP_BYTES)
+    if not notes:
+        return False
+    try:
+        table = await region.table(name)
+    except ResourceNotFoundException:
+        return False
+    if table.id != table_id or table.ttl_attribute is None:
+        # Another table has the name, or expiry is off: the notes wait for the job that clears them.
+        return False
+    try:
+        deleted = await _expire(region, table, table.ttl_attribute, notes, now)
+    except DescriptorChanged:
+        return True
+    lag = now - keys.time_of_expiry_key(notes[0][0])
+    _log.info("expired", extra={"region": region.name, "table": name, "deleted": deleted, "lag_seconds": round(lag, 3)})
+    return len(notes) == STEP_ITEMS
+
+
+async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[Row], now: float) -> int:
+    """Delete those of the noted items that have expired; returns how many."""
+    item_keys = [keys.item_of_expiry_key(table, note) for note, _ in notes]
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, int]:
+        check_descriptor(table, values[0])
+        writes = Writes()
+        deleted = 0
+        found = values[1:versions_from]
+        records = values[versions_from:] or [None] * len(found)
+        for (note, _), key, stored, known in zip(notes, item_keys, found, records, strict=True):
+            # Goes in any case: with its item, or because its item has another by now.
+            writes.delete(note)
+            item = items.decode(stored) if stored is not None else None
+            if item is not None and expiry.has_expired(item, attribute, now):
+                perform(Delete(table, key, item, expired=True), stored, writes, region.secret, now, known)
+                deleted += 1
+        return writes, deleted
+
+    read = [table.descriptor_key, *item_keys]
+    versions_from = len(read)
+    if table.replica is not None:
+        read += [keys.version_key(table, key) for key in item_keys]
+    return await region.engine.mutate(read, decide)

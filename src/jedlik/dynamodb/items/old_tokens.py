@@ -1,0 +1,38 @@
+"""Removal of transactions' client tokens that no replay can use any more (`items.client_tokens`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS, MIB
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+PERIOD = 60.0
+"""Seconds between two looks at what is to be removed."""
+STEP_RECORDS = 500
+"""Records removed in one mutation."""
+
+
+async def remove_old(region: Region) -> bool:
+    """Remove a batch of old records; whether there is more. Those of this interval of time and of the last stay."""
+    if region.clock.doubtful:
+        return False
+    interval = int(region.clock.slowest() // IDEMPOTENCY_SECONDS)
+    rows = await region.engine.range(*keys.token_range(interval - 1), STEP_RECORDS, MIB)
+    if not rows:
+        return False
+    old = [key for key, _ in rows]
+
+    def decide(_: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        for key in old:
+            writes.delete(key)
+        return writes, None
+
+    await region.engine.mutate([], decide)
+    return len(old) == STEP_RECORDS

@@ -1,0 +1,91 @@
+"""Pages: rows of a table or an index, read in bounded pieces so that others have their turn.
+
+A page may take several reads, each of its own snapshot. Whether the table is still what it was taken for is looked at
+after the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jedlik.dynamodb.model import items, keys, reads
+from jedlik.dynamodb.model.reads import Stretch
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.writes import check_descriptor
+from jedlik.regions.context import Region
+from jedlik.storage.engine import Row
+
+ROWS_AT_ONCE = 1000
+"""Rows read before others have their turn."""
+FETCHED_AT_ONCE = 20
+"""Items fetched for the entries of a local index before others have their turn. They may be large."""
+
+
+@dataclass(slots=True)
+class Page:
+    """What has been read of a stretch."""
+
+    rows: list[Row] = field(default_factory=list)
+    """What has been examined, in order."""
+    fetched: list[bytes] = field(default_factory=list)
+    """The items of those rows, where entries do not do."""
+    size: int = 0
+    """Bytes that count against the limit of the page."""
+    full: bool = False
+    """Whether it ended by its limits, so that it must be told where to go on."""
+
+
+async def read(
+    region: Region,
+    table: Table,
+    index: Index | None,
+    stretch: Stretch,
+    limit: int,
+    room: int,
+    consistent: bool,
+    fetches: bool,
+) -> Page:
+    """Examine rows until `limit` of them or `room` bytes are reached or the stretch ends. Raises DescriptorChanged.
+
+    `fetches` says that items are wanted for the entries of a local index.
+    """
+    page = Page()
+    most = FETCHED_AT_ONCE if fetches else ROWS_AT_ONCE
+    while True:
+        asked = min(limit - len(page.rows), most)
+        left = room - page.size
+        rows = await region.engine.range(stretch.start, stretch.end, asked, left, stretch.reverse, consistent)
+        ended = len(rows) < asked and sum([len(stored) for _, stored in rows]) < left
+        if fetches and index is not None:
+            found = await _fetch(region, table, index, rows, consistent)
+            count, size = reads.fitting(found, left)
+            page.fetched += [item for item in found[:count] if item is not None]
+        else:
+            count, size = reads.fitting([stored for _, stored in rows], left)
+        page.rows += rows[:count]
+        page.size += size
+        page.full = len(page.rows) == limit or page.size >= room
+        if page.full or ended:
+            break
+        stretch = stretch.after(rows[-1][0])
+        await asyncio.sleep(0)
+    [raw] = await region.engine.get((table.descriptor_key,), consistent)
+    check_descriptor(table, raw)
+    return page
+
+
+async def _fetch(
+    region: Region, table: Table, index: Index, rows: Sequence[Row], consistent: bool
+) -> list[bytes | None]:
+    """The items of entries in a local index; None for one that has left its place there meanwhile."""
+    wanted = [keys.item_key(table, items.decode(entry), region.secret) for _, entry in rows]
+    found = await region.engine.get(wanted, consistent)
+    return [
+        stored
+        if stored is not None
+        and keys.index_key(table, index, items.decode(stored), region.secret, item_key) == entry_key
+        else None
+        for (entry_key, _), item_key, stored in zip(rows, wanted, found, strict=True)
+    ]

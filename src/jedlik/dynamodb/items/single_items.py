@@ -1,0 +1,87 @@
+"""PutItem, GetItem, UpdateItem and DeleteItem.
+
+Each checks what can be said of the request alone, in the order in which DynamoDB does, then makes its keys and its
+operation from the table as last seen, and reads or mutates once. Sources: the API reference; errors as DynamoDB
+words them.
+"""
+
+from __future__ import annotations
+
+from jedlik.dynamodb.items import item_collections, parameters, prepared, single_writes
+from jedlik.dynamodb.items.parameters import Request, Response
+from jedlik.dynamodb.items.prepared import Prepared
+from jedlik.dynamodb.model import items, key_values, keys, values
+from jedlik.dynamodb.model.capacity import Consumed, read_units
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.writes import check_descriptor
+from jedlik.regions.context import Context, Region
+
+
+async def get_item(context: Context, request: Request) -> Response:
+    """An item, or the parts of it that are asked for; nothing if there is none."""
+    region = context.region
+    has_parameters = parameters.refuse_mixed(parameters.GET, request)
+    key, _ = values.normalise_item(request["Key"])
+    projection = None
+    if has_parameters:
+        known = parameters.placeholders(request)
+        projection = parameters.projection(request, known)
+        known.check_all_used()
+    consistent = request.get("ConsistentRead", False)
+
+    async def attempt(table: Table) -> bytes | None:
+        key_values.check_key(table, key)
+        if projection is not None:
+            projection.refuse_nested_keys(table)
+        read = (table.descriptor_key, keys.item_key(table, key, region.secret))
+        raw, stored = await region.engine.get(read, consistent)
+        check_descriptor(table, raw)
+        return stored
+
+    stored = await region.with_table(request["TableName"], attempt)
+    response: Response = {}
+    if stored is not None:
+        response["Item"] = items.fragment(stored) if projection is None else projection.apply(items.decode(stored))
+    detail = request.get("ReturnConsumedCapacity", "NONE")
+    if detail != "NONE":
+        consumed = Consumed("Read")
+        consumed.add(read_units(0 if stored is None else items.size(stored), consistent))
+        response["ConsumedCapacity"] = consumed.document(request["TableName"], detail)
+    return response
+
+
+async def put_item(context: Context, request: Request) -> Response:
+    """Store an item in place of the one with its key, if there is one."""
+    return await _write(context.region, request, prepared.put(request, context.region.secret))
+
+
+async def update_item(context: Context, request: Request) -> Response:
+    """Change attributes of an item, or make it if there is none."""
+    return await _write(context.region, request, prepared.update(request, context.region.secret, alone=True))
+
+
+async def delete_item(context: Context, request: Request) -> Response:
+    """Delete an item; fine if there is none."""
+    return await _write(context.region, request, prepared.delete(request, context.region.secret))
+
+
+async def _write(region: Region, request: Request, write: Prepared) -> Response:
+    """Do one write, and answer as the request asks."""
+
+    operation, change = await single_writes.write(region, request["TableName"], write.operation)
+    response: Response = {}
+    returned = request.get("ReturnValues", "NONE")
+    if returned != "NONE":
+        attributes = single_writes.RETURNED[returned](operation, change)
+        if attributes:
+            response["Attributes"] = attributes
+    detail = request.get("ReturnConsumedCapacity", "NONE")
+    if detail != "NONE":
+        consumed = Consumed("Write")
+        consumed.add_write(change)
+        response["ConsumedCapacity"] = consumed.document(request["TableName"], detail)
+    if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        [metrics] = await item_collections.metrics(region, [(operation, write.attributes)])
+        if metrics is not None:
+            response["ItemCollectionMetrics"] = metrics
+    return response

@@ -1,0 +1,347 @@
+"""TransactWriteItems and TransactGetItems: many items of many tables, all or nothing, isolated from everything else.
+
+A write transaction is one mini-transaction like any other write: it reads every item that it names, decides, and
+commits, so it can neither be seen half done nor meet another halfway. Nothing ever holds an item between its reading
+and its commit, hence no transaction is refused for a conflict: where DynamoDB would cancel one of two that meet, here
+the second is decided over what the first has left. A read transaction is a read of one snapshot.
+
+What is wrong with a request is told in one of two ways: faults that show in the request itself refuse it, as they would
+a single write; those that its tables or items bring to light cancel the transaction, with a reason for each operation.
+
+Source: "Managing complex workflows with DynamoDB transactions" in the developer guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from jedlik.aws.errors import (
+    ConditionalCheckFailedException,
+    DuplicateItemException,
+    DynamoDBError,
+    EmptyKeyValueException,
+    ItemCollectionSizeLimitExceededException,
+    TooDeepException,
+    TransactionCanceledException,
+    ValidationException,
+)
+from jedlik.dynamodb.items import item_collections, parameters, prepared
+from jedlik.dynamodb.items.client_tokens import ClientToken
+from jedlik.dynamodb.items.parameters import Request, Response
+from jedlik.dynamodb.items.prepared import Prepared
+from jedlik.dynamodb.items.turns import by_turns
+from jedlik.dynamodb.model import items, key_values, keys, limits, values
+from jedlik.dynamodb.model.capacity import Consumed, read_units
+from jedlik.dynamodb.model.expressions.projections import Projection
+from jedlik.dynamodb.model.indexes import has_collections
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.model.writes import (
+    Change,
+    ConditionCheck,
+    Operation,
+    check_descriptor,
+    perform,
+    version_keys,
+    versions_of,
+)
+from jedlik.regions.context import Context, Region
+from jedlik.storage.engine import Writes
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+_PREPARE = {
+    "Put": prepared.put,
+    "Update": prepared.update,
+    "Delete": prepared.delete,
+    "ConditionCheck": prepared.condition_check,
+}
+_NO_ACTION = "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request"
+_SEVERAL_ACTIONS = "TransactItems can only contain one of Check, Put, Update or Delete"
+_ONE_ITEM_TWICE = "Transaction request cannot include multiple operations on one item"
+_CHARGED = 2
+"""A transaction costs twice what its reads and writes would cost alone: it prepares and commits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write transaction did: the change of each operation, or what its replay is told."""
+
+    operations: Sequence[Operation]
+    changes: Sequence[Change]
+    replayed: Sequence[float] | None = None
+    """Read units of each operation, if the transaction had been done before; nothing was done then."""
+
+
+async def transact_write_items(context: Context, request: Request) -> Response:
+    """Do up to 100 writes and condition checks, all of them or none."""
+    region = context.region
+    elements = request["TransactItems"]
+    wanted = await by_turns(elements, lambda element: _element(element, region.secret))
+    _check_payload(elements, wanted)
+    text = request.get("ClientRequestToken")
+    token = None if text is None else ClientToken.of("TransactWriteItems", text, elements, region.clock)
+    outcome = await write(region, wanted, token)
+    response = consumed(request, [name for name, _ in wanted], outcome)
+    if request.get("ReturnItemCollectionMetrics") == "SIZE" and outcome.replayed is None:
+        metrics = await _metrics(region, wanted, outcome)
+        if metrics:
+            response["ItemCollectionMetrics"] = metrics
+    return response
+
+
+async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: ClientToken | None) -> Outcome:
+    """Do writes, each with the name of its table, as one transaction.
+
+    Raises TransactionCanceledException with a reason for each, ValidationException when two are of one item, and
+    IdempotentParameterMismatchException when the token has been used for something else.
+    """
+    names = list(dict.fromkeys(name for name, _ in wanted))
+
+    async def attempt(tables: Sequence[Table]) -> Outcome:
+        table_of = dict(zip(names, tables, strict=True))
+        operations = await _made(region, tables, wanted, lambda pair: pair[1].operation(table_of[pair[0]]))
+        if len({operation.key for operation in operations}) < len(operations):
+            raise ValidationException(_ONE_ITEM_TWICE)
+        full = [False] * len(operations)
+        if any(has_collections(table) for table in tables):
+            full = await item_collections.are_full(region, operations)
+        at = region.clock()
+        token_keys = [] if token is None else token.keys
+        descriptor_keys = [table.descriptor_key for table in tables]
+        tables_from, items_from = len(token_keys), len(token_keys) + len(tables)
+        versions_from = items_from + len(operations)
+
+        def decide(found: Sequence[bytes | None]) -> tuple[Writes, Outcome]:
+            if token is not None:
+                replayed = token.find(found[:tables_from])
+                if replayed is not None:
+                    return Writes(), Outcome(operations, (), replayed)
+            for table, raw in zip(tables, found[tables_from:items_from], strict=True):
+                check_descriptor(table, raw)
+            into = Writes()
+            versions = versions_of(operations, found[versions_from:])
+            stored = found[items_from:versions_from]
+            changes = _perform_all(operations, stored, versions, full, into, region.secret, at)
+            if token is not None:
+                token.record([_replay_units(change) for change in changes], into)
+            return into, Outcome(operations, changes)
+
+        read = [*token_keys, *descriptor_keys, *(operation.key for operation in operations)]
+        read += version_keys(operations)
+        return await region.engine.mutate(read, decide)
+
+    return await region.with_tables(names, attempt)
+
+
+def consumed(request: Request, names: Sequence[str], outcome: Outcome) -> Response:
+    """The ConsumedCapacity of a write transaction, per table, if the request asks for it.
+
+    `names` are those of the operations' tables. A replay has consumed reads.
+    """
+    if outcome.replayed is not None:
+        reads = {name: Consumed("Read") for name in names}
+        for name, units in zip(names, outcome.replayed, strict=True):
+            reads[name].add(units)
+        return _told(request, reads)
+    writes = {name: Consumed("Write") for name in names}
+    for name, change in zip(names, outcome.changes, strict=True):
+        writes[name].add_write(change, _CHARGED)
+    return _told(request, writes)
+
+
+async def transact_get_items(context: Context, request: Request) -> Response:
+    """Up to 100 items of one or more tables, as they are at one moment."""
+    region = context.region
+    wanted = await by_turns(request["TransactItems"], lambda element: _get(element["Get"]))
+    names = list(dict.fromkeys(get.name for get in wanted))
+
+    async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
+        table_of = dict(zip(names, tables, strict=True))
+        item_keys = await _made(region, tables, wanted, lambda get: get.item_key(table_of[get.name], region.secret))
+        if len(set(item_keys)) < len(item_keys):
+            raise ValidationException(_ONE_ITEM_TWICE)
+        found = await region.engine.get([*(table.descriptor_key for table in tables), *item_keys])
+        for table, raw in zip(tables, found, strict=False):
+            check_descriptor(table, raw)
+        return found[len(tables) :]
+
+    found = await region.with_tables(names, attempt)
+    sizes = [_size(stored) for stored in found]
+    if sum(sizes) > limits.TRANSACTION_SIZE:
+        raise ValidationException("The aggregate size of the items in the transaction cannot exceed 4 MB")
+    reads = {name: Consumed("Read") for name in names}
+    for get, size in zip(wanted, sizes, strict=True):
+        reads[get.name].add(_CHARGED * read_units(size, consistent=True))
+    return {
+        "Responses": [get.answer(stored) for get, stored in zip(wanted, found, strict=True)],
+        **_told(request, reads),
+    }
+
+
+def canceled(reasons: Sequence[Response]) -> TransactionCanceledException:
+    """The error for a transaction with these CancellationReasons."""
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    return TransactionCanceledException(
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        CancellationReasons=reasons,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Get:
+    """One item that is asked for."""
+
+    name: str
+    """Of its table."""
+    key: Item
+    projection: Projection | None
+
+    def item_key(self, table: Table, secret: bytes) -> bytes:
+        """The item's storage key. Raises ValidationException where the request does not fit the table."""
+        key_values.check_key(table, self.key)
+        if self.projection is not None:
+            self.projection.refuse_nested_keys(table)
+        return keys.item_key(table, self.key, secret)
+
+    def answer(self, stored: bytes | None) -> Response:
+        """The ItemResponse."""
+        if stored is None:
+            return {}
+        if self.projection is None:
+            return {"Item": items.fragment(stored)}
+        return {"Item": self.projection.apply(items.decode(stored))}
+
+
+def _get(request: Request) -> _Get:
+    parameters.refuse_mixed(parameters.GET, request)
+    key, _ = values.normalise_item(request["Key"])
+    known = parameters.placeholders(request)
+    projection = parameters.projection(request, known)
+    known.check_all_used()
+    return _Get(request["TableName"], key, projection)
+
+
+def _element(element: Request, secret: bytes) -> tuple[str, Prepared]:
+    """The name of the table of a TransactWriteItem, and the write. Raises ValidationException."""
+    if len(element) != 1:
+        raise ValidationException(_SEVERAL_ACTIONS if element else _NO_ACTION)
+    [(action, members)] = element.items()
+    try:
+        return members["TableName"], _PREPARE[action](members, secret)
+    except TooDeepException:
+        prepared.check_expressions(members)
+        raise
+
+
+def _check_payload(elements: Sequence[Request], wanted: Sequence[tuple[str, Prepared]]) -> None:
+    """Raises ValidationException for more than 4 MB of items, keys and values in a request."""
+    size = sum(write.size for _, write in wanted)
+    for element in elements:
+        [members] = element.values()
+        size += values.item_size(members.get("ExpressionAttributeValues", {}))
+    if size > limits.TRANSACTION_SIZE:
+        refusal = "Transaction payload size cannot exceed 4MB. Payload Size: "
+        raise ValidationException(f"{refusal}: {refusal}{size}")
+
+
+async def _made(region: Region, tables: Sequence[Table], wanted: Sequence[W], make: Callable[[W], T]) -> list[T]:
+    """What `make` makes of each, if all fit their tables.
+
+    Raises TransactionCanceledException for the first that does not, but EmptyKeyValueException as it is.
+    """
+    made: list[T] = []
+    for one in wanted:
+        try:
+            made.append(make(one))
+        except EmptyKeyValueException:
+            raise
+        except ValidationException as error:
+            # Sure only if the tables are still as they were last seen.
+            raws = await region.engine.get([table.descriptor_key for table in tables])
+            for table, raw in zip(tables, raws, strict=True):
+                check_descriptor(table, raw)
+            reasons = [_NO_REASON] * len(wanted)
+            reasons[len(made)] = _reason(error)
+            raise canceled(reasons) from None
+    return made
+
+
+_REASON_CODES: dict[type[DynamoDBError], str] = {
+    ConditionalCheckFailedException: "ConditionalCheckFailed",
+    DuplicateItemException: "DuplicateItem",
+    ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
+    ValidationException: "ValidationError",
+}
+_NO_REASON: Response = {"Code": "None"}
+
+
+def _reason(error: DynamoDBError) -> Response:
+    return {"Code": _REASON_CODES[type(error)], "Message": error.message, **error.fields}
+
+
+def _perform_all(
+    operations: Sequence[Operation],
+    found: Sequence[bytes | None],
+    versions: Sequence[bytes | None],
+    full: Sequence[bool],
+    into: Writes,
+    secret: bytes,
+    at: float,
+) -> list[Change]:
+    """Perform every operation.
+
+    Raises TransactionCanceledException with all their reasons if one fails, but EmptyKeyValueException as it is.
+    """
+    changes: list[Change] = []
+    reasons: list[Response] = []
+    for operation, stored, version, refuses in zip(operations, found, versions, full, strict=True):
+        try:
+            change = perform(operation, stored, into, secret, at, version)
+            if refuses:
+                item_collections.refuse_growth(change)
+        except EmptyKeyValueException:
+            raise
+        except tuple(_REASON_CODES) as error:
+            reasons.append(_reason(error))
+        else:
+            changes.append(change)
+            reasons.append(_NO_REASON)
+    if len(changes) < len(operations):
+        raise canceled(reasons)
+    return changes
+
+
+async def _metrics(region: Region, wanted: Sequence[tuple[str, Prepared]], outcome: Outcome) -> dict[str, list[Any]]:
+    """The ItemCollectionMetrics by table: of each write, not of condition checks."""
+    writes = [
+        (name, (operation, write.attributes))
+        for (name, write), operation in zip(wanted, outcome.operations, strict=True)
+        if not isinstance(operation, ConditionCheck)
+    ]
+    metrics: dict[str, list[Any]] = {}
+    told = await item_collections.metrics(region, [pair for _, pair in writes])
+    for (name, _), metric in zip(writes, told, strict=True):
+        if metric is not None:
+            metrics.setdefault(name, []).append(metric)
+    return metrics
+
+
+def _told(request: Request, totals: dict[str, Consumed]) -> Response:
+    """The ConsumedCapacity, by table, if the request asks for it."""
+    detail = request.get("ReturnConsumedCapacity", "NONE")
+    if detail == "NONE":
+        return {}
+    return {"ConsumedCapacity": [total.document(name, detail, in_transaction=True) for name, total in totals.items()]}
+
+
+def _replay_units(change: Change) -> float:
+    """What a replay is told to have consumed: a transactional read of the item."""
+    return _CHARGED * read_units(max(_size(change.old), _size(change.new)), consistent=True)
+
+
+def _size(stored: bytes | None) -> int:
+    return 0 if stored is None else items.size(stored)

@@ -1,0 +1,148 @@
+"""Secondary indexes: the entries that an item has in them, kept in the same commit as the item.
+
+An entry's key is built from the item's index key and its primary key; its value is the part of the item that the
+index projects, in the form of a stored item, so that a page of an index is read like a page of a table.
+
+Which entries an item has is known from the item alone. A stored item carries its *generation*: the highest index
+number of the table when it was written. It has entries in those of the table's indexes whose number is not above that.
+So a new index is filled by bringing each item up to date with `fill`, in any order and as often as one likes, while
+writes go on: a write brings its item up to date as well, and neither needs to know of the other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jedlik.dynamodb.model import items, keys, values
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.storage.engine import Row, Writes
+
+
+class EntryChange(NamedTuple):
+    """What a write did to an item's entry in one index. There is none for an entry that stayed as it was."""
+
+    of: Index
+    deleted: int | None
+    """Size in bytes of an entry that was deleted: the item left the index, or moved within it."""
+    written: int | None
+    """Size in bytes of an entry that was written; of one that was replaced in its place, the larger size."""
+
+
+def has_collections(table: Table) -> bool:
+    """Whether the items of a table are kept together, and counted, by partition key: whether it has local indexes."""
+    return bool(table.indexes) and not table.indexes[0].is_global
+
+
+def generation(table: Table) -> int:
+    """The generation of an item that is written to `table` now."""
+    return max([index.number for index in table.indexes], default=0)
+
+
+def keep_entries(
+    table: Table,
+    key: bytes,
+    old: Item | None,
+    new: Item | None,
+    old_stored: bytes | None,
+    new_stored: bytes | None,
+    writes: Writes,
+    secret: bytes,
+) -> list[EntryChange]:
+    """Make the entries of the item under `key` those of `new` instead of those of `old`. Counters follow."""
+    had = items.generation(old_stored) if old_stored is not None else 0
+    changes = []
+    for index in table.indexes:
+        known = index.number <= had
+        change = _keep_entry(
+            table, index, key, old if known else None, new, old_stored if known else None, new_stored, writes, secret
+        )
+        if change is not None:
+            changes.append(change)
+    return changes
+
+
+def fill(table: Table, stored: bytes, writes: Writes, secret: bytes) -> bytes | None:
+    """Bring a stored item up to date: write the entries that it lacks, and return it as it is to be stored now.
+
+    None if it lacks none. The caller, whose mutation read the item and the descriptor, puts the returned item in the
+    place of the other; it differs in its generation only.
+    """
+    current = generation(table)
+    had = items.generation(stored)
+    if had >= current:
+        return None
+    item = items.decode(stored)
+    key = keys.item_key(table, item, secret)
+    for index in table.indexes:
+        if index.number > had:
+            _keep_entry(table, index, key, None, item, None, stored, writes, secret)
+    return items.with_generation(stored, current)
+
+
+def required_entry(table: Table, index: Index, key: bytes, item: Item, stored: bytes, secret: bytes) -> Row | None:
+    """The entry that the item under `key` has in an index, if its generation says that it has one at all there.
+
+    The value may differ from what is stored in the generation that both tell, which in an entry means nothing.
+    """
+    entry_key = keys.index_key(table, index, item, secret, key)
+    value = _entry(index, item, stored)
+    return None if entry_key is None or value is None else (entry_key, value)
+
+
+def _keep_entry(
+    table: Table,
+    index: Index,
+    key: bytes,
+    old: Item | None,
+    new: Item | None,
+    old_stored: bytes | None,
+    new_stored: bytes | None,
+    writes: Writes,
+    secret: bytes,
+) -> EntryChange | None:
+    old_key = keys.index_key(table, index, old, secret, key) if old is not None else None
+    new_key = keys.index_key(table, index, new, secret, key) if new is not None else None
+    old_entry = _entry(index, old, old_stored) if old_key is not None else None
+    new_entry = _entry(index, new, new_stored) if new_key is not None else None
+    old_size = items.size(old_entry) if old_entry is not None else 0
+    new_size = items.size(new_entry) if new_entry is not None else 0
+    deleted = written = None
+    if old_entry is not None and new_entry is not None and old_key == new_key:
+        if items.json_of(old_entry) == items.json_of(new_entry):
+            return None
+        written = max(old_size, new_size)
+    else:
+        if old_key is not None:
+            writes.delete(old_key)
+            deleted = old_size
+        if new_key is not None:
+            written = new_size
+    if new_key is not None and new_entry is not None:
+        writes.put(new_key, new_entry)
+    count(table, index, key, (new_key is not None) - (old_key is not None), new_size - old_size, writes)
+    if deleted is None and written is None:
+        return None
+    return EntryChange(index, deleted, written)
+
+
+def _entry(index: Index, item: Item | None, stored: bytes | None) -> bytes | None:
+    """The entry of an item in an index: what the index projects, in the form of a stored item."""
+    if item is None or index.projected is None:
+        return stored
+    projected = {name: value for name, value in item.items() if name in index.projected}
+    return items.encode(projected, values.item_size(projected))
+
+
+def count(table: Table, index: Index | None, key: bytes, entries: int, size: int, writes: Writes) -> None:
+    """Add to the counters of a table or of one of its indexes what the item under `key` changes in them.
+
+    `size` is in bytes. An item collection, which only tables with local indexes have, is counted with both.
+    """
+    number = 0 if index is None else index.number
+    if entries:
+        writes.add(keys.item_count_key(table.id, number), entries)
+    if size:
+        writes.add(keys.item_bytes_key(table.id, number), size)
+        if has_collections(table) and (index is None or not index.is_global):
+            writes.add(keys.collection_bytes_key(table, key), size)

@@ -1,0 +1,176 @@
+"""The read path: which rows a page of a Query or Scan reads, and what it shows of them.
+
+A page examines rows in the order of their keys until it has examined `Limit` of them or 1 MB by DynamoDB's count, and
+only then filters and projects. Entries of an index are stored like items, so both are read alike, and what is shown
+whole is never parsed. Source: "Querying tables" and "Scanning tables" in the developer guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.model import items, keys
+from jedlik.dynamodb.model.expressions.key_conditions import KeyCondition
+from jedlik.dynamodb.model.expressions.projections import Projection
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.storage.engine import Row
+
+Filter = Callable[[Item], bool]
+
+_PLACE = 8
+"""Bytes of a partition key's hash that say in which partition it is."""
+_CANNOT_RESTART = "The query can return at most one row and cannot be restarted"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows with start <= key < end, in ascending or descending order."""
+
+    start: bytes
+    end: bytes
+    reverse: bool = False
+
+    def after(self, key: bytes) -> Stretch:
+        """What is left when the row under `key`, or the place where it would be, has been passed."""
+        if self.reverse:
+            return Stretch(self.start, min(self.end, key), True)
+        return Stretch(max(self.start, key + b"\x00"), self.end)
+
+
+def fitting(stored: Sequence[bytes | None], room: int) -> tuple[int, int]:
+    """How many of some stored items a page takes that has `room` bytes left, and the size of those.
+
+    It takes them up to and with the one that fills it. None is an item that is not there.
+    """
+    size = 0
+    for count, one in enumerate(stored, 1):
+        if one is not None:
+            size += items.size(one)
+            if size >= room:
+                return count, size
+    return len(stored), size
+
+
+def passing(stored: Sequence[bytes], keep: Filter | None) -> int:
+    """How many of some stored items pass a filter."""
+    return len(stored) if keep is None else sum([keep(items.decode(one)) for one in stored])
+
+
+def shown(stored: Sequence[bytes], keep: Filter | None, projection: Projection | None) -> tuple[int, Any]:
+    """How many of some stored items pass a filter, and those as an array for the response."""
+    if projection is not None:
+        parsed = [items.decode(one) for one in stored]
+        if keep is not None:
+            parsed = [item for item in parsed if keep(item)]
+        return len(parsed), [projection.apply(item) for item in parsed]
+    if keep is not None:
+        stored = [one for one in stored if keep(items.decode(one))]
+    return len(stored), orjson.Fragment(b"[" + b",".join([items.json_of(one) for one in stored]) + b"]")
+
+
+def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefix: bytes, partitions: int) -> list[int]:
+    """Bytes that a page examined in each of the partitions that it visited.
+
+    `rows` is what it examined of `stretch`, `ended` whether that is all. `prefix` is what the keys of the table or the
+    index begin with, whose partitions cut its space of hashes evenly.
+    """
+
+    def place(key: bytes) -> int:
+        return int.from_bytes(key[len(prefix) : len(prefix) + _PLACE].ljust(_PLACE, b"\x00"), "big")
+
+    def partition(place: int) -> int:
+        return place * partitions >> 8 * _PLACE
+
+    if not ended:
+        last = place(rows[-1][0])
+    elif stretch.end.startswith(prefix):
+        last = place(stretch.end) - 1
+    else:
+        last = (1 << 8 * _PLACE) - 1
+    first = partition(place(stretch.start))
+    sizes = [0] * (partition(last) - first + 1)
+    for key, stored in rows:
+        sizes[partition(place(key)) - first] += items.size(stored)
+    return sizes
+
+
+def selects_one_item(table: Table, index: Index | None, condition: KeyCondition) -> bool:
+    """Whether a Query is of a whole key of a table, so that it returns at most one item and cannot be restarted."""
+    return index is None and (not table.sort_key or bool(condition.equal_sort_values))
+
+
+def queried(
+    table: Table, index: Index | None, condition: KeyCondition, start_key: Item | None, reverse: bool, secret: bytes
+) -> Stretch:
+    """What a Query reads. `start_key` is its ExclusiveStartKey, if it has one, already checked against the schema.
+
+    Raises ValidationException when the start key is not among what the condition selects.
+    """
+    of = table if index is None else index
+
+    def bounds(partition: bytes) -> tuple[bytes, bytes]:
+        return keys.sort_bounds(
+            partition, of.sort_key, condition.equal_sort_values, condition.operator, condition.operands
+        )
+
+    partition = keys.partition_prefix(of, condition.partition_values, secret)
+    stretch = Stretch(*bounds(partition), reverse)
+    if start_key is None:
+        return stretch
+    place = _place(table, index, start_key, secret)
+    own_partition = place[: len(partition)]
+    if condition.equal_sort_values or condition.operator is not None:
+        start, end = bounds(own_partition)
+        if not start <= place < end:
+            raise ValidationException("The provided starting key does not match the range key predicate")
+        if own_partition != partition or selects_one_item(table, index, condition):
+            raise ValidationException(_CANNOT_RESTART)
+    elif own_partition != partition:
+        raise ValidationException("The provided starting key is outside query boundaries based on provided conditions")
+    elif selects_one_item(table, index, condition):
+        raise ValidationException(
+            f"The provided exclusive start key is invalid: ExclusiveStartKey: {_in_java(start_key)}"
+        )
+    return stretch.after(place)
+
+
+def scanned(
+    table: Table, index: Index | None, segment: int, segments: int, start_key: Item | None, secret: bytes
+) -> Stretch:
+    """What a Scan of one of `segments` segments reads, after its ExclusiveStartKey if it has one.
+
+    Raises ValidationException when the start key is in another segment.
+    """
+    prefix = table.prefix if index is None else index.prefix
+    stretch = Stretch(*keys.segment_range(prefix, segment, segments))
+    if start_key is None:
+        return stretch
+    place = _place(table, index, start_key, secret)
+    if not stretch.start <= place < stretch.end:
+        raise ValidationException(
+            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with "
+            f"correct Segment. TotalSegments: {segments} Segment: {segment}"
+        )
+    return stretch.after(place)
+
+
+def _place(table: Table, index: Index | None, start_key: Item, secret: bytes) -> bytes:
+    """The storage key of the item or entry after which to go on; it need not be there."""
+    if index is None:
+        return keys.item_key(table, start_key, secret)
+    place = keys.index_key(table, index, start_key, secret)
+    if place is None:
+        raise ValidationException("The provided starting key is invalid")
+    return place
+
+
+def _in_java(key: Item) -> str:
+    """A key as DynamoDB shows it in a message."""
+    shown = (f"{name}=AttributeValue: {{{type_}:{v}}}" for name, value in key.items() for type_, v in value.items())
+    return "{" + ", ".join(shown) + "}"

@@ -1,0 +1,169 @@
+"""Streams: how DynamoDB Streams sees a table's change log.
+
+A stream is a document of its own beside the table's descriptor, because it outlives both its disabling and its table
+by a day. It lists the stream's shards with their lineage. What is written here is always written in the same commit
+as the descriptor, so the open shards that a writer finds there are the open shards of the stream.
+
+A shard is a range of hashes for a span of time. It opens with an OPEN entry in its log and closes with a CLOSE entry,
+whose positions are its first and last sequence numbers. When it closes, one or two children take over its range;
+a consumer that reads a parent to its end before its children sees each item's changes in order.
+
+Source: "Change data capture for DynamoDB Streams" in the developer guide, and the DynamoDB Streams API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import DescriptorChanged
+from jedlik.dynamodb.model import changelog, keys
+from jedlik.storage.engine import Writes
+
+HASH_SPACE = 1 << 32
+"""Shards divide the first 32 bits of the partition key's hash."""
+
+Document = dict[str, Any]
+
+_SEQUENCE_NUMBER_OFFSET = 10**20
+"""Added to a position so that a sequence number has 21 digits, DynamoDB's least."""
+
+
+def sequence_number(position: int) -> str:
+    """The sequence number of the log entry at `position`: 21 decimal digits that sort as numbers do."""
+    return str(_SEQUENCE_NUMBER_OFFSET + position)
+
+
+def position_of(number: str) -> int:
+    """The position of a sequence number. Below zero for one that no entry can have."""
+    return int(number) - _SEQUENCE_NUMBER_OFFSET
+
+
+def enable(table: Document, view_type: str, now: float, writes: Writes) -> Document:
+    """The table's document with a new stream switched on; the stream and its first shard go to `writes`."""
+    label = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    arn = f"{table['TableArn']}/stream/{label}"
+    table = table | {
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": view_type},
+        "LatestStreamLabel": label,
+        "LatestStreamArn": arn,
+        "ChangeLog": images(view_type) | {"Shards": []},
+    }
+    stream = {
+        "StreamArn": arn,
+        "StreamLabel": label,
+        "StreamStatus": "ENABLED",
+        "StreamViewType": view_type,
+        "CreationRequestDateTime": now,
+        "TableName": table["TableName"],
+        "TableId": table["TableId"],
+        "KeySchema": table["KeySchema"],
+        "Shards": [],
+    }
+    _open_shard(table, stream, None, 0, HASH_SPACE, now, writes)
+    _save(stream, writes)
+    return table
+
+
+def images(view_type: str) -> dict[str, bool]:
+    """Which images a stream of a view type wants in the entries of the log."""
+    return {
+        "OldImages": view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"),
+        "NewImages": view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"),
+    }
+
+
+def with_all_images(table: Document) -> Document:
+    """The table's document with both images in its log from now on, whatever its stream shows of them."""
+    return table | {"ChangeLog": table["ChangeLog"] | {"OldImages": True, "NewImages": True}}
+
+
+def disable(table: Document, stream: Document, now: float, writes: Writes) -> Document:
+    """The table's document with its stream switched off. The stream stays readable until it is trimmed away."""
+    stream = deepcopy(stream) | {"StreamStatus": "DISABLED", "DisabledAt": now}
+    for shard in open_shards(stream):
+        _close_shard(stream, shard, now, writes)
+    _save(stream, writes)
+    return {name: value for name, value in table.items() if name not in ("StreamSpecification", "ChangeLog")}
+
+
+def roll(table: Document, stream: Document, split: bool, now: float, writes: Writes) -> Document:
+    """The table's document after every open shard has been closed and its children opened: two each on `split`."""
+    stream = deepcopy(stream)
+    table = table | {"ChangeLog": table["ChangeLog"] | {"Shards": []}}
+    for shard in open_shards(stream):
+        _close_shard(stream, shard, now, writes)
+        start, end = shard["Start"], shard["End"]
+        middle = (start + end) // 2
+        ranges = [(start, middle), (middle, end)] if split else [(start, end)]
+        for low, high in ranges:
+            _open_shard(table, stream, shard["ShardId"], low, high, now, writes)
+    _save(stream, writes)
+    return table
+
+
+def current_key(table: Document) -> list[bytes]:
+    """The key of a table's enabled stream, or no key: to be read in a mutation that may disable it."""
+    if "StreamSpecification" not in table:
+        return []
+    return [keys.stream_key(table["TableName"], table["LatestStreamLabel"])]
+
+
+def current(table: Document, found: Sequence[bytes | None]) -> Document | None:
+    """A table's enabled stream, from what was found under the `current_key` of the table as last seen.
+
+    None if it has none. Raises DescriptorChanged if by now it has another.
+    """
+    stream: Document | None = orjson.loads(found[0]) if found and found[0] is not None else None
+    label = table["LatestStreamLabel"] if "StreamSpecification" in table else None
+    if label != (stream and stream["StreamLabel"]):
+        raise DescriptorChanged
+    return stream
+
+
+def open_shards(stream: Document) -> list[Document]:
+    """The shards that are being written, by their range."""
+    return sorted((s for s in stream["Shards"] if "ClosedAt" not in s), key=lambda shard: int(shard["Start"]))
+
+
+def without_shards(stream: Document, gone: set[int]) -> Document:
+    """The stream without the shards of these numbers."""
+    return stream | {"Shards": [s for s in stream["Shards"] if s["Number"] not in gone]}
+
+
+def shard_log(stream: Document, shard: Document) -> bytes:
+    """The log prefix of a shard."""
+    return keys.shard_log_prefix(keys.table_id(stream["TableId"]), shard["Number"])
+
+
+def _open_shard(
+    table: Document, stream: Document, parent: str | None, start: int, end: int, now: float, writes: Writes
+) -> None:
+    number = table.get("NextShardNumber", 0)
+    table["NextShardNumber"] = number + 1
+    shard = {
+        "Number": number,
+        # As on AWS, the time and something unique, so that the order of the names is the order of the opening.
+        "ShardId": f"shardId-{int(now * 1000):020d}-{number:08x}",
+        "Start": start,
+        "End": end,
+        "OpenedAt": now,
+    }
+    if parent is not None:
+        shard["ParentShardId"] = parent
+    stream["Shards"].append(shard)
+    table["ChangeLog"]["Shards"].append({"Number": number, "Start": start})
+    writes.append(shard_log(stream, shard), changelog.encode(changelog.Kind.OPEN, now))
+
+
+def _close_shard(stream: Document, shard: Document, now: float, writes: Writes) -> None:
+    shard["ClosedAt"] = now
+    writes.append(shard_log(stream, shard), changelog.encode(changelog.Kind.CLOSE, now))
+
+
+def _save(stream: Document, writes: Writes) -> None:
+    writes.put(keys.stream_key(stream["TableName"], stream["StreamLabel"]), orjson.dumps(stream))

@@ -1,0 +1,155 @@
+"""SELECT: a get, queries of some partitions, or a scan, by the plan that its WHERE clause allows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jedlik.dynamodb.items import pages
+from jedlik.dynamodb.items.pages import Page
+from jedlik.dynamodb.model import capacity, items, key_values, keys, limits, reads
+from jedlik.dynamodb.model.capacity import Consumed, read_units
+from jedlik.dynamodb.model.expressions.ast import Values
+from jedlik.dynamodb.model.partiql import planner
+from jedlik.dynamodb.model.partiql.continuation import Position
+from jedlik.dynamodb.model.partiql.operations import predicate
+from jedlik.dynamodb.model.partiql.planner import Plan
+from jedlik.dynamodb.model.partiql.statements import Select
+from jedlik.dynamodb.model.reads import Stretch
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.dynamodb.model.writes import check_descriptor
+from jedlik.regions.context import Region
+from jedlik.storage.engine import Row
+
+PARTITIONS_AT_ONCE = 10
+"""Values of the partition key that one page reads. Source: IN under "PartiQL operators" in the developer guide."""
+
+
+@dataclass(slots=True)
+class Selected:
+    """A page of what a SELECT finds."""
+
+    items: Any
+    """An array for the response."""
+    consumed: Consumed
+    last_key: Item | None = None
+    """The key of the last item examined, if the page ended by its limits."""
+    next: Position | None = None
+    """Where to go on, if there is more."""
+
+
+async def select(
+    region: Region, statement: Select, given: Values, position: Position, limit: int | None, consistent: bool
+) -> Selected:
+    """What a SELECT finds from `position` on, having examined `limit` items at most.
+
+    Raises ResourceNotFoundException and ValidationException.
+    """
+
+    async def attempt(table: Table) -> Selected:
+        plan = planner.plan(statement, table, given, consistent, region.secret)
+        if plan.item is not None:
+            stored = await get(region, table, plan.item, consistent)
+            return _got(statement, plan, given, stored, consistent)
+        reading = _Reading(region, table, plan, consistent)
+        await reading.run(position, sys.maxsize if limit is None else limit)
+        found = reading.fetched if plan.fetches else [stored for _, stored in reading.rows]
+        shown = _shown(statement, plan, given, found)
+        return Selected(shown, reading.consumed, reading.last_key, reading.next)
+
+    return await region.with_table(statement.table, attempt)
+
+
+async def get(region: Region, table: Table, key: Item, consistent: bool) -> bytes | None:
+    """The item with a key that has been checked. Raises DescriptorChanged."""
+    read = (table.descriptor_key, keys.item_key(table, key, region.secret))
+    raw, stored = await region.engine.get(read, consistent)
+    check_descriptor(table, raw)
+    return stored
+
+
+def shown(statement: Select, stored: bytes) -> Any:
+    """What a statement selects of a stored item, for the response."""
+    if statement.projection is None:
+        return items.fragment(stored)
+    return statement.projection.apply(items.decode(stored))
+
+
+def _got(statement: Select, plan: Plan, given: Values, stored: bytes | None, consistent: bool) -> Selected:
+    consumed = Consumed("Read")
+    consumed.add(read_units(0 if stored is None else items.size(stored), consistent))
+    return Selected(_shown(statement, plan, given, [] if stored is None else [stored]), consumed)
+
+
+def _shown(statement: Select, plan: Plan, given: Values, found: Sequence[bytes]) -> Any:
+    """What is selected of the items found that pass the plan's filter."""
+    keep = predicate(plan.filter, given)
+    if statement.projection is None:
+        return reads.shown(found, keep, None)[1]
+    parsed = [items.decode(stored) for stored in found]
+    return [statement.projection.apply(item) for item in parsed if keep is None or keep(item)]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The reading of a plan's partitions, or of everything, one stretch after another."""
+
+    region: Region
+    table: Table
+    plan: Plan
+    consistent: bool
+    rows: list[Row] = field(default_factory=list)
+    fetched: list[bytes] = field(default_factory=list)
+    size: int = 0
+    consumed: Consumed = field(default_factory=lambda: Consumed("Read"))
+    last_key: Item | None = None
+    next: Position | None = None
+
+    async def run(self, position: Position, limit: int) -> None:
+        """Examine rows from `position` on, `limit` of them at most."""
+        partitions = self.plan.partitions
+        if partitions is None:
+            partitions = ((reads.scanned(self.table, self.plan.index, 0, 1, None, self.region.secret),),)
+        after = self._place(position.key)
+        for number in range(position.partition, len(partitions)):
+            if number == position.partition + PARTITIONS_AT_ONCE:
+                self.next = Position(number)
+                return
+            for stretch in partitions[number]:
+                left = stretch if after is None or number > position.partition else stretch.after(after)
+                if left.start >= left.end:
+                    continue
+                page = await self._read(left, limit - len(self.rows))
+                if page.full:
+                    self.last_key = keys.key_of(self.table, self.plan.index, items.decode(page.rows[-1][1]))
+                    self.next = Position(number, self.last_key)
+                    return
+        if not partitions:
+            self.consumed.add(read_units(0, self.consistent), self.plan.index)
+
+    def _place(self, key: Item | None) -> bytes | None:
+        """The storage key of the item or entry after which to go on."""
+        if key is None:
+            return None
+        key_values.check_start_key(self.table, self.plan.index, key)
+        if self.plan.index is None:
+            return keys.item_key(self.table, key, self.region.secret)
+        return keys.index_key(self.table, self.plan.index, key, self.region.secret)
+
+    async def _read(self, stretch: Stretch, limit: int) -> Page:
+        plan, consistent = self.plan, self.consistent
+        room = limits.PAGE_SIZE - self.size
+        page = await pages.read(self.region, self.table, plan.index, stretch, limit, room, consistent, plan.fetches)
+        self.rows += page.rows
+        self.fetched += page.fetched
+        self.size += page.size
+        prefix = self.table.prefix if plan.index is None else plan.index.prefix
+        parts = capacity.partitions(self.table) if plan.partitions is None else 1
+        sizes = reads.sizes_by_partition(page.rows, stretch, not page.full, prefix, parts)
+        self.consumed.add(capacity.scan_units(sizes, consistent), plan.index)
+        for item in page.fetched:
+            self.consumed.add(read_units(items.size(item), consistent))
+        return page

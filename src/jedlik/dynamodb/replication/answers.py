@@ -1,0 +1,126 @@
+"""Answers of peers, as far as they can be taken over: a peer is a stranger, and its answers are checked like requests.
+
+Every question to a peer goes through `ask`, which checks that the answer has its form (`messages`). What a form cannot
+say is checked here, too. What no region answers raises WrongAnswer, and what must wait PutAside; the table that it is
+about is then put aside (`aside`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jedlik.aws.errors import DynamoDBError
+from jedlik.dynamodb.model import remote_changes, versions
+from jedlik.dynamodb.model.remote_changes import RemoteChange
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import group_documents, peer_messages
+from jedlik.dynamodb.replication.aside import PutAside, WrongAnswer
+from jedlik.dynamodb.replication.forms import Form, Misshapen
+from jedlik.regions.peers import Body
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+TURN_SECONDS = 0.01
+"""How long the changes of an answer keep the event loop from others while they are checked."""
+
+
+async def ask(region: Region, peer: str, operation: str, request: Body) -> Body:
+    """What a peer answers, which has the form of such an answer.
+
+    Raises PeerUnreachable, what the peer refuses with (a DynamoDBError), and WrongAnswer.
+    """
+    answer = await region.peers.call(peer, operation, request)
+    _check_form(peer_messages.ANSWERS[operation], answer, operation)
+    return answer
+
+
+def by_table(answer: Body, asked: Sequence[str]) -> dict[str, Body]:
+    """By name: what a Pull's answer says of the tables that were asked for. Raises WrongAnswer."""
+    names = [told.get("TableName") for told in answer["Tables"]]
+    if not set(names) <= set(asked) or len(set(names)) < len(names):
+        raise WrongAnswer("Pull: the tables are not those asked for")
+    return dict(zip(map(str, names), answer["Tables"], strict=True))
+
+
+def check_told(told: Body, group_id: str, source: str | None, position: int, now: float) -> None:
+    """Check what a Pull's answer says of one table, but for its changes (`changes`).
+
+    `group_id` is that of the replica here; `source` and `position` are what was asked for. Raises PutAside.
+    """
+    form = (
+        peer_messages.GONE
+        if "Gone" in told
+        else peer_messages.COPY_AGAIN
+        if "CopyAgain" in told
+        else peer_messages.TOLD
+    )
+    _check_form(form, told, "Pull")
+    if "Group" in told:
+        if told["Group"]["GroupId"] != group_id:
+            raise WrongAnswer("Pull: the document of another group")
+        group_documents.check(told["Group"], now)
+    if "Entries" in told:
+        # Of another table that the peer has made under the name, the positions begin anew.
+        reached = position if told["SourceId"] == source else 0
+        for entry in told["Entries"]:
+            if entry["Position"] < reached:
+                raise WrongAnswer("Pull: positions go back")
+            reached = entry["Position"] + 1
+        if told["Position"] < reached:
+            raise WrongAnswer("Pull: the position to go on from is before what was told")
+
+
+def check_cursor(before: str | None, after: str | None) -> None:
+    """Check where a copy is to go on, which must be further than where it was. Raises WrongAnswer."""
+    if before is not None and after is not None and bytes.fromhex(after) <= bytes.fromhex(before):
+        raise WrongAnswer("CopyPage: the cursor goes back")
+
+
+def known_time(told: float, now: float) -> float:
+    """A time by a peer's clock, up to which something has been seen: not further ahead than versions may be.
+
+    What was seen up to a time was seen up to an earlier one. A later one would take for seen what is yet to be written.
+    """
+    return min(told, now + versions.FURTHEST_AHEAD_SECONDS)
+
+
+async def changes(
+    table: Table, told: Sequence[dict[str, Any]], now: float
+) -> tuple[list[RemoteChange], PutAside | None]:
+    """The changes that a peer tells of a table, up to the first that cannot be taken over, and why that cannot.
+
+    They have their form. `now` is in seconds since the epoch.
+    """
+    taken: list[RemoteChange] = []
+    begun = time.perf_counter()
+    for each in told:
+        try:
+            taken.append(_change(table, each, now))
+        except PutAside as refusal:
+            return taken, refusal
+        if time.perf_counter() - begun > TURN_SECONDS:
+            await asyncio.sleep(0)
+            begun = time.perf_counter()
+    return taken, None
+
+
+def _change(table: Table, told: dict[str, Any], now: float) -> RemoteChange:
+    """The change that a peer tells. Raises PutAside."""
+    try:
+        change = remote_changes.checked(table, remote_changes.parse(told))
+    except (ValueError, DynamoDBError) as error:
+        raise WrongAnswer(f"a change is none: {error}") from error
+    if versions.is_ahead(change.version, now):
+        raise PutAside("a version is ahead of the clock here by more than ten minutes")
+    return change
+
+
+def _check_form(form: Form, answer: Any, operation: str) -> None:
+    try:
+        form(answer, "")
+    except Misshapen as error:
+        raise WrongAnswer(f"{operation}: {error}") from error

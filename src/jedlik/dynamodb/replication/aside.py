@@ -1,0 +1,109 @@
+"""Tables put aside: those whose peer answers what cannot be taken over, so that they rest and are asked for again.
+
+Whoever takes an answer over raises PutAside for the table that it is about (`replication.exchange` catches it, in one
+place). Nothing of what was refused is applied and nothing is skipped: the position stays before it. Other tables of the
+same peer, and other peers, go on. The table is asked for again after a rest that grows up to a minute, and comes back
+by itself with the first answer that can be taken.
+
+While a table is aside there is a record of it in the store, for `jedlik stats` and for the worker that has the lease
+next. Without the record it would be put aside all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from jedlik.dynamodb.model import keys, versions
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import replicated
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+FIRST_REST_SECONDS = 1.0
+LAST_REST_SECONDS = 60.0
+"""How long a table rests that is put aside: twice as long each time, within these bounds."""
+_LONGEST_REASON = 300
+"""Characters. A reason may quote what a peer has answered."""
+
+
+class PutAside(Exception):
+    """What a peer answers of a table cannot be taken over, at least not now. Says why.
+
+    The reason stays the same as long as it is the same, without figures that move: a new one is logged.
+    """
+
+    @property
+    def reason(self) -> str:
+        """Why, fit for a log."""
+        text = str(self)[:_LONGEST_REASON]
+        return text if text.isprintable() else ascii(text)
+
+
+class WrongAnswer(PutAside):
+    """A peer answers what no region does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """That a table is put aside for one peer."""
+
+    region: str
+    """The peer."""
+    reason: str
+    since: float
+    """In seconds since the epoch, by the clock here."""
+
+
+def rest(times: int) -> float:
+    """How many seconds a table rests that has been put aside so many times before, one after the other."""
+    return min(FIRST_REST_SECONDS * 2.0 ** min(times, 10), LAST_REST_SECONDS)
+
+
+def parse(raw: bytes) -> Aside:
+    """The record that is stored. Raises ValueError or TypeError for what is none."""
+    return Aside(**orjson.loads(raw))
+
+
+async def read(region: Region, table: Table, peer: str) -> Aside | None:
+    """What is stored of a table that is put aside for a peer; None if it is not."""
+    [raw] = await region.engine.get([_key(table, peer)])
+    return None if raw is None else parse(raw)
+
+
+async def note(region: Region, table: Table, aside: Aside) -> None:
+    """Store that a table is put aside, if it is still there."""
+    key = _key(table, aside.region)
+    await _write(region, table, lambda writes: writes.put(key, orjson.dumps(asdict(aside))))
+
+
+async def clear(region: Region, table: Table, peer: str) -> None:
+    """Store that a table is put aside no more."""
+    await _write(region, table, lambda writes: writes.delete(_key(table, peer)))
+
+
+def forget(table_id: bytes, peer: str, writes: Writes) -> None:
+    """Remove the record for a peer that has no replica any more."""
+    writes.delete(keys.aside_key(table_id, versions.region_id(peer)))
+
+
+def _key(table: Table, peer: str) -> bytes:
+    return keys.aside_key(table.id, versions.region_id(peer))
+
+
+async def _write(region: Region, table: Table, fill: Callable[[Writes], None]) -> None:
+    """Commit what `fill` writes, unless the table has gone: what it leaves is purged once."""
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        current = None if found[0] is None else replicated.parse(found[0])
+        if current is not None and current.table.id == table.id:
+            fill(writes)
+        return writes, None
+
+    await region.engine.mutate([table.descriptor_key], decide)

@@ -1,0 +1,107 @@
+"""Disassociation: what a replica still has to take of the others before it becomes a table of its own.
+
+The replica goes on serving meanwhile. What was written to it before the request is in shards that were closed by it,
+and of these the others are told to the end; what is written to it since is its own (`replication.replica_updates`). And
+it takes what others had written before: it asks each where its log ends, notes that in its job, and waits until it has
+come so far.
+
+Source: "Disassociating a global table replica" in the developer guide, and the API reference of UpdateTable: the
+mode WAIT_FOR_REPLICATION is the only one. What becomes of writes that are made to the replica meanwhile is not said
+there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jedlik.aws.errors import DynamoDBError, ValidationException
+from jedlik.background.job_records import Job
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import answers, pull_positions
+from jedlik.dynamodb.replication.aside import PutAside
+from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.regions.peers import PeerUnreachable
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+LOOK_SECONDS = 0.2
+"""How long to wait for what a peer has written."""
+UNREACHABLE_SECONDS = 5.0
+"""How long to wait when it cannot be asked."""
+_AWAITED = "Awaited"
+"""In the state of the job: by peer, where its log ended when it was asked (SourceId and Position)."""
+
+_log = logging.getLogger(__name__)
+
+
+async def behind(region: Region, job: Job, table: Table, peers: Collection[str]) -> dict[str, float]:
+    """Those of `peers` that had written what is not here yet, or of which that is not known, and how long to wait.
+
+    Where their logs end is noted in the job, which has then moved.
+    """
+    awaited: dict[str, Any] = job.state.get(_AWAITED, {})
+    ends: dict[str, Any] = {}
+    found = {}
+    for peer in peers:
+        try:
+            if peer not in awaited:
+                ends[peer] = _end(await answers.ask(region, peer, "BeginCopy", _asking(table)))
+            elif await _has_all(region, table, peer, awaited[peer]):
+                continue
+            found[peer] = LOOK_SECONDS
+        except PeerUnreachable:
+            found[peer] = UNREACHABLE_SECONDS
+        except (DynamoDBError, PutAside) as error:
+            # It is incomplete itself, or is about to hear that this replica goes.
+            _log.debug("%s says: %s", peer, error, extra={"region": region.name, "table": table.name})
+            found[peer] = LOOK_SECONDS
+    if ends:
+        await _note(region, job, awaited | ends)
+    return found
+
+
+async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any]) -> bool:
+    """Whether what a peer had written before `end` of its log is here."""
+    checkpoint = await pull_positions.read(region, table.id, peer) or Checkpoint(peer, end["SourceId"])
+    if checkpoint.copying is not None or checkpoint.source != end["SourceId"]:
+        return False
+    if checkpoint.position >= end["Position"]:
+        return True
+    # While only changes of other regions are passed over, the checkpoint is seldom written. Are there any of its own?
+    asking = _asking(table) | {"Position": checkpoint.position, "SourceId": checkpoint.source, "GroupVersion": None}
+    answer = await answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
+    match answer:
+        case {"Tables": [{"SourceId": source, "Entries": [{"Position": int(first)}, *_]}]}:
+            pass  # The first change of its own that is not here.
+        case {"Tables": [{"SourceId": source, "Entries": [], "Position": int(first)}]}:
+            pass  # It has none up to there.
+        case _:
+            return False
+    return bool(source == end["SourceId"] and first >= end["Position"])
+
+
+def _end(answer: dict[str, Any]) -> dict[str, Any]:
+    """Where a peer's log ends. Raises ValidationException for an answer that does not say so."""
+    match answer:
+        case {"SourceId": str(source), "Position": int(position)}:
+            return {"SourceId": source, "Position": position}
+    raise ValidationException("The answer to BeginCopy does not say where the log ends")
+
+
+def _asking(table: Table) -> dict[str, Any]:
+    assert table.replica is not None
+    return {"TableName": table.name, "GroupId": table.replica.group_id}
+
+
+async def _note(region: Region, job: Job, awaited: dict[str, Any]) -> None:
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(values[0])
+        writes = Writes()
+        job.advance(job.state | {_AWAITED: awaited}, writes)
+        return writes, None
+
+    await region.engine.mutate([job.key], decide)

@@ -1,0 +1,190 @@
+"""DescribeGlobalTableSettings and UpdateGlobalTableSettings: the settings of global tables as of 2017.
+
+Write capacity and the billing mode are one for all replicas, which are the shared settings of a group document
+(`model.shared_settings`); read capacity and the table class are each replica's own, which are overrides.
+
+Source: the API reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jedlik.aws.errors import (
+    GlobalTableNotFoundException,
+    IndexNotFoundException,
+    ReplicaNotFoundException,
+    ValidationException,
+)
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.model import replicas, shared_settings
+from jedlik.dynamodb.model.replicas import DELETED, Group
+from jedlik.dynamodb.model.shared_settings import INDEX_THROUGHPUT
+from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table, billing_mode
+from jedlik.dynamodb.replication import global_tables, membership
+from jedlik.dynamodb.tables import table_settings
+from jedlik.regions.context import Context
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+_NOT_SCALED = {"AutoScalingDisabled": True}
+_READ = "ProvisionedThroughputOverride"
+
+
+async def describe_global_table_settings(context: Context, request: Request) -> Response:
+    """Show the settings of each replica."""
+    table = await _global_table(context, request["GlobalTableName"])
+    return _settings(table.document)
+
+
+async def update_global_table_settings(context: Context, request: Request) -> Response:
+    """Change the settings of all replicas, or those that each has of its own."""
+    table = await _global_table(context, request["GlobalTableName"])
+    _check(request, table.document)
+
+    def update(document: Document, now: float, writes: Writes) -> Document:
+        own = replicas.region_of(document)
+        group = replicas.with_settings(document["Replication"], _shared(request, document), own, now)
+        for of_replica in request.get("ReplicaSettingsUpdate", ()):
+            group = replicas.with_overrides(group, of_replica["RegionName"], _overrides(of_replica), own, now)
+        return membership.follow(document, group, now, writes)
+
+    return _settings(await global_tables.change(context.region, table, update))
+
+
+async def _global_table(context: Context, name: str) -> Table:
+    try:
+        return await global_tables.global_table(context.region, name)
+    except GlobalTableNotFoundException as error:
+        raise GlobalTableNotFoundException(f"Global table with name: '{name}' does not exist.") from error
+
+
+# What is shown
+
+
+def _settings(document: Document) -> Response:
+    group = document["Replication"]
+    return {
+        "GlobalTableName": document["TableName"],
+        "ReplicaSettings": [_of_replica(document, group, region) for region in replicas.regions(group)],
+    }
+
+
+def _of_replica(document: Document, group: Group, region: str) -> Response:
+    overrides = replicas.overrides(group, region)
+    shown: Response = {
+        "RegionName": region,
+        "ReplicaStatus": replicas.status(group, region)["Status"],
+        "ReplicaBillingModeSummary": {"BillingMode": billing_mode(document)},
+        **_units("Replica", document, overrides.get(_READ, {})),
+    }
+    if "GlobalSecondaryIndexes" in document:
+        shown["ReplicaGlobalSecondaryIndexSettings"] = [
+            {"IndexName": index["IndexName"], "IndexStatus": index["IndexStatus"]}
+            | _units("", index, overrides.get(f"{index['IndexName']}/{_READ}", {}))
+            for index in document["GlobalSecondaryIndexes"]
+        ]
+    table_class = overrides.get("TableClassOverride") or replicas.settings(group).get("TableClass")
+    if table_class is not None:
+        shown["ReplicaTableClassSummary"] = {"TableClass": table_class}
+    return shown
+
+
+def _units(whose: str, of: Document, override: Request) -> Response:
+    units = of["ProvisionedThroughput"] | override
+    return {
+        f"{whose}ProvisionedReadCapacityUnits": units["ReadCapacityUnits"],
+        f"{whose}ProvisionedReadCapacityAutoScalingSettings": _NOT_SCALED,
+        f"{whose}ProvisionedWriteCapacityUnits": units["WriteCapacityUnits"],
+        f"{whose}ProvisionedWriteCapacityAutoScalingSettings": _NOT_SCALED,
+    }
+
+
+# What is changed
+
+
+def _check(request: Request, document: Document) -> None:
+    """All that can be said against a request. Raises the errors of UpdateGlobalTableSettings."""
+    if request.keys() == {"GlobalTableName"}:
+        raise ValidationException(INVALID.removesuffix(": "))
+    of_replicas = request.get("ReplicaSettingsUpdate", [])
+    of_indexes = request.get("GlobalTableGlobalSecondaryIndexSettingsUpdate", [])
+    indexes_of_replicas = [
+        index for of in of_replicas for index in of.get("ReplicaGlobalSecondaryIndexSettingsUpdate", ())
+    ]
+    for settings in (request, *of_replicas, *of_indexes, *indexes_of_replicas):
+        for member in settings:
+            if member.endswith("AutoScalingSettingsUpdate"):
+                raise ValidationException(f"Jedlik does not support auto scaling yet: {member}")
+    group, name = document["Replication"], document["TableName"]
+    for of in of_replicas:
+        if replicas.status(group, of["RegionName"])["Status"] == DELETED:
+            raise ReplicaNotFoundException(f"{of['RegionName']} has no replica of '{name}'")
+        if "ReplicaTableClass" in of:
+            table_settings.check_table_class({"TableClass": of["ReplicaTableClass"]})
+    known = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
+    for index in (*of_indexes, *indexes_of_replicas):
+        if index["IndexName"] not in known:
+            raise IndexNotFoundException(f"Index not found: {index['IndexName']} of '{name}'")
+    _check_units(request, document, known)
+
+
+def _check_units(request: Request, document: Document, indexes: set[str]) -> None:
+    """Units go with provisioned throughput; to change to it, all must be given some for writing and for reading."""
+    mode = request.get("GlobalTableBillingMode", billing_mode(document))
+    units = "GlobalTableProvisionedWriteCapacityUnits" in request
+    if mode == PAY_PER_REQUEST and units:
+        raise ValidationException(
+            f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
+            "PAY_PER_REQUEST"
+        )
+    if mode == PROVISIONED and billing_mode(document) == PAY_PER_REQUEST:
+        given = {i["IndexName"] for i in request.get("GlobalTableGlobalSecondaryIndexSettingsUpdate", ())}
+        if not units or indexes - given:
+            raise ValidationException(
+                f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is "
+                "PROVISIONED"
+            )
+
+
+def _shared(request: Request, document: Document) -> Request:
+    """The shared settings as the request changes them."""
+    settings = shared_settings.shared(document)
+    mode = request.get("GlobalTableBillingMode", settings["Throughput"]["BillingMode"])
+    if mode != settings["Throughput"]["BillingMode"]:
+        settings = {
+            name: _switched(value, mode) if name == "Throughput" or name.startswith(INDEX_THROUGHPUT) else value
+            for name, value in settings.items()
+        }
+        settings["Throughput"]["BillingMode"] = mode
+    if "GlobalTableProvisionedWriteCapacityUnits" in request:
+        units = {"WriteCapacityUnits": request["GlobalTableProvisionedWriteCapacityUnits"]}
+        settings["Throughput"] = settings["Throughput"] | units
+    for index in request.get("GlobalTableGlobalSecondaryIndexSettingsUpdate", ()):
+        if "ProvisionedWriteCapacityUnits" in index:
+            name = INDEX_THROUGHPUT + index["IndexName"]
+            settings[name] = settings[name] | {"WriteCapacityUnits": index["ProvisionedWriteCapacityUnits"]}
+    return settings
+
+
+def _switched(throughput: Request, mode: str) -> Request:
+    """Throughput in another billing mode: none on demand; provisioned, one unit for what the request does not say."""
+    units = 1 if mode == PROVISIONED else 0
+    kept = {member: value for member, value in throughput.items() if member != "OnDemand"}
+    return kept | {"ReadCapacityUnits": units, "WriteCapacityUnits": units}
+
+
+def _overrides(of_replica: Request) -> Request:
+    """What a replica is given of its own."""
+    given: Request = {}
+    if "ReplicaProvisionedReadCapacityUnits" in of_replica:
+        given[_READ] = {"ReadCapacityUnits": of_replica["ReplicaProvisionedReadCapacityUnits"]}
+    if "ReplicaTableClass" in of_replica:
+        given["TableClassOverride"] = of_replica["ReplicaTableClass"]
+    for index in of_replica.get("ReplicaGlobalSecondaryIndexSettingsUpdate", ()):
+        if "ProvisionedReadCapacityUnits" in index:
+            units = {"ReadCapacityUnits": index["ProvisionedReadCapacityUnits"]}
+            given[f"{index['IndexName']}/{_READ}"] = units
+    return given

@@ -1,0 +1,221 @@
+"""CreateGlobalTable, UpdateGlobalTable, DescribeGlobalTable and ListGlobalTables: global tables as of 2017.
+
+They act on the same group documents as UpdateTable's ReplicaUpdates (`replica_updates`), so a global table that was
+made in one way can be seen and changed in the other. What is theirs: they make replicas of empty tables that are there,
+with the same keys and indexes and a stream of new and old images, and a replica that is removed stays as a table.
+
+AWS still answers to them, and makes no new global tables of this sort.
+
+Source: the API reference; the texts are DynamoDB's answers where these are known.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import (
+    GlobalTableAlreadyExistsException,
+    GlobalTableNotFoundException,
+    ReplicaAlreadyExistsException,
+    ReplicaNotFoundException,
+    ResourceInUseException,
+    TableNotFoundException,
+    ValidationException,
+)
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.model import keys, replicas, tables
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.replicas import ACTIVE, DELETED, DELETING
+from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.replication import members, membership, replica_descriptions, replica_updates
+from jedlik.regions.context import Context, Region
+from jedlik.storage.counters import counter
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+Change = Callable[[Document, float, Writes], Document]
+"""Makes another descriptor of a descriptor, at a time."""
+
+_LIST_LIMIT = 100
+"""Names in a ListGlobalTables answer, at the most."""
+_PAGE = 100
+"""Descriptors read at once."""
+_BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+async def create_global_table(context: Context, request: Request) -> Response:
+    """Make a global table of empty tables that are there."""
+    region, name = context.region, request["GlobalTableName"]
+    wanted = [member.get("RegionName") for member in request["ReplicationGroup"]]
+    if not wanted:
+        raise ValidationException(f"{INVALID}Global table must have atleast one replica")
+    if None in wanted:
+        raise ValidationException(f"{INVALID}ReplicationGroup members must specify RegionName")
+    if region.name not in wanted:
+        raise ValidationException(f"{INVALID}ReplicationGroup must contain the region of the request: {region.name}")
+    others = [other for other in dict.fromkeys(wanted) if other != region.name]
+    table = await _table(region, name, TableNotFoundException(f"Table not found: {name}"))
+    if table.replica is not None:
+        raise GlobalTableAlreadyExistsException(f"Global table with name: '{name}' already exists")
+    [items] = await region.engine.get([keys.item_count_key(table.id, 0)])
+    _check_empty(name, region.name, counter(items))
+    for other in others:
+        await _check_alike(region, table.document, other)
+    group_id = str(uuid.uuid4())
+
+    def begin(document: Document, now: float, writes: Writes) -> Document:
+        document = replica_updates.started(document, group_id, now, writes)
+        group = document["Replication"]
+        for other in others:
+            group = replicas.created(group, other, region.name, region.name, now, existing=True)
+        return membership.follow(document, group, now, writes) if others else document
+
+    document = await change(region, table, begin)
+    return {"GlobalTableDescription": _description(document) | {"GlobalTableStatus": "CREATING"}}
+
+
+async def update_global_table(context: Context, request: Request) -> Response:
+    """Add replicas to a global table, of empty tables that are there, and remove replicas, whose tables stay."""
+    region, name = context.region, request["GlobalTableName"]
+    added, removed = _updates(request["ReplicaUpdates"])
+    table = await global_table(region, name)
+    group = table.document["Replication"]
+    there = {r for r in replicas.regions(group) if replicas.status(group, r)["Status"] != DELETING}
+    for other in added:
+        if replicas.status(group, other)["Status"] != DELETED:
+            raise ReplicaAlreadyExistsException(f"Failed to add: {other} already has a replica of '{name}'")
+        await _check_alike(region, table.document, other)
+    for other in removed:
+        if other not in there:
+            raise ReplicaNotFoundException(f"Failed to remove: {other} has no replica of '{name}'")
+    if not (there - set(removed)):
+        raise ValidationException(f"{INVALID}Global table must have atleast one replica")
+
+    def update(document: Document, now: float, writes: Writes) -> Document:
+        group = document["Replication"]
+        for other in added:
+            group = replicas.created(group, other, region.name, region.name, now, existing=True)
+        for other in removed:
+            group = replicas.moved(group, other, DELETING, now, kept=True)
+        return membership.follow(document, group, now, writes)
+
+    document = await change(region, table, update)
+    return {"GlobalTableDescription": _description(document) | {"GlobalTableStatus": "UPDATING"}}
+
+
+async def describe_global_table(context: Context, request: Request) -> Response:
+    """Show a global table."""
+    table = await global_table(context.region, request["GlobalTableName"])
+    return {"GlobalTableDescription": _description(table.document)}
+
+
+async def list_global_tables(context: Context, request: Request) -> Response:
+    """The global tables that have a replica here and, if it is given, in another region; by name."""
+    region = context.region
+    limit, other = request.get("Limit", _LIST_LIMIT), request.get("RegionName", region.name)
+    found: list[Response] = []
+    after, end = keys.descriptor_range(request.get("ExclusiveStartGlobalTableName"))
+    while len(found) <= limit and (rows := await region.engine.range(after, end, _PAGE, MIB)):
+        after = rows[-1][0] + b"\0"
+        for _, raw in rows:
+            document = orjson.loads(raw)
+            group = document.get("Replication")
+            if group is not None and other in replicas.regions(group):
+                there = [{"RegionName": member} for member in replicas.regions(group)]
+                found.append({"GlobalTableName": document["TableName"], "ReplicationGroup": there})
+    response: Response = {"GlobalTables": found[:limit]}
+    if len(found) > limit:
+        response["LastEvaluatedGlobalTableName"] = found[limit - 1]["GlobalTableName"]
+    return response
+
+
+async def global_table(region: Region, name: str) -> Table:
+    """The global table called `name`, as it is now. Raises GlobalTableNotFoundException."""
+    missing = GlobalTableNotFoundException(f"Global table not found: Global table with name: '{name}' does not exist.")
+    table = await _table(region, name, missing)
+    if table.replica is None:
+        raise missing
+    return table
+
+
+async def change(region: Region, table: Table, made: Change) -> Document:
+    """Change a table's descriptor, against which the request has been checked. Returns the new one.
+
+    Raises ResourceInUseException if it has changed since.
+    """
+    now, key = region.clock(), table.descriptor_key
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Document]:
+        if values[0] != table.raw:
+            raise ResourceInUseException(f"Table is being updated: {table.name}")
+        writes = Writes()
+        document = made(table.document, now, writes)
+        writes.put(key, tables.serialize(document))
+        return writes, document
+
+    document = await region.engine.mutate([key], decide)
+    region.jobs_wanted.set()
+    return document
+
+
+async def _table(region: Region, name: str, missing: Exception) -> Table:
+    [raw] = await region.engine.get([keys.descriptor_key(name)])
+    if raw is None:
+        raise missing
+    return tables.parse(raw)
+
+
+async def _check_alike(region: Region, document: Document, other: str) -> None:
+    """Whether a replica of a table can be made of the table of its name in another region."""
+    name = document["TableName"]
+    found = await replica_updates.look_up(region, other, name)
+    if found is None:
+        raise TableNotFoundException(f"Table not found: {name} in region {other}")
+    if found["IsReplica"]:
+        raise ReplicaAlreadyExistsException(f"Failed to add: {other} already has a replica of another '{name}'")
+    _check_empty(name, other, found["ItemCount"])
+    ours = members.comparable(document)
+    for member, what in (("KeySchema", "key schema"), ("Indexes", "indexes")):
+        if found[member] != ours[member]:
+            raise ValidationException(f"{INVALID}Table {name} in region {other} has another {what}")
+    for region_name, table in ((region.name, ours), (other, found)):
+        if table["StreamSpecification"] != _BOTH_IMAGES:
+            raise ValidationException(
+                f"{INVALID}Table {name} in region {region_name} must have a stream with NEW_AND_OLD_IMAGES"
+            )
+
+
+def _check_empty(name: str, region: str, items: int) -> None:
+    if items:
+        raise ValidationException(f"{INVALID}Table {name} in region {region} is not empty")
+
+
+def _updates(updates: Sequence[Request]) -> tuple[list[str], list[str]]:
+    """The regions in which replicas are to be added and removed. Raises ValidationException."""
+    if not updates or not all(update.keys() & {"Create", "Delete"} for update in updates):
+        raise ValidationException(INVALID.removesuffix(": "))
+    if any(update.keys() >= {"Create", "Delete"} for update in updates):
+        raise ValidationException(
+            f"{INVALID}A ReplicaUpdate structure cannot contain both a create replica action and a delete replica "
+            "action"
+        )
+    regions = {kind: [u[kind]["RegionName"] for u in updates if kind in u] for kind in ("Create", "Delete")}
+    return list(dict.fromkeys(regions["Create"])), list(dict.fromkeys(regions["Delete"]))
+
+
+def _description(document: Document) -> Document:
+    group, name = document["Replication"], document["TableName"]
+    there = replicas.regions(group)
+    moving = any(replicas.status(group, region)["Status"] != ACTIVE for region in there)
+    return {
+        "ReplicationGroup": [replica_descriptions.description(document, region) for region in there],
+        "GlobalTableArn": f"arn:aws:dynamodb::{document['TableArn'].split(':')[4]}:global-table/{name}",
+        "CreationDateTime": replicas.begun(group),
+        "GlobalTableStatus": "UPDATING" if moving else "ACTIVE",
+        "GlobalTableName": name,
+    }

@@ -1,0 +1,169 @@
+"""Peers elsewhere, over HTTP, with every request signed.
+
+aiohttp is the client. Signatures are botocore's, as those of any SDK, so a peer checks them as it checks all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+import orjson
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from jedlik.aws import errors
+from jedlik.aws.errors import DynamoDBError
+from jedlik.config import Peer
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.replication.aside import WrongAnswer
+from jedlik.dynamodb.replication.serving import LONGEST_WAIT, TARGET
+from jedlik.memory import Exhausted, Holding, Share
+from jedlik.regions.peers import Body, PeerUnreachable
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = LONGEST_WAIT + 10.0
+"""For a whole answer: the longest wait at the peer, and time to send a megabyte over a slow line."""
+ANSWER_BYTES = 8 * MIB
+"""More than any answer has, before and after decompression. A page of a copy is half a megabyte, the item that ends it
+(400 KB of control characters are 2.4 MB of JSON) and the keys of its items once more: 6 MB. A Pull has less."""
+LONGEST_MESSAGE = 300
+"""Characters of a refusal's text that are kept: it is logged."""
+
+REFUSALS: dict[str, type[DynamoDBError]] = {
+    refusal.name: refusal
+    for refusal in (
+        errors.AccessDeniedException,
+        errors.IncompleteSignatureException,
+        errors.InvalidSignatureException,
+        errors.LimitExceededException,
+        errors.MissingAuthenticationTokenException,
+        errors.ResourceInUseException,
+        errors.ResourceNotFoundException,
+        errors.UnrecognizedClientException,
+        errors.ValidationException,
+    )
+}
+"""What a region may refuse with, by name. Any other error is one of its own, and the region as good as unreachable."""
+
+_SERVICE = "dynamodb"
+_CONTENT_TYPE = "application/x-amz-json-1.0"
+_CODING = "gzip"
+_GZIP = 31
+"""zlib's window bits for a gzip member."""
+_OK = 200
+_SERVER_FAULT = 500
+
+
+class HttpPeers:
+    """The regions that the settings name an endpoint of."""
+
+    def __init__(self, peers: Mapping[str, Peer], memory: Share) -> None:
+        self._peers = peers
+        self._memory = memory
+        """What answers may take together."""
+        self._signers = {
+            name: SigV4Auth(Credentials(peer.access_key, peer.secret_key), _SERVICE, name)
+            for name, peer in peers.items()
+        }
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(self, region: str, operation: str, body: Body) -> Body:
+        """What the region answers. Raises PeerUnreachable, WrongAnswer, and what the region refuses with.
+
+        The answer is a JSON object; its members have not been looked at.
+        """
+        # The client wants to be run by a task, and handlers are not (`wire.connection`).
+        return await asyncio.get_running_loop().create_task(self._call(region, operation, body))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _call(self, region: str, operation: str, body: Body) -> Body:
+        url = self._peers[region].endpoint
+        data = orjson.dumps(body)
+        with self._memory.holding() as held:
+            return await self._ask(region, url, operation, data, held)
+
+    async def _ask(self, region: str, url: str, operation: str, data: bytes, held: Holding) -> Body:
+        try:
+            async with self._open_session().post(
+                url, data=data, headers=self._headers(region, url, operation, data), allow_redirects=False
+            ) as response:
+                status, content_type = response.status, response.content_type
+                answer = await _read(response, held)
+        except Exhausted as error:
+            raise PeerUnreachable(f"{region}: no memory for its answer") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PeerUnreachable(f"{region}: {str(error)[:LONGEST_MESSAGE] or type(error).__name__}") from error
+        told: Any = None
+        if content_type == _CONTENT_TYPE:
+            with suppress(orjson.JSONDecodeError):
+                told = orjson.loads(answer)
+        if status != _OK:
+            raise _refusal(region, status, told if isinstance(told, dict) else {})
+        if not isinstance(told, dict):
+            raise WrongAnswer(f"{operation}: an answer with status {status} that is no JSON object")
+        return told
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
+            # A peer's cookies are no business of ours, and bodies are decompressed here, where there is a limit.
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+        return self._session
+
+    def _headers(self, region: str, url: str, operation: str, data: bytes) -> dict[str, str]:
+        headers = {"Content-Type": _CONTENT_TYPE, "X-Amz-Target": f"{TARGET}.{operation}", "Accept-Encoding": _CODING}
+        request = AWSRequest("POST", url, headers, data)
+        self._signers[region].add_auth(request)
+        return dict(request.headers)
+
+
+async def _read(response: aiohttp.ClientResponse, held: Holding) -> bytes:
+    """The body of an answer, decompressed, as far as both forms stay within the limit.
+
+    Raises WrongAnswer, and Exhausted when all answers together take too much.
+    """
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in (_CODING, "identity"):
+        raise WrongAnswer("an answer in a coding that was not asked for")
+    if (response.content_length or 0) > ANSWER_BYTES:
+        raise WrongAnswer(f"an answer of more than {ANSWER_BYTES} bytes")
+    stream = zlib.decompressobj(_GZIP) if coding == _CODING else None
+    parts: list[bytes] = []
+    received = size = 0
+    async for data in response.content.iter_any():
+        received += len(data)
+        try:
+            part = data if stream is None else stream.decompress(data, ANSWER_BYTES + 1 - size)
+        except zlib.error as error:
+            raise WrongAnswer("an answer that is not in the coding that it names") from error
+        size += len(part)
+        if max(received, size) > ANSWER_BYTES:
+            raise WrongAnswer(f"an answer of more than {ANSWER_BYTES} bytes")
+        held.grow(len(part))
+        parts.append(part)
+    if stream is not None and (stream.unused_data or not stream.eof):
+        raise WrongAnswer("an answer that is not in the coding that it names")
+    return b"".join(parts)
+
+
+def _refusal(region: str, status: int, told: Body) -> Exception:
+    """What a region's error is raised as."""
+    name = str(told.get("__type", "")).rpartition("#")[2][:LONGEST_MESSAGE]
+    message = str(told.get("message", told.get("Message", "")))[:LONGEST_MESSAGE]
+    error = REFUSALS.get(name)
+    if status >= _SERVER_FAULT or error is None:
+        text = f"{name} ({status}): {message}"
+        return PeerUnreachable(f"{region}: {text if text.isprintable() else ascii(text)}")
+    return error(message if message.isprintable() else ascii(message))

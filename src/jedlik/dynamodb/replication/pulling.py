@@ -1,0 +1,152 @@
+"""Pulling: keeps the replicas of a region up to date with their peers.
+
+For each region that any table here shares there is a puller in each worker, and the one whose worker has the lease
+exchanges with the peer (`exchange`), over and over. What fails is tried again after a while that grows up to a bound; a
+peer that cannot be reached is logged when it is lost and when it is found. What was applied, and how late, is logged
+once a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from jedlik.aws.errors import DescriptorChanged
+from jedlik.background.leases import Leases
+from jedlik.dynamodb.replication import replicated
+from jedlik.dynamodb.replication.exchange import Exchange
+from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.dynamodb.replication.replicated import Replicated
+from jedlik.dynamodb.replication.serving import LONGEST_WAIT
+from jedlik.regions.peers import PeerUnreachable
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+LOOK_SECONDS = 1.0
+"""How soon a worker notices that a table has become a replica, or that another worker's lease has run out."""
+IDLE_SECONDS = 0.1
+"""How long a puller rests when there is nothing that it could ask for."""
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 2.0
+"""How long a puller rests after a failure: twice as long each time, within these bounds."""
+REPORT_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+async def run(region: Region, stop: asyncio.Event) -> None:
+    """Pull from the peers of a region's tables until `stop` is set."""
+    tables = SharedTables(region)
+    pullers: dict[str, asyncio.Task[None]] = {}
+    while not stop.is_set():
+        try:
+            await tables.look()
+            region.replicated = bool(tables.peers())
+        except Exception:
+            _log.exception("the replicated tables cannot be read", extra={"region": region.name})
+        pullers = {peer: puller for peer, puller in pullers.items() if not puller.done()}
+        for peer in tables.peers() - pullers.keys():
+            running = Puller(region, peer, tables, stop).run()
+            pullers[peer] = asyncio.create_task(running, name=f"pulling of {region.name} from {peer}")
+        await _rest(stop, LOOK_SECONDS)
+    for puller in pullers.values():
+        puller.cancel()  # It may be waiting for its peer. What it does is safe to leave at any point.
+    await asyncio.gather(*pullers.values(), return_exceptions=True)
+
+
+async def _rest(stop: asyncio.Event, seconds: float) -> None:
+    """Until `stop` is set, but not for longer than `seconds`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+class SharedTables:
+    """The replicated tables of a region, as last seen."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._found: list[Replicated] = []
+
+    async def look(self) -> None:
+        """See them as they are now."""
+        self._found = await replicated.all_of(self._region)
+
+    def peers(self) -> set[str]:
+        """The regions with which any of them is shared."""
+        return {peer for found in self._found for peer in found.replica.peers}
+
+    def with_peer(self, peer: str) -> list[Replicated]:
+        """Those that are shared with a region."""
+        return [found for found in self._found if peer in found.replica.peers]
+
+
+class Puller:
+    """Pulls from one peer while its worker has the lease."""
+
+    def __init__(self, region: Region, peer: str, tables: SharedTables, stop: asyncio.Event) -> None:
+        self._peer = peer
+        self._tables = tables
+        self._stop = stop
+        self._leases = Leases(region, secrets.token_hex(8))
+        self._exchange = Exchange(region, peer)
+        self._failures = 0
+        """Since the last success."""
+        self._reported = 0
+        """Changes that had been applied at the last report."""
+        self._report_due = 0.0
+        self._context = {"region": region.name, "peer": peer}
+
+    async def run(self) -> None:
+        """Pull until told to stop, or until nothing is shared with the peer any more."""
+        try:
+            while not self._stop.is_set() and self._tables.with_peer(self._peer):
+                rest = await self._turn()
+                self._report()
+                if rest:
+                    await _rest(self._stop, rest)
+        finally:
+            await self._leases.release_all()
+
+    async def _turn(self) -> float:
+        """Exchange once with the peer; how long to rest, in seconds."""
+        try:
+            if not await self._leases.hold(f"pulling/{self._peer}"):
+                self._exchange.forget()
+                return LOOK_SECONDS
+            busy = await self._exchange.round(self._tables.with_peer(self._peer), LONGEST_WAIT)
+        except (CheckpointMoved, DescriptorChanged):
+            self._exchange.forget()
+            await self._tables.look()
+            return IDLE_SECONDS
+        except Exception as error:
+            return self._failed(error)
+        if self._failures:
+            self._failures = 0
+            _log.info("peer reached again", extra=self._context)
+        return 0.0 if busy else IDLE_SECONDS
+
+    def _failed(self, error: Exception) -> float:
+        """Say so, the first time; how long to rest, in seconds."""
+        if not self._failures:
+            if isinstance(error, PeerUnreachable):
+                _log.warning("peer lost: %s", error, extra=self._context)
+            else:
+                _log.error("pulling failed: %s", error, exc_info=error, extra=self._context)
+        rest: float = min(FIRST_RETRY_SECONDS * 2.0**self._failures, LAST_RETRY_SECONDS)
+        self._failures = min(self._failures + 1, 10)
+        return rest
+
+    def _report(self) -> None:
+        now = asyncio.get_running_loop().time()
+        latency = self._exchange.latency
+        if now < self._report_due or latency.applied == self._reported:
+            return
+        self._report_due = now + REPORT_SECONDS
+        applied, self._reported = latency.applied - self._reported, latency.applied
+        milliseconds = {f"latency_{name.lower()}_ms": value for name, value in latency.summary().items()}
+        _log.info("replication", extra={**self._context, "applied": applied, **milliseconds})

@@ -1,0 +1,108 @@
+"""Descriptions of replicas: what DescribeTable and the older DescribeGlobalTable show of a group document.
+
+In each region the other replicas are shown, in the order in which they were made, each with what it has of its own;
+what it has as the table has it is left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jedlik.dynamodb.model import keys, replicas, shared_settings
+from jedlik.dynamodb.model.replicas import ACTIVE, CREATING
+from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.replication import pull_positions
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+Shown = dict[str, Any]
+
+VERSION = "2019.11.21"
+_SETTINGS_MODE = "ENABLED_WITH_OVERRIDES"
+"""That replicas share settings and may override some, as those of one account do."""
+_OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
+
+
+def table_status(document: Document) -> str:
+    """The TableStatus of a table on which nothing is being changed but, perhaps, its replicas.
+
+    A table is UPDATING as long as a replica is being made anywhere. While one is being deleted it is ACTIVE, for that
+    may take as long as a region is down.
+    """
+    if "Replication" not in document:
+        return ACTIVE
+    group = document["Replication"]
+    own = replicas.status(group, replicas.region_of(document))
+    if replicas.is_disassociating(own):
+        return "UPDATING"
+    if own["Status"] != ACTIVE:
+        return str(own["Status"])
+    being_made = any(replicas.status(group, region)["Status"] == CREATING for region in replicas.regions(group))
+    return "UPDATING" if being_made else ACTIVE
+
+
+def members(document: Document) -> Shown:
+    """What the description of a replica has beside that of an ordinary table."""
+    if "Replication" not in document:
+        return {}
+    own = replicas.region_of(document)
+    others = [region for region in replicas.regions(document["Replication"]) if region != own]
+    return {
+        "GlobalTableVersion": VERSION,
+        "Replicas": [description(document, region) for region in others],
+        "GlobalTableSettingsReplicationMode": _SETTINGS_MODE,
+        "DisassociationProtectionEnabled": is_protected(document),
+    }
+
+
+def is_protected(document: Document) -> bool:
+    """Whether a replica may not be disassociated, which is so until UpdateTable changes it."""
+    protected: bool = document.get("DisassociationProtectionEnabled", True)
+    return protected
+
+
+async def say_copied_again(region: Region, document: Document, shown: Shown) -> None:
+    """Say in a table's description of which replicas it is copied again, after having been away for too long."""
+    if "Replication" not in document:
+        return
+    known = await pull_positions.of_table(region, keys.table_id(document["TableId"]))
+    since = {c.region: c.copying.since for c in known if c.copying is not None and c.copying.again}
+    for replica in shown["Replicas"]:
+        peer = replica["RegionName"]
+        if peer in since:
+            replica |= {
+                "ReplicaStatus": "UPDATING",
+                "ReplicaStatusDescription": f"{region.name} was away from {peer} for longer than changes are kept, and "
+                "is copying what there is",
+                "ReplicaInaccessibleDateTime": since[peer],
+            }
+
+
+def description(document: Document, region: str) -> Shown:
+    """The ReplicaDescription of the replica in `region`, as another replica's descriptor has it."""
+    group = document["Replication"]
+    overrides = replicas.overrides(group, region)
+    status = replicas.status(group, region)
+    shown: Shown = {
+        "RegionName": region,
+        "ReplicaStatus": "UPDATING" if replicas.is_disassociating(status) else status["Status"],
+    }
+    key = shared_settings.replica_key_arn(document, region)
+    if key is not None:
+        shown["KMSMasterKeyId"] = key
+    shown |= {member: overrides[member] for member in _OVERRIDES if member in overrides}
+    shown["WarmThroughput"] = document["WarmThroughput"] | {"Status": "ACTIVE"}
+    if "GlobalSecondaryIndexes" in document:
+        shown["GlobalSecondaryIndexes"] = [_index(i, overrides) for i in document["GlobalSecondaryIndexes"]]
+    table_class = overrides.get("TableClassOverride") or replicas.settings(group).get("TableClass")
+    if table_class is not None:
+        shown["ReplicaTableClassSummary"] = {"TableClass": table_class}
+    shown["GlobalTableSettingsReplicationMode"] = _SETTINGS_MODE
+    return shown
+
+
+def _index(index: Document, overrides: Shown) -> Shown:
+    name = index["IndexName"]
+    own = {member: overrides[f"{name}/{member}"] for member in _OVERRIDES if f"{name}/{member}" in overrides}
+    return {"IndexName": name, **own, "WarmThroughput": index["WarmThroughput"] | {"Status": "ACTIVE"}}

@@ -1,0 +1,81 @@
+"""What a replica may have of its own, and what an action of UpdateTable gives it: read capacity, table class, KMS key.
+
+Sources: the API reference of UpdateTable; the texts are DynamoDB's answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jedlik.aws.errors import ResourceNotFoundException, ValidationException
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.model import shared_settings
+from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
+
+Request = dict[str, Any]
+
+_OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
+
+
+def check_key(document: Document, region: str, settings: Request) -> None:
+    """The KMS key of a new replica: a customer's if and only if the table's is."""
+    key = settings.get("KMSMasterKeyId")
+    kind = shared_settings.shared(document).get("Encryption")
+    customers = key is not None and not key.endswith(shared_settings.AWS_KEY)
+    if kind is not None and key is not None and customers != (kind == "CUSTOMER"):
+        raise ValidationException(f"{INVALID}All replica keys must either be Customer Managed CMK or AWS Managed CMK.")
+    if (key is None) != (kind != "CUSTOMER"):
+        raise key_missing()
+    if key is not None and key.startswith("arn:") and key.split(":")[3] != region:
+        raise ValidationException(
+            f"KMS validation error for region {region}: "
+            f"com.amazonaws.services.kms.model.NotFoundException: Invalid arn {key.split(':')[3]}"
+        )
+
+
+def key_missing() -> ValidationException:
+    """The refusal of a replica without a key of its own, where the others have one."""
+    return ValidationException(f"{INVALID}KMSMasterKeyId must be specified for each replica.")
+
+
+def check(document: Document, settings: Request) -> None:
+    """Whether a replica may have these settings. Raises ValidationException and ResourceNotFoundException."""
+    mode = billing_mode(document)
+    indexes = settings.get("GlobalSecondaryIndexes", ())
+    if mode == PAY_PER_REQUEST and any("ProvisionedThroughputOverride" in of for of in (settings, *indexes)):
+        raise ValidationException(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+        )
+    if mode == PROVISIONED and any("OnDemandThroughputOverride" in of for of in (settings, *indexes)):
+        raise ValidationException(
+            "MaxReadRequestUnits for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED"
+        )
+    known = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
+    for index in indexes:
+        if index["IndexName"] not in known:
+            raise ResourceNotFoundException(
+                f"Requested resource not found: Index {index['IndexName']} for table {document['TableName']}"
+            )
+
+
+def given(document: Document, settings: Request) -> Request:
+    """What a request gives a replica of its own, by member; None for what is as the table has it."""
+    found: Request = {m: settings[m] for m in ("KMSMasterKeyId", "TableClassOverride") if m in settings}
+    found |= _throughput(settings, document, "")
+    indexes = {index["IndexName"]: index for index in document.get("GlobalSecondaryIndexes", ())}
+    for index in settings.get("GlobalSecondaryIndexes", ()):
+        # As on AWS, a new replica may be given overrides of indexes that there are not, which say nothing.
+        if index["IndexName"] in indexes:
+            found |= _throughput(index, indexes[index["IndexName"]], f"{index['IndexName']}/")
+    return found
+
+
+def _throughput(settings: Request, of: Document, prefix: str) -> Request:
+    current = {
+        "ProvisionedThroughputOverride": {"ReadCapacityUnits": of["ProvisionedThroughput"]["ReadCapacityUnits"]},
+        "OnDemandThroughputOverride": {
+            "MaxReadRequestUnits": of.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
+        },
+    }
+    given = {member: settings[member] for member in _OVERRIDES if settings.get(member)}
+    return {prefix + member: None if value == current[member] else value for member, value in given.items()}

@@ -1,0 +1,379 @@
+"""ReplicaUpdates of UpdateTable: adding, changing, removing and disassociating replicas (version 2019.11.21).
+
+The group document is changed in the commit that answers the request; what follows from it happens in the background
+(`replication.membership`). Any region that has a replica may change it, and while a replica is being made nothing else
+may be changed, but that it may be removed again: on AWS making it always comes to an end, here its region may be down.
+
+A table with provisioned throughput may have replicas. AWS wants its write capacity to be scaled automatically, lest
+replication be throttled; here nothing is.
+
+Sources: the API reference of UpdateTable, "Global tables" in the developer guide, and DynamoDB's answers as public
+conformance notes of 2026 record them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jedlik import region_names
+from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.model import keys, replicas, shared_settings, streams
+from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
+from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.replication import answers, membership, pull_positions, replica_descriptions, replica_overrides
+from jedlik.dynamodb.replication.aside import PutAside
+from jedlik.dynamodb.replication.members import already_there
+from jedlik.dynamodb.tables import purge, table_settings
+from jedlik.regions.peers import PeerUnreachable
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.dynamodb.tables.table_updates import Update
+    from jedlik.regions.context import Region
+
+Request = dict[str, Any]
+
+SOURCE_SECONDS = 24 * 60 * 60
+"""How long a replica of which another was made must stay, as long as the other does."""
+
+_ACTIONS = ("Create", "Update", "Delete", "Disassociate")
+_NO_ACTION = "There are no actions specified in the Replica Update Action of the request."
+_IN_USE = "The resource which you are attempting to change is in use."
+
+STRONG_REGIONS = frozenset(
+    {"us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1"}
+    | {"ap-northeast-1", "ap-northeast-2", "ap-northeast-3"}
+)
+"""The regions in which AWS has multi-Region strong consistency."""
+_STRONG_MEMBERS = 2
+"""Replicas and witnesses beside the table itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The one change of a request."""
+
+    kind: str
+    """Create, Update, Delete or Disassociate."""
+    region: str
+    settings: Request
+
+
+# What can be said of the request alone
+
+
+def check(request: Request, region: str) -> None:
+    """All that can be said against a request in `region` without its table. Raises ValidationException."""
+    updates = request["ReplicaUpdates"]
+    strong = request.get("MultiRegionConsistency") == "STRONG"
+    if strong:
+        _check_strong(request, updates, region)
+    if "GlobalTableWitnessUpdates" in request:
+        raise ValidationException(
+            "MultiRegionConsistency must be set as STRONG when GlobalTableWitnessUpdates parameter is present."
+        )
+    for update in updates:
+        _check_one_kind(update)
+    if len({kind for update in updates for kind in update}) > 1:
+        raise _more_than("one type of replica actions not allowed.")
+    actions = [_action(update) for update in updates]
+    if len({(a.kind, a.region) for a in actions}) > 1 or (len(actions) > 1 and actions[0].kind != "Create"):
+        raise _more_than("one create or delete replica actions not allowed")
+    [action] = actions[:1]
+    if action.kind == "Disassociate" and action.region != region:
+        raise ValidationException(
+            f"A replica is disassociated in its own Region: RegionName {action.region} is not {region}"
+        )
+    if action.kind in ("Create", "Delete") and action.region == region:
+        raise ValidationException(
+            "Cannot add or delete the local region through ReplicaUpdates. "
+            "Use CreateTable, DeleteTable, or UpdateTable as required."
+        )
+    if "TableClassOverride" in action.settings:
+        table_settings.check_table_class({"TableClass": action.settings["TableClassOverride"]})
+
+
+def _check_one_kind(update: Request) -> None:
+    kinds = [kind for kind in _ACTIONS if kind in update]
+    if len(kinds) > 1:
+        raise _more_than("one type of replica actions not allowed.")
+    if not kinds:
+        raise ValidationException(_NO_ACTION)
+    settings = update[kinds[0]]
+    if kinds == ["Update"] and settings.keys() == {"RegionName"}:
+        raise ValidationException(_NO_ACTION)
+    for index in settings.get("GlobalSecondaryIndexes", ()):
+        if index.keys() == {"IndexName"} and kinds == ["Update"]:
+            raise ValidationException(_NO_ACTION)
+
+
+def _more_than(what: str) -> ValidationException:
+    return ValidationException(f"Update table operation with more than {what}")
+
+
+def _check_strong(request: Request, updates: Sequence[Request], region: str) -> None:
+    """Multi-Region strong consistency: what is wrong with the request, and then that it cannot be had yet."""
+    if any("Create" not in update for update in updates):
+        raise ValidationException(
+            "Only Replica Create actions are supported when MultiRegionConsistency parameter is provided."
+        )
+    strong = "global tables with MultiRegionConsistency set to STRONG"
+    created = [update["Create"]["RegionName"] for update in updates]
+    witnesses = [u["Create"]["RegionName"] for u in request.get("GlobalTableWitnessUpdates", ()) if "Create" in u]
+    if len(created) + len(witnesses) != _STRONG_MEMBERS:
+        raise ValidationException(f"Unsupported replica count for {strong}.")
+    unsupported = [name for name in (*created, *witnesses) if name not in STRONG_REGIONS]
+    if unsupported:
+        raise ValidationException(f"Unsupported Region(s) specified for {strong}: [{', '.join(unsupported)}].")
+    if region in witnesses:
+        raise ValidationException(
+            "Cannot add a witness in the same region as an existing replica when creating a global table with "
+            "MultiRegionConsistency set to STRONG."
+        )
+    if len({*created, *witnesses}) < _STRONG_MEMBERS:
+        raise ValidationException("Cannot target multiple regions with the same action")
+    raise ValidationException(
+        "Jedlik does not support multi-Region strong consistency yet: MultiRegionConsistency STRONG"
+    )
+
+
+def _action(update: Request) -> Action:
+    [(kind, settings)] = update.items()
+    return Action(kind, settings["RegionName"], settings)
+
+
+def _only_action(request: Request) -> Action:
+    return _action(request["ReplicaUpdates"][0])
+
+
+# What can be said with the table
+
+
+def check_usable(document: Document, request: Request) -> None:
+    """Whether a table may be changed by UpdateTable at all. Raises what DynamoDB says of one that may not."""
+    if "Replication" not in document:
+        return
+    name, group, own = document["TableName"], document["Replication"], replicas.region_of(document)
+    status = replicas.status(group, own)["Status"]
+    if status == CREATING and "ReplicaUpdates" in request:
+        raise ValidationException(
+            f"Create/Update/Delete of replica is not allowed while the replica is being added to table with name: "
+            f"{name} in region {own}"
+        )
+    if status == CREATING:
+        raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+    if not request.get("StreamSpecification", {}).get("StreamEnabled", True):
+        raise ValidationException(f"{INVALID}Disabling Stream is not allowed for a Global Table replica.")
+    being_made = [region for region in replicas.regions(group) if replicas.status(group, region)["Status"] == CREATING]
+    removed = [u["Delete"]["RegionName"] for u in request.get("ReplicaUpdates", ()) if "Delete" in u]
+    if status == DELETING or (being_made and not (removed and set(removed) <= set(being_made))):
+        raise ResourceInUseException(_IN_USE)
+
+
+async def check_elsewhere(region: Region, document: Document, request: Request) -> None:
+    """Whether another region can have a new replica, or lets its own go. Raises ValidationException where not."""
+    action, name = _only_action(request), document["TableName"]
+    if action.kind == "Disassociate":
+        await _check_complete(region, document)
+        return
+    group = document.get("Replication")
+    there = group is not None and action.region in replicas.regions(group)
+    if action.kind == "Create" and not there and await look_up(region, action.region, name) is not None:
+        raise ValidationException(already_there(name))
+    if action.kind == "Delete" and there:
+        answer: Request = {"Table": None}
+        with suppress(PeerUnreachable, PutAside, DynamoDBError):  # Then the group document says how it was.
+            answer = await answers.ask(region, action.region, "LookUp", {"TableName": name})
+        if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
+            raise _protected(name, action.region)
+
+
+async def _check_complete(region: Region, document: Document) -> None:
+    """Whether a replica is not being copied again: what it finds out then is for others to know, too."""
+    known = await pull_positions.of_table(region, keys.table_id(document["TableId"]))
+    if any(checkpoint.copying for checkpoint in known):
+        raise ResourceInUseException(_IN_USE)
+
+
+async def look_up(region: Region, peer: str, name: str) -> Document | None:
+    """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
+    if not region_names.is_aws(peer):
+        raise ValidationException(f"Region {peer} is not supported.")
+    try:
+        answer = await answers.ask(region, peer, "LookUp", {"TableName": name})
+    except (PeerUnreachable, PutAside, DynamoDBError) as error:
+        raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
+    found: Document | None = answer["Table"]
+    return found
+
+
+def check_encryption(document: Document, wanted: Document | None) -> None:
+    """Whether a replica's encryption may become `wanted`: a customer's keys are given to all replicas or to none."""
+    if "Replication" not in document or wanted is None or wanted["KMSMasterKeyArn"].endswith(shared_settings.AWS_KEY):
+        return
+    group, own = document["Replication"], replicas.region_of(document)
+    others = [region for region in replicas.regions(group) if region != own]
+    if any("KMSMasterKeyId" not in replicas.overrides(group, region) for region in others):
+        raise replica_overrides.key_missing()
+
+
+# The changes
+
+
+def change(update: Update, request: Request) -> None:
+    """Make the change that the request asks for."""
+    action = _only_action(request)
+    _CHANGES[action.kind](update, action)
+    update.status = "UPDATING"
+
+
+def started(document: Document, group_id: str, now: float, writes: Writes) -> Document:
+    """The descriptor of a table that is to have replicas: with a stream, whose log has both images, and a group."""
+    if "StreamSpecification" not in document:
+        document = streams.enable(document, "NEW_AND_OLD_IMAGES", now, writes)
+    purge.keep_replication(document, writes)
+    group = replicas.make(group_id, replicas.region_of(document), shared_settings.shared(document), now)
+    return shared_settings.noted(streams.with_all_images(document) | {"Replication": group}, now)
+
+
+def overruled(document: Document, request: Request, now: float) -> Document:
+    """A replica's descriptor without the overrides that a request of its own region has set anew for all regions."""
+    if "Replication" not in document:
+        return document
+    group, own = document["Replication"], replicas.region_of(document)
+    gone = [f"{throughput}Override" for throughput in ("ProvisionedThroughput", "OnDemandThroughput")]
+    set_here = {member for member in gone if member.removesuffix("Override") in request}
+    for change in request.get("GlobalSecondaryIndexUpdates", ()):
+        index = change.get("Update", {})
+        set_here |= {f"{index['IndexName']}/{member}" for member in gone if member.removesuffix("Override") in index}
+    group = replicas.with_overrides(group, own, dict.fromkeys(set_here), own, now)
+    if "TableClass" in request:
+        for region in replicas.regions(group):
+            group = replicas.with_overrides(group, region, {"TableClassOverride": None}, own, now)
+    return document | {"Replication": group}
+
+
+def _create(update: Update, action: Action) -> None:
+    document = update.document
+    if "Replication" not in document:
+        document = started(document, update.group_id, update.now, update.writes)
+    group, own = document["Replication"], update.region.name
+    if action.region in replicas.regions(group):
+        raise ValidationException(already_there(document["TableName"]))
+    replica_overrides.check_key(document, action.region, action.settings)
+    group = replicas.created(group, action.region, own, own, update.now)
+    group = replicas.with_overrides(
+        group, action.region, replica_overrides.given(document, action.settings), own, update.now
+    )
+    update.document = membership.follow(document, group, update.now, update.writes)
+
+
+def _update(update: Update, action: Action) -> None:
+    document = update.document
+    group, own = _group_with(document, action.region), update.region.name
+    if "KMSMasterKeyId" in action.settings:
+        raise replica_overrides.key_missing()
+    replica_overrides.check(document, action.settings)
+    group = replicas.with_overrides(
+        group, action.region, replica_overrides.given(document, action.settings), own, update.now
+    )
+    update.document = membership.follow(document, group, update.now, update.writes)
+    update.updated_replica = action.region
+
+
+def _delete(update: Update, action: Action) -> None:
+    document = update.document
+    group = _group_with(document, action.region)
+    if replicas.status(group, action.region)["Status"] == DELETING:
+        raise ResourceInUseException(_IN_USE)
+    check_deletable(document, action.region, update.now)
+    group = replicas.moved(group, action.region, DELETING, update.now)
+    update.document = membership.follow(document, group, update.now, update.writes)
+
+
+def _disassociate(update: Update, action: Action) -> None:
+    """Begin to make a table of its own of the replica here.
+
+    Its shards are rolled in the same commit: what was written before, which the others are to have, and what is
+    written from now on, which is its own, are then in different ones.
+    """
+    document = update.document
+    group = _group_with(document, action.region)
+    if replica_descriptions.is_protected(document):
+        raise ValidationException(
+            f"Cannot disassociate table {document['TableName']} in region {action.region} because it has "
+            "disassociation protection enabled. Disable disassociation protection first."
+        )
+    _check_another_stays(group, action.region)
+    assert update.stream is not None, "a replica has a stream"
+    own_shards = document["NextShardNumber"]
+    document = streams.roll(document, update.stream, False, update.now, update.writes) | {"ToldShards": own_shards}
+    group = replicas.moved(group, action.region, DELETING, update.now, disassociated=True)
+    update.document = membership.follow(document, group, update.now, update.writes)
+
+
+_CHANGES = {"Create": _create, "Update": _update, "Delete": _delete, "Disassociate": _disassociate}
+
+
+def change_protection(update: Update, request: Request) -> None:
+    """Switch the protection against being disassociated on or off."""
+    if "Replication" not in update.document:
+        raise ValidationException(
+            f"{INVALID}DisassociationProtectionEnabled can only be specified for a replica of a global table"
+        )
+    member = "DisassociationProtectionEnabled"
+    update.document = update.document | {member: request[member]}
+
+
+def check_not_moving(document: Document) -> None:
+    """Whether DeleteTable may delete a table: not while its replica, or another, is being made or is going."""
+    if "Replication" not in document:
+        return
+    group, own = document["Replication"], replicas.region_of(document)
+    if replicas.status(group, own)["Status"] == CREATING:
+        raise ResourceInUseException(
+            f"Attempt to change a resource which is still in use: Table: {document['TableName']} is being used."
+        )
+    if replicas.status(group, own)["Status"] == DELETING:
+        raise ResourceInUseException(_IN_USE)
+
+
+def check_deletable(document: Document, region: str, now: float) -> None:
+    """Whether the replica in `region` may go. Raises ValidationException and ResourceInUseException."""
+    name, group = document["TableName"], document["Replication"]
+    if replicas.overrides(group, region).get("DeletionProtectionEnabled"):
+        raise _protected(name, region)
+    if region in replicas.sources(group, now - SOURCE_SECONDS):
+        raise ValidationException(
+            "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the "
+            "table in the last 24 hours."
+        )
+    _check_another_stays(group, region)
+
+
+def _check_another_stays(group: Group, region: str) -> None:
+    staying = [r for r in replicas.regions(group) if r != region and replicas.status(group, r)["Status"] == ACTIVE]
+    if not staying:
+        raise ResourceInUseException(_IN_USE)
+
+
+def _protected(name: str, region: str) -> ValidationException:
+    return ValidationException(
+        f"Cannot delete table {name} in region {region} because it has deletion protection enabled. "
+        "Disable deletion protection first."
+    )
+
+
+def _group_with(document: Document, region: str) -> Group:
+    """The table's group document, if `region` has a replica. Raises ValidationException."""
+    group: Group | None = document.get("Replication")
+    if group is None or replicas.status(group, region)["Status"] == DELETED:
+        raise ValidationException(
+            "Update global table operation failed because one or more replicas were not part of the global table. "
+            f"Please retry the request without these replicas: [{region}]."
+        )
+    return group

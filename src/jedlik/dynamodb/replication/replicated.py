@@ -1,0 +1,73 @@
+"""The replicated tables of a region, whatever state they are in.
+
+Requests see a table only when it can be used (`regions.context`); replication sees replicas that are being made or
+deleted, too. So it reads descriptors itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from jedlik.dynamodb.model import keys, replicas, tables
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.replicas import Group, Replica
+from jedlik.dynamodb.model.tables import Table
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+_PAGE = 100
+"""Descriptors read at once."""
+_REMEMBERED = 1024
+"""Parsed descriptors kept, by their bytes."""
+_MARK = b'"Replication"'
+"""In every descriptor of a replicated table; where it is in another, parsing tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """A table that is a replica."""
+
+    table: Table
+    replica: Replica
+    group: Group
+    digest: str
+    """Tells this group document from others (`replicas.version`)."""
+
+    @property
+    def table_id(self) -> str:
+        """The UUID of this table, which is not that of the other replicas."""
+        table_id: str = self.table.document["TableId"]
+        return table_id
+
+
+async def find(region: Region, name: str) -> Replicated | None:
+    """The replicated table called `name`, if there is one."""
+    [raw] = await region.engine.get([keys.descriptor_key(name)])
+    return None if raw is None else parse(raw)
+
+
+async def all_of(region: Region) -> list[Replicated]:
+    """The replicated tables of a region."""
+    found = []
+    after, end = keys.descriptor_range(None)
+    while rows := await region.engine.range(after, end, _PAGE, MIB):
+        after = rows[-1][0] + b"\0"
+        found += [replicated for _, raw in rows if (replicated := parse(raw)) is not None]
+    return found
+
+
+def parse(raw: bytes) -> Replicated | None:
+    """The replicated table that a descriptor describes; None if the table is an ordinary one."""
+    return _parse(raw) if _MARK in raw else None
+
+
+@lru_cache(_REMEMBERED)
+def _parse(raw: bytes) -> Replicated | None:
+    table = tables.parse(raw)
+    if table.replica is None:
+        return None
+    group = table.document["Replication"]
+    return Replicated(table, table.replica, group, replicas.version(group))

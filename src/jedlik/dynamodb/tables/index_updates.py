@@ -1,0 +1,224 @@
+"""Changes of a table's global indexes, by UpdateTable: one made or deleted at a time, any number updated.
+
+A new index takes the table's next index number, which no index of the table ever had, and is CREATING until
+the backfill that begins with the commit has filled it (`tables.backfill`). A deleted one is gone with the
+commit, and its entries are removed in the background (`tables.purge`).
+
+Sources: "Managing global secondary indexes" in the developer guide; the texts are DynamoDB's answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jedlik.aws.errors import (
+    LimitExceededException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from jedlik.dynamodb.capacity import throughput
+from jedlik.dynamodb.capacity.throughput import INVALID, Of
+from jedlik.dynamodb.model.definitions import Definitions, with_index, without_index
+from jedlik.dynamodb.model.limits import GLOBAL_INDEXES
+from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
+from jedlik.dynamodb.tables import backfill, index_definitions, purge
+
+if TYPE_CHECKING:
+    from jedlik.dynamodb.tables.table_updates import Update
+
+Change = dict[str, Any]
+"""An element of GlobalSecondaryIndexUpdates: Create, Update or Delete."""
+
+_ACTIONS = ("Update", "Create", "Delete")
+
+
+def check(changes: Sequence[Change], definitions: Definitions | None) -> None:
+    """All that can be said against changes without the table. Raises ValidationException."""
+    seen = set()
+    for change in changes:
+        actions = [action for action in _ACTIONS if action in change]
+        if not actions:
+            names = ", ".join(f"GlobalSecondaryIndexUpdate.{action}" for action in _ACTIONS)
+            raise ValidationException(f"{INVALID}One of {names} must not be null")
+        if len(actions) > 1:
+            raise ValidationException(
+                f"{INVALID}Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object"
+            )
+        name = change[actions[0]]["IndexName"]
+        if name in seen:
+            raise ValidationException(
+                f"{INVALID}Only one global secondary index update per index is allowed simultaneously. Index: {name}"
+            )
+        seen.add(name)
+        if change.get("Update", {}).get("WarmThroughput") == {}:
+            raise ValidationException(
+                f"{INVALID}WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond "
+                f"specified for index: {name}"
+            )
+        if "Create" in change:
+            _check_new(change["Create"], definitions)
+
+
+def _check_new(index: dict[str, Any], definitions: Definitions | None) -> None:
+    if not definitions:
+        raise ValidationException(f"{INVALID}AttributeDefinitions is not specified for index: {index['IndexName']}")
+    index_definitions.check_global_key(index["KeySchema"], definitions)
+    index_definitions.check_projection(index["Projection"])
+
+
+def switch(update: Update, changes: Sequence[Change], mode: str) -> None:
+    """Take the indexes along when the table's billing mode changes to `mode`.
+
+    To provisioned throughput, each must be given some in the same request. Raises ValidationException.
+    """
+    units = {
+        change["Update"]["IndexName"]: change["Update"]["ProvisionedThroughput"]
+        for change in changes
+        if "ProvisionedThroughput" in change.get("Update", {})
+    }
+    indexes = update.document.get("GlobalSecondaryIndexes", [])
+    names = [index["IndexName"] for index in indexes]
+    missing = [name for name in names if name not in units]
+    if mode == PROVISIONED and missing:
+        raise ValidationException(f"{INVALID}ProvisionedThroughput must be specified for index: {','.join(missing)}")
+    if indexes:
+        switched = [throughput.switched(index, units.get(index["IndexName"])) for index in indexes]
+        update.document = update.document | {"GlobalSecondaryIndexes": switched}
+        update.shown_indexes |= {name: {"IndexStatus": "UPDATING"} for name in names}
+
+
+def apply(update: Update, changes: Sequence[Change], definitions: Definitions) -> None:
+    """Make the changes. Raises the errors of `check` that need the table."""
+    _check_one_at_a_time(update.document, changes)
+    for change in changes:
+        if "ProvisionedThroughput" in change.get("Update", {}):
+            throughput.check_index_bounds(change["Update"]["ProvisionedThroughput"])
+    for change in changes:
+        for action, settings in change.items():
+            _APPLY[action](update, settings, definitions)
+
+
+def _check_one_at_a_time(document: Document, changes: Sequence[Change]) -> None:
+    """Only one index at a time may be on its way in or out. That one may be deleted while it is being made."""
+    moving = {index["IndexName"] for index in _indexes(document) if index["IndexStatus"] == "CREATING"}
+    for change in changes:
+        if "Create" in change:
+            moving.add(change["Create"]["IndexName"])
+        if "Delete" in change:
+            moving.add(change["Delete"]["IndexName"])
+    if any("Update" not in change for change in changes) and len(moving) > 1:
+        raise LimitExceededException(
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+        )
+
+
+def _create(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
+    document = update.document
+    indexes, name = _indexes(document), settings["IndexName"]
+    every = [*document.get("LocalSecondaryIndexes", ()), *indexes]
+    if any(index["IndexName"] == name for index in every):
+        raise ValidationException("Attempting to create an index which already exists")
+    if len(indexes) >= GLOBAL_INDEXES:
+        raise LimitExceededException(
+            f"Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of {GLOBAL_INDEXES}"
+        )
+    known = document["AttributeDefinitions"]
+    index_definitions.check_not_redefined(settings["KeySchema"], definitions, known)
+    index_definitions.check_projected_count([*every, settings])
+    _check_new_throughput(update, settings)
+    number = document["NextIndexNumber"]
+    being_made = {"IndexStatus": "CREATING", "Backfilling": True} | throughput.initial(settings)
+    update.document = with_index(document, settings, being_made, definitions)
+    update.status = "UPDATING"
+    update.shown_indexes[name] = {"Backfilling": False}
+    backfill.submit(update.document, number, update.writes)
+
+
+def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
+    name, units = settings["IndexName"], settings.get("ProvisionedThroughput")
+    mode = billing_mode(update.document)
+    if mode == PAY_PER_REQUEST and units is not None:
+        raise ValidationException(
+            f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} "
+            "when BillingMode is PAY_PER_REQUEST"
+        )
+    if mode == PROVISIONED and units is None:
+        raise _units_missing(name)
+    if units is not None:
+        throughput.check_maximum(units, Of(name), update.region.name)
+    throughput.check_on_demand(settings.get("OnDemandThroughput", {}), Of(name), mode, creating=True)
+    throughput.check_first_warm(settings.get("WarmThroughput", {}), Of(name), units)
+
+
+def _update(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
+    name = settings["IndexName"]
+    before = _existing(update.document, name, "update")
+    if before["IndexStatus"] == "CREATING":
+        raise ResourceInUseException(
+            "Attempt to change a resource which is still in use: Index is being created. "
+            f"Table: {update.document['TableName']} Index: {name}"
+        )
+    mode = billing_mode(update.document)
+    units, on_demand = settings.get("ProvisionedThroughput"), settings.get("OnDemandThroughput")
+    warm = settings.get("WarmThroughput")
+    if mode == PAY_PER_REQUEST and (units is not None or not (on_demand or warm)):
+        raise ValidationException(
+            f"{INVALID}The only Updates for index: {name} when TableThroughputMode is PAY_PER_REQUEST can be to "
+            "OnDemandThroughput, WarmThroughput"
+        )
+    if units is None and not (on_demand or warm):
+        raise _units_missing(name)
+    after, shown = before, update.shown_indexes.setdefault(name, {})
+    if units is not None and not update.switched:
+        throughput.check_maximum(units, Of(name), update.region.name)
+        after = throughput.with_units(after, units, update.now, Of(name))
+        shown |= {"IndexStatus": "UPDATING", "ProvisionedThroughput": throughput.not_yet(before, after)}
+    if on_demand:
+        throughput.check_on_demand(on_demand, Of(name), mode, creating=False)
+        after = throughput.with_on_demand(after, on_demand)
+        shown |= {"IndexStatus": "UPDATING"}
+    if warm:
+        throughput.check_warmer(warm, before["WarmThroughput"], Of(name))
+        after = throughput.with_warm(after, warm)
+        shown |= {"WarmThroughput": before["WarmThroughput"] | {"Status": "UPDATING"}}
+    indexes = [after if index is before else index for index in _indexes(update.document)]
+    update.document = update.document | {"GlobalSecondaryIndexes": indexes}
+
+
+def _delete(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
+    name = settings["IndexName"]
+    deleted = _existing(update.document, name, "delete")
+    update.document = without_index(update.document, name)
+    update.status = "UPDATING"
+    update.deleted_indexes.append({key: value for key, value in deleted.items() if key != "Backfilling"})
+    update.shown_indexes[name] = {"IndexStatus": "DELETING"}
+    purge.submit_index(update.document, deleted["IndexNumber"], update.writes)
+
+
+_APPLY: dict[str, Callable[[Update, dict[str, Any], Definitions], None]] = {
+    "Create": _create,
+    "Update": _update,
+    "Delete": _delete,
+}
+
+
+def _indexes(document: Document) -> list[Document]:
+    indexes: list[Document] = document.get("GlobalSecondaryIndexes", [])
+    return indexes
+
+
+def _existing(document: Document, name: str, verb: str) -> Document:
+    for index in _indexes(document):
+        if index["IndexName"] == name:
+            return index
+    if any(index["IndexName"] == name for index in document.get("LocalSecondaryIndexes", ())):
+        raise ValidationException(f"Cannot {verb} an index that is not a GlobalSecondaryIndex: {name}")
+    raise ResourceNotFoundException(f"Requested resource not found: Index {name} for table {document['TableName']}")
+
+
+def _units_missing(name: str) -> ValidationException:
+    return ValidationException(
+        f"{INVALID}Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: {name}"
+    )

@@ -1,0 +1,113 @@
+"""Purge: removes what a deleted table or index leaves behind.
+
+A table is deleted by deleting its descriptor: from that commit on no write can reach it, and its keys hold an
+id that is never given again. So its rows can go at leisure, a bounded number at a time, and nobody waits for
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jedlik.background import job_records, stretches
+from jedlik.background.job_records import Job
+from jedlik.dynamodb.model import keys, streams
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.tables import Document
+from jedlik.storage.engine import Writes
+
+if TYPE_CHECKING:
+    from jedlik.regions.context import Region
+
+KIND = "PURGE"
+
+STEP_ROWS = 200
+"""Rows that are removed in one commit. Whoever else writes waits for it, at two microseconds a row and a sync."""
+STEP_BYTES = 4 * MIB
+"""Bytes of values after which a step ends."""
+
+_LAST_INDEX = (1 << 16) - 1
+_LAST_TIME = (1 << 64) - 1
+
+
+def delete_table(document: Document, stream: Document | None, now: float, writes: Writes) -> None:
+    """Delete a table with its tags and, if it has one, its enabled stream; the rest follows in the background."""
+    writes.delete(keys.descriptor_key(document["TableName"]))
+    writes.delete(keys.tags_key(keys.table_id(document["TableId"])))
+    submit_table(document, writes)
+    if stream is not None:
+        streams.disable(document, stream, now, writes)
+
+
+def submit_table(document: Document, writes: Writes) -> None:
+    """Have a table's rows removed, in the commit that deletes its descriptor."""
+    table_id = keys.table_id(document["TableId"])
+    ranges = [
+        (keys.index_prefix(table_id, 0), keys.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
+        (keys.item_count_key(table_id, 0), keys.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
+        keys.expiry_range(table_id, 0, _LAST_TIME),
+        keys.version_range(table_id),
+        keys.checkpoint_range(table_id),
+        keys.aside_range(table_id),
+    ]
+    _submit(f"purge/{document['TableId']}", ranges, writes)
+
+
+def submit_replication(document: Document, writes: Writes) -> None:
+    """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
+    table_id = keys.table_id(document["TableId"])
+    ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id), keys.aside_range(table_id)]
+    _submit(_replication_job(document), ranges, writes)
+
+
+def keep_replication(document: Document, writes: Writes) -> None:
+    """Stop the removal of what a table knows of former replicas, in the commit that begins to give it new ones.
+
+    What it still knows is as true as it was: versions of items, and positions in tables that are not asked any more.
+    """
+    writes.delete(keys.job_key(_replication_job(document)))
+
+
+def submit_index(document: Document, index_number: int, writes: Writes) -> None:
+    """Have an index's entries removed, in the commit that takes it out of the table's descriptor."""
+    table_id = keys.table_id(document["TableId"])
+    entries = keys.index_prefix(table_id, index_number)
+    ranges = [
+        (entries, keys.prefix_end(entries)),
+        (
+            keys.item_count_key(table_id, index_number),
+            keys.prefix_end(keys.item_bytes_key(table_id, index_number)),
+        ),
+    ]
+    _submit(f"purge/{document['TableId']}/{index_number}", ranges, writes)
+
+
+async def step(region: Region, job: Job) -> None:
+    """Remove the next rows. Raises JobMoved."""
+    ranges = job.state["Ranges"]
+    start, end = (bytes.fromhex(bound) for bound in ranges[0])
+    doomed = await stretches.first_keys(region, start, end, STEP_ROWS, STEP_BYTES)
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(values[0])
+        writes = Writes()
+        for key in doomed:
+            writes.delete(key)
+        if not doomed:
+            if len(ranges) > 1:
+                job.advance({"Ranges": ranges[1:]}, writes)
+            else:
+                job.finish(writes)
+        return writes, None
+
+    await region.engine.mutate([job.key], decide)
+
+
+def _replication_job(document: Document) -> str:
+    return f"purge/{document['TableId']}/replication"
+
+
+def _submit(name: str, ranges: list[tuple[bytes, bytes]], writes: Writes) -> None:
+    state = {"Ranges": [[start.hex(), end.hex()] for start, end in ranges]}
+    job_records.submit(name, KIND, state, writes)

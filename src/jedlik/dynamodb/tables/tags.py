@@ -1,0 +1,169 @@
+"""TagResource, UntagResource and ListTagsOfResource.
+
+A table's tags are one value in the store beside its descriptor, so that writes of items do not notice when
+they change. They are changed in a mutation that reads both, so that a table's end is the end of its tags.
+
+Sources: "Tagging restrictions" in the developer guide; the texts are DynamoDB's answers.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import AccessDeniedException, ResourceNotFoundException, ValidationException
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.model import keys, replicas
+from jedlik.dynamodb.model.limits import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS
+from jedlik.dynamodb.tables import table_names
+from jedlik.regions.context import Context, Region
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Tags = dict[str, str]
+
+_PUNCTUATION = frozenset("+-=._:/@")
+
+_ARN_PARTS = (
+    "ARNs must start with 'arn:'",
+    "Second colon partition not found",
+    "Third colon vendor not found",
+    "Fourth colon (region/namespace delimiter) not found",
+    "Fifth colon (namespace/relative-id delimiter) not found",
+)
+"""What is wrong with an ARN that has so many colons only."""
+
+
+async def tag_resource(context: Context, request: Request) -> None:
+    """Give a table tags, in place of those it has with the same keys."""
+    wanted = request["Tags"]
+    name = _table_name(context.region, request["ResourceArn"])
+    if not wanted:
+        raise ValidationException("Atleast one Tag needs to be provided as Input.")
+    check_tags(wanted)
+    added = {tag["Key"]: tag["Value"] for tag in wanted}
+    await _change(context.region, name, request["ResourceArn"], lambda tags: tags | added)
+
+
+async def untag_resource(context: Context, request: Request) -> None:
+    """Take tags from a table, by their keys. What it has not is no error."""
+    removed = request["TagKeys"]
+    name = _table_name(context.region, request["ResourceArn"])
+    if not removed:
+        raise ValidationException("Atleast one Tag Key needs to be provided as Input.")
+    _check_count(removed)
+    for key in removed:
+        _check_key(key)
+    await _change(
+        context.region,
+        name,
+        request["ResourceArn"],
+        lambda tags: {key: value for key, value in tags.items() if key not in removed},
+    )
+
+
+async def list_tags_of_resource(context: Context, request: Request) -> dict[str, Any]:
+    """The tags of a table, all of them: there are never more than fit in an answer."""
+    region, arn = context.region, request["ResourceArn"]
+    descriptor_key = keys.descriptor_key(_table_name(region, arn))
+    tags_key = await _tags_key(region, descriptor_key, arn)
+    [raw] = await region.engine.get([tags_key])
+    return {"Tags": [{"Key": key, "Value": value} for key, value in _parse(raw).items()]}
+
+
+def check_tags(tags: Sequence[dict[str, str]]) -> None:
+    """Tags that a table is to have. Raises ValidationException."""
+    for tag in tags:
+        _check_key(tag.get("Key"))
+        _check_value(tag.get("Value"))
+    seen = set()
+    for tag in tags:
+        if tag["Key"] in seen:
+            raise ValidationException(f"Duplicate Tag Keys provided as input: Duplicate Tag Key found {tag['Key']}")
+        seen.add(tag["Key"])
+    _check_count(tags)
+
+
+def _check_key(key: str | None) -> None:
+    if key is None or not 1 <= len(key) <= TAG_KEY_LENGTH or not _is_taggable(key):
+        raise ValidationException(f"The Tag Key provided is invalid, Key: {'null' if key is None else key}")
+    if key.startswith("aws:"):
+        raise ValidationException(f"Tag Key cannot be prefixed with aws:, Key: {key}")
+
+
+def _check_value(value: str | None) -> None:
+    if value is None or len(value) > TAG_VALUE_LENGTH or not _is_taggable(value):
+        raise ValidationException(f"The Tag Value provided is invalid, Value: {'null' if value is None else value}")
+
+
+def _is_taggable(text: str) -> bool:
+    """Whether it is made of letters, digits and white space of any script, and some punctuation."""
+    return all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LNZ" for c in text)
+
+
+def _check_count(tags: Iterable[Any]) -> None:
+    if len(list(tags)) > TAGS:
+        raise ValidationException("Number of Tags exceed the current limit for the provided ResourceArn")
+
+
+async def _change(region: Region, name: str, arn: str, changed: Callable[[Tags], Tags]) -> None:
+    descriptor_key = keys.descriptor_key(name)
+    tags_key = await _tags_key(region, descriptor_key, arn)
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        if _stored_tags_key(values[0], arn) != tags_key:
+            # Deleted and made again since: to who asks, the table that is there now was never tagged.
+            raise _not_found(arn)
+        tags = changed(_parse(values[1]))
+        _check_count(tags)
+        writes = Writes()
+        writes.put(tags_key, orjson.dumps(tags))
+        return writes, None
+
+    await region.engine.mutate([descriptor_key, tags_key], decide)
+
+
+async def _tags_key(region: Region, descriptor_key: bytes, arn: str) -> bytes:
+    [raw] = await region.engine.get([descriptor_key])
+    return _stored_tags_key(raw, arn)
+
+
+def _stored_tags_key(descriptor: bytes | None, arn: str) -> bytes:
+    document = {} if descriptor is None else orjson.loads(descriptor)
+    replica = replicas.parse(document)
+    if not document or (replica is not None and replica.status == replicas.CREATING):
+        raise _not_found(arn)
+    return keys.tags_key(keys.table_id(document["TableId"]))
+
+
+def _not_found(arn: str) -> ResourceNotFoundException:
+    return ResourceNotFoundException(f"Requested resource not found: ResourceArn: {arn} not found")
+
+
+def _parse(raw: bytes | None) -> Tags:
+    tags: Tags = {} if raw is None else orjson.loads(raw)
+    return tags
+
+
+def _table_name(region: Region, arn: str) -> str:
+    """The name of the table that has this ARN. Raises ValidationException and AccessDeniedException."""
+    parts = arn.split(":", 5)
+    if parts[0] != "arn" or len(parts) < 6:
+        text = _ARN_PARTS[len(parts) - 1 if parts[0] == "arn" else 0]
+        raise ValidationException(f"{INVALID}{text}: {arn}")
+    _, _, service, arn_region, account, resource = parts
+    if service != "dynamodb" or account != region.account:
+        raise AccessDeniedException("Access is denied")
+    kind, _, name = resource.partition("/")
+    if kind != "table" or not name:
+        raise ValidationException(f"{INVALID}Provided Arn is not a DynamoDB resource arn: {arn}")
+    if "/" in name:
+        raise ValidationException(
+            f"{INVALID}Invalid resource arn provided, only table or stream is accepted. Provided resource arn: {arn}"
+        )
+    if arn_region != region.name or not table_names.is_name(name):
+        raise ValidationException(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
+    return name

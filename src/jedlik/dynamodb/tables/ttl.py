@@ -1,0 +1,89 @@
+"""UpdateTimeToLive and DescribeTimeToLive.
+
+The setting is part of the table's descriptor, so every write knows it. Switching it on writes a job that notes the
+items that are there already (`items.expiring`); switching it off writes one that clears the notes away.
+
+Source: "Using time to live (TTL) in DynamoDB" in the developer guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jedlik.aws.errors import ResourceInUseException, ValidationException
+from jedlik.dynamodb.items import expiring
+from jedlik.dynamodb.model import keys, shared_settings, tables
+from jedlik.dynamodb.model.limits import TTL_CHANGE_SECONDS
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.writes import check_descriptor
+from jedlik.regions.context import Context
+from jedlik.storage.counters import counter
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+
+_STATUS = {
+    (True, False): "ENABLING",
+    (True, True): "ENABLED",
+    (False, False): "DISABLING",
+    (False, True): "DISABLED",
+}
+"""The state after a change, by whether it is switched on and whether the table is empty: then nothing is left to do."""
+
+
+async def update_time_to_live(context: Context, request: Request) -> Response:
+    """Switch a table's time to live on or off."""
+    region = context.region
+    wanted = request["TimeToLiveSpecification"]
+    attribute, enabled = wanted["AttributeName"], wanted["Enabled"]
+    now = region.clock()
+
+    async def attempt(table: Table) -> None:
+        def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+            check_descriptor(table, values[0])
+            if table.replica is not None and table.replica.disassociates:
+                raise ResourceInUseException("The resource which you are attempting to change is in use.")
+            _check_change(table.document.get("TimeToLive"), attribute, enabled, now)
+            writes = Writes()
+            empty = counter(values[1]) == 0
+            setting = {"AttributeName": attribute, "Status": _STATUS[enabled, empty], "UpdatedAt": now}
+            document = shared_settings.noted(table.document | {"TimeToLive": setting}, now)
+            writes.put(table.descriptor_key, tables.serialize(document))
+            if not empty:
+                expiring.submit(document, writes)
+            return writes, None
+
+        await region.engine.mutate([table.descriptor_key, keys.item_count_key(table.id, 0)], decide)
+
+    await region.with_table(request["TableName"], attempt)
+    region.jobs_wanted.set()
+    return {"TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": enabled}}
+
+
+async def describe_time_to_live(context: Context, request: Request) -> Response:
+    """A table's time to live: its state, and the attribute while it is on."""
+    table = await context.region.table(request["TableName"])
+    setting = table.document.get("TimeToLive")
+    if setting is None or setting["Status"] == "DISABLED":
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+    return {
+        "TimeToLiveDescription": {
+            "TimeToLiveStatus": setting["Status"],
+            "AttributeName": setting["AttributeName"],
+        }
+    }
+
+
+def _check_change(setting: dict[str, Any] | None, attribute: str, enabled: bool, now: float) -> None:
+    active = setting is not None and setting["Status"] in ("ENABLING", "ENABLED")
+    if setting is not None and active and setting["AttributeName"] != attribute:
+        raise ValidationException(
+            f"TimeToLive is active on a different AttributeName: current AttributeName is {setting['AttributeName']}"
+        )
+    if active == enabled:
+        raise ValidationException(f"TimeToLive is already {'enabled' if enabled else 'disabled'}")
+    if setting is not None and now - setting["UpdatedAt"] < TTL_CHANGE_SECONDS:
+        raise ValidationException("Time to live has been modified multiple times within a fixed interval")

@@ -1,0 +1,192 @@
+"""One worker: an event loop that serves the stores over HTTP, and does their background work."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvloop
+
+from jedlik.aws.credentials import Credentials
+from jedlik.aws.front import Dispatcher
+from jedlik.aws.origins import AnyOrigin, OwnOrigins
+from jedlik.aws.sigv4 import Verifier
+from jedlik.background import runner
+from jedlik.clock import system_clock
+from jedlik.config import Settings
+from jedlik.dynamodb.operations import TARGETS
+from jedlik.dynamodb.replication import known_peers, pulling
+from jedlik.memory import Memory
+from jedlik.regions.context import Region
+from jedlik.regions.stores import Stores
+from jedlik.storage.engine import StorageError
+from jedlik.wire.acceptor import Loads
+from jedlik.wire.http import HttpServer
+from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
+
+log = logging.getLogger(__name__)
+
+CANNOT_START = 2
+"""Exit code when something that a server needs cannot be used."""
+BEAT_SECONDS = 1.0
+"""How often a worker shows that its event loop turns."""
+IDLE_CHECK_SECONDS = 10.0
+"""How often stores are looked for that nobody uses."""
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+"""The signals that stop a server."""
+RETIRE = signal.SIGUSR1
+"""Has a worker end when its clients have been served: another has taken its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the workers of a server share."""
+
+    settings: Settings
+    listening: list[socket.socket]
+    tls: ssl.SSLContext | None
+    loads: Loads
+
+    @property
+    def url(self) -> str:
+        """Where the server is to be found."""
+        host, port = self.listening[0].getsockname()[:2]
+        return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
+    """Serve until told to stop or to retire, or until the pipe `parent` closes because the parent is gone.
+
+    Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
+    """
+    gc.freeze()  # What was made so far stays; the collector need not look at it again.
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(_serve(site, number, ready, parent, beat))
+    except StorageError as error:
+        log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
+        return CANNOT_START
+    return 0
+
+
+async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
+    settings = site.settings
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for signal_number in STOPPING | {RETIRE}:
+        loop.add_signal_handler(signal_number, stop.set)
+    loop.add_reader(parent, stop.set)
+    jobs = BackgroundWork(settings)
+    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of)
+    memory = Memory()
+    stores.peers = known_peers.known_to(settings, stores, memory.peers)
+    watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch")
+    watch.add_done_callback(_log_failure)
+    idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
+    idle.add_done_callback(_log_failure)
+    try:
+        await stores.open_existing()
+        limits = Limits(
+            connections=settings.max_connections,
+            requests=settings.max_requests,
+            idle=settings.idle_timeout,
+            request=settings.request_timeout,
+            handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
+        )
+        credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
+        dispatcher = Dispatcher(
+            stores,
+            TARGETS,
+            Verifier(credentials, system_clock),
+            AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
+            body_limit=limits.body,
+            memory=memory,
+            access_log=settings.access_log,
+        )
+        server = HttpServer(dispatcher, limits, site.loads, number, memory)
+        server.start(site.listening, site.tls)
+
+        def retire() -> None:  # From now on there may be clients.
+            jobs.stop()
+            server.retire(stop.set)
+
+        loop.add_signal_handler(RETIRE, retire)
+        ready()
+        await stop.wait()
+        cut_off = await server.stop(settings.stop_timeout)
+        if cut_off:
+            log.warning("connections cut off", extra={"connections": cut_off})
+    finally:
+        idle.cancel()
+        await jobs.end()
+        await stores.close()
+        watch.cancel()
+
+
+async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
+    """Show the parent that the event loop turns, and have commits fail that hang, for as long as the worker runs."""
+    while True:
+        beat[0] += 1
+        stores.look(most)
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _close_idle(stores: Stores) -> None:
+    """Close stores that are not used, for as long as the worker runs."""
+    while True:
+        await asyncio.sleep(IDLE_CHECK_SECONDS)
+        await stores.close_idle()
+
+
+class BackgroundWork:
+    """The jobs of the regions that are open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopped = False
+        self._running: dict[str, tuple[asyncio.Event, list[asyncio.Task[None]]]] = {}
+        """By region: what has it end, and its tasks."""
+
+    def begin(self, region: Region) -> None:
+        """Do a region's jobs from now on."""
+        stop = asyncio.Event()
+        if self._stopped:
+            stop.set()
+        tasks: list[asyncio.Task[None]] = []
+        self._running[region.name] = stop, tasks
+        running = {"jobs": runner.run(region, stop, self._settings), "pulling": pulling.run(region, stop)}
+        for name, work in running.items():
+            task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.name}")
+            task.add_done_callback(_log_failure)
+            tasks.append(task)
+
+    async def end_of(self, region: Region) -> None:
+        """Stop the jobs of a region, and wait for the end."""
+        stop, tasks = self._running.pop(region.name)
+        stop.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Begin nothing more; each ends at a point from which another can go on."""
+        self._stopped = True
+        for stop, _ in self._running.values():
+            stop.set()
+
+    async def end(self) -> None:
+        """Stop, and wait for the end."""
+        self.stop()
+        running = [task for _, tasks in self._running.values() for task in tasks]
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("%s ended: %s", task.get_name(), error, exc_info=error)

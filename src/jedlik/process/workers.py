@@ -1,0 +1,110 @@
+"""A server from its settings: what it takes hold of, what it looks at first, and the workers that then serve.
+
+The data folder and the port are taken once, by the parent, and inherited by all workers. Everything else (the other
+settings, the certificate, the access keys) makes a `Site`, and is read anew for the workers that a restart brings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from jedlik import __version__
+from jedlik.aws.credentials import Credentials, CredentialsError
+from jedlik.config import Settings, SettingsError
+from jedlik.process.listeners import (
+    MEMORY_PREFIX,
+    StartError,
+    raise_descriptor_limit,
+    sweep_memory_folders,
+    take_data_folder,
+    take_port,
+    tls_context,
+)
+from jedlik.process.parent import Supervisor
+from jedlik.process.worker import Site
+from jedlik.wire.acceptor import Loads
+
+log = logging.getLogger(__name__)
+
+TAKEN_ONCE = ("host", "port", "data_dir", "in_memory")
+"""Settings of what the parent holds: the server has to be stopped and started for others."""
+
+Read = Callable[[], Settings]
+"""Reads the settings from where they come from. Raises SettingsError."""
+
+
+def run(read: Read) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit code; raises SettingsError and StartError."""
+    settings = read()
+    if not settings.in_memory:
+        return _run(settings, read)
+    sweep_memory_folders()
+    with tempfile.TemporaryDirectory(prefix=MEMORY_PREFIX) as folder:
+        return _run(settings, read, Path(folder))
+
+
+def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
+    """Serve, with the data in `folder` if one is given."""
+
+    def renew(site: Site) -> Site:
+        renewed = read()
+        fixed = [name for name in TAKEN_ONCE if getattr(renewed, name) != getattr(settings, name)]
+        if fixed:
+            raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
+        placed = _placed(renewed, folder)
+        return Site(placed, site.listening, look_at(placed), Loads(placed.worker_count))
+
+    placed = _placed(settings, folder)
+    tls = look_at(placed)
+    lock = take_data_folder(placed.data_dir)
+    try:
+        listening = take_port(placed.host, placed.port)
+        raise_descriptor_limit()
+        return Supervisor(Site(placed, listening, tls, Loads(placed.worker_count)), renew, announce).run()
+    finally:
+        os.close(lock)
+
+
+def _placed(settings: Settings, folder: Path | None) -> Settings:
+    """The settings with another data folder; the access keys stay where they are."""
+    if folder is None:
+        return settings
+    return dataclasses.replace(settings, data_dir=folder, credentials=settings.credentials_file)
+
+
+def look_at(settings: Settings) -> ssl.SSLContext | None:
+    """See to it that the files can be used that the settings name. Returns what TLS needs; raises StartError."""
+    if settings.auth == "on":
+        check_credentials(settings.credentials_file)
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return tls_context(settings.tls_cert, settings.tls_key)
+
+
+def check_credentials(path: Path) -> None:
+    """Raise StartError if the access keys cannot be used; warn if there are none."""
+    try:
+        keys = len(Credentials(path))
+    except CredentialsError as error:
+        raise StartError(str(error)) from error
+    if not keys:
+        log.warning("there are no access keys in %s: make one with `jedlik credentials create`", path)
+
+
+def announce(site: Site) -> None:
+    """Say that the server is ready, and where."""
+    settings = site.settings
+    fields = {
+        "url": site.url,
+        "version": __version__,
+        "data_dir": "memory" if settings.in_memory else str(settings.data_dir),
+        "workers": settings.worker_count,
+        "auth": settings.auth,
+    }
+    log.info("listening", extra=fields)

@@ -1,0 +1,169 @@
+"""Checkpoints: states of a store that the disk has in full, so that the journal before them is not needed any more.
+
+    pin      a read transaction on the newest state, so that no commit takes one of its pages for something else
+    sync     LMDB's file; commits go on meanwhile
+    note     the state's meta pages, and the place in the journal up to which it goes (`Journal.write_checkpoint`)
+
+The pin stays until the next checkpoint is made, because recovery begins with the last one's pages. Each committer has
+a pin of its own, on a state that was a checkpoint before it committed anything, and a worker commits only while its
+committer's is there (`is_pinned`). So whoever could write over the pages of the last checkpoint knows of a pin on it or
+on one before it, whoever made it and whoever died.
+
+A sync that failed may have lost pages of any state since the last checkpoint, and no later sync writes them, nor tells
+who opened the file later. So after a failure, and before a process's first checkpoint, they are written again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lmdb
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal
+from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
+
+if TYPE_CHECKING:
+    from jedlik.storage.lmdb.changes import Transaction
+
+SECONDS = 0.5
+"""Between two checkpoints of a process, if anything is committed. Pages that commits set free are used again only after
+the second next one, so a longer time makes the file larger, and a shorter one syncs more often."""
+BYTES = 8 << 20
+"""Of records, after which a process makes a checkpoint at once."""
+
+_LEAST_PART = 256 << 10
+"""Bytes of a file that are written together. The slowest records take a tenth as long as beside a sync of it all."""
+_PARTS = 1024
+"""The most that a file is written in: of a large one, only few pages of each have changed."""
+_WRITE_AND_WAIT = 1 | 2 | 4
+_NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+_sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
+_sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+
+
+class Checkpoints:
+    """Those that one process makes, in a thread. `failure` says why the last could not be made; None if it was."""
+
+    def __init__(self, path: Path, environment: lmdb.Environment, journal: Journal) -> None:
+        """Raises OSError."""
+        self.failure: str | None = None
+        self._environment = environment
+        self._journal = journal
+        self._file = os.open(path / DATA, os.O_RDWR)
+        self._making = threading.Lock()
+        self._pin: Transaction | None = None
+        self._pinned = 0
+        """The state under the pin."""
+        self._sure = False
+        """Whether what was written since the last checkpoint will be on the disk after a sync that does not fail."""
+        self._written = 0
+        """Bytes of records since the last checkpoint."""
+        self._due = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def begin(self) -> None:
+        """Make the first checkpoint, before which nothing may be committed, and go on making them.
+
+        Raises OSError, lmdb.Error and StorageError.
+        """
+        self.make()
+        self._thread.start()
+
+    def take_note(self, size: int) -> None:
+        """Know of a record that was committed."""
+        self._written += size
+        if self._written >= BYTES:
+            self._due.set()
+
+    def make(self) -> None:
+        """Make a checkpoint of the newest state. Raises OSError, lmdb.Error and StorageError.
+
+        Whoever calls does not hold LMDB's lock.
+        """
+        with self._making, self._journal.locked():
+            last = self._journal.confirm()
+            # While the lock is held nobody commits: pin, meta pages and place are of one state.
+            locking = self._environment.begin(write=True)
+            try:
+                pin = self._environment.begin()
+                found = metas(self._file)
+                if not self._sure:
+                    write_metas(self._file, found)
+                place = last.next_place(locking.get(JOURNAL_KEY))
+                self._written = 0
+            finally:
+                locking.abort()
+            try:
+                if pin.id() != last.transaction:
+                    if not self._sure:
+                        write_newer_again(self._file, found, last.transaction)
+                    self._sure = False
+                    _write_back(self._file)
+                    os.fdatasync(self._file)
+                    self._journal.write_checkpoint(pin.id(), found, place)
+                self._sure = True
+            except BaseException:
+                pin.abort()
+                raise
+            unpinned, self._pin = self._pin, pin
+            self._pinned = pin.id()
+            if unpinned is not None:
+                unpinned.abort()
+
+    def confirm(self) -> None:
+        """Have the disk have the last checkpoint, whoever made it. Raises OSError and StorageError."""
+        with self._making, self._journal.locked():
+            self._journal.confirm()
+
+    def end(self) -> None:
+        """Make a last checkpoint, if the first could be made, and give the pin up."""
+        self._ending = True
+        self._due.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._pin is not None:
+            self._pin.abort()
+        os.close(self._file)
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            self._due.wait(SECONDS)
+            self._due.clear()
+            ending = self._ending
+            try:
+                if self._environment.info()["last_txnid"] != self._pinned:
+                    self.make()
+                self.failure = None
+            except (OSError, lmdb.Error, StorageError) as error:
+                self.failure = str(error)
+
+
+def is_pinned(environment: lmdb.Environment, process: int, transaction: int) -> bool:
+    """Whether a process has a read transaction on the state that a transaction made, or on an earlier one."""
+    # One line for each: process id, thread, and the state, or "-".
+    readers = (line.split() for line in environment.readers().splitlines()[1:])
+    return any(pid == str(process) and state != "-" and int(state) <= transaction for pid, _, state in readers)
+
+
+def _write_back(file: int) -> None:
+    """Have what is in memory of a file written to the disk, a part at a time, so that records of the journal come in
+    between: a sync of it all at once holds them up for as long as it takes. It is still needed, but has little to do.
+
+    Raises OSError if the disk does not take it. The sync that follows might not tell that again.
+    """
+    size = os.fstat(file).st_size
+    part = max(_LEAST_PART, size // _PARTS)
+    for offset in range(0, size, part):
+        if _sync_file_range(file, offset, part, _WRITE_AND_WAIT) != 0:
+            number = ctypes.get_errno()
+            if number not in _NOT_WRITTEN:
+                return  # It is a file system without this.
+            raise OSError(number, os.strerror(number))

@@ -1,0 +1,128 @@
+"""An LMDB environment as this engine opens it: its flags, its size, the format of what is kept in it.
+
+LMDB 1.0 is a copy-on-write B+tree in a memory map (Chu, "MDB: A Memory-Mapped Database", 2011): a reader holds a
+snapshot and never waits, and one writer at a time holds a lock that all processes honour. It syncs nothing here; what
+is on the disk when is a matter of the journal and its checkpoints (`journal`, `checkpoints`).
+
+A store is whole from its first moment: it is made beside its place and linked into it when it is complete and synced,
+so that no crash leaves half a meta page, which could never be opened. One whose file has been cut short is refused,
+because to read what is missing ends the process (`lmdb_pages`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import lmdb
+
+from jedlik import __version__
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.lmdb_pages import DATA, is_cut_short
+
+MAP_SIZE = 1 << 40
+"""Bytes to which a store may grow. Address space only: the file is as large as its content."""
+
+MAX_READERS = 1024
+"""Read transactions at a time. A worker has one, for the time of a call, and a committer one, for its checkpoint."""
+LOCK = "lock.mdb"
+"""LMDB's name for the file of its lock and its reader table."""
+_LOCK_BYTES = MAX_READERS * 64 + 4096
+"""64 bytes for a reader, and a page for the rest."""
+
+FORMAT_KEY = b"\x00format"
+FORMAT = b"2"
+"""Of what this package keeps in a store: 2 since there is a journal. Earlier versions must not pass it over."""
+SYNCED_FORMAT = b"1"
+"""Of stores without a journal, whose commits LMDB synced."""
+
+
+def open_environment(path: Path, map_size: int) -> lmdb.Environment:
+    """The LMDB environment in the directory `path`, with its format checked.
+
+    Raises StorageError, lmdb.Error and OSError.
+    """
+    refuse_cut_short(path / DATA)
+    _reserve_lock(path / LOCK)
+    environment = lmdb.open(
+        str(path),
+        map_size=map_size,
+        mode=0o700,
+        sync=False,
+        metasync=False,
+        # Keys are hashed: the page after the one that is read is rarely wanted.
+        readahead=False,
+        max_readers=MAX_READERS,
+        # A read transaction keeps its place in the reader table, whose lock all processes share, for the next one.
+        max_spare_txns=1,
+        lib_version=1,
+    )
+    try:
+        with environment.begin() as snapshot:
+            found = snapshot.get(FORMAT_KEY)
+        refuse_other_format(str(path), found)
+    except BaseException:
+        environment.close()
+        raise
+    return environment
+
+
+def refuse_other_format(path: str, found: bytes | None) -> None:
+    """Raises StorageError unless `found`, read under `FORMAT_KEY`, is the format that this version reads."""
+    if found == SYNCED_FORMAT:
+        raise StorageError(
+            f"{path} holds a store of storage format 1, and Jedlik {__version__} uses format {FORMAT.decode()}: "
+            "stop all servers, copy the folder, and run `jedlik upgrade`"
+        )
+    if found != FORMAT:
+        given = "none" if found is None else found.decode("latin-1")
+        raise StorageError(
+            f"{path} holds a store of another storage format: {given} where Jedlik {__version__} reads "
+            f"{FORMAT.decode()}. Use the version that wrote it"
+        )
+
+
+def refuse_cut_short(data: Path) -> None:
+    """Raises StorageError if the file of a store lacks pages at its end, and OSError."""
+    if is_cut_short(data):
+        raise StorageError(f"{data} has been cut short: pages that the store needs are missing at its end")
+
+
+def sync_directories(directories: list[Path]) -> None:
+    """See to it that what was made in `directories` is still there after a power failure. Raises OSError."""
+    for directory in directories:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def make_environment(path: Path, durable: bool) -> None:
+    """Put an empty store into the directory `path`, complete or not at all. Raises lmdb.Error and OSError."""
+    made = path / f"{DATA}.{os.getpid()}"
+    try:
+        made.unlink(missing_ok=True)  # Another process's of this number, which was killed.
+        with (
+            lmdb.open(str(made), subdir=False, lock=False, mode=0o600, sync=durable, lib_version=1) as environment,
+            environment.begin(write=True) as transaction,
+        ):
+            transaction.put(FORMAT_KEY, FORMAT)
+        (path / DATA).hardlink_to(made)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _reserve_lock(lock: Path) -> None:
+    """Give the lock file its room on the disk. LMDB writes to it through a map, which ends the process if the disk is
+    full by then (SIGBUS).
+
+    Not if it has it, as the file may then be in use: to close it would drop this process's locks.
+    """
+    if lock.exists() and lock.stat().st_blocks * 512 >= _LOCK_BYTES:
+        return
+    file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(file, 0, _LOCK_BYTES)
+    finally:
+        os.close(file)

@@ -1,0 +1,380 @@
+"""The journal: a file beside LMDB's in which every batch is on the disk before LMDB knows of it.
+
+A commit of LMDB's own is two syncs, one of the pages that it has written all over its file and one of the page that
+points to them. Here a commit is one write of one record, through a descriptor that syncs what it writes: a log that is
+written ahead (Gray and Reuter, "Transaction Processing", 1992). LMDB's pages go to the disk when the kernel likes, and
+all of them before a checkpoint (`checkpoints`). What is behind the last one is done again from here (`recovery`).
+
+    0        checkpoint       the one with the higher number, of those that are whole, is the last
+    4096     checkpoint
+    8192     records, each at the place that the one before it names
+
+    checkpoint   magic, form, checksum; number, LMDB's transaction, LMDB's meta pages, the place of the next record
+    record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
+
+Records follow each other to the end of the file, which grows, or go on at the beginning when the checkpoint is far
+enough from there. The next one's place is kept in LMDB, written by the same commit as the record's changes: so it
+belongs to the state that it follows, and a record whose commit has failed is written over. Sequence numbers and a salt,
+which is another after each recovery, tell a record from what an earlier use of the file has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE, write_whole
+
+JOURNAL = "journal"
+"""Its name in the folder of a store."""
+JOURNAL_KEY = b"\x00journal"
+"""Under which LMDB holds the place of the next record."""
+
+TURN = 16 << 20
+"""Offset from which the next record may go to the beginning of the file again."""
+LIMIT = 64 << 20
+"""Bytes of records behind the last checkpoint. With more, recovery would take long."""
+
+_SLOT = 4096
+_SLOTS = 2
+_FIRST = _SLOT * _SLOTS
+_MAGIC = b"jdlj"
+_FORM = 1
+_SLOT_HEAD = struct.Struct("<4sII")
+_CHECKPOINT = struct.Struct(f"<QQ{METAS_SIZE}s8sQQ")
+_PLACE = struct.Struct("<8sQQ")
+_RECORD = struct.Struct("<IIQQ")
+_CHECKSUM = 4
+_HIGH = 6
+"""The high bytes of a sequence number, by which records are looked for."""
+_LATER = 4 << 16
+"""How far sequence numbers are looked for behind a record that cannot be read: LIMIT has room for no more of 256 bytes.
+"""
+_NOT_ZERO = re.compile(rb"[^\x00]")
+_GROWTH = 256 << 10
+"""Bytes by which the file grows. A write that makes a file longer takes half as long again, so few should."""
+
+
+class Place(NamedTuple):
+    """Where a record is."""
+
+    salt: bytes
+    """Of all records since the last recovery; 8 bytes."""
+    sequence: int
+    offset: int
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Place:
+        """The place that `pack` has made these bytes of."""
+        return cls(*_PLACE.unpack(data))
+
+    def pack(self) -> bytes:
+        """The bytes for it."""
+        return _PLACE.pack(*self)
+
+
+class Record(NamedTuple):
+    """A record that can be read."""
+
+    place: Place
+    changes: bytes
+    """What its batch changes (`changes.packed`)."""
+    following: Place
+    """Of the next record."""
+
+
+class Checkpoint(NamedTuple):
+    """A state of LMDB's that the disk has in full."""
+
+    number: int
+    """Of checkpoints before this one."""
+    transaction: int
+    """That made the state."""
+    metas: bytes
+    """LMDB's meta pages in this state (`lmdb_pages.metas`)."""
+    place: Place
+    """Of the first record that is not in this state."""
+
+    def next_place(self, kept: bytes | None) -> Place:
+        """The place of the next record, if this is the last checkpoint, by what a state of LMDB's has under
+        JOURNAL_KEY."""
+        place = None if kept is None else Place.unpack(kept)
+        # Without commits since the journal was made or recovered, LMDB has none, or an older one.
+        return place if place is not None and place.salt == self.place.salt else self.place
+
+
+class Journal:
+    """The journal in the folder of a store. Every method raises OSError if the disk does not do what it should.
+
+    Whoever calls `has_room`, `append` and `retract` holds LMDB's lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError, FileNotFoundError if there is none."""
+        self._path = folder / JOURNAL
+        self._file = os.open(self._path, os.O_RDWR | os.O_DSYNC)
+        self._size = os.fstat(self._file).st_size
+        self._slots = b""
+        """What was read last where the checkpoints are."""
+        self._last: Checkpoint | None = None
+        self._sure: Checkpoint | None = None
+        """The last that this process knows the disk to have."""
+
+    @classmethod
+    def make(
+        cls, folder: Path, transaction: int, metas: bytes, place: Place | None = None, name: str = JOURNAL
+    ) -> None:
+        """Make one without records for a state that is on the disk in full. It is there as a whole or not at all, but
+        surely only after a sync of the folder. `place` is what the state has under JOURNAL_KEY, if it has that already.
+        """
+        made = folder / f"{JOURNAL}.new"
+        place = place or Place(os.urandom(8), 0, _FIRST)
+        # Two of the same state: a slot that cannot be read is then damage, and not one that was never written.
+        slots = [_slot(Checkpoint(number, transaction, metas, place)).ljust(_SLOT, b"\x00") for number in range(_SLOTS)]
+        file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_DSYNC, 0o600)
+        try:
+            write_whole(file, b"".join(slots), 0)
+        finally:
+            os.close(file)
+        made.replace(folder / name)
+
+    def close(self) -> None:
+        """Release the file; a second time does nothing."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who makes a checkpoint. The kernel drops the lock of a process that dies."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def checkpoint(self) -> Checkpoint:
+        """The last checkpoint. Raises StorageError if there is none that can be read."""
+        slots = os.pread(self._file, _FIRST, 0)
+        if self._last is None or slots != self._slots:
+            found = self._checkpoints(slots)
+            if not any(found):
+                raise StorageError(f"{self._path} is damaged, or no journal of Jedlik's: it has no checkpoint")
+            self._last = max(checkpoint for checkpoint in found if checkpoint is not None)
+            self._slots = slots
+        return self._last
+
+    def damaged_slot(self) -> int | None:
+        """The offset of a checkpoint that cannot be read beside the last one; None if there is none.
+
+        An earlier version began a journal with one checkpoint and nothing in the place of the other.
+        """
+        slots = os.pread(self._file, _FIRST, 0)
+        found = self._checkpoints(slots)
+        for number, checkpoint in enumerate(found):
+            begun_with_one = number == 1 and found[0] is not None and found[0].number == 0
+            if checkpoint is None and not (begun_with_one and not any(slots[_SLOT:])):
+                return number * _SLOT
+        return None
+
+    @property
+    def sure(self) -> int | None:
+        """The number of the last checkpoint that this process knows the disk to have."""
+        return None if self._sure is None else self._sure.number
+
+    def trust(self, number: int) -> None:
+        """Know that the disk has the checkpoint with this number, because a process says so that does."""
+        if self.sure != number:
+            last = self.checkpoint()
+            self._sure = last if last.number == number else None
+
+    def is_sure_of(self, last: Checkpoint) -> bool:
+        """Whether this process knows that the disk has the last checkpoint, not only memory. Before that nothing may be
+        written over what is behind the one before it: who wrote the last may have died before it was synced."""
+        return last == self._sure
+
+    def confirm(self) -> Checkpoint:
+        """Have the disk have the last checkpoint, which is returned. Whoever calls is the only one to make any."""
+        last = self.checkpoint()
+        if last != self._sure:
+            write_whole(self._file, _slot(last), last.number % _SLOTS * _SLOT)
+            self._sure = last
+        return last
+
+    def write_checkpoint(self, transaction: int, metas: bytes, place: Place) -> None:
+        """Make a state the last checkpoint. The disk has it in full."""
+        made = Checkpoint(self.checkpoint().number + 1, transaction, metas, place)
+        offset = made.number % _SLOTS * _SLOT
+        before = os.pread(self._file, _SLOT, offset)
+        try:
+            write_whole(self._file, _slot(made), offset)
+        except OSError:
+            # The disk may have it or not, but memory has it, and others would take it for made.
+            with contextlib.suppress(OSError):
+                write_whole(self._file, before, offset)
+            raise
+        self._sure = made
+
+    def has_room(self, place: Place, size: int) -> bool:
+        """Whether a record of `size` bytes of changes can be written. If not, it can be after a checkpoint.
+
+        Under the same hold of LMDB's lock, it was sure of the last one (`is_sure_of`).
+        """
+        assert self._sure is not None
+        start = self._sure.place
+        if place.sequence == start.sequence:
+            return True
+        end = place.offset + _RECORD.size + size
+        return end < start.offset if place.offset <= start.offset else end - start.offset <= LIMIT
+
+    def following(self, place: Place, size: int) -> Place:
+        """The place after that of a record with `size` bytes of changes, under the conditions of `has_room`."""
+        assert self._sure is not None
+        start = self._sure.place
+        end = place.offset + _RECORD.size + size
+        wrapped = place.offset <= start.offset and place.sequence != start.sequence
+        turns = not wrapped and end >= TURN and start.offset >= TURN // 2
+        return Place(place.salt, place.sequence + 1, _FIRST if turns else end)
+
+    def append(self, place: Place, changes: bytes, following: Place) -> None:
+        """Write a record and have it on the disk. Whoever calls has seen that there is room."""
+        end = place.offset + _RECORD.size + len(changes)
+        record = _record(place, changes, following.offset)
+        if end > self._size:
+            self._size = os.fstat(self._file).st_size  # Others make it longer too, and what follows here may be in use.
+        if end > self._size:
+            self._size = (end + _GROWTH - 1) // _GROWTH * _GROWTH
+            record = record.ljust(self._size - place.offset, b"\x00")
+        try:
+            write_whole(self._file, record, place.offset)
+        except OSError:
+            self.retract(place)
+            raise
+
+    def retract(self, place: Place) -> None:
+        """Take back the record that was written last, as it will not be committed.
+
+        If the disk cannot be told, it is only memory that has it taken back. The next record is written over it; if the
+        power goes before that, recovery may find it.
+        """
+        with contextlib.suppress(OSError):
+            write_whole(self._file, bytes(_RECORD.size), place.offset)
+
+    def records(self) -> Iterator[Record]:
+        """The records behind the last checkpoint, in the order of their commits, up to one that cannot be read."""
+        place = self.checkpoint().place
+        while (found := self._record(place)) is not None:
+            yield found
+            place = found.following
+
+    def later(self, place: Place) -> list[Record]:
+        """The records behind a place, wherever they are, in their order. None can be read at the place itself.
+
+        A record is written when the one before it has been synced and committed. So with one of these, the one at the
+        place was whole once. What an earlier lap has left has lower numbers, and another life another salt.
+        """
+        found: list[Record] = []
+        salted = crc32(place.salt)
+        with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as content:
+            for offset, sequence, end in _possible(content, place.sequence):
+                # Nearly all are an earlier life's: there may be tens of thousands, at each start.
+                checksum = int.from_bytes(content[offset : offset + _CHECKSUM], "little")
+                if crc32(content[offset + _CHECKSUM : end], salted) == checksum:
+                    record = self._record(Place(place.salt, sequence, offset))
+                    if record is not None:
+                        found.append(record)
+        return sorted(found, key=lambda record: record.place.sequence)
+
+    def has_record(self, place: Place) -> bool:
+        """Whether there is a record at a place."""
+        return self._record(place) is not None
+
+    def _record(self, place: Place) -> Record | None:
+        """The record at a place; None if there is none."""
+        head = os.pread(self._file, _RECORD.size, place.offset)
+        if len(head) < _RECORD.size:
+            return None
+        _, length, sequence, following = _RECORD.unpack(head)
+        if sequence != place.sequence or place.offset + length > os.fstat(self._file).st_size:
+            return None
+        changes = os.pread(self._file, length, place.offset + _RECORD.size)
+        if _record(place, changes, following) != head + changes:
+            return None
+        return Record(place, changes, Place(place.salt, sequence + 1, following))
+
+    def _checkpoints(self, slots: bytes) -> list[Checkpoint | None]:
+        """The checkpoint in each slot; None for one that cannot be read."""
+        found: list[Checkpoint | None] = []
+        for offset in range(0, _FIRST, _SLOT):
+            slot = slots[offset : offset + _SLOT_HEAD.size + _CHECKPOINT.size]
+            if len(slot) < _SLOT_HEAD.size + _CHECKPOINT.size:
+                found.append(None)
+                continue
+            magic, form, checksum = _SLOT_HEAD.unpack_from(slot)
+            content = slot[_SLOT_HEAD.size :]
+            if magic != _MAGIC or crc32(content) != checksum:
+                found.append(None)
+                continue
+            if form != _FORM:
+                raise StorageError(f"{self._path} has form {form}, and this version of Jedlik reads form {_FORM}")
+            number, transaction, metas, *place = _CHECKPOINT.unpack(content)
+            found.append(Checkpoint(number, transaction, metas, Place(*place)))
+        return found
+
+
+def first_place() -> Place:
+    """The place of the first record after a recovery.
+
+    LMDB holds it under JOURNAL_KEY from the recovery's last commit on. Number 0 is that of the first record of a
+    journal that is new (`Journal.make`), or that an earlier version recovered: LMDB does not have its place yet.
+    """
+    return Place(os.urandom(8), 1, _FIRST)
+
+
+def _possible(content: mmap.mmap, sequence: int) -> Iterator[tuple[int, int, int]]:
+    """What may be a record with a number later than `sequence`: offset, number and end, by what looks like a head.
+
+    They are found by the high bytes of the number, as that search is C's. Of a stretch of zeros, only the beginning can
+    be those.
+    """
+    size = len(content)
+    for high in range(sequence >> 16, (sequence + _LATER >> 16) + 1):
+        sought = high.to_bytes(_HIGH, "little")
+        at = content.find(sought, _FIRST)
+        while at >= 0:
+            for offset in (at, at + 1) if high == 0 else (at,):
+                head = offset - 2 - _CHECKSUM * 2
+                if head < _FIRST or head + _RECORD.size > size:
+                    continue
+                _, length, number, following = _RECORD.unpack_from(content, head)
+                end = head + _RECORD.size + length
+                # Where the next one is follows from the length. To compute checksums of whatever it is takes long.
+                if sequence < number and end <= size and following in (end, _FIRST):
+                    yield head, number, end
+            if high == 0:
+                rest = _NOT_ZERO.search(content, at)
+                if rest is None:
+                    break
+                at = rest.start() - 1
+            at = content.find(sought, at + 1)
+
+
+def _slot(checkpoint: Checkpoint) -> bytes:
+    number, transaction, metas, place = checkpoint
+    content = _CHECKPOINT.pack(number, transaction, metas, *place)
+    return _SLOT_HEAD.pack(_MAGIC, _FORM, crc32(content)) + content
+
+
+def _record(place: Place, changes: bytes, following: int) -> bytes:
+    head = _RECORD.pack(0, len(changes), place.sequence, following)
+    checksum = crc32(changes, crc32(head[_CHECKSUM:], crc32(place.salt)))
+    return checksum.to_bytes(_CHECKSUM, "little") + head[_CHECKSUM:] + changes

@@ -1,0 +1,394 @@
+"""The embedded engine: LMDB, one file that any number of processes of a machine share (`environment.py`).
+
+Reads are done on the event loop and never suspend. Mutations queue, and a batch of them (`batch.py`) goes like this:
+
+    worker's event loop     decide all over a snapshot                            tell the callers, next batch
+    committer's process                                lock, validate, journal, commit, unlock
+
+If another worker has committed meanwhile, what was read is compared with what is there now, and if anything differs the
+batch is decided again while the lock is held (`commits.py`). While a worker has one client only, it does without its
+committer (`at_once.py`). A store that need not be durable has nothing to wait for: its batches are always decided and
+committed on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import lmdb
+
+from jedlik.storage.batch import Batch, Mutation
+from jedlik.storage.engine import Decide, Row, StorageError
+from jedlik.storage.lmdb.at_once import CommitsAtOnce
+from jedlik.storage.lmdb.changes import packed, write
+from jedlik.storage.lmdb.commits import changed, has_panicked
+from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
+from jedlik.storage.lmdb.environment import MAP_SIZE
+from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.view import View, view_of
+
+T = TypeVar("T")
+Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
+
+_BATCH_MUTATIONS = 256
+"""Beyond this a batch gets no cheaper by the mutation, and its decisions would hold up the event loop."""
+_BATCH_BYTES = 4 << 20
+"""Of values in a batch; it ends with the mutation that reaches this."""
+_SNAPSHOTS = 10
+"""How many are tried for a read. In a hundred thousand reads beside writers that never rest, one needs a second."""
+_LOOKS_OF_PATIENCE = 5
+"""At which a commit is not answered, before that is called trouble."""
+
+_FIRST_KEY = b"\x01"
+"""Where the keys begin that are not the engine's own."""
+
+_log = logging.getLogger(__name__)
+
+
+class LmdbEngine:
+    """A store in a directory. Made by `open`; a child of a fork must open its own."""
+
+    def __init__(self, path: Path, durable: bool, map_size: int) -> None:
+        self._path = path
+        self._durable = durable
+        self._map_size = map_size
+        self._store = open_store(path, durable, map_size)
+        self._environment = self._store.environment
+        self._longest_key = self._environment.max_key_size()
+        self._queue: deque[Mutation] = deque()
+        self._closing = False
+        self._idle = asyncio.Event()
+        """Set while no batch is due, being decided or being committed."""
+        self._idle.set()
+        self._batch: Batch | None = None
+        """What is being committed."""
+        self._committer: Committer | None = None
+        """Started with the first batch."""
+        self._at_once: CommitsAtOnce | None = None
+        self._reads = 0
+        """Since the last batch."""
+        self._failure: str | None = None
+        """Why the last commit failed."""
+        self._watched: tuple[int, int] | None = None
+        """What the committer had not answered at the last look."""
+        self._looks = 0
+        """At which that was so, one after the other."""
+        self._unsynced: str | None = None
+        """Why the last checkpoint could not be made."""
+        if durable:
+            try:
+                self._at_once = CommitsAtOnce(path)
+            except OSError as error:
+                self._store.close()
+                raise _storage_error(error) from error
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
+        """The store in the directory `path`, which is made if need be.
+
+        Unless `durable`, nothing is synced: the store outlives the process, but not surely the machine. `map_size` is
+        the most bytes that it may take. Raises StorageError if the directory cannot be used, or holds something else
+        than a store that this version reads.
+        """
+        return cls(Path(path), durable, map_size)
+
+    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
+        """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
+        self._reads += 1
+        try:
+            with self._environment.begin() as snapshot:
+                return list(map(snapshot.get, keys))
+        except lmdb.Error:
+            # Another snapshot may do. The first is tried without a detour: most requests are reads.
+            return self._read(lambda snapshot: list(map(snapshot.get, keys)))
+
+    async def range(
+        self,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> list[Row]:
+        """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
+        self._reads += 1
+        start = max(start, _FIRST_KEY)
+        if start >= end or limit <= 0:
+            return []
+        return self._read(lambda snapshot: _rows(snapshot, start, end, limit, max_bytes, reverse))
+
+    def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
+        """Run a mini-transaction, together with the others that are called before the event loop comes round."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self._closing:
+            future.set_exception(StorageError(f"the store in {self._path} is closed"))
+            return future
+        self._queue.append(Mutation(keys, decide, future))
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_soon(self._start_batch)
+        return future
+
+    @property
+    def committer(self) -> int | None:
+        """The process that commits, if one was needed so far."""
+        return None if self._committer is None else self._committer.pid
+
+    @property
+    def trouble(self) -> str | None:
+        """Why writes cannot be done, as far as is known."""
+        if self._looks >= _LOOKS_OF_PATIENCE:
+            return "commits are not answered"
+        return None if self._failure is None else f"commits fail: {self._failure}"
+
+    def look(self, most: int) -> None:
+        """Kill the committer if it has not answered the same question at more than `most` looks, one a second.
+
+        Looks are counted, not seconds: when the worker itself stood still, nobody can have answered it.
+        """
+        waiting = None if self._committer is None else self._committer.waiting_for
+        self._looks = self._looks + 1 if waiting is not None and waiting == self._watched else 0
+        self._watched = waiting
+        if self._looks >= most and self._committer is not None:
+            _log.error("the process that commits to the store in %s does not answer and is killed", self._path)
+            self._looks = 0
+            self._committer.kill()
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[View]:
+        """The store as it is now, to be read at length (`lmdb.view`). Raises StorageError."""
+        with view_of(self._environment) as view:
+            yield view
+
+    async def close(self) -> None:
+        """Wait for the mutations in flight and release the store."""
+        self._closing = True
+        await self._idle.wait()
+        committer, self._committer = self._committer, None
+        if committer is not None:
+            await committer.end()
+        if self._at_once is not None:
+            self._at_once.close()
+        self._store.close()
+
+    def _read(self, query: Callable[[Snapshot], T]) -> T:
+        """What `query` finds in a snapshot.
+
+        LMDB gives a reader the number of the last state first and the root of the tree after it. If the reader is held
+        up in between, two commits long, the root is a later one, and the pages then look too new for the number.
+        Nothing is damaged: another snapshot will do.
+        """
+        for _ in range(_SNAPSHOTS):
+            try:
+                with self._environment.begin() as snapshot:
+                    return query(snapshot)
+            except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+                reason: lmdb.Error = error
+            except lmdb.Error as error:
+                reason = error
+                break
+        raise _storage_error(reason)
+
+    # On the event loop
+
+    def _start_batch(self) -> None:
+        """Decide what is queued, up to the limits of a batch, and have it committed."""
+        waiting = len(self._queue)
+        reads, self._reads = self._reads, 0
+        try:
+            batch = self._read(self._decide_queue)
+        except StorageError as error:
+            self._refuse_queue(error)
+            return
+        if not batch.members:
+            self._end_batch(batch)
+        elif not self._commit_here(batch, waiting, reads):
+            self._commit(batch)
+
+    def _decide_queue(self, snapshot: Snapshot) -> Batch:
+        """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
+        batch = Batch(snapshot.id(), self._longest_key)
+        decided = 0
+        for mutation in self._queue:
+            if len(batch.members) == _BATCH_MUTATIONS or batch.size >= _BATCH_BYTES:
+                break
+            if not mutation.future.done():
+                batch.add(mutation, snapshot.get)
+            decided += 1
+        for _ in range(decided):
+            self._queue.popleft()
+        return batch
+
+    def _end_batch(self, batch: Batch, failure: Exception | None = None) -> None:
+        """Tell the callers what became of a batch; but first keep the disk busy with the next one."""
+        if self._queue:
+            self._start_batch()
+        else:
+            self._idle.set()
+        if batch.members:
+            self._take_note(failure)
+        for mutation in batch.members:
+            if failure is not None:
+                mutation.error = _storage_error(failure)
+            mutation.resolve()
+
+    def _take_note(self, failure: Exception | None) -> None:
+        """Log that commits begin to fail or succeed again. Who answers a request logs what becomes of it."""
+        if failure is not None and self._failure is None:
+            _log.error("commits to the store in %s fail: %s", self._path, failure)
+        elif failure is None and self._failure is not None:
+            _log.warning("commits to the store in %s succeed again", self._path)
+        self._failure = None if failure is None else str(failure)
+
+    def _take_note_of_checkpoints(self, failure: str | None) -> None:
+        """Log that checkpoints begin to fail or succeed again. Commits go on until the journal is full."""
+        if failure is not None and self._unsynced is None:
+            _log.error("checkpoints of the store in %s fail: %s", self._path, failure)
+        elif failure is None and self._unsynced is not None:
+            _log.warning("checkpoints of the store in %s succeed again", self._path)
+        self._unsynced = failure
+
+    def _refuse_queue(self, reason: StorageError) -> None:
+        """Fail all that is queued, because there is no snapshot to be had."""
+        _log.error("the store cannot be read", exc_info=reason)
+        refused, self._queue = self._queue, deque()
+        self._idle.set()
+        if has_panicked(self._environment):
+            self._reopen()
+        for mutation in refused:
+            mutation.error = _storage_error(reason)
+            mutation.resolve()
+
+    def _commit(self, batch: Batch) -> None:
+        """Have the committer write and sync a batch."""
+        self._batch = batch
+        if self._committer is not None and self._committer.ended:
+            self._committer.close()
+            self._committer = None
+        if self._committer is None:
+            loop = asyncio.get_running_loop()
+            try:
+                self._committer = Committer(self._path, self._map_size, loop, self._take_answer)
+            except OSError as error:
+                loop.call_soon(self._end_batch, batch, error)
+                return
+        changes = packed(batch.changes, batch.appends)
+        self._committer.ask((batch.snapshot, batch.reads, tuple(batch.overlaid), changes))
+
+    def _take_answer(self, answer: Message) -> None:
+        """Go on with what the committer has said of the batch."""
+        assert self._batch is not None
+        assert self._committer is not None
+        batch = self._batch
+        if answer[0] == STALE:
+            found = answer[1]
+            batch.decide_again(found.__getitem__)
+            self._committer.ask(packed(batch.changes, batch.appends))
+            return
+        self._batch = None
+        if answer[0] == DONE:
+            _, checkpoint, failure = answer
+            assert self._at_once is not None
+            self._at_once.trust(checkpoint)
+            self._take_note_of_checkpoints(failure)
+            self._end_batch(batch)
+        else:
+            # The lock may be with a process that cannot be killed yet. The next commit then does instead.
+            if self._committer.ended and not self._committer.lingers:
+                self._take_back()
+            self._end_batch(batch, StorageError(answer[1]))
+
+    def _take_back(self) -> None:
+        """See to it that what was left of a commit that failed, or whose committer died, is not there later either."""
+        assert self._at_once is not None
+        try:
+            self._at_once.take_back(self._environment)
+        except (lmdb.Error, OSError, StorageError):
+            _log.exception("what was left of a commit to the store in %s could not be taken back", self._path)
+
+    def _commit_here(self, batch: Batch, waiting: int, reads: int) -> bool:
+        """Commit a batch on the event loop, and tell the callers; False, having done nothing, if the committer must.
+
+        `waiting` mutations were there to be decided, and since the batch before there have been `reads`.
+        """
+        at_once, committer = self._at_once, self._committer
+        failure: Exception | None = None
+        try:
+            if at_once is None:
+                self._write(batch)
+            elif (
+                not at_once.takes(batch, waiting, reads)
+                or committer is None
+                or committer.ended
+                or not at_once.commit(self._environment, committer.pid, batch)
+            ):
+                return False
+        except (lmdb.Error, OSError, StorageError) as error:
+            failure = error
+            if has_panicked(self._environment):
+                self._reopen()
+                if at_once is not None:
+                    self._take_back()
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._end_batch, batch, failure)
+        else:
+            self._end_batch(batch, failure)
+        return True
+
+    def _write(self, batch: Batch) -> None:
+        """Write a batch without syncing it. Raises lmdb.Error."""
+        with self._environment.begin(write=True) as transaction:
+            if changed(batch.snapshot, batch.reads, transaction):
+                batch.decide_again(transaction.get)
+            write(packed(batch.changes, batch.appends), transaction)
+
+    def _reopen(self) -> None:
+        """Open the environment anew, which LMDB will use no more as it is."""
+        try:
+            self._environment.close()
+            self._store.reopen(self._path, self._map_size)
+            self._environment = self._store.environment
+        except StorageError:
+            # Mutations go on failing, and each tries this again.
+            _log.exception("the store could not be opened again")
+
+
+def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool) -> list[Row]:
+    """The rows of a range that is not empty; `limit` is positive."""
+    rows: list[Row] = []
+    size = 0
+    with snapshot.cursor() as cursor:
+        if not reverse:
+            found = cursor.set_range(start)
+        elif cursor.set_range(end):
+            found = cursor.prev()
+        else:
+            found = cursor.last()
+        # An iterator begins at an end of the store if the cursor is nowhere.
+        if not found:
+            return rows
+        for row in cursor.iterprev() if reverse else cursor.iternext():
+            key, value = row
+            if not start <= key < end:
+                break
+            rows.append(row)
+            size += len(value)
+            if len(rows) == limit or size >= max_bytes:
+                break
+    return rows
+
+
+def _storage_error(cause: Exception) -> StorageError:
+    """What callers get for what went wrong beneath. One for each caller, as raising an exception changes it."""
+    error = StorageError(str(cause))
+    error.__cause__ = cause
+    return error

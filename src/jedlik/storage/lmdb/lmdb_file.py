@@ -1,0 +1,128 @@
+"""An LMDB store from outside its server: looking at it, making its file smaller, bringing it to today's format.
+
+A store may be looked at while a server has it open; LMDB's reader table tells the server which pages to keep. It may be
+compacted or upgraded only while nobody has it open: LMDB's lock file knows the states of one data file and not of
+another that takes its place, and the journal belongs to one data file too (`store` has the lock).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.environment import (
+    FORMAT,
+    FORMAT_KEY,
+    MAP_SIZE,
+    MAX_READERS,
+    SYNCED_FORMAT,
+    refuse_cut_short,
+    refuse_other_format,
+)
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.replacement import replace
+from jedlik.storage.lmdb.store import alone, shared
+from jedlik.storage.lmdb.view import View, view_of
+
+_COPY = "data.mdb.compact"
+
+
+@contextmanager
+def view(path: Path) -> Iterator[View]:
+    """The store in the directory `path` as it is now. A server may go on beside it.
+
+    Nothing is written, unless nobody has the store open and who had it was killed: then it is recovered first. Raises
+    StorageError if there is no store that this version reads, or if it is being compacted.
+    """
+    with shared(path), _environment(path) as environment, view_of(environment) as found:
+        refuse_other_format(str(path), found.get(FORMAT_KEY))
+        yield found
+
+
+def compact(path: Path) -> tuple[int, int]:
+    """Rewrite the file of the store in the directory `path` without its free pages. No server may have it open.
+
+    Returns the bytes of the file before and after. The copy takes the file's place when it is complete, read again and
+    synced, so that whatever happens there is a whole store. It keeps what LMDB leaves free within pages. Raises
+    StorageError, also if somebody looks at the store (`view`) or if the disk has no room for the copy.
+    """
+    copy = path / _COPY
+    with alone(path):
+        before = (path / DATA).stat().st_size
+        try:
+            copy.unlink(missing_ok=True)  # What an attempt left that was killed.
+            with _environment(path) as environment:
+                _write_copy(environment, copy)
+                with environment.begin() as original:
+                    rows = original.stat()["entries"]
+            with _environment(copy) as environment, view_of(environment) as made:
+                refuse_other_format(str(copy), made.get(FORMAT_KEY))
+                if made.pages.rows != rows:
+                    raise StorageError(f"the copy of the store in {path} has {made.pages.rows} rows instead of {rows}")
+            replace(path, copy)
+            after = (path / DATA).stat().st_size
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"cannot compact the store in {path}: {error}") from error
+        finally:
+            copy.unlink(missing_ok=True)
+    return before, after
+
+
+def upgrade(path: Path) -> str:
+    """Bring the store in the directory `path` to the storage format of this version, if it has an earlier one.
+
+    Returns the storage format that it had. No server may have it open. Raises StorageError.
+    """
+    with alone(path):
+        try:
+            # An earlier version's commits are synced by LMDB, and so is this one.
+            with (
+                lmdb.open(str(path), map_size=MAP_SIZE, max_readers=MAX_READERS, lib_version=1) as environment,
+                environment.begin(write=True) as transaction,
+            ):
+                found = transaction.get(FORMAT_KEY)
+                if found == SYNCED_FORMAT:
+                    transaction.put(FORMAT_KEY, FORMAT)
+                else:
+                    refuse_other_format(str(path), found)
+                return (found or b"").decode()
+        except (lmdb.Error, OSError) as error:
+            raise StorageError(f"cannot upgrade the store in {path}: {error}") from error
+
+
+@contextmanager
+def _environment(path: Path) -> Iterator[lmdb.Environment]:
+    """The environment in a directory, or the copy of one in a file, opened for reading."""
+    alone = path.is_file()
+    try:
+        refuse_cut_short(path if alone else path / DATA)
+        environment = lmdb.open(
+            str(path),
+            map_size=MAP_SIZE,
+            max_readers=MAX_READERS,
+            readonly=True,
+            readahead=False,
+            subdir=not alone,
+            lock=not alone,
+            lib_version=1,
+        )
+    except (lmdb.Error, OSError) as error:
+        raise StorageError(f"cannot open the store in {path}: {error}") from error
+    try:
+        yield environment
+    finally:
+        environment.close()
+
+
+def _write_copy(environment: lmdb.Environment, copy: Path) -> None:
+    descriptor = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        environment.copyfd(descriptor, compact=True)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,211 @@
+"""A store in use, and who may use it at the same time.
+
+    opening.lock     held by whoever is opening a store, for as long as that takes
+    the folder       its lock is shared by all who use the store: engines, committers, and those who look at it.
+                     Whoever has it alone may recover the store, or put another file in the place of LMDB's
+
+The kernel drops the locks of a process that dies, when it has done what it was writing. So who has the lock of the
+folder alone knows that nobody else uses the store; and who has not, that somebody is there who found it in order. LMDB
+has a lock of its own, by which it knows whether what its lock file says of the last state is true. The kernel drops one
+after the other, and LMDB's must be free before its file is changed behind its back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import lmdb
+
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.coherence import DamagedStore, refuse_lost_journal
+from jedlik.storage.lmdb.commits import take_back
+from jedlik.storage.lmdb.environment import LOCK, make_environment, open_environment, sync_directories
+from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Journal
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.recovery import begin_journal, recover
+from jedlik.storage.lmdb.replacement import finish
+
+_OPENING = "opening.lock"
+_DYING_SECONDS = 10.0
+"""In which a process that is about to end has ended."""
+_DYING_STEP = 0.001
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """An LMDB environment, and a share in the lock of its folder. Made by `open_store`."""
+
+    def __init__(self, environment: lmdb.Environment, share: int) -> None:
+        self.environment = environment
+        self._share: int | None = share
+
+    def reopen(self, path: Path, map_size: int) -> None:
+        """Open the environment anew, which is in the directory `path`. Nobody else can have the store alone meanwhile.
+
+        Raises StorageError, and there is no environment then, but it can be tried again.
+        """
+        self.environment.close()
+        with _as_storage_errors(path):
+            self.environment = open_environment(path, map_size)
+
+    def close(self) -> None:
+        """Give it up; a second time does nothing."""
+        self.environment.close()
+        if self._share is not None:
+            os.close(self._share)
+            self._share = None
+
+
+def open_store(path: Path, durable: bool, map_size: int) -> Store:
+    """The store in the directory `path`, made if need be, and recovered if need be.
+
+    Unless `durable`, it has no journal. Raises StorageError.
+    """
+    with _as_storage_errors(path):
+        new = [directory for directory in (path, *path.parents) if not directory.exists()]
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _opening(path):
+                alone = _join(path, share)
+                if alone and not (path / DATA).exists():
+                    make_environment(path, durable)
+                if alone and not durable:
+                    (path / JOURNAL).unlink(missing_ok=True)
+                if (path / JOURNAL).exists() != durable and not alone:
+                    raise StorageError(f"the store in {path} is in use by others who {'do not ' * durable}sync")
+                environment = open_environment(path, map_size)
+                try:
+                    if durable and not (path / JOURNAL).exists():
+                        begin_journal(path, environment)
+                    elif durable and not alone:
+                        _take_back(path, environment)
+                    elif not durable and alone:
+                        with environment.begin(write=True) as transaction:
+                            transaction.delete(JOURNAL_KEY)  # It has none any more.
+                    if durable and alone:  # Others have done it, and a disk that fails must not end reads.
+                        sync_directories([path, *(directory.parent for directory in new)])
+                except BaseException:
+                    environment.close()
+                    raise
+                if alone:
+                    fcntl.flock(share, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(share)
+            raise
+    return Store(environment, share)
+
+
+def _take_back(path: Path, environment: lmdb.Environment) -> None:
+    """Take back what a process that died has left of a commit, if the disk lets us.
+
+    If it does not, the store can be read all the same, and the next commit writes over it.
+    """
+    with closing(Journal(path)) as journal:
+        try:
+            take_back(environment, journal)
+        except (lmdb.Error, OSError, StorageError):
+            _log.exception("what was left of a commit to the store in %s could not be taken back", path)
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Keep the store in the directory `path` in order, to look at it beside others. Raises StorageError."""
+    with _as_storage_errors(path):
+        share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _opening(path):
+                if _join(path, share):
+                    sync_directories([path])  # For who opens it beside us.
+                    fcntl.flock(share, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(share)
+
+
+@contextmanager
+def alone(path: Path, damaged: bool = False) -> Iterator[None]:
+    """Keep all others from the store in the directory `path`, which is recovered first unless it is `damaged`.
+
+    Raises StorageError if there are some.
+    """
+    with _as_storage_errors(path):
+        share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _opening(path):
+                if not _join(path, share, damaged):
+                    raise StorageError(f"the store in {path} is in use, or being looked at, by a check perhaps")
+            yield
+        finally:
+            os.close(share)
+
+
+def _join(path: Path, share: int, damaged: bool = False) -> bool:
+    """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered, unless it is
+    `damaged`. Returns whether all of it was taken."""
+    try:
+        fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        try:
+            fcntl.flock(share, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(f"the store in {path} is being compacted or upgraded") from None
+        return False
+    if damaged:
+        _wait_for_lmdb(path)
+        return True
+    finish(path)
+    has_data, has_journal = (path / DATA).exists(), (path / JOURNAL).exists()
+    if has_journal and not has_data:
+        raise DamagedStore(f"{path / DATA} is missing, and its {JOURNAL} is there")
+    if has_journal:
+        _wait_for_lmdb(path)
+        recover(path)
+    elif has_data:
+        refuse_lost_journal(path)
+    return True
+
+
+def _wait_for_lmdb(path: Path) -> None:
+    """Wait until the last process that had the environment open has let go of it."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    # To close the file drops the locks that a process has of it, but this one has not opened the environment yet.
+    file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StorageError(f"the store in {path} is in use by a process that is not Jedlik's") from None
+                time.sleep(_DYING_STEP)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    file = os.open(path / _OPENING, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _as_storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        raise StorageError(f"{path} holds no store that this version reads, or a damaged one: {error}") from error
+    except (lmdb.Error, OSError) as error:
+        raise StorageError(f"cannot open the store in {path}: {error}") from error

@@ -1,0 +1,49 @@
+"""What is lost of a store that was salvaged (`lmdb.salvage`): the records that are not in it, item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jedlik.dynamodb.model import items, keys, tables
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.values import Item
+from jedlik.storage.lmdb.journal import Record
+from jedlik.storage.lmdb.salvage import Attempt, changed_rows
+from jedlik.storage.lmdb.view import View
+from jedlik.upkeep.damage import DAMAGE
+
+
+def of(attempt: Attempt) -> Iterator[str]:
+    """What is lost, a line each: by the numbers of records that cannot be read, and else by the keys of items."""
+    for number in attempt.lost:
+        yield f"all that was written with record {number}, which cannot be read"
+    by_id = {table.id: table for table in _tables(attempt.view)}
+    for record in attempt.left_out:
+        yield from _changes(record, by_id)
+
+
+def _tables(view: View) -> Iterator[Table]:
+    for _, raw in view.rows(*keys.descriptor_range(None)):
+        try:
+            yield tables.parse(raw)
+        except DAMAGE:
+            continue  # The check says so.
+
+
+def _changes(record: Record, by_id: dict[bytes, Table]) -> Iterator[str]:
+    start, end = keys.space_range("rows")
+    what = f"record {record.place.sequence}"
+    others = 0
+    for key, value in changed_rows(record).items():
+        table = by_id.get(keys.table_of_key(key))
+        if table is None or not start <= key < end or keys.index_of_key(key) != 0:
+            others += 1
+        elif value is None:
+            yield f"{what}: the deletion of an item of table {table.name}"
+        else:
+            yield f"{what}: a write to the item of table {table.name} with the key {_key(table, items.decode(value))}"
+    yield f"{what}: {others} other changes that went with them"
+
+
+def _key(table: Table, item: Item) -> Item:
+    return keys.key_of(table, None, item)

@@ -1,0 +1,113 @@
+"""The check of small records, one by one: those of time, jobs, leases, client tokens, tags and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from jedlik import timekeeping
+from jedlik.background import job_records as jobs
+from jedlik.background.job_records import Job
+from jedlik.dynamodb.items import expiring
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS
+from jedlik.dynamodb.replication import pull_positions
+from jedlik.dynamodb.tables import backfill, purge
+from jedlik.storage.engine import Row
+from jedlik.storage.lmdb.view import View
+from jedlik.upkeep.damage import DAMAGE, told
+
+_JOB_STATES: dict[str, dict[str, type]] = {
+    backfill.KIND: {"TableName": str, "TableId": str, "IndexNumber": int, "Position": str},
+    expiring.KIND: {"TableName": str, "TableId": str, "UpdatedAt": float, "Position": str},
+    purge.KIND: {"Ranges": list},
+}
+"""What each kind of job must know."""
+
+Ranges = list[tuple[bytes, bytes]]
+
+
+def problems(view: View) -> Iterator[str]:
+    """What is wrong with the records, a line each."""
+    for space, (name, read) in _RECORDS.items():
+        for row in view.rows(*keys.space_range(space)):
+            try:
+                read(row)
+            except DAMAGE as error:
+                yield f"{name} under {row[0].hex()}: {told(error)}"
+
+
+def readable_jobs(view: View) -> Iterator[Job]:
+    """The jobs whose records can be read."""
+    for row in view.rows(*keys.job_range()):
+        try:
+            yield _read_job(row)
+        except DAMAGE:
+            continue  # `problems` tells.
+
+
+def ranges(job: Job) -> Ranges:
+    """What a job removes; nothing if it is of another kind."""
+    if job.kind != purge.KIND:
+        return []
+    return [(bytes.fromhex(start), bytes.fromhex(end)) for start, end in job.state["Ranges"]]
+
+
+# Each raises one of DAMAGE for a record that cannot be read.
+
+
+def _read_job(row: Row) -> Job:
+    job = jobs.parse(row)
+    for member, kind in _JOB_STATES[job.kind].items():
+        if not isinstance(job.state[member], kind):
+            raise ValueError(f"the {member} of job {job.name} is {job.state[member]}")
+    bytes.fromhex(job.state.get("Position", ""))
+    ranges(job)
+    return job
+
+
+def _read_lease(row: Row) -> None:
+    lease = orjson.loads(row[1])
+    if not (isinstance(lease["Holder"], str) and isinstance(lease["Until"], float)):
+        raise ValueError(f"it is {lease}")
+
+
+def _read_token(row: Row) -> None:
+    record = orjson.loads(row[1])
+    if not (isinstance(record["Fingerprint"], str) and isinstance(record["ReadUnits"], list)):
+        raise ValueError(f"it is {record}")
+    interval = int(record["At"] // IDEMPOTENCY_SECONDS)
+    if not keys.token_range(interval)[1] <= row[0] < keys.token_range(interval + 1)[1]:
+        raise ValueError(f"it was made at {record['At']}, and is under another time")
+
+
+def _read_tags(row: Row) -> None:
+    tags = orjson.loads(row[1])
+    if not all(isinstance(value, str) for value in tags.values()):
+        raise ValueError(f"it is {tags}")
+
+
+def _read_checkpoint(row: Row) -> None:
+    checkpoint = pull_positions.parse(row[1])
+    if pull_positions.key(keys.table_of_key(row[0]), checkpoint.region) != row[0]:
+        raise ValueError(f"it is that of {checkpoint.region}")
+    fault = pull_positions.fault(row[1])
+    if fault is not None:
+        raise ValueError(f"{fault}; the server begins it anew")
+
+
+def _read_own(row: Row) -> None:
+    if row[0] == keys.clock_key():
+        timekeeping.parse(row[1])
+
+
+_RECORDS: dict[str, tuple[str, Callable[[Row], object]]] = {
+    "store": ("record of the store", _read_own),
+    "jobs": ("job", _read_job),
+    "leases": ("lease", _read_lease),
+    "tokens": ("client token", _read_token),
+    "tags": ("tags", _read_tags),
+    "checkpoints": ("checkpoint", _read_checkpoint),
+}
+"""By the space of their keys: what they are called and how they are read."""

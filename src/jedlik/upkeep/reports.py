@@ -1,0 +1,168 @@
+"""What the commands print of a store in a folder, which is named after its region. Each raises StorageError."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jedlik.dynamodb.replication.aside import Aside
+from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.regions.store_format import FORMAT
+from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb.coherence import DamagedStore
+from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.salvage import salvaging
+from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
+from jedlik.upkeep import losses, opening
+from jedlik.upkeep.check import StoreCheck
+from jedlik.upkeep.stats import of_clock, of_tables
+from jedlik.upkeep.upgrade import upgrade as upgrade_store
+
+Say = Callable[[str], None]
+"""Prints a line."""
+
+_META_PAGES = 2
+"""Pages of the file that say where the others are."""
+
+
+def check(folder: Path, say: Say) -> int:
+    """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
+    found = 0
+    begun = time.monotonic()
+    with opening.view(folder) as view:
+        checked = StoreCheck(view)
+        for problem in checked.problems():
+            say(f"{folder.name}: {problem}")
+            found += 1
+    seconds = time.monotonic() - begun
+    say(
+        f"{folder.name}: {checked.items} items with {checked.entries} index entries in {checked.tables} tables, and "
+        f"{checked.log_entries} log entries, checked in {seconds:.1f} s ({checked.items / seconds:.0f} items/s): "
+        f"{found or 'no'} problem{'' if found == 1 else 's'}"
+    )
+    return found
+
+
+def recover_damaged(folder: Path, say: Say) -> int:
+    """Keep what can be kept of a store that is refused, print what cannot, and check it. Returns how much is wrong."""
+    try:
+        with opening.view(folder):
+            say(f"{folder.name}: the store is not damaged in a way that keeps it from being opened")
+            lost = 0
+    except DamagedStore as damage:
+        say(f"{folder.name}: {damage.reason}")
+        lost = _salvage(folder, say)
+    return lost + check(folder, say)
+
+
+def _salvage(folder: Path, say: Say) -> int:
+    with salvaging(folder) as salvage:
+        lost: list[str] | None = None
+        with closing(salvage.attempts()) as attempts:
+            for attempt in attempts:
+                problems = sum(1 for _ in StoreCheck(attempt.view).problems())
+                lost = list(losses.of(attempt))
+                say(f"{folder.name}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
+                if not problems:
+                    break
+        if lost is None:
+            raise StorageError(f"nothing can be kept of the store in {folder}: neither file leads to what was stored")
+        aside = salvage.take()
+    for line in lost:
+        say(f"{folder.name}: lost: {line}")
+    say(f"{folder.name}: kept: {attempt.what}; the damaged files are in {aside}")
+    return len(lost)
+
+
+def stats(folder: Path, say: Say) -> int:
+    """Print how large a store and each of its tables is. Returns 0."""
+    size = (folder / DATA).stat().st_size
+    items = 0
+    with opening.view(folder) as view:
+        for table in of_tables(view):
+            items += table.items
+            say(
+                f"{folder.name}: table {table.name}: {table.items} items of {table.size} bytes, "
+                f"{table.entries} index entries of {table.entries_size} bytes, {table.log_entries} log entries"
+            )
+            for peer in table.peers:
+                say(f"{folder.name}: table {table.name}: {_progress(peer)}")
+            for aside in table.asides:
+                say(f"{folder.name}: table {table.name}: {_put_aside(aside)}")
+        clock = of_clock(view)
+        pages = view.pages
+    if clock is not None:
+        say(f"{folder.name}: clock: {_clock(clock)}")
+    free = max(0, size // pages.page_size - pages.used - _META_PAGES)
+    each = f", {size / items:.0f} bytes an item" if items else ""
+    say(
+        f"{folder.name}: a file of {size} bytes{each}; "
+        f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {free} pages free"
+    )
+    return 0
+
+
+_DOUBTS = {
+    PARTED: "it has jumped",
+    EARLIER: "the server was started with an earlier one than the store's latest",
+    LATER: "the server was started with one that is a day later than the store's latest",
+}
+
+
+def _clock(clock: Timekeeping) -> str:
+    """Whether the clock is trusted, and the latest time that the store knows of."""
+    latest = f"the store was last used at {_time(clock.latest)}"
+    if clock.pause is None:
+        return f"trusted; {latest}"
+    minutes = WAITS[clock.pause.reason] / 60
+    return (
+        f"doubted since {_time(clock.pause.since)}, because {_DOUBTS[clock.pause.reason]}: nothing is "
+        f"expired or trimmed until it has been steady for {minutes:.0f} minutes; {latest}"
+    )
+
+
+def _time(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:.0f} s since the epoch"  # A clock can be set to what no calendar has.
+
+
+def _progress(peer: Checkpoint) -> str:
+    """How far a replica is with the changes of another."""
+    if peer.copying is not None:
+        return f"being copied from {peer.region}"
+    latency = ", ".join(f"{name} {value:.0f} ms" for name, value in peer.latency.items())
+    return f"changes of {peer.region} applied up to position {peer.position}; latency: {latency or 'not known'}"
+
+
+def _put_aside(aside: Aside) -> str:
+    """Why a replica does not take over what another answers."""
+    since = datetime.fromtimestamp(aside.since, UTC).isoformat(timespec="seconds")
+    return f"put aside for {aside.region} since {since}: {aside.reason}"
+
+
+def compact(folder: Path, say: Say) -> int:
+    """Make the file of a store smaller and print by how much. Returns 0."""
+    with opening.view(folder):
+        pass  # It may be looked into, and so it may be copied and looked into again.
+    before, after = lmdb_file.compact(folder)
+    say(f"{folder.name}: {before} bytes before, {after} bytes after: {before - after} won")
+    return 0
+
+
+def upgrade(folder: Path, say: Say) -> int:
+    """Bring a store to this version's formats and print from which. Returns 0."""
+    storage_before, before = asyncio.run(upgrade_store(folder))
+    storage_after = STORAGE_FORMAT.decode()
+    say(
+        f"{folder.name}: format {before} and storage format {storage_before} before, "
+        f"format {FORMAT} and storage format {storage_after} after"
+    )
+    return 0

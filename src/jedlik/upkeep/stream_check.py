@@ -1,0 +1,179 @@
+"""The check of streams: their shards, the lineage of these, and each entry of the change log.
+
+A consumer that reads a parent to its end before its children sees each item's changes in order. That rests on what is
+checked here: a shard's log opens, and closes if the shard is closed; the children of a closed shard share its range;
+and all positions in a parent's log are before all in its children's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import orjson
+
+from jedlik.dynamodb.model import changelog, items, keys, streams
+from jedlik.dynamodb.model.changelog import Change, Kind
+from jedlik.dynamodb.model.streams import Document
+from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.lmdb.view import View
+from jedlik.upkeep.damage import DAMAGE, told
+
+_MARKS = (Kind.OPEN, Kind.CLOSE)
+_HAS_OLD = (Kind.MODIFY, Kind.REMOVE, Kind.EXPIRE)
+_HAS_NEW = (Kind.INSERT, Kind.MODIFY)
+_MAY_HAVE_NEW = (Kind.SAME, Kind.TOLD)
+_OLD_IMAGES = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+_NEW_IMAGES = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
+
+
+class StreamCheck:
+    """Finds what is wrong in the streams of a store. `tables` are by their ids."""
+
+    def __init__(self, view: View, tables: Mapping[bytes, Table], secret: bytes) -> None:
+        self._view = view
+        self._tables = tables
+        self._secret = secret
+        self._last_position = view.last_position
+        self._logs: set[bytes] = set()
+        """Log prefixes of the shards of all streams."""
+        self.entries = 0
+        """Log entries seen."""
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong, a line each."""
+        for key, raw in self._view.rows(*keys.stream_range(None)):
+            try:
+                stream = orjson.loads(raw)
+                yield from (f"stream {stream['StreamArn']}: {problem}" for problem in self._check_stream(key, stream))
+            except DAMAGE as error:
+                yield f"stream under {key.hex()}: {told(error)}"
+        for log in self._view.prefixes(*keys.space_range("logs"), keys.SHARD_PREFIX):
+            if log not in self._logs:
+                table = keys.table_of_key(log).hex()
+                yield f"there is a change log of shard {keys.shard_of_key(log)} of table id {table} and no such shard"
+
+    def _check_stream(self, key: bytes, stream: Document) -> Iterator[str]:
+        """Raises one of DAMAGE if the stream's document cannot be read."""
+        if keys.stream_key(stream["TableName"], stream["StreamLabel"]) != key:
+            yield "it is not under the key of its name"
+        table = self._tables.get(keys.table_id(stream["TableId"]))
+        yield from _check_state(stream, table)
+        spans = {}
+        for shard in stream["Shards"]:
+            log = streams.shard_log(stream, shard)
+            self._logs.add(log)
+            span: list[int] = []
+            for problem in self._check_shard(log, stream, shard, table, span):
+                yield f"shard {shard['ShardId']}: {problem}"
+            spans[shard["ShardId"]] = span
+        yield from _check_lineage(stream, spans)
+
+    def _check_shard(
+        self, log: bytes, stream: Document, shard: Document, table: Table | None, span: list[int]
+    ) -> Iterator[str]:
+        """Check a shard's log. Its first and last position go to `span`."""
+        before: Kind | None = None
+        for key, entry in self._view.rows(*keys.log_range(log)):
+            position = keys.log_position(key)
+            self.entries += 1
+            span[1:] = [position]
+            try:
+                change = _decoded(entry)
+                if change.kind not in _MARKS:
+                    self._check_change(change, stream, shard, table)
+            except DAMAGE as error:
+                yield f"entry {position}: {told(error)}"
+                before = Kind.OPEN if before is None else before
+                continue
+            if (change.kind is Kind.OPEN) != (before is None):
+                yield f"entry {position}: the log does not begin with the opening of the shard, or has another"
+            if before is Kind.CLOSE:
+                yield f"entry {position}: the log goes on after the shard was closed"
+            if before is not None and position < shard.get("TrimmedTo", 0):
+                yield f"entry {position}: it has been trimmed and is there"
+            if position > self._last_position:
+                yield f"entry {position}: the store has given positions up to {self._last_position} only"
+            before = change.kind
+        if before is None:
+            yield "its log is empty"
+        elif (before is Kind.CLOSE) != ("ClosedAt" in shard):
+            yield f"it is {'closed' if 'ClosedAt' in shard else 'open'}, and its log says otherwise"
+
+    def _check_change(self, change: Change, stream: Document, shard: Document, table: Table | None) -> None:
+        """Raises one of DAMAGE."""
+        key = orjson.loads(change.keys)
+        names = [element["AttributeName"] for element in stream["KeySchema"]]
+        if sorted(key) != sorted(names):
+            raise ValueError(f"its key is {change.keys.decode()}")
+        view_type = stream["StreamViewType"]
+        images = ((change.old, _HAS_OLD, _OLD_IMAGES), (change.new, _HAS_NEW, _NEW_IMAGES))
+        for image, kinds, view_types in images:
+            # The log of a replicated table has all images, whatever the stream shows.
+            lacking = not image and change.kind in kinds and view_type in view_types
+            unwanted = image and change.kind not in kinds and not (change.kind in _MAY_HAVE_NEW and kinds is _HAS_NEW)
+            if lacking or unwanted:
+                raise ValueError(f"its images are not those of {change.kind.name} in a stream of {view_type}")
+            if image:
+                item = items.decode(image)
+                if {name: item[name] for name in names} != key:
+                    raise ValueError("an image is of another item")
+        if table is not None:
+            partition = keys.item_key(table, key, self._secret)[keys.INDEX_PREFIX :]
+            if not shard["Start"] <= int.from_bytes(partition[:4], "big") < shard["End"]:
+                raise ValueError("it belongs in another shard")
+
+
+def _decoded(entry: bytes) -> Change:
+    """The change that an entry tells. Raises one of DAMAGE."""
+    change = changelog.decode(entry)
+    told = (change.kind, change.at, change.keys, change.keys_size, change.old, change.new, change.version)
+    if changelog.encode(*told) != entry:
+        raise ValueError("it is not as long as it says")
+    return change
+
+
+def _check_state(stream: Document, table: Table | None) -> Iterator[str]:
+    """Compare a stream's document with its table's."""
+    opened = streams.open_shards(stream)
+    if stream["StreamStatus"] != "ENABLED":
+        if opened:
+            yield "it is disabled and has open shards"
+        return
+    if table is None or "StreamSpecification" not in table.document:
+        yield "it is enabled, and its table is gone or has no stream"
+        return
+    if table.document["LatestStreamArn"] != stream["StreamArn"]:
+        yield "it is enabled, and its table has another stream"
+        return
+    written = [{"Number": shard["Number"], "Start": shard["Start"]} for shard in opened]
+    if written != table.document["ChangeLog"]["Shards"]:
+        yield "its open shards are not those that its table writes to"
+    if not _covers(opened, 0, streams.HASH_SPACE):
+        yield "its open shards do not divide the range of hashes"
+
+
+def _check_lineage(stream: Document, spans: Mapping[str, list[int]]) -> Iterator[str]:
+    """Compare a stream's shards with their parents and children. `spans` are the first and last positions of each."""
+    shards = {shard["ShardId"]: shard for shard in stream["Shards"]}
+    children: dict[str, list[Document]] = {}
+    for shard in shards.values():
+        # A parent goes before its children, when what it has is older than a day.
+        if shard.get("ParentShardId") in shards:
+            children.setdefault(shard["ParentShardId"], []).append(shard)
+    for name, shard in shards.items():
+        mine = sorted(children.get(name, ()), key=lambda child: int(child["Start"]))
+        if "ClosedAt" not in shard:
+            if mine:
+                yield f"shard {name}: it is open and has children"
+            continue
+        if (mine or stream["StreamStatus"] == "ENABLED") and not _covers(mine, shard["Start"], shard["End"]):
+            yield f"shard {name}: its children do not divide its range"
+        for child in mine:
+            if spans[name] and spans[child["ShardId"]] and spans[name][-1] >= spans[child["ShardId"]][0]:
+                yield f"shard {child['ShardId']}: it begins before its parent ends"
+
+
+def _covers(shards: list[Document], start: int, end: int) -> bool:
+    """Whether shards, in the order of their ranges, divide a range of hashes without a gap."""
+    bounds = [start, *(shard["End"] for shard in shards)]
+    return bounds[-1] == end and [shard["Start"] for shard in shards] == bounds[:-1]

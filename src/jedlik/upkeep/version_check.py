@@ -1,0 +1,40 @@
+"""The check of a replicated table's versions: each against the item that it is about.
+
+An item without a version is from before the replication, so versions are gone through, and not items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from jedlik.dynamodb.model import keys, versions
+from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.lmdb.view import View
+from jedlik.upkeep.damage import DAMAGE, told
+
+
+def problems(view: View, table: Table, secret: bytes) -> Iterator[str]:
+    """What is wrong with the versions of a table's items, a line each."""
+    if table.replica is not None and table.log is None:
+        yield "it is a replica, and its changes are not logged"
+    for key, record in view.rows(*keys.version_range(table.id)):
+        item_key = keys.item_of_version_key(table, key)
+        is_there = view.get(item_key) is not None
+        try:
+            versions.check(versions.of_record(record))
+            if versions.is_tombstone(record):
+                attributes = orjson.loads(versions.keys_of_tombstone(record))
+                belongs = keys.item_key(table, attributes, secret)
+            else:
+                belongs = item_key
+        except DAMAGE as error:
+            yield f"version under {key.hex()}: {told(error)}"
+            continue
+        if belongs != item_key:
+            yield f"version under {key.hex()}: it is that of another item"
+        elif versions.is_tombstone(record) and is_there:
+            yield f"version under {key.hex()}: its item was deleted, and is there"
+        elif not versions.is_tombstone(record) and not is_there:
+            yield f"version under {key.hex()}: its item is not there"

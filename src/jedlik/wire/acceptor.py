@@ -1,0 +1,152 @@
+"""Takes new connections from a port that several workers share, so that each gets its part.
+
+Left to itself the kernel gives most of a burst to whichever worker wakes first, and with a socket for each worker it
+throws dice. Here each worker sees in shared memory how many connections the others have. One that has more than the
+least stands back before it takes another, so that a worker with fewer takes it; if none does, because all are busy,
+nothing is lost but that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from jedlik.wire.connection import Connection, PlainConnection
+
+if TYPE_CHECKING:
+    from jedlik.wire.http import HttpServer
+
+log = logging.getLogger(__name__)
+
+STAND_BACK_SECONDS = 0.005
+STAND_BACK_TIMES = 3
+"""How long and how often a worker with more connections leaves a new one to the others."""
+EXHAUSTED_SECONDS = 1.0
+"""How long nothing is accepted when the process has no more descriptors."""
+HANDSHAKE = b"\x16"
+"""The first byte of a TLS client: the content type of its record (RFC 8446, 5.1)."""
+FAREWELL_SECONDS = 1.0
+"""How long a TLS client has to answer when the server closes the connection."""
+ABSENT = 2**63
+"""The load of a worker that is not there: never the least."""
+
+
+class Loads:
+    """How many connections each worker has. Made before the workers are forked, and shared by them."""
+
+    def __init__(self, workers: int) -> None:
+        self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("Q")
+        for worker in range(workers):
+            self.set(worker, ABSENT)
+
+    def set(self, worker: int, connections: int) -> None:
+        """Say how many connections a worker has."""
+        self._counts[worker] = connections
+
+    def least(self) -> int:
+        """How many the worker with the fewest has."""
+        return min(self._counts)
+
+
+class Acceptor:
+    """One worker's hand on one listening socket."""
+
+    def __init__(self, server: HttpServer, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
+        self._server = server
+        self._listening = listening
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._stood_back = 0
+        self._waiting: asyncio.TimerHandle | None = None
+        self._opening: dict[asyncio.Task[object], None] = {}
+        """Connections that are not made yet, for TLS until the end of the handshake; the oldest first."""
+        self._loop.add_reader(listening, self._look)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._loop.remove_reader(self._listening)
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._listening.close()
+
+    def _look(self) -> None:
+        """A connection waits."""
+        if self._stood_back < STAND_BACK_TIMES and self._server.crowded():
+            self._stood_back += 1
+            self._stand_back(STAND_BACK_SECONDS)
+        else:
+            self._stood_back = 0
+            self._accept()
+
+    def _stand_back(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listening)
+        self._waiting = self._loop.call_later(seconds, self._come_back)
+
+    def _come_back(self) -> None:
+        self._waiting = None
+        self._loop.add_reader(self._listening, self._look)
+
+    def _accept(self) -> None:
+        """Take one connection, if it is still there."""
+        try:
+            accepted, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:  # Out of descriptors or memory, and the connection still waits.
+            log.error("cannot accept a connection: %s", error.strerror)
+            self._stand_back(EXHAUSTED_SECONDS)
+            return
+        accepted.setblocking(False)
+        self._server.opening(1)
+        task = self._loop.create_task(self._open(accepted) if self._tls is None else self._open_tls(accepted))
+        self._opening[task] = None
+        task.add_done_callback(self._opened)
+        if self._tls is not None and self._server.full() and len(self._opening) > 1:
+            # Not the newest: an honest handshake takes no longer than its messages do.
+            oldest = next(iter(self._opening))
+            del self._opening[oldest]
+            oldest.cancel()
+
+    async def _open(self, accepted: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(lambda: Connection(self._server), accepted)
+
+    async def _open_tls(self, accepted: socket.socket) -> None:
+        """Shake hands; who speaks HTTP instead learns why that fails."""
+        seconds = self._server.limits.handshake
+        try:
+            async with asyncio.timeout(seconds):
+                first = await self._first_byte(accepted)
+                if first and first != HANDSHAKE:
+                    await self._loop.connect_accepted_socket(lambda: PlainConnection(self._server), accepted)
+                elif first:
+                    await self._loop.connect_accepted_socket(
+                        lambda: Connection(self._server),
+                        accepted,
+                        ssl=self._tls,
+                        ssl_handshake_timeout=seconds,
+                        ssl_shutdown_timeout=FAREWELL_SECONDS,
+                    )
+                else:
+                    raise ConnectionAbortedError
+        except BaseException:
+            accepted.close()
+            raise
+
+    async def _first_byte(self, accepted: socket.socket) -> bytes:
+        """What the client says first, without taking it; nothing if it has gone."""
+        readable = asyncio.Event()
+        self._loop.add_reader(accepted, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(accepted)
+        return accepted.recv(1, socket.MSG_PEEK)
+
+    def _opened(self, task: asyncio.Task[object]) -> None:
+        self._opening.pop(task, None)
+        if task.cancelled() or task.exception() is not None:  # The TLS handshake failed: the client's affair.
+            self._server.opening(-1)
