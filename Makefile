@@ -13,11 +13,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
-	@echo 'make test     check style and types, then run every test (ARGS="tests/model" for some)'
+	@echo 'make test     check style and types, then run every test (ARGS="tests/dynamodb/model" for some)'
 	@echo 'make test-clients  run SDKs of other languages against it; needs Node.js, Java and Go (ARGS="-k java" for one)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
-	@echo 'make reference  write docs/reference/coverage.md anew: what is covered of DynamoDB, by the tests of tests/api'
+	@echo 'make reference  write docs/reference/coverage.md anew: what is covered of DynamoDB, by the tests of tests/dynamodb'
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
@@ -43,7 +43,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 reference: $(VENV)/installed-dev
-	$(BIN)/python -m pytest tests/api --record-calls $(ARGS)
+	$(BIN)/python -m pytest tests/dynamodb --record-calls $(ARGS)
 	$(BIN)/python -m reference
 
 bench: $(VENV)/installed-dev
@@ -56,7 +56,7 @@ fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m fuzz $(ARGS)
 
 torture: $(VENV)/installed-dev
-	PYTHONPATH=tests:tests/api:tests/storage:tests/global_tables $(BIN)/python -m torture $(ARGS)
+	$(BIN)/python -m torture $(ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/node_modules dist

@@ -1,7 +1,7 @@
 """What is covered of DynamoDB: makes docs/reference/coverage.md of the declarations, the service model and the tests.
 
     members.py         the members of requests and answers, from botocore's model of the service
-    recorded.json      which of them the tests in tests/api have sent and been given (tests/recorded_calls.py)
+    recorded.json      which of them the tests in tests/dynamodb have sent and been given (testing/recorded_calls.py)
     differences.py     where Jedlik knowingly differs from DynamoDB, and why
     document.py        the document
 

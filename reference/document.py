@@ -31,8 +31,8 @@ AWS changes its answers over time, and not in all regions at once. `jedlik/dynam
 
 ## How to read this page
 
-The members are those of the service model. What is said of them comes from the tests in `tests/api`, which send their
-requests with boto3 to a real server, and is noted while they run:
+The members are those of the service model. What is said of them comes from the tests in `tests/dynamodb`, which send
+their requests with boto3 to a real server, and is noted while they run:
 
 - **accepted**: a request with this member has been answered, if only with a failed condition. **refused**: tests have
   sent it, and every request with it was refused. **not tried**: no test has sent it.

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replicated_tables import ELSEWHERE, HERE, THERE
 
-import recorded_calls
-from jedlik_process import Server
+from testing import recorded_calls
+from testing.dynamodb.replicated_tables import ELSEWHERE, HERE, THERE
+from testing.jedlik_process import Server
 
 # The model checker's own asserts show what they compare, as those of tests do.
-pytest.register_assert_rewrite("model_checker")
+pytest.register_assert_rewrite("testing.stateful.model_checker")
 
 CLIENTS = Path(__file__).parent / "clients"
 """Tests with clients in other languages: they run when they are named (`make test-clients`)."""

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from jedlik import __version__
 from jedlik.config import Peer, Settings, SettingsError, from_file, options
-from jedlik_process import Server, run_jedlik
+from testing.jedlik_process import Server, run_jedlik
 
 # Where settings come from.
 

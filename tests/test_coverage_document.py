@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from recorded_calls import unmet
 from reference import document, members
+from testing.recorded_calls import unmet
 
 
 @pytest.mark.skipif(not document.is_for_this_model(), reason="it was made with another version of botocore")

@@ -14,7 +14,7 @@ PATIENCE = 60.0
 """Seconds in which a process must have ended."""
 START = """
 import pathlib, sys, time
-from jedlik_process import Server
+from testing.jedlik_process import Server
 folder = pathlib.Path(sys.argv[1])
 server = Server(folder / "log", data_dir=folder / "data", workers=2)
 print(server.pid, *server.workers(), flush=True)

@@ -16,7 +16,7 @@ import requests
 
 from jedlik.config import Settings, from_file, options
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
-from jedlik_process import Server
+from testing.jedlik_process import Server
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BIN = Path(sys.executable).parent

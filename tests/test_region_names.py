@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jedlik import region_names
-from jedlik_process import Server, run_jedlik
+from testing.jedlik_process import Server, run_jedlik
 
 OTHER = ["local", "localhost", "ddblocal", "us-fake-1", "test", "dummy", "Local", "LOCAL", "lock", "_", "-", "x" * 64]
 AWS = ["us-east-1", "eu-isoe-west-1", "us-gov-west-1", "eusc-de-east-1", "cn-northwest-1", "ap-southeast-7"]

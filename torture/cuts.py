@@ -22,7 +22,7 @@ from select import PIPE_BUF
 from typing import Any
 
 from jedlik.storage.lmdb.journal import JOURNAL
-from jedlik_process import Server
+from testing.jedlik_process import Server
 from torture.disk import CHECKPOINTS, DIES, NAMES, Disk, Failing, Fault, File
 from torture.expected import demand, identity, make_table
 from torture.kills import kill_one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jedlik_process import Server, run_jedlik
+from testing.jedlik_process import Server, run_jedlik
 from torture.writers import (
     BY_GROUP,
     BY_RANK,

@@ -21,7 +21,7 @@ from random import Random
 from botocore.exceptions import ClientError
 
 from jedlik.storage.lmdb.lmdb_pages import DATA
-from jedlik_process import Server
+from testing.jedlik_process import Server
 from torture.disk import CHECKPOINTS, Disk, Failing, Fault, File
 from torture.expected import (
     Expected,

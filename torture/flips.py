@@ -32,7 +32,7 @@ from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
 from jedlik.upkeep import reports
-from jedlik_process import Server
+from testing.jedlik_process import Server
 from torture.expected import demand, identity, make_table
 from torture.reopened import REGION, Reopened, reopened
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Item, Version, Writer, item, some

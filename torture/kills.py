@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from jedlik_process import Server
+from testing.jedlik_process import Server
 from torture.expected import Expected, check_indexes, check_partitions, check_store, demand, make_table
 from torture.streams import Follower
 from torture.writers import WRITERS, Writer, some

@@ -1,9 +1,9 @@
-"""Schedules of the simulator of global tables (`tests/global_tables/simulator.py`) that nobody has tried yet.
+"""Schedules of the simulator of global tables (`testing/global_tables/simulator.py`) that nobody has tried yet.
 
 `make test` runs the same schedules every time; here each run has others, one after the other from its seed. The
 simulator leaves nothing to chance, so the number of a schedule that ends badly makes it again:
 
-    PYTHONPATH=tests:tests/api:tests/storage python tests/global_tables/simulator.py NUMBER
+    python -m testing.global_tables.simulator NUMBER
 
 When it is mended the number goes into `tests/global_tables/test_simulation.py`, with a test of the cause.
 """
@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from simulator import simulate
-
+from testing.global_tables.simulator import simulate
 from torture.expected import Broken
 
 SAY_SECONDS = 30.0

@@ -13,7 +13,7 @@ from testing.corpus.exchanges import Exchange, load, save
 from testing.corpus.recorder import Recorder
 from testing.corpus.replaying import Difference, Replay, serving
 
-TESTS = ("-p", "no:cacheprovider", "tests/api", "--ignore=tests/dynamodb/model")
+TESTS = ("-p", "no:cacheprovider", "tests/dynamodb", "--ignore=tests/dynamodb/model")
 """What is recorded where no command is given: one after the other, on one server."""
 SHOWN = 20
 """Differences that are printed in full."""
@@ -54,7 +54,7 @@ def record(file: Path, listen: int, command: list[str]) -> int:
             "no:cacheprovider",
             "-p",
             "no:xdist",
-            "tests/api",
+            "tests/dynamodb",
             "--ignore=tests/dynamodb/model",
         ]
         done = subprocess.run(asking, env=os.environ | {"JEDLIK_TEST_ENDPOINT": recorder.url}, check=False)

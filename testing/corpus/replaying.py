@@ -15,9 +15,9 @@ from jedlik.dynamodb.model import keys
 from jedlik.regions import store_format
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
-from jedlik_process import Server
 from testing.corpus.exchanges import Exchange
 from testing.corpus.masks import handed_out, masked
+from testing.jedlik_process import Server
 
 REGIONS = (
     *("us-east-1", "us-east-2", "us-west-1", "us-west-2"),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik_process import Server
+from testing.jedlik_process import Server
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "clients"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from foreign import PROGRAMS, Foreign
 
-from jedlik_process import Server
+from testing.jedlik_process import Server
+from tests.clients.foreign import PROGRAMS, Foreign
 
 CASES = (
     "tables",

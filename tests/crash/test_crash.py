@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from jedlik_process import Server
+from testing.jedlik_process import Server
 from torture import kills
 from torture.expected import Expected, check_indexes, check_partitions, check_store
 from torture.writers import ATTRIBUTES, DEFINITION, GLOBAL_INDEXES, TABLE, WRITERS, Writer, item

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from jedlik.storage.lmdb.lmdb_pages import DATA
-from jedlik_process import Server, eventually
+from testing.jedlik_process import Server, eventually
 from torture import faults
 from torture.disk import Disk, Failing, Fault
 from torture.expected import make_table

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from jedlik_process import Server
+from testing.jedlik_process import Server
 from torture import cuts
 from torture.disk import CHECKPOINTS, Disk, Failing, Fault, File, Kind, Record
 from torture.platter import PAGE, SECTOR, Platter, Platters

@@ -10,15 +10,15 @@ from typing import Any
 
 import orjson
 import pytest
-from memory import MemoryEngine
-from test_membership import HOURS, IN_USE, Net, refused, run, statuses, there, update, work
-from world import DAY, A, B, C, Place, item
 
 from jedlik.aws.errors import ResourceInUseException, ValidationException
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.replicas import ACTIVE
 from jedlik.dynamodb.replication import membership, pull_positions
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
+from testing.global_tables.world import DAY, A, B, C, Place, item
+from testing.storage.memory import MemoryEngine
+from tests.global_tables.test_membership import HOURS, IN_USE, Net, refused, run, statuses, there, update, work
 
 
 async def disassociate(place: Place) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 import pytest
-from memory import MemoryEngine, MemoryView
-from world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 
 from jedlik.aws.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.dynamodb.model import keys, replicas, versions
@@ -18,6 +16,8 @@ from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.regions.context import Region
 from jedlik.regions.peers import PeerUnreachable
 from jedlik.upkeep.check import StoreCheck
+from testing.global_tables.world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
+from testing.storage.memory import MemoryEngine, MemoryView
 
 Scenario = Callable[[World], Awaitable[None]]
 

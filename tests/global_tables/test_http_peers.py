@@ -11,7 +11,6 @@ from contextlib import suppress
 
 import pytest
 import requests
-from world import TABLE, A, B
 
 from jedlik.aws.errors import (
     InvalidSignatureException,
@@ -25,7 +24,8 @@ from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.http_peers import ANSWER_BYTES, HttpPeers
 from jedlik.memory import Memory, Share
 from jedlik.regions.peers import Body, PeerUnreachable
-from jedlik_process import Server
+from testing.global_tables.world import TABLE, A, B
+from testing.jedlik_process import Server
 
 StartServer = Callable[..., Server]
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import orjson
 import pytest
-from memory import MemoryView
-from world import DEFINITION, START, TABLE, A, B, World, item, key
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import keys, tables, versions
@@ -18,6 +16,8 @@ from jedlik.dynamodb.replication import answers, pull_positions
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS, Aside, WrongAnswer
 from jedlik.regions.peers import Body, LocalPeers
 from jedlik.upkeep.stats import TableStats, of_tables
+from testing.global_tables.world import DEFINITION, START, TABLE, A, B, World, item, key
+from testing.storage.memory import MemoryView
 
 Lie = Callable[[Body], Body]
 """Makes an answer of an honest one."""

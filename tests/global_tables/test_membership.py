@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from world import DAY, A, B, C, Place, World, item, key
 
 from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.background import job_records
@@ -20,6 +19,7 @@ from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
 from jedlik.dynamodb.replication import membership, pull_positions
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
 from jedlik.regions.peers import Body, LocalPeers, Peers, PeerUnreachable
+from testing.global_tables.world import DAY, A, B, C, Place, World, item, key
 
 HOURS = 60 * 60.0
 IN_USE = "The resource which you are attempting to change is in use."

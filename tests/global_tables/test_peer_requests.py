@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import TABLE, A, B, World, key
 
 from jedlik.aws.errors import DynamoDBError
+from testing.global_tables.world import TABLE, A, B, World, key
 
 MEMBERS_OF = {
     "Pull": ("Wait", "Tables"),

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from world import START, A, B, World, item
 
 from jedlik.clock import TrustedClock
 from jedlik.dynamodb.replication import pulling
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
+from testing.global_tables.world import START, A, B, World, item
 
 SECONDS = 60.0
 """Longer than a lease and all that is waited for besides."""

@@ -6,7 +6,8 @@ A failure tells the seed, and `simulator.py SEED` runs it again. New seeds are t
 from __future__ import annotations
 
 import pytest
-from simulator import simulate
+
+from testing.global_tables.simulator import simulate
 
 SCHEDULES = 170
 """In each part; all of them take 40 seconds."""

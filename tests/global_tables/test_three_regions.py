@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from three_regions import demonstrate
+from testing.global_tables.three_regions import demonstrate
 
 LATENCY_MILLISECONDS = 10_000
 """What global tables promise is a second. A busy machine takes longer; a region that is not asked, for ever."""

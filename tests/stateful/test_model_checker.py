@@ -13,12 +13,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from model_checker import Checker, InProcessChecker, WireChecker
-from services import OnTheWire
 
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.tables import backfill, purge
-from jedlik_process import Server
+from testing.jedlik_process import Server
+from testing.stateful.model_checker import Checker, InProcessChecker, WireChecker
+from testing.stateful.services import OnTheWire
 
 EXAMPLES = int(os.environ.get("JEDLIK_STATEFUL_EXAMPLES", "0"))
 SEED = int(os.environ.get("JEDLIK_STATEFUL_SEED", random.randrange(1 << 32) if EXAMPLES else 1))

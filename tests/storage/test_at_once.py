@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from committing import FullEnvironment, left_by_a_kill, records, rows
-from engine_processes import other_process
-from engines import everything, lmdb_durable, put, run
 
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import at_once
 from jedlik.storage.lmdb.committer import Committer
 from jedlik.storage.lmdb.journal import Journal
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing.storage.committing import FullEnvironment, left_by_a_kill, records, rows
+from testing.storage.engine_processes import other_process
+from testing.storage.engines import everything, lmdb_durable, put, run
 
 Values = Sequence[bytes | None]
 SLOW = 1000.0

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from committing import commit, committing, left_by_a_kill, records, rows
 
 from jedlik.storage.lmdb import checkpoints, journal
 from jedlik.storage.lmdb.checkpoints import is_pinned
 from jedlik.storage.lmdb.committer import Commits
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
+from testing.storage.committing import commit, committing, left_by_a_kill, records, rows
 
 WAIT_SECONDS = 60.0
 

@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from committing import commit, committing, left_by_a_kill, records, rows
 
 from jedlik.storage.lmdb import checkpoints, lmdb_file
 from jedlik.storage.lmdb import journal as journal_module
@@ -20,6 +19,7 @@ from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
 from jedlik.storage.lmdb.store import open_store
+from testing.storage.committing import commit, committing, left_by_a_kill, records, rows
 
 HINT = (
     ". Nothing has been changed: put back the file that belongs there, or have `jedlik check --recover-damaged` keep "

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from engines import OPENERS, Open, add, append, count_of, everything, increment, put, run
 
 from jedlik.storage.engine import Engine, StorageError, Writes
+from testing.storage.engines import OPENERS, Open, add, append, count_of, everything, increment, put, run
 
 pytestmark = pytest.mark.parametrize("open_engine", OPENERS)
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from engine_processes import (
+
+from jedlik.storage.engine import Engine, Row, Writes
+from testing.storage.engine_processes import (
     append_numbers,
     claim,
     count_up,
@@ -20,9 +22,7 @@ from engine_processes import (
     start,
     write_until_killed,
 )
-from engines import SHARED_OPENERS, Open, count_of, everything, increment, put, run
-
-from jedlik.storage.engine import Engine, Row, Writes
+from testing.storage.engines import SHARED_OPENERS, Open, count_of, everything, increment, put, run
 
 pytestmark = pytest.mark.parametrize("open_engine", SHARED_OPENERS)
 

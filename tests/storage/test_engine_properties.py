@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from engines import OPENERS, Open, everything, put, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jedlik.storage.engine import Engine, Row, Writes
+from testing.storage.engines import OPENERS, Open, everything, put, run
 
 pytestmark = pytest.mark.parametrize("open_engine", OPENERS)
 

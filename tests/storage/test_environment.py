@@ -10,14 +10,14 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from engine_processes import finish, pipe, start
-from engines import everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import environment, lmdb_file
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import is_cut_short
-from jedlik_process import run_jedlik
+from testing.jedlik_process import run_jedlik
+from testing.storage.engine_processes import finish, pipe, start
+from testing.storage.engines import everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
 PAGE = 4096
 LAST_PAGE = 144

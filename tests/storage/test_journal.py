@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from committing import records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import journal as journal_module
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Place, first_place
 from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE
+from testing.storage.committing import records
 
 METAS = bytes(METAS_SIZE)
 OTHER_METAS = b"\x01" * METAS_SIZE

@@ -14,12 +14,12 @@ from pathlib import Path
 import lmdb
 import pytest
 import uvloop
-from engine_processes import finish, other_process, pipe, start
-from engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
 from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing.storage.engine_processes import finish, other_process, pipe, start
+from testing.storage.engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
 MIB = 1 << 20
 

@@ -9,19 +9,6 @@ from random import Random
 
 import lmdb
 import pytest
-from committing import (
-    PAGE,
-    FullEnvironment,
-    commit,
-    committing,
-    left_by_a_kill,
-    pages,
-    records,
-    rows,
-    write_record,
-)
-from engine_processes import other_process
-from engines import lmdb_durable
 
 from jedlik.storage.counters import counter_value
 from jedlik.storage.engine import StorageError
@@ -32,6 +19,19 @@ from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.store import open_store
+from testing.storage.committing import (
+    PAGE,
+    FullEnvironment,
+    commit,
+    committing,
+    left_by_a_kill,
+    pages,
+    records,
+    rows,
+    write_record,
+)
+from testing.storage.engine_processes import other_process
+from testing.storage.engines import lmdb_durable
 
 LOG = b"log"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from committing import commit, committing, records, rows
 
 from jedlik.storage.lmdb import replacement
 from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL
 from jedlik.storage.lmdb.lmdb_pages import DATA
+from testing.storage.committing import commit, committing, records, rows
 
 STEPS = 4
 """Syncs of the folder when nothing is left of an earlier attempt: each is behind a step."""

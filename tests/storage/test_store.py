@@ -6,9 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from committing import left_by_a_kill, records, rows, write_record
-from engine_processes import other_process
-from engines import everything, lmdb_durable, lmdb_forgetful, put, run
 
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import lmdb_file
@@ -18,6 +15,9 @@ from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.recovery import recover
 from jedlik.storage.lmdb.store import alone, open_store, shared
+from testing.storage.committing import left_by_a_kill, records, rows, write_record
+from testing.storage.engine_processes import other_process
+from testing.storage.engines import everything, lmdb_durable, lmdb_forgetful, put, run
 
 
 @pytest.fixture

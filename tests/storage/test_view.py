@@ -9,13 +9,13 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from engine_processes import other_process
-from engines import append, everything, lmdb_durable, put, run
 
 from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing.storage.engine_processes import other_process
+from testing.storage.engines import append, everything, lmdb_durable, put, run
 
 ROWS = {bytes((1, prefix, number)): b"value" for prefix in (1, 2, 0xFF) for number in range(3)}
 

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from jedlik_process import Server, eventually
+from testing.jedlik_process import Server, eventually
 
 ACCOUNTS = [f"account {number}" for number in range(6)]
 OPENING = 100

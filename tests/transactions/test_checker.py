@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serializability import NotSerializable, Seen, Transaction, replay, serial_order
+
+from testing.serializability import NotSerializable, Seen, Transaction, replay, serial_order
 
 
 def does(number: int, start: float, end: float = math.inf, appends: str = "", **reads: Seen) -> Transaction:

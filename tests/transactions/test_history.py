@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from serializability import NotSerializable, Seen, Transaction, replay, serial_order
 
-from jedlik_process import Server
+from testing.jedlik_process import Server
+from testing.serializability import NotSerializable, Seen, Transaction, replay, serial_order
 
 CLIENTS = 6
 SECONDS = 6.0

@@ -1,0 +1,114 @@
+"""The engines that the suite holds to the promises of `jedlik.storage.engine`, and what it asks of them most."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from jedlik.storage.engine import Engine, Row, Writes
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing.storage.memory import MemoryEngine
+
+T = TypeVar("T")
+
+Open = Callable[[Path], Engine]
+
+
+def lmdb_durable(path: Path) -> Engine:
+    return LmdbEngine.open(path, durable=True)
+
+
+def lmdb_forgetful(path: Path) -> Engine:
+    return LmdbEngine.open(path, durable=False)
+
+
+_IN_MEMORY: dict[Path, dict[bytes, bytes]] = {}
+
+
+def memory(path: Path) -> Engine:
+    return MemoryEngine(_IN_MEMORY.setdefault(path, {}))
+
+
+SHARED_OPENERS: list[Open] = [lmdb_durable, lmdb_forgetful]
+"""Of stores that several processes may share."""
+OPENERS: list[Open] = [*SHARED_OPENERS, memory]
+
+
+def run(open_engine: Open, path: Path, scenario: Callable[[Engine], Awaitable[T]]) -> T:
+    """What `scenario` makes of an engine opened in `path`. The engine is closed afterwards."""
+
+    async def main() -> T:
+        engine = open_engine(path)
+        try:
+            return await scenario(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(main())
+
+
+async def put(engine: Engine, rows: Mapping[bytes, bytes | None]) -> None:
+    """Store `rows` in one mutation. None stands for a key that is to go."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        for key, value in rows.items():
+            if value is None:
+                writes.delete(key)
+            else:
+                writes.put(key, value)
+        return writes, None
+
+    await engine.mutate([], decide)
+
+
+def overwrite(path: Path, rows: Mapping[bytes, bytes | None]) -> None:
+    """Change what a durable store holds that nobody has open, as `put` does."""
+    run(lmdb_durable, path, lambda engine: put(engine, rows))
+
+
+async def add(engine: Engine, key: bytes, amount: int) -> None:
+    """Add to a counter in one mutation."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        writes.add(key, amount)
+        return writes, None
+
+    await engine.mutate([], decide)
+
+
+async def append(engine: Engine, log: bytes, entries: Sequence[bytes]) -> None:
+    """Append `entries` to `log` in one mutation."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        for entry in entries:
+            writes.append(log, entry)
+        return writes, None
+
+    await engine.mutate([], decide)
+
+
+async def increment(engine: Engine, key: bytes) -> int:
+    """Count up in decimal under `key`, by reading and writing; the new count."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, int]:
+        count = int(values[0] or b"0") + 1
+        writes = Writes()
+        writes.put(key, b"%d" % count)
+        return writes, count
+
+    return await engine.mutate([key], decide)
+
+
+async def everything(engine: Engine) -> list[Row]:
+    """All rows of the store."""
+    return await engine.range(b"\x01", b"\xff" * 8, 1_000_000, 1 << 30)
+
+
+def count_of(value: bytes | None) -> int:
+    """What a counter that is never below zero holds."""
+    return int.from_bytes(value or b"", "little")

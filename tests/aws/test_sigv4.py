@@ -1,0 +1,599 @@
+"""Signatures: every way of being right, and DynamoDB's words for each way of being wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from jedlik.aws import credentials as access_keys
+from jedlik.aws.credentials import Credential, Credentials
+from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.sigv4 import Caller, Signer, Verifier
+from jedlik.wire.messages import Request
+from testing import signing
+from testing.jedlik_process import Server, run_jedlik
+from testing.raw_http import Wire, request
+from testing.signing import BODY, presigned, signed
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+TOKEN_INVALID = "The security token included in the request is invalid"
+MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "and signing method. Consult the service documentation for details."
+)
+
+Change = Callable[[Request], None]
+
+
+class Clock:
+    """Stands still until it is moved, and so does a steady one beside it."""
+
+    def __init__(self) -> None:
+        self.now = NOW.timestamp()
+        self.steady_now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def steady(self) -> float:
+        return self.steady_now
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.steady_now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def signer_clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The client signs at noon, but for tests over the wire."""
+    if "start_server" not in request.fixturenames:
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: NOW)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return tmp_path / "credentials.json"
+
+
+@pytest.fixture
+def credential(keys: Path) -> Credential:
+    return access_keys.create(keys)
+
+
+@pytest.fixture
+def verifier(keys: Path, credential: Credential, clock: Clock) -> Verifier:
+    return Verifier(Credentials(keys), clock, clock.steady)
+
+
+def refusal(verifier: Verifier, asked: Request) -> tuple[str, str]:
+    """The name and text of the error for a request."""
+    with pytest.raises(DynamoDBError) as refused:
+        verifier.caller(asked)
+    assert refused.value.status == 400
+    assert refused.value.namespace == "com.amazon.coral.service#"
+    return refused.value.name, refused.value.message
+
+
+def set_header(name: bytes, value: bytes) -> Change:
+    return lambda asked: asked.headers.update({name: value})
+
+
+def in_authorization(old: bytes, new: bytes) -> Change:
+    def change(asked: Request) -> None:
+        authorization = asked.headers[b"authorization"]
+        assert old in authorization
+        asked.headers[b"authorization"] = authorization.replace(old, new)
+
+    return change
+
+
+# Right.
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-isoe-west-1", "eusc-de-east-1", "mx-central-1"])
+def test_the_caller_is_known_by_key_and_region(verifier: Verifier, credential: Credential, region: str) -> None:
+    for _ in range(3):
+        assert verifier.caller(signed(credential, region=region)) == Caller(credential.access_key, region)
+
+
+def test_a_presigned_request_is_as_good(verifier: Verifier, credential: Credential) -> None:
+    assert verifier.caller(presigned(credential)) == Caller(credential.access_key, "us-east-1")
+
+
+@pytest.mark.parametrize("query", ["?b=2&a=1", "?a=%20x&A=~", "?empty=&none", "?q=a%2Fb", "?z=%C3%A9"])
+def test_the_query_string_is_signed_in_one_form(verifier: Verifier, credential: Credential, query: str) -> None:
+    for asked in (signed(credential, query=query), presigned(credential, query=query)):
+        assert verifier.caller(asked).access_key == credential.access_key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_header(b"content-type", b"   application/x-amz-json-1.0   "),
+        set_header(b"meerkat", b"Hello    world"),
+        set_header(b"not-signed", b"anything"),
+        set_header(b"x-amzn-trace-id", b"Root=1-67891233-abcdef012345678912345678"),
+        set_header(b"x-amz-cf-id", b"abc=="),
+        set_header(b"x-amz-content-sha256", b"UNSIGNED-PAYLOAD"),
+        in_authorization(b", ", b","),
+        in_authorization(b", ", b"  ,   "),
+        in_authorization(b", ", b" "),
+    ],
+    ids=[
+        "around",
+        "within",
+        "another header",
+        "load balancer",
+        "CloudFront",
+        "hash",
+        "commas only",
+        "commas and spaces",
+        "spaces only",
+    ],
+)
+def test_what_proxies_may_change_does_not_matter(verifier: Verifier, credential: Credential, change: Change) -> None:
+    for _ in range(2):
+        asked = signed(credential, headers={"Meerkat": "Hello world"})
+        change(asked)
+        assert verifier.caller(asked).access_key == credential.access_key
+
+
+def test_the_parts_may_come_in_any_order(verifier: Verifier, credential: Credential, keys: Path) -> None:
+    other = access_keys.create(keys)
+    for key in (credential, other, credential):
+        asked = signed(key)
+        algorithm, *parts = asked.headers[b"authorization"].replace(b",", b"").split()
+        asked.headers[b"authorization"] = b" ".join([algorithm, *reversed(parts)])
+        assert verifier.caller(asked).access_key == key.access_key
+
+
+@pytest.mark.parametrize("date", [b"Mon, 23 Nov 2026 12:00:00 GMT", b"20261123T120000Z"])
+def test_the_time_may_be_in_a_date_header(verifier: Verifier, credential: Credential, date: bytes) -> None:
+    asked = Request(b"POST", b"/", {b"host": b"localhost", b"date": date})
+    caller = Caller(credential.access_key, "us-east-1")
+    signature = Signer(caller, credential, "20261123", "date;host").signature(asked, b"", b"20261123T120000Z")
+    scope = f"{credential.access_key}/20261123/us-east-1/dynamodb/aws4_request"
+    asked.headers[b"authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=date;host, Signature={signature.decode()}".encode()
+    )
+    assert verifier.caller(asked) == caller
+
+
+@pytest.mark.parametrize("seconds", [-15 * 60, 0, 15 * 60])
+def test_clocks_may_differ_by_15_minutes(
+    verifier: Verifier, credential: Credential, clock: Clock, seconds: int
+) -> None:
+    clock.now += seconds
+    assert verifier.caller(signed(credential))
+    assert verifier.caller(presigned(credential, expires=15 * 60))
+
+
+# Wrong: what is said of the header. Everything before the signature is checked in this order.
+
+
+@pytest.mark.parametrize("authorization", [b"", b"AWS4", b"AWS3-HTTPS ...", b"Bearer x", b"Basic dTpw"])
+def test_without_a_signature(verifier: Verifier, credential: Credential, authorization: bytes) -> None:
+    asked = signed(credential)
+    asked.headers[b"authorization"] = authorization
+    assert refusal(verifier, asked) == (
+        "MissingAuthenticationTokenException",
+        "Request is missing Authentication Token",
+    )
+
+
+def test_with_two_signatures(verifier: Verifier, credential: Credential) -> None:
+    asked = presigned(credential)
+    asked.headers[b"authorization"] = b"X"
+    assert refusal(verifier, asked) == (
+        "InvalidSignatureException",
+        "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+    )
+
+
+CREDENTIAL_MISSING = "Authorization header requires 'Credential' parameter. "
+SIGNATURE_MISSING = "Authorization header requires 'Signature' parameter. "
+SIGNED_HEADERS_MISSING = "Authorization header requires 'SignedHeaders' parameter. "
+DATE_MISSING = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+
+
+@pytest.mark.parametrize(
+    ("authorization", "date", "text"),
+    [
+        ("AWS4-", None, CREDENTIAL_MISSING + SIGNATURE_MISSING + SIGNED_HEADERS_MISSING + DATE_MISSING),
+        ("AWS4- Signature=b Credential=a", "a", SIGNED_HEADERS_MISSING),
+        ("AWS4- Signature=b,Credential=a", "a", SIGNED_HEADERS_MISSING),
+        ("AWS4- Signature=b, Credential=a", "a", SIGNED_HEADERS_MISSING),
+        ("AWS4- SignedHeaders=b, Credential=a", "a", SIGNATURE_MISSING),
+        ("AWS4- SignedHeaders=b, Credential=a, Signature=c", None, DATE_MISSING),
+    ],
+)
+def test_with_parts_missing(
+    verifier: Verifier, credential: Credential, authorization: str, date: str | None, text: str
+) -> None:
+    asked = signed(credential)
+    asked.headers[b"authorization"] = authorization.encode()
+    del asked.headers[b"x-amz-date"]
+    if date is not None:
+        asked.headers[b"date"] = date.encode()
+    assert refusal(verifier, asked) == ("IncompleteSignatureException", f"{text}Authorization={authorization}")
+
+
+def test_with_a_part_that_is_no_pair(verifier: Verifier, credential: Credential) -> None:
+    asked = signed(credential)
+    asked.headers[b"authorization"] = b"AWS4-HMAC-SHA256 Signature=b,    Credential,    SignedHeaders"
+    assert refusal(verifier, asked) == (
+        "IncompleteSignatureException",
+        "'Credential' not a valid key=value pair (missing equal-sign) in Authorization header: "
+        "'AWS4-HMAC-SHA256 Signature=b,    Credential,    SignedHeaders'.",
+    )
+
+
+QUERY_PARTS = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"]
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ("X-Amz-Algorithm", QUERY_PARTS),
+        ("X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Signature=c&X-Amz-Date=d", ["X-Amz-SignedHeaders"]),
+    ],
+)
+def test_presigned_with_parts_missing(verifier: Verifier, query: str, missing: list[str]) -> None:
+    texts = [f"AWS query-string parameters must include '{name}'. " for name in missing]
+    assert refusal(verifier, Request(b"POST", b"/?" + query.encode(), {})) == (
+        "IncompleteSignatureException",
+        "".join(texts) + "Re-examine the query-string parameters.",
+    )
+
+
+@pytest.mark.parametrize("query", ["X-Amz-Algorith", "X-Amz-Credential=a&X-Amz-Signature=b&X-Amz-Date=d"])
+def test_presigned_is_what_names_the_algorithm(verifier: Verifier, query: str) -> None:
+    assert refusal(verifier, Request(b"POST", b"/?" + query.encode(), {}))[0] == "MissingAuthenticationTokenException"
+
+
+@pytest.mark.parametrize("expires", [0, -1, 604801, 10**30])
+def test_presigned_for_too_long(verifier: Verifier, credential: Credential, expires: int) -> None:
+    assert refusal(verifier, presigned(credential, expires=expires)) == (
+        "IncompleteSignatureException",
+        f"X-Amz-Expires must be a number of seconds between 1 and 604800, not '{expires}'.",
+    )
+
+
+def test_presigned_for_more_than_an_integer_holds(verifier: Verifier, credential: Credential) -> None:
+    asked = presigned(credential)
+    asked.target = asked.target.replace(b"X-Amz-Expires=300", b"X-Amz-Expires=" + b"1" * 5000)
+    name, text = refusal(verifier, asked)
+    assert name == "IncompleteSignatureException"
+    assert text.startswith("X-Amz-Expires must be a number of seconds between 1 and 604800, not '111")
+
+
+@pytest.mark.parametrize("date", ["201", "2026-11-23T12:00:00Z", "20261323T120000Z", "20261123T120000", "\xff"])
+def test_at_no_time(verifier: Verifier, credential: Credential, date: str) -> None:
+    asked = signed(credential)
+    asked.headers[b"x-amz-date"] = date.encode("latin-1")
+    assert refusal(verifier, asked) == (
+        "IncompleteSignatureException",
+        f"Date must be in ISO-8601 'basic format'. Got '{date}'. See http://en.wikipedia.org/wiki/ISO_8601",
+    )
+
+
+@pytest.mark.parametrize("sign", [signed, lambda credential: presigned(credential, expires=15 * 60)])
+def test_expired(
+    verifier: Verifier, credential: Credential, clock: Clock, sign: Callable[[Credential], Request]
+) -> None:
+    assert verifier.caller(sign(credential))
+    clock.now += 15 * 60 + 1
+    assert refusal(verifier, sign(credential)) == (
+        "InvalidSignatureException",
+        "Signature expired: 20261123T120000Z is now earlier than 20261123T120001Z (20261123T121501Z - 15 min.)",
+    )
+
+
+def test_presigned_for_less(verifier: Verifier, credential: Credential, clock: Clock) -> None:
+    clock.now += 31
+    assert refusal(verifier, presigned(credential, expires=30)) == (
+        "InvalidSignatureException",
+        "Signature expired: 20261123T120000Z is now earlier than 20261123T120001Z (20261123T120031Z - 30 sec.)",
+    )
+
+
+@pytest.mark.parametrize("sign", [signed, presigned])
+def test_of_the_future(
+    verifier: Verifier, credential: Credential, clock: Clock, sign: Callable[[Credential], Request]
+) -> None:
+    clock.now -= 15 * 60 + 1
+    assert refusal(verifier, sign(credential)) == (
+        "InvalidSignatureException",
+        "Signature not yet current: 20261123T120000Z is still later than 20261123T115959Z (20261123T114459Z + 15 min.)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "text"),
+    [
+        (
+            "SignedHeaders=content-type;host;",
+            "SignedHeaders=content-type;",
+            "InvalidSignature",
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+        ),
+        (
+            "AWS4-HMAC-SHA256",
+            "AWS4-HMAC-SHA25",
+            "IncompleteSignature",
+            "Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA25' (only AWS4-HMAC-SHA256 for now). ",
+        ),
+        (
+            "/us-east-1/",
+            "/",
+            "IncompleteSignature",
+            "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
+            "got 'KEY/20261123/dynamodb/aws4_request'",
+        ),
+        (
+            "us-east-1",
+            "mars-east-1",
+            "InvalidSignature",
+            "Credential should be scoped to a valid region, not 'mars-east-1'. ",
+        ),
+        ("/dynamodb/", "/s3/", "InvalidSignature", "Credential should be scoped to correct service: 'dynamodb'. "),
+        (
+            "aws4_request",
+            "aws4_reply",
+            "InvalidSignature",
+            "Credential should be scoped with a valid terminator: 'aws4_request', not 'aws4_reply'. ",
+        ),
+        (
+            "/20261123/",
+            "/20261122/",
+            "InvalidSignature",
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            "'20261122' != '20261123', from '20261123T120000Z'.",
+        ),
+        (
+            "/20261123/us-east-1/dynamodb/aws4_request",
+            "/b/c/d/e",
+            "InvalidSignature",
+            "Credential should be scoped to a valid region, not 'c'. "
+            "Credential should be scoped to correct service: 'dynamodb'. "
+            "Credential should be scoped with a valid terminator: 'aws4_request', not 'e'. "
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            "'b' != '20261123', from '20261123T120000Z'.",
+        ),
+        ("KEY", "AKIAUNKNOWN", "UnrecognizedClient", f"{TOKEN_INVALID}."),
+    ],
+    ids=["host", "algorithm", "elements", "region", "service", "terminator", "date", "all", "key"],
+)
+def test_scoped_wrongly(verifier: Verifier, credential: Credential, old: str, new: str, error: str, text: str) -> None:
+    asked = signed(credential)
+    in_authorization(old.replace("KEY", credential.access_key).encode(), new.encode())(asked)
+    assert refusal(verifier, asked) == (f"{error}Exception", text.replace("KEY", credential.access_key))
+
+
+@pytest.mark.parametrize("name", ["x-amz-target", "x-amz-meta-data", "x-amz-", "x-amz-\xe9"])
+@pytest.mark.parametrize("sign", [signed, presigned])
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_headers_that_aws_gives_a_meaning_to_must_be_signed(
+    verifier: Verifier,
+    credential: Credential,
+    name: str,
+    sign: Callable[[Credential], Request],
+    seen_before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(signing.HEADERS, "X-Amz-Target")
+    asked = sign(credential)
+    if seen_before:
+        verifier.caller(asked)
+    asked.headers[name.encode("latin-1")] = b"DynamoDB_20120810.DeleteTable"
+    text = f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
+    assert refusal(verifier, asked) == ("InvalidSignatureException", text)
+
+
+def test_what_has_been_seen_of_a_signer_is_bounded(verifier: Verifier, credential: Credential) -> None:
+    for number in range(1000):
+        asked = signed(credential)
+        asked.headers[b"x-%d" % number] = b"x"
+        asked.headers[b"y" * (number + 1)] = b"x"
+        assert verifier.caller(asked).access_key == credential.access_key
+    [signer] = verifier._signers.values()
+    assert len(signer.covered) <= 8
+    assert max(sum(map(len, names)) for names in signer.covered) <= 1024
+
+
+def change_body(asked: Request) -> None:
+    asked.body = BODY.replace(b"x", b"y")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_body,
+        set_header(b"x-amz-target", b"DynamoDB_20120810.DeleteItem"),
+        set_header(b"host", b"elsewhere:8000"),
+        lambda asked: asked.headers.pop(b"content-type"),
+        set_header(b"x-amz-date", b"20261123T120001Z"),
+        lambda asked: setattr(asked, "target", b"/?a=1"),
+        lambda asked: setattr(asked, "method", b"PUT"),
+        in_authorization(b"Signature=", b"Signature=0"),
+        lambda asked: set_header(b"authorization", asked.headers[b"authorization"][:-1])(asked),
+        in_authorization(b"us-east-1", b"us-east-2"),
+        in_authorization(b"content-type;", b""),
+    ],
+)
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_what_is_signed_may_not_change(
+    verifier: Verifier, credential: Credential, change: Change, seen_before: bool
+) -> None:
+    asked = signed(credential)
+    if seen_before:
+        verifier.caller(asked)
+    change(asked)
+    assert refusal(verifier, asked) == ("InvalidSignatureException", MISMATCH)
+
+
+def test_another_secret_is_no_good(verifier: Verifier, credential: Credential) -> None:
+    other = Credential(credential.access_key, "x" * 40)
+    assert refusal(verifier, signed(other)) == ("InvalidSignatureException", MISMATCH)
+    assert refusal(verifier, presigned(other)) == ("InvalidSignatureException", MISMATCH)
+
+
+# Session tokens.
+
+
+@pytest.fixture
+def temporary(keys: Path, credential: Credential, clock: Clock) -> Credential:
+    made = access_keys.create(keys, lifetime=600)
+    saved = json.loads(keys.read_text())
+    saved[made.access_key]["expires"] = clock.now + 600
+    keys.write_text(json.dumps(saved))
+    assert made.access_key.startswith("ASIA")
+    return made
+
+
+@pytest.mark.parametrize("sign", [signed, presigned])
+def test_temporary_keys_come_with_a_token(
+    verifier: Verifier, temporary: Credential, clock: Clock, sign: Callable[[Credential], Request]
+) -> None:
+    assert verifier.caller(sign(temporary)).access_key == temporary.access_key
+    assert verifier.caller(sign(temporary)).access_key == temporary.access_key
+    for token in (None, "another token"):
+        wrong = Credential(temporary.access_key, temporary.secret, token)
+        assert refusal(verifier, sign(wrong)) == ("UnrecognizedClientException", TOKEN_INVALID)
+
+
+def test_a_token_may_be_added_afterwards(verifier: Verifier, temporary: Credential) -> None:
+    for token, is_good in ((temporary.session_token, True), ("another token", False), (temporary.session_token, True)):
+        asked = signed(Credential(temporary.access_key, temporary.secret))
+        asked.headers[b"x-amz-security-token"] = str(token).encode()
+        if is_good:
+            assert verifier.caller(asked).access_key == temporary.access_key
+        else:
+            assert refusal(verifier, asked) == ("UnrecognizedClientException", TOKEN_INVALID)
+
+
+def test_permanent_keys_come_without(verifier: Verifier, credential: Credential) -> None:
+    wrong = Credential(credential.access_key, credential.secret, "a token")
+    assert refusal(verifier, signed(wrong)) == ("UnrecognizedClientException", TOKEN_INVALID)
+
+
+def test_temporary_keys_end(verifier: Verifier, temporary: Credential, clock: Clock) -> None:
+    verifier.caller(signed(temporary))
+    clock.now += 601
+    assert refusal(verifier, signed(temporary)) == (
+        "ExpiredTokenException",
+        "The security token included in the request is expired",
+    )
+
+
+# The file of keys.
+
+
+def test_keys_may_come_and_go(verifier: Verifier, credential: Credential, keys: Path, clock: Clock) -> None:
+    verifier.caller(signed(credential))
+    added = access_keys.create(keys)
+    assert verifier.caller(signed(added)).access_key == added.access_key
+    assert access_keys.delete(keys, credential.access_key)
+    clock.pass_time(1)
+    assert refusal(verifier, signed(credential)) == ("UnrecognizedClientException", f"{TOKEN_INVALID}.")
+    assert verifier.caller(signed(added)).access_key == added.access_key
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, -0.5, 0.0, 3600.0])
+def test_keys_go_whatever_becomes_of_the_clock_on_the_wall(
+    verifier: Verifier, credential: Credential, keys: Path, clock: Clock, seconds: float
+) -> None:
+    clock.now += 600
+    verifier.caller(signed(credential))
+    assert access_keys.delete(keys, credential.access_key)
+    clock.now += seconds
+    clock.steady_now += 1
+    name, text = refusal(verifier, signed(credential))
+    assert name in ("UnrecognizedClientException", "InvalidSignatureException"), text  # Or it has expired as well.
+    clock.now = NOW.timestamp()
+    assert refusal(verifier, signed(credential)) == ("UnrecognizedClientException", f"{TOKEN_INVALID}.")
+
+
+def test_a_file_that_breaks_changes_nothing(
+    verifier: Verifier, credential: Credential, keys: Path, clock: Clock
+) -> None:
+    keys.write_text("nonsense")
+    clock.pass_time(1)
+    assert verifier.caller(signed(credential)).access_key == credential.access_key
+
+
+# Nothing verified.
+
+
+def test_without_verification_only_key_and_region_are_read(credential: Credential, clock: Clock) -> None:
+    believing = Verifier(None, clock)
+    for region in ("eu-west-1", "local", "eu-west-1", "US_1", "x" * 64):
+        asked = signed(Credential("anybody", "any secret"), region=region, service="anything")
+        in_authorization(b"Signature=", b"Signature=0")(asked)
+        asked.headers[b"x-amz-date"] = b"19700101T000000Z"
+        assert believing.caller(asked) == Caller("anybody", region)
+
+
+# Over the wire.
+
+
+def code_of(call: Callable[..., Any]) -> str:
+    with pytest.raises(ClientError) as refused:
+        call()
+    code: str = refused.value.response["Error"]["Code"]
+    return code
+
+
+def test_a_server_that_verifies(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server(auth="on")
+    assert server.client().list_tables()["TableNames"] == []
+    assert server.client("dynamodb", region="eu-central-1").list_tables()["TableNames"] == []
+    unknown = server.client(aws_access_key_id="AKIAUNKNOWN")
+    assert code_of(unknown.list_tables) == "UnrecognizedClientException"
+    assert code_of(server.client(aws_secret_access_key="wrong").list_tables) == "InvalidSignatureException"
+    elsewhere = server.client(region="mars-north-1")
+    assert code_of(elsewhere.list_tables) == "InvalidSignatureException"
+
+    made = run_jedlik("credentials", "create", "--data-dir", str(tmp_path / "data"), "--lifetime", "60")
+    keys = dict(line.split(" = ") for line in made.stdout.splitlines())
+    assert server.client(**keys).list_tables()["TableNames"] == []
+    run_jedlik("credentials", "delete", "--data-dir", str(tmp_path / "data"), keys["aws_access_key_id"])
+
+
+@pytest.mark.parametrize(
+    ("header", "is_good"),
+    [("X-Amzn-Trace-Id", True), ("X-Amz-Cf-Id", True), ("Via", True), ("X-Amz-Meta-Proxy", False)],
+)
+def test_a_proxy_may_add_headers_but_not_any(start_server: Callable[..., Server], header: str, is_good: bool) -> None:
+    server = start_server(auth="on")
+    client = server.client()
+    client.meta.events.register(  # Behind botocore's signature.
+        "before-send.dynamodb", lambda request, **_: request.headers.update({header: "x"})
+    )
+    for _ in range(2):
+        if is_good:
+            assert client.list_tables()["TableNames"] == []
+        else:
+            with pytest.raises(ClientError, match="'x-amz-meta-proxy' must be a 'SignedHeader' in the AWS Authoriz"):
+                client.list_tables()
+
+
+def test_a_presigned_request_over_the_wire(start_server: Callable[..., Server]) -> None:
+    server = start_server(auth="on")
+    asked = presigned(Credential(server.access_key, server.secret_key))
+    headers = [b"%b: %b" % header for header in asked.headers.items() if header[0] != b"host"]
+    with Wire(server.port) as wire:
+        wire.send(request(BODY, *headers, target=asked.target).replace(b"Host: localhost", b"Host: localhost:8000"))
+        answer = wire.receive()
+    assert json.loads(answer.body)["__type"] == "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"

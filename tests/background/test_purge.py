@@ -1,0 +1,132 @@
+"""Purge: all that a table or an index leaves behind goes, and nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jedlik.background import job_records, runner
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.dynamodb.tables import purge
+from jedlik.regions.context import Context, Region
+from jedlik.storage.engine import Writes
+from testing.regions import SetClock, everything, run, write
+
+INDEXES = (0, 1, 255, 256, 65535)
+ROWS = 700
+"""Of each index: more than go in one step."""
+
+
+def document(table_id: int) -> Document:
+    return {"TableName": f"table{table_id}", "TableId": str(uuid.UUID(int=table_id << 64))}
+
+
+BEFORE, PURGED, AFTER = (document(number) for number in (41, 42, 43))
+
+
+def fill(writes: Writes) -> None:
+    """Rows and counters of three tables, next to one another in the store."""
+    for table in (BEFORE, PURGED, AFTER):
+        table_id = keys.table_id(table["TableId"])
+        for number in INDEXES:
+            for row in range(ROWS):
+                writes.put(keys.index_prefix(table_id, number) + row.to_bytes(16, "big"), b"row")
+            writes.add(keys.item_count_key(table_id, number), ROWS)
+            writes.add(keys.item_bytes_key(table_id, number), ROWS)
+
+
+async def done(region: Region) -> int:
+    """Do all jobs, one after another; returns the most rows that a step took."""
+    most = 0
+    while jobs := await region.engine.range(*keys.job_range(), 1, 1 << 20):
+        job = job_records.parse(jobs[0])
+        before = len(await everything(region))
+        await runner.STEPS[job.kind](region, job)
+        most = max(most, before - len(await everything(region)))
+    return most
+
+
+def of_table(key: bytes, table: Document) -> bool:
+    return key[1:9] == keys.table_id(table["TableId"])
+
+
+def test_a_table_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        await write(region, fill)
+        before = await everything(region)
+        await write(region, lambda writes: purge.submit_table(PURGED, writes))
+        assert await done(region) <= purge.STEP_ROWS
+        assert await everything(region) == [row for row in before if not of_table(row[0], PURGED)]
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("number", [1, 255, 256, 65535])
+def test_an_index_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        await write(region, fill)
+        before = await everything(region)
+        await write(region, lambda writes: purge.submit_index(PURGED, number, writes))
+        await done(region)
+        of_index = keys.table_id(PURGED["TableId"]) + number.to_bytes(2, "big")
+        assert await everything(region) == [row for row in before if row[0][1:11] != of_index]
+
+    run(tmp_path, scenario)
+
+
+def test_a_table_in_use_leaves_nothing_behind(tmp_path: Path) -> None:
+    """With all that the operations write: items, index entries, counters, tags, notes of what expires."""
+
+    async def ask(region: Region, operation: str, **request: Any) -> None:
+        asked = OPERATIONS[operation]
+        await asked.handler(Context(region, "request", None, b""), asked.validate({"TableName": "Music", **request}))
+
+    def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
+        return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+    async def scenario(region: Region, clock: SetClock) -> None:
+        everything_projected = {"ProjectionType": "ALL"}
+        await ask(
+            region,
+            "CreateTable",
+            KeySchema=key_schema("p", "s"),
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in "psx"],
+            LocalSecondaryIndexes=[
+                {"IndexName": "local", "KeySchema": key_schema("p", "x"), "Projection": everything_projected}
+            ],
+            GlobalSecondaryIndexes=[
+                {"IndexName": "global", "KeySchema": key_schema("x", "p"), "Projection": everything_projected}
+            ],
+            BillingMode="PAY_PER_REQUEST",
+            Tags=[{"Key": "a", "Value": "1"}],
+        )
+        expiry = {"Enabled": True, "AttributeName": "expires"}
+        await ask(region, "UpdateTimeToLive", TimeToLiveSpecification=expiry)
+        for number in range(10):
+            item = {name: {"S": str(number)} for name in "psx"} | {"expires": {"N": "2000000000"}}
+            await ask(region, "PutItem", Item=item)
+        assert len(await everything(region)) > 40
+        await ask(region, "DeleteTable")
+        await done(region)
+        assert await everything(region) == []
+
+    run(tmp_path, scenario)
+
+
+def test_a_step_is_done_once(tmp_path: Path) -> None:
+    """Two workers that both believe to have the job: the second finds that it has moved."""
+
+    async def scenario(region: Region, clock: SetClock) -> None:
+        await write(region, lambda writes: purge.submit_table(PURGED, writes))
+        [row] = await region.engine.range(*keys.job_range(), 10, 1 << 20)
+        job = job_records.parse(row)
+        await purge.step(region, job)
+        with pytest.raises(job_records.JobMoved):
+            await purge.step(region, job)
+
+    run(tmp_path, scenario)

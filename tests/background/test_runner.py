@@ -1,0 +1,180 @@
+"""The runner: jobs and duties are done, by one worker at a time, and what fails does not stop the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from jedlik.background import job_records, runner
+from jedlik.background.job_records import Job
+from jedlik.config import Settings
+from jedlik.dynamodb.model import keys
+from jedlik.regions.context import Region
+from jedlik.storage.engine import StorageError, Writes
+from testing.regions import SetClock, everything, run, write
+
+COUNTING = "COUNTING"
+FAILING = "FAILING"
+COUNTER = b"\x70counter"
+
+
+async def count_down(region: Region, job: Job) -> None:
+    """A step of a job that counts its steps in the store."""
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(values[0])
+        writes = Writes()
+        writes.add(COUNTER, 1)
+        if job.state["Left"] > 1:
+            job.advance({"Left": job.state["Left"] - 1}, writes)
+        else:
+            job.finish(writes)
+        return writes, None
+
+    await region.engine.mutate([job.key], decide)
+
+
+async def fail(region: Region, job: Job) -> None:
+    raise RuntimeError("this job fails")
+
+
+@pytest.fixture(autouse=True)
+def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(runner.STEPS, COUNTING, count_down)
+    monkeypatch.setitem(runner.STEPS, FAILING, fail)
+    monkeypatch.setattr(runner, "duties", lambda settings: ())
+
+
+async def submit(region: Region, name: str, kind: str, steps: int) -> None:
+    await write(region, lambda writes: job_records.submit(name, kind, {"Left": steps}, writes))
+    region.jobs_wanted.set()
+
+
+async def counted(region: Region) -> int:
+    [counter] = await region.engine.get([COUNTER])
+    return int.from_bytes(counter or b"", "little")
+
+
+async def until(region: Region, steps: int) -> None:
+    for _ in range(1000):
+        if await counted(region) >= steps:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the jobs were not done in time")
+
+
+def test_a_job_is_done_step_by_step(tmp_path: Path) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        await submit(region, "job", COUNTING, 20)
+        await until(region, 20)
+        stop.set()
+        await running
+        # Neither the job nor its lease is left.
+        assert [key for key, _ in await everything(region)] == [keys.clock_key(), COUNTER]
+        assert await counted(region) == 20
+
+    run(tmp_path, scenario)
+
+
+def test_a_job_that_is_there_already_is_done(tmp_path: Path) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        await submit(region, "job", COUNTING, 3)
+        region.jobs_wanted.clear()
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        await until(region, 3)
+        stop.set()
+        await running
+
+    run(tmp_path, scenario)
+
+
+def test_two_workers_do_each_step_once(tmp_path: Path) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        stop = asyncio.Event()
+        running = [asyncio.create_task(runner.run(region, stop, Settings())) for _ in range(2)]
+        for number in range(10):
+            await submit(region, f"job{number}", COUNTING, 10)
+        await until(region, 100)
+        stop.set()
+        await asyncio.gather(*running)
+        assert await counted(region) == 100
+        assert await region.engine.range(*keys.job_range(), 10, 1 << 20) == []
+
+    run(tmp_path, scenario)
+
+
+def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        await submit(region, "a", FAILING, 1)
+        await submit(region, "b", COUNTING, 5)
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        await until(region, 5)
+        stop.set()
+        await running
+        jobs = await region.engine.range(*keys.job_range(), 10, 1 << 20)
+        assert [keys.name_of_job_key(key) for key, _ in jobs] == ["a"]
+
+    run(tmp_path, scenario)
+    assert [record.message for record in caplog.records] == ["background work failed"]
+
+
+@pytest.mark.parametrize("failing", ["mutate", "range"])
+def test_jobs_go_on_after_the_storage_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        def refuse(*arguments: object) -> asyncio.Future[None]:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(StorageError("the disk is full"))
+            return refused
+
+        await submit(region, "first", COUNTING, 1)
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        await until(region, 1)  # Its lease is to be given up now.
+        with monkeypatch.context() as patch:
+            patch.setattr(region.engine, failing, refuse)
+            await asyncio.sleep(0.1)
+        await submit(region, "second", COUNTING, 1)
+        await until(region, 2)
+        stop.set()
+        await running
+
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.01)
+    run(tmp_path, scenario)
+
+
+def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        times: list[float] = []
+        enough = asyncio.Event()
+
+        async def duty(region: Region) -> bool:
+            times.append(asyncio.get_running_loop().time())
+            if len(times) == 6:
+                enough.set()
+            # After every other time there is more to do at once.
+            return len(times) % 2 == 1
+
+        async def wanted(region: Region) -> bool:
+            return True
+
+        monkeypatch.setattr(runner, "duties", lambda settings: (runner.Duty("duty", 0.1, duty, wanted),))
+        monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        await asyncio.wait_for(enough.wait(), 10)
+        stop.set()
+        await running
+        rests = [after - before for before, after in itertools.pairwise(times)]
+        assert all(rest >= 0.1 for rest in rests[1::2])
+        assert min(rests[::2]) < 0.1
+
+    run(tmp_path, scenario)
