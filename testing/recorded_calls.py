@@ -23,7 +23,7 @@ import pytest
 from reference import members
 
 RECORD = Path(members.__file__).parent / "recorded.json"
-TESTS = Path(__file__).parent / "api"
+TESTS = Path(__file__).parent.parent / "tests" / "dynamodb"
 KINDS = ("accepted", "refused", "returned")
 
 _UNMET = {"ConditionalCheckFailed", "DuplicateItem", "None"}

@@ -1,58 +1,115 @@
-"""What docs/architecture.md says of the code: where imports point, and how keys are laid out."""
+"""What docs/architecture.md says of the code: which folder may import which, and how keys are laid out."""
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from jedlik.dynamodb.model import keys
+from testing.source_tree import PACKAGE, ROOT, circles, imports
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ROOT / "src" / "jedlik"
-MAY_IMPORT = {
-    "server": {"server", "api", "jobs", "model", "storage", "clock", "config", "region_names", "memory"},
-    "api": {"api", "jobs", "replication", "model", "storage", "clock", "config", "region_names", "memory"},
-    "maintenance": {"maintenance", "jobs", "replication", "model", "storage"},
-    "jobs": {"jobs", "replication", "model", "storage", "config"},
-    "replication": {"replication", "model", "storage", "config", "memory"},
-    "model": {"model", "storage"},
-    "storage": {"storage"},
+LAYERS = {
+    "wire": set[str](),
+    "storage": set[str](),
+    "regions": {"storage"},
+    "background": {"regions", "storage"},
+    "aws": {"wire", "regions", "storage"},
+    "dynamodb": {"aws", "background", "regions", "storage"},
+    "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
+    "process": {"aws", "background", "dynamodb", "regions", "storage", "upkeep", "wire"},
 }
-"""For types alone more is allowed: the imports under TYPE_CHECKING are not looked at."""
+"""Each folder, and the folders that it may import, for types alone too."""
+LEAVES = {"clock", "config", "memory", "region_names", "timekeeping"}
+"""Modules that every folder may import. They import nothing but each other."""
+OUTSIDE = {"", "__main__", "cli"}
+"""Modules that may import everything."""
+
+VIOLATIONS: set[tuple[str, str]] = {
+    ("aws.front", "dynamodb.operations"),
+    ("aws.front", "wire.encodings"),
+    ("aws.front", "wire.room"),
+    ("aws.shapes.echoes", "dynamodb.shape_overrides"),
+    ("aws.shapes.service_model", "dynamodb.shape_overrides"),
+    ("aws.shapes.shape_rules", "dynamodb.model.values"),
+    ("aws.shapes.shapes", "dynamodb.attribute_values"),
+    ("aws.shapes.shapes", "dynamodb.model.limits"),
+    ("aws.shapes.shapes", "dynamodb.model.value_types"),
+    ("aws.shapes.shapes", "dynamodb.shape_overrides"),
+    ("aws.shapes.shapes", "dynamodb.tables.table_names"),
+    ("aws.shapes.shapes", "dynamodb.wording"),
+    ("aws.sigv4", "dynamodb.model.numbers"),
+    ("background.clock_watch", "dynamodb.model.keys"),
+    ("background.job_records", "dynamodb.model.keys"),
+    ("background.leases", "dynamodb.model.keys"),
+    ("background.runner", "dynamodb.items.expiring"),
+    ("background.runner", "dynamodb.items.old_tokens"),
+    ("background.runner", "dynamodb.model.keys"),
+    ("background.runner", "dynamodb.model.limits"),
+    ("background.runner", "dynamodb.replication.membership"),
+    ("background.runner", "dynamodb.replication.replicated"),
+    ("background.runner", "dynamodb.streams.shard_upkeep"),
+    ("background.runner", "dynamodb.tables.backfill"),
+    ("background.runner", "dynamodb.tables.purge"),
+    ("regions.context", "aws.errors"),
+    ("regions.context", "dynamodb.model.keys"),
+    ("regions.context", "dynamodb.model.tables"),
+    ("regions.context", "dynamodb.tables.table_names"),
+    ("regions.stores", "aws.errors"),
+    ("regions.stores", "background.clock_watch"),
+    ("regions.stores", "background.runner"),
+    ("regions.stores", "dynamodb.model.keys"),
+}
+"""Imports that point the wrong way today. The list may only shrink."""
+
+CIRCLES: list[list[str]] = [
+    ["dynamodb.model.key_values", "dynamodb.model.keys", "dynamodb.model.tables"],
+    [
+        "dynamodb.replication.replica_updates",
+        "dynamodb.tables.index_updates",
+        "dynamodb.tables.table_operations",
+        "dynamodb.tables.table_updates",
+    ],
+    ["wire.acceptor", "wire.connection", "wire.http"],
+]
+"""Modules that import each other today, in circles. The list may only shrink."""
 
 
-def imports(body: list[ast.stmt]) -> Iterator[str]:
-    """The modules of Jedlik that are imported while the program runs."""
-    for statement in body:
-        match statement:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-                continue
-            case ast.ImportFrom(module=str(module)) if module.startswith("jedlik."):
-                yield module
-            case ast.ImportFrom(module="jedlik", names=names):
-                yield from (f"jedlik.{name.name}" for name in names if name.name != "__version__")
-        for field in ("body", "orelse", "handlers", "finalbody"):
-            yield from imports(getattr(statement, field, []))
+def test_imports_point_one_way() -> None:
+    wrong = {
+        (importer, imported)
+        for importer, every in imports().items()
+        for imported in every
+        if importer not in OUTSIDE and not _may_import(importer, imported)
+    }
+    assert wrong == VIOLATIONS
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_imports_point_one_way(package: str) -> None:
-    for path in (PACKAGES / package).rglob("*.py"):
-        for module in imports(ast.parse(path.read_text()).body):
-            assert module.split(".")[1] in MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {module}"
+def test_nobody_imports_in_a_circle() -> None:
+    assert circles(imports()) == CIRCLES
+
+
+def _may_import(importer: str, imported: str) -> bool:
+    if importer in LEAVES:
+        return imported in LEAVES
+    folder, other = importer.partition(".")[0], imported.partition(".")[0]
+    if folder == "aws" and other == "wire":
+        return imported == "wire.messages"
+    return other == folder or other in LEAVES or other in LAYERS[folder]
 
 
 def test_the_model_knows_only_plain_types_of_the_storage() -> None:
-    for path in (PACKAGES / "model").rglob("*.py"):
+    for path in (PACKAGE / "dynamodb" / "model").rglob("*.py"):
         text = path.read_text()
         assert "async def" not in text
         for names in re.findall(r"^\s*from jedlik\.storage\.engine import (.*)$", text, re.MULTILINE):
             assert set(names.split(", ")) <= {"Row", "Writes"}, path
+
+
+def test_the_model_imports_no_other_room() -> None:
+    known = ("dynamodb.model.", "storage.engine", "storage.counters", "aws.errors")
+    for importer, every in imports().items():
+        if importer.startswith("dynamodb.model."):
+            assert [imported for imported in every if not imported.startswith(known)] == [], importer
 
 
 def test_the_key_layout_in_the_document_is_that_of_the_code() -> None:
