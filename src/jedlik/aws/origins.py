@@ -13,8 +13,8 @@ Sources: the Fetch standard (CORS); RFC 6761 and RFC 5735 for the names and addr
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Container, Iterable
+from typing import Protocol, TypeVar
 
 from jedlik.aws.errors import AccessDeniedException
 
@@ -27,10 +27,14 @@ SHOWN = 255
 """Characters of a name that a refusal shows."""
 
 Headers = dict[bytes, bytes]
+T = TypeVar("T")
 
 
 class Origins(Protocol):
     """Who may ask."""
+
+    known_hosts: Container[bytes] | None
+    """Values of Host with which a request without an Origin is served, as far as known; None if everybody is."""
 
     def refusal(self, headers: Headers) -> AccessDeniedException | None:
         """Why a request with these headers is not served; None if it is."""
@@ -43,6 +47,8 @@ class Origins(Protocol):
 
 class AnyOrigin:
     """Where signatures are verified: whoever has a key."""
+
+    known_hosts: Container[bytes] | None = None
 
     def refusal(self, headers: Headers) -> AccessDeniedException | None:
         """None."""
@@ -59,14 +65,16 @@ class OwnOrigins:
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._hosts = frozenset(map(plain, hosts))
         self._origins = frozenset(origins)
-        self._known: set[bytes | tuple[bytes, bytes]] = set()
-        """What has been looked at and allowed: nearly always all that a request needs."""
+        self._hosts_seen: set[bytes] = set()
+        self.known_hosts: Container[bytes] | None = self._hosts_seen
+        self._known: set[tuple[bytes, bytes]] = set()
+        """Origins with Host that have been looked at and allowed."""
 
     def refusal(self, headers: Headers) -> AccessDeniedException | None:
         """Why a request is not served: its Host is no name of this machine's, or its Origin is foreign."""
         host, origin = headers.get(b"host", b""), headers.get(b"origin")
         if origin is None:
-            if host in self._known:
+            if host in self._hosts_seen:
                 return None
         elif (origin, host) in self._known:
             return None
@@ -76,9 +84,10 @@ class OwnOrigins:
         if origin is not None and not self._may_ask(origin.decode("latin-1"), host.decode("latin-1")):
             return refused("serves web pages of this machine", origin, "--allowed-origins", origin.decode("latin-1"))
         if len(host) + len(origin or b"") <= SHOWN:
-            if len(self._known) >= KNOWN:
-                self._known.clear()
-            self._known.add(host if origin is None else (origin, host))
+            if origin is None:
+                remember(self._hosts_seen, host)
+            else:
+                remember(self._known, (origin, host))
         return None
 
     def allowance(self, headers: Headers) -> bytes:
@@ -96,6 +105,13 @@ class OwnOrigins:
             return False
         name = host_of(authority)
         return name is not None and (is_loopback(name) or authority.lower() == host.lower())
+
+
+def remember(known: set[T], one: T) -> None:
+    """Add what has been allowed. Strangers may send any number of these."""
+    if len(known) >= KNOWN:
+        known.clear()
+    known.add(one)
 
 
 def host_of(authority: str) -> str | None:

@@ -230,8 +230,13 @@ class Connection(asyncio.Protocol):
             self._stop_parser(400)
         if len(headers) > limits.headers:
             self._stop_parser(400)
+        length = headers.get(b"content-length")
         # The parser refuses what is over 64 bits; but int() refuses 4,300 digits, of which all but one may be zeros.
-        if int(headers.get(b"content-length", b"").lstrip(b"0") or 0) > limits.body:
+        if (
+            length is not None
+            and len(length) > self._server.short_length
+            and int(length.lstrip(b"0") or 0) > limits.body
+        ):
             self._stop_parser(413)
         if parser.should_upgrade():
             return
@@ -253,15 +258,16 @@ class Connection(asyncio.Protocol):
         self._chunks += 1
 
     def on_body(self, part: bytes) -> None:
-        size = self._size = self._size + len(part)
-        if size == len(part):
+        if not self._size:
+            self._size = len(part)
             self._body = part
         else:
+            self._size += len(part)
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)  # Pieces may be tiny, and each would cost more than it has.
             self._body += part
             self._hold(len(part))
-        if size > self._server.limits.body:
+        if self._chunked and self._size > self._server.limits.body:  # Otherwise its length was looked at.
             self._stop_parser(413)
 
     def on_message_complete(self) -> None:
@@ -274,8 +280,9 @@ class Connection(asyncio.Protocol):
             request.body = self._body if type(self._body) is bytes else bytes(self._body)
             self._body = b""
             self._size = 0
-            request.held = self._held
-            self._held = 0
+            if self._held:
+                request.held = self._held
+                self._held = 0
         self._chunked = False
         if self._last:
             self._closing = True
@@ -512,17 +519,18 @@ class Connection(asyncio.Protocol):
             return
         keep_alive = not self._closing or bool(self._queue) or bool(self._backlog)
         body = response.body
-        head = b"%bContent-Length: %d\r\n%b\r\n" % (
+        size = len(body)
+        is_whole = size <= JOIN_BYTES or request.method == b"HEAD"
+        head = b"%bContent-Length: %d\r\n%b\r\n%b" % (
             self._server.head(response.status, keep_alive),
-            len(body),
+            size,
             response.headers,
+            body if is_whole and request.method != b"HEAD" else b"",
         )
-        if request.method == b"HEAD":
+        if is_whole:
             transport.write(head)
-        elif len(body) <= JOIN_BYTES:
-            transport.write(head + body)
         else:
-            self._sending = len(body)
+            self._sending = size
             transport.writelines((head, body))
             self._sending = 0
         self._set_deadline()

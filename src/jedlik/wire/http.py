@@ -42,6 +42,8 @@ class HttpServer:
     def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int, memory: Memory) -> None:
         self.application = application
         self.limits = limits
+        self.short_length = len(str(limits.body)) - 1
+        """Digits of a Content-Length that is surely within the limit."""
         self.memory = memory
         self._loads = loads
         self._worker = worker

@@ -51,6 +51,11 @@ SCAN = Family.of(
     operator_last=True,
 )
 
+SHOWING = frozenset(
+    {"ProjectionExpression", "AttributesToGet", "FilterExpression", "QueryFilter", "ScanFilter", "ConditionalOperator"}
+)
+"""Those that say which items are shown, and what of them. Most queries have none."""
+
 
 def refuse_mixed(family: Family, request: Request) -> bool:
     """Whether a request has any parameter of the family. Raises ValidationException when it mixes old and new."""

@@ -8,7 +8,7 @@ DynamoDB words them.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.items import pages, parameters
@@ -22,7 +22,7 @@ from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.regions.context import Context, Region
+from jedlik.regions.context import Context
 
 _INVALID = "One or more parameter values were invalid: "
 _START_KEY = "The provided starting key is invalid: "
@@ -30,8 +30,7 @@ _TOLD_BARE = ("duplicates", "number set", "numeric value", "significant digits",
 """Of an ExclusiveStartKey's values DynamoDB says these without saying where they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """What a Query or a Scan asks, apart from where it begins and ends."""
 
     request: Request
@@ -55,8 +54,9 @@ async def query(context: Context, request: Request) -> Response:
     """The items of one partition key, in the order of the sort key."""
     _check_select(request, "1 validation error detected: ")
     parameters.refuse_mixed(parameters.QUERY, request)
-    replaced_filter = parameters.replaced_filter(request, "QueryFilter")
-    replaced_projection = parameters.replaced_projection(request)
+    shows_all = parameters.SHOWING.isdisjoint(request)
+    replaced_filter = None if shows_all else parameters.replaced_filter(request, "QueryFilter")
+    replaced_projection = None if shows_all else parameters.replaced_projection(request)
     start_key = _start_key(request)
     if "KeyConditions" not in request and "KeyConditionExpression" not in request:
         raise ValidationException(
@@ -64,13 +64,15 @@ async def query(context: Context, request: Request) -> Response:
         )
     known = parameters.placeholders(request)
     conditions = {}
+    longest = sys.maxsize
     if "KeyConditionExpression" in request:
+        longest = known.size
         conditions = key_conditions.parse_key_condition(request["KeyConditionExpression"], known)
     reading = _Reading(
         request=request,
         consistent=request.get("ConsistentRead", False),
-        filter=replaced_filter or parameters.item_filter(request, known),
-        projection=replaced_projection or parameters.projection(request, known),
+        filter=None if shows_all else replaced_filter or parameters.item_filter(request, known),
+        projection=None if shows_all else replaced_projection or parameters.projection(request, known),
     )
     known.check_all_used()
     if "KeyConditions" in request:
@@ -81,7 +83,7 @@ async def query(context: Context, request: Request) -> Response:
         index = _index(table, reading)
         if start_key is not None:
             key_values.check_start_key(table, index, start_key)
-        condition = key_conditions.against_key(conditions, table, index)
+        condition = key_conditions.against_key(conditions, table, index, longest)
         reverse = not request.get("ScanIndexForward", True)
         stretch = reads.queried(table, index, condition, start_key, reverse, region.secret)
         if reading.projection is not None:
@@ -94,7 +96,7 @@ async def query(context: Context, request: Request) -> Response:
             reading.filter.refuse_nested_keys(table)
         # A query of one item is never cut off by its limit: with a LastEvaluatedKey it could not go on.
         limit = sys.maxsize if reads.selects_one_item(table, index, condition) else reading.limit
-        page = await _page(region, table, index, stretch, reading, limit, fetches)
+        page = await pages.read(region, table, index, stretch, limit, limits.PAGE_SIZE, reading.consistent, fetches)
         return _response(table, index, page, reading, stretch, partitions=1)
 
     return await region.with_table(request["TableName"], attempt)
@@ -127,7 +129,9 @@ async def scan(context: Context, request: Request) -> Response:
         for expression in (reading.projection, reading.filter):
             if expression is not None:
                 expression.refuse_nested_keys(table)
-        page = await _page(region, table, index, stretch, reading, reading.limit, fetches)
+        page = await pages.read(
+            region, table, index, stretch, reading.limit, limits.PAGE_SIZE, reading.consistent, fetches
+        )
         return _response(table, index, page, reading, stretch, capacity.partitions(table))
 
     return await region.with_table(request["TableName"], attempt)
@@ -243,12 +247,6 @@ def _fetches(index: Index | None, reading: _Reading) -> bool:
 
 
 # Answers
-
-
-async def _page(
-    region: Region, table: Table, index: Index | None, stretch: Stretch, reading: _Reading, limit: int, fetches: bool
-) -> Page:
-    return await pages.read(region, table, index, stretch, limit, limits.PAGE_SIZE, reading.consistent, fetches)
 
 
 def _response(

@@ -25,7 +25,7 @@ async def write(
     async def attempt(table: Table) -> tuple[Operation, Change]:
         operation = operation_of(table)
         [full] = await item_collections.are_full(region, [operation]) if has_collections(table) else [False]
-        at = region.clock()
+        at = 0.0 if table.log is None else region.clock()  # A change is dated in the log, and nowhere else.
 
         def decide(found: Sequence[bytes | None]) -> tuple[Writes, Change]:
             check_descriptor(table, found[0])

@@ -8,8 +8,7 @@ whole is never parsed. Source: "Querying tables" and "Scanning tables" in the de
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,8 +27,7 @@ _PLACE = 8
 _CANNOT_RESTART = "The query can return at most one row and cannot be restarted"
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Rows with start <= key < end, in ascending or descending order."""
 
     start: bytes
