@@ -101,7 +101,9 @@ class Dispatcher:
                 return self._forbid(request, forbidden, request_id)
         given = headers.get(b"content-type", b"")
         content_type = CONTENT_TYPES.get(given) or CONTENT_TYPES.get(given.partition(b";")[0].strip())
-        if (content_type is None and request.body) or request.method != b"POST" or not at_root(request.target):
+        target = request.target
+        is_at_root = target == b"/" or at_root(target)
+        if (content_type is None and request.body) or request.method != b"POST" or not is_at_root:
             return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200

@@ -165,8 +165,17 @@ class Connection(asyncio.Protocol):
         if len(data) > SLICE or self._chunked or self._backlog:
             self._backlog = data if not self._backlog else b"".join((self._backlog, data))
             self._take_backlog()
-        else:
-            self._parse(data)
+            return
+        # Nearly every read is one slice: this is `_parse` without the call.
+        self._chunk = len(data)
+        self._begun = 0
+        stop: Exception | None = None
+        try:
+            self._parser.feed_data(data)
+        except STOPS as error:
+            stop = error
+        if (stop is None or self._parse_on(data, stop)) and self._reading:
+            self._look_at_length(len(data))
 
     def eof_received(self) -> bool:
         """The client sends no more. What is at work still gets its answer, unless it has not begun yet."""
@@ -225,18 +234,15 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         headers, target, parser = self._headers, self._target, self._parser
-        limits = self._server.limits
+        server = self._server
+        limits = server.limits
         if (self._spans or self._chunk > limits.head) and head_size(target, headers) > limits.head:
             self._stop_parser(400)
         if len(headers) > limits.headers:
             self._stop_parser(400)
         length = headers.get(b"content-length")
         # The parser refuses what is over 64 bits; but int() refuses 4,300 digits, of which all but one may be zeros.
-        if (
-            length is not None
-            and len(length) > self._server.short_length
-            and int(length.lstrip(b"0") or 0) > limits.body
-        ):
+        if length is not None and len(length) > server.short_length and int(length.lstrip(b"0") or 0) > limits.body:
             self._stop_parser(413)
         if parser.should_upgrade():
             return
@@ -378,8 +384,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
-    def _parse(self, data: bytes | memoryview) -> bool:
-        """Feed the parser. Returns whether it takes more."""
+    def _parse(self, data: memoryview) -> bool:
+        """Feed the parser a slice. Returns whether it takes more."""
         self._chunk = len(data)
         self._begun = 0
         stop: Exception | None = None

@@ -70,9 +70,14 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
     It raises SerializationException for a wrong type and ValidationException for broken constraints.
     """
 
+    shape: Shape | None = None
+
     def validate(request: Any) -> dict[str, Any]:
-        convert, accept, _, inside = input_shape(service, operation)
-        if not accept(request):
+        nonlocal shape
+        if shape is None:  # Compiled when it is first needed.
+            shape = input_shape(service, operation)
+        if not shape.accept(request):
+            convert, _, _, inside = shape
             if type(request) is not dict:
                 raise SerializationException(STRUCTURE_UNEXPECTED)
             request = convert(request)

@@ -12,6 +12,7 @@ limits and table statistics need it for every item read.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 import orjson
 
@@ -40,6 +41,11 @@ def size(stored: bytes) -> int:
     return int.from_bytes(stored[1:5], "little")
 
 
+def total_size(stored: Iterable[bytes | None]) -> int:
+    """The size of items together; None has none."""
+    return sum([int.from_bytes(one[1:5], "little") for one in stored if one is not None])
+
+
 def generation(stored: bytes) -> int:
     """The highest number of the table's indexes when the item was stored: it has entries in those up to it."""
     return int.from_bytes(stored[5:7], "little")
@@ -53,6 +59,11 @@ def with_generation(stored: bytes, generation: int) -> bytes:
 def json_of(stored: bytes) -> bytes:
     """The item's JSON."""
     return stored[HEADER:]
+
+
+def array(stored: Iterable[bytes]) -> orjson.Fragment:
+    """Items as an array, to be put into a response like a `fragment`."""
+    return orjson.Fragment(b"[" + b",".join([one[HEADER:] for one in stored]) + b"]")
 
 
 def fragment(stored: bytes) -> orjson.Fragment:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import items, keys
 from jedlik.dynamodb.model.expressions.key_conditions import KeyCondition
@@ -46,6 +44,9 @@ def fitting(stored: Sequence[bytes | None], room: int) -> tuple[int, int]:
 
     It takes them up to and with the one that fills it. None is an item that is not there.
     """
+    size = items.total_size(stored)
+    if size < room:
+        return len(stored), size
     size = 0
     for count, one in enumerate(stored, 1):
         if one is not None:
@@ -69,7 +70,7 @@ def shown(stored: Sequence[bytes], keep: Filter | None, projection: Projection |
         return len(parsed), [projection.apply(item) for item in parsed]
     if keep is not None:
         stored = [one for one in stored if keep(items.decode(one))]
-    return len(stored), orjson.Fragment(b"[" + b",".join([items.json_of(one) for one in stored]) + b"]")
+    return len(stored), items.array(stored)
 
 
 def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefix: bytes, partitions: int) -> list[int]:
