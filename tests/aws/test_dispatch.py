@@ -355,6 +355,27 @@ def test_other_answers_are_not(wire: Wire, table: str, size: int, headers: tuple
     assert json.loads(answer.body)["Item"]["text"] == {"S": "x" * size}
 
 
+@pytest.mark.parametrize(
+    ("lines", "coding"),
+    [
+        (("gzip", "identity"), "gzip"),
+        (("identity", "gzip", "deflate"), None),
+        (("deflate", "gzip"), "deflate"),
+        (("identity,gzip", "identity"), "gzip"),
+    ],
+)
+def test_of_several_lines_the_first_says_what_is_accepted(
+    wire: Wire, table: str, lines: tuple[str, ...], coding: str | None
+) -> None:
+    """So ScyllaDB's Alternator found DynamoDB to do (test_compressed_response.py, 2025)."""
+    ask(wire, put(table, "lines", text="x" * 4096), JSON_1_0, PUT_ITEM, *SIGNED)
+    headers = [b"Accept-Encoding: " + line.encode() for line in lines]
+    answer = ask(wire, get(table, "lines"), JSON_1_0, GET_ITEM, *headers, *SIGNED)
+    assert answer.headers.get("content-encoding") == coding
+    next_answer = ask(wire, get(table, "lines"), JSON_1_0, GET_ITEM, b"Accept-Encoding: gzip", *SIGNED)
+    assert next_answer.headers["content-encoding"] == "gzip"
+
+
 # Health and browsers.
 
 

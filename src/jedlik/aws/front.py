@@ -197,7 +197,7 @@ class Dispatcher:
         headers = request.headers
         more = self._origins.allowance(headers) if b"origin" in headers else b""
         if len(body) >= COMPRESSED_FROM and b"accept-encoding" in headers:
-            coding = best_coding(headers[b"accept-encoding"])
+            coding = best_coding(request.accepted or headers[b"accept-encoding"])
             if coding is not None:
                 body = encoded(body, coding)
                 more += b"Content-Encoding: %b\r\n" % coding

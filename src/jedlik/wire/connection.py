@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
     """From the first byte to the last."""
 
     __slots__ = (
+        "_accepted",
         "_backlog",
         "_begun",
         "_body",
@@ -130,6 +131,8 @@ class Connection(asyncio.Protocol):
         """Bytes of the head and the trailers of a message in chunks."""
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
+        self._accepted = b""
+        """The first Accept-Encoding line of several."""
         self._request: Request | None = None
         """The request whose head is complete and whose body is not."""
         self._body: bytes | bytearray = b""
@@ -230,7 +233,11 @@ class Connection(asyncio.Protocol):
             return
         name = name.lower()
         headers = self._headers
-        headers[name] = value if name not in headers else headers[name] + b"," + value
+        if name in headers:
+            if name == b"accept-encoding":
+                self._accepted = self._accepted or headers[name]
+            value = headers[name] + b"," + value
+        headers[name] = value
 
     def on_headers_complete(self) -> None:
         headers, target, parser = self._headers, self._target, self._parser
@@ -257,8 +264,8 @@ class Connection(asyncio.Protocol):
             self._begin_chunks(headers[b"transfer-encoding"])
         if b"expect" in headers:
             self._meet_expectation(headers[b"expect"])
-        self._request = Request(parser.get_method(), target, headers)
-        self._headers, self._target = {}, b""
+        self._request = Request(parser.get_method(), target, headers, self._accepted)
+        self._headers, self._target, self._accepted = {}, b"", b""
 
     def on_chunk_header(self) -> None:
         self._chunks += 1

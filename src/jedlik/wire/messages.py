@@ -37,12 +37,14 @@ class Limits:
 class Request:
     """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
 
-    __slots__ = ("body", "headers", "held", "method", "target")
+    __slots__ = ("accepted", "body", "headers", "held", "method", "target")
 
-    def __init__(self, method: bytes, target: bytes, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"") -> None:
         self.method = method
         self.target = target
         self.headers = headers
+        self.accepted = accepted
+        """The first Accept-Encoding line, where several came: DynamoDB looks at no other. Signatures cover them all."""
         self.body = b""
         self.held = 0
         """Bytes that count in the memory for bodies until there is an answer."""
