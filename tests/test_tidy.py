@@ -1,4 +1,4 @@
-"""Style as a test, after TigerBeetle's `tidy.zig`. Each rule has a list of its exceptions today, which may only shrink."""
+"""Style as a test, after TigerBeetle's `tidy.zig`. Each rule has a list of exceptions, which may only shrink."""
 
 from __future__ import annotations
 
