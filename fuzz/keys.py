@@ -11,7 +11,7 @@ from fuzz.choices import Choices
 from fuzz.definitions import attribute, key_schema
 from fuzz.service import Finding
 from jedlik.aws.errors import ValidationException
-from jedlik.dynamodb.model import keys, numbers, tables, values
+from jedlik.dynamodb.model import descriptors, keys, numbers, values
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import AttributeValue, Item
 
@@ -44,7 +44,7 @@ def _table(types: tuple[str, ...]) -> tuple[Table, Index]:
             }
         ],
     }
-    table = tables.parse(orjson.dumps(document))
+    table = descriptors.parse(orjson.dumps(document))
     index = table.index("index")
     assert index is not None
     return table, index

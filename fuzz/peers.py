@@ -19,7 +19,7 @@ from fuzz.service import Finding, watch
 from fuzz.store import DictEngine
 from jedlik.aws.errors import DescriptorChanged, DynamoDBError
 from jedlik.clock import TrustedClock
-from jedlik.dynamodb.model import keys, replicas, shared_settings, tables
+from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, tables
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
 from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS
@@ -150,7 +150,7 @@ class World:
                 for other in (LIAR, HONEST):
                     group = replicas.moved(replicas.created(group, other, HERE, HERE, NOW), other, "ACTIVE", NOW)
             document = (await self._table(place)).document | {"Replication": group}
-            place.engine.rows[keys.descriptor_key(TABLE)] = tables.serialize(document)
+            place.engine.rows[keys.descriptor_key(TABLE)] = descriptors.serialize(document)
             place.region.known.clear()
             await place.do(OPERATIONS, "PutItem", {"TableName": TABLE, "Item": item})
             await place.do(OPERATIONS, "DeleteItem", {"TableName": TABLE, "Key": {"p": {"S": "gone"}}})
@@ -158,7 +158,7 @@ class World:
     async def _table(self, place: Place) -> tables.Table:
         [raw] = await place.region.engine.get([keys.descriptor_key(TABLE)])
         assert raw is not None
-        return tables.parse(raw)
+        return descriptors.parse(raw)
 
 
 def changed(choices: Choices, message: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.dynamodb.model import tables
+from jedlik.dynamodb.model import descriptors
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue
 
@@ -63,7 +63,7 @@ def table(
     document["AttributeDefinitions"] = [
         {"AttributeName": name, "AttributeType": type_} for name, type_ in types.items()
     ]
-    return tables.parse(orjson.dumps(document))
+    return descriptors.parse(orjson.dumps(document))
 
 
 def s(text: str) -> AttributeValue:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.dynamodb.model import items, keys, replicas, shared_settings, tables, versions
+from jedlik.dynamodb.model import descriptors, items, keys, replicas, shared_settings, versions
 from jedlik.dynamodb.model.replicas import Group
 from jedlik.dynamodb.model.tables import Document, Table
 from jedlik.dynamodb.model.values import Item
@@ -34,7 +34,7 @@ START = 1_800_000_000.0
 """When the clocks start, in seconds since the epoch."""
 DAY = 24 * 60 * 60.0
 
-_parsed = lru_cache(tables.parse)
+_parsed = lru_cache(descriptors.parse)
 _QUIET_ROUNDS = 2
 """Without a change, after which there will be none: what rests for a second has had its turn."""
 
@@ -192,7 +192,7 @@ class World:
 
     async def put_document(self, name: str, document: Document) -> None:
         """Give a table another descriptor."""
-        raw = tables.serialize(document)
+        raw = descriptors.serialize(document)
         await self[name].change(lambda writes: writes.put(keys.descriptor_key(TABLE), raw))
 
     async def settle(self, rounds: int = 30) -> None:

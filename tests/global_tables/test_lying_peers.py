@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from jedlik.aws.errors import ValidationException
-from jedlik.dynamodb.model import keys, tables, versions
+from jedlik.dynamodb.model import descriptors, keys, versions
 from jedlik.dynamodb.replication import answers, pull_positions
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS, Aside, WrongAnswer
 from jedlik.regions.peers import Body, LocalPeers
@@ -271,7 +271,7 @@ async def test_one_table_whose_peer_lies_does_not_hold_up_another(world: World, 
         [raw] = await place.region.engine.get([keys.descriptor_key("Other")])
         assert raw is not None
         group = (await place.table()).document["Replication"] | {"GroupId": "other"}
-        other = tables.serialize(tables.parse(raw).document | {"Replication": group})
+        other = descriptors.serialize(descriptors.parse(raw).document | {"Replication": group})
         await place.change(lambda writes, raw=other: writes.put(keys.descriptor_key("Other"), raw))  # type: ignore[misc]
     await world[A].put("one", x=1)
     await world[A].do("PutItem", TableName="Other", Item=item("one", x=1))

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from jedlik.background import job_records
-from jedlik.dynamodb.model import changelog, items, keys, streams, tables
+from jedlik.dynamodb.model import changelog, descriptors, items, keys, streams
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.tables import backfill
 from jedlik.storage.engine import Writes
@@ -30,7 +30,7 @@ class Place:
         self.view = view
         self.secret = secret
         self.descriptor_key = keys.descriptor_key(TABLE)
-        self.table = tables.parse(self.at(self.descriptor_key))
+        self.table = descriptors.parse(self.at(self.descriptor_key))
         self.key = keys.item_key(self.table, KNOWN, secret)
         self.stored = self.at(self.key)
         self.note_key = keys.expiry_key(self.table, self.key, EXPIRES)
@@ -61,7 +61,7 @@ class Place:
 
     def with_document(self, **members: Any) -> bytes:
         """The table's descriptor with some of its members changed."""
-        return tables.serialize(self.table.document | members)
+        return descriptors.serialize(self.table.document | members)
 
     def with_stream(self, **members: Any) -> bytes:
         return orjson.dumps(self.stream | members)

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from jedlik.dynamodb.model import keys, replicas, shared_settings, tables, versions
+from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, versions
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import pull_positions
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
@@ -31,7 +31,7 @@ async def replica(store: Handlers) -> Table:
     document = orjson.loads(raw)
     group = replicas.make("group", store.region.name, shared_settings.shared(document), START)
     group = replicas.created(group, PEER, store.region.name, store.region.name, START)
-    table = tables.parse(tables.serialize(document | {"Replication": group}))
+    table = descriptors.parse(descriptors.serialize(document | {"Replication": group}))
     key = pull_positions.key(table.id, PEER)
     latency = {"Last": 12.0, "P50": 10.4, "P99": 99.0}
     checkpoint = Checkpoint(PEER, "source", 17, START, None, latency)
@@ -65,12 +65,12 @@ class Place:
 
 def ordinary(place: Place, writes: Writes) -> None:
     document = {name: value for name, value in place.table.document.items() if name != "Replication"}
-    writes.put(keys.descriptor_key(TABLE), tables.serialize(document))
+    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
 
 
 def without_log(place: Place, writes: Writes) -> None:
     document = {name: value for name, value in place.table.document.items() if name != "ChangeLog"}
-    writes.put(keys.descriptor_key(TABLE), tables.serialize(document))
+    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
 
 
 DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from jedlik.aws.errors import DescriptorChanged, InternalServerError, ResourceNotFoundException, ValidationException
 from jedlik.clock import Clock, TrustedClock
-from jedlik.dynamodb.model import keys, tables
+from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.peers import NoPeers, Peers
@@ -92,7 +92,7 @@ class Region:
         """The table that a descriptor just read describes; the same object as long as the bytes are the same."""
         table = self.known.get(name)
         if table is None or table.raw != raw:
-            table = tables.parse(raw)
+            table = descriptors.parse(raw)
             self.known[name] = table
         return table
 

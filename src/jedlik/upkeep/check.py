@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from jedlik.background.job_records import Job
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import keys, tables
+from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import backfill
 from jedlik.storage.engine import StorageError
@@ -83,7 +83,7 @@ class StoreCheck:
         for key, raw in self._view.rows(*keys.descriptor_range(None)):
             try:
                 name = keys.name_of_descriptor_key(key)
-                table = tables.parse(raw)
+                table = descriptors.parse(raw)
             except DAMAGE as error:
                 yield f"descriptor under {key.hex()}: {told(error)}"
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jedlik.dynamodb.model import items, keys, tables
+from jedlik.dynamodb.model import descriptors, items, keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.storage.lmdb.journal import Record
@@ -25,7 +25,7 @@ def of(attempt: Attempt) -> Iterator[str]:
 def _tables(view: View) -> Iterator[Table]:
     for _, raw in view.rows(*keys.descriptor_range(None)):
         try:
-            yield tables.parse(raw)
+            yield descriptors.parse(raw)
         except DAMAGE:
             continue  # The check says so.
 

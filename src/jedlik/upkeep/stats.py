@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jedlik import timekeeping
-from jedlik.dynamodb.model import keys, tables
+from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
@@ -48,7 +48,7 @@ def of_tables(view: View) -> Iterator[TableStats]:
         return counter(view.get(key))
 
     for _, raw in view.rows(*keys.descriptor_range(None)):
-        table = tables.parse(raw)
+        table = descriptors.parse(raw)
         numbers = [index.number for index in table.indexes]
         log = keys.log_prefix(table.id)
         yield TableStats(

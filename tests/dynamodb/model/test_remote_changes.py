@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.dynamodb.model import changelog, items, keys, remote_changes, replicas, tables, values, versions, writes
+from jedlik.dynamodb.model import (
+    changelog,
+    descriptors,
+    items,
+    keys,
+    remote_changes,
+    replicas,
+    values,
+    versions,
+    writes,
+)
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.tables import Table
@@ -35,7 +45,7 @@ def replica(region: str) -> Table:
         "ChangeLog": {"OldImages": True, "NewImages": True, "Shards": [{"Number": 0, "Start": 0}]},
         "Replication": group,
     }
-    return tables.parse(orjson.dumps(document))
+    return descriptors.parse(orjson.dumps(document))
 
 
 class RegionStore(Store):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.dynamodb.model import replicas, tables
+from jedlik.dynamodb.model import descriptors, replicas
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group, Replica
 from testing.dynamodb.schemas import table
 
@@ -214,7 +214,7 @@ def test_of_replicas_that_are_there_one_stays(documents: tuple[Group, Group, Gro
 def described(document: Group | None) -> Replica | None:
     ordinary = table()
     members = ordinary.document | ({"Replication": document} if document else {})
-    return tables.parse(tables.serialize(members)).replica
+    return descriptors.parse(descriptors.serialize(members)).replica
 
 
 def test_an_ordinary_table_is_no_replica() -> None:

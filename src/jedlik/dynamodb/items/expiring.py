@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
-from jedlik.dynamodb.model import expiry, items, keys, tables
+from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
 from jedlik.dynamodb.model.tables import Document, Table
 from jedlik.dynamodb.model.writes import Delete, check_descriptor, perform
@@ -72,7 +72,7 @@ async def step(region: Region, job: Job) -> None:
             job.finish(writes)
         elif not found:
             setting = table.document["TimeToLive"] | {"Status": "ENABLED" if noting else "DISABLED"}
-            writes.put(descriptor_key, tables.serialize(table.document | {"TimeToLive": setting}))
+            writes.put(descriptor_key, descriptors.serialize(table.document | {"TimeToLive": setting}))
             job.finish(writes)
         elif noting:
             for key, stored in zip(found, values[2:], strict=True):
@@ -91,7 +91,7 @@ def _table_of(raw: bytes | None, state: job_records.State) -> Table | None:
     """The table whose time to live this job is about, unless it has gone or the setting has changed again."""
     if raw is None:
         return None
-    table = tables.parse(raw)
+    table = descriptors.parse(raw)
     setting = table.document.get("TimeToLive", {})
     same = table.document["TableId"] == state["TableId"] and setting.get("UpdatedAt") == state["UpdatedAt"]
     return table if same else None

@@ -27,7 +27,7 @@ from jedlik.aws.errors import (
     ValidationException,
 )
 from jedlik.dynamodb.capacity.throughput import INVALID
-from jedlik.dynamodb.model import keys, replicas, tables
+from jedlik.dynamodb.model import descriptors, keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, DELETED, DELETING
 from jedlik.dynamodb.model.tables import Document, Table
@@ -155,7 +155,7 @@ async def change(region: Region, table: Table, made: Change) -> Document:
             raise ResourceInUseException(f"Table is being updated: {table.name}")
         writes = Writes()
         document = made(table.document, now, writes)
-        writes.put(key, tables.serialize(document))
+        writes.put(key, descriptors.serialize(document))
         return writes, document
 
     document = await region.engine.mutate([key], decide)
@@ -167,7 +167,7 @@ async def _table(region: Region, name: str, missing: Exception) -> Table:
     [raw] = await region.engine.get([keys.descriptor_key(name)])
     if raw is None:
         raise missing
-    return tables.parse(raw)
+    return descriptors.parse(raw)
 
 
 async def _check_alike(region: Region, document: Document, other: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from jedlik.aws.errors import ResourceInUseException, ServiceUnavailable, ValidationException
-from jedlik.dynamodb.model import keys, replicas, shared_settings, streams, tables
+from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import new_table
 from jedlik.dynamodb.model.replicas import DELETING, Group
 from jedlik.dynamodb.model.tables import Document
@@ -117,7 +117,7 @@ async def join(context: Context, request: Request) -> Response:
         else:
             _check_existing(there, counter(values[1]), request, region.name)
             document = _begun(there, group, now, writes)
-        writes.put(key, tables.serialize(document))
+        writes.put(key, descriptors.serialize(document))
         return writes, True
 
     being_made = replicas.status(group, region.name)["Status"] == replicas.CREATING
@@ -136,7 +136,7 @@ async def leave(context: Context, request: Request) -> Response:
     except PutAside as error:
         raise ValidationException(error.reason) from error
     [raw] = await region.engine.get([keys.descriptor_key(name)])
-    table = None if raw is None else tables.parse(raw)
+    table = None if raw is None else descriptors.parse(raw)
     if table is None or table.replica is None or table.replica.group_id != group["GroupId"]:
         return {"Gone": True}
     if table.replica.status == DELETING and not await serving.has_changes_after(region, table, request["Position"]):
@@ -201,7 +201,7 @@ async def _note_left(region: Region, name: str, group: Group, peer: str) -> None
         writes = Writes()
         document = {} if values[0] is None else orjson.loads(values[0])
         if document.get("Replication", {}).get("GroupId") == group["GroupId"]:
-            writes.put(key, tables.serialize(membership.left(document, peer)))
+            writes.put(key, descriptors.serialize(membership.left(document, peer)))
         return writes, None
 
     await region.engine.mutate([key], decide)

@@ -28,7 +28,7 @@ from jedlik.aws.errors import DynamoDBError, ResourceInUseException
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import keys, replicas, shared_settings, streams, tables
+from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.dynamodb.model.tables import Document, Table
@@ -70,7 +70,7 @@ async def adopt(region: Region, name: str, theirs: Group) -> None:
         if merged == ours:
             return writes, False
         group_documents.check_merged(document, merged)
-        writes.put(key, tables.serialize(follow(document, merged, now, writes)))
+        writes.put(key, descriptors.serialize(follow(document, merged, now, writes)))
         return writes, True
 
     if await region.engine.mutate([key], decide):
@@ -150,7 +150,7 @@ async def abandon(region: Region, table: Table) -> None:
         writes = Writes()
         if values[0] == table.raw:
             if replicas.status(document["Replication"], region.name).get("Existing"):
-                writes.put(key, tables.serialize(ordinary(document, writes)))
+                writes.put(key, descriptors.serialize(ordinary(document, writes)))
             else:
                 purge.delete_table(document, streams.current(document, values[1:]), now, writes)
         return writes, None
@@ -263,7 +263,7 @@ async def departure_step(region: Region, job: Job) -> None:
             raise JobMoved
         writes = Writes()
         if kept:
-            writes.put(table.descriptor_key, tables.serialize(ordinary(table.document, writes)))
+            writes.put(table.descriptor_key, descriptors.serialize(ordinary(table.document, writes)))
         else:
             purge.delete_table(table.document, streams.current(table.document, values[2:]), now, writes)
         job.finish(writes)
@@ -280,7 +280,7 @@ async def departure_step(region: Region, job: Job) -> None:
 async def _table_of(region: Region, job: Job) -> Table | None:
     """The replica that a job is about; None if it is a replica no more."""
     [raw] = await region.engine.get([keys.descriptor_key(job.state["TableName"])])
-    table = None if raw is None else tables.parse(raw)
+    table = None if raw is None else descriptors.parse(raw)
     if table is None or table.replica is None or table.document["TableId"] != job.state["TableId"]:
         return None
     return table
@@ -305,7 +305,7 @@ async def _finish(region: Region, job: Job, table: Table | None, change: Change)
         writes = Writes()
         changed = None if table is None else change(table.document, now, writes)
         if changed is not None:
-            writes.put(key, tables.serialize(changed))
+            writes.put(key, descriptors.serialize(changed))
         job.finish(writes)
         return writes, None
 

@@ -32,7 +32,7 @@ from jedlik.regions.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.dynamodb.tables.table_updates import Update
+    from jedlik.dynamodb.tables.unfinished_update import Update
     from jedlik.regions.context import Region
 
 Request = dict[str, Any]

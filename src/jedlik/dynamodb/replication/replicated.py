@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from jedlik.dynamodb.model import keys, replicas, tables
+from jedlik.dynamodb.model import descriptors, keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import Group, Replica
 from jedlik.dynamodb.model.tables import Table
@@ -66,7 +66,7 @@ def parse(raw: bytes) -> Replicated | None:
 
 @lru_cache(_REMEMBERED)
 def _parse(raw: bytes) -> Replicated | None:
-    table = tables.parse(raw)
+    table = descriptors.parse(raw)
     if table.replica is None:
         return None
     group = table.document["Replication"]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
-from jedlik.dynamodb.model import changelog, keys, streams, tables, versions
+from jedlik.dynamodb.model import changelog, descriptors, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.tables import Table
@@ -116,7 +116,7 @@ def _is_current(table: Table, stream: streams.Document) -> bool:
 async def _table_of(region: Region, stream: streams.Document) -> Table | None:
     """The table that a stream is of, if it is still there."""
     [raw] = await region.engine.get([keys.descriptor_key(stream["TableName"])])
-    table = None if raw is None else tables.parse(raw)
+    table = None if raw is None else descriptors.parse(raw)
     return table if table is not None and table.document["TableId"] == stream["TableId"] else None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
-from jedlik.dynamodb.model import indexes, keys, tables
+from jedlik.dynamodb.model import descriptors, indexes, keys
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Document, Table
 from jedlik.storage.engine import Writes
@@ -59,7 +59,7 @@ async def step(region: Region, job: Job) -> None:
                     writes.put(key, filled)
             job.advance(state | {"Position": (item_keys[-1] + b"\x00").hex()}, writes)
         else:
-            writes.put(descriptor_key, tables.serialize(_activated(table.document, state["IndexNumber"])))
+            writes.put(descriptor_key, descriptors.serialize(_activated(table.document, state["IndexNumber"])))
             job.finish(writes)
         return writes, None
 
@@ -70,7 +70,7 @@ def _table_with_index(raw: bytes | None, table_id: str, index_number: int) -> Ta
     """The table, if it is still the same one and has still the index; either may have been deleted meanwhile."""
     if raw is None:
         return None
-    table = tables.parse(raw)
+    table = descriptors.parse(raw)
     if table.document["TableId"] != table_id or all(i.number != index_number for i in table.indexes):
         return None
     return table

@@ -26,7 +26,7 @@ from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document,
 from jedlik.dynamodb.tables import backfill, index_definitions, purge
 
 if TYPE_CHECKING:
-    from jedlik.dynamodb.tables.table_updates import Update
+    from jedlik.dynamodb.tables.unfinished_update import Update
 
 Change = dict[str, Any]
 """An element of GlobalSecondaryIndexUpdates: Create, Update or Delete."""

@@ -21,7 +21,7 @@ from jedlik.aws.errors import (
 )
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
-from jedlik.dynamodb.model import definitions, keys, replicas, streams, tables
+from jedlik.dynamodb.model import definitions, descriptors, keys, replicas, streams
 from jedlik.dynamodb.model.limits import MIB, TABLES
 from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
@@ -55,7 +55,7 @@ async def create_table(context: Context, request: Request) -> Response:
         stored = document
         if request.get("StreamSpecification", {}).get("StreamEnabled"):
             stored = streams.enable(stored, request["StreamSpecification"]["StreamViewType"], now, writes)
-        writes.put(keys.descriptor_key(name), tables.serialize(stored))
+        writes.put(keys.descriptor_key(name), descriptors.serialize(stored))
         if tags:
             writes.put(keys.tags_key(keys.table_id(stored["TableId"])), orjson.dumps(tags))
         return writes, stored
@@ -123,7 +123,7 @@ async def delete_table(context: Context, request: Request) -> Response:
         if "Replication" in document:
             group = replicas.moved(document["Replication"], region.name, replicas.DELETING, now)
             document = membership.follow(document, group, now, writes)
-            writes.put(keys.descriptor_key(name), tables.serialize(document))
+            writes.put(keys.descriptor_key(name), descriptors.serialize(document))
         else:
             purge.delete_table(document, stream, now, writes)
         return writes, document

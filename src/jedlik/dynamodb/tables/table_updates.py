@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, TABLE
-from jedlik.dynamodb.model import keys, shared_settings, streams, tables
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
+from jedlik.dynamodb.model import descriptors, keys, shared_settings, streams, tables
+from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Table
 from jedlik.dynamodb.replication import replica_updates
 from jedlik.dynamodb.tables import descriptions, index_updates, table_names, table_settings
-from jedlik.dynamodb.tables.descriptions import Counts
 from jedlik.dynamodb.tables.table_operations import parse_document, read_document
-from jedlik.regions.context import Context, Region
+from jedlik.dynamodb.tables.unfinished_update import Update
+from jedlik.regions.context import Context
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -58,47 +57,6 @@ _CHANGES = (
 _MAY_BE_EMPTY = ("SSESpecification",)
 
 
-@dataclass(slots=True)
-class Update:
-    """An update as it is worked out, inside its mutation."""
-
-    document: Document
-    """What will be stored."""
-    region: Region
-    now: float
-    stream: Document | None
-    """The table's stream, if it has one that is enabled."""
-    group_id: str
-    """For a global table, if one is begun."""
-    writes: Writes = field(default_factory=Writes)
-    status: str = "ACTIVE"
-    """The TableStatus of the answer."""
-    shown: Document = field(default_factory=dict)
-    """Members of the answer that are not yet as they will be."""
-    shown_indexes: dict[str, Document] = field(default_factory=dict)
-    """The same of the global indexes, by name."""
-    deleted_indexes: list[Document] = field(default_factory=list)
-    """Indexes that the answer still shows."""
-    switched: bool = False
-    """Whether the billing mode has changed, and with it the throughput of every index."""
-    updated_replica: str | None = None
-    """The region of a replica that the answer shows as being updated."""
-
-    def answer(self, counts: Counts) -> Document:
-        """The TableDescription of the answer."""
-        indexes = [*self.document.get("GlobalSecondaryIndexes", ()), *self.deleted_indexes]
-        document = self.document | ({"GlobalSecondaryIndexes": indexes} if indexes else {})
-        shown = descriptions.description(document, counts, self.status, self.now) | self.shown
-        if indexes:
-            shown["GlobalSecondaryIndexes"] = [
-                index | self.shown_indexes.get(index["IndexName"], {}) for index in shown["GlobalSecondaryIndexes"]
-            ]
-        for replica in shown.get("Replicas", ()):
-            if replica["RegionName"] == self.updated_replica:
-                replica["ReplicaStatus"] = "UPDATING"
-        return shown
-
-
 async def update_table(context: Context, request: Request) -> Response:
     """Change a table's settings, or add or delete a global index or a replica."""
     region = context.region
@@ -122,7 +80,7 @@ async def update_table(context: Context, request: Request) -> Response:
             if member in changes:
                 change(update, request)
         update.document = shared_settings.noted(replica_updates.overruled(update.document, request, now), now)
-        update.writes.put(keys.descriptor_key(name), tables.serialize(update.document))
+        update.writes.put(keys.descriptor_key(name), descriptors.serialize(update.document))
         return update.writes, update
 
     update = await region.with_table(name, attempt)

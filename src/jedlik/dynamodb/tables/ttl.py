@@ -13,7 +13,7 @@ from typing import Any
 
 from jedlik.aws.errors import ResourceInUseException, ValidationException
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import keys, shared_settings, tables
+from jedlik.dynamodb.model import descriptors, keys, shared_settings
 from jedlik.dynamodb.model.limits import TTL_CHANGE_SECONDS
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import check_descriptor
@@ -51,7 +51,7 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
             empty = counter(values[1]) == 0
             setting = {"AttributeName": attribute, "Status": _STATUS[enabled, empty], "UpdatedAt": now}
             document = shared_settings.noted(table.document | {"TimeToLive": setting}, now)
-            writes.put(table.descriptor_key, tables.serialize(document))
+            writes.put(table.descriptor_key, descriptors.serialize(document))
             if not empty:
                 expiring.submit(document, writes)
             return writes, None

@@ -1,0 +1,53 @@
+"""An UpdateTable while it is worked out: what each of its changes takes from the table's document to the changed
+one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.tables import descriptions
+from jedlik.dynamodb.tables.descriptions import Counts
+from jedlik.regions.context import Region
+from jedlik.storage.engine import Writes
+
+
+@dataclass(slots=True)
+class Update:
+    """An update as it is worked out, inside its mutation."""
+
+    document: Document
+    """What will be stored."""
+    region: Region
+    now: float
+    stream: Document | None
+    """The table's stream, if it has one that is enabled."""
+    group_id: str
+    """For a global table, if one is begun."""
+    writes: Writes = field(default_factory=Writes)
+    status: str = "ACTIVE"
+    """The TableStatus of the answer."""
+    shown: Document = field(default_factory=dict)
+    """Members of the answer that are not yet as they will be."""
+    shown_indexes: dict[str, Document] = field(default_factory=dict)
+    """The same of the global indexes, by name."""
+    deleted_indexes: list[Document] = field(default_factory=list)
+    """Indexes that the answer still shows."""
+    switched: bool = False
+    """Whether the billing mode has changed, and with it the throughput of every index."""
+    updated_replica: str | None = None
+    """The region of a replica that the answer shows as being updated."""
+
+    def answer(self, counts: Counts) -> Document:
+        """The TableDescription of the answer."""
+        indexes = [*self.document.get("GlobalSecondaryIndexes", ()), *self.deleted_indexes]
+        document = self.document | ({"GlobalSecondaryIndexes": indexes} if indexes else {})
+        shown = descriptions.description(document, counts, self.status, self.now) | self.shown
+        if indexes:
+            shown["GlobalSecondaryIndexes"] = [
+                index | self.shown_indexes.get(index["IndexName"], {}) for index in shown["GlobalSecondaryIndexes"]
+            ]
+        for replica in shown.get("Replicas", ()):
+            if replica["RegionName"] == self.updated_replica:
+                replica["ReplicaStatus"] = "UPDATING"
+        return shown
