@@ -17,6 +17,7 @@ import orjson
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
 from fuzz.store import DictEngine
+from jedlik.aws.context import Context
 from jedlik.aws.errors import DescriptorChanged, DynamoDBError
 from jedlik.clock import TrustedClock
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, tables
@@ -25,8 +26,8 @@ from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS
 from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
-from jedlik.regions.context import Context, Region
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.check import StoreCheck

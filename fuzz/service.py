@@ -20,7 +20,7 @@ from jedlik.aws.origins import OwnOrigins
 from jedlik.aws.sigv4 import Verifier
 from jedlik.dynamodb.operations import TARGETS
 from jedlik.memory import MIB, Memory
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.wire.messages import Request, Response
 
 NOW = 1_800_000_000.0

@@ -12,7 +12,14 @@ LONGEST_MODULE = 450
 MOST_PARAMETERS = 7
 
 LONG_MODULES: set[str] = {"aws/sigv4.py", "dynamodb/model/keys.py", "wire/connection.py"}
-MANY_PARAMETERS: set[str] = {"dynamodb.items.pages.read", "dynamodb.model.indexes._keep_entry", "dynamodb.model.indexes.keep_entries", "dynamodb.model.remote_changes.apply", "dynamodb.model.writes._log", "dynamodb.model.writes.record"}
+MANY_PARAMETERS: set[str] = {
+    "dynamodb.items.pages.read",
+    "dynamodb.model.indexes._keep_entry",
+    "dynamodb.model.indexes.keep_entries",
+    "dynamodb.model.remote_changes.apply",
+    "dynamodb.model.writes._log",
+    "dynamodb.model.writes.record",
+}
 REPEATED_NAMES: set[str] = {"answers", "changes", "conditions", "lexer", "operations", "paths"}
 
 MAY_REPEAT = {"__init__", "errors", "keys", "service"}

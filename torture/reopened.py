@@ -17,10 +17,11 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.clock import system_clock
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.operations import OPERATIONS
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.upkeep.check import StoreCheck

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.dynamodb.operations import OPERATIONS
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 START = 1_800_000_000.0

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.dynamodb.model import descriptors, items, keys, replicas, shared_settings, versions
 from jedlik.dynamodb.model.replicas import Group
 from jedlik.dynamodb.model.tables import Document, Table
@@ -22,8 +23,8 @@ from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
-from jedlik.regions.context import Context, Region
 from jedlik.regions.peers import Body, LocalPeers, Peers
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 from testing.dynamodb.definitions import attributes, definition, index, key_schema
 from testing.storage.memory import MemoryEngine

@@ -16,6 +16,7 @@ import orjson
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError
 from jedlik.background import job_records
 from jedlik.background.runner import STEPS
@@ -24,7 +25,7 @@ from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.jedlik_process import Server
 from testing.stateful.dynamodb_model import Reason, Refusal

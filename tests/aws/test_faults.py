@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ConditionalCheckFailedException, TransactionCanceledException
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin
@@ -16,7 +17,7 @@ from jedlik.aws.sigv4 import Verifier
 from jedlik.dynamodb.operations import Operation
 from jedlik.memory import Memory
 from jedlik.process.logs import JsonFormatter
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.empty import EmptyEngine
 from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import Request, Response

@@ -12,7 +12,7 @@ import pytest
 from jedlik import timekeeping
 from jedlik.background import clock_watch
 from jedlik.dynamodb.model import keys
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 

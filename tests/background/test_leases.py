@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jedlik.background.leases import LEASE_SECONDS, RENEWAL_SECONDS, Leases
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from testing.regions import SetClock, everything, run
 
 

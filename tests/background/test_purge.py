@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from jedlik.aws.context import Context
 from jedlik.background import job_records, runner
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.dynamodb.tables import purge
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 from testing.regions import SetClock, everything, run, write
 

@@ -13,7 +13,7 @@ from jedlik.background import job_records, runner
 from jedlik.background.job_records import Job
 from jedlik.config import Settings
 from jedlik.dynamodb.model import keys
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError, Writes
 from testing.regions import SetClock, everything, run, write
 

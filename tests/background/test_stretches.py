@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jedlik.background import stretches
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Row, Writes
 from testing.regions import SetClock, run, write
 

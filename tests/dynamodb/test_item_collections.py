@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ItemCollectionSizeLimitExceededException
 from jedlik.clock import system_clock
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import batches, single_items
 from jedlik.dynamodb.model import keys, limits
 from jedlik.dynamodb.tables import table_operations
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
@@ -32,7 +34,7 @@ def run(path: Path, test: Test) -> None:
             context = Context(region, "request", None, b"")
             await table_operations.create_table(context, _definition())
             await single_items.put_item(context, {"TableName": "table", "Item": KEY | {"v": {"S": "v"}}})
-            table = await region.table("table")
+            table = await catalog.current(region, "table")
             counter = keys.collection_bytes_key(table, keys.item_key(table, KEY, region.secret))
             writes = Writes()
             writes.add(counter, limits.ITEM_COLLECTION_SIZE)

@@ -19,10 +19,12 @@ from jedlik.aws.errors import (
 )
 from jedlik.background import runner
 from jedlik.config import Settings
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.catalog import DESCRIPTOR_ATTEMPTS
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import stores
-from jedlik.regions.context import DESCRIPTOR_ATTEMPTS, Region
+from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -276,10 +278,10 @@ def in_region(path: Path, test: Any) -> None:
 def test_a_table_is_parsed_again_only_when_it_has_changed(tmp_path: Path) -> None:
     async def test(region: Region) -> None:
         await define(region, "table", "p")
-        first = await region.table("table")
-        assert await region.table("arn:aws:dynamodb:us-east-1:000000000000:table/table") is first
+        first = await catalog.current(region, "table")
+        assert await catalog.current(region, "arn:aws:dynamodb:us-east-1:000000000000:table/table") is first
         await define(region, "table", "q")
-        assert (await region.table("table")).partition_key[0].name == "q"
+        assert (await catalog.current(region, "table")).partition_key[0].name == "q"
 
     in_region(tmp_path, test)
 
@@ -295,9 +297,9 @@ def test_an_attempt_on_a_stale_table_is_made_again(tmp_path: Path) -> None:
 
     async def test(region: Region) -> None:
         await define(region, "table", "p")
-        await region.table("table")
+        await catalog.current(region, "table")
         await define(region, "table", "q")
-        assert await region.with_table("table", attempt) == "done"
+        assert await catalog.with_table(region, "table", attempt) == "done"
 
     in_region(tmp_path, test)
     assert tried == ["p", "q"]
@@ -312,11 +314,11 @@ def test_a_refusal_counts_only_if_the_table_is_still_the_same(tmp_path: Path) ->
     async def test(region: Region) -> None:
         for name in ("one", "two"):
             await define(region, name, "p")
-            await region.table(name)
+            await catalog.current(region, name)
         with pytest.raises(ValidationException):
-            await region.with_tables(["one", "two"], attempt)
+            await catalog.with_tables(region, ["one", "two"], attempt)
         await define(region, "two", "q")
-        assert await region.with_tables(["one", "two"], attempt) == "done"
+        assert await catalog.with_tables(region, ["one", "two"], attempt) == "done"
 
     in_region(tmp_path, test)
 
@@ -332,7 +334,7 @@ def test_attempts_have_an_end(tmp_path: Path) -> None:
     async def test(region: Region) -> None:
         await define(region, "table", "p")
         with pytest.raises(InternalServerError):
-            await region.with_table("table", attempt)
+            await catalog.with_table(region, "table", attempt)
 
     in_region(tmp_path, test)
     assert tried == DESCRIPTOR_ATTEMPTS
@@ -344,12 +346,12 @@ def test_a_table_that_is_gone_is_not_found(tmp_path: Path) -> None:
 
     async def test(region: Region) -> None:
         await define(region, "table", "p")
-        await region.table("table")
+        await catalog.current(region, "table")
         writes = Writes()
         writes.delete(keys.descriptor_key("table"))
         await region.engine.mutate([], lambda _: (writes, None))
         with pytest.raises(ResourceNotFoundException) as refusal:
-            await region.with_table("table", attempt)
+            await catalog.with_table(region, "table", attempt)
         assert refusal.value.message == "Requested resource not found"
         assert "table" not in region.known
 

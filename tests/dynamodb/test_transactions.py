@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from jedlik.aws.errors import TransactionCanceledException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.limits import ITEM_COLLECTION_SIZE
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 from testing.dynamodb.definitions import attributes, create, definition, index, key_schema
 from testing.dynamodb.handlers import Handlers, run
@@ -413,7 +414,7 @@ def test_a_full_item_collection_does_not_grow(tmp_path: Path) -> None:
 
 async def fill(region: Region, name: str, item: dict[str, Any]) -> None:
     """Have an item's collection count as full."""
-    table = await region.table(name)
+    table = await catalog.current(region, name)
     counter = keys.collection_bytes_key(table, keys.item_key(table, item, region.secret))
 
     def decide(_: Sequence[bytes | None]) -> tuple[Writes, None]:

@@ -13,8 +13,8 @@ from jedlik.dynamodb.model import keys, replicas, versions
 from jedlik.dynamodb.replication import membership, pull_positions, replicated, serving
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved, Copying
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
-from jedlik.regions.context import Region
 from jedlik.regions.peers import PeerUnreachable
+from jedlik.regions.region import Region
 from jedlik.upkeep.check import StoreCheck
 from testing.global_tables.world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 from testing.storage.memory import MemoryEngine, MemoryView

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.aws import answers
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     AccessDeniedException,
     DynamoDBError,
@@ -30,7 +31,7 @@ from jedlik.aws.errors import (
 from jedlik.aws.origins import Origins
 from jedlik.aws.sigv4 import Verifier
 from jedlik.memory import LARGE, Exhausted, Memory
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.empty import NoStore
 from jedlik.storage.engine import StorageError
 from jedlik.wire.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded

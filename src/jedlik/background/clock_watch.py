@@ -17,7 +17,7 @@ from jedlik.storage.engine import StorageError, Writes
 from jedlik.timekeeping import NOTE_SECONDS, Reading, Timekeeping
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from jedlik.dynamodb.model import keys
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 LEASE_SECONDS = 3.0
 """How long a lease holds: what a job waits when its worker has died."""

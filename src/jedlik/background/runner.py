@@ -30,7 +30,7 @@ from jedlik.dynamodb.tables import backfill, purge
 from jedlik.storage.engine import StorageError
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 Step = Callable[["Region", Job], Awaitable[None]]
 """Does one bounded piece of a job: a mutation that checks the job, does some work, and advances or finishes

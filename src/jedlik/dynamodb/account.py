@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.dynamodb.capacity.throughput import MAX_ACCOUNT_UNITS, MAX_TABLE_UNITS
-from jedlik.regions.context import Context
 
 ENDPOINT_CACHE_MINUTES = 1440
 """How long a client may go on using an endpoint that it was told."""

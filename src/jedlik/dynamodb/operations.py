@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException, ValidationException
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import account, attribute_values, wording
@@ -22,7 +23,6 @@ from jedlik.dynamodb.replication import global_table_settings, global_tables, me
 from jedlik.dynamodb.streams import stream_operations
 from jedlik.dynamodb.tables import table_operations, table_updates, tags, ttl
 from jedlik.dynamodb.wording import Wording
-from jedlik.regions.context import Context
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 """Does an operation. The request has been checked by `validate`; what is returned is the answer's body, None

@@ -24,7 +24,7 @@ from jedlik.config import Settings
 from jedlik.dynamodb.operations import TARGETS
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.memory import Memory
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
 from jedlik.wire.acceptor import Loads

@@ -25,8 +25,8 @@ from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
 from jedlik.dynamodb.model import keys
 from jedlik.regions import store_format
-from jedlik.regions.context import Region
 from jedlik.regions.peers import NoPeers, Peers
+from jedlik.regions.region import Region
 from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine

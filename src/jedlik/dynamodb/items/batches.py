@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import item_collections, parameters
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.turns import by_turns
@@ -31,7 +33,6 @@ from jedlik.dynamodb.model.writes import (
     version_keys,
     versions_of,
 )
-from jedlik.regions.context import Context
 from jedlik.storage.engine import Writes
 
 _DUPLICATES = "Provided list of item keys contains duplicates"
@@ -72,7 +73,7 @@ async def batch_get_item(context: Context, request: Request) -> Response:
             check_descriptor(table, raw)
         return found[len(tables) :]
 
-    found = iter(await region.with_tables([gets.name for gets in wanted], attempt))
+    found = iter(await catalog.with_tables(region, [gets.name for gets in wanted], attempt))
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Request] = {}
     capacity = []
@@ -181,7 +182,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
         read += version_keys(operations)
         return await region.engine.mutate(read, decide)
 
-    done = iter(await region.with_tables(list(wanted), attempt))
+    done = iter(await catalog.with_tables(region, list(wanted), attempt))
     capacity = []
     metrics: dict[str, list[Any]] = {}
     for name, elements in wanted.items():

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
 from jedlik.dynamodb.model.tables import Document, Table
@@ -26,7 +27,7 @@ from jedlik.dynamodb.model.writes import Delete, check_descriptor, perform
 from jedlik.storage.engine import Row, Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 KIND = "EXPIRY_NOTES"
 
@@ -118,7 +119,7 @@ async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
     if not notes:
         return False
     try:
-        table = await region.table(name)
+        table = await catalog.current(region, name)
     except ResourceNotFoundException:
         return False
     if table.id != table_id or table.ttl_attribute is None:

@@ -14,7 +14,7 @@ from jedlik.dynamodb.model import indexes, items, keys
 from jedlik.dynamodb.model.limits import GIB, ITEM_COLLECTION_SIZE
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.model.writes import Change, Operation
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 
 

@@ -10,7 +10,7 @@ from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS, MIB
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 PERIOD = 60.0
 """Seconds between two looks at what is to be removed."""

@@ -14,7 +14,7 @@ from jedlik.dynamodb.model import items, keys, reads
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.writes import check_descriptor
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
 
 ROWS_AT_ONCE = 1000

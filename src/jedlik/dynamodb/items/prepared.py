@@ -2,7 +2,7 @@
 
 The members of a PutItem request and those of a Put in a transaction are the same, and so are their checks. Preparing
 makes those that need the request alone, in the order in which DynamoDB makes them; `operation` makes the rest, and the
-operation, of the table as last seen (see `Region.with_tables`).
+operation, of the table as last seen (see `catalog.with_tables`).
 """
 
 from __future__ import annotations

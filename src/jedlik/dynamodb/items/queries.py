@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import pages, parameters
 from jedlik.dynamodb.items.pages import Page
 from jedlik.dynamodb.items.parameters import Request, Response
@@ -22,7 +24,6 @@ from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.regions.context import Context
 
 _INVALID = "One or more parameter values were invalid: "
 _START_KEY = "The provided starting key is invalid: "
@@ -99,7 +100,7 @@ async def query(context: Context, request: Request) -> Response:
         page = await pages.read(region, table, index, stretch, limit, limits.PAGE_SIZE, reading.consistent, fetches)
         return _response(table, index, page, reading, stretch, partitions=1)
 
-    return await region.with_table(request["TableName"], attempt)
+    return await catalog.with_table(region, request["TableName"], attempt)
 
 
 async def scan(context: Context, request: Request) -> Response:
@@ -134,7 +135,7 @@ async def scan(context: Context, request: Request) -> Response:
         )
         return _response(table, index, page, reading, stretch, capacity.partitions(table))
 
-    return await region.with_table(request["TableName"], attempt)
+    return await catalog.with_table(region, request["TableName"], attempt)
 
 
 # Checks

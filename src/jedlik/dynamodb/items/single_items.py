@@ -7,6 +7,8 @@ words them.
 
 from __future__ import annotations
 
+from jedlik.aws.context import Context
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import item_collections, parameters, prepared, single_writes
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.prepared import Prepared
@@ -14,7 +16,7 @@ from jedlik.dynamodb.model import items, key_values, keys, values
 from jedlik.dynamodb.model.capacity import Consumed, read_units
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import check_descriptor
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 
 
 async def get_item(context: Context, request: Request) -> Response:
@@ -38,7 +40,7 @@ async def get_item(context: Context, request: Request) -> Response:
         check_descriptor(table, raw)
         return stored
 
-    stored = await region.with_table(request["TableName"], attempt)
+    stored = await catalog.with_table(region, request["TableName"], attempt)
     response: Response = {}
     if stored is not None:
         response["Item"] = items.fragment(stored) if projection is None else projection.apply(items.decode(stored))

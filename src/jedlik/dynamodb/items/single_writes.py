@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import item_collections
 from jedlik.dynamodb.model import items, writes
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor, perform, version_keys
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 
 
@@ -41,7 +42,7 @@ async def write(
             read += tuple(version_keys((operation,)))
         return operation, await region.engine.mutate(read, decide)
 
-    return await region.with_table(table_name, attempt)
+    return await catalog.with_table(region, table_name, attempt)
 
 
 def _whole(stored: bytes | None) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
@@ -27,6 +28,7 @@ from jedlik.aws.errors import (
     TransactionCanceledException,
     ValidationException,
 )
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import item_collections, parameters, prepared
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.items.parameters import Request, Response
@@ -47,7 +49,7 @@ from jedlik.dynamodb.model.writes import (
     version_keys,
     versions_of,
 )
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 
 T = TypeVar("T")
@@ -134,7 +136,7 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
         read += version_keys(operations)
         return await region.engine.mutate(read, decide)
 
-    return await region.with_tables(names, attempt)
+    return await catalog.with_tables(region, names, attempt)
 
 
 def consumed(request: Request, names: Sequence[str], outcome: Outcome) -> Response:
@@ -169,7 +171,7 @@ async def transact_get_items(context: Context, request: Request) -> Response:
             check_descriptor(table, raw)
         return found[len(tables) :]
 
-    found = await region.with_tables(names, attempt)
+    found = await catalog.with_tables(region, names, attempt)
     sizes = [_size(stored) for stored in found]
     if sum(sizes) > limits.TRANSACTION_SIZE:
         raise ValidationException("The aggregate size of the items in the transaction cannot exceed 4 MB")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
@@ -22,6 +23,7 @@ from jedlik.aws.errors import (
     SerializationException,
     ValidationException,
 )
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import single_writes, transactions
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.items.parameters import Request, Response
@@ -39,7 +41,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue, Item
 from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor
 from jedlik.dynamodb.partiql import partiql_reads
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 
 _RETURN_VALUES = {
     "ALL OLD": "ALL_OLD",
@@ -192,7 +194,7 @@ def _batched(element: Request) -> _Asked | ValidationException:
 async def _target(region: Region, asked: _Asked) -> bytes | None:
     """The storage key of the item that a statement names; None where that is for its execution to complain of."""
     try:
-        table = await region.table(asked.statement.table)
+        table = await catalog.current(region, asked.statement.table)
         key = _key(asked, table)
         return None if key is None else keys.item_key(table, key_values.check_key(table, key), region.secret)
     except (ResourceNotFoundException, ValidationException):
@@ -245,7 +247,7 @@ async def _read_member(region: Region, select: Select, asked: _Asked) -> _Member
             )
         return await partiql_reads.get(region, table, key_values.check_key(table, key), asked.consistent)
 
-    stored = await region.with_table(select.table, attempt)
+    stored = await catalog.with_table(region, select.table, attempt)
     response: Response = {"TableName": select.table}
     if stored is not None:
         response["Item"] = partiql_reads.shown(select, stored)
@@ -337,7 +339,7 @@ def _failed(number: int, error: ValidationException) -> ValidationException:
 
 async def _check_exists(region: Region, number: int, asked: _Asked) -> None:
     """Refuses an EXISTS that is no condition on one item, which cancels no transaction but refuses the request."""
-    table = await region.table(asked.statement.table)
+    table = await catalog.current(region, asked.statement.table)
     try:
         _prepared(asked, region.secret).operation(table)
     except ValidationException as error:
@@ -361,7 +363,7 @@ async def _transact_reads(region: Region, asked: Sequence[_Asked], request: Requ
             check_descriptor(table, raw)
         return found[len(tables) :]
 
-    found = await region.with_tables(names, attempt)
+    found = await catalog.with_tables(region, names, attempt)
     totals = {name: Consumed("Read") for name in names}
     responses: list[Response] = []
     for (select, _), stored in zip(selects, found, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import pages
 from jedlik.dynamodb.items.pages import Page
 from jedlik.dynamodb.model import capacity, items, key_values, keys, limits, reads
@@ -21,7 +22,7 @@ from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.model.writes import check_descriptor
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
 
 PARTITIONS_AT_ONCE = 10
@@ -60,7 +61,7 @@ async def select(
         shown = _shown(statement, plan, given, found)
         return Selected(shown, reading.consumed, reading.last_key, reading.next)
 
-    return await region.with_table(statement.table, attempt)
+    return await catalog.with_table(region, statement.table, attempt)
 
 
 async def get(region: Region, table: Table, key: Item, consistent: bool) -> bytes | None:

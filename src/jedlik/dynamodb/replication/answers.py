@@ -22,7 +22,7 @@ from jedlik.dynamodb.replication.forms import Form, Misshapen
 from jedlik.regions.peers import Body
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 TURN_SECONDS = 0.01
 """How long the changes of an answer keep the event loop from others while they are checked."""

@@ -14,7 +14,7 @@ from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 BATCH = 100
 """Changes applied in one mutation. As many decisions run without a pause, and others' writes wait for them."""

@@ -23,7 +23,7 @@ from jedlik.dynamodb.replication import replicated
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 FIRST_REST_SECONDS = 1.0
 LAST_REST_SECONDS = 60.0

@@ -36,7 +36,7 @@ from jedlik.dynamodb.replication.serving import PAGE_BYTES
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 SEEN_SLACK = 60.0
 """Seconds before the time up to which a region has seen another's writes, within which it may yet have missed one: a

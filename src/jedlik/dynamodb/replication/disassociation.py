@@ -26,7 +26,7 @@ from jedlik.regions.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 LOOK_SECONDS = 0.2
 """How long to wait for what a peer has written."""

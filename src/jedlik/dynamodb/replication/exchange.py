@@ -33,7 +33,7 @@ from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMov
 from jedlik.dynamodb.replication.replicated import Replicated
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 TABLE_RETRY_SECONDS = 1.0
 """How long a table rests that the peer does not have, or cannot be copied from yet."""

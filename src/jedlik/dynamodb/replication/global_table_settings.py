@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     GlobalTableNotFoundException,
     IndexNotFoundException,
@@ -23,7 +24,6 @@ from jedlik.dynamodb.model.shared_settings import INDEX_THROUGHPUT
 from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table, billing_mode
 from jedlik.dynamodb.replication import global_tables, membership
 from jedlik.dynamodb.tables import table_settings
-from jedlik.regions.context import Context
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     GlobalTableAlreadyExistsException,
     GlobalTableNotFoundException,
@@ -32,7 +33,7 @@ from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, DELETED, DELETING
 from jedlik.dynamodb.model.tables import Document, Table
 from jedlik.dynamodb.replication import members, membership, replica_descriptions, replica_updates
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from jedlik.aws.context import Context
 from jedlik.config import Settings
 from jedlik.dynamodb.operations import PEER_OPERATIONS
 from jedlik.memory import Share
-from jedlik.regions.context import Context, Region
 from jedlik.regions.peers import Body, LocalPeers, Peers, RoutedPeers
+from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ResourceInUseException, ServiceUnavailable, ValidationException
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import new_table
@@ -24,7 +25,7 @@ from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import group_documents, membership, serving
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.tables import index_definitions, purge, table_names
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 

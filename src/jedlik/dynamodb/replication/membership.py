@@ -39,7 +39,7 @@ from jedlik.regions.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 REPLICA = "REPLICA"
 DEPARTURE = "DEPARTURE"

@@ -22,7 +22,7 @@ from jedlik.dynamodb.replication.forms import Misshapen, anything, flag, mapping
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 _PEERS = 100
 """More replicas than a table can have: AWS has fewer regions."""

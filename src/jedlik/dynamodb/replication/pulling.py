@@ -24,7 +24,7 @@ from jedlik.dynamodb.replication.serving import LONGEST_WAIT
 from jedlik.regions.peers import PeerUnreachable
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 LOOK_SECONDS = 1.0
 """How soon a worker notices that a table has become a replica, or that another worker's lease has run out."""

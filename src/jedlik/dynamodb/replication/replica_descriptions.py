@@ -14,7 +14,7 @@ from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import pull_positions
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 Shown = dict[str, Any]
 

@@ -33,7 +33,7 @@ from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
     from jedlik.dynamodb.tables.unfinished_update import Update
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 Request = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """The replicated tables of a region, whatever state they are in.
 
-Requests see a table only when it can be used (`regions.context`); replication sees replicas that are being made or
+Requests see a table only when it can be used (`dynamodb.catalog`); replication sees replicas that are being made or
 deleted, too. So it reads descriptors itself.
 """
 
@@ -16,7 +16,7 @@ from jedlik.dynamodb.model.replicas import Group, Replica
 from jedlik.dynamodb.model.tables import Table
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 _PAGE = 100
 """Descriptors read at once."""

@@ -30,7 +30,8 @@ from jedlik.dynamodb.replication.forms import Misshapen
 from jedlik.dynamodb.replication.replicated import Replicated
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Context, Region
+    from jedlik.aws.context import Context
+    from jedlik.regions.region import Region
 
 Request = dict[str, Any]
 Response = dict[str, Any]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import changelog, descriptors, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
@@ -30,7 +31,7 @@ from jedlik.storage.counters import counter
 from jedlik.storage.engine import Row, Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 BATCH = 500
 """Log entries trimmed in one mutation."""
@@ -82,7 +83,7 @@ async def _maintain_stream(region: Region, key: bytes, raw: bytes, policy: Strea
 
 async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, policy: StreamPolicy, now: float) -> None:
     try:
-        table = await region.table(stream["TableName"])
+        table = await catalog.current(region, stream["TableName"])
     except ResourceNotFoundException:
         return
     if not _is_current(table, stream):

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     ExpiredIteratorException,
     ResourceNotFoundException,
@@ -28,7 +29,7 @@ from jedlik.dynamodb.model import changelog, items, keys, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.limits import GET_RECORDS_COUNT, GET_RECORDS_SIZE, SHARD_ITERATOR_SECONDS
 from jedlik.dynamodb.tables import table_names
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
 
 Request = dict[str, Any]

@@ -19,7 +19,7 @@ from jedlik.dynamodb.model.tables import Document, Table
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 KIND = "BACKFILL"
 

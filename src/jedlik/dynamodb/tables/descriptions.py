@@ -12,7 +12,7 @@ from jedlik.dynamodb.capacity.throughput import decreases_today
 from jedlik.dynamodb.model import keys, shared_settings
 from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import replica_descriptions
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 
 _SHOWN = (

@@ -18,7 +18,7 @@ from jedlik.dynamodb.model.tables import Document
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.regions.context import Region
+    from jedlik.regions.region import Region
 
 KIND = "PURGE"
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
     ValidationException,
 )
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.model import definitions, descriptors, keys, replicas, streams
@@ -27,7 +29,7 @@ from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document,
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
 from jedlik.dynamodb.tables import descriptions, index_definitions, purge, table_names, table_settings
 from jedlik.dynamodb.tables.tags import check_tags
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -128,7 +130,7 @@ async def delete_table(context: Context, request: Request) -> Response:
             purge.delete_table(document, stream, now, writes)
         return writes, document
 
-    document = await region.with_table(name, attempt)
+    document = await catalog.with_table(region, name, attempt)
     region.jobs_wanted.set()
     description = descriptions.description(document, counts, "DELETING", region.clock())
     return {"TableDescription": descriptions.deleted(description)}

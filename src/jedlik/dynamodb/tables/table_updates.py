@@ -15,7 +15,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, TABLE
 from jedlik.dynamodb.model import descriptors, keys, shared_settings, streams, tables
@@ -24,7 +26,6 @@ from jedlik.dynamodb.replication import replica_updates
 from jedlik.dynamodb.tables import descriptions, index_updates, table_names, table_settings
 from jedlik.dynamodb.tables.table_operations import parse_document, read_document
 from jedlik.dynamodb.tables.unfinished_update import Update
-from jedlik.regions.context import Context
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -83,7 +84,7 @@ async def update_table(context: Context, request: Request) -> Response:
         update.writes.put(keys.descriptor_key(name), descriptors.serialize(update.document))
         return update.writes, update
 
-    update = await region.with_table(name, attempt)
+    update = await catalog.with_table(region, name, attempt)
     region.jobs_wanted.set()
     return {"TableDescription": update.answer(counts)}
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import AccessDeniedException, ResourceNotFoundException, ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.limits import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS
 from jedlik.dynamodb.tables import table_names
-from jedlik.regions.context import Context, Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ResourceInUseException, ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, keys, shared_settings
 from jedlik.dynamodb.model.limits import TTL_CHANGE_SECONDS
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import check_descriptor
-from jedlik.regions.context import Context
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
@@ -58,14 +59,14 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
 
         await region.engine.mutate([table.descriptor_key, keys.item_count_key(table.id, 0)], decide)
 
-    await region.with_table(request["TableName"], attempt)
+    await catalog.with_table(region, request["TableName"], attempt)
     region.jobs_wanted.set()
     return {"TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": enabled}}
 
 
 async def describe_time_to_live(context: Context, request: Request) -> Response:
     """A table's time to live: its state, and the attribute while it is on."""
-    table = await context.region.table(request["TableName"])
+    table = await catalog.current(context.region, request["TableName"])
     setting = table.document.get("TimeToLive")
     if setting is None or setting["Status"] == "DISABLED":
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.tables import descriptions
 from jedlik.dynamodb.tables.descriptions import Counts
-from jedlik.regions.context import Region
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 
 
