@@ -26,6 +26,7 @@ from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS
 from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
@@ -75,7 +76,7 @@ class Place:
         self.engine = DictEngine(LOOP)
         clock = TrustedClock(lambda: NOW)
         self.region = Region(name, "000000000000", self.engine, clock, name.encode().ljust(32), peers)
-        self.engine.rows[keys.secret_key()] = self.region.secret
+        self.engine.rows[keyspaces.secret_key()] = self.region.secret
 
     async def do(self, operations: Any, operation: str, request: Body) -> Any:
         """What the region answers to a client, or to a peer."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from jedlik.aws.errors import ConditionalCheckFailedException
 from jedlik.background import job_records
-from jedlik.background.runner import STEPS
+from jedlik.dynamodb.background_work import STEPS
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.upkeep.check import StoreCheck
@@ -53,7 +53,7 @@ def run(folder: Path, test: Callable[[Handlers], Awaitable[None]]) -> None:
     """Run a test over a store that is new but for its secret."""
 
     async def with_secret(store: Handlers) -> None:
-        await change(store, lambda writes: writes.put(keys.secret_key(), store.region.secret))
+        await change(store, lambda writes: writes.put(keyspaces.secret_key(), store.region.secret))
         await test(store)
 
     handlers.run(folder, with_secret)
@@ -88,7 +88,7 @@ async def change(store: Handlers, fill: Callable[[Writes], None]) -> None:
 
 async def step_jobs(store: Handlers) -> bool:
     """Do a step of each job; whether there was any."""
-    rows = await store.region.engine.range(*keys.job_range(), 100, 1 << 20)
+    rows = await store.region.engine.range(*job_records.job_range(), 100, 1 << 20)
     for row in rows:
         job = job_records.parse(row)
         await STEPS[job.kind](store.region, job)

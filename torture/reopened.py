@@ -19,8 +19,8 @@ import orjson
 
 from jedlik.aws.context import Context
 from jedlik.clock import system_clock
-from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -40,7 +40,7 @@ class Reopened:
     def __init__(self, engine: LmdbEngine) -> None:
         self._engine = engine
         with engine.view() as view:
-            secret = view.get(keys.secret_key())
+            secret = view.get(keyspaces.secret_key())
         assert secret is not None
         self._region = Region(REGION, "000000000000", engine, system_clock, secret)
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jedlik.dynamodb.model import keys
-from jedlik.regions import store_format
+from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.corpus.exchanges import Exchange
@@ -69,8 +68,8 @@ async def _make_store(path: Path) -> None:
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
-        writes.put(keys.format_key(), store_format.record())
-        writes.put(keys.secret_key(), SECRET)
+        writes.put(keyspaces.format_key(), store_format.record())
+        writes.put(keyspaces.secret_key(), SECRET)
         return writes, None
 
     await engine.mutate([], decide)

@@ -29,8 +29,9 @@ import orjson
 import uvloop
 
 from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
-from jedlik.background import job_records, runner
+from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import changelog, keys, remote_changes, replicas, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import MIB
@@ -38,6 +39,7 @@ from jedlik.dynamodb.replication import copying, serving
 from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from jedlik.upkeep.check import StoreCheck
 from testing.global_tables.world import DAY, TABLE, A, B, C, Place, World, item, key
@@ -437,7 +439,7 @@ class Simulation:
             if place.name == self.leaver:
                 continue
             prefix = keys.log_prefix((await place.table()).id)
-            for _, entry in await place.region.engine.range(prefix, keys.prefix_end(prefix), 100_000, 1 << 30):
+            for _, entry in await place.region.engine.range(prefix, keyspaces.prefix_end(prefix), 100_000, 1 << 30):
                 change = changelog.decode(entry)
                 if change.kind is Kind.TOLD or not change.version:
                     continue
@@ -496,10 +498,10 @@ class Simulation:
 
 
 async def _do_jobs(place: Place) -> None:
-    for row in await place.region.engine.range(*keys.job_range(), 100, MIB):
+    for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
         job = job_records.parse(row)
         with suppress(JobMoved, JobWaits, PeerUnreachable, DynamoDBError):
-            await runner.STEPS[job.kind](place.region, job)
+            await background_work.STEPS[job.kind](place.region, job)
 
 
 async def _members_of(place: Place) -> list[str]:

@@ -23,6 +23,7 @@ from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, Peers
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -70,7 +71,7 @@ class Place:
             peers,
             steady=lambda: self.now,
         )
-        self.kept[keys.secret_key()] = secret
+        self.kept[keyspaces.secret_key()] = secret
         self.exchanges: dict[tuple[str, int], Exchange] = {}
         """By peer and number."""
 
@@ -109,7 +110,7 @@ class Place:
     async def items(self) -> dict[str, Item]:
         """The items by the names in their keys."""
         table = await self.table()
-        rows = await self.region.engine.range(table.prefix, keys.prefix_end(table.prefix), 10_000, 1 << 30)
+        rows = await self.region.engine.range(table.prefix, keyspaces.prefix_end(table.prefix), 10_000, 1 << 30)
         return {item["p"]["S"]: item for item in (items.decode(stored) for _, stored in rows)}
 
     async def record(self, name: str) -> bytes | None:

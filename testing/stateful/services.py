@@ -19,9 +19,8 @@ from botocore.exceptions import ClientError
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError
 from jedlik.background import job_records
-from jedlik.background.runner import STEPS
+from jedlik.dynamodb.background_work import STEPS
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
@@ -91,7 +90,7 @@ class InProcess:
 
         async def step() -> bool:
             region = next(self._workers)
-            rows = await region.engine.range(*keys.job_range(), 100, 1 << 20)
+            rows = await region.engine.range(*job_records.job_range(), 100, 1 << 20)
             for row in rows:
                 job = job_records.parse(row)
                 await STEPS[job.kind](region, job)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from jedlik.aws.context import Context
-from jedlik.background import job_records, runner
+from jedlik.background import job_records
+from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.operations import OPERATIONS
@@ -44,10 +45,10 @@ def fill(writes: Writes) -> None:
 async def done(region: Region) -> int:
     """Do all jobs, one after another; returns the most rows that a step took."""
     most = 0
-    while jobs := await region.engine.range(*keys.job_range(), 1, 1 << 20):
+    while jobs := await region.engine.range(*job_records.job_range(), 1, 1 << 20):
         job = job_records.parse(jobs[0])
         before = len(await everything(region))
-        await runner.STEPS[job.kind](region, job)
+        await background_work.STEPS[job.kind](region, job)
         most = max(most, before - len(await everything(region)))
     return most
 
@@ -124,7 +125,7 @@ def test_a_step_is_done_once(tmp_path: Path) -> None:
 
     async def scenario(region: Region, clock: SetClock) -> None:
         await write(region, lambda writes: purge.submit_table(PURGED, writes))
-        [row] = await region.engine.range(*keys.job_range(), 10, 1 << 20)
+        [row] = await region.engine.range(*job_records.job_range(), 10, 1 << 20)
         job = job_records.parse(row)
         await purge.step(region, job)
         with pytest.raises(job_records.JobMoved):

@@ -11,8 +11,8 @@ import pytest
 
 from jedlik.background import job_records, runner
 from jedlik.background.job_records import Job
-from jedlik.config import Settings
-from jedlik.dynamodb.model import keys
+from jedlik.background.work import Duty, Work
+from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError, Writes
 from testing.regions import SetClock, everything, run, write
@@ -42,11 +42,7 @@ async def fail(region: Region, job: Job) -> None:
     raise RuntimeError("this job fails")
 
 
-@pytest.fixture(autouse=True)
-def _steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(runner.STEPS, COUNTING, count_down)
-    monkeypatch.setitem(runner.STEPS, FAILING, fail)
-    monkeypatch.setattr(runner, "duties", lambda settings: ())
+WORK = Work({COUNTING: count_down, FAILING: fail}, duties=())
 
 
 async def submit(region: Region, name: str, kind: str, steps: int) -> None:
@@ -70,13 +66,13 @@ async def until(region: Region, steps: int) -> None:
 def test_a_job_is_done_step_by_step(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        running = asyncio.create_task(runner.run(region, stop, WORK))
         await submit(region, "job", COUNTING, 20)
         await until(region, 20)
         stop.set()
         await running
         # Neither the job nor its lease is left.
-        assert [key for key, _ in await everything(region)] == [keys.clock_key(), COUNTER]
+        assert [key for key, _ in await everything(region)] == [keyspaces.clock_key(), COUNTER]
         assert await counted(region) == 20
 
     run(tmp_path, scenario)
@@ -87,7 +83,7 @@ def test_a_job_that_is_there_already_is_done(tmp_path: Path) -> None:
         await submit(region, "job", COUNTING, 3)
         region.jobs_wanted.clear()
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        running = asyncio.create_task(runner.run(region, stop, WORK))
         await until(region, 3)
         stop.set()
         await running
@@ -98,14 +94,14 @@ def test_a_job_that_is_there_already_is_done(tmp_path: Path) -> None:
 def test_two_workers_do_each_step_once(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         stop = asyncio.Event()
-        running = [asyncio.create_task(runner.run(region, stop, Settings())) for _ in range(2)]
+        running = [asyncio.create_task(runner.run(region, stop, WORK)) for _ in range(2)]
         for number in range(10):
             await submit(region, f"job{number}", COUNTING, 10)
         await until(region, 100)
         stop.set()
         await asyncio.gather(*running)
         assert await counted(region) == 100
-        assert await region.engine.range(*keys.job_range(), 10, 1 << 20) == []
+        assert await region.engine.range(*job_records.job_range(), 10, 1 << 20) == []
 
     run(tmp_path, scenario)
 
@@ -115,12 +111,12 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: pytes
         await submit(region, "a", FAILING, 1)
         await submit(region, "b", COUNTING, 5)
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        running = asyncio.create_task(runner.run(region, stop, WORK))
         await until(region, 5)
         stop.set()
         await running
-        jobs = await region.engine.range(*keys.job_range(), 10, 1 << 20)
-        assert [keys.name_of_job_key(key) for key, _ in jobs] == ["a"]
+        jobs = await region.engine.range(*job_records.job_range(), 10, 1 << 20)
+        assert [job_records.name_of_job_key(key) for key, _ in jobs] == ["a"]
 
     run(tmp_path, scenario)
     assert [record.message for record in caplog.records] == ["background work failed"]
@@ -136,7 +132,7 @@ def test_jobs_go_on_after_the_storage_has_failed(tmp_path: Path, monkeypatch: py
 
         await submit(region, "first", COUNTING, 1)
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        running = asyncio.create_task(runner.run(region, stop, WORK))
         await until(region, 1)  # Its lease is to be given up now.
         with monkeypatch.context() as patch:
             patch.setattr(region.engine, failing, refuse)
@@ -166,10 +162,9 @@ def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         async def wanted(region: Region) -> bool:
             return True
 
-        monkeypatch.setattr(runner, "duties", lambda settings: (runner.Duty("duty", 0.1, duty, wanted),))
         monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Settings()))
+        running = asyncio.create_task(runner.run(region, stop, Work({}, (Duty("duty", 0.1, duty, wanted),))))
         await asyncio.wait_for(enough.wait(), 10)
         stop.set()
         await running

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jedlik.aws.errors import IdempotentParameterMismatchException
-from jedlik.background import runner
 from jedlik.clock import TrustedClock
 from jedlik.config import Settings
+from jedlik.dynamodb import background_work
 from jedlik.dynamodb.items import old_tokens
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.model import keys
@@ -168,4 +168,4 @@ def test_many_old_records_are_removed_by_steps(with_counter: Run) -> None:
 
 
 def test_a_server_removes_them_again_and_again() -> None:
-    assert old_tokens.remove_old in [duty.run for duty in runner.duties(Settings())]
+    assert old_tokens.remove_old in [duty.run for duty in background_work.duties(Settings())]

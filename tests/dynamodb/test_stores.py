@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from jedlik.aws.errors import (
     ResourceNotFoundException,
     ValidationException,
 )
-from jedlik.background import runner
+from jedlik.background import job_records, runner
 from jedlik.config import Settings
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import background_work, catalog
 from jedlik.dynamodb.catalog import DESCRIPTOR_ATTEMPTS
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Table
-from jedlik.regions import stores
+from jedlik.regions import keyspaces, stores
 from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+
+BUSY = partial(runner.has_work, work=background_work.work(Settings()))
 
 
 def settings(path: Path) -> Settings:
@@ -174,7 +177,7 @@ def test_a_store_that_is_only_read_has_no_committer(tmp_path: Path) -> None:
         running: list[asyncio.Task[None]] = []
 
         def begin(region: Region) -> None:
-            running.append(asyncio.ensure_future(runner.run(region, stop, Settings())))
+            running.append(asyncio.ensure_future(runner.run(region, stop, background_work.work(Settings()))))
 
         again = Stores(Settings(data_dir=tmp_path), opened=begin)
         region = await again.find("us-east-1")
@@ -200,7 +203,9 @@ def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
         ended.append(region.name)
 
     async def run() -> None:
-        opened = Stores(settings(tmp_path), closing=end)
+        opened = Stores(
+            settings(tmp_path), closing=end, busy=partial(runner.has_work, work=background_work.work(Settings()))
+        )
 
         async def idle() -> bool:
             for _ in range(2):  # The first look sees that there was a request.
@@ -218,7 +223,7 @@ def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
         assert region.secret == secret
         # Each of these needs the store again without being asked for.
         for key in (
-            keys.job_key("job"),
+            job_records.job_key("job"),
             keys.stream_key("table", "label"),
             keys.token_key(0, "token"),
             keys.expiring_tables_range(None)[0] + b"12345678",
@@ -243,7 +248,9 @@ def test_who_asks_for_a_store_while_it_is_closed_gets_it_afterwards(
         async def end(region: Region) -> None:
             await going_on.wait()
 
-        opened = Stores(settings(tmp_path), closing=end)
+        opened = Stores(
+            settings(tmp_path), closing=end, busy=partial(runner.has_work, work=background_work.work(Settings()))
+        )
         first = await opened.region("us-east-1")
         await opened.close_idle()
         closing = asyncio.ensure_future(opened.close_idle())
@@ -255,7 +262,7 @@ def test_who_asks_for_a_store_while_it_is_closed_gets_it_afterwards(
         going_on.set()
         await closing
         assert await asking is not first
-        assert (await (await asking).engine.get([keys.secret_key()])) == [first.secret]
+        assert (await (await asking).engine.get([keyspaces.secret_key()])) == [first.secret]
         await opened.close()
 
     asyncio.run(run())

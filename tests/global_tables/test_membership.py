@@ -12,7 +12,7 @@ import pytest
 from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.background.runner import STEPS
+from jedlik.dynamodb.background_work import STEPS
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
@@ -64,7 +64,7 @@ def run(test: Callable[[Net], Coroutine[Any, Any, None]], *names: str) -> None:
 async def work(place: Place) -> dict[str, float]:
     """Do a step of each job of a region; returns how long those rest that cannot go on, by kind."""
     rests = {}
-    for row in await place.region.engine.range(*keys.job_range(), 100, MIB):
+    for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
         job = job_records.parse(row)
         try:
             await STEPS[job.kind](place.region, job)
@@ -436,6 +436,6 @@ def test_what_is_known_of_versions_stays_when_a_table_has_replicas_again_at_once
 
 
 async def _only_job(place: Place) -> job_records.Job:
-    rows = await place.region.engine.range(*keys.job_range(), 100, MIB)
+    rows = await place.region.engine.range(*job_records.job_range(), 100, MIB)
     [job] = [job for job in map(job_records.parse, rows) if job.kind == membership.REPLICA]
     return job

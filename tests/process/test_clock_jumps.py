@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jedlik import timekeeping
-from jedlik.dynamodb.model import keys
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.jedlik_process import Server, run_jedlik
@@ -118,10 +118,10 @@ async def forget_boot(store: Path) -> None:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
         assert values[0] is not None
-        writes.put(keys.clock_key(), timekeeping.encode(replace(timekeeping.parse(values[0]), boot="another")))
+        writes.put(keyspaces.clock_key(), timekeeping.encode(replace(timekeeping.parse(values[0]), boot="another")))
         return writes, None
 
-    await engine.mutate([keys.clock_key()], decide)
+    await engine.mutate([keyspaces.clock_key()], decide)
     await engine.close()
 
 

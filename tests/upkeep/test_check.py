@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from jedlik.dynamodb.model import keys
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.view import View
 from testing.dynamodb.definitions import attributes, index
@@ -111,7 +111,7 @@ def test_a_store_whose_storage_fails(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_new_store_has_nothing_to_be_wrong(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         check(store)
-        await change(store, lambda writes: writes.delete(keys.secret_key()))
+        await change(store, lambda writes: writes.delete(keyspaces.secret_key()))
         check(store)
 
     run(tmp_path, test)

@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 import pytest
 
-from jedlik.background import job_records
+from jedlik.background import job_records, leases
 from jedlik.dynamodb.model import changelog, descriptors, items, keys, streams
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.tables import backfill
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
@@ -312,7 +313,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
         ["there are keys after the last space"],
     ),
     "secret": (
-        lambda place, writes: writes.delete(keys.secret_key()),
+        lambda place, writes: writes.delete(keyspaces.secret_key()),
         ["the store's secret is missing: no key of an item can be worked out"],
     ),
     # Streams.
@@ -406,7 +407,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     ),
     # Records.
     "job that cannot be read": (
-        lambda place, writes: writes.put(keys.job_key("job"), b"?"),
+        lambda place, writes: writes.put(job_records.job_key("job"), b"?"),
         ["job under 406a6f62: it cannot be read (JSONDecodeError: *)"],
     ),
     "job of no kind": (
@@ -418,7 +419,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
         ["job under 406a6f62: the TableName of job job is 5"],
     ),
     "lease": (
-        lambda place, writes: writes.put(keys.lease_key("lease"), b'{"Holder":"me","Until":"noon"}'),
+        lambda place, writes: writes.put(leases.lease_key("lease"), b'{"Holder":"me","Until":"noon"}'),
         ["lease under 486c65617365: it is {'Holder': 'me', 'Until': 'noon'}"],
     ),
     "client token of another time": (

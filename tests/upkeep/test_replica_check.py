@@ -13,7 +13,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import pull_positions
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
 from jedlik.dynamodb.tables import purge
-from jedlik.regions import store_format
+from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import Writes
 from jedlik.upkeep import reports
 from testing.dynamodb.handlers import START, Handlers
@@ -160,7 +160,7 @@ def test_stats_tell_how_far_a_replica_is(tmp_path: Path) -> None:
         copying = Checkpoint("ap-south-1", copying=Copying())
         key = pull_positions.key(table.id, "ap-south-1")
         await change(store, lambda writes: writes.put(key, pull_positions.encode(copying)))
-        await change(store, lambda writes: writes.put(keys.format_key(), store_format.record()))
+        await change(store, lambda writes: writes.put(keyspaces.format_key(), store_format.record()))
 
     run(tmp_path, test)
     reports.stats(tmp_path, said.append)

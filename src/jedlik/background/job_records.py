@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.dynamodb.model import keys
+from jedlik.regions.keyspaces import SPACES, space_range
 from jedlik.storage.engine import Row, Writes
 
 State = dict[str, Any]
@@ -47,7 +47,7 @@ class Job:
     @property
     def key(self) -> bytes:
         """The storage key of the job, to be read by each step."""
-        return keys.job_key(self.name)
+        return job_key(self.name)
 
     def check(self, raw: bytes | None) -> None:
         """Raises JobMoved unless `raw`, read in the step's mutation, is what this job was parsed from."""
@@ -65,15 +65,35 @@ class Job:
 
 def submit(name: str, kind: str, state: State, writes: Writes) -> None:
     """Have a job done, once `writes` are committed. A job of the same name that is under way begins anew."""
-    writes.put(keys.job_key(name), _encode(kind, state))
+    writes.put(job_key(name), _encode(kind, state))
 
 
 def parse(row: Row) -> Job:
     """The job that a row of the job space holds."""
     key, raw = row
     document = orjson.loads(raw)
-    return Job(name=keys.name_of_job_key(key), kind=document["Kind"], state=document["State"], raw=raw)
+    return Job(name=name_of_job_key(key), kind=document["Kind"], state=document["State"], raw=raw)
 
 
 def _encode(kind: str, state: State) -> bytes:
     return orjson.dumps({"Kind": kind, "State": state})
+
+
+def job_key(name: str) -> bytes:
+    """Of the record of a background job."""
+    return SPACES["jobs"] + name.encode()
+
+
+def job_range() -> tuple[bytes, bytes]:
+    """Where all jobs' records stand."""
+    return space_range("jobs")
+
+
+def name_of_job_key(key: bytes) -> str:
+    """The name of the job whose record is under `key`."""
+    return key[1:].decode()
+
+
+def cancel(name: str, writes: Writes) -> None:
+    """End the job called `name`, if there is one, once `writes` are committed."""
+    writes.delete(job_key(name))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from jedlik.dynamodb.model import keys
+from jedlik.regions.keyspaces import SPACES
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Leases:
         now = self._region.clock()
         if 0 <= now - self._taken.get(name, -LEASE_SECONDS) < RENEWAL_SECONDS:
             return True
-        key = keys.lease_key(name)
+        key = lease_key(name)
         [raw] = await self._region.engine.get([key])
         if self._is_anothers(raw, now) or not await self._take(key, now):
             self._taken.pop(name, None)
@@ -52,7 +52,7 @@ class Leases:
         """Give up the lease called `name`, if we hold it."""
         if self._taken.pop(name, None) is None:
             return
-        key = keys.lease_key(name)
+        key = lease_key(name)
 
         def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
             writes = Writes()
@@ -84,3 +84,8 @@ class Leases:
         until: float = lease["Until"]
         # A lease from a clock that is ahead of ours must not hold for longer than any lease does.
         return lease["Holder"] != self._holder and now < until <= now + LEASE_SECONDS
+
+
+def lease_key(name: str) -> bytes:
+    """Of the lease called `name`."""
+    return SPACES["leases"] + name.encode()

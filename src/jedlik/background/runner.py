@@ -1,9 +1,9 @@
 """The runner: does a region's background work in one of the workers that share its store.
 
-There are two sorts of work. A *job* is begun by a request (`records.submit`), done in steps by the function
-of its kind in `STEPS`, and over at some time. A *duty* is done again and again for ever, like looking for
-what has expired: `duties`. Both run under leases, in slices by turns, and rest as long as they have worked,
-so that background work never takes more than half of a worker.
+There are two sorts of work (`work`). A *job* is begun by a request (`job_records.submit`), done in steps by the
+function of its kind, and over at some time. A *duty* is done again and again for ever, like looking for what has
+expired. Both run under leases, in slices by turns, and rest as long as they have worked, so that background work never
+takes more than half of a worker.
 """
 
 from __future__ import annotations
@@ -11,95 +11,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jedlik.background import clock_watch, job_records
-from jedlik.background.job_records import Job, JobMoved, JobWaits
+from jedlik.background import job_records
+from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.background.leases import Leases
-from jedlik.config import Settings
-from jedlik.dynamodb.items import expiring, old_tokens
-from jedlik.dynamodb.model import keys
-from jedlik.dynamodb.model.limits import MIB
-from jedlik.dynamodb.replication import membership, replicated
-from jedlik.dynamodb.streams import shard_upkeep
-from jedlik.dynamodb.tables import backfill, purge
+from jedlik.background.work import Work
+from jedlik.memory import MIB
+from jedlik.regions import clock_watch
 from jedlik.storage.engine import StorageError
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
-
-Step = Callable[["Region", Job], Awaitable[None]]
-"""Does one bounded piece of a job: a mutation that checks the job, does some work, and advances or finishes
-it. Raises JobMoved, and JobWaits when it cannot go on yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """Work that comes again."""
-
-    name: str
-    period: float
-    """Seconds from the end of one run to the beginning of the next."""
-    run: Callable[[Region], Awaitable[bool]]
-    """Does one bounded piece; says whether there is more to do at once."""
-    wanted: Callable[[Region], Awaitable[bool]]
-    """Whether the store holds anything that the work is about. Where it does not, no lease is taken: a store that is
-    only read needs no committer."""
-
-
-STEPS: dict[str, Step] = {
-    backfill.KIND: backfill.step,
-    expiring.KIND: expiring.step,
-    membership.DEPARTURE: membership.departure_step,
-    membership.REPLICA: membership.step,
-    purge.KIND: purge.step,
-}
-
-STREAMS_PERIOD = 60.0
-"""Seconds between two looks at what is to be trimmed from streams."""
-
-
-def duties(settings: Settings) -> tuple[Duty, ...]:
-    """What a server with these settings does for ever."""
-    policy = shard_upkeep.StreamPolicy(rotation=settings.stream_rotation)
-    return (
-        Duty("expiry", settings.expiry_interval, expiring.sweep, _has_expiry),
-        Duty(
-            "streams",
-            min(STREAMS_PERIOD, settings.stream_rotation / 4),
-            partial(shard_upkeep.maintain, policy=policy),
-            _has_streams,
-        ),
-        Duty("tokens", old_tokens.PERIOD, old_tokens.remove_old, _has_tokens),
-    )
-
-
-async def has_work(region: Region) -> bool:
-    """Whether anything is to be done in the background, now or later. Raises StorageError."""
-    if await _has(region, keys.job_range()) or await _has_expiry(region) or await _has_streams(region):
-        return True
-    return await _has_tokens(region) or bool(await replicated.all_of(region))
-
-
-async def _has_expiry(region: Region) -> bool:
-    return await _has(region, keys.expiring_tables_range(None))
-
-
-async def _has_streams(region: Region) -> bool:
-    return await _has(region, keys.stream_range(None))
-
-
-async def _has_tokens(region: Region) -> bool:
-    return await _has(region, keys.space_range("tokens"))
-
-
-async def _has(region: Region, stretch: tuple[bytes, bytes]) -> bool:
-    return bool(await region.engine.range(*stretch, 1, 1))
-
 
 POLL_SECONDS = 1.0
 """How soon a worker notices a job that another has submitted, or a lease that has run out."""
@@ -113,16 +39,26 @@ JOBS_AT_ONCE = 100
 _log = logging.getLogger(__name__)
 
 
-async def run(region: Region, stop: asyncio.Event, settings: Settings) -> None:
+async def run(region: Region, stop: asyncio.Event, work: Work) -> None:
     """Do the region's background work until `stop` is set."""
-    await _Runner(region, stop, duties(settings)).run()
+    await _Runner(region, stop, work).run()
+
+
+async def has_work(region: Region, work: Work) -> bool:
+    """Whether anything is to be done in the background, now or later. Raises StorageError."""
+    if await region.engine.range(*job_records.job_range(), 1, 1):
+        return True
+    for wanted in (*(duty.wanted for duty in work.duties), *work.standing):
+        if await wanted(region):
+            return True
+    return False
 
 
 class _Runner:
-    def __init__(self, region: Region, stop: asyncio.Event, duties: Sequence[Duty]) -> None:
+    def __init__(self, region: Region, stop: asyncio.Event, work: Work) -> None:
         self._region = region
         self._stop = stop
-        self._duties = duties
+        self._work = work
         self._leases = Leases(region, secrets.token_hex(8))
         self._due: dict[str, float] = {}
         """When a duty, or anything that failed, may run again, by the event loop's clock."""
@@ -141,13 +77,13 @@ class _Runner:
 
     async def _round(self) -> bool:
         """Give everything that is to be done a slice of time; whether there is more to do at once."""
-        start, end = keys.job_range()
+        start, end = job_records.job_range()
         rows = await self._region.engine.range(start, end, JOBS_AT_ONCE, MIB)
-        due = [duty for duty in self._duties if await duty.wanted(self._region)]
+        due = [duty for duty in self._work.duties if await duty.wanted(self._region)]
         await clock_watch.look(self._region, bool(rows or due or self._region.replicated))
         more = False
         for key, _ in rows:
-            more |= await self._turn(keys.name_of_job_key(key), partial(self._step, key), period=0.0)
+            more |= await self._turn(job_records.name_of_job_key(key), partial(self._step, key), period=0.0)
         for duty in due:
             more |= await self._turn(duty.name, partial(duty.run, self._region), duty.period)
         return more
@@ -188,7 +124,7 @@ class _Runner:
         job = job_records.parse((key, raw))
         # A job that moved under us is read again: the lease says whether it is still ours.
         with suppress(JobMoved):
-            await STEPS[job.kind](self._region, job)
+            await self._work.steps[job.kind](self._region, job)
         return True
 
     async def _wait(self) -> None:

@@ -21,6 +21,7 @@ from jedlik.aws.sigv4 import Verifier
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
+from jedlik.dynamodb import background_work
 from jedlik.dynamodb.operations import TARGETS
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.memory import Memory
@@ -84,7 +85,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         loop.add_signal_handler(signal_number, stop.set)
     loop.add_reader(parent, stop.set)
     jobs = BackgroundWork(settings)
-    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of)
+    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of, busy=jobs.wanted)
     memory = Memory()
     stores.peers = known_peers.known_to(settings, stores, memory.peers)
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch")
@@ -149,7 +150,7 @@ class BackgroundWork:
     """The jobs of the regions that are open."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._work = background_work.work(settings)
         self._stopped = False
         self._running: dict[str, tuple[asyncio.Event, list[asyncio.Task[None]]]] = {}
         """By region: what has it end, and its tasks."""
@@ -161,11 +162,15 @@ class BackgroundWork:
             stop.set()
         tasks: list[asyncio.Task[None]] = []
         self._running[region.name] = stop, tasks
-        running = {"jobs": runner.run(region, stop, self._settings), "pulling": pulling.run(region, stop)}
+        running = {"jobs": runner.run(region, stop, self._work), "pulling": pulling.run(region, stop)}
         for name, work in running.items():
             task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.name}")
             task.add_done_callback(_log_failure)
             tasks.append(task)
+
+    async def wanted(self, region: Region) -> bool:
+        """Whether there is anything to do in a region, now or later. Raises StorageError."""
+        return await runner.has_work(region, self._work)
 
     async def end_of(self, region: Region) -> None:
         """Stop the jobs of a region, and wait for the end."""

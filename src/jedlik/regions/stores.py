@@ -20,11 +20,9 @@ from typing import TypeVar
 
 from jedlik import region_names
 from jedlik.aws.errors import InvalidSignatureException, LimitExceededException
-from jedlik.background import clock_watch, runner
 from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
-from jedlik.dynamodb.model import keys
-from jedlik.regions import store_format
+from jedlik.regions import clock_watch, keyspaces, store_format
 from jedlik.regions.peers import NoPeers, Peers
 from jedlik.regions.region import Region
 from jedlik.storage.empty import EmptyEngine, NoStore
@@ -51,9 +49,14 @@ async def _nothing_to_end(region: Region) -> None:
     """For who begins nothing with a region."""
 
 
+async def _nothing_to_do(region: Region) -> bool:
+    """For who does no background work."""
+    return False
+
+
 class Stores:
     """The open stores. `opened` is called with each region as it is opened, on the event loop; `closing` ends what that
-    has begun, before the store is closed because it is idle."""
+    has begun, before the store is closed because it is idle. One that is `busy` is never idle."""
 
     def __init__(
         self,
@@ -62,12 +65,14 @@ class Stores:
         steady: Callable[[], float] = boot_clock,
         opened: Callable[[Region], None] = lambda region: None,
         closing: Callable[[Region], Awaitable[None]] = _nothing_to_end,
+        busy: Callable[[Region], Awaitable[bool]] = _nothing_to_do,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._steady = steady
         self._opened = opened
         self._closing = closing
+        self._busy = busy
         self.peers: Peers = NoPeers()
         """What the regions opened from now on know each other by."""
         self._regions: dict[str, Region] = {}
@@ -174,7 +179,7 @@ class Stores:
                 self._quiet[name] = (region.begun, now)
                 continue
             try:
-                wanted = now - since < IDLE_SECONDS or await runner.has_work(region)
+                wanted = now - since < IDLE_SECONDS or await self._busy(region)
             except StorageError:  # It is not idle, but in need of help; who asks it is answered with the reason.
                 continue
             # A request may have come meanwhile. From here to where the region is taken away, none can.
@@ -247,11 +252,11 @@ async def _probe(engine: Engine) -> None:
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
-        writes.puts[keys.format_key()] = found[0]
+        writes.puts[keyspaces.format_key()] = found[0]
         return writes, None
 
     with suppress(StorageError):  # The engine has logged it, and knows it.
-        await engine.mutate([keys.format_key()], decide)
+        await engine.mutate([keyspaces.format_key()], decide)
         return
     await asyncio.sleep(PROBE_SECONDS)
 
@@ -264,8 +269,8 @@ async def _secret(engine: Engine, path: Path) -> bytes:
         record, secret = found
         writes = Writes()
         if record is None and secret is None:
-            writes.put(keys.format_key(), store_format.record())
-            writes.put(keys.secret_key(), offered)
+            writes.put(keyspaces.format_key(), store_format.record())
+            writes.put(keyspaces.secret_key(), offered)
             return writes, offered
         reason = store_format.refusal(record)
         if reason is not None:
@@ -274,6 +279,6 @@ async def _secret(engine: Engine, path: Path) -> bytes:
             raise StorageError(f"the store in {path} has lost its secret: no key of an item can be worked out")
         return writes, secret
 
-    read = [keys.format_key(), keys.secret_key()]
+    read = [keyspaces.format_key(), keyspaces.secret_key()]
     writes, secret = decide(await engine.get(read))
     return await engine.mutate(read, decide) if writes.puts else secret

@@ -13,6 +13,7 @@ from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import backfill
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep import record_check, version_check
@@ -63,7 +64,7 @@ class StoreCheck:
             yield f"the store cannot be read further: {error}"
 
     def _problems(self) -> Iterator[str]:
-        secret = self._view.get(keys.secret_key())
+        secret = self._view.get(keyspaces.secret_key())
         if secret is None:
             if self._view.first(_FIRST_KEY, _LAST_KEY) is not None:
                 yield "the store's secret is missing: no key of an item can be worked out"
@@ -125,20 +126,20 @@ class StoreCheck:
     # What nothing leads to
 
     def _strays(self) -> Iterator[str]:
-        for prefix in self._view.prefixes(*keys.space_range("rows"), keys.INDEX_PREFIX):
+        for prefix in self._view.prefixes(*keyspaces.space_range("rows"), keys.INDEX_PREFIX):
             if not self._is_known(prefix):
                 yield f"there are rows of {_named(prefix)} and no such table or index"
-        for prefix in self._view.prefixes(*keys.space_range("counters"), keys.INDEX_PREFIX):
+        for prefix in self._view.prefixes(*keyspaces.space_range("counters"), keys.INDEX_PREFIX):
             if not self._is_known(prefix):
                 yield f"there are counters of {_named(prefix)} and no such table or index"
         for space, what in _OF_TABLES.items():
-            for prefix in self._view.prefixes(*keys.space_range(space), keys.TABLE_PREFIX):
+            for prefix in self._view.prefixes(*keyspaces.space_range(space), keys.TABLE_PREFIX):
                 if not self._may_be(space, prefix) and not self._is_purged(prefix):
                     owner = "replica" if space in _OF_REPLICAS else "table"
                     yield f"there are {what} of table id {keys.table_of_key(prefix).hex()} and no such {owner}"
         start = _FIRST_KEY
-        for space in keys.SPACES:
-            low, high = keys.space_range(space)
+        for space in keyspaces.SPACES:
+            low, high = keyspaces.space_range(space)
             if self._view.first(start, low) is not None:
                 yield f"there are keys before the space of {space} that are of no space"
             start = high
@@ -158,7 +159,7 @@ class StoreCheck:
         return known or self._is_purged(prefix)
 
     def _is_purged(self, prefix: bytes) -> bool:
-        end = keys.prefix_end(prefix)
+        end = keyspaces.prefix_end(prefix)
         return any(start < end and prefix < stop for start, stop in self._purged)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jedlik.dynamodb.model import descriptors, items, keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
+from jedlik.regions import keyspaces
 from jedlik.storage.lmdb.journal import Record
 from jedlik.storage.lmdb.salvage import Attempt, changed_rows
 from jedlik.storage.lmdb.view import View
@@ -31,7 +32,7 @@ def _tables(view: View) -> Iterator[Table]:
 
 
 def _changes(record: Record, by_id: dict[bytes, Table]) -> Iterator[str]:
-    start, end = keys.space_range("rows")
+    start, end = keyspaces.space_range("rows")
     what = f"record {record.place.sequence}"
     others = 0
     for key, value in changed_rows(record).items():

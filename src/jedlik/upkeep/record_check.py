@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from jedlik import timekeeping
+from jedlik.background import job_records
 from jedlik.background import job_records as jobs
 from jedlik.background.job_records import Job
 from jedlik.dynamodb.items import expiring
@@ -14,6 +15,7 @@ from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS
 from jedlik.dynamodb.replication import pull_positions
 from jedlik.dynamodb.tables import backfill, purge
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.damage import DAMAGE, told
@@ -31,7 +33,7 @@ Ranges = list[tuple[bytes, bytes]]
 def problems(view: View) -> Iterator[str]:
     """What is wrong with the records, a line each."""
     for space, (name, read) in _RECORDS.items():
-        for row in view.rows(*keys.space_range(space)):
+        for row in view.rows(*keyspaces.space_range(space)):
             try:
                 read(row)
             except DAMAGE as error:
@@ -40,7 +42,7 @@ def problems(view: View) -> Iterator[str]:
 
 def readable_jobs(view: View) -> Iterator[Job]:
     """The jobs whose records can be read."""
-    for row in view.rows(*keys.job_range()):
+    for row in view.rows(*job_records.job_range()):
         try:
             yield _read_job(row)
         except DAMAGE:
@@ -98,7 +100,7 @@ def _read_checkpoint(row: Row) -> None:
 
 
 def _read_own(row: Row) -> None:
-    if row[0] == keys.clock_key():
+    if row[0] == keyspaces.clock_key():
         timekeeping.parse(row[1])
 
 

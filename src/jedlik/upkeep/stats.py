@@ -10,6 +10,7 @@ from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.regions import keyspaces
 from jedlik.storage.counters import counter
 from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import Timekeeping
@@ -37,7 +38,7 @@ class TableStats:
 
 def of_clock(view: View) -> Timekeeping | None:
     """What the store knows of time; None if no server has noted it yet. Raises ValueError, TypeError or KeyError."""
-    raw = view.get(keys.clock_key())
+    raw = view.get(keyspaces.clock_key())
     return None if raw is None else timekeeping.parse(raw)
 
 
@@ -57,7 +58,7 @@ def of_tables(view: View) -> Iterator[TableStats]:
             size=at(keys.item_bytes_key(table.id, 0)),
             entries=sum(at(keys.item_count_key(table.id, number)) for number in numbers),
             entries_size=sum(at(keys.item_bytes_key(table.id, number)) for number in numbers),
-            log_entries=view.count(log, keys.prefix_end(log)),
+            log_entries=view.count(log, keyspaces.prefix_end(log)),
             peers=tuple(pull_positions.parse(raw) for _, raw in view.rows(*keys.checkpoint_range(table.id))),
             asides=tuple(aside.parse(raw) for _, raw in view.rows(*keys.aside_range(table.id))),
         )

@@ -15,6 +15,7 @@ import orjson
 from jedlik.dynamodb.model import expiry, indexes, items, keys, values
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
+from jedlik.regions import keyspaces
 from jedlik.storage.counters import counter
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.damage import DAMAGE, told
@@ -55,7 +56,7 @@ class TableCheck:
         """What is wrong, a line each."""
         yield from self._check_items()
         for index in self._table.indexes:
-            if self._view.count(index.prefix, keys.prefix_end(index.prefix)) > self._found[index.number]:
+            if self._view.count(index.prefix, keyspaces.prefix_end(index.prefix)) > self._found[index.number]:
                 yield from self._strays(index)
         yield from self._check_counters()
         notes = keys.expiry_range(self._table.id, 0, _LAST_TIME)
@@ -68,7 +69,7 @@ class TableCheck:
         table = self._table
         collections = indexes.has_collections(table)
         collection: bytes | None = None
-        for key, stored in self._view.rows(table.prefix, keys.prefix_end(table.prefix)):
+        for key, stored in self._view.rows(table.prefix, keyspaces.prefix_end(table.prefix)):
             self.items += 1
             if collections and (begun := keys.collection_bytes_key(table, key)) != collection:
                 yield from self._check_collection(collection)
@@ -145,7 +146,7 @@ class TableCheck:
 
     def _strays(self, index: Index) -> Iterator[str]:
         """The entries of an index that no item has."""
-        for key, value in self._view.rows(index.prefix, keys.prefix_end(index.prefix)):
+        for key, value in self._view.rows(index.prefix, keyspaces.prefix_end(index.prefix)):
             try:
                 entry = items.decode(value)
                 item_key = keys.item_key(self._table, entry, self._secret)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from jedlik.dynamodb.model import keys
-from jedlik.regions import store_format
+from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -23,7 +22,7 @@ async def upgrade(folder: Path) -> tuple[str, int]:
     storage_format = lmdb_file.upgrade(folder)
     engine = LmdbEngine.open(folder, durable=True)
     try:
-        [record] = await engine.get([keys.format_key()])
+        [record] = await engine.get([keyspaces.format_key()])
         try:
             found = store_format.number(record)
         except ValueError as error:
@@ -42,7 +41,7 @@ async def _write_record(engine: Engine) -> None:
 
     def decide(_: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
-        writes.put(keys.format_key(), store_format.record())
+        writes.put(keyspaces.format_key(), store_format.record())
         return writes, None
 
     await engine.mutate([], decide)

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from jedlik.background import job_records, leases
 from jedlik.dynamodb.model import keys, numbers, values
 from jedlik.dynamodb.model.tables import Index, KeyAttribute, Table
 from jedlik.dynamodb.model.values import AttributeValue
+from jedlik.regions import keyspaces
 from testing.dynamodb.schemas import b, n, s, table
 
 SECRET = b"a secret of 32 bytes for a store"
@@ -298,7 +300,7 @@ def test_segments_meet_and_cover_everything(total: int) -> None:
     ranges = [keys.segment_range(prefix, i, total) for i in range(total)] if total < 5000 else None
     if ranges:
         assert ranges[0][0] == prefix
-        assert ranges[-1][1] == keys.prefix_end(prefix)
+        assert ranges[-1][1] == keyspaces.prefix_end(prefix)
         assert all(left[1] == right[0] for left, right in itertools.pairwise(ranges))
     for i in some:
         start, end = keys.segment_range(prefix, i, total)
@@ -334,7 +336,7 @@ def test_segments_are_even() -> None:
     ("prefix", "end"), [(b"a", b"b"), (b"a\xff", b"b"), (b"a\xff\xff", b"b"), (b"a\x00", b"a\x01")]
 )
 def test_the_end_of_a_prefix(prefix: bytes, end: bytes) -> None:
-    assert keys.prefix_end(prefix) == end
+    assert keyspaces.prefix_end(prefix) == end
 
 
 def test_descriptors_are_in_the_order_of_names() -> None:
@@ -348,9 +350,9 @@ def test_descriptors_are_in_the_order_of_names() -> None:
 
 
 def test_jobs_are_found_by_name_and_together() -> None:
-    start, end = keys.job_range()
-    assert start <= keys.job_key("purge/1") < end
-    assert keys.name_of_job_key(keys.job_key("purge/1")) == "purge/1"
+    start, end = job_records.job_range()
+    assert start <= job_records.job_key("purge/1") < end
+    assert job_records.name_of_job_key(job_records.job_key("purge/1")) == "purge/1"
 
 
 def test_no_two_things_share_a_key_or_a_range() -> None:
@@ -358,7 +360,7 @@ def test_no_two_things_share_a_key_or_a_range() -> None:
     other = keys.table_id("01234567-89ab-cdee-0123-456789abcdef")
     assert len(id_) == 8
     prefixes = [
-        keys.secret_key(),
+        keyspaces.secret_key(),
         keys.descriptor_key("Music"),
         keys.tags_key(id_),
         keys.tags_key(other),
@@ -369,8 +371,8 @@ def test_no_two_things_share_a_key_or_a_range() -> None:
         keys.item_bytes_key(id_, 0),
         keys.item_count_key(id_, 1),
         keys.log_prefix(id_),
-        keys.job_key("x"),
-        keys.lease_key("x"),
+        job_records.job_key("x"),
+        leases.lease_key("x"),
     ]
     for x, y in itertools.permutations(prefixes, 2):
         assert not x.startswith(y)

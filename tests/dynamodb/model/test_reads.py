@@ -12,6 +12,7 @@ from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.model.expressions.projections import projection
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.values import Item
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row
 from testing.dynamodb.schemas import n, s, table
 
@@ -127,7 +128,7 @@ def row(first_byte: int, size: int) -> Row:
 
 
 ROWS = [row(0x10, 1), row(0x3F, 2), row(0x80, 4)]
-WHOLE = Stretch(TABLE.prefix, keys.prefix_end(TABLE.prefix))
+WHOLE = Stretch(TABLE.prefix, keyspaces.prefix_end(TABLE.prefix))
 
 
 @pytest.mark.parametrize(

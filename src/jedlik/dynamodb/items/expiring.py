@@ -24,6 +24,7 @@ from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
 from jedlik.dynamodb.model.tables import Document, Table
 from jedlik.dynamodb.model.writes import Delete, check_descriptor, perform
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row, Writes
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ async def step(region: Region, job: Job) -> None:
     table = _table_of(raw, state)
     noting = table is not None and table.ttl_attribute is not None
     if noting:
-        start, end = bytes.fromhex(state["Position"]), keys.prefix_end(keys.index_prefix(table_id, 0))
+        start, end = bytes.fromhex(state["Position"]), keyspaces.prefix_end(keys.index_prefix(table_id, 0))
     else:
         start, end = keys.expiry_range(table_id, 0, expiry.LAST_SECOND)
     found = await stretches.first_keys(region, start, end, STEP_ITEMS, STEP_BYTES)

@@ -54,40 +54,22 @@ from uuid import UUID
 
 from jedlik.dynamodb.model import key_values, limits, numbers
 from jedlik.dynamodb.model.values import AttributeValue, Item
+from jedlik.regions import keyspaces
+from jedlik.regions.keyspaces import SPACES
 
 if TYPE_CHECKING:
     from jedlik.dynamodb.model.tables import Index, KeyAttribute, Table
 
-_STORE = b"\x10"
-_DESCRIPTORS = b"\x18"
-_TAGS = b"\x20"
-_ROWS = b"\x28"
-_COUNTERS = b"\x30"
-_LOGS = b"\x38"
-_JOBS = b"\x40"
-_LEASES = b"\x48"
-_STREAMS = b"\x50"
-_TOKENS = b"\x58"
-_EXPIRIES = b"\x60"
-_VERSIONS = b"\x68"
-_CHECKPOINTS = b"\x70"
-
-SPACES = {
-    "store": _STORE,
-    "descriptors": _DESCRIPTORS,
-    "tags": _TAGS,
-    "rows": _ROWS,
-    "counters": _COUNTERS,
-    "logs": _LOGS,
-    "jobs": _JOBS,
-    "leases": _LEASES,
-    "streams": _STREAMS,
-    "tokens": _TOKENS,
-    "expiries": _EXPIRIES,
-    "versions": _VERSIONS,
-    "checkpoints": _CHECKPOINTS,
-}
-"""Every space, in the order of the keys."""
+_DESCRIPTORS = SPACES["descriptors"]
+_TAGS = SPACES["tags"]
+_ROWS = SPACES["rows"]
+_COUNTERS = SPACES["counters"]
+_LOGS = SPACES["logs"]
+_STREAMS = SPACES["streams"]
+_TOKENS = SPACES["tokens"]
+_EXPIRIES = SPACES["expiries"]
+_VERSIONS = SPACES["versions"]
+_CHECKPOINTS = SPACES["checkpoints"]
 
 TABLE_PREFIX = 9
 """Length of what keys begin with that have a table's id after the space."""
@@ -96,7 +78,7 @@ INDEX_PREFIX = 11
 SHARD_PREFIX = 13
 """The same for a shard's log."""
 
-_ASIDE = _STORE + b"aside/"
+_ASIDE = SPACES["store"] + b"aside/"
 _HASH = 16
 _RUN = 127
 """Zeros in a full run."""
@@ -106,12 +88,7 @@ _END = b"\x00\x00"
 _SEGMENT_SPACE = 1 << 64
 
 
-# The store, descriptors, tags, counters, logs, jobs, leases
-
-
-def space_range(name: str) -> tuple[bytes, bytes]:
-    """Where all keys of the space called `name` stand."""
-    return SPACES[name], prefix_end(SPACES[name])
+# Descriptors, tags, counters, logs
 
 
 def table_of_key(key: bytes) -> bytes:
@@ -129,16 +106,6 @@ def shard_of_key(key: bytes) -> int:
     return int.from_bytes(key[TABLE_PREFIX:SHARD_PREFIX], "big")
 
 
-def format_key() -> bytes:
-    """Where the store says which format it has (`store_format`)."""
-    return _STORE + b"format"
-
-
-def secret_key() -> bytes:
-    """Of the store's secret, which keys its hashes."""
-    return _STORE + b"secret"
-
-
 def aside_key(table_id: bytes, peer: bytes) -> bytes:
     """Of the record that a table's replica does not take over what the region `peer` answers."""
     return _ASIDE + table_id + peer
@@ -147,12 +114,7 @@ def aside_key(table_id: bytes, peer: bytes) -> bytes:
 def aside_range(table_id: bytes) -> tuple[bytes, bytes]:
     """Where such records of a table stand."""
     prefix = _ASIDE + table_id
-    return prefix, prefix_end(prefix)
-
-
-def clock_key() -> bytes:
-    """Where the store keeps what it knows of time (`timekeeping`)."""
-    return _STORE + b"clock"
+    return prefix, keyspaces.prefix_end(prefix)
 
 
 def table_id(uuid_text: str) -> bytes:
@@ -168,7 +130,7 @@ def descriptor_key(name: str) -> bytes:
 def descriptor_range(after: str | None) -> tuple[bytes, bytes]:
     """Where the descriptors of tables stand whose names come after `after`, in the order of names."""
     start = _DESCRIPTORS if after is None else descriptor_key(after) + b"\x00"
-    return start, prefix_end(_DESCRIPTORS)
+    return start, keyspaces.prefix_end(_DESCRIPTORS)
 
 
 def name_of_descriptor_key(key: bytes) -> str:
@@ -199,13 +161,13 @@ def collection_bytes_key(table: Table, item_key: bytes) -> bytes:
 def collections_range(table: Table) -> tuple[bytes, bytes]:
     """Where the counters of a table's item collections stand."""
     prefix = _COUNTERS + table.id + b"\x00\x00\x03"
-    return prefix, prefix_end(prefix)
+    return prefix, keyspaces.prefix_end(prefix)
 
 
 def items_of_collection_key(table: Table, key: bytes) -> tuple[bytes, bytes]:
     """Where the items stand of the item collection whose counter is under `key`."""
     prefix = table.prefix + key[-_HASH:]
-    return prefix, prefix_end(prefix)
+    return prefix, keyspaces.prefix_end(prefix)
 
 
 def log_prefix(table_id: bytes) -> bytes:
@@ -220,7 +182,7 @@ def shard_log_prefix(table_id: bytes, shard: int) -> bytes:
 
 def log_range(prefix: bytes, position: int = 0) -> tuple[bytes, bytes]:
     """Where the entries of the log `prefix` stand, from `position` on."""
-    return prefix + position.to_bytes(8, "big"), prefix_end(prefix)
+    return prefix + position.to_bytes(8, "big"), keyspaces.prefix_end(prefix)
 
 
 def log_position(key: bytes) -> int:
@@ -236,7 +198,7 @@ def stream_key(table_name: str, label: str) -> bytes:
 def stream_range(table_name: str | None) -> tuple[bytes, bytes]:
     """Where all streams stand, or those of one table name."""
     prefix = _STREAMS if table_name is None else stream_key(table_name, "")
-    return prefix, prefix_end(prefix)
+    return prefix, keyspaces.prefix_end(prefix)
 
 
 def token_key(interval: int, token: str) -> bytes:
@@ -261,7 +223,7 @@ def expiry_range(table_id: bytes, start: int, end: int) -> tuple[bytes, bytes]:
 
 def expiring_tables_range(after: bytes | None) -> tuple[bytes, bytes]:
     """Where the notes of all tables stand, or of those after the one with the id `after`."""
-    return _EXPIRIES if after is None else prefix_end(_EXPIRIES + after), prefix_end(_EXPIRIES)
+    return _EXPIRIES if after is None else keyspaces.prefix_end(_EXPIRIES + after), keyspaces.prefix_end(_EXPIRIES)
 
 
 def time_of_expiry_key(key: bytes) -> int:
@@ -287,7 +249,7 @@ def item_of_version_key(table: Table, key: bytes) -> bytes:
 def version_range(table_id: bytes) -> tuple[bytes, bytes]:
     """Where the versions of a table's items stand, in the order of the items."""
     prefix = _VERSIONS + table_id
-    return prefix, prefix_end(prefix)
+    return prefix, keyspaces.prefix_end(prefix)
 
 
 def checkpoint_key(table_id: bytes, peer: bytes) -> bytes:
@@ -298,27 +260,7 @@ def checkpoint_key(table_id: bytes, peer: bytes) -> bytes:
 def checkpoint_range(table_id: bytes) -> tuple[bytes, bytes]:
     """Where a table's checkpoints stand."""
     prefix = _CHECKPOINTS + table_id
-    return prefix, prefix_end(prefix)
-
-
-def job_key(name: str) -> bytes:
-    """Of the record of a background job."""
-    return _JOBS + name.encode()
-
-
-def job_range() -> tuple[bytes, bytes]:
-    """Where all jobs' records stand."""
-    return _JOBS, prefix_end(_JOBS)
-
-
-def name_of_job_key(key: bytes) -> str:
-    """The name of the job whose record is under `key`."""
-    return key[1:].decode()
-
-
-def lease_key(name: str) -> bytes:
-    """Of the lease called `name`."""
-    return _LEASES + name.encode()
+    return prefix, keyspaces.prefix_end(prefix)
 
 
 # Items and index entries
@@ -375,12 +317,6 @@ def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret
     return of.prefix + _partition_hash(encoded, secret)
 
 
-def prefix_end(prefix: bytes) -> bytes:
-    """The first key after all that begin with `prefix`, which must not be all FF."""
-    stem = prefix.rstrip(b"\xff")
-    return stem[:-1] + bytes((stem[-1] + 1,))
-
-
 def sort_bounds(
     prefix: bytes,
     attributes: Sequence[KeyAttribute],
@@ -397,24 +333,24 @@ def sort_bounds(
     for value, attribute in zip(equal, attributes, strict=False):
         prefix += _sort_encoding(value, attribute.type)
     if operator is None:
-        return prefix, prefix_end(prefix)
+        return prefix, keyspaces.prefix_end(prefix)
     type_ = attributes[len(equal)].type
     if operator == "begins_with":
         return _begins_with(prefix, _raw(operands[0], type_))
     low = prefix + _sort_encoding(operands[0], type_)
     match operator:
         case "=":
-            return low, prefix_end(low)
+            return low, keyspaces.prefix_end(low)
         case "<":
             return prefix, low
         case "<=":
-            return prefix, prefix_end(low)
+            return prefix, keyspaces.prefix_end(low)
         case ">":
-            return prefix_end(low), prefix_end(prefix)
+            return keyspaces.prefix_end(low), keyspaces.prefix_end(prefix)
         case ">=":
-            return low, prefix_end(prefix)
+            return low, keyspaces.prefix_end(prefix)
         case "BETWEEN":
-            end = prefix_end(prefix + _sort_encoding(operands[1], type_))
+            end = keyspaces.prefix_end(prefix + _sort_encoding(operands[1], type_))
             return low, max(low, end)
     raise ValueError(f"not a key condition's operator: {operator}")
 
@@ -426,7 +362,7 @@ def segment_range(prefix: bytes, segment: int, total: int) -> tuple[bytes, bytes
         return prefix + (number * _SEGMENT_SPACE // total).to_bytes(8, "big")
 
     start = boundary(segment) if segment else prefix
-    return start, boundary(segment + 1) if segment + 1 < total else prefix_end(prefix)
+    return start, boundary(segment + 1) if segment + 1 < total else keyspaces.prefix_end(prefix)
 
 
 def key_of(table: Table, index: Index | None, item: Item) -> Item:
@@ -489,6 +425,6 @@ def _begins_with(prefix: bytes, raw: bytes) -> tuple[bytes, bytes]:
     stem, zeros = _escape(raw)
     start = prefix + stem
     if not zeros:
-        return start, prefix_end(start)
+        return start, keyspaces.prefix_end(start)
     # From those with this many zeros and the end, to those with this many and then something else.
     return start + bytes((0, zeros)), start + bytes((0, 256 - zeros))

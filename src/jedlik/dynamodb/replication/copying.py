@@ -33,6 +33,7 @@ from jedlik.dynamodb.replication.peer_messages import KEYS_AT_ONCE
 from jedlik.dynamodb.replication.pull_positions import ABSENT, Checkpoint, Copying
 from jedlik.dynamodb.replication.replicated import Replicated
 from jedlik.dynamodb.replication.serving import PAGE_BYTES
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ async def _as_known(
 async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint, copying: Copying) -> Checkpoint:
     table = found.table
     start = table.prefix if copying.cursor is None else bytes.fromhex(copying.cursor)
-    rows = await region.engine.range(start, keys.prefix_end(table.prefix), KEYS_AT_ONCE, PAGE_BYTES)
+    rows = await region.engine.range(start, keyspaces.prefix_end(table.prefix), KEYS_AT_ONCE, PAGE_BYTES)
     if not rows:
         after = checkpoint.moved(covered=copying.covered, copying=None)
         await applying.apply(region, table, [], checkpoint, after)

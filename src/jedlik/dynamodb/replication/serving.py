@@ -28,6 +28,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import peer_messages, pull_positions, replicated
 from jedlik.dynamodb.replication.forms import Misshapen
 from jedlik.dynamodb.replication.replicated import Replicated
+from jedlik.regions import keyspaces
 
 if TYPE_CHECKING:
     from jedlik.aws.context import Context
@@ -131,7 +132,7 @@ async def copy_page(context: Context, request: Request) -> Response:
 
 
 async def _page(region: Region, table: Table, request: Request) -> Response:
-    items_end = keys.prefix_end(table.prefix)
+    items_end = keyspaces.prefix_end(table.prefix)
     versions_start, versions_end = keys.version_range(table.id)
     start = table.prefix if request["Cursor"] is None else _cursor(request["Cursor"])
     if table.prefix <= start < items_end:
@@ -368,12 +369,12 @@ async def _shard_logs(region: Region, table: Table) -> list[bytes]:
     """
     logs = []
     start = keys.log_prefix(table.id)
-    end = keys.prefix_end(start)
+    end = keyspaces.prefix_end(start)
     if _disassociates(table):
         end = keys.shard_log_prefix(table.id, table.document["ToldShards"])
     while rows := await region.engine.range(start, end, 1, 1):
         logs.append(rows[0][0][: keys.SHARD_PREFIX])
-        start = keys.prefix_end(logs[-1])
+        start = keyspaces.prefix_end(logs[-1])
     return logs
 
 

@@ -16,6 +16,7 @@ from jedlik.background.job_records import Job
 from jedlik.dynamodb.model import descriptors, indexes, keys
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def submit(document: Document, index_number: int, writes: Writes) -> None:
 async def step(region: Region, job: Job) -> None:
     """Bring the next items into the index; when there are none, make it ACTIVE. Raises JobMoved."""
     state = job.state
-    end = keys.prefix_end(keys.index_prefix(keys.table_id(state["TableId"]), 0))
+    end = keyspaces.prefix_end(keys.index_prefix(keys.table_id(state["TableId"]), 0))
     item_keys = await stretches.first_keys(region, bytes.fromhex(state["Position"]), end, STEP_ITEMS, STEP_BYTES)
     descriptor_key = keys.descriptor_key(state["TableName"])
 

@@ -15,6 +15,7 @@ from jedlik.background.job_records import Job
 from jedlik.dynamodb.model import keys, streams
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Document
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def submit_table(document: Document, writes: Writes) -> None:
     """Have a table's rows removed, in the commit that deletes its descriptor."""
     table_id = keys.table_id(document["TableId"])
     ranges = [
-        (keys.index_prefix(table_id, 0), keys.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
-        (keys.item_count_key(table_id, 0), keys.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
+        (keys.index_prefix(table_id, 0), keyspaces.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
+        (keys.item_count_key(table_id, 0), keyspaces.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
         keys.expiry_range(table_id, 0, _LAST_TIME),
         keys.version_range(table_id),
         keys.checkpoint_range(table_id),
@@ -66,7 +67,7 @@ def keep_replication(document: Document, writes: Writes) -> None:
 
     What it still knows is as true as it was: versions of items, and positions in tables that are not asked any more.
     """
-    writes.delete(keys.job_key(_replication_job(document)))
+    job_records.cancel(_replication_job(document), writes)
 
 
 def submit_index(document: Document, index_number: int, writes: Writes) -> None:
@@ -74,10 +75,10 @@ def submit_index(document: Document, index_number: int, writes: Writes) -> None:
     table_id = keys.table_id(document["TableId"])
     entries = keys.index_prefix(table_id, index_number)
     ranges = [
-        (entries, keys.prefix_end(entries)),
+        (entries, keyspaces.prefix_end(entries)),
         (
             keys.item_count_key(table_id, index_number),
-            keys.prefix_end(keys.item_bytes_key(table_id, index_number)),
+            keyspaces.prefix_end(keys.item_bytes_key(table_id, index_number)),
         ),
     ]
     _submit(f"purge/{document['TableId']}/{index_number}", ranges, writes)

@@ -18,6 +18,7 @@ from jedlik.dynamodb.model.partiql.errors import invalid
 from jedlik.dynamodb.model.partiql.key_terms import SELECTING, Key, Term, Terms
 from jedlik.dynamodb.model.tables import KeyAttribute
 from jedlik.dynamodb.model.values import AttributeValue
+from jedlik.regions import keyspaces
 
 MOST = 1000
 """Alternatives that are told apart. A clause could have them by a power of its length."""
@@ -147,7 +148,7 @@ def ranges(prefix: bytes, sort: KeyAttribute | None, found: Sequence[Span]) -> l
 
 
 def _range(prefix: bytes, sort: KeyAttribute | None, span: Span) -> Range:
-    start, end = prefix, keys.prefix_end(prefix)
+    start, end = prefix, keyspaces.prefix_end(prefix)
     for constraint in span.sort:
         assert sort is not None
         low, high = keys.sort_bounds(prefix, (sort,), (), constraint.operator, constraint.operands)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jedlik import timekeeping
-from jedlik.dynamodb.model import keys
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import StorageError, Writes
 from jedlik.timekeeping import NOTE_SECONDS, Reading, Timekeeping
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 async def begin(region: Region) -> None:
     """Set a region's clock by what its store knows, before anything is done. Raises StorageError."""
-    [raw] = await region.engine.get([keys.clock_key()])
+    [raw] = await region.engine.get([keyspaces.clock_key()])
     region.clock.know(timekeeping.started(None if raw is None else _parse(raw), region.clock.read()))
     region.clock.raw = raw
 
@@ -36,7 +36,7 @@ async def look(region: Region, note: bool = True) -> None:
     """
     clock = region.clock
     reading = clock.read()
-    [raw] = await region.engine.get([keys.clock_key()])
+    [raw] = await region.engine.get([keyspaces.clock_key()])
     before = None if raw is None else _parse(raw)
     if before is not None and raw != clock.raw:
         # Another has looked. This is no start, however long ago that was: the machine may have slept.
@@ -52,10 +52,10 @@ async def look(region: Region, note: bool = True) -> None:
         writes = Writes()
         if values[0] != raw:
             return writes, False  # Another has said it.
-        writes.put(keys.clock_key(), encoded)
+        writes.put(keyspaces.clock_key(), encoded)
         return writes, True
 
-    if await region.engine.mutate([keys.clock_key()], decide):
+    if await region.engine.mutate([keyspaces.clock_key()], decide):
         clock.raw = encoded
         _tell(region, before, after, reading)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from jedlik import timekeeping
-from jedlik.background import clock_watch
-from jedlik.dynamodb.model import keys
+from jedlik.regions import clock_watch, keyspaces
 from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -40,7 +39,7 @@ class Machine:
         self.steady += seconds
 
     async def record(self) -> bytes | None:
-        [raw] = await self.engine.get([keys.clock_key()])
+        [raw] = await self.engine.get([keyspaces.clock_key()])
         return raw
 
 
@@ -132,7 +131,7 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     async def test(machine: Machine) -> None:
         def decide(values: object) -> tuple[Writes, None]:
             writes = Writes()
-            writes.put(keys.clock_key(), b"{}")
+            writes.put(keyspaces.clock_key(), b"{}")
             return writes, None
 
         await machine.engine.mutate([], decide)
