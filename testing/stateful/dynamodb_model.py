@@ -230,6 +230,15 @@ class Reading:
     """ALL_ATTRIBUTES, COUNT, or the default."""
     consistent: bool = False
 
+    def fits(self) -> bool:
+        """Whether what is asked for is no longer than a key can be."""
+        equal = [condition.operands[0] for condition in self.sort if condition.operator == "="]
+        bounds = [bound for condition in self.sort if condition.operator != "=" for bound in condition.operands]
+        rows = [[*equal, bound] for bound in bounds] or [equal]
+        return sum(map(size, self.partition or ())) <= PARTITION_KEY_SIZE and all(
+            sum(map(size, row)) <= SORT_KEY_SIZE for row in rows
+        )
+
 
 @dataclass(frozen=True)
 class Found:
@@ -348,6 +357,8 @@ class Model:
         table = self.tables[reading.table]
         index = None if reading.index is None else table.indexes[reading.index]
         fetches = self._fetches(table, index, reading)
+        if not reading.fits():
+            raise Refusal("ValidationException")
         key, sort = (table.key[:1], table.key[1:]) if index is None else (index.partition, index.sort)
         examined = []
         for entry in table.entries(index):
