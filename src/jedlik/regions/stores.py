@@ -217,14 +217,21 @@ class Stores:
         return True
 
     async def _open(self, name: str) -> Region:
-        settings = self._settings
         if name in self._being_closed:
             await asyncio.wait([self._being_closed[name]])
+        try:
+            region = await self._opened_region(name)
+        except StorageError:
+            self._note_refusal(name)
+            raise
+        self._refused.pop(name, None)
+        self._regions[name] = region
+        self._opened(region)
+        return region
+
+    async def _opened_region(self, name: str) -> Region:
+        settings = self._settings
         path = self._path(name)
-        now = asyncio.get_running_loop().time()
-        self._refused = {one: since for one, since in self._refused.items() if now - since < REFUSED_SECONDS}
-        if len(self._refused) < REGIONS:  # Strangers can name many.
-            self._refused[name] = now
         engine = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
             secret = await _secret(engine, path)
@@ -233,10 +240,13 @@ class Stores:
         except BaseException:
             await engine.close()
             raise
-        self._refused.pop(name, None)
-        self._regions[name] = region
-        self._opened(region)
         return region
+
+    def _note_refusal(self, name: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._refused = {one: since for one, since in self._refused.items() if now - since < REFUSED_SECONDS}
+        if len(self._refused) < REGIONS:  # Strangers can name many.
+            self._refused[name] = now
 
 
 async def _counted(region: Region, work: Callable[[Region], Awaitable[T]]) -> T:
