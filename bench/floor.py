@@ -14,8 +14,8 @@ import uvloop
 from bench.tables import MAIN
 from jedlik.memory import Memory
 from jedlik.process.listeners import take_port
-from jedlik.wire.acceptor import Loads
 from jedlik.wire.http import HttpServer
+from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Limits, Request, Response
 
 HEADERS = (

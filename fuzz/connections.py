@@ -14,9 +14,9 @@ from typing import Any, cast
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
 from jedlik.memory import KIB, Memory, Share
-from jedlik.wire.acceptor import Loads
 from jedlik.wire.connection import Connection
 from jedlik.wire.http import HttpServer
+from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Limits, Request, Response
 
 SMALL = Limits(head=256, headers=8, body=512, connections=2, requests=2, idle=20.0, request=10.0)

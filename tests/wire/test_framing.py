@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jedlik.memory import Memory
-from jedlik.wire.acceptor import Loads
 from jedlik.wire.connection import Connection
 from jedlik.wire.http import HttpServer
+from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Limits, Request, Response
 
 

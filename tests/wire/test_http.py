@@ -17,9 +17,9 @@ import pytest
 import uvloop
 
 from jedlik.memory import KIB, MIB, Memory, Share
-from jedlik.wire.acceptor import Loads
 from jedlik.wire.connection import Connection
 from jedlik.wire.http import HttpServer
+from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Limits, Request, Response
 from testing.jedlik_process import eventually
 from testing.raw_http import Wire, request

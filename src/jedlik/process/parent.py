@@ -25,7 +25,7 @@ from types import FrameType
 from jedlik.config import SettingsError
 from jedlik.process.listeners import StartError
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
-from jedlik.wire.acceptor import ABSENT
+from jedlik.wire.loads import ABSENT
 
 log = logging.getLogger(__name__)
 

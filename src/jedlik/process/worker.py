@@ -28,8 +28,8 @@ from jedlik.memory import Memory
 from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
-from jedlik.wire.acceptor import Loads
 from jedlik.wire.http import HttpServer
+from jedlik.wire.loads import Loads
 from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
 
 log = logging.getLogger(__name__)

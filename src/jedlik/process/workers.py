@@ -28,7 +28,7 @@ from jedlik.process.listeners import (
 )
 from jedlik.process.parent import Supervisor
 from jedlik.process.worker import Site
-from jedlik.wire.acceptor import Loads
+from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import mmap
 import socket
 import ssl
-from typing import TYPE_CHECKING
 
 from jedlik.wire.connection import Connection, PlainConnection
-
-if TYPE_CHECKING:
-    from jedlik.wire.http import HttpServer
+from jedlik.wire.shared import Shared
 
 log = logging.getLogger(__name__)
 
@@ -31,31 +27,12 @@ HANDSHAKE = b"\x16"
 """The first byte of a TLS client: the content type of its record (RFC 8446, 5.1)."""
 FAREWELL_SECONDS = 1.0
 """How long a TLS client has to answer when the server closes the connection."""
-ABSENT = 2**63
-"""The load of a worker that is not there: never the least."""
-
-
-class Loads:
-    """How many connections each worker has. Made before the workers are forked, and shared by them."""
-
-    def __init__(self, workers: int) -> None:
-        self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("Q")
-        for worker in range(workers):
-            self.set(worker, ABSENT)
-
-    def set(self, worker: int, connections: int) -> None:
-        """Say how many connections a worker has."""
-        self._counts[worker] = connections
-
-    def least(self) -> int:
-        """How many the worker with the fewest has."""
-        return min(self._counts)
 
 
 class Acceptor:
     """One worker's hand on one listening socket."""
 
-    def __init__(self, server: HttpServer, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, server: Shared, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
         self._server = server
         self._listening = listening
         self._tls = tls

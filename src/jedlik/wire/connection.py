@@ -14,16 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import httptools
 
 from jedlik.memory import KIB
 from jedlik.wire.messages import Request, Response
 from jedlik.wire.request_at_work import Exchange, hung_up
-
-if TYPE_CHECKING:
-    from jedlik.wire.http import HttpServer
+from jedlik.wire.shared import Shared
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +95,7 @@ class Connection(asyncio.Protocol):
         "deadline",
     )
 
-    def __init__(self, server: HttpServer) -> None:
+    def __init__(self, server: Shared) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -661,7 +659,7 @@ class Farewell(asyncio.Protocol):
     Closing with unread input would reset the connection, and the client might never see why it was refused.
     """
 
-    def __init__(self, server: HttpServer, transport: asyncio.Transport) -> None:
+    def __init__(self, server: Shared, transport: asyncio.Transport) -> None:
         self._server = server
         self._transport = transport
         self.deadline = server.now + server.limits.request

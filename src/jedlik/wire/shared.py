@@ -1,0 +1,148 @@
+"""What the connections of a worker share: limits, memory, the clock, the counts, the lines that every answer has."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from jedlik.memory import Memory
+from jedlik.wire.loads import Loads
+from jedlik.wire.messages import Application, Limits
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    403: b"Forbidden",
+    404: b"Not Found",
+    408: b"Request Timeout",
+    413: b"Request Entity Too Large",
+    417: b"Expectation Failed",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
+}
+
+
+class Member(Protocol):
+    """A connection, as those see it that look after all of them."""
+
+    deadline: float
+    """When its time is up, by `Shared.now`."""
+
+    def finish(self) -> None:
+        """Take nothing new, and end when the answer at work has been given."""
+        ...
+
+    def retire(self) -> None:
+        """Give one more answer, and end with it."""
+        ...
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        ...
+
+    def abort(self) -> None:
+        """End at once."""
+        ...
+
+
+class Stalled(Member, Protocol):
+    """A connection whose client does not take its answer."""
+
+    def cut_off(self) -> None:
+        """End it, for others need the memory."""
+        ...
+
+    def move_or_go(self) -> None:
+        """End it if it has taken nothing for too long."""
+        ...
+
+
+class Shared:
+    """What the connections of one worker know of it and of each other."""
+
+    def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int, memory: Memory) -> None:
+        self.application = application
+        self.limits = limits
+        self.short_length = len(str(limits.body)) - 1
+        """Digits of a Content-Length that is surely within the limit."""
+        self.memory = memory
+        self._loads = loads
+        self._worker = worker
+        self.connections: set[Member] = set()
+        self.now = time.monotonic()
+        """Seconds, renewed with each tick."""
+        self.requests = 0
+        """Handlers that are waiting."""
+        self.later: Callable[[Callable[[], None]], object] = lambda call: asyncio.get_running_loop().call_soon(call)
+        """Calls in the next round of the event loop."""
+        self.stalled: dict[Stalled, None] = {}
+        """Connections whose clients do not take their answers, those first that have not for longest."""
+        self.stopping = False
+        self._heads: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
+        self._date = b""
+        self._opening = 0
+        self._empty = asyncio.Event()
+        self._gone: Callable[[], None] | None = None
+
+    def opening(self, change: int) -> None:
+        """A connection has been accepted (1), or will not be made after all (-1)."""
+        self._opening += change
+        self._publish()
+        self._look_whether_empty()
+
+    def join(self, connection: Member) -> int:
+        """A connection that was opening has been made. Returns how many there are."""
+        self.connections.add(connection)
+        self._opening -= 1
+        return len(self.connections)
+
+    def leave(self, connection: Member) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        self._publish()
+        self._look_whether_empty()
+
+    def stall(self, connection: Stalled, size: int) -> None:
+        """A client does not take its answer, of this many bytes. If that is too much, cut off who is slowest."""
+        answers = self.memory.answers
+        answers.hold(size)
+        while answers.free < 0 and self.stalled:
+            next(iter(self.stalled)).cut_off()
+        self.stalled[connection] = None
+
+    def full(self) -> bool:
+        """Whether there are more connections than there may be, with those that are opening."""
+        return len(self.connections) + self._opening > self.limits.connections
+
+    def crowded(self) -> bool:
+        """Whether another worker has fewer connections."""
+        return len(self.connections) + self._opening > self._loads.least()
+
+    def _look_whether_empty(self) -> None:
+        if self.connections:
+            return
+        self._empty.set()
+        if self._gone is not None and not self._opening:
+            self._gone()
+
+    def _publish(self) -> None:
+        if not self.stopping:
+            self._loads.set(self._worker, len(self.connections) + self._opening)
+
+    def head(self, status: int, keep_alive: bool) -> bytes:
+        """The lines with which an answer begins: status, server, date, connection."""
+        return self._heads[keep_alive].get(status) or self._make_head(status, keep_alive)
+
+    def _make_head(self, status: int, keep_alive: bool) -> bytes:
+        head = b"HTTP/1.1 %d %b\r\nServer: Jedlik\r\nDate: %b\r\nConnection: %b\r\n" % (
+            status,
+            REASONS[status],
+            self._date,
+            b"keep-alive" if keep_alive else b"close",
+        )
+        self._heads[keep_alive][status] = head
+        return head
