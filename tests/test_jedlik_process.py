@@ -32,7 +32,7 @@ def living(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_ends_with_the_tests_that_started_it(tmp_path: Path, number: signal.Signals) -> None:
     starting = [sys.executable, "-c", START, str(tmp_path)]
-    with subprocess.Popen(starting, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as tests:
+    with subprocess.Popen(starting, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent) as tests:
         assert tests.stdout is not None
         processes = [int(pid) for pid in tests.stdout.readline().split()]
         assert len(processes) == 3
