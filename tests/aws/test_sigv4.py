@@ -300,6 +300,45 @@ def test_expired(
     )
 
 
+@pytest.mark.parametrize("seconds", [15 * 60 + 1, -15 * 60 - 1])
+def test_a_time_that_has_been_good_is_compared_with_now_again(
+    verifier: Verifier, credential: Credential, clock: Clock, seconds: int
+) -> None:
+    asked = signed(credential)
+    assert verifier.caller(asked) == verifier.caller(asked)
+    clock.now += seconds
+    assert refusal(verifier, asked)[0] == "InvalidSignatureException"
+    clock.now -= seconds
+    assert verifier.caller(asked)
+
+
+@pytest.mark.parametrize(
+    ("time", "error", "text"),
+    [
+        (b"20261124T000000Z", "InvalidSignatureException", "Date in Credential scope does not match"),
+        (b"20261123T235961Z", "InvalidSignatureException", MISMATCH),
+        (b"20261123T2359", "IncompleteSignatureException", "Date must be in ISO-8601"),
+        (b"", "IncompleteSignatureException", "Authorization header requires existence of either"),
+    ],
+)
+def test_a_signer_who_is_known_may_sign_at_no_other_time(
+    verifier: Verifier, credential: Credential, clock: Clock, time: bytes, error: str, text: str
+) -> None:
+    clock.now = datetime(2026, 11, 23, 23, 55, tzinfo=UTC).timestamp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: datetime(2026, 11, 23, 23, 50, tzinfo=UTC))
+        asked = signed(credential)
+    assert verifier.caller(asked)
+    good = asked.headers[b"x-amz-date"]
+    asked.headers[b"x-amz-date"] = time
+    for _ in range(2):
+        name, message = refusal(verifier, asked)
+        assert name == error
+        assert message.startswith(text)
+    asked.headers[b"x-amz-date"] = good
+    assert verifier.caller(asked)
+
+
 def test_presigned_for_less(verifier: Verifier, credential: Credential, clock: Clock) -> None:
     clock.now += 31
     assert refusal(verifier, presigned(credential, expires=30)) == (

@@ -104,12 +104,27 @@ class Claim(NamedTuple):
 class Signer:
     """What the requests of one client have in common for a day, derived once."""
 
-    __slots__ = ("_canonical", "_headers", "_inner", "_outer", "_to_sign", "caller", "covered", "credential", "date")
+    __slots__ = (
+        "_canonical",
+        "_date",
+        "_headers",
+        "_inner",
+        "_outer",
+        "_to_sign",
+        "caller",
+        "covered",
+        "credential",
+        "moment",
+        "time",
+    )
 
     def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
         self.caller = caller
         self.credential = credential
-        self.date = date.encode()
+        self._date = date.encode()
+        self.time = b""
+        self.moment = 0
+        """The last time that was of this day, as requests have it and in epoch seconds: the next often has the same."""
         self.covered: set[tuple[bytes, ...]] = set()
         """The names of headers as requests had them in which all were signed that must be."""
         signed = raw(signed_headers)
@@ -131,7 +146,7 @@ class Signer:
         """The signature that the request should have."""
         headers = request.headers
         try:
-            values = [headers[name] for name in self._headers]
+            values = [*map(headers.__getitem__, self._headers)]
         except KeyError:  # Who signs a header that is not sent has signed it as empty.
             values = [headers.get(name, b"") for name in self._headers]
         body = sha256(request.body).hexdigest().encode()
@@ -142,6 +157,14 @@ class Signer:
         inner.update(self._to_sign % (time, sha256(canonical).hexdigest().encode()))
         outer.update(inner.digest())
         return outer.hexdigest().encode()
+
+    def is_of_day(self, time: bytes) -> bool:
+        """Whether a time is one of the day for which the key is good; if so, it is remembered."""
+        moment = epoch(time) if time[:8] == self._date else None
+        if moment is None:
+            return False
+        self.time, self.moment = time, moment
+        return True
 
     def cover(self, names: tuple[bytes, ...]) -> None:
         """Remember that of these headers all are signed that must be."""
@@ -178,18 +201,20 @@ class Verifier:
             self._refresh()
         now = self._clock()
         signer = self._signers.get(fixed)
-        time = request.headers.get(b"x-amz-date", b"")
+        headers = request.headers
+        time = headers.get(b"x-amz-date", b"")
         if (
             signer is None
             or request.target != b"/"
-            or time[:8] != signer.date
-            or late(time, now)
-            or tuple(request.headers) not in signer.covered
+            or (time != signer.time and not signer.is_of_day(time))
+            or not -SKEW <= signer.moment - now <= SKEW
+            or tuple(headers) not in signer.covered
         ):
             return self._meet(request, fixed, signature)
         if not hmac.compare_digest(signer.signature(request, b"", time), signature):
             raise mismatch()
-        check_token(signer.credential, request.headers.get(b"x-amz-security-token"), now)
+        if signer.credential.session_token is not None or b"x-amz-security-token" in headers:
+            check_token(signer.credential, headers.get(b"x-amz-security-token"), now)
         return signer.caller
 
     def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
@@ -324,12 +349,6 @@ def epoch(time: bytes) -> int | None:
         return timegm(strptime(time.decode("ascii"), BASIC_FORMAT))
     except ValueError:
         return None
-
-
-def late(time: bytes, now: float) -> bool:
-    """Whether a time is too far from now, or no time."""
-    moment = epoch(time)
-    return moment is None or abs(now - moment) > SKEW
 
 
 def check_time(time: str, lifetime: int, now: float) -> None:
