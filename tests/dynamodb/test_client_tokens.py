@@ -125,6 +125,34 @@ def test_requests_at_once_are_done_once(with_counter: Run) -> None:
     with_counter(test)
 
 
+def test_a_table_that_is_made_again_has_not_seen_the_token(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
+        await counter.add("token")
+        await counter.add("another")
+        await counter.handlers.call("DeleteTable", TableName="counters")
+        await counter.handlers.call("CreateTable", **definition(TableName="counters"))
+        await counter.add("token")
+        assert await counter.count() == 1
+        await counter.add("token")
+        assert await counter.count() == 1
+        await counter.add("another", amount=2)
+        assert await counter.count() == 3
+
+    with_counter(test)
+
+
+def test_a_token_outlives_a_change_of_its_table(with_counter: Run) -> None:
+    async def test(counter: Counter) -> None:
+        await counter.add("token")
+        await counter.handlers.call("UpdateTable", TableName="counters", DeletionProtectionEnabled=True)
+        await counter.add("token")
+        assert await counter.count() == 1
+        with pytest.raises(IdempotentParameterMismatchException):
+            await counter.add("token", amount=2)
+
+    with_counter(test)
+
+
 def test_only_the_transaction_must_be_the_same() -> None:
     key = {"TableName": "t", "Key": {"p": {"S": "a"}}}
     again = {"Key": {"p": {"S": "a"}}, "TableName": "t"}

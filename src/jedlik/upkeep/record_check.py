@@ -77,7 +77,10 @@ def _read_lease(row: Row) -> None:
 
 def _read_token(row: Row) -> None:
     record = orjson.loads(row[1])
-    if not (isinstance(record["Fingerprint"], str) and isinstance(record["ReadUnits"], list)):
+    tables = record.get("TableIds", {})
+    if not (
+        isinstance(record["Fingerprint"], str) and isinstance(record["ReadUnits"], list) and isinstance(tables, dict)
+    ):
         raise ValueError(f"it is {record}")
     interval = int(record["At"] // IDEMPOTENCY_SECONDS)
     if not keys.token_range(interval)[1] <= row[0] < keys.token_range(interval + 1)[1]:

@@ -5,6 +5,9 @@ the ten-minute interval in which it was made, so that a look into this interval 
 ones are removed as a range (`items.old_tokens`). Where the wall clock has jumped, a record is looked for under each
 time that it may be, and is old only when both clocks say so.
 
+A record is good for the tables that its transaction wrote to, by their ids. When one of them was deleted and made again
+since, nothing is left of what the transaction did there, so it runs.
+
 Source: "Idempotency" under "TransactWriteItems API" in the developer guide.
 """
 
@@ -20,6 +23,7 @@ import orjson
 from jedlik.aws.errors import IdempotentParameterMismatchException
 from jedlik.clock import TrustedClock
 from jedlik.dynamodb.model import keys, limits
+from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.engine import Writes
 from jedlik.timekeeping import Reading
 
@@ -52,16 +56,20 @@ class ClientToken:
             reading,
         )
 
-    def find(self, records: Sequence[bytes | None]) -> list[float] | None:
-        """Units that a replay is told, if one of the `records` under `keys` is of the same transaction.
+    def find(self, records: Sequence[bytes | None], tables: Sequence[Table]) -> list[float] | None:
+        """The units that a replay returns, if one of the `records` under `keys` is of the same transaction.
 
-        Raises IdempotentParameterMismatchException if it is of another.
+        `tables` are those that the request names, as they are now. Raises IdempotentParameterMismatchException if a
+        record is of another transaction.
         """
+        ids = {table.name: table.id.hex() for table in tables}
         for raw in records:
             if raw is None:
                 continue
             record = orjson.loads(raw)
             if self._age(record) >= limits.IDEMPOTENCY_SECONDS:
+                continue
+            if any(ids.get(name, table_id) != table_id for name, table_id in record.get("TableIds", {}).items()):
                 continue
             if record["Fingerprint"] != self.fingerprint:
                 raise IdempotentParameterMismatchException(
@@ -72,14 +80,15 @@ class ClientToken:
             return units
         return None
 
-    def record(self, units: list[float], into: Writes) -> None:
-        """Remember the transaction in the commit that makes it."""
+    def record(self, units: list[float], tables: Sequence[Table], into: Writes) -> None:
+        """Remember the transaction, which writes to `tables`, in the commit that makes it."""
         record = {
             "At": self.now,
             "Boot": self.reading.boot,
             "Steady": self.reading.steady,
             "Fingerprint": self.fingerprint,
             "ReadUnits": units,
+            "TableIds": {table.name: table.id.hex() for table in tables},
         }
         into.put(self.keys[0], orjson.dumps(record))
 

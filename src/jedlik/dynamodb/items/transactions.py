@@ -118,18 +118,18 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
         versions_from = items_from + len(operations)
 
         def decide(found: Sequence[bytes | None]) -> tuple[Writes, Outcome]:
-            if token is not None:
-                replayed = token.find(found[:tables_from])
-                if replayed is not None:
-                    return Writes(), Outcome(operations, (), replayed)
             for table, raw in zip(tables, found[tables_from:items_from], strict=True):
                 check_descriptor(table, raw)
+            if token is not None:
+                replayed = token.find(found[:tables_from], tables)
+                if replayed is not None:
+                    return Writes(), Outcome(operations, (), replayed)
             into = Writes()
             versions = versions_of(operations, found[versions_from:])
             stored = found[items_from:versions_from]
             changes = _perform_all(operations, stored, versions, full, into, region.secret, at)
             if token is not None:
-                token.record([_replay_units(change) for change in changes], into)
+                token.record([_replay_units(change) for change in changes], tables, into)
             return into, Outcome(operations, changes)
 
         read = [*token_keys, *descriptor_keys, *(operation.key for operation in operations)]
