@@ -17,7 +17,7 @@ import orjson
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
 from fuzz.store import DictEngine
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.aws.errors import DescriptorChanged, DynamoDBError
 from jedlik.clock import TrustedClock
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, tables
@@ -81,7 +81,7 @@ class Place:
     async def do(self, operations: Any, operation: str, request: Body) -> Any:
         """What the region answers to a client, or to a peer."""
         served = operations[operation]
-        context = Context(self.region, "request", None, b"localhost")
+        context = Context(self.region, "request", own(self.region), b"localhost")
         return await served.handler(context, served.validate(request))
 
 

@@ -17,8 +17,9 @@ import orjson
 from fuzz.store import DictEngine
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import OwnOrigins
+from jedlik.aws.service import targets
 from jedlik.aws.sigv4 import Verifier
-from jedlik.dynamodb.operations import TARGETS
+from jedlik.dynamodb.service import SERVICES
 from jedlik.memory import MIB, Memory
 from jedlik.regions.region import Region
 from jedlik.wire.messages import Request, Response
@@ -79,7 +80,7 @@ class Service:
         self._region = Region("us-east-1", "000000000000", self._engine, lambda: NOW, b"s" * 32)
         stores: Any = self
         self._dispatcher = Dispatcher(
-            stores, TARGETS, Verifier(None, lambda: NOW), OwnOrigins(), body_limit=BODY_LIMIT, memory=Memory()
+            stores, targets(SERVICES), Verifier(None, lambda: NOW), OwnOrigins(), body_limit=BODY_LIMIT, memory=Memory()
         )
         self._kept: dict[bytes, bytes] = {}
 

@@ -15,7 +15,7 @@ from jedlik import region_names
 from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.errors import DynamoDBError
-from jedlik.aws.sigv4 import Caller, Signer, Verifier, canonical_query
+from jedlik.aws.sigv4 import Signed, Signer, Verifier, canonical_query
 from jedlik.wire.messages import Request
 
 NOW = 1_795_435_200.0
@@ -33,7 +33,7 @@ BODY = b"{}"
 def _signature() -> bytes:
     request = Request(b"POST", b"/", SIGNED)
     request.body = BODY
-    caller = Caller(CREDENTIAL.access_key, "us-east-1")
+    caller = Signed(CREDENTIAL.access_key, "us-east-1")
     return Signer(caller, CREDENTIAL, "20261123", "host;x-amz-date;x-amz-target").signature(request, b"", TIME)
 
 
@@ -94,7 +94,7 @@ def attempt(data: bytes) -> None:
                 raise Finding(f"a region called {caller.region!r}")
 
 
-def _is_signed(request: Request, caller: Caller) -> bool:
+def _is_signed(request: Request, caller: Signed) -> bool:
     """Whether the signed part of a request is what was signed."""
     same = all(b" ".join(request.headers.get(name, b"").split()) == value for name, value in SIGNED.items())
     return same and not canonical_query(request.target) and caller == (CREDENTIAL.access_key, "us-east-1")

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.clock import system_clock
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.regions import keyspaces
@@ -69,7 +69,7 @@ class Reopened:
 
     async def _call(self, operation: str, **request: Any) -> Any:
         served = OPERATIONS[operation]
-        context = Context(self._region, "torture", None, b"localhost")
+        context = Context(self._region, "torture", own(self._region), b"localhost")
         answer = await served.handler(context, served.validate(request))
         return orjson.loads(orjson.dumps(answer))
 

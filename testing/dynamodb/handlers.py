@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.regions.region import Region
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -26,7 +26,9 @@ class Handlers:
     async def call(self, operation: str, **request: Any) -> Any:
         """Do an operation. The request is as on the wire, and so is the answer but for items, which may be JSON yet."""
         served = OPERATIONS[operation]
-        return await served.handler(Context(self.region, "request", None, b"localhost"), served.validate(request))
+        return await served.handler(
+            Context(self.region, "request", own(self.region), b"localhost"), served.validate(request)
+        )
 
 
 def run(folder: Path, test: Callable[[Handlers], Awaitable[None]]) -> None:

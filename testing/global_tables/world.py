@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.dynamodb.model import descriptors, items, keys, replicas, shared_settings, versions
 from jedlik.dynamodb.model.replicas import Group
 from jedlik.dynamodb.model.tables import Document, Table
@@ -82,7 +82,7 @@ class Place:
     async def do(self, operation: str, **request: Any) -> Any:
         """Do an operation."""
         served = OPERATIONS[operation]
-        context = Context(self.region, "request", None, b"localhost")
+        context = Context(self.region, "request", own(self.region), b"localhost")
         return await served.handler(context, served.validate(request))
 
     async def call(self, operation: str, **request: Any) -> Any:
@@ -92,7 +92,7 @@ class Place:
     async def ask(self, operation: str, **request: Any) -> Any:
         """Do an operation as a peer asks for it."""
         served = PEER_OPERATIONS[operation]
-        context = Context(self.region, "request", None, b"localhost")
+        context = Context(self.region, "request", own(self.region), b"localhost")
         return await served.handler(context, served.validate(request))
 
     async def put(self, name: str, **more: int) -> None:

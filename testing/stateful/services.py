@@ -16,7 +16,7 @@ import orjson
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.aws.errors import DynamoDBError
 from jedlik.background import job_records
 from jedlik.dynamodb.background_work import STEPS
@@ -63,7 +63,8 @@ class InProcess:
         raw = orjson.loads(orjson.dumps(request, default=lambda value: base64.b64encode(value).decode()))
 
         async def answer() -> Any:
-            context = Context(next(self._workers), "request", None, b"localhost")
+            region = next(self._workers)
+            context = Context(region, "request", own(region), b"localhost")
             return await served.handler(context, served.validate(raw))
 
         try:

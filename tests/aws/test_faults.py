@@ -13,8 +13,8 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import ConditionalCheckFailedException, TransactionCanceledException
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin
+from jedlik.aws.service import Operation, needs_nothing
 from jedlik.aws.sigv4 import Verifier
-from jedlik.dynamodb.operations import Operation
 from jedlik.memory import Memory
 from jedlik.process.logs import JsonFormatter
 from jedlik.regions.region import Region
@@ -51,7 +51,8 @@ def answer(raised: BaseException) -> Response:
     headers = {b"x-amz-target": b"Fail", b"authorization": authorization, b"x-amz-date": b"x"}
     request = Request(b"POST", b"/", headers | {b"content-type": b"application/json"})
     request.body = b"{}"
-    return asyncio.run(dispatcher(Operation("Fail", lambda request: request, handler)).handle(request))
+    operation = Operation(name="Fail", handler=handler, accesses=needs_nothing, validate=lambda request: request)
+    return asyncio.run(dispatcher(operation).handle(request))
 
 
 @pytest.mark.parametrize(

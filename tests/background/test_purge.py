@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.background import job_records
 from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import keys
@@ -86,7 +86,7 @@ def test_a_table_in_use_leaves_nothing_behind(tmp_path: Path) -> None:
 
     async def ask(region: Region, operation: str, **request: Any) -> None:
         asked = OPERATIONS[operation]
-        await asked.handler(Context(region, "request", None, b""), asked.validate({"TableName": "Music", **request}))
+        await asked.handler(Context(region, "request", own(region)), asked.validate({"TableName": "Music", **request}))
 
     def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
         return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.aws.errors import ItemCollectionSizeLimitExceededException
 from jedlik.clock import system_clock
 from jedlik.dynamodb import catalog
@@ -31,7 +31,7 @@ def run(path: Path, test: Test) -> None:
         engine = LmdbEngine.open(path, durable=False)
         try:
             region = Region("us-east-1", "000000000000", engine, system_clock, b"secret")
-            context = Context(region, "request", None, b"")
+            context = Context(region, "request", own(region))
             await table_operations.create_table(context, _definition())
             await single_items.put_item(context, {"TableName": "table", "Item": KEY | {"v": {"S": "v"}}})
             table = await catalog.current(region, "table")

@@ -64,7 +64,6 @@ def create(**members: Any) -> dict[str, Any]:
 
 def test_every_operation_of_the_model_is_known() -> None:
     assert set(operations.OPERATIONS) == service_model.operation_names()
-    assert operations.TARGETS[b"DynamoDB_20120810.GetItem"] is operations.OPERATIONS["GetItem"]
 
 
 @pytest.mark.parametrize("name", sorted(operations._HANDLERS))

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from jedlik.regions.region import Region
+
+
+class Caller(NamedTuple):
+    """Who asks."""
+
+    account: str
+    """Twelve digits."""
+    principal: str
+    """The ARN of who asks: a user's, a session's, or that of the account itself (`root`)."""
+    access_key: str | None = None
+    """None for a part of this server."""
+    session: str | None = None
+    """The session token that came with a temporary key, verified; None for keys without one."""
+    source_address: str = ""
+    """The address that the request came from, as the socket has it; empty for a part of this server."""
+    listener: str = ""
+    """Where it came in: the address and port of the socket that took the connection."""
+
+
+def root(account: str) -> str:
+    """The ARN of an account itself, whose keys may do everything in it."""
+    return f"arn:aws:iam::{account}:root"
+
+
+def own(region: Region) -> Caller:
+    """A part of this server that asks for something in its own name."""
+    return Caller(region.account, root(region.account))
 
 
 class Context:
     """One request: where it is served and who asks."""
 
-    __slots__ = ("access_key", "host", "region", "request_id")
+    __slots__ = ("caller", "host", "region", "request_id")
 
-    def __init__(self, region: Region, request_id: str, access_key: str | None, host: bytes) -> None:
+    def __init__(self, region: Region, request_id: str, caller: Caller, host: bytes = b"") -> None:
         self.region = region
         self.request_id = request_id
-        self.access_key = access_key
+        self.caller = caller
         self.host = host
         """The Host that the client has asked: a name, and perhaps a port; empty if it has not said."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.aws import answers
-from jedlik.aws.context import Context
+from jedlik.aws.context import Caller, Context, root
 from jedlik.aws.errors import (
     AccessDeniedException,
     DynamoDBError,
@@ -29,6 +29,7 @@ from jedlik.aws.errors import (
     UnknownOperationException,
 )
 from jedlik.aws.origins import Origins
+from jedlik.aws.service import Operation
 from jedlik.aws.sigv4 import Verifier
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import Region
@@ -39,7 +40,6 @@ from jedlik.wire.messages import Request, Response
 from jedlik.wire.room import Room, weight
 
 if TYPE_CHECKING:
-    from jedlik.dynamodb.operations import Operation
     from jedlik.regions.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -112,17 +112,17 @@ class Dispatcher:
         operation: Operation | None = None
         region: Region | None = None
         try:
-            caller = self._verifier.caller(request) if self._verifier.verifies else None
+            signed = self._verifier.caller(request) if self._verifier.verifies else None
             if len(request.body) > LARGE or b"content-encoding" in headers:
                 weighs = weight(request, self._body_limit)
                 await self._room.take(weighs)
                 taken = weighs
             operation, data = self._operation(request)
-            if caller is None:
-                caller = self._verifier.caller(request)
-            region = self._stores.opened(caller.region) or await self._stores.find(caller.region)
+            if signed is None:
+                signed = self._verifier.caller(request)
+            region = self._stores.opened(signed.region) or await self._stores.find(signed.region)
             region.begun += 1
-            context = Context(region, request_id, caller.access_key, host)
+            context = Context(region, request_id, Caller(region.account, root(region.account), signed.access_key), host)
             if not isinstance(data, dict):
                 raise SerializationException("")
             if operation.answer:
@@ -132,11 +132,11 @@ class Dispatcher:
             try:
                 result = await operation.handler(context, operation.validate(data))
             except NoStore:
-                await self._stores.region(caller.region)
-                result = await self._stores.use(caller.region, partial(self._begin_again, request, context))
+                await self._stores.region(signed.region)
+                result = await self._stores.use(signed.region, partial(self._begin_again, request, context))
             body = orjson.dumps(result) if result is not None else b""
         except DynamoDBError as error:
-            refusal = error if operation is None else operation.refusal(error, data)
+            refusal = error if operation is None else operation.reword(error, data)
             status, body = refusal.status, answers.error_body(refusal)
         except Exhausted:
             status, body = BUSY.status, answers.error_body(BUSY)
@@ -161,7 +161,7 @@ class Dispatcher:
     async def _begin_again(self, request: Request, context: Context, region: Region) -> dict[str, Any] | None:
         """The result of a request that has found its region without a store, and needs one."""
         operation, data = self._operation(request)  # The handler may have changed what it got.
-        context = Context(region, context.request_id, context.access_key, context.host)
+        context = Context(region, context.request_id, context.caller, context.host)
         return await operation.handler(context, operation.validate(data))
 
     def refuse(self, status: int, text: str = "") -> Response:

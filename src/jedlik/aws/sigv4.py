@@ -81,8 +81,8 @@ QUERY_PARTS = (
 T = TypeVar("T")
 
 
-class Caller(NamedTuple):
-    """Who asks, and in which region."""
+class Signed(NamedTuple):
+    """The access key that a request is signed with, and the region that it is for."""
 
     access_key: str
     region: str
@@ -118,7 +118,7 @@ class Signer:
         "time",
     )
 
-    def __init__(self, caller: Caller, credential: Credential, date: str, signed_headers: str) -> None:
+    def __init__(self, caller: Signed, credential: Credential, date: str, signed_headers: str) -> None:
         self.caller = caller
         self.credential = credential
         self._date = date.encode()
@@ -188,10 +188,10 @@ class Verifier:
         """On the steady clock: while the other is behind, a key that has been deleted would stay good."""
         self._signers: dict[bytes, Signer] = {}
         """By the Authorization header up to its signature."""
-        self._believed: dict[bytes, Caller] = {}
+        self._believed: dict[bytes, Signed] = {}
         """The same, where nothing is verified."""
 
-    def caller(self, request: Request) -> Caller:
+    def caller(self, request: Request) -> Signed:
         """Who has signed the request. Raises the error that DynamoDB would for each way of being wrong."""
         authorization = request.headers.get(b"authorization", b"")
         fixed, _, signature = authorization.rpartition(b"Signature=")
@@ -217,17 +217,17 @@ class Verifier:
             check_token(signer.credential, headers.get(b"x-amz-security-token"), now)
         return signer.caller
 
-    def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
+    def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
         """Take the credential scope on trust."""
         said = claim(request)
         access_key, _, region, _, _ = credential_parts(said.credential)
         check_region(region)
-        caller = Caller(access_key, region)
+        caller = Signed(access_key, region)
         if raw(said.signature) == rest:
             remember(self._believed, fixed, caller)
         return caller
 
-    def _meet(self, request: Request, fixed: bytes, rest: bytes) -> Caller:
+    def _meet(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
         """Verify a request whose signer is not known, or that something is wrong with: check by check."""
         said = claim(request)
         now = self._clock()
@@ -240,7 +240,7 @@ class Verifier:
         access_key, date, region, service, terminator = credential_parts(said.credential)
         check_scope(date, region, service, terminator, said.time)
         credential = self._credential(access_key)
-        signer = Signer(Caller(access_key, region), credential, date, said.signed_headers)
+        signer = Signer(Signed(access_key, region), credential, date, said.signed_headers)
         query = canonical_query(request.target)
         signature = signer.signature(request, query, raw(said.time))
         if not hmac.compare_digest(signature, raw(said.signature)):

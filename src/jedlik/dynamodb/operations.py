@@ -1,19 +1,18 @@
-"""The operations: every one that is served, by the target that a request names.
+"""The operations of DynamoDB, of its streams, and those by which regions speak to each other.
 
 An operation is its shape, which comes from the service's model, and its handler. To add one is to add its
-handler here.
+handler here. `dynamodb.service` declares the services that they make.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException, ValidationException
+from jedlik.aws.service import Handler, Operation, needs_nothing
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import account, attribute_values, wording
 from jedlik.dynamodb.items import batches, queries, single_items, transactions
@@ -23,41 +22,6 @@ from jedlik.dynamodb.replication import global_table_settings, global_tables, me
 from jedlik.dynamodb.streams import stream_operations
 from jedlik.dynamodb.tables import table_operations, table_updates, tags, ttl
 from jedlik.dynamodb.wording import Wording
-
-Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
-"""Does an operation. The request has been checked by `validate`; what is returned is the answer's body, None
-for an empty one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operation as the server sees it."""
-
-    name: str
-    validate: Callable[[Any], dict[str, Any]]
-    """Checks the shape of a decoded body (`shapes.validator`)."""
-    handler: Handler
-    find_values: attribute_values.Finder | None = None
-    """Finds the attribute values in a request; None if a request has none."""
-    wording: Wording = wording.older
-    answer: int = 0
-    """Bytes for which there must be room before it begins: of its largest answer, where that has many items."""
-
-    def refusal(self, error: DynamoDBError, request: Any) -> DynamoDBError:
-        """The error that a client gets for one with which `validate` or `handler` has refused a request."""
-        if not isinstance(error, ValidationException):
-            return error
-        told = self.wording
-        if self.find_values is not None:
-            found = list(islice(self.find_values(request), limits.ITEM_SIZE))
-            try:
-                value_types.check(*found)
-            except SerializationException as wrong_type:
-                return wrong_type
-            if told is not wording.older and value_types.is_deeper(found, wording.DEEPEST):
-                told = wording.older
-        return ValidationException(told(error), **error.fields)
-
 
 _HANDLERS: dict[str, Handler] = {
     "BatchExecuteStatement": partiql_operations.batch_execute_statement,
@@ -161,17 +125,41 @@ UNSUPPORTED = (
 """What DynamoDB does and Jedlik does not yet: refused by name, where any other name is merely unknown."""
 
 
+def _reworded(
+    error: DynamoDBError, request: Any, *, words: Wording, find_values: attribute_values.Finder
+) -> DynamoDBError:
+    """The error that a client gets for one that refuses a request: in the operation's words, unless an attribute value
+    has the wrong type, which goes before."""
+    if not isinstance(error, ValidationException):
+        return error
+    found = list(islice(find_values(request), limits.ITEM_SIZE))
+    try:
+        value_types.check(*found)
+    except SerializationException as wrong_type:
+        return wrong_type
+    if words is not wording.older and value_types.is_deeper(found, wording.DEEPEST):
+        words = wording.older
+    return ValidationException(words(error), **error.fields)
+
+
 def _operation(name: str, handler: Handler) -> Operation:
     find_values = partial(attribute_values.find, "dynamodb", name)
-    words, answer = wording.OF_OPERATIONS.get(name, wording.older), _ANSWERS.get(name, 0)
-    return Operation(name, shapes.validator(name), handler, find_values, words, answer)
+    words = wording.OF_OPERATIONS.get(name, wording.older)
+    return Operation(
+        name=name,
+        handler=handler,
+        accesses=needs_nothing,
+        validate=shapes.validator(name),
+        reword=partial(_reworded, words=words, find_values=find_values),
+        answer=_ANSWERS.get(name, 0),
+    )
 
 
 def _unsupported(name: str) -> Operation:
     async def refuse(context: Context, request: dict[str, Any]) -> None:
         raise UnknownOperationException(f"Jedlik does not support {name} yet")
 
-    return Operation(name, lambda request: request, refuse)
+    return Operation(name=name, handler=refuse, accesses=needs_nothing, validate=lambda request: request)
 
 
 OPERATIONS = {
@@ -181,24 +169,20 @@ OPERATIONS = {
 """The operations of DynamoDB, by name."""
 
 STREAMS_OPERATIONS = {
-    name: Operation(name, shapes.validator(name, "dynamodbstreams"), handler, answer=_ANSWERS.get(name, 0))
+    name: Operation(
+        name=name,
+        handler=handler,
+        accesses=needs_nothing,
+        validate=shapes.validator(name, "dynamodbstreams"),
+        answer=_ANSWERS.get(name, 0),
+    )
     for name, handler in _STREAMS_HANDLERS.items()
 }
 """The operations of DynamoDB Streams, by name."""
 
 PEER_OPERATIONS = {
-    **{name: Operation(name, partial(serving.validate, name), handler) for name, handler in _PEER_HANDLERS.items()},
-    **{name: Operation(name, partial(members.validate, name), handler) for name, handler in _MEMBER_HANDLERS.items()},
+    name: Operation(name=name, handler=handler, accesses=needs_nothing, validate=partial(validate, name))
+    for validate, handlers in ((serving.validate, _PEER_HANDLERS), (members.validate, _MEMBER_HANDLERS))
+    for name, handler in handlers.items()
 }
 """The operations by which regions speak to each other, by name."""
-
-TARGETS = {
-    f"{prefix}.{name}".encode(): operation
-    for prefix, operations in (
-        ("DynamoDB_20120810", OPERATIONS),
-        ("DynamoDBStreams_20120810", STREAMS_OPERATIONS),
-        (serving.TARGET, PEER_OPERATIONS),
-    )
-    for name, operation in operations.items()
-}
-"""The operations, by the X-Amz-Target that asks for them."""

@@ -17,12 +17,12 @@ import uvloop
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
+from jedlik.aws.service import targets
 from jedlik.aws.sigv4 import Verifier
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
-from jedlik.dynamodb import background_work
-from jedlik.dynamodb.operations import TARGETS
+from jedlik.dynamodb import background_work, service
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.memory import Memory
 from jedlik.regions.region import Region
@@ -34,6 +34,8 @@ from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
 
 log = logging.getLogger(__name__)
 
+SERVICES = service.SERVICES
+"""Everything that is served on the port."""
 CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
 BEAT_SECONDS = 1.0
@@ -104,7 +106,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
         dispatcher = Dispatcher(
             stores,
-            TARGETS,
+            targets(SERVICES),
             Verifier(credentials, system_clock),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             body_limit=limits.body,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jedlik.aws.context import Context
+from jedlik.aws.context import Context, own
 from jedlik.config import Settings
 from jedlik.dynamodb.operations import PEER_OPERATIONS
 from jedlik.memory import Share
@@ -18,7 +18,7 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
         served = PEER_OPERATIONS[operation]
 
         async def answer(asked: Region) -> Body:
-            return await served.handler(Context(asked, "of a peer", None, b""), served.validate(body)) or {}
+            return await served.handler(Context(asked, "of a peer", own(asked)), served.validate(body)) or {}
 
         return await stores.use(region, answer)
 

@@ -1,0 +1,36 @@
+"""The services of this folder: DynamoDB, DynamoDB Streams, and the one by which regions speak to each other."""
+
+from __future__ import annotations
+
+from jedlik.aws.service import Service
+from jedlik.dynamodb import background_work
+from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
+from jedlik.dynamodb.replication import serving
+
+SERVICE = Service(
+    name="dynamodb",
+    signing_name="dynamodb",
+    api_version="2012-08-10",
+    target_prefix="DynamoDB_20120810",
+    operations=OPERATIONS,
+    duties=background_work.duties,
+)
+
+STREAMS = Service(
+    name="dynamodbstreams",
+    signing_name="dynamodb",
+    api_version="2012-08-10",
+    target_prefix="DynamoDBStreams_20120810",
+    operations=STREAMS_OPERATIONS,
+)
+
+PEERS = Service(
+    name="jedlikpeers",
+    signing_name="dynamodb",
+    api_version="1",
+    target_prefix=serving.TARGET,
+    operations=PEER_OPERATIONS,
+)
+
+SERVICES = (SERVICE, STREAMS, PEERS)
+"""All of them."""
