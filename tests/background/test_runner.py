@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.background import job_records, runner
+from jedlik.background import job_records, leases, runner
 from jedlik.background.job_records import Job
-from jedlik.background.work import Duty, Work
+from jedlik.background.work import Duty, JobKind, Work, by_name
 from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError, Writes
@@ -42,7 +42,7 @@ async def fail(region: Region, job: Job) -> None:
     raise RuntimeError("this job fails")
 
 
-WORK = Work({COUNTING: count_down, FAILING: fail}, duties=())
+WORK = Work((JobKind(COUNTING, count_down), JobKind(FAILING, fail)), duties=())
 
 
 async def submit(region: Region, name: str, kind: str, steps: int) -> None:
@@ -122,6 +122,38 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: pytes
     assert [record.message for record in caplog.records] == ["background work failed"]
 
 
+def test_a_job_of_an_unknown_kind_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A later version may have written it. It is logged once, however often it is looked at."""
+
+    async def scenario(region: Region, clock: SetClock) -> None:
+        await submit(region, "a", "LATER", 1)
+        before = await region.engine.range(*job_records.job_range(), 10, 1 << 20)
+        await submit(region, "b", COUNTING, 5)
+        stop = asyncio.Event()
+        running = asyncio.create_task(runner.run(region, stop, WORK))
+        await until(region, 5)
+        await submit(region, "b", COUNTING, 5)
+        await until(region, 10)
+        stop.set()
+        await running
+        assert await region.engine.range(*job_records.job_range(), 10, 1 << 20) == before
+        [later] = await region.engine.get([leases.lease_key("a")])
+        assert later is None
+
+    monkeypatch.setattr(runner, "UNKNOWN_SECONDS", 0.0)
+    run(tmp_path, scenario)
+    [record] = caplog.records
+    assert record.message == "a job is of a kind that this version does not know, and stays as it is"
+    assert (record.__dict__["job"], record.__dict__["kind"]) == ("a", "LATER")
+
+
+def test_two_kinds_of_job_have_different_names() -> None:
+    with pytest.raises(ValueError, match="there are two kinds of job called COUNTING"):
+        by_name((JobKind(COUNTING, count_down), JobKind(COUNTING, fail)))
+
+
 @pytest.mark.parametrize("failing", ["mutate", "range"])
 def test_jobs_go_on_after_the_storage_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
@@ -164,7 +196,7 @@ def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
         monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Work({}, (Duty("duty", 0.1, duty, wanted),))))
+        running = asyncio.create_task(runner.run(region, stop, Work((), (Duty("duty", 0.1, duty, wanted),))))
         await asyncio.wait_for(enough.wait(), 10)
         stop.set()
         await running

@@ -412,7 +412,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     ),
     "job of no kind": (
         lambda place, writes: job_records.submit("job", "OTHER", {}, writes),
-        ["job under 406a6f62: it cannot be read (KeyError: 'OTHER')"],
+        ["job under 406a6f62: it is of the kind OTHER, which this version does not know"],
     ),
     "job that lacks something": (
         lambda place, writes: job_records.submit("job", backfill.KIND, {"TableName": 5}, writes),

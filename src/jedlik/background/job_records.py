@@ -39,7 +39,7 @@ class Job:
 
     name: str
     kind: str
-    """Which step function does it (`runner.STEPS`)."""
+    """The name of the `work.JobKind` that it is of."""
     state: State = field(repr=False)
     """What the step function needs to know and how far it is. Not to be changed in place."""
     raw: bytes = field(repr=False)

@@ -17,9 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records
-from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.leases import Leases
-from jedlik.background.work import Work
+from jedlik.background.work import Work, by_name
 from jedlik.memory import MIB
 from jedlik.regions import clock_watch
 from jedlik.storage.engine import StorageError
@@ -33,6 +33,8 @@ SLICE_SECONDS = 0.2
 """How long one job or duty goes on before the next has its turn."""
 RETRY_SECONDS = 5.0
 """How long a job or duty rests after it has failed."""
+UNKNOWN_SECONDS = 60.0
+"""How long a job of an unknown kind rests."""
 JOBS_AT_ONCE = 100
 """Jobs that take turns; further ones wait until some are over."""
 
@@ -59,6 +61,9 @@ class _Runner:
         self._region = region
         self._stop = stop
         self._work = work
+        self._kinds = by_name(work.job_kinds)
+        self._unknown: set[str] = set()
+        """Names of the jobs of unknown kinds that have been logged."""
         self._leases = Leases(region, secrets.token_hex(8))
         self._due: dict[str, float] = {}
         """When a duty, or anything that failed, may run again, by the event loop's clock."""
@@ -122,10 +127,23 @@ class _Runner:
         if raw is None:
             return False
         job = job_records.parse((key, raw))
+        kind = self._kinds.get(job.kind)
+        if kind is None:
+            self._say_unknown(job)
+            raise JobWaits(UNKNOWN_SECONDS)
         # A job that moved under us is read again: the lease says whether it is still ours.
         with suppress(JobMoved):
-            await self._work.steps[job.kind](self._region, job)
+            await kind.step(self._region, job)
         return True
+
+    def _say_unknown(self, job: Job) -> None:
+        """Log, once, that a job stays as it is. A later version may have written it, and will find it there."""
+        if job.name not in self._unknown:
+            self._unknown.add(job.name)
+            _log.error(
+                "a job is of a kind that this version does not know, and stays as it is",
+                extra={"region": self._region.name, "job": job.name, "kind": job.kind},
+            )
 
     async def _wait(self) -> None:
         """Until a job is submitted here, the next poll is due, or the worker stops."""

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from jedlik.background.job_records import Job
+from jedlik.background.job_records import Job, State
 from jedlik.regions.region import Region
 
 Step = Callable[[Region, Job], Awaitable[None]]
 """Does one bounded piece of a job: a mutation that checks the job, does some work, and advances or finishes
 it. Raises JobMoved, and JobWaits when it cannot go on yet."""
+
+
+Record = dict[str, Any]
+"""One of what a service keeps, parsed; DynamoDB's are the descriptors of tables."""
+Range = tuple[bytes, bytes]
+"""The keys from the first one up to but not at the second."""
+
+
+class Unfinished(NamedTuple):
+    """Something in a record of the service that a job is doing, for as long as the record says so."""
+
+    what: str
+    """A sentence, as in "index by-time: it is being filled"."""
+    state: State
+    """What the state of the job has among its members."""
+
+
+def _removes_nothing(state: State) -> tuple[Range, ...]:
+    return ()
+
+
+def _finishes_nothing(record: Record) -> tuple[Unfinished, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A kind of job: what does it, and what a check of a store needs to know of it."""
+
+    name: str
+    """In the records of such jobs."""
+    step: Step
+    state: Mapping[str, type] = field(default_factory=dict)
+    """Members that the state always has, with their types. One called Position is a key in hexadecimal."""
+    removes: Callable[[State], Iterable[Range]] = _removes_nothing
+    """The keys that a job in this state is going to remove: nothing else may lead to them any more."""
+    finishes: Callable[[Record], Iterable[Unfinished]] = _finishes_nothing
+    """What in a record of the service such jobs are doing: a check demands the job of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +70,17 @@ class Duty:
 class Work:
     """All the background work of a service."""
 
-    steps: Mapping[str, Step]
-    """For each kind of job, the function that does a step of it."""
+    job_kinds: tuple[JobKind, ...]
     duties: tuple[Duty, ...]
     standing: tuple[Callable[[Region], Awaitable[bool]], ...] = ()
     """Whether a store must stay open for something that is neither a job nor a duty."""
+
+
+def by_name(kinds: Iterable[JobKind]) -> dict[str, JobKind]:
+    """Kinds of job by their names. Raises ValueError where two have the same."""
+    found: dict[str, JobKind] = {}
+    for kind in kinds:
+        if kind.name in found:
+            raise ValueError(f"there are two kinds of job called {kind.name}")
+        found[kind.name] = kind
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from jedlik.background.work import Duty, Step, Work
+from jedlik.background.work import Duty, Work
 from jedlik.config import Settings
 from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.model import keys
@@ -14,13 +14,9 @@ from jedlik.dynamodb.tables import backfill, purge
 from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
 
-STEPS: dict[str, Step] = {
-    backfill.KIND: backfill.step,
-    expiring.KIND: expiring.step,
-    membership.DEPARTURE: membership.departure_step,
-    membership.REPLICA: membership.step,
-    purge.KIND: purge.step,
-}
+JOB_KINDS = (backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB)
+
+STEPS = {kind.name: kind.step for kind in JOB_KINDS}
 
 STREAMS_PERIOD = 60.0
 """Seconds between two looks at what is to be trimmed from streams."""
@@ -28,7 +24,7 @@ STREAMS_PERIOD = 60.0
 
 def work(settings: Settings) -> Work:
     """All of it, for a server with these settings."""
-    return Work(STEPS, duties(settings), standing=(_has_replicas,))
+    return Work(JOB_KINDS, duties(settings), standing=(_has_replicas,))
 
 
 def duties(settings: Settings) -> tuple[Duty, ...]:

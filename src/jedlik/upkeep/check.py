@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jedlik.background.job_records import Job
-from jedlik.dynamodb.items import expiring
+from jedlik.background.job_records import Job, State
+from jedlik.background.work import Range
+from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.tables import backfill
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.view import View
@@ -44,7 +44,7 @@ class StoreCheck:
         self._tables: dict[bytes, Table] = {}
         """By their ids."""
         self._jobs: list[Job] = []
-        self._purged: record_check.Ranges = []
+        self._purged: list[Range] = []
         """What jobs are about to remove."""
         self.items = 0
         self.entries = 0
@@ -108,20 +108,20 @@ class StoreCheck:
         numbers = [index.number for index in table.indexes]
         if len(set(numbers)) < len(numbers) or not all(0 < n < document["NextIndexNumber"] for n in numbers):
             yield f"its indexes have the numbers {numbers}, and the next is to have {document['NextIndexNumber']}"
-        for index in table.indexes:
-            if index.backfilling and not self._has_job(backfill.KIND, document["TableId"], IndexNumber=index.number):
-                yield f"index {index.name}: it is being filled, and no job does it"
-        status = document.get("TimeToLive", {}).get("Status", "DISABLED")
-        if status in ("ENABLING", "DISABLING") and not self._has_job(expiring.KIND, document["TableId"]):
-            yield f"its time to live is {status}, and no job does it"
+        for kind in background_work.JOB_KINDS:
+            for unfinished in kind.finishes(document):
+                if not self._has_job(kind.name, unfinished.state):
+                    yield f"{unfinished.what}, and no job does it"
         if table.log is not None:
             stream = keys.stream_key(table.name, document["LatestStreamLabel"])
             if self._view.get(stream) is None:
                 yield "its changes are logged for a stream that is not there"
 
-    def _has_job(self, kind: str, table_id: str, **state: int) -> bool:
-        wanted = {"TableId": table_id, **state}
-        return any(job.kind == kind and wanted.items() <= job.state.items() for job in self._jobs)
+    def _has_job(self, kind: str, state: State) -> bool:
+        return any(
+            job.kind == kind and all(job.state.get(name) == value for name, value in state.items())
+            for job in self._jobs
+        )
 
     # What nothing leads to
 

@@ -10,24 +10,17 @@ from jedlik import timekeeping
 from jedlik.background import job_records
 from jedlik.background import job_records as jobs
 from jedlik.background.job_records import Job
-from jedlik.dynamodb.items import expiring
+from jedlik.background.work import Range, by_name
+from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS
 from jedlik.dynamodb.replication import pull_positions
-from jedlik.dynamodb.tables import backfill, purge
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.damage import DAMAGE, told
 
-_JOB_STATES: dict[str, dict[str, type]] = {
-    backfill.KIND: {"TableName": str, "TableId": str, "IndexNumber": int, "Position": str},
-    expiring.KIND: {"TableName": str, "TableId": str, "UpdatedAt": float, "Position": str},
-    purge.KIND: {"Ranges": list},
-}
-"""What each kind of job must know."""
-
-Ranges = list[tuple[bytes, bytes]]
+_JOB_KINDS = by_name(background_work.JOB_KINDS)
 
 
 def problems(view: View) -> Iterator[str]:
@@ -49,11 +42,9 @@ def readable_jobs(view: View) -> Iterator[Job]:
             continue  # `problems` tells.
 
 
-def ranges(job: Job) -> Ranges:
-    """What a job removes; nothing if it is of another kind."""
-    if job.kind != purge.KIND:
-        return []
-    return [(bytes.fromhex(start), bytes.fromhex(end)) for start, end in job.state["Ranges"]]
+def ranges(job: Job) -> list[Range]:
+    """What a job is going to remove."""
+    return list(_JOB_KINDS[job.kind].removes(job.state))
 
 
 # Each raises one of DAMAGE for a record that cannot be read.
@@ -61,8 +52,11 @@ def ranges(job: Job) -> Ranges:
 
 def _read_job(row: Row) -> Job:
     job = jobs.parse(row)
-    for member, kind in _JOB_STATES[job.kind].items():
-        if not isinstance(job.state[member], kind):
+    kind = _JOB_KINDS.get(job.kind)
+    if kind is None:
+        raise ValueError(f"it is of the kind {job.kind}, which this version does not know")
+    for member, type_ in kind.state.items():
+        if not isinstance(job.state[member], type_):
             raise ValueError(f"the {member} of job {job.name} is {job.state[member]}")
     bytes.fromhex(job.state.get("Position", ""))
     ranges(job)

@@ -13,12 +13,13 @@ that has items already, a job notes those; when it is switched off, it clears th
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
+from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
@@ -97,6 +98,21 @@ def _table_of(raw: bytes | None, state: job_records.State) -> Table | None:
     setting = table.document.get("TimeToLive", {})
     same = table.document["TableId"] == state["TableId"] and setting.get("UpdatedAt") == state["UpdatedAt"]
     return table if same else None
+
+
+def _unfinished(document: Document) -> Iterator[Unfinished]:
+    """A table's time to live, while it is being switched on or off."""
+    status = document.get("TimeToLive", {}).get("Status")
+    if status in ("ENABLING", "DISABLING"):
+        yield Unfinished(f"its time to live is {status}", {"TableId": document["TableId"]})
+
+
+JOB = JobKind(
+    KIND,
+    step,
+    state={"TableName": str, "TableId": str, "UpdatedAt": float, "Position": str},
+    finishes=_unfinished,
+)
 
 
 async def sweep(region: Region) -> bool:

@@ -19,7 +19,7 @@ come for as long as the change log is kept is not waited for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -27,6 +27,7 @@ import orjson
 from jedlik.aws.errors import DynamoDBError, ResourceInUseException
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
+from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
@@ -310,3 +311,29 @@ async def _finish(region: Region, job: Job, table: Table | None, change: Change)
         return writes, None
 
     await region.engine.mutate([job.key, key], decide)
+
+
+# As declared
+
+
+def _leaving(document: Document) -> Iterator[Unfinished]:
+    """The replicas elsewhere that are to go."""
+    for peer in sorted(_going(document) - {replicas.region_of(document)}):
+        yield Unfinished(f"its replica in {peer} is to go", {"TableId": document["TableId"], "Peer": peer})
+
+
+def _departing(document: Document) -> Iterator[Unfinished]:
+    """The replica here, if it is to go."""
+    if replicas.region_of(document) in _going(document):
+        yield Unfinished("it is to go as a replica", {"TableId": document["TableId"]})
+
+
+def _going(document: Document) -> set[str]:
+    group = document.get("Replication")
+    if group is None:
+        return set()
+    return {peer for peer in replicas.regions(group) if replicas.status(group, peer)["Status"] == DELETING}
+
+
+REPLICA_JOB = JobKind(REPLICA, step, state={"TableName": str, "TableId": str, "Peer": str}, finishes=_leaving)
+DEPARTURE_JOB = JobKind(DEPARTURE, departure_step, state={"TableName": str, "TableId": str}, finishes=_departing)

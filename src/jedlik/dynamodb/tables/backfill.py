@@ -8,11 +8,12 @@ index ACTIVE.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
+from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb.model import descriptors, indexes, keys
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Document, Table
@@ -86,3 +87,19 @@ def _activated(document: Document, index_number: int) -> Document:
         return {name: value for name, value in index.items() if name != "Backfilling"} | {"IndexStatus": "ACTIVE"}
 
     return document | {"GlobalSecondaryIndexes": [activated(i) for i in document["GlobalSecondaryIndexes"]]}
+
+
+def _unfinished(document: Document) -> Iterator[Unfinished]:
+    """The indexes of a table that are being filled."""
+    for index in document.get("GlobalSecondaryIndexes", ()):
+        if index.get("Backfilling"):
+            state = {"TableId": document["TableId"], "IndexNumber": index["IndexNumber"]}
+            yield Unfinished(f"index {index['IndexName']}: it is being filled", state)
+
+
+JOB = JobKind(
+    KIND,
+    step,
+    state={"TableName": str, "TableId": str, "IndexNumber": int, "Position": str},
+    finishes=_unfinished,
+)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records, stretches
-from jedlik.background.job_records import Job
+from jedlik.background.job_records import Job, State
+from jedlik.background.work import JobKind, Range
 from jedlik.dynamodb.model import keys, streams
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Document
@@ -109,6 +110,14 @@ def _replication_job(document: Document) -> str:
     return f"purge/{document['TableId']}/replication"
 
 
-def _submit(name: str, ranges: list[tuple[bytes, bytes]], writes: Writes) -> None:
+def _ranges(state: State) -> list[Range]:
+    """What a job in this state is going to remove."""
+    return [(bytes.fromhex(start), bytes.fromhex(end)) for start, end in state["Ranges"]]
+
+
+JOB = JobKind(KIND, step, state={"Ranges": list}, removes=_ranges)
+
+
+def _submit(name: str, ranges: list[Range], writes: Writes) -> None:
     state = {"Ranges": [[start.hex(), end.hex()] for start, end in ranges]}
     job_records.submit(name, KIND, state, writes)

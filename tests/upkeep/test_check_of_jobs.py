@@ -1,0 +1,122 @@
+"""A check of a healthy store finds nothing, whatever job is in progress there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from jedlik.background import job_records
+from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.dynamodb import background_work
+from jedlik.dynamodb.items import expiring
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.replication import membership
+from jedlik.dynamodb.tables import backfill, purge
+from jedlik.upkeep.check import StoreCheck
+from testing.dynamodb.definitions import attributes, index
+from testing.global_tables.world import A, B, World
+from testing.storage.memory import MemoryView
+
+ITEMS = 120
+"""More than a step of any job takes."""
+ROUNDS = 20
+
+
+async def filled(world: World) -> None:
+    await world.make_tables(A)
+    for number in range(ITEMS):
+        await world[A].put(f"{number}", x=number, expires=int(world[A].now) + 1000)
+
+
+async def an_index_is_made(world: World) -> None:
+    await filled(world)
+    change = {"Create": index("late", "y")}
+    await world[A].call("UpdateTable", AttributeDefinitions=attributes(y="N"), GlobalSecondaryIndexUpdates=[change])
+
+
+async def a_table_is_deleted(world: World) -> None:
+    await filled(world)
+    await world[A].call("DeleteTable")
+
+
+async def time_to_live_is_enabled(world: World) -> None:
+    await filled(world)
+    await world[A].call("UpdateTimeToLive", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"})
+
+
+async def a_replica_comes(world: World) -> None:
+    await world.make_tables(A)
+    await world[A].put("a")
+    await world[A].call("UpdateTable", ReplicaUpdates=[{"Create": {"RegionName": B}}])
+
+
+async def a_replica_is_deleted_elsewhere(world: World) -> None:
+    await two_replicas(world)
+    await world[A].call("UpdateTable", ReplicaUpdates=[{"Delete": {"RegionName": B}}])
+
+
+async def a_replica_goes(world: World) -> None:
+    await two_replicas(world)
+    await world[B].call("DeleteTable")
+
+
+async def two_replicas(world: World) -> None:
+    await world.make_tables(A, B)
+    await world.replicate(A, B)
+    await world[B].put("b")
+
+
+SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
+    an_index_is_made: {backfill.KIND},
+    a_table_is_deleted: {purge.KIND},
+    time_to_live_is_enabled: {expiring.KIND},
+    a_replica_comes: {membership.REPLICA},
+    a_replica_is_deleted_elsewhere: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
+    a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
+}
+"""What happens, and the kinds of job that are in progress then or later."""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_nothing_is_wrong_while_a_job_is_in_progress(scenario: Callable[[World], Awaitable[None]]) -> None:
+    async def test() -> None:
+        world = World(A, B)
+        await scenario(world)
+        assert await until_done(world) == SCENARIOS[scenario]
+
+    asyncio.run(test())
+
+
+async def until_done(world: World) -> set[str]:
+    """Do all jobs step by step, with a check after each. Returns the kinds of the jobs."""
+    seen: set[str] = set()
+    for _ in range(ROUNDS):
+        kinds = set()
+        for place in world.places.values():
+            place.elapsed += 1
+            for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
+                job = job_records.parse(row)
+                kinds.add(job.kind)
+                check(world)
+                with suppress(JobMoved, JobWaits):
+                    await background_work.STEPS[job.kind](place.region, job)
+            for peer in world.places:
+                if peer != place.name:
+                    await place.pull(peer)
+        check(world)
+        if not kinds:
+            return seen
+        seen |= kinds
+    raise AssertionError(f"jobs are still in progress: {kinds}")
+
+
+def check(world: World) -> None:
+    for place in world.places.values():
+        assert list(StoreCheck(MemoryView(place.kept)).problems()) == [], place.name
+
+
+def test_a_scenario_has_each_kind() -> None:
+    assert set().union(*SCENARIOS.values()) == set(background_work.STEPS)
