@@ -14,7 +14,6 @@ import pytest
 from jedlik.aws.errors import (
     DescriptorChanged,
     InternalServerError,
-    LimitExceededException,
     ResourceNotFoundException,
     ValidationException,
 )
@@ -25,7 +24,7 @@ from jedlik.dynamodb.catalog import DESCRIPTOR_ATTEMPTS
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces, stores
-from jedlik.regions.region import Region
+from jedlik.regions.region import Region, TooManyOpen
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -106,7 +105,7 @@ def test_there_is_a_limit_to_open_stores(tmp_path: Path, monkeypatch: pytest.Mon
         opened = Stores(settings(tmp_path))
         try:
             await opened.region("us-east-1")
-            with pytest.raises(LimitExceededException):
+            with pytest.raises(TooManyOpen):
                 await opened.region("us-east-2")
             await opened.region("us-east-1")
         finally:

@@ -24,20 +24,21 @@ from jedlik.aws.errors import (
     AccessDeniedException,
     DynamoDBError,
     InternalServerError,
+    InvalidSignatureException,
+    LimitExceededException,
     SerializationException,
     ServiceUnavailable,
     UnknownOperationException,
 )
 from jedlik.aws.origins import Origins
+from jedlik.aws.room import Room, weight
 from jedlik.aws.service import Operation
 from jedlik.aws.sigv4 import Verifier
 from jedlik.memory import LARGE, Exhausted, Memory
-from jedlik.regions.region import Region
+from jedlik.regions.region import NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
 from jedlik.storage.engine import StorageError
-from jedlik.wire.encodings import COMPRESSED_FROM, TooLarge, Undecodable, best_coding, decoded, encoded
-from jedlik.wire.messages import Request, Response
-from jedlik.wire.room import Room, weight
+from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, TooLarge, Undecodable
 
 if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
@@ -138,6 +139,9 @@ class Dispatcher:
         except DynamoDBError as error:
             refusal = error if operation is None else operation.reword(error, data)
             status, body = refusal.status, answers.error_body(refusal)
+        except (NotServed, TooManyOpen) as error:
+            refusal = region_refusal(error)
+            status, body = refusal.status, answers.error_body(refusal)
         except Exhausted:
             status, body = BUSY.status, answers.error_body(BUSY)
         except TooLarge:
@@ -179,7 +183,7 @@ class Dispatcher:
         if b"content-encoding" in headers:
             coding = headers[b"content-encoding"]
             try:
-                body = decoded(body, coding, self._body_limit)
+                body = request.decoded(self._body_limit)
             except Undecodable as error:
                 text = f"The request body cannot be decoded as {coding.decode('latin-1')}"
                 raise InternalServerError(text) from error
@@ -197,12 +201,8 @@ class Dispatcher:
     def _response(self, request: Request, status: int, content_type: bytes, body: bytes, request_id: str) -> Response:
         headers = request.headers
         more = self._origins.allowance(headers) if b"origin" in headers else b""
-        if len(body) >= COMPRESSED_FROM and b"accept-encoding" in headers:
-            coding = best_coding(request.accepted or headers[b"accept-encoding"])
-            if coding is not None:
-                body = encoded(body, coding)
-                more += b"Content-Encoding: %b\r\n" % coding
-        return answers.response(status, content_type, body, request_id, more)
+        body, coding = request.encoded(body)
+        return answers.response(status, content_type, body, request_id, more + coding)
 
     def _other(self, request: Request, request_id: str) -> Response:
         """The answer to what is no operation: health, a browser's preflight, or 404."""
@@ -245,3 +245,13 @@ class Dispatcher:
 def at_root(target: bytes) -> bool:
     """Whether a request's target is the one path that there is, with or without a query string."""
     return target == b"/" or target.startswith(b"/?")
+
+
+def region_refusal(error: NotServed | TooManyOpen) -> DynamoDBError:
+    """What a client is answered whose region cannot be had.
+
+    An endpoint of AWS is of one region, and answers the same to a request for another.
+    """
+    if isinstance(error, NotServed):
+        return InvalidSignatureException(f"Credential should be scoped to a valid region, not '{error}'. ")
+    return LimitExceededException(str(error))

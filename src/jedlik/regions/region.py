@@ -20,6 +20,14 @@ class Described(Protocol):
         ...
 
 
+class NotServed(Exception):
+    """A region is not served here. Its argument is the region's name."""
+
+
+class TooManyOpen(Exception):
+    """So many stores are open that no other is opened. Says how many."""
+
+
 class Region:
     """One region's store and what a process knows of it."""
 

@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from jedlik import region_names
-from jedlik.aws.errors import InvalidSignatureException, LimitExceededException
 from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
 from jedlik.regions import clock_watch, keyspaces, store_format
 from jedlik.regions.peers import NoPeers, Peers
-from jedlik.regions.region import Region
+from jedlik.regions.region import NotServed, Region, TooManyOpen
 from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -105,8 +104,7 @@ class Stores:
     async def region(self, name: str) -> Region:
         """The region called `name`, with a store, which is made if need be.
 
-        Raises StorageError if its store cannot be opened, LimitExceededException, and InvalidSignatureException for a
-        region that is not served here, which is what AWS's endpoint of one region answers to a request for another.
+        Raises NotServed, TooManyOpen, and StorageError if its store cannot be opened.
         """
         region = self._regions.get(name)
         if region is not None:
@@ -115,7 +113,7 @@ class Stores:
         opening = self._opening.get(name)
         if opening is None:
             if len(self._regions) + len(self._opening) >= REGIONS:
-                raise LimitExceededException(f"This server has the stores of {REGIONS} regions open, and opens no more")
+                raise TooManyOpen(f"This server has the stores of {REGIONS} regions open, and opens no more")
             opening = self._opening[name] = asyncio.get_running_loop().create_task(self._open(name))
             opening.add_done_callback(lambda _: self._opening.pop(name))
         return await asyncio.shield(opening)
@@ -200,7 +198,7 @@ class Stores:
 
     def _check_served(self, name: str) -> None:
         if not self._settings.serves(name):
-            raise InvalidSignatureException(f"Credential should be scoped to a valid region, not '{name}'. ")
+            raise NotServed(name)
 
     def _path(self, name: str) -> Path:
         return self._settings.data_dir / region_names.folder(name)

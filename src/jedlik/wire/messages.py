@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jedlik.memory import KIB, MIB
+from jedlik.wire import encodings
+from jedlik.wire.encodings import COMPRESSED_FROM as COMPRESSED_FROM
+from jedlik.wire.encodings import TooLarge as TooLarge
+from jedlik.wire.encodings import Undecodable as Undecodable
 
 HANDSHAKE_SECONDS = 10.0
 """Long enough for a TLS handshake over the slowest of lines, and what a stranger may hold a place for."""
@@ -48,6 +52,23 @@ class Request:
         self.body = b""
         self.held = 0
         """Bytes that count in the memory for bodies until there is an answer."""
+
+    def decoded(self, limit: int) -> bytes:
+        """The body without its content coding, at most `limit` bytes then. Raises Undecodable and TooLarge."""
+        coding = self.headers.get(b"content-encoding")
+        return self.body if coding is None else encodings.decoded(self.body, coding, limit)
+
+    def encoded(self, body: bytes) -> tuple[bytes, bytes]:
+        """The body of an answer as the client wants it, and the header line that says so.
+
+        A short one stays as it is, and so does one for a client that takes no coding which is known here.
+        """
+        if len(body) < COMPRESSED_FROM or b"accept-encoding" not in self.headers:
+            return body, b""
+        coding = encodings.best_coding(self.accepted or self.headers[b"accept-encoding"])
+        if coding is None:
+            return body, b""
+        return encodings.encoded(body, coding), b"Content-Encoding: %b\r\n" % coding
 
 
 class Response:

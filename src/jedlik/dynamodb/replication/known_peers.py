@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from jedlik.aws.context import Context, own
+from jedlik.aws.front import region_refusal
 from jedlik.config import Settings
 from jedlik.dynamodb.operations import PEER_OPERATIONS
 from jedlik.memory import Share
 from jedlik.regions.peers import Body, LocalPeers, Peers, RoutedPeers
-from jedlik.regions.region import Region
+from jedlik.regions.region import NotServed, Region, TooManyOpen
 from jedlik.regions.stores import Stores
 
 
@@ -20,7 +21,10 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
         async def answer(asked: Region) -> Body:
             return await served.handler(Context(asked, "of a peer", own(asked)), served.validate(body)) or {}
 
-        return await stores.use(region, answer)
+        try:
+            return await stores.use(region, answer)
+        except (NotServed, TooManyOpen) as error:
+            raise region_refusal(error) from error
 
     local = LocalPeers(serve)
     if not settings.peers:

@@ -7,9 +7,9 @@ import gc
 
 import pytest
 
+from jedlik.aws.room import PARSED_FACTOR, Room, weight
 from jedlik.memory import LARGE, MIB, Share
 from jedlik.wire.messages import Request
-from jedlik.wire.room import PARSED_FACTOR, Room, weight
 
 SIZE = 100
 
@@ -35,7 +35,7 @@ def test_the_collector_rests_as_long_as_there_is_something_at_work() -> None:
 
 
 def test_the_collector_does_not_rest_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jedlik.wire.room.LONGEST_REST", 0.0)
+    monkeypatch.setattr("jedlik.aws.room.LONGEST_REST", 0.0)
     collections: list[str] = []
     monkeypatch.setattr(gc, "collect", lambda: collections.append("all"))
 
