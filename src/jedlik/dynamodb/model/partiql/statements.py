@@ -39,7 +39,7 @@ from jedlik.dynamodb.model.values import AttributeValue
 CACHED = 1024
 """Statements kept parsed. Those with parameters recur; those with literals in them mostly do not."""
 
-_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:.*", re.DOTALL)
+_TABLE_NAME = re.compile(r"(?:arn:(?:[^:]*:){4}table/)?[A-Za-z0-9_.-]{3,255}")
 _TABLE_NAME_RULE = (
     "Table name should be within the length [3, 255] and only contain 'a-z', 'A-Z', '0-9', '-', '_', '.'."
 )
