@@ -14,7 +14,7 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException, ValidationException
 from jedlik.aws.service import Handler, Operation, needs_nothing
 from jedlik.aws.shapes import shapes
-from jedlik.dynamodb import account, attribute_values, wording
+from jedlik.dynamodb import accesses, account, attribute_values, wording
 from jedlik.dynamodb.items import batches, queries, single_items, transactions
 from jedlik.dynamodb.model import limits, value_types
 from jedlik.dynamodb.partiql import partiql_operations
@@ -148,7 +148,7 @@ def _operation(name: str, handler: Handler) -> Operation:
     return Operation(
         name=name,
         handler=handler,
-        accesses=needs_nothing,
+        accesses=accesses.of(name),
         validate=shapes.validator(name),
         reword=partial(_reworded, words=words, find_values=find_values),
         answer=_ANSWERS.get(name, 0),
@@ -159,7 +159,7 @@ def _unsupported(name: str) -> Operation:
     async def refuse(context: Context, request: dict[str, Any]) -> None:
         raise UnknownOperationException(f"Jedlik does not support {name} yet")
 
-    return Operation(name=name, handler=refuse, accesses=needs_nothing, validate=lambda request: request)
+    return Operation(name=name, handler=refuse, accesses=accesses.of(name), validate=lambda request: request)
 
 
 OPERATIONS = {
@@ -172,7 +172,7 @@ STREAMS_OPERATIONS = {
     name: Operation(
         name=name,
         handler=handler,
-        accesses=needs_nothing,
+        accesses=accesses.of(name),
         validate=shapes.validator(name, "dynamodbstreams"),
         answer=_ANSWERS.get(name, 0),
     )

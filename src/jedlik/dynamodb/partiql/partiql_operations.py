@@ -36,20 +36,21 @@ from jedlik.dynamodb.model.partiql import continuation, literals, operations, pl
 from jedlik.dynamodb.model.partiql.continuation import Position
 from jedlik.dynamodb.model.partiql.errors import EXISTS_OUTSIDE
 from jedlik.dynamodb.model.partiql.key_terms import single_item
-from jedlik.dynamodb.model.partiql.statements import Delete, Exists, Insert, Select, Update, Write, statement
+from jedlik.dynamodb.model.partiql.statements import (
+    RETURN_VALUES,
+    Delete,
+    Exists,
+    Insert,
+    Select,
+    Update,
+    Write,
+    statement,
+)
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue, Item
 from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor
 from jedlik.dynamodb.partiql import partiql_reads
 from jedlik.regions.region import Region
-
-_RETURN_VALUES = {
-    "ALL OLD": "ALL_OLD",
-    "ALL NEW": "ALL_NEW",
-    "MODIFIED OLD": "UPDATED_OLD",
-    "MODIFIED NEW": "UPDATED_NEW",
-}
-"""RETURNING, as ReturnValues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _prepared(asked: _Asked, secret: bytes) -> Prepared:
 def _returned(write: Write, operation: Operation, change: Change) -> Any:
     """What the RETURNING clause of a statement returns of the item, None if nothing."""
     returning = write.returning if isinstance(write, Update | Delete) else None
-    return single_writes.RETURNED[_RETURN_VALUES[returning]](operation, change) if returning else None
+    return single_writes.RETURNED[RETURN_VALUES[returning]](operation, change) if returning else None
 
 
 # ExecuteStatement

@@ -72,6 +72,11 @@ class Terms:
         """The term that a part of the clause is, if it is one."""
         return self._by_condition.get(id(condition))
 
+    @property
+    def all(self) -> Iterator[Term]:
+        """Every term in the clause, whatever it is joined to others by."""
+        return (found for found in self._by_condition.values() if found is not None)
+
     def check(self, key: Key) -> None:
         """Raises ValidationException where a key attribute is compared with what it cannot be."""
         attributes = {attribute.name: attribute for attribute in key if attribute is not None}

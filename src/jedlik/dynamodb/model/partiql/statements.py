@@ -39,6 +39,14 @@ from jedlik.dynamodb.model.values import AttributeValue
 CACHED = 1024
 """Statements kept parsed. Those with parameters recur; those with literals in them mostly do not."""
 
+RETURN_VALUES = {
+    "ALL OLD": "ALL_OLD",
+    "ALL NEW": "ALL_NEW",
+    "MODIFIED OLD": "UPDATED_OLD",
+    "MODIFIED NEW": "UPDATED_NEW",
+}
+"""RETURNING, as ReturnValues."""
+
 _TABLE_NAME = re.compile(r"(?:arn:(?:[^:]*:){4}table/)?[A-Za-z0-9_.-]{3,255}")
 _TABLE_NAME_RULE = (
     "Table name should be within the length [3, 255] and only contain 'a-z', 'A-Z', '0-9', '-', '_', '.'."
@@ -96,6 +104,8 @@ class Update(Statement):
     """A change to an item that is there."""
 
     plan: Plan
+    names: tuple[str, ...]
+    """Attributes that it changes or assigns from."""
     where: ast.Condition | None
     returning: str | None
     """ALL OLD, ALL NEW, MODIFIED OLD or MODIFIED NEW."""
@@ -253,8 +263,11 @@ def _manipulation(node: Manipulation, constants: Constants) -> Update | Delete:
         raise invalid("This operation is not supported on an index")
     where = _where(node.where, constants)
     if node.actions:
-        plan = _plan([action for action in node.actions if isinstance(action, Assignment | Removal)], constants)
-        return Update(table, constants, (*_checks(where), *plan.checks), plan, where, node.returning)
+        clauses = [action for action in node.actions if isinstance(action, Assignment | Removal)]
+        actions = changes.actions(clauses, constants)
+        plan = _plan(actions)
+        names = tuple(dict.fromkeys(map(paths.attribute, ast.paths(actions))))
+        return Update(table, constants, (*_checks(where), *plan.checks), plan, names, where, node.returning)
     if node.returning not in (None, "ALL OLD"):
         raise invalid(
             f"Invalid returning clause: RETURNING {node.returning} *. "
@@ -263,8 +276,7 @@ def _manipulation(node: Manipulation, constants: Constants) -> Update | Delete:
     return Delete(table, constants, _checks(where), where, node.returning)
 
 
-def _plan(clauses: Sequence[Assignment | Removal], constants: Constants) -> Plan:
-    actions = changes.actions(clauses, constants)
+def _plan(actions: Sequence[ast.Action]) -> Plan:
     _check_disjoint([action.path for action in actions])
     assigned = [action.value for action in actions if action.value is not None]
     checks = tuple([check for value in assigned for check in operands.operand_checks(value)])

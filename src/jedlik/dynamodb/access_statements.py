@@ -1,0 +1,158 @@
+"""What a PartiQL statement needs to be allowed.
+
+A statement's action follows from its kind, and its table and attributes from its text, which is parsed once for this
+and for the handler (`statements.statement`). What it reads and what it may return decide the rest, as the planner
+decides it. A text that is no statement needs nothing: it is refused before anything is looked up.
+
+Source: "IAM security policies with PartiQL for DynamoDB" in the developer guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import access_conditions
+from jedlik.dynamodb.access_conditions import Asked, Request
+from jedlik.dynamodb.model.expressions.ast import Condition, Values
+from jedlik.dynamodb.model.partiql import key_terms, spans
+from jedlik.dynamodb.model.partiql.key_terms import Key, Terms
+from jedlik.dynamodb.model.partiql.statements import (
+    RETURN_VALUES,
+    Delete,
+    Exists,
+    Insert,
+    Select,
+    Update,
+    Write,
+    statement,
+)
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.values import AttributeValue
+
+_ACTIONS: dict[type[Select | Write], str] = {
+    Delete: "PartiQLDelete",
+    # The reference has no action of its own for a condition of a transaction, which only reads.
+    Exists: "PartiQLSelect",
+    Insert: "PartiQLInsert",
+    Select: "PartiQLSelect",
+    Update: "PartiQLUpdate",
+}
+
+
+class Needed(NamedTuple):
+    """What a statement needs."""
+
+    action: str
+    table: str
+    """Its name or ARN, as the statement has it."""
+    index_name: str | None
+    asked: Asked
+
+
+def parsed(request: Request) -> Select | Write | None:
+    """The statement of a request, or of an element of a batch or transaction; None if it is none."""
+    try:
+        return statement(request["Statement"])
+    except ValidationException:
+        return None
+
+
+def needed(found: Select | Write, request: Request, table: object, enclosing: str | None) -> Needed:
+    """What a statement of a request needs. `table` is its table, if that is known."""
+    index = found.index if isinstance(found, Select) else None
+    where = None if isinstance(found, Insert) else found.where
+    given = _given(found, request)
+    shows_old = access_conditions.return_values(request) == "ALL_OLD"
+    asked = Asked(attributes=_attributes(found, where), enclosing_operation=enclosing)
+    match found:
+        case Insert():
+            item = _item(found, request)
+            key = access_conditions.partition_key(table)
+            asked = asked._replace(partitions=access_conditions.partitions_of((item,), key))
+        case Select() | Exists():
+            partitions, scans = _read(where, given, table, index)
+            selected = _selected(found) if isinstance(found, Select) else _shown(shows_old)
+            asked = asked._replace(partitions=partitions, select=selected, full_table_scan=scans)
+        case Update() | Delete():
+            returned = "NONE" if found.returning is None else RETURN_VALUES[found.returning]
+            partitions, _ = _read(where, given, table, None)
+            asked = asked._replace(partitions=partitions, return_values="ALL_OLD" if shows_old else returned)
+    return Needed(_ACTIONS[type(found)], found.table, index, asked)
+
+
+def _given(found: Select | Write, request: Request) -> Values | None:
+    """The values that the statement's conditions refer to; None where its handler will refuse the request."""
+    try:
+        return found.constants.values([_parameter(raw) for raw in request.get("Parameters", ())])
+    except ValidationException:
+        return None
+
+
+def _parameter(raw: Any) -> AttributeValue:
+    """A parameter, normalised if it can be a key. Of any other only its type matters here."""
+    key = access_conditions.key_value(raw)
+    if key is not None:
+        return key
+    types = [name for name, content in raw.items() if content is not None] if type(raw) is dict else []
+    return {types[0]: None} if types else {"NULL": True}
+
+
+def _item(insert: Insert, request: Request) -> dict[str, Any]:
+    """The item of an INSERT, as far as the request gives its parameters."""
+    given = request.get("Parameters", ())
+    return {
+        name: value if not isinstance(value, int) else given[value] if value < len(given) else None
+        for name, value in insert.attributes.items()
+    }
+
+
+def _attributes(found: Select | Write, where: Condition | None) -> Iterator[str]:
+    """The attributes that a statement names."""
+    match found:
+        case Insert():
+            yield from found.attributes
+        case Update():
+            yield from found.names
+        case Select():
+            yield from () if found.projection is None else found.projection.names
+            yield from (name for name, _ in found.order)
+    if where is not None:
+        yield from key_terms.names_of((where,))
+
+
+def _selected(found: Select) -> str:
+    if found.projection is not None:
+        return "SPECIFIC_ATTRIBUTES"
+    return "ALL_ATTRIBUTES" if found.index is None else "ALL_PROJECTED_ATTRIBUTES"
+
+
+def _shown(shows_old: bool) -> str:
+    """What EXISTS selects: it returns nothing, unless it fails and is to show why."""
+    return "ALL_ATTRIBUTES" if shows_old else "SPECIFIC_ATTRIBUTES"
+
+
+def _read(
+    where: Condition | None, given: Values | None, table: object, index: str | None
+) -> tuple[tuple[tuple[str, ...], ...], bool]:
+    """The partition keys that a WHERE clause reaches for, and whether it reaches for all instead."""
+    if given is None:
+        return (), True
+    of = table if index is None or not isinstance(table, Table) else table.index(index)
+    terms = Terms(where, given)
+    if not isinstance(of, Table | Index):
+        return (access_conditions.texts(_compared(terms, None)),), True
+    key = Key(of.partition_key[0], of.sort_key[0] if of.sort_key else None)
+    found = [span.partition for span in spans.spans(key, terms)]
+    if None in found:
+        return (), True
+    # A clause that contradicts itself reaches for none; what it names counts, should one be read all the same.
+    return (access_conditions.texts(found or _compared(terms, key.partition.name)),), False
+
+
+def _compared(terms: Terms, attribute: str | None) -> Iterator[AttributeValue]:
+    """The values that a clause wants an attribute to have, or any attribute if that is None."""
+    for part in terms.all:
+        if part.operator in ("=", "IN") and attribute in (None, part.attribute):
+            yield from part.operands
