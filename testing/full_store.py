@@ -9,7 +9,6 @@ from typing import Any
 
 from jedlik.aws.errors import ConditionalCheckFailedException
 from jedlik.background import job_records
-from jedlik.dynamodb.background_work import STEPS
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
@@ -17,6 +16,7 @@ from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.upkeep.check import StoreCheck
+from testing import jobs
 from testing.dynamodb import handlers
 from testing.dynamodb.definitions import attributes, definition, index, key_schema
 from testing.dynamodb.handlers import START, Handlers
@@ -91,7 +91,7 @@ async def step_jobs(store: Handlers) -> bool:
     rows = await store.region.engine.range(*job_records.job_range(), 100, 1 << 20)
     for row in rows:
         job = job_records.parse(row)
-        await STEPS[job.kind](store.region, job)
+        await jobs.step(store.region, job)
     return bool(rows)
 
 

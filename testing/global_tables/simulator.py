@@ -31,7 +31,6 @@ import uvloop
 from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import changelog, keys, remote_changes, replicas, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import MIB
@@ -42,6 +41,7 @@ from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from jedlik.upkeep.check import StoreCheck
+from testing import jobs
 from testing.global_tables.world import DAY, TABLE, A, B, C, Place, World, item, key
 from testing.storage.memory import MemoryEngine, MemoryView
 
@@ -501,7 +501,7 @@ async def _do_jobs(place: Place) -> None:
     for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
         job = job_records.parse(row)
         with suppress(JobMoved, JobWaits, PeerUnreachable, DynamoDBError):
-            await background_work.STEPS[job.kind](place.region, job)
+            await jobs.step(place.region, job)
 
 
 async def _members_of(place: Place) -> list[str]:

@@ -19,13 +19,13 @@ from botocore.exceptions import ClientError
 from jedlik.aws.context import Context, own
 from jedlik.aws.errors import DynamoDBError
 from jedlik.background import job_records
-from jedlik.dynamodb.background_work import STEPS
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.regions.region import Region
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing import jobs
 from testing.jedlik_process import Server
 from testing.stateful.dynamodb_model import Reason, Refusal
 from testing.stateful.plain_values import Wire, canonical
@@ -94,7 +94,7 @@ class InProcess:
             rows = await region.engine.range(*job_records.job_range(), 100, 1 << 20)
             for row in rows:
                 job = job_records.parse(row)
-                await STEPS[job.kind](region, job)
+                await jobs.step(region, job)
             return bool(rows)
 
         return self._run(step())

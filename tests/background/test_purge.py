@@ -10,13 +10,13 @@ import pytest
 
 from jedlik.aws.context import Context, own
 from jedlik.background import job_records
-from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.dynamodb.tables import purge
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
+from testing import jobs
 from testing.regions import SetClock, everything, run, write
 
 INDEXES = (0, 1, 255, 256, 65535)
@@ -45,10 +45,10 @@ def fill(writes: Writes) -> None:
 async def done(region: Region) -> int:
     """Do all jobs, one after another; returns the most rows that a step took."""
     most = 0
-    while jobs := await region.engine.range(*job_records.job_range(), 1, 1 << 20):
-        job = job_records.parse(jobs[0])
+    while rows := await region.engine.range(*job_records.job_range(), 1, 1 << 20):
+        job = job_records.parse(rows[0])
         before = len(await everything(region))
-        await background_work.STEPS[job.kind](region, job)
+        await jobs.step(region, job)
         most = max(most, before - len(await everything(region)))
     return most
 

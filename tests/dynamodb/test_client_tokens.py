@@ -10,11 +10,10 @@ import pytest
 
 from jedlik.aws.errors import IdempotentParameterMismatchException
 from jedlik.clock import TrustedClock
-from jedlik.config import Settings
-from jedlik.dynamodb import background_work
 from jedlik.dynamodb.items import old_tokens
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.model import keys
+from testing import jobs
 from testing.dynamodb.definitions import definition
 from testing.dynamodb.handlers import START, Handlers, run
 
@@ -196,4 +195,4 @@ def test_many_old_records_are_removed_by_steps(with_counter: Run) -> None:
 
 
 def test_a_server_removes_them_again_and_again() -> None:
-    assert old_tokens.remove_old in [duty.run for duty in background_work.duties(Settings())]
+    assert old_tokens.remove_old in [duty.run for duty in jobs.WORK.duties]

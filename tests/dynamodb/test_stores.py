@@ -19,7 +19,7 @@ from jedlik.aws.errors import (
 )
 from jedlik.background import job_records, runner
 from jedlik.config import Settings
-from jedlik.dynamodb import background_work, catalog
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.catalog import DESCRIPTOR_ATTEMPTS
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Table
@@ -28,8 +28,9 @@ from jedlik.regions.region import Region, TooManyOpen
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing import jobs
 
-BUSY = partial(runner.has_work, work=background_work.work(Settings()))
+BUSY = partial(runner.has_work, work=jobs.WORK)
 
 
 def settings(path: Path) -> Settings:
@@ -176,7 +177,7 @@ def test_a_store_that_is_only_read_has_no_committer(tmp_path: Path) -> None:
         running: list[asyncio.Task[None]] = []
 
         def begin(region: Region) -> None:
-            running.append(asyncio.ensure_future(runner.run(region, stop, background_work.work(Settings()))))
+            running.append(asyncio.ensure_future(runner.run(region, stop, jobs.WORK)))
 
         again = Stores(Settings(data_dir=tmp_path), opened=begin)
         region = await again.find("us-east-1")
@@ -202,9 +203,7 @@ def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
         ended.append(region.name)
 
     async def run() -> None:
-        opened = Stores(
-            settings(tmp_path), closing=end, busy=partial(runner.has_work, work=background_work.work(Settings()))
-        )
+        opened = Stores(settings(tmp_path), closing=end, busy=partial(runner.has_work, work=jobs.WORK))
 
         async def idle() -> bool:
             for _ in range(2):  # The first look sees that there was a request.
@@ -247,9 +246,7 @@ def test_who_asks_for_a_store_while_it_is_closed_gets_it_afterwards(
         async def end(region: Region) -> None:
             await going_on.wait()
 
-        opened = Stores(
-            settings(tmp_path), closing=end, busy=partial(runner.has_work, work=background_work.work(Settings()))
-        )
+        opened = Stores(settings(tmp_path), closing=end, busy=partial(runner.has_work, work=jobs.WORK))
         first = await opened.region("us-east-1")
         await opened.close_idle()
         closing = asyncio.ensure_future(opened.close_idle())

@@ -12,13 +12,13 @@ import pytest
 from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.dynamodb.background_work import STEPS
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
 from jedlik.dynamodb.replication import membership, pull_positions
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
 from jedlik.regions.peers import Body, LocalPeers, Peers, PeerUnreachable
+from testing import jobs
 from testing.global_tables.world import DAY, A, B, C, Place, World, item, key
 
 HOURS = 60 * 60.0
@@ -67,7 +67,7 @@ async def work(place: Place) -> dict[str, float]:
     for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
         job = job_records.parse(row)
         try:
-            await STEPS[job.kind](place.region, job)
+            await jobs.step(place.region, job)
         except JobMoved:
             continue
         except JobWaits as waiting:

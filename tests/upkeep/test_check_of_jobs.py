@@ -10,12 +10,12 @@ import pytest
 
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.dynamodb import background_work
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
 from jedlik.dynamodb.tables import backfill, purge
 from jedlik.upkeep.check import StoreCheck
+from testing import jobs
 from testing.dynamodb.definitions import attributes, index
 from testing.global_tables.world import A, B, World
 from testing.storage.memory import MemoryView
@@ -102,7 +102,7 @@ async def until_done(world: World) -> set[str]:
                 kinds.add(job.kind)
                 check(world)
                 with suppress(JobMoved, JobWaits):
-                    await background_work.STEPS[job.kind](place.region, job)
+                    await jobs.step(place.region, job)
             for peer in world.places:
                 if peer != place.name:
                     await place.pull(peer)
@@ -119,4 +119,4 @@ def check(world: World) -> None:
 
 
 def test_a_scenario_has_each_kind() -> None:
-    assert set().union(*SCENARIOS.values()) == set(background_work.STEPS)
+    assert set().union(*SCENARIOS.values()) == set(jobs.KINDS)

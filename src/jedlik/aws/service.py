@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError
-from jedlik.background.work import Duty
+from jedlik.background.work import Duty, JobKind, Wanted, Work
 from jedlik.config import Settings
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
@@ -78,11 +78,6 @@ class Operation:
     """Bytes for which there must be room before it begins: of its largest answer, where that has many items."""
 
 
-def no_duties(settings: Settings) -> tuple[Duty, ...]:
-    """For a service that does nothing again and again."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """A service, with all that it brings."""
@@ -96,8 +91,12 @@ class Service:
     """What X-Amz-Target begins with, before the dot and the operation's name; None where the protocol has no target."""
     operations: Mapping[str, Operation]
     """By name."""
-    duties: Callable[[Settings], tuple[Duty, ...]] = no_duties
-    """The background work that a server with these settings does for ever."""
+    job_kinds: tuple[JobKind, ...] = ()
+    """The background work that ends."""
+    duties: tuple[Callable[[Settings], Duty], ...] = ()
+    """The background work that comes again, as a server with these settings does it."""
+    standing: tuple[Wanted, ...] = ()
+    """What else keeps a region's store open, though it is neither a job nor a duty."""
     is_global: bool = False
     """Any region of the scope is right, whatever regions are served (IAM, STS)."""
 
@@ -110,3 +109,13 @@ def targets(services: Iterable[Service]) -> dict[bytes, Operation]:
         if service.target_prefix is not None
         for name, operation in service.operations.items()
     }
+
+
+def background_work(services: Iterable[Service], settings: Settings) -> Work:
+    """The background work of a server with these services and settings."""
+    services = tuple(services)
+    return Work(
+        job_kinds=tuple(kind for service in services for kind in service.job_kinds),
+        duties=tuple(duty(settings) for service in services for duty in service.duties),
+        standing=tuple(wanted for service in services for wanted in service.standing),
+    )

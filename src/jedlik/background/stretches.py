@@ -20,6 +20,11 @@ READ_BYTES = 16 * 1024
 """Bytes of values after which a read ends."""
 
 
+async def holds(region: Region, stretch: tuple[bytes, bytes]) -> bool:
+    """Whether there is any row in a range."""
+    return bool(await region.engine.range(*stretch, 1, 1))
+
+
 async def first_keys(region: Region, start: bytes, end: bytes, limit: int, max_bytes: int) -> list[bytes]:
     """The first keys of a range; stops after `limit` of them, or when their values have come to `max_bytes`."""
     found: list[bytes] = []

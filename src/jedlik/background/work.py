@@ -1,4 +1,8 @@
-"""Background work as a service declares it: its kinds of job and its duties. The runner knows no service."""
+"""Background work as services declare it: kinds of job, and duties.
+
+Each is declared by the module that does it and listed once, in the declaration of its service (`aws.service`). The
+runner and the check of a store go over these lists and know no service.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ Step = Callable[[Region, Job], Awaitable[None]]
 it. Raises JobMoved, and JobWaits when it cannot go on yet."""
 
 
+Wanted = Callable[[Region], Awaitable[bool]]
+"""Whether a store holds anything that some work is about."""
 Record = dict[str, Any]
 """One of what a service keeps, parsed; DynamoDB's are the descriptors of tables."""
 Range = tuple[bytes, bytes]
@@ -61,19 +67,19 @@ class Duty:
     """Seconds from the end of one run to the beginning of the next."""
     run: Callable[[Region], Awaitable[bool]]
     """Does one bounded piece; says whether there is more to do at once."""
-    wanted: Callable[[Region], Awaitable[bool]]
+    wanted: Wanted
     """Whether the store holds anything that the work is about. Where it does not, no lease is taken: a store that is
     only read needs no committer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All the background work of a service."""
+    """All the background work of a server, whichever service declares it."""
 
     job_kinds: tuple[JobKind, ...]
     duties: tuple[Duty, ...]
-    standing: tuple[Callable[[Region], Awaitable[bool]], ...] = ()
-    """Whether a store must stay open for something that is neither a job nor a duty."""
+    standing: tuple[Wanted, ...] = ()
+    """What else keeps a store open, though it is neither a job nor a duty."""
 
 
 def by_name(kinds: Iterable[JobKind]) -> dict[str, JobKind]:

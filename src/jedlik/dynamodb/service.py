@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from jedlik.aws.service import Service
-from jedlik.dynamodb import background_work
+from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
-from jedlik.dynamodb.replication import serving
+from jedlik.dynamodb.replication import membership, replicated, serving
+from jedlik.dynamodb.streams import shard_upkeep
+from jedlik.dynamodb.tables import backfill, purge
 
 SERVICE = Service(
     name="dynamodb",
@@ -13,7 +15,9 @@ SERVICE = Service(
     api_version="2012-08-10",
     target_prefix="DynamoDB_20120810",
     operations=OPERATIONS,
-    duties=background_work.duties,
+    job_kinds=(backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB),
+    duties=(expiring.duty, old_tokens.duty),
+    standing=(replicated.any_of,),
 )
 
 STREAMS = Service(
@@ -22,6 +26,7 @@ STREAMS = Service(
     api_version="2012-08-10",
     target_prefix="DynamoDBStreams_20120810",
     operations=STREAMS_OPERATIONS,
+    duties=(shard_upkeep.duty,),
 )
 
 PEERS = Service(

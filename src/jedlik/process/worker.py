@@ -17,14 +17,14 @@ import uvloop
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
-from jedlik.aws.service import targets
+from jedlik.aws.service import background_work, targets
 from jedlik.aws.sigv4 import Verifier
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
-from jedlik.dynamodb import background_work, service
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.memory import Memory
+from jedlik.process.services import SERVICES
 from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
@@ -34,8 +34,6 @@ from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
 
 log = logging.getLogger(__name__)
 
-SERVICES = service.SERVICES
-"""Everything that is served on the port."""
 CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
 BEAT_SECONDS = 1.0
@@ -152,7 +150,7 @@ class BackgroundWork:
     """The jobs of the regions that are open."""
 
     def __init__(self, settings: Settings) -> None:
-        self._work = background_work.work(settings)
+        self._work = background_work(SERVICES, settings)
         self._stopped = False
         self._running: dict[str, tuple[asyncio.Event, list[asyncio.Task[None]]]] = {}
         """By region: what has it end, and its tasks."""

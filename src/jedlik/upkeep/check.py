@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from jedlik.background.job_records import Job, State
 from jedlik.background.work import Range
-from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.service import SERVICE
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.view import View
@@ -108,7 +108,7 @@ class StoreCheck:
         numbers = [index.number for index in table.indexes]
         if len(set(numbers)) < len(numbers) or not all(0 < n < document["NextIndexNumber"] for n in numbers):
             yield f"its indexes have the numbers {numbers}, and the next is to have {document['NextIndexNumber']}"
-        for kind in background_work.JOB_KINDS:
+        for kind in SERVICE.job_kinds:
             for unfinished in kind.finishes(document):
                 if not self._has_job(kind.name, unfinished.state):
                     yield f"{unfinished.what}, and no job does it"

@@ -11,16 +11,16 @@ from jedlik.background import job_records
 from jedlik.background import job_records as jobs
 from jedlik.background.job_records import Job
 from jedlik.background.work import Range, by_name
-from jedlik.dynamodb import background_work
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS
 from jedlik.dynamodb.replication import pull_positions
+from jedlik.dynamodb.service import SERVICE
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.damage import DAMAGE, told
 
-_JOB_KINDS = by_name(background_work.JOB_KINDS)
+_JOB_KINDS = by_name(SERVICE.job_kinds)
 
 
 def problems(view: View) -> Iterator[str]:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
-from jedlik.background.work import JobKind, Unfinished
+from jedlik.background.work import Duty, JobKind, Unfinished
+from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
@@ -175,3 +176,12 @@ async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[
     if table.replica is not None:
         read += [keys.version_key(table, key) for key in item_keys]
     return await region.engine.mutate(read, decide)
+
+
+def duty(settings: Settings) -> Duty:
+    """The sweep, as often as the settings say."""
+    return Duty("expiry", settings.expiry_interval, sweep, _has_notes)
+
+
+async def _has_notes(region: Region) -> bool:
+    return await stretches.holds(region, keys.expiring_tables_range(None))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jedlik.background import stretches
+from jedlik.background.work import Duty
+from jedlik.config import Settings
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS, MIB
+from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -36,3 +40,12 @@ async def remove_old(region: Region) -> bool:
 
     await region.engine.mutate([], decide)
     return len(old) == STEP_RECORDS
+
+
+def duty(settings: Settings) -> Duty:
+    """The removal, whatever the settings are."""
+    return Duty("tokens", PERIOD, remove_old, _has_tokens)
+
+
+async def _has_tokens(region: Region) -> bool:
+    return await stretches.holds(region, keyspaces.space_range("tokens"))

@@ -59,6 +59,11 @@ async def all_of(region: Region) -> list[Replicated]:
     return found
 
 
+async def any_of(region: Region) -> bool:
+    """Whether a region has any replicated table: then its store stays open, to pull and to be pulled from."""
+    return bool(await all_of(region))
+
+
 def parse(raw: bytes) -> Replicated | None:
     """The replicated table that a descriptor describes; None if the table is an ordinary one."""
     return _parse(raw) if _MARK in raw else None

@@ -15,12 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import orjson
 
 from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
+from jedlik.background import stretches
+from jedlik.background.work import Duty
+from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import changelog, descriptors, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
@@ -33,6 +37,8 @@ from jedlik.storage.engine import Row, Writes
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
+PERIOD = 60.0
+"""Seconds between two looks at what is to be trimmed, where shards are not rolled more often."""
 BATCH = 500
 """Log entries trimmed in one mutation."""
 _BATCH_BYTES = 1 << 20
@@ -196,3 +202,14 @@ async def _forget(region: Region, key: bytes) -> None:
         return writes, None
 
     await region.engine.mutate([key], decide)
+
+
+def duty(settings: Settings) -> Duty:
+    """Looking after all streams, often enough for the rotation period of the settings."""
+    policy = StreamPolicy(rotation=settings.stream_rotation)
+    period = min(PERIOD, settings.stream_rotation / 4)
+    return Duty("streams", period, partial(maintain, policy=policy), _has_streams)
+
+
+async def _has_streams(region: Region) -> bool:
+    return await stretches.holds(region, keys.stream_range(None))
