@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError
@@ -50,6 +50,42 @@ it is served."""
 def needs_nothing(scope: Scope, request: Mapping[str, Any]) -> tuple[Access, ...]:
     """For what everybody may do who has signed a request, like sts:GetCallerIdentity."""
     return ()
+
+
+class Codec(Protocol):
+    """How a service's requests are read and its answers written: one of `aws.protocols`, for one service."""
+
+    def content_type(self, given: bytes) -> bytes | None:
+        """The content type of the answer to a request with this Content-Type, empty if it has none; None for a request
+        that is not of this protocol."""
+        ...
+
+    def operation_of(self, parsed: Any) -> str:
+        """Which operation is asked for, where no target says so: the Action of a query. Raises the service's error."""
+        ...
+
+    def parsed(self, body: bytes) -> Any:
+        """What a body holds, which need not be what any operation takes. Raises the service's own error.
+
+        Apart from `checked`, because DynamoDB refuses what is no JSON before it looks for the operation, and because
+        the words of a refusal may depend on the request (`Operation.reword`).
+        """
+        ...
+
+    def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
+        """The request of an operation, whose shape is right: what was parsed, without what is null or unknown.
+
+        May change what was parsed. Raises the service's own error.
+        """
+        ...
+
+    def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """The body of an answer."""
+        ...
+
+    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+        """Status, further header lines and body of the answer that refuses a request."""
+        ...
 
 
 Validate = Callable[[Any], dict[str, Any]]
