@@ -1,0 +1,25 @@
+"""The command line: `jedlik serve`, `jedlik credentials`, and what looks after stores."""
+
+from __future__ import annotations
+
+import click
+
+from jedlik import __version__
+from jedlik.cli import access_keys, serve_command, store_commands
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="jedlik %(version)s")
+def main() -> None:
+    """Jedlik: an open, self-hosted DynamoDB."""
+
+
+for command in (
+    serve_command.serve,
+    access_keys.credentials,
+    store_commands.check,
+    store_commands.stats,
+    store_commands.compact,
+    store_commands.upgrade,
+):
+    main.add_command(command)

@@ -1,0 +1,56 @@
+"""`jedlik serve`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from jedlik.cli.ending import CANNOT_START
+from jedlik.cli.setting_options import PEERS, all_settings, config_file
+from jedlik.config import Settings, SettingsError
+
+
+class Rereadable(click.Command):
+    """A command that remembers the words it was given, so that its settings can be read once more."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Keep a copy in the context: click takes the words off the list."""
+        context.obj = tuple(args)
+        return super().parse_args(context, args)
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """The settings of a server with these words on its command line, as environment and file are now.
+
+    Raises SettingsError.
+    """
+    try:
+        context = serve.make_context("serve", list(words))
+        return Settings(**context.params, peers=context.meta[PEERS])
+    except click.ClickException as error:
+        raise SettingsError(error.format_message()) from error
+
+
+@click.command(cls=Rereadable)
+@config_file
+@all_settings
+@click.pass_obj
+def serve(words: Sequence[str], /, **_: Any) -> None:
+    """Serve DynamoDB until stopped by SIGTERM or Ctrl-C.
+
+    Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
+    data_dir = "/var/lib/jedlik". SIGHUP has all of this read anew and replaces the workers, one after the other.
+    """
+    from jedlik.process import logs, workers  # The other commands need not wait for a server to be loaded.
+    from jedlik.process.listeners import StartError
+
+    try:
+        logs.start()
+        code = workers.run(lambda: settings_of(words))
+    except (SettingsError, StartError) as error:
+        click.echo(f"jedlik: {error}", err=True)
+        code = CANNOT_START
+    sys.exit(code)

@@ -1,0 +1,73 @@
+"""Options from the table of settings, so that each setting is an option, an environment variable and a key of the
+configuration file without being written three times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import click
+
+from jedlik.config import Settings, SettingsError, from_file, options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PEERS = f"{__name__}.peers"
+"""Where a context keeps what the file says of other regions, which is no option."""
+
+
+def option(name: str) -> Callable[[F], F]:
+    """The option, with its environment variable, for a setting."""
+    kind, meaning = get_args(get_type_hints(Settings, include_extras=True)[name])
+    default = next(setting.default for setting in options() if setting.name == name)
+    switch = "--" + name.replace("_", "-")
+    if kind is bool:
+        switch += "/--no-" + name.replace("_", "-")
+    return click.option(
+        switch,
+        name,
+        type=parameter_type(kind),
+        default=default,
+        show_default=default is not None,
+        envvar="JEDLIK_" + name.upper(),
+        help=meaning,
+    )
+
+
+def parameter_type(kind: Any) -> Any:
+    """How the values of a setting's type are read."""
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    of = next(part for part in get_args(kind) or (kind,) if part is not NoneType)
+    return click.Path(path_type=Path) if of is Path else of
+
+
+def all_settings(command: F) -> F:
+    """Give a command an option for each setting, in the table's order."""
+    for setting in reversed(options()):
+        command = option(setting.name)(command)
+    return command
+
+
+def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Take defaults from the configuration file. Called before the options that they are the defaults of."""
+    try:
+        given = dict(from_file(path))
+        context.meta[PEERS] = given.pop("peers", {})
+        context.default_map = given
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+config_file = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="JEDLIK_CONFIG",
+    callback=read_file,
+    is_eager=True,
+    expose_value=False,
+    help="Configuration file in TOML.  [default: jedlik.toml, if it is there]",
+)
