@@ -14,12 +14,14 @@ and an empty one, [regions.eu-central-1], for a region that is served here.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import math
 import os
 import re
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +33,16 @@ DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
 
 ACCOUNT_DIGITS = 12
+LAST_PORT = (1 << 16) - 1
+MOST_WORKERS = 1024
+"""More than any machine has use for: each is a process with one more beside it for each store."""
+
+VARIABLE = "JEDLIK_"
+"""What the environment variables of settings begin with."""
+CONFIG_VARIABLE = VARIABLE + "CONFIG"
+"""Names the configuration file."""
+SERVICE_LINK = re.compile(r"JEDLIK_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_\w+)")
+"""What Kubernetes puts into the environment beside a Service named `jedlik`."""
 
 HOST = re.compile(r"[A-Za-z0-9._-]+")
 """A name or an IPv4 address, without a port."""
@@ -82,9 +94,11 @@ class Settings:
     """The regions that are served elsewhere, by name."""
 
     def __post_init__(self) -> None:
-        for name, value in (("workers", self.workers), ("port", self.port)):
+        for name, value, most in (("workers", self.workers, MOST_WORKERS), ("port", self.port, LAST_PORT)):
             if value < 0:
                 raise SettingsError(f"{name} must not be negative")
+            if value > most:
+                raise SettingsError(f"{name} must be at most {most}")
         for name in (
             "idle_timeout",
             "request_timeout",
@@ -95,9 +109,11 @@ class Settings:
             "stream_rotation",
             "expiry_interval",
         ):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be more than zero")
-        if len(self.account) != ACCOUNT_DIGITS or not self.account.isdecimal():
+            if math.isinf(getattr(self, name)):
+                raise SettingsError(f"{name} must not be infinite")
+        if len(self.account) != ACCOUNT_DIGITS or not (self.account.isascii() and self.account.isdecimal()):
             raise SettingsError(f"account must have {ACCOUNT_DIGITS} digits, not {self.account!r}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key must be given together")
@@ -184,14 +200,34 @@ def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address, can be reached from this machine only."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:  # A name may be none that DNS can carry.
+        raise SettingsError(f"cannot listen on {host}: {getattr(error, 'strerror', error)}") from error
     return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
 def options() -> list[Field[Any]]:
     """The settings that are options of the command line."""
     return [setting for setting in fields(Settings) if setting.name != "peers"]
+
+
+def check_variables(environment: Mapping[str, str]) -> None:
+    """Raise SettingsError if a variable is named like a setting and is none: it was meant to do something."""
+    known = [CONFIG_VARIABLE, *(VARIABLE + setting.name.upper() for setting in options())]
+    unknown = [
+        name
+        for name in sorted(environment)
+        if name.startswith(VARIABLE) and name not in known and not SERVICE_LINK.fullmatch(name)
+    ]
+    if unknown:
+        raise SettingsError(f"the environment: no such setting: {', '.join(suggested(unknown, known))}")
+
+
+def suggested(unknown: Iterable[str], known: Sequence[str]) -> Iterator[str]:
+    """Each unknown name, with the known one that it looks most like. What all begin with makes none alike."""
+    likely = {name.removeprefix(VARIABLE): name for name in known}
+    for name in unknown:
+        close = difflib.get_close_matches(name.removeprefix(VARIABLE), likely, n=1)
+        yield f"{name} (did you mean {likely[close[0]]}?)" if close else name
 
 
 def from_file(path: Path | None) -> Mapping[str, Any]:
@@ -209,9 +245,10 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    unknown = sorted(given.keys() - {setting.name for setting in options()})
+    known = [setting.name for setting in options()]
+    unknown = sorted(given.keys() - set(known))
     if unknown:
-        raise SettingsError(f"{path}: no such setting: {', '.join(unknown)}")
+        raise SettingsError(f"{path}: no such setting: {', '.join(suggested(unknown, known))}")
     if isinstance(given.get("regions"), dict):
         given |= _regions(given.pop("regions"), path)
     return given

@@ -1,9 +1,8 @@
-"""The command line: where settings come from, what cannot be started and why, and access keys."""
+"""The command line: where settings come from, what cannot be started and why."""
 
 from __future__ import annotations
 
 import json
-import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -139,7 +138,11 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("port = ", "{file} is not TOML: "),
-        ("ports = 1\nhosts = 2", "{file}: no such setting: hosts, ports"),
+        (
+            "ports = 1\nhosts = 2",
+            "{file}: no such setting: hosts (did you mean host?), ports (did you mean port?)",
+        ),
+        ("colour = 1", "{file}: no such setting: colour"),
         (None, "cannot read {file}: No such file or directory"),
     ],
 )
@@ -153,14 +156,48 @@ def test_a_file_that_is_wrong_is_refused(tmp_path: Path, content: str | None, sa
 
 
 @pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"JEDLIK_ATUH": "on"}, "JEDLIK_ATUH (did you mean JEDLIK_AUTH?)"),
+        (
+            {"JEDLIK_CONFIG_FILE": "x", "JEDLIK_COLOUR": ""},
+            "JEDLIK_COLOUR, JEDLIK_CONFIG_FILE (did you mean JEDLIK_CONFIG?)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [("serve",), ("check",), ("credentials", "list")])
+def test_a_variable_that_is_no_setting_is_refused(command: list[str], variables: dict[str, str], said: str) -> None:
+    ended = run_jedlik(*command, **variables)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"jedlik: the environment: no such setting: {said}\n"
+
+
+def test_variables_that_kubernetes_sets_beside_a_service_are_no_settings(tmp_path: Path) -> None:
+    links = {
+        "JEDLIK_SERVICE_HOST": "10.0.0.7",
+        "JEDLIK_SERVICE_PORT": "8000",
+        "JEDLIK_SERVICE_PORT_HTTP": "8000",
+        "JEDLIK_PORT_8000_TCP": "tcp://10.0.0.7:8000",
+        "JEDLIK_PORT_8000_TCP_ADDR": "10.0.0.7",
+    }
+    ended = run_jedlik("credentials", "list", "--data-dir", str(tmp_path), **links)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"port": -1}, "port must not be negative"),
+        ({"port": 65_536}, "port must be at most 65535"),
+        ({"workers": 1025}, "workers must be at most 1024"),
         ({"workers": -1}, "workers must not be negative"),
         ({"idle_timeout": 0.0}, "idle_timeout must be more than zero"),
+        ({"idle_timeout": float("nan")}, "idle_timeout must be more than zero"),
+        ({"hang_timeout": float("inf")}, "hang_timeout must not be infinite"),
         ({"max_requests": 0}, "max_requests must be more than zero"),
         ({"account": "12"}, "account must have 12 digits, not '12'"),
         ({"account": "12345678901x"}, "account must have 12 digits, not '12345678901x'"),
+        ({"account": "12345678901\u0661"}, "account must have 12 digits, not '12345678901\u0661'"),
         (
             {"auth": "on", "allowed_hosts": "db"},
             "allowed_hosts and allowed_origins are for --auth off: with on, any page may ask",
@@ -223,6 +260,14 @@ def test_on_a_host_that_is_none() -> None:
     assert refused("--host", "no.such.host.invalid").startswith("jedlik: cannot listen on no.such.host.invalid: ")
 
 
+def test_on_a_host_whose_name_is_too_long() -> None:
+    assert refused("--host", "a" * 70).startswith(f"jedlik: cannot listen on {'a' * 70}: ")
+
+
+def test_on_a_port_that_is_none() -> None:
+    assert refused("--port", "99999") == "jedlik: port must be at most 65535\n"
+
+
 def test_on_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -269,26 +314,3 @@ def test_with_access_keys_that_others_can_read(tmp_path: Path) -> None:
     keys.chmod(0o644)
     said = refused("--auth", "on", "--data-dir", str(tmp_path), "--port", "0")
     assert said == f"jedlik: {keys} must be readable by its owner only: chmod 600 {keys}\n"
-
-
-# Access keys.
-
-
-def test_access_keys_are_made_listed_and_deleted(tmp_path: Path) -> None:
-    where = ("--data-dir", str(tmp_path / "data"))
-    made = run_jedlik("credentials", "create", *where).stdout
-    found = re.fullmatch("aws_access_key_id = (AKIA[A-Z2-7]{16})\naws_secret_access_key = ([A-Za-z0-9+/]{40})\n", made)
-    assert found is not None
-    assert run_jedlik("credentials", "list", *where).stdout == f"{found[1]}\n"
-    assert run_jedlik("credentials", "delete", *where, found[1]).returncode == 0
-    assert run_jedlik("credentials", "list", *where).stdout == ""
-    again = run_jedlik("credentials", "delete", *where, found[1])
-    assert (again.returncode, again.stderr) == (1, f"Error: there is no access key {found[1]}\n")
-
-
-def test_temporary_access_keys_say_until_when(tmp_path: Path) -> None:
-    file = tmp_path / "keys.json"
-    made = run_jedlik("credentials", "create", "--credentials", str(file), "--lifetime", "3600").stdout
-    assert re.search("^aws_session_token = [A-Za-z0-9_-]{128}$", made, re.MULTILINE)
-    listed = run_jedlik("credentials", "list", JEDLIK_CREDENTIALS=str(file)).stdout
-    assert re.fullmatch(r"ASIA[A-Z2-7]{16} \d{4}-\d\d-\d\dT[\d:.]+\+00:00\n", listed)

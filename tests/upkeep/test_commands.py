@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -80,6 +81,16 @@ def test_stores_are_checked_by_region(start_server: StartServer, tmp_path: Path)
         + summary.format("us-east-1", "1 problem"),
         said,
     ), said
+    code, said = run_on(tmp_path / "data", "check", "--json")
+    assert code == 1
+    counts = {"items": 3, "index_entries": 3, "tables": 1, "log_entries": 4}
+    objects = [json.loads(line) for line in said.splitlines()]
+    assert all(one.pop("seconds", 1.0) > 0 for one in objects)
+    assert objects == [
+        {"region": "eu-west-1", **counts, "problems": 0},
+        {"region": "us-east-1", "problem": "there are keys after the last space"},
+        {"region": "us-east-1", **counts, "problems": 1},
+    ]
     code, said = run_on(tmp_path / "data", "check", "--region", "eu-west-1")
     assert code == 0
     assert re.fullmatch(summary.format("eu-west-1", "no problems"), said)

@@ -28,6 +28,9 @@ TOKEN_BYTES = 96
 LOCK_SUFFIX = ".lock"
 """What the name of the file that is locked ends with, beside the file of keys."""
 
+KEPT_EXPIRED = 24 * 60 * 60.0
+"""Seconds for which a key is kept that has expired: who still uses it hears that, and not that there is no such key."""
+
 OTHERS = 0o077
 """The permission bits of everybody but the owner."""
 
@@ -117,10 +120,14 @@ def delete(path: Path, access_key: str) -> bool:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[list[Credential]]:
-    """The keys in a file, which are written back afterwards, all or nothing, with nobody else changing them."""
+    """The keys in a file, which are written back afterwards, all or nothing, with nobody else changing them.
+
+    Those that expired long ago are left out. What root makes belongs to the owner of the folder, who runs the server.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(path.with_name(path.name + LOCK_SUFFIX)):
-        credentials = load(path)
+        kept_from = datetime.now(UTC).timestamp() - KEPT_EXPIRED
+        credentials = [one for one in load(path) if one.expires is None or one.expires > kept_from]
         yield credentials
         written = {
             credential.access_key: {
@@ -135,6 +142,7 @@ def _changing(path: Path) -> Iterator[list[Credential]]:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(written, file, indent=2)
             file.flush()
+            _give_to_owner(file.fileno(), path.parent)
             os.fsync(file.fileno())
         beside.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
@@ -156,10 +164,18 @@ def _locked(path: Path) -> Iterator[None]:
         owners = (os.geteuid(), path.parent.stat().st_uid)
         if status.st_uid not in owners or status.st_mode & OTHERS or not stat.S_ISREG(status.st_mode):
             raise CredentialsError(f"{path} must be a file that nobody but its owner can open: remove it")
+        _give_to_owner(file, path.parent)
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
     finally:
         os.close(file)
+
+
+def _give_to_owner(file: int, folder: Path) -> None:
+    """Give a file to the owner of its folder, if we are root: a server that runs as that user must read it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def _random(digits: str, length: int) -> str:

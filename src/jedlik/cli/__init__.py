@@ -6,9 +6,10 @@ import click
 
 from jedlik import __version__
 from jedlik.cli import access_keys, serve_command, store_commands
+from jedlik.cli.program import Group
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="jedlik %(version)s")
 def main() -> None:
     """Jedlik: an open, self-hosted DynamoDB."""

@@ -1,7 +1,9 @@
-"""`jedlik credentials`."""
+"""`jedlik credentials`: access keys, in the file that a server's settings name."""
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,29 +11,56 @@ from typing import Any, TypeVar
 
 import click
 
+from jedlik.cli.program import Group, Refusal, say
 from jedlik.cli.setting_options import config_file, option
-from jedlik.config import Settings
+from jedlik.config import Settings, SettingsError
+
+T = TypeVar("T")
+
+PROFILE = re.compile(r"[A-Za-z0-9._@+-]+")
+"""The names of profiles that every SDK can read."""
 
 
-@click.group()
+def profile_name(_: click.Context, __: click.Parameter, given: str) -> str:
+    """A profile's name, checked."""
+    if not PROFILE.fullmatch(given):
+        raise click.BadParameter(f"{given!r} must be letters, digits and any of . _ @ + -")
+    return given
+
+
+@click.group(cls=Group)
 def credentials() -> None:
-    """Access keys, for servers that verify signatures."""
+    """Access keys, for servers that verify signatures.
+
+    They are kept in the data folder of the server, which is found by its settings: give the --config or --data-dir, or
+    the environment, that the server has.
+    """
 
 
 @credentials.command()
 @config_file
 @option("data_dir")
 @option("credentials")
+@click.option("--profile", default="default", callback=profile_name, help="Name of the profile.", show_default=True)
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
-def create(lifetime: float | None, **given: Any) -> None:
-    """Make an access key and print it, in the form of an AWS credentials file."""
+def create(profile: str, lifetime: float | None, **given: Any) -> None:
+    """Make an access key and print it as a profile of an AWS credentials file.
+
+    SDKs and the AWS CLI read it from a file that AWS_SHARED_CREDENTIALS_FILE names, or from ~/.aws/credentials.
+    """
     from jedlik.aws import credentials as access_keys
 
-    made = with_credentials_file(given, lambda path: access_keys.create(path, lifetime))
-    click.echo(f"aws_access_key_id = {made.access_key}")
-    click.echo(f"aws_secret_access_key = {made.secret}")
+    def make(path: Path) -> access_keys.Credential:
+        made = access_keys.create(path, lifetime)
+        click.echo(f"A server accepts this key if it keeps its keys in {path.absolute()}.", err=True)
+        return made
+
+    made = with_credentials_file(given, make)
+    say(f"[{profile}]")
+    say(f"aws_access_key_id = {made.access_key}")
+    say(f"aws_secret_access_key = {made.secret}")
     if made.session_token is not None:
-        click.echo(f"aws_session_token = {made.session_token}")
+        say(f"aws_session_token = {made.session_token}")
 
 
 @credentials.command("list")
@@ -39,12 +68,19 @@ def create(lifetime: float | None, **given: Any) -> None:
 @option("data_dir")
 @option("credentials")
 def list_(**given: Any) -> None:
-    """Print the access keys, without their secrets."""
+    """Print the access keys, without their secrets; temporary ones with the time when they expire."""
     from jedlik.aws import credentials as access_keys
 
     for credential in with_credentials_file(given, access_keys.load):
-        until = datetime.fromtimestamp(credential.expires, UTC).isoformat() if credential.expires else ""
-        click.echo(f"{credential.access_key} {until}".strip())
+        say(credential.access_key + expiry(credential.expires))
+
+
+def expiry(expires: float | None) -> str:
+    """What is said of the time when a key expires, in epoch seconds."""
+    if expires is None:
+        return ""
+    until = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
+    return f" expired {until}" if expires <= time.time() else f" until {until}"
 
 
 @credentials.command()
@@ -60,14 +96,13 @@ def delete(access_key: str, **given: Any) -> None:
         raise click.ClickException(f"there is no access key {access_key}")
 
 
-T = TypeVar("T")
-
-
 def with_credentials_file(given: dict[str, Any], do: Callable[[Path], T]) -> T:
     """Do something with the file of access keys that the settings name."""
     from jedlik.aws.credentials import CredentialsError
 
     try:
         return do(Settings(**given).credentials_file)
-    except (CredentialsError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+    except (CredentialsError, SettingsError) as error:
+        raise Refusal(str(error)) from error
+    except OSError as error:
+        raise Refusal(f"cannot use {error.filename}: {error.strerror}") from error

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from jedlik.cli.ending import CANNOT_START
+from jedlik.cli.program import Command, Refusal
 from jedlik.cli.setting_options import PEERS, all_settings, config_file
 from jedlik.config import Settings, SettingsError
 
 
-class Rereadable(click.Command):
+class Rereadable(Command):
     """A command that remembers the words it was given, so that its settings can be read once more."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
@@ -51,6 +51,5 @@ def serve(words: Sequence[str], /, **_: Any) -> None:
         logs.start()
         code = workers.run(lambda: settings_of(words))
     except (SettingsError, StartError) as error:
-        click.echo(f"jedlik: {error}", err=True)
-        code = CANNOT_START
+        raise Refusal(str(error)) from error
     sys.exit(code)

@@ -4,6 +4,7 @@ configuration file without being written three times.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType
@@ -11,7 +12,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from jedlik.config import Settings, SettingsError, from_file, options
+from jedlik.cli.program import Refusal
+from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, check_variables, from_file, options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +34,7 @@ def option(name: str) -> Callable[[F], F]:
         type=parameter_type(kind),
         default=default,
         show_default=default is not None,
-        envvar="JEDLIK_" + name.upper(),
+        envvar=VARIABLE + name.upper(),
         help=meaning,
     )
 
@@ -55,17 +57,18 @@ def all_settings(command: F) -> F:
 def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Take defaults from the configuration file. Called before the options that they are the defaults of."""
     try:
+        check_variables(os.environ)
         given = dict(from_file(path))
         context.meta[PEERS] = given.pop("peers", {})
         context.default_map = given
     except SettingsError as error:
-        raise click.UsageError(str(error)) from error
+        raise Refusal(str(error)) from error
 
 
 config_file = click.option(
     "--config",
     type=click.Path(path_type=Path),
-    envvar="JEDLIK_CONFIG",
+    envvar=CONFIG_VARIABLE,
     callback=read_file,
     is_eager=True,
     expose_value=False,

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from jedlik import region_names
-from jedlik.cli.ending import end
+from jedlik.cli import progress
+from jedlik.cli.program import Command, Refusal, say
 from jedlik.cli.setting_options import config_file, option
+from jedlik.upkeep.watching import Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,7 +24,11 @@ def stores(command: F) -> F:
     return config_file(option("data_dir")(region(command)))
 
 
-def each_store(data_dir: Path, region: str | None, report: Callable[[Path, Callable[[str], None]], int]) -> int:
+Report = Callable[[Path, Callable[[str], None], Watch], int]
+"""Prints lines about the store in a folder, and lets its progress be watched. Raises StorageError."""
+
+
+def each_store(data_dir: Path, region: str | None, report: Report) -> int:
     """Print a report of the store of each region, by its folder; returns the sum of what the reports return.
 
     Ends the program if there is no store, or one that cannot be used.
@@ -32,11 +38,11 @@ def each_store(data_dir: Path, region: str | None, report: Callable[[Path, Calla
     name = region_names.folder(region) if region and region_names.is_name(region) else region
     folders = [path.parent for path in sorted(data_dir.glob(f"{name or '*'}/data.mdb"))]
     if not folders:
-        end(f"there is no store in {data_dir / (name or '')}")
+        raise Refusal(f"there is no store in {data_dir / (name or '')}")
     try:
-        return sum(report(folder, click.echo) for folder in folders)
+        return sum(report(folder, say, progress.shown) for folder in folders)
     except StorageError as error:
-        end(str(error))
+        raise Refusal(str(error)) from error
 
 
 def take_stores(data_dir: Path) -> None:
@@ -44,17 +50,18 @@ def take_stores(data_dir: Path) -> None:
     from jedlik.process.listeners import StartError, take_data_folder
 
     if not data_dir.is_dir():
-        end(f"there is no store in {data_dir}")
+        raise Refusal(f"there is no store in {data_dir}")
     try:
         take_data_folder(data_dir)
     except StartError as error:
-        end(str(error))
+        raise Refusal(str(error)) from error
 
 
-@click.command()
+@click.command(cls=Command)
 @stores
 @click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of stores that are refused as damaged.")
-def check(data_dir: Path, region: str | None, recover_damaged: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: the problems, then the summary.")
+def check(data_dir: Path, region: str | None, recover_damaged: bool, as_json: bool) -> None:
     """Check that all that is stored agrees: items, index entries, counters, streams, expiry.
 
     Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
@@ -66,13 +73,15 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool) -> None:
     """
     from jedlik.upkeep import reports
 
+    if recover_damaged and as_json:
+        raise click.UsageError("--recover-damaged and --json cannot be given together")
     if recover_damaged:
         take_stores(data_dir)
-    report = reports.recover_damaged if recover_damaged else reports.check
+    report = reports.recover_damaged if recover_damaged else reports.check_as_json if as_json else reports.check
     sys.exit(1 if each_store(data_dir, region, report) else 0)
 
 
-@click.command()
+@click.command(cls=Command)
 @stores
 def stats(data_dir: Path, region: str | None) -> None:
     """Print how large stores and tables are, and what of. A server may go on beside it."""
@@ -81,7 +90,7 @@ def stats(data_dir: Path, region: str | None) -> None:
     each_store(data_dir, region, reports.stats)
 
 
-@click.command()
+@click.command(cls=Command)
 @stores
 def compact(data_dir: Path, region: str | None) -> None:
     """Give the free pages of stores back to the disk. No server may run, and the disk must have room for a copy."""
@@ -91,7 +100,7 @@ def compact(data_dir: Path, region: str | None) -> None:
     each_store(data_dir, region, reports.compact)
 
 
-@click.command()
+@click.command(cls=Command)
 @stores
 def upgrade(data_dir: Path, region: str | None) -> None:
     """Bring stores that an earlier version made to the format of this one. No server may run.

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+import orjson
 
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
@@ -18,11 +21,13 @@ from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.salvage import salvaging
+from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
 from jedlik.upkeep import losses, opening
 from jedlik.upkeep.check import StoreCheck
 from jedlik.upkeep.stats import of_clock, of_tables
 from jedlik.upkeep.upgrade import upgrade as upgrade_store
+from jedlik.upkeep.watching import Watch, unwatched
 
 Say = Callable[[str], None]
 """Prints a line."""
@@ -31,16 +36,9 @@ _META_PAGES = 2
 """Pages of the file that say where the others are."""
 
 
-def check(folder: Path, say: Say) -> int:
+def check(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
-    found = 0
-    begun = time.monotonic()
-    with opening.view(folder) as view:
-        checked = StoreCheck(view)
-        for problem in checked.problems():
-            say(f"{folder.name}: {problem}")
-            found += 1
-    seconds = time.monotonic() - begun
+    found, checked, seconds = _check(folder, watch, lambda problem: say(f"{folder.name}: {problem}"))
     say(
         f"{folder.name}: {checked.items} items with {checked.entries} index entries in {checked.tables} tables, and "
         f"{checked.log_entries} log entries, checked in {seconds:.1f} s ({checked.items / seconds:.0f} items/s): "
@@ -49,7 +47,39 @@ def check(folder: Path, say: Say) -> int:
     return found
 
 
-def recover_damaged(folder: Path, say: Say) -> int:
+def check_as_json(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+    """As `check`, for programs: an object a line."""
+
+    def say_object(fields: dict[str, object]) -> None:
+        say(orjson.dumps({"region": folder.name} | fields).decode())
+
+    found, checked, seconds = _check(folder, watch, lambda problem: say_object({"problem": problem}))
+    say_object(
+        {
+            "items": checked.items,
+            "index_entries": checked.entries,
+            "tables": checked.tables,
+            "log_entries": checked.log_entries,
+            "seconds": round(seconds, 3),
+            "problems": found,
+        }
+    )
+    return found
+
+
+def _check(folder: Path, watch: Watch, tell: Callable[[str], None]) -> tuple[int, StoreCheck, float]:
+    """Check a store, and pass each problem on. Returns how many there are, the check, and how long it took."""
+    found = 0
+    begun = time.monotonic()
+    with opening.view(folder) as view, watch(f"checking {folder.name}", view.pages.rows, lambda: view.rows_read):
+        checked = StoreCheck(view)
+        for problem in checked.problems():
+            tell(problem)
+            found += 1
+    return found, checked, time.monotonic() - begun
+
+
+def recover_damaged(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Keep what can be kept of a store that is refused, print what cannot, and check it. Returns how much is wrong."""
     try:
         with opening.view(folder):
@@ -57,17 +87,19 @@ def recover_damaged(folder: Path, say: Say) -> int:
             lost = 0
     except DamagedStore as damage:
         say(f"{folder.name}: {damage.reason}")
-        lost = _salvage(folder, say)
-    return lost + check(folder, say)
+        lost = _salvage(folder, say, watch)
+    return lost + check(folder, say, watch)
 
 
-def _salvage(folder: Path, say: Say) -> int:
+def _salvage(folder: Path, say: Say, watch: Watch) -> int:
     with salvaging(folder) as salvage:
         lost: list[str] | None = None
         with closing(salvage.attempts()) as attempts:
             for attempt in attempts:
-                problems = sum(1 for _ in StoreCheck(attempt.view).problems())
-                lost = list(losses.of(attempt))
+                view = attempt.view
+                with watch(f"trying {attempt.what}", view.pages.rows, partial(_rows_read, view)):
+                    problems = sum(1 for _ in StoreCheck(view).problems())
+                    lost = list(losses.of(attempt))
                 say(f"{folder.name}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
                 if not problems:
                     break
@@ -80,7 +112,11 @@ def _salvage(folder: Path, say: Say) -> int:
     return len(lost)
 
 
-def stats(folder: Path, say: Say) -> int:
+def _rows_read(view: View) -> int:
+    return view.rows_read
+
+
+def stats(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Print how large a store and each of its tables is. Returns 0."""
     size = (folder / DATA).stat().st_size
     items = 0
@@ -148,19 +184,24 @@ def _put_aside(aside: Aside) -> str:
     return f"put aside for {aside.region} since {since}: {aside.reason}"
 
 
-def compact(folder: Path, say: Say) -> int:
+def compact(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Make the file of a store smaller and print by how much. Returns 0."""
-    with opening.view(folder):
-        pass  # It may be looked into, and so it may be copied and looked into again.
-    before, after = lmdb_file.compact(folder)
+    with opening.view(folder) as view:  # It may be looked into, and so it may be copied and looked into again.
+        pages = view.pages
+    with watch(f"copying {folder.name}", pages.used * pages.page_size, lambda: lmdb_file.copied(folder)):
+        before, after = lmdb_file.compact(folder)
     say(f"{folder.name}: {before} bytes before, {after} bytes after: {before - after} won")
     return 0
 
 
-def upgrade(folder: Path, say: Say) -> int:
+def upgrade(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Bring a store to this version's formats and print from which. Returns 0."""
-    storage_before, before = asyncio.run(upgrade_store(folder))
+    with watch(f"upgrading {folder.name}", None, lambda: 0):
+        storage_before, before = asyncio.run(upgrade_store(folder))
     storage_after = STORAGE_FORMAT.decode()
+    if (storage_before, before) == (storage_after, FORMAT):
+        say(f"{folder.name}: format {FORMAT} and storage format {storage_after}, as this version has: nothing to do")
+        return 0
     say(
         f"{folder.name}: format {before} and storage format {storage_before} before, "
         f"format {FORMAT} and storage format {storage_after} after"

@@ -73,6 +73,14 @@ def compact(path: Path) -> tuple[int, int]:
     return before, after
 
 
+def copied(path: Path) -> int:
+    """Bytes of the copy that `compact` is making of the store in the directory `path`; 0 if there is none now."""
+    try:
+        return (path / _COPY).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def upgrade(path: Path) -> str:
     """Bring the store in the directory `path` to the storage format of this version, if it has an earlier one.
 

@@ -50,6 +50,8 @@ class View:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self.rows_read = 0
+        """Rows that `rows` and `count` have passed: of a whole store that is gone through, how far that is."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`; None where absent."""
@@ -67,6 +69,7 @@ class View:
                     for row in cursor.iternext():
                         if row[0] >= end:
                             return
+                        self.rows_read += 1
                         yield row
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
@@ -83,6 +86,7 @@ class View:
                         found += 1
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
+        self.rows_read += found
         return found
 
     def first(self, start: bytes, end: bytes) -> Row | None:

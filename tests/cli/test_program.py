@@ -1,0 +1,66 @@
+"""What every command has in common: errors of one form, whole summaries, and an end without noise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jedlik.cli import main
+from testing.dynamodb.definitions import create
+from testing.jedlik_process import Server, run_jedlik
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--nonsense"], 2, "jedlik: No such option '--nonsense'.\nTry `jedlik --help`.\n"),
+        (["nonsense"], 2, "jedlik: No such command 'nonsense'.\nTry `jedlik --help`.\n"),
+        (
+            ["credentials", "delete"],
+            2,
+            "jedlik: Missing argument 'ACCESS_KEY'.\nTry `jedlik credentials delete --help`.\n",
+        ),
+        (
+            ["check", "--json", "--recover-damaged"],
+            2,
+            "jedlik: --recover-damaged and --json cannot be given together\nTry `jedlik check --help`.\n",
+        ),
+    ],
+)
+def test_errors_have_one_form(words: list[str], code: int, said: str) -> None:
+    ended = run_jedlik(*words)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
+
+
+def test_summaries_are_whole() -> None:
+    shown = " ".join(run_jedlik("--help").stdout.split())
+    for name, command in main.commands.items():
+        assert command.help is not None
+        sentence = " ".join(command.help.split("\n\n")[0].split()).split(". ")[0].removesuffix(".")
+        assert f"{name} {sentence}." in shown
+
+
+@pytest.mark.parametrize("command", ["stats", "check"])
+def test_nothing_is_said_when_the_reader_of_a_report_goes(
+    command: str, start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server()
+    for number in range(3):
+        create(server.client(), TableName=f"songs-{number}")
+    server.stop()
+    words = [sys.executable, "-m", "jedlik", command, "--data-dir", str(tmp_path / "data")]
+    reporting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert reporting.stdout is not None
+    reporting.stdout.close()
+    assert reporting.stderr is not None
+    assert reporting.stderr.read() == ""
+    assert reporting.wait() == 141
+
+
+def test_completion_knows_the_commands() -> None:
+    completed = run_jedlik(_JEDLIK_COMPLETE="bash_complete", COMP_WORDS="jedlik c", COMP_CWORD="1")
+    assert completed.stdout.split() == ["plain,credentials", "plain,check", "plain,compact"]
