@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import textwrap
 
+from jedlik.aws.service import key_spaces
 from jedlik.dynamodb.model import keys
+from jedlik.process.services import SERVICES
+from jedlik.regions import keyspaces
 from testing.source_tree import PACKAGE, ROOT, circles, imports
 
 LAYERS = {
@@ -84,4 +87,6 @@ def test_the_model_imports_no_other_room() -> None:
 def test_the_key_layout_in_the_document_is_that_of_the_code() -> None:
     document = (ROOT / "docs" / "architecture.md").read_text()
     [layout] = re.findall(r"^```\n(space  then.*?)^```$", document, re.DOTALL | re.MULTILINE)
-    assert textwrap.indent(layout, "    ") in (keys.__doc__ or "")
+    table, words = layout.split("\n\n", 1)
+    assert table + "\n" == keyspaces.drawn(key_spaces(SERVICES))
+    assert textwrap.indent(words, "    ") in (keys.__doc__ or "")

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from jedlik.aws.service import key_spaces
 from jedlik.background.work import Duty, JobKind
 from jedlik.config import Settings
 from jedlik.process.services import SERVICES
+from jedlik.regions.keyspaces import STORE, Keyspace, Owner, arranged
 from testing.source_tree import modules
 
 JOB_KINDS = [kind for service in SERVICES for kind in service.job_kinds]
@@ -62,3 +64,46 @@ def test_every_duty_is_in_a_declaration() -> None:
 def test_names_differ(names: list[str]) -> None:
     """A lease, too, has the name of a duty."""
     assert len(set(names)) == len(names)
+
+
+# Key spaces
+
+
+def space(name: str, prefix: bytes, within: Keyspace | None = None) -> Keyspace:
+    return Keyspace(name, prefix, Owner.STORE, "rows", (("name", "row"),), within)
+
+
+TAKEN: dict[str, tuple[Keyspace, str]] = {
+    "the byte of another": (space("new", b"\x10"), "the key space new begins as these do: store"),
+    "the name of another": (space("store", b"\x11"), "there are two key spaces called store"),
+    "two bytes": (space("new", b"\x11\x01"), "the key space new has the prefix b'\\x11\\x01'"),
+    "no byte": (space("new", b""), "the key space new has the prefix b''"),
+    "within one without its byte": (space("new", b"\x11name", STORE), "the key space new begins as these do: none"),
+    "within one and all of it": (space("new", b"\x10", STORE), "the key space new has the prefix b'\\x10'"),
+}
+"""A key space that is declared beside that of the store, and why it is refused."""
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_no_two_declare_the_same_byte(what: str) -> None:
+    taken, refusal = TAKEN[what]
+    with pytest.raises(ValueError) as raised:
+        arranged((STORE, taken))
+    assert str(raised.value) == refusal
+
+
+def test_two_within_the_same_do_not_overlap() -> None:
+    one, other = space("one", b"\x10a", STORE), space("other", b"\x10ab", STORE)
+    with pytest.raises(ValueError, match="the key space other begins as these do: store and one"):
+        arranged((STORE, one, other))
+
+
+def test_every_key_space_is_in_a_declaration() -> None:
+    once(list(declared(Keyspace)), list(key_spaces(SERVICES)))
+
+
+def test_a_key_says_whose_its_row_is() -> None:
+    rows = Keyspace("rows", b"\x28", Owner.INDEX, "rows", ())
+    start, end = rows.of(b"8 bytes.\x00\x05")
+    assert rows.range[0] < start < end < rows.range[1]
+    assert rows.owner_of(start + b"more") == b"8 bytes.\x00\x05"

@@ -21,7 +21,7 @@ from bench.measuring import Prepared
 from bench.memory import MB
 from bench.rows import Row, row_of
 from bench.tables import MAIN, Table
-from jedlik.regions import keyspaces
+from jedlik.dynamodb.model import spaces
 from jedlik.storage.lmdb import lmdb_file
 
 ROWS = ("GetItem", "Query of 10", "PutItem")
@@ -115,7 +115,7 @@ def _files(options: Options) -> Iterator[str]:
         size = path.stat().st_size
         with lmdb_file.view(path.parent) as view:
             pages = view.pages
-            sampled = list(islice(view.rows(*keyspaces.space_range("rows")), SAMPLE_ROWS))
+            sampled = list(islice(view.rows(*spaces.ROWS.range), SAMPLE_ROWS))
         key = sum(len(row[0]) for row in sampled) / len(sampled)
         value = sum(len(row[1]) for row in sampled) / len(sampled)
         in_leaves = pages.leaves * pages.page_size / count

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 
 from jedlik.aws.context import Context, own
 from jedlik.background import job_records
-from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.dynamodb.tables import purge
+from jedlik.regions.keyspaces import Keyspace, Owner
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 from testing import jobs
@@ -77,6 +80,39 @@ def test_an_index_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
         await done(region)
         of_index = keys.table_id(PURGED["TableId"]) + number.to_bytes(2, "big")
         assert await everything(region) == [row for row in before if row[0][1:11] != of_index]
+
+    run(tmp_path, scenario)
+
+
+LEAVES = {
+    purge.submit_table: {Owner.TABLE, Owner.INDEX, Owner.REPLICA},
+    purge.submit_replication: {Owner.REPLICA},
+    partial(purge.submit_index, index_number=7): {Owner.INDEX},
+}
+"""What is purged, and whose rows go with it."""
+
+
+@pytest.mark.parametrize("submit", LEAVES, ids=["table", "replication", "index"])
+def test_nothing_is_left_in_any_key_space(tmp_path: Path, submit: Callable[..., None]) -> None:
+    """Of each space the first and the last key that a table, or an index of it, can have there."""
+
+    def rows(space: Keyspace, table: Document) -> list[bytes]:
+        owner = keys.table_id(table["TableId"]) + (b"\x00\x07" if space.owner.size == 10 else b"")
+        return [space.prefix + owner + end * 20 for end in (b"\x00", b"\xff")]
+
+    async def scenario(region: Region, clock: SetClock) -> None:
+        tables = (BEFORE, PURGED, AFTER)
+        every = [key for table in tables for space in spaces.KEYSPACES for key in rows(space, table)]
+        gone = [key for space in spaces.KEYSPACES if space.owner in LEAVES[submit] for key in rows(space, PURGED)]
+
+        def put(writes: Writes) -> None:
+            for key in every:
+                writes.put(key, b"row")
+
+        await write(region, put)
+        await write(region, lambda writes: submit(PURGED, writes=writes))
+        await done(region)
+        assert [key for key, _ in await everything(region)] == sorted(set(every) - set(gone))
 
     run(tmp_path, scenario)
 

@@ -11,10 +11,11 @@ import orjson
 import pytest
 
 from jedlik.background import job_records, leases
-from jedlik.dynamodb.model import changelog, descriptors, items, keys, streams
+from jedlik.dynamodb.model import changelog, descriptors, items, keys, spaces, streams
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.tables import backfill
 from jedlik.regions import keyspaces
+from jedlik.regions.keyspaces import Owner
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
@@ -454,5 +455,34 @@ def test_damage_is_told(tmp_path: Path, what: str) -> None:
         _, found = problems(store)
         assert len(found) == len(expected), found
         assert all(map(matches, found, expected)), found
+
+    run(tmp_path, test)
+
+
+STRAYS = {
+    "tags": "tags of table id 382062797465732e and no such table",
+    "rows": "rows of index 12593 of table id 382062797465732e and no such table or index",
+    "counters": "counters of index 12593 of table id 382062797465732e and no such table or index",
+    "logs": "a change log of shard 825307441 of table id 382062797465732e and no such shard",
+    "expiries": "expiry notes of table id 382062797465732e and no such table",
+    "versions": "versions of items of table id 382062797465732e and no such replica",
+    "checkpoints": "checkpoints of table id 382062797465732e and no such replica",
+    "asides": "notes of what is put aside of table id 382062797465732e and no such replica",
+}
+"""What a check says of a row that belongs to nothing, by its key space."""
+OWNED = [space for space in spaces.KEYSPACES if space.owner is not Owner.STORE]
+
+
+def test_strays_are_told_in_each_key_space(tmp_path: Path) -> None:
+    assert {space.name for space in OWNED} == STRAYS.keys()
+
+    async def test(store: Handlers) -> None:
+        for space in OWNED:
+            key = space.prefix + b"8 bytes." + b"1" * 30
+            await change(store, lambda writes, key=key: writes.put(key, b"{}"))  # type: ignore[misc]
+            _, found = problems(store)
+            assert f"there {'is' if space.name == 'logs' else 'are'} {STRAYS[space.name]}" in found
+            await change(store, lambda writes, key=key: writes.delete(key))  # type: ignore[misc]
+        assert problems(store)[1] == []
 
     run(tmp_path, test)

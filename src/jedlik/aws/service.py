@@ -13,8 +13,11 @@ from typing import Any, NamedTuple, Protocol
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError
+from jedlik.background import work
 from jedlik.background.work import Duty, JobKind, Wanted, Work
 from jedlik.config import Settings
+from jedlik.regions import keyspaces
+from jedlik.regions.keyspaces import Keyspace
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 """Does an operation. The shape of the request has been checked; what is returned is the answer's body, None for an
@@ -127,6 +130,8 @@ class Service:
     """What X-Amz-Target begins with, before the dot and the operation's name; None where the protocol has no target."""
     operations: Mapping[str, Operation]
     """By name."""
+    keyspaces: tuple[Keyspace, ...] = ()
+    """What it keeps in a region's store."""
     job_kinds: tuple[JobKind, ...] = ()
     """The background work that ends."""
     duties: tuple[Callable[[Settings], Duty], ...] = ()
@@ -145,6 +150,12 @@ def targets(services: Iterable[Service]) -> dict[bytes, Operation]:
         if service.target_prefix is not None
         for name, operation in service.operations.items()
     }
+
+
+def key_spaces(services: Iterable[Service]) -> tuple[Keyspace, ...]:
+    """Every key space of a store, in the order of the keys. Raises ValueError where one is in another's way."""
+    own = (space for service in services for space in service.keyspaces)
+    return keyspaces.arranged((keyspaces.STORE, *work.KEYSPACES, *own))
 
 
 def background_work(services: Iterable[Service], settings: Settings) -> Work:

@@ -14,8 +14,10 @@ from typing import Any
 
 import orjson
 
-from jedlik.regions.keyspaces import SPACES, space_range
+from jedlik.regions.keyspaces import Keyspace, Owner
 from jedlik.storage.engine import Row, Writes
+
+KEYSPACE = Keyspace("jobs", b"\x40", Owner.STORE, "jobs", (("name", "background job"),))
 
 State = dict[str, Any]
 
@@ -81,12 +83,12 @@ def _encode(kind: str, state: State) -> bytes:
 
 def job_key(name: str) -> bytes:
     """Of the record of a background job."""
-    return SPACES["jobs"] + name.encode()
+    return KEYSPACE.prefix + name.encode()
 
 
 def job_range() -> tuple[bytes, bytes]:
     """Where all jobs' records stand."""
-    return space_range("jobs")
+    return KEYSPACE.range
 
 
 def name_of_job_key(key: bytes) -> str:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from jedlik.regions.keyspaces import SPACES
+from jedlik.regions.keyspaces import Keyspace, Owner
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
+
+KEYSPACE = Keyspace("leases", b"\x48", Owner.STORE, "leases", (("name", "lease"),))
 
 LEASE_SECONDS = 3.0
 """How long a lease holds: what a job waits when its worker has died."""
@@ -88,4 +90,4 @@ class Leases:
 
 def lease_key(name: str) -> bytes:
     """Of the lease called `name`."""
-    return SPACES["leases"] + name.encode()
+    return KEYSPACE.prefix + name.encode()

@@ -10,8 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from jedlik.background import job_records, leases
 from jedlik.background.job_records import Job, State
 from jedlik.regions.region import Region
+
+KEYSPACES = (job_records.KEYSPACE, leases.KEYSPACE)
+"""The key spaces of this folder."""
 
 Step = Callable[[Region, Job], Awaitable[None]]
 """Does one bounded piece of a job: a mutation that checks the job, does some work, and advances or finishes

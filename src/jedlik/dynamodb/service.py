@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jedlik.aws.service import Service
 from jedlik.dynamodb.items import expiring, old_tokens
+from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
 from jedlik.dynamodb.replication import membership, replicated, serving
 from jedlik.dynamodb.streams import shard_upkeep
@@ -15,6 +16,7 @@ SERVICE = Service(
     api_version="2012-08-10",
     target_prefix="DynamoDB_20120810",
     operations=OPERATIONS,
+    keyspaces=spaces.KEYSPACES,
     job_kinds=(backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB),
     duties=(expiring.duty, old_tokens.duty),
     standing=(replicated.any_of,),

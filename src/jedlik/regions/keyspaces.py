@@ -1,32 +1,69 @@
 """Key spaces: the first byte of every key of a store says what it is a key of.
 
-The whole layout, with what follows that byte, is drawn in `dynamodb/model/keys.py`. Here is whose each space is, and
-the keys of what a store knows of itself.
+A key space is declared once, by whoever keeps rows there: a store itself here, jobs and leases in `background`, and the
+services in their declarations (`aws.service`). What must go over all rows of a kind goes over these declarations: the
+purge of what is deleted, the check of a store, and the drawing of the layout in the documentation.
 """
 
 from __future__ import annotations
 
-SPACES = {
-    "store": b"\x10",
-    "descriptors": b"\x18",
-    "tags": b"\x20",
-    "rows": b"\x28",
-    "counters": b"\x30",
-    "logs": b"\x38",
-    "jobs": b"\x40",
-    "leases": b"\x48",
-    "streams": b"\x50",
-    "tokens": b"\x58",
-    "expiries": b"\x60",
-    "versions": b"\x68",
-    "checkpoints": b"\x70",
-}
-"""Every space, in the order of the keys. There is room for seven more between neighbours."""
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+_GAP = 3
+"""Columns between a key and what is under it, in the drawing of the layout."""
 
 
-def space_range(name: str) -> tuple[bytes, bytes]:
-    """Where all keys of the space called `name` stand."""
-    return SPACES[name], prefix_end(SPACES[name])
+class Owner(Enum):
+    """What the rows of a key space belong to, with the number of bytes behind the prefix that say to which."""
+
+    STORE = "store", 0
+    """Whoever writes such a row removes it."""
+    TABLE = "table", 8
+    """They go with the table: its id."""
+    INDEX = "index", 10
+    """They go with an index, or with its table: the table's id, and the index's number, which is 0 for the table."""
+    REPLICA = "replica", 8
+    """They go when the table is a replica no more: its id."""
+    SHARD = "shard", 12
+    """They go with a shard of a stream, which outlives its table: the table's id, and the shard's number."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes name one of them."""
+        size: int = self.value[1]
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """A key space, as whoever keeps rows in it declares it."""
+
+    name: str
+    prefix: bytes
+    """What its keys begin with: one byte, or more for one that is `within` another. Leave room between neighbours."""
+    owner: Owner
+    rows: str
+    """What its rows are, in the plural."""
+    layout: tuple[tuple[str, str], ...]
+    """For each form of its keys: what follows the prefix (lengths in bytes), and what the value is for."""
+    within: Keyspace | None = None
+    """The one whose prefix its own begins with, if it has no byte to itself."""
+
+    @property
+    def range(self) -> tuple[bytes, bytes]:
+        """Where all its keys stand."""
+        return self.prefix, prefix_end(self.prefix)
+
+    def of(self, owner: bytes) -> tuple[bytes, bytes]:
+        """Where the rows of one owner stand; or of all owners whose bytes begin so, like all indexes of a table."""
+        prefix = self.prefix + owner
+        return prefix, prefix_end(prefix)
+
+    def owner_of(self, key: bytes) -> bytes:
+        """Whose row is under `key`."""
+        return key[len(self.prefix) : len(self.prefix) + self.owner.size]
 
 
 def prefix_end(prefix: bytes) -> bytes:
@@ -35,16 +72,45 @@ def prefix_end(prefix: bytes) -> bytes:
     return stem[:-1] + bytes((stem[-1] + 1,))
 
 
+def arranged(spaces: Iterable[Keyspace]) -> tuple[Keyspace, ...]:
+    """Key spaces in the order of their keys. Raises ValueError where one is in another's way."""
+    found = tuple(sorted(spaces, key=lambda space: space.prefix))
+    for number, space in enumerate(found):
+        if any(other.name == space.name for other in found[:number]):
+            raise ValueError(f"there are two key spaces called {space.name}")
+        around = [other for other in found[:number] if space.prefix.startswith(other.prefix)]
+        if around != ([] if space.within is None else [space.within]):
+            others = " and ".join(other.name for other in around) or "none"
+            raise ValueError(f"the key space {space.name} begins as these do: {others}")
+        if (len(space.prefix) == 1) != (space.within is None):
+            raise ValueError(f"the key space {space.name} has the prefix {space.prefix!r}")
+    return found
+
+
+def drawn(spaces: Iterable[Keyspace]) -> str:
+    """The layout of key spaces, a line for each form of a key."""
+    lines = [
+        ("" if number or space.within else space.prefix.hex(), then, holds)
+        for space in spaces
+        for number, (then, holds) in enumerate(space.layout)
+    ]
+    width = max(len(then) for _, then, _ in lines) + _GAP
+    return "".join(f"{first:7}{then:{width}}{holds}\n" for first, then, holds in [("space", "then", "holds"), *lines])
+
+
+STORE = Keyspace("store", b"\x10", Owner.STORE, "records of the store", (("name", "what the store knows of itself"),))
+
+
 def format_key() -> bytes:
     """Where the store says which format it has (`store_format`)."""
-    return SPACES["store"] + b"format"
+    return STORE.prefix + b"format"
 
 
 def secret_key() -> bytes:
     """Of the store's secret, which keys its hashes."""
-    return SPACES["store"] + b"secret"
+    return STORE.prefix + b"secret"
 
 
 def clock_key() -> bytes:
     """Where the store keeps what it knows of time (`timekeeping`)."""
-    return SPACES["store"] + b"clock"
+    return STORE.prefix + b"clock"

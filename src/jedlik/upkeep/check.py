@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jedlik.aws.service import key_spaces
 from jedlik.background.job_records import Job, State
 from jedlik.background.work import Range
-from jedlik.dynamodb.model import descriptors, keys
+from jedlik.dynamodb.model import descriptors, keys, spaces
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.service import SERVICE
+from jedlik.dynamodb.service import SERVICE, SERVICES
 from jedlik.regions import keyspaces
+from jedlik.regions.keyspaces import Owner
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep import record_check, version_check
@@ -25,15 +27,8 @@ _FIRST_KEY, _LAST_KEY = b"\x01", b"\xff" * 2000
 """Between them are all keys that are not the engine's own."""
 
 
-_OF_TABLES = {
-    "expiries": "expiry notes",
-    "tags": "tags",
-    "versions": "versions of items",
-    "checkpoints": "checkpoints",
-}
-"""Spaces of what goes with a table, and what is in them."""
-_OF_REPLICAS = ("versions", "checkpoints")
-"""Those of what only a replica has."""
+_OWNERS = {Owner.TABLE: "table", Owner.INDEX: "table or index", Owner.REPLICA: "replica"}
+"""What is not there when rows are strays."""
 
 
 class StoreCheck:
@@ -126,42 +121,32 @@ class StoreCheck:
     # What nothing leads to
 
     def _strays(self) -> Iterator[str]:
-        for prefix in self._view.prefixes(*keyspaces.space_range("rows"), keys.INDEX_PREFIX):
-            if not self._is_known(prefix):
-                yield f"there are rows of {_named(prefix)} and no such table or index"
-        for prefix in self._view.prefixes(*keyspaces.space_range("counters"), keys.INDEX_PREFIX):
-            if not self._is_known(prefix):
-                yield f"there are counters of {_named(prefix)} and no such table or index"
-        for space, what in _OF_TABLES.items():
-            for prefix in self._view.prefixes(*keyspaces.space_range(space), keys.TABLE_PREFIX):
-                if not self._may_be(space, prefix) and not self._is_purged(prefix):
-                    owner = "replica" if space in _OF_REPLICAS else "table"
-                    yield f"there are {what} of table id {keys.table_of_key(prefix).hex()} and no such {owner}"
+        for space in spaces.KEYSPACES:
+            if space.owner in _OWNERS:
+                for prefix in self._view.prefixes(*space.range, len(space.prefix) + space.owner.size):
+                    owner = space.owner_of(prefix)
+                    if not self._is_there(space.owner, owner) and not self._is_purged(prefix):
+                        whose = f"table id {owner[:8].hex()}"
+                        if space.owner is Owner.INDEX:
+                            whose = f"index {int.from_bytes(owner[8:], 'big')} of {whose}"
+                        yield f"there are {space.rows} of {whose} and no such {_OWNERS[space.owner]}"
         start = _FIRST_KEY
-        for space in keyspaces.SPACES:
-            low, high = keyspaces.space_range(space)
-            if self._view.first(start, low) is not None:
-                yield f"there are keys before the space of {space} that are of no space"
-            start = high
+        for space in key_spaces(SERVICES):
+            low, high = space.range
+            if space.within is None and self._view.first(start, low) is not None:
+                yield f"there are keys before the space of {space.name} that are of no space"
+            start = max(start, high)
         if self._view.first(start, _LAST_KEY) is not None:
             yield "there are keys after the last space"
 
-    def _may_be(self, space: str, prefix: bytes) -> bool:
-        """Whether the table that these keys of a space are of is there and may have such."""
-        table = self._tables.get(keys.table_of_key(prefix))
-        return table is not None and (space not in _OF_REPLICAS or table.replica is not None)
-
-    def _is_known(self, prefix: bytes) -> bool:
-        """Whether what begins with this is of a table or of an index of one, or is about to be removed."""
-        table = self._tables.get(keys.table_of_key(prefix))
-        number = keys.index_of_key(prefix)
-        known = table is not None and (number == 0 or any(index.number == number for index in table.indexes))
-        return known or self._is_purged(prefix)
+    def _is_there(self, kind: Owner, owner: bytes) -> bool:
+        """Whether the store has a table, index or replica that rows of a kind belong to."""
+        table = self._tables.get(owner[:8])
+        if table is None or (kind is Owner.REPLICA and table.replica is None):
+            return False
+        number = int.from_bytes(owner[8:], "big")
+        return number == 0 or any(index.number == number for index in table.indexes)
 
     def _is_purged(self, prefix: bytes) -> bool:
         end = keyspaces.prefix_end(prefix)
         return any(start < end and prefix < stop for start, stop in self._purged)
-
-
-def _named(prefix: bytes) -> str:
-    return f"index {keys.index_of_key(prefix)} of table id {keys.table_of_key(prefix).hex()}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jedlik.dynamodb.model import descriptors, items, keys
+from jedlik.dynamodb.model import descriptors, items, keys, spaces
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.regions import keyspaces
 from jedlik.storage.lmdb.journal import Record
 from jedlik.storage.lmdb.salvage import Attempt, changed_rows
 from jedlik.storage.lmdb.view import View
@@ -32,7 +31,7 @@ def _tables(view: View) -> Iterator[Table]:
 
 
 def _changes(record: Record, by_id: dict[bytes, Table]) -> Iterator[str]:
-    start, end = keyspaces.space_range("rows")
+    start, end = spaces.ROWS.range
     what = f"record {record.place.sequence}"
     others = 0
     for key, value in changed_rows(record).items():

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from jedlik import timekeeping
-from jedlik.background import job_records
+from jedlik.background import job_records, leases
 from jedlik.background import job_records as jobs
 from jedlik.background.job_records import Job
 from jedlik.background.work import Range, by_name
-from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS
 from jedlik.dynamodb.replication import pull_positions
 from jedlik.dynamodb.service import SERVICE
 from jedlik.regions import keyspaces
+from jedlik.regions.keyspaces import Keyspace
 from jedlik.storage.engine import Row
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.damage import DAMAGE, told
@@ -25,8 +26,8 @@ _JOB_KINDS = by_name(SERVICE.job_kinds)
 
 def problems(view: View) -> Iterator[str]:
     """What is wrong with the records, a line each."""
-    for space, (name, read) in _RECORDS.items():
-        for row in view.rows(*keyspaces.space_range(space)):
+    for space, name, read in _RECORDS:
+        for row in view.rows(*space.range):
             try:
                 read(row)
             except DAMAGE as error:
@@ -101,12 +102,12 @@ def _read_own(row: Row) -> None:
         timekeeping.parse(row[1])
 
 
-_RECORDS: dict[str, tuple[str, Callable[[Row], object]]] = {
-    "store": ("record of the store", _read_own),
-    "jobs": ("job", _read_job),
-    "leases": ("lease", _read_lease),
-    "tokens": ("client token", _read_token),
-    "tags": ("tags", _read_tags),
-    "checkpoints": ("checkpoint", _read_checkpoint),
-}
+_RECORDS: tuple[tuple[Keyspace, str, Callable[[Row], object]], ...] = (
+    (keyspaces.STORE, "record of the store", _read_own),
+    (job_records.KEYSPACE, "job", _read_job),
+    (leases.KEYSPACE, "lease", _read_lease),
+    (spaces.TOKENS, "client token", _read_token),
+    (spaces.TAGS, "tags", _read_tags),
+    (spaces.CHECKPOINTS, "checkpoint", _read_checkpoint),
+)
 """By the space of their keys: what they are called and how they are read."""

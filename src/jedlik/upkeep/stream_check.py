@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 
 import orjson
 
-from jedlik.dynamodb.model import changelog, items, keys, streams
+from jedlik.dynamodb.model import changelog, items, keys, spaces, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.model.tables import Table
-from jedlik.regions import keyspaces
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep.damage import DAMAGE, told
 
@@ -48,7 +47,7 @@ class StreamCheck:
                 yield from (f"stream {stream['StreamArn']}: {problem}" for problem in self._check_stream(key, stream))
             except DAMAGE as error:
                 yield f"stream under {key.hex()}: {told(error)}"
-        for log in self._view.prefixes(*keyspaces.space_range("logs"), keys.SHARD_PREFIX):
+        for log in self._view.prefixes(*spaces.LOGS.range, keys.SHARD_PREFIX):
             if log not in self._logs:
                 table = keys.table_of_key(log).hex()
                 yield f"there is a change log of shard {keys.shard_of_key(log)} of table id {table} and no such shard"

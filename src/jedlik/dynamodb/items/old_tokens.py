@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
-from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS, MIB
-from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -48,4 +47,4 @@ def duty(settings: Settings) -> Duty:
 
 
 async def _has_tokens(region: Region) -> bool:
-    return await stretches.holds(region, keyspaces.space_range("tokens"))
+    return await stretches.holds(region, spaces.TOKENS.range)

@@ -1,22 +1,6 @@
-r"""Storage keys: every key of the store is built here, and this is their layout.
+r"""Storage keys: every key of DynamoDB's rows is built here, in the key spaces that `spaces` declares.
 
-    space  then                                                       holds
-    10     name                                                       what the store knows of itself
-           "aside/"  table id (8)  peer (8)                           why a table rests for a peer
-    18     table name                                                 descriptor (tables.py)
-    20     table id (8)                                               tags
-    28     table id (8)  index (2)  partition (16)  sort ...          item (index 0)
-                                    partition (16)  sort ...  primary (16)   index entry
-    30     table id (8)  index (2)  counter (1)                       counters of items and of bytes
-                                    counter (1)  partition (16)       bytes in an item collection
-    38     table id (8)  shard (4)  position (8)                      change log
-    40     name                                                       background job
-    48     name                                                       lease
-    50     table name  00  label                                      stream
-    58     interval (4)  hash of the client token (16)                transaction, so that it is done once
-    60     table id (8)  expiry time (8)  partition ...               item key, to be deleted at that time
-    68     table id (8)  partition (16)  sort ...                     version of a replicated item
-    70     table id (8)  peer (8)                                     how far a peer's changes have been applied
+The layout, drawn from the declarations, is in docs/architecture.md. In it stand:
 
     table id   the first eight bytes of the table's UUID
     index      0 for the table itself, else the index's number, big-endian
@@ -52,24 +36,23 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from jedlik.dynamodb.model import key_values, limits, numbers
+from jedlik.dynamodb.model import key_values, limits, numbers, spaces
 from jedlik.dynamodb.model.values import AttributeValue, Item
 from jedlik.regions import keyspaces
-from jedlik.regions.keyspaces import SPACES
 
 if TYPE_CHECKING:
     from jedlik.dynamodb.model.tables import Index, KeyAttribute, Table
 
-_DESCRIPTORS = SPACES["descriptors"]
-_TAGS = SPACES["tags"]
-_ROWS = SPACES["rows"]
-_COUNTERS = SPACES["counters"]
-_LOGS = SPACES["logs"]
-_STREAMS = SPACES["streams"]
-_TOKENS = SPACES["tokens"]
-_EXPIRIES = SPACES["expiries"]
-_VERSIONS = SPACES["versions"]
-_CHECKPOINTS = SPACES["checkpoints"]
+_DESCRIPTORS = spaces.DESCRIPTORS.prefix
+_TAGS = spaces.TAGS.prefix
+_ROWS = spaces.ROWS.prefix
+_COUNTERS = spaces.COUNTERS.prefix
+_LOGS = spaces.LOGS.prefix
+_STREAMS = spaces.STREAMS.prefix
+_TOKENS = spaces.TOKENS.prefix
+_EXPIRIES = spaces.EXPIRIES.prefix
+_VERSIONS = spaces.VERSIONS.prefix
+_CHECKPOINTS = spaces.CHECKPOINTS.prefix
 
 TABLE_PREFIX = 9
 """Length of what keys begin with that have a table's id after the space."""
@@ -78,7 +61,7 @@ INDEX_PREFIX = 11
 SHARD_PREFIX = 13
 """The same for a shard's log."""
 
-_ASIDE = SPACES["store"] + b"aside/"
+_ASIDE = spaces.ASIDES.prefix
 _HASH = 16
 _RUN = 127
 """Zeros in a full run."""
@@ -113,8 +96,7 @@ def aside_key(table_id: bytes, peer: bytes) -> bytes:
 
 def aside_range(table_id: bytes) -> tuple[bytes, bytes]:
     """Where such records of a table stand."""
-    prefix = _ASIDE + table_id
-    return prefix, keyspaces.prefix_end(prefix)
+    return spaces.ASIDES.of(table_id)
 
 
 def table_id(uuid_text: str) -> bytes:
@@ -248,8 +230,7 @@ def item_of_version_key(table: Table, key: bytes) -> bytes:
 
 def version_range(table_id: bytes) -> tuple[bytes, bytes]:
     """Where the versions of a table's items stand, in the order of the items."""
-    prefix = _VERSIONS + table_id
-    return prefix, keyspaces.prefix_end(prefix)
+    return spaces.VERSIONS.of(table_id)
 
 
 def checkpoint_key(table_id: bytes, peer: bytes) -> bytes:
@@ -259,8 +240,7 @@ def checkpoint_key(table_id: bytes, peer: bytes) -> bytes:
 
 def checkpoint_range(table_id: bytes) -> tuple[bytes, bytes]:
     """Where a table's checkpoints stand."""
-    prefix = _CHECKPOINTS + table_id
-    return prefix, keyspaces.prefix_end(prefix)
+    return spaces.CHECKPOINTS.of(table_id)
 
 
 # Items and index entries

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job, State
 from jedlik.background.work import JobKind, Range
-from jedlik.dynamodb.model import keys, streams
+from jedlik.dynamodb.model import keys, spaces, streams
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Document
-from jedlik.regions import keyspaces
+from jedlik.regions.keyspaces import Owner
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -29,14 +29,10 @@ STEP_ROWS = 200
 STEP_BYTES = 4 * MIB
 """Bytes of values after which a step ends."""
 
-_LAST_INDEX = (1 << 16) - 1
-_LAST_TIME = (1 << 64) - 1
-
 
 def delete_table(document: Document, stream: Document | None, now: float, writes: Writes) -> None:
-    """Delete a table with its tags and, if it has one, its enabled stream; the rest follows in the background."""
+    """Delete a table and, if it has one, its enabled stream; the rest follows in the background."""
     writes.delete(keys.descriptor_key(document["TableName"]))
-    writes.delete(keys.tags_key(keys.table_id(document["TableId"])))
     submit_table(document, writes)
     if stream is not None:
         streams.disable(document, stream, now, writes)
@@ -44,22 +40,13 @@ def delete_table(document: Document, stream: Document | None, now: float, writes
 
 def submit_table(document: Document, writes: Writes) -> None:
     """Have a table's rows removed, in the commit that deletes its descriptor."""
-    table_id = keys.table_id(document["TableId"])
-    ranges = [
-        (keys.index_prefix(table_id, 0), keyspaces.prefix_end(keys.index_prefix(table_id, _LAST_INDEX))),
-        (keys.item_count_key(table_id, 0), keyspaces.prefix_end(keys.item_bytes_key(table_id, _LAST_INDEX))),
-        keys.expiry_range(table_id, 0, _LAST_TIME),
-        keys.version_range(table_id),
-        keys.checkpoint_range(table_id),
-        keys.aside_range(table_id),
-    ]
+    ranges = _rows_of(keys.table_id(document["TableId"]), Owner.TABLE, Owner.INDEX, Owner.REPLICA)
     _submit(f"purge/{document['TableId']}", ranges, writes)
 
 
 def submit_replication(document: Document, writes: Writes) -> None:
     """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
-    table_id = keys.table_id(document["TableId"])
-    ranges = [keys.version_range(table_id), keys.checkpoint_range(table_id), keys.aside_range(table_id)]
+    ranges = _rows_of(keys.table_id(document["TableId"]), Owner.REPLICA)
     _submit(_replication_job(document), ranges, writes)
 
 
@@ -74,14 +61,7 @@ def keep_replication(document: Document, writes: Writes) -> None:
 def submit_index(document: Document, index_number: int, writes: Writes) -> None:
     """Have an index's entries removed, in the commit that takes it out of the table's descriptor."""
     table_id = keys.table_id(document["TableId"])
-    entries = keys.index_prefix(table_id, index_number)
-    ranges = [
-        (entries, keyspaces.prefix_end(entries)),
-        (
-            keys.item_count_key(table_id, index_number),
-            keyspaces.prefix_end(keys.item_bytes_key(table_id, index_number)),
-        ),
-    ]
+    ranges = _rows_of(table_id + index_number.to_bytes(2, "big"), Owner.INDEX)
     _submit(f"purge/{document['TableId']}/{index_number}", ranges, writes)
 
 
@@ -108,6 +88,11 @@ async def step(region: Region, job: Job) -> None:
 
 def _replication_job(document: Document) -> str:
     return f"purge/{document['TableId']}/replication"
+
+
+def _rows_of(owner: bytes, *owners: Owner) -> list[Range]:
+    """Where everything stands that belongs to a table, or to a part of it."""
+    return [space.of(owner) for space in spaces.KEYSPACES if space.owner in owners]
 
 
 def _ranges(state: State) -> list[Range]:

@@ -1,0 +1,85 @@
+"""DynamoDB's key spaces: what is kept of tables, and whose it is. `keys` makes the keys.
+
+To add one is to declare it here. The purge of what is deleted (`tables.purge`), the check of a store and the layout in
+docs/architecture.md follow.
+"""
+
+from __future__ import annotations
+
+from jedlik.regions.keyspaces import STORE, Keyspace, Owner
+
+DESCRIPTORS = Keyspace("descriptors", b"\x18", Owner.STORE, "descriptors", (("table name", "descriptor (tables.py)"),))
+TAGS = Keyspace("tags", b"\x20", Owner.TABLE, "tags", (("table id (8)", "tags"),))
+ROWS = Keyspace(
+    "rows",
+    b"\x28",
+    Owner.INDEX,
+    "rows",
+    (
+        ("table id (8)  index (2)  partition (16)  sort ...", "item (index 0)"),
+        ("table id (8)  index (2)  partition (16)  sort ...  primary (16)", "index entry"),
+    ),
+)
+COUNTERS = Keyspace(
+    "counters",
+    b"\x30",
+    Owner.INDEX,
+    "counters",
+    (
+        ("table id (8)  index (2)  counter (1)", "counters of items and of bytes"),
+        ("table id (8)  index (2)  counter (1)  partition (16)", "bytes in an item collection"),
+    ),
+)
+LOGS = Keyspace("logs", b"\x38", Owner.SHARD, "log entries", (("table id (8)  shard (4)  position (8)", "change log"),))
+STREAMS = Keyspace("streams", b"\x50", Owner.STORE, "streams", (("table name  00  label", "stream"),))
+TOKENS = Keyspace(
+    "tokens",
+    b"\x58",
+    Owner.STORE,
+    "client tokens",
+    (("interval (4)  hash of the client token (16)", "transaction, so that it is done once"),),
+)
+EXPIRIES = Keyspace(
+    "expiries",
+    b"\x60",
+    Owner.TABLE,
+    "expiry notes",
+    (("table id (8)  expiry time (8)  partition ...", "item key, to be deleted at that time"),),
+)
+VERSIONS = Keyspace(
+    "versions",
+    b"\x68",
+    Owner.REPLICA,
+    "versions of items",
+    (("table id (8)  partition (16)  sort ...", "version of a replicated item"),),
+)
+CHECKPOINTS = Keyspace(
+    "checkpoints",
+    b"\x70",
+    Owner.REPLICA,
+    "checkpoints",
+    (("table id (8)  peer (8)", "how far a peer's changes have been applied"),),
+)
+ASIDES = Keyspace(
+    "asides",
+    STORE.prefix + b"aside/",
+    Owner.REPLICA,
+    "notes of what is put aside",
+    (('"aside/"  table id (8)  peer (8)', "why a table rests for a peer"),),
+    within=STORE,
+)
+
+KEYSPACES = (
+    DESCRIPTORS,
+    TAGS,
+    ROWS,
+    COUNTERS,
+    LOGS,
+    STREAMS,
+    TOKENS,
+    EXPIRIES,
+    VERSIONS,
+    CHECKPOINTS,
+    ASIDES,
+)
+"""All of them."""
