@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jedlik.aws.damage import DAMAGE, told
 from jedlik.aws.service import key_spaces
 from jedlik.background.job_records import Job, State
 from jedlik.background.work import Range
+from jedlik.dynamodb.checks import version_check
+from jedlik.dynamodb.checks.stream_check import StreamCheck
+from jedlik.dynamodb.checks.table_check import TableCheck
 from jedlik.dynamodb.model import descriptors, keys, spaces
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.service import SERVICE, SERVICES
@@ -18,10 +22,7 @@ from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Owner
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.view import View
-from jedlik.upkeep import record_check, version_check
-from jedlik.upkeep.damage import DAMAGE, told
-from jedlik.upkeep.stream_check import StreamCheck
-from jedlik.upkeep.table_check import TableCheck
+from jedlik.upkeep import record_check
 
 _FIRST_KEY, _LAST_KEY = b"\x01", b"\xff" * 2000
 """Between them are all keys that are not the engine's own."""

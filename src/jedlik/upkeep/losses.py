@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jedlik.aws.damage import DAMAGE
 from jedlik.dynamodb.model import descriptors, items, keys, spaces
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.storage.lmdb.journal import Record
 from jedlik.storage.lmdb.salvage import Attempt, changed_rows
 from jedlik.storage.lmdb.view import View
-from jedlik.upkeep.damage import DAMAGE
 
 
 def of(attempt: Attempt) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from jedlik import timekeeping
+from jedlik.aws.damage import DAMAGE, told
 from jedlik.background import job_records, leases
 from jedlik.background import job_records as jobs
 from jedlik.background.job_records import Job
@@ -19,7 +20,6 @@ from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Keyspace
 from jedlik.storage.engine import Row
 from jedlik.storage.lmdb.view import View
-from jedlik.upkeep.damage import DAMAGE, told
 
 _JOB_KINDS = by_name(SERVICE.job_kinds)
 

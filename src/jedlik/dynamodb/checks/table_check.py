@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 import orjson
 
+from jedlik.aws.damage import DAMAGE, told
 from jedlik.dynamodb.model import expiry, indexes, items, keys, values
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.regions import keyspaces
 from jedlik.storage.counters import counter
 from jedlik.storage.lmdb.view import View
-from jedlik.upkeep.damage import DAMAGE, told
 
 _SHOWN = 200
 """Characters of an item's key that are shown."""

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import orjson
 
+from jedlik.aws.damage import DAMAGE, told
 from jedlik.dynamodb.model import keys, versions
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.lmdb.view import View
-from jedlik.upkeep.damage import DAMAGE, told
 
 
 def problems(view: View, table: Table, secret: bytes) -> Iterator[str]:

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 
 import orjson
 
+from jedlik.aws.damage import DAMAGE, told
 from jedlik.dynamodb.model import changelog, items, keys, spaces, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.lmdb.view import View
-from jedlik.upkeep.damage import DAMAGE, told
 
 _MARKS = (Kind.OPEN, Kind.CLOSE)
 _HAS_OLD = (Kind.MODIFY, Kind.REMOVE, Kind.EXPIRE)
