@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.metrics import Metric
 from jedlik.background import work
 from jedlik.background.work import Duty, JobKind, Wanted, Work
 from jedlik.config import Settings
@@ -138,6 +139,8 @@ class Service:
     """The background work that comes again, as a server with these settings does it."""
     standing: tuple[Wanted, ...] = ()
     """What else keeps a region's store open, though it is neither a job nor a duty."""
+    metrics: tuple[Metric, ...] = ()
+    """What it counts. `aws.metrics` says how."""
     is_global: bool = False
     """Any region of the scope is right, whatever regions are served (IAM, STS)."""
 

@@ -35,14 +35,20 @@ def each_store(data_dir: Path, region: str | None, report: Report) -> int:
     """
     from jedlik.storage.engine import StorageError
 
-    name = region_names.folder(region) if region and region_names.is_name(region) else region
-    folders = [path.parent for path in sorted(data_dir.glob(f"{name or '*'}/data.mdb"))]
-    if not folders:
-        raise Refusal(f"there is no store in {data_dir / (name or '')}")
+    folders = store_folders(data_dir, region)
     try:
         return sum(report(folder, say, progress.shown) for folder in folders)
     except StorageError as error:
         raise Refusal(str(error)) from error
+
+
+def store_folders(data_dir: Path, region: str | None) -> list[Path]:
+    """The folders of stores, of one region or of all. Raises Refusal if there are none."""
+    name = region_names.folder(region) if region and region_names.is_name(region) else region
+    folders = [path.parent for path in sorted(data_dir.glob(f"{name or '*'}/data.mdb"))]
+    if not folders:
+        raise Refusal(f"there is no store in {data_dir / (name or '')}")
+    return folders
 
 
 def take_stores(data_dir: Path) -> None:
@@ -83,11 +89,25 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool, as_json: bo
 
 @click.command(cls=Command)
 @stores
-def stats(data_dir: Path, region: str | None) -> None:
-    """Print how large stores and tables are, and what of. A server may go on beside it."""
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def stats(data_dir: Path, region: str | None, as_json: bool) -> None:
+    """Print how large stores and tables are, and what of. A server may go on beside it.
+
+    If one does, also what its workers have counted together since it was started: the metrics of CloudWatch, by table
+    and operation.
+    """
+    from jedlik.aws.slabs import Unreadable
+    from jedlik.storage.engine import StorageError
     from jedlik.upkeep import reports
 
-    each_store(data_dir, region, reports.stats)
+    try:
+        if as_json:
+            click.echo(reports.stats_document(store_folders(data_dir, region), data_dir, region))
+        else:
+            each_store(data_dir, region, reports.stats)
+            reports.metrics(data_dir, region, click.echo)
+    except (StorageError, Unreadable, OSError) as error:
+        raise Refusal(str(error)) from error
 
 
 @click.command(cls=Command)

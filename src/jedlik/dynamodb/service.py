@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jedlik.aws.service import Service
+from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
@@ -20,6 +21,7 @@ SERVICE = Service(
     job_kinds=(backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB),
     duties=(expiring.duty, old_tokens.duty),
     standing=(replicated.any_of,),
+    metrics=cloudwatch.METRICS,
 )
 
 STREAMS = Service(

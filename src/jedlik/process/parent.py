@@ -22,8 +22,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
+from jedlik.aws import metrics
+from jedlik.aws.slabs import Slab
 from jedlik.config import SettingsError
 from jedlik.process.listeners import StartError
+from jedlik.process.metrics_memory import MetricsMemory
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
 from jedlik.wire.loads import ABSENT
 
@@ -59,6 +62,8 @@ class Worker:
     site: Site
     beat: memoryview[int]
     """One number, in memory shared with the process, that goes up as long as its event loop turns."""
+    slab: Slab
+    """What it counts."""
     seen: int = 0
     """What that was at the last look."""
     still: int = 0
@@ -80,6 +85,7 @@ class Supervisor:
         self._due: dict[int, float] = {}
         """When a worker's number may be given again, after it was last given."""
         self._look_due = 0.0
+        self._metrics = MetricsMemory()
         self._ready = False
         self._restarting = False
         self._terminal = sys.stderr.isatty()
@@ -221,6 +227,7 @@ class Supervisor:
                 break
             worker = self._workers.pop(pid)
             worker.site.loads.set(worker.number, ABSENT)
+            self._metrics.take_back(worker.slab)
             ended.append((worker, os.waitstatus_to_exitcode(status)))
         return ended
 
@@ -229,14 +236,15 @@ class Supervisor:
     def _start(self, number: int, now: float) -> None:
         self._due[number] = now + SHORTEST_LIFE
         beat = memoryview(mmap.mmap(-1, 8)).cast("Q")
+        slab = self._metrics.give()
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # Until the child has handlers of its own.
         pid = os.fork()
         if pid == 0:
-            self._be_worker(number, beat)
+            self._be_worker(number, beat, slab)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-        self._workers[pid] = Worker(pid, number, self._site, beat)
+        self._workers[pid] = Worker(pid, number, self._site, beat, slab)
 
-    def _be_worker(self, number: int, beat: memoryview[int]) -> None:
+    def _be_worker(self, number: int, beat: memoryview[int], slab: Slab) -> None:
         """The life of a forked process, which does not return."""
         code = FAILED
         try:
@@ -246,6 +254,7 @@ class Supervisor:
                 # A terminal tells all processes that it closes. What comes of it is the parent's to say.
                 signal.signal(watched, signal.SIG_IGN if watched == RESTART else signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+            metrics.use(slab)
             code = work(self._site, number, self._tell_serving, self._parent, beat)
         except BaseException:
             log.exception("worker %d failed", number)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from jedlik.aws import metrics
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
@@ -132,10 +133,12 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
 
 
 async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
-    """Show the parent that the event loop turns, and have commits fail that hang, for as long as the worker runs."""
+    """Show the parent that the event loop turns, have commits fail that hang, and make room for what is counted, for as
+    long as the worker runs."""
     while True:
         beat[0] += 1
         stores.look(most)
+        metrics.current().look()
         await asyncio.sleep(BEAT_SECONDS)
 
 

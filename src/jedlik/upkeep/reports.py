@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -19,21 +19,17 @@ from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
-from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.salvage import salvaging
 from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
-from jedlik.upkeep import losses, opening
+from jedlik.upkeep import losses, opening, server_metrics
 from jedlik.upkeep.check import StoreCheck
-from jedlik.upkeep.stats import of_clock, of_tables
+from jedlik.upkeep.stats import of_store
 from jedlik.upkeep.upgrade import upgrade as upgrade_store
 from jedlik.upkeep.watching import Watch, unwatched
 
 Say = Callable[[str], None]
 """Prints a line."""
-
-_META_PAGES = 2
-"""Pages of the file that say where the others are."""
 
 
 def check(folder: Path, say: Say, watch: Watch = unwatched) -> int:
@@ -118,30 +114,50 @@ def _rows_read(view: View) -> int:
 
 def stats(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Print how large a store and each of its tables is. Returns 0."""
-    size = (folder / DATA).stat().st_size
-    items = 0
-    with opening.view(folder) as view:
-        for table in of_tables(view):
-            items += table.items
-            say(
-                f"{folder.name}: table {table.name}: {table.items} items of {table.size} bytes, "
-                f"{table.entries} index entries of {table.entries_size} bytes, {table.log_entries} log entries"
-            )
-            for peer in table.peers:
-                say(f"{folder.name}: table {table.name}: {_progress(peer)}")
-            for aside in table.asides:
-                say(f"{folder.name}: table {table.name}: {_put_aside(aside)}")
-        clock = of_clock(view)
-        pages = view.pages
-    if clock is not None:
-        say(f"{folder.name}: clock: {_clock(clock)}")
-    free = max(0, size // pages.page_size - pages.used - _META_PAGES)
-    each = f", {size / items:.0f} bytes an item" if items else ""
+    store = of_store(folder)
+    for table in store.tables:
+        say(
+            f"{folder.name}: table {table.name}: {table.items} items of {table.size} bytes, "
+            f"{table.entries} index entries of {table.entries_size} bytes, {table.log_entries} log entries"
+        )
+        for peer in table.peers:
+            say(f"{folder.name}: table {table.name}: {_progress(peer)}")
+        for aside in table.asides:
+            say(f"{folder.name}: table {table.name}: {_put_aside(aside)}")
+    if store.clock is not None:
+        say(f"{folder.name}: clock: {_clock(store.clock)}")
+    items = sum(table.items for table in store.tables)
+    each = f", {store.size / items:.0f} bytes an item" if items else ""
+    pages = store.pages
     say(
-        f"{folder.name}: a file of {size} bytes{each}; "
-        f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {free} pages free"
+        f"{folder.name}: a file of {store.size} bytes{each}; "
+        f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {store.free_pages} pages free"
     )
     return 0
+
+
+def metrics(data_dir: Path, region: str | None, say: Say) -> None:
+    """Print what the server of a data folder has counted, a line for each series; nothing if none is running."""
+    server = server_metrics.of_server(data_dir, region)
+    if server is None:
+        return
+    say(f"metrics, counted by all workers since {_time(server.started)}:")
+    for one in server.series:
+        figures = ", ".join(f"{name} {value}" for name, value in one.figures.items() if name != "value" and value)
+        amount = figures or str(one.figures.get("value", "nothing"))
+        say(f"{one.region or 'any region'}: {one.label}: {amount} {one.unit}")
+    if server.refused:
+        say(f"a series found no room {server.refused} times; {server.dropped} have made room for others")
+
+
+def stats_document(folders: Sequence[Path], data_dir: Path, region: str | None) -> bytes:
+    """The statistics of some stores, and what the server of their data folder has counted, as JSON."""
+    server = server_metrics.of_server(data_dir, region)
+    document = {
+        "stores": [of_store(folder).document() for folder in folders],
+        "metrics": None if server is None else server.document(),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
 _DOUBTS = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from jedlik import timekeeping
 from jedlik.dynamodb.model import descriptors, keys
@@ -12,8 +14,13 @@ from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.regions import keyspaces
 from jedlik.storage.counters import counter
-from jedlik.storage.lmdb.view import View
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
+from jedlik.upkeep import opening
+
+_META_PAGES = 2
+"""Pages of the file that say where the others are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,70 @@ class TableStats:
     """How far it is with the changes of its replicas in other regions."""
     asides: tuple[Aside, ...]
     """The replicas whose changes are not taken over now, and why."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "items": self.items,
+            "item_bytes": self.size,
+            "index_entries": self.entries,
+            "index_entry_bytes": self.entries_size,
+            "log_entries": self.log_entries,
+            "peers": [_progress(peer) for peer in self.peers],
+            "put_aside": [{"region": a.region, "since": a.since, "reason": a.reason} for a in self.asides],
+        }
+
+
+def _progress(peer: Checkpoint) -> dict[str, Any]:
+    return {
+        "region": peer.region,
+        "copying": peer.copying is not None,
+        "position": peer.position,
+        "latency_milliseconds": peer.latency,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """A store, in one state of it."""
+
+    region: str
+    """The folder's name."""
+    size: int
+    """Bytes of the file."""
+    pages: Pages
+    tables: tuple[TableStats, ...]
+    clock: Timekeeping | None
+    """What the store knows of time; None if no server has noted it yet."""
+
+    @property
+    def free_pages(self) -> int:
+        """Pages of the file that hold nothing."""
+        return max(0, self.size // self.pages.page_size - self.pages.used - _META_PAGES)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        clock = self.clock
+        return {
+            "region": self.region,
+            "bytes": self.size,
+            "page_bytes": self.pages.page_size,
+            "pages_used": self.pages.used,
+            "pages_free": self.free_pages,
+            "rows": self.pages.rows,
+            "clock": None
+            if clock is None
+            else {"latest": clock.latest, "doubted": None if clock.pause is None else clock.pause.reason},
+            "tables": [table.document() for table in self.tables],
+        }
+
+
+def of_store(folder: Path) -> StoreStats:
+    """The statistics of the store in a folder. Raises StorageError."""
+    size = (folder / DATA).stat().st_size
+    with opening.view(folder) as view:
+        return StoreStats(folder.name, size, view.pages, tuple(of_tables(view)), of_clock(view))
 
 
 def of_clock(view: View) -> Timekeeping | None:

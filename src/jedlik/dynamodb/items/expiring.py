@@ -22,6 +22,7 @@ from jedlik.background.job_records import Job
 from jedlik.background.work import Duty, JobKind, Unfinished
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
 from jedlik.dynamodb.model.tables import Document, Table
@@ -147,6 +148,7 @@ async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
         deleted = await _expire(region, table, table.ttl_attribute, notes, now)
     except DescriptorChanged:
         return True
+    cloudwatch.count_expired(region, name, deleted)
     lag = now - keys.time_of_expiry_key(notes[0][0])
     _log.info("expired", extra={"region": region.name, "table": name, "deleted": deleted, "lag_seconds": round(lag, 3)})
     return len(notes) == STEP_ITEMS

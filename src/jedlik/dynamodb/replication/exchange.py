@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jedlik.aws.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException, ValidationException
+from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.model import replicas, versions
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.replication import (
@@ -275,6 +276,8 @@ class Exchange:
         now = self._region.clock()
         for change in changes:
             self.latency.add(now - change.at)
+        took = [now - change.at for change in changes]
+        cloudwatch.count_replicated(self._region, after.region, found.table.name, took)
         self._warn_of_clock(max((change.version for change in changes), default=versions.ZERO), now)
 
     async def _begin_again(self, found: Replicated, progress: _Progress) -> None:

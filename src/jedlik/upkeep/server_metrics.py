@@ -1,0 +1,148 @@
+"""What a running server counts, as commands find it: the server by the lock on its data folder, its memory by name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from jedlik.aws import histograms, slabs
+from jedlik.aws.slabs import MEMORY_NAME, Unreadable
+
+PERCENTILES = (50, 90, 99, 99.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A series, with what all workers have counted."""
+
+    name: str
+    kind: str
+    unit: str
+    account: str | None
+    region: str | None
+    """Both None for the rest of a metric: what found no room in a series of its own."""
+    dimensions: dict[str, str]
+    cells: list[float]
+
+    @property
+    def label(self) -> str:
+        """Metric and dimensions, for people."""
+        named = ", ".join(f"{name} {value}" for name, value in self.dimensions.items())
+        rest = " (what found no room of its own)" if self.region is None else ""
+        return f"{self.name}{f' of {named}' if named else ''}{rest}"
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What has been counted: a value, or what is known of a distribution."""
+        if self.kind != "histogram":
+            return {"value": _plain(self.cells[0])}
+        count = histograms.count(self.cells)
+        total = self.cells[histograms.SUM]
+        return {
+            "count": count,
+            "sum": _plain(total),
+            "average": _plain(total / count) if count else None,
+            **{f"p{percent}": _plain(histograms.percentile(self.cells, percent) or 0.0) for percent in PERCENTILES},
+        }
+
+    def document(self) -> dict[str, Any]:
+        """As JSON. A histogram's buckets are pairs of the bound under which values are and how many they are."""
+        document = {
+            "name": self.name,
+            "kind": self.kind,
+            "unit": self.unit,
+            "account": self.account,
+            "region": self.region,
+            "dimensions": self.dimensions,
+            **self.figures,
+        }
+        if self.kind == "histogram":
+            document["buckets"] = [
+                [histograms.bounds(cell)[1], int(self.cells[cell])]
+                for cell in range(histograms.LOW, histograms.CELLS)
+                if self.cells[cell]
+            ]
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMetrics:
+    """What a server has counted since it started."""
+
+    started: float
+    """Seconds since the epoch."""
+    series: list[Counted]
+    refused: int
+    """How often a series found no room, so that it was counted in the rest."""
+    dropped: int
+    """Series that went into the rest to make room for others."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "started": self.started,
+            "series_refused": self.refused,
+            "series_dropped": self.dropped,
+            "series": [series.document() for series in self.series],
+        }
+
+
+def of_server(data_dir: Path, region: str | None = None) -> ServerMetrics | None:
+    """What the server of a data folder counts, of one region if it is named; None if none can be found from here.
+
+    Raises Unreadable, and OSError if it belongs to somebody else.
+    """
+    path = _memory(data_dir / "lock")
+    if path is None:
+        return None
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        contents = slabs.read(file)
+    finally:
+        os.close(file)
+    series = [_counted(key, cells) for key, cells in contents.series.items()]
+    shown = [one for one in series if region is None or one.region in (None, region)]
+    shown.sort(key=lambda one: (one.region or "", one.name, sorted(one.dimensions.items())))
+    return ServerMetrics(contents.started, shown, contents.refused, contents.dropped)
+
+
+def _memory(lock: Path) -> Path | None:
+    """The memory in which the server counts that holds a data folder's lock (`process.listeners.take_data_folder`).
+
+    The lock is not tried: that could keep a server from starting. What its file says is believed if that process has
+    the file open.
+    """
+    try:
+        holder = lock.read_bytes()
+        files = sorted(Path(f"/proc/{int(holder)}/fd").iterdir())
+        held = lock.stat()
+    except (FileNotFoundError, ValueError):  # None has ever run here, or it has ended, or it is of another machine.
+        return None
+    memory = None
+    holds = False
+    for name in files:
+        try:
+            if os.readlink(name).startswith(f"/memfd:{MEMORY_NAME} "):
+                memory = name
+            holds |= os.path.samestat(name.stat(), held)
+        except FileNotFoundError:  # It has been closed meanwhile.
+            continue
+    return memory if holds else None
+
+
+def _counted(key: bytes, cells: list[float]) -> Counted:
+    try:
+        name, kind, unit, *of = orjson.loads(key)
+        account, region, dimensions = of or (None, None, {})
+    except ValueError as error:
+        raise Unreadable("what the server counts is damaged") from error
+    return Counted(name, kind, unit, account, region, dimensions, cells)
+
+
+def _plain(value: float) -> int | float:
+    """A number without needless digits."""
+    return int(value) if value == int(value) else round(value, 6)
