@@ -76,12 +76,19 @@ class Settings:
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"
     allowed_hosts: Annotated[str | None, "Names to answer to with --auth off, beside localhost, with commas."] = None
     allowed_origins: Annotated[str | None, "Origins of web pages to serve with --auth off, beside localhost's."] = None
+    allow_unauthenticated: Annotated[
+        bool, "With --auth off and --allowed-hosts, listen on other addresses than loopback: for tests."
+    ] = False
     credentials: Annotated[Path | None, "File of access keys; by default in the data folder."] = None
     account: Annotated[str, "Account id in ARNs, twelve digits."] = "000000000000"
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
     access_log: Annotated[bool, "Log every request."] = False
+    log_format: Annotated[
+        Literal["auto", "text", "json"], "Form of the log; auto is text on a terminal, else JSON."
+    ] = "auto"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], "What is logged: this and worse."] = "info"
     idle_timeout: Annotated[float, "How long a connection without a request is kept."] = 120.0
     request_timeout: Annotated[float, "How long a request may take to arrive, and its answer to leave."] = 30.0
     stop_timeout: Annotated[float, "How long requests in flight have to finish when the server stops."] = 25.0
@@ -119,11 +126,23 @@ class Settings:
             raise SettingsError("tls_cert and tls_key must be given together")
         self._check_regions()
         self._check_origins()
-        if self.auth == "off" and not is_loopback(self.host):
+        self._check_access()
+
+    def _check_access(self) -> None:
+        if self.allow_unauthenticated and self.auth == "on":
+            raise SettingsError("allow_unauthenticated is for --auth off")
+        if self.auth == "on" or is_loopback(self.host):
+            return
+        if not self.allow_unauthenticated:
             raise SettingsError(
                 f"refusing to listen on {self.host} with --auth off: anybody who reaches this address could "
                 "read and change everything. Use --auth on (and `jedlik credentials create`), "
-                "or listen on 127.0.0.1."
+                "or listen on 127.0.0.1. For tests in a network of their own, --allow-unauthenticated permits it."
+            )
+        if not self.hosts:
+            raise SettingsError(
+                f"with --allow-unauthenticated on {self.host}, --allowed-hosts must name the hosts that clients ask "
+                "for, or any web page could reach the server under a name of its own"
             )
 
     def _check_origins(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import pty
-import subprocess
 import sys
+from pathlib import Path
+
+from testing.terminal import Terminal
 
 SLOW = """
 import sys, time
@@ -22,33 +23,28 @@ with progress.shown("checking us-east-1", 200, lambda: done):
 """
 
 
-def shown(patience: float, seconds: float) -> tuple[str, str]:
-    """What a command that takes so long writes to a terminal at its standard error, and to a pipe."""
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+def shown(patience: float, seconds: float, output: Path | None = None) -> str:
+    """What a command that takes so long shows on a terminal, with its report there or in a file."""
     words = [sys.executable, "-c", SLOW, str(patience), str(seconds)]
-    ran = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment)
-    os.close(theirs)
-    drawn = b""
-    while True:
-        try:
-            read = os.read(ours, 1 << 16)
-        except OSError:  # The other end is closed.
-            break
-        drawn += read
-    os.close(ours)
-    printed, _ = ran.communicate()
-    assert ran.returncode == 0
-    return drawn.decode(), printed
+    stdout = None if output is None else os.open(output, os.O_WRONLY | os.O_CREAT)
+    terminal = Terminal(words, os.environ, stdout)
+    assert terminal.end() == 0
+    return terminal.shown
 
 
-def test_a_long_command_draws_a_bar_on_the_terminal_and_its_report_where_that_goes() -> None:
-    drawn, printed = shown(0.0, 2.0)
+def test_a_long_command_draws_a_bar_and_its_report_above() -> None:
+    drawn = shown(0.0, 2.0)
     assert "checking us-east-1" in drawn
-    assert "25%" in drawn
+    assert " 25% " in drawn
+    assert "a problem\n" in drawn
+
+
+def test_a_report_that_goes_elsewhere_does_not_come_to_the_terminal(tmp_path: Path) -> None:
+    drawn = shown(0.0, 2.0, tmp_path / "report")
+    assert "checking us-east-1" in drawn
     assert "a problem" not in drawn
-    assert printed == "a problem\n"
+    assert (tmp_path / "report").read_text() == "a problem\n"
 
 
 def test_a_short_command_draws_none() -> None:
-    assert shown(60.0, 0.0) == ("", "a problem\n")
+    assert shown(60.0, 0.0) == "a problem\n"

@@ -221,8 +221,15 @@ def test_variables_that_kubernetes_sets_beside_a_service_are_no_settings(tmp_pat
         (
             {"host": "0.0.0.0"},
             "refusing to listen on 0.0.0.0 with --auth off: anybody who reaches this address could read and change "
-            "everything. Use --auth on (and `jedlik credentials create`), or listen on 127.0.0.1.",
+            "everything. Use --auth on (and `jedlik credentials create`), or listen on 127.0.0.1. For tests in a "
+            "network of their own, --allow-unauthenticated permits it.",
         ),
+        (
+            {"host": "0.0.0.0", "allow_unauthenticated": True},
+            "with --allow-unauthenticated on 0.0.0.0, --allowed-hosts must name the hosts that clients ask for, or any "
+            "web page could reach the server under a name of its own",
+        ),
+        ({"auth": "on", "allow_unauthenticated": True}, "allow_unauthenticated is for --auth off"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], said: str) -> None:

@@ -330,13 +330,13 @@ def test_another_file_of_access_keys_is_used(start_server: Start, tmp_path: Path
     client = server.client()
     assert client.list_tables()["TableNames"] == []
     other = tmp_path / "other.json"
-    made = run_jedlik("credentials", "create", "--credentials", str(other)).stdout.split()
+    made = run_jedlik("credentials", "create", "--credentials", str(other)).stdout.splitlines()
     file.write_text(f"credentials = {json.dumps(str(other))}")
     restart(server)
     client.list_tables()  # The last answer of the old worker.
     with pytest.raises(ClientError, match="UnrecognizedClientException"):
         client.list_tables()
-    server.access_key, server.secret_key = made[2], made[5]
+    server.access_key, server.secret_key = (line.partition(" = ")[2] for line in made[1:])
     assert server.client().list_tables()["TableNames"] == []
 
 
@@ -345,7 +345,7 @@ def test_another_file_of_access_keys_is_used(start_server: Start, tmp_path: Path
     [
         ("workers = 'many'", "nothing is restarted: Invalid value for '--workers': 'many' is not a valid integer."),
         ("workers = -1", "nothing is restarted: workers must not be negative"),
-        ("ports = 1", "nothing is restarted: {file}: no such setting: ports"),
+        ("ports = 1", "nothing is restarted: {file}: no such setting: ports (did you mean port?)"),
         (
             'tls_cert = "no.pem"\ntls_key = "no.pem"',
             "nothing is restarted: cannot use the certificate no.pem with the key no.pem: "
@@ -389,7 +389,7 @@ def test_a_terminal_that_closes_stops_the_server(tmp_path: Path) -> None:
     serving = [sys.executable, "-m", "jedlik", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
     server = subprocess.Popen(serving, stderr=terminal, start_new_session=True)
     os.close(terminal)
-    assert b"listening" in os.read(ours, 1000)
+    assert b"Ctrl-C stops the server" in os.read(ours, 2000)
     server.send_signal(signal.SIGHUP)
     assert b"restarting" in os.read(ours, 1000)
     os.close(ours)

@@ -44,11 +44,10 @@ def serve(words: Sequence[str], /, **_: Any) -> None:
     Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
     data_dir = "/var/lib/jedlik". SIGHUP has all of this read anew and replaces the workers, one after the other.
     """
-    from jedlik.process import logs, workers  # The other commands need not wait for a server to be loaded.
+    from jedlik.process import workers  # The other commands need not wait for a server to be loaded.
     from jedlik.process.listeners import StartError
 
     try:
-        logs.start()
         code = workers.run(lambda: settings_of(words))
     except (SettingsError, StartError) as error:
         raise Refusal(str(error)) from error

@@ -1,15 +1,33 @@
-"""Logs: one JSON object a line on standard error, with whatever fields the caller gives by `extra`."""
+"""Logs on standard error: lines with colour for a person at a terminal, else one JSON object a line.
+
+Both have whatever fields the caller gives by `extra`.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
+from typing import Any, Literal
 
+import click
 import orjson
+
+Form = Literal["auto", "text", "json"]
+"""How a record is written; `auto` depends on what standard error is."""
+Level = Literal["debug", "info", "warning", "error"]
 
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """What a log record has by itself; everything else in it is a field of the caller's."""
+
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+"""What a client sends may reach the log. It must neither begin a line nor talk to the terminal."""
+OF_TRACEBACKS = {code: shown for code, shown in CONTROLS.items() if code != ord("\n")}
+
+COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+"""Those of levels that want to be seen."""
+LEVEL_WIDTH = 7
 
 
 class JsonFormatter(logging.Formatter):
@@ -17,21 +35,72 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
-        line = {
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "pid": record.process,
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
+        line |= fields(record)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
 
 
-def start() -> None:
-    """Send the program's logs to standard error."""
+class TextFormatter(logging.Formatter):
+    """Time of day here, level, message, the caller's fields; then the traceback in lines of its own."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line, or more with a traceback."""
+        clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        level = record.levelname.lower().ljust(LEVEL_WIDTH)
+        said = " ".join(f"{name}={shown(value)}" for name, value in fields(record).items())
+        parts = (
+            self._styled(clock, dim=True),
+            self._styled(level, fg=COLOURS.get(record.levelname)),
+            record.getMessage().translate(CONTROLS),
+            self._styled(said, dim=True) if said else "",
+        )
+        line = " ".join(part for part in parts if part)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info).translate(OF_TRACEBACKS)
+        return line
+
+    def _styled(self, text: str, **style: Any) -> str:
+        return click.style(text, **style) if self._colour else text
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """What the caller has given besides the message."""
+    return {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
+
+
+def shown(value: object) -> str:
+    """A field's value: plain where nobody can misread it, else as JSON."""
+    if isinstance(value, str) and value and value.isprintable() and set(value).isdisjoint(' "='):
+        return value
+    return orjson.dumps(value, default=str).decode().translate(CONTROLS)
+
+
+def for_people(form: Form) -> bool:
+    """Whether logs of this form are read by a person at a terminal."""
+    return form != "json" and sys.stderr.isatty()
+
+
+def coloured() -> bool:
+    """Whether what is written for people may have colour (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def start(form: Form, level: Level) -> None:
+    """Send the program's logs to standard error. May be called again, with what has changed."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    people = for_people(form)
+    is_text = people or form == "text"
+    handler.setFormatter(TextFormatter(colour=people and coloured()) if is_text else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

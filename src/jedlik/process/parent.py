@@ -268,15 +268,21 @@ class Supervisor:
         """Have the workers finish, and kill those that do not."""
         for listening in self._site.listening:
             listening.close()
-        deadline = time.monotonic() + self._site.settings.stop_timeout + KILL_AFTER
+        seconds = self._site.settings.stop_timeout
+        if self._ready:
+            log.info("stopping: requests in flight have %g seconds to finish", seconds)
+        deadline = time.monotonic() + seconds + KILL_AFTER
         self._signal(signal.SIGTERM)
         self._reap()
         while self._workers:
             left = deadline - time.monotonic()
             if left <= 0:
+                log.warning("%d workers have not ended in time and are killed", len(self._workers))
                 self._signal(signal.SIGKILL)
             self._arrived(max(left, 1.0))
             self._reap()
+        if self._ready:
+            log.info("stopped")
 
     def _signal(self, number: int) -> None:
         for pid in self._workers:

@@ -10,6 +10,7 @@ import dataclasses
 import logging
 import os
 import ssl
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from jedlik import __version__
 from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
+from jedlik.process import logs
+from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
     MEMORY_PREFIX,
     StartError,
@@ -42,6 +45,7 @@ Read = Callable[[], Settings]
 def run(read: Read) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code; raises SettingsError and StartError."""
     settings = read()
+    logs.start(settings.log_format, settings.log_level)
     if not settings.in_memory:
         return _run(settings, read)
     sweep_memory_folders()
@@ -57,6 +61,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
         fixed = [name for name in TAKEN_ONCE if getattr(renewed, name) != getattr(settings, name)]
         if fixed:
             raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
+        logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
         return Site(placed, site.listening, look_at(placed), Loads(placed.worker_count))
 
@@ -80,6 +85,8 @@ def _placed(settings: Settings, folder: Path | None) -> Settings:
 
 def look_at(settings: Settings) -> ssl.SSLContext | None:
     """See to it that the files can be used that the settings name. Returns what TLS needs; raises StartError."""
+    if settings.allow_unauthenticated:
+        log.warning("anybody who reaches %s may read and change everything: --allow-unauthenticated", settings.host)
     if settings.auth == "on":
         check_credentials(settings.credentials_file)
     if settings.tls_cert is None or settings.tls_key is None:
@@ -100,6 +107,10 @@ def check_credentials(path: Path) -> None:
 def announce(site: Site) -> None:
     """Say that the server is ready, and where."""
     settings = site.settings
+    if logs.for_people(settings.log_format):
+        sys.stderr.write("\n" + greeting(settings, site.url, colour=logs.coloured()) + "\n")
+        sys.stderr.flush()
+        return
     fields = {
         "url": site.url,
         "version": __version__,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import time
@@ -19,6 +20,10 @@ from jedlik.wire.loads import ABSENT, Loads
 from jedlik.wire.messages import Application, Limits
 from jedlik.wire.shared import Shared
 
+log = logging.getLogger(__name__)
+
+WORTH_SAYING = 1.0
+"""Seconds for which the end waits without a word."""
 TICK_SECONDS = 1.0
 """How often deadlines are looked at and the Date header is renewed."""
 
@@ -47,14 +52,22 @@ class HttpServer(Shared):
             connection.finish()
         if self.connections:
             self._empty.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), seconds)
+            rest_of_time = seconds - WORTH_SAYING
+            await self._wait_until_empty(min(seconds, WORTH_SAYING))
+            if self.connections and rest_of_time > 0:
+                fields = {"connections": len(self.connections), "seconds": rest_of_time}
+                log.info("waiting for requests in flight", extra=fields)
+                await self._wait_until_empty(rest_of_time)
         rest = list(self.connections)
         for connection in rest:
             connection.abort()
         if self._timer is not None:
             self._timer.cancel()
         return len(rest)
+
+    async def _wait_until_empty(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), seconds)
 
     def retire(self, gone: Callable[[], None]) -> None:
         """Take no new connection, let each that is there have one more answer, and call `gone` after the last.

@@ -1,0 +1,72 @@
+"""What a server that has started says to a person: where it is, what it keeps where, how to use it, how to stop it."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+import click
+
+from jedlik import __version__
+from jedlik.config import Settings
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+"""Addresses that mean all of a machine's, each with the one by which the machine reaches itself."""
+ANY_REGION = "eu-central-1"
+"""The region that examples name where any is served."""
+
+
+def greeting(settings: Settings, url: str, *, colour: bool) -> str:
+    """The greeting of the server with these settings that is found at `url`."""
+    facts = {
+        "data": data(settings),
+        "regions": ", ".join(settings.served) or "any; each has tables of its own",
+        "access": access(settings),
+        "process": f"{os.getpid()}, with {settings.worker_count} worker{'' if settings.worker_count == 1 else 's'}",
+    }
+    region = settings.served[0] if settings.served else ANY_REGION
+    near = nearby(url)
+    commands = [f"export AWS_ENDPOINT_URL_DYNAMODB={near} AWS_ENDPOINT_URL_DYNAMODB_STREAMS={near}"]
+    if settings.auth == "on":
+        commands += [f"export AWS_DEFAULT_REGION={region} AWS_PROFILE=jedlik"]
+    else:
+        commands += [f"export AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"]
+    commands += ["aws dynamodb list-tables"]
+    title = f"Jedlik {__version__} serves DynamoDB on {url}"
+    return "\n".join(
+        [
+            click.style(title, bold=True) if colour else title,
+            "",
+            *(f"  {name:8} {fact}" for name, fact in facts.items()),
+            "",
+            "The AWS CLI and SDKs come here with this in their environment:",
+            "",
+            *(f"  {click.style(command, fg='cyan') if colour else command}" for command in commands),
+            "",
+            "Ctrl-C stops the server.",
+            "",
+        ]
+    )
+
+
+def data(settings: Settings) -> str:
+    """Where the data is, and how safe."""
+    if settings.in_memory:
+        return "in memory, gone when the server stops"
+    return f"{settings.data_dir.absolute()}; an acknowledged write is on the disk"
+
+
+def access(settings: Settings) -> str:
+    """Who may do what."""
+    if settings.auth == "on":
+        return "signed requests only: `jedlik credentials create --profile jedlik` makes an access key"
+    if settings.allow_unauthenticated:
+        return "ANYBODY who reaches this address may do everything (--allow-unauthenticated)"
+    return "from this machine only, with any credentials (--auth off)"
+
+
+def nearby(url: str) -> str:
+    """The URL by which a program on this machine finds the server."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition(":")[0]
+    return f"{parts.scheme}://{EVERYWHERE.get(host, host)}:{parts.port}"
