@@ -2,14 +2,14 @@
 
 From that table follow the command line's options (`--data-dir`), the environment variables
 (`JEDLIK_DATA_DIR`) and the keys of the configuration file (`data_dir`); the first that is given wins, in that
-order. Only where other regions are is said in the file alone, for it holds secrets: a table for each region,
+order. Where other regions are is said in the file alone, in a table for each region,
 
     [regions.eu-west-1]
     endpoint = "https://jedlik.example.com:8000"
-    access_key = "..."
-    secret_key = "..."
 
-and an empty one, [regions.eu-central-1], for a region that is served here.
+and an empty one, [regions.eu-central-1], for a region that is served here. The secret by which regions know each other
+is no option, for everybody on the machine can read a command line: it is in a file of its own (`--peer-secret-file`),
+in JEDLIK_PEER_SECRET, or in the configuration file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from jedlik import region_names
@@ -54,14 +54,24 @@ class SettingsError(Exception):
     """The settings cannot be used; the message is for the person who set them."""
 
 
+PEER_SECRET = "peer_secret"
+PEER_SECRET_VARIABLE = "JEDLIK_PEER_SECRET"
+PEER_SECRET_FORM = re.compile(r"[!-~]{32,256}")
+PEER_SECRETS = 2
+"""The one in use, and another while they are exchanged."""
+OPEN_SECRETS = ("known-to-everybody-on-this-machine",)
+"""What regions on loopback addresses know each other by with --auth off, where none is set. It keeps nobody out, as
+--auth off does not; but what is signed with an access key is no peer's there either."""
+OTHERS = 0o077
+"""The permission bits of everybody but the owner of a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where another region is served, and the access key with which this server asks there."""
+    """Where another region is served."""
 
     endpoint: str
     """A URL of scheme, host and port."""
-    access_key: str
-    secret_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +92,7 @@ class Settings:
     credentials: Annotated[Path | None, "File of access keys; by default in the data folder."] = None
     account: Annotated[str, "Account id in ARNs, twelve digits."] = "000000000000"
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
+    peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
     access_log: Annotated[bool, "Log every request."] = False
@@ -99,6 +110,8 @@ class Settings:
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
     peers: Mapping[str, Peer] = field(default_factory=dict)
     """The regions that are served elsewhere, by name."""
+    peer_secret: tuple[str, ...] = field(default=(), repr=False)
+    """What the servers of other regions know this one by, and it them: it signs with the first and takes all."""
 
     def __post_init__(self) -> None:
         for name, value, most in (("workers", self.workers, MOST_WORKERS), ("port", self.port, LAST_PORT)):
@@ -125,6 +138,7 @@ class Settings:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key must be given together")
         self._check_regions()
+        self._check_peers()
         self._check_origins()
         self._check_access()
 
@@ -168,6 +182,28 @@ class Settings:
             if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
                 raise SettingsError(f"regions.{name}: endpoint must be like https://host:port, not {peer.endpoint!r}")
 
+    def _check_peers(self) -> None:
+        if len(self.peer_secret) > PEER_SECRETS:
+            raise SettingsError("peer_secret: one secret, or two while they are exchanged; the first signs")
+        if not all(map(PEER_SECRET_FORM.fullmatch, self.peer_secret)):
+            raise SettingsError(
+                "peer_secret must have 32 to 256 characters of ASCII without spaces, "
+                "like what `openssl rand -hex 32` prints"
+            )
+        for name, peer in self.peers.items():
+            near = is_loopback_itself(urlsplit(peer.endpoint).hostname or "")
+            if not near and urlsplit(peer.endpoint).scheme == "http":
+                raise SettingsError(
+                    f"regions.{name}: refusing http to {peer.endpoint}: whoever is on the way could read and change "
+                    "what regions tell each other. Use https, or a loopback address."
+                )
+            if not self.peer_secret and (self.auth == "on" or not near):
+                why = "with --auth on" if self.auth == "on" else "for an endpoint that is not a loopback address"
+                raise SettingsError(
+                    f"regions.{name}: peer_secret is needed {why}: the same secret for the servers of all regions "
+                    "(--peer-secret-file)"
+                )
+
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names in Host that are allowed."""
@@ -182,6 +218,11 @@ class Settings:
     def served(self) -> tuple[str, ...]:
         """The regions that are served here; none when it is any."""
         return tuple(name.strip() for name in self.regions.split(",")) if self.regions else ()
+
+    @property
+    def peer_secrets(self) -> tuple[str, ...]:
+        """The secrets by which peers are known; with none, nobody is a peer. The first is the one to sign with."""
+        return self.peer_secret or (OPEN_SECRETS if self.auth == "off" else ())
 
     def names_region(self, name: str) -> bool:
         """Whether a region may have this name: one of AWS's where signatures are verified, else nearly any."""
@@ -224,14 +265,53 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
 
 
+def is_loopback_itself(host: str) -> bool:
+    """Whether `host` is a loopback address or localhost. Another name may mean another machine tomorrow."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+NO_OPTIONS = ("peers", PEER_SECRET)
+
+
 def options() -> list[Field[Any]]:
     """The settings that are options of the command line."""
-    return [setting for setting in fields(Settings) if setting.name != "peers"]
+    return [setting for setting in fields(Settings) if setting.name not in NO_OPTIONS]
+
+
+def peer_secret(file: Path | None, given: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The secrets of peers: from the file of their own, the environment, or what the configuration file has `given`.
+
+    In a text they stand one after the other, with white space between. Raises SettingsError.
+    """
+    in_environment = tuple(environment.get(PEER_SECRET_VARIABLE, "").split())
+    if file is None:
+        return in_environment or given
+    if in_environment or given:
+        raise SettingsError("peer_secret and peer_secret_file: the secret is to be in one place only")
+    try:
+        with file.open() as secret:
+            _check_private(secret, file)
+            found = tuple(secret.read().split())
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is no text: {error}") from error
+    if not found:
+        raise SettingsError(f"{file} is empty: it is to hold a secret, like what `openssl rand -hex 32` prints")
+    return found
+
+
+def _check_private(file: IO[str], path: Path) -> None:
+    if os.fstat(file.fileno()).st_mode & OTHERS:
+        raise SettingsError(f"{path} holds a secret and must be readable by its owner only: chmod 600 {path}")
 
 
 def check_variables(environment: Mapping[str, str]) -> None:
     """Raise SettingsError if a variable is named like a setting and is none: it was meant to do something."""
-    known = [CONFIG_VARIABLE, *(VARIABLE + setting.name.upper() for setting in options())]
+    known = [CONFIG_VARIABLE, PEER_SECRET_VARIABLE, *(VARIABLE + setting.name.upper() for setting in options())]
     unknown = [
         name
         for name in sorted(environment)
@@ -259,15 +339,20 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
             return {}
         path = DEFAULT_FILE
     try:
-        given = tomllib.loads(path.read_text())
+        with path.open() as file:
+            given = tomllib.loads(file.read())
+            if PEER_SECRET in given:
+                _check_private(file, path)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    known = [setting.name for setting in options()]
+    known = [*(setting.name for setting in options()), PEER_SECRET]
     unknown = sorted(given.keys() - set(known))
     if unknown:
         raise SettingsError(f"{path}: no such setting: {', '.join(suggested(unknown, known))}")
+    if PEER_SECRET in given:
+        given[PEER_SECRET] = _secrets(given[PEER_SECRET], path)
     if isinstance(given.get("regions"), dict):
         given |= _regions(given.pop("regions"), path)
     return given
@@ -281,7 +366,19 @@ def _regions(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
 
 
 def _peer(name: str, table: Any, path: Path) -> Peer:
-    wanted = {setting.name for setting in fields(Peer)}
-    if not isinstance(table, dict) or table.keys() != wanted or not all(isinstance(v, str) for v in table.values()):
-        raise SettingsError(f"{path}: regions.{name} must have the strings {', '.join(sorted(wanted))}, or nothing")
+    if isinstance(table, dict) and table.keys() & {"access_key", "secret_key"}:
+        raise SettingsError(
+            f"{path}: regions.{name}: regions do not know each other by access keys any more. Remove access_key and "
+            "secret_key, and give the servers of all regions the same peer_secret (--peer-secret-file)."
+        )
+    if not isinstance(table, dict) or table.keys() != {"endpoint"} or not isinstance(table["endpoint"], str):
+        raise SettingsError(f"{path}: regions.{name} must have the string endpoint, or nothing")
     return Peer(**table)
+
+
+def _secrets(value: Any, path: Path) -> tuple[str, ...]:
+    """The secrets that are one string of the configuration file, or a list."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not found or not all(isinstance(secret, str) for secret in found):
+        raise SettingsError(f"{path}: peer_secret must be a string, or a list of two")
+    return tuple(found)

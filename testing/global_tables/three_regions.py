@@ -31,11 +31,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from testing.global_tables.relay import Relay
-from testing.jedlik_process import Server, run_jedlik
+from testing.jedlik_process import Server
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 KILLED, CUT_OFF = REGIONS[1], REGIONS[2]
 TABLE = "global"
+SECRET = "the-secret-that-three-regions-share-0123456789"
 OWN_ITEMS = 40
 """Of one writer: few, so that they are written, deleted and written again."""
 SHARED_ITEMS = 20
@@ -93,19 +94,15 @@ class World:
 def started(folder: Path, workers: int) -> Iterator[World]:
     """Three servers, each with so many workers and the other two as its peers."""
     relays = {(own, other): Relay() for own in REGIONS for other in REGIONS if own != other}
-    keys: dict[str, tuple[str, str]] = {}
-    for region in REGIONS:
-        made = run_jedlik("credentials", "create", "--data-dir", str(folder / region))
-        lines = dict(line.split(" = ", 1) for line in made.stdout.splitlines() if " = " in line)
-        keys[region] = lines["aws_access_key_id"], lines["aws_secret_access_key"]
     with ExitStack() as stack:
         servers: dict[str, Server] = {}
         for region in REGIONS:
             settings = folder / f"{region}.toml"
-            peers = [_peer(name, relays[region, name].port, *keys[name]) for name in REGIONS if name != region]
+            peers = [_peer(name, relays[region, name].port) for name in REGIONS if name != region]
             settings.write_text("\n".join([f"[regions.{region}]", *peers]))
-            log, data = folder / f"{region}.log", folder / region
-            server = KnownServer(log, keys[region], config=settings, data_dir=data, auth="on", workers=workers)
+            log, data, secret = folder / f"{region}.log", folder / region, secret_file(folder, region)
+            write_secrets(secret, SECRET)
+            server = Server(log, config=settings, data_dir=data, auth="on", workers=workers, peer_secret_file=secret)
             stack.callback(server.kill)
             servers[region] = server
         for (_, other), relay in relays.items():
@@ -113,22 +110,19 @@ def started(folder: Path, workers: int) -> Iterator[World]:
         yield World(servers, relays)
 
 
-class KnownServer(Server):
-    """A server whose peers know its access key before it starts."""
-
-    def __init__(self, log: Path, keys: tuple[str, str], **options: object) -> None:
-        self._keys = keys
-        super().__init__(log, None, **options)
-
-    def _create_credentials(self) -> tuple[str, str]:
-        return self._keys
+def _peer(name: str, port: int) -> str:
+    return f'[regions.{name}]\nendpoint = "http://127.0.0.1:{port}"'
 
 
-def _peer(name: str, port: int, access_key: str, secret_key: str) -> str:
-    return (
-        f"[regions.{name}]\n"
-        f'endpoint = "http://127.0.0.1:{port}"\naccess_key = "{access_key}"\nsecret_key = "{secret_key}"'
-    )
+def secret_file(folder: Path, region: str) -> Path:
+    """Where a region's server reads the peer secret."""
+    return folder / f"{region}.secret"
+
+
+def write_secrets(file: Path, *secrets: str) -> None:
+    """Have a server know its peers by these secrets from its next start, or SIGHUP, on."""
+    file.touch(mode=0o600)
+    file.write_text("\n".join(secrets))
 
 
 def make_table(world: World) -> None:

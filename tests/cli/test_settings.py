@@ -6,12 +6,14 @@ import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from botocore.exceptions import ClientError
 
 from jedlik import __version__
-from jedlik.config import Peer, Settings, SettingsError, from_file, options
+from jedlik.cli.serve_command import settings_of
+from jedlik.config import OPEN_SECRETS, Peer, Settings, SettingsError, from_file, options
 from testing.jedlik_process import Server, run_jedlik
 
 # Where settings come from.
@@ -53,29 +55,28 @@ def account(server: Server) -> str:
     return arn.split(":")[4]
 
 
+SECRET = "a-secret-of-no-less-than-32-characters"
+
+
 def test_the_file_says_which_regions_are_served_here_and_where_others_are(tmp_path: Path) -> None:
     file = tmp_path / "jedlik.toml"
-    file.write_text(
-        "[regions.us-east-1]\n"
-        "[regions.eu-west-1]\n"
-        'endpoint = "https://eu.example.com:8000"\naccess_key = "AKIDEXAMPLE"\nsecret_key = "secret"\n'
-    )
-    settings = Settings(**from_file(file))
+    file.write_text('[regions.us-east-1]\n[regions.eu-west-1]\nendpoint = "https://eu.example.com:8000"\n')
+    settings = Settings(**from_file(file), peer_secret=(SECRET,))
     assert settings.served == ("us-east-1",)
-    assert settings.peers == {"eu-west-1": Peer("https://eu.example.com:8000", "AKIDEXAMPLE", "secret")}
-    assert "secret" not in repr(settings).replace("secret_key", "")
+    assert settings.peers == {"eu-west-1": Peer("https://eu.example.com:8000")}
+    assert SECRET not in repr(settings)
     assert settings.serves("us-east-1")
     assert not settings.serves("eu-west-1")
     assert not settings.serves("ap-south-1")
 
 
 def test_without_tables_for_them_any_region_is_served_but_those_that_are_elsewhere() -> None:
-    settings = Settings(peers={"eu-west-1": Peer("http://127.0.0.1:8001", "AKIDEXAMPLE", "secret")})
+    settings = Settings(peers={"eu-west-1": Peer("http://127.0.0.1:8001")})
     assert settings.serves("us-east-1")
     assert not settings.serves("eu-west-1")
 
 
-PEER = 'endpoint = "http://127.0.0.1:8001"\naccess_key = "AKIDEXAMPLE"\nsecret_key = "secret"\n'
+PEER = 'endpoint = "http://127.0.0.1:8001"\n'
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,8 @@ PEER = 'endpoint = "http://127.0.0.1:8001"\naccess_key = "AKIDEXAMPLE"\nsecret_k
             "regions: 'mars' is not the name of a region: one of AWS's, with --auth on",
         ),
         (
-            '[regions.eu-west-1]\nendpoint = "http://127.0.0.1:8001"',
-            "{file}: regions.eu-west-1 must have the strings access_key, endpoint, secret_key, or nothing",
+            '[regions.eu-west-1]\nendpoints = "http://127.0.0.1:8001"',
+            "{file}: regions.eu-west-1 must have the string endpoint, or nothing",
         ),
         (
             f"[regions.eu-west-1]\n{PEER.replace('http://127.0.0.1:8001', '127.0.0.1:8001')}",
@@ -105,6 +106,137 @@ def test_regions_that_make_no_sense_are_refused(text: str, reason: str, tmp_path
     ended = run_jedlik("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), JEDLIK_CONFIG=str(file))
     assert ended.returncode == 2
     assert reason.format(file=file) in ended.stderr
+
+
+def test_access_keys_of_peers_are_refused_with_what_to_set_now(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(f'[regions.eu-west-1]\n{PEER}access_key = "AKIDEXAMPLE"\nsecret_key = "x"\n')
+    ended = run_jedlik("serve", "--port", "0", JEDLIK_CONFIG=str(file))
+    assert (ended.returncode, "regions do not know each other by access keys any more" in ended.stderr) == (2, True)
+    assert "the same peer_secret (--peer-secret-file)" in ended.stderr
+
+
+def peers_at(endpoint: str) -> dict[str, Peer]:
+    return {"eu-west-1": Peer(endpoint)}
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://10.0.0.1:8000", "http://0.0.0.0:8000", "http://db.example.com", "http://localhost.example.com"]
+)
+@pytest.mark.parametrize("auth", ["on", "off"])
+def test_http_to_another_machine_is_refused(endpoint: str, auth: Literal["on", "off"]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings(auth=auth, peers=peers_at(endpoint), peer_secret=(SECRET,))
+    assert str(refused.value) == (
+        f"regions.eu-west-1: refusing http to {endpoint}: whoever is on the way could read and change what regions "
+        "tell each other. Use https, or a loopback address."
+    )
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://db:1"])
+def test_https_and_loopback_addresses_are_not(endpoint: str) -> None:
+    assert Settings(auth="on", peers=peers_at(endpoint), peer_secret=(SECRET,)).peer_secrets == (SECRET,)
+
+
+def test_http_to_another_machine_keeps_the_server_from_starting(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text('[regions.eu-west-1]\nendpoint = "http://192.0.2.1:8000"\n')
+    ended = run_jedlik("serve", "--port", "0", JEDLIK_CONFIG=str(file), JEDLIK_PEER_SECRET=SECRET)
+    assert ended.returncode == 2
+    assert "regions.eu-west-1: refusing http to http://192.0.2.1:8000" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("auth", "endpoint", "why"),
+    [
+        ("on", "http://127.0.0.1:1", "with --auth on"),
+        ("on", "https://db.example.com", "with --auth on"),
+        ("off", "https://db.example.com", "for an endpoint that is not a loopback address"),
+    ],
+)
+def test_a_peer_secret_is_needed_but_among_loopback_addresses(
+    auth: Literal["on", "off"], endpoint: str, why: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings(auth=auth, peers=peers_at(endpoint))
+    assert str(refused.value) == (
+        f"regions.eu-west-1: peer_secret is needed {why}: the same secret for the servers of all regions "
+        "(--peer-secret-file)"
+    )
+    assert Settings(auth="off", peers=peers_at("http://127.0.0.1:1")).peer_secrets == OPEN_SECRETS
+    assert Settings(auth="on").peer_secrets == ()
+
+
+@pytest.mark.parametrize(
+    ("secrets", "reason"),
+    [
+        (("short",), "peer_secret must have 32 to 256 characters of ASCII without spaces"),
+        ((SECRET, 257 * "a"), "peer_secret must have 32 to 256 characters"),
+        ((32 * "é",), "peer_secret must have 32 to 256 characters"),
+        ((SECRET, SECRET + "2", SECRET + "3"), "peer_secret: one secret, or two while they are exchanged"),
+    ],
+)
+def test_peer_secrets_that_are_none_are_refused(secrets: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason) as refused:
+        Settings(peer_secret=secrets)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        (f'peer_secret = "{SECRET}"', (SECRET,)),
+        (f'peer_secret = ["{SECRET}", "{SECRET}2"]', (SECRET, SECRET + "2")),
+    ],
+)
+def test_peer_secrets_may_be_in_the_file(text: str, secrets: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.touch(mode=0o600)
+    file.write_text(text)
+    assert settings_of(["--config", str(file)]).peer_secret == secrets
+
+
+@pytest.mark.parametrize("text", ["peer_secret = 5", "peer_secret = []", "peer_secret = [5]"])
+def test_what_is_no_peer_secret_in_the_file_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.touch(mode=0o600)
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="peer_secret must be a string, or a list of two"):
+        settings_of(["--config", str(file)])
+
+
+def test_peer_secrets_in_a_file_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "peer.secret"
+    words = ["--peer-secret-file", str(file)]
+    with pytest.raises(SettingsError, match=f"cannot read {file}: No such file"):
+        settings_of(words)
+    file.touch(mode=0o600)
+    with pytest.raises(SettingsError, match=f"{file} is empty"):
+        settings_of(words)
+    file.write_text(f"{SECRET}\n{SECRET}2\n")
+    assert settings_of(words).peer_secret == (SECRET, SECRET + "2")
+    file.chmod(0o640)
+    with pytest.raises(SettingsError, match="must be readable by its owner only: chmod 600"):
+        settings_of(words)
+    file.chmod(0o600)
+    monkeypatch.setenv("JEDLIK_PEER_SECRET", SECRET)
+    with pytest.raises(SettingsError, match="the secret is to be in one place only"):
+        settings_of(words)
+    assert settings_of([]).peer_secret == (SECRET,)
+
+
+def test_a_peer_secret_in_a_configuration_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(f'peer_secret = "{SECRET}"')
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match="holds a secret and must be readable by its owner only: chmod 600"):
+        settings_of(["--config", str(file)])
+
+
+def test_a_peer_secret_is_no_option_of_the_command_line() -> None:
+    ended = run_jedlik("serve", "--peer-secret", SECRET)
+    assert (ended.returncode, "No such option" in ended.stderr) == (2, True)
 
 
 def test_a_region_cannot_be_here_and_elsewhere(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from jedlik.aws.errors import (
     UnknownOperationException,
 )
 from jedlik.aws.origins import Origins
+from jedlik.aws.peer_signatures import PeerVerifier
 from jedlik.aws.room import Room, weight
 from jedlik.aws.service import Operation
 from jedlik.aws.sigv4 import Verifier
@@ -82,6 +83,8 @@ class Dispatcher:
         self._targets = targets
         """From an X-Amz-Target header to its operation."""
         self._verifier = verifier
+        self._others: dict[bytes, Verifier | PeerVerifier] = {}
+        """By X-Amz-Target: who verifies what is not asked for with an access key."""
         self._origins = origins
         self._known_hosts = origins.known_hosts
         self._body_limit = body_limit
@@ -90,6 +93,10 @@ class Dispatcher:
         self._answers = memory.answers
         self._access_log = access_log
         self._request_ids = answers.request_ids()
+
+    def verify_otherwise(self, targets: Iterable[bytes], verifier: PeerVerifier) -> None:
+        """Have a verifier of their own say who may ask for these targets: no access key may."""
+        self._others |= dict.fromkeys(targets, verifier)
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
@@ -113,14 +120,15 @@ class Dispatcher:
         operation: Operation | None = None
         region: Region | None = None
         try:
-            signed = self._verifier.caller(request) if self._verifier.verifies else None
+            verifier = self._others.get(headers.get(b"x-amz-target", b""), self._verifier)
+            signed = verifier.caller(request) if verifier.verifies else None
             if len(request.body) > LARGE or b"content-encoding" in headers:
                 weighs = weight(request, self._body_limit)
                 await self._room.take(weighs)
                 taken = weighs
             operation, data = self._operation(request)
             if signed is None:
-                signed = self._verifier.caller(request)
+                signed = verifier.caller(request)
             region = self._stores.opened(signed.region) or await self._stores.find(signed.region)
             region.begun += 1
             context = Context(region, request_id, Caller(region.account, root(region.account), signed.access_key), host)

@@ -118,7 +118,9 @@ class Signer:
         "time",
     )
 
-    def __init__(self, caller: Signed, credential: Credential, date: str, signed_headers: str) -> None:
+    def __init__(
+        self, caller: Signed, credential: Credential, date: str, signed_headers: str, service: str = SERVICE
+    ) -> None:
         self.caller = caller
         self.credential = credential
         self._date = date.encode()
@@ -132,7 +134,7 @@ class Signer:
         lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
         self._canonical = b"\n".join([*lines, b"", signed.replace(b"%", b"%%"), b"%b"])
         """The canonical request, but for method, query string, the headers' values and the body's hash."""
-        scope = f"{date}/{caller.region}/{SERVICE}/{TERMINATOR}".encode()
+        scope = f"{date}/{caller.region}/{service}/{TERMINATOR}".encode()
         self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
         key = b"AWS4" + credential.secret.encode()
         for part in scope.split(b"/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import click
 
 from jedlik.cli.program import Command, Refusal
-from jedlik.cli.setting_options import PEERS, all_settings, config_file
-from jedlik.config import Settings, SettingsError
+from jedlik.cli.setting_options import NO_OPTIONS, all_settings, config_file
+from jedlik.config import PEER_SECRET, Settings, SettingsError, peer_secret
 
 
 class Rereadable(Command):
@@ -29,7 +30,9 @@ def settings_of(words: Sequence[str]) -> Settings:
     """
     try:
         context = serve.make_context("serve", list(words))
-        return Settings(**context.params, peers=context.meta[PEERS])
+        more = context.meta[NO_OPTIONS]
+        secret = peer_secret(context.params["peer_secret_file"], more.get(PEER_SECRET, ()), os.environ)
+        return Settings(**context.params, **(more | {PEER_SECRET: secret}))
     except click.ClickException as error:
         raise SettingsError(error.format_message()) from error
 

@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
+from jedlik import config
 from jedlik.cli.program import Refusal
 from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, check_variables, from_file, options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PEERS = f"{__name__}.peers"
-"""Where a context keeps what the file says of other regions, which is no option."""
+NO_OPTIONS = f"{__name__}.no-options"
+"""Where a context keeps the file's settings that are no options: where other regions are, and their secret."""
 
 
 def option(name: str) -> Callable[[F], F]:
@@ -59,7 +60,7 @@ def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> 
     try:
         check_variables(os.environ)
         given = dict(from_file(path))
-        context.meta[PEERS] = given.pop("peers", {})
+        context.meta[NO_OPTIONS] = {name: given.pop(name) for name in config.NO_OPTIONS if name in given}
         context.default_map = given
     except SettingsError as error:
         raise Refusal(str(error)) from error

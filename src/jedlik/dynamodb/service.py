@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jedlik.aws import peer_signatures
 from jedlik.aws.service import Service
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.items import expiring, old_tokens
@@ -35,7 +36,7 @@ STREAMS = Service(
 
 PEERS = Service(
     name="jedlikpeers",
-    signing_name="dynamodb",
+    signing_name=peer_signatures.SERVICE,
     api_version="1",
     target_prefix=serving.TARGET,
     operations=PEER_OPERATIONS,

@@ -18,12 +18,14 @@ from jedlik.aws import metrics
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
+from jedlik.aws.peer_signatures import PeerVerifier
 from jedlik.aws.service import background_work, targets
 from jedlik.aws.sigv4 import Verifier
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.dynamodb.replication import known_peers, pulling
+from jedlik.dynamodb.service import PEERS
 from jedlik.memory import Memory
 from jedlik.process.services import SERVICES
 from jedlik.regions.region import Region
@@ -112,6 +114,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             memory=memory,
             access_log=settings.access_log,
         )
+        dispatcher.verify_otherwise(targets((PEERS,)), PeerVerifier(settings.peer_secrets, system_clock))
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.start(site.listening, site.tls)
 

@@ -18,13 +18,18 @@ class PeerUnreachable(Exception):
     """A region could not be asked, or did not answer: it, or the way there, is down. Says which and why."""
 
 
+class PeerRefuses(PeerUnreachable):
+    """A region does not take this one for its peer. Says which and why, fit for a log; nothing goes on until that is
+    put right there or here."""
+
+
 class Peers(Protocol):
     """The other regions."""
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
         """What `region` answers, unchecked (`answers.ask`).
 
-        Raises PeerUnreachable, WrongAnswer, and what the region refuses with, which is a DynamoDBError.
+        Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what the region refuses with, which is a DynamoDBError.
         """
         ...
 

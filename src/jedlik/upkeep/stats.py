@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jedlik import timekeeping
+from jedlik.background import job_records
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
@@ -40,7 +41,7 @@ class TableStats:
     peers: tuple[Checkpoint, ...]
     """How far it is with the changes of its replicas in other regions."""
     asides: tuple[Aside, ...]
-    """The replicas whose changes are not taken over now, and why."""
+    """The replicas whose changes are not taken over now, or that hold up a job of the table, and why."""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -119,10 +120,11 @@ def of_tables(view: View) -> Iterator[TableStats]:
     def at(key: bytes) -> int:
         return counter(view.get(key))
 
+    jobs = [job_records.parse(row) for row in view.rows(*job_records.job_range())]
     for _, raw in view.rows(*keys.descriptor_range(None)):
         table = descriptors.parse(raw)
         numbers = [index.number for index in table.indexes]
-        log = keys.log_prefix(table.id)
+        log, table_id = keys.log_prefix(table.id), table.document["TableId"]
         yield TableStats(
             name=table.name,
             items=at(keys.item_count_key(table.id, 0)),
@@ -131,5 +133,8 @@ def of_tables(view: View) -> Iterator[TableStats]:
             entries_size=sum(at(keys.item_bytes_key(table.id, number)) for number in numbers),
             log_entries=view.count(log, keyspaces.prefix_end(log)),
             peers=tuple(pull_positions.parse(raw) for _, raw in view.rows(*keys.checkpoint_range(table.id))),
-            asides=tuple(aside.parse(raw) for _, raw in view.rows(*keys.aside_range(table.id))),
+            asides=(
+                *(aside.parse(raw) for _, raw in view.rows(*keys.aside_range(table.id))),
+                *(one for job in jobs if job.state.get("TableId") == table_id for one in aside.of_state(job.state)),
+            ),
         )

@@ -6,17 +6,19 @@ same peer, and other peers, go on. The table is asked for again after a rest tha
 by itself with the first answer that can be taken.
 
 While a table is aside there is a record of it in the store, for `jedlik stats` and for the worker that has the lease
-next. Without the record it would be put aside all the same.
+next. Without the record it would be put aside all the same. A job that a peer holds up (`replication.membership`) keeps
+the same in its state: a peer may answer its questions wrongly, and pulls of the table rightly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from jedlik.background.job_records import State
 from jedlik.dynamodb.model import keys, versions
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replicated
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 FIRST_REST_SECONDS = 1.0
 LAST_REST_SECONDS = 60.0
 """How long a table rests that is put aside: twice as long each time, within these bounds."""
+_HELD_UP = "HeldUp"
+"""In the state of a job: by peer, the reason why it holds the job up, and since when."""
 _LONGEST_REASON = 300
 """Characters. A reason may quote what a peer has answered."""
 
@@ -41,8 +45,7 @@ class PutAside(Exception):
     @property
     def reason(self) -> str:
         """Why, fit for a log."""
-        text = str(self)[:_LONGEST_REASON]
-        return text if text.isprintable() else ascii(text)
+        return reason_of(self)
 
 
 class WrongAnswer(PutAside):
@@ -58,6 +61,12 @@ class Aside:
     reason: str
     since: float
     """In seconds since the epoch, by the clock here."""
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, fit for a log."""
+    text = str(error)[:_LONGEST_REASON]
+    return text if text.isprintable() else ascii(text)
 
 
 def rest(times: int) -> float:
@@ -90,6 +99,31 @@ async def clear(region: Region, table: Table, peer: str) -> None:
 def forget(table_id: bytes, peer: str, writes: Writes) -> None:
     """Remove the record for a peer that has no replica any more."""
     writes.delete(keys.aside_key(table_id, versions.region_id(peer)))
+
+
+# In the state of a job
+
+
+def of_state(state: State) -> Iterator[Aside]:
+    """The peers that hold up a job, and why. Raises TypeError or AttributeError for what is none."""
+    for peer, known in state.get(_HELD_UP, {}).items():
+        yield Aside(peer, **known)
+
+
+def held_up(state: State, errors: Mapping[str, Exception | None], now: float) -> State:
+    """The state of a job that is held up by peers now, by `errors`, or is not by them, by None. The same if nothing is
+    new."""
+    before: dict[str, Any] = state.get(_HELD_UP, {})
+    after = before
+    for peer, error in errors.items():
+        known, reason = before.get(peer), None if error is None else reason_of(error)
+        if reason is None:
+            after = {other: why for other, why in after.items() if other != peer}
+        elif known is None or known["reason"] != reason:
+            after = after | {peer: {"reason": reason, "since": now if known is None else known["since"]}}
+    if after == before:
+        return state
+    return {name: value for name, value in state.items() if name != _HELD_UP} | ({_HELD_UP: after} if after else {})
 
 
 def _key(table: Table, peer: str) -> bytes:

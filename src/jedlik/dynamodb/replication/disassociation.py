@@ -16,10 +16,10 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jedlik.aws.errors import DynamoDBError, ValidationException
-from jedlik.background.job_records import Job
+from jedlik.aws.errors import DynamoDBError
+from jedlik.background.job_records import Job, State
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.replication import answers, pull_positions
+from jedlik.dynamodb.replication import answers, aside, pull_positions
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.regions.peers import PeerUnreachable
@@ -41,27 +41,42 @@ _log = logging.getLogger(__name__)
 async def behind(region: Region, job: Job, table: Table, peers: Collection[str]) -> dict[str, float]:
     """Those of `peers` that had written what is not here yet, or of which that is not known, and how long to wait.
 
-    Where their logs end is noted in the job, which has then moved.
+    Where their logs end is noted in the job, and which of them hold it up: it has then moved.
     """
     awaited: dict[str, Any] = job.state.get(_AWAITED, {})
     ends: dict[str, Any] = {}
     found = {}
+    errors: dict[str, Exception | None] = {}
     for peer in peers:
+        errors[peer] = None
         try:
             if peer not in awaited:
-                ends[peer] = _end(await answers.ask(region, peer, "BeginCopy", _asking(table)))
+                answer = await answers.ask(region, peer, "BeginCopy", _asking(table))
+                ends[peer] = {name: answer[name] for name in ("SourceId", "Position")}
             elif await _has_all(region, table, peer, awaited[peer]):
                 continue
             found[peer] = LOOK_SECONDS
-        except PeerUnreachable:
+        except (PeerUnreachable, PutAside) as error:
+            errors[peer] = error
             found[peer] = UNREACHABLE_SECONDS
-        except (DynamoDBError, PutAside) as error:
+        except DynamoDBError as error:
             # It is incomplete itself, or is about to hear that this replica goes.
             _log.debug("%s says: %s", peer, error, extra={"region": region.name, "table": table.name})
             found[peer] = LOOK_SECONDS
+    state = aside.held_up(job.state, errors, region.clock())
     if ends:
-        await _note(region, job, awaited | ends)
+        state = state | {_AWAITED: awaited | ends}
+    if state is not job.state:
+        _say(region, table, job.state, state)
+        await _note(region, job, state)
     return found
+
+
+def _say(region: Region, table: Table, before: State, after: State) -> None:
+    """Log which peers hold up the job since now, or for another reason than before."""
+    for one in {*aside.of_state(after)} - {*aside.of_state(before)}:
+        where = {"region": region.name, "peer": one.region, "table": table.name}
+        _log.warning("a replica cannot disassociate yet: %s", one.reason, extra=where)
 
 
 async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any]) -> bool:
@@ -74,22 +89,16 @@ async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any])
     # While only changes of other regions are passed over, the checkpoint is seldom written. Are there any of its own?
     asking = _asking(table) | {"Position": checkpoint.position, "SourceId": checkpoint.source, "GroupVersion": None}
     answer = await answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
-    match answer:
-        case {"Tables": [{"SourceId": source, "Entries": [{"Position": int(first)}, *_]}]}:
-            pass  # The first change of its own that is not here.
-        case {"Tables": [{"SourceId": source, "Entries": [], "Position": int(first)}]}:
-            pass  # It has none up to there.
-        case _:
-            return False
-    return bool(source == end["SourceId"] and first >= end["Position"])
-
-
-def _end(answer: dict[str, Any]) -> dict[str, Any]:
-    """Where a peer's log ends. Raises ValidationException for an answer that does not say so."""
-    match answer:
-        case {"SourceId": str(source), "Position": int(position)}:
-            return {"SourceId": source, "Position": position}
-    raise ValidationException("The answer to BeginCopy does not say where the log ends")
+    told = answers.by_table(answer, [table.name]).get(table.name)
+    if told is None:
+        return False
+    answers.check_told(told, asking["GroupId"], checkpoint.source, checkpoint.position, region.clock())
+    if "Entries" not in told or told["SourceId"] != end["SourceId"]:
+        return False
+    # The first change of its own that is not here; or it has none up to there.
+    first: int = told["Entries"][0]["Position"] if told["Entries"] else told["Position"]
+    awaited: int = end["Position"]
+    return first >= awaited
 
 
 def _asking(table: Table) -> dict[str, Any]:
@@ -97,11 +106,11 @@ def _asking(table: Table) -> dict[str, Any]:
     return {"TableName": table.name, "GroupId": table.replica.group_id}
 
 
-async def _note(region: Region, job: Job, awaited: dict[str, Any]) -> None:
+async def _note(region: Region, job: Job, state: State) -> None:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         writes = Writes()
-        job.advance(job.state | {_AWAITED: awaited}, writes)
+        job.advance(state, writes)
         return writes, None
 
     await region.engine.mutate([job.key], decide)

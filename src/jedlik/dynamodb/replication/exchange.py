@@ -32,6 +32,7 @@ from jedlik.dynamodb.replication.aside import Aside, PutAside, WrongAnswer
 from jedlik.dynamodb.replication.latency import Latency
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved
 from jedlik.dynamodb.replication.replicated import Replicated
+from jedlik.regions.peers import PeerRefuses
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -318,6 +319,15 @@ class Exchange:
         _log.warning("a table is put aside: %s", error.reason, extra=context)
         progress.aside = Aside(self._peer, error.reason, since)
         await aside.note(self._region, found.table, progress.aside)
+
+    async def refused(self, tables: Sequence[Replicated], refusal: PeerRefuses) -> None:
+        """Store of all tables that their peer refuses to be one, until it takes a question of each."""
+        for found in tables:
+            progress = await self._progress_of(found)
+            reason = aside.reason_of(refusal)
+            if progress.aside is None or progress.aside.reason != reason:
+                progress.aside = Aside(self._peer, reason, self._region.clock())
+                await aside.note(self._region, found.table, progress.aside)
 
     async def _taken(self, found: Replicated, progress: _Progress) -> None:
         """An answer has been taken over: the table is put aside no more."""

@@ -35,7 +35,8 @@ def check(group: Group, now: float) -> None:
         _check_status(region, register["Version"][2], register["Value"])
     registers = [register for kind in ("Statuses", "Overrides", "Settings") for register in group[kind].values()]
     latest = max((register["Version"][0] for register in registers), default=0)
-    since = max((register["Value"]["Since"] for register in group["Statuses"].values()), default=0.0)
+    statuses = group["Statuses"].values()
+    since = max((max(status["Value"]["Since"], status["Version"][3]) for status in statuses), default=0.0)
     if max(replicas.seconds(latest), since) > now + versions.FURTHEST_AHEAD_SECONDS:
         raise PutAside("a group's document is ahead of the clock here by more than ten minutes")
     _check_complete(replicas.settings(group))

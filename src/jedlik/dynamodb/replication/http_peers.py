@@ -1,6 +1,7 @@
-"""Peers elsewhere, over HTTP, with every request signed.
+"""Peers elsewhere, over HTTP, with every request signed with the peer secret (`aws.peer_signatures`).
 
-aiohttp is the client. Signatures are botocore's, as those of any SDK, so a peer checks them as it checks all others.
+aiohttp is the client, and signatures are botocore's, as those of any SDK. Over HTTPS it takes only certificates that an
+authority known to OpenSSL has signed for the host; SSL_CERT_FILE names others. So answers need no proof of the secret.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from botocore.credentials import Credentials
 
 from jedlik.aws import errors
 from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.peer_signatures import KEY, SERVICE
 from jedlik.config import Peer
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT, TARGET
 from jedlik.memory import Exhausted, Holding, Share
-from jedlik.regions.peers import Body, PeerUnreachable
+from jedlik.regions.peers import Body, PeerRefuses, PeerUnreachable
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = LONGEST_WAIT + 10.0
@@ -38,20 +40,25 @@ LONGEST_MESSAGE = 300
 REFUSALS: dict[str, type[DynamoDBError]] = {
     refusal.name: refusal
     for refusal in (
-        errors.AccessDeniedException,
-        errors.IncompleteSignatureException,
-        errors.InvalidSignatureException,
         errors.LimitExceededException,
-        errors.MissingAuthenticationTokenException,
         errors.ResourceInUseException,
         errors.ResourceNotFoundException,
-        errors.UnrecognizedClientException,
         errors.ValidationException,
     )
 }
 """What a region may refuse with, by name. Any other error is one of its own, and the region as good as unreachable."""
+NO_PEER = {
+    refusal.name
+    for refusal in (
+        errors.AccessDeniedException,
+        errors.IncompleteSignatureException,
+        errors.InvalidSignatureException,
+        errors.MissingAuthenticationTokenException,
+        errors.UnrecognizedClientException,
+    )
+}
+"""What a region answers to who is no peer of it: a refusal of all that can be asked, and not of a request."""
 
-_SERVICE = "dynamodb"
 _CONTENT_TYPE = "application/x-amz-json-1.0"
 _CODING = "gzip"
 _GZIP = 31
@@ -63,18 +70,15 @@ _SERVER_FAULT = 500
 class HttpPeers:
     """The regions that the settings name an endpoint of."""
 
-    def __init__(self, peers: Mapping[str, Peer], memory: Share) -> None:
+    def __init__(self, peers: Mapping[str, Peer], secret: str, memory: Share) -> None:
         self._peers = peers
+        self._credentials = Credentials(KEY, secret)
         self._memory = memory
         """What answers may take together."""
-        self._signers = {
-            name: SigV4Auth(Credentials(peer.access_key, peer.secret_key), _SERVICE, name)
-            for name, peer in peers.items()
-        }
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What the region answers. Raises PeerUnreachable, WrongAnswer, and what the region refuses with.
+        """What the region answers. Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what it refuses with.
 
         The answer is a JSON object; its members have not been looked at.
         """
@@ -125,7 +129,7 @@ class HttpPeers:
     def _headers(self, region: str, url: str, operation: str, data: bytes) -> dict[str, str]:
         headers = {"Content-Type": _CONTENT_TYPE, "X-Amz-Target": f"{TARGET}.{operation}", "Accept-Encoding": _CODING}
         request = AWSRequest("POST", url, headers, data)
-        self._signers[region].add_auth(request)
+        SigV4Auth(self._credentials, SERVICE, region).add_auth(request)
         return dict(request.headers)
 
 
@@ -163,7 +167,12 @@ def _refusal(region: str, status: int, told: Body) -> Exception:
     name = str(told.get("__type", "")).rpartition("#")[2][:LONGEST_MESSAGE]
     message = str(told.get("message", told.get("Message", "")))[:LONGEST_MESSAGE]
     error = REFUSALS.get(name)
+    if status < _SERVER_FAULT and name in NO_PEER:
+        return PeerRefuses(f"{region} refuses this region: {_printable(f'{name}: {message}')}")
     if status >= _SERVER_FAULT or error is None:
-        text = f"{name} ({status}): {message}"
-        return PeerUnreachable(f"{region}: {text if text.isprintable() else ascii(text)}")
-    return error(message if message.isprintable() else ascii(message))
+        return PeerUnreachable(f"{region}: {_printable(f'{name} ({status}): {message}')}")
+    return error(_printable(message))
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)

@@ -32,5 +32,5 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
     # Imported only where there are peers elsewhere: the client costs memory in every worker.
     from jedlik.dynamodb.replication.http_peers import HttpPeers
 
-    elsewhere = HttpPeers(settings.peers, memory)
+    elsewhere = HttpPeers(settings.peers, settings.peer_secrets[0], memory)
     return RoutedPeers(dict.fromkeys(settings.peers, elsewhere), local)

@@ -173,8 +173,11 @@ async def step(region: Region, job: Job) -> None:
         try:
             outcome = await ask(region, table, peer)
         except (PeerUnreachable, PutAside, DynamoDBError) as error:
-            await _say_unreachable(region, job, error)
+            await _held_up(region, job, peer, error)
             raise JobWaits(UNREACHABLE_SECONDS) from error
+        except JobWaits:
+            await _held_up(region, job, peer, None)
+            raise
 
     def noted(document: Document, now: float, writes: Writes) -> Document | None:
         if outcome is None:
@@ -216,16 +219,19 @@ async def _leave(region: Region, table: Table, peer: str) -> str | None:
     return DELETED
 
 
-async def _say_unreachable(region: Region, job: Job, error: Exception) -> None:
-    """Log that a peer does not do as it is asked, once."""
-    if "Unreachable" in job.state:
+async def _held_up(region: Region, job: Job, peer: str, error: Exception | None) -> None:
+    """Log and note that a peer does not do as it is asked, if the reason is new, or that it does again."""
+    state = aside.held_up(job.state, {peer: error}, region.clock())
+    if state is job.state:
         return
-    _log.warning("a peer cannot be asked: %s", error, extra={"region": region.name, "table": job.state["TableName"]})
+    where = {"region": region.name, "table": job.state["TableName"]}
+    if error is not None:
+        _log.warning("a peer cannot be asked: %s", error, extra=where)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         writes = Writes()
-        job.advance(job.state | {"Unreachable": True}, writes)
+        job.advance(state, writes)
         return writes, None
 
     await region.engine.mutate([job.key], decide)

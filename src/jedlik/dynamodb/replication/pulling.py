@@ -2,8 +2,9 @@
 
 For each region that any table here shares there is a puller in each worker, and the one whose worker has the lease
 exchanges with the peer (`exchange`), over and over. What fails is tried again after a while that grows up to a bound; a
-peer that cannot be reached is logged when it is lost and when it is found. What was applied, and how late, is logged
-once a minute.
+peer that cannot be reached is logged when it is lost and when it is found. One that refuses this region, because their
+secrets differ, is asked again as often, and shown by `jedlik stats`. What was applied, and how late, is logged once a
+minute.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
 from jedlik.dynamodb.replication.replicated import Replicated
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT
-from jedlik.regions.peers import PeerUnreachable
+from jedlik.regions.peers import PeerRefuses, PeerUnreachable
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -96,6 +97,8 @@ class Puller:
         self._exchange = Exchange(region, peer)
         self._failures = 0
         """Since the last success."""
+        self._said = ""
+        """Why the peer refuses, as it was last logged since the last success."""
         self._reported = 0
         """Changes that had been applied at the last report."""
         self._report_due = 0.0
@@ -118,7 +121,7 @@ class Puller:
             if not await self._leases.hold(f"pulling/{self._peer}"):
                 self._exchange.forget()
                 return LOOK_SECONDS
-            busy = await self._exchange.round(self._tables.with_peer(self._peer), LONGEST_WAIT)
+            busy = await self._round()
         except (CheckpointMoved, DescriptorChanged):
             self._exchange.forget()
             await self._tables.look()
@@ -126,13 +129,24 @@ class Puller:
         except Exception as error:
             return self._failed(error)
         if self._failures:
-            self._failures = 0
+            self._failures, self._said = 0, ""
             _log.info("peer reached again", extra=self._context)
         return 0.0 if busy else IDLE_SECONDS
 
+    async def _round(self) -> bool:
+        """Do a piece of work for all tables that are shared with the peer; whether there was any."""
+        tables = self._tables.with_peer(self._peer)
+        try:
+            return await self._exchange.round(tables, LONGEST_WAIT)
+        except PeerRefuses as error:
+            await self._exchange.refused(tables, error)
+            raise
+
     def _failed(self, error: Exception) -> float:
-        """Say so, the first time; how long to rest, in seconds."""
-        if not self._failures:
+        """Say so, the first time and when the peer refuses for another reason; how long to rest, in seconds."""
+        refusal = str(error) if isinstance(error, PeerRefuses) else self._said
+        if not self._failures or refusal != self._said:
+            self._said = refusal
             if isinstance(error, PeerUnreachable):
                 _log.warning("peer lost: %s", error, extra=self._context)
             else:
