@@ -18,6 +18,7 @@ from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.values import value_of
 
 NOBODY = socket.socket()
 """Who asks for commits: is never asked back, as nothing is read."""
@@ -57,10 +58,15 @@ def rows(path: Path) -> dict[bytes, bytes]:
     """What the store in a directory holds when it is opened, without what is the engine's own."""
     store = open_store(path, True, MAP_SIZE)
     try:
-        with store.environment.begin() as snapshot:
-            return {key: value for key, value in snapshot.cursor().iternext() if key[0] > 0}
+        return rows_of(store.environment)
     finally:
         store.close()
+
+
+def rows_of(environment: lmdb.Environment) -> dict[bytes, bytes]:
+    """The same of an environment that is open."""
+    with environment.begin() as snapshot:
+        return {key: value_of(key, found) for key, found in snapshot.cursor().iternext() if key[0] > 0}
 
 
 def records(path: Path) -> list[bytes]:

@@ -17,7 +17,7 @@ from jedlik.storage.lmdb.checkpoints import is_pinned
 from jedlik.storage.lmdb.committer import Commits
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
-from testing.storage.committing import commit, committing, left_by_a_kill, records, rows
+from testing.storage.committing import commit, committing, left_by_a_kill, records, rows, rows_of
 
 WAIT_SECONDS = 60.0
 
@@ -76,7 +76,7 @@ def test_its_pages_stay_as_they_are_while_others_are_written(tmp_path: Path) -> 
     with committing(path) as commits:
         overwrite(commits, 20)
         commits.checkpoints.make()
-        expected = {key: value for key, value in committed(commits).items() if key[0] > 0}
+        expected = rows_of(commits.environment)
         made = last_checkpoint(path)
         overwrite(commits, 200)
         left = left_by_a_kill(path, tmp_path / "left")
@@ -84,14 +84,8 @@ def test_its_pages_stay_as_they_are_while_others_are_written(tmp_path: Path) -> 
     assert metas(file) != made.metas
     write_metas(file, made.metas)
     os.close(file)
-    with lmdb.open(str(left), lib_version=1, readonly=True) as environment, environment.begin() as snapshot:
-        found = dict(snapshot.cursor().iternext())
-    assert {key: value for key, value in found.items() if key[0] > 0} == expected
-
-
-def committed(commits: Commits) -> dict[bytes, bytes]:
-    with commits.environment.begin() as snapshot:
-        return dict(snapshot.cursor().iternext())
+    with lmdb.open(str(left), lib_version=1, readonly=True) as environment:
+        assert rows_of(environment) == expected
 
 
 @pytest.mark.usefixtures("when_told")
@@ -207,7 +201,7 @@ def test_a_full_journal_has_one_made_and_refuses_if_it_cannot_be(
             failing.setattr(os, "fdatasync", fail)
             with pytest.raises(OSError, match="Input/output error"):
                 fill(commits)
-        later = {key for key in committed(commits) if key.startswith(b"later")}
+        later = {key for key in rows_of(commits.environment) if key.startswith(b"later")}
         assert 0 < len(later) < 10
         commit(commits, {b"last": b"1"})
     assert rows(tmp_path).keys() == {b"key %d" % number for number in range(20)} | later | {b"last"}

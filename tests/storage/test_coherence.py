@@ -19,6 +19,7 @@ from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
 from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.values import kept
 from testing.storage.committing import commit, committing, left_by_a_kill, records, rows
 
 HINT = (
@@ -343,7 +344,7 @@ def old_fresh(path: Path) -> None:
 
 def test_a_journal_that_an_earlier_version_has_begun_is_read(tmp_path: Path) -> None:
     with closing(open_store(tmp_path, False, MAP_SIZE)) as store, store.environment.begin(write=True) as transaction:
-        transaction.put(b"key", b"1")
+        transaction.put(b"key", kept(b"key", b"1"))
     with (tmp_path / DATA).open("rb") as file:
         found = metas(file.fileno())
     Journal.make(tmp_path, transaction_of(found), found)

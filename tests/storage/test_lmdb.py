@@ -18,6 +18,7 @@ import uvloop
 from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.lmdb.values import read
 from testing.storage.engine_processes import finish, other_process, pipe, start
 from testing.storage.engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
 
@@ -72,11 +73,11 @@ def test_a_file_of_the_older_lmdb(tmp_path: Path) -> None:
         LmdbEngine.open(tmp_path, durable=True)
 
 
-@pytest.mark.parametrize("row", [(b"\x00format", b"3"), (b"key", b"value")], ids=["later format", "no format"])
+@pytest.mark.parametrize("row", [(b"\x00format", b"4"), (b"key", b"value")], ids=["later format", "no format"])
 def test_a_store_of_another_format(tmp_path: Path, row: tuple[bytes, bytes]) -> None:
     with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
         transaction.put(*row)
-    said = rf"^{tmp_path} holds a store of another storage format: (3|none) where Jedlik {__version__} reads 2\. Use"
+    said = rf"^{tmp_path} holds a store of another storage format: (4|none) where Jedlik {__version__} reads 3\. Use"
     with pytest.raises(StorageError, match=said):
         LmdbEngine.open(tmp_path, durable=True)
 
@@ -256,7 +257,7 @@ def test_a_process_that_was_killed_while_it_read_keeps_old_pages_for_a_while_onl
 def read_until_killed(path: Path, ready: Connection) -> None:
     environment = lmdb.open(str(path), lib_version=1)
     with environment.begin() as transaction:
-        ready.send(transaction.get(b"key"))
+        ready.send(read(b"key", transaction.get(b"key")))
         signal.pause()
 
 

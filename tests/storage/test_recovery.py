@@ -19,6 +19,7 @@ from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.values import kept
 from testing.storage.committing import (
     PAGE,
     FullEnvironment,
@@ -223,7 +224,7 @@ def test_a_file_that_is_older_than_its_journal_is_refused_and_stays_as_it_is(tmp
 
 def test_a_store_that_has_had_no_journal_gets_one(tmp_path: Path) -> None:
     with closing(open_store(tmp_path, False, MAP_SIZE)) as store, store.environment.begin(write=True) as transaction:
-        transaction.put(b"key", b"1")
+        transaction.put(b"key", kept(b"key", b"1"))
     assert rows(tmp_path) == {b"key": b"1"}
     assert records(tmp_path) == []
     with committing(tmp_path) as commits:

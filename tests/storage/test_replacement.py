@@ -14,6 +14,7 @@ from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL
 from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.values import kept
 from testing.storage.committing import commit, committing, records, rows
 
 STEPS = 4
@@ -30,7 +31,7 @@ def prepared(path: Path) -> Path:
         lmdb.open(str(copy), map_size=MAP_SIZE, subdir=False, lock=False, lib_version=1) as environment,
         environment.begin(write=True) as transaction,
     ):
-        transaction.put(b"key", b"new")
+        transaction.put(b"key", kept(b"key", b"new"))
     return copy
 
 

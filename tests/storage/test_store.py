@@ -36,9 +36,9 @@ def test_whoever_comes_first_recovers_and_others_join(left: Path, monkeypatch: p
     assert records(left)
     recovered: list[Path] = []
 
-    def note(path: Path) -> None:
+    def note(path: Path, formats: frozenset[bytes]) -> None:
         recovered.append(path)
-        recover(path)
+        recover(path, formats)
 
     with other_process(lmdb_durable, left) as other:
         assert records(left) == []

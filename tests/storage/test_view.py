@@ -140,8 +140,8 @@ def test_there_must_be_a_store(tmp_path: Path) -> None:
 
 def test_a_store_of_another_format(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
-        transaction.put(b"\x00format", b"3")
-    said = rf"^{tmp_path} holds a store of another storage format: 3 where Jedlik {__version__} reads 2\. Use"
+        transaction.put(b"\x00format", b"4")
+    said = rf"^{tmp_path} holds a store of another storage format: 4 where Jedlik {__version__} reads 3\. Use"
     with pytest.raises(StorageError, match=said), lmdb_file.view(tmp_path):
         pass
 
@@ -151,7 +151,7 @@ def test_a_store_without_a_journal_of_an_earlier_version_is_upgraded(tmp_path: P
         transaction.put(b"\x00format", b"1")
         transaction.put(b"key", b"value")
     said = (
-        rf"^{tmp_path} holds a store of storage format 1, and Jedlik {__version__} uses format 2: "
+        rf"^{tmp_path} holds a store of storage format 1, and Jedlik {__version__} uses format 3: "
         "stop all servers, copy the folder, and run `jedlik upgrade`$"
     )
     with pytest.raises(StorageError, match=said), lmdb_file.view(tmp_path):

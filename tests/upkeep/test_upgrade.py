@@ -11,6 +11,8 @@ import pytest
 
 from jedlik import __version__
 from jedlik.regions import store_format
+from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb.values import value_of
 from jedlik.upkeep import upgrade
 from testing.dynamodb.definitions import create
 from testing.jedlik_process import Server, run_jedlik
@@ -24,8 +26,8 @@ COMMANDS = ("check", "stats", "compact")
 
 
 def record_of(store: Path) -> object:
-    with lmdb.open(str(store), lib_version=1, readonly=True) as environment, environment.begin() as transaction:
-        found = transaction.get(FORMAT_KEY)
+    with lmdb_file.view(store) as view:
+        found = view.get(FORMAT_KEY)
     return found and json.loads(found)
 
 
@@ -33,7 +35,7 @@ def upgraded(before: int, storage_before: int) -> str:
     """What the command says."""
     return (
         f"us-east-1: format {before} and storage format {storage_before} before, "
-        f"format {store_format.FORMAT} and storage format 2 after\n"
+        f"format {store_format.FORMAT} and storage format 3 after\n"
     )
 
 
@@ -84,8 +86,8 @@ def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_ser
     for command in COMMANDS:
         ended = run_jedlik(command, "--data-dir", str(store.parent))
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
-    nothing = f"us-east-1: format {store_format.FORMAT} and storage format 2, as this version has: nothing to do\n"
-    for said in (upgraded(0, 2), nothing):
+    nothing = f"us-east-1: format {store_format.FORMAT} and storage format 3, as this version has: nothing to do\n"
+    for said in (upgraded(0, 3), nothing):
         ended = run_jedlik("upgrade", "--data-dir", str(store.parent))
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
     server = start_server()
@@ -98,10 +100,14 @@ def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_ser
 def test_a_store_without_a_journal_is_refused_until_it_is_upgraded(start_server: StartServer, store: Path) -> None:
     (store / "journal").unlink()
     with lmdb.open(str(store), lib_version=1) as environment, environment.begin(write=True) as transaction:
+        for key, found in list(transaction.cursor().iternext()):
+            if key[0] > 0:
+                transaction.put(key, value_of(key, found))
         transaction.put(b"\x00format", b"1")
         transaction.delete(b"\x00journal")
+        transaction.delete(b"\x00position")
     reason = (
-        f"{store} holds a store of storage format 1, and Jedlik {__version__} uses format 2: "
+        f"{store} holds a store of storage format 1, and Jedlik {__version__} uses format 3: "
         "stop all servers, copy the folder, and run `jedlik upgrade`"
     )
     assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jedlik.storage.counters import counter, counter_value, wrapped
-from jedlik.storage.engine import Decide, StorageError, Writes
+from jedlik.storage.engine import DamagedValue, Decide, StorageError, Writes
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -100,7 +100,7 @@ class Batch:
     def _decide(self, mutation: Mutation, read: Read) -> bool:
         """Decide, and take in what is to be written. Whether the outcome depends on the commit.
 
-        What `read` raises is no outcome: it is raised.
+        What `read` raises is no outcome, but raised; except DamagedValue, which fails this mutation alone.
         """
         mutation.result = None
         mutation.error = self._refusal(mutation.keys)
@@ -109,9 +109,13 @@ class Batch:
         changes = self.changes
         depends = False
         values = []
-        for key in mutation.keys:
-            depends = depends or key in changes
-            values.append(self._value(key, read))
+        try:
+            for key in mutation.keys:
+                depends = depends or key in changes
+                values.append(self._value(key, read))
+        except DamagedValue as error:
+            mutation.error = error
+            return False
         try:
             writes, mutation.result = mutation.decide(values)
             refusal = self._refusal(writes.puts) or self._refusal(writes.adds)

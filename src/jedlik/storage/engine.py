@@ -72,8 +72,20 @@ class StorageError(Exception):
     whole if the power fails before the next one commits. The engine goes on serving if it can."""
 
 
+class DamagedValue(StorageError):
+    """The bytes under a key are not those that were written. Other keys can be read."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(f"the value under key {key.hex()} is damaged: its checksum is wrong")
+        self.key = key
+
+
 class Engine(Protocol):
-    """An open store. Every method raises StorageError (from `mutate` it comes through the future)."""
+    """An open store. Every method raises StorageError (from `mutate` it comes through the future).
+
+    A value is returned as it was written, or not at all: where its bytes are damaged, reads raise DamagedValue, and so
+    does the future of a mutation that reads it.
+    """
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys`, all from one snapshot; None where absent.

@@ -55,6 +55,8 @@ class StoreCheck:
     def problems(self) -> Iterator[str]:
         """What is wrong, a line each. Ends with a line for what the storage cannot read."""
         try:
+            for key in self._view.damaged():
+                yield f"the value under {key.hex()} is damaged: its checksum is wrong"
             yield from self._problems()
         except StorageError as error:
             yield f"the store cannot be read further: {error}"

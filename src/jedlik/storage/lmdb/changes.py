@@ -6,7 +6,7 @@ out when it is written, from what the store has then, so to write it over the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import lmdb
@@ -15,6 +15,7 @@ import msgpack
 from jedlik.storage.batch import POSITION_SIZE, Append, Change
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Row
+from jedlik.storage.lmdb.values import kept, read
 from jedlik.storage.lmdb.view import POSITION_KEY
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
@@ -27,20 +28,39 @@ def packed(changes: Mapping[bytes, Change], appends: Iterable[Append]) -> bytes:
 
 
 def write(changes: bytes, transaction: Transaction) -> None:
-    """Write what a batch changes. Raises lmdb.Error, and ValueError for bytes that `packed` has not made."""
+    """Write what a batch changes.
+
+    Raises lmdb.Error, DamagedValue for a counter, and ValueError for bytes that `packed` has not made.
+    """
+    _write(changes, transaction, read, kept)
+
+
+def write_bare(changes: bytes, transaction: Transaction) -> None:
+    """The same into a store whose values have no headers (`environment.BARE_FORMAT`)."""
+    _write(changes, transaction, lambda _, found: found, lambda _, value: value)
+
+
+def _write(
+    changes: bytes,
+    transaction: Transaction,
+    read: Callable[[bytes, bytes | None], bytes | None],
+    kept: Callable[[bytes, bytes], bytes],
+) -> None:
     of_keys, appends = msgpack.unpackb(changes, use_list=False)
     puts: list[Row] = []
     for key, change in of_keys.items():
         if change is None:
             transaction.delete(key)
         elif isinstance(change, int):
-            puts.append((key, counter_value(counter(transaction.get(key)) + change)))
+            count = counter(read(key, transaction.get(key))) + change
+            puts.append((key, kept(key, counter_value(count))))
         else:
-            puts.append((key, change))
+            puts.append((key, kept(key, change)))
     if appends:
-        position = int.from_bytes(transaction.get(POSITION_KEY) or b"", "big")
+        position = int.from_bytes(read(POSITION_KEY, transaction.get(POSITION_KEY)) or b"", "big")
         for log, entry in appends:
             position += 1
-            puts.append((log + position.to_bytes(POSITION_SIZE, "big"), entry))
-        puts.append((POSITION_KEY, position.to_bytes(POSITION_SIZE, "big")))
+            key = log + position.to_bytes(POSITION_SIZE, "big")
+            puts.append((key, kept(key, entry)))
+        puts.append((POSITION_KEY, kept(POSITION_KEY, position.to_bytes(POSITION_SIZE, "big"))))
     transaction.cursor().putmulti(puts)

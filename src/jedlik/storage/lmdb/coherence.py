@@ -21,7 +21,7 @@ import os
 from pathlib import Path
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.environment import FORMAT, FORMAT_KEY, refuse_other_format
+from jedlik.storage.lmdb.environment import BARE_FORMAT, FORMAT, FORMAT_KEY, NOW, refuse_other_format
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, Place
 from jedlik.storage.lmdb.lmdb_pages import DATA, lacks_a_page, metas, newest_meta, value_of
 
@@ -46,15 +46,15 @@ def fitting_checkpoint(path: Path, file: int, journal: Journal) -> Checkpoint:
     Raises DamagedStore if it has not, StorageError for a store of another format, and OSError.
     """
     checkpoint = _last_checkpoint(journal)
-    _refuse_other_times(path, file, checkpoint, newest_meta(metas(file)))
+    _refuse_other_times(path, file, checkpoint, newest_meta(metas(file)), NOW)
     return checkpoint
 
 
-def examined(path: Path, file: int, journal: Journal) -> tuple[Checkpoint, int]:
+def examined(path: Path, file: int, journal: Journal, formats: frozenset[bytes]) -> tuple[Checkpoint, int]:
     """The last checkpoint of the store in the directory `path`, and how many records are behind it.
 
-    `file` is LMDB's. Nobody else uses the store. Raises DamagedStore, StorageError for a store of another format, and
-    OSError. Writes nothing.
+    `file` is LMDB's. Nobody else uses the store. Raises DamagedStore, StorageError for a store of none of these
+    formats, and OSError. Writes nothing.
     """
     newest = newest_meta(metas(file))
     checkpoint = _last_checkpoint(journal)
@@ -65,7 +65,7 @@ def examined(path: Path, file: int, journal: Journal) -> tuple[Checkpoint, int]:
             f"{path / JOURNAL} is damaged at offset {damaged}: a checkpoint cannot be read. It may be the last, and "
             f"then what the one before it names (number {checkpoint.number}) may have been written over"
         )
-    _refuse_other_times(path, file, checkpoint, newest)
+    _refuse_other_times(path, file, checkpoint, newest, formats)
     records, place = 0, checkpoint.place
     for record in journal.records():
         records, place = records + 1, record.following
@@ -91,7 +91,7 @@ def refuse_lost_journal(path: Path) -> None:
         if newest is None or newest[0] == _COMPACTED:
             return
         try:
-            if value_of(file, newest[1], FORMAT_KEY) != FORMAT:
+            if value_of(file, newest[1], FORMAT_KEY) not in (FORMAT, BARE_FORMAT):
                 return  # Whoever opens it says so.
             place = value_of(file, newest[1], JOURNAL_KEY)
         except StorageError as error:
@@ -109,7 +109,9 @@ def _last_checkpoint(journal: Journal) -> Checkpoint:
         raise DamagedStore(str(error)) from error
 
 
-def _refuse_other_times(path: Path, file: int, checkpoint: Checkpoint, newest: tuple[int, bytes] | None) -> None:
+def _refuse_other_times(
+    path: Path, file: int, checkpoint: Checkpoint, newest: tuple[int, bytes] | None, formats: frozenset[bytes]
+) -> None:
     """Raises DamagedStore unless LMDB's file has the state of the checkpoint."""
     if newest is not None and newest[0] < checkpoint.transaction:
         raise DamagedStore(
@@ -135,7 +137,7 @@ def _refuse_other_times(path: Path, file: int, checkpoint: Checkpoint, newest: t
             f"{path / DATA} is damaged, or not the file that the {JOURNAL} beside it belongs to: the files of a store "
             "belong together"
         )
-    refuse_other_format(str(path), store_format)
+    refuse_other_format(str(path), store_format, formats)
 
 
 def _goes_on(place: Place, kept: bytes | None) -> bool:

@@ -21,6 +21,7 @@ from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.changes import write
 from jedlik.storage.lmdb.checkpoints import is_pinned
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal
+from jedlik.storage.lmdb.values import read
 
 if TYPE_CHECKING:
     from jedlik.storage.lmdb.changes import Transaction
@@ -63,7 +64,7 @@ def commit(
         ):
             return False
         if changed(decided.snapshot, decided.reads, transaction):
-            changes = decide_again(transaction.get)
+            changes = decide_again(lambda key: read(key, transaction.get(key)))
             if not journal.has_room(place, len(changes)):
                 raise StorageError("there is no room in the journal for what was decided again")
         following = journal.following(place, len(changes))
@@ -99,7 +100,9 @@ def take_back(environment: lmdb.Environment, journal: Journal) -> None:
 
 def changed(snapshot: int, reads: Mapping[bytes, bytes | None], transaction: Transaction) -> bool:
     """Whether something that was read from the snapshot is another in the state that a transaction begins with."""
-    return transaction.id() != snapshot + 1 and any(transaction.get(key) != value for key, value in reads.items())
+    return transaction.id() != snapshot + 1 and any(
+        read(key, transaction.get(key)) != value for key, value in reads.items()
+    )
 
 
 def has_panicked(environment: lmdb.Environment) -> bool:

@@ -31,14 +31,18 @@ _LOCK_BYTES = MAX_READERS * 64 + 4096
 """64 bytes for a reader, and a page for the rest."""
 
 FORMAT_KEY = b"\x00format"
-FORMAT = b"2"
-"""Of what this package keeps in a store: 2 since there is a journal. Earlier versions must not pass it over."""
+FORMAT = b"3"
+"""What this version reads and writes: values have headers with checksums (`values`)."""
+BARE_FORMAT = b"2"
+"""Of stores with a journal, whose values have no headers."""
 SYNCED_FORMAT = b"1"
 """Of stores without a journal, whose commits LMDB synced."""
+NOW = frozenset({FORMAT})
+UPGRADABLE = frozenset({FORMAT, BARE_FORMAT, SYNCED_FORMAT})
 
 
-def open_environment(path: Path, map_size: int) -> lmdb.Environment:
-    """The LMDB environment in the directory `path`, with its format checked.
+def open_environment(path: Path, map_size: int, formats: frozenset[bytes] = NOW) -> lmdb.Environment:
+    """The LMDB environment in the directory `path`, which has one of these formats.
 
     Raises StorageError, lmdb.Error and OSError.
     """
@@ -58,28 +62,27 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
         lib_version=1,
     )
     try:
-        with environment.begin() as snapshot:
-            found = snapshot.get(FORMAT_KEY)
-        refuse_other_format(str(path), found)
+        refuse_other_format(str(path), format_of(environment), formats)
     except BaseException:
         environment.close()
         raise
     return environment
 
 
-def refuse_other_format(path: str, found: bytes | None) -> None:
-    """Raises StorageError unless `found`, read under `FORMAT_KEY`, is the format that this version reads."""
-    if found == SYNCED_FORMAT:
+def refuse_other_format(path: str, found: bytes | None, formats: frozenset[bytes] = NOW) -> None:
+    """Raises StorageError unless `found`, read under `FORMAT_KEY`, is one of `formats`."""
+    if found in formats:
+        return
+    given = "none" if found is None else found.decode("latin-1")
+    if found in UPGRADABLE:
         raise StorageError(
-            f"{path} holds a store of storage format 1, and Jedlik {__version__} uses format {FORMAT.decode()}: "
+            f"{path} holds a store of storage format {given}, and Jedlik {__version__} uses format {FORMAT.decode()}: "
             "stop all servers, copy the folder, and run `jedlik upgrade`"
         )
-    if found != FORMAT:
-        given = "none" if found is None else found.decode("latin-1")
-        raise StorageError(
-            f"{path} holds a store of another storage format: {given} where Jedlik {__version__} reads "
-            f"{FORMAT.decode()}. Use the version that wrote it"
-        )
+    raise StorageError(
+        f"{path} holds a store of another storage format: {given} where Jedlik {__version__} reads "
+        f"{FORMAT.decode()}. Use the version that wrote it"
+    )
 
 
 def refuse_cut_short(data: Path) -> None:
@@ -96,6 +99,12 @@ def sync_directories(directories: list[Path]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def format_of(environment: lmdb.Environment) -> bytes | None:
+    """The format of a store; None if it names none. Raises lmdb.Error."""
+    with environment.begin() as snapshot:
+        return snapshot.get(FORMAT_KEY)
 
 
 def make_environment(path: Path, durable: bool) -> None:

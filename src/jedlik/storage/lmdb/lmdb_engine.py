@@ -32,6 +32,7 @@ from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.values import read, value_of
 from jedlik.storage.lmdb.view import View, view_of
 
 T = TypeVar("T")
@@ -104,10 +105,10 @@ class LmdbEngine:
         self._reads += 1
         try:
             with self._environment.begin() as snapshot:
-                return list(map(snapshot.get, keys))
+                return list(map(read, keys, map(snapshot.get, keys)))
         except lmdb.Error:
             # Another snapshot may do. The first is tried without a detour: most requests are reads.
-            return self._read(lambda snapshot: list(map(snapshot.get, keys)))
+            return self._read(lambda snapshot: list(map(read, keys, map(snapshot.get, keys))))
 
     async def range(
         self,
@@ -217,12 +218,13 @@ class LmdbEngine:
     def _decide_queue(self, snapshot: Snapshot) -> Batch:
         """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
         batch = Batch(snapshot.id(), self._longest_key)
+        get = snapshot.get
         decided = 0
         for mutation in self._queue:
             if len(batch.members) == _BATCH_MUTATIONS or batch.size >= _BATCH_BYTES:
                 break
             if not mutation.future.done():
-                batch.add(mutation, snapshot.get)
+                batch.add(mutation, lambda key: read(key, get(key)))
             decided += 1
         for _ in range(decided):
             self._queue.popleft()
@@ -348,7 +350,7 @@ class LmdbEngine:
         """Write a batch without syncing it. Raises lmdb.Error."""
         with self._environment.begin(write=True) as transaction:
             if changed(batch.snapshot, batch.reads, transaction):
-                batch.decide_again(transaction.get)
+                batch.decide_again(lambda key: read(key, transaction.get(key)))
             write(packed(batch.changes, batch.appends), transaction)
 
     def _reopen(self) -> None:
@@ -376,11 +378,11 @@ def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: i
         # An iterator begins at an end of the store if the cursor is nowhere.
         if not found:
             return rows
-        for row in cursor.iterprev() if reverse else cursor.iternext():
-            key, value = row
+        for key, kept in cursor.iterprev() if reverse else cursor.iternext():
             if not start <= key < end:
                 break
-            rows.append(row)
+            value = value_of(key, kept)
+            rows.append((key, value))
             size += len(value)
             if len(rows) == limit or size >= max_bytes:
                 break

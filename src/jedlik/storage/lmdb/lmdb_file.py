@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -20,16 +21,20 @@ from jedlik.storage.lmdb.environment import (
     FORMAT_KEY,
     MAP_SIZE,
     MAX_READERS,
-    SYNCED_FORMAT,
+    UPGRADABLE,
+    format_of,
     refuse_cut_short,
     refuse_other_format,
 )
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.replacement import replace
 from jedlik.storage.lmdb.store import alone, shared
-from jedlik.storage.lmdb.view import View, view_of
+from jedlik.storage.lmdb.values import kept
+from jedlik.storage.lmdb.view import POSITION_KEY, View, view_of
 
 _COPY = "data.mdb.compact"
+_ROWS_COPIED = 10_000
+"""In one transaction of an upgrade."""
 
 
 @contextmanager
@@ -84,23 +89,44 @@ def copied(path: Path) -> int:
 def upgrade(path: Path) -> str:
     """Bring the store in the directory `path` to the storage format of this version, if it has an earlier one.
 
-    Returns the storage format that it had. No server may have it open. Raises StorageError.
+    Returns the storage format that it had. No server may have it open. The copy with the new format takes the file's
+    place when it is complete and synced; until then the store is the old one. Raises StorageError.
     """
-    with alone(path):
+    copy = path / _COPY
+    with alone(path, formats=UPGRADABLE):
         try:
-            # An earlier version's commits are synced by LMDB, and so is this one.
-            with (
-                lmdb.open(str(path), map_size=MAP_SIZE, max_readers=MAX_READERS, lib_version=1) as environment,
-                environment.begin(write=True) as transaction,
-            ):
-                found = transaction.get(FORMAT_KEY)
-                if found == SYNCED_FORMAT:
-                    transaction.put(FORMAT_KEY, FORMAT)
-                else:
-                    refuse_other_format(str(path), found)
-                return (found or b"").decode()
+            copy.unlink(missing_ok=True)  # What an attempt left that was killed.
+            with _environment(path) as environment:
+                found = format_of(environment)
+                refuse_other_format(str(path), found, UPGRADABLE)
+                if found != FORMAT:
+                    _write_with_headers(environment, copy)
+            if found != FORMAT:
+                replace(path, copy)
+            return (found or b"").decode()
         except (lmdb.Error, OSError) as error:
             raise StorageError(f"cannot upgrade the store in {path}: {error}") from error
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+def _write_with_headers(environment: lmdb.Environment, copy: Path) -> None:
+    """Write the rows of a store whose values have no headers into a new file, with headers."""
+    with (
+        environment.begin() as snapshot,
+        snapshot.cursor() as cursor,
+        lmdb.open(
+            str(copy), map_size=MAP_SIZE, subdir=False, lock=False, mode=0o600, sync=False, lib_version=1
+        ) as made,
+    ):
+        rows = cursor.iternext()
+        while some := list(islice(rows, _ROWS_COPIED)):
+            with made.begin(write=True) as transaction:
+                for key, value in some:
+                    bare = key.startswith(b"\x00") and key != POSITION_KEY
+                    transaction.put(key, value if bare else kept(key, value), append=True)
+        with made.begin(write=True) as transaction:
+            transaction.put(FORMAT_KEY, FORMAT)
 
 
 @contextmanager

@@ -19,24 +19,26 @@ from pathlib import Path
 
 import lmdb
 
-from jedlik.storage.lmdb.changes import packed, write
+from jedlik.storage.lmdb.changes import packed, write, write_bare
 from jedlik.storage.lmdb.coherence import examined
-from jedlik.storage.lmdb.environment import MAP_SIZE, open_environment, sync_directories
+from jedlik.storage.lmdb.environment import BARE_FORMAT, MAP_SIZE, NOW, format_of, open_environment, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal, first_place
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
 
 _NOTHING = packed({}, [])
 
 
-def recover(path: Path) -> None:
+def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
     """Have the store in the directory `path` as it was when the last record was written to its journal.
+
+    It has one of these formats, and keeps it.
 
     Raises StorageError if something is damaged, having written nothing, lmdb.Error and OSError.
     """
     file = os.open(path / DATA, os.O_RDWR)
     try:
         with closing(Journal(path)) as journal:
-            checkpoint, records = examined(path, file, journal)
+            checkpoint, records = examined(path, file, journal, formats)
             # Who made it may have been killed before it was synced, and its records are about to be written over.
             journal.confirm()
             if not records:
@@ -47,13 +49,14 @@ def recover(path: Path) -> None:
             write_metas(file, checkpoint.metas)
             place = first_place()
             with (
-                closing(open_environment(path, MAP_SIZE)) as environment,
+                closing(open_environment(path, MAP_SIZE, formats)) as environment,
                 # The checkpoint's pages must stay until there is another.
                 environment.begin(),
             ):
+                write_into = write_bare if format_of(environment) == BARE_FORMAT else write
                 for number, record in enumerate(journal.records(), 1):
                     with environment.begin(write=True) as transaction:
-                        write(record.changes, transaction)
+                        write_into(record.changes, transaction)
                         if number == records:
                             transaction.put(JOURNAL_KEY, place.pack())
                 found = metas(file)

@@ -25,7 +25,7 @@ import lmdb
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.coherence import DamagedStore, refuse_lost_journal
 from jedlik.storage.lmdb.commits import take_back
-from jedlik.storage.lmdb.environment import LOCK, make_environment, open_environment, sync_directories
+from jedlik.storage.lmdb.environment import LOCK, NOW, make_environment, open_environment, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.recovery import begin_journal, recover
@@ -131,23 +131,23 @@ def shared(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone(path: Path, damaged: bool = False) -> Iterator[None]:
+def alone(path: Path, damaged: bool = False, formats: frozenset[bytes] = NOW) -> Iterator[None]:
     """Keep all others from the store in the directory `path`, which is recovered first unless it is `damaged`.
 
-    Raises StorageError if there are some.
+    Raises StorageError if there are some, or if the store has none of these formats.
     """
     with _as_storage_errors(path):
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _opening(path):
-                if not _join(path, share, damaged):
+                if not _join(path, share, damaged, formats):
                     raise StorageError(f"the store in {path} is in use, or being looked at, by a check perhaps")
             yield
         finally:
             os.close(share)
 
 
-def _join(path: Path, share: int, damaged: bool = False) -> bool:
+def _join(path: Path, share: int, damaged: bool = False, formats: frozenset[bytes] = NOW) -> bool:
     """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered, unless it is
     `damaged`. Returns whether all of it was taken."""
     try:
@@ -167,7 +167,7 @@ def _join(path: Path, share: int, damaged: bool = False) -> bool:
         raise DamagedStore(f"{path / DATA} is missing, and its {JOURNAL} is there")
     if has_journal:
         _wait_for_lmdb(path)
-        recover(path)
+        recover(path, formats)
     elif has_data:
         refuse_lost_journal(path)
     return True

@@ -15,12 +15,15 @@ from typing import TypeAlias
 import lmdb
 
 from jedlik.storage.engine import Row, StorageError
+from jedlik.storage.lmdb.values import is_whole, read, value_of
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
 POSITION_KEY = b"\x00position"
 """Position of the last entry appended to any log, big-endian."""
 
+_OWN = 0
+"""The first byte of the engine's own keys."""
 _ATTEMPTS = 10
 """How many transactions are begun for a view; hardly ever is a second one needed."""
 
@@ -56,9 +59,10 @@ class View:
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`; None where absent."""
         try:
-            return self._transaction.get(key)
+            found = self._transaction.get(key)
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
+        return found if key[0] == _OWN and key != POSITION_KEY else read(key, found)
 
     def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
         """The rows with start <= key < end, in key order."""
@@ -66,11 +70,22 @@ class View:
             with self._transaction.cursor() as cursor:
                 # An iterator begins at the first row of the store if the cursor is nowhere.
                 if cursor.set_range(start):
-                    for row in cursor.iternext():
-                        if row[0] >= end:
+                    for key, found in cursor.iternext():
+                        if key >= end:
                             return
                         self.rows_read += 1
-                        yield row
+                        yield key, value_of(key, found)
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+
+    def damaged(self, start: bytes = b"\x01") -> Iterator[bytes]:
+        """The keys of values that are not as they were written, from `start` on."""
+        try:
+            with self._transaction.cursor() as cursor:
+                if cursor.set_range(start):
+                    for key, found in cursor.iternext():
+                        if not is_whole(key, found):
+                            yield key
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
 
@@ -95,10 +110,17 @@ class View:
 
     def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
         """What the keys of a range begin with, cut to `length` bytes, each once, for a look-up each."""
-        while (row := self.first(start, end)) is not None:
-            prefix = row[0][:length]
+        while (key := self._first_key(start, end)) is not None:
+            prefix = key[:length]
             yield prefix
             start = prefix + b"\x00" if len(prefix) < length else _successor(prefix)
+
+    def _first_key(self, start: bytes, end: bytes) -> bytes | None:
+        try:
+            with self._transaction.cursor() as cursor:
+                return cursor.key() if cursor.set_range(start) and cursor.key() < end else None
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
 
     @property
     def last_position(self) -> int:

@@ -1,0 +1,113 @@
+"""What is read is what was written: a bit that changes in a value or its key is seen by whoever reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jedlik.storage.counters import counter_value
+from jedlik.storage.engine import DamagedValue, Engine, StorageError, Writes
+from jedlik.storage.lmdb import values
+from jedlik.storage.lmdb.lmdb_file import view
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from testing.storage.engines import add, append, everything, lmdb_durable, put, run
+
+KEYS = st.binary(min_size=1, max_size=60)
+WHOLE = st.binary(max_size=300)
+
+
+@given(KEYS, WHOLE)
+def test_a_value_comes_back(key: bytes, value: bytes) -> None:
+    found = values.kept(key, value)
+    assert values.read(key, found) == value
+    assert values.is_whole(key, found)
+    assert len(found) == values.HEADER + len(value)
+    assert values.read(key, None) is None
+
+
+@given(KEYS, WHOLE, st.data())
+def test_a_flipped_bit_is_seen(key: bytes, value: bytes, data: st.DataObject) -> None:
+    found = bytearray(values.kept(key, value))
+    bit = data.draw(st.integers(0, 8 * len(found) - 1))
+    found[bit // 8] ^= 1 << bit % 8
+    assert not values.is_whole(key, bytes(found))
+    with pytest.raises(DamagedValue, match=f"^the value under key {key.hex()} is damaged: its checksum is wrong$"):
+        values.read(key, bytes(found))
+
+
+@given(KEYS, KEYS, WHOLE)
+def test_a_value_under_another_key_is_damage(key: bytes, other: bytes, value: bytes) -> None:
+    assert values.is_whole(other, values.kept(key, value)) == (key == other)
+
+
+@given(KEYS, WHOLE, st.integers(0, values.HEADER + 300))
+def test_a_value_that_is_cut_is_damage(key: bytes, value: bytes, length: int) -> None:
+    found = values.kept(key, value)[:length]
+    assert values.is_whole(key, found) == (length >= values.HEADER + len(value))
+
+
+def spoil(path: Path, key: bytes, value: bytes) -> None:
+    """Change the last byte of the value under a key, on the disk, in every page that has it."""
+    data = (path / DATA).read_bytes()
+    found = values.kept(key, value)
+    assert found in data
+    (path / DATA).write_bytes(data.replace(found, found[:-1] + bytes((found[-1] ^ 1,))))
+
+
+def test_a_damaged_value_fails_who_reads_it_and_nobody_else(tmp_path: Path) -> None:
+    async def fill(engine: Engine) -> None:
+        await put(engine, {b"good": b"1", b"spoilt": b"2", b"worse": b"3"})
+        await append(engine, b"log", [b"entry"])
+
+    run(lmdb_durable, tmp_path, fill)
+    spoil(tmp_path, b"spoilt", b"2")
+
+    async def scenario(engine: Engine) -> None:
+        assert await engine.get([b"good", b"worse"]) == [b"1", b"3"]
+        with pytest.raises(DamagedValue):
+            await engine.get([b"good", b"spoilt"])
+        with pytest.raises(DamagedValue):
+            await everything(engine)
+        assert await engine.range(b"t", b"z", 10, 1000) == [(b"worse", b"3")]
+
+        def decide(found: object) -> tuple[Writes, object]:
+            writes = Writes()
+            writes.put(b"new", b"4")
+            return writes, found
+
+        damaged, whole = engine.mutate([b"spoilt"], decide), engine.mutate([b"good"], decide)
+        with pytest.raises(DamagedValue):
+            await damaged
+        assert await whole == [b"1"]
+        await put(engine, {b"spoilt": b"5"})  # Whoever writes without reading mends it.
+        assert await engine.get([b"spoilt", b"new"]) == [b"5", b"4"]
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_a_damaged_counter_is_not_added_to(tmp_path: Path) -> None:
+    run(lmdb_durable, tmp_path, lambda engine: add(engine, b"counter", 5))
+    spoil(tmp_path, b"counter", counter_value(5))
+
+    async def scenario(engine: Engine) -> None:
+        with pytest.raises(StorageError, match=r"the value under key \w+ is damaged"):
+            await add(engine, b"counter", 1)
+        await put(engine, {b"key": b"1"})
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_a_view_names_each_damaged_value(tmp_path: Path) -> None:
+    run(lmdb_durable, tmp_path, lambda engine: put(engine, {b"%d" % n: b"value" for n in range(9)}))
+    for key in (b"2", b"5"):
+        spoil(tmp_path, key, b"value")
+    with view(tmp_path) as found:
+        assert list(found.damaged()) == [b"2", b"5"]
+        assert list(found.damaged(b"3")) == [b"5"]
+        assert found.get(b"4") == b"value"
+        with pytest.raises(DamagedValue):
+            found.get(b"5")
+        assert found.count(b"0", b"9") == 9
