@@ -34,6 +34,9 @@ def test_a_flipped_bit_is_seen(key: bytes, value: bytes, data: st.DataObject) ->
     bit = data.draw(st.integers(0, 8 * len(found) - 1))
     found[bit // 8] ^= 1 << bit % 8
     assert not values.is_whole(key, bytes(found))
+    if bit < 32:  # The kind, which reads do not look at.
+        assert values.read(key, bytes(found)) == value
+        return
     with pytest.raises(DamagedValue, match=f"^the value under key {key.hex()} is damaged: its checksum is wrong$"):
         values.read(key, bytes(found))
 

@@ -32,7 +32,7 @@ from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.store import open_store
-from jedlik.storage.lmdb.values import read, value_of
+from jedlik.storage.lmdb.values import HEADER, read, read_all, read_rows
 from jedlik.storage.lmdb.view import View, view_of
 
 T = TypeVar("T")
@@ -63,6 +63,8 @@ class LmdbEngine:
         self._store = open_store(path, durable, map_size)
         self._environment = self._store.environment
         self._longest_key = self._environment.max_key_size()
+        self._seen: dict[bytes, Row] = {}
+        """What was found under keys that many reads begin with (`values.read_all`)."""
         self._queue: deque[Mutation] = deque()
         self._closing = False
         self._idle = asyncio.Event()
@@ -105,10 +107,10 @@ class LmdbEngine:
         self._reads += 1
         try:
             with self._environment.begin() as snapshot:
-                return list(map(read, keys, map(snapshot.get, keys)))
+                return read_all(keys, snapshot.get, self._seen)
         except lmdb.Error:
             # Another snapshot may do. The first is tried without a detour: most requests are reads.
-            return self._read(lambda snapshot: list(map(read, keys, map(snapshot.get, keys))))
+            return self._read(lambda snapshot: read_all(keys, snapshot.get, self._seen))
 
     async def range(
         self,
@@ -370,23 +372,23 @@ def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: i
     size = 0
     with snapshot.cursor() as cursor:
         if not reverse:
-            found = cursor.set_range(start)
+            is_there = cursor.set_range(start)
         elif cursor.set_range(end):
-            found = cursor.prev()
+            is_there = cursor.prev()
         else:
-            found = cursor.last()
+            is_there = cursor.last()
         # An iterator begins at an end of the store if the cursor is nowhere.
-        if not found:
+        if not is_there:
             return rows
-        for key, kept in cursor.iterprev() if reverse else cursor.iternext():
+        for row in cursor.iterprev() if reverse else cursor.iternext():
+            key, found = row
             if not start <= key < end:
                 break
-            value = value_of(key, kept)
-            rows.append((key, value))
-            size += len(value)
+            rows.append(row)
+            size += len(found) - HEADER
             if len(rows) == limit or size >= max_bytes:
                 break
-    return rows
+    return read_rows(rows)
 
 
 def _storage_error(cause: Exception) -> StorageError:
