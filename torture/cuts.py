@@ -108,7 +108,8 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
     small = random.random() < 0.5
     if small:
         (disk.data_dir.parent / "sitecustomize.py").write_text(SMALL_JOURNAL)
-        server.environment["PYTHONPATH"] = str(disk.data_dir.parent)
+        path = [str(disk.data_dir.parent), server.environment.get("PYTHONPATH", "")]
+        server.environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     try:
         make_table(server.client())
         server.stop()
