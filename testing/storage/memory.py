@@ -34,6 +34,12 @@ class MemoryView(View):
         for index in range(bisect_left(self._keys, start), bisect_left(self._keys, end)):
             yield self._keys[index], self._values[self._keys[index]]
 
+    def first_key(self, start: bytes, end: bytes) -> bytes | None:
+        return next((key for key, _ in self.rows(start, end)), None)
+
+    def damaged(self, start: bytes = _FIRST_KEY) -> Iterator[bytes]:
+        return iter(())
+
     def count(self, start: bytes, end: bytes) -> int:
         return max(0, bisect_left(self._keys, end) - bisect_left(self._keys, start))
 

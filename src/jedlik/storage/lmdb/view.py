@@ -110,12 +110,13 @@ class View:
 
     def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
         """What the keys of a range begin with, cut to `length` bytes, each once, for a look-up each."""
-        while (key := self._first_key(start, end)) is not None:
+        while (key := self.first_key(start, end)) is not None:
             prefix = key[:length]
             yield prefix
             start = prefix + b"\x00" if len(prefix) < length else _successor(prefix)
 
-    def _first_key(self, start: bytes, end: bytes) -> bytes | None:
+    def first_key(self, start: bytes, end: bytes) -> bytes | None:
+        """The first key of a range, whatever its value; None if there is none."""
         try:
             with self._transaction.cursor() as cursor:
                 return cursor.key() if cursor.set_range(start) and cursor.key() < end else None
