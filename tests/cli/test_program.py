@@ -27,7 +27,7 @@ from testing.jedlik_process import Server, run_jedlik
         (
             ["check", "--json", "--recover-damaged"],
             2,
-            "jedlik: --recover-damaged and --json cannot be given together\nTry `jedlik check --help`.\n",
+            "jedlik: --recover-damaged, --pages and --json cannot be given together\nTry `jedlik check --help`.\n",
         ),
     ],
 )

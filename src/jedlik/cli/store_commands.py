@@ -66,9 +66,10 @@ def take_stores(data_dir: Path) -> None:
 @click.command(cls=Command)
 @stores
 @click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of stores that are refused as damaged.")
+@click.option("--pages", is_flag=True, help="Check the pages of the file first, which the storage engine believes.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: the problems, then the summary.")
-def check(data_dir: Path, region: str | None, recover_damaged: bool, as_json: bool) -> None:
-    """Check that all that is stored agrees: items, index entries, counters, streams, expiry.
+def check(data_dir: Path, region: str | None, recover_damaged: bool, pages: bool, as_json: bool) -> None:
+    """Check that all that is stored agrees, and is what was written: items, index entries, counters, streams, expiry.
 
     Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
     read. A server may go on beside it; what it writes meanwhile is not looked at.
@@ -79,11 +80,13 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool, as_json: bo
     """
     from jedlik.upkeep import reports
 
-    if recover_damaged and as_json:
-        raise click.UsageError("--recover-damaged and --json cannot be given together")
+    if recover_damaged + pages + as_json > 1:
+        raise click.UsageError("--recover-damaged, --pages and --json cannot be given together")
     if recover_damaged:
         take_stores(data_dir)
-    report = reports.recover_damaged if recover_damaged else reports.check_as_json if as_json else reports.check
+    report = reports.check_as_json if as_json else reports.check_pages if pages else reports.check
+    if recover_damaged:
+        report = reports.recover_damaged
     sys.exit(1 if each_store(data_dir, region, report) else 0)
 
 

@@ -20,7 +20,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.service import SERVICE, SERVICES
 from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Owner
-from jedlik.storage.engine import StorageError
+from jedlik.storage.engine import DamagedValue, StorageError
 from jedlik.storage.lmdb.view import View
 from jedlik.upkeep import record_check
 
@@ -56,7 +56,7 @@ class StoreCheck:
         """What is wrong, a line each. Ends with a line for what the storage cannot read."""
         try:
             for key in self._view.damaged():
-                yield f"the value under {key.hex()} is damaged: its checksum is wrong"
+                yield str(DamagedValue(key))
             yield from self._problems()
         except StorageError as error:
             yield f"the store cannot be read further: {error}"

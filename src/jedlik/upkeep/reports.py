@@ -16,7 +16,7 @@ from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.regions.store_format import FORMAT
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb import lmdb_file, page_check
 from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
 from jedlik.storage.lmdb.salvage import salvaging
@@ -30,6 +30,21 @@ from jedlik.upkeep.watching import Watch, unwatched
 
 Say = Callable[[str], None]
 """Prints a line."""
+
+
+def check_pages(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+    """Check the pages of a store's file first, without LMDB, and then the rest. Returns how much is wrong.
+
+    Where a page is damaged the rest is not looked at: LMDB believes its pages, and may end the process.
+    """
+    found = 0
+    for problem in page_check.problems(folder):
+        say(f"{folder.name}: {problem}")
+        found += 1
+    if found:
+        say(f"{folder.name}: {found} problem{'' if found == 1 else 's'} in the pages: nothing else was checked")
+        return found
+    return check(folder, say, watch)
 
 
 def check(folder: Path, say: Say, watch: Watch = unwatched) -> int:

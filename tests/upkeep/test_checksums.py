@@ -1,0 +1,95 @@
+"""A page that was edited on the disk: a server does not serve it, and a check names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from testing.dynamodb.definitions import create
+from testing.jedlik_process import Server, run_jedlik
+
+StartServer = Callable[..., Server]
+
+GOOD, EDITED = {"p": {"S": "good"}}, {"p": {"S": "edited"}}
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Server:
+    """One that has been stopped, with a store in which a number was changed on the disk."""
+    server = start_server()
+    client = server.client()
+    create(client, TableName="table")
+    for number in range(100):  # So that the item is not on the first page.
+        client.put_item(TableName="table", Item={"p": {"S": str(number)}, "x": {"S": "x" * 200}})
+    client.put_item(TableName="table", Item=GOOD | {"x": {"N": "1234567"}})
+    client.put_item(TableName="table", Item=EDITED | {"x": {"N": "7654321"}})
+    server.stop()
+    data = store_of(server) / DATA
+    found = data.read_bytes()
+    assert b"7654321" in found
+    data.write_bytes(found.replace(b"7654321", b"9654321"))
+    return server
+
+
+def store_of(server: Server) -> Path:
+    return Path(str(server.options["data_dir"])) / "us-east-1"
+
+
+def fails(call: Callable[..., object], **request: object) -> None:
+    """A fault of ours, of which the client learns nothing more."""
+    with pytest.raises(ClientError) as refused:
+        call(TableName="table", **request)
+    assert refused.value.response["Error"]["Code"] == "InternalServerError"
+    assert refused.value.response["Error"]["Message"] == "Internal server error"
+
+
+def test_a_server_serves_all_but_what_was_edited(server: Server) -> None:
+    server.restart()
+    client = server.client()
+    assert client.get_item(TableName="table", Key=GOOD)["Item"]["x"] == {"N": "1234567"}
+    fails(client.get_item, Key=EDITED)
+    fails(client.scan)
+    add = {"UpdateExpression": "ADD x :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+    fails(client.update_item, Key=EDITED, **add)
+    client.update_item(TableName="table", Key=GOOD, **add)
+    assert client.get_item(TableName="table", Key=GOOD)["Item"]["x"] == {"N": "1234568"}
+    assert any("is damaged: its checksum is wrong" in str(line.get("message")) for line in server.log_lines())
+
+
+def test_a_check_names_what_was_edited(server: Server) -> None:
+    checked = run_jedlik("check", "--data-dir", str(store_of(server).parent))
+    assert checked.returncode == 1
+    named = [line for line in checked.stdout.splitlines() if line.startswith("us-east-1: the value under key ")]
+    assert len(named) == 1, checked.stdout
+    assert named[0].endswith(" is damaged: its checksum is wrong")
+
+
+def test_a_check_of_pages(start_server: StartServer, server: Server) -> None:
+    folder = str(store_of(server).parent)
+    checked = run_jedlik("check", "--pages", "--data-dir", folder)
+    assert checked.returncode == 1  # The pages are as they should be, and the value is not.
+    assert "its checksum is wrong" in checked.stdout
+    data = bytearray((store_of(server) / DATA).read_bytes())
+    for page in range(2, len(data) // 4096):
+        if b"9654321" in data[page * 4096 : (page + 1) * 4096]:
+            data[page * 4096 + 18] ^= 1
+    (store_of(server) / DATA).write_bytes(bytes(data))
+    checked = run_jedlik("check", "--pages", "--data-dir", folder)
+    assert checked.returncode == 1
+    assert "its flags are 3, at depth" in checked.stdout
+    assert checked.stdout.endswith("in the pages: nothing else was checked\n")
+
+
+def test_a_check_of_pages_beside_a_server_that_is_written_to(start_server: StartServer) -> None:
+    server = start_server()
+    client = server.client()
+    create(client, TableName="table")
+    for number in range(60):
+        client.put_item(TableName="table", Item={"p": {"S": str(number % 20)}, "x": {"S": "x" * 50 * number}})
+        if number % 20 == 19:
+            checked = run_jedlik("check", "--pages", "--data-dir", str(server.options["data_dir"]))
+            assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
