@@ -17,8 +17,8 @@ import uvloop
 
 from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.lmdb.checksums import read
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
-from jedlik.storage.lmdb.values import read
 from testing.storage.engine_processes import finish, other_process, pipe, start
 from testing.storage.engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
 

@@ -14,12 +14,12 @@ from jedlik.storage.counters import counter_value
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import checkpoints, recovery
 from jedlik.storage.lmdb.changes import Transaction, write
+from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.commits import take_back
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.store import open_store
-from jedlik.storage.lmdb.values import kept
 from testing.storage.committing import (
     PAGE,
     FullEnvironment,

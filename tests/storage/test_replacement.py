@@ -10,11 +10,11 @@ import lmdb
 import pytest
 
 from jedlik.storage.lmdb import replacement
+from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL
 from jedlik.storage.lmdb.lmdb_pages import DATA
-from jedlik.storage.lmdb.values import kept
 from testing.storage.committing import commit, committing, records, rows
 
 STEPS = 4

@@ -12,7 +12,7 @@ import pytest
 from jedlik import __version__
 from jedlik.regions import store_format
 from jedlik.storage.lmdb import lmdb_file
-from jedlik.storage.lmdb.values import value_of
+from jedlik.storage.lmdb.checksums import value_of
 from jedlik.upkeep import upgrade
 from testing.dynamodb.definitions import create
 from testing.jedlik_process import Server, run_jedlik

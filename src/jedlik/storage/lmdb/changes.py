@@ -15,7 +15,7 @@ import msgpack
 from jedlik.storage.batch import POSITION_SIZE, Append, Change
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Row
-from jedlik.storage.lmdb.values import kept, read
+from jedlik.storage.lmdb.checksums import kept, read
 from jedlik.storage.lmdb.view import POSITION_KEY
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"

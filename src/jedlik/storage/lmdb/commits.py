@@ -20,8 +20,8 @@ from jedlik.storage.batch import Read
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.changes import write
 from jedlik.storage.lmdb.checkpoints import is_pinned
+from jedlik.storage.lmdb.checksums import read
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal
-from jedlik.storage.lmdb.values import read
 
 if TYPE_CHECKING:
     from jedlik.storage.lmdb.changes import Transaction

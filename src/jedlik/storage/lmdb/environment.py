@@ -32,7 +32,7 @@ _LOCK_BYTES = MAX_READERS * 64 + 4096
 
 FORMAT_KEY = b"\x00format"
 FORMAT = b"3"
-"""What this version reads and writes: values have headers with checksums (`values`)."""
+"""What this version reads and writes: values have headers with checksums (`checksums`)."""
 BARE_FORMAT = b"2"
 """Of stores with a journal, whose values have no headers."""
 SYNCED_FORMAT = b"1"

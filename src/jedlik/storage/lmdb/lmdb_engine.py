@@ -28,11 +28,11 @@ from jedlik.storage.batch import Batch, Mutation
 from jedlik.storage.engine import Decide, Row, StorageError
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
+from jedlik.storage.lmdb.checksums import HEADER, read, read_all, read_rows
 from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.store import open_store
-from jedlik.storage.lmdb.values import HEADER, read, read_all, read_rows
 from jedlik.storage.lmdb.view import View, view_of
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class LmdbEngine:
         self._environment = self._store.environment
         self._longest_key = self._environment.max_key_size()
         self._seen: dict[bytes, Row] = {}
-        """What was found under keys that many reads begin with (`values.read_all`)."""
+        """What was found under keys that many reads begin with (`checksums.read_all`)."""
         self._queue: deque[Mutation] = deque()
         self._closing = False
         self._idle = asyncio.Event()

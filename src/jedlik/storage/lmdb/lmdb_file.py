@@ -16,6 +16,7 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.environment import (
     FORMAT,
     FORMAT_KEY,
@@ -29,7 +30,6 @@ from jedlik.storage.lmdb.environment import (
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.replacement import replace
 from jedlik.storage.lmdb.store import alone, shared
-from jedlik.storage.lmdb.values import kept
 from jedlik.storage.lmdb.view import POSITION_KEY, View, view_of
 
 _COPY = "data.mdb.compact"

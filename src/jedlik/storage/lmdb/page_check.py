@@ -3,7 +3,7 @@
 It goes through the two trees to which a meta page leads, that of the rows and that of the free pages, and finds what
 would mislead a reader: a page that is not the one it should be, nodes that overlap or leave their page, keys out of
 order or outside what the pages above promise, a page that is in use twice or both in use and free, and totals that are
-not those of the meta page. What it does not look at are the bytes of values: those have checksums (`values`).
+not those of the meta page. What it does not look at are the bytes of values: those have checksums (`checksums`).
 
 The form of the file is described in `lmdb_pages`.
 """

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import lmdb
 
 from jedlik.storage.engine import Row, StorageError
-from jedlik.storage.lmdb.values import is_whole, read, value_of
+from jedlik.storage.lmdb.checksums import is_whole, read, value_of
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 

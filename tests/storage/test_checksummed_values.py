@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jedlik.storage.counters import counter_value
 from jedlik.storage.engine import DamagedValue, Engine, StorageError, Writes
-from jedlik.storage.lmdb import values
+from jedlik.storage.lmdb import checksums
 from jedlik.storage.lmdb.lmdb_file import view
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from testing.storage.engines import add, append, everything, lmdb_durable, put, run
@@ -21,41 +21,41 @@ WHOLE = st.binary(max_size=300)
 
 @given(KEYS, WHOLE)
 def test_a_value_comes_back(key: bytes, value: bytes) -> None:
-    found = values.kept(key, value)
-    assert values.read(key, found) == value
-    assert values.is_whole(key, found)
-    assert len(found) == values.HEADER + len(value)
-    assert values.read(key, None) is None
+    found = checksums.kept(key, value)
+    assert checksums.read(key, found) == value
+    assert checksums.is_whole(key, found)
+    assert len(found) == checksums.HEADER + len(value)
+    assert checksums.read(key, None) is None
 
 
 @given(KEYS, WHOLE, st.data())
 def test_a_flipped_bit_is_seen(key: bytes, value: bytes, data: st.DataObject) -> None:
-    found = bytearray(values.kept(key, value))
+    found = bytearray(checksums.kept(key, value))
     bit = data.draw(st.integers(0, 8 * len(found) - 1))
     found[bit // 8] ^= 1 << bit % 8
-    assert not values.is_whole(key, bytes(found))
+    assert not checksums.is_whole(key, bytes(found))
     if bit < 32:  # The kind, which reads do not look at.
-        assert values.read(key, bytes(found)) == value
+        assert checksums.read(key, bytes(found)) == value
         return
     with pytest.raises(DamagedValue, match=f"^the value under key {key.hex()} is damaged: its checksum is wrong$"):
-        values.read(key, bytes(found))
+        checksums.read(key, bytes(found))
 
 
 @given(KEYS, KEYS, WHOLE)
 def test_a_value_under_another_key_is_damage(key: bytes, other: bytes, value: bytes) -> None:
-    assert values.is_whole(other, values.kept(key, value)) == (key == other)
+    assert checksums.is_whole(other, checksums.kept(key, value)) == (key == other)
 
 
-@given(KEYS, WHOLE, st.integers(0, values.HEADER + 300))
+@given(KEYS, WHOLE, st.integers(0, checksums.HEADER + 300))
 def test_a_value_that_is_cut_is_damage(key: bytes, value: bytes, length: int) -> None:
-    found = values.kept(key, value)[:length]
-    assert values.is_whole(key, found) == (length >= values.HEADER + len(value))
+    found = checksums.kept(key, value)[:length]
+    assert checksums.is_whole(key, found) == (length >= checksums.HEADER + len(value))
 
 
 def spoil(path: Path, key: bytes, value: bytes) -> None:
     """Change the last byte of the value under a key, on the disk, in every page that has it."""
     data = (path / DATA).read_bytes()
-    found = values.kept(key, value)
+    found = checksums.kept(key, value)
     assert found in data
     (path / DATA).write_bytes(data.replace(found, found[:-1] + bytes((found[-1] ^ 1,))))
 
