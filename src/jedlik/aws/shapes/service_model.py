@@ -22,7 +22,8 @@ def model(service: str) -> dict[str, Any]:
     botocore = find_spec("botocore")
     if botocore is None or botocore.submodule_search_locations is None:
         raise RuntimeError("botocore is not installed")
-    path = Path(botocore.submodule_search_locations[0], "data", service, "2012-08-10", "service-2.json.gz")
+    versions = Path(botocore.submodule_search_locations[0], "data", service).iterdir()
+    path = max(version for version in versions if version.is_dir()) / "service-2.json.gz"
     read = orjson.loads(gzip.decompress(path.read_bytes()))
     return {
         "operations": {

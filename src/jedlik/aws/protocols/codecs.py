@@ -1,0 +1,167 @@
+"""Codecs: how a service's requests are read and its answers written, one for each protocol and service.
+
+A codec is made of the service's model, which is read when the first request comes. What breaks the shape of a request
+is refused with the service's own error: STS has ValidationError for it, the tagging service InvalidParameterException.
+What all services refuse alike (a wrong signature, an unknown operation) goes by other names in the query protocol.
+
+Sources: "AWS JSON 1.1 protocol", "AWS Query protocol" and "Smithy RPC v2 CBOR protocol" in Smithy's documentation;
+"Common Errors" in the API references of STS and IAM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException, ValidationException
+from jedlik.aws.protocols import cbor_values, query_forms, query_xml
+from jedlik.aws.protocols.cbor_values import NotCbor
+from jedlik.aws.protocols.query_forms import Malformed
+from jedlik.aws.protocols.wire_models import WireModel, wire_model
+from jedlik.aws.shapes import shapes
+
+FORM = b"application/x-www-form-urlencoded"
+XML = b"text/xml"
+JSON_1_1 = b"application/x-amz-json-1.1"
+CBOR = b"application/cbor"
+
+QUERY_ERRORS = {
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ExpiredTokenException": ("ExpiredToken", 403),
+    "IncompleteSignatureException": ("IncompleteSignature", 400),
+    "InternalServerError": ("InternalFailure", 500),
+    "InvalidSignatureException": ("SignatureDoesNotMatch", 403),
+    "MissingAuthenticationTokenException": ("MissingAuthenticationToken", 403),
+    "SerializationException": ("MalformedInput", 400),
+    "ServiceUnavailable": ("ServiceUnavailable", 503),
+    "UnknownOperationException": ("InvalidAction", 400),
+    "UnrecognizedClientException": ("InvalidClientTokenId", 403),
+    "ValidationException": ("ValidationError", 400),
+}
+"""What errors that all services share are called in the query protocol, and their status."""
+
+
+class _Modelled:
+    """What codecs have in common: a service's model, and the check of its shapes."""
+
+    def __init__(self, service: str, version: str, invalid: type[DynamoDBError] = ValidationException) -> None:
+        self._service = service
+        self._version = version
+        self._invalid = invalid
+        """What a request is refused with that breaks the shape of an input."""
+        self._checks: dict[str, Callable[[Any], dict[str, Any]]] = {}
+
+    @cached_property
+    def _model(self) -> WireModel:
+        return wire_model(self._service, self._version)
+
+    def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
+        """The request of an operation, whose shape is right. Raises the service's own error."""
+        if self._model.input_shape(operation) is None:
+            return {}
+        check = self._checks.get(operation)
+        if check is None:
+            check = self._checks[operation] = shapes.validator(operation, self._service)
+        try:
+            return check({} if parsed is None else parsed)
+        except ValidationException as broken:
+            raise self._invalid(broken.message) from None
+
+    def operation_of(self, parsed: Any) -> str:
+        """Raises UnknownOperationException: a target or a path says it."""
+        raise UnknownOperationException("")
+
+
+class JsonCodec(_Modelled):
+    """AWS JSON 1.1."""
+
+    def content_type(self, given: bytes) -> bytes | None:
+        """That of the protocol, for a request that has it or none."""
+        return JSON_1_1 if given.partition(b";")[0].strip().lower() in (b"", JSON_1_1) else None
+
+    def parsed(self, body: bytes) -> Any:
+        """Raises SerializationException."""
+        try:
+            return orjson.loads(body) if body else None
+        except orjson.JSONDecodeError as error:
+            raise SerializationException("") from error
+
+    def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """The result as JSON."""
+        return orjson.dumps({} if result is None else result)
+
+    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+        """The error as JSON."""
+        body = {"__type": error.name, self._model.message_member(error.name): error.message, **error.fields}
+        return error.status, b"", orjson.dumps(body)
+
+
+class CborCodec(_Modelled):
+    """Smithy RPC v2 CBOR."""
+
+    headers = b"smithy-protocol: rpc-v2-cbor\r\n"
+    """Of every answer."""
+
+    def content_type(self, given: bytes) -> bytes | None:
+        """That of the protocol, for a request that has it or none."""
+        return CBOR if given.partition(b";")[0].strip().lower() in (b"", CBOR) else None
+
+    def parsed(self, body: bytes) -> Any:
+        """Raises SerializationException."""
+        try:
+            return cbor_values.decoded(body) if body else None
+        except NotCbor as error:
+            raise SerializationException(str(error)) from error
+
+    def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """The result as CBOR."""
+        return cbor_values.encoded({} if result is None else dict(result))
+
+    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+        """The error as CBOR."""
+        name = f"com.amazonaws.{self._service}#{error.name}"
+        body = {"__type": name, self._model.message_member(error.name): error.message, **error.fields}
+        return error.status, self.headers, cbor_values.encoded(body)
+
+
+class QueryCodec(_Modelled):
+    """The query protocol: forms in, XML out."""
+
+    def content_type(self, given: bytes) -> bytes | None:
+        """XML, for a form."""
+        return XML if given.partition(b";")[0].strip().lower() == FORM else None
+
+    def parsed(self, body: bytes) -> Any:
+        """The fields of a form. Raises SerializationException."""
+        try:
+            return query_forms.fields(body)
+        except Malformed as error:
+            raise SerializationException(str(error)) from None
+
+    def operation_of(self, parsed: Any) -> str:
+        """The Action. Raises UnknownOperationException where the service's version has no such action."""
+        action, version = parsed.get("Action", ""), parsed.get("Version", self._version)
+        if version != self._version or action not in self._model.operations:
+            raise UnknownOperationException(f"Could not find operation {action} for version {version}")
+        operation: str = action
+        return operation
+
+    def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
+        """The input that the fields are. Raises the service's own error."""
+        try:
+            found = query_forms.input_of(self._model, self._model.input_shape(operation), parsed)
+        except Malformed as error:
+            raise SerializationException(str(error)) from None
+        return super().checked(operation, found)
+
+    def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """The result as XML."""
+        return query_xml.answer(self._model, operation, result, request_id)
+
+    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+        """The error as XML, by the name that it has in this protocol."""
+        code, status = QUERY_ERRORS.get(error.name, (error.name, error.status))
+        return status, b"", query_xml.refusal(self._model, code, error.message, status >= 500, request_id)

@@ -1,0 +1,61 @@
+"""Service models as the codecs read them: shapes by name, and what each operation takes, answers and is refused with.
+
+They are botocore's data files, read when a service is first asked for something: a server starts with none of them.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+Definition = dict[str, Any]
+"""A shape of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireModel:
+    """A service's model, without its documentation."""
+
+    metadata: dict[str, Any]
+    operations: dict[str, dict[str, Any]]
+    shapes: dict[str, Definition]
+
+    def input_shape(self, operation: str) -> str | None:
+        """The name of the shape of what an operation takes; None if it takes nothing."""
+        return _shape_of(self.operations[operation].get("input"))
+
+    def output_shape(self, operation: str) -> str | None:
+        """The name of the shape of what an operation answers; None if that is nothing."""
+        return _shape_of(self.operations[operation].get("output"))
+
+    def message_member(self, error: str) -> str:
+        """What the text of an error is called: `Message` where its shape says so, else `message`."""
+        members = self.shapes.get(error, {}).get("members", {})
+        return "Message" if "Message" in members else "message"
+
+
+def _shape_of(reference: dict[str, Any] | None) -> str | None:
+    return None if reference is None else str(reference["shape"])
+
+
+@cache
+def wire_model(service: str, version: str) -> WireModel:
+    """The model of a service in one of its versions."""
+    botocore = find_spec("botocore")
+    if botocore is None or botocore.submodule_search_locations is None:
+        raise RuntimeError("botocore is not installed")
+    path = Path(botocore.submodule_search_locations[0], "data", service, version, "service-2.json.gz")
+    read = orjson.loads(gzip.decompress(path.read_bytes()))
+    for shape in read["shapes"].values():
+        shape.pop("documentation", None)
+        for member in shape.get("members", {}).values():
+            member.pop("documentation", None)
+    for operation in read["operations"].values():
+        operation.pop("documentation", None)
+    return WireModel(read["metadata"], read["operations"], read["shapes"])
