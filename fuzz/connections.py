@@ -1,8 +1,9 @@
 """A connection, whatever its client sends, in whatever pieces, and whatever becomes of the network.
 
 What holds: nothing raises or is logged as a fault; every request that is taken gets one answer, in its turn, unless
-the connection is cut; nothing is written after the end; what is held is bounded, and given back. And where nothing
-but the cutting differs, the requests are the same.
+the connection is cut; nothing is written after the end; what is held is bounded, and given back. Where nothing but the
+cutting differs, the requests are the same, and so they are where one of two connections knows what its client's heads
+are like, and the other has each parsed.
 """
 
 from __future__ import annotations
@@ -231,12 +232,39 @@ class Client:
 
 
 def attempt(data: bytes) -> None:
-    """One connection over a network on which a lot goes on, or two that get the same bytes cut differently."""
+    """One connection over a network on which a lot goes on, or two that get the same bytes in different ways."""
     choices = Choices(data)
-    if choices.below(4) == 0:
-        _through_a_network(choices)
-    else:
-        _cut(choices.below(16) + 1, choices.rest())
+    match choices.below(4):
+        case 0:
+            _through_a_network(choices)
+        case 2:
+            _known(choices)
+        case _:
+            _cut(choices.below(16) + 1, choices.rest())
+
+
+def _known(choices: Choices) -> None:
+    """What a client is known by changes nothing that is made of what it sends."""
+    knowing, parsing = Client(Limits()), Client(Limits())
+    while choices:
+        sent = choices.one_of(LIKE_AN_SDK)
+        for _ in range(choices.below(4)):
+            place, length = choices.below(len(sent) + 1), choices.below(8)
+            sent = sent[:place] + choices.take(choices.below(8)) + sent[place + length :]
+        cut = choices.below(len(sent) + 1)
+        for piece in (sent[:cut], sent[cut:]):
+            parsing.connection._reader.known = None
+            for client in (knowing, parsing):
+                client.send(piece)
+                client.server.known_heads.renew()
+        for client in (knowing, parsing):
+            client.release()
+    if knowing.echo.requests != parsing.echo.requests:
+        raise Finding(f"known {knowing.echo.requests}, parsed {parsing.echo.requests}")
+    for client in (knowing, parsing):
+        client.end()
+    if knowing.network.written != parsing.network.written:
+        raise Finding(f"known {knowing.network.written}, parsed {parsing.network.written}")
 
 
 def _cut(size: int, data: bytes) -> None:
@@ -316,7 +344,21 @@ WHOLE = (
     CHUNKS + b"2\r\naw\r\n" * 40 + b"0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"%d: y\r\n" % number for number in range(20)) + b"\r\n",
 )
+LIKE_AN_SDK = (
+    b"POST / HTTP/1.1\r\nHost: x\r\nX-Date: 1\r\nContent-Length: 4\r\n\r\nbody",
+    b"POST / HTTP/1.1\r\nHost: x\r\nX-Date: 22\r\nContent-Length: 12\r\n\r\nanother body",
+    b"POST / HTTP/1.1\r\nHost: x:1\r\nX-Date: 3\r\nContent-Length: 4\r\n\r\nwait",
+    b"POST / HTTP/1.1\r\nHost: x\r\nX-Date: 4\r\nContent-Length: 0\r\n\r\n",
+    b"POST / HTTP/1.1\r\ncontent-length: 4\r\nhost: x\r\nConnection: keep-alive\r\n\r\nbody",
+    b"POST / HTTP/1.1\r\ncontent-length: 4\r\nhost: x\r\nConnection: close\r\n\r\nbody",
+)
 SEEDS = [
+    *(
+        bytes((2, 0, 0, 0, 1, 0, cut, number, 1, place, 1, 1, 32, cut))
+        for cut in (0, 55)
+        for number in range(6)
+        for place in (20, 40)
+    ),
     *(bytes((1, size)) + first + second for size in (0, 6) for first in WHOLE for second in WHOLE),
     *(bytes((0, 6, number, 0, 7, number, 40, 3, 30, 1, 6, 0, 2, 0, 4, 5)) for number in range(len(WHOLE))),
 ]

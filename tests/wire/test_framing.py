@@ -107,7 +107,7 @@ def conversation(pieces: list[bytes], slow: bool) -> bytes:
                 connection.data_received(piece)
         await until(lambda: not server.requests and not transport.full)
         bodies = server.memory.bodies
-        assert bodies.size - bodies.free == connection._held
+        assert bodies.size - bodies.free == connection._reader._held
         written: bytes = transport.written
         return written
 

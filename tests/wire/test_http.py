@@ -467,10 +467,10 @@ def test_tiny_chunks_take_no_more_memory_than_large_ones(running: Running, wire:
     wire.send(CHUNKS, b"2\r\nab\r\n" * 200_000)
     [connection] = wait_for_connections(running, 1)
     deadline = time.monotonic() + 60
-    while running.call(lambda: connection._size) < 400_000:
+    while running.call(lambda: connection._reader._size) < 400_000:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert running.call(lambda: sys.getsizeof(connection._body)) < 600_000
+    assert running.call(lambda: sys.getsizeof(connection._reader._body)) < 600_000
 
 
 def test_pipelined_requests_are_parsed_a_few_at_a_time(running: Running, wire: Wire) -> None:

@@ -93,6 +93,7 @@ class HttpServer(Shared):
         self._date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
         for heads in self._heads:
             heads.clear()
+        self.known_heads.renew()
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
         if self.memory.answers.short:

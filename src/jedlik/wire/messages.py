@@ -43,13 +43,15 @@ class Request:
 
     __slots__ = ("accepted", "body", "headers", "held", "method", "target")
 
-    def __init__(self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"") -> None:
+    def __init__(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"", body: bytes = b""
+    ) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.accepted = accepted
         """The first Accept-Encoding line, where several came: DynamoDB looks at no other. Signatures cover them all."""
-        self.body = b""
+        self.body = body
         self.held = 0
         """Bytes that count in the memory for bodies until there is an answer."""
 

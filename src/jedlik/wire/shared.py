@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from jedlik.memory import Memory
+from jedlik.wire.known_heads import KnownHeads
 from jedlik.wire.loads import Loads
-from jedlik.wire.messages import Application, Limits
+from jedlik.wire.messages import Application, Limits, Request
 
 REASONS = {
     200: b"OK",
@@ -61,6 +62,56 @@ class Stalled(Member, Protocol):
         ...
 
 
+class Receiver(Protocol):
+    """The connection, as its `MessageReader` sees it."""
+
+    closing: bool
+    """No request is taken after those that have come."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still a client to be answered."""
+        ...
+
+    @property
+    def hears(self) -> bool:
+        """Whether the client can still learn what becomes of another message."""
+        ...
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a request waits behind the one at work."""
+        ...
+
+    def take(self, request: Request) -> bool:
+        """Here is a request. Returns whether it is taken; if not, it has been refused."""
+        ...
+
+    def refuse(self, status: int, text: str = "") -> None:
+        """Answer what is no request, after all that came before it, and end the connection."""
+        ...
+
+    def expect_continue(self) -> None:
+        """The client waits to be told to send its body."""
+        ...
+
+    def is_kept_waiting(self) -> None:
+        """A message has begun and goes on in a later slice."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+        ...
+
+    def work_off(self) -> None:
+        """Go on with what has been read."""
+        ...
+
+    def abort(self) -> None:
+        """End now."""
+        ...
+
+
 class Shared:
     """What the connections of one worker know of it and of each other."""
 
@@ -70,6 +121,7 @@ class Shared:
         self.short_length = len(str(limits.body)) - 1
         """Digits of a Content-Length that is surely within the limit."""
         self.memory = memory
+        self.known_heads = KnownHeads(limits)
         self._loads = loads
         self._worker = worker
         self.connections: set[Member] = set()

@@ -1,0 +1,150 @@
+"""Heads that are like one before, read by one match instead of the parser.
+
+A client sends the same headers with each request, in the same order, and most with the same values: of an AWS SDK's
+dozen, time, signature, operation, length and a number of the request change. So what the parser has made of a head
+becomes a pattern, in which the values that have been seen to change are open and all else is as it came. Whatever a
+pattern matches, the parser would have taken, and would have made the same of it (RFC 9112):
+
+- A pattern is learned only from a head that the parser has taken, and of which its lines give what it has made.
+- What decides how a message is read or answered has no place in a pattern (`DECISIVE`), or only as it came
+  (`Connection: keep-alive`). A host has no comma. With the head comes the whole body, as its length says, or none of
+  it: boto3 sends it by itself. Nothing comes behind it.
+- An open value is of printable characters, without a space at either end: the parser takes these as they are.
+
+What does not match goes to the parser. Patterns belong to the worker, not to a connection, so a new connection of a
+kind of client that is known begins with what is known. They are few, and few are made in a second, since strangers can
+have them made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from jedlik.memory import KIB
+from jedlik.wire.messages import Limits, Request
+
+LONGEST = 4 * KIB
+"""Bytes of a head that is learned. An SDK's has a fourth of that, or a half with a session token."""
+PATTERNS = 64
+"""Kinds of heads that are known at a time. A client library has a few."""
+LESSONS = 4
+"""Patterns that are made in a second: each takes half a millisecond."""
+
+CONTENT_LENGTH = b"content-length"
+CONNECTION = b"connection"
+DECISIVE = {b"expect", b"proxy-connection", b"trailer", b"transfer-encoding", b"upgrade"}
+"""Headers that only the parser deals with."""
+
+VALUE = rb"([!-~][ -~]*+(?<! ))"
+OPEN = {b"host": rb"([!-+\--~]++)", CONTENT_LENGTH: rb"([0-9]{1,8}+)"}
+"""Patterns of values that change, where they are not VALUE."""
+
+
+class KnownHead:
+    """What the heads of one kind of client are like."""
+
+    __slots__ = ("_fixed", "_length", "_lines", "_match", "_method", "_open", "_start", "_target")
+
+    def __init__(self, method: bytes, target: bytes, lines: list[tuple[bytes, bytes]]) -> None:
+        self._method = method
+        self._target = target
+        self._start = b"%b %b HTTP/1.1\r\n" % (method, target)
+        self._lines = {name.lower(): (name, value) for name, value in lines}
+        self._fixed = {name: value for name, (_, value) in self._lines.items()}
+        self._open = [CONTENT_LENGTH]
+        self._make()
+
+    def read(self, data: bytes) -> tuple[Request, int] | None:
+        """The request that begins with `data`, and how many bytes of its body have not come: none, or all.
+
+        None if the head is not like this, or something else has come behind it.
+        """
+        found = self._match(data)
+        if found is None:
+            return None
+        values = found.groups()
+        body = data[found.end() :]
+        missing = int(values[self._length]) - len(body)
+        if missing and (body or missing < 0):
+            return None
+        headers = self._fixed.copy()
+        for name, value in zip(self._open, values, strict=True):
+            headers[name] = value
+        return Request(self._method, self._target, headers, b"", body), missing
+
+    def differing(self, headers: dict[bytes, bytes]) -> set[bytes]:
+        """The names whose values are others than they have been so far."""
+        return {name for name, value in self._fixed.items() if headers[name] != value}.difference(self._open)
+
+    def open(self, names: Iterable[bytes]) -> None:
+        """Leave open what values these have."""
+        self._open = [name for name in self._fixed if name in names or name in self._open]
+        self._make()
+
+    def _make(self) -> None:
+        lines = [
+            b"%b: %b\r\n" % (re.escape(name), OPEN.get(key, VALUE) if key in self._open else re.escape(value))
+            for key, (name, value) in self._lines.items()
+        ]
+        self._match = re.compile(re.escape(self._start) + b"".join(lines) + b"\r\n").match
+        self._length = self._open.index(CONTENT_LENGTH)
+
+
+class KnownHeads:
+    """The kinds of heads that a worker knows."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.longest = min(limits.head, limits.body)
+        """Bytes of a message that is surely within the limits, whatever it is divided into."""
+        self._most_headers = limits.headers
+        self._known: dict[bytes, KnownHead] = {}
+        """By the request line and the names of headers, those last that were looked up last."""
+        self._lessons = LESSONS
+
+    def renew(self) -> None:
+        """A second has passed: more may be learned."""
+        self._lessons = LESSONS
+
+    def learn(self, head: bytes, request: Request) -> KnownHead | None:
+        """What heads like this are like, or None where that is not to be learned.
+
+        The parser has made `request` of it.
+        """
+        lines = _lines(head, request)
+        if lines is None or len(lines) > self._most_headers:
+            return None
+        kind = b"\n".join((request.method, request.target, *[name for name, _ in lines]))
+        known = self._known.pop(kind, None)
+        if known is None:
+            if not self._lessons:
+                return None
+            self._lessons -= 1
+            known = KnownHead(request.method, request.target, lines)
+        self._known[kind] = known
+        if len(self._known) > PATTERNS:
+            del self._known[next(iter(self._known))]
+        differing = known.differing(request.headers)
+        if differing and self._lessons and CONNECTION not in differing:
+            self._lessons -= 1
+            known.open(differing)
+        return known
+
+
+def _lines(head: bytes, request: Request) -> list[tuple[bytes, bytes]] | None:
+    """Names as they came and values, if these lines of a head give what the parser has made of them."""
+    headers = request.headers
+    start, *lines = head.split(b"\r\n")
+    if len(head) > LONGEST or start != b"POST %b HTTP/1.1" % request.target or lines[-2:] != [b"", b""]:
+        return None
+    parts = [line.partition(b": ") for line in lines[:-2]]
+    if len(parts) != len(headers) or any(headers.get(name.lower()) != value for name, _, value in parts):
+        return None
+    if (
+        not headers.keys().isdisjoint(DECISIVE)
+        or CONTENT_LENGTH not in headers
+        or b"host" not in headers
+        or headers.get(CONNECTION, b"keep-alive").lower() != b"keep-alive"
+    ):
+        return None
+    return [(name, value) for name, _, value in parts]
