@@ -15,6 +15,7 @@ import argparse
 import http.client
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 KILLED, CUT_OFF = REGIONS[1], REGIONS[2]
 TABLE = "global"
 SECRET = "the-secret-that-three-regions-share-0123456789"
+NEW_SECRET = "the-secret-that-three-regions-will-share-0123456"
 OWN_ITEMS = 40
 """Of one writer: few, so that they are written, deleted and written again."""
 SHARED_ITEMS = 20
@@ -123,6 +125,55 @@ def write_secrets(file: Path, *secrets: str) -> None:
     """Have a server know its peers by these secrets from its next start, or SIGHUP, on."""
     file.touch(mode=0o600)
     file.write_text("\n".join(secrets))
+
+
+def give_secrets(world: World, folder: Path, region: str, *secrets: str) -> None:
+    """Have a running server know its peers by these secrets from now on."""
+    server = world.servers[region]
+    write_secrets(secret_file(folder, region), *secrets)
+    before = _restarts(server)
+    server.send_signal(signal.SIGHUP)
+    _until(lambda: _restarts(server) > before, f"{region} has new workers")
+
+
+def _restarts(server: Server) -> int:
+    return sum(line["message"] == "restarted" for line in server.log_lines())
+
+
+def exchange_secret(folder: Path, seconds: float, rate: float, say: Callable[[str], None]) -> list[float]:
+    """Have three servers under load change their secret, step by step; the latencies by probes, in milliseconds.
+
+    Raises AssertionError if anything is lost, or anybody is refused.
+    """
+    with started(folder, 1) as world:
+        make_table(world)
+        stop = threading.Event()
+        loads = [Load(region, server, rate, stop) for region, server in world.servers.items()]
+        probes = [Probes(world, start, end) for start, end in world.relays]
+        threads = [threading.Thread(target=load.run) for load in loads]
+        threads += [threading.Thread(target=probe.run, args=(stop,)) for probe in probes]
+        for thread in threads:
+            thread.start()
+        try:
+            time.sleep(seconds)
+            for step in ((SECRET, NEW_SECRET), (NEW_SECRET, SECRET), (NEW_SECRET,)):
+                for region in REGIONS:
+                    give_secrets(world, folder, region, *step)
+                time.sleep(seconds)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        values = [value for probe in probes for value in probe.milliseconds]
+        say(f"{len(values)} probes: p50 {_percentile(values, 0.5):.0f} ms, worst {max(values):.0f} ms")
+        say(f"{sum(load.acknowledged for load in loads)} writes acknowledged")
+        _compare(world, loads, say)
+        for server in world.servers.values():
+            refused = [line for line in server.log_lines() if "refuses this region" in line["message"]]
+            assert not refused, refused
+            assert server.stop() == 0
+    _check(folder, say)
+    return values
 
 
 def make_table(world: World) -> None:

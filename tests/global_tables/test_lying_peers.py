@@ -420,6 +420,10 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         "Statuses",
         {A: {"Version": [1 << 60, A, 1, START], "Value": {"Status": "GONE", "Since": START}}},
     ),
+    "a status that is dated ten minutes ahead": (
+        "Statuses",
+        {A: {"Version": [int(START * 1000) << 16, A, 1, START + 700], "Value": {"Status": "ACTIVE", "Since": START}}},
+    ),
     "a status of another stage": (
         "Statuses",
         {A: {"Version": [5, A, 1, START], "Value": {"Status": "DELETED", "Since": START}}},

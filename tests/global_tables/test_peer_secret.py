@@ -1,0 +1,108 @@
+"""The secret by which servers of other regions know each other: one that is wrong, put right, and exchanged."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from testing.global_tables.three_regions import (
+    NEW_SECRET,
+    REGIONS,
+    SECRET,
+    TABLE,
+    Client,
+    exchange_secret,
+    give_secrets,
+    make_table,
+    scan,
+    started,
+)
+from testing.jedlik_process import Server, eventually, run_jedlik
+
+StartServer = Callable[..., Server]
+
+FIRST, SECOND, THIRD = REGIONS
+REFUSAL = (
+    f"{FIRST} refuses this region: AccessDeniedException: The request is signed with another peer_secret than the one "
+    "of this server. Set the same one for the servers of all regions (--peer-secret-file)."
+)
+SEEN_WITHIN_MILLISECONDS = 30_000
+"""A second is what is to be expected. A busy machine takes longer; who is shut out, for ever."""
+
+
+def stats(folder: Path) -> str:
+    done = run_jedlik("stats", "--data-dir", str(folder))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_server_with_another_secret_is_refused_says_so_and_goes_on_when_it_is_put_right(tmp_path: Path) -> None:
+    with started(tmp_path, 1) as world:
+        make_table(world)
+        give_secrets(world, tmp_path, FIRST, NEW_SECRET)
+        eventually(lambda: f"put aside for {FIRST} since" in stats(tmp_path / SECOND))
+        [line] = [line for line in stats(tmp_path / SECOND).splitlines() if "put aside" in line]
+        assert line.endswith(REFUSAL)
+        # Each of the two is a peer of the other no more, and all others go on.
+        eventually(lambda: stats(tmp_path / FIRST).count("put aside for") == len(REGIONS) - 1)
+        lost = [line for line in world.servers[SECOND].log_lines() if line["message"].startswith("peer lost")]
+        assert [(line["message"], line["peer"]) for line in lost if REFUSAL in line["message"]] == [
+            (f"peer lost: {REFUSAL}", FIRST)
+        ]
+        put(world.servers[THIRD], THIRD, "from the third")
+        eventually(lambda: "from the third" in scan(Client(world.servers[SECOND], SECOND)))
+        put(world.servers[FIRST], FIRST, "from the first")
+
+        give_secrets(world, tmp_path, FIRST, SECRET)
+        for region in REGIONS:
+            client = Client(world.servers[region], region)
+            eventually(lambda client=client: {"from the first", "from the third"} <= scan(client).keys())  # type: ignore[misc]
+            eventually(lambda region=region: "put aside" not in stats(tmp_path / region))  # type: ignore[misc]
+
+
+def put(server: Server, region: str, name: str) -> None:
+    Client(server, region).call("PutItem", TableName=TABLE, Item={"p": {"S": name}, "x": {"N": "1"}})
+
+
+def test_three_servers_exchange_their_secret_under_load(tmp_path: Path) -> None:
+    latencies = exchange_secret(tmp_path, seconds=1, rate=30, say=print)
+    assert max(latencies) < SEEN_WITHIN_MILLISECONDS
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    """Two ports that are free until somebody takes them."""
+    with socket.socket() as one, socket.socket() as other:
+        for taken in (one, other):
+            taken.bind(("127.0.0.1", 0))
+        return [taken.getsockname()[1] for taken in (one, other)]
+
+
+def test_servers_on_loopback_addresses_that_verify_nothing_need_no_secret(
+    ports: list[int], start_server: StartServer, tmp_path: Path
+) -> None:
+    servers = {}
+    for (own, other), (port, peer) in zip(((FIRST, SECOND), (SECOND, FIRST)), (ports, ports[::-1]), strict=True):
+        file = tmp_path / f"{own}.toml"
+        file.write_text(f'[regions.{own}]\n[regions.{other}]\nendpoint = "http://127.0.0.1:{peer}"\n')
+        servers[own] = start_server(config=file, port=port, data_dir=tmp_path / own)
+    first, second = (Client(servers[region], region) for region in (FIRST, SECOND))
+    first.call(
+        "CreateTable",
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    put(servers[FIRST], FIRST, "a")
+    first.call("UpdateTable", TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": SECOND}}])
+
+    def is_active() -> bool:
+        replicas = first.call("DescribeTable", TableName=TABLE)["Table"].get("Replicas", [])
+        return {replica["ReplicaStatus"] for replica in replicas} == {"ACTIVE"}
+
+    eventually(is_active)
+    assert scan(second).keys() == {"a"}
