@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from testing.global_tables.three_regions import (
     NEW_SECRET,
@@ -106,3 +108,30 @@ def test_servers_on_loopback_addresses_that_verify_nothing_need_no_secret(
 
     eventually(is_active)
     assert scan(second).keys() == {"a"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_certificate_of_a_peer_is_verified(known: bool, start_server: StartServer, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*making, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    secret = {"JEDLIK_PEER_SECRET": SECRET}
+    other = start_server(secret, auth="on", tls_cert=certificate, tls_key=key, data_dir=tmp_path / "other")
+    file = tmp_path / "jedlik.toml"
+    file.write_text(f'[regions.{FIRST}]\n[regions.{SECOND}]\nendpoint = "{other.url}"\n')
+    authorities = {"SSL_CERT_FILE": str(certificate)} if known else {}
+    client = start_server(secret | authorities, config=file, auth="on").client(region=FIRST)
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    request = {"TableName": TABLE, "ReplicaUpdates": [{"Create": {"RegionName": SECOND}}]}
+    if known:
+        client.update_table(**request)
+        eventually(lambda: other.client(region=SECOND, verify=str(certificate)).list_tables()["TableNames"] == [TABLE])
+    else:
+        with pytest.raises(ClientError, match=r"Failed to access the region: .*certificate verify failed"):
+            client.update_table(**request)
