@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 
 from fuzz.store import DictEngine
+from jedlik.aws.authorizer import Everybody
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import OwnOrigins
-from jedlik.aws.service import targets
+from jedlik.aws.routing import Router
 from jedlik.aws.sigv4 import Verifier
 from jedlik.dynamodb.service import SERVICES
 from jedlik.memory import MIB, Memory
@@ -80,7 +81,12 @@ class Service:
         self._region = Region("us-east-1", "000000000000", self._engine, lambda: NOW, b"s" * 32)
         stores: Any = self
         self._dispatcher = Dispatcher(
-            stores, targets(SERVICES), Verifier(None, lambda: NOW), OwnOrigins(), body_limit=BODY_LIMIT, memory=Memory()
+            stores,
+            Router(SERVICES, Verifier(None, lambda: NOW)),
+            OwnOrigins(),
+            Everybody(),
+            body_limit=BODY_LIMIT,
+            memory=Memory(),
         )
         self._kept: dict[bytes, bytes] = {}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jedlik.dynamodb import wording
-from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS, UNSUPPORTED
+from jedlik.dynamodb.service import SERVICES
 from reference import members
 from reference.differences import DIFFERENCES
 
@@ -49,9 +49,8 @@ def document() -> str:
     """The page."""
     record = json.loads(RECORD.read_text())
     calls = record["calls"]
-    served = {name for name in members.operations() if name not in UNSUPPORTED}
-    known = OPERATIONS.keys() | STREAMS_OPERATIONS.keys()
-    assert members.operations().keys() == known, "every operation of the model is served or refused by name"
+    known = members.operations()
+    served = {name for service in SERVICES for name in service.operations if name in known}
     lines = [
         _HEAD.format(
             region=wording.REGION,
@@ -64,7 +63,7 @@ def document() -> str:
         "",
         "| operation | | accepted | refused | not tried | returned | not seen |",
         "|---|---|---|---|---|---|---|",
-        *(_summary(name, calls.get(name)) for name in members.operations()),
+        *(_summary(name, calls.get(name), name in served) for name in known),
         "",
         "The figures count members, those inside others included.",
         "",
@@ -84,8 +83,8 @@ def document() -> str:
 _NOTHING: dict[str, list[str]] = {"accepted": [], "refused": [], "returned": []}
 
 
-def _summary(name: str, noted: dict[str, list[str]] | None) -> str:
-    if name in UNSUPPORTED:
+def _summary(name: str, noted: dict[str, list[str]] | None, is_served: bool) -> str:
+    if not is_served:
         return f"| `{name}` | refused by name | | | | | |"
     model, noted = members.operations()[name], noted or _NOTHING
     sent, given = members.all_of(model.input_shape), members.all_of(model.output_shape)

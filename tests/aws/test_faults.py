@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from jedlik.aws.access import needs_nothing
+from jedlik.aws.authorizer import Everybody
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ConditionalCheckFailedException, TransactionCanceledException
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin
-from jedlik.aws.service import Operation, needs_nothing
+from jedlik.aws.protocols import json_1_0
+from jedlik.aws.routing import Router
+from jedlik.aws.service import Operation, Service
 from jedlik.aws.sigv4 import Verifier
 from jedlik.memory import Memory
 from jedlik.process.logs import JsonFormatter
@@ -37,8 +41,16 @@ class NoStores:
 
 def dispatcher(*operations: Operation) -> Dispatcher:
     stores: Any = NoStores()
-    targets = {operation.name.encode(): operation for operation in operations}
-    return Dispatcher(stores, targets, Verifier(None, lambda: 0.0), AnyOrigin(), body_limit=1000, memory=Memory())
+    service = Service(
+        name="tests",
+        signing_name="tests",
+        api_version=None,
+        codec=json_1_0.CODEC,
+        target_prefix="Tests",
+        operations={operation.name: operation for operation in operations},
+    )
+    router = Router([service], Verifier(None, lambda: 0.0))
+    return Dispatcher(stores, router, AnyOrigin(), Everybody(), body_limit=1000, memory=Memory())
 
 
 def answer(raised: BaseException) -> Response:
@@ -48,7 +60,7 @@ def answer(raised: BaseException) -> Response:
         raise raised
 
     authorization = b"AWS4-HMAC-SHA256 Credential=" + SCOPE + b", SignedHeaders=host, Signature=x"
-    headers = {b"x-amz-target": b"Fail", b"authorization": authorization, b"x-amz-date": b"x"}
+    headers = {b"x-amz-target": b"Tests.Fail", b"authorization": authorization, b"x-amz-date": b"x"}
     request = Request(b"POST", b"/", headers | {b"content-type": b"application/json"})
     request.body = b"{}"
     operation = Operation(name="Fail", handler=handler, accesses=needs_nothing, validate=lambda request: request)
@@ -71,7 +83,7 @@ def test_a_fault_is_an_internal_server_error(fault: BaseException, caplog: pytes
     line = json.loads(JsonFormatter().format(record))
     assert line["level"] == "error"
     assert line["request_id"].encode() in told.headers
-    assert line["target"] == "Fail"
+    assert line["target"] == "Tests.Fail"
     assert type(fault).__name__ in line["traceback"]
 
 
@@ -83,7 +95,7 @@ def test_a_fault_of_the_storage_is_one_line(caplog: pytest.LogCaptureFixture) ->
     line = json.loads(JsonFormatter().format(record))
     assert line["message"] == "fault: the disk is full"
     assert line["request_id"].encode() in told.headers
-    assert line["target"] == "Fail"
+    assert line["target"] == "Tests.Fail"
     assert "traceback" not in line
 
 

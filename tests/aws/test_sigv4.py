@@ -28,6 +28,8 @@ MISMATCH = (
     "and signing method. Consult the service documentation for details."
 )
 
+SERVICE = "dynamodb"
+
 Change = Callable[[Request], None]
 
 
@@ -79,7 +81,7 @@ def verifier(keys: Path, credential: Credential, clock: Clock) -> Verifier:
 def refusal(verifier: Verifier, asked: Request) -> tuple[str, str]:
     """The name and text of the error for a request."""
     with pytest.raises(DynamoDBError) as refused:
-        verifier.caller(asked)
+        verifier.signed(asked, SERVICE)
     assert refused.value.status == 400
     assert refused.value.namespace == "com.amazon.coral.service#"
     return refused.value.name, refused.value.message
@@ -104,17 +106,19 @@ def in_authorization(old: bytes, new: bytes) -> Change:
 @pytest.mark.parametrize("region", ["us-east-1", "eu-isoe-west-1", "eusc-de-east-1", "mx-central-1"])
 def test_the_caller_is_known_by_key_and_region(verifier: Verifier, credential: Credential, region: str) -> None:
     for _ in range(3):
-        assert verifier.caller(signed(credential, region=region)) == Signed(credential.access_key, region)
+        assert verifier.signed(signed(credential, region=region), SERVICE) == Signed(
+            credential.access_key, region, SERVICE
+        )
 
 
 def test_a_presigned_request_is_as_good(verifier: Verifier, credential: Credential) -> None:
-    assert verifier.caller(presigned(credential)) == Signed(credential.access_key, "us-east-1")
+    assert verifier.signed(presigned(credential), SERVICE) == Signed(credential.access_key, "us-east-1", SERVICE)
 
 
 @pytest.mark.parametrize("query", ["?b=2&a=1", "?a=%20x&A=~", "?empty=&none", "?q=a%2Fb", "?z=%C3%A9"])
 def test_the_query_string_is_signed_in_one_form(verifier: Verifier, credential: Credential, query: str) -> None:
     for asked in (signed(credential, query=query), presigned(credential, query=query)):
-        assert verifier.caller(asked).access_key == credential.access_key
+        assert verifier.signed(asked, SERVICE).access_key == credential.access_key
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_what_proxies_may_change_does_not_matter(verifier: Verifier, credential:
     for _ in range(2):
         asked = signed(credential, headers={"Meerkat": "Hello world"})
         change(asked)
-        assert verifier.caller(asked).access_key == credential.access_key
+        assert verifier.signed(asked, SERVICE).access_key == credential.access_key
 
 
 def test_the_parts_may_come_in_any_order(verifier: Verifier, credential: Credential, keys: Path) -> None:
@@ -155,19 +159,19 @@ def test_the_parts_may_come_in_any_order(verifier: Verifier, credential: Credent
         asked = signed(key)
         algorithm, *parts = asked.headers[b"authorization"].replace(b",", b"").split()
         asked.headers[b"authorization"] = b" ".join([algorithm, *reversed(parts)])
-        assert verifier.caller(asked).access_key == key.access_key
+        assert verifier.signed(asked, SERVICE).access_key == key.access_key
 
 
 @pytest.mark.parametrize("date", [b"Mon, 23 Nov 2026 12:00:00 GMT", b"20261123T120000Z"])
 def test_the_time_may_be_in_a_date_header(verifier: Verifier, credential: Credential, date: bytes) -> None:
     asked = Request(b"POST", b"/", {b"host": b"localhost", b"date": date})
-    caller = Signed(credential.access_key, "us-east-1")
+    caller = Signed(credential.access_key, "us-east-1", SERVICE)
     signature = Signer(caller, credential, "20261123", "date;host").signature(asked, b"", b"20261123T120000Z")
     scope = f"{credential.access_key}/20261123/us-east-1/dynamodb/aws4_request"
     asked.headers[b"authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=date;host, Signature={signature.decode()}".encode()
     )
-    assert verifier.caller(asked) == caller
+    assert verifier.signed(asked, SERVICE) == caller
 
 
 @pytest.mark.parametrize("seconds", [-15 * 60, 0, 15 * 60])
@@ -175,8 +179,8 @@ def test_clocks_may_differ_by_15_minutes(
     verifier: Verifier, credential: Credential, clock: Clock, seconds: int
 ) -> None:
     clock.now += seconds
-    assert verifier.caller(signed(credential))
-    assert verifier.caller(presigned(credential, expires=15 * 60))
+    assert verifier.signed(signed(credential), SERVICE)
+    assert verifier.signed(presigned(credential, expires=15 * 60), SERVICE)
 
 
 # Wrong: what is said of the header. Everything before the signature is checked in this order.
@@ -292,7 +296,7 @@ def test_at_no_time(verifier: Verifier, credential: Credential, date: str) -> No
 def test_expired(
     verifier: Verifier, credential: Credential, clock: Clock, sign: Callable[[Credential], Request]
 ) -> None:
-    assert verifier.caller(sign(credential))
+    assert verifier.signed(sign(credential), SERVICE)
     clock.now += 15 * 60 + 1
     assert refusal(verifier, sign(credential)) == (
         "InvalidSignatureException",
@@ -305,11 +309,11 @@ def test_a_time_that_has_been_good_is_compared_with_now_again(
     verifier: Verifier, credential: Credential, clock: Clock, seconds: int
 ) -> None:
     asked = signed(credential)
-    assert verifier.caller(asked) == verifier.caller(asked)
+    assert verifier.signed(asked, SERVICE) == verifier.signed(asked, SERVICE)
     clock.now += seconds
     assert refusal(verifier, asked)[0] == "InvalidSignatureException"
     clock.now -= seconds
-    assert verifier.caller(asked)
+    assert verifier.signed(asked, SERVICE)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +332,7 @@ def test_a_signer_who_is_known_may_sign_at_no_other_time(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: datetime(2026, 11, 23, 23, 50, tzinfo=UTC))
         asked = signed(credential)
-    assert verifier.caller(asked)
+    assert verifier.signed(asked, SERVICE)
     good = asked.headers[b"x-amz-date"]
     asked.headers[b"x-amz-date"] = time
     for _ in range(2):
@@ -336,7 +340,7 @@ def test_a_signer_who_is_known_may_sign_at_no_other_time(
         assert name == error
         assert message.startswith(text)
     asked.headers[b"x-amz-date"] = good
-    assert verifier.caller(asked)
+    assert verifier.signed(asked, SERVICE)
 
 
 def test_presigned_for_less(verifier: Verifier, credential: Credential, clock: Clock) -> None:
@@ -434,7 +438,7 @@ def test_headers_that_aws_gives_a_meaning_to_must_be_signed(
     monkeypatch.delitem(signing.HEADERS, "X-Amz-Target")
     asked = sign(credential)
     if seen_before:
-        verifier.caller(asked)
+        verifier.signed(asked, SERVICE)
     asked.headers[name.encode("latin-1")] = b"DynamoDB_20120810.DeleteTable"
     text = f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
     assert refusal(verifier, asked) == ("InvalidSignatureException", text)
@@ -445,7 +449,7 @@ def test_what_has_been_seen_of_a_signer_is_bounded(verifier: Verifier, credentia
         asked = signed(credential)
         asked.headers[b"x-%d" % number] = b"x"
         asked.headers[b"y" * (number + 1)] = b"x"
-        assert verifier.caller(asked).access_key == credential.access_key
+        assert verifier.signed(asked, SERVICE).access_key == credential.access_key
     [signer] = verifier._signers.values()
     assert len(signer.covered) <= 8
     assert max(sum(map(len, names)) for names in signer.covered) <= 1024
@@ -477,7 +481,7 @@ def test_what_is_signed_may_not_change(
 ) -> None:
     asked = signed(credential)
     if seen_before:
-        verifier.caller(asked)
+        verifier.signed(asked, SERVICE)
     change(asked)
     assert refusal(verifier, asked) == ("InvalidSignatureException", MISMATCH)
 
@@ -505,8 +509,8 @@ def temporary(keys: Path, credential: Credential, clock: Clock) -> Credential:
 def test_temporary_keys_come_with_a_token(
     verifier: Verifier, temporary: Credential, clock: Clock, sign: Callable[[Credential], Request]
 ) -> None:
-    assert verifier.caller(sign(temporary)).access_key == temporary.access_key
-    assert verifier.caller(sign(temporary)).access_key == temporary.access_key
+    assert verifier.signed(sign(temporary), SERVICE).access_key == temporary.access_key
+    assert verifier.signed(sign(temporary), SERVICE).access_key == temporary.access_key
     for token in (None, "another token"):
         wrong = Credential(temporary.access_key, temporary.secret, token)
         assert refusal(verifier, sign(wrong)) == ("UnrecognizedClientException", TOKEN_INVALID)
@@ -517,7 +521,7 @@ def test_a_token_may_be_added_afterwards(verifier: Verifier, temporary: Credenti
         asked = signed(Credential(temporary.access_key, temporary.secret))
         asked.headers[b"x-amz-security-token"] = str(token).encode()
         if is_good:
-            assert verifier.caller(asked).access_key == temporary.access_key
+            assert verifier.signed(asked, SERVICE).access_key == temporary.access_key
         else:
             assert refusal(verifier, asked) == ("UnrecognizedClientException", TOKEN_INVALID)
 
@@ -528,7 +532,7 @@ def test_permanent_keys_come_without(verifier: Verifier, credential: Credential)
 
 
 def test_temporary_keys_end(verifier: Verifier, temporary: Credential, clock: Clock) -> None:
-    verifier.caller(signed(temporary))
+    verifier.signed(signed(temporary), SERVICE)
     clock.now += 601
     assert refusal(verifier, signed(temporary)) == (
         "ExpiredTokenException",
@@ -540,13 +544,13 @@ def test_temporary_keys_end(verifier: Verifier, temporary: Credential, clock: Cl
 
 
 def test_keys_may_come_and_go(verifier: Verifier, credential: Credential, keys: Path, clock: Clock) -> None:
-    verifier.caller(signed(credential))
+    verifier.signed(signed(credential), SERVICE)
     added = access_keys.create(keys)
-    assert verifier.caller(signed(added)).access_key == added.access_key
+    assert verifier.signed(signed(added), SERVICE).access_key == added.access_key
     assert access_keys.delete(keys, credential.access_key)
     clock.pass_time(1)
     assert refusal(verifier, signed(credential)) == ("UnrecognizedClientException", f"{TOKEN_INVALID}.")
-    assert verifier.caller(signed(added)).access_key == added.access_key
+    assert verifier.signed(signed(added), SERVICE).access_key == added.access_key
 
 
 @pytest.mark.parametrize("seconds", [-3600.0, -0.5, 0.0, 3600.0])
@@ -554,7 +558,7 @@ def test_keys_go_whatever_becomes_of_the_clock_on_the_wall(
     verifier: Verifier, credential: Credential, keys: Path, clock: Clock, seconds: float
 ) -> None:
     clock.now += 600
-    verifier.caller(signed(credential))
+    verifier.signed(signed(credential), SERVICE)
     assert access_keys.delete(keys, credential.access_key)
     clock.now += seconds
     clock.steady_now += 1
@@ -569,7 +573,7 @@ def test_a_file_that_breaks_changes_nothing(
 ) -> None:
     keys.write_text("nonsense")
     clock.pass_time(1)
-    assert verifier.caller(signed(credential)).access_key == credential.access_key
+    assert verifier.signed(signed(credential), SERVICE).access_key == credential.access_key
 
 
 # Nothing verified.
@@ -581,7 +585,7 @@ def test_without_verification_only_key_and_region_are_read(credential: Credentia
         asked = signed(Credential("anybody", "any secret"), region=region, service="anything")
         in_authorization(b"Signature=", b"Signature=0")(asked)
         asked.headers[b"x-amz-date"] = b"19700101T000000Z"
-        assert believing.caller(asked) == Signed("anybody", region)
+        assert believing.signed(asked, SERVICE) == Signed("anybody", region, "anything")
 
 
 # Over the wire.

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jedlik.aws.service import Access, Scope
+from jedlik.aws.access import Access, Scope
 from jedlik.aws.shapes import service_model
 from jedlik.dynamodb import access_conditions, accesses
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
@@ -70,9 +70,9 @@ def test_every_action_on_items_is_one_that_an_operation_needs() -> None:
 
 
 def test_operations_declare_what_they_need() -> None:
-    [access] = OPERATIONS["GetItem"].accesses(SCOPE, {"TableName": "Music", "Key": {"p": {"N": "1"}}})
+    [access] = OPERATIONS["GetItem"].accesses(SCOPE, {"TableName": "Music", "Key": {"p": {"N": "1"}}}, NOBODY)
     assert (access.action, access.resource) == ("dynamodb:GetItem", MUSIC)
-    [access] = STREAMS_OPERATIONS["ListStreams"].accesses(SCOPE, {})
+    [access] = STREAMS_OPERATIONS["ListStreams"].accesses(SCOPE, {}, NOBODY)
     assert access == Access("dynamodb:ListStreams", "*", {})
 
 
@@ -259,9 +259,9 @@ def test_a_table_has_one_arn_whatever_it_is_called_by(given_name: str, arn: str)
 
 def test_arns_are_of_the_partition() -> None:
     china = SCOPE._replace(partition="aws-cn", region="cn-north-1")
-    [access] = accesses.of("GetItem")(china, {"TableName": "Music", "Key": {}})
+    [access] = accesses.of("GetItem")(china, {"TableName": "Music", "Key": {}}, NOBODY)
     assert access.resource == "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/Music"
-    [access] = accesses.of("TagResource")(SCOPE, {"ResourceArn": MUSIC.replace("aws", "x"), "Tags": []})
+    [access] = accesses.of("TagResource")(SCOPE, {"ResourceArn": MUSIC.replace("aws", "x"), "Tags": []}, NOBODY)
     assert access.resource == MUSIC
 
 

@@ -203,6 +203,14 @@ def test_header_names_are_lower_case_and_repeated_headers_joined(wire: Wire, run
     assert running.application.requests[0].headers[b"x-name"] == b"a,b"
 
 
+def test_a_request_knows_both_ends_of_its_connection(wire: Wire, running: Running) -> None:
+    wire.send(request())
+    wire.receive()
+    [asked] = running.application.requests
+    address, port = wire.socket.getpeername()
+    assert asked.source == (wire.socket.getsockname()[0], f"{address}:{port}")
+
+
 def test_a_body_is_asked_for_when_the_client_waits_for_that(wire: Wire) -> None:
     wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
     assert wire.receive().status == 100

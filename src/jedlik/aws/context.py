@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jedlik.aws.access import Access, Scope
 from jedlik.regions.region import Region
+
+PARTITION = "aws"
+"""Of every ARN that is made here."""
 
 
 class Caller(NamedTuple):
@@ -26,7 +30,7 @@ class Caller(NamedTuple):
 
 def root(account: str) -> str:
     """The ARN of an account itself, whose keys may do everything in it."""
-    return f"arn:aws:iam::{account}:root"
+    return f"arn:{PARTITION}:iam::{account}:root"
 
 
 def own(region: Region) -> Caller:
@@ -37,7 +41,7 @@ def own(region: Region) -> Caller:
 class Context:
     """One request: where it is served and who asks."""
 
-    __slots__ = ("caller", "host", "region", "request_id")
+    __slots__ = ("accesses", "caller", "host", "region", "request_id")
 
     def __init__(self, region: Region, request_id: str, caller: Caller, host: bytes = b"") -> None:
         self.region = region
@@ -45,3 +49,11 @@ class Context:
         self.caller = caller
         self.host = host
         """The Host that the client has asked: a name, and perhaps a port; empty if it has not said."""
+        self.accesses: tuple[Access, ...] | None = None
+        """What the request needs to be allowed, which has been; None where it was not looked at: the caller may do
+        everything."""
+
+    @property
+    def scope(self) -> Scope:
+        """Where the request is served, as ARNs say it."""
+        return Scope(PARTITION, self.region.account, self.region.name)

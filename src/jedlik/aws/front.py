@@ -1,10 +1,16 @@
-"""From a request to its answer: which operation, for whom, in which region, and what comes of it.
+"""From a request to its answer: a request's way through all that services share.
 
-Where signatures are verified, that comes first, over the body as it came: nothing of a stranger's request is
-decompressed, parsed or looked up but its access key. Then what is wrong is found in DynamoDB's order: content coding,
-JSON, target, and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes
-first, and the credential scope is read behind the target, as DynamoDB does it. What is answered without an operation
-(health, CORS preflight, refusals) is here too.
+    routing      which service and operation, from headers and path alone
+    sigv4        who asks, and for which region
+    the codec    content coding, what the body holds, its shape
+    authorizer   whether the caller may
+    the handler  what comes of it, and the codec again
+
+Where signatures are verified, that is done over the body as it came: nothing of a stranger's request is decompressed,
+parsed or looked up but its access key. Then what is wrong is found in DynamoDB's order: content coding, JSON, target,
+and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes first, and the
+credential scope is read behind the target, as DynamoDB does it. What is answered without an operation (health, CORS
+preflight, refusals) is here too.
 """
 
 from __future__ import annotations
@@ -12,13 +18,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws import answers
+from jedlik.aws import absent, answers
+from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Caller, Context, root
 from jedlik.aws.errors import (
     AccessDeniedException,
@@ -28,13 +35,11 @@ from jedlik.aws.errors import (
     LimitExceededException,
     SerializationException,
     ServiceUnavailable,
-    UnknownOperationException,
 )
 from jedlik.aws.origins import Origins
-from jedlik.aws.peer_signatures import PeerVerifier
 from jedlik.aws.room import Room, weight
-from jedlik.aws.service import Operation
-from jedlik.aws.sigv4 import Verifier
+from jedlik.aws.routing import Absent, Router
+from jedlik.aws.service import Codec, Operation, Service, by_codec
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
@@ -45,9 +50,6 @@ if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
 
 log = logging.getLogger(__name__)
-
-CONTENT_TYPES = {answers.JSON_1_0: answers.JSON_1_0, answers.JSON: answers.JSON}
-"""The content types that carry an operation, each with that of the answer."""
 
 PREFLIGHT = {
     b"access-control-request-headers": b"Access-Control-Allow-Headers: %b\r\n",
@@ -66,37 +68,31 @@ BUSY = ServiceUnavailable("The server is too busy; try again")
 
 
 class Dispatcher:
-    """DynamoDB, as the application behind the HTTP server."""
+    """All services, as the application behind the HTTP server."""
 
     def __init__(
         self,
         stores: Stores,
-        targets: Mapping[bytes, Operation],
-        verifier: Verifier,
+        router: Router,
         origins: Origins,
+        authorizer: Authorizer,
         *,
         body_limit: int,
         memory: Memory,
         access_log: bool = False,
     ) -> None:
         self._stores = stores
-        self._targets = targets
-        """From an X-Amz-Target header to its operation."""
-        self._verifier = verifier
-        self._others: dict[bytes, Verifier | PeerVerifier] = {}
-        """By X-Amz-Target: who verifies what is not asked for with an access key."""
+        self._router = router
+        self._targets = router.targets
         self._origins = origins
         self._known_hosts = origins.known_hosts
+        self._authorizer = authorizer
         self._body_limit = body_limit
         """Bytes of a body once it is decompressed."""
         self._room = Room(memory.parsed)
         self._answers = memory.answers
         self._access_log = access_log
         self._request_ids = answers.request_ids()
-
-    def verify_otherwise(self, targets: Iterable[bytes], verifier: PeerVerifier) -> None:
-        """Have a verifier of their own say who may ask for these targets: no access key may."""
-        self._others |= dict.fromkeys(targets, verifier)
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
@@ -108,54 +104,64 @@ class Dispatcher:
             forbidden = self._origins.refusal(headers)
             if forbidden is not None:
                 return self._forbid(request, forbidden, request_id)
-        given = headers.get(b"content-type", b"")
-        content_type = CONTENT_TYPES.get(given) or CONTENT_TYPES.get(given.partition(b";")[0].strip())
-        target = request.target
-        is_at_root = target == b"/" or at_root(target)
-        if (content_type is None and request.body) or request.method != b"POST" or not is_at_root:
-            return self._other(request, request_id)
+        route = self._targets.get(headers.get(b"x-amz-target", b"")) or self._router.find(request)
+        if isinstance(route, Absent):
+            return self._elsewhere(request, route, request_id)
+        service, operation, authenticator = route
+        codec = service.codec
+        content_type = codec.content_type(headers.get(b"content-type", b""))
+        if content_type is None or request.method != b"POST" or request.target != b"/":
+            content_type = unusual_content_type(request, service, content_type)
+            if content_type is None:
+                return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
+        lines = b""
         taken = answer = 0
-        operation: Operation | None = None
+        data: Any = None
         region: Region | None = None
         try:
-            verifier = self._others.get(headers.get(b"x-amz-target", b""), self._verifier)
-            signed = verifier.caller(request) if verifier.verifies else None
+            signed = authenticator.signed(request, service.signing_name) if authenticator.verifies else None
             if len(request.body) > LARGE or b"content-encoding" in headers:
                 weighs = weight(request, self._body_limit)
                 await self._room.take(weighs)
                 taken = weighs
-            operation, data = self._operation(request)
+            data = self._parsed(request, codec)
+            if operation is None:
+                operation = self._router.named(service, codec.operation_of(data))
             if signed is None:
-                signed = verifier.caller(request)
-            region = self._stores.opened(signed.region) or await self._stores.find(signed.region)
+                signed = authenticator.signed(request, service.signing_name)
+            region = self._stores.opened(signed.region) or await self._region(service, signed.region)
             region.begun += 1
-            context = Context(region, request_id, Caller(region.account, root(region.account), signed.access_key), host)
-            if not isinstance(data, dict):
-                raise SerializationException("")
+            account, source = region.account, request.source
+            caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+            context = Context(region, request_id, caller, host)
             if operation.answer:
                 if not self._answers.try_hold(operation.answer):
                     await self._answers.take(operation.answer)
                 answer = operation.answer
             try:
-                result = await operation.handler(context, operation.validate(data))
+                asked = checked(codec, operation, data)
+                if not self._authorizer.allows_everything(caller):
+                    context.accesses = operation.accesses(context.scope, asked, region.known)
+                    await self._authorizer.check(caller, context.accesses)
+                result = await operation.handler(context, asked)
             except NoStore:
                 await self._stores.region(signed.region)
-                result = await self._stores.use(signed.region, partial(self._begin_again, request, context))
-            body = orjson.dumps(result) if result is not None else b""
+                again = partial(self._begin_again, request, codec, operation, context)
+                result = await self._stores.use(signed.region, again)
+            body = codec.answer(operation.name, result, request_id)
         except DynamoDBError as error:
             refusal = error if operation is None else operation.reword(error, data)
-            status, body = refusal.status, answers.error_body(refusal)
+            status, lines, body = codec.error(refusal, request_id)
         except (NotServed, TooManyOpen) as error:
-            refusal = region_refusal(error)
-            status, body = refusal.status, answers.error_body(refusal)
+            status, lines, body = codec.error(region_refusal(error), request_id)
         except Exhausted:
-            status, body = BUSY.status, answers.error_body(BUSY)
+            status, lines, body = codec.error(BUSY, request_id)
         except TooLarge:
             status, body = 413, b""
         except (Exception, asyncio.CancelledError) as error:
-            status, body = FAULT.status, answers.error_body(FAULT)
+            status, lines, body = codec.error(FAULT, request_id)
             self._log_fault(request, request_id, error)
         finally:
             if region is not None:
@@ -166,15 +172,22 @@ class Dispatcher:
                 self._room.give_back(taken)
         if self._access_log:
             self._log_access(request, request_id, status, time.perf_counter() - started)
-        if len(body) < COMPRESSED_FROM and b"origin" not in headers:
-            return answers.response(status, content_type or answers.JSON, body, request_id)
-        return self._response(request, status, content_type or answers.JSON, body, request_id)
+        if len(body) >= COMPRESSED_FROM or b"origin" in headers:
+            body, lines = self._adorned(request, body, lines)
+        return answers.response(status, content_type, body, request_id, lines)
 
-    async def _begin_again(self, request: Request, context: Context, region: Region) -> dict[str, Any] | None:
+    async def _region(self, service: Service, name: str) -> Region:
+        """The region called `name`, whose store is not open. Raises NotServed, but not for a global service."""
+        return await (self._stores.find_any(name) if service.is_global else self._stores.find(name))
+
+    async def _begin_again(
+        self, request: Request, codec: Codec, operation: Operation, context: Context, region: Region
+    ) -> Mapping[str, Any] | None:
         """The result of a request that has found its region without a store, and needs one."""
-        operation, data = self._operation(request)  # The handler may have changed what it got.
-        context = Context(region, context.request_id, context.caller, context.host)
-        return await operation.handler(context, operation.validate(data))
+        data = self._parsed(request, codec)  # The handler may have changed what it got.
+        again = Context(region, context.request_id, context.caller, context.host)
+        again.accesses = context.accesses
+        return await operation.handler(again, checked(codec, operation, data))
 
     def refuse(self, status: int, text: str = "") -> Response:
         """The answer to what is not a request, or not now."""
@@ -185,32 +198,24 @@ class Dispatcher:
             body = orjson.dumps({"message": text})
         return answers.response(status, answers.JSON_1_0, body, next(self._request_ids))
 
-    def _operation(self, request: Request) -> tuple[Operation, Any]:
-        """Which operation is asked for, and with what. Raises what DynamoDB says of a body or target that is wrong."""
-        headers, body = request.headers, request.body
-        if b"content-encoding" in headers:
-            coding = headers[b"content-encoding"]
-            try:
-                body = request.decoded(self._body_limit)
-            except Undecodable as error:
-                text = f"The request body cannot be decoded as {coding.decode('latin-1')}"
-                raise InternalServerError(text) from error
-        data = None
-        if body:
-            try:
-                data = orjson.loads(body)
-            except orjson.JSONDecodeError as error:
-                raise SerializationException("") from error
-        operation = self._targets.get(headers.get(b"x-amz-target", b""))
-        if operation is None:
-            raise UnknownOperationException("")
-        return operation, data
+    def _parsed(self, request: Request, codec: Codec) -> Any:
+        """What a body holds. Raises what DynamoDB says of a content coding that is wrong, and what the codec says of a
+        body that is."""
+        if request.method != b"POST":
+            return codec.parsed(request.target.partition(b"?")[2])
+        try:
+            body = request.decoded(self._body_limit)
+        except Undecodable as error:
+            coding = request.headers[b"content-encoding"].decode("latin-1")
+            raise InternalServerError(f"The request body cannot be decoded as {coding}") from error
+        return codec.parsed(body)
 
-    def _response(self, request: Request, status: int, content_type: bytes, body: bytes, request_id: str) -> Response:
+    def _adorned(self, request: Request, body: bytes, lines: bytes) -> tuple[bytes, bytes]:
+        """A body in the coding that the client wants, and the header lines with those for that and for browsers."""
         headers = request.headers
         more = self._origins.allowance(headers) if b"origin" in headers else b""
         body, coding = request.encoded(body)
-        return answers.response(status, content_type, body, request_id, more + coding)
+        return body, lines + more + coding
 
     def _other(self, request: Request, request_id: str) -> Response:
         """The answer to what is no operation: health, a browser's preflight, or 404."""
@@ -227,6 +232,14 @@ class Dispatcher:
             body = b"healthy: %b " % headers.get(b"host", b"")
             return answers.response(200, answers.TEXT, body, request_id, more)
         return answers.response(404, answers.XML, answers.NOT_AN_OPERATION, request_id, more)
+
+    def _elsewhere(self, request: Request, missing: Absent, request_id: str) -> Response:
+        """The answer to a request for a service that is not here."""
+        more = self._origins.allowance(request.headers) if b"origin" in request.headers else b""
+        response = absent.answer(missing.service, self._router.names, request, request_id, more)
+        if self._access_log:
+            self._log_access(request, request_id, response.status, 0.0)
+        return response
 
     def _forbid(self, request: Request, refusal: AccessDeniedException, request_id: str) -> Response:
         """The answer to who may not even ask, in a form that programs and people can read, but no foreign page."""
@@ -248,6 +261,27 @@ class Dispatcher:
             "milliseconds": round(seconds * 1000, 3),
         }
         log.info("request", extra=fields)
+
+
+def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:
+    """The request that was parsed, whose shape is right. Raises what refuses it."""
+    validate = operation.validate
+    if validate is by_codec:
+        return codec.checked(operation.name, data)
+    if type(data) is not dict:
+        raise SerializationException("")
+    return validate(data)
+
+
+def unusual_content_type(request: Request, service: Service, content_type: bytes | None) -> bytes | None:
+    """The content type of the answer to a request that is not simply a body sent to the root; None if it asks for no
+    operation. There may be no body, a query string, and instead of a form a query string of a GET alone."""
+    if not at_root(request.target):
+        return None
+    if request.method == b"POST":
+        return content_type or (None if request.body else service.codec.default)
+    is_query = request.method == b"GET" and service.target_prefix is None and b"Action=" in request.target
+    return service.codec.default if is_query else None
 
 
 def at_root(target: bytes) -> bool:

@@ -49,15 +49,15 @@ class PeerVerifier:
         self._credentials = [Credential(KEY, secret) for secret in secrets]
         self._clock = clock
 
-    def caller(self, request: Request) -> Signed:
+    def signed(self, request: Request, service: str) -> Signed:
         """Which region a peer has signed the request for. Raises the error that refuses it."""
         if request.target != b"/":
             raise IncompleteSignatureException("A peer signs in the Authorization header, without a query string.")
         said = sigv4.claim(request)
-        access_key, date, region, service, terminator = sigv4.credential_parts(said.credential)
+        access_key, date, region, claimed, terminator = sigv4.credential_parts(said.credential)
         if not self._credentials:
             raise AccessDeniedException(NO_SECRET)
-        if (access_key, service) != (KEY, SERVICE):
+        if (access_key, claimed) != (KEY, service):
             raise AccessDeniedException(ACCESS_KEY)
         moment = sigv4.epoch(sigv4.raw(said.time))
         if moment is None or abs(moment - self._clock()) > sigv4.SKEW:
@@ -66,9 +66,9 @@ class PeerVerifier:
         sigv4.check_region(region)
         if said.algorithm != sigv4.ALGORITHM or terminator != sigv4.TERMINATOR or date != said.time[:8]:
             raise InvalidSignatureException("The credential scope of a peer's request is not that of its time.")
-        signed, signature = Signed(KEY, region), sigv4.raw(said.signature)
+        signed, signature = Signed(KEY, region, service), sigv4.raw(said.signature)
         for credential in self._credentials:
-            signer = Signer(signed, credential, date, said.signed_headers, SERVICE)
+            signer = Signer(signed, credential, date, said.signed_headers)
             if hmac.compare_digest(signer.signature(request, b"", sigv4.raw(said.time)), signature):
                 return signed
         raise AccessDeniedException(ANOTHER_SECRET)

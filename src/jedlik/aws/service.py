@@ -9,55 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from jedlik.aws.access import Accesses, needs_nothing
 from jedlik.aws.context import Context
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import DynamoDBError, UnknownOperationException
 from jedlik.aws.metrics import Metric
+from jedlik.aws.shapes import service_model
 from jedlik.background import work
 from jedlik.background.work import Duty, JobKind, Wanted, Work
 from jedlik.config import Settings
 from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Keyspace
 
-Handler = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+Handler = Callable[[Context, dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 """Does an operation. The shape of the request has been checked; what is returned is the answer's body, None for an
 empty one."""
 
 
-class Scope(NamedTuple):
-    """Where a request is served, as far as ARNs say so."""
-
-    partition: str
-    """`aws`, `aws-cn`..."""
-    account: str
-    """Twelve digits."""
-    region: str
-
-
-class Access(NamedTuple):
-    """What a request needs to be allowed."""
-
-    action: str
-    """As policies name it: `dynamodb:GetItem`."""
-    resource: str
-    """An ARN; `*` where the action is on no resource."""
-    context: Mapping[str, tuple[str, ...]]
-    """The condition keys that are known from the request, with their values: `dynamodb:LeadingKeys`..."""
-
-
-Accesses = Callable[[Scope, Mapping[str, Any]], tuple[Access, ...]]
-"""Every access that a request needs, all of which must be allowed: a pure function of the checked request and of where
-it is served."""
-
-
-def needs_nothing(scope: Scope, request: Mapping[str, Any]) -> tuple[Access, ...]:
-    """For what everybody may do who has signed a request, like sts:GetCallerIdentity."""
-    return ()
-
-
 class Codec(Protocol):
     """How a service's requests are read and its answers written: one of `aws.protocols`, for one service."""
+
+    default: bytes
+    """The content type of an answer to a request without a body that names none."""
 
     def content_type(self, given: bytes) -> bytes | None:
         """The content type of the answer to a request with this Content-Type, empty if it has none; None for a request
@@ -94,6 +68,14 @@ class Codec(Protocol):
 
 Validate = Callable[[Any], dict[str, Any]]
 """Checks the shape of a decoded body, which it may change, and returns the request. Raises what refuses it."""
+
+
+def by_codec(request: Any) -> dict[str, Any]:
+    """For operations whose requests the service's codec checks."""
+    checked: dict[str, Any] = request
+    return checked
+
+
 Reword = Callable[[DynamoDBError, Any], DynamoDBError]
 """The error that a client gets for one with which a request, given as decoded, was refused."""
 
@@ -110,8 +92,8 @@ class Operation:
     name: str
     handler: Handler
     accesses: Accesses
-    validate: Validate
-    """Checks the shape of a decoded body (`shapes.validator`)."""
+    validate: Validate = by_codec
+    """Checks the shape of a request, which is an object, where the codec does not."""
     reword: Reword = as_raised
     """How the operation's refusals are worded, where that depends on the request."""
     answer: int = 0
@@ -126,7 +108,10 @@ class Service:
     """As botocore calls it: `dynamodbstreams`."""
     signing_name: str
     """In credential scopes. Two services may share one, as DynamoDB and its streams do."""
-    api_version: str
+    api_version: str | None
+    """Of AWS's service, whose model names the operations; None where there is none, for the service is Jedlik's own."""
+    codec: Codec
+    """How its requests and answers are written."""
     target_prefix: str | None
     """What X-Amz-Target begins with, before the dot and the operation's name; None where the protocol has no target."""
     operations: Mapping[str, Operation]
@@ -145,14 +130,20 @@ class Service:
     """Any region of the scope is right, whatever regions are served (IAM, STS)."""
 
 
-def targets(services: Iterable[Service]) -> dict[bytes, Operation]:
-    """The operations by the X-Amz-Target that asks for them."""
-    return {
-        f"{service.target_prefix}.{name}".encode(): operation
-        for service in services
-        if service.target_prefix is not None
-        for name, operation in service.operations.items()
-    }
+def unsupported(service: Service) -> dict[str, Operation]:
+    """What AWS's service does and the one here does not yet, by name: it is refused by name, where any other name is
+    merely unknown."""
+    if service.api_version is None:
+        return {}
+    names = service_model.operation_names(service.name) - service.operations.keys()
+    return {name: _refusing(name) for name in names}
+
+
+def _refusing(name: str) -> Operation:
+    async def refuse(context: Context, request: dict[str, Any]) -> None:
+        raise UnknownOperationException(f"Jedlik does not support {name} yet")
+
+    return Operation(name=name, handler=refuse, accesses=needs_nothing, validate=lambda request: request)
 
 
 def key_spaces(services: Iterable[Service]) -> tuple[Keyspace, ...]:

@@ -35,7 +35,6 @@ from jedlik.wire.messages import Request
 log = logging.getLogger(__name__)
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-SERVICE = "dynamodb"
 TERMINATOR = "aws4_request"
 SCOPE_PARTS = 5
 """Of a credential: access key, date, region, service, terminator."""
@@ -82,10 +81,14 @@ T = TypeVar("T")
 
 
 class Signed(NamedTuple):
-    """The access key that a request is signed with, and the region that it is for."""
+    """Who has signed a request, and for what."""
 
     access_key: str
     region: str
+    service: str
+    """As credential scopes call it."""
+    session: str | None = None
+    """The session token of a temporary key, verified."""
 
 
 class Claim(NamedTuple):
@@ -111,17 +114,15 @@ class Signer:
         "_inner",
         "_outer",
         "_to_sign",
-        "caller",
         "covered",
         "credential",
         "moment",
+        "signed",
         "time",
     )
 
-    def __init__(
-        self, caller: Signed, credential: Credential, date: str, signed_headers: str, service: str = SERVICE
-    ) -> None:
-        self.caller = caller
+    def __init__(self, signed: Signed, credential: Credential, date: str, signed_headers: str) -> None:
+        self.signed = signed
         self.credential = credential
         self._date = date.encode()
         self.time = b""
@@ -129,12 +130,12 @@ class Signer:
         """The last time that was of this day, as requests have it and in epoch seconds: the next often has the same."""
         self.covered: set[tuple[bytes, ...]] = set()
         """The names of headers as requests had them in which all were signed that must be."""
-        signed = raw(signed_headers)
-        self._headers = signed.lower().split(b";")
+        names = raw(signed_headers)
+        self._headers = names.lower().split(b";")
         lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
-        self._canonical = b"\n".join([*lines, b"", signed.replace(b"%", b"%%"), b"%b"])
+        self._canonical = b"\n".join([*lines, b"", names.replace(b"%", b"%%"), b"%b"])
         """The canonical request, but for method, query string, the headers' values and the body's hash."""
-        scope = f"{date}/{caller.region}/{service}/{TERMINATOR}".encode()
+        scope = f"{date}/{signed.region}/{signed.service}/{TERMINATOR}".encode()
         self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
         key = b"AWS4" + credential.secret.encode()
         for part in scope.split(b"/"):
@@ -193,8 +194,12 @@ class Verifier:
         self._believed: dict[bytes, Signed] = {}
         """The same, where nothing is verified."""
 
-    def caller(self, request: Request) -> Signed:
-        """Who has signed the request. Raises the error that DynamoDB would for each way of being wrong."""
+    def signed(self, request: Request, service: str) -> Signed:
+        """Who has signed the request to a service, which is what credential scopes call it.
+
+        Raises the error that DynamoDB would for each way of being wrong. Where nothing is verified, the service may be
+        another.
+        """
         authorization = request.headers.get(b"authorization", b"")
         fixed, _, signature = authorization.rpartition(b"Signature=")
         if self._credentials is None:
@@ -207,29 +212,30 @@ class Verifier:
         time = headers.get(b"x-amz-date", b"")
         if (
             signer is None
+            or signer.signed.service != service
             or request.target != b"/"
             or (time != signer.time and not signer.is_of_day(time))
             or not -SKEW <= signer.moment - now <= SKEW
             or tuple(headers) not in signer.covered
         ):
-            return self._meet(request, fixed, signature)
+            return self._meet(request, service, fixed, signature)
         if not hmac.compare_digest(signer.signature(request, b"", time), signature):
             raise mismatch()
         if signer.credential.session_token is not None or b"x-amz-security-token" in headers:
             check_token(signer.credential, headers.get(b"x-amz-security-token"), now)
-        return signer.caller
+        return signer.signed
 
     def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
         """Take the credential scope on trust."""
         said = claim(request)
-        access_key, _, region, _, _ = credential_parts(said.credential)
+        access_key, _, region, service, _ = credential_parts(said.credential)
         check_region(region)
-        caller = Signed(access_key, region)
+        signed = Signed(access_key, region, service)
         if raw(said.signature) == rest:
-            remember(self._believed, fixed, caller)
-        return caller
+            remember(self._believed, fixed, signed)
+        return signed
 
-    def _meet(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
+    def _meet(self, request: Request, service: str, fixed: bytes, rest: bytes) -> Signed:
         """Verify a request whose signer is not known, or that something is wrong with: check by check."""
         said = claim(request)
         now = self._clock()
@@ -239,10 +245,11 @@ class Verifier:
             raise IncompleteSignatureException(
                 f"Unsupported AWS 'algorithm': '{said.algorithm}' (only {ALGORITHM} for now). "
             )
-        access_key, date, region, service, terminator = credential_parts(said.credential)
-        check_scope(date, region, service, terminator, said.time)
+        access_key, date, region, claimed, terminator = credential_parts(said.credential)
+        check_scope(service, date, region, claimed, terminator, said.time)
         credential = self._credential(access_key)
-        signer = Signer(Signed(access_key, region), credential, date, said.signed_headers)
+        signed = Signed(access_key, region, service, credential.session_token)
+        signer = Signer(signed, credential, date, said.signed_headers)
         query = canonical_query(request.target)
         signature = signer.signature(request, query, raw(said.time))
         if not hmac.compare_digest(signature, raw(said.signature)):
@@ -252,7 +259,7 @@ class Verifier:
             signer = self._signers.get(fixed) or signer
             signer.cover(tuple(request.headers))
             remember(self._signers, fixed, signer)
-        return signer.caller
+        return signed
 
     def _credential(self, access_key: str) -> Credential:
         assert self._credentials is not None
@@ -406,13 +413,13 @@ def check_region(region: str) -> None:
         )
 
 
-def check_scope(date: str, region: str, service: str, terminator: str, time: str) -> None:
-    """Raise when a credential is scoped to something else; all that is wrong with it is said at once."""
+def check_scope(service: str, date: str, region: str, claimed: str, terminator: str, time: str) -> None:
+    """Raise when a credential is scoped to something else than a service; all that is wrong is said at once."""
     wrong = []
     if not region_names.is_aws(region):
         wrong.append(f"Credential should be scoped to a valid region, not '{region}'. ")
-    if service != SERVICE:
-        wrong.append(f"Credential should be scoped to correct service: '{SERVICE}'. ")
+    if claimed != service:
+        wrong.append(f"Credential should be scoped to correct service: '{service}'. ")
     if terminator != TERMINATOR:
         wrong.append(f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'. ")
     if date != time[:8]:

@@ -23,16 +23,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jedlik.aws.service import Access, Scope
+from jedlik.aws.access import Access, Accesses, Known, Scope
 from jedlik.dynamodb import access_conditions, access_statements
 from jedlik.dynamodb.access_conditions import Asked, Context, Request
 
-Known = Mapping[str, object]
-"""The tables that a process knows, by name (`regions.region.Region.known`)."""
 Resources = Callable[[Scope, Request], Iterable[str]]
 """The ARNs that an operation is on."""
 
-NONE_KNOWN: Known = MappingProxyType({})
 _NO_CONTEXT: Context = MappingProxyType({})
 
 
@@ -370,12 +367,12 @@ ON_ITEMS: dict[str, _Worked] = {
 # All operations
 
 
-def of(operation: str) -> Callable[..., tuple[Access, ...]]:
-    """What an operation needs, as `aws.service.Accesses`. It may be given the tables that the process knows as well."""
+def of(operation: str) -> Accesses:
+    """What an operation needs."""
     work = ON_ITEMS.get(operation, _on_resources)
     assert operation in ON_ITEMS or operation in RESOURCES, operation
 
-    def accesses(scope: Scope, request: Mapping[str, Any], known: Known = NONE_KNOWN) -> tuple[Access, ...]:
+    def accesses(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
         return tuple(work(operation, scope, request, known))
 
     return accesses

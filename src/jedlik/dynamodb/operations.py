@@ -10,9 +10,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from jedlik.aws.context import Context
-from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException, ValidationException
-from jedlik.aws.service import Handler, Operation, needs_nothing
+from jedlik.aws.access import needs_nothing
+from jedlik.aws.errors import DynamoDBError, SerializationException, ValidationException
+from jedlik.aws.service import Handler, Operation
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
 from jedlik.dynamodb.items import batches, queries, single_items, transactions
@@ -89,41 +89,6 @@ _ANSWERS = {
 }
 """The operations that answer with many items, and how many bytes of them."""
 
-UNSUPPORTED = (
-    "CancelBulkOperation",
-    "CreateBackup",
-    "DeleteBackup",
-    "DeleteResourcePolicy",
-    "DescribeBackup",
-    "DescribeBulkOperation",
-    "DescribeContinuousBackups",
-    "DescribeContributorInsights",
-    "DescribeExport",
-    "DescribeImport",
-    "DescribeKinesisStreamingDestination",
-    "DescribeTableReplicaAutoScaling",
-    "DisableKinesisStreamingDestination",
-    "EnableKinesisStreamingDestination",
-    "ExportTableToPointInTime",
-    "GetResourcePolicy",
-    "ImportTable",
-    "ListBackups",
-    "ListBulkOperations",
-    "ListContributorInsights",
-    "ListExports",
-    "ListImports",
-    "PutResourcePolicy",
-    "RestoreTableFromBackup",
-    "RestoreTableToPointInTime",
-    "SearchVectors",
-    "StartBulkPutItems",
-    "UpdateContinuousBackups",
-    "UpdateContributorInsights",
-    "UpdateKinesisStreamingDestination",
-    "UpdateTableReplicaAutoScaling",
-)
-"""What DynamoDB does and Jedlik does not yet: refused by name, where any other name is merely unknown."""
-
 
 def _reworded(
     error: DynamoDBError, request: Any, *, words: Wording, find_values: attribute_values.Finder
@@ -155,17 +120,7 @@ def _operation(name: str, handler: Handler) -> Operation:
     )
 
 
-def _unsupported(name: str) -> Operation:
-    async def refuse(context: Context, request: dict[str, Any]) -> None:
-        raise UnknownOperationException(f"Jedlik does not support {name} yet")
-
-    return Operation(name=name, handler=refuse, accesses=accesses.of(name), validate=lambda request: request)
-
-
-OPERATIONS = {
-    **{name: _operation(name, handler) for name, handler in _HANDLERS.items()},
-    **{name: _unsupported(name) for name in UNSUPPORTED},
-}
+OPERATIONS = {name: _operation(name, handler) for name, handler in _HANDLERS.items()}
 """The operations of DynamoDB, by name."""
 
 STREAMS_OPERATIONS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jedlik.aws import peer_signatures
+from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.items import expiring, old_tokens
@@ -16,6 +17,7 @@ SERVICE = Service(
     name="dynamodb",
     signing_name="dynamodb",
     api_version="2012-08-10",
+    codec=json_1_0.CODEC,
     target_prefix="DynamoDB_20120810",
     operations=OPERATIONS,
     keyspaces=spaces.KEYSPACES,
@@ -29,6 +31,7 @@ STREAMS = Service(
     name="dynamodbstreams",
     signing_name="dynamodb",
     api_version="2012-08-10",
+    codec=json_1_0.CODEC,
     target_prefix="DynamoDBStreams_20120810",
     operations=STREAMS_OPERATIONS,
     duties=(shard_upkeep.duty,),
@@ -37,7 +40,8 @@ STREAMS = Service(
 PEERS = Service(
     name="jedlikpeers",
     signing_name=peer_signatures.SERVICE,
-    api_version="1",
+    api_version=None,
+    codec=json_1_0.CODEC,
     target_prefix=serving.TARGET,
     operations=PEER_OPERATIONS,
 )

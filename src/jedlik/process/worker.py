@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import uvloop
 
 from jedlik.aws import metrics
+from jedlik.aws.authorizer import Everybody, OwnAccount
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
 from jedlik.aws.peer_signatures import PeerVerifier
-from jedlik.aws.service import background_work, targets
+from jedlik.aws.routing import Router
+from jedlik.aws.service import background_work
 from jedlik.aws.sigv4 import Verifier
 from jedlik.background import runner
 from jedlik.clock import system_clock
@@ -105,16 +107,16 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
         )
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
+        peers = PeerVerifier(settings.peer_secrets, system_clock)
         dispatcher = Dispatcher(
             stores,
-            targets(SERVICES),
-            Verifier(credentials, system_clock),
+            Router(SERVICES, Verifier(credentials, system_clock), {PEERS.name: peers}),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
+            OwnAccount(settings.account) if settings.auth == "on" else Everybody(),
             body_limit=limits.body,
             memory=memory,
             access_log=settings.access_log,
         )
-        dispatcher.verify_otherwise(targets((PEERS,)), PeerVerifier(settings.peer_secrets, system_clock))
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.start(site.listening, site.tls)
 

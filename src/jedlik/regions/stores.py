@@ -91,8 +91,17 @@ class Stores:
             return region
         self._check_served(name)
         if name not in self._opening and not self._is_there(name):
-            return Region(name, self._settings.account, EmptyEngine(), self._clock, b"", self.peers, self._steady)
+            return self._empty(name)
         return await self.region(name)
+
+    async def find_any(self, name: str) -> Region:
+        """The same for a region that need not be served: one without a store, then. Who writes to that is refused."""
+        if self._settings.serves(name):
+            return await self.find(name)
+        return self._empty(name)
+
+    def _empty(self, name: str) -> Region:
+        return Region(name, self._settings.account, EmptyEngine(), self._clock, b"", self.peers, self._steady)
 
     async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
         """What `work` makes of the region called `name`. Its store is made, and `work` begun again, if it writes."""

@@ -18,7 +18,7 @@ from typing import ClassVar, cast
 from jedlik.memory import KIB
 from jedlik.wire.farewell import Farewell
 from jedlik.wire.message_reader import MessageReader, PlainReader
-from jedlik.wire.messages import Request, Response
+from jedlik.wire.messages import NOWHERE, Request, Response, source_of
 from jedlik.wire.request_at_work import Exchange, hung_up
 from jedlik.wire.shared import Shared
 
@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         "_reader",
         "_sending",
         "_server",
+        "_source",
         "_transport",
         "_unsent",
         "_untaken",
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Shared) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
+        self._source = NOWHERE
         self._reader = self.reads_with(server, self)
         self.deadline = server.now + server.limits.idle
         """When to look whether the client is too slow, on the server's clock."""
@@ -88,6 +90,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITTEN_AHEAD)
+        self._source = source_of(self._transport)
         server = self._server
         self.closing = server.stopping  # Known no earlier: a TLS handshake takes its time.
         over = server.join(self) - server.limits.connections
@@ -261,6 +264,7 @@ class Connection(asyncio.Protocol):
         if server.requests >= server.limits.requests:
             self._answer(request, server.application.refuse(503))
             return
+        request.source = self._source
         coroutine = server.application.handle(request)
         try:
             waited = coroutine.send(None)

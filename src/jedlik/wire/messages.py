@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from jedlik.memory import KIB, MIB
 from jedlik.wire import encodings
@@ -38,10 +39,32 @@ class Limits:
     """For TLS."""
 
 
+class Source(NamedTuple):
+    """Where requests come from: the ends of their connection."""
+
+    address: str
+    """The client's."""
+    listener: str
+    """Ours, with the port."""
+
+
+NOWHERE = Source("", "")
+"""Of a request that has come by no connection, or by one that has gone before it was asked."""
+
+
+def source_of(transport: asyncio.BaseTransport) -> Source:
+    """The ends of a connection."""
+    client, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    if not client or not own:
+        return NOWHERE
+    address, port = own[:2]
+    return Source(client[0], f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+
+
 class Request:
     """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
 
-    __slots__ = ("accepted", "body", "headers", "held", "method", "target")
+    __slots__ = ("accepted", "body", "headers", "held", "method", "source", "target")
 
     def __init__(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"", body: bytes = b""
@@ -52,6 +75,7 @@ class Request:
         self.accepted = accepted
         """The first Accept-Encoding line, where several came: DynamoDB looks at no other. Signatures cover them all."""
         self.body = body
+        self.source = NOWHERE
         self.held = 0
         """Bytes that count in the memory for bodies until there is an answer."""
 

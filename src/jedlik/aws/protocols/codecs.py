@@ -78,6 +78,8 @@ class _Modelled:
 class JsonCodec(_Modelled):
     """AWS JSON 1.1."""
 
+    default = JSON_1_1
+
     def content_type(self, given: bytes) -> bytes | None:
         """That of the protocol, for a request that has it or none."""
         return JSON_1_1 if given.partition(b";")[0].strip().lower() in (b"", JSON_1_1) else None
@@ -102,6 +104,7 @@ class JsonCodec(_Modelled):
 class CborCodec(_Modelled):
     """Smithy RPC v2 CBOR."""
 
+    default = CBOR
     headers = b"smithy-protocol: rpc-v2-cbor\r\n"
     """Of every answer."""
 
@@ -129,6 +132,8 @@ class CborCodec(_Modelled):
 
 class QueryCodec(_Modelled):
     """The query protocol: forms in, XML out."""
+
+    default = XML
 
     def content_type(self, given: bytes) -> bytes | None:
         """XML, for a form."""

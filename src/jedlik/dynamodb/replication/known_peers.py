@@ -19,7 +19,8 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
         served = PEER_OPERATIONS[operation]
 
         async def answer(asked: Region) -> Body:
-            return await served.handler(Context(asked, "of a peer", own(asked)), served.validate(body)) or {}
+            context = Context(asked, "of a peer", own(asked))
+            return dict(await served.handler(context, served.validate(body)) or {})
 
         try:
             return await stores.use(region, answer)

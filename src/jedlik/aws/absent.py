@@ -1,0 +1,96 @@
+"""Answers for services that are not here, each in the protocol of its request: an SDK shows the text to its user.
+
+The status is never one that clients try again with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.sax.saxutils import escape
+
+import orjson
+
+from jedlik.aws import answers
+from jedlik.aws.routing import FORM
+from jedlik.wire.messages import Request, Response
+
+CBOR = b"application/cbor"
+CBOR_1_1 = b"application/x-amz-cbor-1.1"
+RPC_CBOR = b"rpc-v2-cbor"
+CONTENT_TYPES = {answers.JSON_1_0, answers.JSON_1_1, CBOR_1_1}
+"""Of requests with a target; the answer has the same."""
+XML = b"text/xml"
+NOT_FOUND = 404
+NOT_IMPLEMENTED = 501
+
+CODE = "UnknownOperationException"
+"""Of the error, in JSON and CBOR."""
+ACTION_CODE = "InvalidAction"
+"""Of the error in answers to forms."""
+S3_CODE = "NotImplemented"
+REST_XML = ("s3", "s3express", "s3-object-lambda", "s3-outposts", "cloudfront", "route53")
+"""The services whose paths say what is asked and whose bodies are XML; those of others are JSON. In credential scopes'
+words."""
+
+
+def answer(service: str, here: Sequence[str], request: Request, request_id: str, more: bytes = b"") -> Response:
+    """The answer to a request for a service that is not one of those that are `here`, with `more` header lines."""
+    text = f"Jedlik does not serve {service} at this endpoint. It serves {listed(here)}."
+    headers = request.headers
+    given = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    status = 400
+    if headers.get(b"smithy-protocol") == RPC_CBOR:
+        more += b"smithy-protocol: %b\r\n" % RPC_CBOR
+        content_type, body = CBOR, in_cbor(text)
+    elif b"x-amz-target" in headers:
+        if b"x-amzn-query-mode" in headers:
+            more += b"x-amzn-query-error: %b;Sender\r\n" % CODE.encode()
+        content_type = given if given in CONTENT_TYPES else answers.JSON
+        body = in_cbor(text) if given == CBOR_1_1 else in_json(text)
+    elif given == FORM or b"Action=" in request.target:
+        content_type, body = XML, (in_ec2_xml if service == "ec2" else in_query_xml)(text, request_id)
+    elif service in REST_XML:
+        status, content_type, body = NOT_IMPLEMENTED, answers.XML, in_s3_xml(text, request_id)
+    else:
+        more += b"x-amzn-ErrorType: %b\r\n" % CODE.encode()
+        status, content_type, body = NOT_FOUND, answers.JSON, in_json(text)
+    return answers.response(status, content_type, body, request_id, more)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
+
+
+def in_json(text: str) -> bytes:
+    """The error in JSON, as AWS JSON and REST JSON have it."""
+    return orjson.dumps({"__type": CODE, "message": text})
+
+
+def in_cbor(text: str) -> bytes:
+    """The same in CBOR (RFC 8949): a map of two members, all of them texts."""
+    return b"\xa2" + b"".join(map(cbor_text, ("__type", CODE, "message", text)))
+
+
+def cbor_text(text: str) -> bytes:
+    """A text in CBOR, its length before it in two bytes."""
+    encoded = text.encode()
+    return b"\x79" + len(encoded).to_bytes(2, "big") + encoded
+
+
+def in_query_xml(text: str, request_id: str) -> bytes:
+    """The error as the query protocol has it."""
+    error = f"<Type>Sender</Type><Code>{ACTION_CODE}</Code><Message>{escape(text)}</Message>"
+    return f"<ErrorResponse><Error>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>\n".encode()
+
+
+def in_ec2_xml(text: str, request_id: str) -> bytes:
+    """The error as EC2 has it."""
+    error = f"<Code>{ACTION_CODE}</Code><Message>{escape(text)}</Message>"
+    return f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>\n".encode()
+
+
+def in_s3_xml(text: str, request_id: str) -> bytes:
+    """The error as S3 has it."""
+    error = f"<Code>{S3_CODE}</Code><Message>{escape(text)}</Message><RequestId>{request_id}</RequestId>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{error}</Error>\n'.encode()

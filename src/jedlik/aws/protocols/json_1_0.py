@@ -1,0 +1,55 @@
+"""AWS JSON 1.0 as DynamoDB speaks it: the content type of a request comes back, errors have their namespaces, and the
+shape of a request is checked by each operation itself (`Operation.validate`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from jedlik.aws import answers
+from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException
+
+CONTENT_TYPES = {answers.JSON_1_0: answers.JSON_1_0, answers.JSON: answers.JSON}
+"""The content types that carry an operation, each with that of the answer."""
+
+
+class DynamoDBCodec:
+    """Has no model and no state: DynamoDB, its streams and the service of peers share one."""
+
+    default = answers.JSON
+
+    def content_type(self, given: bytes) -> bytes | None:
+        """That of the request, without parameters."""
+        return CONTENT_TYPES.get(given) or CONTENT_TYPES.get(given.partition(b";")[0].strip())
+
+    def operation_of(self, parsed: Any) -> str:
+        """Raises UnknownOperationException: a target says it."""
+        raise UnknownOperationException("")
+
+    def parsed(self, body: bytes) -> Any:
+        """Raises SerializationException."""
+        if not body:
+            return None
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise SerializationException("") from error
+
+    def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
+        """What an operation takes that does not check by itself."""
+        if not isinstance(parsed, dict):
+            raise SerializationException("")
+        return parsed
+
+    def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
+        """The result as JSON; nothing for none."""
+        return orjson.dumps(result) if result is not None else b""
+
+    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+        """The error as JSON."""
+        return error.status, b"", answers.error_body(error)
+
+
+CODEC = DynamoDBCodec()

@@ -1,0 +1,156 @@
+"""Which service and operation a request is for, from its headers and path alone.
+
+All services answer on one port. What tells them apart, in this order:
+
+1. `smithy-protocol`, with a path that names service and operation;
+2. X-Amz-Target: its prefix is a service's. Nearly every request is found by it, in one look-up;
+3. the service in the credential scope, in the Authorization header or, presigned, in the query string;
+4. of unsigned forms, their Version: each service has another;
+5. whatever is left is for the first service, which says what it is not (`front`).
+
+What is for a service that is not here is `Absent`: it says so in the protocol of the request (`absent`).
+
+Source: what the SDKs of October 2026 send to one address, recorded; botocore's models for prefixes and versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from jedlik.aws import sigv4
+from jedlik.aws.errors import UnknownOperationException
+from jedlik.aws.service import Operation, Service, unsupported
+from jedlik.aws.sigv4 import Signed
+from jedlik.wire.messages import Request
+
+FORM = b"application/x-www-form-urlencoded"
+LONGEST_NAME = 64
+"""Characters in the name of a service."""
+VERSIONS = {
+    b"2010-05-08": "iam",
+    b"2010-08-01": "monitoring",
+    b"2011-06-15": "sts",
+    b"2016-11-15": "ec2",
+}
+"""The services that forms are for, by the Version in them; the names are those of credential scopes."""
+
+
+class Authenticator(Protocol):
+    """Knows who has signed a request."""
+
+    verifies: bool
+    """Whether it believes nothing that it has not verified. Then it is asked before all else."""
+
+    def signed(self, request: Request, service: str) -> Signed:
+        """Who has signed the request to a service, which is what credential scopes call it. Raises what refuses it."""
+        ...
+
+
+class Route(NamedTuple):
+    """Where a request goes."""
+
+    service: Service
+    operation: Operation | None
+    """None where the service does not know it, or the body has to say."""
+    authenticator: Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A request for a service that is not here."""
+
+    service: str
+    """As credential scopes call it, or as the path does."""
+
+
+class Router:
+    """Finds the way of a request. The services are in the order in which they are asked about; see `find`."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        authenticator: Authenticator,
+        others: Mapping[str, Authenticator] = MappingProxyType({}),
+    ) -> None:
+        """`others` are those who know the callers of some services, by the service's name."""
+        self._services = services
+        ways = {service.name: others.get(service.name, authenticator) for service in services}
+        self.targets = {
+            f"{service.target_prefix}.{name}".encode(): Route(service, operation, ways[service.name])
+            for service in services
+            if service.target_prefix is not None
+            for name, operation in service.operations.items()
+        }
+        """By X-Amz-Target."""
+        self._others = [Route(service, None, ways[service.name]) for service in services]
+        """A way to each service."""
+        self._unsupported: dict[str, dict[str, Operation]] = {}
+        """What AWS's service does and the one here does not, by the service's name; looked up when first asked for."""
+
+    @property
+    def names(self) -> list[str]:
+        """What is here, as credential scopes call it; without Jedlik's own."""
+        return list(dict.fromkeys(service.signing_name for service in self._services if service.api_version))
+
+    def find(self, request: Request) -> Route | Absent:
+        """The way of a request whose target is no operation's."""
+        headers = request.headers
+        if b"smithy-protocol" in headers:
+            return Absent(scope_service(request) or path_service(request.target) or "this service")
+        prefix, dot, name = headers.get(b"x-amz-target", b"").decode("latin-1").rpartition(".")
+        if dot:
+            for route in self._others:
+                if route.service.target_prefix == prefix:
+                    return route._replace(operation=self._refusing(route.service, name))
+        signing_name = scope_service(request)
+        if signing_name is None and (headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == FORM):
+            signing_name = VERSIONS.get(form_version(request.body))
+        if signing_name is not None:
+            found = [route for route in self._others if route.service.signing_name == signing_name]
+            return found[0] if found else Absent(signing_name)
+        return self._others[0]
+
+    def named(self, service: Service, name: str) -> Operation:
+        """The operation that a body names. Raises UnknownOperationException."""
+        operation = service.operations.get(name) or self._refusing(service, name)
+        if operation is None:
+            raise UnknownOperationException("")
+        return operation
+
+    def _refusing(self, service: Service, name: str) -> Operation | None:
+        """What refuses an operation that AWS's service has; None if it has none of that name."""
+        if service.name not in self._unsupported:
+            self._unsupported[service.name] = unsupported(service)
+        return self._unsupported[service.name].get(name)
+
+
+def scope_service(request: Request) -> str | None:
+    """The service in a request's credential scope; None if there is no scope, or if nothing is called like that."""
+    authorization = request.headers.get(b"authorization", b"")
+    _, found, rest = authorization.partition(b"Credential=")
+    credential = rest.replace(b",", b" ").partition(b" ")[0].decode("latin-1")
+    if not found and b"X-Amz-Credential=" in request.target:
+        credential = dict(sigv4.query_pairs(request.target)).get("X-Amz-Credential", "")
+    parts = credential.rstrip("/").split("/")
+    # Signature Version 4A signs for any region, and names none.
+    is_scope = len(parts) >= sigv4.SCOPE_PARTS - 1 and parts[-1] == sigv4.TERMINATOR
+    return service_name(parts[-2]) if is_scope else None
+
+
+def path_service(target: bytes) -> str | None:
+    """The service in the path of Smithy's own protocols: `/service/NAME/operation/NAME`."""
+    parts = target.decode("latin-1").split("/")
+    return service_name(parts[2]) if parts[1:2] == ["service"] and len(parts) > 2 else None
+
+
+def service_name(text: str) -> str | None:
+    """A text, if a service can be called that."""
+    return text if 0 < len(text) <= LONGEST_NAME and text.isascii() and text.replace("-", "").isalnum() else None
+
+
+def form_version(body: bytes) -> bytes:
+    """The Version in a form, which need not be a sound one; empty if there is none."""
+    return (b"&" + body).partition(b"&Version=")[2].partition(b"&")[0]
