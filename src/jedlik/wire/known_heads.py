@@ -29,7 +29,9 @@ LONGEST = 4 * KIB
 PATTERNS = 64
 """Kinds of heads that are known at a time. A client library has a few."""
 LESSONS = 4
-"""Patterns that are made in a second: each takes half a millisecond."""
+"""Patterns that may be made in a second, on an average: each takes half a millisecond."""
+SAVED_LESSONS = 32
+"""Those of the seconds before that may be made at once: a pattern is made anew whenever another value changes."""
 
 CONTENT_LENGTH = b"content-length"
 CONNECTION = b"connection"
@@ -100,11 +102,11 @@ class KnownHeads:
         self._most_headers = limits.headers
         self._known: dict[bytes, KnownHead] = {}
         """By the request line and the names of headers, those last that were looked up last."""
-        self._lessons = LESSONS
+        self._lessons = SAVED_LESSONS
 
     def renew(self) -> None:
         """A second has passed: more may be learned."""
-        self._lessons = LESSONS
+        self._lessons = min(self._lessons + LESSONS, SAVED_LESSONS)
 
     def learn(self, head: bytes, request: Request) -> KnownHead | None:
         """What heads like this are like, or None where that is not to be learned.

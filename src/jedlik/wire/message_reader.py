@@ -28,8 +28,8 @@ FRAMING_FACTOR = 2
 """How much a message may take on the wire, chunk lines included, beside what its body may have."""
 REQUESTS_AT_ONCE = 16
 """Requests in one slice after which other connections come first."""
-LESSONS = 16
-"""Heads that are learned, or looked up, for one connection: where each is of another kind, to learn is no use."""
+LESSONS = 8
+"""Heads from which a connection learns at once; later it learns from one a second: it takes as long as to parse one."""
 
 STOPS = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 """What the parser raises when it goes no further."""
@@ -65,6 +65,7 @@ class MessageReader:
         "_size",
         "_spans",
         "_target",
+        "_taught",
         "backlog",
         "begun",
         "known",
@@ -87,8 +88,10 @@ class MessageReader:
         self.begun: tuple[Request, int, bytes] | None = None
         """A request whose head was known, the bytes that its body will have, and the head: the body has yet to come."""
         self._lessons = LESSONS
+        self._taught = server.now
+        """When it learned last, on the server's clock."""
         self._latest: Request | None = None
-        """The last request, until its head has been learned."""
+        """The request that this read has ended, if it has also begun with it."""
         self._held_of_backlog = 0
         """Bytes of the backlog that count in the memory for bodies."""
         self._chunk = 0
@@ -119,18 +122,21 @@ class MessageReader:
         if len(data) > SLICE or self._chunked or self.backlog:
             self.backlog = data if not self.backlog else b"".join((self.backlog, data))
             self.take_backlog()
-        elif self._parse(data) and self._lessons and self._begun == 1:
-            self._learn(data)
-
-    def _learn(self, data: bytes) -> None:
-        """Remember what the head was like, if `data` is one whole message, or one whole head."""
+            return
+        goes_on = self._parse(data)
         request, self._latest = self._latest, None
-        if self.reading:
-            request = None if self._size else self._request
-        if request is not None:
-            self._lessons -= 1
-            head = data[: len(data) - len(request.body)]
-            self.known = self._server.known_heads.learn(head, request) or self.known
+        if goes_on and self._begun == 1 and (self._lessons or self._taught != self._server.now):
+            if self.reading:  # Perhaps the head came by itself.
+                request = None if self._size else self._request
+            if request is not None:
+                self._learn(data, request)
+
+    def _learn(self, data: bytes, request: Request) -> None:
+        """Remember what the head of a request was like. `data` is one whole message, or one whole head."""
+        self._lessons = max(0, self._lessons - 1)
+        self._taught = self._server.now
+        head = data[: len(data) - len(request.body)]
+        self.known = self._server.known_heads.learn(head, request) or self.known
 
     def take_backlog(self) -> None:
         """Parse what has been read, a slice at a time, until a request has to wait for the one at work.
@@ -253,7 +259,7 @@ class MessageReader:
         self._chunked = False
         if self.last:
             self._receiver.closing = True
-        if self._lessons and not self._spans:
+        if not self._spans:
             self._latest = request
         if not self._receiver.take(request):
             raise Refused
