@@ -26,6 +26,7 @@ from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS
 from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from jedlik.regions.region import Region
@@ -62,6 +63,14 @@ class Store(View):
     def count(self, start: bytes, end: bytes) -> int:
         """As every view's."""
         return sum(start <= key < end for key in self._rows)
+
+    def first_key(self, start: bytes, end: bytes) -> bytes | None:
+        """As every view's."""
+        return next((key for key, _ in self.rows(start, end)), None)
+
+    def damaged(self, start: bytes = b"") -> Any:
+        """None: what is in a dict is as it was written."""
+        return iter(())
 
     @property
     def last_position(self) -> int:
@@ -271,7 +280,7 @@ async def _lie(world: World, choices: Choices) -> None:
             await _exchange(exchange, here.region, LIAR)
     world.way.lies = None
     FAULTS.check()
-    problems = list(StoreCheck(Store(here.engine.rows)).problems())
+    problems = list(StoreCheck(Store(here.engine.rows), SERVICES).problems())
     if problems:
         raise Finding(f"the store: {problems}")
     # What a liar has kept to itself nobody can know of, but what it writes from now on comes.

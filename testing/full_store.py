@@ -12,6 +12,7 @@ from jedlik.background import job_records
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -71,7 +72,7 @@ def problems(store: Handlers) -> tuple[StoreCheck, list[str]]:
     engine = store.region.engine
     assert isinstance(engine, LmdbEngine)
     with engine.view() as view:
-        checked = StoreCheck(view)
+        checked = StoreCheck(view, SERVICES)
         return checked, list(checked.problems())
 
 

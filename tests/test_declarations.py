@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from jedlik.aws.checks import Check
 from jedlik.aws.service import key_spaces
 from jedlik.background.work import Duty, JobKind
 from jedlik.config import Settings
@@ -19,6 +20,7 @@ from jedlik.regions.keyspaces import STORE, Keyspace, Owner, arranged
 from testing.source_tree import modules
 
 JOB_KINDS = [kind for service in SERVICES for kind in service.job_kinds]
+CHECKS = [check for service in SERVICES for check in service.checks]
 DUTIES = [duty for service in SERVICES for duty in service.duties]
 
 
@@ -60,7 +62,19 @@ def test_every_duty_is_in_a_declaration() -> None:
     once(list(makers(Duty)), DUTIES)
 
 
-@pytest.mark.parametrize("names", [[kind.name for kind in JOB_KINDS], [duty(Settings()).name for duty in DUTIES]])
+def test_every_check_is_in_a_declaration() -> None:
+    once(list(declared(Check)), CHECKS)
+
+
+NAMES = [
+    [kind.name for kind in JOB_KINDS],
+    [duty(Settings()).name for duty in DUTIES],
+    [check.name for check in CHECKS],
+    [count for check in CHECKS for count in check.counts],
+]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=["jobs", "duties", "checks", "counts"])
 def test_names_differ(names: list[str]) -> None:
     """A lease, too, has the name of a duty."""
     assert len(set(names)) == len(names)

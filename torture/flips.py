@@ -27,6 +27,7 @@ from random import Random
 from select import PIPE_BUF
 from typing import Any, NamedTuple
 
+from jedlik.process.services import SERVICES
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -345,7 +346,7 @@ async def _opened(store: Path, right: Kept, when: str) -> str:
 async def _recovered(store: Path, made: Damaged) -> str:
     """Have what can be kept of a store be kept."""
     said: list[str] = []
-    problems = reports.recover_damaged(store, said.append)
+    problems = reports.recover_damaged(store, said.append, services=SERVICES)
     when = f"{made.what}, and recovered ({'; '.join(said)})"
     async with reopened(store, True, when) as left:
         left.check(when)

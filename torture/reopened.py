@@ -20,6 +20,7 @@ import orjson
 from jedlik.aws.context import Context, own
 from jedlik.clock import system_clock
 from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
 from jedlik.storage.engine import StorageError
@@ -47,7 +48,7 @@ class Reopened:
     def check(self, when: str) -> None:
         """Demand that it agrees with itself."""
         with self._engine.view() as view:
-            problems = list(StoreCheck(view).problems())
+            problems = list(StoreCheck(view, SERVICES).problems())
         demand(not problems, f"{when}: {problems}")
 
     async def items(self) -> list[Item]:

@@ -38,6 +38,7 @@ from jedlik.dynamodb.replication import copying, serving
 from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from jedlik.upkeep.check import StoreCheck
@@ -451,7 +452,7 @@ class Simulation:
 
     async def _check(self) -> None:
         place = self._place()
-        problems = list(StoreCheck(MemoryView(place.kept)).problems())
+        problems = list(StoreCheck(MemoryView(place.kept), SERVICES).problems())
         assert not problems, f"the store of {place.name}: {problems}"
         await self._harvest()
         if self.leaver is not None:
@@ -474,7 +475,7 @@ class Simulation:
         """The table of its own has what all had written before, or what has been written over that since."""
         assert self.leaver is not None
         left = self.world[self.leaver]
-        problems = list(StoreCheck(MemoryView(left.kept)).problems())
+        problems = list(StoreCheck(MemoryView(left.kept), SERVICES).problems())
         assert not problems, f"the store of {left.name}: {problems}"
         assert (await left.table()).replica is None
         for name in NAMES:

@@ -13,6 +13,7 @@ from jedlik.dynamodb.model import keys, replicas, versions
 from jedlik.dynamodb.replication import membership, pull_positions, replicated, serving
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved, Copying
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
+from jedlik.process.services import SERVICES
 from jedlik.regions.peers import PeerUnreachable
 from jedlik.regions.region import Region
 from jedlik.upkeep.check import StoreCheck
@@ -653,7 +654,7 @@ async def test_a_shard_goes_with_the_last_of_its_entries_also_when_the_clock_has
     for horizon, left in ((START + 3, True), (START + 6, False)):
         world[A].now = horizon + DAY + 3600
         await world[A].maintain(StreamPolicy(rotation=10 * DAY))
-        assert list(StoreCheck(MemoryView(world[A].kept)).problems()) == []
+        assert list(StoreCheck(MemoryView(world[A].kept), SERVICES).problems()) == []
         assert (first in world[A].kept) == left
 
 

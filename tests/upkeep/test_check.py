@@ -21,10 +21,10 @@ def test_a_full_store(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         await full(store)
         checked = check(store)
-        assert checked.tables == 1
-        assert checked.items > 30
-        assert checked.entries > checked.items
-        assert checked.log_entries > 100
+        assert checked.counts["tables"] == 1
+        assert checked.counts["items"] > 30
+        assert checked.counts["index_entries"] > checked.counts["items"]
+        assert checked.counts["log_entries"] > 100
 
     run(tmp_path, test)
 
@@ -86,7 +86,7 @@ def test_after_each_step_of_all_that_can_happen(tmp_path: Path) -> None:
         while await step_jobs(store):
             check(store)
         await finish_jobs(store)
-        assert check(store).tables == 0
+        assert check(store).counts["tables"] == 0
 
     run(tmp_path, test)
 

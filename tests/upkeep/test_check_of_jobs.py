@@ -14,6 +14,7 @@ from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
 from jedlik.dynamodb.tables import backfill, purge
+from jedlik.process.services import SERVICES
 from jedlik.upkeep.check import StoreCheck
 from testing import jobs
 from testing.dynamodb.definitions import attributes, index
@@ -115,7 +116,7 @@ async def until_done(world: World) -> set[str]:
 
 def check(world: World) -> None:
     for place in world.places.values():
-        assert list(StoreCheck(MemoryView(place.kept)).problems()) == [], place.name
+        assert list(StoreCheck(MemoryView(place.kept), SERVICES).problems()) == [], place.name
 
 
 def test_a_scenario_has_each_kind() -> None:

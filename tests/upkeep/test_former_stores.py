@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from jedlik.process.services import SERVICES
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.upkeep.check import StoreCheck
@@ -144,4 +145,4 @@ def test_an_upgraded_store_has_no_damage(tmp_path: Path) -> None:
     store = _upgraded(unpacked("format-1", "tables", tmp_path) / HERE)
     with lmdb_file.view(store) as view:
         assert list(view.damaged()) == []
-        assert list(StoreCheck(view).problems()) == []
+        assert list(StoreCheck(view, SERVICES).problems()) == []

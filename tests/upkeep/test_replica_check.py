@@ -60,6 +60,7 @@ class Place:
         self.version_key = keys.version_key(table, self.item_key)
         self.tombstone_key = keys.version_key(table, keys.item_key(table, GONE, store.region.secret))
         self.checkpoint_key = pull_positions.key(table.id, PEER)
+        self.aside_key = keys.aside_key(table.id, versions.region_id(PEER))
         self.version = versions.superseding(None, START, PEER)
 
 
@@ -98,6 +99,12 @@ DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
         lambda place, writes: writes.put(place.checkpoint_key, pull_positions.encode(Checkpoint("ap-south-1"))),
         ["checkpoint under {checkpoint}: it is that of ap-south-1"],
     ),
+    "note of what is put aside that cannot be read": (
+        lambda place, writes: writes.put(place.aside_key, b'{"region":"eu-west-1","reason":5,"since":0.0}'),
+        [
+            "note of what is put aside under {aside}: it is Aside(region='eu-west-1', reason=5, since=0.0)",
+        ],
+    ),
     "no log": (
         without_log,
         [
@@ -128,6 +135,7 @@ def test_damage_is_told(tmp_path: Path, what: str) -> None:
             "id": place.table.id.hex(),
             "version": place.version_key.hex(),
             "tombstone": place.tombstone_key.hex(),
+            "aside": place.aside_key.hex(),
             "checkpoint": place.checkpoint_key.hex(),
         }
         expected = {text.format(**names) for text in told}

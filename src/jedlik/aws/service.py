@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jedlik.aws.access import Accesses, needs_nothing
+from jedlik.aws.checks import Check
 from jedlik.aws.context import Context
 from jedlik.aws.errors import DynamoDBError, UnknownOperationException
 from jedlik.aws.metrics import Metric
@@ -122,6 +123,8 @@ class Service:
     """The background work that ends."""
     duties: tuple[Callable[[Settings], Duty], ...] = ()
     """The background work that comes again, as a server with these settings does it."""
+    checks: tuple[Check, ...] = ()
+    """What `jedlik check` goes over in what it keeps, one after the other."""
     standing: tuple[Wanted, ...] = ()
     """What else keeps a region's store open, though it is neither a job nor a duty."""
     metrics: tuple[Metric, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,6 +79,7 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool, pages: bool
     the one that belongs there, it keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
     beside it.
     """
+    from jedlik.process.services import SERVICES
     from jedlik.upkeep import reports
 
     if recover_damaged + pages + as_json > 1:
@@ -87,7 +89,7 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool, pages: bool
     report = reports.check_as_json if as_json else reports.check_pages if pages else reports.check
     if recover_damaged:
         report = reports.recover_damaged
-    sys.exit(1 if each_store(data_dir, region, report) else 0)
+    sys.exit(1 if each_store(data_dir, region, partial(report, services=SERVICES)) else 0)
 
 
 @click.command(cls=Command)

@@ -6,6 +6,7 @@ from jedlik.aws import peer_signatures
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
 from jedlik.dynamodb.capacity import cloudwatch
+from jedlik.dynamodb.checks import every_table, small_records, strays, stream_check
 from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
@@ -23,6 +24,7 @@ SERVICE = Service(
     keyspaces=spaces.KEYSPACES,
     job_kinds=(backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB),
     duties=(expiring.duty, old_tokens.duty),
+    checks=(small_records.CHECK, every_table.CHECK, strays.CHECK),
     standing=(replicated.any_of,),
     metrics=cloudwatch.METRICS,
 )
@@ -35,6 +37,7 @@ STREAMS = Service(
     target_prefix="DynamoDBStreams_20120810",
     operations=STREAMS_OPERATIONS,
     duties=(shard_upkeep.duty,),
+    checks=(stream_check.CHECK,),
 )
 
 PEERS = Service(

@@ -3,10 +3,4 @@
 `check` finds what does not agree in a store, `stats` says how large it is and what of, and both may run beside the
 server: they read a view (`lmdb.view`) and write nothing. The command `jedlik compact` needs nothing of this
 package: making a file smaller is a matter of the storage (`lmdb.lmdb_file`).
-
-What is checked follows from what the write path promises (`model.writes`): an item, its index entries, counters,
-expiry note and change log entry are written in one commit, so in any one state of a store they agree. Checks go both
-ways without holding a table in memory. Going through the items, each entry that an item must have is looked up. As the
-entries of different items are different keys, an index with as many entries as were found has no others; only if it has
-more is it gone through to find which.
 """

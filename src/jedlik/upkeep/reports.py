@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from jedlik.aws.service import Service
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.regions.store_format import FORMAT
@@ -30,9 +31,11 @@ from jedlik.upkeep.watching import Watch, unwatched
 
 Say = Callable[[str], None]
 """Prints a line."""
+Services = Sequence[Service]
+"""Those whose rows are looked at."""
 
 
-def check_pages(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+def check_pages(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """Check the pages of a store's file first, without LMDB, and then the rest. Returns how much is wrong.
 
     Where a page is damaged the rest is not looked at: LMDB believes its pages, and may end the process.
@@ -44,53 +47,46 @@ def check_pages(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     if found:
         say(f"{folder.name}: {found} problem{'' if found == 1 else 's'} in the pages: nothing else was checked")
         return found
-    return check(folder, say, watch)
+    return check(folder, say, watch, services=services)
 
 
-def check(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+def check(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
-    found, checked, seconds = _check(folder, watch, lambda problem: say(f"{folder.name}: {problem}"))
+    found, checked, seconds = _check(folder, watch, services, lambda problem: say(f"{folder.name}: {problem}"))
     say(
-        f"{folder.name}: {checked.items} items with {checked.entries} index entries in {checked.tables} tables, and "
-        f"{checked.log_entries} log entries, checked in {seconds:.1f} s ({checked.items / seconds:.0f} items/s): "
+        f"{folder.name}: {checked.summary}, "
+        f"checked in {seconds:.1f} s ({checked.counts['items'] / seconds:.0f} items/s): "
         f"{found or 'no'} problem{'' if found == 1 else 's'}"
     )
     return found
 
 
-def check_as_json(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+def check_as_json(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """As `check`, for programs: an object a line."""
 
     def say_object(fields: dict[str, object]) -> None:
         say(orjson.dumps({"region": folder.name} | fields).decode())
 
-    found, checked, seconds = _check(folder, watch, lambda problem: say_object({"problem": problem}))
-    say_object(
-        {
-            "items": checked.items,
-            "index_entries": checked.entries,
-            "tables": checked.tables,
-            "log_entries": checked.log_entries,
-            "seconds": round(seconds, 3),
-            "problems": found,
-        }
-    )
+    found, checked, seconds = _check(folder, watch, services, lambda problem: say_object({"problem": problem}))
+    say_object({**checked.counts, "seconds": round(seconds, 3), "problems": found})
     return found
 
 
-def _check(folder: Path, watch: Watch, tell: Callable[[str], None]) -> tuple[int, StoreCheck, float]:
+def _check(
+    folder: Path, watch: Watch, services: Services, tell: Callable[[str], None]
+) -> tuple[int, StoreCheck, float]:
     """Check a store, and pass each problem on. Returns how many there are, the check, and how long it took."""
     found = 0
     begun = time.monotonic()
     with opening.view(folder) as view, watch(f"checking {folder.name}", view.pages.rows, lambda: view.rows_read):
-        checked = StoreCheck(view)
+        checked = StoreCheck(view, services)
         for problem in checked.problems():
             tell(problem)
             found += 1
     return found, checked, time.monotonic() - begun
 
 
-def recover_damaged(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+def recover_damaged(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """Keep what can be kept of a store that is refused, print what cannot, and check it. Returns how much is wrong."""
     try:
         with opening.view(folder):
@@ -98,18 +94,18 @@ def recover_damaged(folder: Path, say: Say, watch: Watch = unwatched) -> int:
             lost = 0
     except DamagedStore as damage:
         say(f"{folder.name}: {damage.reason}")
-        lost = _salvage(folder, say, watch)
-    return lost + check(folder, say, watch)
+        lost = _salvage(folder, say, watch, services)
+    return lost + check(folder, say, watch, services=services)
 
 
-def _salvage(folder: Path, say: Say, watch: Watch) -> int:
+def _salvage(folder: Path, say: Say, watch: Watch, services: Services) -> int:
     with salvaging(folder) as salvage:
         lost: list[str] | None = None
         with closing(salvage.attempts()) as attempts:
             for attempt in attempts:
                 view = attempt.view
                 with watch(f"trying {attempt.what}", view.pages.rows, partial(_rows_read, view)):
-                    problems = sum(1 for _ in StoreCheck(view).problems())
+                    problems = sum(1 for _ in StoreCheck(view, services).problems())
                     lost = list(losses.of(attempt))
                 say(f"{folder.name}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
                 if not problems:

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping
 
 import orjson
 
+from jedlik.aws.checks import Check, Checking
 from jedlik.aws.damage import DAMAGE, told
+from jedlik.dynamodb.checks import every_table
 from jedlik.dynamodb.model import changelog, items, keys, spaces, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.model.tables import Table
-from jedlik.storage.lmdb.view import View
+from jedlik.storage.snapshot import Snapshot
 
 _MARKS = (Kind.OPEN, Kind.CLOSE)
 _HAS_OLD = (Kind.MODIFY, Kind.REMOVE, Kind.EXPIRE)
@@ -29,11 +31,11 @@ _NEW_IMAGES = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 class StreamCheck:
     """Finds what is wrong in the streams of a store. `tables` are by their ids."""
 
-    def __init__(self, view: View, tables: Mapping[bytes, Table], secret: bytes) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot, tables: Mapping[bytes, Table], secret: bytes) -> None:
+        self._snapshot = snapshot
         self._tables = tables
         self._secret = secret
-        self._last_position = view.last_position
+        self._last_position = snapshot.last_position
         self._logs: set[bytes] = set()
         """Log prefixes of the shards of all streams."""
         self.entries = 0
@@ -41,13 +43,13 @@ class StreamCheck:
 
     def problems(self) -> Iterator[str]:
         """What is wrong, a line each."""
-        for key, raw in self._view.rows(*keys.stream_range(None)):
+        for key, raw in self._snapshot.rows(*keys.stream_range(None)):
             try:
                 stream = orjson.loads(raw)
                 yield from (f"stream {stream['StreamArn']}: {problem}" for problem in self._check_stream(key, stream))
             except DAMAGE as error:
                 yield f"stream under {key.hex()}: {told(error)}"
-        for log in self._view.prefixes(*spaces.LOGS.range, keys.SHARD_PREFIX):
+        for log in self._snapshot.prefixes(*spaces.LOGS.range, keys.SHARD_PREFIX):
             if log not in self._logs:
                 table = keys.table_of_key(log).hex()
                 yield f"there is a change log of shard {keys.shard_of_key(log)} of table id {table} and no such shard"
@@ -73,7 +75,7 @@ class StreamCheck:
     ) -> Iterator[str]:
         """Check a shard's log. Its first and last position go to `span`."""
         before: Kind | None = None
-        for key, entry in self._view.rows(*keys.log_range(log)):
+        for key, entry in self._snapshot.rows(*keys.log_range(log)):
             position = keys.log_position(key)
             self.entries += 1
             span[1:] = [position]
@@ -177,3 +179,12 @@ def _covers(shards: list[Document], start: int, end: int) -> bool:
     """Whether shards, in the order of their ranges, divide a range of hashes without a gap."""
     bounds = [start, *(shard["End"] for shard in shards)]
     return bounds[-1] == end and [shard["Start"] for shard in shards] == bounds[:-1]
+
+
+def _problems(snapshot: Snapshot, checking: Checking) -> Iterator[str]:
+    check = StreamCheck(snapshot, every_table.readable(snapshot), checking.secret)
+    yield from check.problems()
+    checking.counts["log_entries"] += check.entries
+
+
+CHECK = Check("streams", _problems, "{log_entries} log entries")

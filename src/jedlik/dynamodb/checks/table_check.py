@@ -18,7 +18,7 @@ from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.regions import keyspaces
 from jedlik.storage.counters import counter
-from jedlik.storage.lmdb.view import View
+from jedlik.storage.snapshot import Snapshot
 
 _SHOWN = 200
 """Characters of an item's key that are shown."""
@@ -28,8 +28,8 @@ _LAST_TIME = (1 << 64) - 1
 class TableCheck:
     """Finds what is wrong in a table, and counts what it sees on the way."""
 
-    def __init__(self, view: View, table: Table, secret: bytes) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot, table: Table, secret: bytes) -> None:
+        self._snapshot = snapshot
         self._table = table
         self._secret = secret
         self._expiry: str | None = table.document.get("TimeToLive", {}).get("Status")
@@ -56,11 +56,11 @@ class TableCheck:
         """What is wrong, a line each."""
         yield from self._check_items()
         for index in self._table.indexes:
-            if self._view.count(index.prefix, keyspaces.prefix_end(index.prefix)) > self._found[index.number]:
+            if self._snapshot.count(index.prefix, keyspaces.prefix_end(index.prefix)) > self._found[index.number]:
                 yield from self._strays(index)
         yield from self._check_counters()
         notes = keys.expiry_range(self._table.id, 0, _LAST_TIME)
-        if self._expiry != "DISABLING" and self._view.count(*notes) > self._notes:
+        if self._expiry != "DISABLING" and self._snapshot.count(*notes) > self._notes:
             yield from self._stray_notes()
 
     # The items, and what each must have
@@ -69,7 +69,7 @@ class TableCheck:
         table = self._table
         collections = indexes.has_collections(table)
         collection: bytes | None = None
-        for key, stored in self._view.rows(table.prefix, keyspaces.prefix_end(table.prefix)):
+        for key, stored in self._snapshot.rows(table.prefix, keyspaces.prefix_end(table.prefix)):
             self.items += 1
             if collections and (begun := keys.collection_bytes_key(table, key)) != collection:
                 yield from self._check_collection(collection)
@@ -120,7 +120,7 @@ class TableCheck:
         self._bytes[index.number] += size
         if not index.is_global:
             self._collection += size
-        found = self._view.get(entry_key)
+        found = self._snapshot.get(entry_key)
         if found is None:
             return f"its entry in index {index.name} is missing"
         self._found[index.number] += 1
@@ -136,7 +136,7 @@ class TableCheck:
         at = expiry.expires_at(item, table.ttl_attribute)
         if at is None:
             return None
-        note = self._view.get(keys.expiry_key(table, key, at))
+        note = self._snapshot.get(keys.expiry_key(table, key, at))
         if note is None:
             return f"it expires at {at}, and the note of that is missing" if self._expiry == "ENABLED" else None
         self._notes += 1
@@ -146,14 +146,14 @@ class TableCheck:
 
     def _strays(self, index: Index) -> Iterator[str]:
         """The entries of an index that no item has."""
-        for key, value in self._view.rows(index.prefix, keyspaces.prefix_end(index.prefix)):
+        for key, value in self._snapshot.rows(index.prefix, keyspaces.prefix_end(index.prefix)):
             try:
                 entry = items.decode(value)
                 item_key = keys.item_key(self._table, entry, self._secret)
             except DAMAGE as error:
                 yield f"index {index.name}: entry under {key.hex()}: {told(error)}"
                 continue
-            stored = self._view.get(item_key)
+            stored = self._snapshot.get(item_key)
             if stored is None:
                 yield f"index {index.name}: it has an entry of item {self._shown(entry)}, which is not there"
                 continue
@@ -168,12 +168,12 @@ class TableCheck:
     def _stray_notes(self) -> Iterator[str]:
         """The expiry notes that no item has."""
         table = self._table
-        for key, _ in self._view.rows(*keys.expiry_range(table.id, 0, _LAST_TIME)):
+        for key, _ in self._snapshot.rows(*keys.expiry_range(table.id, 0, _LAST_TIME)):
             at, item_key = keys.time_of_expiry_key(key), keys.item_of_expiry_key(table, key)
             if table.ttl_attribute is None:
                 yield f"it has an expiry note for {at}, and no time to live"
                 continue
-            stored = self._view.get(item_key)
+            stored = self._snapshot.get(item_key)
             try:
                 item = None if stored is None else self._read(item_key, stored)
             except DAMAGE:
@@ -187,8 +187,8 @@ class TableCheck:
     def _check_counters(self) -> Iterator[str]:
         table = self._table
         yield from self._check_counter(keys.item_count_key(table.id, 0), "items", self.items)
-        for key, value in self._view.rows(*keys.collections_range(table)):
-            no_items = self._view.first(*keys.items_of_collection_key(table, key)) is None
+        for key, value in self._snapshot.rows(*keys.collections_range(table)):
+            no_items = self._snapshot.first(*keys.items_of_collection_key(table, key)) is None
             if counter(value) and (no_items or not indexes.has_collections(table)):
                 yield f"the counter of bytes in an item collection is at {counter(value)}, and it has no items"
         if self._unreadable:
@@ -205,7 +205,7 @@ class TableCheck:
             yield from self._check_counter(key, "bytes in an item collection", self._collection)
 
     def _check_counter(self, key: bytes, of: str, expected: int) -> Iterator[str]:
-        count = counter(self._view.get(key))
+        count = counter(self._snapshot.get(key))
         if count != expected:
             yield f"the counter of {of} is at {count}, and there are {expected}"
 

@@ -12,16 +12,16 @@ import orjson
 from jedlik.aws.damage import DAMAGE, told
 from jedlik.dynamodb.model import keys, versions
 from jedlik.dynamodb.model.tables import Table
-from jedlik.storage.lmdb.view import View
+from jedlik.storage.snapshot import Snapshot
 
 
-def problems(view: View, table: Table, secret: bytes) -> Iterator[str]:
+def problems(snapshot: Snapshot, table: Table, secret: bytes) -> Iterator[str]:
     """What is wrong with the versions of a table's items, a line each."""
     if table.replica is not None and table.log is None:
         yield "it is a replica, and its changes are not logged"
-    for key, record in view.rows(*keys.version_range(table.id)):
+    for key, record in snapshot.rows(*keys.version_range(table.id)):
         item_key = keys.item_of_version_key(table, key)
-        is_there = view.get(item_key) is not None
+        is_there = snapshot.get(item_key) is not None
         try:
             versions.check(versions.of_record(record))
             if versions.is_tombstone(record):

@@ -1,0 +1,73 @@
+"""The check of every table: its descriptor, its items with all that goes with them, and the versions of a replica."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from jedlik.aws.checks import Check, Checking
+from jedlik.aws.damage import DAMAGE, told
+from jedlik.dynamodb.checks import version_check
+from jedlik.dynamodb.checks.table_check import TableCheck
+from jedlik.dynamodb.model import descriptors, keys, spaces
+from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.snapshot import Snapshot
+
+
+def readable(snapshot: Snapshot) -> dict[bytes, Table]:
+    """The tables whose descriptors can be read, by their ids."""
+    found = {}
+    for _, raw in snapshot.rows(*spaces.DESCRIPTORS.range):
+        with suppress(*DAMAGE):
+            table = descriptors.parse(raw)
+            found[table.id] = table
+    return found
+
+
+def _problems(snapshot: Snapshot, checking: Checking) -> Iterator[str]:
+    yield from _of_names(snapshot)
+    for table in readable(snapshot).values():
+        checking.counts["tables"] += 1
+        yield from (f"table {table.name}: {problem}" for problem in _of_table(snapshot, checking, table))
+
+
+def _of_names(snapshot: Snapshot) -> Iterator[str]:
+    """Compare descriptors with their keys and with each other."""
+    names: dict[bytes, str] = {}
+    for key, raw in snapshot.rows(*spaces.DESCRIPTORS.range):
+        try:
+            name = keys.name_of_descriptor_key(key)
+            table = descriptors.parse(raw)
+        except DAMAGE as error:
+            yield f"descriptor under {key.hex()}: {told(error)}"
+            continue
+        if table.name != name:
+            yield f"table {name}: its descriptor is that of {table.name}"
+        if table.id in names:
+            yield f"table {name}: it has the same id as {names[table.id]}"
+        names[table.id] = table.name
+
+
+def _of_table(snapshot: Snapshot, checking: Checking, table: Table) -> Iterator[str]:
+    yield from _of_descriptor(snapshot, checking, table)
+    check = TableCheck(snapshot, table, checking.secret)
+    yield from check.problems()
+    checking.counts["items"] += check.items
+    checking.counts["index_entries"] += check.entries
+    if table.replica is not None:
+        yield from version_check.problems(snapshot, table, checking.secret)
+
+
+def _of_descriptor(snapshot: Snapshot, checking: Checking, table: Table) -> Iterator[str]:
+    document = table.document
+    numbers = [index.number for index in table.indexes]
+    if len(set(numbers)) < len(numbers) or not all(0 < n < document["NextIndexNumber"] for n in numbers):
+        yield f"its indexes have the numbers {numbers}, and the next is to have {document['NextIndexNumber']}"
+    yield from checking.unfinished(document)
+    if table.log is not None:
+        stream = keys.stream_key(table.name, document["LatestStreamLabel"])
+        if snapshot.get(stream) is None:
+            yield "its changes are logged for a stream that is not there"
+
+
+CHECK = Check("tables", _problems, "{items} items with {index_entries} index entries in {tables} tables")

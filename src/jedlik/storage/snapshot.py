@@ -1,0 +1,45 @@
+"""A snapshot: one state of a store, for whoever goes through all of it, like a check.
+
+The reads of `Engine` are short, and each sees the newest state. This is what an engine gives beside them, or a copy of
+its files without it; LMDB's is `lmdb.view`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from jedlik.storage.engine import Row
+
+
+class Snapshot(Protocol):
+    """Every method raises StorageError for what cannot be read."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`; None where absent."""
+        ...
+
+    def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
+        """The rows with start <= key < end, in key order."""
+        ...
+
+    def count(self, start: bytes, end: bytes) -> int:
+        """How many rows there are with start <= key < end."""
+        ...
+
+    def first(self, start: bytes, end: bytes) -> Row | None:
+        """The first row with start <= key < end; None if there is none."""
+        ...
+
+    def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
+        """What the keys of a range begin with, cut to `length` bytes, each once, for a look-up each."""
+        ...
+
+    def damaged(self) -> Iterator[bytes]:
+        """The keys of values that are not as they were written."""
+        ...
+
+    @property
+    def last_position(self) -> int:
+        """The position of the last entry appended to any log; 0 if there never was one."""
+        ...
