@@ -7,9 +7,11 @@ PYTHON := $(or $(PYTHON),$(shell for python in python3.11 python3.12 python3.13 
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done))
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := requirements-dev.lock
+SAY := @printf '\n==> %s\n'
 
-.PHONY: help serve test test-clients check format bench growth fuzz torture clean
+.PHONY: help serve test test-clients check format reference bench growth fuzz torture coverage lock dist clean
 
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
@@ -22,6 +24,9 @@ help:
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
 	@echo 'make torture  kill servers, cut the power, damage files, break disks, set clocks, part regions; some minutes (ARGS="kills --seconds 600")'
+	@echo 'make coverage  run the tests and say which lines they leave out (ARGS="tests/dynamodb" for some tests)'
+	@echo 'make lock     choose the versions that development uses anew: $(LOCK)'
+	@echo 'make dist     build the wheel and the sdist in ./dist'
 	@echo 'make clean    remove what the above made; ./data stays'
 
 serve: $(VENV)/installed
@@ -58,20 +63,41 @@ fuzz: $(VENV)/installed-fuzz
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m torture $(ARGS)
 
+coverage: $(VENV)/installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
+	@echo 'line by line: .cache/coverage/html/index.html'
+
+# No index is written into it: whoever installs has one of their own.
+lock: $(VENV)/installed-dev
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+
+dist: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/hatchling build
+
 clean:
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/node_modules dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'Jedlik needs Python 3.11 or later; say which with PYTHON=...' >&2; exit 1; }
+	$(SAY) '1 of 2: making $(VENV), with $(PYTHON)'
 	$(PYTHON) -m venv $(VENV)
+	$(SAY) '2 of 2: installing Jedlik and what it needs there; the first time that takes about a minute'
 	$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) install --editable '.[dev]'
+$(VENV)/installed-dev: $(VENV)/installed $(LOCK)
+	$(SAY) 'installing what development needs, in the versions of $(LOCK); the first time that takes some minutes'
+	$(PIP) install --constraint $(LOCK) --editable '.[dev]'
 	@touch $@
 
 $(VENV)/installed-fuzz: $(VENV)/installed-dev
-	$(PIP) install --editable '.[fuzz]'
+	$(SAY) 'installing what fuzzing needs'
+	$(PIP) install --constraint $(LOCK) --editable '.[fuzz]'
 	@touch $@
