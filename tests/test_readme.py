@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -72,6 +73,27 @@ def test_the_tours_run_as_written(heading: str, start_server: Callable[..., Serv
                 check=False,
             )
             assert ran.stdout.strip() == printed.strip(), command
+
+
+@pytest.mark.parametrize("tool", ["aws", "curl"])
+def test_the_first_requests_run_as_written(tool: str, server: Server, tmp_path: Path) -> None:
+    path = f"{BIN}:{os.environ['PATH']}"
+    if shutil.which(tool, path=path) is None:
+        pytest.skip(f"{tool} is not installed")
+    [command] = [
+        block["text"]
+        for block in BLOCK.finditer(section("Two commands"))
+        if re.search(rf"^\s*{tool} ", block["text"], re.M)
+    ]
+    ran = subprocess.run(
+        ["bash", "-c", command.replace("http://127.0.0.1:8000", server.url)],
+        capture_output=True,
+        text=True,
+        env={"PATH": path, "HOME": str(tmp_path)},
+        timeout=COMMAND_SECONDS,
+        check=True,
+    )
+    assert isinstance(json.loads(ran.stdout)["TableNames"], list)
 
 
 def test_every_setting_is_in_the_table() -> None:

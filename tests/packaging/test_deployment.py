@@ -1,0 +1,164 @@
+"""The files for containers, systemd, Kubernetes and hosted CI agree with each other and with the server."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from jedlik import __version__
+from jedlik.config import CONFIG_VARIABLE, Settings, check_variables, from_file
+from testing.jedlik_process import Server
+from testing.source_tree import ROOT
+
+DEPLOY = ROOT / "deploy"
+SECONDS_TO_STOP = Settings().stop_timeout + 5
+"""After which the server kills what is left of it."""
+COMPOSE = {name: yaml.safe_load((DEPLOY / name).read_text()) for name in ("compose.yaml", "compose.test.yaml")}
+SERVICE, STATEFUL_SET = yaml.safe_load_all((DEPLOY / "kubernetes" / "jedlik.yaml").read_text())
+POD = STATEFUL_SET["spec"]["template"]["spec"]
+[CONTAINER] = POD["containers"]
+
+
+def image_environment() -> dict[str, str]:
+    """What the image sets of Jedlik's settings."""
+    return dict(re.findall(r"(JEDLIK_\w+)=(\S+)", (ROOT / "Containerfile").read_text()))
+
+
+def compose_environment(name: str) -> dict[str, str]:
+    """What a server of a compose file has in its environment."""
+    given: dict[str, str] = COMPOSE[name]["services"]["jedlik"].get("environment", {})
+    return image_environment() | given
+
+
+def pod_environment() -> dict[str, str]:
+    """What the server of the pod has in its environment."""
+    return image_environment() | {variable["name"]: variable["value"] for variable in CONTAINER["env"]}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [*(compose_environment(name) for name in COMPOSE), pod_environment()],
+    ids=[*COMPOSE, "kubernetes"],
+)
+def test_a_server_starts_with_what_it_is_given(
+    environment: dict[str, str], start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    check_variables(environment)
+    there = environment | {"JEDLIK_DATA_DIR": str(tmp_path / "data"), "JEDLIK_PORT": "0"}
+    server = start_server(there, host=None, port=None, workers=1, data_dir=None)
+    for host in ("localhost", "jedlik"):
+        for path in ("healthz", "readyz"):
+            answer = requests.get(f"{server.url}/{path}", headers={"Host": f"{host}:8000"}, timeout=60)
+            assert answer.status_code == 200
+
+
+def test_the_compose_file_for_tests_keeps_nothing_and_keeps_others_out(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    test = COMPOSE["compose.test.yaml"]["services"]["jedlik"]
+    assert "--in-memory" in test["command"]
+    assert test["ports"] == ["127.0.0.1:8000:8000"]
+    environment = compose_environment("compose.test.yaml") | {"JEDLIK_DATA_DIR": str(tmp_path), "JEDLIK_PORT": "0"}
+    server = start_server(environment, host=None, port=None, in_memory=True, data_dir=None)
+    assert requests.get(server.url, headers={"Host": "page.example"}, timeout=60).status_code == 403
+
+
+def test_everybody_waits_until_the_server_has_stopped() -> None:
+    unit = unit_file()
+    grace = [
+        COMPOSE["compose.yaml"]["services"]["jedlik"]["stop_grace_period"].removesuffix("s"),
+        POD["terminationGracePeriodSeconds"],
+        unit["Service"]["TimeoutStopSec"],
+    ]
+    assert all(float(seconds) > SECONDS_TO_STOP for seconds in grace)
+
+
+def test_the_pod_is_probed_where_the_server_answers_and_keeps_its_data_in_the_volume() -> None:
+    probes = {name: CONTAINER[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/healthz",
+        "liveness": "/healthz",
+        "readiness": "/readyz",
+    }
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
+    assert {probe["port"] for probe in probes.values()} <= ports.keys()
+    assert str(ports["http"]) == image_environment()["JEDLIK_PORT"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
+    assert pod_environment()["JEDLIK_DATA_DIR"].startswith(f"{mounted['data']}/")
+    [claim] = STATEFUL_SET["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"]["name"] == "data"
+    assert SERVICE["spec"]["selector"] == STATEFUL_SET["spec"]["selector"]["matchLabels"]
+    assert POD["enableServiceLinks"] is False
+    assert CONTAINER["image"] == f"jedlik:{__version__}"
+
+
+def test_the_pod_runs_as_the_user_of_the_image() -> None:
+    [user] = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    context = POD["securityContext"]
+    assert (str(context["runAsUser"]), str(context["runAsGroup"])) == user
+
+
+def unit_file() -> Any:
+    """The systemd unit, as far as it is an INI file."""
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(DEPLOY / "systemd" / "jedlik.service")
+    return unit
+
+
+def test_the_unit_reads_the_file_that_is_installed_whose_settings_are_some(tmp_path: Path) -> None:
+    environment = unit_file()["Service"]["Environment"]
+    assert environment == f"{CONFIG_VARIABLE}=/etc/jedlik/jedlik.toml"
+    text = (DEPLOY / "systemd" / "jedlik.toml").read_text()
+    given = from_file(DEPLOY / "systemd" / "jedlik.toml")
+    assert (given["auth"], given["data_dir"]) == ("on", f"/var/lib/{unit_file()['Service']['StateDirectory']}")
+    everything = tmp_path / "jedlik.toml"
+    everything.write_text(
+        re.sub(r"^host = .*\n", "", text, flags=re.M).replace("# host", "host").replace("# tls", "tls")
+    )
+    assert Settings(**from_file(everything)).host == "0.0.0.0"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "jedlik.service"
+    installed = (DEPLOY / "systemd" / "jedlik.service").read_text().replace("/opt/jedlik/bin/jedlik", sys.executable)
+    unit.write_text(installed)
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+
+
+def test_hosted_ci_runs_what_the_makefile_has_with_every_version_that_is_promised() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    targets = set(re.findall(r"\bmake ([\w-]+)", "\n".join(steps)))
+    assert targets == {"test", "test-clients", "dist", "fuzz", "torture"}
+    assert all(f"\n{target}:" in makefile for target in targets)
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    promised = [one.rpartition(" ")[2] for one in classifiers if re.fullmatch(r".* :: 3\.\d+", one)]
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
+    nightly = {name for name, job in workflow["jobs"].items() if "schedule" in job.get("if", "")}
+    assert nightly == {"fuzz", "torture"}
+
+
+def test_the_table_of_upgrades_has_this_version() -> None:
+    from jedlik.regions.store_format import FORMAT
+    from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
+
+    table = (ROOT / "docs" / "operating" / "upgrades.md").read_text()
+    assert f"\n| {__version__} | {FORMAT} | {STORAGE_FORMAT.decode()} |" in table
