@@ -20,6 +20,7 @@ from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file, page_check
 from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
+from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.salvage import salvaging
 from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
@@ -223,7 +224,7 @@ def compact(folder: Path, say: Say, watch: Watch = unwatched) -> int:
 
 def upgrade(folder: Path, say: Say, watch: Watch = unwatched) -> int:
     """Bring a store to this version's formats and print from which. Returns 0."""
-    with watch(f"upgrading {folder.name}", None, lambda: 0):
+    with watch(f"upgrading {folder.name}", (folder / DATA).stat().st_size, lambda: lmdb_file.copied(folder)):
         storage_before, before = asyncio.run(upgrade_store(folder))
     storage_after = STORAGE_FORMAT.decode()
     if (storage_before, before) == (storage_after, FORMAT):

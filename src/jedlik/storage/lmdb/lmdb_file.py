@@ -79,7 +79,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 
 def copied(path: Path) -> int:
-    """Bytes of the copy that `compact` is making of the store in the directory `path`; 0 if there is none now."""
+    """Bytes of the copy of the store in `path` that `compact` or `upgrade` is making; 0 if none is there now."""
     try:
         return (path / _COPY).stat().st_size
     except FileNotFoundError:
