@@ -116,7 +116,7 @@ def found(target: bytes = b"/", body: bytes = b"", **headers: bytes) -> tuple[st
             },
             Absent("monitoring"),
         ),
-        ({"target": b"/", "smithy_protocol": b"rpc-v2-cbor"}, Absent("this service")),
+        ({"target": b"/", "smithy_protocol": b"rpc-v2-cbor"}, Absent("this")),
         # Unsigned forms are known by their version.
         (
             {
@@ -212,10 +212,9 @@ def test_an_answer_in_cbor(server: Server) -> None:
     text = f"Jedlik does not serve monitoring at this endpoint. {HERE}"
     assert (answer.status, answer.headers["content-type"]) == (400, "application/cbor")
     assert answer.headers["smithy-protocol"] == "rpc-v2-cbor"
-    # RFC 8949: a map of two pairs (A2), and texts with the length in two bytes (79).
+    # RFC 8949: a map of two pairs (A2), a text of 6 bytes (66), texts with their length in a byte (78).
     assert answer.body == (
-        b"\xa2\x79\x00\x06__type\x79\x00\x19UnknownOperationException"
-        b"\x79\x00\x07message\x79" + len(text).to_bytes(2, "big") + text.encode()
+        b"\xa2\x66__type\x78\x19UnknownOperationException\x67message\x78" + bytes([len(text)]) + text.encode()
     )
 
 
@@ -228,7 +227,7 @@ def test_an_answer_in_the_cbor_of_kinesis(server: Server) -> None:
         b"Authorization: " + scoped("kinesis"),
     )
     assert (answer.status, answer.headers["content-type"]) == (400, "application/x-amz-cbor-1.1")
-    assert answer.body.startswith(b"\xa2\x79\x00\x06__type")
+    assert answer.body.startswith(b"\xa2\x66__type")
 
 
 def test_an_answer_in_json_has_the_content_type_of_the_request(server: Server) -> None:
@@ -352,6 +351,21 @@ def test_a_handler_knows_who_asks_and_from_where(tmp_path: Path) -> None:
     )
     assert context.scope == ("aws", "000000000000", "us-east-1")
     assert context.accesses is None
+
+
+def test_of_one_connection_each_request_has_its_own_caller(tmp_path: Path) -> None:
+    seen: list[str | None] = []
+
+    async def look(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
+        seen.append(context.caller.access_key)
+        return {}
+
+    look_around = Operation(name="Look", handler=look, accesses=needs_nothing, validate=dict)
+    site = Site(tmp_path, service("tests", target_prefix="Tests", operations={"Look": look_around}))
+    source = Source("192.0.2.7", "127.0.0.1:8000")
+    for key in (b"ONE", b"ONE", b"OTHER", b"ONE"):
+        site.ask(b"Tests.Look", scoped("tests").replace(b"AKIDEXAMPLE", key), source)
+    assert seen == ["ONE", "ONE", "OTHER", "ONE"]
 
 
 def test_a_service_may_know_its_callers_by_another_way(tmp_path: Path) -> None:

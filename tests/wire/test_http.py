@@ -208,7 +208,7 @@ def test_a_request_knows_both_ends_of_its_connection(wire: Wire, running: Runnin
     wire.receive()
     [asked] = running.application.requests
     address, port = wire.socket.getpeername()
-    assert asked.source == (wire.socket.getsockname()[0], f"{address}:{port}")
+    assert (asked.source.address, asked.source.listener) == (wire.socket.getsockname()[0], f"{address}:{port}")
 
 
 def test_a_body_is_asked_for_when_the_client_waits_for_that(wire: Wire) -> None:

@@ -11,15 +11,14 @@ from xml.sax.saxutils import escape
 import orjson
 
 from jedlik.aws import answers
-from jedlik.aws.routing import FORM
+from jedlik.aws.protocols.cbor_values import encoded
+from jedlik.aws.protocols.codecs import CBOR, FORM, JSON_1_1, XML, CborCodec
+from jedlik.aws.routing import speaks_cbor
 from jedlik.wire.messages import Request, Response
 
-CBOR = b"application/cbor"
 CBOR_1_1 = b"application/x-amz-cbor-1.1"
-RPC_CBOR = b"rpc-v2-cbor"
-CONTENT_TYPES = {answers.JSON_1_0, answers.JSON_1_1, CBOR_1_1}
+CONTENT_TYPES = {answers.JSON_1_0, JSON_1_1, CBOR_1_1}
 """Of requests with a target; the answer has the same."""
-XML = b"text/xml"
 NOT_FOUND = 404
 NOT_IMPLEMENTED = 501
 
@@ -34,13 +33,17 @@ words."""
 
 
 def answer(service: str, here: Sequence[str], request: Request, request_id: str, more: bytes = b"") -> Response:
-    """The answer to a request for a service that is not one of those that are `here`, with `more` header lines."""
-    text = f"Jedlik does not serve {service} at this endpoint. It serves {listed(here)}."
+    """The answer to a request for a service that is not one of those that are `here`, or not in the request's protocol;
+    with `more` header lines."""
+    if service in here:
+        text = f"Jedlik serves {service}, but not in this protocol."
+    else:
+        text = f"Jedlik does not serve {service} at this endpoint. It serves {listed(here)}."
     headers = request.headers
     given = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     status = 400
-    if headers.get(b"smithy-protocol") == RPC_CBOR:
-        more += b"smithy-protocol: %b\r\n" % RPC_CBOR
+    if speaks_cbor(request):
+        more += CborCodec.headers
         content_type, body = CBOR, in_cbor(text)
     elif b"x-amz-target" in headers:
         if b"x-amzn-query-mode" in headers:
@@ -68,14 +71,8 @@ def in_json(text: str) -> bytes:
 
 
 def in_cbor(text: str) -> bytes:
-    """The same in CBOR (RFC 8949): a map of two members, all of them texts."""
-    return b"\xa2" + b"".join(map(cbor_text, ("__type", CODE, "message", text)))
-
-
-def cbor_text(text: str) -> bytes:
-    """A text in CBOR, its length before it in two bytes."""
-    encoded = text.encode()
-    return b"\x79" + len(encoded).to_bytes(2, "big") + encoded
+    """The same in CBOR."""
+    return encoded({"__type": CODE, "message": text})
 
 
 def in_query_xml(text: str, request_id: str) -> bytes:

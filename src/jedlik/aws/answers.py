@@ -20,7 +20,6 @@ from jedlik.aws.errors import (
 from jedlik.wire.messages import Response
 
 JSON_1_0 = b"application/x-amz-json-1.0"
-JSON_1_1 = b"application/x-amz-json-1.1"
 JSON = b"application/json"
 TEXT = b"text/plain"
 XML = b"application/xml"

@@ -38,13 +38,14 @@ from jedlik.aws.errors import (
 )
 from jedlik.aws.origins import Origins
 from jedlik.aws.room import Room, weight
-from jedlik.aws.routing import Absent, Router
+from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
+from jedlik.aws.sigv4 import Signed
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
 from jedlik.storage.engine import StorageError
-from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, TooLarge, Undecodable
+from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, Source, TooLarge, Undecodable
 
 if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
@@ -87,6 +88,7 @@ class Dispatcher:
         self._origins = origins
         self._known_hosts = origins.known_hosts
         self._authorizer = authorizer
+        self._allows_everything = authorizer.allows_everything
         self._body_limit = body_limit
         """Bytes of a body once it is decompressed."""
         self._room = Room(memory.parsed)
@@ -104,37 +106,40 @@ class Dispatcher:
             forbidden = self._origins.refusal(headers)
             if forbidden is not None:
                 return self._forbid(request, forbidden, request_id)
-        route = self._targets.get(headers.get(b"x-amz-target", b"")) or self._router.find(request)
-        if isinstance(route, Absent):
-            return self._elsewhere(request, route, request_id)
-        service, operation, authenticator = route
-        codec = service.codec
+        route = self._targets.get(headers.get(b"x-amz-target", b""))
+        if route is None:
+            found = self._router.find(request)
+            if isinstance(found, Absent):
+                return self._elsewhere(request, found, request_id)
+            route = found
+        service, operation, authenticator, codec = route
         content_type = codec.content_type(headers.get(b"content-type", b""))
         if content_type is None or request.method != b"POST" or request.target != b"/":
-            content_type = unusual_content_type(request, service, content_type)
+            content_type = unusual_content_type(request, route, content_type)
             if content_type is None:
                 return self._other(request, request_id)
         started = time.perf_counter() if self._access_log else 0.0
         status = 200
-        lines = b""
+        lines = codec.headers
         taken = answer = 0
         data: Any = None
         region: Region | None = None
         try:
             signed = authenticator.signed(request, service.signing_name) if authenticator.verifies else None
-            if len(request.body) > LARGE or b"content-encoding" in headers:
+            is_coded = b"content-encoding" in headers
+            if is_coded or len(request.body) > LARGE:
                 weighs = weight(request, self._body_limit)
                 await self._room.take(weighs)
                 taken = weighs
-            data = self._parsed(request, codec)
+            data = self._parsed(request, codec) if is_coded or not request.body else codec.parsed(request.body)
             if operation is None:
                 operation = self._router.named(service, codec.operation_of(data))
             if signed is None:
                 signed = authenticator.signed(request, service.signing_name)
             region = self._stores.opened(signed.region) or await self._region(service, signed.region)
             region.begun += 1
-            account, source = region.account, request.source
-            caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+            note = request.source.note
+            caller = note[1] if note is not None and note[0] is signed else self._caller(signed, region, request.source)
             context = Context(region, request_id, caller, host)
             if operation.answer:
                 if not self._answers.try_hold(operation.answer):
@@ -142,7 +147,7 @@ class Dispatcher:
                 answer = operation.answer
             try:
                 asked = checked(codec, operation, data)
-                if not self._authorizer.allows_everything(caller):
+                if not self._allows_everything(caller):
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                     await self._authorizer.check(caller, context.accesses)
                 result = await operation.handler(context, asked)
@@ -179,6 +184,13 @@ class Dispatcher:
     async def _region(self, service: Service, name: str) -> Region:
         """The region called `name`, whose store is not open. Raises NotServed, but not for a global service."""
         return await (self._stores.find_any(name) if service.is_global else self._stores.find(name))
+
+    def _caller(self, signed: Signed, region: Region, source: Source) -> Caller:
+        """Who asks. Remembered with the connection, on which the next request has mostly been signed by the same."""
+        account = region.account
+        caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+        source.note = (signed, caller)
+        return caller
 
     async def _begin_again(
         self, request: Request, codec: Codec, operation: Operation, context: Context, region: Region
@@ -273,15 +285,17 @@ def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:
     return validate(data)
 
 
-def unusual_content_type(request: Request, service: Service, content_type: bytes | None) -> bytes | None:
+def unusual_content_type(request: Request, route: Route, content_type: bytes | None) -> bytes | None:
     """The content type of the answer to a request that is not simply a body sent to the root; None if it asks for no
-    operation. There may be no body, a query string, and instead of a form a query string of a GET alone."""
-    if not at_root(request.target):
+    operation. There may be no body, a query string, a path that says what is asked where a protocol has that, and
+    instead of a form the query string of a GET."""
+    service, _, _, codec = route
+    if not (at_root(request.target) or codec is service.cbor):
         return None
     if request.method == b"POST":
-        return content_type or (None if request.body else service.codec.default)
+        return content_type or (None if request.body else codec.default)
     is_query = request.method == b"GET" and service.target_prefix is None and b"Action=" in request.target
-    return service.codec.default if is_query else None
+    return codec.default if is_query else None
 
 
 def at_root(target: bytes) -> bool:

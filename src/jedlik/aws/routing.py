@@ -22,11 +22,14 @@ from typing import NamedTuple, Protocol
 
 from jedlik.aws import sigv4
 from jedlik.aws.errors import UnknownOperationException
-from jedlik.aws.service import Operation, Service, unsupported
+from jedlik.aws.protocols.codecs import FORM
+from jedlik.aws.service import Codec, Operation, Service, unsupported
 from jedlik.aws.sigv4 import Signed
 from jedlik.wire.messages import Request
 
-FORM = b"application/x-www-form-urlencoded"
+RPC_CBOR = b"rpc-v2-cbor"
+PATH = ("", "service", "SERVICE", "operation", "OPERATION")
+"""Of requests in Smithy's RPC v2."""
 LONGEST_NAME = 64
 """Characters in the name of a service."""
 VERSIONS = {
@@ -56,6 +59,7 @@ class Route(NamedTuple):
     operation: Operation | None
     """None where the service does not know it, or the body has to say."""
     authenticator: Authenticator
+    codec: Codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,13 @@ class Router:
         self._services = services
         ways = {service.name: others.get(service.name, authenticator) for service in services}
         self.targets = {
-            f"{service.target_prefix}.{name}".encode(): Route(service, operation, ways[service.name])
+            f"{service.target_prefix}.{name}".encode(): Route(service, operation, ways[service.name], service.codec)
             for service in services
             if service.target_prefix is not None
             for name, operation in service.operations.items()
         }
         """By X-Amz-Target."""
-        self._others = [Route(service, None, ways[service.name]) for service in services]
+        self._others = [Route(service, None, ways[service.name], service.codec) for service in services]
         """A way to each service."""
         self._unsupported: dict[str, dict[str, Operation]] = {}
         """What AWS's service does and the one here does not, by the service's name; looked up when first asked for."""
@@ -99,7 +103,7 @@ class Router:
         """The way of a request whose target is no operation's."""
         headers = request.headers
         if b"smithy-protocol" in headers:
-            return Absent(scope_service(request) or path_service(request.target) or "this service")
+            return self._in_path(request) or Absent(scope_service(request) or path_names(request.target)[0] or "this")
         prefix, dot, name = headers.get(b"x-amz-target", b"").decode("latin-1").rpartition(".")
         if dot:
             for route in self._others:
@@ -112,6 +116,16 @@ class Router:
             found = [route for route in self._others if route.service.signing_name == signing_name]
             return found[0] if found else Absent(signing_name)
         return self._others[0]
+
+    def _in_path(self, request: Request) -> Route | None:
+        """The way of a request whose path says what is asked."""
+        prefix, name = path_names(request.target)
+        for route in self._others:
+            service = route.service
+            if service.target_prefix == prefix and service.cbor is not None and speaks_cbor(request):
+                operation = service.operations.get(name) or self._refusing(service, name)
+                return Route(service, operation, route.authenticator, service.cbor)
+        return None
 
     def named(self, service: Service, name: str) -> Operation:
         """The operation that a body names. Raises UnknownOperationException."""
@@ -140,10 +154,17 @@ def scope_service(request: Request) -> str | None:
     return service_name(parts[-2]) if is_scope else None
 
 
-def path_service(target: bytes) -> str | None:
-    """The service in the path of Smithy's own protocols: `/service/NAME/operation/NAME`."""
+def path_names(target: bytes) -> tuple[str, str]:
+    """Service and operation in the path of Smithy's own protocols, `/service/NAME/operation/NAME`; empty for others."""
     parts = target.decode("latin-1").split("/")
-    return service_name(parts[2]) if parts[1:2] == ["service"] and len(parts) > 2 else None
+    if len(parts) != len(PATH) or (parts[1], parts[3]) != (PATH[1], PATH[3]):
+        return "", ""
+    return (service_name(parts[2].replace("_", "")) and parts[2]) or "", parts[4]
+
+
+def speaks_cbor(request: Request) -> bool:
+    """Whether a request is in Smithy's RPC v2 with CBOR."""
+    return request.headers.get(b"smithy-protocol") == RPC_CBOR
 
 
 def service_name(text: str) -> str | None:

@@ -33,6 +33,8 @@ class Codec(Protocol):
 
     default: bytes
     """The content type of an answer to a request without a body that names none."""
+    headers: bytes
+    """Header lines of every answer, beside those that `aws.answers` makes."""
 
     def content_type(self, given: bytes) -> bytes | None:
         """The content type of the answer to a request with this Content-Type, empty if it has none; None for a request
@@ -63,7 +65,7 @@ class Codec(Protocol):
         ...
 
     def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
-        """Status, further header lines and body of the answer that refuses a request."""
+        """Status, header lines (`headers` and more) and body of the answer that refuses a request."""
         ...
 
 
@@ -113,6 +115,8 @@ class Service:
     """Of AWS's service, whose model names the operations; None where there is none, for the service is Jedlik's own."""
     codec: Codec
     """How its requests and answers are written."""
+    cbor: Codec | None = None
+    """The same for clients that speak Smithy's RPC v2 in CBOR, if they may; then the path says what is asked."""
     target_prefix: str | None
     """What X-Amz-Target begins with, before the dot and the operation's name; None where the protocol has no target."""
     operations: Mapping[str, Operation]

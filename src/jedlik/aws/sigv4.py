@@ -132,9 +132,9 @@ class Signer:
         """The names of headers as requests had them in which all were signed that must be."""
         names = raw(signed_headers)
         self._headers = names.lower().split(b";")
-        lines = [b"%b", b"/", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
+        lines = [b"%b", b"%b", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
         self._canonical = b"\n".join([*lines, b"", names.replace(b"%", b"%%"), b"%b"])
-        """The canonical request, but for method, query string, the headers' values and the body's hash."""
+        """The canonical request, but for method, path, query string, the headers' values and the body's hash."""
         scope = f"{date}/{signed.region}/{signed.service}/{TERMINATOR}".encode()
         self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
         key = b"AWS4" + credential.secret.encode()
@@ -145,7 +145,7 @@ class Signer:
         self._inner = sha256(block.translate(INNER_PAD))
         self._outer = sha256(block.translate(OUTER_PAD))
 
-    def signature(self, request: Request, query: bytes, time: bytes) -> bytes:
+    def signature(self, request: Request, query: bytes, time: bytes, path: bytes = b"/") -> bytes:
         """The signature that the request should have."""
         headers = request.headers
         try:
@@ -153,9 +153,9 @@ class Signer:
         except KeyError:  # Who signs a header that is not sent has signed it as empty.
             values = [headers.get(name, b"") for name in self._headers]
         body = sha256(request.body).hexdigest().encode()
-        canonical = self._canonical % (request.method, query, *values, body)
+        canonical = self._canonical % (request.method, path, query, *values, body)
         if SPACE in canonical or TAB in canonical:  # Hardly ever: few values that are signed are several words.
-            canonical = self._canonical % (request.method, query, *map(single_spaced, values), body)
+            canonical = self._canonical % (request.method, path, query, *map(single_spaced, values), body)
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(self._to_sign % (time, sha256(canonical).hexdigest().encode()))
         outer.update(inner.digest())
@@ -250,8 +250,8 @@ class Verifier:
         credential = self._credential(access_key)
         signed = Signed(access_key, region, service, credential.session_token)
         signer = Signer(signed, credential, date, said.signed_headers)
-        query = canonical_query(request.target)
-        signature = signer.signature(request, query, raw(said.time))
+        query, path = canonical_query(request.target), canonical_path(request.target)
+        signature = signer.signature(request, query, raw(said.time), path)
         if not hmac.compare_digest(signature, raw(said.signature)):
             raise mismatch()
         check_token(credential, raw(said.token) if said.token is not None else None, now)
@@ -454,6 +454,11 @@ def query_pairs(target: bytes) -> list[tuple[str, str]]:
     """Names and values in the query string of a request's target."""
     query = target.partition(b"?")[2]
     return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+
+
+def canonical_path(target: bytes) -> bytes:
+    """The path of a request's target as it is signed: quoted once more than it is sent."""
+    return quote(target.partition(b"?")[0], safe="/-_.~").encode()
 
 
 def canonical_query(target: bytes) -> bytes:

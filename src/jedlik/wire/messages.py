@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from jedlik.memory import KIB, MIB
 from jedlik.wire import encodings
@@ -39,13 +39,18 @@ class Limits:
     """For TLS."""
 
 
-class Source(NamedTuple):
+class Source:
     """Where requests come from: the ends of their connection."""
 
-    address: str
-    """The client's."""
-    listener: str
-    """Ours, with the port."""
+    __slots__ = ("address", "listener", "note")
+
+    def __init__(self, address: str, listener: str) -> None:
+        self.address = address
+        """The client's."""
+        self.listener = listener
+        """Ours, with the port."""
+        self.note: Any = None
+        """What the application remembers of who is at the other end."""
 
 
 NOWHERE = Source("", "")

@@ -79,6 +79,7 @@ class JsonCodec(_Modelled):
     """AWS JSON 1.1."""
 
     default = JSON_1_1
+    headers = b""
 
     def content_type(self, given: bytes) -> bytes | None:
         """That of the protocol, for a request that has it or none."""
@@ -134,6 +135,7 @@ class QueryCodec(_Modelled):
     """The query protocol: forms in, XML out."""
 
     default = XML
+    headers = b""
 
     def content_type(self, given: bytes) -> bytes | None:
         """XML, for a form."""

@@ -19,6 +19,7 @@ class DynamoDBCodec:
     """Has no model and no state: DynamoDB, its streams and the service of peers share one."""
 
     default = answers.JSON
+    headers = b""
 
     def content_type(self, given: bytes) -> bytes | None:
         """That of the request, without parameters."""
