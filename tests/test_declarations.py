@@ -15,6 +15,7 @@ from jedlik.aws.checks import Check
 from jedlik.aws.service import key_spaces
 from jedlik.background.work import Duty, JobKind
 from jedlik.config import Settings
+from jedlik.dynamodb.replication import replicated
 from jedlik.process.services import SERVICES
 from jedlik.regions.keyspaces import STORE, Keyspace, Owner, arranged
 from testing.source_tree import modules
@@ -60,6 +61,10 @@ def test_every_kind_of_job_is_in_a_declaration() -> None:
 
 def test_every_duty_is_in_a_declaration() -> None:
     once(list(makers(Duty)), DUTIES)
+
+
+def test_replicas_keep_a_store_open() -> None:
+    assert [wanted for service in SERVICES for wanted in service.standing] == [replicated.any_of]
 
 
 def test_every_check_is_in_a_declaration() -> None:

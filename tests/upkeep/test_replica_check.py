@@ -74,6 +74,13 @@ def without_log(place: Place, writes: Writes) -> None:
     writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
 
 
+def going(place: Place, writes: Writes, region: str) -> None:
+    """Say of a replica that it is to go, without the job."""
+    group = replicas.moved(place.table.document["Replication"], region, replicas.DELETING, START)
+    document = place.table.document | {"Replication": group}
+    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
+
+
 DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
     "version of nothing": (
         lambda place, writes: writes.put(place.tombstone_key, versions.record(place.version)),
@@ -104,6 +111,14 @@ DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
         [
             "note of what is put aside under {aside}: it is Aside(region='eu-west-1', reason=5, since=0.0)",
         ],
+    ),
+    "replica that is to go": (
+        lambda place, writes: going(place, writes, replicas.region_of(place.table.document)),
+        ["table {table}: it is to go as a replica, and no job does it"],
+    ),
+    "replica elsewhere that is to go": (
+        lambda place, writes: going(place, writes, PEER),
+        ["table {table}: its replica in eu-west-1 is to go, and no job does it"],
     ),
     "no log": (
         without_log,
