@@ -444,6 +444,22 @@ def test_headers_that_aws_gives_a_meaning_to_must_be_signed(
     assert refusal(verifier, asked) == ("InvalidSignatureException", text)
 
 
+def test_headers_of_known_heads_must_be_signed_as_others(
+    verifier: Verifier, credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(signing.HEADERS, "X-Amz-Target")
+    asked = signed(credential)
+    names = tuple(asked.headers)
+    for _ in range(3):
+        asked.names = names
+        verifier.signed(asked, SERVICE)
+    asked.headers[b"x-amz-target"] = b"DynamoDB_20120810.DeleteTable"
+    asked.names = (*names, b"x-amz-target")
+    text = "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization."
+    for _ in range(2):
+        assert refusal(verifier, asked) == ("InvalidSignatureException", text)
+
+
 def test_what_has_been_seen_of_a_signer_is_bounded(verifier: Verifier, credential: Credential) -> None:
     for number in range(1000):
         asked = signed(credential)

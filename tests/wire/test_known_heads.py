@@ -336,3 +336,14 @@ def test_a_client_that_begins_to_send_other_values_is_known_again_a_second_later
         talk.send(one)
     assert talk.known is not None
     assert talk.known.read(one) is not None
+
+
+def test_a_request_with_a_known_head_has_the_names_of_its_headers_in_their_order() -> None:
+    talk = Talk()
+    for _ in range(2):
+        talk.send(message())
+    assert talk.known is not None
+    found = talk.known.read(message())
+    assert found is not None
+    request, _ = found
+    assert request.names == tuple(request.headers) == (b"host", b"a", b"content-length")

@@ -31,7 +31,6 @@ POSITION_SIZE = 8
 
 _RESERVED = 0
 """First byte of an engine's own keys."""
-_UNCHANGED = object()
 
 
 @dataclass(slots=True, eq=False)
@@ -102,23 +101,31 @@ class Batch:
 
         What `read` raises is no outcome, but raised; except DamagedValue, which fails this mutation alone.
         """
-        mutation.result = None
-        mutation.error = self._refusal(mutation.keys)
-        if mutation.error is not None:
-            return False
-        changes = self.changes
+        mutation.result = mutation.error = None
+        changes, reads = self.changes, self.reads
         depends = False
         values = []
         try:
             for key in mutation.keys:
-                depends = depends or key in changes
-                values.append(self._value(key, read))
+                if key in changes:
+                    depends = True
+                    values.append(self._changed(key, changes[key], read))
+                elif key in reads:  # The usual: the descriptor of a table that others of the batch write to.
+                    values.append(reads[key])
+                else:
+                    mutation.error = self._refusal((key,))
+                    if mutation.error is not None:
+                        return False
+                    value = reads[key] = read(key)
+                    values.append(value)
         except DamagedValue as error:
             mutation.error = error
             return False
         try:
             writes, mutation.result = mutation.decide(values)
-            refusal = self._refusal(writes.puts) or self._refusal(writes.adds)
+            refusal = self._refusal(writes.puts)
+            if refusal is None and writes.adds:
+                refusal = self._refusal(writes.adds)
             if refusal is None and writes.appends:
                 refusal = self._refusal(log + bytes(POSITION_SIZE) for log, _ in writes.appends)
             if refusal is not None:
@@ -133,17 +140,14 @@ class Batch:
             depends = self._take(writes) or depends
         return depends
 
-    def _value(self, key: bytes, read: Read) -> bytes | None:
+    def _changed(self, key: bytes, change: Change, read: Read) -> bytes | None:
         """The value of `key` as the batch has left it so far."""
-        change = self.changes.get(key, _UNCHANGED)
-        if change is None or isinstance(change, bytes):
+        if not isinstance(change, int):
             self.overlaid.add(key)
             return change
-        if key in self.reads:
-            value = self.reads[key]
-        else:
-            value = self.reads[key] = read(key)
-        return counter_value(counter(value) + change) if isinstance(change, int) else value
+        if key not in self.reads:
+            self.reads[key] = read(key)
+        return counter_value(counter(self.reads[key]) + change)
 
     def _refusal(self, keys: Iterable[bytes]) -> StorageError | None:
         """What is wrong with `keys`, if the engine could not use one: that would fail the others' commit as well."""

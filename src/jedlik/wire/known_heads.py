@@ -46,7 +46,7 @@ OPEN = {b"host": rb"([!-+\--~]++)", CONTENT_LENGTH: rb"([0-9]{1,8}+)"}
 class KnownHead:
     """What the heads of one kind of client are like."""
 
-    __slots__ = ("_fixed", "_length", "_lines", "_match", "_method", "_open", "_start", "_target")
+    __slots__ = ("_fixed", "_length", "_lines", "_match", "_method", "_names", "_open", "_start", "_target")
 
     def __init__(self, method: bytes, target: bytes, lines: list[tuple[bytes, bytes]]) -> None:
         self._method = method
@@ -54,6 +54,7 @@ class KnownHead:
         self._start = b"%b %b HTTP/1.1\r\n" % (method, target)
         self._lines = {name.lower(): (name, value) for name, value in lines}
         self._fixed = {name: value for name, (_, value) in self._lines.items()}
+        self._names = tuple(self._fixed)
         self._open = [CONTENT_LENGTH]
         self._make()
 
@@ -73,7 +74,9 @@ class KnownHead:
         headers = self._fixed.copy()
         for name, value in zip(self._open, values, strict=True):
             headers[name] = value
-        return Request(self._method, self._target, headers, b"", body), missing
+        request = Request(self._method, self._target, headers, b"", body)
+        request.names = self._names
+        return request, missing
 
     def differing(self, headers: dict[bytes, bytes]) -> set[bytes]:
         """The names whose values are others than they have been so far."""

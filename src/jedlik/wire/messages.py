@@ -69,7 +69,7 @@ def source_of(transport: asyncio.BaseTransport) -> Source:
 class Request:
     """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
 
-    __slots__ = ("accepted", "body", "headers", "held", "method", "source", "target")
+    __slots__ = ("accepted", "body", "headers", "held", "method", "names", "source", "target")
 
     def __init__(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"", body: bytes = b""
@@ -80,6 +80,8 @@ class Request:
         self.accepted = accepted
         """The first Accept-Encoding line, where several came: DynamoDB looks at no other. Signatures cover them all."""
         self.body = body
+        self.names: tuple[bytes, ...] | None = None
+        """The names of its headers in their order, one object for many requests, if its head was known."""
         self.source = NOWHERE
         self.held = 0
         """Bytes that count in the memory for bodies until there is an answer."""

@@ -382,7 +382,7 @@ def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: i
             return rows
         for row in cursor.iterprev() if reverse else cursor.iternext():
             key, found = row
-            if not start <= key < end:
+            if key < start if reverse else key >= end:
                 break
             rows.append(row)
             size += len(found) - HEADER
