@@ -13,6 +13,7 @@ from jedlik.aws import service
 from jedlik.aws.errors import SerializationException, ValidationException
 from jedlik.aws.shapes import service_model, shapes
 from jedlik.dynamodb import operations
+from jedlik.dynamodb.request_shapes import DYNAMODB
 from jedlik.dynamodb.service import SERVICE
 
 NAME = "[a-zA-Z0-9_.-]+"
@@ -32,7 +33,7 @@ ARN_FORMAT = (
 
 
 def check(operation: str, request: Any) -> dict[str, Any]:
-    return shapes.validator(operation)(request)
+    return shapes.validator(operation, DYNAMODB)(request)
 
 
 def refused(operation: str, request: Any) -> str:
@@ -67,7 +68,7 @@ def create(**members: Any) -> dict[str, Any]:
 def test_every_operation_of_the_model_is_known() -> None:
     unsupported = service.unsupported(SERVICE)
     assert "ImportTable" in unsupported
-    assert operations.OPERATIONS.keys() | unsupported.keys() == service_model.operation_names()
+    assert operations.OPERATIONS.keys() | unsupported.keys() == service_model.operation_names("dynamodb")
     assert not operations.OPERATIONS.keys() & unsupported.keys()
 
 
@@ -475,7 +476,7 @@ SCALARS = st.one_of(st.sampled_from(EXAMPLES), st.text(max_size=4))
 
 def values_of(shape: str) -> st.SearchStrategy[Any]:
     """Values that are mostly of a shape of the model, and sometimes anything."""
-    definition = service_model.model("dynamodb")["shapes"][shape]
+    definition = service_model.model(DYNAMODB).shapes[shape]
     if shape == "AttributeValue":
         return st.sampled_from([None, 1, {"S": "a"}, {"N": "1", "S": "a"}])
     match definition["type"]:
@@ -498,8 +499,8 @@ def values_of(shape: str) -> st.SearchStrategy[Any]:
 @given(st.data())
 def test_what_is_accepted_at_once_is_what_neither_pass_would_change_or_refuse(data: st.DataObject) -> None:
     operation = data.draw(st.sampled_from(["GetItem", "Query", "BatchGetItem", "TransactWriteItems", "CreateTable"]))
-    request = data.draw(values_of(service_model.model("dynamodb")["operations"][operation]))
-    shape = shapes.input_shape("dynamodb", operation)
+    request = data.draw(values_of(service_model.model(DYNAMODB).operations[operation]))
+    shape = shapes.input_shape(DYNAMODB, operation)
     errors: list[str] = []
     converted = None
     try:
@@ -524,7 +525,7 @@ def test_what_is_accepted_at_once_is_what_neither_pass_would_change_or_refuse(da
     ],
 )
 def test_what_clients_send_is_accepted_at_once(operation: str, request_: Any) -> None:
-    assert shapes.input_shape("dynamodb", operation).accept(request_)
+    assert shapes.input_shape(DYNAMODB, operation).accept(request_)
 
 
 def test_a_table_has_two_key_attributes_at_most() -> None:

@@ -11,29 +11,30 @@ from functools import cache
 from typing import Any
 
 from jedlik.aws.shapes import service_model
+from jedlik.aws.shapes.service_shapes import Definitions, ServiceShapes
 from jedlik.dynamodb import shape_overrides as overrides
 
 Finder = Callable[[Any], Iterator[Any]]
 """Gives the attribute values in what a client sent, whatever that is."""
 
 
-def find(service: str, operation: str, request: Any) -> Iterator[Any]:
+def find(service: ServiceShapes, operation: str, request: Any) -> Iterator[Any]:
     """The attribute values in a request of an operation, whatever else is wrong with it."""
     return _in_requests(service, operation)(request)
 
 
-def finder(shapes: dict[str, dict[str, Any]], name: str) -> Finder:
+def finder(shapes: Definitions, name: str) -> Finder:
     """What finds the attribute values in the shape called `name`."""
     return _finder(shapes, name) or _none
 
 
 @cache
-def _in_requests(service: str, operation: str) -> Finder:
+def _in_requests(service: ServiceShapes, operation: str) -> Finder:
     model = service_model.model(service)
-    return finder(model["shapes"], model["operations"][operation])
+    return finder(model.shapes, model.operations[operation])
 
 
-def _finder(shapes: dict[str, dict[str, Any]], name: str) -> Finder | None:
+def _finder(shapes: Definitions, name: str) -> Finder | None:
     """What finds the attribute values in a shape; None where there can be none."""
     if name in overrides.OPAQUE:
         return lambda value: iter((value,))
@@ -50,7 +51,7 @@ def _finder(shapes: dict[str, dict[str, Any]], name: str) -> Finder | None:
     return None
 
 
-def _in_structure(shapes: dict[str, dict[str, Any]], members: dict[str, str]) -> Finder | None:
+def _in_structure(shapes: Definitions, members: dict[str, str]) -> Finder | None:
     finders = {}
     for member, name in members.items():
         finder = _finder(shapes, name)

@@ -19,6 +19,7 @@ from jedlik.dynamodb.items import batches, queries, single_items, transactions
 from jedlik.dynamodb.model import limits, value_types
 from jedlik.dynamodb.partiql import partiql_operations
 from jedlik.dynamodb.replication import global_table_settings, global_tables, members, serving
+from jedlik.dynamodb.request_shapes import DYNAMODB, STREAMS
 from jedlik.dynamodb.streams import stream_operations
 from jedlik.dynamodb.tables import table_operations, table_updates, tags, ttl
 from jedlik.dynamodb.wording import Wording
@@ -108,13 +109,13 @@ def _reworded(
 
 
 def _operation(name: str, handler: Handler) -> Operation:
-    find_values = partial(attribute_values.find, "dynamodb", name)
+    find_values = partial(attribute_values.find, DYNAMODB, name)
     words = wording.OF_OPERATIONS.get(name, wording.older)
     return Operation(
         name=name,
         handler=handler,
         accesses=accesses.of(name),
-        validate=shapes.validator(name),
+        validate=shapes.validator(name, DYNAMODB),
         reword=partial(_reworded, words=words, find_values=find_values),
         answer=_ANSWERS.get(name, 0),
     )
@@ -128,7 +129,7 @@ STREAMS_OPERATIONS = {
         name=name,
         handler=handler,
         accesses=accesses.of(name),
-        validate=shapes.validator(name, "dynamodbstreams"),
+        validate=shapes.validator(name, STREAMS),
         answer=_ANSWERS.get(name, 0),
     )
     for name, handler in _STREAMS_HANDLERS.items()

@@ -1,8 +1,7 @@
-"""Where DynamoDB departs from its published service model.
+"""Where DynamoDB departs from its published service model, as data; `request_shapes` has what must be programmed.
 
 The model in botocore describes what clients may send; the service checks much the same, with exceptions that
-only its answers show. They are collected here, so that `shapes` can stay a plain compiler. Names are the
-model's.
+only its answers show. Names are the model's.
 
 Sources: answers of DynamoDB to malformed requests, as recorded in public conformance suites, 2019 to 2026; where the
 words of its operations have parted, those that `wording` names.
@@ -52,6 +51,9 @@ GIVING_WAY = {"BatchWriteItemInput": "RequestItems"}
 
 SHOWN_AS_JSON = frozenset({"BatchGetRequestMap"})
 """Shapes whose values errors show as the JSON that they were, and not as Java prints them."""
+
+HIDDEN_MEMBERS = {"PutRequest": ("workloadProfileName",)}
+"""Members of structures that AWS has beyond those of its published model; errors show them as null."""
 
 FIRST_MEMBERS: dict[str, tuple[str, ...]] = {
     "AttributeDefinition": ("AttributeType",),

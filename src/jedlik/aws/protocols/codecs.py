@@ -22,6 +22,7 @@ from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.aws.protocols.query_forms import Malformed
 from jedlik.aws.protocols.wire_models import WireModel, wire_model
 from jedlik.aws.shapes import shapes
+from jedlik.aws.shapes.service_shapes import ServiceShapes
 
 FORM = b"application/x-www-form-urlencoded"
 XML = b"text/xml"
@@ -47,9 +48,13 @@ QUERY_ERRORS = {
 class _Modelled:
     """What codecs have in common: a service's model, and the check of its shapes."""
 
+    is_json = False
+    """Whether what is parsed has texts for the bytes of blobs."""
+
     def __init__(self, service: str, version: str, invalid: type[DynamoDBError] = ValidationException) -> None:
         self._service = service
         self._version = version
+        self._shapes = ServiceShapes(service=service)
         self._invalid = invalid
         """What a request is refused with that breaks the shape of an input."""
         self._checks: dict[str, Callable[[Any], dict[str, Any]]] = {}
@@ -64,7 +69,7 @@ class _Modelled:
             return {}
         check = self._checks.get(operation)
         if check is None:
-            check = self._checks[operation] = shapes.validator(operation, self._service)
+            check = self._checks[operation] = shapes.validator(operation, self._shapes, self.is_json)
         try:
             return check({} if parsed is None else parsed)
         except ValidationException as broken:
@@ -80,6 +85,7 @@ class JsonCodec(_Modelled):
 
     default = JSON_1_1
     headers = b""
+    is_json = True
 
     def content_type(self, given: bytes) -> bytes | None:
         """That of the protocol, for a request that has it or none."""

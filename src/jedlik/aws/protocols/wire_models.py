@@ -5,14 +5,11 @@ They are botocore's data files, read when a service is first asked for something
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import orjson
+from jedlik.aws.shapes import service_model
 
 Definition = dict[str, Any]
 """A shape of the model."""
@@ -47,15 +44,5 @@ def _shape_of(reference: dict[str, Any] | None) -> str | None:
 @cache
 def wire_model(service: str, version: str) -> WireModel:
     """The model of a service in one of its versions."""
-    botocore = find_spec("botocore")
-    if botocore is None or botocore.submodule_search_locations is None:
-        raise RuntimeError("botocore is not installed")
-    path = Path(botocore.submodule_search_locations[0], "data", service, version, "service-2.json.gz")
-    read = orjson.loads(gzip.decompress(path.read_bytes()))
-    for shape in read["shapes"].values():
-        shape.pop("documentation", None)
-        for member in shape.get("members", {}).values():
-            member.pop("documentation", None)
-    for operation in read["operations"].values():
-        operation.pop("documentation", None)
+    read = service_model.read(service, version)
     return WireModel(read["metadata"], read["operations"], read["shapes"])

@@ -11,44 +11,39 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.shapes.shape_rules import PACKAGE, shown_scalar
-from jedlik.dynamodb import shape_overrides as overrides
+from jedlik.aws.shapes.service_shapes import Definitions, ServiceShapes
+from jedlik.aws.shapes.shape_rules import shown_scalar
 
 ELEMENTS = 1000
 """Elements of a collection that are shown. The text of each may be many times as long as what was sent."""
-_LENGTH = 1 << 16
+LENGTH = 1 << 16
 """Characters of the whole."""
 _DEPTH = 40
 """Levels that are shown, more than an item can have."""
-_VALUE_MEMBERS = (
-    "s", "n", "b", "iNT", "dECIMAL", "dOUBLE", "sS", "nS", "bS", "iNTSET", "dECIMALSET", "dOUBLESET", "m", "l",
-    "nULL", "bOOL",
-)  # fmt: skip
-"""Of an attribute value, in the order in which they are printed. Some are AWS's own."""
-_MORE_MEMBERS = {"PutRequest": ("workloadProfileName",)}
-"""Members of structures that AWS has beyond those of its published model."""
+_SENSITIVE = "*** Sensitive Data Redacted ***"
+"""What is shown of secrets inside something else."""
 
 
-def shown(shapes: dict[str, dict[str, Any]], name: str, value: Any) -> str:
+def shown(service: ServiceShapes, shapes: Definitions, name: str, value: Any) -> str:
     """A value of the shape called `name` as an error shows it."""
-    if name in overrides.SHOWN_AS_JSON:
+    if name in service.shown_as_json:
         try:
-            return orjson.dumps(value).decode()[:_LENGTH]
+            return orjson.dumps(value).decode()[:LENGTH]
         except orjson.JSONEncodeError:
             pass  # It is nested too deeply for that.
-    return _Java(shapes).text(name, value)
+    return _Java(service, shapes).text(name, value)
 
 
-def java_type(shapes: dict[str, dict[str, Any]], name: str) -> str:
+def java_type(service: ServiceShapes, shapes: Definitions, name: str) -> str:
     """What Java calls the type of a shape."""
     definition = shapes[name]
     match definition["type"]:
         case "structure":
-            return f"{PACKAGE}{name}"
+            return f"{service.package}{name}"
         case "list":
-            return f"java.util.List<{java_type(shapes, definition['member']['shape'])}>"
+            return f"java.util.List<{java_type(service, shapes, definition['member']['shape'])}>"
         case "map":
-            return f"java.util.Map<java.lang.String, {java_type(shapes, definition['value']['shape'])}>"
+            return f"java.util.Map<java.lang.String, {java_type(service, shapes, definition['value']['shape'])}>"
         case scalar:
             return f"java.lang.{scalar.capitalize()}"
 
@@ -56,66 +51,56 @@ def java_type(shapes: dict[str, dict[str, Any]], name: str) -> str:
 class _Java:
     """Prints a value as Java does, up to the limits."""
 
-    def __init__(self, shapes: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, service: ServiceShapes, shapes: Definitions) -> None:
+        self._service = service
         self._shapes = shapes
-        self._left = _LENGTH
+        self._left = LENGTH
 
     def text(self, name: str, value: Any, depth: int = 0) -> str:
         if value is None:
             return "null"
         if self._left <= 0 or depth > _DEPTH:
             return "..."
-        if name in overrides.OPAQUE:
-            return self._attribute_value(value, depth)
+        show_opaque = self._service.opaque.get(name)
+        if show_opaque is not None:
+            return show_opaque(self, value, depth)
         definition = self._shapes[name]
+        if definition.get("sensitive"):
+            return self.counted(_SENSITIVE)
         match definition["type"]:
             case "structure":
                 parts = [(member, value.get(member), shape) for member, shape in definition["members"].items()]
                 shown_parts = [f"{m[0].lower()}{m[1:]}={self.text(shape, v, depth + 1)}" for m, v, shape in parts]
-                shown_parts += [f"{member}=null" for member in _MORE_MEMBERS.get(name, ())]
-                return self._counted(f"{name}({', '.join(shown_parts)})")
+                shown_parts += [f"{member}=null" for member in self._service.hidden_members.get(name, ())]
+                return self.counted(f"{name}({', '.join(shown_parts)})")
             case "list":
-                inner = definition["member"]["shape"]
-                return self._list([self.text(inner, v, depth + 1) for v in islice(value, ELEMENTS)])
+                return self._list(value, definition["member"]["shape"], depth)
             case "map":
-                inner = definition["value"]["shape"]
-                first = islice(value.items(), ELEMENTS)
-                return self._map([f"{self._counted(key)}={self.text(inner, v, depth + 1)}" for key, v in first])
+                return self._map(value, definition["value"]["shape"], depth)
             case _:
-                return self._counted(shown_scalar(value))
+                return self.counted(shown_scalar(value))
 
-    def _attribute_value(self, value: Any, depth: int) -> str:
-        if type(value) is not dict:
-            return self._counted(str(value)[:_LENGTH])
-        given = {f"{member[0].lower()}{member[1:]}": content for member, content in value.items()}
-        parts = [f"{member}={self._content(given.get(member), depth)}" for member in _VALUE_MEMBERS]
-        return self._counted(f"AttributeValue({', '.join(parts)})")
-
-    def _content(self, content: Any, depth: int) -> str:
+    def content(self, content: Any, element: str, depth: int) -> str:
         match content:
-            case None:
-                return "null"
             case dict():
-                first = islice(content.items(), ELEMENTS)
-                return self._map(
-                    [f"{self._counted(key)}={self.text('AttributeValue', v, depth + 1)}" for key, v in first]
-                )
+                return self._map(content, element, depth)
             case list():
-                return self._list(
-                    [
-                        self.text("AttributeValue", v, depth + 1) if type(v) is dict else shown_scalar(v)
-                        for v in islice(content, ELEMENTS)
-                    ]
-                )
+                inner = [
+                    self.text(element, v, depth + 1) if type(v) is dict else shown_scalar(v)
+                    for v in islice(content, ELEMENTS)
+                ]
+                return f"[{', '.join(inner)}]"
             case _:
-                return self._counted(shown_scalar(content)[:_LENGTH])
+                return self.counted(shown_scalar(content)[:LENGTH])
 
-    def _list(self, parts: list[str]) -> str:
-        return f"[{', '.join(parts)}]"
+    def _list(self, value: Any, element: str, depth: int) -> str:
+        return f"[{', '.join([self.text(element, v, depth + 1) for v in islice(value, ELEMENTS)])}]"
 
-    def _map(self, parts: list[str]) -> str:
+    def _map(self, value: Any, element: str, depth: int) -> str:
+        first = islice(value.items(), ELEMENTS)
+        parts = [f"{self.counted(key)}={self.text(element, v, depth + 1)}" for key, v in first]
         return f"{{{', '.join(parts)}}}"
 
-    def _counted(self, text: str) -> str:
+    def counted(self, text: str) -> str:
         self._left -= len(text)
         return text

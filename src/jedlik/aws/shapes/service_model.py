@@ -1,11 +1,13 @@
-"""The service's model: which operations there are, and what the shapes of their requests look like.
+"""Service models: which operations there are, and what the shapes of their requests look like.
 
-It is botocore's, of which only the data files are read, with what `shape_overrides` says of it.
+They are botocore's, of which only the data files are read, with what each service says of its shapes
+(`ServiceShapes`). Importing botocore would take longer than reading a file.
 """
 
 from __future__ import annotations
 
 import gzip
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,40 +15,64 @@ from typing import Any
 
 import orjson
 
-from jedlik.dynamodb import shape_overrides as overrides
+from jedlik.aws.shapes.service_shapes import Definitions, ServiceShapes
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceModel:
+    """A service's model as its requests are checked by it."""
+
+    operations: dict[str, str]
+    """The operations that take something, with the name of the shape of it."""
+    shapes: Definitions
+    """Structures have the names of their members' shapes, in the order in which they are checked."""
 
 
 @cache
-def model(service: str) -> dict[str, Any]:
-    """It, without its documentation. Importing botocore would take longer than reading the file."""
+def model(service: ServiceShapes) -> ServiceModel:
+    """The model of a service with all that it says of its shapes."""
+    given = read(service.service)
+    return ServiceModel(
+        {name: operation["input"]["shape"] for name, operation in given["operations"].items() if "input" in operation},
+        {name: _amended(service, name, shape) for name, shape in given["shapes"].items()},
+    )
+
+
+def read(service: str, version: str | None = None) -> dict[str, Any]:
+    """A service's model as it stands in the file of a version, or of the last, without its documentation."""
+    read: dict[str, Any] = orjson.loads(gzip.decompress(_path(service, version).read_bytes()))
+    for documented in (*read["shapes"].values(), *read["operations"].values()):
+        documented.pop("documentation", None)
+    for shape in read["shapes"].values():
+        for member in shape.get("members", {}).values():
+            member.pop("documentation", None)
+    return read
+
+
+def _path(service: str, version: str | None) -> Path:
     botocore = find_spec("botocore")
     if botocore is None or botocore.submodule_search_locations is None:
         raise RuntimeError("botocore is not installed")
-    versions = Path(botocore.submodule_search_locations[0], "data", service).iterdir()
-    path = max(version for version in versions if version.is_dir()) / "service-2.json.gz"
-    read = orjson.loads(gzip.decompress(path.read_bytes()))
-    return {
-        "operations": {
-            name: operation["input"]["shape"] for name, operation in read["operations"].items() if "input" in operation
-        },
-        "shapes": {name: _amended(name, shape) for name, shape in read["shapes"].items()},
-    }
+    folder = Path(botocore.submodule_search_locations[0], "data", service)
+    if version is None:
+        version = max(found.name for found in folder.iterdir() if found.is_dir())
+    return folder / version / "service-2.json.gz"
 
 
-def _amended(name: str, shape: dict[str, Any]) -> dict[str, Any]:
-    """A shape of the model with what the overrides say of it, and with each member's shape by name."""
-    shape.pop("documentation", None)
-    amendment = overrides.SHAPES.get(name, {})
-    shape = amendment if "type" in amendment else shape | amendment
-    if name in overrides.ENUM_SETS:
-        shape = shape | {"enum": overrides.ENUM_SETS[name]}
+def _amended(service: ServiceShapes, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A shape of the model with what the service says of it, and with each member's shape by name."""
+    amendment = service.shapes.get(name, {})
+    shape = dict(amendment) if "type" in amendment else {**given, **amendment}
+    if name in service.enum_sets:
+        shape["enum"] = service.enum_sets[name]
     if shape["type"] == "structure":
         members = shape["members"]
-        order = [*overrides.FIRST_MEMBERS.get(name, ()), *members]
+        order = [*service.first_members.get(name, ()), *members]
         shape["members"] = {member: members[member]["shape"] for member in order}
     return shape
 
 
-def operation_names(service: str = "dynamodb") -> frozenset[str]:
-    """The operations that the service has, whether or not they are done here."""
-    return frozenset(model(service)["operations"])
+@cache
+def operation_names(service: str) -> frozenset[str]:
+    """The operations that a service has, whether or not they are done here."""
+    return frozenset(read(service)["operations"])

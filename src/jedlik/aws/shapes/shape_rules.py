@@ -1,17 +1,18 @@
 """The rules of the service model and the words in which a request that breaks one is refused.
 
-The words are those of DynamoDB, which is written in Java and shows it: types go by their Java names, and the
+The words are those of AWS's checker, which is written in Java and shows it: types go by their Java names, and the
 checker says "Member must ..." of everything.
 """
 
 from __future__ import annotations
 
-import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Never
 
 from jedlik.aws.errors import SerializationException
-from jedlik.dynamodb.model.values import text_length
+from jedlik.aws.shapes import java_patterns
+from jedlik.utf16 import text_length
 
 Convert = Callable[[Any], Any]
 """Takes a member that is not null to the value that is used; raises SerializationException."""
@@ -22,7 +23,6 @@ right once it is converted is not accepted, nor is null."""
 Constrain = Callable[[Any, str, list[str]], None]
 """Takes a converted value and its path, and adds what is wrong with it to a list."""
 
-PACKAGE = "com.amazonaws.dynamodb.v20120810."
 NOT_NULL = "Member must not be null"
 STRUCTURE_UNEXPECTED = "Start of structure or map found where not expected"
 _CAST = (
@@ -44,6 +44,11 @@ def broken(shown: str, path: str, text: str) -> str:
     return f"Value {shown} at '{path}' failed to satisfy constraint: {text}"
 
 
+def unshown(path: str, text: str) -> str:
+    """The same of a value that is not shown."""
+    return f"Value at '{path}' failed to satisfy constraint: {text}"
+
+
 def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
     """The rules of a shape on a value itself, in the order in which they are told one by one."""
     rules = []
@@ -53,11 +58,10 @@ def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
         rules.append(Rule(allowed.__contains__, f"Member must satisfy enum value set: [{', '.join(enum)}]"))
     pattern = definition.get("pattern")
     if pattern is not None:
-        rules.append(
-            Rule(re.compile(pattern).fullmatch, f"Member must satisfy regular expression pattern: {pattern}")  # type: ignore[arg-type]
-        )
+        matches: Callable[[Any], Any] = java_patterns.compiled(pattern).fullmatch
+        rules.append(Rule(matches, f"Member must satisfy regular expression pattern: {pattern}"))
     least, most = definition.get("min"), definition.get("max")
-    if definition["type"] in ("integer", "long", "double"):
+    if definition["type"] in ("integer", "long", "float", "double"):
         measure: Callable[[Any], Any] = _itself
         what = "value"
     else:
@@ -98,7 +102,7 @@ def terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
             if not rule.holds(value):
                 first, dot, rest = path.rpartition(".")
                 named = first[:1].upper() + first[1:] + dot + rest[0].upper() + rest[1:]
-                errors.append(f"Value at '{named}' failed to satisfy constraint: {rule.text}")
+                errors.append(unshown(named, rule.text))
         if inside is not None:
             inside(value, path, errors)
 
@@ -107,6 +111,8 @@ def terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
 
 def shown_scalar(value: Any) -> str:
     """A scalar as an error shows it."""
+    if type(value) is bytes:
+        return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
     return str(value).lower() if type(value) is bool else str(value)
 
 
@@ -123,6 +129,8 @@ def _wrong_scalar(value: Any, java_type: str) -> Never:
             seen = "DECIMAL_VALUE"
         case str():
             seen = "STRING_VALUE"
+        case bytes():
+            seen = "BLOB_VALUE"
         case list():
             raise SerializationException(f"Unrecognized collection type class java.lang.{java_type}")
         case _:
@@ -171,34 +179,56 @@ def _double(value: Any) -> Any:
     return value
 
 
-CONVERT: dict[str, Convert] = {
-    "string": _string,
-    "boolean": _boolean,
-    "integer": _whole("Integer", _INTEGERS),
-    "long": _whole("Long", _LONGS),
-    "double": _double,
-    "timestamp": _double,
-    "blob": _string,
-}
+def _blob_in_text(value: Any) -> Any:
+    if type(value) is not str:
+        _wrong_scalar(value, "Blob")
+    try:
+        return b64decode(value, validate=True)
+    except ValueError:
+        raise SerializationException("A blob is not valid base64") from None
+
+
+def _blob(value: Any) -> Any:
+    if type(value) is not bytes:
+        _wrong_scalar(value, "Blob")
+    return value
+
+
+class Scalar(NamedTuple):
+    """A scalar type of the model, as a protocol's values have it."""
+
+    convert: Convert
+    accepted: type | None
+    """The type of values that may be right as they are; None where all have to be converted."""
+
+
+Scalars = dict[str, Scalar]
 """By the model's name of a scalar type."""
 
-_TYPES = {
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "long": int,
-    "double": float,
-    "timestamp": float,
-    "blob": str,
+JSON_SCALARS: Scalars = {
+    "string": Scalar(_string, str),
+    "boolean": Scalar(_boolean, bool),
+    "integer": Scalar(_whole("Integer", _INTEGERS), int),
+    "long": Scalar(_whole("Long", _LONGS), int),
+    "float": Scalar(_double, float),
+    "double": Scalar(_double, float),
+    "timestamp": Scalar(_double, float),
+    "blob": Scalar(_blob_in_text, None),
 }
+"""Of values that were JSON, which has no bytes."""
+TYPED_SCALARS = JSON_SCALARS | {"blob": Scalar(_blob, bytes)}
+"""Of values that were read as what they are."""
+
 _FITTING = {"integer": (Rule(_INTEGERS.__contains__, ""),), "long": (Rule(_LONGS.__contains__, ""),)}
 """What `_whole` refuses in its own words."""
 
 
-def accepting(scalar: str, rules: tuple[Rule, ...]) -> Accept:
+def accepting(scalars: Scalars, scalar: str, rules: tuple[Rule, ...]) -> Accept:
     """Accepts scalars of one of the model's types that break none of the rules."""
-    type_ = _TYPES[scalar]
+    type_ = scalars[scalar].accepted
     rules = _FITTING.get(scalar, ()) + rules
+    if type_ is None:
+        return lambda value: False
     if not rules:
         return lambda value: type(value) is type_
     return lambda value: type(value) is type_ and first_broken(rules, value) is None

@@ -1,6 +1,6 @@
 """What the service model says of a request, compiled into closures.
 
-DynamoDB checks the shape of a request in two passes, and so does this. First every member must have its type:
+AWS checks the shape of a request in two passes, and so does this. First every member must have its type:
 the first that has not is a SerializationException. Then every constraint is looked at (required, length,
 range, pattern, enumeration), and what is broken is told together, ten at the most, in a ValidationException.
 What depends on more than one member is the operation's own business and comes after. But nearly every request is
@@ -23,31 +23,28 @@ from typing import Any, NamedTuple
 
 from jedlik.aws.errors import SerializationException, ValidationException
 from jedlik.aws.shapes import echoes, service_model
+from jedlik.aws.shapes.service_model import ServiceModel
+from jedlik.aws.shapes.service_shapes import MOST_ERRORS, Members, ServiceShapes
 from jedlik.aws.shapes.shape_rules import (
-    CONVERT,
+    JSON_SCALARS,
     NOT_NULL,
-    PACKAGE,
     STRUCTURE_UNEXPECTED,
+    TYPED_SCALARS,
     Accept,
     Constrain,
     Convert,
     Rule,
+    Scalars,
     accepting,
     broken,
-    enumerated,
     first_broken,
     rules_of,
     terse,
     together,
+    unshown,
     wrong_collection,
 )
-from jedlik.dynamodb import attribute_values, wording
-from jedlik.dynamodb import shape_overrides as overrides
-from jedlik.dynamodb.model import value_types
-from jedlik.dynamodb.model.limits import COLLECTION_LENGTH
-from jedlik.dynamodb.tables import table_names
 
-_MAX_ERRORS = 10
 _MEMBERS_LOOKED_AT = 1000
 """Of a structure. Where there are more, the unknown ones are not gone through to be dropped."""
 
@@ -63,8 +60,8 @@ class Shape(NamedTuple):
     """Constraints on what it holds."""
 
 
-def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict[str, Any]]:
-    """A function that checks the shape of an operation's request.
+def validator(operation: str, service: ServiceShapes, is_json: bool = True) -> Callable[[Any], dict[str, Any]]:
+    """A function that checks the shape of an operation's request, whose values were JSON, or are typed as in the model.
 
     It takes the decoded body, which it may change, and returns it without the members that are null or unknown.
     It raises SerializationException for a wrong type and ValidationException for broken constraints.
@@ -75,7 +72,7 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
     def validate(request: Any) -> dict[str, Any]:
         nonlocal shape
         if shape is None:  # Compiled when it is first needed.
-            shape = input_shape(service, operation)
+            shape = input_shape(service, operation, is_json)
         if not shape.accept(request):
             convert, _, _, inside = shape
             if type(request) is not dict:
@@ -85,7 +82,7 @@ def validator(operation: str, service: str = "dynamodb") -> Callable[[Any], dict
             if inside is not None:
                 inside(request, "", errors)
             if errors:
-                raise _refusal(errors[:_MAX_ERRORS])
+                raise _refusal(errors[:MOST_ERRORS])
         checked: dict[str, Any] = request
         return checked
 
@@ -98,23 +95,27 @@ def _refusal(errors: list[str]) -> ValidationException:
 
 
 @cache
-def input_shape(service: str, operation: str) -> Shape:
-    """The compiled shape of an operation's request."""
+def input_shape(service: ServiceShapes, operation: str, is_json: bool = True) -> Shape:
+    """The compiled shape of an operation's request, whose values were JSON, or as typed as the model has them."""
     model = service_model.model(service)
-    return _Compiler(model["shapes"]).structure(model["operations"][operation], nested=False)
+    return _Compiler(service, model, JSON_SCALARS if is_json else TYPED_SCALARS).structure(
+        model.operations[operation], nested=False
+    )
 
 
 # The compiler. `nested` says that a shape stands in a list or a map and not in a structure: the errors differ.
 
 
 class _Compiler:
-    def __init__(self, shapes: dict[str, dict[str, Any]]) -> None:
-        self._shapes = shapes
+    def __init__(self, service: ServiceShapes, model: ServiceModel, scalars: Scalars) -> None:
+        self._service = service
+        self._shapes = model.shapes
+        self._scalars = scalars
 
     def shape(self, name: str, nested: bool) -> Shape:
         """Compile the shape called `name`."""
         definition = self._shapes[name]
-        if name in overrides.OPAQUE:
+        if name in self._service.opaque:
             return Shape(_as_given, _is_not_null)
         match definition["type"]:
             case "structure":
@@ -125,7 +126,7 @@ class _Compiler:
                 return self._map(name, nested)
             case scalar:
                 rules = rules_of(definition)
-                return Shape(CONVERT[scalar], accepting(scalar, rules), rules)
+                return Shape(self._scalars[scalar].convert, accepting(self._scalars, scalar, rules), rules)
 
     def structure(self, name: str, nested: bool) -> Shape:
         """Compile a structure."""
@@ -139,7 +140,7 @@ class _Compiler:
             converts[member], accepts[member] = convert, accept
             if constrain is not None or member in required:
                 checks[member] = (member[0].lower() + member[1:], constrain)
-        java_type = f"class {PACKAGE}{name}"
+        java_type = f"class {self._service.package}{name}"
 
         def convert_structure(value: Any) -> Any:
             if type(value) is not dict:
@@ -166,63 +167,38 @@ class _Compiler:
                     return False
             return value.keys() >= required
 
-        inside = _members(name, checks, required) if checks else None
-        if name in overrides.TABLE_REQUIRED:
-            inside = _requiring_table(inside)
-        if name in overrides.TOLD_ALONE:
-            inside = self._newer(name, checks, required)
-        return Shape(convert_structure, accept_structure, (), inside)
-
-    def _newer(self, name: str, checks: dict[str, tuple[str, Constrain | None]], required: frozenset[str]) -> Constrain:
-        """What constrains the input of an operation that AWS has moved to its newer checker of requests.
-
-        That one leaves to the older one what lacks a member or is nested too deeply.
-        """
-        find_values = attribute_values.finder(self._shapes, name)
-        older = _members(name, checks, required)
-        newer_checks = dict(checks)
-        for member, shape_name in self._shapes[name]["members"].items():
-            if shape_name in overrides.NEWER_ENUM_SETS:
-                allowed, listed = self._shapes[shape_name]["enum"], overrides.NEWER_ENUM_SETS[shape_name]
-                newer_checks[member] = (checks[member][0], enumerated(allowed, listed))
-        newer = _members(name, newer_checks, required)
-        alone = {member: newer_checks[member][1] for member in overrides.TOLD_ALONE[name]}
-        if "TableName" in alone:
-            alone["TableName"] = terse((table_names.NOT_EMPTY,), None)
-
-        def constrain_input(value: Any, path: str, errors: list[str]) -> None:
-            if not value.keys() >= required or value_types.is_deeper(find_values(value), wording.DEEPEST):
-                older(value, path, errors)
-                return
-            for member, constrain in alone.items():
-                if member in value and constrain is not None:
-                    constrain(value[member], member, errors)
-                    if errors:
-                        raise ValidationException(errors[0])
-            newer(value, path, errors)
-
-        return constrain_input
+        members = Members(name, self._shapes, checks, required)
+        special = self._service.inputs.get(name)
+        if special is not None:
+            return Shape(convert_structure, accept_structure, (), special(members))
+        return Shape(convert_structure, accept_structure, (), members.constraint() if checks else None)
 
     def _member(self, structure: str, member: str, shape_name: str) -> tuple[Convert, Accept, Constrain | None]:
         """Compile a member of a structure."""
         convert, accept, rules, inside = self.shape(shape_name, nested=False)
-        if shape_name == overrides.TABLE_NAMES:
-            shortest = 3 if structure in overrides.TABLE_REQUIRED else 1
-            return convert, table_names.accepting(shortest), table_names.constraint(shortest)
-        if (structure, member) in overrides.TERSE:
+        service, shapes = self._service, self._shapes
+        text = service.texts.get(shape_name)
+        if text is not None:
+            return convert, *text.checks(structure)
+        if (structure, member) in service.terse:
             return convert, accept, terse(rules, inside)
-        more = overrides.MEMBERS.get((structure, member))
+        more = service.members.get((structure, member))
         if more is not None:
-            own = rules_of(more | {"type": self._shapes[shape_name]["type"]})
+            own = rules_of({**more, "type": shapes[shape_name]["type"]})
             rules += own
             accept = _accepting_more(accept, own)
         if not rules:
             return convert, accept, inside
+        is_sensitive = shapes[shape_name].get("sensitive", False)
 
         def constrain(value: Any, path: str, errors: list[str]) -> None:
             for rule in rules:
                 if not rule.holds(value):
-                    errors.append(broken(f"'{echoes.shown(self._shapes, shape_name, value)}'", path, rule.text))
+                    if is_sensitive:
+                        errors.append(unshown(path, rule.text))
+                        continue
+                    shown = echoes.shown(service, shapes, shape_name, value)
+                    errors.append(broken(f"'{shown}'", path, rule.text))
             if inside is not None:
                 inside(value, path, errors)
 
@@ -231,7 +207,7 @@ class _Compiler:
     def _list(self, name: str, nested: bool) -> Shape:
         definition = self._limited(name)
         kept = _kept(definition)
-        java_type = echoes.java_type(self._shapes, name)
+        java_type = echoes.java_type(self._service, self._shapes, name)
         element_name = definition["member"]["shape"]
         element = self.shape(element_name, nested=True)
         convert_element = element.convert
@@ -248,7 +224,7 @@ class _Compiler:
             return value
 
         rules = rules_of(definition)
-        is_opaque = element_name in overrides.OPAQUE
+        is_opaque = element_name in self._service.opaque
 
         def accept_list(value: Any) -> bool:
             if type(value) is not list or first_broken(rules, value) is not None:
@@ -259,15 +235,17 @@ class _Compiler:
         return Shape(convert_list, accept_list, rules, inside)
 
     def _limited(self, name: str) -> dict[str, Any]:
-        """The definition of a collection, with a limit to its length unless it holds attribute values."""
+        """The definition of a collection, with a limit to its length unless what it holds is opaque."""
         definition = self._shapes[name]
         element = definition["member" if definition["type"] == "list" else "value"]["shape"]
-        return definition if element in overrides.OPAQUE else {"max": COLLECTION_LENGTH} | definition
+        if element in self._service.opaque:
+            return definition
+        return {"max": self._service.longest_collection} | definition
 
     def _map(self, name: str, nested: bool) -> Shape:
         definition = self._limited(name)
         kept = _kept(definition)
-        java_type = echoes.java_type(self._shapes, name)
+        java_type = echoes.java_type(self._service, self._shapes, name)
         key_name, value_name = definition["key"]["shape"], definition["value"]["shape"]
         element = self.shape(value_name, nested=True)
         convert_element = element.convert
@@ -285,12 +263,12 @@ class _Compiler:
             return value
 
         rules = rules_of(definition)
-        if value_name in overrides.OPAQUE:
+        if value_name in self._service.opaque:
             # The names of attributes are checked with their values.
             return Shape(convert_map, lambda value: type(value) is dict and first_broken(rules, value) is None, rules)
-        key_rules = table_names.KEY_RULES if key_name == overrides.TABLE_NAMES else rules_of(self._shapes[key_name])
-
-        accept_key = accepting("string", key_rules)
+        text = self._service.texts.get(key_name)
+        key_rules = rules_of(self._shapes[key_name]) if text is None else text.key_rules
+        accept_key = accepting(self._scalars, "string", key_rules)
 
         def accept_map(value: Any) -> bool:
             if type(value) is not dict or first_broken(rules, value) is not None:
@@ -300,7 +278,7 @@ class _Compiler:
         def constrain_map(value: Any, path: str, errors: list[str]) -> None:
             if any(first_broken(key_rules, key) is not None for key in value):
                 text = f"Map keys must satisfy constraint: {together(key_rules)}"
-                errors.append(broken(f"'{echoes.shown(self._shapes, name, value)}'", path, text))
+                errors.append(broken(f"'{echoes.shown(self._service, self._shapes, name, value)}'", path, text))
             if constrain_values is not None:
                 constrain_values(value, path, errors)
 
@@ -312,7 +290,7 @@ class _Compiler:
         What they break themselves is told once, of the whole collection; what is broken inside them, one by
         one.
         """
-        if element_name in overrides.OPAQUE:
+        if element_name in self._service.opaque:
             return None
         rules, inside = element.rules, element.inside
         is_structure = self._shapes[element_name]["type"] == "structure"
@@ -322,13 +300,15 @@ class _Compiler:
             told = is_structure
             for key, value in enumerate(collection, 1) if type(collection) is list else collection.items():
                 if not told and (value is None or first_broken(rules, value) is not None):
-                    errors.append(broken(f"'{echoes.shown(self._shapes, name, collection)}'", path, all_rules))
+                    errors.append(
+                        broken(f"'{echoes.shown(self._service, self._shapes, name, collection)}'", path, all_rules)
+                    )
                     told = True
                 if value is not None and inside is not None:
                     inside(value, f"{path}.{key}.member", errors)
                 elif value is None and is_structure:
                     errors.append(broken("null", f"{path}.{key}.member", NOT_NULL))
-                if len(errors) >= _MAX_ERRORS:
+                if len(errors) >= MOST_ERRORS:
                     return
 
         return constrain
@@ -354,34 +334,3 @@ def _is_not_null(value: Any) -> bool:
 def _accepting_more(accept: Accept, rules: tuple[Rule, ...]) -> Accept:
     """Accepts what `accept` does, unless it breaks a rule."""
     return lambda value: accept(value) and first_broken(rules, value) is None
-
-
-def _requiring_table(constrain: Constrain | None) -> Constrain:
-    """Operations on tables miss the table's name before anything else, and in words of their own."""
-
-    def constrain_input(value: Any, path: str, errors: list[str]) -> None:
-        if "TableName" not in value:
-            raise ValidationException("The parameter 'TableName' is required but was not present in the request")
-        if constrain is not None:
-            constrain(value, path, errors)
-
-    return constrain_input
-
-
-def _members(name: str, checks: dict[str, tuple[str, Constrain | None]], required: frozenset[str]) -> Constrain:
-    """What constrains the members of a structure. Each of `checks` has the member's name in errors."""
-    giving_way = overrides.GIVING_WAY.get(name)
-
-    def constrain_members(value: Any, path: str, errors: list[str]) -> None:
-        prefix = f"{path}." if path else ""
-        for member, (label, constrain) in checks.items():
-            given = value.get(member)
-            if given is None:
-                if member in required:
-                    errors.append(broken("null", prefix + label, NOT_NULL))
-            elif constrain is not None and not (errors and member == giving_way):
-                constrain(given, prefix + label, errors)
-            if len(errors) >= _MAX_ERRORS:
-                return
-
-    return constrain_members

@@ -345,11 +345,6 @@ def text_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def text_length(text: str) -> int:
-    """The length of a text where DynamoDB counts no bytes but, being written in Java, UTF-16 code units."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le")) >> 1
-
-
 def _binary_size(text: str) -> int:
     padding = 0
     if text.endswith("="):

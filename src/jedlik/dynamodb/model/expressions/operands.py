@@ -36,6 +36,7 @@ from jedlik.dynamodb.model.expressions.ast import (
     Values,
 )
 from jedlik.dynamodb.model.expressions.functions import OPERAND_COUNTS, PATHS_ONLY
+from jedlik.utf16 import text_length
 
 Getter = Callable[[Item, Values], AttributeValue | None]
 """An operand's value; None where the path leads nowhere, or a size has no meaning."""
@@ -104,7 +105,7 @@ def _size(measured: Getter) -> Getter:
         if type_ in ("N", "BOOL", "NULL"):
             return None
         if type_ == "S":
-            return {"N": str(values.text_length(content))}
+            return {"N": str(text_length(content))}
         return {"N": str(values.value_size(value) if type_ == "B" else len(content))}
 
     return get
