@@ -96,6 +96,7 @@ class Settings:
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
     access_log: Annotated[bool, "Log every request."] = False
+    slow_request: Annotated[float | None, "Log requests that take this long, as warnings."] = None
     log_format: Annotated[
         Literal["auto", "text", "json"], "Form of the log; auto is text on a terminal, else JSON."
     ] = "auto"
@@ -128,10 +129,14 @@ class Settings:
             "max_requests",
             "stream_rotation",
             "expiry_interval",
+            "slow_request",
         ):
-            if not getattr(self, name) > 0:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not value > 0:
                 raise SettingsError(f"{name} must be more than zero")
-            if math.isinf(getattr(self, name)):
+            if math.isinf(value):
                 raise SettingsError(f"{name} must not be infinite")
         if len(self.account) != ACCOUNT_DIGITS or not (self.account.isascii() and self.account.isdecimal()):
             raise SettingsError(f"account must have {ACCOUNT_DIGITS} digits, not {self.account!r}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from testing.dynamodb.definitions import create
 from testing.jedlik_process import Server
 from testing.raw_http import Answer, Wire, request
 
@@ -28,10 +30,6 @@ TAG_RESOURCE = b"X-Amz-Target: DynamoDB_20120810.TagResource"
 
 SERIALIZATION = {"__type": "com.amazon.coral.service#SerializationException"}
 UNKNOWN_OPERATION = {"__type": "com.amazon.coral.service#UnknownOperationException"}
-MISSING_TOKEN = {
-    "__type": "com.amazon.coral.service#MissingAuthenticationTokenException",
-    "message": "Request is missing Authentication Token",
-}
 NOT_AN_OPERATION = b"<UnknownOperationException/>\n"
 
 
@@ -167,10 +165,20 @@ def test_an_operation_that_is_not_supported_is_refused_by_name(wire: Wire) -> No
 # Who asks, where nothing is verified.
 
 
+def test_where_nothing_is_verified_a_request_needs_no_signature(start_server: Callable[..., Server]) -> None:
+    for regions, served in ((None, "us-east-1"), ("eu-west-1,us-east-1", "eu-west-1")):
+        server = start_server(regions=regions)
+        create(server.client(region=served), TableName=served)
+        with Wire(server.port) as wire:
+            answer = ask(wire, b"{}", JSON_1_0, LIST_TABLES)
+            assert (answer.status, json.loads(answer.body)) == (200, {"TableNames": [served]})
+        server.stop()
+        shutil.rmtree(str(server.options["data_dir"]))
+
+
 @pytest.mark.parametrize(
     ("headers", "error", "text"),
     [
-        ((), "MissingAuthenticationToken", "Request is missing Authentication Token"),
         ((b"Authorization: Basic dTpw",), "MissingAuthenticationToken", "Request is missing Authentication Token"),
         (
             (b"Authorization: AWS4-",),

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws import absent, answers
+from jedlik.aws import absent, answers, welcome
 from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Caller, Context, root
 from jedlik.aws.errors import (
@@ -37,6 +37,7 @@ from jedlik.aws.errors import (
     ServiceUnavailable,
 )
 from jedlik.aws.origins import Origins
+from jedlik.aws.request_log import Answered, RequestLog
 from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
@@ -61,6 +62,7 @@ PREFLIGHT_LIFETIME = b"Access-Control-Max-Age: 172800\r\n"
 
 HEALTHY = b"/healthz"
 """As the root, answered as long as the event loop turns."""
+ICON = b"/favicon.ico"
 READY = b"/readyz"
 """Whether the stores that this worker has open can be written to."""
 FAULT = InternalServerError("Internal server error")
@@ -80,7 +82,7 @@ class Dispatcher:
         *,
         body_limit: int,
         memory: Memory,
-        access_log: bool = False,
+        log: RequestLog | None = None,
     ) -> None:
         self._stores = stores
         self._router = router
@@ -93,8 +95,9 @@ class Dispatcher:
         """Bytes of a body once it is decompressed."""
         self._room = Room(memory.parsed)
         self._answers = memory.answers
-        self._access_log = access_log
+        self._log = log
         self._request_ids = answers.request_ids()
+        self.welcome = welcome.Welcome()
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
@@ -118,12 +121,14 @@ class Dispatcher:
             content_type = unusual_content_type(request, route, content_type)
             if content_type is None:
                 return self._other(request, request_id)
-        started = time.perf_counter() if self._access_log else 0.0
+        started = time.perf_counter() if self._log is not None else 0.0
         status = 200
         lines = codec.headers
         taken = answer = 0
         data: Any = None
         region: Region | None = None
+        context: Context | None = None
+        refusal: DynamoDBError | None = None
         try:
             signed = authenticator.signed(request, service.signing_name) if authenticator.verifies else None
             is_coded = b"content-encoding" in headers
@@ -150,6 +155,8 @@ class Dispatcher:
                 if not self._allows_everything(caller):
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                     await self._authorizer.check(caller, context.accesses)
+                elif self._log is not None:
+                    context.accesses = operation.accesses(context.scope, asked, region.known)
                 result = await operation.handler(context, asked)
             except NoStore:
                 await self._stores.region(signed.region)
@@ -160,12 +167,15 @@ class Dispatcher:
             refusal = error if operation is None else operation.reword(error, data)
             status, lines, body = codec.error(refusal, request_id)
         except (NotServed, TooManyOpen) as error:
-            status, lines, body = codec.error(region_refusal(error), request_id)
+            refusal = region_refusal(error)
+            status, lines, body = codec.error(refusal, request_id)
         except Exhausted:
+            refusal = BUSY
             status, lines, body = codec.error(BUSY, request_id)
         except TooLarge:
             status, body = 413, b""
         except (Exception, asyncio.CancelledError) as error:
+            refusal = FAULT
             status, lines, body = codec.error(FAULT, request_id)
             self._log_fault(request, request_id, error)
         finally:
@@ -175,10 +185,13 @@ class Dispatcher:
                 self._answers.give_back(answer)
             if taken:
                 self._room.give_back(taken)
-        if self._access_log:
-            self._log_access(request, request_id, status, time.perf_counter() - started)
         if len(body) >= COMPRESSED_FROM or b"origin" in headers:
             body, lines = self._adorned(request, body, lines)
+        if self._log is not None:
+            name = None if operation is None else operation.name
+            reason = None if refusal is None else refusal.name
+            seconds = time.perf_counter() - started
+            self._log.note(Answered(request, request_id, name, context, status, reason, len(body), seconds))
         return answers.response(status, content_type, body, request_id, lines)
 
     async def _region(self, service: Service, name: str) -> Region:
@@ -236,43 +249,54 @@ class Dispatcher:
         if request.method == b"OPTIONS" and more:
             more += b"".join(line % headers[name] for name, line in PREFLIGHT.items() if name in headers)
             return answers.response(200, answers.TEXT, b"", request_id, more + PREFLIGHT_LIFETIME)
-        if request.method in (b"GET", b"HEAD") and request.target == READY:
+        if request.method in (b"GET", b"HEAD"):
+            seen = self._seen(request, request_id, more)
+            if seen is not None:
+                return seen
+        return answers.response(404, answers.XML, answers.NOT_AN_OPERATION, request_id, more)
+
+    def _seen(self, request: Request, request_id: str, more: bytes) -> Response | None:
+        """What may be looked at: health, the page for people and its icon; None if there is no such thing."""
+        headers = request.headers
+        if request.target == READY:
             troubles = self._stores.troubles()
             body = orjson.dumps({"ready": not troubles, **({"regions": troubles} if troubles else {})})
             return answers.response(503 if troubles else 200, answers.JSON, body, request_id, more)
-        if request.method in (b"GET", b"HEAD") and (at_root(request.target) or request.target == HEALTHY):
+        if request.target == ICON:
+            return answers.response(200, welcome.SVG, welcome.ICON, request_id, more + welcome.KEPT_LONG)
+        is_root = at_root(request.target)
+        if is_root and welcome.is_wanted(headers.get(b"accept", b"")):
+            page = self.welcome.page(headers.get(b"host", b""), self._router.names)
+            return answers.response(200, welcome.HTML, page, request_id, more + welcome.HEADERS)
+        if is_root or request.target == HEALTHY:
             body = b"healthy: %b " % headers.get(b"host", b"")
             return answers.response(200, answers.TEXT, body, request_id, more)
-        return answers.response(404, answers.XML, answers.NOT_AN_OPERATION, request_id, more)
+        return None
 
     def _elsewhere(self, request: Request, missing: Absent, request_id: str) -> Response:
         """The answer to a request for a service that is not here."""
         more = self._origins.allowance(request.headers) if b"origin" in request.headers else b""
         response = absent.answer(missing.service, self._router.names, request, request_id, more)
-        if self._access_log:
-            self._log_access(request, request_id, response.status, 0.0)
+        self._note_refusal(request, request_id, response, None)
         return response
 
     def _forbid(self, request: Request, refusal: AccessDeniedException, request_id: str) -> Response:
         """The answer to who may not even ask, in a form that programs and people can read, but no foreign page."""
-        if self._access_log:
-            self._log_access(request, request_id, FORBIDDEN, 0.0)
-        return answers.response(FORBIDDEN, answers.JSON_1_0, answers.error_body(refusal) + b"\n", request_id)
+        response = answers.response(FORBIDDEN, answers.JSON_1_0, answers.error_body(refusal) + b"\n", request_id)
+        self._note_refusal(request, request_id, response, refusal.name)
+        return response
+
+    def _note_refusal(self, request: Request, request_id: str, response: Response, error: str | None) -> None:
+        """Log a request that was refused before it was looked at."""
+        if self._log is not None:
+            size = len(response.body)
+            self._log.note(Answered(request, request_id, None, None, response.status, error, size, 0.0))
 
     def _log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
         fields = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}
         # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
         trace = None if isinstance(error, StorageError) else error
         log.error("fault: %s", error, exc_info=trace, extra=fields)
-
-    def _log_access(self, request: Request, request_id: str, status: int, seconds: float) -> None:
-        fields = {
-            "request_id": request_id,
-            "target": request.headers.get(b"x-amz-target", b"").decode("latin-1"),
-            "status": status,
-            "milliseconds": round(seconds * 1000, 3),
-        }
-        log.info("request", extra=fields)
 
 
 def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:

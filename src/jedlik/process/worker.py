@@ -20,9 +20,12 @@ from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
 from jedlik.aws.peer_signatures import PeerVerifier
+from jedlik.aws.request_log import RequestLog
 from jedlik.aws.routing import Router
 from jedlik.aws.service import background_work
 from jedlik.aws.sigv4 import Verifier
+from jedlik.aws.unsigned import Trusting
+from jedlik.aws.welcome import Welcome
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
@@ -107,16 +110,21 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
         )
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
+        verifier = (
+            Trusting(settings.served, system_clock) if credentials is None else Verifier(credentials, system_clock)
+        )
+        is_logged = settings.access_log or settings.slow_request is not None
         peers = PeerVerifier(settings.peer_secrets, system_clock)
         dispatcher = Dispatcher(
             stores,
-            Router(SERVICES, Verifier(credentials, system_clock), {PEERS.name: peers}),
+            Router(SERVICES, verifier, {PEERS.name: peers}),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             OwnAccount(settings.account) if settings.auth == "on" else Everybody(),
             body_limit=limits.body,
             memory=memory,
-            access_log=settings.access_log,
+            log=RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None,
         )
+        dispatcher.welcome = Welcome(settings.served, is_secure=site.tls is not None)
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.start(site.listening, site.tls)
 

@@ -1,0 +1,80 @@
+"""A line of the log for each request, or for each that takes long: who asked what, and what came of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from jedlik.aws.context import Context
+from jedlik.wire.messages import Request
+
+log = logging.getLogger(__name__)
+
+MOST_TABLES = 10
+"""Tables that a line names: a transaction may have a hundred."""
+
+
+class Answered(NamedTuple):
+    """A request that has been answered."""
+
+    request: Request
+    request_id: str
+    operation: str | None
+    """None if it is not known."""
+    context: Context | None
+    """None if the request was refused before there was one."""
+    status: int
+    error: str | None
+    """The name of what it was refused with."""
+    size: int
+    """Bytes of the answer's body."""
+    seconds: float
+
+
+class RequestLog:
+    """Logs requests: every one, or those that take `slow` seconds or more, which are warnings."""
+
+    def __init__(self, *, every: bool, slow: float | None) -> None:
+        self._every = every
+        self._slow = slow
+
+    def note(self, answered: Answered) -> None:
+        """Log a request, if it is one to be logged."""
+        is_slow = self._slow is not None and answered.seconds >= self._slow
+        if is_slow:
+            log.warning("slow request", extra=fields(answered))
+        elif self._every:
+            log.info("request", extra=fields(answered))
+
+
+def fields(answered: Answered) -> dict[str, object]:
+    """What a line says; without what is not known."""
+    request, context = answered.request, answered.context
+    known: dict[str, object] = {"request_id": answered.request_id, "operation": answered.operation}
+    if answered.operation is None:
+        known["target"] = request.headers.get(b"x-amz-target", b"").decode("latin-1")
+    if context is not None:
+        caller = context.caller
+        known |= {
+            "table": ",".join(tables(context)),
+            "region": context.region.name,
+            "account": caller.account,
+            "caller": caller.principal,
+            "access_key": caller.access_key,
+        }
+    known |= {
+        "client": request.source.address,
+        "status": answered.status,
+        "error": answered.error,
+        "milliseconds": round(answered.seconds * 1000, 3),
+        "bytes_in": len(request.body),
+        "bytes_out": answered.size,
+    }
+    return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def tables(context: Context) -> list[str]:
+    """The names of the tables that a request is about, by what it needs to be allowed."""
+    resources = [access.resource.split(":", 5)[-1].split("/") for access in context.accesses or ()]
+    names = dict.fromkeys(parts[1] for parts in resources if parts[0] == "table" and len(parts) > 1)
+    return list(names)[:MOST_TABLES]

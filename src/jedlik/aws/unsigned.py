@@ -1,0 +1,27 @@
+"""Where nothing is verified, a request needs no signature either: curl, or a page, may simply ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jedlik.aws.sigv4 import Signed, Verifier
+from jedlik.clock import Clock
+from jedlik.wire.messages import Request
+
+NOBODY = "unsigned"
+"""The access key of who has signed nothing."""
+USUAL_REGION = "us-east-1"
+"""The region of a request that names none, where any is served."""
+
+
+class Trusting(Verifier):
+    """Believes what a request says of who signed it, and one that says nothing as well."""
+
+    def __init__(self, served: Sequence[str], clock: Clock) -> None:
+        """`served` are the regions that are served, if not any: what is not signed is for the first."""
+        super().__init__(None, clock)
+        self._anybody = Signed(NOBODY, served[0] if served else USUAL_REGION, "")
+
+    def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
+        is_signed = b"authorization" in request.headers or b"X-Amz-" in request.target
+        return super()._believe(request, fixed, rest) if is_signed else self._anybody
