@@ -6,13 +6,13 @@ The status is never one that clients try again with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
 
 import orjson
 
 from jedlik.aws import answers
 from jedlik.aws.protocols.cbor_values import encoded
 from jedlik.aws.protocols.codecs import CBOR, FORM, JSON_1_1, XML, CborCodec
+from jedlik.aws.protocols.query_xml import escaped
 from jedlik.aws.routing import speaks_cbor
 from jedlik.wire.messages import Request, Response
 
@@ -77,17 +77,17 @@ def in_cbor(text: str) -> bytes:
 
 def in_query_xml(text: str, request_id: str) -> bytes:
     """The error as the query protocol has it."""
-    error = f"<Type>Sender</Type><Code>{ACTION_CODE}</Code><Message>{escape(text)}</Message>"
+    error = f"<Type>Sender</Type><Code>{ACTION_CODE}</Code><Message>{escaped(text)}</Message>"
     return f"<ErrorResponse><Error>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>\n".encode()
 
 
 def in_ec2_xml(text: str, request_id: str) -> bytes:
     """The error as EC2 has it."""
-    error = f"<Code>{ACTION_CODE}</Code><Message>{escape(text)}</Message>"
+    error = f"<Code>{ACTION_CODE}</Code><Message>{escaped(text)}</Message>"
     return f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>\n".encode()
 
 
 def in_s3_xml(text: str, request_id: str) -> bytes:
     """The error as S3 has it."""
-    error = f"<Code>{S3_CODE}</Code><Message>{escape(text)}</Message><RequestId>{request_id}</RequestId>"
+    error = f"<Code>{S3_CODE}</Code><Message>{escaped(text)}</Message><RequestId>{request_id}</RequestId>"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{error}</Error>\n'.encode()
