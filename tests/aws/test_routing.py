@@ -270,6 +270,14 @@ def test_an_answer_without_a_body(server: Server) -> None:
     assert (answer.status, answer.body) == (501, b"")
 
 
+def test_a_browser_may_ask_whether_it_may_ask(server: Server) -> None:
+    """The question carries the presigned URL that it is about, and an error would be no leave."""
+    target = b"/bucket/key?X-Amz-Credential=AKID%2F20261123%2Fus-east-1%2Fs3%2Faws4_request"
+    origin, method = b"Origin: http://localhost:3000", b"Access-Control-Request-Method: GET"
+    answer = ask(server, b"", origin, method, method=b"OPTIONS", target=target)
+    assert (answer.status, answer.headers["access-control-allow-methods"]) == (200, "GET")
+
+
 def test_where_no_service_is_named_nothing_is_found(server: Server) -> None:
     for body, headers in ((b"a=b", (FORM,)), (b"{}", (JSON_1_1, b"X-Amz-Target: TrentService.ListKeys"))):
         answer = ask(server, body, *headers)

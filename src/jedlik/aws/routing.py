@@ -102,6 +102,8 @@ class Router:
     def find(self, request: Request) -> Route | Absent:
         """The way of a request whose target is no operation's."""
         headers = request.headers
+        if request.method == b"OPTIONS":  # A browser asks whether it may ask, for whatever service.
+            return self._others[0]
         if b"smithy-protocol" in headers:
             return self._in_path(request) or Absent(scope_service(request) or path_names(request.target)[0] or "this")
         prefix, dot, name = headers.get(b"x-amz-target", b"").decode("latin-1").rpartition(".")
