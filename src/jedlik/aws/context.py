@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jedlik.aws.access import Access, Scope
+from jedlik.aws.meter import Meter
 from jedlik.regions.region import Region
 
 PARTITION = "aws"
@@ -41,12 +42,14 @@ def own(region: Region) -> Caller:
 class Context:
     """One request: where it is served and who asks."""
 
-    __slots__ = ("accesses", "caller", "host", "region", "request_id")
+    __slots__ = ("accesses", "caller", "host", "meter", "region", "request_id")
 
     def __init__(self, region: Region, request_id: str, caller: Caller, host: bytes = b"") -> None:
         self.region = region
         self.request_id = request_id
         self.caller = caller
+        self.meter = Meter()
+        """What the request has used."""
         self.host = host
         """The Host that the client has asked: a name, and perhaps a port; empty if it has not said."""
         self.accesses: tuple[Access, ...] | None = None

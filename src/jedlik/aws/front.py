@@ -121,7 +121,7 @@ class Dispatcher:
             content_type = unusual_content_type(request, route, content_type)
             if content_type is None:
                 return self._other(request, request_id)
-        started = time.perf_counter() if self._log is not None else 0.0
+        started = time.perf_counter()
         status = 200
         lines = codec.headers
         taken = answer = 0
@@ -185,12 +185,14 @@ class Dispatcher:
                 self._answers.give_back(answer)
             if taken:
                 self._room.give_back(taken)
+        seconds = time.perf_counter() - started
+        if context is not None and operation is not None:
+            operation.count(context, refusal, seconds)
         if len(body) >= COMPRESSED_FROM or b"origin" in headers:
             body, lines = self._adorned(request, body, lines)
         if self._log is not None:
             name = None if operation is None else operation.name
             reason = None if refusal is None else refusal.name
-            seconds = time.perf_counter() - started
             self._log.note(Answered(request, request_id, name, context, status, reason, len(body), seconds))
         return answers.response(status, content_type, body, request_id, lines)
 
@@ -212,6 +214,7 @@ class Dispatcher:
         data = self._parsed(request, codec)  # The handler may have changed what it got.
         again = Context(region, context.request_id, context.caller, context.host)
         again.accesses = context.accesses
+        again.meter = context.meter  # It is one request.
         return await operation.handler(again, checked(codec, operation, data))
 
     def refuse(self, status: int, text: str = "") -> Response:

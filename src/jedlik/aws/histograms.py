@@ -35,6 +35,15 @@ def cell_of(value: float) -> int:
     return HIGH if value >= MOST else LOW
 
 
+CELLS_OF_MICROSECONDS = [cell_of(number / 1000) for number in range(4096)]
+"""The cell of a time in milliseconds, by its microseconds: nearly all requests take fewer than these, and to look it up
+is twice as fast as to work it out."""
+
+
+CELLS_OF_COUNTS = [cell_of(number) for number in range(1024)]
+"""The same of small numbers."""
+
+
 def bounds(cell: int) -> tuple[float, float]:
     """The values that a cell counts: from the first to just under the second."""
     if cell == LOW:

@@ -88,6 +88,15 @@ def as_raised(error: DynamoDBError, request: Any) -> DynamoDBError:
     return error
 
 
+Count = Callable[[Context, DynamoDBError | None, float], None]
+"""Counts a request in the service's metrics, from its meter, when it has an answer: with the error, None if there is
+none, and the seconds that it has taken. Does not raise."""
+
+
+def uncounted(context: Context, error: DynamoDBError | None, seconds: float) -> None:
+    """For operations without metrics."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """An operation of a service."""
@@ -99,6 +108,7 @@ class Operation:
     """Checks the shape of a request, which is an object, where the codec does not."""
     reword: Reword = as_raised
     """How the operation's refusals are worded, where that depends on the request."""
+    count: Count = uncounted
     answer: int = 0
     """Bytes for which there must be room before it begins: of its largest answer, where that has many items."""
 

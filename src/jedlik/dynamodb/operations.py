@@ -15,6 +15,7 @@ from jedlik.aws.errors import DynamoDBError, SerializationException, ValidationE
 from jedlik.aws.service import Handler, Operation
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
+from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
 from jedlik.dynamodb.items import batches, queries, single_items, transactions
 from jedlik.dynamodb.model import limits, value_types
 from jedlik.dynamodb.partiql import partiql_operations
@@ -117,6 +118,7 @@ def _operation(name: str, handler: Handler) -> Operation:
         accesses=accesses.of(name),
         validate=shapes.validator(name, DYNAMODB),
         reword=partial(_reworded, words=words, find_values=find_values),
+        count=RequestCounts(name).count,
         answer=_ANSWERS.get(name, 0),
     )
 
@@ -130,6 +132,7 @@ STREAMS_OPERATIONS = {
         handler=handler,
         accesses=accesses.of(name),
         validate=shapes.validator(name, STREAMS),
+        count=RequestCounts(name).count,
         answer=_ANSWERS.get(name, 0),
     )
     for name, handler in _STREAMS_HANDLERS.items()

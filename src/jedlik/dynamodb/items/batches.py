@@ -14,12 +14,13 @@ import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import item_collections, parameters
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.turns import by_turns
 from jedlik.dynamodb.model import items, key_values, keys, limits, values, writes
-from jedlik.dynamodb.model.capacity import Consumed, read_units
 from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.tables import Table
@@ -57,7 +58,7 @@ async def batch_get_item(context: Context, request: Request) -> Response:
     if sum(len(gets.keys) for gets in wanted) > limits.BATCH_GET_ITEMS:
         raise ValidationException("Too many items requested for the BatchGetItem call")
 
-    async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
+    async def attempt(tables: Sequence[Table]) -> tuple[Sequence[Table], list[bytes | None]]:
         wanted_items = []
         for table, gets in zip(tables, wanted, strict=True):
             if gets.projection is not None:
@@ -71,17 +72,18 @@ async def batch_get_item(context: Context, request: Request) -> Response:
         found = await region.engine.get(read, any(gets.consistent for gets in wanted))
         for table, raw in zip(tables, found, strict=False):
             check_descriptor(table, raw)
-        return found[len(tables) :]
+        return tables, found[len(tables) :]
 
-    found = iter(await catalog.with_tables(region, [gets.name for gets in wanted], attempt))
+    tables, read = await catalog.with_tables(region, [gets.name for gets in wanted], attempt)
+    found = iter(read)
+    meter = context.meter
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Request] = {}
-    capacity = []
     room = limits.BATCH_GET_SIZE
-    for gets in wanted:
+    for table, gets in zip(tables, wanted, strict=True):
         answered = responses[gets.name] = []
         left: list[Item] = []
-        consumed = Consumed("Read")
+        charge = meter.of(table, gets.name, False)
         for key in gets.keys:
             stored = next(found)
             size = 0 if stored is None else items.size(stored)
@@ -90,16 +92,15 @@ async def batch_get_item(context: Context, request: Request) -> Response:
                 left.append(key)
                 continue
             room -= size
-            consumed.add(read_units(size, gets.consistent))
+            charging.add_read(meter, charge, stored, gets.consistent)
             if stored is not None:
                 answered.append(_answer(stored, gets.projection))
         if left:
             unprocessed[gets.name] = gets.request | {"Keys": left}
-        capacity.append((gets.name, consumed))
     return {
         "Responses": responses,
         "UnprocessedKeys": unprocessed,
-        **_consumed(request, capacity),
+        **_consumed(request, meter),
     }
 
 
@@ -150,7 +151,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
     if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
         raise ValidationException("Too many items requested for the BatchWriteItem call")
 
-    async def attempt(tables: Sequence[Table]) -> list[tuple[Operation, Change]]:
+    async def attempt(tables: Sequence[Table]) -> tuple[Sequence[Table], list[tuple[Operation, Change]]]:
         operations = [
             element.prepare(table, region.secret)
             for table, elements in zip(tables, wanted.values(), strict=True)
@@ -180,23 +181,23 @@ async def batch_write_item(context: Context, request: Request) -> Response:
         read = [table.descriptor_key for table in tables] + [o.key for o in operations]
         versions_from = len(read)
         read += version_keys(operations)
-        return await region.engine.mutate(read, decide)
+        return tables, await region.engine.mutate(read, decide)
 
-    done = iter(await catalog.with_tables(region, list(wanted), attempt))
-    capacity = []
+    tables, changes = await catalog.with_tables(region, list(wanted), attempt)
+    done = iter(changes)
+    meter = context.meter
     metrics: dict[str, list[Any]] = {}
-    for name, elements in wanted.items():
-        consumed = Consumed("Write")
+    for table, (name, elements) in zip(tables, wanted.items(), strict=True):
+        charge = meter.of(table, name, True)
         written = [next(done) for _ in elements]
         for _, change in written:
-            consumed.add_write(change)
-        capacity.append((name, consumed))
+            charging.add_write(meter, charge, change)
         if request.get("ReturnItemCollectionMetrics") == "SIZE":
             pairs = [(operation, element.item) for (operation, _), element in zip(written, elements, strict=True)]
             told = [m for m in await item_collections.metrics(region, pairs) if m is not None]
             if told:
                 metrics[name] = told
-    response: Response = {"UnprocessedItems": {}, **_consumed(request, capacity)}
+    response: Response = {"UnprocessedItems": {}, **_consumed(request, meter)}
     if metrics:
         response["ItemCollectionMetrics"] = metrics
     return response
@@ -228,8 +229,8 @@ def _element(element: Request) -> _Element:
     return _Element(item, put)
 
 
-def _consumed(request: Request, capacity: Sequence[tuple[str, Consumed]]) -> Response:
+def _consumed(request: Request, meter: Meter) -> Response:
     detail = request.get("ReturnConsumedCapacity", "NONE")
     if detail == "NONE":
         return {}
-    return {"ConsumedCapacity": [consumed.document(name, detail) for name, consumed in capacity]}
+    return {"ConsumedCapacity": charging.each_consumed(meter, detail)}

@@ -27,6 +27,8 @@ FETCHED_AT_ONCE = 20
 class Page:
     """What has been read of a stretch."""
 
+    fetches: bool
+    """Whether items are fetched for the entries of a local index."""
     rows: list[Row] = field(default_factory=list)
     """What has been examined, in order."""
     fetched: list[bytes] = field(default_factory=list)
@@ -51,7 +53,7 @@ async def read(
 
     `fetches` says that items are wanted for the entries of a local index.
     """
-    page = Page()
+    page = Page(fetches)
     most = FETCHED_AT_ONCE if fetches else ROWS_AT_ONCE
     while True:
         asked = min(limit - len(page.rows), most)

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import pages, parameters
 from jedlik.dynamodb.items.pages import Page
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import capacity, items, key_values, keys, limits, reads, values
-from jedlik.dynamodb.model.capacity import Consumed, read_units
 from jedlik.dynamodb.model.expressions import key_conditions, legacy
 from jedlik.dynamodb.model.expressions.conditions import Predicate
 from jedlik.dynamodb.model.expressions.projections import Projection
@@ -98,7 +99,7 @@ async def query(context: Context, request: Request) -> Response:
         # A query of one item is never cut off by its limit: with a LastEvaluatedKey it could not go on.
         limit = sys.maxsize if reads.selects_one_item(table, index, condition) else reading.limit
         page = await pages.read(region, table, index, stretch, limit, limits.PAGE_SIZE, reading.consistent, fetches)
-        return _response(table, index, page, reading, stretch, partitions=1)
+        return _response(context.meter, table, index, page, reading, stretch, partitions=1)
 
     return await catalog.with_table(region, request["TableName"], attempt)
 
@@ -133,7 +134,7 @@ async def scan(context: Context, request: Request) -> Response:
         page = await pages.read(
             region, table, index, stretch, reading.limit, limits.PAGE_SIZE, reading.consistent, fetches
         )
-        return _response(table, index, page, reading, stretch, capacity.partitions(table))
+        return _response(context.meter, table, index, page, reading, stretch, capacity.partitions(table))
 
     return await catalog.with_table(region, request["TableName"], attempt)
 
@@ -251,11 +252,16 @@ def _fetches(index: Index | None, reading: _Reading) -> bool:
 
 
 def _response(
-    table: Table, index: Index | None, page: Page, reading: _Reading, stretch: Stretch, partitions: int
+    meter: Meter,
+    table: Table,
+    index: Index | None,
+    page: Page,
+    reading: _Reading,
+    stretch: Stretch,
+    partitions: int,
 ) -> Response:
-    """What a Query or Scan answers with a page of `stretch`. Units are counted for each of the `partitions` apart."""
-    fetches = _fetches(index, reading)
-    stored = page.fetched if fetches else [row for _, row in page.rows]
+    """What a Query or Scan answers with a page of `stretch`, for which it charges each of the `partitions` apart."""
+    stored = page.fetched if page.fetches else [row for _, row in page.rows]
     response: Response = {}
     if reading.select == "COUNT":
         response["Count"] = reads.passing(stored, reading.filter)
@@ -264,14 +270,10 @@ def _response(
     response["ScannedCount"] = len(page.rows)
     if page.full:
         response["LastEvaluatedKey"] = keys.key_of(table, index, items.decode(page.rows[-1][1]))
+    meter.begin(table, reading.request["TableName"], False, 0.0)
+    charging.add_page(meter, table, index, page, stretch, partitions, reading.consistent)
+    meter.items = response["Count"]
     detail = reading.request.get("ReturnConsumedCapacity", "NONE")
     if detail != "NONE":
-        consumed = Consumed("Read")
-        prefix = table.prefix if index is None else index.prefix
-        sizes = reads.sizes_by_partition(page.rows, stretch, not page.full, prefix, partitions)
-        consumed.add(capacity.scan_units(sizes, reading.consistent), index)
-        if fetches:
-            for item in page.fetched:
-                consumed.add(read_units(items.size(item), reading.consistent))
-        response["ConsumedCapacity"] = consumed.document(reading.request["TableName"], detail)
+        response["ConsumedCapacity"] = charging.consumed(meter, detail)
     return response

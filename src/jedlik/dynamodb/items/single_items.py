@@ -8,15 +8,17 @@ words them.
 from __future__ import annotations
 
 from jedlik.aws.context import Context
+from jedlik.aws.errors import ValidationException
+from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import item_collections, parameters, prepared, single_writes
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.model import items, key_values, keys, values
-from jedlik.dynamodb.model.capacity import Consumed, read_units
+from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import check_descriptor
-from jedlik.regions.region import Region
 
 
 async def get_item(context: Context, request: Request) -> Response:
@@ -26,10 +28,25 @@ async def get_item(context: Context, request: Request) -> Response:
     key, _ = values.normalise_item(request["Key"])
     projection = None
     if has_parameters:
-        known = parameters.placeholders(request)
-        projection = parameters.projection(request, known)
-        known.check_all_used()
+        placeholders = parameters.placeholders(request)
+        projection = parameters.projection(request, placeholders)
+        placeholders.check_all_used()
     consistent = request.get("ConsistentRead", False)
+    name = request["TableName"]
+
+    if projection is None:
+        # Nearly always the table is as it was last seen, and this is all.
+        known = region.known.get(name)
+        if isinstance(known, Table):
+            try:
+                key_values.check_key(known, key)
+                read = known.descriptor_key, keys.item_key(known, key, region.secret)
+                raw, stored = await region.engine.get(read, consistent)
+            except ValidationException:
+                raw = None  # What the table is really like decides.
+            if raw == known.raw:
+                charging.got(context.meter, known, name, stored, consistent)
+                return _answer(context.meter, request, stored, None)
 
     async def attempt(table: Table) -> bytes | None:
         key_values.check_key(table, key)
@@ -38,39 +55,43 @@ async def get_item(context: Context, request: Request) -> Response:
         read = (table.descriptor_key, keys.item_key(table, key, region.secret))
         raw, stored = await region.engine.get(read, consistent)
         check_descriptor(table, raw)
+        charging.got(context.meter, table, name, stored, consistent)
         return stored
 
-    stored = await catalog.with_table(region, request["TableName"], attempt)
+    stored = await catalog.with_table(region, name, attempt)
+    return _answer(context.meter, request, stored, projection)
+
+
+def _answer(meter: Meter, request: Request, stored: bytes | None, projection: Projection | None) -> Response:
+    """What a GetItem answers, which has been charged."""
     response: Response = {}
     if stored is not None:
         response["Item"] = items.fragment(stored) if projection is None else projection.apply(items.decode(stored))
-    detail = request.get("ReturnConsumedCapacity", "NONE")
-    if detail != "NONE":
-        consumed = Consumed("Read")
-        consumed.add(read_units(0 if stored is None else items.size(stored), consistent))
-        response["ConsumedCapacity"] = consumed.document(request["TableName"], detail)
+    if "ReturnConsumedCapacity" in request and request["ReturnConsumedCapacity"] != "NONE":
+        response["ConsumedCapacity"] = charging.consumed(meter, request["ReturnConsumedCapacity"])
     return response
 
 
 async def put_item(context: Context, request: Request) -> Response:
     """Store an item in place of the one with its key, if there is one."""
-    return await _write(context.region, request, prepared.put(request, context.region.secret))
+    return await _write(context, request, prepared.put(request, context.region.secret))
 
 
 async def update_item(context: Context, request: Request) -> Response:
     """Change attributes of an item, or make it if there is none."""
-    return await _write(context.region, request, prepared.update(request, context.region.secret, alone=True))
+    return await _write(context, request, prepared.update(request, context.region.secret, alone=True))
 
 
 async def delete_item(context: Context, request: Request) -> Response:
     """Delete an item; fine if there is none."""
-    return await _write(context.region, request, prepared.delete(request, context.region.secret))
+    return await _write(context, request, prepared.delete(request, context.region.secret))
 
 
-async def _write(region: Region, request: Request, write: Prepared) -> Response:
+async def _write(context: Context, request: Request, write: Prepared) -> Response:
     """Do one write, and answer as the request asks."""
 
-    operation, change = await single_writes.write(region, request["TableName"], write.operation)
+    operation, change = await single_writes.write(context, request["TableName"], write.operation)
+    charging.wrote(context.meter, operation.table, request["TableName"], change)
     response: Response = {}
     returned = request.get("ReturnValues", "NONE")
     if returned != "NONE":
@@ -79,11 +100,9 @@ async def _write(region: Region, request: Request, write: Prepared) -> Response:
             response["Attributes"] = attributes
     detail = request.get("ReturnConsumedCapacity", "NONE")
     if detail != "NONE":
-        consumed = Consumed("Write")
-        consumed.add_write(change)
-        response["ConsumedCapacity"] = consumed.document(request["TableName"], detail)
+        response["ConsumedCapacity"] = charging.consumed(context.meter, detail)
     if request.get("ReturnItemCollectionMetrics") == "SIZE":
-        [metrics] = await item_collections.metrics(region, [(operation, write.attributes)])
+        [metrics] = await item_collections.metrics(context.region, [(operation, write.attributes)])
         if metrics is not None:
             response["ItemCollectionMetrics"] = metrics
     return response

@@ -28,14 +28,16 @@ from jedlik.aws.errors import (
     TransactionCanceledException,
     ValidationException,
 )
+from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import item_collections, parameters, prepared
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.items.turns import by_turns
 from jedlik.dynamodb.model import items, key_values, keys, limits, values
-from jedlik.dynamodb.model.capacity import Consumed, read_units
+from jedlik.dynamodb.model.capacity import read_units
 from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.tables import Table
@@ -64,7 +66,7 @@ _PREPARE = {
 _NO_ACTION = "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request"
 _SEVERAL_ACTIONS = "TransactItems can only contain one of Check, Put, Update or Delete"
 _ONE_ITEM_TWICE = "Transaction request cannot include multiple operations on one item"
-_CHARGED = 2
+CHARGED = 2
 """A transaction costs twice what its reads and writes would cost alone: it prepares and commits them."""
 
 
@@ -86,8 +88,8 @@ async def transact_write_items(context: Context, request: Request) -> Response:
     _check_payload(elements, wanted)
     text = request.get("ClientRequestToken")
     token = None if text is None else ClientToken.of("TransactWriteItems", text, elements, region.clock)
-    outcome = await write(region, wanted, token)
-    response = consumed(request, [name for name, _ in wanted], outcome)
+    outcome = await write(context, wanted, token)
+    response = told(request, context.meter)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and outcome.replayed is None:
         metrics = await _metrics(region, wanted, outcome)
         if metrics:
@@ -95,15 +97,17 @@ async def transact_write_items(context: Context, request: Request) -> Response:
     return response
 
 
-async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: ClientToken | None) -> Outcome:
-    """Do writes, each with the name of its table, as one transaction.
+async def write(context: Context, wanted: Sequence[tuple[str, Prepared]], token: ClientToken | None) -> Outcome:
+    """Do writes, each with the name of its table, as one transaction, and charge them.
 
     Raises TransactionCanceledException with a reason for each, ValidationException when two are of one item, and
     IdempotentParameterMismatchException when the token has been used for something else.
     """
+    region = context.region
     names = list(dict.fromkeys(name for name, _ in wanted))
 
     async def attempt(tables: Sequence[Table]) -> Outcome:
+        stored: Sequence[bytes | None] = ()
         table_of = dict(zip(names, tables, strict=True))
         operations = await _made(region, tables, wanted, lambda pair: pair[1].operation(table_of[pair[0]]))
         if len({operation.key for operation in operations}) < len(operations):
@@ -124,6 +128,7 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
                 replayed = token.find(found[:tables_from], tables)
                 if replayed is not None:
                     return Writes(), Outcome(operations, (), replayed)
+            nonlocal stored
             into = Writes()
             versions = versions_of(operations, found[versions_from:])
             stored = found[items_from:versions_from]
@@ -134,25 +139,27 @@ async def write(region: Region, wanted: Sequence[tuple[str, Prepared]], token: C
 
         read = [*token_keys, *descriptor_keys, *(operation.key for operation in operations)]
         read += version_keys(operations)
-        return await region.engine.mutate(read, decide)
+        try:
+            outcome = await region.engine.mutate(read, decide)
+        except TransactionCanceledException:
+            for (name, _), operation, there in zip(wanted, operations, stored, strict=True):
+                units = charging.attempted_units(operation, there)
+                context.meter.of(operation.table, name, True).stop(units, 0)
+            raise
+        _charge(context.meter, [name for name, _ in wanted], outcome)
+        return outcome
 
     return await catalog.with_tables(region, names, attempt)
 
 
-def consumed(request: Request, names: Sequence[str], outcome: Outcome) -> Response:
-    """The ConsumedCapacity of a write transaction, per table, if the request asks for it.
-
-    `names` are those of the operations' tables. A replay has consumed reads.
-    """
+def _charge(meter: Meter, names: Sequence[str], outcome: Outcome) -> None:
+    """Charge a write transaction. `names` are those of the operations' tables. A replay has read."""
     if outcome.replayed is not None:
-        reads = {name: Consumed("Read") for name in names}
-        for name, units in zip(names, outcome.replayed, strict=True):
-            reads[name].add(units)
-        return _told(request, reads)
-    writes = {name: Consumed("Write") for name in names}
-    for name, change in zip(names, outcome.changes, strict=True):
-        writes[name].add_write(change, _CHARGED)
-    return _told(request, writes)
+        for name, operation, units in zip(names, outcome.operations, outcome.replayed, strict=True):
+            meter.of(operation.table, name, False).units += units
+        return
+    for name, operation, change in zip(names, outcome.operations, outcome.changes, strict=True):
+        charging.add_write(meter, meter.of(operation.table, name, True), change, CHARGED)
 
 
 async def transact_get_items(context: Context, request: Request) -> Response:
@@ -161,7 +168,7 @@ async def transact_get_items(context: Context, request: Request) -> Response:
     wanted = await by_turns(request["TransactItems"], lambda element: _get(element["Get"]))
     names = list(dict.fromkeys(get.name for get in wanted))
 
-    async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
+    async def attempt(tables: Sequence[Table]) -> tuple[dict[str, Table], list[bytes | None]]:
         table_of = dict(zip(names, tables, strict=True))
         item_keys = await _made(region, tables, wanted, lambda get: get.item_key(table_of[get.name], region.secret))
         if len(set(item_keys)) < len(item_keys):
@@ -169,18 +176,18 @@ async def transact_get_items(context: Context, request: Request) -> Response:
         found = await region.engine.get([*(table.descriptor_key for table in tables), *item_keys])
         for table, raw in zip(tables, found, strict=False):
             check_descriptor(table, raw)
-        return found[len(tables) :]
+        return table_of, found[len(tables) :]
 
-    found = await catalog.with_tables(region, names, attempt)
+    table_of, found = await catalog.with_tables(region, names, attempt)
     sizes = [_size(stored) for stored in found]
     if sum(sizes) > limits.TRANSACTION_SIZE:
         raise ValidationException("The aggregate size of the items in the transaction cannot exceed 4 MB")
-    reads = {name: Consumed("Read") for name in names}
-    for get, size in zip(wanted, sizes, strict=True):
-        reads[get.name].add(_CHARGED * read_units(size, consistent=True))
+    meter = context.meter
+    for get, stored in zip(wanted, found, strict=True):
+        charging.add_read(meter, meter.of(table_of[get.name], get.name, False), stored, True, CHARGED)
     return {
         "Responses": [get.answer(stored) for get, stored in zip(wanted, found, strict=True)],
-        **_told(request, reads),
+        **told(request, meter),
     }
 
 
@@ -332,17 +339,15 @@ async def _metrics(region: Region, wanted: Sequence[tuple[str, Prepared]], outco
     return metrics
 
 
-def _told(request: Request, totals: dict[str, Consumed]) -> Response:
-    """The ConsumedCapacity, by table, if the request asks for it."""
+def told(request: Request, meter: Meter) -> Response:
+    """The ConsumedCapacity of a transaction, by table, if the request asks for it."""
     detail = request.get("ReturnConsumedCapacity", "NONE")
-    if detail == "NONE":
-        return {}
-    return {"ConsumedCapacity": [total.document(name, detail, in_transaction=True) for name, total in totals.items()]}
+    return {} if detail == "NONE" else {"ConsumedCapacity": charging.each_consumed(meter, detail, in_transaction=True)}
 
 
 def _replay_units(change: Change) -> float:
     """What a replay is told to have consumed: a transactional read of the item."""
-    return _CHARGED * read_units(max(_size(change.old), _size(change.new)), consistent=True)
+    return CHARGED * read_units(max(_size(change.old), _size(change.new)), consistent=True)
 
 
 def _size(stored: bytes | None) -> int:

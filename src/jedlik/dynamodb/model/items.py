@@ -23,6 +23,7 @@ HEADER = 7
 """Bytes before the JSON."""
 
 _pack_header = struct.Struct("<BIH").pack
+_unpack_size = struct.Struct("<xI").unpack_from
 
 
 def encode(item: Item, size: int, generation: int = 0) -> bytes:
@@ -38,12 +39,13 @@ def decode(stored: bytes) -> Item:
 
 def size(stored: bytes) -> int:
     """The item's size in bytes by DynamoDB's count."""
-    return int.from_bytes(stored[1:5], "little")
+    size: int = _unpack_size(stored)[0]
+    return size
 
 
 def total_size(stored: Iterable[bytes | None]) -> int:
     """The size of items together; None has none."""
-    return sum([int.from_bytes(one[1:5], "little") for one in stored if one is not None])
+    return sum([_unpack_size(one)[0] for one in stored if one is not None])
 
 
 def generation(stored: bytes) -> int:

@@ -7,6 +7,7 @@ whole is never parsed. Source: "Querying tables" and "Scanning tables" in the de
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -76,26 +77,29 @@ def shown(stored: Sequence[bytes], keep: Filter | None, projection: Projection |
 def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefix: bytes, partitions: int) -> list[int]:
     """Bytes that a page examined in each of the partitions that it visited.
 
-    `rows` is what it examined of `stretch`, `ended` whether that is all. `prefix` is what the keys of the table or the
-    index begin with, whose partitions cut its space of hashes evenly.
+    `rows` is what it examined of `stretch`, which is ascending where there are several partitions, and `ended` whether
+    that is all. `prefix` is what the keys of the table or the index begin with, whose partitions cut its space of
+    hashes evenly.
     """
+    if partitions == 1:
+        return [items.total_size([stored for _, stored in rows])]
 
-    def place(key: bytes) -> int:
-        return int.from_bytes(key[len(prefix) : len(prefix) + _PLACE].ljust(_PLACE, b"\x00"), "big")
-
-    def partition(place: int) -> int:
+    def partition(key: bytes, before: int = 0) -> int:
+        place = int.from_bytes(key[len(prefix) : len(prefix) + _PLACE].ljust(_PLACE, b"\x00"), "big") - before
         return place * partitions >> 8 * _PLACE
 
     if not ended:
-        last = place(rows[-1][0])
+        last = partition(rows[-1][0])
     elif stretch.end.startswith(prefix):
-        last = place(stretch.end) - 1
+        last = partition(stretch.end, 1)
     else:
-        last = (1 << 8 * _PLACE) - 1
-    first = partition(place(stretch.start))
-    sizes = [0] * (partition(last) - first + 1)
-    for key, stored in rows:
-        sizes[partition(place(key)) - first] += items.size(stored)
+        last = partitions - 1
+    sizes = []
+    begin = 0
+    for number in range(partition(stretch.start), last + 1):
+        end = begin if begin == len(rows) else bisect_right(rows, number, begin, key=lambda row: partition(row[0]))
+        sizes.append(items.total_size([stored for _, stored in rows[begin:end]]))
+        begin = end
     return sizes
 
 

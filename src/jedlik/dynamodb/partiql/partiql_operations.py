@@ -23,14 +23,15 @@ from jedlik.aws.errors import (
     SerializationException,
     ValidationException,
 )
+from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import single_writes, transactions
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.items.turns import by_turns
-from jedlik.dynamodb.model import items, key_values, keys, limits, values
-from jedlik.dynamodb.model.capacity import Consumed, read_units, write_units
+from jedlik.dynamodb.model import key_values, keys, limits, values
 from jedlik.dynamodb.model.expressions.ast import Values
 from jedlik.dynamodb.model.partiql import continuation, literals, operations, planner
 from jedlik.dynamodb.model.partiql.continuation import Position
@@ -117,48 +118,34 @@ async def execute_statement(context: Context, request: Request) -> Response:
     if isinstance(asked.statement, Exists):
         raise ValidationException(EXISTS_OUTSIDE)
     if isinstance(asked.statement, Select):
-        return await _select(context.region, asked.statement, asked)
+        return await _select(context, asked.statement, asked)
     operation, change = await single_writes.write(
-        context.region, asked.statement.table, _prepared(asked, context.region.secret).operation
+        context, asked.statement.table, _prepared(asked, context.region.secret).operation
     )
+    charging.wrote(context.meter, operation.table, asked.statement.table, change)
     returned = _returned(asked.statement, operation, change)
-    consumed = Consumed("Write")
-    consumed.add_write(change)
-    return {"Items": [returned] if returned else [], **_told(request, asked.statement.table, consumed)}
+    return {"Items": [returned] if returned else [], **_told(request, context.meter)}
 
 
-async def _select(region: Region, select: Select, asked: _Asked) -> Response:
-    request = asked.request
+async def _select(context: Context, select: Select, asked: _Asked) -> Response:
+    region, request = context.region, asked.request
     seal = (request["Statement"], asked.parameters, region.secret)
     position = continuation.position(request["NextToken"], *seal) if "NextToken" in request else Position()
-    found = await partiql_reads.select(region, select, asked.given, position, request.get("Limit"), asked.consistent)
+    found = await partiql_reads.select(context, select, asked.given, position, request.get("Limit"), asked.consistent)
     response: Response = {"Items": found.items}
     if found.next is not None:
         response["NextToken"] = continuation.token(found.next, *seal)
     if found.last_key is not None:
         response["LastEvaluatedKey"] = found.last_key
-    return response | _told(request, select.table, found.consumed)
+    return response | _told(request, context.meter)
 
 
-def _told(request: Request, table_name: str, consumed: Consumed) -> Response:
+def _told(request: Request, meter: Meter) -> Response:
     detail = request.get("ReturnConsumedCapacity", "NONE")
-    return {} if detail == "NONE" else {"ConsumedCapacity": consumed.document(table_name, detail)}
+    return {} if detail == "NONE" else {"ConsumedCapacity": charging.consumed(meter, detail)}
 
 
 # BatchExecuteStatement
-
-
-@dataclass(slots=True)
-class _Member:
-    """What has become of a statement of a batch."""
-
-    response: Response
-    change: Change | None = None
-    """What a write did, if it succeeded."""
-    read: float | None = None
-    """Units of a read, if it succeeded."""
-    attempted: float = 0.0
-    """Units of a write that a condition stopped. They count in a table's total, and in none of its parts."""
 
 
 async def batch_execute_statement(context: Context, request: Request) -> Response:
@@ -171,11 +158,11 @@ async def batch_execute_statement(context: Context, request: Request) -> Respons
     targets = [target for one in asked if (target := await _target(region, one)) is not None]
     if len(set(targets)) < len(targets):
         raise ValidationException("Provided list of item keys contains duplicates")
-    done = await asyncio.gather(*(_execute(region, one, request) for one in wanted))
-    response: Response = {"Responses": [member.response for member in done]}
+    done = await asyncio.gather(*(_execute(context, one) for one in wanted))
+    response: Response = {"Responses": done}
     if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-        tables = [one.statement.table if isinstance(one, _Asked) else "" for one in wanted]
-        consumed = _consumed(request["ReturnConsumedCapacity"], tables, done)
+        tables = [one.statement.table for one in asked]
+        consumed = _consumed(request["ReturnConsumedCapacity"], tables, context.meter)
         if consumed:
             response["ConsumedCapacity"] = consumed
     return response
@@ -215,52 +202,47 @@ def _key(asked: _Asked, table: Table) -> Item | None:
             return single.key if single.is_complete(table) else None
 
 
-async def _execute(region: Region, asked: _Asked | ValidationException, request: Request) -> _Member:
+async def _execute(context: Context, asked: _Asked | ValidationException) -> Response:
+    """What a batch answers to a statement."""
     if isinstance(asked, ValidationException):
-        return _Member({"Error": _error(asked)})
+        return {"Error": _error(asked)}
     table_name = asked.statement.table
     try:
         if isinstance(asked.statement, Select):
-            return await _read_member(region, asked.statement, asked)
-        operation, change = await single_writes.write(region, table_name, _prepared(asked, region.secret).operation)
-    except (ConditionalCheckFailedException, DuplicateItemException) as error:
-        attempted = 0.0
-        if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-            attempted = await _attempted_units(region, asked)
-        return _Member({"Error": _error(error), "TableName": table_name}, attempted=attempted)
-    except ResourceNotFoundException as error:
-        return _Member({"Error": _error(error), "TableName": table_name})
+            return await _read_member(context, asked.statement, asked)
+        prepared = _prepared(asked, context.region.secret)
+        operation, change = await single_writes.write(context, table_name, prepared.operation)
+    except (ConditionalCheckFailedException, DuplicateItemException, ResourceNotFoundException) as error:
+        return {"Error": _error(error), "TableName": table_name}
     except DynamoDBError as error:
         if error.status != 400 or isinstance(error, SerializationException):
             raise
-        return _Member({"Error": _error(error)})
+        return {"Error": _error(error)}
+    meter = context.meter
+    charging.add_write(meter, meter.of(operation.table, table_name, True), change)
     response = {"TableName": table_name}
     returned = _returned(asked.statement, operation, change)
-    return _Member(response | {"Item": returned} if returned else response, change=change)
+    return response | {"Item": returned} if returned else response
 
 
-async def _read_member(region: Region, select: Select, asked: _Asked) -> _Member:
+async def _read_member(context: Context, select: Select, asked: _Asked) -> Response:
+    region, meter = context.region, context.meter
+
     async def attempt(table: Table) -> bytes | None:
         key = planner.single_key(select, table, asked.given)
         if key is None:
             raise ValidationException(
                 "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
             )
-        return await partiql_reads.get(region, table, key_values.check_key(table, key), asked.consistent)
+        stored = await partiql_reads.get(region, table, key_values.check_key(table, key), asked.consistent)
+        charging.add_read(meter, meter.of(table, select.table, False), stored, asked.consistent)
+        return stored
 
     stored = await catalog.with_table(region, select.table, attempt)
     response: Response = {"TableName": select.table}
     if stored is not None:
         response["Item"] = partiql_reads.shown(select, stored)
-    return _Member(response, read=read_units(0 if stored is None else items.size(stored), asked.consistent))
-
-
-async def _attempted_units(region: Region, asked: _Asked) -> float:
-    """What a write costs that was stopped by what is there: as much as one of the larger of both items."""
-    size = operations.item_of(asked.statement, asked.parameters)[1] if isinstance(asked.statement, Insert) else 0
-    target = await _target(region, asked)
-    [stored] = [None] if target is None else await region.engine.get((target,))
-    return write_units(max(size, 0 if stored is None else items.size(stored)))
+    return response
 
 
 def _error(error: DynamoDBError) -> Response:
@@ -269,24 +251,10 @@ def _error(error: DynamoDBError) -> Response:
     return {"Code": name, "Message": error.message, **error.fields}
 
 
-def _consumed(detail: str, tables: Sequence[str], members: Sequence[_Member]) -> list[Response]:
-    """The ConsumedCapacity of the tables of which a statement succeeded."""
-    documents = []
-    for name in dict.fromkeys(tables):
-        of_table = [member for table, member in zip(tables, members, strict=True) if table == name]
-        succeeded = [member for member in of_table if member.change is not None or member.read is not None]
-        if not succeeded:
-            continue
-        consumed = Consumed("Read" if succeeded[0].change is None else "Write")
-        for member in succeeded:
-            if member.change is not None:
-                consumed.add_write(member.change)
-            else:
-                consumed.add(member.read or 0.0)
-        document = consumed.document(name, detail)
-        document["CapacityUnits"] += sum(member.attempted for member in of_table)
-        documents.append(document)
-    return documents
+def _consumed(detail: str, tables: Sequence[str], meter: Meter) -> list[Response]:
+    """The ConsumedCapacity of the tables of which a statement succeeded, in the order of the statements."""
+    charges = [meter.find(name) for name in dict.fromkeys(tables)]
+    return [charging.document(charge, detail) for charge in charges if charge is not None and charge.units]
 
 
 # ExecuteTransaction
@@ -301,7 +269,7 @@ async def execute_transaction(context: Context, request: Request) -> Response:
             "ExecuteTransaction API does not support both read and write operations in the same request."
         )
     if isinstance(asked[0].statement, Select):
-        return await _transact_reads(region, asked, request)
+        return await _transact_reads(context, asked, request)
     for number, one in enumerate(asked):
         if isinstance(one.statement, Exists):
             await _check_exists(region, number, one)
@@ -311,8 +279,8 @@ async def execute_transaction(context: Context, request: Request) -> Response:
     text = request.get("ClientRequestToken")
     content = request["TransactStatements"]
     token = None if text is None else ClientToken.of("ExecuteTransaction", text, content, region.clock)
-    outcome = await transactions.write(region, wanted, token)
-    return {"Responses": [], **transactions.consumed(request, [name for name, _ in wanted], outcome)}
+    await transactions.write(context, wanted, token)
+    return {"Responses": [], **transactions.told(request, context.meter)}
 
 
 def _in_transaction(number: int, element: Request) -> _Asked:
@@ -347,11 +315,12 @@ async def _check_exists(region: Region, number: int, asked: _Asked) -> None:
         raise _failed(number, error) from None
 
 
-async def _transact_reads(region: Region, asked: Sequence[_Asked], request: Request) -> Response:
+async def _transact_reads(context: Context, asked: Sequence[_Asked], request: Request) -> Response:
+    region, meter = context.region, context.meter
     selects = [(one.statement, one.given) for one in asked if isinstance(one.statement, Select)]
     names = list(dict.fromkeys(select.table for select, _ in selects))
 
-    async def attempt(tables: Sequence[Table]) -> list[bytes | None]:
+    async def attempt(tables: Sequence[Table]) -> tuple[dict[str, Table], list[bytes | None]]:
         table_of = dict(zip(names, tables, strict=True))
         read = [table.descriptor_key for table in tables]
         for number, (select, given) in enumerate(selects):
@@ -362,21 +331,15 @@ async def _transact_reads(region: Region, asked: Sequence[_Asked], request: Requ
         found = await region.engine.get(read)
         for table, raw in zip(tables, found, strict=False):
             check_descriptor(table, raw)
-        return found[len(tables) :]
+        return table_of, found[len(tables) :]
 
-    found = await catalog.with_tables(region, names, attempt)
-    totals = {name: Consumed("Read") for name in names}
+    table_of, found = await catalog.with_tables(region, names, attempt)
     responses: list[Response] = []
     for (select, _), stored in zip(selects, found, strict=True):
-        totals[select.table].add(2 * read_units(0 if stored is None else items.size(stored), consistent=True))
+        charge = meter.of(table_of[select.table], select.table, False)
+        charging.add_read(meter, charge, stored, True, transactions.CHARGED)
         responses.append({} if stored is None else {"Item": partiql_reads.shown(select, stored)})
-    response: Response = {"Responses": responses}
-    detail = request.get("ReturnConsumedCapacity", "NONE")
-    if detail != "NONE":
-        response["ConsumedCapacity"] = [
-            total.document(name, detail, in_transaction=True) for name, total in totals.items()
-        ]
-    return response
+    return {"Responses": responses, **transactions.told(request, meter)}
 
 
 def _read_key(number: int, select: Select, table: Table, given: Values) -> Item:

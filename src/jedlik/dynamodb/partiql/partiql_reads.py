@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jedlik.aws.context import Context
+from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import pages
 from jedlik.dynamodb.items.pages import Page
 from jedlik.dynamodb.model import capacity, items, key_values, keys, limits, reads
-from jedlik.dynamodb.model.capacity import Consumed, read_units
 from jedlik.dynamodb.model.expressions.ast import Values
 from jedlik.dynamodb.model.partiql import planner
 from jedlik.dynamodb.model.partiql.continuation import Position
@@ -35,7 +37,6 @@ class Selected:
 
     items: Any
     """An array for the response."""
-    consumed: Consumed
     last_key: Item | None = None
     """The key of the last item examined, if the page ended by its limits."""
     next: Position | None = None
@@ -43,23 +44,30 @@ class Selected:
 
 
 async def select(
-    region: Region, statement: Select, given: Values, position: Position, limit: int | None, consistent: bool
+    context: Context, statement: Select, given: Values, position: Position, limit: int | None, consistent: bool
 ) -> Selected:
-    """What a SELECT finds from `position` on, having examined `limit` items at most.
+    """What a SELECT finds from `position` on, having examined `limit` items at most. Charges the request alone with it.
 
     Raises ResourceNotFoundException and ValidationException.
     """
+
+    region, meter = context.region, context.meter
 
     async def attempt(table: Table) -> Selected:
         plan = planner.plan(statement, table, given, consistent, region.secret)
         if plan.item is not None:
             stored = await get(region, table, plan.item, consistent)
-            return _got(statement, plan, given, stored, consistent)
-        reading = _Reading(region, table, plan, consistent)
+            shown = _shown(statement, plan, given, [] if stored is None else [stored])
+            charging.got(meter, table, statement.table, stored, consistent)
+            meter.items = shown[0]
+            return Selected(shown[1])
+        meter.begin(table, statement.table, False, 0.0)
+        meter.size = 0
+        reading = _Reading(region, table, plan, consistent, meter)
         await reading.run(position, sys.maxsize if limit is None else limit)
         found = reading.fetched if plan.fetches else [stored for _, stored in reading.rows]
-        shown = _shown(statement, plan, given, found)
-        return Selected(shown, reading.consumed, reading.last_key, reading.next)
+        meter.items, shown = _shown(statement, plan, given, found)
+        return Selected(shown, reading.last_key, reading.next)
 
     return await catalog.with_table(region, statement.table, attempt)
 
@@ -79,19 +87,14 @@ def shown(statement: Select, stored: bytes) -> Any:
     return statement.projection.apply(items.decode(stored))
 
 
-def _got(statement: Select, plan: Plan, given: Values, stored: bytes | None, consistent: bool) -> Selected:
-    consumed = Consumed("Read")
-    consumed.add(read_units(0 if stored is None else items.size(stored), consistent))
-    return Selected(_shown(statement, plan, given, [] if stored is None else [stored]), consumed)
-
-
-def _shown(statement: Select, plan: Plan, given: Values, found: Sequence[bytes]) -> Any:
-    """What is selected of the items found that pass the plan's filter."""
+def _shown(statement: Select, plan: Plan, given: Values, found: Sequence[bytes]) -> tuple[int, Any]:
+    """How many of the items found pass the plan's filter, and what is selected of those."""
     keep = predicate(plan.filter, given)
     if statement.projection is None:
-        return reads.shown(found, keep, None)[1]
+        return reads.shown(found, keep, None)
     parsed = [items.decode(stored) for stored in found]
-    return [statement.projection.apply(item) for item in parsed if keep is None or keep(item)]
+    selected = [statement.projection.apply(item) for item in parsed if keep is None or keep(item)]
+    return len(selected), selected
 
 
 @dataclass(slots=True)
@@ -102,10 +105,10 @@ class _Reading:
     table: Table
     plan: Plan
     consistent: bool
+    meter: Meter
     rows: list[Row] = field(default_factory=list)
     fetched: list[bytes] = field(default_factory=list)
     size: int = 0
-    consumed: Consumed = field(default_factory=lambda: Consumed("Read"))
     last_key: Item | None = None
     next: Position | None = None
 
@@ -129,7 +132,7 @@ class _Reading:
                     self.next = Position(number, self.last_key)
                     return
         if not partitions:
-            self.consumed.add(read_units(0, self.consistent), self.plan.index)
+            charging.add_nothing(self.meter, self.plan.index, self.consistent)
 
     def _place(self, key: Item | None) -> bytes | None:
         """The storage key of the item or entry after which to go on."""
@@ -147,10 +150,6 @@ class _Reading:
         self.rows += page.rows
         self.fetched += page.fetched
         self.size += page.size
-        prefix = self.table.prefix if plan.index is None else plan.index.prefix
         parts = capacity.partitions(self.table) if plan.partitions is None else 1
-        sizes = reads.sizes_by_partition(page.rows, stretch, not page.full, prefix, parts)
-        self.consumed.add(capacity.scan_units(sizes, consistent), plan.index)
-        for item in page.fetched:
-            self.consumed.add(read_units(items.size(item), consistent))
+        charging.add_page(self.meter, self.table, plan.index, page, stretch, parts, consistent)
         return page

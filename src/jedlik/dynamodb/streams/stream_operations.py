@@ -152,6 +152,10 @@ async def get_records(context: Context, request: Request) -> Response:
                 break
             records.append(_record(region, stream, keys.log_position(key), change))
         position = keys.log_position(key) + 1
+    meter = context.meter
+    meter.stream = stream["TableName"], stream["StreamLabel"]
+    meter.items = len(records)
+    meter.size = sum([record["dynamodb"]["SizeBytes"] for record in records])
     response: Response = {"Records": records}
     if "ClosedAt" not in shard or await _more(region, log, position):
         following = Iterator(stream["StreamArn"], shard["ShardId"], position, now)

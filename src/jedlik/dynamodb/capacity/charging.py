@@ -1,0 +1,155 @@
+"""Charging: what reads and writes of items cost, put on a request's meter; and what an answer says of it.
+
+The rules are `model.capacity`'s. A write that a condition stops costs what the larger of the item there and the item to
+be written would; one of a transaction that is cancelled was prepared and not committed, and costs half of what it would
+have. Source: "DynamoDB read and write operations" in the developer guide, and for transactions what it says of their
+two halves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jedlik.aws.meter import Charge, Meter
+from jedlik.dynamodb.items.pages import Page
+from jedlik.dynamodb.model import items, reads
+from jedlik.dynamodb.model.capacity import READ_UNIT, WRITE_UNIT, read_units, scan_units, write_units
+from jedlik.dynamodb.model.reads import Stretch
+from jedlik.dynamodb.model.tables import Index, Table
+from jedlik.dynamodb.model.writes import Change, Operation, Put
+
+_Document = dict[str, Any]
+
+
+def got(meter: Meter, table: Table, name: str, stored: bytes | None, consistent: bool) -> None:
+    """Charge a request that reads one item of the table that it calls `name`."""
+    meter.table, meter.name, meter.writes, meter.besides = table, name, False, None  # As `begin`, without the call.
+    meter.units = 1.0 if consistent else 0.5
+    if stored is not None:
+        meter.items = 1
+        meter.size = size = items.size(stored)
+        if size > READ_UNIT:
+            meter.units = read_units(size, consistent)
+
+
+def wrote(meter: Meter, table: Table, name: str, change: Change) -> None:
+    """Charge a request that writes one item."""
+    old, new = change.old, change.new
+    before = 0 if old is None else items.size(old)
+    after = 0 if new is None else items.size(new)
+    size = before if before > after else after
+    meter.begin(table, name, True, 1.0 if size <= WRITE_UNIT else write_units(size))
+    meter.items = 1
+    meter.size = size
+    if change.entries:
+        _add_entries(meter, change)
+
+
+def add_read(meter: Meter, charge: Charge, stored: bytes | None, consistent: bool, factor: int = 1) -> None:
+    """Charge one read of several, of an item or of none. `factor` is 2 in a transaction."""
+    size = 0
+    if stored is not None:
+        size = items.size(stored)
+        meter.items += 1
+        meter.size += size
+    charge.units += factor * read_units(size, consistent)
+
+
+def add_write(meter: Meter, charge: Charge, change: Change, factor: int = 1) -> None:
+    """Charge one write of several. `factor`, of the table's units alone, is 2 in a transaction."""
+    size = max(_size(change.old), _size(change.new))
+    charge.units += factor * write_units(size)
+    meter.items += 1
+    meter.size += size
+    _add_entries(charge, change)
+
+
+def add_page(
+    meter: Meter,
+    table: Table,
+    index: Index | None,
+    page: Page,
+    stretch: Stretch,
+    partitions: int,
+    consistent: bool,
+) -> None:
+    """Charge what a page has read of a stretch, to a request of one table: each of the `partitions` apart, and each
+    item that was fetched for an entry."""
+    if partitions == 1 and not page.fetches:
+        units = read_units(page.size, consistent)
+    else:
+        prefix = table.prefix if index is None else index.prefix
+        sizes = reads.sizes_by_partition(page.rows, stretch, not page.full, prefix, partitions)
+        units = scan_units(sizes, consistent)
+    if index is None:
+        meter.units += units
+    else:
+        meter.add(units, part(index))
+    for item in page.fetched:
+        meter.units += read_units(items.size(item), consistent)
+    meter.size += page.size
+
+
+def add_nothing(meter: Meter, index: Index | None, consistent: bool) -> None:
+    """Charge a reading that was sure to find nothing."""
+    units = read_units(0, consistent)
+    if index is None:
+        meter.units += units
+    else:
+        meter.add(units, part(index))
+
+
+def stopped(meter: Meter, name: str, operation: Operation, stored: bytes | None) -> None:
+    """Charge a write that what was stored there has stopped."""
+    meter.of(operation.table, name, True).stop(attempted_units(operation, stored), 1)
+
+
+def attempted_units(operation: Operation, stored: bytes | None) -> float:
+    """What an operation costs that changed nothing, because of what was stored there."""
+    return write_units(max(_size(stored), _size(operation.stored) if isinstance(operation, Put) else 0))
+
+
+def part(index: Index) -> tuple[bool, str]:
+    """How charges name an index."""
+    return index.is_global, index.name
+
+
+def _add_entries(charge: Charge, change: Change) -> None:
+    for entry in change.entries:
+        for size in (entry.deleted, entry.written):
+            if size is not None:
+                charge.add(write_units(size), part(entry.of))
+
+
+def _size(stored: bytes | None) -> int:
+    return 0 if stored is None else items.size(stored)
+
+
+# What answers say
+
+
+def consumed(meter: Meter, detail: str) -> _Document:
+    """The ConsumedCapacity of a request of one table, which it has charged; with the parts of table and indexes when
+    `detail` is INDEXES."""
+    return document(meter, detail)
+
+
+def each_consumed(meter: Meter, detail: str, in_transaction: bool = False) -> list[_Document]:
+    """The ConsumedCapacity of each table of a request."""
+    return [document(charge, detail, in_transaction) for charge in meter.charges()]
+
+
+def document(charge: Charge, detail: str, in_transaction: bool = False) -> _Document:
+    """The ConsumedCapacity of one table."""
+    kind = "WriteCapacityUnits" if charge.writes else "ReadCapacityUnits"
+
+    def units(amount: float) -> dict[str, float]:
+        return {kind: amount, "CapacityUnits": amount} if in_transaction else {"CapacityUnits": amount}
+
+    made: _Document = {"TableName": charge.name, **units(charge.total)}
+    if detail == "INDEXES":
+        made["Table"] = units(charge.units)
+        for (is_global, name), amount in charge.parts.items():
+            family = "GlobalSecondaryIndexes" if is_global else "LocalSecondaryIndexes"
+            made.setdefault(family, {})[name] = units(amount)
+    return made
