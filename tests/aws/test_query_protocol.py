@@ -85,6 +85,7 @@ def test_inputs(form: str, found: dict[str, Any]) -> None:
         "Name.x=1",
         "Names=a",
         "Names.member.x=1",
+        f"Names.member.{'1' * 5000}=1",
         "Inner=a",
         "Name=a&Name.b=c",
         "Inner.Name=a&Inner=c",

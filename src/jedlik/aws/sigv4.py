@@ -29,7 +29,6 @@ from jedlik.aws.errors import (
     UnrecognizedClientException,
 )
 from jedlik.clock import Clock, steady_clock
-from jedlik.dynamodb.model import numbers
 from jedlik.wire.messages import Request
 
 log = logging.getLogger(__name__)
@@ -344,8 +343,9 @@ def query_claim(query: dict[str, str]) -> Claim:
     if missing:
         raise IncompleteSignatureException("".join(missing) + "Re-examine the query-string parameters.")
     lifetime = query.get("X-Amz-Expires", str(SKEW))
-    seconds = numbers.whole_number(lifetime, LONGEST_PRESIGNED) if lifetime.isdecimal() else None
-    if not seconds:
+    digits = lifetime.lstrip("0")  # int() refuses more than 4,300 digits, of which most may be zeros.
+    seconds = int(digits) if digits.isdecimal() and len(digits) <= len(str(LONGEST_PRESIGNED)) else 0
+    if not 0 < seconds <= LONGEST_PRESIGNED:
         raise IncompleteSignatureException(
             f"X-Amz-Expires must be a number of seconds between 1 and {LONGEST_PRESIGNED}, not '{lifetime}'."
         )

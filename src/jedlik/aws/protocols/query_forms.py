@@ -18,6 +18,8 @@ from jedlik.aws.protocols.wire_models import Definition, WireModel
 
 MOST_FIELDS = 20_000
 """Of a form: as many elements as a collection may have elsewhere where AWS states no limit."""
+LONGEST_NUMBER = 9
+"""Digits of an element's number."""
 DEEPEST = 32
 """Levels of a form's paths. No input of a service has as many."""
 
@@ -88,7 +90,7 @@ def _value(model: WireModel, shape: str, given: str | Tree) -> Any:
 
 def _numbered(given: Tree) -> list[str | Tree]:
     """Elements in the order of their numbers."""
-    if not all(number.isascii() and number.isdecimal() for number in given):
+    if not all(number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER for number in given):
         raise Malformed("An element of a list has no number.")
     return [given[number] for number in sorted(given, key=int)]
 
