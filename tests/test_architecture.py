@@ -18,8 +18,10 @@ LAYERS = {
     "background": {"regions", "storage"},
     "aws": {"wire", "background", "regions", "storage"},
     "dynamodb": {"aws", "background", "regions", "storage"},
+    "sts": {"aws", "regions"},
+    "tagging": {"aws", "regions"},
     "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
-    "process": {"aws", "background", "dynamodb", "regions", "storage", "upkeep", "wire"},
+    "process": {"aws", "background", "dynamodb", "regions", "storage", "sts", "tagging", "upkeep", "wire"},
     "cli": {"aws", "background", "dynamodb", "process", "regions", "storage", "upkeep", "wire"},
 }
 """Each folder, and the folders that it may import, for types alone too."""

@@ -32,7 +32,7 @@ from jedlik.wire.messages import NOWHERE, Request, Response, Source
 from testing.jedlik_process import Server
 from testing.raw_http import Answer, Wire, request
 
-HERE = "It serves dynamodb."
+HERE = "It serves dynamodb, sts and tagging."
 FORM = b"Content-Type: application/x-www-form-urlencoded; charset=utf-8"
 JSON_1_1 = b"Content-Type: application/x-amz-json-1.1"
 

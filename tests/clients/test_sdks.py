@@ -21,6 +21,8 @@ CASES = (
     "partiql",
     "streams",
     "ttl",
+    "identity",
+    "tags",
 )
 """What every program does; the sources in each language say the same under each name."""
 

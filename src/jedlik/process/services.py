@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from jedlik.aws.credentials import Credentials
+from jedlik.aws.service import Service
 from jedlik.dynamodb import service as dynamodb
+from jedlik.dynamodb.tables.tagged_tables import TaggedTables
+from jedlik.sts import service as sts
+from jedlik.tagging import service as tagging
 
-SERVICES = dynamodb.SERVICES
+
+def served(account: str, credentials: Credentials | None) -> tuple[Service, ...]:
+    """The services of a server: of one account, with these access keys, or with any if none are verified."""
+
+    def account_of(access_key: str) -> str | None:
+        return account if credentials is None or credentials.get(access_key) is not None else None
+
+    return (*dynamodb.SERVICES, sts.declared(account_of), tagging.declared((TaggedTables(),)))
+
+
+SERVICES = served("", None)
+"""The same as far as all servers have them alike: what they keep, count and do in the background."""

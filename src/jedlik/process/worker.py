@@ -32,7 +32,7 @@ from jedlik.config import Settings
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
 from jedlik.memory import Memory
-from jedlik.process.services import SERVICES
+from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
@@ -117,7 +117,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         peers = PeerVerifier(settings.peer_secrets, system_clock)
         dispatcher = Dispatcher(
             stores,
-            Router(SERVICES, verifier, {PEERS.name: peers}),
+            Router(served(settings.account, credentials), verifier, {PEERS.name: peers}),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             OwnAccount(settings.account) if settings.auth == "on" else Everybody(),
             body_limit=limits.body,

@@ -19,6 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	tags "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 )
 
@@ -27,9 +30,11 @@ type item = map[string]types.AttributeValue
 const patience = 60 * time.Second
 
 var (
-	ctx    = context.Background()
-	client *dynamodb.Client
-	reader *dynamodbstreams.Client
+	ctx        = context.Background()
+	client     *dynamodb.Client
+	reader     *dynamodbstreams.Client
+	identities *sts.Client
+	tagging    *resourcegroupstaggingapi.Client
 )
 
 // must gives the answer of a call that does not fail.
@@ -282,6 +287,48 @@ var cases = map[string]func(){
 			equal(*found.TimeToLiveDescription.AttributeName, "expires")
 		})
 	},
+	"identity": func() {
+		found := must(identities.GetCallerIdentity(ctx, nil))
+		equal([]string{*found.Account, *found.Arn, *found.UserId},
+			[]string{"000000000000", "arn:aws:iam::000000000000:root", "000000000000"})
+		key := os.Getenv("AWS_ACCESS_KEY_ID")
+		if len(key) >= 16 {
+			info := must(identities.GetAccessKeyInfo(ctx, &sts.GetAccessKeyInfoInput{AccessKeyId: aws.String(key)}))
+			equal(*info.Account, "000000000000")
+		}
+		_, err := identities.GetAccessKeyInfo(ctx, &sts.GetAccessKeyInfoInput{AccessKeyId: aws.String("short")})
+		equal(failure[smithy.APIError](err).ErrorCode(), "ValidationError")
+	},
+	"tags": func() {
+		withTable(func(table *string) {
+			arn := *must(client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: table})).Table.TableArn
+			failed := must(tagging.TagResources(ctx, &resourcegroupstaggingapi.TagResourcesInput{
+				ResourceARNList: []string{arn, arn + "-nowhere"}, Tags: map[string]string{*table: "a"},
+			})).FailedResourcesMap
+			equal(len(failed), 1)
+			equal(string(failed[arn+"-nowhere"].ErrorCode), "ResourceNotFoundException")
+			found := []tags.ResourceTagMapping{}
+			pages := resourcegroupstaggingapi.NewGetResourcesPaginator(tagging, &resourcegroupstaggingapi.GetResourcesInput{
+				TagFilters:       []tags.TagFilter{{Key: table, Values: []string{"a", "b"}}},
+				ResourcesPerPage: aws.Int32(1),
+			})
+			for pages.HasMorePages() {
+				found = append(found, must(pages.NextPage(ctx)).ResourceTagMappingList...)
+			}
+			equal(len(found), 1)
+			equal(*found[0].ResourceARN, arn)
+			equal(found[0].Tags, []tags.Tag{{Key: table, Value: aws.String("a")}})
+			equal(slices.Contains(must(tagging.GetTagKeys(ctx, nil)).TagKeys, *table), true)
+			values := &resourcegroupstaggingapi.GetTagValuesInput{Key: table}
+			equal(must(tagging.GetTagValues(ctx, values)).TagValues, []string{"a"})
+			must(tagging.UntagResources(ctx, &resourcegroupstaggingapi.UntagResourcesInput{
+				ResourceARNList: []string{arn}, TagKeys: []string{*table},
+			}))
+			equal(must(tagging.GetTagValues(ctx, values)).TagValues, []string{})
+		})
+		_, err := tagging.GetResources(ctx, &resourcegroupstaggingapi.GetResourcesInput{ResourcesPerPage: aws.Int32(101)})
+		failure[*tags.InvalidParameterException](err)
+	},
 	// Runs with a secret that is not the server's.
 	"wrong_secret": func() {
 		_, err := client.ListTables(ctx, nil)
@@ -303,6 +350,7 @@ func run(name string) (failed any) {
 func main() {
 	settings := must(config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(1)))
 	client, reader = dynamodb.NewFromConfig(settings), dynamodbstreams.NewFromConfig(settings)
+	identities, tagging = sts.NewFromConfig(settings), resourcegroupstaggingapi.NewFromConfig(settings)
 	out := json.NewEncoder(os.Stdout)
 	for _, name := range os.Args[1:] {
 		must(0, out.Encode(map[string]any{"case": name, "failure": run(name)}))

@@ -14,10 +14,18 @@ import {
   waitUntilTableNotExists,
 } from "@aws-sdk/client-dynamodb";
 import { DynamoDBStreams } from "@aws-sdk/client-dynamodb-streams";
+import {
+  InvalidParameterException,
+  paginateGetResources,
+  ResourceGroupsTaggingAPI,
+} from "@aws-sdk/client-resource-groups-tagging-api";
+import { STS, STSServiceException } from "@aws-sdk/client-sts";
 import { DynamoDBDocument, paginateScan } from "@aws-sdk/lib-dynamodb";
 
 const client = new DynamoDB({ maxAttempts: 1 });
 const streams = new DynamoDBStreams({ maxAttempts: 1 });
+const identities = new STS({ maxAttempts: 1 });
+const tagging = new ResourceGroupsTaggingAPI({ maxAttempts: 1 });
 const documents = DynamoDBDocument.from(client);
 
 // Creates a table with a partition key p and a sort key s, and gives it to `use`; drops it afterwards.
@@ -216,6 +224,39 @@ const CASES = {
       const { TimeToLiveDescription } = await client.describeTimeToLive({ TableName });
       assert.equal(TimeToLiveDescription.AttributeName, "expires");
     });
+  },
+
+  async identity() {
+    const { Account, Arn, UserId } = await identities.getCallerIdentity({});
+    assert.deepEqual([Account, Arn, UserId], ["000000000000", "arn:aws:iam::000000000000:root", "000000000000"]);
+    const AccessKeyId = process.env.AWS_ACCESS_KEY_ID;
+    if (AccessKeyId.length >= 16) assert.equal((await identities.getAccessKeyInfo({ AccessKeyId })).Account, Account);
+    await assert.rejects(identities.getAccessKeyInfo({ AccessKeyId: "short" }), (error) => {
+      assert.ok(error instanceof STSServiceException);
+      assert.equal(error.name, "ValidationError");
+      return true;
+    });
+  },
+
+  async tags() {
+    await withTable(async (TableName) => {
+      const { TableArn } = (await client.describeTable({ TableName })).Table;
+      const ResourceARNList = [TableArn, `${TableArn}-nowhere`];
+      const { FailedResourcesMap } = await tagging.tagResources({ ResourceARNList, Tags: { [TableName]: "a" } });
+      assert.deepEqual(Object.keys(FailedResourcesMap), [`${TableArn}-nowhere`]);
+      assert.equal(FailedResourcesMap[`${TableArn}-nowhere`].ErrorCode, "ResourceNotFoundException");
+      const TagFilters = [{ Key: TableName, Values: ["a", "b"] }];
+      const found = [];
+      for await (const page of paginateGetResources({ client: tagging, pageSize: 1 }, { TagFilters })) {
+        found.push(...page.ResourceTagMappingList);
+      }
+      assert.deepEqual(found, [{ ResourceARN: TableArn, Tags: [{ Key: TableName, Value: "a" }] }]);
+      assert.ok((await tagging.getTagKeys({})).TagKeys.includes(TableName));
+      assert.deepEqual((await tagging.getTagValues({ Key: TableName })).TagValues, ["a"]);
+      await tagging.untagResources({ ResourceARNList: [TableArn], TagKeys: [TableName] });
+      assert.deepEqual((await tagging.getTagValues({ Key: TableName })).TagValues, []);
+    });
+    await assert.rejects(tagging.getResources({ ResourcesPerPage: 101 }), InvalidParameterException);
   },
 
   // Runs with a secret that is not the server's.

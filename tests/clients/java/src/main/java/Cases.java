@@ -17,11 +17,22 @@ import software.amazon.awssdk.retries.DefaultRetryStrategy;
 import software.amazon.awssdk.services.dynamodb.DynamoDbClient;
 import software.amazon.awssdk.services.dynamodb.model.*;
 import software.amazon.awssdk.services.dynamodb.streams.DynamoDbStreamsClient;
+import software.amazon.awssdk.services.resourcegroupstaggingapi.ResourceGroupsTaggingApiClient;
+import software.amazon.awssdk.services.resourcegroupstaggingapi.model.FailureInfo;
+import software.amazon.awssdk.services.resourcegroupstaggingapi.model.InvalidParameterException;
+import software.amazon.awssdk.services.resourcegroupstaggingapi.model.ResourceTagMapping;
+import software.amazon.awssdk.services.sts.StsClient;
+import software.amazon.awssdk.services.sts.model.GetCallerIdentityResponse;
+import software.amazon.awssdk.services.sts.model.StsException;
 
 final class Cases {
     private static final DynamoDbClient CLIENT = DynamoDbClient.builder()
             .overrideConfiguration(o -> o.retryStrategy(DefaultRetryStrategy.doNotRetry())).build();
     private static final DynamoDbStreamsClient STREAMS = DynamoDbStreamsClient.builder()
+            .overrideConfiguration(o -> o.retryStrategy(DefaultRetryStrategy.doNotRetry())).build();
+    private static final StsClient IDENTITIES = StsClient.builder()
+            .overrideConfiguration(o -> o.retryStrategy(DefaultRetryStrategy.doNotRetry())).build();
+    private static final ResourceGroupsTaggingApiClient TAGGING = ResourceGroupsTaggingApiClient.builder()
             .overrideConfiguration(o -> o.retryStrategy(DefaultRetryStrategy.doNotRetry())).build();
 
     private static final Map<String, Runnable> CASES = Map.ofEntries(
@@ -36,6 +47,8 @@ final class Cases {
             Map.entry("partiql", Cases::partiql),
             Map.entry("streams", Cases::streams),
             Map.entry("ttl", Cases::ttl),
+            Map.entry("identity", Cases::identity),
+            Map.entry("tags", Cases::tags),
             Map.entry("wrong_secret", Cases::wrongSecret));
 
     private static void tables() {
@@ -183,6 +196,40 @@ final class Cases {
     }
 
     /** Runs with a secret that is not the server's. */
+    private static void identity() {
+        GetCallerIdentityResponse found = IDENTITIES.getCallerIdentity();
+        equal(found.account(), "000000000000");
+        equal(found.arn(), "arn:aws:iam::000000000000:root");
+        equal(found.userId(), "000000000000");
+        String key = System.getenv("AWS_ACCESS_KEY_ID");
+        if (key.length() >= 16) {
+            equal(IDENTITIES.getAccessKeyInfo(r -> r.accessKeyId(key)).account(), "000000000000");
+        }
+        StsException error = failure(StsException.class, () -> IDENTITIES.getAccessKeyInfo(r -> r.accessKeyId("short")));
+        equal(error.awsErrorDetails().errorCode(), "ValidationError");
+    }
+
+    private static void tags() {
+        withTable(table -> {
+            String arn = CLIENT.describeTable(r -> r.tableName(table)).table().tableArn();
+            Map<String, FailureInfo> failed = TAGGING.tagResources(
+                    r -> r.resourceARNList(arn, arn + "-nowhere").tags(Map.of(table, "a"))).failedResourcesMap();
+            equal(List.copyOf(failed.keySet()), List.of(arn + "-nowhere"));
+            equal(failed.get(arn + "-nowhere").errorCodeAsString(), "ResourceNotFoundException");
+            List<ResourceTagMapping> found = TAGGING.getResourcesPaginator(
+                    r -> r.tagFilters(f -> f.key(table).values("a", "b")).resourcesPerPage(1))
+                    .resourceTagMappingList().stream().toList();
+            equal(found.size(), 1);
+            equal(found.get(0).resourceARN(), arn);
+            equal(found.get(0).tags().get(0).value(), "a");
+            equal(TAGGING.getTagKeys(r -> r.build()).tagKeys().contains(table), true);
+            equal(TAGGING.getTagValues(r -> r.key(table)).tagValues(), List.of("a"));
+            TAGGING.untagResources(r -> r.resourceARNList(arn).tagKeys(table));
+            equal(TAGGING.getTagValues(r -> r.key(table)).tagValues(), List.of());
+        });
+        failure(InvalidParameterException.class, () -> TAGGING.getResources(r -> r.resourcesPerPage(101)));
+    }
+
     private static void wrongSecret() {
         DynamoDbException found = failure(DynamoDbException.class, CLIENT::listTables);
         equal(found.awsErrorDetails().errorCode(), "InvalidSignatureException");
