@@ -9,10 +9,12 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from testing.dynamodb.definitions import create
+from testing.dynamodb.definitions import attributes, create, index
 from testing.jedlik_process import Server, eventually
 
 Start = Callable[..., Server]
+
+BY_A = index("by-a", "a")
 
 
 def lines(server: Server, message: str, count: int) -> list[dict[str, Any]]:
@@ -44,6 +46,7 @@ def test_a_line_says_who_asked_what_and_what_came_of_it(start_server: Start) -> 
         "account": "123456789012",
         "caller": "arn:aws:iam::123456789012:root",
         "access_key": server.access_key,
+        "write_units": 1.0,
         "client": "127.0.0.1",
         "status": 200,
         "bytes_in": len(b'{"TableName": "songs", "Item": {"p": {"S": "a"}}}'),
@@ -80,6 +83,21 @@ def test_the_tables_of_a_request_are_named(
         }
     getattr(client, operation)(**request_)
     assert lines(server, "request", 3)[2].get("table") == named
+
+
+def test_units_are_those_of_all_tables_and_indexes(start_server: Start) -> None:
+    server = start_server(access_log=True)
+    client = server.client()
+    create(client, TableName="songs", AttributeDefinitions=attributes(p="S", a="S"), GlobalSecondaryIndexes=[BY_A])
+    create(client, TableName="plays")
+    items = [{"PutRequest": {"Item": {"p": {"S": name}, "a": {"S": "a"}}}} for name in ("a", "b")]
+    client.batch_write_item(RequestItems={"songs": items, "plays": items})
+    client.get_item(TableName="songs", Key={"p": {"S": "a"}}, ConsistentRead=True)
+    client.list_tables()
+    *_, written, read, neither = lines(server, "request", 5)
+    assert (written["write_units"], written.get("read_units")) == (6.0, None)
+    assert (read["read_units"], read.get("write_units")) == (1.0, None)
+    assert neither.keys().isdisjoint({"read_units", "write_units"})
 
 
 def test_what_is_refused_has_a_line_with_the_reason(start_server: Start) -> None:

@@ -44,15 +44,15 @@ def test_summaries_are_whole() -> None:
         assert f"{name} {sentence}." in shown
 
 
-@pytest.mark.parametrize("command", ["stats", "check"])
+@pytest.mark.parametrize("command", [["stats"], ["stats", "--json"], ["check"], ["check", "--json"]])
 def test_nothing_is_said_when_the_reader_of_a_report_goes(
-    command: str, start_server: Callable[..., Server], tmp_path: Path
+    command: list[str], start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = start_server()
     for number in range(3):
         create(server.client(), TableName=f"songs-{number}")
     server.stop()
-    words = [sys.executable, "-m", "jedlik", command, "--data-dir", str(tmp_path / "data")]
+    words = [sys.executable, "-m", "jedlik", *command, "--data-dir", str(tmp_path / "data")]
     reporting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert reporting.stdout is not None
     reporting.stdout.close()

@@ -61,6 +61,7 @@ def fields(answered: Answered) -> dict[str, object]:
             "account": caller.account,
             "caller": caller.principal,
             "access_key": caller.access_key,
+            **units(context),
         }
     known |= {
         "client": request.source.address,
@@ -71,6 +72,15 @@ def fields(answered: Answered) -> dict[str, object]:
         "bytes_out": answered.size,
     }
     return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def units(context: Context) -> dict[str, float]:
+    """The capacity units that a request has used, of all its tables and their indexes, read and written."""
+    used: dict[str, float] = {}
+    for charge in context.meter.charges():
+        name = "write_units" if charge.writes else "read_units"
+        used[name] = used.get(name, 0.0) + charge.total
+    return used
 
 
 def tables(context: Context) -> list[str]:

@@ -107,10 +107,10 @@ def stats(data_dir: Path, region: str | None, as_json: bool) -> None:
 
     try:
         if as_json:
-            click.echo(reports.stats_document(store_folders(data_dir, region), data_dir, region))
+            say(reports.stats_document(store_folders(data_dir, region), data_dir, region).decode())
         else:
             each_store(data_dir, region, reports.stats)
-            reports.metrics(data_dir, region, click.echo)
+            reports.metrics(data_dir, region, say)
     except (StorageError, Unreadable, OSError) as error:
         raise Refusal(str(error)) from error
 
