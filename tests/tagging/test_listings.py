@@ -136,11 +136,9 @@ def test_tags_per_page_never_split_a_resource() -> None:
     ten = {f"key{n}": "" for n in range(10)}
     shelf = Shelf("dynamodb:table", **{f"r{n:02}": ten for n in range(22)})
     assert [len(names(page)) for page in pages("get_resources", shelf, TagsPerPage=100)] == [10, 10, 2]
-    bare = Shelf("dynamodb:table", **{f"r{n:03}": {} for n in range(150)})
-    assert [len(names(page)) for page in pages("get_resources", bare, TagsPerPage=100, ResourcesPerPage=100)] == [
-        100,
-        50,
-    ]
+    bare: dict[str, dict[str, str]] = {f"r{n:02}": {} for n in range(60)}
+    mixed = Shelf("dynamodb:table", **bare, s={f"key{n}": "" for n in range(50)})
+    assert [len(names(page)) for page in pages("get_resources", mixed, TagsPerPage=100)] == [60, 1]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 100])
