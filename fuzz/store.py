@@ -7,9 +7,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TypeVar
 
+from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import POSITION_SIZE
 from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import Decide, Row
+from jedlik.storage.engine import Decide, Row, stored_entry
 
 T = TypeVar("T")
 
@@ -20,7 +21,8 @@ class DictEngine:
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self.rows: dict[bytes, bytes] = {}
-        self._position = 0
+        self.clock: Clock = system_clock
+        self._position = self._time = 0
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """As every engine's."""
@@ -64,7 +66,8 @@ class DictEngine:
             self.rows[key] = counter_value(counter(self.rows.get(key)) + amount)
         for log, entry in writes.appends:
             self._position += 1
-            self.rows[log + self._position.to_bytes(POSITION_SIZE, "big")] = entry
+            self._time = max(self._time, round(self.clock() * 1e6))
+            self.rows[log + self._position.to_bytes(POSITION_SIZE, "big")] = stored_entry(entry, self._time)
         future.set_result(result)
         return future
 

@@ -16,7 +16,6 @@ MANY_PARAMETERS: set[str] = {
     "dynamodb.items.pages.read",
     "dynamodb.model.indexes._keep_entry",
     "dynamodb.model.indexes.keep_entries",
-    "dynamodb.model.remote_changes.apply",
     "dynamodb.model.writes._log",
     "dynamodb.model.writes.record",
 }

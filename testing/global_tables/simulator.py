@@ -322,7 +322,7 @@ class Simulation:
                 task.cancel()
         await _others()
         place.exchanges.clear()
-        place.region.engine = MemoryEngine(place.kept)
+        place.region.engine = MemoryEngine(place.kept, place.region.clock)
         place.region.known.clear()
 
     async def _roll(self) -> None:

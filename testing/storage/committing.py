@@ -37,7 +37,7 @@ def committing(path: Path) -> Iterator[Commits]:
 
 def commit(commits: Commits, changes: Mapping[bytes, Change], appends: Iterable[Append] = ()) -> None:
     """Commit changes that rest on nothing."""
-    commits.commit(NOBODY, (0, {}, (), packed(changes, list(appends))))
+    commits.commit(NOBODY, (0, {}, (), packed(changes, list(appends), 0)))
 
 
 def left_by_a_kill(path: Path, folder: Path) -> Path:
@@ -83,7 +83,7 @@ def write_record(path: Path, place: bytes | None, changes: Mapping[bytes, Change
     journal = Journal(path)
     try:
         journal.confirm()
-        record = packed(changes, [])
+        record = packed(changes, [], 0)
         begin = journal.checkpoint().next_place(place)
         journal.append(begin, record, journal.following(begin, len(record)))
         return record

@@ -8,9 +8,11 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
 from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import Decide, Row, StorageError
+from jedlik.storage.engine import Decide, Row, StorageError, stored_entry
+from jedlik.storage.lmdb.changes import LastEntry
 from jedlik.storage.lmdb.view import View
 
 T = TypeVar("T")
@@ -47,9 +49,10 @@ class MemoryView(View):
 class MemoryEngine:
     """Over a dict, which may be opened again. What is called before the event loop comes round is a batch."""
 
-    def __init__(self, values: dict[bytes, bytes] | None = None) -> None:
+    def __init__(self, values: dict[bytes, bytes] | None = None, clock: Clock = system_clock) -> None:
         self._values: dict[bytes, bytes] = {} if values is None else values
         self._keys = sorted(self._values)
+        self.clock = clock
         self._queue: list[Mutation] = []
         self._closed = False
 
@@ -100,7 +103,7 @@ class MemoryEngine:
             raise StorageError("the store in memory is closed")
 
     def _commit(self) -> None:
-        batch = Batch(0, _LONGEST_KEY)
+        batch = Batch(0, _LONGEST_KEY, round(self.clock() * 1e6))
         for mutation in self._queue:
             if not mutation.future.done():
                 batch.add(mutation, self._values.get)
@@ -119,11 +122,12 @@ class MemoryEngine:
                 del self._values[key]
                 del self._keys[bisect_left(self._keys, key)]
         if batch.appends:
-            position = int.from_bytes(self._values.get(_POSITION_KEY, b""), "big")
+            last = LastEntry.unpack(self._values.get(_POSITION_KEY))
+            position, time = last.position, max(last.time, batch.time)
             for log, entry in batch.appends:
                 position += 1
-                self._put(log + position.to_bytes(POSITION_SIZE, "big"), entry)
-            self._put(_POSITION_KEY, position.to_bytes(POSITION_SIZE, "big"))
+                self._put(log + position.to_bytes(POSITION_SIZE, "big"), stored_entry(entry, time))
+            self._put(_POSITION_KEY, LastEntry(position, time).pack())
 
     def _put(self, key: bytes, value: bytes) -> None:
         if key not in self._values:

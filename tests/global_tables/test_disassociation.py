@@ -154,7 +154,7 @@ def test_it_goes_on_after_crashes_at_any_point() -> None:
         async def crash() -> None:
             for place in net.world.places.values():
                 place.exchanges.clear()
-                place.region.engine = MemoryEngine(place.kept)
+                place.region.engine = MemoryEngine(place.kept, place.region.clock)
                 place.region.known.clear()
 
         for _ in range(12):

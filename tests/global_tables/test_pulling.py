@@ -55,7 +55,7 @@ def scenario(test: Callable[[World, Way], Awaitable[None]]) -> None:
         # Leases and clocks of the real world.
         seconds = asyncio.get_running_loop().time
         for place in world.places.values():
-            place.region.clock = TrustedClock(lambda: START + seconds())
+            place.region.clock = place.region.engine.clock = TrustedClock(lambda: START + seconds())
         await test(world, way)
 
     asyncio.run(in_world())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.engine import Engine, StorageError, Writes, entry_content, entry_time
 from testing.storage.engines import OPENERS, Open, add, append, count_of, everything, increment, put, run
 
 pytestmark = pytest.mark.parametrize("open_engine", OPENERS)
@@ -118,7 +118,7 @@ def test_all_of_a_mutation_is_written(open_engine: Open, tmp_path: Path) -> None
         assert await engine.mutate([b"replaced", b"absent"], decide) == "result"
         counter, (key, entry), new = await everything(engine)
         assert counter == (b"counter", (2).to_bytes(8, "little"))
-        assert (key[:-8], entry) == (b"log", b"entry")
+        assert (key[:-8], entry_content(entry)) == (b"log", b"entry")
         assert new == (b"new", b"value")
 
     run(open_engine, tmp_path, scenario)
@@ -214,7 +214,7 @@ def test_entries_of_all_logs_are_positioned_in_commit_order(open_engine: Open, t
         )
         await append(engine, b"two", [b"5"])
         rows = await everything(engine)
-        assert [(key[:3], entry) for key, entry in rows] == [
+        assert [(key[:3], entry_content(entry)) for key, entry in rows] == [
             (b"one", b"1"),
             (b"one", b"2"),
             (b"one", b"4"),
@@ -222,7 +222,7 @@ def test_entries_of_all_logs_are_positioned_in_commit_order(open_engine: Open, t
             (b"two", b"5"),
         ]
         in_order = sorted(rows, key=lambda row: int.from_bytes(row[0][3:], "big"))
-        assert [entry for _, entry in in_order] == [b"1", b"2", b"3", b"4", b"5"]
+        assert [entry_content(entry) for _, entry in in_order] == [b"1", b"2", b"3", b"4", b"5"]
 
     run(open_engine, tmp_path, scenario)
 
@@ -244,6 +244,23 @@ def test_positions_go_on_after_the_log_was_emptied_and_the_store_opened_again(
         return key
 
     assert run(open_engine, tmp_path, first) < run(open_engine, tmp_path, second)
+
+
+def test_each_entry_has_the_time_of_its_commit(open_engine: Open, tmp_path: Path) -> None:
+    now = 1000.0
+
+    async def scenario(engine: Engine) -> list[tuple[bytes, int]]:
+        nonlocal now
+        engine.clock = lambda: now
+        for entry, at in ((b"1", 1000.0), (b"2", 1000.25), (b"back", 7.0), (b"4", 1001.5)):
+            now = at
+            await append(engine, b"log", [entry])
+        return [(entry_content(stored), entry_time(stored)) for _, stored in await everything(engine)]
+
+    first = [(b"1", 1_000_000_000), (b"2", 1_000_250_000), (b"back", 1_000_250_000), (b"4", 1_001_500_000)]
+    assert run(open_engine, tmp_path, scenario) == first
+    # It does not go back when the store is opened by a process with an earlier clock.
+    assert [time for _, time in run(open_engine, tmp_path, scenario)][4:] == [1_001_500_000] * 4
 
 
 # Failing

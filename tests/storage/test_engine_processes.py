@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.storage.engine import Engine, Row, Writes
+from jedlik.storage.engine import Engine, Row, Writes, entry_content, entry_time
 from testing.storage.engine_processes import (
     append_numbers,
     claim,
@@ -158,7 +158,9 @@ def test_who_follows_a_log_never_misses_an_entry(open_engine: Open, tmp_path: Pa
 
     followed, stored = run(open_engine, tmp_path, follow)
     assert followed == stored
-    entries = [entry.split() for _, entry in followed]
+    entries = [entry_content(entry).split() for _, entry in followed]
+    times = [entry_time(entry) for _, entry in followed]
+    assert times == sorted(times)
     for name in names:
         assert [int(number) for who, number in entries if who == name] == list(range(200))
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jedlik.storage.engine import Engine, Row, Writes
+from jedlik.storage.engine import Engine, Row, Writes, entry_content
 from testing.storage.engines import OPENERS, Open, everything, put, run
 
 pytestmark = pytest.mark.parametrize("open_engine", OPENERS)
@@ -99,7 +99,7 @@ def test_mutations_run_as_if_one_after_another(open_engine: Open, groups: list[l
         rows = run(open_engine, Path(directory), scenario)
     logged = [(key, entry) for key, entry in rows if key.startswith(b"log")]
     assert sorted(model.rows.items()) == [row for row in rows if row not in logged]
-    assert model.log == [(key[:-8], entry) for key, entry in sorted(logged, key=lambda row: row[0][-8:])]
+    assert model.log == [(key[:-8], entry_content(entry)) for key, entry in sorted(logged, key=lambda row: row[0][-8:])]
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 from jedlik import __version__
-from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.engine import Engine, StorageError, Writes, entry_content
 from jedlik.storage.lmdb.checksums import read
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.storage.engine_processes import finish, other_process, pipe, start
@@ -154,8 +154,10 @@ def test_what_others_commit_elsewhere_causes_no_second_decision(tmp_path: Path) 
 def test_the_engines_own_keys_are_not_in_a_range(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await append(engine, b"log", [b"entry"])
-        assert [entry for _, entry in await engine.range(b"", b"\xff", 10, 1000)] == [b"entry"]
-        assert [entry for _, entry in await engine.range(b"", b"\xff", 10, 1000, reverse=True)] == [b"entry"]
+        assert [entry_content(entry) for _, entry in await engine.range(b"", b"\xff", 10, 1000)] == [b"entry"]
+        assert [entry_content(entry) for _, entry in await engine.range(b"", b"\xff", 10, 1000, reverse=True)] == [
+            b"entry"
+        ]
 
     run(lmdb_durable, tmp_path, scenario)
 

@@ -11,7 +11,7 @@ import lmdb
 import pytest
 
 from jedlik.storage.counters import counter_value
-from jedlik.storage.engine import StorageError
+from jedlik.storage.engine import StorageError, stored_entry
 from jedlik.storage.lmdb import checkpoints, recovery
 from jedlik.storage.lmdb.changes import Transaction, write
 from jedlik.storage.lmdb.checksums import kept
@@ -56,7 +56,8 @@ def test_what_was_committed_behind_the_last_checkpoint_is_there(tmp_path: Path) 
     assert len(records(left)) == 2
     expected = {b"before": b"1", b"after": b"2", b"count": counter_value(-2)}
     expected |= {
-        LOG + bytes(7) + bytes([position]): entry for position, entry in ((1, b"one"), (2, b"two"), (3, b"three"))
+        LOG + bytes(7) + bytes([position]): stored_entry(entry, 0)
+        for position, entry in ((1, b"one"), (2, b"two"), (3, b"three"))
     }
     assert rows(left) == expected
     assert records(left) == []

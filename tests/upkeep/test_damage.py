@@ -16,7 +16,7 @@ from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.tables import backfill
 from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Owner
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import TIME_SIZE, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
 from testing.dynamodb.handlers import Handlers
@@ -127,7 +127,7 @@ def second_closing(place: Place, writes: Writes) -> None:
 def change_without_image(place: Place, writes: Writes) -> None:
     key, entry = next((k, e) for k, e in place.log(0) if changelog.decode(e).kind is Kind.INSERT)
     told = changelog.decode(entry)
-    writes.put(key, changelog.encode(told.kind, told.at, told.keys, told.keys_size))
+    writes.put(key, entry[:TIME_SIZE] + changelog.encode(told.kind, told.keys, told.keys_size))
 
 
 def change_from_the_future(place: Place, writes: Writes) -> None:
@@ -143,7 +143,7 @@ def empty_log(place: Place, writes: Writes) -> None:
 def image_of_another_item(place: Place, writes: Writes) -> None:
     key, entry = next((k, e) for k, e in place.log(0) if changelog.decode(e).kind is Kind.INSERT)
     told = changelog.decode(entry)
-    writes.put(key, changelog.encode(told.kind, told.at, told.keys, told.keys_size, b"", place.stored))
+    writes.put(key, entry[:TIME_SIZE] + changelog.encode(told.kind, told.keys, told.keys_size, b"", place.stored))
 
 
 KNOWN_ITEM = '{"p":{"S":"known"},"s":{"N":"1"}}'
@@ -373,7 +373,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     ),
     # The change log.
     "change that cannot be read": (
-        lambda place, writes: writes.put(place.log(0)[5][0], b"\x09" * 26),
+        lambda place, writes: writes.put(place.log(0)[5][0], b"\x09" * 40),
         [PARENT + "entry *: unknown change log format 9"],
     ),
     "change that is cut": (cut_change, [PARENT + "entry *: it is not as long as it says"]),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from jedlik.dynamodb.former_entries import Converter
 from jedlik.process.services import SERVICES
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
@@ -120,12 +121,12 @@ def _upgrade_until(store: Path, step: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    lmdb_file.upgrade(store)
+    lmdb_file.upgrade(store, Converter().convert)
     os._exit(0)
 
 
 def _upgraded(store: Path) -> Path:
-    lmdb_file.upgrade(store)
+    lmdb_file.upgrade(store, Converter().convert)
     return store
 
 

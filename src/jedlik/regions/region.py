@@ -61,6 +61,7 @@ class Region:
         self.engine = engine
         self.clock = TrustedClock(clock, steady)
         """Says what time it is, also where `clock` jumps while `steady` does not."""
+        engine.clock = self.clock
         self.secret = secret
         """The key of the store's hashes of partition keys."""
         self.peers = peers or NoPeers()

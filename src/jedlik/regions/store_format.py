@@ -8,6 +8,7 @@ keep its hands off.
     format  since
     0       stores that say nothing: they are as format 1 is
     1       the record itself
+    2       entries of change logs have the time of their commit, the kind of caller, and room for more fields
 
 (What the storage engine adds of its own has a format of its own, which it looks at first.)
 """
@@ -18,7 +19,7 @@ import orjson
 
 from jedlik import __version__
 
-FORMAT = 1
+FORMAT = 2
 """What this version reads and writes."""
 
 

@@ -56,13 +56,15 @@ class Mutation:
 class Batch:
     """The mutations of one commit."""
 
-    __slots__ = ("appends", "changes", "longest_key", "members", "overlaid", "reads", "size", "snapshot")
+    __slots__ = ("appends", "changes", "longest_key", "members", "overlaid", "reads", "size", "snapshot", "time")
 
-    def __init__(self, snapshot: int, longest_key: int) -> None:
+    def __init__(self, snapshot: int, longest_key: int, time: int) -> None:
         self.snapshot = snapshot
         """Which state of the store was read."""
         self.longest_key = longest_key
         """Bytes that the engine allows in a key."""
+        self.time = time
+        """When it was begun, in microseconds since the epoch."""
         self.members: list[Mutation] = []
         """Those whose outcome depends on the commit, in commit order."""
         self.reads: dict[bytes, bytes | None] = {}

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
+from jedlik.clock import Clock, system_clock
 from jedlik.storage.engine import Decide, Row
 
 T = TypeVar("T")
@@ -17,6 +18,9 @@ class NoStore(Exception):
 
 class EmptyEngine:
     """Reads find nothing; mutations that write nothing, or are refused, do as on any empty store."""
+
+    def __init__(self) -> None:
+        self.clock: Clock = system_clock
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """None for each key."""

@@ -12,6 +12,8 @@ keeps these promises, and `tests/storage` holds each to them:
   was opened to forget).
 - Ordered: the entries of a log are positioned in commit order. Who has seen an entry never later sees an earlier
   one appear.
+- Timed: each entry has the time of its commit, which is between the call of `mutate` and its answer and never goes back
+  from an entry to the next, whichever process commits. If the clock goes back, the time stands still.
 - Independent: a `decide` that raises fails its own caller and nothing else, and writes nothing.
 """
 
@@ -22,6 +24,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import Future
+
+    from jedlik.clock import Clock
 
 T = TypeVar("T")
 
@@ -42,7 +46,8 @@ class Writes:
         little-endian, zero when absent. Adding reads nothing, so counters never make mutations conflict."""
         self.appends: list[tuple[bytes, bytes]] = []
         """Log prefix and entry. The engine stores the entry under prefix + an 8-byte big-endian position that is
-        greater than every earlier one in the store."""
+        greater than every earlier one in the store, and before the entry its time: microseconds since the epoch,
+        8 bytes little-endian (`entry_time`, `entry_content`)."""
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set `key` to `value`."""
@@ -59,6 +64,25 @@ class Writes:
     def append(self, log: bytes, entry: bytes) -> None:
         """Append `entry` to `log`."""
         self.appends.append((log, entry))
+
+
+TIME_SIZE = 8
+"""Bytes of an entry's time."""
+
+
+def stored_entry(entry: bytes, time: int) -> bytes:
+    """What is stored for an entry of a log that is committed at `time`, in microseconds since the epoch."""
+    return time.to_bytes(TIME_SIZE, "little") + entry
+
+
+def entry_time(stored: bytes) -> int:
+    """When a stored entry was committed, in microseconds since the epoch."""
+    return int.from_bytes(stored[:TIME_SIZE], "little")
+
+
+def entry_content(stored: bytes) -> bytes:
+    """The entry as it was appended."""
+    return stored[TIME_SIZE:]
 
 
 Decide = Callable[[Sequence[bytes | None]], tuple[Writes, T]]
@@ -108,6 +132,9 @@ class Engine(Protocol):
         Stops after `limit` rows, or after the row with which the lengths of the values reach `max_bytes`.
         """
         ...
+
+    clock: Clock
+    """What the entries of logs are dated by. Whoever opens the store sets it, before anything is written."""
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
         """Run a mini-transaction; the future resolves once it is durable, or with what `decide` raised.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from jedlik.dynamodb.former_entries import Converter
 from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import lmdb_file
@@ -19,7 +20,7 @@ async def upgrade(folder: Path) -> tuple[str, int]:
 
     Returns the storage format and the format that it had. Raises StorageError, also for a store of a later version.
     """
-    storage_format = lmdb_file.upgrade(folder)
+    storage_format = lmdb_file.upgrade(folder, Converter().convert)
     engine = LmdbEngine.open(folder, durable=True)
     try:
         [record] = await engine.get([keyspaces.format_key()])
@@ -37,7 +38,11 @@ async def upgrade(folder: Path) -> tuple[str, int]:
 
 
 async def _write_record(engine: Engine) -> None:
-    """From 0 to 1: nothing changes but that the store says which format it has."""
+    """Nothing changes but that the store says which format it has.
+
+    From 0 to 1 nothing else has changed. From 1 to 2 the entries of logs have another form, which they got when the
+    storage format changed.
+    """
 
     def decide(_: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
@@ -47,5 +52,5 @@ async def _write_record(engine: Engine) -> None:
     await engine.mutate([], decide)
 
 
-_STEPS: tuple[Step, ...] = (_write_record,)
+_STEPS: tuple[Step, ...] = (_write_record, _write_record)
 """By the format that each begins with."""

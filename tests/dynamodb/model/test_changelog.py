@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.dynamodb.model import changelog, keys, streams
-from jedlik.dynamodb.model.changelog import Change, ChangeLog, Kind
-from jedlik.storage.engine import Writes
+from jedlik.dynamodb.model import changelog, keys, streams, versions
+from jedlik.dynamodb.model.changelog import Caller, Change, ChangeLog, Kind
+from jedlik.storage.engine import Writes, stored_entry
 
 NOW = 1_700_000_000.5
 TABLE: streams.Document = {
@@ -22,24 +22,38 @@ TABLE: streams.Document = {
 
 @given(
     st.sampled_from(Kind),
-    st.floats(0, 1e12),
+    st.integers(0, 2**60),
     st.binary(),
     st.integers(0, 2**32 - 1),
     st.binary(),
     st.binary(),
+    st.sampled_from((b"", b"v" * versions.SIZE)),
+    st.sampled_from(Caller),
 )
 def test_an_entry_reads_back_as_it_was_written(
-    kind: Kind, at: float, keys_json: bytes, keys_size: int, old: bytes, new: bytes
+    kind: Kind, at: int, keys_json: bytes, size: int, old: bytes, new: bytes, version: bytes, caller: Caller
 ) -> None:
-    entry = changelog.encode(kind, at, keys_json, keys_size, old, new)
-    assert changelog.decode(entry) == Change(kind, at, keys_json, keys_size, old, new)
-    assert changelog.written_at(entry) == at
+    entry = stored_entry(changelog.encode(kind, keys_json, size, old, new, version, caller), at)
+    assert changelog.decode(entry) == Change(kind, at / 1e6, keys_json, size, old, new, version, caller)
+    assert changelog.written_at(entry) == at / 1e6
+    with pytest.raises(ValueError, match="it is not as long as it says"):
+        changelog.decode(entry + b"x")
+
+
+def test_a_field_of_a_later_version_is_passed_over() -> None:
+    entry = changelog.encode(Kind.INSERT, b"{}", version=b"version")
+    head, field = entry[:-10], entry[-10:]
+    assert field == b"\x01\x07\x00version"
+    unknown = b"\x63\x02\x00??"
+    longer = head[:20] + (len(unknown + field)).to_bytes(4, "little") + head[24:]
+    assert changelog.decode(stored_entry(longer + unknown + field, 1)).version == b"version"
+    assert changelog.decode(stored_entry(longer + field + unknown, 1)).version == b"version"
 
 
 def test_an_entry_of_another_format_is_refused() -> None:
-    entry = changelog.encode(Kind.INSERT, NOW)
+    entry = stored_entry(changelog.encode(Kind.INSERT), 7)
     with pytest.raises(ValueError, match="unknown change log format 9"):
-        changelog.decode(b"\x09" + entry[1:])
+        changelog.decode(entry[:8] + b"\x09" + entry[9:])
 
 
 @pytest.mark.parametrize(
@@ -48,7 +62,7 @@ def test_an_entry_of_another_format_is_refused() -> None:
 )
 def test_an_entry_holds_the_images_that_readers_want(old_images: bool, new_images: bool, kept: bytes) -> None:
     log = ChangeLog(old_images, new_images, (0,), (b"log",))
-    change = changelog.decode(log.entry(Kind.MODIFY, NOW, b"{}", 2, b"old", b"new"))
+    change = changelog.decode(stored_entry(log.entry(Kind.MODIFY, b"{}", 2, b"old", b"new", b"", Caller.CUSTOMER), 0))
     assert change.old + change.new == kept
 
 
@@ -82,7 +96,7 @@ def test_enabling_opens_one_shard_over_all_hashes() -> None:
     [shard] = stream["Shards"]
     assert (shard["Start"], shard["End"]) == (0, 1 << 32)
     assert "ParentShardId" not in shard
-    assert [changelog.decode(entry).kind for _, entry in writes.appends] == [Kind.OPEN]
+    assert [changelog.decode(stored_entry(entry, 0)).kind for _, entry in writes.appends] == [Kind.OPEN]
 
 
 def test_rolling_closes_every_shard_and_opens_its_children() -> None:
@@ -95,7 +109,7 @@ def test_rolling_closes_every_shard_and_opens_its_children() -> None:
         (parent["ShardId"], 1 << 31, 1 << 32),
     ]
     assert rolled["ChangeLog"]["Shards"] == [{"Number": 1, "Start": 0}, {"Number": 2, "Start": 1 << 31}]
-    assert [changelog.decode(e).kind for _, e in second.appends] == [Kind.CLOSE, Kind.OPEN, Kind.OPEN]
+    assert [changelog.decode(stored_entry(e, 0)).kind for _, e in second.appends] == [Kind.CLOSE, Kind.OPEN, Kind.OPEN]
     assert parent["ShardId"] < low["ShardId"] < high["ShardId"]
 
 

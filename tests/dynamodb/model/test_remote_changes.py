@@ -26,7 +26,7 @@ from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.model.writes import Delete
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import Writes, stored_entry
 from testing.dynamodb.schemas import n, s, table
 from testing.dynamodb.stores import NOW, SECRET, Store
 
@@ -58,7 +58,7 @@ class RegionStore(Store):
 
     def apply(self, written: Writes) -> None:
         super().apply(written)
-        self.log += [changelog.decode(entry) for _, entry in written.appends]
+        self.log += [changelog.decode(stored_entry(entry, 0)) for _, entry in written.appends]
 
     def put(self, item: Item, at: float = NOW) -> None:
         self.do(writes.put(self.table, item, values.item_size(item), SECRET), at)
@@ -72,7 +72,7 @@ class RegionStore(Store):
         key = keys.item_key(self.table, change.keys, SECRET)
         stored, record = self.rows.get(key), self.rows.get(keys.version_key(self.table, key))
         written = Writes()
-        new = remote_changes.apply(self.table, key, change, stored, record, written, SECRET, NOW)
+        new = remote_changes.apply(self.table, key, change, stored, record, written, SECRET)
         self.apply(written)
         assert self.rows.get(key) == new
         return bool(written.puts)

@@ -6,9 +6,15 @@ the partition key; the descriptor lists the open ones, and since every write rea
 appended to a shard after its closing mark. An entry's position, and with it its sequence number, is given by the
 engine when it commits.
 
-An entry is a fixed head and three byte strings: the keys as JSON, and the old and the new item as they are stored
-(`model.items`), each empty if it was not there or no reader wants it. In a replicated table the item's new version
-(`model.versions`) stands between the head and these, and the entry is of another format.
+An entry is a fixed head, the keys as JSON, the old and the new item as they are stored (`model.items`), each empty if
+it was not there or no reader wants it, and fields that not every entry has. The engine puts the time of the commit
+before it. A reader skips fields that it does not know.
+
+    head       format, kind of change, kind of caller, nothing; lengths of keys, old and new; size of the keys in
+               DynamoDB's count; length of the fields
+    keys, old, new
+    fields     each a number, the length of its content, and its content
+                 1    in a replicated table: the item's new version (`model.versions`)
 """
 
 from __future__ import annotations
@@ -19,14 +25,25 @@ from enum import IntEnum
 from struct import Struct
 from typing import Any
 
-from jedlik.dynamodb.model import versions
+from jedlik.storage.engine import entry_content, entry_time
 
-_PLAIN = 1
-_VERSIONED = 2
-"""The formats: without and with a version."""
-_VERSION_LENGTHS = {_PLAIN: 0, _VERSIONED: versions.SIZE}
-_HEAD = Struct("<BBdIIII")  # format, kind, seconds since the epoch, lengths of keys, old and new, size of the keys
+_FORMAT = 3
+_HEAD = Struct("<BBBxIIIII")
+_FIELD = Struct("<BH")
+_VERSION = 1
 _HASH_SIZE = 4
+
+
+class Caller(IntEnum):
+    """Who made a change."""
+
+    CUSTOMER = 0
+    EXPIRY = 1
+    """The service, for an item past its time to live."""
+    REPLICATION = 2
+    """Another region, whose change it was."""
+    STREAM = 3
+    """The stream itself: a mark of a shard."""
 
 
 class Kind(IntEnum):
@@ -55,7 +72,7 @@ class Change:
 
     kind: Kind
     at: float
-    """Seconds since the epoch."""
+    """When it was committed, in seconds since the epoch. Never less than that of an earlier entry of the store."""
     keys: bytes
     """JSON of the key attributes."""
     keys_size: int
@@ -67,45 +84,62 @@ class Change:
     version: bytes = b""
     """The version that the change gave the item, which says in which region it was made. Nothing in a table that was
     not replicated."""
+    caller: Caller = Caller.CUSTOMER
 
 
 def encode(
     kind: Kind,
-    at: float,
     keys: bytes = b"",
     keys_size: int = 0,
     old: bytes = b"",
     new: bytes = b"",
     version: bytes = b"",
+    caller: Caller = Caller.CUSTOMER,
 ) -> bytes:
     """An entry for the log."""
-    format_ = _VERSIONED if version else _PLAIN
-    return _HEAD.pack(format_, kind, at, len(keys), len(old), len(new), keys_size) + version + keys + old + new
+    fields = _FIELD.pack(_VERSION, len(version)) + version if version else b""
+    head = _HEAD.pack(_FORMAT, kind, caller, len(keys), len(old), len(new), keys_size, len(fields))
+    return head + keys + old + new + fields
 
 
-def decode(entry: bytes) -> Change:
-    """The change that an entry tells. Raises ValueError for an entry of another format."""
-    format_, kind, at, keys_length, old_length, new_length, keys_size = _HEAD.unpack_from(entry)
-    if format_ not in _VERSION_LENGTHS:
+def decode(stored: bytes) -> Change:
+    """The change in a stored entry. Raises ValueError for one of another format, or that is cut."""
+    entry = entry_content(stored)
+    format_, kind, caller, keys_length, old_length, new_length, keys_size, fields_length = _HEAD.unpack_from(entry)
+    if format_ != _FORMAT:
         raise ValueError(f"unknown change log format {format_}")
-    keys_start = _HEAD.size + _VERSION_LENGTHS[format_]
-    old_start = keys_start + keys_length
+    old_start = _HEAD.size + keys_length
     new_start = old_start + old_length
+    fields_start = new_start + new_length
+    if fields_start + fields_length != len(entry):
+        raise ValueError("it is not as long as it says")
     return Change(
         kind=Kind(kind),
-        at=at,
-        keys=entry[keys_start:old_start],
+        at=written_at(stored),
+        keys=entry[_HEAD.size : old_start],
         keys_size=keys_size,
         old=entry[old_start:new_start],
-        new=entry[new_start : new_start + new_length],
-        version=entry[_HEAD.size : keys_start],
+        new=entry[new_start:fields_start],
+        version=_field(entry, fields_start, fields_start + fields_length) if fields_length else b"",
+        caller=Caller(caller),
     )
 
 
-def written_at(entry: bytes) -> float:
-    """When an entry was written, without decoding the rest. Seconds since the epoch."""
-    at: float = _HEAD.unpack_from(entry)[2]
-    return at
+def _field(entry: bytes, start: int, end: int) -> bytes:
+    """The version among the fields; nothing where there is none. Raises ValueError if they are cut."""
+    while start + _FIELD.size <= end:
+        number, length = _FIELD.unpack_from(entry, start)
+        start += _FIELD.size + length
+        if number == _VERSION:
+            return entry[start - length : start]
+    if start != end:
+        raise ValueError("the fields of the entry are cut")
+    return b""
+
+
+def written_at(stored: bytes) -> float:
+    """When a stored entry was committed, without decoding the rest. Seconds since the epoch."""
+    return entry_time(stored) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +161,11 @@ class ChangeLog:
         return self.prefixes[bisect_right(self.starts, position) - 1]
 
     def entry(
-        self, kind: Kind, at: float, keys: bytes, keys_size: int, old: bytes, new: bytes, version: bytes = b""
+        self, kind: Kind, keys: bytes, keys_size: int, old: bytes, new: bytes, version: bytes, caller: Caller
     ) -> bytes:
         """An entry that holds as much as the readers of this log want."""
         old, new = old if self.old_images else b"", new if self.new_images else b""
-        return encode(kind, at, keys, keys_size, old, new, version)
+        return encode(kind, keys, keys_size, old, new, version, caller)
 
 
 def parse(log: dict[str, Any], prefixes: tuple[bytes, ...]) -> ChangeLog:

@@ -172,6 +172,11 @@ def log_position(key: bytes) -> int:
     return int.from_bytes(key[-8:], "big")
 
 
+def log_of(key: bytes) -> bytes:
+    """The log prefix of the entry under `key`."""
+    return key[:-8]
+
+
 def stream_key(table_name: str, label: str) -> bytes:
     """Of a stream: its table's name and its own label."""
     return _STREAMS + table_name.encode() + b"\x00" + label.encode()

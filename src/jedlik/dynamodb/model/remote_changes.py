@@ -24,7 +24,7 @@ import orjson
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import indexes, items, key_values, keys, values, versions, writes
-from jedlik.dynamodb.model.changelog import Change, Kind
+from jedlik.dynamodb.model.changelog import Caller, Change, Kind
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.storage.engine import Writes
@@ -105,16 +105,15 @@ def apply(
     record: bytes | None,
     into: Writes,
     secret: bytes,
-    at: float,
 ) -> bytes | None:
     """Apply `change` to the item under `key`, of which `stored` and `record` are the item and its version record.
 
-    `at` is now, in seconds since the epoch. Returns the item as it is stored from now on, None if there is none. If
+    Returns the item as it is stored from now on, None if there is none. If
     nothing is put into `into`, the change was not later than what is here.
     """
     if not _is_later(change, stored, record):
         if change.again and change.version < versions.of_record(record):
-            writes.tell_again(table, key, change.keys, stored, versions.of_record(record), into, at)
+            writes.tell_again(table, key, change.keys, stored, versions.of_record(record), into)
         return stored
     # What is from before the replication stays without a version, and so do its copies.
     version = None if change.version == versions.ZERO else change.version
@@ -123,10 +122,11 @@ def apply(
         new_stored = items.encode(change.item, values.item_size(change.item), indexes.generation(table))
     if new_stored == stored:
         if version is not None:
-            writes.touch(table, key, change.keys, stored, version, into, at)
+            writes.touch(table, key, change.keys, stored, version, into, Caller.REPLICATION)
     else:
         old = None if stored is None else items.decode(stored)
-        writes.record(table, key, old, change.item, stored, new_stored, into, secret, at, version=version)
+        caller = Caller.REPLICATION
+        writes.record(table, key, old, change.item, stored, new_stored, into, secret, caller, version)
     return new_stored
 
 

@@ -22,6 +22,7 @@ import orjson
 
 from jedlik.aws.errors import DescriptorChanged
 from jedlik.dynamodb.model import changelog, keys
+from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.storage.engine import Writes
 
 HASH_SPACE = 1 << 32
@@ -157,12 +158,12 @@ def _open_shard(
         shard["ParentShardId"] = parent
     stream["Shards"].append(shard)
     table["ChangeLog"]["Shards"].append({"Number": number, "Start": start})
-    writes.append(shard_log(stream, shard), changelog.encode(changelog.Kind.OPEN, now))
+    writes.append(shard_log(stream, shard), changelog.encode(Kind.OPEN, caller=Caller.STREAM))
 
 
 def _close_shard(stream: Document, shard: Document, now: float, writes: Writes) -> None:
     shard["ClosedAt"] = now
-    writes.append(shard_log(stream, shard), changelog.encode(changelog.Kind.CLOSE, now))
+    writes.append(shard_log(stream, shard), changelog.encode(Kind.CLOSE, caller=Caller.STREAM))
 
 
 def _save(stream: Document, writes: Writes) -> None:

@@ -25,7 +25,7 @@ import orjson
 
 from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
 from jedlik.dynamodb.model import expiry, indexes, items, key_values, keys, limits, values, versions
-from jedlik.dynamodb.model.changelog import Kind
+from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.dynamodb.model.expressions.updates import TOO_LARGE
 from jedlik.dynamodb.model.expressions.updates import Update as UpdateAction
 from jedlik.dynamodb.model.indexes import EntryChange
@@ -188,9 +188,10 @@ def perform(
             version = versions.superseding(version_record, at, region)
     if new_stored == stored:
         if version is not None:
-            touch(table, operation.key, _key_attributes(operation), stored, version, writes, at)
+            touch(table, operation.key, _key_attributes(operation), stored, version, writes, Caller.CUSTOMER)
         return Change(stored, stored, [])
-    entries = record(table, operation.key, old, new, stored, new_stored, writes, secret, at, expired, version)
+    caller = Caller.EXPIRY if expired else Caller.CUSTOMER
+    entries = record(table, operation.key, old, new, stored, new_stored, writes, secret, caller, version)
     return Change(stored, new_stored, entries)
 
 
@@ -203,16 +204,14 @@ def record(
     new_stored: bytes | None,
     writes: Writes,
     secret: bytes,
-    at: float,
-    expired: bool = False,
+    caller: Caller,
     version: bytes | None = None,
 ) -> list[EntryChange]:
     """Change the item under `key`, with everything that hangs on it.
 
     `old_stored` and `new_stored` are the item before and after as it is stored, None where there is none; `old` and
     `new` are the same parsed. For a table without indexes, time to live and change log, `old` may be left out. In a
-    replicated table, `version` is the one that the item has from now on. `expired` says that it is the service that
-    deletes the item.
+    replicated table, `version` is the one that the item has from now on.
     """
     if new_stored is None:
         writes.delete(key)
@@ -230,10 +229,10 @@ def record(
         primary = keys.key_of(table, None, new or old or {})
         _keep_version(table, key, primary, new_stored, version, writes)
     if table.log is not None:
-        kind = _kind(old, new, expired)
+        kind = _kind(old, new, caller)
         if kind is not Kind.SAME or version is not None:
             primary = primary or keys.key_of(table, None, new or old or {})
-            _log(table, key, kind, primary, old_stored, new_stored, version, writes, at)
+            _log(table, key, kind, primary, old_stored, new_stored, version, writes, caller)
     return entries
 
 
@@ -244,7 +243,7 @@ def touch(
     stored: bytes | None,
     version: bytes,
     writes: Writes,
-    at: float,
+    caller: Caller,
 ) -> None:
     """Give the item under `key` of a replicated table, or its absence, another version, and leave it as it is.
 
@@ -252,18 +251,18 @@ def touch(
     not arrived yet from another region, and be told to the others.
     """
     _keep_version(table, key, key_attributes, stored, version, writes)
-    _log(table, key, Kind.SAME, key_attributes, None, stored, version, writes, at)
+    _log(table, key, Kind.SAME, key_attributes, None, stored, version, writes, caller)
 
 
 def tell_again(
-    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes, at: float
+    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes
 ) -> None:
     """Have the item under `key` of a replicated table, or its absence, told to other regions with the version it has.
 
     A region does so when it cannot be certain that all others know, and they answer in the same way if they know
     better (`remote_changes`).
     """
-    _log(table, key, Kind.TOLD, key_attributes, None, stored, version, writes, at)
+    _log(table, key, Kind.TOLD, key_attributes, None, stored, version, writes, Caller.REPLICATION)
 
 
 def _keep_version(
@@ -283,12 +282,12 @@ def _log(
     new: bytes | None,
     version: bytes | None,
     writes: Writes,
-    at: float,
+    caller: Caller,
 ) -> None:
     log = table.log
     assert log is not None, "a replicated table has a change log"
     size = values.item_size(key_attributes)
-    entry = log.entry(kind, at, orjson.dumps(key_attributes), size, old or b"", new or b"", version or b"")
+    entry = log.entry(kind, orjson.dumps(key_attributes), size, old or b"", new or b"", version or b"", caller)
     writes.append(log.prefix_for(key[len(table.prefix) :]), entry)
 
 
@@ -328,9 +327,9 @@ def _size(stored: bytes | None) -> int:
     return 0 if stored is None else items.size(stored)
 
 
-def _kind(old: Item | None, new: Item | None, expired: bool) -> Kind:
+def _kind(old: Item | None, new: Item | None, caller: Caller) -> Kind:
     if new is None:
-        return Kind.EXPIRE if expired else Kind.REMOVE
+        return Kind.EXPIRE if caller is Caller.EXPIRY else Kind.REMOVE
     if old is None:
         return Kind.INSERT
     return Kind.SAME if values.equal({"M": old}, {"M": new}) else Kind.MODIFY

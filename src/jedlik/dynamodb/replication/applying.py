@@ -37,7 +37,6 @@ async def apply(
     item_keys = [keys.item_key(table, change.keys, region.secret) for change in changes]
     version_keys = [keys.version_key(table, key) for key in item_keys]
     checkpoint_key = pull_positions.key(table.id, after.region)
-    at = region.clock()
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         check_descriptor(table, found[0])
@@ -51,9 +50,9 @@ async def apply(
             # An item may change more than once in a batch: what is read is older than what was written just now.
             now = writes.puts.get(key, item)
             version = writes.puts.get(version_key, record)
-            stored_now = remote_changes.apply(table, key, change, now, version, writes, region.secret, at)
+            stored_now = remote_changes.apply(table, key, change, now, version, writes, region.secret)
             if tell_new and now is None and version is None:
-                tell_again(table, key, change.keys, stored_now, change.version, writes, at)
+                tell_again(table, key, change.keys, stored_now, change.version, writes)
         writes.put(checkpoint_key, pull_positions.encode(after))
         more(writes)
         return writes, None

@@ -178,7 +178,6 @@ async def _settle(
     assert before.copying is not None
     seen = _horizons(before.copying.seen, before.region)
     table = found.table
-    at = region.clock()
     checkpoint_key = pull_positions.key(table.id, before.region)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
@@ -193,9 +192,9 @@ async def _settle(
             version = versions.of_record(record)
             if _was_seen(version, seen):
                 deletion = remote_changes.deletion(version, item.attributes)
-                now = remote_changes.apply(table, item.key, deletion, now, record, into, region.secret, at)
+                now = remote_changes.apply(table, item.key, deletion, now, record, into, region.secret)
                 version = deletion.version
-            writes.tell_again(table, item.key, item.attributes, now, version, into, at)
+            writes.tell_again(table, item.key, item.attributes, now, version, into)
         into.put(checkpoint_key, pull_positions.encode(after))
         return into, None
 

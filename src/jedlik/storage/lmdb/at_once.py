@@ -73,9 +73,9 @@ class CommitsAtOnce:
 
         def decide_again(read: Read) -> bytes:
             batch.decide_again(read)
-            return packed(batch.changes, batch.appends)
+            return packed(batch.changes, batch.appends, batch.time)
 
-        decided = Decided(batch.snapshot, batch.reads, packed(batch.changes, batch.appends))
+        decided = Decided(batch.snapshot, batch.reads, packed(batch.changes, batch.appends, batch.time))
         began = time.perf_counter()
         self._left = _LEFT_AFTER_A_LONG_ONE
         done = commit(environment, self._journal, committer, decided, decide_again)

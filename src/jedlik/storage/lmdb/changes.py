@@ -1,30 +1,49 @@
 """What a batch changes: the form in which it is sent and journaled, and how it is written into LMDB.
 
-The form is that of MessagePack: an array of a map of changes and an array of appends. Positions and counters are worked
-out when it is written, from what the store has then, so to write it over the same state again has the same outcome.
+The form is that of MessagePack: an array of a map of changes, an array of appends, and the time. Positions, times of
+entries and counters are worked out when it is written, from what the store has then, so to write it over the same state
+again has the same outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 
 import lmdb
 import msgpack
 
 from jedlik.storage.batch import POSITION_SIZE, Append, Change
 from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import Row
+from jedlik.storage.engine import TIME_SIZE, Row, stored_entry
 from jedlik.storage.lmdb.checksums import kept, read
 from jedlik.storage.lmdb.view import POSITION_KEY
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
 
-def packed(changes: Mapping[bytes, Change], appends: Iterable[Append]) -> bytes:
-    """The bytes for what a batch changes."""
-    encoded: bytes = msgpack.packb((changes, appends))
+def packed(changes: Mapping[bytes, Change], appends: Iterable[Append], time: int) -> bytes:
+    """The bytes for what a batch changes, which was decided at `time`: microseconds since the epoch."""
+    encoded: bytes = msgpack.packb((changes, appends, time))
     return encoded
+
+
+class LastEntry(NamedTuple):
+    """What the engine keeps of the last entry that was appended to any log."""
+
+    position: int
+    time: int
+    """Microseconds since the epoch."""
+
+    def pack(self) -> bytes:
+        """The value under POSITION_KEY."""
+        return self.position.to_bytes(POSITION_SIZE, "big") + self.time.to_bytes(TIME_SIZE, "big")
+
+    @classmethod
+    def unpack(cls, found: bytes | None) -> LastEntry:
+        """From that value; None where nothing was appended yet."""
+        value = found or bytes(POSITION_SIZE + TIME_SIZE)
+        return cls(int.from_bytes(value[:POSITION_SIZE], "big"), int.from_bytes(value[POSITION_SIZE:], "big"))
 
 
 def write(changes: bytes, transaction: Transaction) -> None:
@@ -32,21 +51,7 @@ def write(changes: bytes, transaction: Transaction) -> None:
 
     Raises lmdb.Error, DamagedValue for a counter, and ValueError for bytes that `packed` has not made.
     """
-    _write(changes, transaction, read, kept)
-
-
-def write_bare(changes: bytes, transaction: Transaction) -> None:
-    """The same into a store whose values have no headers (`environment.BARE_FORMAT`)."""
-    _write(changes, transaction, lambda _, found: found, lambda _, value: value)
-
-
-def _write(
-    changes: bytes,
-    transaction: Transaction,
-    read: Callable[[bytes, bytes | None], bytes | None],
-    kept: Callable[[bytes, bytes], bytes],
-) -> None:
-    of_keys, appends = msgpack.unpackb(changes, use_list=False)
+    of_keys, appends, time = msgpack.unpackb(changes, use_list=False)
     puts: list[Row] = []
     for key, change in of_keys.items():
         if change is None:
@@ -57,10 +62,30 @@ def _write(
         else:
             puts.append((key, kept(key, change)))
     if appends:
-        position = int.from_bytes(read(POSITION_KEY, transaction.get(POSITION_KEY)) or b"", "big")
+        last = LastEntry.unpack(read(POSITION_KEY, transaction.get(POSITION_KEY)))
+        position, time = last.position, max(last.time, time)
         for log, entry in appends:
             position += 1
             key = log + position.to_bytes(POSITION_SIZE, "big")
-            puts.append((key, kept(key, entry)))
-        puts.append((POSITION_KEY, kept(POSITION_KEY, position.to_bytes(POSITION_SIZE, "big"))))
+            puts.append((key, kept(key, stored_entry(entry, time))))
+        puts.append((POSITION_KEY, kept(POSITION_KEY, LastEntry(position, time).pack())))
     transaction.cursor().putmulti(puts)
+
+
+def write_bare(changes: bytes, transaction: Transaction) -> None:
+    """The same for what a store's journal has whose values have no headers, and its logs no times
+    (`environment.BARE_FORMAT`)."""
+    of_keys, appends = msgpack.unpackb(changes, use_list=False)
+    for key, change in of_keys.items():
+        if change is None:
+            transaction.delete(key)
+        elif isinstance(change, int):
+            transaction.put(key, counter_value(counter(transaction.get(key)) + change))
+        else:
+            transaction.put(key, change)
+    position = int.from_bytes(transaction.get(POSITION_KEY) or b"", "big")
+    for log, entry in appends:
+        position += 1
+        transaction.put(log + position.to_bytes(POSITION_SIZE, "big"), entry)
+    if appends:
+        transaction.put(POSITION_KEY, position.to_bytes(POSITION_SIZE, "big"))

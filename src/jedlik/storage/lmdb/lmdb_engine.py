@@ -24,6 +24,7 @@ from typing import TypeAlias, TypeVar
 
 import lmdb
 
+from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import Batch, Mutation
 from jedlik.storage.engine import Decide, Row, StorageError
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
@@ -62,6 +63,8 @@ class LmdbEngine:
         self._map_size = map_size
         self._store = open_store(path, durable, map_size)
         self._environment = self._store.environment
+        self.clock: Clock = system_clock
+        """What entries of logs are dated by."""
         self._longest_key = self._environment.max_key_size()
         self._seen: dict[bytes, Row] = {}
         """What was found under keys that many reads begin with (`checksums.read_all`)."""
@@ -219,7 +222,7 @@ class LmdbEngine:
 
     def _decide_queue(self, snapshot: Snapshot) -> Batch:
         """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
-        batch = Batch(snapshot.id(), self._longest_key)
+        batch = Batch(snapshot.id(), self._longest_key, round(self.clock() * 1e6))
         get = snapshot.get
         decided = 0
         for mutation in self._queue:
@@ -285,7 +288,7 @@ class LmdbEngine:
             except OSError as error:
                 loop.call_soon(self._end_batch, batch, error)
                 return
-        changes = packed(batch.changes, batch.appends)
+        changes = packed(batch.changes, batch.appends, batch.time)
         self._committer.ask((batch.snapshot, batch.reads, tuple(batch.overlaid), changes))
 
     def _take_answer(self, answer: Message) -> None:
@@ -296,7 +299,7 @@ class LmdbEngine:
         if answer[0] == STALE:
             found = answer[1]
             batch.decide_again(found.__getitem__)
-            self._committer.ask(packed(batch.changes, batch.appends))
+            self._committer.ask(packed(batch.changes, batch.appends, batch.time))
             return
         self._batch = None
         if answer[0] == DONE:
@@ -353,7 +356,7 @@ class LmdbEngine:
         with self._environment.begin(write=True) as transaction:
             if changed(batch.snapshot, batch.reads, transaction):
                 batch.decide_again(lambda key: read(key, transaction.get(key)))
-            write(packed(batch.changes, batch.appends), transaction)
+            write(packed(batch.changes, batch.appends, batch.time), transaction)
 
     def _reopen(self) -> None:
         """Open the environment anew, which LMDB will use no more as it is."""

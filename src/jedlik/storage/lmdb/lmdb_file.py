@@ -8,7 +8,8 @@ another that takes its place, and the journal belongs to one data file too (`sto
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb.changes import LastEntry
 from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.environment import (
     FORMAT,
@@ -35,6 +37,15 @@ from jedlik.storage.lmdb.view import POSITION_KEY, View, view_of
 _COPY = "data.mdb.compact"
 _ROWS_COPIED = 10_000
 """In one transaction of an upgrade."""
+
+
+Convert = Callable[[bytes, bytes], tuple[bytes, int]]
+"""From a key and its value in a store of a former format, in the order of the keys, to the value of today. For an entry
+of a log: `stored_entry`, and its time, which is otherwise 0."""
+
+
+def _as_it_is(key: bytes, value: bytes) -> tuple[bytes, int]:
+    return value, 0
 
 
 @contextmanager
@@ -86,11 +97,12 @@ def copied(path: Path) -> int:
         return 0
 
 
-def upgrade(path: Path) -> str:
+def upgrade(path: Path, convert: Convert = _as_it_is) -> str:
     """Bring the store in the directory `path` to the storage format of this version, if it has an earlier one.
 
-    Returns the storage format that it had. No server may have it open. The copy with the new format takes the file's
-    place when it is complete and synced; until then the store is the old one. Raises StorageError.
+    `convert` gives values the form of today. Returns the storage format that it had. No server may have it open. The
+    copy with the new format takes the file's place when it is complete and synced; until then the store is the old
+    one. Raises StorageError.
     """
     copy = path / _COPY
     with alone(path, formats=UPGRADABLE):
@@ -100,18 +112,19 @@ def upgrade(path: Path) -> str:
                 found = format_of(environment)
                 refuse_other_format(str(path), found, UPGRADABLE)
                 if found != FORMAT:
-                    _write_with_headers(environment, copy)
+                    _write_with_headers(environment, copy, convert)
             if found != FORMAT:
                 replace(path, copy)
             return (found or b"").decode()
-        except (lmdb.Error, OSError) as error:
+        except (lmdb.Error, OSError, ValueError, struct.error) as error:
             raise StorageError(f"cannot upgrade the store in {path}: {error}") from error
         finally:
             copy.unlink(missing_ok=True)
 
 
-def _write_with_headers(environment: lmdb.Environment, copy: Path) -> None:
-    """Write the rows of a store whose values have no headers into a new file, with headers."""
+def _write_with_headers(environment: lmdb.Environment, copy: Path, convert: Convert) -> None:
+    """Write the rows of a store whose values have no headers, and its logs no times, into a new file that has them."""
+    last_time = 0
     with (
         environment.begin() as snapshot,
         snapshot.cursor() as cursor,
@@ -123,9 +136,17 @@ def _write_with_headers(environment: lmdb.Environment, copy: Path) -> None:
         while some := list(islice(rows, _ROWS_COPIED)):
             with made.begin(write=True) as transaction:
                 for key, value in some:
-                    bare = key.startswith(b"\x00") and key != POSITION_KEY
-                    transaction.put(key, value if bare else kept(key, value), append=True)
+                    if key.startswith(b"\x00"):
+                        transaction.put(key, value, append=True)
+                        continue
+                    value, time = convert(key, value)
+                    last_time = max(last_time, time)
+                    transaction.put(key, kept(key, value), append=True)
         with made.begin(write=True) as transaction:
+            position = transaction.get(POSITION_KEY)
+            if position is not None:
+                last = LastEntry(int.from_bytes(position, "big"), last_time)
+                transaction.put(POSITION_KEY, kept(POSITION_KEY, last.pack()))
             transaction.put(FORMAT_KEY, FORMAT)
 
 

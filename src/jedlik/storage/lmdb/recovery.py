@@ -25,7 +25,7 @@ from jedlik.storage.lmdb.environment import BARE_FORMAT, MAP_SIZE, NOW, format_o
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal, first_place
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
 
-_NOTHING = packed({}, [])
+_NOTHING = packed({}, [], 0)
 
 
 def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:

@@ -235,5 +235,5 @@ def _behind(readable: Readable) -> list[Record]:
 
 def changed_rows(record: Record) -> dict[bytes, bytes | None]:
     """The keys that a record puts or deletes, and their values: None for one that is deleted. Counters are left out."""
-    of_keys, _ = msgpack.unpackb(record.changes, use_list=False)
+    of_keys, *_ = msgpack.unpackb(record.changes, use_list=False)
     return {key: value for key, value in of_keys.items() if not isinstance(value, int)}

@@ -22,6 +22,7 @@ Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 POSITION_KEY = b"\x00position"
 """Position of the last entry appended to any log, big-endian."""
 
+_POSITION_SIZE = 8
 _OWN = 0
 """The first byte of the engine's own keys."""
 _ATTEMPTS = 10
@@ -126,7 +127,7 @@ class View:
     @property
     def last_position(self) -> int:
         """The position of the last entry appended to any log; 0 if there never was one."""
-        return int.from_bytes(self.get(POSITION_KEY) or b"", "big")
+        return int.from_bytes((self.get(POSITION_KEY) or b"")[:_POSITION_SIZE], "big")
 
     @property
     def pages(self) -> Pages:
