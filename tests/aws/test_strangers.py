@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from jedlik.aws.credentials import Credential
 from jedlik.wire.messages import Request
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, run_jedlik
 from testing.raw_http import Answer, Wire
 from testing.signing import on_the_wire, signed
 
@@ -126,3 +127,13 @@ def cpu_seconds(server: Server) -> float:
     """What the server's worker has worked so far."""
     fields = Path(f"/proc/{server.worker()}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_without_any_key_everybody_is_a_stranger(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server(auth="on")
+    assert run_jedlik("credentials", "delete", "--data-dir", str(tmp_path / "data"), server.access_key).returncode == 0
+    server.restart()
+    headers = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+    answer = requests.post(server.url, data="{}", headers=headers, timeout=60)
+    assert answer.status_code == 400
+    assert answer.json()["__type"].endswith("#MissingAuthenticationTokenException")
