@@ -17,6 +17,7 @@ import orjson
 from fuzz.choices import Choices
 from fuzz.service import Finding, watch
 from fuzz.store import DictEngine
+from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.aws.errors import DescriptorChanged, DynamoDBError
 from jedlik.clock import TrustedClock
@@ -91,7 +92,7 @@ class Place:
         """What the region answers to a client, or to a peer."""
         served = operations[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
-        return await served.handler(context, served.validate(request))
+        return stored_items.plain(await served.handler(context, served.validate(request)))
 
 
 class Way:

@@ -69,7 +69,15 @@ def test_the_model_knows_only_plain_types_of_the_storage() -> None:
 
 
 def test_the_model_imports_no_other_room() -> None:
-    known = ("dynamodb.model.", "storage.engine", "storage.counters", "aws.errors", "regions.keyspaces", "utf16")
+    known = (
+        "dynamodb.model.",
+        "storage.engine",
+        "storage.counters",
+        "aws.errors",
+        "aws.stored_items",
+        "regions.keyspaces",
+        "utf16",
+    )
     for importer, every in imports().items():
         if importer.startswith("dynamodb.model."):
             assert [imported for imported in every if not imported.startswith(known)] == [], importer

@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.clock import system_clock
 from jedlik.dynamodb.operations import OPERATIONS
@@ -72,7 +71,7 @@ class Reopened:
         served = OPERATIONS[operation]
         context = Context(self._region, "torture", own(self._region), b"localhost")
         answer = await served.handler(context, served.validate(request))
-        return orjson.loads(orjson.dumps(answer))
+        return stored_items.plain(answer)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.regions.region import Region
@@ -24,11 +25,10 @@ class Handlers:
         self.region = Region("us-east-1", "000000000000", engine, lambda: self.now, b"s" * 32)
 
     async def call(self, operation: str, **request: Any) -> Any:
-        """Do an operation. The request is as on the wire, and so is the answer but for items, which may be JSON yet."""
+        """Do an operation. The request is as on the wire, and so is the answer."""
         served = OPERATIONS[operation]
-        return await served.handler(
-            Context(self.region, "request", own(self.region), b"localhost"), served.validate(request)
-        )
+        context = Context(self.region, "request", own(self.region), b"localhost")
+        return stored_items.plain(await served.handler(context, served.validate(request)))
 
 
 def run(folder: Path, test: Callable[[Handlers], Awaitable[None]]) -> None:

@@ -25,9 +25,9 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-import orjson
 import uvloop
 
+from jedlik.aws import stored_items
 from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
@@ -512,7 +512,7 @@ async def _members_of(place: Place) -> list[str]:
 
 
 def _plain(told: Any) -> Any:
-    return orjson.loads(orjson.dumps(told))
+    return stored_items.plain(told)
 
 
 async def _others() -> None:

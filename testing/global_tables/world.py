@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.dynamodb.model import descriptors, items, keys, replicas, shared_settings, versions
 from jedlik.dynamodb.model.replicas import Group
@@ -83,7 +84,7 @@ class Place:
         """Do an operation."""
         served = OPERATIONS[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
-        return await served.handler(context, served.validate(request))
+        return stored_items.plain(await served.handler(context, served.validate(request)))
 
     async def call(self, operation: str, **request: Any) -> Any:
         """Do an operation on the table."""
@@ -93,7 +94,7 @@ class Place:
         """Do an operation as a peer asks for it."""
         served = PEER_OPERATIONS[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
-        return await served.handler(context, served.validate(request))
+        return stored_items.plain(await served.handler(context, served.validate(request)))
 
     async def put(self, name: str, **more: int) -> None:
         numbers = {attribute: {"N": str(number)} for attribute, number in more.items()}

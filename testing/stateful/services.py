@@ -16,6 +16,7 @@ import orjson
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.aws.errors import DynamoDBError
 from jedlik.background import job_records
@@ -68,9 +69,9 @@ class InProcess:
             return await served.handler(context, served.validate(raw))
 
         try:
-            return canonical(orjson.loads(orjson.dumps(self._run(answer()))))
+            return canonical(stored_items.plain(self._run(answer())))
         except DynamoDBError as error:
-            body = canonical(orjson.loads(orjson.dumps(error.fields)))
+            body = canonical(stored_items.plain(error.fields))
             raise _refusal(error.name, error.message, body) from None
 
     def restart(self) -> None:

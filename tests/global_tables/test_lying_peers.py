@@ -7,9 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 import pytest
 
+from jedlik.aws import stored_items
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import descriptors, keys, versions
 from jedlik.dynamodb.replication import answers, pull_positions
@@ -301,7 +301,7 @@ async def test_one_table_whose_peer_lies_does_not_hold_up_another(world: World, 
 
 
 def plain(fragment: Any) -> Any:
-    return orjson.loads(orjson.dumps(fragment))
+    return stored_items.plain(fragment)
 
 
 # Positions that are kept

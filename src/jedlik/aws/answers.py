@@ -6,8 +6,6 @@ import secrets
 import zlib
 from collections.abc import Iterator
 
-import orjson
-
 from jedlik.aws.errors import (
     AccessDeniedException,
     DynamoDBError,
@@ -17,6 +15,7 @@ from jedlik.aws.errors import (
     TransactionInProgressException,
     UnknownOperationException,
 )
+from jedlik.aws.stored_items import json_of
 from jedlik.wire.messages import Response
 
 JSON_1_0 = b"application/x-amz-json-1.0"
@@ -63,7 +62,7 @@ def error_body(error: DynamoDBError) -> bytes:
         # A failed condition has the one name without the item and the other with it.
         is_capital = isinstance(error, CAPITAL_MESSAGE) or "Item" in error.fields
         body["Message" if is_capital else "message"] = error.message
-    return orjson.dumps(body)
+    return json_of(body)
 
 
 def response(status: int, content_type: bytes, body: bytes, request_id: str, more: bytes = b"") -> Response:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jedlik.aws.stored_items import json_of, plain
 from jedlik.dynamodb.model import items
 from jedlik.dynamodb.model.values import Item
 
@@ -43,5 +45,25 @@ def test_another_generation_is_the_same_item() -> None:
     assert (items.generation(stored), items.size(stored), items.decode(stored)) == (7, 40, ITEM)
 
 
-def test_a_fragment_goes_into_a_response_unparsed() -> None:
-    assert orjson.dumps({"Item": items.fragment(items.encode(ITEM, 40))}) == orjson.dumps({"Item": ITEM})
+def test_stored_items_go_into_an_answer_unparsed() -> None:
+    stored = items.encode(ITEM, 40)
+    for answer, parsed in (
+        ({"Item": items.whole(stored)}, {"Item": ITEM}),
+        ({"Item": items.whole(stored), "more": 1}, {"Item": ITEM, "more": 1}),
+        ({"Items": items.array([stored, stored])}, {"Items": [ITEM, ITEM]}),
+        ({"Items": items.array([])}, {"Items": []}),
+    ):
+        assert json_of(answer) == orjson.dumps(parsed)
+        assert plain(answer) == parsed
+
+
+def test_who_asks_for_the_value_of_a_stored_item_gets_one_of_its_own() -> None:
+    whole, several = items.whole(items.encode(ITEM, 40)), items.array([items.encode(ITEM, 40)])
+    whole.value.clear()
+    several.value.clear()
+    assert (whole.value, several.value, len(several)) == (ITEM, [ITEM], 1)
+
+
+def test_what_is_no_json_is_not_taken_for_an_item() -> None:
+    with pytest.raises(TypeError):
+        json_of({"Item": b"bytes"})

@@ -23,6 +23,7 @@ from jedlik.aws.protocols.query_forms import Malformed
 from jedlik.aws.protocols.wire_models import WireModel, wire_model
 from jedlik.aws.shapes import shapes
 from jedlik.aws.shapes.service_shapes import ServiceShapes
+from jedlik.aws.stored_items import json_of
 
 FORM = b"application/x-www-form-urlencoded"
 XML = b"text/xml"
@@ -100,12 +101,12 @@ class JsonCodec(_Modelled):
 
     def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
         """The result as JSON."""
-        return orjson.dumps({} if result is None else result)
+        return json_of({} if result is None else result)
 
     def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as JSON."""
         body = {"__type": error.name, self._model.message_member(error.name): error.message, **error.fields}
-        return error.status, b"", orjson.dumps(body)
+        return error.status, b"", json_of(body)
 
 
 class CborCodec(_Modelled):

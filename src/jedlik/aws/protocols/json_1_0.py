@@ -10,6 +10,7 @@ import orjson
 
 from jedlik.aws import answers
 from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException
+from jedlik.aws.stored_items import json_of
 
 CONTENT_TYPES = {answers.JSON_1_0: answers.JSON_1_0, answers.JSON: answers.JSON}
 """The content types that carry an operation, each with that of the answer."""
@@ -46,7 +47,7 @@ class DynamoDBCodec:
 
     def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
         """The result as JSON; nothing for none."""
-        return orjson.dumps(result) if result is not None else b""
+        return json_of(result) if result is not None else b""
 
     def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as JSON."""

@@ -129,7 +129,7 @@ def _gets(name: str, asked: Request) -> _Gets:
 
 
 def _answer(stored: bytes, projection: Projection | None) -> Any:
-    return items.fragment(stored) if projection is None else projection.apply(items.decode(stored))
+    return items.whole(stored) if projection is None else projection.apply(items.decode(stored))
 
 
 @dataclass(frozen=True, slots=True)

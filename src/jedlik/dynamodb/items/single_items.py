@@ -66,7 +66,7 @@ def _answer(meter: Meter, request: Request, stored: bytes | None, projection: Pr
     """What a GetItem answers, which has been charged."""
     response: Response = {}
     if stored is not None:
-        response["Item"] = items.fragment(stored) if projection is None else projection.apply(items.decode(stored))
+        response["Item"] = items.whole(stored) if projection is None else projection.apply(items.decode(stored))
     if "ReturnConsumedCapacity" in request and request["ReturnConsumedCapacity"] != "NONE":
         response["ConsumedCapacity"] = charging.consumed(meter, request["ReturnConsumedCapacity"])
     return response

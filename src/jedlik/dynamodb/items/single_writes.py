@@ -57,7 +57,7 @@ async def write(
 
 
 def _whole(stored: bytes | None) -> Any:
-    return None if stored is None else items.fragment(stored)
+    return None if stored is None else items.whole(stored)
 
 
 def _updated(operation: Operation, stored: bytes | None) -> Any:

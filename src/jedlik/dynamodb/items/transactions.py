@@ -221,7 +221,7 @@ class _Get:
         if stored is None:
             return {}
         if self.projection is None:
-            return {"Item": items.fragment(stored)}
+            return {"Item": items.whole(stored)}
         return {"Item": self.projection.apply(items.decode(stored))}
 
 

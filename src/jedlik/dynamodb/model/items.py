@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 import orjson
 
+from jedlik.aws.stored_items import StoredItem, StoredItems
 from jedlik.dynamodb.model.values import Item
 
 VERSION = 1
@@ -63,11 +64,11 @@ def json_of(stored: bytes) -> bytes:
     return stored[HEADER:]
 
 
-def array(stored: Iterable[bytes]) -> orjson.Fragment:
-    """Items as an array, to be put into a response like a `fragment`."""
-    return orjson.Fragment(b"[" + b",".join([one[HEADER:] for one in stored]) + b"]")
+def array(stored: Iterable[bytes]) -> StoredItems:
+    """Items as an array, to be put into a response as they are."""
+    return StoredItems(stored if isinstance(stored, list) else list(stored), HEADER)
 
 
-def fragment(stored: bytes) -> orjson.Fragment:
-    """The item, to be put into a response as it is: `orjson.dumps` copies it without parsing."""
-    return orjson.Fragment(stored[HEADER:])
+def whole(stored: bytes) -> StoredItem:
+    """The item, to be put into a response as it is."""
+    return StoredItem(stored, HEADER)

@@ -20,9 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.stored_items import StoredItem
 from jedlik.dynamodb.model import indexes, items, key_values, keys, values, versions, writes
 from jedlik.dynamodb.model.changelog import Caller, Change, Kind
 from jedlik.dynamodb.model.tables import Table
@@ -74,21 +73,21 @@ def checked(table: Table, change: RemoteChange) -> RemoteChange:
 
 def of_entry(change: Change) -> dict[str, Any]:
     """A change log entry, as it is told to other regions."""
-    told = {"Version": change.version.hex(), "At": change.at, "Keys": orjson.Fragment(change.keys)}
+    told = {"Version": change.version.hex(), "At": change.at, "Keys": StoredItem(change.keys)}
     if change.kind is Kind.TOLD:
         told["Again"] = True
-    return told | {"Item": items.fragment(change.new)} if change.new else told
+    return told | {"Item": items.whole(change.new)} if change.new else told
 
 
 def of_item(table: Table, stored: bytes, record: bytes | None) -> dict[str, Any]:
     """An item and its version record, as they are told to a region that copies the table."""
     key = keys.key_of(table, None, items.decode(stored))
-    return {"Version": versions.of_record(record).hex(), "At": 0.0, "Keys": key, "Item": items.fragment(stored)}
+    return {"Version": versions.of_record(record).hex(), "At": 0.0, "Keys": key, "Item": items.whole(stored)}
 
 
 def of_tombstone(record: bytes) -> dict[str, Any]:
     """A tombstone, as it is told to a region that copies the table."""
-    key = orjson.Fragment(versions.keys_of_tombstone(record))
+    key = StoredItem(versions.keys_of_tombstone(record))
     return {"Version": versions.of_record(record).hex(), "At": 0.0, "Keys": key}
 
 

@@ -162,7 +162,7 @@ def perform(
     ):
         old = items.decode(stored)
     if condition is not None and not condition(old or {}):
-        told = {"Item": items.fragment(stored)} if stored is not None and operation.return_old_on_failure else {}
+        told = {"Item": items.whole(stored)} if stored is not None and operation.return_old_on_failure else {}
         raise ConditionalCheckFailedException("The conditional request failed", **told)
 
     new: Item | None

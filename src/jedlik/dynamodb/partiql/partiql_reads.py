@@ -83,7 +83,7 @@ async def get(region: Region, table: Table, key: Item, consistent: bool) -> byte
 def shown(statement: Select, stored: bytes) -> Any:
     """What a statement selects of a stored item, for the response."""
     if statement.projection is None:
-        return items.fragment(stored)
+        return items.whole(stored)
     return statement.projection.apply(items.decode(stored))
 
 

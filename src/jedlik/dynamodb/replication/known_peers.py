@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.aws.front import region_refusal
 from jedlik.config import Settings
@@ -20,7 +21,8 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
 
         async def answer(asked: Region) -> Body:
             context = Context(asked, "of a peer", own(asked))
-            return dict(await served.handler(context, served.validate(body)) or {})
+            told: Body = stored_items.plain(await served.handler(context, served.validate(body)) or {})
+            return told
 
         try:
             return await stores.use(region, answer)

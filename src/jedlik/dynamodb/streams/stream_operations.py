@@ -25,6 +25,7 @@ from jedlik.aws.errors import (
     TrimmedDataAccessException,
     ValidationException,
 )
+from jedlik.aws.stored_items import StoredItem
 from jedlik.dynamodb.model import changelog, items, keys, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.limits import GET_RECORDS_COUNT, GET_RECORDS_SIZE, SHARD_ITERATOR_SECONDS
@@ -291,7 +292,7 @@ def _record(region: Region, stream: streams.Document, position: int, change: Cha
     view = stream["StreamViewType"]
     change_record: Response = {
         "ApproximateCreationDateTime": int(change.at),
-        "Keys": orjson.Fragment(change.keys),
+        "Keys": StoredItem(change.keys),
         "SequenceNumber": streams.sequence_number(position),
         "StreamViewType": view,
     }
@@ -301,7 +302,7 @@ def _record(region: Region, stream: streams.Document, position: int, change: Cha
         ("OldImage", change.old, view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")),
     ):
         if shown and stored:
-            change_record[member] = orjson.Fragment(items.json_of(stored))
+            change_record[member] = items.whole(stored)
             size += items.size(stored)
     change_record["SizeBytes"] = size
     record: Response = {

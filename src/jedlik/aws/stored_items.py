@@ -1,0 +1,75 @@
+"""What a handler answers of stored items: their JSON as it is stored, parsed only for who asks for the value.
+
+A codec that makes JSON copies it (`json_of`); a caller in the process, or a codec of another form, asks for `value`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+
+class StoredItem:
+    """An item, or any other value, whose JSON begins at a place in some bytes."""
+
+    __slots__ = ("_begins", "_stored")
+
+    def __init__(self, stored: bytes, begins: int = 0) -> None:
+        self._stored = stored
+        self._begins = begins
+
+    @property
+    def json(self) -> bytes:
+        """The JSON as it is stored."""
+        return self._stored[self._begins :]
+
+    @property
+    def value(self) -> Any:
+        """The value, parsed: a fresh object, the caller's own."""
+        return orjson.loads(memoryview(self._stored)[self._begins :])
+
+
+class StoredItems:
+    """Items of a page, each as it is stored."""
+
+    __slots__ = ("_begins", "_stored")
+
+    def __init__(self, stored: Sequence[bytes], begins: int) -> None:
+        self._stored = stored
+        self._begins = begins
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @property
+    def json(self) -> bytes:
+        """An array, a join of what is stored."""
+        begins = self._begins
+        return b"[" + b",".join([one[begins:] for one in self._stored]) + b"]"
+
+    @property
+    def value(self) -> list[Any]:
+        """The items, parsed: fresh objects, the caller's own."""
+        return [StoredItem(one, self._begins).value for one in self._stored]
+
+
+def json_of(result: Any) -> bytes:
+    """The JSON of a result in which stored items stand."""
+    if type(result) is dict and len(result) == 1:
+        item = result.get("Item")
+        if type(item) is StoredItem:  # What a GetItem answers, without the detour through `_fragment`.
+            return b'{"Item":' + item.json + b"}"
+    return orjson.dumps(result, default=_fragment)
+
+
+def plain(result: Any) -> Any:
+    """A result with the values of stored items in their places, which shares nothing with it."""
+    return orjson.loads(json_of(result))
+
+
+def _fragment(stored: Any) -> orjson.Fragment:
+    if isinstance(stored, StoredItem | StoredItems):
+        return orjson.Fragment(stored.json)
+    raise TypeError(f"no JSON of {type(stored).__name__}")
