@@ -170,7 +170,7 @@ class Presigning(SigV4QueryAuth):  # type: ignore[misc] # botocore has no types
             "InvalidAction",
             "Could not find operation Nothing for version 2011-06-15",
         ),
-        ("", "InvalidAction", "Could not find operation  for version 2011-06-15"),
+        ("", "MissingAction", "The request must contain the parameter Action."),
     ],
 )
 def test_an_action_that_is_not_here(site: Site, body: str, code: str, message: str) -> None:

@@ -10,7 +10,7 @@ Sources: RFC 8949; "Smithy RPC v2 CBOR protocol" in Smithy's documentation, for 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 DEEPEST = 64
 """Levels of arrays and maps. No input of a service has as many, and each is a frame of the reader."""
@@ -25,6 +25,13 @@ _CONSTANTS = {20: False, 21: True, 22: None, 23: None}
 _FLOATS = {25: struct.Struct(">e"), 26: struct.Struct(">f"), 27: struct.Struct(">d")}
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 """Bytes of an argument that follow the first byte, by its low five bits."""
+
+
+class Timestamp(NamedTuple):
+    """A moment, to be written with its tag. It is read as a number."""
+
+    seconds: float
+    """Since the epoch."""
 
 
 class NotCbor(Exception):
@@ -157,7 +164,7 @@ class _Reader:
 
 
 def encoded(value: Any) -> bytes:
-    """The bytes of a value: of None, a boolean, number, text, bytes, or of lists and dicts of these."""
+    """The bytes of a value: of None, a boolean, number, text, bytes, Timestamp, or of lists and dicts of these."""
     written = bytearray()
     _write(value, written)
     return bytes(written)
@@ -185,6 +192,9 @@ def _write(value: Any, into: bytearray) -> None:
         for key, member in value.items():
             _write(key, into)
             _write(member, into)
+    elif isinstance(value, Timestamp):
+        _write_head(_TAG, _EPOCH_SECONDS, into)
+        _write(value.seconds, into)
     elif isinstance(value, list | tuple):
         _write_head(_ARRAY, len(value), into)
         for member in value:

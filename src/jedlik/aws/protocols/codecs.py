@@ -2,7 +2,8 @@
 
 A codec is made of the service's model, which is read when the first request comes. What breaks the shape of a request
 is refused with the service's own error: STS has ValidationError for it, the tagging service InvalidParameterException.
-What all services refuse alike (a wrong signature, an unknown operation) goes by other names in the query protocol.
+What all services refuse alike (a wrong signature, an unknown operation) goes by other names in the query protocol. For
+errors that a model has, it says the code, the status and the members.
 
 Sources: "AWS JSON 1.1 protocol", "AWS Query protocol" and "Smithy RPC v2 CBOR protocol" in Smithy's documentation;
 "Common Errors" in the API references of STS and IAM.
@@ -16,10 +17,25 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException, ValidationException
-from jedlik.aws.protocols import cbor_values, query_forms, query_xml
+from jedlik.aws.errors import (
+    AccessDeniedException,
+    DynamoDBError,
+    ExpiredTokenException,
+    IncompleteSignatureException,
+    InternalServerError,
+    InvalidSignatureException,
+    MissingAuthenticationTokenException,
+    SerializationException,
+    ServiceUnavailable,
+    ThrottlingException,
+    UnknownOperationException,
+    UnrecognizedClientException,
+    ValidationException,
+)
+from jedlik.aws.protocols import cbor_values, query_forms, query_xml, shaped_results
 from jedlik.aws.protocols.cbor_values import NotCbor
-from jedlik.aws.protocols.query_forms import Malformed
+from jedlik.aws.protocols.query_forms import Malformed, WrongValue
+from jedlik.aws.protocols.shaped_results import Forms
 from jedlik.aws.protocols.wire_models import WireModel, wire_model
 from jedlik.aws.shapes import shapes
 from jedlik.aws.shapes.service_shapes import ServiceShapes
@@ -31,19 +47,33 @@ JSON_1_1 = b"application/x-amz-json-1.1"
 CBOR = b"application/cbor"
 
 QUERY_ERRORS = {
-    "AccessDeniedException": ("AccessDenied", 403),
-    "ExpiredTokenException": ("ExpiredToken", 403),
-    "IncompleteSignatureException": ("IncompleteSignature", 400),
-    "InternalServerError": ("InternalFailure", 500),
-    "InvalidSignatureException": ("SignatureDoesNotMatch", 403),
-    "MissingAuthenticationTokenException": ("MissingAuthenticationToken", 403),
-    "SerializationException": ("MalformedInput", 400),
-    "ServiceUnavailable": ("ServiceUnavailable", 503),
-    "UnknownOperationException": ("InvalidAction", 400),
-    "UnrecognizedClientException": ("InvalidClientTokenId", 403),
-    "ValidationException": ("ValidationError", 400),
+    AccessDeniedException: ("AccessDenied", 403),
+    ExpiredTokenException: ("ExpiredToken", 403),
+    IncompleteSignatureException: ("IncompleteSignature", 400),
+    InternalServerError: ("InternalFailure", 500),
+    InvalidSignatureException: ("SignatureDoesNotMatch", 403),
+    MissingAuthenticationTokenException: ("MissingAuthenticationToken", 403),
+    SerializationException: ("MalformedInput", 400),
+    ServiceUnavailable: ("ServiceUnavailable", 503),
+    ThrottlingException: ("Throttling", 400),
+    UnknownOperationException: ("InvalidAction", 400),
+    UnrecognizedClientException: ("InvalidClientTokenId", 403),
+    ValidationException: ("ValidationError", 400),
 }
-"""What errors that all services share are called in the query protocol, and their status."""
+"""What errors that all services share are called in the query protocol, and their status. They go before errors of a
+model that have the same name, as STS has an ExpiredTokenException of its own."""
+
+
+class MalformedQueryString(DynamoDBError):
+    """The form is none, or its fields make no input."""
+
+
+class MissingAction(DynamoDBError):
+    """The form has no Action."""
+
+
+class InvalidParameterValue(DynamoDBError):
+    """The value of a field is not of its type."""
 
 
 class _Modelled:
@@ -52,10 +82,16 @@ class _Modelled:
     is_json = False
     """Whether what is parsed has texts for the bytes of blobs."""
 
-    def __init__(self, service: str, version: str, invalid: type[DynamoDBError] = ValidationException) -> None:
+    def __init__(
+        self,
+        service: str,
+        version: str,
+        invalid: type[DynamoDBError] = ValidationException,
+        shapes: ServiceShapes | None = None,
+    ) -> None:
         self._service = service
         self._version = version
-        self._shapes = ServiceShapes(service=service)
+        self._shapes = ServiceShapes(service=service) if shapes is None else shapes
         self._invalid = invalid
         """What a request is refused with that breaks the shape of an input."""
         self._checks: dict[str, Callable[[Any], dict[str, Any]]] = {}
@@ -80,6 +116,27 @@ class _Modelled:
         """Raises UnknownOperationException: a target or a path says it."""
         raise UnknownOperationException("")
 
+    def _result(self, operation: str, result: Mapping[str, Any] | None, forms: Forms) -> Any:
+        """A result with its scalars in these forms. Raises NotOfItsShape."""
+        shape = self._model.output_shape(operation)
+        if shape is None:
+            return {}
+        return shaped_results.shaped(self._model, shape, {} if result is None else result, forms)
+
+    def _refusal(self, error: DynamoDBError, type_: str, forms: Forms) -> tuple[int, bytes, dict[str, Any]]:
+        """Status, header lines and members of an error. Raises NotOfItsShape for members that it does not have."""
+        model, name, status, headers = self._model, error.name, error.status, b""
+        fields = error.fields
+        if type(error) not in QUERY_ERRORS and name in model.shapes:
+            status = model.status(name, status)
+            fields = shaped_results.shaped(model, name, fields, forms)
+        if "awsQueryCompatible" in model.metadata:
+            code = model.code(name)
+            if type(error) in QUERY_ERRORS:
+                code, _ = QUERY_ERRORS[type(error)]
+            headers = f"x-amzn-query-error: {code};{'Receiver' if status >= 500 else 'Sender'}\r\n".encode()
+        return status, headers, {"__type": type_, model.message_member(name): error.message, **fields}
+
 
 class JsonCodec(_Modelled):
     """AWS JSON 1.1."""
@@ -101,12 +158,12 @@ class JsonCodec(_Modelled):
 
     def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
         """The result as JSON."""
-        return json_of({} if result is None else result)
+        return json_of(self._result(operation, result, shaped_results.JSON))
 
     def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as JSON."""
-        body = {"__type": error.name, self._model.message_member(error.name): error.message, **error.fields}
-        return error.status, b"", json_of(body)
+        status, headers, body = self._refusal(error, error.name, shaped_results.JSON)
+        return status, headers, json_of(body)
 
 
 class CborCodec(_Modelled):
@@ -129,13 +186,13 @@ class CborCodec(_Modelled):
 
     def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
         """The result as CBOR."""
-        return cbor_values.encoded({} if result is None else dict(result))
+        return cbor_values.encoded(self._result(operation, result, shaped_results.CBOR))
 
     def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as CBOR."""
         name = f"com.amazonaws.{self._service}#{error.name}"
-        body = {"__type": name, self._model.message_member(error.name): error.message, **error.fields}
-        return error.status, self.headers, cbor_values.encoded(body)
+        status, headers, body = self._refusal(error, name, shaped_results.CBOR)
+        return status, self.headers + headers, cbor_values.encoded(body)
 
 
 class QueryCodec(_Modelled):
@@ -149,26 +206,34 @@ class QueryCodec(_Modelled):
         return XML if given.partition(b";")[0].strip().lower() == FORM else None
 
     def parsed(self, body: bytes) -> Any:
-        """The fields of a form. Raises SerializationException."""
+        """The fields of a form. Raises MalformedQueryString."""
         try:
             return query_forms.fields(body)
         except Malformed as error:
-            raise SerializationException(str(error)) from None
+            raise MalformedQueryString(str(error)) from None
 
     def operation_of(self, parsed: Any) -> str:
-        """The Action. Raises UnknownOperationException where the service's version has no such action."""
-        action, version = parsed.get("Action", ""), parsed.get("Version", self._version)
+        """The Action. Raises MissingAction, and UnknownOperationException where the service's version has no such
+        action."""
+        action: str = parsed.get("Action", "")
+        if not action:
+            raise MissingAction("The request must contain the parameter Action.")
+        version = parsed.get("Version", self._version)
         if version != self._version or action not in self._model.operations:
             raise UnknownOperationException(f"Could not find operation {action} for version {version}")
-        operation: str = action
-        return operation
+        return action
 
     def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
-        """The input that the fields are. Raises the service's own error."""
+        """The input that the fields are.
+
+        Raises MalformedQueryString, InvalidParameterValue, and the service's own error.
+        """
         try:
             found = query_forms.input_of(self._model, self._model.input_shape(operation), parsed)
         except Malformed as error:
-            raise SerializationException(str(error)) from None
+            raise MalformedQueryString(str(error)) from None
+        except WrongValue as error:
+            raise InvalidParameterValue(str(error)) from None
         return super().checked(operation, found)
 
     def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
@@ -177,5 +242,10 @@ class QueryCodec(_Modelled):
 
     def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as XML, by the name that it has in this protocol."""
-        code, status = QUERY_ERRORS.get(error.name, (error.name, error.status))
-        return status, b"", query_xml.refusal(self._model, code, error.message, status >= 500, request_id)
+        model, name = self._model, error.name
+        code, status = QUERY_ERRORS.get(type(error)) or (model.code(name), model.status(name, error.status))
+        return (
+            status,
+            b"",
+            query_xml.refusal(model, code, error.message, status >= 500, request_id, name, **error.fields),
+        )

@@ -3,11 +3,14 @@
     Tags.member.1.Key=team      the first element of the list Tags, its member Key
     Attributes.entry.1.key=a    the first entry of the map Attributes, its key
 
+How many fields there are, how long their names and how deep their paths is limited before anything is made of them.
+
 Source: "AWS Query protocol" in Smithy's documentation.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,17 +21,23 @@ from jedlik.aws.protocols.wire_models import Definition, WireModel
 
 MOST_FIELDS = 20_000
 """Of a form: as many elements as a collection may have elsewhere where AWS states no limit."""
+LONGEST_NAME = 1024
+"""Characters of a field's name, many times as many as the longest path of any input has."""
+DEEPEST = 32
+"""Steps of a field's path. No input of a service has as many."""
 LONGEST_NUMBER = 9
 """Digits of an element's number."""
-DEEPEST = 32
-"""Levels of a form's paths. No input of a service has as many."""
 
 Tree = dict[str, Any]
 """Fields by the steps of their paths: a text at the end of each, or a Tree."""
 
 
 class Malformed(Exception):
-    """A form that is no input. The message says why."""
+    """A form that is none, or whose fields make no input. The message says why."""
+
+
+class WrongValue(Exception):
+    """A field whose value is not of its type. The message says why."""
 
 
 def fields(body: bytes) -> dict[str, str]:
@@ -37,105 +46,147 @@ def fields(body: bytes) -> dict[str, str]:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:
         raise Malformed("The request body is no form, or has too many fields.") from None
+    for name, _ in pairs:
+        if len(name) > LONGEST_NAME:
+            raise Malformed(f"The name of a field is longer than {LONGEST_NAME} characters.")
+        if name.count(".") >= DEEPEST:
+            raise Malformed(f"A field is nested more deeply than {DEEPEST} levels.")
     return dict(reversed(pairs))
 
 
 def input_of(model: WireModel, shape: str | None, given: dict[str, str]) -> dict[str, Any]:
-    """The input that fields are, as the values of JSON; what it does not have is left out. Raises Malformed."""
+    """The input that fields are, typed as in the model; what it does not have is left out.
+
+    Raises Malformed, and WrongValue.
+    """
     if shape is None:
         return {}
-    members = model.shapes[shape]["members"].keys()
-    tree: Tree = {}
-    for name, text in given.items():
-        steps = name.split(".")
-        if steps[0] not in members:
-            continue
-        if len(steps) > DEEPEST:
-            raise Malformed("The form is nested too deeply.")
-        at = tree
-        for step in steps[:-1]:
-            inner = at.setdefault(step, {})
-            if not isinstance(inner, dict):
-                raise Malformed(f"{name} and {step} cannot both be given.")
-            at = inner
-        if isinstance(at.get(steps[-1]), dict):
-            raise Malformed(f"{name} is given as a value and as a structure.")
-        at[steps[-1]] = text
-    found: dict[str, Any] = _value(model, shape, tree)
+    found: dict[str, Any] = _structure(model, model.shapes[shape], _tree(model, shape, given))
     return found
 
 
-def _value(model: WireModel, shape: str, given: str | Tree) -> Any:
+def _tree(model: WireModel, shape: str, given: dict[str, str]) -> Tree:
+    """The fields that belong to an input."""
+    members = model.shapes[shape]["members"].items()
+    known = {_name_of(model, name, member) for name, member in members}
+    tree: Tree = {}
+    for name, text in given.items():
+        first, *rest = name.split(".")
+        if first not in known:
+            continue
+        at = tree
+        steps = [first, *rest]
+        for step in steps[:-1]:
+            at = at.setdefault(step, {})
+            if not isinstance(at, dict):
+                raise Malformed(f"{name} and another field cannot both be given.")
+        if steps[-1] in at:
+            raise Malformed(f"{name} and another field cannot both be given.")
+        at[steps[-1]] = text
+    return tree
+
+
+def _name_of(model: WireModel, name: str, member: Definition) -> str:
+    """What a member is called in forms: a list without a level of its own may be called like its elements."""
+    definition = model.shapes[member["shape"]]
+    if definition["type"] == "list" and definition.get("flattened") and "locationName" in definition["member"]:
+        return str(definition["member"]["locationName"])
+    return str(member.get("locationName", name))
+
+
+def _value(model: WireModel, shape: str, path: str, given: str | Tree) -> Any:
     definition = model.shapes[shape]
     kind = definition["type"]
     if kind in _SCALARS:
         if not isinstance(given, str):
-            raise Malformed(f"A structure is given for a {kind}.")
+            raise Malformed(f"{path} is a {kind}, and a structure is given for it.")
         try:
             return _SCALARS[kind](given)
-        except ValueError:
-            raise Malformed(f"'{given}' is no {kind}.") from None
+        except (ValueError, OverflowError):
+            raise WrongValue(f"The value of {path} is no {kind}.") from None
     if not isinstance(given, dict):
         if kind in ("list", "map") and not given:
             return [] if kind == "list" else {}
-        raise Malformed(f"'{given}' is given for a {kind}.")
+        raise Malformed(f"{path} is a {kind}, and a value is given for it.")
     if kind == "structure":
-        return {
-            name: _value(model, member["shape"], given[name])
-            for name, member in definition["members"].items()
-            if name in given
-        }
-    return _list(model, definition, given) if kind == "list" else _map(model, definition, given)
+        return _structure(model, definition, given, f"{path}.")
+    return _list(model, definition, path, given) if kind == "list" else _map(model, definition, path, given)
 
 
-def _numbered(given: Tree) -> list[str | Tree]:
-    """Elements in the order of their numbers."""
-    if not all(number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER for number in given):
-        raise Malformed("An element of a list has no number.")
-    return [given[number] for number in sorted(given, key=int)]
-
-
-def _list(model: WireModel, definition: Definition, given: Tree) -> list[Any]:
-    member = definition["member"]
-    if not definition.get("flattened"):
-        inner = given.get(member.get("locationName", "member"), {})
-        given = inner if isinstance(inner, dict) else {}
-    return [_value(model, member["shape"], element) for element in _numbered(given)]
-
-
-def _map(model: WireModel, definition: Definition, given: Tree) -> dict[str, Any]:
-    if not definition.get("flattened"):
-        inner = given.get("entry", {})
-        given = inner if isinstance(inner, dict) else {}
-    key, value = definition["key"], definition["value"]
+def _structure(model: WireModel, definition: Definition, given: Tree, prefix: str = "") -> dict[str, Any]:
     found = {}
-    for entry in _numbered(given):
-        if not isinstance(entry, dict) or key.get("locationName", "key") not in entry:
-            raise Malformed("An entry of a map has no key.")
-        name = _value(model, key["shape"], entry[key.get("locationName", "key")])
-        found[name] = _value(model, value["shape"], entry.get(value.get("locationName", "value"), ""))
+    for name, member in definition["members"].items():
+        called = _name_of(model, name, member)
+        if called in given:
+            found[name] = _value(model, member["shape"], prefix + called, given[called])
     return found
 
 
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError(text)
-    return text == "true"
+def _inside(given: Tree, step: str, path: str) -> Tree:
+    """The elements, which are one level down and nowhere else."""
+    inner = given.get(step, {})
+    if isinstance(inner, dict) and given.keys() <= {step}:
+        return inner
+    raise Malformed(f"The elements of {path} are not in {path}.{step}.")
 
 
-def _timestamp(text: str) -> float:
+def _numbered(path: str, given: Tree) -> list[tuple[str, str | Tree]]:
+    """Elements in the order of their numbers, with their paths."""
+    for number in given:
+        if not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER):
+            raise Malformed(f"An element of {path} has no number.")
+    return [(f"{path}.{number}", given[number]) for number in sorted(given, key=int)]
+
+
+def _list(model: WireModel, definition: Definition, path: str, given: Tree) -> list[Any]:
+    member = definition["member"]
+    if not definition.get("flattened"):
+        step = member.get("locationName", "member")
+        given, path = _inside(given, step, path), f"{path}.{step}"
+    return [_value(model, member["shape"], place, element) for place, element in _numbered(path, given)]
+
+
+def _map(model: WireModel, definition: Definition, path: str, given: Tree) -> dict[str, Any]:
+    if not definition.get("flattened"):
+        given, path = _inside(given, "entry", path), f"{path}.entry"
+    key, value = (definition[part].get("locationName", part) for part in ("key", "value"))
+    found = {}
+    for place, entry in _numbered(path, given):
+        if not isinstance(entry, dict) or key not in entry or value not in entry:
+            raise Malformed(f"{place} lacks its {key} or its {value}.")
+        name = _value(model, definition["key"]["shape"], f"{place}.{key}", entry[key])
+        found[name] = _value(model, definition["value"]["shape"], f"{place}.{value}", entry[value])
+    return found
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|-?Infinity")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _matching(pattern: re.Pattern[str], convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Python reads more as numbers and dates than AWS does."""
+
+    def read(text: str) -> Any:
+        if pattern.fullmatch(text) is None:
+            raise ValueError(text)
+        return convert(text)
+
+    return read
+
+
+def _seconds(text: str) -> float:
     """Seconds since the epoch."""
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
     "string": str,
-    "integer": int,
-    "long": int,
-    "float": float,
-    "double": float,
-    "boolean": _boolean,
+    "integer": _matching(_WHOLE, int),
+    "long": _matching(_WHOLE, int),
+    "float": _matching(_DECIMAL, float),
+    "double": _matching(_DECIMAL, float),
+    "boolean": _matching(re.compile("true|false"), "true".__eq__),
     "blob": lambda text: b64decode(text, validate=True),
-    "timestamp": _timestamp,
+    "timestamp": _matching(_MOMENT, _seconds),
 }

@@ -5,20 +5,26 @@ Source: "AWS Query protocol" in Smithy's documentation.
 
 from __future__ import annotations
 
-from base64 import b64encode
+import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from jedlik.aws.protocols import shaped_results
 from jedlik.aws.protocols.wire_models import WireModel
+
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that cannot stand in XML at all, not even escaped: they are left out."""
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+"""The ampersand first. A carriage return that is not escaped is a line feed to who reads it."""
 
 
 def answer(model: WireModel, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
-    """The document of a result."""
+    """The document of a result. Raises NotOfItsShape."""
     output = model.operations[operation].get("output")
     inner = ""
     if output is not None:
-        content = "".join(_members(model, output["shape"], result or {}))
+        shaped = shaped_results.shaped(model, output["shape"], result or {}, shaped_results.XML)
+        content = "".join(_members(model, output["shape"], shaped))
         wrapper = output.get("resultWrapper")
         inner = content if wrapper is None else f"<{wrapper}>{content}</{wrapper}>"
     namespace = model.metadata["xmlNamespace"]
@@ -26,10 +32,16 @@ def answer(model: WireModel, operation: str, result: Mapping[str, Any] | None, r
     return f'<{operation}Response xmlns="{namespace}">{inner}{told}</{operation}Response>\n'.encode()
 
 
-def refusal(model: WireModel, code: str, message: str, is_fault: bool, request_id: str) -> bytes:
-    """The document of an error, which is the server's fault or the sender's."""
+def refusal(
+    model: WireModel, code: str, message: str, is_fault: bool, request_id: str, name: str = "", **fields: Any
+) -> bytes:
+    """The document of an error, which is the server's fault or the sender's; `fields` are members of the model's shape
+    for the error, which is called `name`. Raises NotOfItsShape."""
     kind = "Receiver" if is_fault else "Sender"
-    error = f"<Type>{kind}</Type><Code>{code}</Code><Message>{escaped(message)}</Message>"
+    more = ""
+    if fields:
+        more = "".join(_members(model, name, shaped_results.shaped(model, name, fields, shaped_results.XML)))
+    error = f"<Type>{kind}</Type><Code>{escaped(code)}</Code><Message>{escaped(message)}</Message>{more}"
     namespace = model.metadata["xmlNamespace"]
     told = f"<Error>{error}</Error><RequestId>{request_id}</RequestId>"
     return f'<ErrorResponse xmlns="{namespace}">{told}</ErrorResponse>\n'.encode()
@@ -37,54 +49,53 @@ def refusal(model: WireModel, code: str, message: str, is_fault: bool, request_i
 
 def _members(model: WireModel, shape: str, value: Mapping[str, Any]) -> Iterator[str]:
     for name, member in model.shapes[shape]["members"].items():
-        if value.get(name) is not None:
+        if name in value:
             yield from _element(model, member.get("locationName", name), member["shape"], value[name])
 
 
 def _element(model: WireModel, name: str, shape: str, value: Any) -> Iterator[str]:
     definition = model.shapes[shape]
     kind = definition["type"]
-    if kind == "list":
+    if kind not in ("structure", "list", "map"):
+        yield f"<{name}>{escaped(value)}</{name}>"
+        return
+    if definition.get("flattened"):
+        yield from _flattened(model, name, shape, value)
+        return
+    yield f"<{name}>"
+    if kind == "structure":
+        yield from _members(model, shape, value)
+    elif kind == "list":
         member = definition["member"]
-        if definition.get("flattened"):
-            for element in value:
-                yield from _element(model, name, member["shape"], element)
-            return
-        yield f"<{name}>"
         for element in value:
             yield from _element(model, member.get("locationName", "member"), member["shape"], element)
-        yield f"</{name}>"
-    elif kind == "map":
-        yield f"<{name}>"
-        for key, content in value.items():
-            yield "<entry>"
-            yield from _element(model, definition["key"].get("locationName", "key"), definition["key"]["shape"], key)
-            named = definition["value"].get("locationName", "value")
-            yield from _element(model, named, definition["value"]["shape"], content)
-            yield "</entry>"
-        yield f"</{name}>"
-    elif kind == "structure":
-        yield f"<{name}>"
-        yield from _members(model, shape, value)
-        yield f"</{name}>"
     else:
-        yield f"<{name}>{_scalar(kind, value)}</{name}>"
+        for entry in value.items():
+            yield f"<entry>{''.join(_entry(model, shape, *entry))}</entry>"
+    yield f"</{name}>"
 
 
-def _scalar(kind: str, value: Any) -> str:
-    if kind == "boolean":
-        return "true" if value else "false"
-    if kind == "blob":
-        return b64encode(value).decode()
-    if kind == "timestamp":
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return escaped(str(value))
+def _flattened(model: WireModel, name: str, shape: str, value: Any) -> Iterator[str]:
+    """A collection without an element around it."""
+    definition = model.shapes[shape]
+    if definition["type"] == "list":
+        member = definition["member"]
+        for element in value:
+            yield from _element(model, member.get("locationName", name), member["shape"], element)
+    else:
+        for entry in value.items():
+            yield f"<{name}>{''.join(_entry(model, shape, *entry))}</{name}>"
+
+
+def _entry(model: WireModel, shape: str, name: str, content: Any) -> Iterator[str]:
+    key, value = (model.shapes[shape][part] for part in ("key", "value"))
+    yield f"<{key.get('locationName', 'key')}>{escaped(name)}</{key.get('locationName', 'key')}>"
+    yield from _element(model, value.get("locationName", "value"), value["shape"], content)
 
 
 def escaped(text: str) -> str:
-    """A text in XML, in which most control characters cannot stand at all: they are left out.
-
-    The standard library has an `escape` in a package whose import takes a twentieth of a server's start.
-    """
-    kept = "".join(c for c in text if c >= " " or c in "\t\n\r")
-    return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A text as XML has it."""
+    text = _NOT_IN_XML.sub("", text)
+    for character, entity in _ENTITIES.items():
+        text = text.replace(character, entity)
+    return text

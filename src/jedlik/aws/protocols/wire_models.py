@@ -36,6 +36,19 @@ class WireModel:
         members = self.shapes.get(error, {}).get("members", {})
         return "Message" if "Message" in members else "message"
 
+    def code(self, error: str) -> str:
+        """What an error is called in the query protocol: what its shape says, else as the shape."""
+        return str(self._about(error).get("code", error))
+
+    def status(self, error: str, otherwise: int) -> int:
+        """The status that an error's shape says."""
+        is_fault = self.shapes.get(error, {}).get("fault", False)
+        return int(self._about(error).get("httpStatusCode", 500 if is_fault else otherwise))
+
+    def _about(self, error: str) -> dict[str, Any]:
+        about: dict[str, Any] = self.shapes.get(error, {}).get("error", {})
+        return about
+
 
 def _shape_of(reference: dict[str, Any] | None) -> str | None:
     return None if reference is None else str(reference["shape"])
