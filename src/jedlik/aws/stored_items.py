@@ -5,7 +5,7 @@ A codec that makes JSON copies it (`json_of`); a caller in the process, or a cod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -55,18 +55,21 @@ class StoredItems:
         return [StoredItem(one, self._begins).value for one in self._stored]
 
 
-def json_of(result: Any) -> bytes:
+def json_of(result: Mapping[str, Any]) -> bytes:
     """The JSON of a result in which stored items stand."""
-    if type(result) is dict and len(result) == 1:
-        item = result.get("Item")
-        if type(item) is StoredItem:  # What a GetItem answers, without the detour through `_fragment`.
-            return b'{"Item":' + item.json + b"}"
+    # What a GetItem and a Query answer need not go the long way by `_fragment`.
+    if "Item" in result:
+        item = result["Item"]
+        if type(item) is StoredItem and len(result) == 1:
+            return b'{"Item":' + item._stored[item._begins :] + b"}"
+    elif "Items" in result and type(items := result["Items"]) is StoredItems:
+        result = {**result, "Items": orjson.Fragment(items.json)}
     return orjson.dumps(result, default=_fragment)
 
 
-def plain(result: Any) -> Any:
-    """A result with the values of stored items in their places, which shares nothing with it."""
-    return orjson.loads(json_of(result))
+def plain(result: Mapping[str, Any] | None) -> Any:
+    """A result with the values of stored items in their places, which shares nothing with it; None for none."""
+    return None if result is None else orjson.loads(json_of(result))
 
 
 def _fragment(stored: Any) -> orjson.Fragment:

@@ -31,6 +31,8 @@ class Page:
     """Whether items are fetched for the entries of a local index."""
     rows: list[Row] = field(default_factory=list)
     """What has been examined, in order."""
+    stored: list[bytes] = field(default_factory=list)
+    """The values of these rows."""
     fetched: list[bytes] = field(default_factory=list)
     """The items of those rows, where entries do not do."""
     size: int = 0
@@ -60,13 +62,15 @@ async def read(
         left = room - page.size
         rows = await region.engine.range(stretch.start, stretch.end, asked, left, stretch.reverse, consistent)
         ended = len(rows) < asked and sum([len(stored) for _, stored in rows]) < left
+        stored = [value for _, value in rows]
         if fetches and index is not None:
             found = await _fetch(region, table, index, rows, consistent)
             count, size = reads.fitting(found, left)
             page.fetched += [item for item in found[:count] if item is not None]
         else:
-            count, size = reads.fitting([stored for _, stored in rows], left)
-        page.rows += rows[:count]
+            count, size = reads.fitting(stored, left)
+        page.rows += rows if count == len(rows) else rows[:count]
+        page.stored += stored if count == len(rows) else stored[:count]
         page.size += size
         page.full = len(page.rows) == limit or page.size >= room
         if page.full or ended:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.meter import Meter
+from jedlik.aws.stored_items import StoredItem
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import item_collections, parameters, prepared, single_writes
@@ -46,7 +47,9 @@ async def get_item(context: Context, request: Request) -> Response:
                 raw = None  # What the table is really like decides.
             if raw == known.raw:
                 charging.got(context.meter, known, name, stored, consistent)
-                return _answer(context.meter, request, stored, None)
+                if "ReturnConsumedCapacity" in request or stored is None:
+                    return _answer(context.meter, request, stored, None)
+                return {"Item": StoredItem(stored, items.HEADER)}
 
     async def attempt(table: Table) -> bytes | None:
         key_values.check_key(table, key)
