@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-HARNESSES = ("connections", "operations", "expressions", "partiql", "signatures", "keys", "numbers", "peers")
+HARNESSES = ("connections", "operations", "forms", "expressions", "partiql", "signatures", "keys", "numbers", "peers")
 SLOW_SECONDS = 1.0
 """Of processor time. No input as short as these may take so long."""
 
