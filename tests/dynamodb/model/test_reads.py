@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.stored_items import StoredItems
 from jedlik.dynamodb.model import items, keys, reads
 from jedlik.dynamodb.model.expressions.key_conditions import KeyCondition
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
@@ -106,7 +107,7 @@ def test_items_are_shown_as_they_are_stored_unless_something_must_be_looked_at()
 
     def shown(*how: object) -> tuple[int, bytes]:
         count, array = reads.shown(given, *how)  # type: ignore[arg-type]
-        return count, orjson.dumps(array)
+        return count, array.json if isinstance(array, StoredItems) else orjson.dumps(array)
 
     def is_two(item: Item) -> bool:
         return item["n"] == n("2")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jedlik.aws import stored_items
 from jedlik.dynamodb.model import (
     changelog,
     descriptors,
@@ -68,7 +69,7 @@ class RegionStore(Store):
 
     def receive(self, told: Any) -> bool:
         """Apply a change as it comes over the wire; whether it was later than what is here."""
-        change = remote_changes.parse(orjson.loads(orjson.dumps(told)))
+        change = remote_changes.parse(stored_items.plain(told))
         key = keys.item_key(self.table, change.keys, SECRET)
         stored, record = self.rows.get(key), self.rows.get(keys.version_key(self.table, key))
         written = Writes()
@@ -293,7 +294,7 @@ def test_regions_that_have_heard_of_the_same_changes_agree(steps: list[Step], da
     # What has won is the latest of all that was written.
     latest: dict[bytes, RemoteChange] = {}
     for store in stores.values():
-        for change in map(remote_changes.parse, orjson.loads(orjson.dumps(store.told()))):
+        for change in map(remote_changes.parse, map(stored_items.plain, store.told())):
             key = keys.item_key(store.table, change.keys, SECRET)
             if key not in latest or latest[key].version < change.version:
                 latest[key] = change
