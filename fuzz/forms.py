@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from fuzz.service import Finding
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.protocols import query_forms
 from jedlik.aws.protocols.codecs import CborCodec, QueryCodec
 from jedlik.aws.protocols.query_forms import Malformed, WrongValue
@@ -65,7 +65,7 @@ def _refused_or_not(codec: QueryCodec | CborCodec, operation: str, data: bytes) 
             codec.checked(operation, dict(parsed))
             operation = codec.operation_of(parsed)
         codec.checked(operation, parsed)
-    except DynamoDBError as refusal:
+    except ServiceError as refusal:
         status, _, body = codec.error(refusal, "an-id")
         if status != 400:
             raise Finding(f"{data!r} is refused with {status}") from refusal

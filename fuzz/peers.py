@@ -19,8 +19,9 @@ from fuzz.service import Finding, watch
 from fuzz.store import DictEngine
 from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
-from jedlik.aws.errors import DescriptorChanged, DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.clock import TrustedClock
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, tables
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
 from jedlik.dynamodb.replication import replicated
@@ -254,7 +255,7 @@ async def _exchange(exchange: Exchange, region: Region, peer: str) -> None:
         await exchange.round(found, 0.0)
     except (CheckpointMoved, DescriptorChanged):
         exchange.forget()
-    except (PeerUnreachable, DynamoDBError):
+    except (PeerUnreachable, ServiceError):
         pass  # It is tried again.
 
 
@@ -274,7 +275,7 @@ async def _lie(world: World, choices: Choices) -> None:
             try:
                 if isinstance(request, dict) and request.get("Wait", 0) == 0:
                     await here.do(PEER_OPERATIONS, operation, request)
-            except DynamoDBError as refusal:
+            except ServiceError as refusal:
                 refusal.message.encode()
         else:
             elapsed += LAST_REST_SECONDS

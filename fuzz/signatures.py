@@ -14,7 +14,7 @@ from fuzz.service import Finding
 from jedlik import region_names
 from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.sigv4 import Signed, Signer, Verifier, canonical_query
 from jedlik.wire.messages import Request
 
@@ -85,7 +85,7 @@ def attempt(data: bytes) -> None:
         request.body = BODY
         try:
             caller = verifier.signed(request, "dynamodb")
-        except DynamoDBError as refusal:
+        except ServiceError as refusal:
             refusal.message.encode()
         else:
             if verifier is VERIFIERS[1] and not _is_signed(request, caller):

@@ -7,8 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from jedlik.aws.errors import ConditionalCheckFailedException
 from jedlik.background import job_records
+from jedlik.dynamodb.errors import ConditionalCheckFailedException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy

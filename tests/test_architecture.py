@@ -75,6 +75,7 @@ def test_the_model_imports_no_other_room() -> None:
         "storage.counters",
         "aws.errors",
         "aws.stored_items",
+        "dynamodb.errors",
         "regions.keyspaces",
         "utf16",
     )

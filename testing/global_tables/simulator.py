@@ -28,9 +28,10 @@ from unittest import mock
 import uvloop
 
 from jedlik.aws import stored_items
-from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.dynamodb.errors import ConditionalCheckFailedException, DescriptorChanged
 from jedlik.dynamodb.model import changelog, keys, remote_changes, replicas, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import MIB
@@ -280,7 +281,7 @@ class Simulation:
             await place.pull(peer, exchange=exchange)
         except (CheckpointMoved, DescriptorChanged):
             exchange.forget()
-        except (PeerUnreachable, DynamoDBError):
+        except (PeerUnreachable, ServiceError):
             place.elapsed += 1
 
     async def _arrive(self) -> None:
@@ -501,7 +502,7 @@ class Simulation:
 async def _do_jobs(place: Place) -> None:
     for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
         job = job_records.parse(row)
-        with suppress(JobMoved, JobWaits, PeerUnreachable, DynamoDBError):
+        with suppress(JobMoved, JobWaits, PeerUnreachable, ServiceError):
             await jobs.step(place.region, job)
 
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
@@ -70,7 +70,7 @@ class InProcess:
 
         try:
             return canonical(stored_items.plain(self._run(answer())))
-        except DynamoDBError as error:
+        except ServiceError as error:
             body = canonical(stored_items.plain(error.fields))
             raise _refusal(error.name, error.message, body) from None
 

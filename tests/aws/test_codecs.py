@@ -11,17 +11,17 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from jedlik.aws.errors import (
-    DynamoDBError,
     InternalServerError,
     InvalidSignatureException,
     SerializationException,
+    ServiceError,
     UnknownOperationException,
     UnrecognizedClientException,
 )
 from jedlik.aws.protocols.codecs import CborCodec, JsonCodec, QueryCodec
 
 
-class InvalidParameterException(DynamoDBError):
+class InvalidParameterException(ServiceError):
     """What the service refuses a request with that breaks a shape."""
 
 
@@ -86,7 +86,7 @@ def test_botocore_reads_what_is_answered(codec: JsonCodec | CborCodec, protocol:
     ],
 )
 def test_botocore_reads_refusals(
-    codec: JsonCodec | CborCodec, protocol: str, error: DynamoDBError, status: int, code: str
+    codec: JsonCodec | CborCodec, protocol: str, error: ServiceError, status: int, code: str
 ) -> None:
     answered, _, body = codec.error(error, "an-id")
     assert answered == status
@@ -161,7 +161,7 @@ def test_an_action_that_is_not_there(body: bytes, message: str) -> None:
         (InternalServerError("text"), 500, "InternalFailure", "Receiver"),
     ],
 )
-def test_what_all_services_share_has_other_names(error: DynamoDBError, status: int, code: str, kind: str) -> None:
+def test_what_all_services_share_has_other_names(error: ServiceError, status: int, code: str, kind: str) -> None:
     answered, _, body = QUERY.error(error, "an-id")
     found = read(STS, "query", "GetCallerIdentity", answered, body)
     assert answered == status
@@ -169,7 +169,7 @@ def test_what_all_services_share_has_other_names(error: DynamoDBError, status: i
 
 
 def test_a_broken_shape_is_a_validation_error() -> None:
-    with pytest.raises(DynamoDBError) as caught:
+    with pytest.raises(ServiceError) as caught:
         QUERY.checked("GetAccessKeyInfo", {"AccessKeyId": "AKIA-!"})
     status, _, body = QUERY.error(caught.value, "an-id")
     found = read(STS, "query", "GetAccessKeyInfo", status, body)["Error"]

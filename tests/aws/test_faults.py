@@ -12,13 +12,13 @@ import pytest
 from jedlik.aws.access import needs_nothing
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.context import Context
-from jedlik.aws.errors import ConditionalCheckFailedException, TransactionCanceledException
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.routing import Router
 from jedlik.aws.service import Operation, Service
 from jedlik.aws.sigv4 import Verifier
+from jedlik.dynamodb.errors import ConditionalCheckFailedException, TransactionCanceledException
 from jedlik.memory import Memory
 from jedlik.process.logs import JsonFormatter
 from jedlik.regions.region import Region

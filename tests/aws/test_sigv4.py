@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from jedlik.aws import credentials as access_keys
 from jedlik.aws.credentials import Credential, Credentials
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.sigv4 import Signed, Signer, Verifier
 from jedlik.wire.messages import Request
 from testing import signing
@@ -80,7 +80,7 @@ def verifier(keys: Path, credential: Credential, clock: Clock) -> Verifier:
 
 def refusal(verifier: Verifier, asked: Request) -> tuple[str, str]:
     """The name and text of the error for a request."""
-    with pytest.raises(DynamoDBError) as refused:
+    with pytest.raises(ServiceError) as refused:
         verifier.signed(asked, SERVICE)
     assert refused.value.status == 400
     assert refused.value.namespace == "com.amazon.coral.service#"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.aws.errors import IdempotentParameterMismatchException
 from jedlik.clock import TrustedClock
+from jedlik.dynamodb.errors import IdempotentParameterMismatchException
 from jedlik.dynamodb.items import old_tokens
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.model import keys

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from jedlik.aws.context import Context, own
-from jedlik.aws.errors import ItemCollectionSizeLimitExceededException
 from jedlik.clock import system_clock
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.errors import ItemCollectionSizeLimitExceededException
 from jedlik.dynamodb.items import batches, single_items
 from jedlik.dynamodb.model import keys, limits
 from jedlik.dynamodb.tables import table_operations

@@ -11,16 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
-from jedlik.aws.errors import (
-    DescriptorChanged,
-    InternalServerError,
-    ResourceNotFoundException,
-    ValidationException,
-)
+from jedlik.aws.errors import InternalServerError, ValidationException
 from jedlik.background import job_records, runner
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.catalog import DESCRIPTOR_ATTEMPTS
+from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces, stores

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from jedlik.aws.errors import TransactionCanceledException
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.errors import TransactionCanceledException
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.limits import ITEM_COLLECTION_SIZE
 from jedlik.regions.region import Region

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from jedlik.aws.errors import ResourceInUseException, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.replicas import ACTIVE
 from jedlik.dynamodb.replication import membership, pull_positions

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
-from jedlik.aws.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas, versions
 from jedlik.dynamodb.replication import membership, pull_positions, replicated, serving
 from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved, Copying

@@ -11,11 +11,9 @@ from contextlib import suppress
 
 import pytest
 
-from jedlik.aws.errors import (
-    ResourceNotFoundException,
-    ValidationException,
-)
+from jedlik.aws.errors import ValidationException
 from jedlik.config import Peer
+from jedlik.dynamodb.errors import ResourceNotFoundException
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.http_peers import ANSWER_BYTES, HttpPeers

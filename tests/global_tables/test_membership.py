@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
@@ -91,7 +92,7 @@ async def update(place: Place, kind: str, region: str) -> None:
     await place.call("UpdateTable", ReplicaUpdates=[{kind: {"RegionName": region}}])
 
 
-async def refused(call: Awaitable[Any], error: type[DynamoDBError]) -> str:
+async def refused(call: Awaitable[Any], error: type[ServiceError]) -> str:
     with pytest.raises(error) as raised:
         await call
     return raised.value.message

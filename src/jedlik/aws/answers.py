@@ -6,15 +6,7 @@ import secrets
 import zlib
 from collections.abc import Iterator
 
-from jedlik.aws.errors import (
-    AccessDeniedException,
-    DynamoDBError,
-    IdempotentParameterMismatchException,
-    SerializationException,
-    TransactionCanceledException,
-    TransactionInProgressException,
-    UnknownOperationException,
-)
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.stored_items import json_of
 from jedlik.wire.messages import Response
 
@@ -25,17 +17,6 @@ XML = b"application/xml"
 
 NOT_AN_OPERATION = b"<UnknownOperationException/>\n"
 """The body of the 404 with which DynamoDB meets what is not even AWS JSON."""
-
-CAPITAL_MESSAGE = (
-    AccessDeniedException,
-    IdempotentParameterMismatchException,
-    SerializationException,
-    TransactionCanceledException,
-    TransactionInProgressException,
-)
-"""Errors whose text is in `Message`; that of all others is in `message`, unless an Item comes with it."""
-SILENT = (SerializationException, UnknownOperationException)
-"""Errors that may have no text at all, not even an empty one."""
 
 REQUEST_ID_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 REQUEST_ID_LENGTH = 52
@@ -55,13 +36,12 @@ def request_ids() -> Iterator[str]:
             yield start + ending
 
 
-def error_body(error: DynamoDBError) -> bytes:
+def error_body(error: ServiceError) -> bytes:
     """The JSON of an error."""
     body = {"__type": error.namespace + error.name, **error.fields}
-    if error.message or not isinstance(error, SILENT):
+    if error.message or not error.is_silent:
         # A failed condition has the one name without the item and the other with it.
-        is_capital = isinstance(error, CAPITAL_MESSAGE) or "Item" in error.fields
-        body["Message" if is_capital else "message"] = error.message
+        body["Message" if "Item" in error.fields else error.message_member] = error.message
     return json_of(body)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 
-DAMAGE = (ValueError, LookupError, TypeError, AttributeError, struct.error, DynamoDBError)
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, struct.error, ServiceError)
 """What reading a row may raise when its bytes are damaged. (JSON's own error is a ValueError.)"""
 
 

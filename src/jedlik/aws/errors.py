@@ -1,6 +1,10 @@
-"""DynamoDB's errors: one exception type each, raised anywhere, put on the wire in one place (`aws.answers`).
+"""Errors: one exception type each, raised anywhere, put on the wire in one place, a service's codec (`protocols`).
 
-Sources: the service models in botocore, and "Error handling with DynamoDB" in the developer guide.
+Here are those that every service has. A service's own stand in its folder; their names are its model's. What the query
+protocol calls these is in `protocols.codecs`.
+
+Sources: the service models in botocore; "Common Errors" in the API references; "Error handling with DynamoDB" in the
+developer guide.
 """
 
 from __future__ import annotations
@@ -12,12 +16,18 @@ CORAL = "com.amazon.coral.service#"
 CORAL_VALIDATE = "com.amazon.coral.validate#"
 
 
-class DynamoDBError(Exception):
+class ServiceError(Exception):
     """An answer that refuses a request. `message` is the text a client sees; `fields` join it in the body."""
 
     status: ClassVar[int] = 400
-    namespace: ClassVar[str] = DYNAMODB
+    namespace: ClassVar[str] = ""
+    """What stands before the name in AWS JSON 1.0."""
     name: ClassVar[str] = ""
+    """The name of the class, unless it says another."""
+    message_member: ClassVar[str] = "message"
+    """What the text is called in AWS JSON 1.0."""
+    is_silent: ClassVar[bool] = False
+    """Whether an empty text is left out in AWS JSON 1.0."""
 
     def __init_subclass__(cls) -> None:
         if "name" not in cls.__dict__:
@@ -29,7 +39,7 @@ class DynamoDBError(Exception):
         self.fields = fields
 
 
-class ValidationException(DynamoDBError):
+class ValidationException(ServiceError):
     """The request breaks a rule.
 
     AWS has two checkers of requests, an older and a newer one, and moves its operations from the one to the other. They
@@ -46,172 +56,79 @@ class ValidationException(DynamoDBError):
         """Nothing is put around the text, whatever the operation: it is complete, or comes from behind the checker."""
 
 
-class EmptyKeyValueException(ValidationException):
-    """What an item has for an attribute of a key, its table's or an index's, is empty.
-
-    A ValidationException to the client. A type of its own, because DynamoDB refuses a whole transaction for it, where
-    other faults in an item cancel the transaction with a reason.
-    """
-
-    name = "ValidationException"
-
-
-class TooDeepException(ValidationException):
-    """What is in an attribute is nested too deeply.
-
-    A ValidationException to the client. A type of its own, because in a transaction what is wrong with an action's
-    expressions goes before it.
-    """
-
-    name = "ValidationException"
-
-
-class SerializationException(DynamoDBError):
+class SerializationException(ServiceError):
     """The body is not JSON, or a member of it is not of its type."""
 
     namespace = CORAL
+    message_member = "Message"
+    is_silent = True
 
 
-class UnknownOperationException(DynamoDBError):
+class UnknownOperationException(ServiceError):
     """The target names no operation."""
 
     namespace = CORAL
+    is_silent = True
 
 
-class MissingAuthenticationTokenException(DynamoDBError):
+class MissingAuthenticationTokenException(ServiceError):
     """The request is not signed at all."""
 
     namespace = CORAL
 
 
-class IncompleteSignatureException(DynamoDBError):
+class IncompleteSignatureException(ServiceError):
     """The signature lacks a part or is malformed."""
 
     namespace = CORAL
 
 
-class UnrecognizedClientException(DynamoDBError):
+class UnrecognizedClientException(ServiceError):
     """The access key is unknown."""
 
     namespace = CORAL
 
 
-class InvalidSignatureException(DynamoDBError):
+class InvalidSignatureException(ServiceError):
     """The signature does not match, is expired, or is for another scope."""
 
     namespace = CORAL
 
 
-class ExpiredTokenException(DynamoDBError):
+class ExpiredTokenException(ServiceError):
     """The temporary credentials are past their time."""
 
     namespace = CORAL
 
 
-class AccessDeniedException(DynamoDBError):
+class AccessDeniedException(ServiceError):
     """The caller may not do this."""
 
     namespace = CORAL
+    message_member = "Message"
 
 
-class ResourceNotFoundException(DynamoDBError):
-    """No such table, index, stream or backup."""
-
-
-class ResourceInUseException(DynamoDBError):
-    """The resource exists already, or is being changed."""
-
-
-class TableNotFoundException(DynamoDBError):
-    """No such table, from the operations that say it in this way."""
-
-
-class GlobalTableNotFoundException(DynamoDBError):
-    """No such global table, from the operations of 2017."""
-
-
-class GlobalTableAlreadyExistsException(DynamoDBError):
-    """The table has replicas already, from the operations of 2017."""
-
-
-class ReplicaNotFoundException(DynamoDBError):
-    """The region has no replica, from the operations of 2017."""
-
-
-class ReplicaAlreadyExistsException(DynamoDBError):
-    """The region has a replica already, from the operations of 2017."""
-
-
-class IndexNotFoundException(DynamoDBError):
-    """No such index, from the operations of 2017."""
-
-
-class LimitExceededException(DynamoDBError):
+class LimitExceededException(ServiceError):
     """Too much at once, or too often."""
 
-
-class ConditionalCheckFailedException(DynamoDBError):
-    """A write's condition was not met. `fields` may hold the Item that was there."""
+    namespace = DYNAMODB
 
 
-class ItemCollectionSizeLimitExceededException(DynamoDBError):
-    """An item collection with local indexes would grow past 10 GB."""
-
-
-class ProvisionedThroughputExceededException(DynamoDBError):
-    """More than the provisioned capacity."""
-
-
-class ThrottlingException(DynamoDBError):
+class ThrottlingException(ServiceError):
     """Too many requests."""
 
     namespace = CORAL
 
 
-class RequestLimitExceeded(DynamoDBError):
-    """More than the account's throughput."""
-
-
-class TransactionCanceledException(DynamoDBError):
-    """A transaction was refused. `fields` holds CancellationReasons."""
-
-
-class TransactionConflictException(DynamoDBError):
-    """A transaction holds the item."""
-
-
-class TransactionInProgressException(DynamoDBError):
-    """The same transaction is already being worked on."""
-
-
-class IdempotentParameterMismatchException(DynamoDBError):
-    """A client token was used again with another request."""
-
-
-class DuplicateItemException(DynamoDBError):
-    """A PartiQL INSERT found an item with the same key."""
-
-
-class ExpiredIteratorException(DynamoDBError):
-    """A shard iterator is older than 15 minutes."""
-
-
-class TrimmedDataAccessException(DynamoDBError):
-    """The records asked for are gone."""
-
-
-class InternalServerError(DynamoDBError):
+class InternalServerError(ServiceError):
     """A fault of ours."""
 
     status = 500
+    namespace = DYNAMODB
 
 
-class ServiceUnavailable(DynamoDBError):
+class ServiceUnavailable(ServiceError):
     """Too busy, or stopping; try again."""
 
     status = 503
     namespace = CORAL
-
-
-class DescriptorChanged(Exception):
-    """A table is not as it was when an operation was built. Never seen outside."""

@@ -29,11 +29,11 @@ from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Caller, Context, root
 from jedlik.aws.errors import (
     AccessDeniedException,
-    DynamoDBError,
     InternalServerError,
     InvalidSignatureException,
     LimitExceededException,
     SerializationException,
+    ServiceError,
     ServiceUnavailable,
 )
 from jedlik.aws.origins import Origins
@@ -128,7 +128,7 @@ class Dispatcher:
         data: Any = None
         region: Region | None = None
         context: Context | None = None
-        refusal: DynamoDBError | None = None
+        refusal: ServiceError | None = None
         try:
             signed = authenticator.signed(request, service.signing_name) if authenticator.verifies else None
             is_coded = b"content-encoding" in headers
@@ -163,7 +163,7 @@ class Dispatcher:
                 again = partial(self._begin_again, request, codec, operation, context)
                 result = await self._stores.use(signed.region, again)
             body = codec.answer(operation.name, result, request_id)
-        except DynamoDBError as error:
+        except ServiceError as error:
             refusal = error if operation is None else operation.reword(error, data)
             status, lines, body = codec.error(refusal, request_id)
         except (NotServed, TooManyOpen) as error:
@@ -330,7 +330,7 @@ def at_root(target: bytes) -> bool:
     return target == b"/" or target.startswith(b"/?")
 
 
-def region_refusal(error: NotServed | TooManyOpen) -> DynamoDBError:
+def region_refusal(error: NotServed | TooManyOpen) -> ServiceError:
     """What a client is answered whose region cannot be had.
 
     An endpoint of AWS is of one region, and answers the same to a request for another.

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from jedlik.aws.access import Accesses, needs_nothing
 from jedlik.aws.checks import Check
 from jedlik.aws.context import Context
-from jedlik.aws.errors import DynamoDBError, UnknownOperationException
+from jedlik.aws.errors import ServiceError, UnknownOperationException
 from jedlik.aws.metrics import Metric
 from jedlik.aws.shapes import service_model
 from jedlik.background import work
@@ -64,7 +64,7 @@ class Codec(Protocol):
         """The body of an answer."""
         ...
 
-    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+    def error(self, error: ServiceError, request_id: str) -> tuple[int, bytes, bytes]:
         """Status, header lines (`headers` and more) and body of the answer that refuses a request."""
         ...
 
@@ -79,21 +79,21 @@ def by_codec(request: Any) -> dict[str, Any]:
     return checked
 
 
-Reword = Callable[[DynamoDBError, Any], DynamoDBError]
+Reword = Callable[[ServiceError, Any], ServiceError]
 """The error that a client gets for one with which a request, given as decoded, was refused."""
 
 
-def as_raised(error: DynamoDBError, request: Any) -> DynamoDBError:
+def as_raised(error: ServiceError, request: Any) -> ServiceError:
     """For operations whose errors need no other words."""
     return error
 
 
-Count = Callable[[Context, DynamoDBError | None, float], None]
+Count = Callable[[Context, ServiceError | None, float], None]
 """Counts a request in the service's metrics, from its meter, when it has an answer: with the error, None if there is
 none, and the seconds that it has taken. Does not raise."""
 
 
-def uncounted(context: Context, error: DynamoDBError | None, seconds: float) -> None:
+def uncounted(context: Context, error: ServiceError | None, seconds: float) -> None:
     """For operations without metrics."""
 
 

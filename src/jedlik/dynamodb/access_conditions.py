@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.dynamodb.model import numbers, value_types
 from jedlik.dynamodb.model.expressions import ast
 from jedlik.dynamodb.model.expressions.ast import (
@@ -282,7 +282,7 @@ def key_value(value: Any) -> AttributeValue | None:
         if type(content) is str:
             try:
                 return {kind: normal(content)}
-            except DynamoDBError:
+            except ServiceError:
                 return None
     return None
 

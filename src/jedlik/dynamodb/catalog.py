@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from jedlik.aws.errors import DescriptorChanged, InternalServerError, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import InternalServerError, ValidationException
+from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import table_names

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from jedlik.aws.access import needs_nothing
-from jedlik.aws.errors import DynamoDBError, SerializationException, ValidationException
+from jedlik.aws.errors import SerializationException, ServiceError, ValidationException
 from jedlik.aws.service import Handler, Operation
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
@@ -93,8 +93,8 @@ _ANSWERS = {
 
 
 def _reworded(
-    error: DynamoDBError, request: Any, *, words: Wording, find_values: attribute_values.Finder
-) -> DynamoDBError:
+    error: ServiceError, request: Any, *, words: Wording, find_values: attribute_values.Finder
+) -> ServiceError:
     """The error that a client gets for one that refuses a request: in the operation's words, unless an attribute value
     has the wrong type, which goes before."""
     if not isinstance(error, ValidationException):

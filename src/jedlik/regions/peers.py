@@ -29,7 +29,7 @@ class Peers(Protocol):
     async def call(self, region: str, operation: str, body: Body) -> Body:
         """What `region` answers, unchecked (`answers.ask`).
 
-        Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what the region refuses with, which is a DynamoDBError.
+        Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what the region refuses with, which is a ServiceError.
         """
         ...
 

@@ -5,18 +5,10 @@ Source: "Common Errors" in the API reference.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 
 
-class STSError(DynamoDBError):
-    """An answer that refuses a request to this service."""
-
-    namespace: ClassVar[str] = ""
-
-
-class InvalidClientTokenId(STSError):
+class InvalidClientTokenId(ServiceError):
     """There is no such access key."""
 
     status = 403

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 
 
-class TaggingError(DynamoDBError):
-    """An answer that refuses a request to this service."""
-
-    namespace: ClassVar[str] = ""
-
-
-class ConstraintViolationException(TaggingError):
+class ConstraintViolationException(ServiceError):
     """What is asked for needs an organization with tag policies, which there is none of."""
 
 
-class InvalidParameterException(TaggingError):
+class InvalidParameterException(ServiceError):
     """A parameter is missing, malformed or out of range."""
 
 
-class PaginationTokenExpiredException(TaggingError):
+class PaginationTokenExpiredException(ServiceError):
     """The token is older than 15 minutes."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.tagged_resources import TaggedResources
 from jedlik.tagging import arns
 from jedlik.tagging.errors import InvalidParameterException
@@ -47,7 +47,7 @@ class TagWrites:
         for arn in wanted:
             try:
                 await change(self._of(context, arn), arn)
-            except DynamoDBError as refusal:
+            except ServiceError as refusal:
                 if refusal.status >= 500:
                     raise
                 failed[arn] = {

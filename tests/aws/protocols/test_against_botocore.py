@@ -20,7 +20,7 @@ from botocore.serialize import create_serializer
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.protocols import query_forms
 from jedlik.aws.protocols.codecs import CborCodec, JsonCodec, QueryCodec
 from jedlik.aws.protocols.wire_models import wire_model
@@ -158,7 +158,7 @@ def errors() -> Iterator[tuple[str, str, str]]:
 @pytest.mark.parametrize(("service", "protocol", "name"), list(errors()))
 def test_botocore_reads_the_errors_of_the_model(service: str, protocol: str, name: str) -> None:
     shape = MODELS[service].shape_for(name)
-    error = type(name, (DynamoDBError,), {})("wrong ü <&>")
+    error = type(name, (ServiceError,), {})("wrong ü <&>")
     status, headers, body = codec_of(service, protocol).error(error, "an-id")
     answer = parsed(protocol, None, status, body, headers)
     code = shape.metadata.get("error", {}).get("code", name)
@@ -172,7 +172,7 @@ def test_botocore_reads_the_errors_of_the_model(service: str, protocol: str, nam
 
 
 def test_members_of_errors() -> None:
-    error = type("DashboardInvalidInputError", (DynamoDBError,), {})
+    error = type("DashboardInvalidInputError", (ServiceError,), {})
     validations = [{"DataPath": "/a", "Message": "wrong"}]
     for protocol in ("json", "smithy-rpc-v2-cbor", "query"):
         shape = MODELS["cloudwatch"].shape_for("DashboardInvalidInputError")

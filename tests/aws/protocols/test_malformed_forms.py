@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.protocols.codecs import QueryCodec
 from jedlik.aws.protocols.query_forms import DEEPEST, LONGEST_NAME, MOST_FIELDS
 
@@ -27,7 +27,7 @@ def read(codec: QueryCodec, body: bytes) -> dict[str, Any]:
 
 def code(codec: QueryCodec, form: str | bytes) -> tuple[str, str]:
     """The code and message with which a form is refused."""
-    with pytest.raises(DynamoDBError) as raised:
+    with pytest.raises(ServiceError) as raised:
         read(codec, form.encode() if isinstance(form, str) else form)
     status, _, body = codec.error(raised.value, "an-id")
     assert status == 400
@@ -150,9 +150,9 @@ def test_a_form_as_large_as_may_be() -> None:
     )
 )
 def test_any_form_is_an_input_or_refused(pairs: list[tuple[list[str], str]]) -> None:
-    refused: DynamoDBError | None = None
+    refused: ServiceError | None = None
     try:
         STS.checked("AssumeRole", {".".join(steps): text for steps, text in pairs})
-    except DynamoDBError as error:
+    except ServiceError as error:
         refused = error
     assert refused is None or STS.error(refused, "an-id")[0] == 400

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.aws.errors import DynamoDBError, SerializationException, ValidationException
+from jedlik.aws.errors import SerializationException, ServiceError, ValidationException
 from jedlik.dynamodb.model import value_types, values
 
 INVALID = "One or more parameter values were invalid: "
@@ -45,9 +45,9 @@ attribute_values: st.SearchStrategy[dict[str, Any]] = st.recursive(
 """Values in normal form."""
 
 
-def refusal(raw: Any) -> DynamoDBError:
+def refusal(raw: Any) -> ServiceError:
     """What is raised for a client's value; for the same value as an attribute of an item, it must be the same."""
-    with pytest.raises(DynamoDBError) as of_value:
+    with pytest.raises(ServiceError) as of_value:
         values.normalise_value(orjson.loads(orjson.dumps(raw)))
     with pytest.raises(type(of_value.value)) as of_item:
         values.normalise_item({"a": orjson.loads(orjson.dumps(raw))})

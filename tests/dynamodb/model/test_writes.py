@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
+from jedlik.aws.errors import ValidationException
 from jedlik.aws.stored_items import json_of
+from jedlik.dynamodb.errors import ConditionalCheckFailedException, DescriptorChanged
 from jedlik.dynamodb.model import changelog, indexes, items, keys, values, writes
 from jedlik.dynamodb.model.changelog import ChangeLog, Kind
 from jedlik.dynamodb.model.expressions import updates

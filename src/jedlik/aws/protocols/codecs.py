@@ -19,13 +19,13 @@ import orjson
 
 from jedlik.aws.errors import (
     AccessDeniedException,
-    DynamoDBError,
     ExpiredTokenException,
     IncompleteSignatureException,
     InternalServerError,
     InvalidSignatureException,
     MissingAuthenticationTokenException,
     SerializationException,
+    ServiceError,
     ServiceUnavailable,
     ThrottlingException,
     UnknownOperationException,
@@ -64,15 +64,15 @@ QUERY_ERRORS = {
 model that have the same name, as STS has an ExpiredTokenException of its own."""
 
 
-class MalformedQueryString(DynamoDBError):
+class MalformedQueryString(ServiceError):
     """The form is none, or its fields make no input."""
 
 
-class MissingAction(DynamoDBError):
+class MissingAction(ServiceError):
     """The form has no Action."""
 
 
-class InvalidParameterValue(DynamoDBError):
+class InvalidParameterValue(ServiceError):
     """The value of a field is not of its type."""
 
 
@@ -86,7 +86,7 @@ class _Modelled:
         self,
         service: str,
         version: str,
-        invalid: type[DynamoDBError] = ValidationException,
+        invalid: type[ServiceError] = ValidationException,
         shapes: ServiceShapes | None = None,
     ) -> None:
         self._service = service
@@ -123,7 +123,7 @@ class _Modelled:
             return {}
         return shaped_results.shaped(self._model, shape, {} if result is None else result, forms)
 
-    def _refusal(self, error: DynamoDBError, type_: str, forms: Forms) -> tuple[int, bytes, dict[str, Any]]:
+    def _refusal(self, error: ServiceError, type_: str, forms: Forms) -> tuple[int, bytes, dict[str, Any]]:
         """Status, header lines and members of an error. Raises NotOfItsShape for members that it does not have."""
         model, name, status, headers = self._model, error.name, error.status, b""
         fields = error.fields
@@ -160,7 +160,7 @@ class JsonCodec(_Modelled):
         """The result as JSON."""
         return json_of(self._result(operation, result, shaped_results.JSON))
 
-    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+    def error(self, error: ServiceError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as JSON."""
         status, headers, body = self._refusal(error, error.name, shaped_results.JSON)
         return status, headers, json_of(body)
@@ -188,7 +188,7 @@ class CborCodec(_Modelled):
         """The result as CBOR."""
         return cbor_values.encoded(self._result(operation, result, shaped_results.CBOR))
 
-    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+    def error(self, error: ServiceError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as CBOR."""
         name = f"com.amazonaws.{self._service}#{error.name}"
         status, headers, body = self._refusal(error, name, shaped_results.CBOR)
@@ -240,7 +240,7 @@ class QueryCodec(_Modelled):
         """The result as XML."""
         return query_xml.answer(self._model, operation, result, request_id)
 
-    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+    def error(self, error: ServiceError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as XML, by the name that it has in this protocol."""
         model, name = self._model, error.name
         code, status = QUERY_ERRORS.get(type(error)) or (model.code(name), model.status(name, error.status))

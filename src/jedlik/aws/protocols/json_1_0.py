@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from jedlik.aws import answers
-from jedlik.aws.errors import DynamoDBError, SerializationException, UnknownOperationException
+from jedlik.aws.errors import SerializationException, ServiceError, UnknownOperationException
 from jedlik.aws.stored_items import json_of
 
 CONTENT_TYPES = {answers.JSON_1_0: answers.JSON_1_0, answers.JSON: answers.JSON}
@@ -49,7 +49,7 @@ class DynamoDBCodec:
         """The result as JSON; nothing for none."""
         return json_of(result) if result is not None else b""
 
-    def error(self, error: DynamoDBError, request_id: str) -> tuple[int, bytes, bytes]:
+    def error(self, error: ServiceError, request_id: str) -> tuple[int, bytes, bytes]:
         """The error as JSON."""
         return error.status, b"", answers.error_body(error)
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from jedlik.aws import metrics
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
-    ConditionalCheckFailedException,
-    DuplicateItemException,
-    DynamoDBError,
-    ProvisionedThroughputExceededException,
-    RequestLimitExceeded,
-    ThrottlingException,
-    TransactionConflictException,
-)
+from jedlik.aws.errors import ServiceError, ThrottlingException
 from jedlik.aws.histograms import CELLS_OF_COUNTS, CELLS_OF_MICROSECONDS, cell_of
 from jedlik.aws.meter import Charge, Meter, Metered
 from jedlik.aws.metrics import Metric, Series
+from jedlik.dynamodb.errors import (
+    ConditionalCheckFailedException,
+    DuplicateItemException,
+    ProvisionedThroughputExceededException,
+    RequestLimitExceeded,
+    TransactionConflictException,
+)
 from jedlik.regions.region import Region
 
 TIME_TO_LIVE_DELETED = Metric(
@@ -171,7 +170,7 @@ class RequestCounts:
         self._counts: metrics.Counts | None = None
         """Those whose series are remembered."""
 
-    def count(self, context: Context, error: DynamoDBError | None, seconds: float) -> None:
+    def count(self, context: Context, error: ServiceError | None, seconds: float) -> None:
         """Count a request that has an answer. Nearly every one is a success on one table and no index."""
         meter = context.meter
         table = meter.table
@@ -201,7 +200,7 @@ class RequestCounts:
         tally = self._tallies[table.id] = _Tally(self._operation, region.account, region.name, table.name)
         return tally
 
-    def _count_any(self, context: Context, error: DynamoDBError | None, seconds: float) -> None:
+    def _count_any(self, context: Context, error: ServiceError | None, seconds: float) -> None:
         """Count any request."""
         region, meter = context.region, context.meter
         for charge in meter.charges():
@@ -239,7 +238,7 @@ class RequestCounts:
             if operation in _RETURNING and not meter.writes:
                 self._series(RETURNED_ITEMS, region, table, operation).observe(meter.items)
 
-    def _count_error(self, region: Region, meter: Meter, error: DynamoDBError) -> None:
+    def _count_error(self, region: Region, meter: Meter, error: ServiceError) -> None:
         table = None if meter.table is None else meter.table.name
         if error.status >= 500:
             self._series(SYSTEM_ERRORS, region, table, self._operation).add(1)

@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.errors import IdempotentParameterMismatchException
 from jedlik.clock import TrustedClock
+from jedlik.dynamodb.errors import IdempotentParameterMismatchException
 from jedlik.dynamodb.model import keys, limits
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.engine import Writes

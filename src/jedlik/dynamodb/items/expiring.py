@@ -16,13 +16,13 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
 from jedlik.background.work import Duty, JobKind, Unfinished
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import cloudwatch
+from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import descriptors, expiry, items, keys
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
 from jedlik.dynamodb.model.tables import Document, Table

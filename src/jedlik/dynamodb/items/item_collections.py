@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jedlik.aws.errors import ItemCollectionSizeLimitExceededException
+from jedlik.dynamodb.errors import ItemCollectionSizeLimitExceededException
 from jedlik.dynamodb.model import indexes, items, keys
 from jedlik.dynamodb.model.limits import GIB, ITEM_COLLECTION_SIZE
 from jedlik.dynamodb.model.values import Item

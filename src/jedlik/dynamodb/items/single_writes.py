@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import ConditionalCheckFailedException, DuplicateItemException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import charging
+from jedlik.dynamodb.errors import ConditionalCheckFailedException, DuplicateItemException
 from jedlik.dynamodb.items import item_collections
 from jedlik.dynamodb.model import items, writes
 from jedlik.dynamodb.model.indexes import has_collections

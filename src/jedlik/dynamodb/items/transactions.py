@@ -18,19 +18,18 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
+from jedlik.aws.errors import ServiceError, ValidationException
+from jedlik.aws.meter import Meter
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
+from jedlik.dynamodb.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
-    DynamoDBError,
     EmptyKeyValueException,
     ItemCollectionSizeLimitExceededException,
     TooDeepException,
     TransactionCanceledException,
-    ValidationException,
 )
-from jedlik.aws.meter import Meter
-from jedlik.dynamodb import catalog
-from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import item_collections, parameters, prepared
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.items.parameters import Request, Response
@@ -279,7 +278,7 @@ async def _made(region: Region, tables: Sequence[Table], wanted: Sequence[W], ma
     return made
 
 
-_REASON_CODES: dict[type[DynamoDBError], str] = {
+_REASON_CODES: dict[type[ServiceError], str] = {
     ConditionalCheckFailedException: "ConditionalCheckFailed",
     DuplicateItemException: "DuplicateItem",
     ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
@@ -288,7 +287,7 @@ _REASON_CODES: dict[type[DynamoDBError], str] = {
 _NO_REASON: Response = {"Code": "None"}
 
 
-def _reason(error: DynamoDBError) -> Response:
+def _reason(error: ServiceError) -> Response:
     return {"Code": _REASON_CODES[type(error)], "Message": error.message, **error.fields}
 
 

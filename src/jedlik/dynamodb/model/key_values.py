@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from jedlik.aws.errors import EmptyKeyValueException, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import EmptyKeyValueException
 from jedlik.dynamodb.model import limits
 from jedlik.dynamodb.model.values import AttributeValue, Item, type_of, value_size
 

@@ -59,7 +59,7 @@ def checked(table: Table, change: RemoteChange) -> RemoteChange:
     """The change, its item and its keys normalised in place and checked as those of a client's PutItem are.
 
     Only the keys of indexes are not looked at: a region that has not heard of an index yet takes items that are not fit
-    for it, which are then not in it. Raises what a client's would raise, a DynamoDBError.
+    for it, which are then not in it. Raises what a client's would raise, a ServiceError.
     """
     values.normalise_item(change.keys)
     key_values.check_key(table, change.keys)

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.errors import DescriptorChanged
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import changelog, keys
 from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.storage.engine import Writes

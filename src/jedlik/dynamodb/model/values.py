@@ -26,7 +26,8 @@ from binascii import a2b_base64
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jedlik.aws.errors import TooDeepException, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import TooDeepException
 from jedlik.dynamodb.model import limits, numbers, value_types
 
 AttributeValue = dict[str, Any]

@@ -23,7 +23,8 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from jedlik.aws.errors import ConditionalCheckFailedException, DescriptorChanged, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import ConditionalCheckFailedException, DescriptorChanged
 from jedlik.dynamodb.model import expiry, indexes, items, key_values, keys, limits, values, versions
 from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.dynamodb.model.expressions.updates import TOO_LARGE

@@ -15,17 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
-    ConditionalCheckFailedException,
-    DuplicateItemException,
-    DynamoDBError,
-    ResourceNotFoundException,
-    SerializationException,
-    ValidationException,
-)
+from jedlik.aws.errors import SerializationException, ServiceError, ValidationException
 from jedlik.aws.meter import Meter
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import charging
+from jedlik.dynamodb.errors import ConditionalCheckFailedException, DuplicateItemException, ResourceNotFoundException
 from jedlik.dynamodb.items import single_writes, transactions
 from jedlik.dynamodb.items.client_tokens import ClientToken
 from jedlik.dynamodb.items.parameters import Request, Response
@@ -214,7 +208,7 @@ async def _execute(context: Context, asked: _Asked | ValidationException) -> Res
         operation, change = await single_writes.write(context, table_name, prepared.operation)
     except (ConditionalCheckFailedException, DuplicateItemException, ResourceNotFoundException) as error:
         return {"Error": _error(error), "TableName": table_name}
-    except DynamoDBError as error:
+    except ServiceError as error:
         if error.status != 400 or isinstance(error, SerializationException):
             raise
         return {"Error": _error(error)}
@@ -245,7 +239,7 @@ async def _read_member(context: Context, select: Select, asked: _Asked) -> Respo
     return response
 
 
-def _error(error: DynamoDBError) -> Response:
+def _error(error: ServiceError) -> Response:
     """A BatchStatementError."""
     name = "ValidationError" if isinstance(error, ValidationException) else error.name.removesuffix("Exception")
     return {"Code": name, "Message": error.message, **error.fields}

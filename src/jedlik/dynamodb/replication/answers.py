@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.dynamodb.model import remote_changes, versions
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.tables import Table
@@ -31,7 +31,7 @@ TURN_SECONDS = 0.01
 async def ask(region: Region, peer: str, operation: str, request: Body) -> Body:
     """What a peer answers, which has the form of such an answer.
 
-    Raises PeerUnreachable, what the peer refuses with (a DynamoDBError), and WrongAnswer.
+    Raises PeerUnreachable, what the peer refuses with (a ServiceError), and WrongAnswer.
     """
     answer = await region.peers.call(peer, operation, request)
     _check_form(peer_messages.ANSWERS[operation], answer, operation)
@@ -112,7 +112,7 @@ def _change(table: Table, told: dict[str, Any], now: float) -> RemoteChange:
     """The change that a peer tells. Raises PutAside."""
     try:
         change = remote_changes.checked(table, remote_changes.parse(told))
-    except (ValueError, DynamoDBError) as error:
+    except (ValueError, ServiceError) as error:
         raise WrongAnswer(f"a change is none: {error}") from error
     if versions.is_ahead(change.version, now):
         raise PutAside("a version is ahead of the clock here by more than ten minutes")

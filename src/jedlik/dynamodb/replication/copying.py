@@ -47,7 +47,7 @@ write's time is taken before its commit, and workers' clocks are not quite the s
 async def begin(region: Region, found: Replicated, source: str, before: Checkpoint | None) -> Checkpoint:
     """Begin to copy from `source`; the checkpoint that says so. `before` is what there was.
 
-    Raises PeerUnreachable, DynamoDBError (the peer is not ready), PutAside, CheckpointMoved and DescriptorChanged.
+    Raises PeerUnreachable, ServiceError (the peer is not ready), PutAside, CheckpointMoved and DescriptorChanged.
     """
     answer = await answers.ask(region, source, "BeginCopy", _asking(found))
     now = region.clock()

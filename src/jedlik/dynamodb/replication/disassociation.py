@@ -16,7 +16,7 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.background.job_records import Job, State
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import answers, aside, pull_positions
@@ -59,7 +59,7 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
         except (PeerUnreachable, PutAside) as error:
             errors[peer] = error
             found[peer] = UNREACHABLE_SECONDS
-        except DynamoDBError as error:
+        except ServiceError as error:
             # It is incomplete itself, or is about to hear that this replica goes.
             _log.debug("%s says: %s", peer, error, extra={"region": region.name, "table": table.name})
             found[peer] = LOOK_SECONDS

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jedlik.aws.errors import DescriptorChanged, DynamoDBError, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.dynamodb.capacity import cloudwatch
+from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import replicas, versions
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.replication import (
@@ -92,7 +93,7 @@ class Exchange:
         """Do a piece of work for each of `tables`: copy a page, or pull; whether there was anything to ask for.
 
         A table whose peer answers what cannot be taken over is put aside. A pull waits at the peer for up to `wait`
-        seconds, unless there is something to copy. Raises PeerUnreachable, DynamoDBError for a request that the peer
+        seconds, unless there is something to copy. Raises PeerUnreachable, ServiceError for a request that the peer
         refuses, and CheckpointMoved when another worker does the same.
         """
         pulled = []
@@ -157,7 +158,7 @@ class Exchange:
                 after = await self._begin(current, progress.saved)
         except DescriptorChanged:
             return True
-        except DynamoDBError as error:
+        except ServiceError as error:
             if isinstance(error, ResourceNotFoundException) and found.replica.peers == (self._peer,):
                 await membership.abandon(self._region, found.table)
             if progress.complaint != error.message:

@@ -11,13 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
-    GlobalTableNotFoundException,
-    IndexNotFoundException,
-    ReplicaNotFoundException,
-    ValidationException,
-)
+from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import GlobalTableNotFoundException, IndexNotFoundException, ReplicaNotFoundException
 from jedlik.dynamodb.model import replicas, shared_settings
 from jedlik.dynamodb.model.replicas import DELETED, Group
 from jedlik.dynamodb.model.shared_settings import INDEX_THROUGHPUT

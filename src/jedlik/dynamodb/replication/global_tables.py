@@ -18,16 +18,16 @@ from typing import Any
 import orjson
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import (
     GlobalTableAlreadyExistsException,
     GlobalTableNotFoundException,
     ReplicaAlreadyExistsException,
     ReplicaNotFoundException,
     ResourceInUseException,
     TableNotFoundException,
-    ValidationException,
 )
-from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.model import descriptors, keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, DELETED, DELETING

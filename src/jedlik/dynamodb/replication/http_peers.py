@@ -19,9 +19,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from jedlik.aws import errors
-from jedlik.aws.errors import DynamoDBError
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.peer_signatures import KEY, SERVICE
 from jedlik.config import Peer
+from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT, TARGET
@@ -37,12 +38,12 @@ ANSWER_BYTES = 8 * MIB
 LONGEST_MESSAGE = 300
 """Characters of a refusal's text that are kept: it is logged."""
 
-REFUSALS: dict[str, type[DynamoDBError]] = {
+REFUSALS: dict[str, type[ServiceError]] = {
     refusal.name: refusal
     for refusal in (
         errors.LimitExceededException,
-        errors.ResourceInUseException,
-        errors.ResourceNotFoundException,
+        ResourceInUseException,
+        ResourceNotFoundException,
         errors.ValidationException,
     )
 }

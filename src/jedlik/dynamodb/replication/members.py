@@ -17,7 +17,8 @@ from typing import Any
 import orjson
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import ResourceInUseException, ServiceUnavailable, ValidationException
+from jedlik.aws.errors import ServiceUnavailable, ValidationException
+from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import new_table
 from jedlik.dynamodb.model.replicas import DELETING, Group

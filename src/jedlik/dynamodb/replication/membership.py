@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from jedlik.aws.errors import DynamoDBError, ResourceInUseException
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
+from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
@@ -172,7 +173,7 @@ async def step(region: Region, job: Job) -> None:
     if table is not None and ask is not None:
         try:
             outcome = await ask(region, table, peer)
-        except (PeerUnreachable, PutAside, DynamoDBError) as error:
+        except (PeerUnreachable, PutAside, ServiceError) as error:
             await _held_up(region, job, peer, error)
             raise JobWaits(UNREACHABLE_SECONDS) from error
         except JobWaits:

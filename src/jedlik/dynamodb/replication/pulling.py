@@ -15,8 +15,8 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jedlik.aws.errors import DescriptorChanged
 from jedlik.background.leases import Leases
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.dynamodb.replication.pull_positions import CheckpointMoved

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jedlik.aws.errors import ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import ResourceNotFoundException
 from jedlik.dynamodb.model import shared_settings
 from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
 

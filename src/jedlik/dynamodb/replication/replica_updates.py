@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jedlik import region_names
-from jedlik.aws.errors import DynamoDBError, ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas, shared_settings, streams
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.dynamodb.model.tables import Document
@@ -186,7 +187,7 @@ async def check_elsewhere(region: Region, document: Document, request: Request) 
         raise ValidationException(already_there(name))
     if action.kind == "Delete" and there:
         answer: Request = {"Table": None}
-        with suppress(PeerUnreachable, PutAside, DynamoDBError):  # Then the group document says how it was.
+        with suppress(PeerUnreachable, PutAside, ServiceError):  # Then the group document says how it was.
             answer = await answers.ask(region, action.region, "LookUp", {"TableName": name})
         if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
             raise _protected(name, action.region)
@@ -205,7 +206,7 @@ async def look_up(region: Region, peer: str, name: str) -> Document | None:
         raise ValidationException(f"Region {peer} is not supported.")
     try:
         answer = await answers.ask(region, peer, "LookUp", {"TableName": name})
-    except (PeerUnreachable, PutAside, DynamoDBError) as error:
+    except (PeerUnreachable, PutAside, ServiceError) as error:
         raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
     found: Document | None = answer["Table"]
     return found

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws.errors import ResourceInUseException, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import changelog, key_values, keys, remote_changes, replicas, streams, values, versions
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.limits import KIB, MIB, STREAM_RETENTION_SECONDS

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from jedlik.aws.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import changelog, descriptors, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS

@@ -19,13 +19,9 @@ from typing import Any
 import orjson
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
-    ExpiredIteratorException,
-    ResourceNotFoundException,
-    TrimmedDataAccessException,
-    ValidationException,
-)
+from jedlik.aws.errors import ValidationException
 from jedlik.aws.stored_items import StoredItem
+from jedlik.dynamodb.errors import ExpiredIteratorException, ResourceNotFoundException, TrimmedDataAccessException
 from jedlik.dynamodb.model import changelog, items, keys, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.limits import GET_RECORDS_COUNT, GET_RECORDS_SIZE, SHARD_ITERATOR_SECONDS

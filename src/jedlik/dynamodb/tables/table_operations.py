@@ -14,15 +14,11 @@ from typing import Any
 import orjson
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import (
-    LimitExceededException,
-    ResourceInUseException,
-    ResourceNotFoundException,
-    ValidationException,
-)
+from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import definitions, descriptors, keys, replicas, streams
 from jedlik.dynamodb.model.limits import MIB, TABLES
 from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table

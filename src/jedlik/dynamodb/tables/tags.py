@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import AccessDeniedException, ResourceNotFoundException, ValidationException
+from jedlik.aws.errors import AccessDeniedException, ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.limits import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS
 from jedlik.dynamodb.tables import table_names

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import ResourceInUseException, ValidationException
+from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, keys, shared_settings
 from jedlik.dynamodb.model.limits import TTL_CHANGE_SECONDS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from jedlik.aws.errors import DuplicateItemException, ValidationException
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb.errors import DuplicateItemException
 from jedlik.dynamodb.model.partiql import operations, planner
 from jedlik.dynamodb.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
 from jedlik.dynamodb.model.values import AttributeValue, Item

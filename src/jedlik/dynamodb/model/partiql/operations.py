@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from jedlik.aws.errors import DuplicateItemException
+from jedlik.dynamodb.errors import DuplicateItemException
 from jedlik.dynamodb.model import key_values, keys, limits, values, writes
 from jedlik.dynamodb.model.expressions import conditions, updates
 from jedlik.dynamodb.model.expressions.ast import And, Condition, Item, Values

@@ -1,0 +1,120 @@
+"""DynamoDB's own errors, and those of its streams: one exception type each.
+
+Sources: the service models in botocore, and "Error handling with DynamoDB" in the developer guide.
+"""
+
+from __future__ import annotations
+
+from jedlik.aws.errors import DYNAMODB, ServiceError, ValidationException
+
+
+class DynamoDBError(ServiceError):
+    """An answer of DynamoDB alone that refuses a request."""
+
+    namespace = DYNAMODB
+
+
+class EmptyKeyValueException(ValidationException):
+    """What an item has for an attribute of a key, its table's or an index's, is empty.
+
+    A ValidationException to the client. A type of its own, because DynamoDB refuses a whole transaction for it, where
+    other faults in an item cancel the transaction with a reason.
+    """
+
+    name = "ValidationException"
+
+
+class TooDeepException(ValidationException):
+    """What is in an attribute is nested too deeply.
+
+    A ValidationException to the client. A type of its own, because in a transaction what is wrong with an action's
+    expressions goes before it.
+    """
+
+    name = "ValidationException"
+
+
+class ResourceNotFoundException(DynamoDBError):
+    """No such table, index, stream or backup."""
+
+
+class ResourceInUseException(DynamoDBError):
+    """The resource exists already, or is being changed."""
+
+
+class TableNotFoundException(DynamoDBError):
+    """No such table, from the operations that say it in this way."""
+
+
+class GlobalTableNotFoundException(DynamoDBError):
+    """No such global table, from the operations of 2017."""
+
+
+class GlobalTableAlreadyExistsException(DynamoDBError):
+    """The table has replicas already, from the operations of 2017."""
+
+
+class ReplicaNotFoundException(DynamoDBError):
+    """The region has no replica, from the operations of 2017."""
+
+
+class ReplicaAlreadyExistsException(DynamoDBError):
+    """The region has a replica already, from the operations of 2017."""
+
+
+class IndexNotFoundException(DynamoDBError):
+    """No such index, from the operations of 2017."""
+
+
+class ConditionalCheckFailedException(DynamoDBError):
+    """A write's condition was not met. `fields` may hold the Item that was there."""
+
+
+class ItemCollectionSizeLimitExceededException(DynamoDBError):
+    """An item collection with local indexes would grow past 10 GB."""
+
+
+class ProvisionedThroughputExceededException(DynamoDBError):
+    """More than the provisioned capacity."""
+
+
+class RequestLimitExceeded(DynamoDBError):
+    """More than the account's throughput."""
+
+
+class TransactionCanceledException(DynamoDBError):
+    """A transaction was refused. `fields` holds CancellationReasons."""
+
+    message_member = "Message"
+
+
+class TransactionConflictException(DynamoDBError):
+    """A transaction holds the item."""
+
+
+class TransactionInProgressException(DynamoDBError):
+    """The same transaction is already being worked on."""
+
+    message_member = "Message"
+
+
+class IdempotentParameterMismatchException(DynamoDBError):
+    """A client token was used again with another request."""
+
+    message_member = "Message"
+
+
+class DuplicateItemException(DynamoDBError):
+    """A PartiQL INSERT found an item with the same key."""
+
+
+class ExpiredIteratorException(DynamoDBError):
+    """A shard iterator is older than 15 minutes."""
+
+
+class TrimmedDataAccessException(DynamoDBError):
+    """The records asked for are gone."""
+
+
+class DescriptorChanged(Exception):
+    """A table is not as it was when an operation was built. Never seen outside."""
