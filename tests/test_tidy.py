@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+import warnings
 from collections import Counter
+from pathlib import Path
 
-from testing.source_tree import PACKAGE, modules
+from testing import plain_english
+from testing.source_tree import PACKAGE, ROOT, modules
 
 LONGEST_MODULE = 450
 """Lines."""
@@ -23,6 +27,79 @@ REPEATED_NAMES: set[str] = {"answers", "changes", "conditions", "lexer", "operat
 
 MAY_REPEAT = {"__init__", "errors", "keys", "service"}
 """Names that say enough with their folder's before them."""
+
+BANNED = re.compile(
+    "|".join(
+        (
+            r"\b(?:tells?|telling|told)\b(?!(?:\s+\S+){0,4}\s+apart\b)",  # return, report, send, replicate
+            r"(?<!AWS )(?<!documentation )(?<!does not )\b(?:says?|said|saying)\b",  # return, state, show
+            r"\bso\s+many\b(?!\s+\w+\s+that\b)",  # name the number
+            r"\bwho(?:m?so)?ever\b",  # name the caller, the client, the worker
+            r"\b(?:by|of|from|to|for|with)\s+who\b",
+            r"\banew\b",  # again
+            r"\bwhat(?:ever)?\s+there\s+is\b",
+            r"\bwhat\s+(?:becomes|comes|became|came)\s+of\b",
+            r"(?:\A|[.!?]\s+)(?-i:Have)\s",  # "Have the disk sync" is "Sync"
+            r"\b(?:have|has|having)\s+(?:the|a|an|its|it|every|each|all|them|their|his)\s+(?:\w+\s+)?"
+            r"(?:done|made|written|sent|kept|copied|called|\w{3,}ed)\b",
+            r"(?:\A|[.!?]\s+|\n\n)(?-i:Of)\s",  # a fragment
+            r"\bnot\s+to\s+be\s+\w+(?:ed|ld|en)\b",  # who does not do it?
+            r"\b(?:is|are|was|were)\s+none(?:'s)?\b",
+            r"\belse\s+than\b",
+            r"\bthere(?:of|upon|in)\b",
+            r"\bwhere(?:of|upon|in)\b",
+            r"\bin\s+the\s+making\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""Words and turns of phrase that plain English does without, some with what to write instead."""
+TOO_HIGH = 1.2
+"""The counts may be this much higher than those of the tree, so that people who work side by side need not all
+change them."""
+
+
+def test_prose_becomes_plainer() -> None:
+    """A folder's sum counts, not a file's, so text may move to another module of its folder."""
+    found, allowed = plain_english.counts(BANNED), plain_english.allowed()
+    before, now = _by_folder(allowed), _by_folder(found)
+    worse = {
+        f"{path}:{place.line}": place.words
+        for path, count in found.items()
+        if count > allowed.get(path, 0) and now[_folder(path)] > before[_folder(path)]
+        for place in plain_english.places(ROOT / path, BANNED)
+    }
+    assert worse == {}, "more banned words than tests/not_yet_plain.txt allows: one or more of these are new"
+
+
+def test_the_list_of_prose_that_is_not_yet_plain_shrinks() -> None:
+    found, allowed = plain_english.counts(BANNED).total(), plain_english.allowed().total()
+    hint = "run python -m testing.plain_english, which lowers the counts in tests/not_yet_plain.txt"
+    assert allowed <= TOO_HIGH * found, hint
+    if allowed > found:
+        warnings.warn(f"{allowed - found} places fewer than the list allows: {hint}", stacklevel=1)
+
+
+def test_banned_words_are_found_where_people_read_them(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""Of what there is, `tell` only."""\n'
+        "# It is said twice. Whoever\n# reads it told two things apart.\n"
+        "def test_it_tells() -> None:\n    x = 'anew'\n"
+    )
+    found = [place.words.lower() for place in plain_english.places(module, BANNED)]
+    assert sorted(found) == ["of", "said", "tells", "what there is", "whoever"]
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _by_folder(counts: Counter[str]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for path, count in counts.items():
+        sums[_folder(path)] += count
+    return sums
 
 
 def test_no_module_is_too_long() -> None:
