@@ -9,6 +9,7 @@ from typing import Any
 
 from jedlik.dynamodb import wording
 from jedlik.dynamodb.service import SERVICES
+from jedlik.process import services as process_services
 from reference import members
 from reference.differences import DIFFERENCES
 
@@ -17,7 +18,7 @@ RECORD = ROOT / "reference" / "recorded.json"
 DOCUMENT = ROOT / "docs" / "reference" / "coverage.md"
 
 _HEAD = """\
-# What is covered of DynamoDB
+# What is covered of DynamoDB, and of the services beside it
 
 Made by `make reference`; not to be changed by hand. `make test` fails when this page is out of date.
 
@@ -73,11 +74,29 @@ def document() -> str:
         "|---|---|---|",
         *(f"| {about} | {here} | {reason} |" for about, here, reason in DIFFERENCES),
         "",
+        "## Other services",
+        "",
+        "| service | API version | served | refused by name |",
+        "|---|---|---|---|",
+        *_others_served(),
+        "",
         "## Members",
     ]
     for name in sorted(served):
         lines += ["", f"### {name}", "", *_operation(name, calls.get(name, _NOTHING))]
     return "\n".join(lines) + "\n"
+
+
+def _others_served() -> Iterator[str]:
+    """A row for each service beside DynamoDB that AWS has, too: what it does here, and what it refuses."""
+    for service in process_services.SERVICES:
+        if service in SERVICES:
+            continue
+        all_names = members.names_of(service.name)
+        served_names = [name for name in all_names if name in service.operations]
+        refused = [f"`{name}`" for name in all_names if name not in service.operations]
+        shown = ", ".join(f"`{name}`" for name in served_names)
+        yield f"| {service.name} | {service.api_version} | {shown} | {', '.join(refused) or 'none'} |"
 
 
 _NOTHING: dict[str, list[str]] = {"accepted": [], "refused": [], "returned": []}

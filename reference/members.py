@@ -31,6 +31,11 @@ def operations() -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
+def names_of(service: str) -> tuple[str, ...]:
+    """The names of all operations of a service of AWS."""
+    return tuple(sorted(botocore.session.get_session().get_service_model(service).operation_names))
+
+
 def all_of(shape: Any) -> list[str]:
     """The paths of all members of a shape, in the model's order, each before those in it. None has none."""
     return list(_declared(shape, "")) if shape is not None else []
