@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jedlik.storage.counters import counter_value
-from jedlik.storage.engine import DamagedValue, Engine, StorageError, Writes
+from jedlik.storage.engine import DamagedValue, Engine, Row, StorageError, Writes
 from jedlik.storage.lmdb import checksums
 from jedlik.storage.lmdb.lmdb_file import view
 from jedlik.storage.lmdb.lmdb_pages import DATA
@@ -50,6 +50,31 @@ def test_a_value_under_another_key_is_damage(key: bytes, other: bytes, value: by
 def test_a_value_that_is_cut_is_damage(key: bytes, value: bytes, length: int) -> None:
     found = checksums.kept(key, value)[:length]
     assert checksums.is_whole(key, found) == (length >= checksums.HEADER + len(value))
+
+
+@given(st.lists(st.lists(st.sampled_from([b"a", b"b", b"c", b"none", b"bad"]), max_size=4), max_size=9))
+def test_what_was_seen_before_makes_no_difference(asked: list[list[bytes]]) -> None:
+    values = {b"a": b"1", b"b": b"x" * 20_000, b"c": b""}
+    stored = {key: checksums.kept(key, value) for key, value in values.items()}
+    stored[b"bad"] = checksums.kept(b"bad", b"value")[:-1] + b"?"
+    seen: dict[bytes, Row] = {}
+    for keys in asked:
+        if b"bad" in keys:
+            with pytest.raises(DamagedValue):
+                checksums.read_all(keys, stored.get, seen)
+        else:
+            assert checksums.read_all(keys, stored.get, seen) == [values.get(key) for key in keys]
+    assert b"b" not in seen, "what is kept has a limit"
+
+
+@pytest.mark.parametrize("more", [(), (b"other",)])
+def test_what_was_seen_before_is_compared(more: tuple[bytes, ...]) -> None:
+    stored = {b"key": checksums.kept(b"key", b"value")}
+    seen: dict[bytes, Row] = {}
+    assert checksums.read_all((b"key", *more), stored.get, seen)[0] == b"value"
+    stored[b"key"] = stored[b"key"][:-1] + b"?"
+    with pytest.raises(DamagedValue):
+        checksums.read_all((b"key", *more), stored.get, seen)
 
 
 def spoil(path: Path, key: bytes, value: bytes) -> None:

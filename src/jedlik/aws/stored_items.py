@@ -73,6 +73,7 @@ def plain(result: Mapping[str, Any] | None) -> Any:
 
 
 def _fragment(stored: Any) -> orjson.Fragment:
-    if isinstance(stored, StoredItem | StoredItems):
+    kind = type(stored)
+    if kind is StoredItems or kind is StoredItem:
         return orjson.Fragment(stored.json)
-    raise TypeError(f"no JSON of {type(stored).__name__}")
+    raise TypeError(f"no JSON of {kind.__name__}")

@@ -75,7 +75,8 @@ def add_page(
 ) -> None:
     """Charge what a page has read of a stretch, to a request of one table: each of the `partitions` apart, and each
     item that was fetched for an entry."""
-    if partitions == 1 and not page.fetches:
+    fetched = page.fetched
+    if partitions == 1 and fetched is None:
         units = read_units(page.size, consistent)
     else:
         prefix = table.prefix if index is None else index.prefix
@@ -85,8 +86,9 @@ def add_page(
         meter.units += units
     else:
         meter.add(units, part(index))
-    for item in page.fetched:
-        meter.units += read_units(items.size(item), consistent)
+    if fetched is not None:
+        for item in fetched:
+            meter.units += read_units(items.size(item), consistent)
     meter.size += page.size
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from jedlik.dynamodb.model import items, keys, reads
 from jedlik.dynamodb.model.reads import Stretch
@@ -23,22 +22,22 @@ FETCHED_AT_ONCE = 20
 """Items fetched for the entries of a local index before others have their turn. They may be large."""
 
 
-@dataclass(slots=True)
 class Page:
     """What has been read of a stretch."""
 
-    fetches: bool
-    """Whether items are fetched for the entries of a local index."""
-    rows: list[Row] = field(default_factory=list)
-    """What has been examined, in order."""
-    stored: list[bytes] = field(default_factory=list)
-    """The values of these rows."""
-    fetched: list[bytes] = field(default_factory=list)
-    """The items of those rows, where entries do not do."""
-    size: int = 0
-    """Bytes that count against the limit of the page."""
-    full: bool = False
-    """Whether it ended by its limits, so that it must be told where to go on."""
+    __slots__ = ("fetched", "full", "rows", "size", "stored")
+
+    def __init__(self, fetched: list[bytes] | None) -> None:
+        self.rows: list[Row] = []
+        """What has been examined, in order."""
+        self.stored: list[bytes] = []
+        """The values of those rows."""
+        self.fetched = fetched
+        """The items of those rows, where they are entries of a local index that do not do; else None."""
+        self.size = 0
+        """Bytes that count against the limit of the page."""
+        self.full = False
+        """Whether it ended by its limits, so that it must be told where to go on."""
 
 
 async def read(
@@ -55,29 +54,34 @@ async def read(
 
     `fetches` says that items are wanted for the entries of a local index.
     """
-    page = Page(fetches)
+    page = Page([] if fetches else None)
     most = FETCHED_AT_ONCE if fetches else ROWS_AT_ONCE
+    engine = region.engine
     while True:
-        asked = min(limit - len(page.rows), most)
+        asked = limit - len(page.rows)
+        if asked > most:
+            asked = most
         left = room - page.size
-        rows = await region.engine.range(stretch.start, stretch.end, asked, left, stretch.reverse, consistent)
-        ended = len(rows) < asked and sum([len(stored) for _, stored in rows]) < left
-        stored = [value for _, value in rows]
-        if fetches and index is not None:
+        rows = await engine.range(stretch.start, stretch.end, asked, left, stretch.reverse, consistent)
+        stored = [one for _, one in rows]
+        ended = len(rows) < asked and sum(map(len, stored)) < left
+        if page.fetched is not None and index is not None:
             found = await _fetch(region, table, index, rows, consistent)
             count, size = reads.fitting(found, left)
             page.fetched += [item for item in found[:count] if item is not None]
         else:
             count, size = reads.fitting(stored, left)
-        page.rows += rows if count == len(rows) else rows[:count]
-        page.stored += stored if count == len(rows) else stored[:count]
+        if count < len(rows):
+            rows, stored = rows[:count], stored[:count]
+        page.rows += rows
+        page.stored += stored
         page.size += size
         page.full = len(page.rows) == limit or page.size >= room
         if page.full or ended:
             break
         stretch = stretch.after(rows[-1][0])
         await asyncio.sleep(0)
-    [raw] = await region.engine.get((table.descriptor_key,), consistent)
+    [raw] = await engine.get((table.descriptor_key,), consistent)
     check_descriptor(table, raw)
     return page
 

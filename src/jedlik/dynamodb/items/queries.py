@@ -261,7 +261,7 @@ def _response(
     partitions: int,
 ) -> Response:
     """What a Query or Scan answers with a page of `stretch`, for which it charges each of the `partitions` apart."""
-    stored = page.fetched if page.fetches else page.stored
+    stored = page.stored if page.fetched is None else page.fetched
     response: Response = {}
     if reading.select == "COUNT":
         response["Count"] = reads.passing(stored, reading.filter)

@@ -148,7 +148,8 @@ class _Reading:
         room = limits.PAGE_SIZE - self.size
         page = await pages.read(self.region, self.table, plan.index, stretch, limit, room, consistent, plan.fetches)
         self.rows += page.rows
-        self.fetched += page.fetched
+        if page.fetched is not None:
+            self.fetched += page.fetched
         self.size += page.size
         parts = capacity.partitions(self.table) if plan.partitions is None else 1
         charging.add_page(self.meter, self.table, plan.index, page, stretch, parts, consistent)

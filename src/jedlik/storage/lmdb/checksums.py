@@ -19,16 +19,17 @@ from collections.abc import Callable, Sequence
 from xxhash import xxh3_64_digest as _digest
 from xxhash import xxh3_64_intdigest as _seed
 
+from jedlik.memory import KIB
 from jedlik.storage.engine import DamagedValue, Row
 
 HEADER = 12
 """Bytes before the value."""
-_CHECKSUM = 4
-"""Where the checksum begins. Reads do not look at what is before it: as long as there is one kind of header, it tells
-nothing."""
+_CHECKSUM, _VALUE = slice(4, HEADER), slice(HEADER, None)
+"""Where they are. Reads do not look at what is before: as long as there is one kind of header, it tells nothing."""
 _PLAIN = b"\x01\x00\x00\x00"
 _SEEN = 1000
-"""Values that are kept to be compared."""
+_SEEN_SIZE = 16 * KIB
+"""Values that are kept to be compared, and the bytes of the longest: items may be read first, too."""
 
 
 def kept(key: bytes, value: bytes) -> bytes:
@@ -39,34 +40,41 @@ def kept(key: bytes, value: bytes) -> bytes:
 def read_all(keys: Sequence[bytes], get: Callable[[bytes], bytes | None], seen: dict[bytes, Row]) -> list[bytes | None]:
     """The values of keys that `get` finds. Raises DamagedValue.
 
-    Nearly every read goes through here, and nearly always for two keys: one with which many reads begin (a table's
-    descriptor), and another. `seen` keeps the bytes and the value that were last found under the first: to compare
-    them is faster than to work out the checksum.
+    Nearly every read goes through here, and nearly always for one key or two: one with which many reads begin or end (a
+    table's descriptor), and perhaps another. `seen` keeps the bytes and the value that were last found under the first:
+    to compare them is faster than to work out the checksum.
     """
-    if len(keys) != 2:
+    count = len(keys)
+    if not 0 < count < 3:
         return [read(key, get(key)) for key in keys]
-    first, second = keys
-    known, found, other = seen.get(first), get(first), get(second)
-    if known is None or known[0] != found:
-        if found is None:
-            return [None, read(second, other)]
-        if len(seen) >= _SEEN:
-            seen.clear()
-        known = seen[first] = found, value_of(first, found)
+    first = keys[0]
+    known, found = seen.get(first), get(first)
+    if known is not None and known[0] == found:
+        before: bytes | None = known[1]
+    elif found is None:
+        before = None
+    else:
+        before = value_of(first, found)
+        if len(found) <= _SEEN_SIZE:
+            if len(seen) >= _SEEN:
+                seen.clear()
+            seen[first] = found, before
+    if count == 1:
+        return [before]
+    second = keys[1]
+    other = get(second)
     if other is None:
-        return [known[1], None]
-    value = other[HEADER:]
-    if not other.startswith(_digest(value, _seed(second)), _CHECKSUM):
+        return [before, None]
+    value = other[_VALUE]
+    if other[_CHECKSUM] != _digest(value, _seed(second)):
         raise DamagedValue(second)
-    return [known[1], value]
+    return [before, value]
 
 
 def read_rows(rows: Sequence[Row]) -> list[Row]:
     """Rows as they were written, from rows as LMDB has them. Raises DamagedValue."""
-    digest, seed = _digest, _seed
-    whole = [
-        (key, value) for key, found in rows if found.startswith(digest(value := found[HEADER:], seed(key)), _CHECKSUM)
-    ]
+    digest, seed, checksum, rest = _digest, _seed, _CHECKSUM, _VALUE
+    whole = [(key, value) for key, found in rows if found[checksum] == digest(value := found[rest], seed(key))]
     if len(whole) < len(rows):
         raise DamagedValue(next(key for key, found in rows if not is_whole(key, found)))
     return whole
@@ -79,8 +87,8 @@ def read(key: bytes, found: bytes | None) -> bytes | None:
 
 def value_of(key: bytes, found: bytes) -> bytes:
     """The same for a key that is there."""
-    value = found[HEADER:]
-    if not found.startswith(_digest(value, _seed(key)), _CHECKSUM):
+    value = found[_VALUE]
+    if found[_CHECKSUM] != _digest(value, _seed(key)):
         raise DamagedValue(key)
     return value
 

@@ -19,6 +19,8 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -126,10 +128,15 @@ class LmdbEngine:
     ) -> list[Row]:
         """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
         self._reads += 1
-        start = max(start, _FIRST_KEY)
+        if start < _FIRST_KEY:
+            start = _FIRST_KEY
         if start >= end or limit <= 0:
             return []
-        return self._read(lambda snapshot: _rows(snapshot, start, end, limit, max_bytes, reverse))
+        try:
+            with self._environment.begin() as snapshot:
+                return _rows(snapshot, start, end, limit, max_bytes, reverse)
+        except lmdb.Error:  # As above.
+            return self._read(partial(_rows, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse))
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction, together with the others that are called before the event loop comes round."""
@@ -383,13 +390,13 @@ def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: i
         # An iterator begins at an end of the store if the cursor is nowhere.
         if not is_there:
             return rows
-        for row in cursor.iterprev() if reverse else cursor.iternext():
+        for row in islice(cursor.iterprev() if reverse else cursor.iternext(), limit):
             key, found = row
             if key < start if reverse else key >= end:
                 break
             rows.append(row)
             size += len(found) - HEADER
-            if len(rows) == limit or size >= max_bytes:
+            if size >= max_bytes:
                 break
     return read_rows(rows)
 
