@@ -1,4 +1,4 @@
-"""What a server that has started says to a person: where it is, what it keeps where, how to use it, how to stop it."""
+"""The greeting of a server that has started: its URL, its data folder, how to use it and how to stop it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jedlik import __version__
 from jedlik.config import Settings
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
-"""Addresses that mean all of a machine's, each with the one by which the machine reaches itself."""
+"""Wildcard addresses, each with the loopback address of the same family."""
 ANY_REGION = "eu-central-1"
 """The region that examples name where any is served."""
 

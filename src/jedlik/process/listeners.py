@@ -16,9 +16,9 @@ BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel has a limit of its own."""
 
 DESCRIPTORS = 1 << 16
-"""Of files and connections together, for a process."""
+"""The most descriptors of a process, files and connections together."""
 MEMORY_PREFIX = "jedlik-memory-"
-"""The names of folders of servers that keep nothing begin with this."""
+"""Data folders of servers that keep nothing have names that begin with this."""
 
 
 class StartError(Exception):
@@ -26,8 +26,8 @@ class StartError(Exception):
 
 
 def take_data_folder(folder: Path) -> int:
-    """Make the folder if need be and lock it. Returns the descriptor that holds the lock, in this process and in
-    those forked from it: the kernel drops it with the last of them. Raises StartError.
+    """Make the folder if need be and lock it. Returns the descriptor that holds the lock. Forked processes inherit it,
+    and the kernel drops the lock when the last of them ends. Raises StartError.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def raise_descriptor_limit() -> None:
-    """Let the process have as many descriptors as its connections may need, if it is allowed to."""
+    """Raise the process's limit of descriptors to what its connections may need, as far as the system allows."""
     current, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
     if current != resource.RLIM_INFINITY and current < wanted:
@@ -87,10 +87,10 @@ def raise_descriptor_limit() -> None:
 
 
 def sweep_memory_folders() -> None:
-    """Remove what servers in memory have left behind that were killed: folders whose lock nobody holds.
+    """Remove the folders of killed in-memory servers: those whose lock nobody holds.
 
-    Others may make folders of that name, too: nothing in theirs is opened, or a pipe in the place of the lock would
-    hold up the start for ever.
+    Other users may make folders of that name, too. Nothing in them is opened: a pipe in the place of the lock would
+    block the start for ever.
     """
     for lock in Path(tempfile.gettempdir()).glob(f"{MEMORY_PREFIX}*/lock"):
         try:

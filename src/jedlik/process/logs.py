@@ -1,6 +1,6 @@
 """Logs on standard error: lines with colour for a person at a terminal, else one JSON object a line.
 
-Both have whatever fields the caller gives by `extra`.
+Both include the fields that the caller passes in `extra`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def coloured() -> bool:
 
 
 def start(form: Form, level: Level) -> None:
-    """Send the program's logs to standard error. May be called again, with what has changed."""
+    """Send the program's logs to standard error. May be called again with other settings."""
     handler = logging.StreamHandler(sys.stderr)
     people = for_people(form)
     is_text = people or form == "text"

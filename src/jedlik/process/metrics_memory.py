@@ -1,11 +1,12 @@
-"""The memory in which the workers of a server count (`aws.slabs`), as the parent keeps it.
+"""The shared memory in which a server's workers count (`aws.slabs`), as the parent manages it.
 
-It is memory without a file: nothing of it is written to a disk, which could hold up a worker that counts (as a mapped
-file does while its pages are written), and it goes with the last process of the server, however that ends, so counting
-begins at zero when a server starts. Commands find it as an open file of the parent's, by its name.
+No file is behind it. Writing a mapped file's pages to the disk would block a worker that counts. The memory disappears
+with the server's last process, however that ends, so every server starts counting at zero. Commands find it as an open
+file of the parent's, by its name.
 
-The parent gives each new worker a slab, and adds what it has counted to the first slab when it has gone. It grows by a
-slab when none is free, which is when more workers are there than ever before: old ones that finish count as well.
+The parent gives each new worker a slab. When the worker has ended, its counts are added to the first slab. The memory
+grows by a slab when none is free, that is, when there are more workers than ever before, those that are finishing
+included.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class MetricsMemory:
         self._head = memoryview(mmap.mmap(self._file, HEAD_BYTES)).cast("Q")
         self._head[STARTED] = time.time_ns() // 1_000_000
         self._gone = Counts(self._grown())
-        """What the processes have counted that have gone."""
+        """The counts of all processes that have ended."""
         self._free: list[Slab] = []
         self._head[0] = MAGIC
 
@@ -37,7 +38,7 @@ class MetricsMemory:
         return self._free.pop() if self._free else self._grown()
 
     def take_back(self, slab: Slab) -> None:
-        """Keep what a process has counted that has gone, and its slab for another."""
+        """Keep the counts of a process that has ended, and free its slab."""
         self._head[FOLDS] += 1
         metrics.fold(slab, self._gone)
         if self._gone.crowded:
@@ -46,7 +47,7 @@ class MetricsMemory:
         self._free.append(slab)
 
     def contents(self) -> Contents:
-        """What all processes have counted, those included that have gone. Raises Unreadable."""
+        """The counts of all processes, ended ones included. Raises Unreadable."""
         return slabs.read(self._file)
 
     def _grown(self) -> Slab:

@@ -1,8 +1,8 @@
 """The parent of the workers: starts them, replaces those that die, and on request replaces all, one after the other.
 
-It stays single-threaded and has no event loop, so that it can fork at any time. It holds nothing that clients need: a
-worker that is to go serves on until another has taken its number, takes no connection after that, says in the next
-answer on each that it has that this is the last, and ends when its last connection has. So no request is lost.
+It stays single-threaded and has no event loop, so that it can fork at any time. It holds nothing that clients need. A
+worker that is being replaced serves until another has taken its number. Then it accepts no connection, announces on
+each open one that the next answer is the last, and ends with its last connection. So no request is lost.
 
 What a worker is, as the parent sees it:
 
@@ -39,23 +39,23 @@ KILL_AFTER = 5.0
 SHORTEST_LIFE = 1.0
 """A worker that dies within this many seconds of its start is replaced only when they are over."""
 MOST_FINISHING = 4
-"""Old workers for each new one. One whose clients are idle ends only when their time is up, and who restarts more often
-than that must not fill the memory with them: the next one waits."""
+"""How many old workers there may be for each new one. An old worker with idle clients ends only when their time is up,
+and frequent restarts must not fill the memory: the next replacement waits."""
 LOOK_SECONDS = 1.0
 """How often the parent looks whether the workers' event loops turn."""
 WHENEVER = 3600.0
 """Seconds to wait for a signal when nothing else is due."""
 RESTART = signal.SIGHUP
-"""Has the parent read the settings anew and replace all workers. From a terminal that closes it means to stop."""
+"""Makes the parent read the settings again and replace all workers. From a terminal that closes, it means to stop."""
 WATCHED = {signal.SIGCHLD, RESTART} | STOPPING
 """The signals that the parent heeds."""
 PID_BYTES = 4
-"""A worker's message that it serves: its process id."""
+"""The message by which a worker reports that it serves: its process id."""
 
 
 @dataclass(slots=True)
 class Worker:
-    """A process that was forked and has not been seen to end."""
+    """A forked process that has not ended, as far as the parent knows."""
 
     pid: int
     number: int
@@ -67,14 +67,14 @@ class Worker:
     seen: int = 0
     """What that was at the last look."""
     still: int = 0
-    """Looks, one after the other, that have found it the same."""
+    """How many checks in a row have found it unchanged."""
     serving: bool = False
     finishing: bool = False
 
 
 class Supervisor:
-    """The workers of a server. `renew` makes of a site what it is now, from settings and files read anew, and raises
-    SettingsError or StartError when that cannot be; `announce` says that the server is ready."""
+    """The workers of a server. `renew` returns a site with settings and files read again, and raises SettingsError or
+    StartError if they cannot be used; `announce` reports that the server is ready."""
 
     def __init__(self, site: Site, renew: Callable[[Site], Site], announce: Callable[[Site], None]) -> None:
         self._site = site
@@ -94,7 +94,7 @@ class Supervisor:
         self._signals, self._signals_end = os.pipe()
         """A pipe to which the interpreter writes the number of each signal that arrives."""
         self._served, self._served_end = os.pipe()
-        """A pipe in which workers say that they serve."""
+        """A pipe in which workers report that they serve."""
         os.set_blocking(self._signals_end, False)
 
     def run(self) -> int:
@@ -123,7 +123,7 @@ class Supervisor:
     # What is to be done
 
     def _start_due(self) -> None:
-        """Start workers: at once where a number has none, one after the other where one is to be replaced."""
+        """Start workers: at once for numbers without one, one after the other to replace old ones."""
         now = time.monotonic()
         for number in self._wanted():
             if self._due.get(number, now) <= now:
@@ -148,7 +148,7 @@ class Supervisor:
         return max(0.0, min(due) - time.monotonic()) if due else WHENEVER
 
     def _begin_restart(self) -> None:
-        """Read the settings anew: whatever worker is of the former site is replaced from now on."""
+        """Read the settings again. From now on, workers of the former site are replaced."""
         try:
             self._site = self._renew(self._site)
         except (SettingsError, StartError) as error:
@@ -157,12 +157,13 @@ class Supervisor:
         self._restarting = True
         self._due.clear()
         for worker in self._workers.values():
-            if not worker.serving and not worker.finishing:  # It is outdated before it has begun, as far as we know.
+            if not worker.serving and not worker.finishing:  # it still starts with the former settings
                 self._retire(worker)
         log.info("restarting", extra={"workers": self._site.settings.worker_count})
 
     def _retire_replaced(self) -> None:
-        """Have old workers finish whose number another serves; all that are left, when every number is served."""
+        """Let old workers finish whose number has a new worker; when every number has one, let all old workers
+        finish."""
         serving = {worker.number for worker in self._workers.values() if worker.serving and worker.site is self._site}
         complete = len(serving) == self._site.settings.worker_count
         for worker in self._workers.values():
@@ -173,14 +174,15 @@ class Supervisor:
             log.info("restarted", extra={"workers": len(serving)})
 
     def _retire(self, worker: Worker) -> None:
-        """Have a worker finish. It may serve without our knowing yet, so it is asked as one that does."""
+        """Ask a worker to finish. It may already serve although its report has not arrived, so it is asked as if it
+        did."""
         worker.finishing = True
         os.kill(worker.pid, RETIRE)
 
     def _kill_hanging(self) -> None:
-        """Kill the workers that serve, but whose event loops have long stood still.
+        """Kill serving workers whose event loops have been stuck for long.
 
-        Looks are counted, not seconds: whatever stopped the parent may have stopped its workers with it.
+        It counts checks, not seconds: what stopped the parent (a suspended machine) may have stopped its workers, too.
         """
         now = time.monotonic()
         if now < self._look_due:
@@ -202,7 +204,7 @@ class Supervisor:
     # What happens
 
     def _arrived(self, seconds: float) -> set[int]:
-        """The signals that have arrived; waits so long for one, or for a worker to say that it serves."""
+        """The signals that have arrived. Waits up to `seconds` for one, or for a worker's report that it serves."""
         readable, _, _ = select.select([self._signals, self._served], [], [], seconds)
         if self._served in readable:
             told = os.read(self._served, 1024 * PID_BYTES)
@@ -251,7 +253,7 @@ class Supervisor:
             os.close(self._parent_end)
             signal.set_wakeup_fd(-1)
             for watched in WATCHED:
-                # A terminal tells all processes that it closes. What comes of it is the parent's to say.
+                # A terminal that closes signals every process. Only the parent acts on it.
                 signal.signal(watched, signal.SIG_IGN if watched == RESTART else signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             metrics.use(slab)
@@ -265,7 +267,7 @@ class Supervisor:
         os.write(self._served_end, os.getpid().to_bytes(PID_BYTES, "big"))
 
     def _stop(self) -> None:
-        """Have the workers finish, and kill those that do not."""
+        """Ask the workers to finish, and kill those that do not."""
         for listening in self._site.listening:
             listening.close()
         seconds = self._site.settings.stop_timeout
@@ -290,4 +292,4 @@ class Supervisor:
 
 
 def _only_wake_up(number: int, frame: FrameType | None) -> None:
-    """Handle a signal by nothing more than what the interpreter has already done: told the wake-up pipe."""
+    """Do nothing: the interpreter has already written the signal's number to the wake-up pipe."""

@@ -20,4 +20,4 @@ def served(account: str, credentials: Credentials | None) -> tuple[Service, ...]
 
 
 SERVICES = served("", None)
-"""The same as far as all servers have them alike: what they keep, count and do in the background."""
+"""The parts that are the same for every server: what the services keep, count and do in the background."""

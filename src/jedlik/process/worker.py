@@ -47,11 +47,11 @@ CANNOT_START = 2
 BEAT_SECONDS = 1.0
 """How often a worker shows that its event loop turns."""
 IDLE_CHECK_SECONDS = 10.0
-"""How often stores are looked for that nobody uses."""
+"""How often unused stores are looked for."""
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 """The signals that stop a server."""
 RETIRE = signal.SIGUSR1
-"""Has a worker end when its clients have been served: another has taken its place."""
+"""Makes a worker end when its clients have been served: another has taken its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class Site:
 
 
 def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
-    """Serve until told to stop or to retire, or until the pipe `parent` closes because the parent is gone.
+    """Serve until a signal to stop or to retire, or until the pipe `parent` closes because the parent is gone.
 
     Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
-    gc.freeze()  # What was made so far stays; the collector need not look at it again.
+    gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
             loop.run(_serve(site, number, ready, parent, beat))
@@ -146,8 +146,8 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
 
 
 async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
-    """Show the parent that the event loop turns, have commits fail that hang, and make room for what is counted, for as
-    long as the worker runs."""
+    """Show the parent that the event loop turns, fail commits that hang, and make room for counts, as long as the
+    worker runs."""
     while True:
         beat[0] += 1
         stores.look(most)
@@ -156,7 +156,7 @@ async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
 
 
 async def _close_idle(stores: Stores) -> None:
-    """Close stores that are not used, for as long as the worker runs."""
+    """Close unused stores, as long as the worker runs."""
     while True:
         await asyncio.sleep(IDLE_CHECK_SECONDS)
         await stores.close_idle()
@@ -169,7 +169,7 @@ class BackgroundWork:
         self._work = background_work(SERVICES, settings)
         self._stopped = False
         self._running: dict[str, tuple[asyncio.Event, list[asyncio.Task[None]]]] = {}
-        """By region: what has it end, and its tasks."""
+        """For each region: the event that ends its jobs, and their tasks."""
 
     def begin(self, region: Region) -> None:
         """Do a region's jobs from now on."""
@@ -185,7 +185,7 @@ class BackgroundWork:
             tasks.append(task)
 
     async def wanted(self, region: Region) -> bool:
-        """Whether there is anything to do in a region, now or later. Raises StorageError."""
+        """Whether a region has any background work, now or later. Raises StorageError."""
         return await runner.has_work(region, self._work)
 
     async def end_of(self, region: Region) -> None:
@@ -195,7 +195,7 @@ class BackgroundWork:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self) -> None:
-        """Begin nothing more; each ends at a point from which another can go on."""
+        """Begin nothing more. Each job stops at a point from which another worker can go on."""
         self._stopped = True
         for stop, _ in self._running.values():
             stop.set()

@@ -1,7 +1,7 @@
-"""A server from its settings: what it takes hold of, what it looks at first, and the workers that then serve.
+"""Starts a server from its settings: takes the folder and the port, checks files, then runs the workers that serve.
 
 The data folder and the port are taken once, by the parent, and inherited by all workers. Everything else (the other
-settings, the certificate, the access keys) makes a `Site`, and is read anew for the workers that a restart brings.
+settings, the certificate, the access keys) makes a `Site`, and is read again for the workers of a restart.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from jedlik.wire.loads import Loads
 log = logging.getLogger(__name__)
 
 TAKEN_ONCE = ("host", "port", "data_dir", "in_memory")
-"""Settings of what the parent holds: the server has to be stopped and started for others."""
+"""Settings of what the parent holds. To change them, the server must be stopped and started."""
 
 Read = Callable[[], Settings]
-"""Reads the settings from where they come from. Raises SettingsError."""
+"""Reads the settings from their sources. Raises SettingsError."""
 
 
 def run(read: Read) -> int:
@@ -84,7 +84,7 @@ def _placed(settings: Settings, folder: Path | None) -> Settings:
 
 
 def look_at(settings: Settings) -> ssl.SSLContext | None:
-    """See to it that the files can be used that the settings name. Returns what TLS needs; raises StartError."""
+    """Check that the files can be used that the settings name. Returns what TLS needs; raises StartError."""
     if settings.allow_unauthenticated:
         log.warning("anybody who reaches %s may read and change everything: --allow-unauthenticated", settings.host)
     if settings.auth == "on":

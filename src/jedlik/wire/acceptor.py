@@ -1,9 +1,9 @@
 """Takes new connections from a port that several workers share, so that each gets its part.
 
-Left to itself the kernel gives most of a burst to whichever worker wakes first, and with a socket for each worker it
-throws dice. Here each worker sees in shared memory how many connections the others have. One that has more than the
-least stands back before it takes another, so that a worker with fewer takes it; if none does, because all are busy,
-nothing is lost but that moment.
+Left to itself, the kernel gives most of a burst to the worker that wakes first; with one socket per worker, it picks a
+worker at random. Here each worker sees in shared memory how many connections the others have. A worker that does not
+have the fewest waits a moment before it accepts another, so that a worker with fewer can take it. If all are busy, only
+that moment is lost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FAREWELL_SECONDS = 1.0
 
 
 class Acceptor:
-    """One worker's hand on one listening socket."""
+    """Accepts the connections of one listening socket for one worker."""
 
     def __init__(self, server: Shared, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
         self._server = server
@@ -40,7 +40,7 @@ class Acceptor:
         self._stood_back = 0
         self._waiting: asyncio.TimerHandle | None = None
         self._opening: dict[asyncio.Task[object], None] = {}
-        """Connections that are not made yet, for TLS until the end of the handshake; the oldest first."""
+        """Connections that are still being set up (with TLS, until the handshake ends), oldest first."""
         self._loop.add_reader(listening, self._look)
 
     def close(self) -> None:
@@ -83,7 +83,8 @@ class Acceptor:
         self._opening[task] = None
         task.add_done_callback(self._opened)
         if self._tls is not None and self._server.full() and len(self._opening) > 1:
-            # Not the newest: an honest handshake takes no longer than its messages do.
+            # Drop the oldest, not the newest: an honest handshake is over as soon as its messages have crossed the
+            # network.
             oldest = next(iter(self._opening))
             del self._opening[oldest]
             oldest.cancel()
@@ -92,7 +93,7 @@ class Acceptor:
         await self._loop.connect_accepted_socket(lambda: Connection(self._server), accepted)
 
     async def _open_tls(self, accepted: socket.socket) -> None:
-        """Shake hands; who speaks HTTP instead learns why that fails."""
+        """Do the TLS handshake. A client that speaks plain HTTP gets an answer that explains the failure."""
         seconds = self._server.limits.handshake
         try:
             async with asyncio.timeout(seconds):
@@ -114,7 +115,7 @@ class Acceptor:
             raise
 
     async def _first_byte(self, accepted: socket.socket) -> bytes:
-        """What the client says first, without taking it; nothing if it has gone."""
+        """The client's first bytes, which stay in the socket; empty if the client has gone."""
         readable = asyncio.Event()
         self._loop.add_reader(accepted, readable.set)
         try:
@@ -125,5 +126,5 @@ class Acceptor:
 
     def _opened(self, task: asyncio.Task[object]) -> None:
         self._opening.pop(task, None)
-        if task.cancelled() or task.exception() is not None:  # The TLS handshake failed: the client's affair.
+        if task.cancelled() or task.exception() is not None:  # The TLS handshake failed.
             self._server.opening(-1)

@@ -1,12 +1,12 @@
 """One client's connection, from its first byte to its last: requests in, answers out, in order.
 
-At most one request of a connection is at work. What its client pipelines behind that waits in a queue, and reading and
-parsing pause until the queue is empty, so that no client makes the server hold more than one read of it. A handler's
+A connection handles one request at a time. Requests that its client pipelines wait in a queue, and the server neither
+reads nor parses more until the queue is empty. So it never holds more than one read of any client. A handler's
 coroutine is driven by hand: most end at the first step and never meet the event loop; the others are resumed by the
 futures that they wait for, without a Task. A request that has not begun its work is dropped when its client goes.
 
-How bytes become requests is `message_reader`'s; a head that is known by its looks needs none of that (`known_heads`).
-What a client leaves unread counts in the memory that all connections share, and being slow at anything has its time.
+`message_reader` turns bytes into requests; a head that matches a known pattern skips it (`known_heads`). Answers that a
+client leaves unread count against the memory that all connections share, and every wait for a client has a time limit.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from jedlik.wire.request_at_work import Exchange, hung_up
 from jedlik.wire.shared import Shared
 
 JOIN_BYTES = 64 * KIB
-"""A body up to this size is copied behind its head, to be one write; a longer one is not worth copying."""
+"""A body up to this size is copied behind its head, so that both are one write; copying a longer one costs more than a
+second write."""
 QUEUED = 2 * KIB
-"""Bytes for which a request counts that waits behind another of its connection: what its head takes, parsed."""
+"""Bytes that a queued request counts for: the memory that its parsed head takes."""
 WRITTEN_AHEAD = 16 * KIB
-"""Bytes of answers that a client may leave untaken before the server looks at how many they are."""
+"""Bytes of answers that a client may leave unread before the server starts to count them."""
 STALLED_SECONDS = 3.0
 """How long a client may take nothing of a large answer while others wait for its memory."""
 TOLD_CONNECTIONS = 100
-"""Connections over the limit that are told so, at one time; any more are cut off without a word."""
+"""Connections over the limit that get an error answer, at one time; further ones are closed without an answer."""
 
 SPEAK_TLS = "This port serves HTTPS, and the request came as plain HTTP. Use https:// in the endpoint's URL."
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -70,17 +71,17 @@ class Connection(asyncio.Protocol):
         self._busy = False
         """A handler is waiting."""
         self.closing = False
-        """No request is taken after those that have come."""
+        """No further request is accepted."""
         self._write_paused = False
         self._queue: deque[Request | int] = deque()
-        """What waits behind the request at work: requests, and last perhaps the status of a refusal."""
+        """The queue behind the request at work: requests, and perhaps, as the last element, the status of a refusal."""
         self._expects_continue = False
         self._exchange: Exchange | None = None
         """The request at work, while its handler waits."""
         self._sending = 0
         """Bytes of the answer that is being written."""
         self._unsent = 0
-        """Bytes of answers that the client does not take, which count in the memory for answers."""
+        """Bytes of answers that the client has not read, which count against the memory for answers."""
         self._untaken = 0
         self._moved = 0.0
         """How many of them there were when that was last looked at, and when they last became fewer."""
@@ -92,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(WRITTEN_AHEAD)
         self._source = source_of(self._transport)
         server = self._server
-        self.closing = server.stopping  # Known no earlier: a TLS handshake takes its time.
+        self.closing = server.stopping  # Not known before: a TLS handshake takes several messages.
         over = server.join(self) - server.limits.connections
         if over > TOLD_CONNECTIONS:
             self._transport.abort()
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
                 reader.feed(data)
 
     def _end_known(self, begun: tuple[Request, int, bytes], data: bytes) -> None:
-        """Take the body of a request whose head was known, or leave all of it to the parser."""
+        """Take the body of a request whose head matched a known pattern, or leave the whole request to the parser."""
         reader = self._reader
         reader.begun = None
         request, missing, head = begun
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
             reader.feed(data)
 
     def eof_received(self) -> bool:
-        """The client sends no more. What is at work still gets its answer, unless it has not begun yet."""
+        """The client sends no more. A request whose work has begun still gets its answer."""
         self.closing = True
         if self._exchange is not None and self._exchange.drop():
             return False
@@ -150,7 +151,7 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def pause_writing(self) -> None:
-        """The client does not take its answers: take no more of its requests."""
+        """The client does not read its answers, so accept no more of its requests."""
         self._write_paused = True
         self.deadline = self._server.now + self._server.limits.request
         transport = self._transport
@@ -158,7 +159,7 @@ class Connection(asyncio.Protocol):
             return
         self._moved = self._server.now
         self._untaken = transport.get_write_buffer_size()
-        self._unsent = max(self._untaken, self._sending)  # What is left of an answer keeps all of it in memory.
+        self._unsent = max(self._untaken, self._sending)  # the whole answer stays in memory until all is sent
         self._server.stall(self, self._unsent)
         if not transport.is_closing():
             transport.pause_reading()
@@ -229,7 +230,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def work_off(self) -> None:
-        """Take what has queued up as far as handlers do not wait, and then read again."""
+        """Handle queued requests until a handler has to wait. When the queue is empty, read again."""
         while not self._busy and not self._write_paused:
             if self._queue:
                 entry = self._queue.popleft()
@@ -254,7 +255,7 @@ class Connection(asyncio.Protocol):
     # Requests and answers.
 
     def _enqueue(self, entry: Request | int) -> None:
-        """Let it wait for its turn, and read no more."""
+        """Queue the request, and stop reading."""
         self._queue.append(entry)
         self.pause_reading()
 
@@ -286,7 +287,7 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def gone(self) -> bool:
-        """Whether the client has closed the connection. It may have been told to wait, so nothing is read."""
+        """Whether the client has closed the connection. Reading may be paused, so this looks at the socket itself."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return True
@@ -294,7 +295,7 @@ class Connection(asyncio.Protocol):
         return socket is not None and hung_up(socket.fileno())
 
     def end(self, request: Request, response: Response) -> None:
-        """A handler that had to wait has its answer."""
+        """A handler that had to wait has returned its answer."""
         self._server.requests -= 1
         self._busy = False
         self._exchange = None
@@ -340,7 +341,7 @@ class Connection(asyncio.Protocol):
     # The ways to end.
 
     def _leave(self) -> None:
-        """Give back all that is held of the connection, and drop what has not begun."""
+        """Release everything that the connection holds, and drop requests that have not begun."""
         self._transport = None
         self._server.leave(self)
         self._forget_unsent()
@@ -358,12 +359,13 @@ class Connection(asyncio.Protocol):
         self._server.stalled.pop(self, None)
 
     def cut_off(self) -> None:
-        """Others need the memory that this client's answers take."""
+        """Other connections need the memory that this client's unread answers take."""
         self._forget_unsent()
         self.abort()
 
     def move_or_go(self) -> None:
-        """Others wait for the memory that this client's answers take: cut it off unless it takes them."""
+        """Others wait for the memory that this client's answers take: close the connection unless the client reads
+        them."""
         if self._transport is None:
             return
         untaken = self._transport.get_write_buffer_size()
@@ -385,11 +387,11 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def retire(self) -> None:
-        """End with the next answer. There may never be one: the deadline stays."""
+        """Close after the next answer. The deadline stays, as there may never be one."""
         self.closing = True
 
     def finish(self) -> None:
-        """End after what is at work; at once if there is nothing."""
+        """Close after the request at work, or at once if there is none."""
         self.closing = True
         if self._transport is not None and not (
             self._busy or self._queue or self._reader.backlog or self._reader.reading
@@ -403,7 +405,7 @@ class Connection(asyncio.Protocol):
 
 
 class PlainConnection(Connection):
-    """A connection to the port for HTTPS whose client speaks HTTP: it is answered that it should not, and no more."""
+    """A connection to the HTTPS port whose client speaks plain HTTP. It gets one error answer and is closed."""
 
     __slots__ = ()
 

@@ -1,8 +1,7 @@
 """Content codings: request bodies as clients compress them, answers as DynamoDB does.
 
-Which Accept-Encoding DynamoDB takes to mean what was found out by asking it: it prefers what comes first among what is
-equally wanted, looks for `q=` anywhere behind the first semicolon, takes the first one, and takes what is not a number
-for 1.
+How DynamoDB reads Accept-Encoding was found out by trying. Of codings with the same weight it prefers the first. It
+looks for `q=` anywhere behind the first semicolon, takes the first one, and reads a weight that is not a number as 1.
 """
 
 from __future__ import annotations
@@ -18,16 +17,17 @@ DEFLATE = 15
 WINDOW_BITS = {b"gzip": GZIP, b"deflate": DEFLATE}
 
 MEMBERS = 32
-"""Of a gzip body. Clients send one; each makes what follows it be copied."""
+"""The most members that a gzip body may have. Clients send one, and each member costs a copy of everything behind
+it."""
 
 COMPRESSED_FROM = 4096
-"""Bytes from which DynamoDB compresses an answer for a client that takes it."""
+"""DynamoDB compresses answers of at least this many bytes, for clients that accept it."""
 LEVEL = 1
-"""Answers are made once and read once: most of the gain for a third of the time of zlib's usual level."""
+"""This level gains most of what zlib's default does, in a third of its time."""
 
 
 class Undecodable(Exception):
-    """A body is not what its Content-Encoding says, or the coding is unknown."""
+    """A body does not match its Content-Encoding, or the coding is unknown."""
 
 
 class TooLarge(Exception):
@@ -46,7 +46,7 @@ def decoded(body: bytes, coding: bytes, limit: int) -> bytes:
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """A gzip body is members, at least one, and nothing else (RFC 1952); here it is not any number of them."""
+    """A gzip body is one or more members and nothing else (RFC 1952). Here their number has a limit."""
     parts: list[bytes] = []
     while body or not parts:
         if len(parts) == MEMBERS:
@@ -85,7 +85,7 @@ DECODERS: dict[bytes, Callable[[bytes, int], bytes]] = {
 
 @lru_cache(maxsize=256)
 def best_coding(accept: bytes) -> bytes | None:
-    """The coding in which an Accept-Encoding header wants the answer; None for as it is."""
+    """The coding that an Accept-Encoding header asks for; None for no coding."""
     wanted: dict[bytes, float] = {}
     for entry in accept.lower().split(b","):
         name, _, parameters = entry.partition(b";")
@@ -109,6 +109,6 @@ def _quality(parameters: bytes) -> float:
 
 
 def encoded(body: bytes, coding: bytes) -> bytes:
-    """`body` in a coding that `best_coding` has named."""
+    """`body` in a coding that `best_coding` has returned."""
     stream = zlib.compressobj(LEVEL, wbits=WINDOW_BITS[coding])
     return stream.compress(body) + stream.flush()

@@ -8,7 +8,7 @@ from jedlik.wire.shared import Shared
 
 
 class Farewell(asyncio.Protocol):
-    """The rest of a refused connection: what still comes is thrown away until the client has seen the answer.
+    """The rest of a refused connection: input is thrown away until the client has seen the answer.
 
     Closing with unread input would reset the connection, and the client might never see why it was refused.
     """

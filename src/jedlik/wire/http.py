@@ -1,4 +1,4 @@
-"""HTTP/1.1 for one application: begins to serve, ends, and looks after the connections meanwhile.
+"""HTTP/1.1 for one application: starts and stops serving, and watches over the connections in between.
 
 Each connection has a deadline, which the server's tick looks at
 once a second: cheaper than a timer for every request, and as good for cutting off the slow and the idle.
@@ -23,7 +23,7 @@ from jedlik.wire.shared import Shared
 log = logging.getLogger(__name__)
 
 WORTH_SAYING = 1.0
-"""Seconds for which the end waits without a word."""
+"""Seconds that stopping may take before it is logged."""
 TICK_SECONDS = 1.0
 """How often deadlines are looked at and the Date header is renewed."""
 
@@ -37,15 +37,15 @@ class HttpServer(Shared):
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, listening: list[socket.socket], tls: ssl.SSLContext | None = None) -> None:
-        """Serve what comes to the listening sockets."""
+        """Accept and serve the connections of these listening sockets."""
         self._tick()
         self._loads.set(self._worker, 0)
         self._acceptors = [Acceptor(self, one, tls) for one in listening]
 
     async def stop(self, seconds: float) -> int:
-        """Take nothing new, let what is at work finish, and after `seconds` cut off the rest.
+        """Accept nothing new, let requests at work finish, and close what is left after `seconds`.
 
-        Returns how many connections were cut off.
+        Returns how many connections were closed early.
         """
         self._take_no_more()
         for connection in list(self.connections):
@@ -70,7 +70,7 @@ class HttpServer(Shared):
             await asyncio.wait_for(self._empty.wait(), seconds)
 
     def retire(self, gone: Callable[[], None]) -> None:
-        """Take no new connection, let each that is there have one more answer, and call `gone` after the last.
+        """Accept no new connection, close each open one after its next answer, and call `gone` after the last.
 
         Idle ones are not closed before their time: a request may be on its way, and would be lost.
         """

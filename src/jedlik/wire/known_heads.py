@@ -1,19 +1,20 @@
-"""Heads that are like one before, read by one match instead of the parser.
+"""Request heads that look like an earlier one: one regular expression reads them instead of the parser.
 
 A client sends the same headers with each request, in the same order, and most with the same values: of an AWS SDK's
-dozen, time, signature, operation, length and a number of the request change. So what the parser has made of a head
-becomes a pattern, in which the values that have been seen to change are open and all else is as it came. Whatever a
-pattern matches, the parser would have taken, and would have made the same of it (RFC 9112):
+dozen, only the time, signature, operation, length and request number change. So a parsed head becomes a pattern: values
+that have changed before are open, everything else is literal. Every head that a pattern matches would also have passed
+the parser, with the same result (RFC 9112):
 
-- A pattern is learned only from a head that the parser has taken, and of which its lines give what it has made.
-- What decides how a message is read or answered has no place in a pattern (`DECISIVE`), or only as it came
-  (`Connection: keep-alive`). A host has no comma. With the head comes the whole body, as its length says, or none of
-  it: boto3 sends it by itself. Nothing comes behind it.
-- An open value is of printable characters, without a space at either end: the parser takes these as they are.
+- A pattern is learned only from a head that the parser has accepted, and only if splitting its lines gives the parser's
+  result.
+- A header that decides how a message is read or answered is never part of a pattern (`DECISIVE`), or only literally
+  (`Connection: keep-alive`). A host has no comma. The head comes with its whole body or with none of it (boto3 sends
+  the body separately), and nothing follows.
+- An open value has printable characters only and no space at either end: the parser takes such values unchanged.
 
-What does not match goes to the parser. Patterns belong to the worker, not to a connection, so a new connection of a
-kind of client that is known begins with what is known. They are few, and few are made in a second, since strangers can
-have them made.
+A head that does not match goes to the parser. Patterns belong to the worker, not to a connection, so a new connection
+of a known kind of client profits at once. Their number is limited, and so is how many are made in a second, since
+strangers can cause new ones.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from jedlik.memory import KIB
 from jedlik.wire.messages import Limits, Request
 
 LONGEST = 4 * KIB
-"""Bytes of a head that is learned. An SDK's has a fourth of that, or a half with a session token."""
+"""The longest head that is learned, in bytes. An SDK's has a quarter of that, or half with a session token."""
 PATTERNS = 64
-"""Kinds of heads that are known at a time. A client library has a few."""
+"""Patterns that are kept at a time. A client library needs a few."""
 LESSONS = 4
-"""Patterns that may be made in a second, on an average: each takes half a millisecond."""
+"""Patterns that may be made in a second, on average: each takes half a millisecond."""
 SAVED_LESSONS = 32
-"""Those of the seconds before that may be made at once: a pattern is made anew whenever another value changes."""
+"""Patterns that may be made at once after quiet seconds: a pattern is made again whenever one more value turns out to
+change."""
 
 CONTENT_LENGTH = b"content-length"
 CONNECTION = b"connection"
@@ -44,7 +46,7 @@ OPEN = {b"host": rb"([!-+\--~]++)", CONTENT_LENGTH: rb"([0-9]{1,8}+)"}
 
 
 class KnownHead:
-    """What the heads of one kind of client are like."""
+    """The pattern of the heads of one kind of client."""
 
     __slots__ = ("_fixed", "_length", "_lines", "_match", "_method", "_names", "_open", "_start", "_target")
 
@@ -59,9 +61,9 @@ class KnownHead:
         self._make()
 
     def read(self, data: bytes) -> tuple[Request, int] | None:
-        """The request that begins with `data`, and how many bytes of its body have not come: none, or all.
+        """The request at the start of `data`, and how many bytes of its body are missing: none, or all.
 
-        None if the head is not like this, or something else has come behind it.
+        None if the head does not match, or if more follows the request.
         """
         found = self._match(data)
         if found is None:
@@ -79,7 +81,7 @@ class KnownHead:
         return request, missing
 
     def differing(self, headers: dict[bytes, bytes]) -> set[bytes]:
-        """The names whose values are others than they have been so far."""
+        """The names whose values differ from the pattern's."""
         return {name for name, value in self._fixed.items() if headers[name] != value}.difference(self._open)
 
     def open(self, names: Iterable[bytes]) -> None:
@@ -101,10 +103,10 @@ class KnownHeads:
 
     def __init__(self, limits: Limits) -> None:
         self.longest = min(limits.head, limits.body)
-        """Bytes of a message that is surely within the limits, whatever it is divided into."""
+        """A message of at most this many bytes is within the limits, however it is divided."""
         self._most_headers = limits.headers
         self._known: dict[bytes, KnownHead] = {}
-        """By the request line and the names of headers, those last that were looked up last."""
+        """Keyed by the request line and the header names; the most recently used come last."""
         self._lessons = SAVED_LESSONS
 
     def renew(self) -> None:
@@ -112,7 +114,7 @@ class KnownHeads:
         self._lessons = min(self._lessons + LESSONS, SAVED_LESSONS)
 
     def learn(self, head: bytes, request: Request) -> KnownHead | None:
-        """What heads like this are like, or None where that is not to be learned.
+        """The pattern for heads like this one, or None if it cannot be learned.
 
         The parser has made `request` of it.
         """
@@ -137,7 +139,7 @@ class KnownHeads:
 
 
 def _lines(head: bytes, request: Request) -> list[tuple[bytes, bytes]] | None:
-    """Names as they came and values, if these lines of a head give what the parser has made of them."""
+    """Names (as sent) and values of these lines of a head, if they agree with the parser's result."""
     headers = request.headers
     start, *lines = head.split(b"\r\n")
     if len(head) > LONGEST or start != b"POST %b HTTP/1.1" % request.target or lines[-2:] != [b"", b""]:

@@ -1,9 +1,9 @@
-"""From bytes to requests: one client's messages, as the llhttp parser finds them, and how much each may take.
+"""Turns one client's bytes into requests with the llhttp parser, and limits how much each may take.
 
-What is read is parsed in slices, so the limits hold wherever the network cuts a message: those of heads, trailers,
-chunk lines and bodies, which are counted here, and that of memory for what is large. While a request waits for the one
-at work, what came behind it stays bytes. A message that cannot be taken stops the parser, and the connection answers
-it. HTTP/1.1 is RFC 9112.
+Input is parsed in slices, so the limits hold wherever the network cuts a message. Heads, trailers, chunk lines and
+bodies are counted here, and large bodies count against shared memory. While a request waits for the one at work, the
+bytes behind it stay unparsed. A message that must be refused stops the parser, and the connection answers it. HTTP/1.1
+is RFC 9112.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ log = logging.getLogger(__name__)
 
 SLICE = 16 * KIB
 CHUNKED_SLICE = KIB
-"""Bytes that are parsed before it is looked how long the message has become; fewer where its body comes in chunks."""
+"""Bytes that are parsed between two checks of the message's length; fewer when its body comes in chunks."""
 CHUNK_LINES = 12
-"""Bytes that each chunk may have around it: a length in up to eight digits, and two ends of lines."""
+"""Bytes that each chunk may have around it: a length of up to eight digits, and two line ends."""
 FRAMING_FACTOR = 2
-"""How much a message may take on the wire, chunk lines included, beside what its body may have."""
+"""How much a message may take on the wire beyond its body, chunk lines included."""
 REQUESTS_AT_ONCE = 16
-"""Requests in one slice after which other connections come first."""
+"""After this many requests in one slice, other connections get a turn."""
 LESSONS = 8
-"""Heads from which a connection learns at once; later it learns from one a second: it takes as long as to parse one."""
+"""The first heads of a connection are all learned; later one a second is. Learning a head takes as long as parsing
+it."""
 
 STOPS = (httptools.HttpParserError, httptools.HttpParserUpgrade)
-"""What the parser raises when it goes no further."""
+"""What the parser raises when it refuses a message."""
 VERSIONS = ("1.0", "1.1")
 OTHER_VERSIONS = (("Invalid HTTP version",), ("Pause on PRI/Upgrade",))
-"""llhttp's errors for those that it does not know, and for HTTP/2's greeting."""
+"""llhttp's errors for unknown methods, and for HTTP/2's greeting."""
 
 
 class Refused(Exception):
@@ -78,13 +79,13 @@ class MessageReader:
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
         self.reading = False
-        """A message has begun and not ended, whoever reads it."""
+        """A message has begun and not ended, in the parser or as a known head."""
         self.last = False
-        """The client has said that no other follows."""
+        """The client has announced that this is its last message."""
         self.backlog: bytes | memoryview = b""
         """What has been read and waits to be parsed."""
         self.known: KnownHead | None = None
-        """What the heads of this client are like. Between messages, one that is need not be parsed."""
+        """The pattern of this client's heads. A head that matches it, between messages, need not be parsed."""
         self.begun: tuple[Request, int, bytes] | None = None
         """A request whose head was known, the bytes that its body will have, and the head: the body has yet to come."""
         self._lessons = LESSONS
@@ -93,7 +94,7 @@ class MessageReader:
         self._latest: Request | None = None
         """The request that this read has ended, if it has also begun with it."""
         self._held_of_backlog = 0
-        """Bytes of the backlog that count in the memory for bodies."""
+        """Bytes of the backlog that count against the memory for bodies."""
         self._chunk = 0
         """Bytes of the slice that is being parsed."""
         self._begun = 0
@@ -115,7 +116,7 @@ class MessageReader:
         self._size = 0
         """Bytes of it."""
         self._held = 0
-        """Those that count in the memory for bodies: all but the first piece's."""
+        """The bytes that count against the memory for bodies: all but the first piece."""
 
     def feed(self, data: bytes) -> None:
         """Parse what has been read."""
@@ -139,7 +140,7 @@ class MessageReader:
         self.known = self._server.known_heads.learn(head, request) or self.known
 
     def take_backlog(self) -> None:
-        """Parse what has been read, a slice at a time, until a request has to wait for the one at work.
+        """Parse the input, a slice at a time, until a request has to wait for the one at work.
 
         After a slice with many requests the other connections come first.
         """
@@ -167,7 +168,7 @@ class MessageReader:
             receiver.refuse(503)
 
     def give_back(self) -> None:
-        """Give back all that is held of what has been read."""
+        """Release everything that is held for the input."""
         self._server.memory.bodies.give_back(self._held + self._held_of_backlog)
         self._held = self._held_of_backlog = 0
         self._body = self.backlog = b""
@@ -177,7 +178,7 @@ class MessageReader:
     def on_message_begin(self) -> None:
         receiver = self._receiver
         if receiver.closing and not receiver.hears:
-            raise Refused  # The last answer said that it was the last: who sends more must not wonder what it did.
+            raise Refused  # the last answer announced the end
         self.reading = True
         self._spans = 0
         self._begun += 1
@@ -214,7 +215,7 @@ class MessageReader:
         if parser.should_upgrade():
             return
         host = headers.get(b"host")
-        # llhttp keeps a connection of its own accord only from HTTP/1.1 on, and takes HTTP/2.0 for something earlier.
+        # llhttp keeps connections open by default only for HTTP/1.1, and treats HTTP/2.0 as something earlier.
         if host is None or b"connection" in headers or not parser.should_keep_alive():
             self.last = not parser.should_keep_alive()
             self._check_version(parser.get_http_version(), host)
@@ -297,7 +298,7 @@ class MessageReader:
 
     def _begin_chunks(self, codings: bytes) -> None:
         if self._parser.get_http_version() == "1.0":
-            self._stop(400)  # RFC 9112, 6.1: whoever sends that cannot be trusted to know where it ends.
+            self._stop(400)  # RFC 9112, 6.1: a client that sends both cannot be trusted about where the message ends.
         if codings.strip().lower() != b"chunked":
             self._stop(501)
         self._chunked = True
@@ -318,7 +319,7 @@ class MessageReader:
         try:
             self._parser.feed_data(data)
         except STOPS as error:
-            stop = error  # Looked at outside: what is raised in here would take it for its context.
+            stop = error  # handled below, without this as its context
         if stop is not None and not self._parse_on(data, stop):
             return False
         if self.reading:
@@ -326,8 +327,8 @@ class MessageReader:
         return self._receiver.is_open
 
     def _parse_on(self, piece: bytes | memoryview, error: Exception) -> bool:
-        """The parser has stopped: go on if that was to ask about another protocol. Returns whether it takes more."""
-        pieces: list[bytes | memoryview] = []  # What is to be parsed, the next piece last.
+        """The parser has stopped: go on if it only stopped for a change of protocol. Returns whether it takes more."""
+        pieces: list[bytes | memoryview] = []  # A stack of what is to be parsed; the next piece is last.
         while True:
             if isinstance(error, httptools.HttpParserUpgrade):
                 head = self._begin_without_upgrade()
@@ -341,7 +342,7 @@ class MessageReader:
                     self._receiver.abort()
                 return False
             else:
-                if not self._receiver.closing or self.reading:  # Otherwise it is what came after the last request.
+                if not self._receiver.closing or self.reading:  # Otherwise it is input behind the last request.
                     self._receiver.refuse(505 if error.args[:1] in OTHER_VERSIONS else 400)
                 return False
             try:
@@ -354,7 +355,7 @@ class MessageReader:
                 return True
 
     def _look_at_length(self, size: int) -> None:
-        """A message goes on behind this slice: refuse what is too long."""
+        """A message continues behind this slice: refuse it if it is already too long."""
         if self._spans:
             self._spans += size
         else:
@@ -370,13 +371,13 @@ class MessageReader:
             self._receiver.refuse(413)
 
     def _stop(self, status: int) -> None:
-        """Refuse from within a callback of the parser, so that no other follows."""
+        """Refuse from within a callback of the parser, so that no other callback follows."""
         self._receiver.refuse(status)
         raise Refused
 
 
 class PlainReader(MessageReader):
-    """Reads at the port for HTTPS what comes as plain HTTP, and takes none of it."""
+    """Reads plain HTTP at the HTTPS port, and refuses all of it."""
 
     __slots__ = ()
 

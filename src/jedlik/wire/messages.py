@@ -14,12 +14,12 @@ from jedlik.wire.encodings import TooLarge as TooLarge
 from jedlik.wire.encodings import Undecodable as Undecodable
 
 HANDSHAKE_SECONDS = 10.0
-"""Long enough for a TLS handshake over the slowest of lines, and what a stranger may hold a place for."""
+"""Long enough for a TLS handshake over the slowest line. A stranger can hold a place for as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What clients may take of one process. Sizes are in bytes, times in seconds."""
+    """How much of one process clients may use. Sizes are in bytes, times in seconds."""
 
     head: int = 16 * KIB
     """Request line and headers, DynamoDB's own limit; trailers and chunk extensions too, all of a message together."""
@@ -28,7 +28,7 @@ class Limits:
     body: int = 16 * MIB
     """DynamoDB's own limit."""
     connections: int = 10_000
-    """With those whose TLS handshake is not over."""
+    """Includes connections whose TLS handshake is not over."""
     requests: int = 1_000
     """Requests whose handlers are waiting for something; more are refused."""
     idle: float = 120.0
@@ -50,11 +50,11 @@ class Source:
         self.listener = listener
         """Ours, with the port."""
         self.note: Any = None
-        """What the application remembers of who is at the other end."""
+        """What the application remembers about the client."""
 
 
 NOWHERE = Source("", "")
-"""Of a request that has come by no connection, or by one that has gone before it was asked."""
+"""For a request without a connection, or whose connection closed before its addresses were read."""
 
 
 def source_of(transport: asyncio.BaseTransport) -> Source:
@@ -81,10 +81,11 @@ class Request:
         """The first Accept-Encoding line, where several came: DynamoDB looks at no other. Signatures cover them all."""
         self.body = body
         self.names: tuple[bytes, ...] | None = None
-        """The names of its headers in their order, one object for many requests, if its head was known."""
+        """The header names in their order, if the head matched a known pattern; requests with the same pattern share
+        the object."""
         self.source = NOWHERE
         self.held = 0
-        """Bytes that count in the memory for bodies until there is an answer."""
+        """Bytes that count against the memory for bodies until the request is answered."""
 
     def decoded(self, limit: int) -> bytes:
         """The body without its content coding, at most `limit` bytes then. Raises Undecodable and TooLarge."""
@@ -92,9 +93,9 @@ class Request:
         return self.body if coding is None else encodings.decoded(self.body, coding, limit)
 
     def encoded(self, body: bytes) -> tuple[bytes, bytes]:
-        """The body of an answer as the client wants it, and the header line that says so.
+        """The body of an answer in the coding that the client wants, and the header line that names it.
 
-        A short one stays as it is, and so does one for a client that takes no coding which is known here.
+        A short body stays as it is, and so does the body for a client that accepts no coding known here.
         """
         if len(body) < COMPRESSED_FROM or b"accept-encoding" not in self.headers:
             return body, b""
@@ -123,5 +124,6 @@ class Application(Protocol):
         ...
 
     def refuse(self, status: int, text: str = "") -> Response:
-        """The answer to what is not a request, or not now: 400, 408, 413, 417, 501, 503 or 505."""
+        """The answer to input that is no request, or to a request that cannot be served now: 400, 408, 413, 417, 501,
+        503 or 505."""
         ...

@@ -37,7 +37,7 @@ class Exchange:
         self._request = request
         self._coroutine: Coroutine[Any, Any, Response] | None = coroutine
         self._idle = False
-        """Nothing is under way for it: it waits for memory, or lets others in."""
+        """No work is under way for it: it waits for memory, or yields to other requests."""
 
     def wait(self, waited: Any) -> None:
         """Go on when what the coroutine has yielded is done: a future, or None for the loop's next round."""
@@ -47,7 +47,7 @@ class Exchange:
         else:
             if type(waited) is Turn:
                 self._idle = True
-            waited._asyncio_future_blocking = False  # As Task does: it was awaited, not yielded by mistake.
+            waited._asyncio_future_blocking = False  # as Task does: it was awaited
             waited.add_done_callback(self.resume)
 
     def resume(self, _: object = None) -> None:

@@ -1,4 +1,4 @@
-"""What the connections of a worker share: limits, memory, the clock, the counts, the lines that every answer has."""
+"""What the connections of a worker share: limits, memory, clock, counters, and the header lines of every answer."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ REASONS = {
 
 
 class Member(Protocol):
-    """A connection, as those see it that look after all of them."""
+    """A connection, as the code sees it that watches over all of them."""
 
     deadline: float
     """When its time is up, by `Shared.now`."""
 
     def finish(self) -> None:
-        """Take nothing new, and end when the answer at work has been given."""
+        """Accept nothing new, and close when the request at work has been answered."""
         ...
 
     def retire(self) -> None:
@@ -58,7 +58,7 @@ class Stalled(Member, Protocol):
         ...
 
     def move_or_go(self) -> None:
-        """End it if it has taken nothing for too long."""
+        """Close it if its client has read nothing for too long."""
         ...
 
 
@@ -75,7 +75,7 @@ class Receiver(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether the client can still learn what becomes of another message."""
+        """Whether the client can still receive the answer to another message."""
         ...
 
     @property
@@ -84,15 +84,15 @@ class Receiver(Protocol):
         ...
 
     def take(self, request: Request) -> bool:
-        """Here is a request. Returns whether it is taken; if not, it has been refused."""
+        """Take a request. Returns whether it was accepted; if not, it has been refused."""
         ...
 
     def refuse(self, status: int, text: str = "") -> None:
-        """Answer what is no request, after all that came before it, and end the connection."""
+        """Answer input that is no request, after the answers to everything before it, and close the connection."""
         ...
 
     def expect_continue(self) -> None:
-        """The client waits to be told to send its body."""
+        """The client waits for permission to send its body (100 Continue)."""
         ...
 
     def is_kept_waiting(self) -> None:
@@ -113,13 +113,13 @@ class Receiver(Protocol):
 
 
 class Shared:
-    """What the connections of one worker know of it and of each other."""
+    """What the connections of one worker know about it and about each other."""
 
     def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int, memory: Memory) -> None:
         self.application = application
         self.limits = limits
         self.short_length = len(str(limits.body)) - 1
-        """Digits of a Content-Length that is surely within the limit."""
+        """A Content-Length with at most this many digits is within the limit."""
         self.memory = memory
         self.known_heads = KnownHeads(limits)
         self._loads = loads
@@ -132,7 +132,7 @@ class Shared:
         self.later: Callable[[Callable[[], None]], object] = lambda call: asyncio.get_running_loop().call_soon(call)
         """Calls in the next round of the event loop."""
         self.stalled: dict[Stalled, None] = {}
-        """Connections whose clients do not take their answers, those first that have not for longest."""
+        """Connections whose clients do not read their answers, the longest-waiting first."""
         self.stopping = False
         self._heads: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
         self._date = b""
@@ -159,7 +159,8 @@ class Shared:
         self._look_whether_empty()
 
     def stall(self, connection: Stalled, size: int) -> None:
-        """A client does not take its answer, of this many bytes. If that is too much, cut off who is slowest."""
+        """A client does not read its answer, of this many bytes. If that is too much in all, close the slowest
+        connection."""
         answers = self.memory.answers
         answers.hold(size)
         while answers.free < 0 and self.stalled:
@@ -167,7 +168,7 @@ class Shared:
         self.stalled[connection] = None
 
     def full(self) -> bool:
-        """Whether there are more connections than there may be, with those that are opening."""
+        """Whether there are more connections than allowed, counting those that are being set up."""
         return len(self.connections) + self._opening > self.limits.connections
 
     def crowded(self) -> bool:
