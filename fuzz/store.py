@@ -49,6 +49,20 @@ class DictEngine:
             size += len(self.rows[key])
         return taken
 
+    async def get_and_range(
+        self,
+        key: bytes,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> tuple[bytes | None, list[Row]]:
+        """As every engine's."""
+        [value] = await self.get((key,), consistent)
+        return value, await self.range(start, end, limit, max_bytes, reverse, consistent)
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
         """As every engine's."""
         future: Future[T] = self._loop.create_future()

@@ -82,6 +82,19 @@ class MemoryEngine:
             size += len(self._values[key])
         return rows
 
+    async def get_and_range(
+        self,
+        key: bytes,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> tuple[bytes | None, list[Row]]:
+        [value] = await self.get((key,), consistent)
+        return value, await self.range(start, end, limit, max_bytes, reverse, consistent)
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

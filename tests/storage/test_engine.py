@@ -94,6 +94,9 @@ def test_reads_never_suspend(open_engine: Open, tmp_path: Path) -> None:
         with pytest.raises(StopIteration) as found:
             engine.range(b"a", b"b", 10, 1000).__await__().__next__()
         assert found.value.value == [(b"a", b"1")]
+        with pytest.raises(StopIteration) as both:
+            engine.get_and_range(b"a", b"a", b"b", 10, 1000).__await__().__next__()
+        assert both.value.value == (b"1", [(b"a", b"1")])
 
     run(open_engine, tmp_path, scenario)
 

@@ -126,6 +126,9 @@ def test_range_is_a_slice_of_the_rows_in_order(
             for reverse in (False, True):
                 found = await engine.range(start, end, limit, max_bytes, reverse)
                 assert found == expected(start, end, reverse)
+                for key in (start or b"none", b"none"):
+                    both = await engine.get_and_range(key, start, end, limit, max_bytes, reverse)
+                    assert both == (rows.get(key), found)
 
     with tempfile.TemporaryDirectory() as directory:
         run(open_engine, Path(directory), scenario)

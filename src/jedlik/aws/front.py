@@ -151,7 +151,11 @@ class Dispatcher:
                     await self._answers.take(operation.answer)
                 answer = operation.answer
             try:
-                asked = checked(codec, operation, data)
+                validate = operation.validate
+                if type(data) is dict and validate is not by_codec:
+                    asked = validate(data)
+                else:
+                    asked = checked(codec, operation, data)
                 if not self._allows_everything(caller):
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                     await self._authorizer.check(caller, context.accesses)

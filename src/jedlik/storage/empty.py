@@ -38,6 +38,19 @@ class EmptyEngine:
         """No rows."""
         return []
 
+    async def get_and_range(
+        self,
+        key: bytes,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> tuple[bytes | None, list[Row]]:
+        """Nothing, and no rows."""
+        return None, []
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Decide over nothing. The future raises NoStore if there is something to write."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

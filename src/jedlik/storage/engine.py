@@ -133,6 +133,19 @@ class Engine(Protocol):
         """
         ...
 
+    async def get_and_range(
+        self,
+        key: bytes,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> tuple[bytes | None, list[Row]]:
+        """The value of `key` and the rows of a range, all from one snapshot: a table's descriptor, and a page of it."""
+        ...
+
     clock: Clock
     """What the entries of logs are dated by. Whoever opens the store sets it, before anything is written."""
 

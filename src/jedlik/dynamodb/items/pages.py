@@ -1,7 +1,7 @@
 """Pages: rows of a table or an index, read in bounded pieces so that others have their turn.
 
 A page may take several reads, each of its own snapshot. Whether the table is still what it was taken for is looked at
-after the last one.
+in that of the last one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ async def read(
         if asked > most:
             asked = most
         left = room - page.size
-        rows = await engine.range(stretch.start, stretch.end, asked, left, stretch.reverse, consistent)
+        raw, rows = await engine.get_and_range(
+            table.descriptor_key, stretch.start, stretch.end, asked, left, stretch.reverse, consistent
+        )
         stored = [one for _, one in rows]
         ended = len(rows) < asked and sum(map(len, stored)) < left
         if page.fetched is not None and index is not None:
@@ -81,7 +83,8 @@ async def read(
             break
         stretch = stretch.after(rows[-1][0])
         await asyncio.sleep(0)
-    [raw] = await engine.get((table.descriptor_key,), consistent)
+    if fetches:
+        [raw] = await engine.get((table.descriptor_key,), consistent)
     check_descriptor(table, raw)
     return page
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import chain
 
 import orjson
 
@@ -44,9 +45,9 @@ def size(stored: bytes) -> int:
     return size
 
 
-def total_size(stored: Iterable[bytes | None]) -> int:
-    """The size of items together; None has none."""
-    return sum([_unpack_size(one)[0] for one in stored if one is not None])
+def total_size(stored: Iterable[bytes]) -> int:
+    """The size of items together."""
+    return sum(chain.from_iterable(map(_unpack_size, stored)))
 
 
 def generation(stored: bytes) -> int:

@@ -45,7 +45,7 @@ def fitting(stored: Sequence[bytes | None], room: int) -> tuple[int, int]:
 
     It takes them up to and with the one that fills it. None is an item that is not there.
     """
-    size = items.total_size(stored)
+    size = items.total_size(filter(None, stored))
     if size < room:
         return len(stored), size
     size = 0

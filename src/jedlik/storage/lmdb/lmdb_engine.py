@@ -128,15 +128,31 @@ class LmdbEngine:
     ) -> list[Row]:
         """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
         self._reads += 1
-        if start < _FIRST_KEY:
-            start = _FIRST_KEY
-        if start >= end or limit <= 0:
-            return []
         try:
             with self._environment.begin() as snapshot:
                 return _rows(snapshot, start, end, limit, max_bytes, reverse)
         except lmdb.Error:  # As above.
             return self._read(partial(_rows, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse))
+
+    async def get_and_range(
+        self,
+        key: bytes,
+        start: bytes,
+        end: bytes,
+        limit: int,
+        max_bytes: int,
+        reverse: bool = False,
+        consistent: bool = True,
+    ) -> tuple[bytes | None, list[Row]]:
+        """The value of `key`, and the rows of a range, in one snapshot. Never suspends, and is always consistent."""
+        self._reads += 1
+        try:
+            with self._environment.begin() as snapshot:
+                value = read_all((key,), snapshot.get, self._seen)[0]
+                return value, _rows(snapshot, start, end, limit, max_bytes, reverse)
+        except lmdb.Error:  # As above.
+            rows = partial(_rows, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
+            return self._read(lambda snapshot: (read(key, snapshot.get(key)), rows(snapshot)))
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction, together with the others that are called before the event loop comes round."""
@@ -377,8 +393,12 @@ class LmdbEngine:
 
 
 def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool) -> list[Row]:
-    """The rows of a range that is not empty; `limit` is positive."""
+    """The rows of a range."""
+    if start < _FIRST_KEY:
+        start = _FIRST_KEY
     rows: list[Row] = []
+    if start >= end or limit <= 0:
+        return rows
     size = 0
     with snapshot.cursor() as cursor:
         if not reverse:

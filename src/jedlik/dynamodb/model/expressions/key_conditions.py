@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from jedlik.aws.errors import ValidationException
@@ -33,6 +34,7 @@ from jedlik.dynamodb.model.expressions.ast import (
     Operand,
     Or,
     Path,
+    ValuePlaceholder,
     Values,
 )
 from jedlik.dynamodb.model.expressions.operands import Refusal, checks, getter
@@ -84,8 +86,9 @@ def parse_key_condition(text: str, placeholders: Placeholders) -> dict[str, Attr
         raise ValidationException(f"Invalid KeyConditionExpression: {refusal}") from None
     if compiled.refusal is not None:
         raise ValidationException(compiled.refusal)
+    values = placeholders.values
     return {
-        name: AttributeCondition(operator, tuple([get(placeholders.values) for get in operands]))
+        name: AttributeCondition(operator, tuple([get(values) for get in operands]))
         for name, (operator, operands) in compiled.conditions.items()
     }
 
@@ -291,6 +294,8 @@ def _key_attribute(operator: str, operands: tuple[Operand, ...]) -> str:
 
 
 def _value_getter(operand: Operand) -> ValueGetter:
+    if isinstance(operand, ValuePlaceholder):  # Nearly all are.
+        return itemgetter(operand.text)
     get = getter(operand)
 
     def value(values: Values) -> AttributeValue:
