@@ -87,6 +87,14 @@ def test_a_fault_is_an_internal_server_error(fault: BaseException, caplog: pytes
     assert type(fault).__name__ in line["traceback"]
 
 
+def test_a_refusal_that_cannot_be_written_is_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+    told = answer(ConditionalCheckFailedException("text", Item={1, 2}))
+    assert told.status == 500
+    assert json.loads(told.body)["message"] == "Internal server error"
+    [record] = caplog.records
+    assert "no JSON of set" in json.loads(JsonFormatter().format(record))["traceback"]
+
+
 def test_a_fault_of_the_storage_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     told = answer(StorageError("the disk is full"))
     assert told.status == 500

@@ -169,7 +169,12 @@ class Dispatcher:
             body = codec.answer(operation.name, result, request_id)
         except ServiceError as error:
             refusal = error if operation is None else operation.reword(error, data)
-            status, lines, body = codec.error(refusal, request_id)
+            try:
+                status, lines, body = codec.error(refusal, request_id)
+            except Exception as fault:  # The protocol has no form for what it holds.
+                refusal = FAULT
+                status, lines, body = codec.error(FAULT, request_id)
+                self._log_fault(request, request_id, fault)
         except (NotServed, TooManyOpen) as error:
             refusal = region_refusal(error)
             status, lines, body = codec.error(refusal, request_id)
