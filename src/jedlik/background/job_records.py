@@ -1,10 +1,9 @@
 """Jobs as they are stored: what is to be done in the background, and how far it is.
 
-A job is one value in the store, written in the same commit as what makes it necessary, so that it is never
-forgotten. Each of its steps is a mini-transaction that reads this value and writes the next one (or deletes
-it, at the end) together with the step's work. Two workers that both believe to be running a job therefore
-cannot do a step twice: the second finds that the job has moved. The lease under which a job runs (`leases`)
-only saves them the trouble.
+A job is one value in the store, written in the same commit as what makes it necessary, so that it is never forgotten.
+Each of its steps is a mini-transaction that reads this value and writes the next one (or deletes it, at the end)
+together with the step's work. So two workers that both run a job cannot do a step twice: the second one finds that the
+job has moved. The lease under which a job runs (`leases`) only saves them the trouble.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class JobMoved(Exception):
 
 
 class JobWaits(Exception):
-    """The job cannot go on yet; it is looked at again after a rest."""
+    """The job cannot go on yet; it is tried again after a pause."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -43,7 +42,7 @@ class Job:
     kind: str
     """The name of the `work.JobKind` that it is of."""
     state: State = field(repr=False)
-    """What the step function needs to know and how far it is. Not to be changed in place."""
+    """The step function's input and progress. Never change it in place."""
     raw: bytes = field(repr=False)
 
     @property
@@ -66,7 +65,7 @@ class Job:
 
 
 def submit(name: str, kind: str, state: State, writes: Writes) -> None:
-    """Have a job done, once `writes` are committed. A job of the same name that is under way begins anew."""
+    """Start a job with the commit of `writes`. A running job of the same name starts again from its beginning."""
     writes.put(job_key(name), _encode(kind, state))
 
 
@@ -97,5 +96,5 @@ def name_of_job_key(key: bytes) -> str:
 
 
 def cancel(name: str, writes: Writes) -> None:
-    """End the job called `name`, if there is one, once `writes` are committed."""
+    """End the job called `name`, if there is one, with the commit of `writes`."""
     writes.delete(job_key(name))

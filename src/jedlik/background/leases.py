@@ -1,9 +1,9 @@
 """Leases: which of the workers that share a store runs a job.
 
-A lease is a value in the store that names its holder and the moment until which it holds. Whoever finds it
-absent or past takes it; its holder renews it while it works. A worker that dies leaves its leases to run out.
-They are a courtesy, not a lock: clocks differ and workers stall, so whatever runs under a lease must be safe
-to run twice (`records`). Gray and Cheriton, "Leases", SOSP 1989.
+A lease is a value in the store that names its holder and the moment until which it holds. A worker that finds it absent
+or expired takes it; its holder renews it while it works. The leases of a dead worker expire. They are a courtesy, not a
+lock: clocks differ and workers stall, so work under a lease must be safe to run twice (`job_records`). Gray and
+Cheriton, "Leases", SOSP 1989.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEYSPACE = Keyspace("leases", b"\x48", Owner.STORE, "leases", (("name", "lease"),))
 
 LEASE_SECONDS = 3.0
-"""How long a lease holds: what a job waits when its worker has died."""
+"""How long a lease holds: how long a job waits when its worker has died."""
 RENEWAL_SECONDS = 1.0
 """How old a lease is when it is renewed: early enough that a worker which stalls for a while does not lose it."""
 

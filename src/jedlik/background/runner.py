@@ -1,8 +1,8 @@
 """The runner: does a region's background work in one of the workers that share its store.
 
 There are two sorts of work (`work`). A *job* is begun by a request (`job_records.submit`), done in steps by the
-function of its kind, and over at some time. A *duty* is done again and again for ever, like looking for what has
-expired. Both run under leases, in slices by turns, and rest as long as they have worked, so that background work never
+function of its kind, and ends some time. A *duty*, like deleting expired items, is repeated for ever. Both run under
+leases and take turns in slices of time. After each slice they rest for as long as it took, so background work never
 takes more than half of a worker.
 """
 
@@ -36,7 +36,7 @@ RETRY_SECONDS = 5.0
 UNKNOWN_SECONDS = 60.0
 """How long a job of an unknown kind rests."""
 JOBS_AT_ONCE = 100
-"""Jobs that take turns; further ones wait until some are over."""
+"""The most jobs that take turns; further ones wait until some have ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ async def run(region: Region, stop: asyncio.Event, work: Work) -> None:
 
 
 async def has_work(region: Region, work: Work) -> bool:
-    """Whether anything is to be done in the background, now or later. Raises StorageError."""
+    """Whether there is any background work, now or later. Raises StorageError."""
     if await region.engine.range(*job_records.job_range(), 1, 1):
         return True
     for wanted in (*(duty.wanted for duty in work.duties), *work.standing):
@@ -81,7 +81,7 @@ class _Runner:
         await self._leases.release_all()
 
     async def _round(self) -> bool:
-        """Give everything that is to be done a slice of time; whether there is more to do at once."""
+        """Give each job and duty a slice of time. Returns whether more can be done at once."""
         start, end = job_records.job_range()
         rows = await self._region.engine.range(start, end, JOBS_AT_ONCE, MIB)
         due = [duty for duty in self._work.duties if await duty.wanted(self._region)]
@@ -94,7 +94,7 @@ class _Runner:
         return more
 
     async def _turn(self, name: str, piece: Callable[[], Awaitable[bool]], period: float) -> bool:
-        """Do pieces of some work for a slice of time; whether there is more to do at once."""
+        """Do pieces of one job or duty for a slice of time. Returns whether more can be done at once."""
         clock = asyncio.get_running_loop().time
         begun = now = clock()
         if now < self._due.get(name, now):
@@ -122,7 +122,7 @@ class _Runner:
         return False
 
     async def _step(self, key: bytes) -> bool:
-        """Do a step of the job under `key`; whether there is, or may be, another."""
+        """Do a step of the job under `key`. Returns whether there is, or may be, another."""
         [raw] = await self._region.engine.get([key])
         if raw is None:
             return False
@@ -131,13 +131,14 @@ class _Runner:
         if kind is None:
             self._say_unknown(job)
             raise JobWaits(UNKNOWN_SECONDS)
-        # A job that moved under us is read again: the lease says whether it is still ours.
+        # The job has moved: read it again. The lease decides whether it is still ours.
         with suppress(JobMoved):
             await kind.step(self._region, job)
         return True
 
     def _say_unknown(self, job: Job) -> None:
-        """Log, once, that a job stays as it is. A later version may have written it, and will find it there."""
+        """Log, once, that a job of an unknown kind is left alone. A later version may have written it, and will find it
+        again."""
         if job.name not in self._unknown:
             self._unknown.add(job.name)
             _log.error(
@@ -146,7 +147,7 @@ class _Runner:
             )
 
     async def _wait(self) -> None:
-        """Until a job is submitted here, the next poll is due, or the worker stops."""
+        """Wait until a job is submitted here, the next poll is due, or the worker stops."""
         waiters = [asyncio.ensure_future(event.wait()) for event in (self._stop, self._region.jobs_wanted)]
         await asyncio.wait(waiters, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for waiter in waiters:

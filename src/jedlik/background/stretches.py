@@ -1,9 +1,9 @@
 """Stretches: how background work reads what it is about to do.
 
-A read of the store is done on the event loop, and a page that is not in memory holds up all requests until the disk has
-brought it. So work in the background reads a handful of pages at a time and lets requests be answered between. What it
-reads is from several snapshots, which must not matter to it: it wants keys, and what these hold it reads again in its
-mutation, if at all.
+The store is read on the event loop, and a page that is not in memory blocks all requests until the disk has delivered
+it. So background work reads a handful of pages at a time and lets requests run in between. Its reads come from several
+snapshots. That must not matter: it looks for keys, and reads their values again in its mutation, if it needs them at
+all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Background work as services declare it: kinds of job, and duties.
 
-Each is declared by the module that does it and listed once, in the declaration of its service (`aws.service`). The
-runner and the check of a store go over these lists and know no service.
+The module that does a job or duty declares it, and its service lists it once (`aws.service`). The runner and the check
+of a store read these lists and know no service.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ it. Raises JobMoved, and JobWaits when it cannot go on yet."""
 
 
 Wanted = Callable[[Region], Awaitable[bool]]
-"""Whether a store holds anything that some work is about."""
+"""Whether a store holds anything that needs some work."""
 Record = dict[str, Any]
 """One of what a service keeps, parsed; DynamoDB's are the descriptors of tables."""
 Range = tuple[bytes, bytes]
@@ -31,12 +31,12 @@ Range = tuple[bytes, bytes]
 
 
 class Unfinished(NamedTuple):
-    """Something in a record of the service that a job is doing, for as long as the record says so."""
+    """Something in a service's record that needs a running job, for as long as the record states it."""
 
     what: str
     """A sentence, as in "index by-time: it is being filled"."""
     state: State
-    """What the state of the job has among its members."""
+    """Members that the job's state must contain."""
 
 
 def _removes_nothing(state: State) -> tuple[Range, ...]:
@@ -70,7 +70,7 @@ class Duty:
     period: float
     """Seconds from the end of one run to the beginning of the next."""
     run: Callable[[Region], Awaitable[bool]]
-    """Does one bounded piece; says whether there is more to do at once."""
+    """Does one bounded piece. Returns whether more can be done at once."""
     wanted: Wanted
     """Whether the store holds anything that the work is about. Where it does not, no lease is taken: a store that is
     only read needs no committer."""
@@ -78,12 +78,12 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All the background work of a server, whichever service declares it."""
+    """All background work of a server, from all services."""
 
     job_kinds: tuple[JobKind, ...]
     duties: tuple[Duty, ...]
     standing: tuple[Wanted, ...] = ()
-    """What else keeps a store open, though it is neither a job nor a duty."""
+    """Other reasons to keep a store open, besides jobs and duties."""
 
 
 def by_name(kinds: Iterable[JobKind]) -> dict[str, JobKind]:

@@ -76,7 +76,7 @@ def list_(**given: Any) -> None:
 
 
 def expiry(expires: float | None) -> str:
-    """What is said of the time when a key expires, in epoch seconds."""
+    """Describes the time when a key expires, given in epoch seconds."""
     if expires is None:
         return ""
     until = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")

@@ -76,7 +76,7 @@ def complain(reason: str) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line of a report. Ends the command, without a word, when nobody reads it any more.
+    """Print a line of a report. Ends the command silently when nobody reads the output any more.
 
     click's own `Exit` passes through what turns an OSError of a store into an error of its own.
     """

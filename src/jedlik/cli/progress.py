@@ -1,7 +1,7 @@
 """How far a long command is, as a bar on the terminal.
 
-It is drawn on standard error by a thread of its own, and only when a command has taken a while: what looks at a small
-store stays silent, and so does everything whose standard error is no terminal.
+A thread draws it on standard error, and only when a command has taken a while. So a command on a small store shows no
+bar, nor does one whose standard error is not a terminal.
 """
 
 from __future__ import annotations

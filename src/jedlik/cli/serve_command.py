@@ -15,7 +15,7 @@ from jedlik.config import PEER_SECRET, Settings, SettingsError, peer_secret
 
 
 class Rereadable(Command):
-    """A command that remembers the words it was given, so that its settings can be read once more."""
+    """A command that remembers its arguments, so that its settings can be read again."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Keep a copy in the context: click takes the words off the list."""
@@ -24,7 +24,7 @@ class Rereadable(Command):
 
 
 def settings_of(words: Sequence[str]) -> Settings:
-    """The settings of a server with these words on its command line, as environment and file are now.
+    """The settings of a server with these arguments, as the environment and the file are now.
 
     Raises SettingsError.
     """

@@ -19,7 +19,7 @@ from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, ch
 F = TypeVar("F", bound=Callable[..., Any])
 
 NO_OPTIONS = f"{__name__}.no-options"
-"""Where a context keeps the file's settings that are no options: where other regions are, and their secret."""
+"""The key under which a context keeps settings of the file that are not options: the peers' endpoints and secret."""
 
 
 def option(name: str) -> Callable[[F], F]:

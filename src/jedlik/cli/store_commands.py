@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def stores(command: F) -> F:
-    """Give a command the options that say which stores it is about."""
+    """Give a command the options that select its stores."""
     region = click.option("--region", help="The store of this region only.")
     return config_file(option("data_dir")(region(command)))
 
@@ -53,7 +53,8 @@ def store_folders(data_dir: Path, region: str | None) -> list[Path]:
 
 
 def take_stores(data_dir: Path) -> None:
-    """Keep servers out until the end of the program. Ends it if there is one, or nothing to keep it out of."""
+    """Keep servers out until the end of the program. Ends the program if a server runs, or if there is no data
+    folder."""
     from jedlik.process.listeners import StartError, take_data_folder
 
     if not data_dir.is_dir():

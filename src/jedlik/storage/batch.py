@@ -1,6 +1,6 @@
 """Mutations that are committed together, each decided as if those before it in the batch had been committed.
 
-A batch lays what its mutations have decided so far over one snapshot, and that is what the next one sees. So the batch
+A batch lays the decided writes of its mutations over one snapshot, and the next mutation reads the result. So the batch
 is one serial execution, which an engine may commit as a whole if every value that was read from the snapshot is still
 the value stored. This is group commit (DeWitt et al., "Implementation Techniques for Main Memory Database Systems",
 SIGMOD 1984) with optimistic validation (Kung and Robinson, TODS 1981). Nothing here does I/O: an engine brings the
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asyncio import Future
 
 Change: TypeAlias = bytes | int | None
-"""What becomes of a key: its new value, the amount by which a counter changes, or None where it is deleted."""
+"""A key's change: its new value, the amount to add to its counter, or None if it is deleted."""
 Append: TypeAlias = tuple[bytes, bytes]
 """The prefix of a log, and an entry."""
 Read = Callable[[bytes], bytes | None]
@@ -35,7 +35,7 @@ _RESERVED = 0
 
 @dataclass(slots=True, eq=False)
 class Mutation:
-    """A call of `Engine.mutate`, and what was decided last."""
+    """A call of `Engine.mutate`, and its latest decision."""
 
     keys: Sequence[bytes]
     decide: Decide[Any]
@@ -44,7 +44,7 @@ class Mutation:
     error: Exception | None = None
 
     def resolve(self) -> None:
-        """Tell the caller, unless it has gone away."""
+        """Resolve the caller's future, unless it was cancelled."""
         if self.future.done():
             return
         if self.error is None:
@@ -70,7 +70,7 @@ class Batch:
         self.reads: dict[bytes, bytes | None] = {}
         """What was read from the snapshot."""
         self.overlaid: set[bytes] = set()
-        """Keys that were read as the batch itself has left them. Deciding again may need what is stored there."""
+        """Keys whose values came from the batch itself. To decide again, their stored values may be needed."""
         self.changes: dict[bytes, Change] = {}
         """What becomes of each key."""
         self.appends: list[Append] = []
@@ -81,8 +81,8 @@ class Batch:
     def add(self, mutation: Mutation, read: Read) -> None:
         """Decide `mutation` after those that are in the batch already.
 
-        What writes nothing and saw nothing that the batch writes is not made a member but resolved at once: it rests on
-        the snapshot alone, and stands whatever becomes of the commit.
+        A mutation that writes nothing and has read nothing that the batch writes does not become a member. It is
+        resolved at once: it depends on the snapshot alone, so it is valid whether or not the commit succeeds.
         """
         if self._decide(mutation, read):
             self.members.append(mutation)
@@ -90,7 +90,7 @@ class Batch:
             mutation.resolve()
 
     def decide_again(self, read: Read) -> None:
-        """Decide every member anew, over what `read` finds under the keys in `reads` and `overlaid`."""
+        """Decide every member again, with the values that `read` finds under the keys in `reads` and `overlaid`."""
         self.reads.clear()
         self.changes.clear()
         self.appends.clear()
@@ -99,9 +99,9 @@ class Batch:
             self._decide(mutation, read)
 
     def _decide(self, mutation: Mutation, read: Read) -> bool:
-        """Decide, and take in what is to be written. Whether the outcome depends on the commit.
+        """Decide, and collect the writes. Returns whether the outcome depends on the commit.
 
-        What `read` raises is no outcome, but raised; except DamagedValue, which fails this mutation alone.
+        An exception from `read` is raised, except DamagedValue, which fails this mutation alone.
         """
         mutation.result = mutation.error = None
         changes, reads = self.changes, self.reads
@@ -133,7 +133,7 @@ class Batch:
             if refusal is not None:
                 raise refusal
         except StopIteration as error:
-            # A future cannot hold this one: awaiting it would end the coroutine that awaits (PEP 479).
+            # A future cannot hold StopIteration: it would end the coroutine that awaits it (PEP 479).
             mutation.error = RuntimeError("decide raised StopIteration")
             mutation.error.__cause__ = error
         except Exception as error:
@@ -143,7 +143,7 @@ class Batch:
         return depends
 
     def _changed(self, key: bytes, change: Change, read: Read) -> bytes | None:
-        """The value of `key` as the batch has left it so far."""
+        """The value of `key` after the mutations in the batch so far."""
         if not isinstance(change, int):
             self.overlaid.add(key)
             return change
@@ -152,14 +152,14 @@ class Batch:
         return counter_value(counter(self.reads[key]) + change)
 
     def _refusal(self, keys: Iterable[bytes]) -> StorageError | None:
-        """What is wrong with `keys`, if the engine could not use one: that would fail the others' commit as well."""
+        """Describes a key that the engine could not use, if there is one: it would fail the whole batch's commit."""
         for key in keys:
             if not 0 < len(key) <= self.longest_key or key[0] == _RESERVED:
                 return StorageError(f"a key is 1 to {self.longest_key} bytes and does not start with 00: {key.hex()}")
         return None
 
     def _take(self, writes: Writes) -> bool:
-        """Take in what a mutation writes. Whether it writes anything."""
+        """Collect the writes of a mutation. Returns whether there are any."""
         changes = self.changes
         for key, value in writes.puts.items():
             changes[key] = value

@@ -13,7 +13,7 @@ def counter(value: bytes | None) -> int:
 
 
 def wrapped(count: int) -> int:
-    """A count as a machine integer of 64 bits, signed, holds it."""
+    """A count, wrapped to a signed integer of 64 bits."""
     return (count + _HALF & _MASK) - _HALF
 
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class NoStore(Exception):
-    """A mutation has something to write. Nothing was done: make the store, and begin the request again."""
+    """A mutation has something to write, and nothing was written. Make the store, and start the request again."""
 
 
 class EmptyEngine:
@@ -52,7 +52,7 @@ class EmptyEngine:
         return None, []
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
-        """Decide over nothing. The future raises NoStore if there is something to write."""
+        """Decide with every value absent. The future raises NoStore if there is something to write."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
             writes, result = decide([None] * len(keys))

@@ -2,16 +2,16 @@
 
 Nothing here knows DynamoDB: keys and values are bytes, keys are ordered by byte. A key has 1 to 1,978 bytes, and the
 first is not 00: that space is the engine's own. A write is a one-shot mini-transaction (Aguilera et al., "Sinfonia",
-SOSP 2007): it names the keys that it reads, and from what they hold a pure function decides what to write. Every engine
-keeps these promises, and `tests/storage` holds each to them:
+SOSP 2007): it names the keys that it reads, and a pure function of their values decides what to write. Every engine
+keeps these promises, and `tests/storage` tests each engine for them:
 
 - Atomic: all of a mutation's writes happen, or none does.
 - Isolated: mutations are strictly serializable. A mutation commits only if nothing that it read has changed since;
-  otherwise it is decided again over what is there now.
+  otherwise it is decided again with the current values.
 - Durable: when `mutate` returns, its writes survive the death of the process and of the machine (unless the engine
   was opened to forget).
-- Ordered: the entries of a log are positioned in commit order. Who has seen an entry never later sees an earlier
-  one appear.
+- Ordered: the entries of a log are positioned in commit order. After a reader has seen an entry, no earlier one
+  appears.
 - Timed: each entry has the time of its commit, which is between the call of `mutate` and its answer and never goes back
   from an entry to the next, whichever process commits. If the clock goes back, the time stands still.
 - Independent: a `decide` that raises fails its own caller and nothing else, and writes nothing.
@@ -86,18 +86,18 @@ def entry_content(stored: bytes) -> bytes:
 
 
 Decide = Callable[[Sequence[bytes | None]], tuple[Writes, T]]
-"""From the values of the keys read (None where absent, in the order of the keys) to what is written and what is
-returned. Synchronous, pure, and may run more than once: no I/O, no clock, no shared state."""
+"""Takes the values of the keys read (None where absent, in the order of the keys); returns the writes and the result.
+Synchronous, pure, and may run more than once: no I/O, no clock, no shared state."""
 
 
 class StorageError(Exception):
     """The engine could not do its work: the disk is full, the file is unreadable, the engine is closed, a key is too
-    long. Of the mutation that it answers, nothing is written; but where the disk failed to sync, it may be there as a
-    whole if the power fails before the next one commits. The engine goes on serving if it can."""
+    long. Nothing of the failed mutation is written, with one exception: if the disk failed to sync and the power fails
+    before the next commit, the whole mutation may be there afterwards. The engine keeps serving if it can."""
 
 
 class DamagedValue(StorageError):
-    """The bytes under a key are not those that were written. Other keys can be read."""
+    """The bytes stored under a key are not the bytes that were written. Other keys can be read."""
 
     def __init__(self, key: bytes) -> None:
         super().__init__(f"the value under key {key.hex()} is damaged: its checksum is wrong")
@@ -147,7 +147,7 @@ class Engine(Protocol):
         ...
 
     clock: Clock
-    """What the entries of logs are dated by. Whoever opens the store sets it, before anything is written."""
+    """The clock that dates log entries. The code that opens the store sets it, before anything is written."""
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
         """Run a mini-transaction; the future resolves once it is durable, or with what `decide` raised.

@@ -1,7 +1,7 @@
-"""A snapshot: one state of a store, for whoever goes through all of it, like a check.
+"""A snapshot: one state of a store, for code that reads all of it, like a check.
 
-The reads of `Engine` are short, and each sees the newest state. This is what an engine gives beside them, or a copy of
-its files without it; LMDB's is `lmdb.view`.
+The reads of `Engine` are short, and each sees the newest state. An engine offers snapshots besides them, and they can
+be taken of a copy of its files; LMDB's is `lmdb.view`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jedlik.storage.engine import Row
 
 
 class Snapshot(Protocol):
-    """Every method raises StorageError for what cannot be read."""
+    """Every method raises StorageError when something cannot be read."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`; None where absent."""
@@ -32,11 +32,11 @@ class Snapshot(Protocol):
         ...
 
     def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
-        """What the keys of a range begin with, cut to `length` bytes, each once, for a look-up each."""
+        """The distinct prefixes, of `length` bytes, of the keys in a range. Each costs one look-up."""
         ...
 
     def damaged(self) -> Iterator[bytes]:
-        """The keys of values that are not as they were written."""
+        """The keys whose values are damaged."""
         ...
 
     @property

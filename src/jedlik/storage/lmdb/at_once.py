@@ -1,15 +1,18 @@
-"""Commits that a worker makes itself, on its event loop, while nobody else is kept waiting by that.
+"""Commits that a worker makes itself, on its event loop, as long as no other request has to wait for that.
 
-To ask the committer takes two messages and two wake-ups, which is nothing beside many requests, but much of the time of
-a request that is alone: on a machine with little to do, each wake-up takes as long as half a sync. So a worker whose
-client writes one item after the other commits them at once. It leaves to its committer whatever others would notice:
+Asking the committer takes two messages and two wake-ups. Among many requests that is nothing, but it is much of the
+time of a single one: on a machine with little to do, each wake-up takes as long as half a sync. So a worker whose
+client writes one item after the other commits them at once. It leaves to its committer every commit that other requests
+would notice:
 
 - batches of several mutations, and large ones;
-- those that come beside reads, for these would wait until it is synced;
-- for a while all, after a commit that took long or failed: the disk is slow, or others hold LMDB's lock;
-- what needs a checkpoint. Checkpoints and the pins on their pages (`checkpoints`) remain the committer's. The worker
-  relies on what its committer knows to be on the disk, which is told with each answer (`Journal.trust`). When the
-  journal has another checkpoint than that, or the committer's pin is not there, the committer has the next batch.
+- batches that arrive together with reads, which would have to wait for the sync;
+- for a while every batch, after a commit that took long or failed: the disk is slow, or another process holds LMDB's
+  lock;
+- batches that need a checkpoint. Only the committer makes checkpoints and pins their pages (`checkpoints`). With each
+  answer, it reports the last checkpoint that it knows to be on the disk, and the worker relies on that
+  (`Journal.trust`). If the journal has another checkpoint, or the committer's pin is missing, the committer gets the
+  next batch.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ if TYPE_CHECKING:
     from jedlik.storage.batch import Batch, Read
 
 _LARGEST = 16 << 10
-"""Bytes of a batch. With more, to write it takes longer than to ask for it."""
+"""Bytes of a batch. Writing a larger one takes longer than asking the committer."""
 _READS = 1
-"""Since the last batch, with which the worker seems to have one client only: one that reads before it writes."""
+"""Reads since the last batch, with which the worker still seems to have one client only. It reads before it writes."""
 _LONG_SECONDS = 0.001
-"""Of a commit: mostly it takes a tenth of that."""
+"""Seconds of a commit that took long. Most take a tenth of that."""
 _LEFT_AFTER_OTHERS = 8
-"""Batches that are left to the committer after one that was not alone. With some clients, now and then one is."""
+"""Batches that are left to the committer after one that was not alone: even with several clients, a batch is alone now
+and then."""
 _LEFT_AFTER_A_LONG_ONE = 32
 """Batches that are left to the committer after a commit that took long, or failed: so a slow disk holds up the event
 loop for a small part of the time."""
@@ -50,11 +54,11 @@ class CommitsAtOnce:
         """Batches to be left to the committer."""
 
     def trust(self, checkpoint: int) -> None:
-        """Rely on the disk having a checkpoint, as its committer says."""
+        """Rely on the committer's report that a checkpoint is on the disk."""
         self._journal.trust(checkpoint)
 
     def takes(self, batch: Batch, waiting: int, reads: int) -> bool:
-        """Whether a batch is to be committed at once. Asked of each, as what comes beside one tells of the next.
+        """Whether to commit a batch at once. Call it for every batch: what arrives with one predicts the next.
 
         `waiting` mutations were there to be decided, and since the batch before there have been `reads`.
         """

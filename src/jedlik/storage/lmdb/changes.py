@@ -1,8 +1,8 @@
-"""What a batch changes: the form in which it is sent and journaled, and how it is written into LMDB.
+"""The changes of a batch: the form in which they are sent and journaled, and how they are written into LMDB.
 
 The form is that of MessagePack: an array of a map of changes, an array of appends, and the time. Positions, times of
-entries and counters are worked out when it is written, from what the store has then, so to write it over the same state
-again has the same outcome.
+entries and counters are computed from the store's state when the changes are written, so writing them to the same state
+again gives the same result.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
 
 def packed(changes: Mapping[bytes, Change], appends: Iterable[Append], time: int) -> bytes:
-    """The bytes for what a batch changes, which was decided at `time`: microseconds since the epoch."""
+    """The bytes of a batch's changes, which were decided at `time`: microseconds since the epoch."""
     encoded: bytes = msgpack.packb((changes, appends, time))
     return encoded
 
 
 class LastEntry(NamedTuple):
-    """What the engine keeps of the last entry that was appended to any log."""
+    """The engine's record of the last entry that was appended to any log."""
 
     position: int
     time: int
@@ -41,15 +41,15 @@ class LastEntry(NamedTuple):
 
     @classmethod
     def unpack(cls, found: bytes | None) -> LastEntry:
-        """From that value; None where nothing was appended yet."""
+        """Reads that record; None if nothing was appended yet."""
         value = found or bytes(POSITION_SIZE + TIME_SIZE)
         return cls(int.from_bytes(value[:POSITION_SIZE], "big"), int.from_bytes(value[POSITION_SIZE:], "big"))
 
 
 def write(changes: bytes, transaction: Transaction) -> None:
-    """Write what a batch changes.
+    """Write the changes of a batch.
 
-    Raises lmdb.Error, DamagedValue for a counter, and ValueError for bytes that `packed` has not made.
+    Raises lmdb.Error, DamagedValue for a counter, and ValueError for bytes that are not from `packed`.
     """
     of_keys, appends, time = msgpack.unpackb(changes, use_list=False)
     puts: list[Row] = []
@@ -73,7 +73,7 @@ def write(changes: bytes, transaction: Transaction) -> None:
 
 
 def write_bare(changes: bytes, transaction: Transaction) -> None:
-    """The same for what a store's journal has whose values have no headers, and its logs no times
+    """The same for the journal of a store whose values have no headers and whose log entries have no times
     (`environment.BARE_FORMAT`)."""
     of_keys, appends = msgpack.unpackb(changes, use_list=False)
     for key, change in of_keys.items():

@@ -1,16 +1,17 @@
-"""Checkpoints: states of a store that the disk has in full, so that the journal before them is not needed any more.
+"""Checkpoints: states of a store that are completely on the disk, so that the journal before them is no longer needed.
 
     pin      a read transaction on the newest state, so that no commit takes one of its pages for something else
     sync     LMDB's file; commits go on meanwhile
     note     the state's meta pages, and the place in the journal up to which it goes (`Journal.write_checkpoint`)
 
-The pin stays until the next checkpoint is made, because recovery begins with the last one's pages. Each committer has
-a pin of its own, on a state that was a checkpoint before it committed anything, and a worker commits only while its
-committer's is there (`is_pinned`). So whoever could write over the pages of the last checkpoint knows of a pin on it or
-on one before it, whoever made it and whoever died.
+The pin stays until the next checkpoint is made, because recovery begins with the last one's pages. Each committer has a
+pin of its own, on a state that was a checkpoint before it committed anything, and a worker commits only while its
+committer's pin is there (`is_pinned`). So every process that could overwrite pages of the last checkpoint is covered by
+a pin on it or on an earlier one, even if the process that made the checkpoint has died.
 
-A sync that failed may have lost pages of any state since the last checkpoint, and no later sync writes them, nor tells
-who opened the file later. So after a failure, and before a process's first checkpoint, they are written again.
+A failed sync may have lost pages of any state since the last checkpoint. No later sync writes them, and a process that
+opens the file later gets no error. So the pages are written again after a failure, and before a process's first
+checkpoint.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ if TYPE_CHECKING:
     from jedlik.storage.lmdb.changes import Transaction
 
 SECONDS = 0.5
-"""Between two checkpoints of a process, if anything is committed. Pages that commits set free are used again only after
-the second next one, so a longer time makes the file larger, and a shorter one syncs more often."""
+"""Seconds between two checkpoints of a process, if anything is committed. Pages that commits free are used again only
+after two more checkpoints, so a longer time makes the file larger; a shorter one syncs more often."""
 BYTES = 8 << 20
-"""Of records, after which a process makes a checkpoint at once."""
+"""Bytes of records after which a process makes a checkpoint at once."""
 
 _LEAST_PART = 256 << 10
-"""Bytes of a file that are written together. The slowest records take a tenth as long as beside a sync of it all."""
+"""Bytes of a file that are written together. The slowest records then take a tenth of the time that they take during a
+sync of the whole file."""
 _PARTS = 1024
-"""The most that a file is written in: of a large one, only few pages of each have changed."""
+"""The most parts in which a file is written: in a large file, each part has only a few changed pages."""
 _WRITE_AND_WAIT = 1 | 2 | 4
 _NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
@@ -48,7 +50,7 @@ _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctype
 
 
 class Checkpoints:
-    """Those that one process makes, in a thread. `failure` says why the last could not be made; None if it was."""
+    """Makes the checkpoints of one process, in a thread. `failure` is the reason why the last one failed, or None."""
 
     def __init__(self, path: Path, environment: lmdb.Environment, journal: Journal) -> None:
         """Raises OSError."""
@@ -85,11 +87,11 @@ class Checkpoints:
     def make(self) -> None:
         """Make a checkpoint of the newest state. Raises OSError, lmdb.Error and StorageError.
 
-        Whoever calls does not hold LMDB's lock.
+        The caller must not hold LMDB's lock.
         """
         with self._making, self._journal.locked():
             last = self._journal.confirm()
-            # While the lock is held nobody commits: pin, meta pages and place are of one state.
+            # Nobody commits while the lock is held, so pin, meta pages and place belong to one state.
             locking = self._environment.begin(write=True)
             try:
                 pin = self._environment.begin()
@@ -118,7 +120,7 @@ class Checkpoints:
                 unpinned.abort()
 
     def confirm(self) -> None:
-        """Have the disk have the last checkpoint, whoever made it. Raises OSError and StorageError."""
+        """Sync the last checkpoint, whichever process made it. Raises OSError and StorageError."""
         with self._making, self._journal.locked():
             self._journal.confirm()
 
@@ -154,10 +156,10 @@ def is_pinned(environment: lmdb.Environment, process: int, transaction: int) -> 
 
 
 def _write_back(file: int) -> None:
-    """Have what is in memory of a file written to the disk, a part at a time, so that records of the journal come in
-    between: a sync of it all at once holds them up for as long as it takes. It is still needed, but has little to do.
+    """Write a file's changed pages to the disk, a part at a time, so that journal records get through in between: they
+    would wait for the whole of one large sync. A sync is still needed afterwards, but has little left to do.
 
-    Raises OSError if the disk does not take it. The sync that follows might not tell that again.
+    Raises OSError if the disk fails. The sync that follows might not report that failure again.
     """
     size = os.fstat(file).st_size
     part = max(_LEAST_PART, size // _PARTS)

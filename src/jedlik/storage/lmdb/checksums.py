@@ -1,4 +1,4 @@
-"""Values as LMDB keeps them: what was written, behind a header that shows whether it still is what was written.
+"""Values as LMDB keeps them: the written bytes, behind a header with their checksum.
 
     byte 0       kind of the header: 1
     bytes 1-3    id of the key that the value is sealed with, little-endian; 0 for a value that is not sealed
@@ -72,7 +72,7 @@ def read_all(keys: Sequence[bytes], get: Callable[[bytes], bytes | None], seen: 
 
 
 def read_rows(rows: Sequence[Row]) -> list[Row]:
-    """Rows as they were written, from rows as LMDB has them. Raises DamagedValue."""
+    """The rows that were written, from rows with headers. Raises DamagedValue."""
     digest, seed, checksum, rest = _digest, _seed, _CHECKSUM, _VALUE
     whole = [(key, value) for key, found in rows if found[checksum] == digest(value := found[rest], seed(key))]
     if len(whole) < len(rows):
@@ -81,7 +81,7 @@ def read_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def read(key: bytes, found: bytes | None) -> bytes | None:
-    """The value in the bytes that LMDB has under `key`; None where it has none. Raises DamagedValue."""
+    """The value in the bytes that LMDB has under `key`; None if LMDB has no such key. Raises DamagedValue."""
     return None if found is None else value_of(key, found)
 
 
@@ -94,5 +94,5 @@ def value_of(key: bytes, found: bytes) -> bytes:
 
 
 def is_whole(key: bytes, found: bytes) -> bool:
-    """Whether the bytes that LMDB has under `key` are those that were written."""
+    """Whether the bytes that LMDB has under `key` are undamaged."""
     return found.startswith(_PLAIN + _digest(memoryview(found)[HEADER:], _seed(key)))

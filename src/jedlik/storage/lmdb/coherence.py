@@ -1,7 +1,7 @@
-"""Whether the files of a store are whole and belong together: asked before anything is written to them.
+"""Checks that the files of a store are whole and belong together, before anything is written to them.
 
-A power cut may leave LMDB's newest state in pieces and the journal with half of its last record, and nothing else. So
-these hold of a store whatever happened to it, unless its files are damaged or not all its own:
+A power cut can do only two things: leave LMDB's newest state in pieces, and cut the journal's last record short. So the
+following is true of every store, unless its files are damaged or come from different stores:
 
     the checkpoint     its state is whole in LMDB's file, and there LMDB has the place from which the journal goes on
     the records        follow each other without a gap: each is synced before the next one is written
@@ -11,8 +11,8 @@ these hold of a store whatever happened to it, unless its files are damaged or n
 From the last two: an older journal ends before what LMDB has, and an older LMDB file before the journal's checkpoint.
 From the first: files of different stores do not agree on the place, which has a salt.
 
-What none of these tells: a power cut leaves no trace of the newest commits in LMDB's meta pages. Then damage to the
-last record looks as if it had been cut off while it was written, before it was acknowledged.
+One case cannot be detected: a power cut may leave no trace of the newest commits in LMDB's meta pages. Then damage to
+the last record looks as if the record had been cut short while it was written, before it was acknowledged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COMPACTED = 1
 
 
 class DamagedStore(StorageError):
-    """A store is refused because a file is damaged, or is not the one that belongs to the others."""
+    """A store is refused because a file is damaged, or does not belong to the others."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -59,7 +59,7 @@ def examined(path: Path, file: int, journal: Journal, formats: frozenset[bytes])
     newest = newest_meta(metas(file))
     checkpoint = _last_checkpoint(journal)
     damaged = journal.damaged_slot()
-    # With nothing behind the one that can be read, the other was an older one.
+    # If no record follows the readable checkpoint, the other one was older.
     if damaged is not None and newest != newest_meta(checkpoint.metas):
         raise DamagedStore(
             f"{path / JOURNAL} is damaged at offset {damaged}: a checkpoint cannot be read. It may be the last, and "
@@ -144,7 +144,7 @@ def _goes_on(place: Place, kept: bytes | None) -> bool:
     """Whether the place from which a checkpoint goes on is what LMDB has under JOURNAL_KEY in its state."""
     if place.sequence > 0:
         return kept == place.pack()
-    # Nothing has been committed with this journal before the checkpoint.
+    # Nothing was committed with this journal before the checkpoint.
     return kept is None or Place.unpack(kept).salt != place.salt
 
 

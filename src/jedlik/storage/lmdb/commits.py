@@ -1,11 +1,11 @@
 """A commit to a durable store: validated, written to the journal, which syncs it, and then to LMDB, which does not.
 
 All of it happens under LMDB's lock, so that the journal has the order of the commits, whichever process makes them: a
-worker's committer (`committer`), or the worker itself (`at_once`). A batch is seen by nobody before it is in both.
+worker's committer (`committer`), or the worker itself (`at_once`). No reader sees a batch before it is in both.
 
 LMDB numbers its states: when the write transaction's number follows that of the snapshot which a batch was decided
-over, nothing has been committed between and nothing is compared. Otherwise, if what was read has changed, the batch is
-decided again, while the lock is held: so never a third time.
+over, nothing has been committed between and nothing is compared. Otherwise, if a value that was read has changed, the
+batch is decided again. The lock is held meanwhile, so this happens at most once.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from jedlik.storage.lmdb.changes import Transaction
 
 DecideAgain: TypeAlias = Callable[[Read], bytes]
-"""What a batch changes, as it is decided over what there is now (`changes.packed`)."""
+"""The changes of a batch (`changes.packed`), decided again with the current values."""
 
 _AGAIN = 2
-"""A batch that is decided again may write more than before. How many times more there is room for."""
+"""A batch that is decided again may write more than before. Room is kept for this many times its size."""
 
 
 class Decided(NamedTuple):
@@ -49,14 +49,14 @@ def commit(
 ) -> bool:
     """Commit a batch, while the process `pinned_by` sees to it that the pages of the last checkpoint stay.
 
-    False, having changed nothing, if there must be a checkpoint first, or certainty of the last one. Raises
-    StorageError, lmdb.Error, OSError and what `decide_again` raises, having changed nothing.
+    Returns False, having changed nothing, if a checkpoint must be made first, or if the last one may not be on the
+    disk. Raises StorageError, lmdb.Error, OSError and what `decide_again` raises, having changed nothing.
     """
     with environment.begin(write=True) as transaction:
         last = journal.checkpoint()
         place = last.next_place(transaction.get(JOURNAL_KEY))
         changes = decided.changes
-        # LMDB forgets the pins of the dead when it finds that one of them had the lock: hence asked under the lock.
+        # LMDB drops the pins of dead processes when it finds that one of them held the lock, so check while holding it.
         if not (
             journal.is_sure_of(last)
             and journal.has_room(place, len(changes) * _AGAIN)
@@ -74,7 +74,7 @@ def commit(
         try:
             transaction.commit()
         except BaseException:
-            # If LMDB wants to be opened anew, whoever does that takes the record back.
+            # If LMDB must be opened again, the code that opens it takes the record back.
             with contextlib.suppress(lmdb.Error, OSError, StorageError):
                 take_back(environment, journal)
             raise
@@ -84,9 +84,9 @@ def commit(
 def take_back(environment: lmdb.Environment, journal: Journal) -> None:
     """Take back the last record of the journal if LMDB has not committed it.
 
-    Its process has died in between, or LMDB has failed to commit it; the lock goes with a transaction that fails, so
-    others may have written over the record since. If nobody has, somebody would; but if nobody does, and the store is
-    recovered, what readers have not seen would be there. Raises StorageError, lmdb.Error and OSError.
+    Its process has died in between, or LMDB has failed to commit it. A failed transaction releases the lock, so others
+    may have overwritten the record since. If none has, the next commit would; but if the store is recovered before
+    that, a batch would appear that was never acknowledged. Raises StorageError, lmdb.Error and OSError.
     """
     # Who holds the lock knows that nobody is in between.
     locking = environment.begin(write=True)
@@ -99,14 +99,14 @@ def take_back(environment: lmdb.Environment, journal: Journal) -> None:
 
 
 def changed(snapshot: int, reads: Mapping[bytes, bytes | None], transaction: Transaction) -> bool:
-    """Whether something that was read from the snapshot is another in the state that a transaction begins with."""
+    """Whether a value that was read from the snapshot differs in the state with which a transaction begins."""
     return transaction.id() != snapshot + 1 and any(
         read(key, transaction.get(key)) != value for key, value in reads.items()
     )
 
 
 def has_panicked(environment: lmdb.Environment) -> bool:
-    """Whether LMDB wants to be opened anew: after it failed to write the page that makes a commit valid."""
+    """Whether LMDB must be opened again, because it failed to write the page that makes a commit valid."""
     try:
         environment.begin().abort()
     except lmdb.Error:

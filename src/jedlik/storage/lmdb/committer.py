@@ -1,8 +1,8 @@
 """The committer: a process that writes and syncs one worker's batches, one after the other.
 
-The binding lets go of the interpreter lock at every call. In a thread of the worker, each of a batch's puts would win
-the lock back from a busy event loop: thirty puts took 0.6 ms where 0.06 will do, and held up the loop as often. So the
-commits of a store have an interpreter of their own. It is started when it is first needed, and ends with its worker.
+The LMDB binding releases the interpreter lock at every call. In a thread of the worker, each of a batch's puts would
+win the lock back from a busy event loop: thirty puts took 0.6 ms where 0.06 will do, and held up the loop as often. So
+commits run in a process of their own. It is started when it is first needed, and ends with its worker.
 
 The two talk over a pair of sockets, one question and one answer at a time, each a length and a value in the form of
 MessagePack:
@@ -56,16 +56,16 @@ DONE, STALE, FAILED = 0, 1, 2
 COMMITS_BETWEEN_READER_CHECKS = 64
 _LENGTH = 8
 _RECEIVED = 64 << 10
-"""Bytes taken from a socket at once: nearly always an answer is a few. With room for 1 MB, to take them lasts 15 us."""
+"""Bytes read from a socket at once: nearly every answer has a few. With a buffer of 1 MB, a read takes 15 us."""
 _END_SECONDS = 10.0
-"""In which a committer that is no longer needed must have ended: it has nothing to do."""
+"""Seconds in which an unneeded committer must have ended: it has nothing to do."""
 _KILLED_SECONDS = 1.0
-"""In which a process that was killed has ended, unless it waits for a disk."""
+"""Seconds in which a killed process has ended, unless it waits for a disk."""
 _END_STEP = 0.005
 _END_STEPS = round(_END_SECONDS / _END_STEP)
 _PR_SET_PDEATHSIG = 1
 _ROOM_ATTEMPTS = 10
-"""Checkpoints that are made or confirmed to have room in the journal: others may fill it before we come to it."""
+"""How often a checkpoint is made or confirmed to get room in the journal: other processes may fill it first."""
 
 
 class Committer:
@@ -98,12 +98,13 @@ class Committer:
 
     @property
     def waiting_for(self) -> tuple[int, int] | None:
-        """The question that is not answered: the process, and the number of the question."""
+        """The unanswered question: its process and its number."""
         return (self._process.pid, self._questions) if self._asked else None
 
     @property
     def lingers(self) -> bool:
-        """Whether the process is still there: the kernel kills none that waits for a disk before that answers."""
+        """Whether the process still exists. The kernel kills a process that waits for a disk only when the disk has
+        answered."""
         return self._process.poll() is None
 
     def ask(self, question: Message) -> None:
@@ -122,7 +123,7 @@ class Committer:
         self._tell((FAILED, "the process that commits did not answer and was killed, perhaps after a commit", True))
 
     async def end(self) -> None:
-        """End it, without holding up the event loop: it may have to sync what it has committed."""
+        """End it without blocking the event loop: it may have to sync its commits."""
         self._forget()
         self._socket.close()
         for _ in range(_END_STEPS):
@@ -133,7 +134,7 @@ class Committer:
         self._process.wait()
 
     def close(self) -> None:
-        """End it. What it has not answered, it may or may not have done."""
+        """End it. It may or may not have done a question that it has not answered."""
         self._forget()
         self._socket.close()
         if self._killed:
@@ -223,7 +224,7 @@ class WorkerGone(Exception):
 
 
 class Commits:
-    """What the process needs of a store to commit to it."""
+    """The parts of a store that the process needs to commit to it."""
 
     def __init__(self, path: Path, map_size: int) -> None:
         """Raises StorageError, lmdb.Error and OSError."""
@@ -243,7 +244,7 @@ class Commits:
         return self._journal.sure
 
     def close(self) -> None:
-        """Have everything on the disk that was committed."""
+        """Sync everything that was committed."""
         self._opened.close()
 
     def commit(self, worker: socket.socket, question: Message) -> None:
@@ -277,7 +278,8 @@ class Commits:
 
 
 def serve(worker: socket.socket, path: Path, map_size: int) -> None:
-    """Commit what the worker asks for, until it is gone or LMDB refuses to go on: then another process may."""
+    """Commit the worker's batches until the worker is gone, or until LMDB refuses to go on: then another process takes
+    over."""
     commits: Commits | None = None
     try:
         while (question := receive(worker)) is not None:
@@ -303,8 +305,8 @@ def main(arguments: list[str]) -> None:
     """The process: the descriptor of its socket, its worker's id, the map's size and the store's directory."""
     descriptor, worker, map_size, path = arguments
     for stopping in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stopping, signal.SIG_IGN)  # Meant for the worker, which will tell when it is done.
-    # A batch must not be committed by who has outlived its worker: a server that has been started anew may serve.
+        signal.signal(stopping, signal.SIG_IGN)  # the worker handles them, and ends this process
+    # Die with the worker: a restarted server may already be serving.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == int(worker):
         serve(socket.socket(fileno=int(descriptor)), Path(path), int(map_size))

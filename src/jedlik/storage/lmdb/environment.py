@@ -1,12 +1,12 @@
 """An LMDB environment as this engine opens it: its flags, its size, the format of what is kept in it.
 
 LMDB 1.0 is a copy-on-write B+tree in a memory map (Chu, "MDB: A Memory-Mapped Database", 2011): a reader holds a
-snapshot and never waits, and one writer at a time holds a lock that all processes honour. It syncs nothing here; what
-is on the disk when is a matter of the journal and its checkpoints (`journal`, `checkpoints`).
+snapshot and never waits, and one writer at a time holds a lock that all processes honour. Here it syncs nothing: the
+journal and its checkpoints decide when data reaches the disk (`journal`, `checkpoints`).
 
-A store is whole from its first moment: it is made beside its place and linked into it when it is complete and synced,
-so that no crash leaves half a meta page, which could never be opened. One whose file has been cut short is refused,
-because to read what is missing ends the process (`lmdb_pages`).
+A store is whole from its first moment: it is made under another name, and linked into its place when it is complete and
+synced. So no crash leaves half a meta page, which could never be opened. A file that has been cut short is refused,
+because reading a missing page kills the process (`lmdb_pages`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAP_SIZE = 1 << 40
 """Bytes to which a store may grow. Address space only: the file is as large as its content."""
 
 MAX_READERS = 1024
-"""Read transactions at a time. A worker has one, for the time of a call, and a committer one, for its checkpoint."""
+"""The most read transactions at a time. A worker has one during a call, and a committer has one for its checkpoint."""
 LOCK = "lock.mdb"
 """LMDB's name for the file of its lock and its reader table."""
 _LOCK_BYTES = MAX_READERS * 64 + 4096
@@ -34,9 +34,9 @@ FORMAT_KEY = b"\x00format"
 FORMAT = b"3"
 """What this version reads and writes: values have headers with checksums (`checksums`)."""
 BARE_FORMAT = b"2"
-"""Of stores with a journal, whose values have no headers."""
+"""The format of stores with a journal whose values have no headers."""
 SYNCED_FORMAT = b"1"
-"""Of stores without a journal, whose commits LMDB synced."""
+"""The format of stores without a journal, whose commits LMDB synced itself."""
 NOW = frozenset({FORMAT})
 UPGRADABLE = frozenset({FORMAT, BARE_FORMAT, SYNCED_FORMAT})
 
@@ -92,7 +92,7 @@ def refuse_cut_short(data: Path) -> None:
 
 
 def sync_directories(directories: list[Path]) -> None:
-    """See to it that what was made in `directories` is still there after a power failure. Raises OSError."""
+    """Sync `directories`, so that files made in them survive a power failure. Raises OSError."""
     for directory in directories:
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -111,7 +111,7 @@ def make_environment(path: Path, durable: bool) -> None:
     """Put an empty store into the directory `path`, complete or not at all. Raises lmdb.Error and OSError."""
     made = path / f"{DATA}.{os.getpid()}"
     try:
-        made.unlink(missing_ok=True)  # Another process's of this number, which was killed.
+        made.unlink(missing_ok=True)  # Left by a killed process with the same process id.
         with (
             lmdb.open(str(made), subdir=False, lock=False, mode=0o600, sync=durable, lib_version=1) as environment,
             environment.begin(write=True) as transaction,
@@ -123,10 +123,10 @@ def make_environment(path: Path, durable: bool) -> None:
 
 
 def _reserve_lock(lock: Path) -> None:
-    """Give the lock file its room on the disk. LMDB writes to it through a map, which ends the process if the disk is
-    full by then (SIGBUS).
+    """Reserve the lock file's space on the disk. LMDB writes to it through a map, which kills the process if the disk
+    is full by then (SIGBUS).
 
-    Not if it has it, as the file may then be in use: to close it would drop this process's locks.
+    Leaves the file alone if it has its space: it may be in use, and closing it would drop this process's locks.
     """
     if lock.exists() and lock.stat().st_blocks * 512 >= _LOCK_BYTES:
         return

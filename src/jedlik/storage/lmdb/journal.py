@@ -1,9 +1,10 @@
-"""The journal: a file beside LMDB's in which every batch is on the disk before LMDB knows of it.
+"""The journal: a file beside LMDB's. Every batch is synced to it before LMDB gets it.
 
 A commit of LMDB's own is two syncs, one of the pages that it has written all over its file and one of the page that
 points to them. Here a commit is one write of one record, through a descriptor that syncs what it writes: a log that is
-written ahead (Gray and Reuter, "Transaction Processing", 1992). LMDB's pages go to the disk when the kernel likes, and
-all of them before a checkpoint (`checkpoints`). What is behind the last one is done again from here (`recovery`).
+written ahead (Gray and Reuter, "Transaction Processing", 1992). The kernel writes LMDB's pages to the disk when it
+likes; a checkpoint syncs all of them (`checkpoints`). Records after the last checkpoint are replayed from the journal
+(`recovery`).
 
     0        checkpoint       the one with the higher number, of those that are whole, is the last
     4096     checkpoint
@@ -12,10 +13,10 @@ all of them before a checkpoint (`checkpoints`). What is behind the last one is 
     checkpoint   magic, form, checksum; number, LMDB's transaction, LMDB's meta pages, the place of the next record
     record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
 
-Records follow each other to the end of the file, which grows, or go on at the beginning when the checkpoint is far
-enough from there. The next one's place is kept in LMDB, written by the same commit as the record's changes: so it
-belongs to the state that it follows, and a record whose commit has failed is written over. Sequence numbers and a salt,
-which is another after each recovery, tell a record from what an earlier use of the file has left.
+Records follow each other to the end of the file, which grows, or continue at the beginning when the checkpoint is far
+enough from there. LMDB holds the place of the next record, written by the same commit as the record's changes. So the
+place belongs to the state that it follows, and a record whose commit failed is overwritten. Sequence numbers, and a
+salt that changes with each recovery, distinguish a record from the remains of earlier uses of the file.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE, write_whole
 JOURNAL = "journal"
 """Its name in the folder of a store."""
 JOURNAL_KEY = b"\x00journal"
-"""Under which LMDB holds the place of the next record."""
+"""The key under which LMDB holds the place of the next record."""
 
 TURN = 16 << 20
 """Offset from which the next record may go to the beginning of the file again."""
 LIMIT = 64 << 20
-"""Bytes of records behind the last checkpoint. With more, recovery would take long."""
+"""The most bytes of records after the last checkpoint. With more, recovery would take too long."""
 
 _SLOT = 4096
 _SLOTS = 2
@@ -55,26 +56,26 @@ _PLACE = struct.Struct("<8sQQ")
 _RECORD = struct.Struct("<IIQQ")
 _CHECKSUM = 4
 _HIGH = 6
-"""The high bytes of a sequence number, by which records are looked for."""
+"""The high bytes of a sequence number, by which records are found."""
 _LATER = 4 << 16
 """How far sequence numbers are looked for behind a record that cannot be read: LIMIT has room for no more of 256 bytes.
 """
 _NOT_ZERO = re.compile(rb"[^\x00]")
 _GROWTH = 256 << 10
-"""Bytes by which the file grows. A write that makes a file longer takes half as long again, so few should."""
+"""Bytes by which the file grows. A write that makes a file longer takes one and a half times as long, so few should."""
 
 
 class Place(NamedTuple):
     """Where a record is."""
 
     salt: bytes
-    """Of all records since the last recovery; 8 bytes."""
+    """The salt of all records since the last recovery; 8 bytes."""
     sequence: int
     offset: int
 
     @classmethod
     def unpack(cls, data: bytes) -> Place:
-        """The place that `pack` has made these bytes of."""
+        """The place that `pack` has encoded."""
         return cls(*_PLACE.unpack(data))
 
     def pack(self) -> bytes:
@@ -87,13 +88,13 @@ class Record(NamedTuple):
 
     place: Place
     changes: bytes
-    """What its batch changes (`changes.packed`)."""
+    """The changes of its batch (`changes.packed`)."""
     following: Place
     """Of the next record."""
 
 
 class Checkpoint(NamedTuple):
-    """A state of LMDB's that the disk has in full."""
+    """A state of LMDB that is completely on the disk."""
 
     number: int
     """Of checkpoints before this one."""
@@ -102,20 +103,20 @@ class Checkpoint(NamedTuple):
     metas: bytes
     """LMDB's meta pages in this state (`lmdb_pages.metas`)."""
     place: Place
-    """Of the first record that is not in this state."""
+    """The place of the first record that is not in this state."""
 
     def next_place(self, kept: bytes | None) -> Place:
-        """The place of the next record, if this is the last checkpoint, by what a state of LMDB's has under
+        """The place of the next record, if this is the last checkpoint. `kept` is what an LMDB state has under
         JOURNAL_KEY."""
         place = None if kept is None else Place.unpack(kept)
-        # Without commits since the journal was made or recovered, LMDB has none, or an older one.
+        # If nothing was committed since the journal was made or recovered, LMDB has no place, or an older one.
         return place if place is not None and place.salt == self.place.salt else self.place
 
 
 class Journal:
     """The journal in the folder of a store. Every method raises OSError if the disk does not do what it should.
 
-    Whoever calls `has_room`, `append` and `retract` holds LMDB's lock.
+    Callers of `has_room`, `append` and `retract` hold LMDB's lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,21 +125,22 @@ class Journal:
         self._file = os.open(self._path, os.O_RDWR | os.O_DSYNC)
         self._size = os.fstat(self._file).st_size
         self._slots = b""
-        """What was read last where the checkpoints are."""
+        """The checkpoint slots as they were last read."""
         self._last: Checkpoint | None = None
         self._sure: Checkpoint | None = None
-        """The last that this process knows the disk to have."""
+        """The last checkpoint that this process knows to be on the disk."""
 
     @classmethod
     def make(
         cls, folder: Path, transaction: int, metas: bytes, place: Place | None = None, name: str = JOURNAL
     ) -> None:
-        """Make one without records for a state that is on the disk in full. It is there as a whole or not at all, but
-        surely only after a sync of the folder. `place` is what the state has under JOURNAL_KEY, if it has that already.
+        """Make a journal without records for a state that is completely on the disk. A crash leaves the whole file or
+        none; only a sync of the folder makes sure that it stays. `place` is what the state has under JOURNAL_KEY, if it
+        has that already.
         """
         made = folder / f"{JOURNAL}.new"
         place = place or Place(os.urandom(8), 0, _FIRST)
-        # Two of the same state: a slot that cannot be read is then damage, and not one that was never written.
+        # Both slots get the same state: so an unreadable slot is always damage, never one that was not written yet.
         slots = [_slot(Checkpoint(number, transaction, metas, place)).ljust(_SLOT, b"\x00") for number in range(_SLOTS)]
         file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_DSYNC, 0o600)
         try:
@@ -148,14 +150,14 @@ class Journal:
         made.replace(folder / name)
 
     def close(self) -> None:
-        """Release the file; a second time does nothing."""
+        """Close the file. A second call does nothing."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one who makes a checkpoint. The kernel drops the lock of a process that dies."""
+        """Hold the checkpoint lock. The kernel drops the lock of a process that dies."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             yield
@@ -163,7 +165,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def checkpoint(self) -> Checkpoint:
-        """The last checkpoint. Raises StorageError if there is none that can be read."""
+        """The last checkpoint. Raises StorageError if none can be read."""
         slots = os.pread(self._file, _FIRST, 0)
         if self._last is None or slots != self._slots:
             found = self._checkpoints(slots)
@@ -174,9 +176,9 @@ class Journal:
         return self._last
 
     def damaged_slot(self) -> int | None:
-        """The offset of a checkpoint that cannot be read beside the last one; None if there is none.
+        """The offset of the other checkpoint slot if it cannot be read; otherwise None.
 
-        An earlier version began a journal with one checkpoint and nothing in the place of the other.
+        An earlier version began a journal with one checkpoint and left the other slot empty.
         """
         slots = os.pread(self._file, _FIRST, 0)
         found = self._checkpoints(slots)
@@ -192,18 +194,19 @@ class Journal:
         return None if self._sure is None else self._sure.number
 
     def trust(self, number: int) -> None:
-        """Know that the disk has the checkpoint with this number, because a process says so that does."""
+        """Note that the checkpoint with this number is on the disk, because another process has reported it."""
         if self.sure != number:
             last = self.checkpoint()
             self._sure = last if last.number == number else None
 
     def is_sure_of(self, last: Checkpoint) -> bool:
-        """Whether this process knows that the disk has the last checkpoint, not only memory. Before that nothing may be
-        written over what is behind the one before it: who wrote the last may have died before it was synced."""
+        """Whether this process knows that the last checkpoint is on the disk, not only in memory. Until then, records
+        after the previous checkpoint must not be overwritten: the process that wrote the last one may have died before
+        the sync."""
         return last == self._sure
 
     def confirm(self) -> Checkpoint:
-        """Have the disk have the last checkpoint, which is returned. Whoever calls is the only one to make any."""
+        """Sync the last checkpoint and return it. The caller holds the checkpoint lock."""
         last = self.checkpoint()
         if last != self._sure:
             write_whole(self._file, _slot(last), last.number % _SLOTS * _SLOT)
@@ -211,23 +214,23 @@ class Journal:
         return last
 
     def write_checkpoint(self, transaction: int, metas: bytes, place: Place) -> None:
-        """Make a state the last checkpoint. The disk has it in full."""
+        """Make a state the last checkpoint. The state is completely on the disk."""
         made = Checkpoint(self.checkpoint().number + 1, transaction, metas, place)
         offset = made.number % _SLOTS * _SLOT
         before = os.pread(self._file, _SLOT, offset)
         try:
             write_whole(self._file, _slot(made), offset)
         except OSError:
-            # The disk may have it or not, but memory has it, and others would take it for made.
+            # It may or may not be on the disk, but it is in memory, and other processes would take it for synced.
             with contextlib.suppress(OSError):
                 write_whole(self._file, before, offset)
             raise
         self._sure = made
 
     def has_room(self, place: Place, size: int) -> bool:
-        """Whether a record of `size` bytes of changes can be written. If not, it can be after a checkpoint.
+        """Whether a record with `size` bytes of changes fits. If not, it fits after a checkpoint.
 
-        Under the same hold of LMDB's lock, it was sure of the last one (`is_sure_of`).
+        The caller has called `is_sure_of` since it took LMDB's lock.
         """
         assert self._sure is not None
         start = self._sure.place
@@ -246,11 +249,11 @@ class Journal:
         return Place(place.salt, place.sequence + 1, _FIRST if turns else end)
 
     def append(self, place: Place, changes: bytes, following: Place) -> None:
-        """Write a record and have it on the disk. Whoever calls has seen that there is room."""
+        """Write a record and sync it. The caller has checked that there is room."""
         end = place.offset + _RECORD.size + len(changes)
         record = _record(place, changes, following.offset)
         if end > self._size:
-            self._size = os.fstat(self._file).st_size  # Others make it longer too, and what follows here may be in use.
+            self._size = os.fstat(self._file).st_size  # other processes extend the file, too
         if end > self._size:
             self._size = (end + _GROWTH - 1) // _GROWTH * _GROWTH
             record = record.ljust(self._size - place.offset, b"\x00")
@@ -263,8 +266,8 @@ class Journal:
     def retract(self, place: Place) -> None:
         """Take back the record that was written last, as it will not be committed.
 
-        If the disk cannot be told, it is only memory that has it taken back. The next record is written over it; if the
-        power goes before that, recovery may find it.
+        If the disk fails, the record is taken back in memory only. The next record overwrites it; if the power fails
+        before that, recovery may find it.
         """
         with contextlib.suppress(OSError):
             write_whole(self._file, bytes(_RECORD.size), place.offset)
@@ -277,16 +280,17 @@ class Journal:
             place = found.following
 
     def later(self, place: Place) -> list[Record]:
-        """The records behind a place, wherever they are, in their order. None can be read at the place itself.
+        """The records after a place, wherever they are, in their order. The record at the place itself cannot be read.
 
-        A record is written when the one before it has been synced and committed. So with one of these, the one at the
-        place was whole once. What an earlier lap has left has lower numbers, and another life another salt.
+        A record is written only when the one before it has been synced and committed. So if there is a later record,
+        the one at the place was whole once. Remains of an earlier lap have lower numbers, those of an earlier life
+        another salt.
         """
         found: list[Record] = []
         salted = crc32(place.salt)
         with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as content:
             for offset, sequence, end in _possible(content, place.sequence):
-                # Nearly all are an earlier life's: there may be tens of thousands, at each start.
+                # Nearly all are from an earlier life, and there may be tens of thousands at each start.
                 checksum = int.from_bytes(content[offset : offset + _CHECKSUM], "little")
                 if crc32(content[offset + _CHECKSUM : end], salted) == checksum:
                     record = self._record(Place(place.salt, sequence, offset))
@@ -341,10 +345,10 @@ def first_place() -> Place:
 
 
 def _possible(content: mmap.mmap, sequence: int) -> Iterator[tuple[int, int, int]]:
-    """What may be a record with a number later than `sequence`: offset, number and end, by what looks like a head.
+    """Possible records with a number later than `sequence`: offset, number and end, found by what looks like a header.
 
-    They are found by the high bytes of the number, as that search is C's. Of a stretch of zeros, only the beginning can
-    be those.
+    The search is for the high bytes of the number, since C code does it. In a run of zeros, only the beginning can
+    match.
     """
     size = len(content)
     for high in range(sequence >> 16, (sequence + _LATER >> 16) + 1):
@@ -357,7 +361,7 @@ def _possible(content: mmap.mmap, sequence: int) -> Iterator[tuple[int, int, int
                     continue
                 _, length, number, following = _RECORD.unpack_from(content, head)
                 end = head + _RECORD.size + length
-                # Where the next one is follows from the length. To compute checksums of whatever it is takes long.
+                # The length determines where the next record is. Checksums of arbitrary bytes would take long.
                 if sequence < number and end <= size and following in (end, _FIRST):
                     yield head, number, end
             if high == 0:

@@ -42,16 +42,17 @@ T = TypeVar("T")
 Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
 
 _BATCH_MUTATIONS = 256
-"""Beyond this a batch gets no cheaper by the mutation, and its decisions would hold up the event loop."""
+"""With more mutations, a batch gets no cheaper per mutation, and its decisions would block the event loop."""
 _BATCH_BYTES = 4 << 20
 """Of values in a batch; it ends with the mutation that reaches this."""
 _SNAPSHOTS = 10
-"""How many are tried for a read. In a hundred thousand reads beside writers that never rest, one needs a second."""
+"""How many snapshots are tried for a read. Beside writers that never rest, one read in a hundred thousand needs a
+second one."""
 _LOOKS_OF_PATIENCE = 5
-"""At which a commit is not answered, before that is called trouble."""
+"""Checks at which a commit is still unanswered, before that counts as trouble."""
 
 _FIRST_KEY = b"\x01"
-"""Where the keys begin that are not the engine's own."""
+"""The first key that is not the engine's own."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class LmdbEngine:
         """What entries of logs are dated by."""
         self._longest_key = self._environment.max_key_size()
         self._seen: dict[bytes, Row] = {}
-        """What was found under keys that many reads begin with (`checksums.read_all`)."""
+        """Values found under keys with which many reads begin (`checksums.read_all`)."""
         self._queue: deque[Mutation] = deque()
         self._closing = False
         self._idle = asyncio.Event()
@@ -85,9 +86,9 @@ class LmdbEngine:
         self._failure: str | None = None
         """Why the last commit failed."""
         self._watched: tuple[int, int] | None = None
-        """What the committer had not answered at the last look."""
+        """The question that the committer had not answered at the last check."""
         self._looks = 0
-        """At which that was so, one after the other."""
+        """Checks in a row that found it unanswered."""
         self._unsynced: str | None = None
         """Why the last checkpoint could not be made."""
         if durable:
@@ -114,7 +115,7 @@ class LmdbEngine:
             with self._environment.begin() as snapshot:
                 return read_all(keys, snapshot.get, self._seen)
         except lmdb.Error:
-            # Another snapshot may do. The first is tried without a detour: most requests are reads.
+            # Another snapshot may succeed. The first one is tried without the loop, as most requests are reads.
             return self._read(lambda snapshot: read_all(keys, snapshot.get, self._seen))
 
     async def range(
@@ -174,7 +175,7 @@ class LmdbEngine:
 
     @property
     def trouble(self) -> str | None:
-        """Why writes cannot be done, as far as is known."""
+        """The reason why writes fail, as far as is known."""
         if self._looks >= _LOOKS_OF_PATIENCE:
             return "commits are not answered"
         return None if self._failure is None else f"commits fail: {self._failure}"
@@ -182,7 +183,7 @@ class LmdbEngine:
     def look(self, most: int) -> None:
         """Kill the committer if it has not answered the same question at more than `most` looks, one a second.
 
-        Looks are counted, not seconds: when the worker itself stood still, nobody can have answered it.
+        Checks are counted, not seconds: while the worker itself stood still, it could receive no answer.
         """
         waiting = None if self._committer is None else self._committer.waiting_for
         self._looks = self._looks + 1 if waiting is not None and waiting == self._watched else 0
@@ -230,7 +231,7 @@ class LmdbEngine:
     # On the event loop
 
     def _start_batch(self) -> None:
-        """Decide what is queued, up to the limits of a batch, and have it committed."""
+        """Decide queued mutations, up to the limits of a batch, and commit them."""
         waiting = len(self._queue)
         reads, self._reads = self._reads, 0
         try:
@@ -259,7 +260,7 @@ class LmdbEngine:
         return batch
 
     def _end_batch(self, batch: Batch, failure: Exception | None = None) -> None:
-        """Tell the callers what became of a batch; but first keep the disk busy with the next one."""
+        """Resolve the callers' futures of a batch; but first keep the disk busy with the next one."""
         if self._queue:
             self._start_batch()
         else:
@@ -272,7 +273,8 @@ class LmdbEngine:
             mutation.resolve()
 
     def _take_note(self, failure: Exception | None) -> None:
-        """Log that commits begin to fail or succeed again. Who answers a request logs what becomes of it."""
+        """Log that commits begin to fail, or succeed again. The code that answers a request logs that request's
+        failure."""
         if failure is not None and self._failure is None:
             _log.error("commits to the store in %s fail: %s", self._path, failure)
         elif failure is None and self._failure is not None:
@@ -299,7 +301,7 @@ class LmdbEngine:
             mutation.resolve()
 
     def _commit(self, batch: Batch) -> None:
-        """Have the committer write and sync a batch."""
+        """Ask the committer to write and sync a batch."""
         self._batch = batch
         if self._committer is not None and self._committer.ended:
             self._committer.close()
@@ -315,7 +317,7 @@ class LmdbEngine:
         self._committer.ask((batch.snapshot, batch.reads, tuple(batch.overlaid), changes))
 
     def _take_answer(self, answer: Message) -> None:
-        """Go on with what the committer has said of the batch."""
+        """Act on the committer's answer about the batch."""
         assert self._batch is not None
         assert self._committer is not None
         batch = self._batch
@@ -332,13 +334,13 @@ class LmdbEngine:
             self._take_note_of_checkpoints(failure)
             self._end_batch(batch)
         else:
-            # The lock may be with a process that cannot be killed yet. The next commit then does instead.
+            # A process that cannot be killed yet may hold the lock. Then the next commit does this instead.
             if self._committer.ended and not self._committer.lingers:
                 self._take_back()
             self._end_batch(batch, StorageError(answer[1]))
 
     def _take_back(self) -> None:
-        """See to it that what was left of a commit that failed, or whose committer died, is not there later either."""
+        """Remove what a failed commit, or a dead committer, has left, so that it cannot appear later."""
         assert self._at_once is not None
         try:
             self._at_once.take_back(self._environment)
@@ -346,7 +348,8 @@ class LmdbEngine:
             _log.exception("what was left of a commit to the store in %s could not be taken back", self._path)
 
     def _commit_here(self, batch: Batch, waiting: int, reads: int) -> bool:
-        """Commit a batch on the event loop, and tell the callers; False, having done nothing, if the committer must.
+        """Commit a batch on the event loop, and resolve the callers' futures. Returns False, having done nothing, if
+        the committer must do it.
 
         `waiting` mutations were there to be decided, and since the batch before there have been `reads`.
         """
@@ -382,7 +385,7 @@ class LmdbEngine:
             write(packed(batch.changes, batch.appends, batch.time), transaction)
 
     def _reopen(self) -> None:
-        """Open the environment anew, which LMDB will use no more as it is."""
+        """Open the environment again, since LMDB refuses to go on with the open one."""
         try:
             self._environment.close()
             self._store.reopen(self._path, self._map_size)
@@ -422,7 +425,8 @@ def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: i
 
 
 def _storage_error(cause: Exception) -> StorageError:
-    """What callers get for what went wrong beneath. One for each caller, as raising an exception changes it."""
+    """The error for a caller when something failed beneath. Each caller gets its own, as raising an exception changes
+    it."""
     error = StorageError(str(cause))
     error.__cause__ = cause
     return error

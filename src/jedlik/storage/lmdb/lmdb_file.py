@@ -1,4 +1,4 @@
-"""An LMDB store from outside its server: looking at it, making its file smaller, bringing it to today's format.
+"""Works on an LMDB store from outside its server: views it, compacts its file, upgrades it to the current format.
 
 A store may be looked at while a server has it open; LMDB's reader table tells the server which pages to keep. It may be
 compacted or upgraded only while nobody has it open: LMDB's lock file knows the states of one data file and not of
@@ -40,8 +40,8 @@ _ROWS_COPIED = 10_000
 
 
 Convert = Callable[[bytes, bytes], tuple[bytes, int]]
-"""From a key and its value in a store of a former format, in the order of the keys, to the value of today. For an entry
-of a log: `stored_entry`, and its time, which is otherwise 0."""
+"""Converts a value of a former format. Takes a key and its value, in the order of the keys; returns the value in the
+current format and the time of a log entry (its value is then a `stored_entry`), or 0 for other values."""
 
 
 def _as_it_is(key: bytes, value: bytes) -> tuple[bytes, int]:
@@ -52,8 +52,8 @@ def _as_it_is(key: bytes, value: bytes) -> tuple[bytes, int]:
 def view(path: Path) -> Iterator[View]:
     """The store in the directory `path` as it is now. A server may go on beside it.
 
-    Nothing is written, unless nobody has the store open and who had it was killed: then it is recovered first. Raises
-    StorageError if there is no store that this version reads, or if it is being compacted.
+    Nothing is written, with one exception: if nobody has the store open and its last user was killed, it is recovered
+    first. Raises StorageError if there is no store that this version reads, or if it is being compacted.
     """
     with shared(path), _environment(path) as environment, view_of(environment) as found:
         refuse_other_format(str(path), found.get(FORMAT_KEY))
@@ -64,8 +64,8 @@ def compact(path: Path) -> tuple[int, int]:
     """Rewrite the file of the store in the directory `path` without its free pages. No server may have it open.
 
     Returns the bytes of the file before and after. The copy takes the file's place when it is complete, read again and
-    synced, so that whatever happens there is a whole store. It keeps what LMDB leaves free within pages. Raises
-    StorageError, also if somebody looks at the store (`view`) or if the disk has no room for the copy.
+    synced, so there is a whole store at every moment. It keeps what LMDB leaves free within pages. Raises StorageError,
+    also if the store is being viewed (`view`) or if the disk has no room for the copy.
     """
     copy = path / _COPY
     with alone(path):
@@ -123,7 +123,7 @@ def upgrade(path: Path, convert: Convert = _as_it_is) -> str:
 
 
 def _write_with_headers(environment: lmdb.Environment, copy: Path, convert: Convert) -> None:
-    """Write the rows of a store whose values have no headers, and its logs no times, into a new file that has them."""
+    """Copy the rows of a store without headers and log times into a new file that has them."""
     last_time = 0
     with (
         environment.begin() as snapshot,

@@ -1,9 +1,11 @@
-"""The pages of an LMDB file, without LMDB: whether one that was cut short has all that is in use, and its meta pages.
+"""Reads the pages of an LMDB file without LMDB: its meta pages, and whether a file that was cut short lacks a page in
+use.
 
-LMDB reads a file through a map, and a page beyond the end of the file ends the process that looks at it (SIGBUS). So
-such a file must be refused before it is opened. How long the file is does not tell: LMDB may leave the last pages
-unwritten that a commit took and gave back. What tells is whether a page in use is beyond the end, and that takes going
-through all that is in use; but only where the file is shorter than its last page's number says, which is rare.
+LMDB reads a file through a map, and reading a page beyond the end of the file kills the process (SIGBUS). So such a
+file must be refused before it is opened. The file's length alone is no proof: LMDB may leave the last pages unwritten
+that a commit took and gave back. The question is whether a page in use is beyond the end, and to answer it, all pages
+in use are visited. That is only necessary if the file is shorter than the number of its last page requires, which is
+rare.
 
 The form of the file is that of LMDB 1.0 (data version 3; `struct MDB_meta`, `MDB_page`, `MDB_node` in its source), in
 the byte order of the machine:
@@ -36,7 +38,7 @@ _NUMBER = struct.Struct("=Q")
 _HEADER = struct.Struct("=18x H H 2x")
 _NODE = struct.Struct("=H H H H")
 _ELSEWHERE = struct.Struct("=Q 8x Q")
-"""The first of the pages that data has of its own, and how many."""
+"""The overflow pages of a value: the first page's number, and how many pages."""
 _MAGIC, _VERSION = 0xBEEFC0DE, 3
 _META_PAGES = 2
 METAS_SIZE = _META_PAGES * _META.size
@@ -45,9 +47,10 @@ _BIG_DATA = 1
 _NO_ROOT = (1 << 64) - 1
 """The root of a tree without rows."""
 _DEEPEST = 64
-"""Pages between the root of a tree and a row: more than any has."""
+"""The most pages between the root of a tree and a row: more than any tree has."""
 _ATTEMPTS = 10
-"""How many states are looked at of a store that others write to meanwhile. Then it is theirs to know."""
+"""How many states are examined of a store that other processes write to meanwhile. After that, it is left to them to
+find damage."""
 
 
 class _State(NamedTuple):
@@ -65,7 +68,7 @@ class _State(NamedTuple):
 
 
 def is_cut_short(path: Path) -> bool:
-    """Whether an LMDB file lacks a page that its newest state uses. False also for what is no such file.
+    """Whether an LMDB file lacks a page that its newest state uses. False also for a file that is not LMDB's.
 
     Others may be writing to it. Raises OSError.
     """
@@ -76,7 +79,7 @@ def is_cut_short(path: Path) -> bool:
             if state is None or os.fstat(file).st_size >= (state.last_page + 1) * state.page_size:
                 return False
             lacking = _lacks_a_page(file, state)
-            if _newest(metas(file)) == state:  # Else its pages may have been written over.
+            if _newest(metas(file)) == state:  # Otherwise its pages may have been overwritten.
                 return lacking
     finally:
         os.close(file)
@@ -84,9 +87,9 @@ def is_cut_short(path: Path) -> bool:
 
 
 def metas(file: int) -> bytes:
-    """What the meta pages say, as bytes: METAS_SIZE of them, or fewer if there are none. Raises OSError.
+    """The meta pages as bytes: METAS_SIZE of them, or fewer if the file is too short. Raises OSError.
 
-    While others may commit, whoever asks holds LMDB's lock.
+    While other processes may commit, the caller holds LMDB's lock.
     """
     found = os.pread(file, _META.size, 0)
     if len(found) == _META.size:
@@ -100,7 +103,7 @@ def transaction_of(found: bytes) -> int:
 
 
 def newest_meta(found: bytes) -> tuple[int, bytes] | None:
-    """The newest transaction that meta pages (`metas`) know of, and what its page says; None if both are damaged."""
+    """The newest transaction of meta pages (`metas`), and its parsed page; None if both are damaged."""
     known: list[tuple[int, bytes]] = []
     for begin in range(0, len(found) - _META.size + 1, _META.size):
         meta = found[begin : begin + _META.size]
@@ -111,7 +114,7 @@ def newest_meta(found: bytes) -> tuple[int, bytes] | None:
 
 
 def lacks_a_page(file: int, found: bytes) -> bool:
-    """Whether a page is beyond the end of the file that the state uses to which meta pages (`metas`) lead.
+    """Whether the state to which meta pages (`metas`) lead uses a page beyond the end of the file.
 
     Raises OSError, and StorageError if the meta pages are damaged.
     """
@@ -120,7 +123,7 @@ def lacks_a_page(file: int, found: bytes) -> bool:
 
 
 def value_of(file: int, meta: bytes, key: bytes) -> bytes | None:
-    """What a key holds in the state to which a meta page (`newest_meta`) leads; None if it is not there. For small
+    """The value of a key in the state to which a meta page (`newest_meta`) leads; None if the key is absent. For small
     values.
 
     Raises OSError, and StorageError if a page on the way is not of that state.
@@ -161,7 +164,8 @@ def row_of(file: int, meta: bytes, key: bytes) -> tuple[int, bytes | None]:
 
 
 def write_metas(file: int, found: bytes) -> None:
-    """Have the meta pages say again what they said (`metas`). While others may commit, whoever asks holds LMDB's lock.
+    """Restore the meta pages to earlier bytes (`metas`). While other processes may commit, the caller holds LMDB's
+    lock.
 
     Raises OSError.
     """
@@ -171,11 +175,11 @@ def write_metas(file: int, found: bytes) -> None:
 
 
 def write_newer_again(file: int, found: bytes, transaction: int) -> None:
-    """Write again the pages of the state to which meta pages (`metas`) lead, those that are newer than a transaction.
+    """Write again those pages of the state to which meta pages (`metas`) lead that are newer than a transaction.
 
-    A sync that has failed has lost what it was to write: memory takes it for written, and no later sync writes it
-    ("Can Applications Recover from fsync Failures?", USENIX ATC 2020). The state must be pinned by a reader. Raises
-    OSError.
+    A failed sync loses the pages that it should have written: the kernel takes them for written, and no later sync
+    writes them ("Can Applications Recover from fsync Failures?", USENIX ATC 2020). The state must be pinned by a
+    reader. Raises OSError.
     """
     state = _state(found)
     for root in (state.free_pages, state.rows):
@@ -191,7 +195,7 @@ def write_whole(file: int, data: bytes, offset: int) -> None:
 
 
 def _newest(found: bytes) -> _State | None:
-    """What the newer of meta pages (`metas`) says; None if they are not of this form."""
+    """The newer of the meta pages (`metas`), parsed; None if they do not have this form."""
     if len(found) < METAS_SIZE:
         return None
     states = [_State(*_META.unpack_from(found, number * _META.size)) for number in range(_META_PAGES)]
@@ -215,7 +219,7 @@ def _lacks_a_page(file: int, state: _State) -> bool:
             for root in (state.free_pages, state.rows)
             for first, count in _used(file, state.page_size, root)
         )
-    except struct.error:  # A page that is none. LMDB has its own words for that.
+    except struct.error:  # Not a valid page. LMDB reports that in its own words.
         return False
 
 

@@ -1,14 +1,14 @@
-"""What is done to a store before anybody uses it: the state of the last checkpoint, and then what the journal has.
+"""Recovers a store before anybody uses it: restores the state of the last checkpoint, then replays the journal.
 
-Whoever calls this is the only one who has the store open (`store`). So what is there was left by processes that are
-gone, or by a machine that stopped, and LMDB's file may hold anything in pages that the last checkpoint does not use.
-Its meta pages are made to say what they said then, and the records behind the checkpoint are written once more. This is
-done whenever there is anything behind the checkpoint, whether the power failed or a process was killed: a path that is
-taken every day is one that works. If it is cut off, it is done anew.
+The caller is the only one who has the store open (`store`). So the files were left by processes that have ended, or by
+a machine that stopped, and pages that the last checkpoint does not use may hold anything. The meta pages of the
+checkpoint are restored, and the records after it are written again. This happens whenever there are records after the
+checkpoint, whether the power failed or a process was killed: a path that is taken every day is one that works. A
+recovery that is interrupted starts again.
 
-Nothing is written before it is known that the files are whole and belong together (`coherence`). That rests on each
-record being committed under the number that it had before: so a state with a later number has everything of one with an
-earlier number, and not only within one life of the store.
+Before anything is written, the files are checked to be whole and to belong together (`coherence`). That check relies on
+each record being committed under the number that it had before: a state with a later number then contains every state
+with an earlier one, over all lives of the store.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOTHING = packed({}, [], 0)
 
 
 def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
-    """Have the store in the directory `path` as it was when the last record was written to its journal.
+    """Restore the store in the directory `path` to its state when the last record was written to its journal.
 
     It has one of these formats, and keeps it.
 
@@ -39,7 +39,8 @@ def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
     try:
         with closing(Journal(path)) as journal:
             checkpoint, records = examined(path, file, journal, formats)
-            # Who made it may have been killed before it was synced, and its records are about to be written over.
+            # The process that made the checkpoint may have been killed before the sync, and the records before it are
+            # about to be overwritten.
             journal.confirm()
             if not records:
                 if metas(file) != checkpoint.metas:
@@ -67,10 +68,10 @@ def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
 
 
 def begin_journal(path: Path, environment: lmdb.Environment) -> None:
-    """Give the store in the directory `path`, which has no journal, one. Nobody has changed it meanwhile.
+    """Give a journal to the store in the directory `path`, which has none. Nobody has changed the store meanwhile.
 
-    Its first record changes nothing, but with its commit LMDB knows that there is a journal, and which. Raises
-    StorageError if the meta pages are damaged, lmdb.Error and OSError.
+    Its first record changes nothing; its commit makes LMDB's file name this journal. Raises StorageError if the meta
+    pages are damaged, lmdb.Error and OSError.
     """
     sync_directories([path])
     file = os.open(path / DATA, os.O_RDWR)

@@ -1,12 +1,13 @@
 """Replacing a store's files: LMDB's by a copy that has been worked on, and the journal by a new one that belongs to it.
 
-Two files cannot be renamed at once. So the new ones lie beside the old ones first, and the renaming of the journal is
-what decides: before it the store is the old one, and afterwards the new one, whose last step anybody takes (`finish`).
+Two files cannot be renamed in one step. So the new files are first put beside the old ones, and renaming the journal
+decides: before it, the store is the old one; after it, the new one, and the next process that opens it does the last
+step (`finish`).
 
     data.mdb.next, journal.next    made and synced; a replacement that is cut off here has not been
     data.mdb.next                  the journal has been renamed: this file takes its place, too
 
-The old files are renamed over and not written to: links to them still lead to what they were.
+The old files are replaced, never written to, so links to them keep their content.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ _NEXT_JOURNAL = f"{JOURNAL}.next"
 
 
 def replace(path: Path, copy: Path) -> None:
-    """Have a file in the directory `path` take the place of LMDB's, with a new journal.
+    """Replace LMDB's file by a file in the directory `path`, with a new journal.
 
-    Whoever calls has the store alone. Raises lmdb.Error and OSError; the store is then the old one, or the new one.
+    The caller holds the store alone. Raises lmdb.Error and OSError; the store is then either the old one or the new
+    one.
     """
     place = first_place()
     with (
@@ -54,7 +56,7 @@ def replace(path: Path, copy: Path) -> None:
 
 
 def finish(path: Path) -> None:
-    """Finish a replacement that was cut off, or undo it. Whoever calls has the store alone.
+    """Finish or undo an interrupted replacement. The caller holds the store alone.
 
     Raises DamagedStore if the new file is not that of the journal, and OSError.
     """
@@ -74,8 +76,8 @@ def finish(path: Path) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove what a replacement has left that was cut off before it was decided."""
-    for name in (_NEXT_DATA, _NEXT_JOURNAL):  # Without the journal, the other would be taken for decided.
+    """Remove the files of a replacement that was interrupted before it was decided."""
+    for name in (_NEXT_DATA, _NEXT_JOURNAL):  # data first: without the new journal, it would look decided
         if (path / name).exists():
             (path / name).unlink()
             sync_directories([path])

@@ -1,4 +1,5 @@
-"""What can be kept of a damaged store: copies of LMDB's file in which it is tried, one after the other, best first.
+"""Saves what it can of a damaged store: it makes copies of LMDB's file in several ways, one after the other, best
+first.
 
     data file         its newest state, which after a kill has every commit, as memory was not lost, and records behind
                       that. Tried if what is lost is in it, or if no journal belongs to it; and refused if it has
@@ -6,10 +7,10 @@
     all records       the checkpoint's state, and behind it all records that can be read, those behind the damage too
     up to the damage  the checkpoint's state, and the records before the damage
 
-Records are batches in the order of their commits. One behind the damage may rest on what is lost: it removes the index
-entry of an item that the lost one wrote, or counts it. Where it does, what is stored contradicts itself, which only the
-data model can see. So whoever calls checks each copy, and takes the first without contradictions; what was the state of
-the store before the damage has none.
+Records are batches in the order of their commits. A record behind the damage may depend on a lost one: it may remove
+the index entry of an item that the lost record wrote, or count that item. Then the stored data contradicts itself, and
+only the data model can see that. So the caller checks each copy, and takes the first one without contradictions; the
+store's state before the damage had none.
 
 The damaged files are not written to, and stay in a folder of their own (`set_aside`).
 """
@@ -41,7 +42,7 @@ _COPY = f"{DATA}.salvaged"
 
 
 class Readable(NamedTuple):
-    """What can be read of a journal that belongs to LMDB's file."""
+    """The readable part of a journal that belongs to LMDB's file."""
 
     metas: bytes
     """Of the checkpoint."""
@@ -52,7 +53,7 @@ class Readable(NamedTuple):
     lost: range
     """Numbers of the records that cannot be read between those that can."""
     lost_since: int
-    """The transaction of the first that is lost."""
+    """The transaction of the first lost record."""
     later: list[Record]
     """Behind the damage."""
 
@@ -77,7 +78,8 @@ class Salvage:
         self._copy = path / _COPY
 
     def attempts(self) -> Generator[Attempt, None, None]:
-        """The copies, best first, each until the next is asked for. Raises StorageError, lmdb.Error and OSError."""
+        """The copies, best first. Each one exists until the next is requested. Raises StorageError, lmdb.Error and
+        OSError."""
         readable = self._readable()
         if self._write_newest(readable):
             with self._viewed() as view:
@@ -94,7 +96,7 @@ class Salvage:
             yield Attempt(view, "the records before the damage", readable.lost, readable.later)
 
     def take(self) -> Path:
-        """Have the last attempt be the store, and set the damaged files aside. Returns the folder where they are.
+        """Make the last attempt the store, and set the damaged files aside. Returns their folder.
 
         Raises lmdb.Error and OSError.
         """
@@ -103,7 +105,7 @@ class Salvage:
         return aside
 
     def _readable(self) -> Readable | None:
-        """What can be read of the journal; None if there is none that belongs to LMDB's file."""
+        """The readable part of the journal; None if no journal belongs to LMDB's file."""
         if not (self._path / JOURNAL).exists():
             return None
         file = os.open(self._path / DATA, os.O_RDONLY)
@@ -216,7 +218,7 @@ def salvaging(path: Path) -> Iterator[Salvage]:
 def set_aside(path: Path) -> Path:
     """Keep the files of the store in the directory `path` in a folder of their own, as they are now. Raises OSError.
 
-    They are linked there, so nobody may write to them afterwards (`replacement` does not).
+    They are hard links, so nobody may write to the originals afterwards (`replacement` does not).
     """
     aside = path / f"damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
     aside.mkdir(mode=0o700)

@@ -4,10 +4,10 @@
     the folder       its lock is shared by all who use the store: engines, committers, and those who look at it.
                      Whoever has it alone may recover the store, or put another file in the place of LMDB's
 
-The kernel drops the locks of a process that dies, when it has done what it was writing. So who has the lock of the
-folder alone knows that nobody else uses the store; and who has not, that somebody is there who found it in order. LMDB
-has a lock of its own, by which it knows whether what its lock file says of the last state is true. The kernel drops one
-after the other, and LMDB's must be free before its file is changed behind its back.
+The kernel drops the locks of a process that dies, after its last write has ended. So a process that holds the folder's
+lock alone knows that nobody else uses the store; a process that shares it knows that another one has found the store in
+order. LMDB has a lock of its own, which shows it whether its lock file is right about the last state. The kernel drops
+a process's locks one after the other, and LMDB's must be free before its file is changed behind its back.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from jedlik.storage.lmdb.replacement import finish
 
 _OPENING = "opening.lock"
 _DYING_SECONDS = 10.0
-"""In which a process that is about to end has ended."""
+"""Seconds in which an ending process has ended."""
 _DYING_STEP = 0.001
 
 _log = logging.getLogger(__name__)
 
 
 class Store:
-    """An LMDB environment, and a share in the lock of its folder. Made by `open_store`."""
+    """An LMDB environment, and a share of its folder's lock. Made by `open_store`."""
 
     def __init__(self, environment: lmdb.Environment, share: int) -> None:
         self.environment = environment
         self._share: int | None = share
 
     def reopen(self, path: Path, map_size: int) -> None:
-        """Open the environment anew, which is in the directory `path`. Nobody else can have the store alone meanwhile.
+        """Open the environment in the directory `path` again. No other process can get the store alone meanwhile.
 
-        Raises StorageError, and there is no environment then, but it can be tried again.
+        Raises StorageError. Then there is no environment, but the call can be repeated.
         """
         self.environment.close()
         with _as_storage_errors(path):
@@ -104,9 +104,9 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
 
 
 def _take_back(path: Path, environment: lmdb.Environment) -> None:
-    """Take back what a process that died has left of a commit, if the disk lets us.
+    """Take back what a dead process has left of a commit, if the disk allows it.
 
-    If it does not, the store can be read all the same, and the next commit writes over it.
+    Otherwise the store can be read all the same, and the next commit overwrites the rest.
     """
     with closing(Journal(path)) as journal:
         try:
@@ -117,7 +117,8 @@ def _take_back(path: Path, environment: lmdb.Environment) -> None:
 
 @contextmanager
 def shared(path: Path) -> Iterator[None]:
-    """Keep the store in the directory `path` in order, to look at it beside others. Raises StorageError."""
+    """Hold a share of the lock of the store in the directory `path`, to read it beside other processes. Raises
+    StorageError."""
     with _as_storage_errors(path):
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -132,9 +133,9 @@ def shared(path: Path) -> Iterator[None]:
 
 @contextmanager
 def alone(path: Path, damaged: bool = False, formats: frozenset[bytes] = NOW) -> Iterator[None]:
-    """Keep all others from the store in the directory `path`, which is recovered first unless it is `damaged`.
+    """Hold the store in the directory `path` alone. It is recovered first, unless it is `damaged`.
 
-    Raises StorageError if there are some, or if the store has none of these formats.
+    Raises StorageError if another process uses the store, or if the store has none of these formats.
     """
     with _as_storage_errors(path):
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -148,8 +149,8 @@ def alone(path: Path, damaged: bool = False, formats: frozenset[bytes] = NOW) ->
 
 
 def _join(path: Path, share: int, damaged: bool = False, formats: frozenset[bytes] = NOW) -> bool:
-    """Take a share in the lock of the folder, or all of it if nobody has one: then the store is recovered, unless it is
-    `damaged`. Returns whether all of it was taken."""
+    """Take a share of the folder's lock, or the whole lock if nobody holds a share. With the whole lock, the store is
+    recovered, unless it is `damaged`. Returns whether the whole lock was taken."""
     try:
         fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -174,7 +175,7 @@ def _join(path: Path, share: int, damaged: bool = False, formats: frozenset[byte
 
 
 def _wait_for_lmdb(path: Path) -> None:
-    """Wait until the last process that had the environment open has let go of it."""
+    """Wait until the last process that had the environment open has released LMDB's lock."""
     deadline = time.monotonic() + _DYING_SECONDS
     # To close the file drops the locks that a process has of it, but this one has not opened the environment yet.
     file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,8 +1,8 @@
 """A view: one state of a store, held for as long as it is read.
 
-The reads of `Engine` are short, and each sees the newest state. Whoever looks at a whole store, like a check of it,
-needs one state from the first key to the last, and one row at a time. While a view is open the pages of its state are
-not used again, so a store that is written meanwhile grows by what is written.
+The reads of `Engine` are short, and each sees the newest state. Code that reads a whole store, like a check, needs one
+state from the first key to the last, and one row at a time. While a view is open, the pages of its state are not
+reused, so the file grows by everything that is written meanwhile.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """How the rows lie in the file. A page that holds none is free, or says which are."""
+    """How the rows lie in the file. A page without rows is free, or lists the free pages."""
 
     page_size: int
     """Bytes."""
@@ -55,7 +55,7 @@ class View:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
         self.rows_read = 0
-        """Rows that `rows` and `count` have passed: of a whole store that is gone through, how far that is."""
+        """Rows that `rows` and `count` have passed: the progress of code that reads the whole store."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`; None where absent."""
@@ -80,7 +80,7 @@ class View:
             raise StorageError(str(error)) from error
 
     def damaged(self, start: bytes = b"\x01") -> Iterator[bytes]:
-        """The keys of values that are not as they were written, from `start` on."""
+        """The keys of damaged values, from `start` on."""
         try:
             with self._transaction.cursor() as cursor:
                 if cursor.set_range(start):
@@ -110,7 +110,7 @@ class View:
         return next(self.rows(start, end), None)
 
     def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
-        """What the keys of a range begin with, cut to `length` bytes, each once, for a look-up each."""
+        """The distinct prefixes, of `length` bytes, of the keys in a range. Each costs one look-up."""
         while (key := self.first_key(start, end)) is not None:
             prefix = key[:length]
             yield prefix
@@ -146,8 +146,8 @@ class View:
 def view_of(environment: lmdb.Environment) -> Iterator[View]:
     """A view of the newest state. Raises StorageError.
 
-    A transaction that is begun while others commit may have another state's root (`LmdbEngine` tells why), and then
-    refuses its first read.
+    A transaction that begins while other processes commit may have another state's root (see `LmdbEngine`). Then its
+    first read fails.
     """
     for _ in range(_ATTEMPTS):
         try:
