@@ -298,7 +298,11 @@ def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret
     `values` are those of the partition key's attributes, in their order. Raises KeyError if one is of another
     type.
     """
-    encoded = [_raw(value, attribute.type) for value, attribute in zip(values, of.partition_key, strict=True)]
+    attributes = of.partition_key
+    if len(attributes) == len(values) == 1:  # As nearly always.
+        encoded = [_raw(values[0], attributes[0].type)]
+    else:
+        encoded = [_raw(value, attribute.type) for value, attribute in zip(values, attributes, strict=True)]
     return of.prefix + _partition_hash(encoded, secret)
 
 

@@ -116,20 +116,16 @@ def queried(
     Raises ValidationException when the start key is not among what the condition selects.
     """
     of = table if index is None else index
-
-    def bounds(partition: bytes) -> tuple[bytes, bytes]:
-        return keys.sort_bounds(
-            partition, of.sort_key, condition.equal_sort_values, condition.operator, condition.operands
-        )
-
-    partition = keys.partition_prefix(of, condition.partition_values, secret)
-    stretch = Stretch(*bounds(partition), reverse)
+    partition_values, equal, operator, operands = condition
+    partition = keys.partition_prefix(of, partition_values, secret)
+    start, end = keys.sort_bounds(partition, of.sort_key, equal, operator, operands)
+    stretch = Stretch(start, end, reverse)
     if start_key is None:
         return stretch
     place = _place(table, index, start_key, secret)
     own_partition = place[: len(partition)]
     if condition.equal_sort_values or condition.operator is not None:
-        start, end = bounds(own_partition)
+        start, end = keys.sort_bounds(own_partition, of.sort_key, equal, operator, operands)
         if not start <= place < end:
             raise ValidationException("The provided starting key does not match the range key predicate")
         if own_partition != partition or selects_one_item(table, index, condition):

@@ -54,13 +54,13 @@ def write(changes: bytes, transaction: Transaction) -> None:
     of_keys, appends, time = msgpack.unpackb(changes, use_list=False)
     puts: list[Row] = []
     for key, change in of_keys.items():
-        if change is None:
+        if type(change) is bytes:
+            puts.append((key, kept(key, change)))
+        elif change is None:
             transaction.delete(key)
-        elif isinstance(change, int):
+        else:
             count = counter(read(key, transaction.get(key))) + change
             puts.append((key, kept(key, counter_value(count))))
-        else:
-            puts.append((key, kept(key, change)))
     if appends:
         last = LastEntry.unpack(read(POSITION_KEY, transaction.get(POSITION_KEY)))
         position, time = last.position, max(last.time, time)

@@ -85,6 +85,22 @@ def read(key: bytes, found: bytes | None) -> bytes | None:
     return None if found is None else value_of(key, found)
 
 
+def reading(get: Callable[[bytes], bytes | None]) -> Callable[[bytes], bytes | None]:
+    """A function that reads the value of a key, as `read` does, from what `get` finds. It raises DamagedValue."""
+    digest, seed, checksum, rest = _digest, _seed, _CHECKSUM, _VALUE
+
+    def read_value(key: bytes) -> bytes | None:
+        found = get(key)
+        if found is None:
+            return None
+        value = found[rest]
+        if found[checksum] != digest(value, seed(key)):
+            raise DamagedValue(key)
+        return value
+
+    return read_value
+
+
 def value_of(key: bytes, found: bytes) -> bytes:
     """The same for a key that is there."""
     value = found[_VALUE]

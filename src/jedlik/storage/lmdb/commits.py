@@ -20,7 +20,7 @@ from jedlik.storage.batch import Read
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.changes import write
 from jedlik.storage.lmdb.checkpoints import is_pinned
-from jedlik.storage.lmdb.checksums import read
+from jedlik.storage.lmdb.checksums import read, reading
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def commit(
         ):
             return False
         if changed(decided.snapshot, decided.reads, transaction):
-            changes = decide_again(lambda key: read(key, transaction.get(key)))
+            changes = decide_again(reading(transaction.get))
             if not journal.has_room(place, len(changes)):
                 raise StorageError("there is no room in the journal for what was decided again")
         following = journal.following(place, len(changes))

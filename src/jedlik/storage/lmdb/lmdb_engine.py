@@ -31,7 +31,7 @@ from jedlik.storage.batch import Batch, Mutation
 from jedlik.storage.engine import Decide, Row, StorageError
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
-from jedlik.storage.lmdb.checksums import HEADER, read, read_all, read_rows
+from jedlik.storage.lmdb.checksums import HEADER, read, read_all, read_rows, reading
 from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
@@ -247,13 +247,13 @@ class LmdbEngine:
     def _decide_queue(self, snapshot: Snapshot) -> Batch:
         """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
         batch = Batch(snapshot.id(), self._longest_key, round(self.clock() * 1e6))
-        get = snapshot.get
+        read_value = reading(snapshot.get)
         decided = 0
         for mutation in self._queue:
             if len(batch.members) == _BATCH_MUTATIONS or batch.size >= _BATCH_BYTES:
                 break
             if not mutation.future.done():
-                batch.add(mutation, lambda key: read(key, get(key)))
+                batch.add(mutation, read_value)
             decided += 1
         for _ in range(decided):
             self._queue.popleft()
@@ -381,7 +381,7 @@ class LmdbEngine:
         """Write a batch without syncing it. Raises lmdb.Error."""
         with self._environment.begin(write=True) as transaction:
             if changed(batch.snapshot, batch.reads, transaction):
-                batch.decide_again(lambda key: read(key, transaction.get(key)))
+                batch.decide_again(reading(transaction.get))
             write(packed(batch.changes, batch.appends, batch.time), transaction)
 
     def _reopen(self) -> None:
