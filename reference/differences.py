@@ -95,7 +95,7 @@ DIFFERENCES = (
     ),
     Difference(
         "Regions and accounts",
-        "With `--auth off` any region name of letters, digits, `-` and `_` is served. All regions are of one account.",
+        "With `--auth off` any name of letters, digits, `-` and `_` is a region, and twelve digits are an account.",
         "Tools and tests name regions that AWS does not have.",
     ),
     Difference(

@@ -22,6 +22,7 @@ from select import PIPE_BUF
 from typing import Any
 
 from jedlik.storage.lmdb.journal import JOURNAL
+from testing.data_folders import store_in
 from testing.jedlik_process import Server
 from torture.disk import CHECKPOINTS, DIES, NAMES, Disk, Failing, Fault, File
 from torture.expected import demand, identity, make_table
@@ -55,6 +56,7 @@ MOST_SPARED = 100
 """Calls, at most, before something fails in a next life."""
 SMALL_JOURNAL = """\
 from jedlik.storage.lmdb import journal
+from testing.data_folders import store_in
 journal._GROWTH, journal.TURN, journal.LIMIT = 4 << 10, 128 << 10, 512 << 10
 """
 """What Python is to do first (`sitecustomize`), to have a journal that is often full and begins anew."""
@@ -113,7 +115,7 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
     try:
         make_table(server.client())
         server.stop()
-        begun = _read(disk.data_dir / REGION)
+        begun = _read(store_in(disk.data_dir, REGION))
         _write(disk.data_dir.parent / "begun", begun)
         server.environment |= disk.environment
         server.restart()
@@ -132,7 +134,7 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
             thread.join()
         for writer in writers:
             demand(writer.surprise is None, str(writer.surprise))
-        size = (disk.data_dir / REGION / JOURNAL).stat().st_size
+        size = (store_in(disk.data_dir, REGION) / JOURNAL).stat().st_size
         demand(not small or size < MOST_OF_A_SMALL_JOURNAL, f"a small journal has {size} bytes")
     finally:
         server.kill()
@@ -168,7 +170,7 @@ class Lives:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self._disk = Disk(folder)
-        self.store = self._disk.data_dir / REGION
+        self.store = store_in(self._disk.data_dir, REGION)
         self.lived = 0
         """How many lives have been cut off."""
         self.numbers: set[int] = set()

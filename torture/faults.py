@@ -21,6 +21,7 @@ from random import Random
 from botocore.exceptions import ClientError
 
 from jedlik.storage.lmdb.lmdb_pages import DATA
+from testing.data_folders import store_in
 from testing.jedlik_process import Server
 from torture.disk import CHECKPOINTS, Disk, Failing, Fault, File
 from torture.expected import (
@@ -243,7 +244,7 @@ class _Service:
 
     def _demand_new_stores_are_refused(self) -> None:
         """A region cannot be made now, and there is none by halves."""
-        store = Path(str(self._server.options["data_dir"])) / NEW_REGION
+        store = store_in(str(self._server.options["data_dir"]), NEW_REGION)
         was_there = (store / DATA).exists()  # What a restart finds of it, it makes.
         try:
             make_table(self._server.client(region=NEW_REGION))  # To read makes no store.

@@ -33,6 +33,7 @@ from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
 from jedlik.upkeep import reports
+from testing.data_folders import store_in, stored
 from testing.jedlik_process import Server
 from torture.expected import demand, identity, make_table
 from torture.reopened import REGION, Reopened, reopened
@@ -124,7 +125,7 @@ def record(folder: Path, random: Random) -> list[Kept]:
     folder.mkdir()
     server = Server(folder / "log", data_dir=folder / "data", workers=2, **OPTIONS)
     writers = [Writer(f"writer {n}", Random(random.random())) for n in range(WRITERS)]
-    store = folder / "data" / REGION
+    store = store_in(folder / "data", REGION)
     kept: list[Kept] = []
     try:
         make_table(server.client())
@@ -346,7 +347,7 @@ async def _opened(store: Path, right: Kept, when: str) -> str:
 async def _recovered(store: Path, made: Damaged) -> str:
     """Have what can be kept of a store be kept."""
     said: list[str] = []
-    problems = reports.recover_damaged(store, said.append, services=SERVICES)
+    problems = reports.recover_damaged(stored(store), said.append, services=SERVICES)
     when = f"{made.what}, and recovered ({'; '.join(said)})"
     async with reopened(store, True, when) as left:
         left.check(when)

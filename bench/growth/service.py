@@ -19,9 +19,10 @@ from bench.memory import Memory
 from bench.peers import JEDLIK, environment
 from bench.process import Running
 from bench.signing import REGION
+from testing.data_folders import store_in
 
 _READ_BYTES = 1 << 20
-STORE = Path("data") / REGION / "data.mdb"
+STORE = store_in("data", REGION) / "data.mdb"
 """The store's file in a server's folder."""
 
 

@@ -33,6 +33,7 @@ DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
 
 ACCOUNT_DIGITS = 12
+DEFAULT_ACCOUNT = "0" * ACCOUNT_DIGITS
 LAST_PORT = (1 << 16) - 1
 MOST_WORKERS = 1024
 """More than any machine has use for: each is a process with one more beside it for each store."""
@@ -90,7 +91,7 @@ class Settings:
         bool, "With --auth off and --allowed-hosts, listen on other addresses than loopback: for tests."
     ] = False
     credentials: Annotated[Path | None, "File of access keys; by default in the data folder."] = None
-    account: Annotated[str, "Account id in ARNs, twelve digits."] = "000000000000"
+    account: Annotated[str, "The server's own account, of those who name no other: twelve digits."] = DEFAULT_ACCOUNT
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None

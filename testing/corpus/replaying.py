@@ -16,6 +16,7 @@ from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.corpus.exchanges import Exchange
 from testing.corpus.masks import handed_out, masked
+from testing.data_folders import store_in
 from testing.jedlik_process import Server
 
 REGIONS = (
@@ -54,7 +55,7 @@ def serving(folder: Path) -> Iterator[Server]:
     """A server whose stores are empty and have the secret of every corpus."""
     data = folder / "data"
     for region in REGIONS:
-        asyncio.run(_make_store(data / region))
+        asyncio.run(_make_store(store_in(data, region)))
     server = Server(folder / "log", data_dir=data)
     try:
         yield server

@@ -86,7 +86,7 @@ class Site:
             self.stores,
             Router([*SERVICES, STS, TAGGING], verifier),
             AnyOrigin(),
-            OwnAccount("000000000000"),
+            OwnAccount(),
             body_limit=1000,
             memory=Memory(),
         )

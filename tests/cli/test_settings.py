@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from jedlik import __version__
 from jedlik.cli.serve_command import settings_of
 from jedlik.config import OPEN_SECRETS, Peer, Settings, SettingsError, from_file, options
+from testing.data_folders import store_in
 from testing.jedlik_process import Server, run_jedlik
 
 # Where settings come from.
@@ -431,8 +432,8 @@ def test_on_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_on_a_store_that_is_none(tmp_path: Path) -> None:
-    store = tmp_path / "us-east-1"
-    store.mkdir()
+    store = store_in(tmp_path)
+    store.mkdir(parents=True)
     (store / "data.mdb").write_bytes(b"nonsense" * 1000)
     said = refused("--port", "0", "--data-dir", str(tmp_path))
     line = json.loads(said)

@@ -58,7 +58,9 @@ def test_each_region_has_its_own_store_which_keeps_its_secret(tmp_path: Path) ->
     first = asyncio.run(secrets())
     assert len(set(first)) == 2
     assert asyncio.run(secrets()) == first
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["eu-west-1", "us-east-1"]
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*/*")) == [
+        f"accounts/000000000000/regions/{name}" for name in ("eu-west-1", "us-east-1")
+    ]
 
 
 def test_a_store_is_opened_once(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_the_stores_that_are_there_are_opened_at_the_start(tmp_path: Path) -> No
 
 
 def test_there_is_a_limit_to_open_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "REGIONS", 1)
+    monkeypatch.setattr(stores, "OPEN_STORES", 1)
 
     async def run() -> None:
         opened = Stores(settings(tmp_path))

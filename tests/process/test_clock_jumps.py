@@ -18,6 +18,7 @@ from jedlik import timekeeping
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from testing.data_folders import store_in
 from testing.jedlik_process import Server, run_jedlik
 from torture.clocks import Clocks
 from torture.disk import NoCompiler
@@ -104,7 +105,7 @@ class Jumping:
     def start_anew(self, booted: bool = False) -> None:
         """Start the server that was stopped, perhaps after another boot of the machine, as far as its store knows."""
         if booted:
-            asyncio.run(forget_boot(Path(str(self.server.options["data_dir"])) / "us-east-1"))
+            asyncio.run(forget_boot(store_in(str(self.server.options["data_dir"]))))
         self.server.restart()
         self.client = self.server.client()
 

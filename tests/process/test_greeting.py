@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from jedlik.process.logs import TextFormatter
+from testing.data_folders import store_in
 from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.terminal import CONTROL_C, Terminal
 
@@ -117,8 +118,8 @@ def test_a_file_may_have_lines_without_colour(tmp_path: Path) -> None:
         "serve", "--port", "0", "--auth", "on", "--data-dir", str(tmp_path), "--log-format", "text", "--tls-key", "x"
     )
     assert ended.stderr == "jedlik: tls_cert and tls_key must be given together\n"
-    (tmp_path / "us-east-1").mkdir()
-    (tmp_path / "us-east-1" / "data.mdb").write_bytes(b"nonsense" * 1000)
+    store_in(tmp_path).mkdir(parents=True)
+    (store_in(tmp_path) / "data.mdb").write_bytes(b"nonsense" * 1000)
     ended = run_jedlik("serve", "--port", "0", "--workers", "1", "--data-dir", str(tmp_path), "--log-format", "text")
     assert ended.returncode == 2
     assert re.fullmatch(rf"[\d:.]{{12}} error   cannot use the data directory {tmp_path}: .+\n", ended.stderr)

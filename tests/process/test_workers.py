@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.data_folders import store_in
 from testing.jedlik_process import Server
 from testing.raw_http import Wire, request
 
@@ -197,7 +198,7 @@ def test_stopping_does_not_take_for_ever(start_server: Start, count: int) -> Non
 
 
 def test_a_store_that_cannot_be_used_stops_all_workers(tmp_path: Path, start_server: Start) -> None:
-    store = tmp_path / "data" / "us-east-1"
+    store = store_in(tmp_path / "data")
     store.mkdir(parents=True)
     (store / "data.mdb").write_bytes(b"nonsense" * 1000)
     with pytest.raises(AssertionError, match="the server ended with 2:"):

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from jedlik.storage.lmdb.lmdb_pages import DATA
+from testing.data_folders import data_of, store_in
 from testing.dynamodb.definitions import create
 from testing.jedlik_process import Server, run_jedlik
 
@@ -36,7 +37,7 @@ def server(start_server: StartServer) -> Server:
 
 
 def store_of(server: Server) -> Path:
-    return Path(str(server.options["data_dir"])) / "us-east-1"
+    return store_in(str(server.options["data_dir"]))
 
 
 def fails(call: Callable[..., object], **request: object) -> None:
@@ -61,7 +62,7 @@ def test_a_server_serves_all_but_what_was_edited(server: Server) -> None:
 
 
 def test_a_check_names_what_was_edited(server: Server) -> None:
-    checked = run_jedlik("check", "--data-dir", str(store_of(server).parent))
+    checked = run_jedlik("check", "--data-dir", str(data_of(store_of(server))))
     assert checked.returncode == 1
     named = [line for line in checked.stdout.splitlines() if line.startswith("us-east-1: the value under key ")]
     assert len(named) == 1, checked.stdout
@@ -69,7 +70,7 @@ def test_a_check_names_what_was_edited(server: Server) -> None:
 
 
 def test_a_check_of_pages(start_server: StartServer, server: Server) -> None:
-    folder = str(store_of(server).parent)
+    folder = str(data_of(store_of(server)))
     checked = run_jedlik("check", "--pages", "--data-dir", folder)
     assert checked.returncode == 1  # The pages are as they should be, and the value is not.
     assert "its checksum is wrong" in checked.stdout

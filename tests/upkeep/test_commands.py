@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from testing.data_folders import store_in
 from testing.dynamodb.definitions import attributes, create, index
 from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.storage.engines import overwrite
@@ -69,7 +70,7 @@ def test_stores_are_checked_by_region(start_server: StartServer, tmp_path: Path)
         for number in range(3):
             put(client, table, number)
     server.stop()
-    overwrite(tmp_path / "data" / "us-east-1", {b"\xf0": b""})
+    overwrite(store_in(tmp_path / "data"), {b"\xf0": b""})
     summary = (
         r"{}: 3 items with 3 index entries in 1 tables, and 4 log entries, checked in \d\.\d s \(\d+ items/s\): {}\n"
     )
@@ -87,9 +88,9 @@ def test_stores_are_checked_by_region(start_server: StartServer, tmp_path: Path)
     objects = [json.loads(line) for line in said.splitlines()]
     assert all(one.pop("seconds", 1.0) > 0 for one in objects)
     assert objects == [
-        {"region": "eu-west-1", **counts, "problems": 0},
-        {"region": "us-east-1", "problem": "there are keys after the last space"},
-        {"region": "us-east-1", **counts, "problems": 1},
+        {"region": "eu-west-1", "account": "000000000000", **counts, "problems": 0},
+        {"region": "us-east-1", "account": "000000000000", "problem": "there are keys after the last space"},
+        {"region": "us-east-1", "account": "000000000000", **counts, "problems": 1},
     ]
     code, said = run_on(tmp_path / "data", "check", "--region", "eu-west-1")
     assert code == 0
@@ -131,7 +132,7 @@ def test_compaction(start_server: StartServer, tmp_path: Path) -> None:
         said == f"jedlik: the data directory {tmp_path / 'data'} is in use by another Jedlik (process {server.pid})\n"
     )
     server.stop()
-    file = tmp_path / "data" / "us-east-1" / "data.mdb"
+    file = store_in(tmp_path / "data") / "data.mdb"
     before = file.stat().st_size
     code, said = run_on(tmp_path / "data", "compact")
     after = file.stat().st_size
@@ -152,9 +153,9 @@ def test_there_must_be_a_store(tmp_path: Path, command: str) -> None:
     assert (code, said) == (2, f"jedlik: there is no store in {tmp_path / 'nowhere'}\n")
     assert not (tmp_path / "nowhere").exists()
     code, said = run_on(tmp_path, command, "--region", "eu-west-1")
-    assert (code, said) == (2, f"jedlik: there is no store in {tmp_path / 'eu-west-1'}\n")
-    (tmp_path / "eu-west-1").mkdir()
-    (tmp_path / "eu-west-1" / "data.mdb").write_bytes(b"?" * 10_000)
+    assert (code, said) == (2, f"jedlik: there is no store of region eu-west-1 in {tmp_path}\n")
+    store_in(tmp_path, "eu-west-1").mkdir(parents=True)
+    (store_in(tmp_path, "eu-west-1") / "data.mdb").write_bytes(b"?" * 10_000)
     code, said = run_on(tmp_path, command)
     assert code == 2
-    assert said.startswith(f"jedlik: cannot open the store in {tmp_path / 'eu-west-1'}: ")
+    assert said.startswith(f"jedlik: cannot open the store in {store_in(tmp_path, 'eu-west-1')}: ")

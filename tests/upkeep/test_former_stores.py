@@ -53,6 +53,8 @@ def test_a_former_store_is_refused_then_upgraded_then_served(
     assert refused.returncode == 2
     assert "run `jedlik upgrade`" in refused.stderr
     assert {path: path.read_bytes() for path in before} == before
+    with pytest.raises(AssertionError, match=r"(?s)the server ended with 2:.* were before there were accounts: "):
+        start_server(data_dir=data)
     ended = run_jedlik("upgrade", "--data-dir", str(data))
     assert (ended.returncode, ended.stderr) == (0, "")
     checked = run_jedlik("check", "--data-dir", str(data))

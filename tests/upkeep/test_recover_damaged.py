@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
+from testing.data_folders import data_of, store_in
 from testing.dynamodb.definitions import attributes, create, index
 from testing.jedlik_process import Server, run_jedlik
 
@@ -37,7 +38,7 @@ def killed(start_server: StartServer, tmp_path: Path) -> Path:
     for number in range(PUTS):
         client.put_item(TableName="songs", Item={"p": {"S": str(number)}, "a": {"S": "a"}})
     server.kill()
-    return tmp_path / "data" / "us-east-1"
+    return store_in(tmp_path / "data")
 
 
 def records(store: Path) -> list[Record]:
@@ -73,7 +74,7 @@ def lose_power(store: Path) -> None:
 
 
 def run_on(store: Path, command: str, *options: str) -> tuple[int, str]:
-    ended = run_jedlik(command, "--data-dir", str(store.parent), *options)
+    ended = run_jedlik(command, "--data-dir", str(data_of(store)), *options)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -99,7 +100,7 @@ def test_a_damaged_store_is_refused_by_the_server_and_by_the_commands_and_then_n
         start_server()
     lines = [json.loads(line) for line in str(ended.value).splitlines()[1:]]
     [said] = {line["message"] for line in lines if line["level"] == "error"}
-    assert said == f"cannot use the data directory {killed.parent}: {reason}{hint}"
+    assert said == f"cannot use the data directory {data_of(killed)}: {reason}{hint}"
     for command in ("check", "stats", "compact"):
         assert run_on(killed, command) == (2, f"jedlik: {reason}{hint}\n")
     assert (killed / DATA).read_bytes() == before
@@ -170,7 +171,7 @@ def test_a_damaged_region_that_is_opened_by_a_request(start_server: StartServer,
     flip(killed, found[0].place.offset + 30)
     server = start_server(data_dir=tmp_path / "other")
     server.client(region="eu-west-1").list_tables()
-    shutil.copytree(killed, tmp_path / "other" / "us-east-1")
+    shutil.copytree(killed, store_in(tmp_path / "other"))
     with pytest.raises(ClientError) as refused:
         server.client().list_tables()
     assert refused.value.response["Error"]["Code"] == "InternalServerError"

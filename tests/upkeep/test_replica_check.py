@@ -16,6 +16,7 @@ from jedlik.dynamodb.tables import purge
 from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import Writes
 from jedlik.upkeep import reports
+from testing.data_folders import stored
 from testing.dynamodb.handlers import START, Handlers
 from testing.full_store import DEFINITION, KNOWN, TABLE, change, check, problems, run
 
@@ -186,7 +187,7 @@ def test_stats_tell_how_far_a_replica_is(tmp_path: Path) -> None:
         await change(store, lambda writes: writes.put(keyspaces.format_key(), store_format.record()))
 
     run(tmp_path, test)
-    reports.stats(tmp_path, said.append)
+    reports.stats(stored(tmp_path), said.append)
     prefix = f"{tmp_path.name}: table {TABLE}: "
     assert sorted(line for line in said if line.startswith(prefix) and "index entries" not in line) == [
         f"{prefix}being copied from ap-south-1",

@@ -14,6 +14,7 @@ from jedlik.regions import store_format
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.checksums import value_of
 from jedlik.upkeep import upgrade
+from testing.data_folders import data_of, store_in
 from testing.dynamodb.definitions import create
 from testing.jedlik_process import Server, run_jedlik
 from testing.storage.engines import overwrite
@@ -46,7 +47,7 @@ def store(start_server: StartServer, tmp_path: Path) -> Path:
     create(server.client(), TableName="songs")
     server.client().put_item(TableName="songs", Item=ITEM)
     server.stop()
-    return tmp_path / "data" / "us-east-1"
+    return store_in(tmp_path / "data")
 
 
 def refused_start(start_server: StartServer, workers: int) -> str:
@@ -69,9 +70,9 @@ def test_a_store_of_a_later_version_is_refused(start_server: StartServer, store:
         f"the store in {store} has format 7, written by Jedlik 9.8.7, and this is Jedlik {__version__}, "
         f"which uses format {store_format.FORMAT}: use that version, or a later one"
     )
-    assert refused_start(start_server, workers) == f"cannot use the data directory {store.parent}: {reason}"
+    assert refused_start(start_server, workers) == f"cannot use the data directory {data_of(store)}: {reason}"
     for command in (*COMMANDS, "upgrade"):
-        ended = run_jedlik(command, "--data-dir", str(store.parent))
+        ended = run_jedlik(command, "--data-dir", str(data_of(store)))
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
     assert record_of(store) == {"Format": 7, "Version": "9.8.7"}
 
@@ -82,17 +83,17 @@ def test_a_store_of_an_earlier_version_is_refused_until_it_is_upgraded(start_ser
         f"the store in {store} has format 0, and this is Jedlik {__version__}, "
         f"which uses format {store_format.FORMAT}: stop all servers, copy the folder, and run `jedlik upgrade`"
     )
-    assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
+    assert refused_start(start_server, 1) == f"cannot use the data directory {data_of(store)}: {reason}"
     for command in COMMANDS:
-        ended = run_jedlik(command, "--data-dir", str(store.parent))
+        ended = run_jedlik(command, "--data-dir", str(data_of(store)))
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
     nothing = f"us-east-1: format {store_format.FORMAT} and storage format 3, as this version has: nothing to do\n"
     for said in (upgraded(0, 3), nothing):
-        ended = run_jedlik("upgrade", "--data-dir", str(store.parent))
+        ended = run_jedlik("upgrade", "--data-dir", str(data_of(store)))
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
     server = start_server()
     assert server.client().scan(TableName="songs")["Items"] == [ITEM]
-    refusal = run_jedlik("upgrade", "--data-dir", str(store.parent))
+    refusal = run_jedlik("upgrade", "--data-dir", str(data_of(store)))
     assert refusal.returncode == 2
     assert "is in use by another Jedlik" in refusal.stderr
 
@@ -110,11 +111,11 @@ def test_a_store_without_a_journal_is_refused_until_it_is_upgraded(start_server:
         f"{store} holds a store of storage format 1, and Jedlik {__version__} uses format 3: "
         "stop all servers, copy the folder, and run `jedlik upgrade`"
     )
-    assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
+    assert refused_start(start_server, 1) == f"cannot use the data directory {data_of(store)}: {reason}"
     for command in COMMANDS:
-        ended = run_jedlik(command, "--data-dir", str(store.parent))
+        ended = run_jedlik(command, "--data-dir", str(data_of(store)))
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
-    ended = run_jedlik("upgrade", "--data-dir", str(store.parent))
+    ended = run_jedlik("upgrade", "--data-dir", str(data_of(store)))
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, upgraded(store_format.FORMAT, 1), "")
     assert start_server().client().scan(TableName="songs")["Items"] == [ITEM]
 
@@ -123,16 +124,16 @@ def test_a_store_without_a_journal_is_refused_until_it_is_upgraded(start_server:
 def test_a_format_that_cannot_be_read_is_refused(start_server: StartServer, store: Path, record: bytes) -> None:
     overwrite(store, {FORMAT_KEY: record})
     reason = f"the store in {store} has a record of its format that cannot be read: {record!r}"
-    assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
+    assert refused_start(start_server, 1) == f"cannot use the data directory {data_of(store)}: {reason}"
     for command in (*COMMANDS, "upgrade"):
-        ended = run_jedlik(command, "--data-dir", str(store.parent))
+        ended = run_jedlik(command, "--data-dir", str(data_of(store)))
         assert (ended.returncode, ended.stderr) == (2, f"jedlik: {reason}\n")
 
 
 def test_a_store_that_has_lost_its_secret_gets_no_other(start_server: StartServer, store: Path) -> None:
     overwrite(store, {b"\x10secret": None})
     reason = f"the store in {store} has lost its secret: no key of an item can be worked out"
-    assert refused_start(start_server, 1) == f"cannot use the data directory {store.parent}: {reason}"
+    assert refused_start(start_server, 1) == f"cannot use the data directory {data_of(store)}: {reason}"
 
 
 def test_there_is_a_step_from_every_earlier_format() -> None:

@@ -47,6 +47,8 @@ class Credential:
     secret: str
     session_token: str | None = None
     expires: float | None = None
+    account: str | None = None
+    """That it belongs to; None for that of the server, whichever it is (`--account`)."""
 
 
 class Credentials:
@@ -95,14 +97,16 @@ def load(path: Path) -> list[Credential]:
         raise CredentialsError(f"{path} does not hold access keys: {error}") from error
 
 
-def create(path: Path, lifetime: float | None = None) -> Credential:
-    """Add a new key to the file, which is made if need be; a temporary one if it has a lifetime, in seconds."""
+def create(path: Path, lifetime: float | None = None, account: str | None = None) -> Credential:
+    """Add a new key of an account to the file, which is made if need be; a temporary one if it has a lifetime, in
+    seconds."""
     temporary = lifetime is not None
     credential = Credential(
         (TEMPORARY if temporary else PERMANENT) + _random(KEY_ID_DIGITS, KEY_ID_LENGTH),
         _random(SECRET_DIGITS, SECRET_LENGTH),
         secrets.token_urlsafe(TOKEN_BYTES) if temporary else None,
         datetime.now(UTC).timestamp() + lifetime if lifetime is not None else None,
+        account,
     )
     with _changing(path) as credentials:
         credentials.append(credential)
@@ -134,6 +138,7 @@ def _changing(path: Path) -> Iterator[list[Credential]]:
                 "secret": credential.secret,
                 "session_token": credential.session_token,
                 "expires": credential.expires,
+                **({} if credential.account is None else {"account": credential.account}),
             }
             for credential in credentials
         }

@@ -35,6 +35,7 @@ from jedlik.aws.errors import (
     SerializationException,
     ServiceError,
     ServiceUnavailable,
+    UnrecognizedClientException,
 )
 from jedlik.aws.origins import Origins
 from jedlik.aws.request_log import Answered, RequestLog
@@ -43,7 +44,7 @@ from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
 from jedlik.aws.sigv4 import Signed
 from jedlik.memory import LARGE, Exhausted, Memory
-from jedlik.regions.region import NotServed, Region, TooManyOpen
+from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
 from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, Source, TooLarge, Undecodable
@@ -141,7 +142,7 @@ class Dispatcher:
                 operation = self._router.named(service, codec.operation_of(data))
             if signed is None:
                 signed = authenticator.signed(request, service.signing_name)
-            region = self._stores.opened(signed.region) or await self._region(service, signed.region)
+            region = self._stores.opened(signed.store) or await self._region(service, signed.store)
             region.begun += 1
             note = request.source.note
             caller = note[1] if note is not None and note[0] is signed else self._caller(signed, region, request.source)
@@ -163,9 +164,9 @@ class Dispatcher:
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                 result = await operation.handler(context, asked)
             except NoStore:
-                await self._stores.region(signed.region)
+                await self._stores.region(signed.store)
                 again = partial(self._begin_again, request, codec, operation, context)
-                result = await self._stores.use(signed.region, again)
+                result = await self._stores.use(signed.store, again)
             body = codec.answer(operation.name, result, request_id)
         except ServiceError as error:
             refusal = error if operation is None else operation.reword(error, data)
@@ -175,7 +176,7 @@ class Dispatcher:
                 refusal = FAULT
                 status, lines, body = codec.error(FAULT, request_id)
                 self._log_fault(request, request_id, fault)
-        except (NotServed, TooManyOpen) as error:
+        except (NotServed, NoAccount, TooManyOpen) as error:
             refusal = region_refusal(error)
             status, lines, body = codec.error(refusal, request_id)
         except Exhausted:
@@ -206,7 +207,7 @@ class Dispatcher:
         return answers.response(status, content_type, body, request_id, lines)
 
     async def _region(self, service: Service, name: str) -> Region:
-        """The region called `name`, whose store is not open. Raises NotServed, but not for a global service."""
+        """The region whose store is called `name` and not open. Raises NotServed, but not for a global service."""
         return await (self._stores.find_any(name) if service.is_global else self._stores.find(name))
 
     def _caller(self, signed: Signed, region: Region, source: Source) -> Caller:
@@ -339,11 +340,14 @@ def at_root(target: bytes) -> bool:
     return target == b"/" or target.startswith(b"/?")
 
 
-def region_refusal(error: NotServed | TooManyOpen) -> ServiceError:
+def region_refusal(error: NotServed | NoAccount | TooManyOpen) -> ServiceError:
     """What a client is answered whose region cannot be had.
 
-    An endpoint of AWS is of one region, and answers the same to a request for another.
+    An endpoint of AWS is of one region, and answers the same to a request for another; and keys of an account that is
+    no more are good for nothing.
     """
+    if isinstance(error, NoAccount):
+        return UnrecognizedClientException("The security token included in the request is invalid.")
     if isinstance(error, NotServed):
         return InvalidSignatureException(f"Credential should be scoped to a valid region, not '{error}'. ")
     return LimitExceededException(str(error))

@@ -5,6 +5,9 @@ service of its own in the credential scope. So it covers method, path, host, ope
 key cannot make one, and it is good for nothing but the operations of peers. It is good for a quarter of an hour, the
 time that clocks may differ by. Within that time it may be sent again, which changes nothing: whatever peers ask of each
 other may be asked any number of times.
+
+The account whose region is asked is in the name of that service; where it is the server's own, it is not named. So what
+earlier versions ask is understood, and they refuse what is asked of them for another account than their own.
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from jedlik.aws.credentials import Credential
 from jedlik.aws.errors import AccessDeniedException, IncompleteSignatureException, InvalidSignatureException
 from jedlik.aws.sigv4 import Signed, Signer
 from jedlik.clock import Clock
+from jedlik.config import DEFAULT_ACCOUNT
+from jedlik.regions.layout import is_account
 from jedlik.wire.messages import Request
 
 SERVICE = "jedlik-peers"
-"""In the credential scope."""
+"""In the credential scope, for regions of the server's own account."""
 KEY = "JEDLIKPEER"
 """In the place of the id of an access key."""
 
@@ -40,12 +45,18 @@ ANOTHER_SECRET = (
 ANOTHER_TIME = "The request was signed at a time that differs from the clock here by more than 15 minutes."
 
 
+def service_of(account: str | None) -> str:
+    """What stands in the credential scope for regions of an account, None for the server's own."""
+    return SERVICE if account is None else f"{SERVICE}-{account}"
+
+
 class PeerVerifier:
     """Tells whether a peer has signed a request, by any of several secrets."""
 
     verifies = True
 
-    def __init__(self, secrets: Sequence[str], clock: Clock) -> None:
+    def __init__(self, secrets: Sequence[str], clock: Clock, own_account: str = DEFAULT_ACCOUNT) -> None:
+        self._own_account = own_account
         self._credentials = [Credential(KEY, secret) for secret in secrets]
         self._clock = clock
 
@@ -57,7 +68,8 @@ class PeerVerifier:
         access_key, date, region, claimed, terminator = sigv4.credential_parts(said.credential)
         if not self._credentials:
             raise AccessDeniedException(NO_SECRET)
-        if (access_key, claimed) != (KEY, service):
+        account = claimed.removeprefix(f"{service}-") if claimed != service else self._own_account
+        if access_key != KEY or not is_account(account):
             raise AccessDeniedException(ACCESS_KEY)
         moment = sigv4.epoch(sigv4.raw(said.time))
         if moment is None or abs(moment - self._clock()) > sigv4.SKEW:
@@ -66,7 +78,8 @@ class PeerVerifier:
         sigv4.check_region(region)
         if said.algorithm != sigv4.ALGORITHM or terminator != sigv4.TERMINATOR or date != said.time[:8]:
             raise InvalidSignatureException("The credential scope of a peer's request is not that of its time.")
-        signed, signature = Signed(KEY, region, service), sigv4.raw(said.signature)
+        other = None if account == self._own_account else account
+        signed, signature = Signed(KEY, region, claimed, None, other), sigv4.raw(said.signature)
         for credential in self._credentials:
             signer = Signer(signed, credential, date, said.signed_headers)
             if hmac.compare_digest(signer.signature(request, b"", sigv4.raw(said.time)), signature):

@@ -29,6 +29,8 @@ from jedlik.aws.errors import (
     UnrecognizedClientException,
 )
 from jedlik.clock import Clock, steady_clock
+from jedlik.config import DEFAULT_ACCOUNT
+from jedlik.regions.layout import is_account, store_name
 from jedlik.wire.messages import Request
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,13 @@ class Signed(NamedTuple):
     """As credential scopes call it."""
     session: str | None = None
     """The session token of a temporary key, verified."""
+    account: str | None = None
+    """That the key belongs to; None for the server's own."""
+
+    @property
+    def store(self) -> str:
+        """What the store is called that the request is for."""
+        return self.region if self.account is None else store_name(self.region, self.account)
 
 
 class Claim(NamedTuple):
@@ -191,9 +200,14 @@ class Verifier:
     """Tells who has signed a request. Without credentials it believes what the request says."""
 
     def __init__(
-        self, credentials: Credentials | None, clock: Clock, steady: Callable[[], float] = steady_clock
+        self,
+        credentials: Credentials | None,
+        clock: Clock,
+        steady: Callable[[], float] = steady_clock,
+        own_account: str = DEFAULT_ACCOUNT,
     ) -> None:
         self._credentials = credentials
+        self._own_account = own_account
         self.verifies = credentials is not None
         self._clock = clock
         self._steady = steady
@@ -236,11 +250,11 @@ class Verifier:
         return signer.signed
 
     def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
-        """Take the credential scope on trust."""
+        """Take the credential scope on trust. An access key that is the id of an account is that account's."""
         said = claim(request)
         access_key, _, region, service, _ = credential_parts(said.credential)
         check_region(region)
-        signed = Signed(access_key, region, service)
+        signed = Signed(access_key, region, service, None, self._other(access_key if is_account(access_key) else None))
         if raw(said.signature) == rest:
             remember(self._believed, fixed, signed)
         return signed
@@ -258,7 +272,7 @@ class Verifier:
         access_key, date, region, claimed, terminator = credential_parts(said.credential)
         check_scope(service, date, region, claimed, terminator, said.time)
         credential = self._credential(access_key)
-        signed = Signed(access_key, region, service, credential.session_token)
+        signed = Signed(access_key, region, service, credential.session_token, self._other(credential.account))
         signer = Signer(signed, credential, date, said.signed_headers)
         query, path = canonical_query(request.target), canonical_path(request.target)
         signature = signer.signature(request, query, raw(said.time), path)
@@ -270,6 +284,10 @@ class Verifier:
             signer.cover(tuple(request.headers))
             remember(self._signers, fixed, signer)
         return signed
+
+    def _other(self, account: str | None) -> str | None:
+        """An account, if it is another than the server's own."""
+        return None if account == self._own_account else account
 
     def _credential(self, access_key: str) -> Credential:
         assert self._credentials is not None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jedlik.aws.sigv4 import Signed, Verifier
 from jedlik.clock import Clock
+from jedlik.config import DEFAULT_ACCOUNT
 from jedlik.wire.messages import Request
 
 NOBODY = "unsigned"
@@ -17,9 +18,9 @@ USUAL_REGION = "us-east-1"
 class Trusting(Verifier):
     """Believes what a request says of who signed it, and one that says nothing as well."""
 
-    def __init__(self, served: Sequence[str], clock: Clock) -> None:
+    def __init__(self, served: Sequence[str], clock: Clock, own_account: str = DEFAULT_ACCOUNT) -> None:
         """`served` are the regions that are served, if not any: what is not signed is for the first."""
-        super().__init__(None, clock)
+        super().__init__(None, clock, own_account=own_account)
         self._anybody = Signed(NOBODY, served[0] if served else USUAL_REGION, "")
 
     def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:

@@ -143,7 +143,7 @@ class _Runner:
             self._unknown.add(job.name)
             _log.error(
                 "a job is of a kind that this version does not know, and stays as it is",
-                extra={"region": self._region.name, "job": job.name, "kind": job.kind},
+                extra={"region": self._region.store, "job": job.name, "kind": job.kind},
             )
 
     async def _wait(self) -> None:

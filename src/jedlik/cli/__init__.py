@@ -1,11 +1,11 @@
-"""The command line: `jedlik serve`, `jedlik credentials`, and what looks after stores."""
+"""The command line: `jedlik serve`, `jedlik credentials`, `jedlik account`, and what looks after stores."""
 
 from __future__ import annotations
 
 import click
 
 from jedlik import __version__
-from jedlik.cli import access_keys, serve_command, store_commands
+from jedlik.cli import access_keys, account_commands, serve_command, store_commands
 from jedlik.cli.program import Group
 
 
@@ -18,6 +18,7 @@ def main() -> None:
 for command in (
     serve_command.serve,
     access_keys.credentials,
+    account_commands.account,
     store_commands.check,
     store_commands.stats,
     store_commands.compact,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from jedlik.cli.program import Group, Refusal, say
-from jedlik.cli.setting_options import config_file, option
+from jedlik.cli.setting_options import account_id, config_file, option, own_account
 from jedlik.config import Settings, SettingsError
 
 T = TypeVar("T")
@@ -42,16 +42,23 @@ def credentials() -> None:
 @option("data_dir")
 @option("credentials")
 @click.option("--profile", default="default", callback=profile_name, help="Name of the profile.", show_default=True)
+@click.option(
+    "--account", "of_account", callback=account_id, help="Account of the key; by default the server's own, whichever."
+)
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
-def create(profile: str, lifetime: float | None, **given: Any) -> None:
+def create(profile: str, of_account: str | None, lifetime: float | None, **given: Any) -> None:
     """Make an access key and print it as a profile of an AWS credentials file.
 
     SDKs and the AWS CLI read it from a file that AWS_SHARED_CREDENTIALS_FILE names, or from ~/.aws/credentials.
     """
     from jedlik.aws import credentials as access_keys
+    from jedlik.regions import accounts
+
+    if of_account is not None and not accounts.is_there(given["data_dir"], of_account, own_account()):
+        raise Refusal(f"there is no account {of_account}: make it with `jedlik account create {of_account}`")
 
     def make(path: Path) -> access_keys.Credential:
-        made = access_keys.create(path, lifetime)
+        made = access_keys.create(path, lifetime, of_account)
         click.echo(f"A server accepts this key if it keeps its keys in {path.absolute()}.", err=True)
         return made
 
@@ -72,7 +79,8 @@ def list_(**given: Any) -> None:
     from jedlik.aws import credentials as access_keys
 
     for credential in with_credentials_file(given, access_keys.load):
-        say(credential.access_key + expiry(credential.expires))
+        account = "" if credential.account is None else f" of account {credential.account}"
+        say(credential.access_key + account + expiry(credential.expires))
 
 
 def expiry(expires: float | None) -> str:

@@ -15,6 +15,7 @@ import click
 from jedlik import config
 from jedlik.cli.program import Refusal
 from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, check_variables, from_file, options
+from jedlik.regions import layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +47,23 @@ def parameter_type(kind: Any) -> Any:
         return click.Choice(get_args(kind))
     of = next(part for part in get_args(kind) or (kind,) if part is not NoneType)
     return click.Path(path_type=Path) if of is Path else of
+
+
+def account_id(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """The id of an account, checked, where one is given."""
+    if given is not None and not layout.is_account(given):
+        raise click.BadParameter(f"{given!r} must be twelve digits")
+    return given
+
+
+def own_account() -> str:
+    """The server's own account, as environment or file have it, for commands whose --account is any account."""
+    given = os.environ.get(VARIABLE + "ACCOUNT") or (click.get_current_context().default_map or {}).get("account")
+    if given is None:
+        return config.DEFAULT_ACCOUNT
+    if not layout.is_account(str(given)):
+        raise Refusal(f"account must have {config.ACCOUNT_DIGITS} digits, not {given!r}")
+    return str(given)
 
 
 def all_settings(command: F) -> F:

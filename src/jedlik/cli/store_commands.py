@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from jedlik import region_names
 from jedlik.cli import progress
 from jedlik.cli.program import Command, Refusal, say
-from jedlik.cli.setting_options import config_file, option
+from jedlik.cli.setting_options import account_id, config_file, option, own_account
+from jedlik.regions import layout
+from jedlik.regions.layout import Stored, Which
 from jedlik.upkeep.watching import Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,35 +22,50 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def stores(command: F) -> F:
     """Give a command the options that select its stores."""
-    region = click.option("--region", help="The store of this region only.")
-    return config_file(option("data_dir")(region(command)))
+    region = click.option("--region", help="The stores of this region only.")
+    account = click.option("--account", "of_account", callback=account_id, help="The stores of this account only.")
+    return config_file(option("data_dir")(account(region(command))))
 
 
-Report = Callable[[Path, Callable[[str], None], Watch], int]
-"""Prints lines about the store in a folder, and lets its progress be watched. Raises StorageError."""
+Report = Callable[[Stored, Callable[[str], None], Watch], int]
+"""Prints lines about a store, and lets its progress be watched. Raises StorageError."""
 
 
-def each_store(data_dir: Path, region: str | None, report: Report) -> int:
-    """Print a report of the store of each region, by its folder; returns the sum of what the reports return.
+def each_store(found: Sequence[Stored], report: Report) -> int:
+    """Print a report of each store; returns the sum of what the reports return.
 
-    Ends the program if there is no store, or one that cannot be used.
+    Ends the program if there is one that cannot be used.
     """
     from jedlik.storage.engine import StorageError
 
-    folders = store_folders(data_dir, region)
     try:
-        return sum(report(folder, say, progress.shown) for folder in folders)
+        return sum(report(stored, say, progress.shown) for stored in found)
     except StorageError as error:
         raise Refusal(str(error)) from error
 
 
-def store_folders(data_dir: Path, region: str | None) -> list[Path]:
-    """The folders of stores, of one region or of all. Raises Refusal if there are none."""
-    name = region_names.folder(region) if region and region_names.is_name(region) else region
-    folders = [path.parent for path in sorted(data_dir.glob(f"{name or '*'}/data.mdb"))]
-    if not folders:
-        raise Refusal(f"there is no store in {data_dir / (name or '')}")
-    return folders
+def stored_in(data_dir: Path, which: Which) -> list[Stored]:
+    """The stores of some accounts and regions.
+
+    Raises Refusal if no such store is there, or if stores are where they were before there were accounts.
+    """
+    if layout.former(data_dir, which.own):
+        raise Refusal(layout.former_refusal(data_dir))
+    return _some(_in_their_places(data_dir, which), data_dir, which)
+
+
+def _in_their_places(data_dir: Path, which: Which) -> list[Stored]:
+    found = layout.stores(data_dir, which.own)
+    return [stored for stored in found if which.means(stored) and (stored.path / layout.DATA).exists()]
+
+
+def _some(found: list[Stored], data_dir: Path, which: Which) -> list[Stored]:
+    """The stores that were found, at least one. Raises Refusal."""
+    if found:
+        return found
+    named = [f"account {which.account}"] if which.account else []
+    named += [f"region {which.region}"] if which.region else []
+    raise Refusal(f"there is no store{' of ' * bool(named)}{' and '.join(named)} in {data_dir}")
 
 
 def take_stores(data_dir: Path) -> None:
@@ -70,7 +86,9 @@ def take_stores(data_dir: Path) -> None:
 @click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of stores that are refused as damaged.")
 @click.option("--pages", is_flag=True, help="Check the pages of the file first, which the storage engine believes.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: the problems, then the summary.")
-def check(data_dir: Path, region: str | None, recover_damaged: bool, pages: bool, as_json: bool) -> None:
+def check(
+    data_dir: Path, of_account: str | None, region: str | None, recover_damaged: bool, pages: bool, as_json: bool
+) -> None:
     """Check that all that is stored agrees, and is what was written: items, index entries, counters, streams, expiry.
 
     Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
@@ -90,13 +108,14 @@ def check(data_dir: Path, region: str | None, recover_damaged: bool, pages: bool
     report = reports.check_as_json if as_json else reports.check_pages if pages else reports.check
     if recover_damaged:
         report = reports.recover_damaged
-    sys.exit(1 if each_store(data_dir, region, partial(report, services=SERVICES)) else 0)
+    found = stored_in(data_dir, Which(of_account, region, own_account()))
+    sys.exit(1 if each_store(found, partial(report, services=SERVICES)) else 0)
 
 
 @click.command(cls=Command)
 @stores
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def stats(data_dir: Path, region: str | None, as_json: bool) -> None:
+def stats(data_dir: Path, of_account: str | None, region: str | None, as_json: bool) -> None:
     """Print how large stores and tables are, and what of. A server may go on beside it.
 
     If one does, also what its workers have counted together since it was started: the metrics of CloudWatch, by table
@@ -106,34 +125,43 @@ def stats(data_dir: Path, region: str | None, as_json: bool) -> None:
     from jedlik.storage.engine import StorageError
     from jedlik.upkeep import reports
 
+    which = Which(of_account, region, own_account())
+    found = stored_in(data_dir, which)
     try:
         if as_json:
-            say(reports.stats_document(store_folders(data_dir, region), data_dir, region).decode())
+            say(reports.stats_document(found, data_dir, which).decode())
         else:
-            each_store(data_dir, region, reports.stats)
-            reports.metrics(data_dir, region, say)
+            each_store(found, reports.stats)
+            reports.metrics(data_dir, which, say)
     except (StorageError, Unreadable, OSError) as error:
         raise Refusal(str(error)) from error
 
 
 @click.command(cls=Command)
 @stores
-def compact(data_dir: Path, region: str | None) -> None:
+def compact(data_dir: Path, of_account: str | None, region: str | None) -> None:
     """Give the free pages of stores back to the disk. No server may run, and the disk must have room for a copy."""
     from jedlik.upkeep import reports
 
     take_stores(data_dir)
-    each_store(data_dir, region, reports.compact)
+    each_store(stored_in(data_dir, Which(of_account, region, own_account())), reports.compact)
 
 
 @click.command(cls=Command)
 @stores
-def upgrade(data_dir: Path, region: str | None) -> None:
+def upgrade(data_dir: Path, of_account: str | None, region: str | None) -> None:
     """Bring stores that an earlier version made to the format of this one. No server may run.
 
-    There is no way back but a copy of the folder, made before.
+    Stores that were made before there were accounts are moved to the folder of the server's own account, or of the one
+    that is named. There is no way back but a copy of the folder, made before.
     """
     from jedlik.upkeep import reports
 
     take_stores(data_dir)
-    each_store(data_dir, region, reports.upgrade)
+    which = Which(of_account, region, own_account())
+    former = [
+        Stored(stored.path, of_account or which.own, stored.region, of_account in (None, which.own))
+        for stored in layout.former(data_dir, which.own)
+    ]
+    found = [*(stored for stored in former if which.means(stored)), *_in_their_places(data_dir, which)]
+    each_store(_some(found, data_dir, which), partial(reports.upgrade, data_dir=data_dir))

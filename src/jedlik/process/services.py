@@ -11,10 +11,13 @@ from jedlik.tagging import service as tagging
 
 
 def served(account: str, credentials: Credentials | None) -> tuple[Service, ...]:
-    """The services of a server: of one account, with these access keys, or with any if none are verified."""
+    """The services of a server with an account of its own, and these access keys, or any if none are verified."""
 
     def account_of(access_key: str) -> str | None:
-        return account if credentials is None or credentials.get(access_key) is not None else None
+        if credentials is None:
+            return account
+        credential = credentials.get(access_key)
+        return None if credential is None else credential.account or account
 
     return (*dynamodb.SERVICES, sts.declared(account_of), tagging.declared((TaggedTables(),)))
 

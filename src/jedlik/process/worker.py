@@ -46,6 +46,8 @@ CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
 BEAT_SECONDS = 1.0
 """How often a worker shows that its event loop turns."""
+LOOK_SECONDS = 1.0
+"""How often it is looked whether there is a store to look into."""
 IDLE_CHECK_SECONDS = 10.0
 """How often unused stores are looked for."""
 STOPPING = {signal.SIGTERM, signal.SIGINT}
@@ -95,11 +97,14 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     jobs = BackgroundWork(settings)
     stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of, busy=jobs.wanted)
     memory = Memory()
-    stores.peers = known_peers.known_to(settings, stores, memory.peers)
+    peers = known_peers.KnownPeers(settings, stores, memory.peers)
+    stores.peers_of = peers.of
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch")
     watch.add_done_callback(_log_failure)
     idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
     idle.add_done_callback(_log_failure)
+    looking = loop.create_task(_look_into(stores), name="looking into stores")
+    looking.add_done_callback(_log_failure)
     try:
         await stores.open_existing()
         limits = Limits(
@@ -111,15 +116,17 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         )
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
         verifier = (
-            Trusting(settings.served, system_clock) if credentials is None else Verifier(credentials, system_clock)
+            Trusting(settings.served, system_clock, settings.account)
+            if credentials is None
+            else Verifier(credentials, system_clock, own_account=settings.account)
         )
         is_logged = settings.access_log or settings.slow_request is not None
-        peers = PeerVerifier(settings.peer_secrets, system_clock)
+        peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
         dispatcher = Dispatcher(
             stores,
-            Router(served(settings.account, credentials), verifier, {PEERS.name: peers}),
+            Router(served(settings.account, credentials), verifier, {PEERS.name: peer_verifier}),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
-            OwnAccount(settings.account) if settings.auth == "on" else Everybody(),
+            OwnAccount() if settings.auth == "on" else Everybody(),
             body_limit=limits.body,
             memory=memory,
             log=RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None,
@@ -140,7 +147,9 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             log.warning("connections cut off", extra={"connections": cut_off})
     finally:
         idle.cancel()
+        looking.cancel()
         await jobs.end()
+        await peers.close()
         await stores.close()
         watch.cancel()
 
@@ -162,6 +171,16 @@ async def _close_idle(stores: Stores) -> None:
         await stores.close_idle()
 
 
+async def _look_into(stores: Stores) -> None:
+    """Look for background work in stores that are not open, for as long as the worker runs; at most for half of the
+    time, and once a second when all have been looked into."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        begun = clock()
+        more = await stores.look_into_next()
+        await asyncio.sleep(clock() - begun if more else LOOK_SECONDS)
+
+
 class BackgroundWork:
     """The jobs of the regions that are open."""
 
@@ -169,7 +188,7 @@ class BackgroundWork:
         self._work = background_work(SERVICES, settings)
         self._stopped = False
         self._running: dict[str, tuple[asyncio.Event, list[asyncio.Task[None]]]] = {}
-        """For each region: the event that ends its jobs, and their tasks."""
+        """For each store: the event that ends its jobs, and their tasks."""
 
     def begin(self, region: Region) -> None:
         """Do a region's jobs from now on."""
@@ -177,10 +196,10 @@ class BackgroundWork:
         if self._stopped:
             stop.set()
         tasks: list[asyncio.Task[None]] = []
-        self._running[region.name] = stop, tasks
+        self._running[region.store] = stop, tasks
         running = {"jobs": runner.run(region, stop, self._work), "pulling": pulling.run(region, stop)}
         for name, work in running.items():
-            task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.name}")
+            task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.store}")
             task.add_done_callback(_log_failure)
             tasks.append(task)
 
@@ -190,7 +209,7 @@ class BackgroundWork:
 
     async def end_of(self, region: Region) -> None:
         """Stop the jobs of a region, and wait for the end."""
-        stop, tasks = self._running.pop(region.name)
+        stop, tasks = self._running.pop(region.store)
         stop.set()
         await asyncio.gather(*tasks, return_exceptions=True)
 

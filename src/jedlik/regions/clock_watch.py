@@ -84,10 +84,10 @@ def _tell(region: Region, before: Timekeeping | None, after: Timekeeping, readin
         _log.warning(
             "the clock is doubted: nothing is expired or trimmed",
             extra={
-                "region": region.name,
+                "region": region.store,
                 "reason": after.pause.reason,
                 "ahead_seconds": round(reading.wall - after.latest, 3),
             },
         )
     elif after.pause is None and was:
-        _log.warning("the clock is trusted again: expiry and trimming go on", extra={"region": region.name})
+        _log.warning("the clock is trusted again: expiry and trimming go on", extra={"region": region.store})

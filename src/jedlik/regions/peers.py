@@ -33,10 +33,6 @@ class Peers(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Let go of what the way to the regions needs."""
-        ...
-
 
 class NoPeers:
     """For a region that stands alone."""
@@ -44,9 +40,6 @@ class NoPeers:
     async def call(self, region: str, operation: str, body: Body) -> Body:
         """Raises PeerUnreachable."""
         raise PeerUnreachable(f"{region}: no such region is known here")
-
-    async def close(self) -> None:
-        """There is nothing to let go of."""
 
 
 Serve = Callable[[str, str, Body], Awaitable[Body]]
@@ -64,9 +57,6 @@ class LocalPeers:
         """What the region answers, as it would come over a wire: the two share nothing that either may change."""
         return await self._serve(region, operation, orjson.loads(orjson.dumps(body)))
 
-    async def close(self) -> None:
-        """There is nothing to let go of."""
-
 
 class RoutedPeers:
     """Some regions by a way of their own, all others by another."""
@@ -78,8 +68,3 @@ class RoutedPeers:
     async def call(self, region: str, operation: str, body: Body) -> Body:
         """What the region answers by its way."""
         return await self._ways.get(region, self._others).call(region, operation, body)
-
-    async def close(self) -> None:
-        """Close every way."""
-        for way in {*self._ways.values(), self._others}:
-            await way.close()

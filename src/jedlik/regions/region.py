@@ -24,6 +24,10 @@ class NotServed(Exception):
     """A region is not served here. Its argument is the region's name."""
 
 
+class NoAccount(Exception):
+    """There is no such account. Its argument is the id."""
+
+
 class TooManyOpen(Exception):
     """So many stores are open that no other is opened. Says how many."""
 
@@ -43,6 +47,7 @@ class Region:
         "peers",
         "replicated",
         "secret",
+        "store",
     )
 
     def __init__(
@@ -58,6 +63,8 @@ class Region:
         self.name = name
         self.account = account
         """Twelve digits, as in ARNs."""
+        self.store = name
+        """What the store is called (`layout.store_name`): of two accounts' regions of one name, each has another."""
         self.engine = engine
         self.clock = TrustedClock(clock, steady)
         """Says what time it is, also where `clock` jumps while `steady` does not."""

@@ -1,9 +1,11 @@
-"""The stores of a process: one for each region, each in a folder of its own.
+"""The stores of a process: one for each region of each account, each in a folder of its own (`layout`).
 
 A region without a store answers as an empty one does, and costs nothing; its store is made by the first request that
-writes. A store that is there is opened at the start, so that its background work goes on, or when its region is asked
-for. One that nobody has asked for in five minutes, and that has no background work, is closed. A new store gets its
-format and its secret before anything is written to it.
+writes. The stores of the server's own account that are there are opened at the start, so that their background work
+goes on. Those of other accounts are opened when they are asked for, and looked into one after the other: those with
+background work stay open. One that nobody has asked for in five minutes, and that has no background work, is closed.
+Where as many are open as may be, the one that has been quiet for longest makes room; if it had work, it is opened again
+when there is room. A new store gets its format and its secret before anything is written to it.
 """
 
 from __future__ import annotations
@@ -12,18 +14,18 @@ import asyncio
 import logging
 import os
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from jedlik import region_names
 from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
-from jedlik.regions import clock_watch, keyspaces, store_format
+from jedlik.regions import clock_watch, keyspaces, layout, store_format
 from jedlik.regions.peers import NoPeers, Peers
-from jedlik.regions.region import NotServed, Region, TooManyOpen
+from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -31,8 +33,14 @@ from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 T = TypeVar("T")
 
 SECRET_BYTES = 32
-REGIONS = 64
-"""Stores open at once. AWS has fewer regions; each costs a process and a few files."""
+OPEN_STORES = 64
+"""At once. Each that is written to costs a process and a few files."""
+QUIET_SECONDS = 10.0
+"""For which nobody has asked for a store that makes room for another."""
+TURN_SECONDS = 30.0
+"""For which a store is open that does background work, before it makes room for another with such work."""
+MADE_ACCOUNTS = 1000
+"""Accounts that there are when no other is made by a request: who verifies nothing may be asked in any name."""
 IDLE_SECONDS = 300.0
 """After which a store that nobody has asked for is closed."""
 
@@ -72,20 +80,29 @@ class Stores:
         self._opened = opened
         self._closing = closing
         self._busy = busy
-        self.peers: Peers = NoPeers()
-        """What the regions opened from now on know each other by."""
+        self.peers_of: Callable[[str], Peers] = lambda account: NoPeers()
+        """What the regions of an account that are opened from now on know each other by."""
         self._regions: dict[str, Region] = {}
+        """By what their stores are called, as all that follow."""
         self._opening: dict[str, asyncio.Task[Region]] = {}
         self._being_closed: dict[str, asyncio.Task[None]] = {}
         self._quiet: dict[str, tuple[int, float]] = {}
         """How many requests had come to a region when it was last found busy, and when that was."""
+        self._opened_at: dict[str, float] = {}
         self._refused: dict[str, float] = {}
         """When a region's store could last not be opened."""
         self._probing: dict[str, asyncio.Task[None]] = {}
+        self._unseen: deque[str] = deque()
+        """Stores that may have background work, and are not open."""
+        self._looked_into: set[str] = set()
+        """Those of them that are being opened for that alone, as long as nobody asks for them."""
 
     async def find(self, name: str) -> Region:
-        """The region called `name`, to be asked at once. If it has no store, it is empty: who writes gets NoStore, and
-        must ask for `region` instead. Raises what that does."""
+        """The region whose store is called `name` (`layout.store_name`), to be asked at once.
+
+        If it has no store, it is empty: who writes gets NoStore, and must ask for `region` instead. Raises what that
+        does.
+        """
         region = self._regions.get(name)
         if region is not None:
             return region
@@ -96,12 +113,25 @@ class Stores:
 
     async def find_any(self, name: str) -> Region:
         """The same for a region that need not be served: one without a store, then. Who writes to that is refused."""
-        if self._settings.serves(name):
+        account, region = self._parts(name)
+        if self._settings.serves(region):
             return await self.find(name)
+        self._check_account(account)
         return self._empty(name)
 
     def _empty(self, name: str) -> Region:
-        return Region(name, self._settings.account, EmptyEngine(), self._clock, b"", self.peers, self._steady)
+        return self._region(name, EmptyEngine(), b"")
+
+    def _region(self, name: str, engine: Engine, secret: bytes) -> Region:
+        account, region_name = self._parts(name)
+        region = Region(region_name, account, engine, self._clock, secret, self.peers_of(account), self._steady)
+        region.store = name
+        return region
+
+    def _parts(self, name: str) -> tuple[str, str]:
+        """The account and the region of a store."""
+        account, _, region = name.rpartition("/")
+        return account or self._settings.account, region
 
     async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
         """What `work` makes of the region called `name`. Its store is made, and `work` begun again, if it writes."""
@@ -111,18 +141,23 @@ class Stores:
             return await _counted(await self.region(name), work)
 
     async def region(self, name: str) -> Region:
-        """The region called `name`, with a store, which is made if need be.
+        """The region whose store is called `name`, with the store, which is made if need be.
 
-        Raises NotServed, TooManyOpen, and StorageError if its store cannot be opened.
+        Raises NotServed, NoAccount, TooManyOpen, and StorageError if its store cannot be opened.
         """
         region = self._regions.get(name)
         if region is not None:
             return region
         self._check_served(name)
+        self._looked_into.discard(name)
+        return await self._opened_once(name)
+
+    async def _opened_once(self, name: str) -> Region:
         opening = self._opening.get(name)
         if opening is None:
-            if len(self._regions) + len(self._opening) >= REGIONS:
-                raise TooManyOpen(f"This server has the stores of {REGIONS} regions open, and opens no more")
+            self._check_room_for_account(name)
+            if len(self._regions) + len(self._opening) >= OPEN_STORES and not self._make_room(QUIET_SECONDS, 0.0):
+                raise TooManyOpen(f"This server has {OPEN_STORES} stores of regions open, and opens no more")
             opening = self._opening[name] = asyncio.get_running_loop().create_task(self._open(name))
             opening.add_done_callback(lambda _: self._opening.pop(name))
         return await asyncio.shield(opening)
@@ -132,18 +167,72 @@ class Stores:
         return self._regions.get(name)
 
     async def open_existing(self) -> None:
-        """Open the stores that are there, of regions that are served. Raises StorageError if one cannot be opened."""
-        folder = self._settings.data_dir
-        if not folder.is_dir():
-            return
-        for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-            name = region_names.of_folder(path.name)
-            if name is not None and self._settings.serves(name):
-                await self.region(name)
+        """Open the stores of the server's own account that are there, of regions that are served, and note the others
+        (`look_into_next`). Raises StorageError if one cannot be opened, or if all are where they were before."""
+        settings = self._settings
+        if layout.former(settings.data_dir, settings.account):
+            raise StorageError(layout.former_refusal(settings.data_dir))
+        for stored in layout.stores(settings.data_dir, settings.account):
+            if settings.serves(stored.region):
+                if stored.is_own and len(self._regions) < OPEN_STORES:
+                    await self.region(stored.name)
+                else:
+                    self._unseen.append(stored.name)
+
+    async def look_into_next(self) -> bool:
+        """Open the next store that may have background work, and leave it open if it has; whether there is another."""
+        if not self._unseen:
+            return False
+        if len(self._regions) + len(self._opening) >= OPEN_STORES and not self._make_room(QUIET_SECONDS, TURN_SECONDS):
+            return False
+        name = self._unseen.popleft()
+        if name not in self._regions and name not in self._opening:
+            self._looked_into.add(name)
+            try:
+                region = await self._opened_once(name)
+                is_wanted = await self._busy(region) or region.begun > 0 or name not in self._looked_into
+            except (StorageError, TooManyOpen):
+                is_wanted = True  # Why it could not be opened has been noted and logged.
+            if not is_wanted and self._regions.get(name) is region:
+                await asyncio.shield(self._take_away(region))
+            self._looked_into.discard(name)
+        return bool(self._unseen)
+
+    def _make_room(self, quiet: float, turn: float) -> bool:
+        """Begin to close the store that has been quiet for longest, if nobody has asked for it for `quiet` seconds, and
+        it has been open for `turn` seconds; whether there is one."""
+        now = asyncio.get_running_loop().time()
+        found: tuple[float, Region] | None = None
+        for name, region in self._regions.items():
+            since = self._quiet_since(region, now)
+            if since is None or now - since < quiet or now - self._opened_at[name] < turn:
+                continue
+            if found is None or since < found[0]:
+                found = since, region
+        if found is None:
+            return False
+        self._unseen.append(found[1].store)
+        self._take_away(found[1])
+        return True
+
+    def _quiet_since(self, region: Region, now: float) -> float | None:
+        """Since when nobody has asked for a region; None if somebody has since the last look, or is being answered."""
+        begun, since = self._quiet.get(region.store, (-1, now))
+        if region.begun != begun or region.ended != begun:
+            self._quiet[region.store] = region.begun, now
+            return None
+        return since
+
+    def _take_away(self, region: Region) -> asyncio.Task[None]:
+        """Begin to close a store. From here on no request finds it; who asks for it waits for the end."""
+        del self._regions[region.store]
+        self._quiet.pop(region.store, None)
+        self._opened_at.pop(region.store, None)
+        task = self._being_closed[region.store] = asyncio.get_running_loop().create_task(self._close(region))
+        return task
 
     async def close(self) -> None:
-        """Close all stores, when what is being written has been written, and the ways to other regions."""
-        await self.peers.close()
+        """Close all stores, when what is being written has been written."""
         await asyncio.gather(*self._being_closed.values())
         for region in self._regions.values():
             await region.engine.close()
@@ -181,36 +270,53 @@ class Stores:
         """Close the stores that nobody has asked for in a while, where nothing is to be done."""
         now = asyncio.get_running_loop().time()
         for name, region in list(self._regions.items()):
-            begun, since = self._quiet.get(name, (-1, now))
-            if region.begun != begun or region.ended != begun:
-                self._quiet[name] = (region.begun, now)
+            begun = region.begun
+            since = self._quiet_since(region, now)
+            if since is None:
                 continue
             try:
                 wanted = now - since < IDLE_SECONDS or await self._busy(region)
             except StorageError:  # It is not idle, but in need of help; who asks it is answered with the reason.
                 continue
             # A request may have come meanwhile. From here to where the region is taken away, none can.
-            if not wanted and region.begun == begun and self._regions.get(name) is region:
-                del self._regions[name]
-                del self._quiet[name]
-                task = self._being_closed[name] = asyncio.get_running_loop().create_task(self._close(region))
-                await asyncio.shield(task)
+            if not wanted and region.begun == begun == region.ended and self._regions.get(name) is region:
+                await asyncio.shield(self._take_away(region))
 
     async def _close(self, region: Region) -> None:
         try:
             await self._closing(region)
             await region.engine.close()
         except StorageError:
-            _log.exception("an idle store was not closed in order", extra={"region": region.name})
+            _log.exception("an idle store was not closed in order", extra={"region": region.store})
         finally:
-            del self._being_closed[region.name]
+            del self._being_closed[region.store]
 
     def _check_served(self, name: str) -> None:
-        if not self._settings.serves(name):
-            raise NotServed(name)
+        """Raise NotServed or NoAccount where there can be no such region. Where nothing is verified, an account that
+        is not there is empty, and made by the first that writes."""
+        account, region = self._parts(name)
+        if not self._settings.serves(region):
+            raise NotServed(region)
+        self._check_account(account)
+
+    def _check_account(self, account: str) -> None:
+        if self._settings.auth == "on" and not self._has_account(account):
+            raise NoAccount(account)
+
+    def _has_account(self, account: str) -> bool:
+        if account == self._settings.account:
+            return True
+        return layout.account_folder(self._settings.data_dir, account).is_dir()
+
+    def _check_room_for_account(self, name: str) -> None:
+        account, _ = self._parts(name)
+        if not self._has_account(account) and len(layout.accounts(self._settings.data_dir)) >= MADE_ACCOUNTS:
+            raise TooManyOpen(
+                f"This server has {MADE_ACCOUNTS} accounts, and makes no more without `jedlik account create`"
+            )
 
     def _path(self, name: str) -> Path:
-        return self._settings.data_dir / region_names.folder(name)
+        return layout.store_folder(self._settings.data_dir, *self._parts(name))
 
     def _is_there(self, name: str) -> bool:
         """Whether there is anything where a store would be; also if it cannot be looked at, for then to open it says
@@ -233,6 +339,7 @@ class Stores:
             raise
         self._refused.pop(name, None)
         self._regions[name] = region
+        self._opened_at[name] = asyncio.get_running_loop().time()
         self._opened(region)
         return region
 
@@ -242,7 +349,7 @@ class Stores:
         engine = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
             secret = await _secret(engine, path)
-            region = Region(name, settings.account, engine, self._clock, secret, self.peers, self._steady)
+            region = self._region(name, engine, secret)
             await clock_watch.begin(region)
         except BaseException:
             await engine.close()
@@ -252,7 +359,7 @@ class Stores:
     def _note_refusal(self, name: str) -> None:
         now = asyncio.get_running_loop().time()
         self._refused = {one: since for one, since in self._refused.items() if now - since < REFUSED_SECONDS}
-        if len(self._refused) < REGIONS:  # Strangers can name many.
+        if len(self._refused) < OPEN_STORES:  # Strangers can name many.
             self._refused[name] = now
 
 

@@ -1,4 +1,4 @@
-"""What the commands print of a store in a folder, which is named after its region. Each raises StorageError."""
+"""What the commands print of a store. Each raises StorageError."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import orjson
 from jedlik.aws.service import Service
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.regions import layout
+from jedlik.regions.layout import Stored, Which
 from jedlik.regions.store_format import FORMAT
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file, page_check
@@ -24,8 +26,9 @@ from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.salvage import salvaging
 from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
-from jedlik.upkeep import losses, opening, server_metrics
+from jedlik.upkeep import losses, moving, opening, server_metrics
 from jedlik.upkeep.check import StoreCheck
+from jedlik.upkeep.server_metrics import Counted
 from jedlik.upkeep.stats import of_store
 from jedlik.upkeep.upgrade import upgrade as upgrade_store
 from jedlik.upkeep.watching import Watch, unwatched
@@ -36,50 +39,50 @@ Services = Sequence[Service]
 """Those whose rows are looked at."""
 
 
-def check_pages(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def check_pages(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """Check the pages of a store's file first, without LMDB, and then the rest. Returns how much is wrong.
 
     Where a page is damaged the rest is not looked at: LMDB believes its pages, and may end the process.
     """
     found = 0
-    for problem in page_check.problems(folder):
-        say(f"{folder.name}: {problem}")
+    for problem in page_check.problems(stored.path):
+        say(f"{stored.label}: {problem}")
         found += 1
     if found:
-        say(f"{folder.name}: {found} problem{'' if found == 1 else 's'} in the pages: nothing else was checked")
+        say(f"{stored.label}: {found} problem{'' if found == 1 else 's'} in the pages: nothing else was checked")
         return found
-    return check(folder, say, watch, services=services)
+    return check(stored, say, watch, services=services)
 
 
-def check(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def check(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
-    found, checked, seconds = _check(folder, watch, services, lambda problem: say(f"{folder.name}: {problem}"))
+    found, checked, seconds = _check(stored, watch, services, lambda problem: say(f"{stored.label}: {problem}"))
     say(
-        f"{folder.name}: {checked.summary}, "
+        f"{stored.label}: {checked.summary}, "
         f"checked in {seconds:.1f} s ({checked.counts['items'] / seconds:.0f} items/s): "
         f"{found or 'no'} problem{'' if found == 1 else 's'}"
     )
     return found
 
 
-def check_as_json(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def check_as_json(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """As `check`, for programs: an object a line."""
 
     def say_object(fields: dict[str, object]) -> None:
-        say(orjson.dumps({"region": folder.name} | fields).decode())
+        say(orjson.dumps({"region": stored.path.name, "account": stored.account} | fields).decode())
 
-    found, checked, seconds = _check(folder, watch, services, lambda problem: say_object({"problem": problem}))
+    found, checked, seconds = _check(stored, watch, services, lambda problem: say_object({"problem": problem}))
     say_object({**checked.counts, "seconds": round(seconds, 3), "problems": found})
     return found
 
 
 def _check(
-    folder: Path, watch: Watch, services: Services, tell: Callable[[str], None]
+    stored: Stored, watch: Watch, services: Services, tell: Callable[[str], None]
 ) -> tuple[int, StoreCheck, float]:
     """Check a store, and pass each problem on. Returns how many there are, the check, and how long it took."""
     found = 0
     begun = time.monotonic()
-    with opening.view(folder) as view, watch(f"checking {folder.name}", view.pages.rows, lambda: view.rows_read):
+    with opening.view(stored.path) as view, watch(f"checking {stored.label}", view.pages.rows, lambda: view.rows_read):
         checked = StoreCheck(view, services)
         for problem in checked.problems():
             tell(problem)
@@ -87,20 +90,20 @@ def _check(
     return found, checked, time.monotonic() - begun
 
 
-def recover_damaged(folder: Path, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
     """Keep what can be kept of a store that is refused, print what cannot, and check it. Returns how much is wrong."""
     try:
-        with opening.view(folder):
-            say(f"{folder.name}: the store is not damaged in a way that keeps it from being opened")
+        with opening.view(stored.path):
+            say(f"{stored.label}: the store is not damaged in a way that keeps it from being opened")
             lost = 0
     except DamagedStore as damage:
-        say(f"{folder.name}: {damage.reason}")
-        lost = _salvage(folder, say, watch, services)
-    return lost + check(folder, say, watch, services=services)
+        say(f"{stored.label}: {damage.reason}")
+        lost = _salvage(stored, say, watch, services)
+    return lost + check(stored, say, watch, services=services)
 
 
-def _salvage(folder: Path, say: Say, watch: Watch, services: Services) -> int:
-    with salvaging(folder) as salvage:
+def _salvage(stored: Stored, say: Say, watch: Watch, services: Services) -> int:
+    with salvaging(stored.path) as salvage:
         lost: list[str] | None = None
         with closing(salvage.attempts()) as attempts:
             for attempt in attempts:
@@ -108,15 +111,17 @@ def _salvage(folder: Path, say: Say, watch: Watch, services: Services) -> int:
                 with watch(f"trying {attempt.what}", view.pages.rows, partial(_rows_read, view)):
                     problems = sum(1 for _ in StoreCheck(view, services).problems())
                     lost = list(losses.of(attempt))
-                say(f"{folder.name}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
+                say(f"{stored.label}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
                 if not problems:
                     break
         if lost is None:
-            raise StorageError(f"nothing can be kept of the store in {folder}: neither file leads to what was stored")
+            raise StorageError(
+                f"nothing can be kept of the store in {stored.path}: neither file leads to what was stored"
+            )
         aside = salvage.take()
     for line in lost:
-        say(f"{folder.name}: lost: {line}")
-    say(f"{folder.name}: kept: {attempt.what}; the damaged files are in {aside}")
+        say(f"{stored.label}: lost: {line}")
+    say(f"{stored.label}: kept: {attempt.what}; the damaged files are in {aside}")
     return len(lost)
 
 
@@ -124,49 +129,56 @@ def _rows_read(view: View) -> int:
     return view.rows_read
 
 
-def stats(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
     """Print how large a store and each of its tables is. Returns 0."""
-    store = of_store(folder)
+    store = of_store(stored)
     for table in store.tables:
         say(
-            f"{folder.name}: table {table.name}: {table.items} items of {table.size} bytes, "
+            f"{stored.label}: table {table.name}: {table.items} items of {table.size} bytes, "
             f"{table.entries} index entries of {table.entries_size} bytes, {table.log_entries} log entries"
         )
         for peer in table.peers:
-            say(f"{folder.name}: table {table.name}: {_progress(peer)}")
+            say(f"{stored.label}: table {table.name}: {_progress(peer)}")
         for aside in table.asides:
-            say(f"{folder.name}: table {table.name}: {_put_aside(aside)}")
+            say(f"{stored.label}: table {table.name}: {_put_aside(aside)}")
     if store.clock is not None:
-        say(f"{folder.name}: clock: {_clock(store.clock)}")
+        say(f"{stored.label}: clock: {_clock(store.clock)}")
     items = sum(table.items for table in store.tables)
     each = f", {store.size / items:.0f} bytes an item" if items else ""
     pages = store.pages
     say(
-        f"{folder.name}: a file of {store.size} bytes{each}; "
+        f"{stored.label}: a file of {store.size} bytes{each}; "
         f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {store.free_pages} pages free"
     )
     return 0
 
 
-def metrics(data_dir: Path, region: str | None, say: Say) -> None:
+def metrics(data_dir: Path, which: Which, say: Say) -> None:
     """Print what the server of a data folder has counted, a line for each series; nothing if none is running."""
-    server = server_metrics.of_server(data_dir, region)
+    server = server_metrics.of_server(data_dir, which)
     if server is None:
         return
     say(f"metrics, counted by all workers since {_time(server.started)}:")
     for one in server.series:
         figures = ", ".join(f"{name} {value}" for name, value in one.figures.items() if name != "value" and value)
         amount = figures or str(one.figures.get("value", "nothing"))
-        say(f"{one.region or 'any region'}: {one.label}: {amount} {one.unit}")
+        say(f"{_place(one, which.own)}: {one.label}: {amount} {one.unit}")
     if server.refused:
         say(f"a series found no room {server.refused} times; {server.dropped} have made room for others")
 
 
-def stats_document(folders: Sequence[Path], data_dir: Path, region: str | None) -> bytes:
+def _place(one: Counted, own: str) -> str:
+    """Where a series was counted."""
+    if one.region is None:
+        return "any region"
+    return layout.store_name(one.region, None if one.account == own else one.account)
+
+
+def stats_document(found: Sequence[Stored], data_dir: Path, which: Which) -> bytes:
     """The statistics of some stores, and what the server of their data folder has counted, as JSON."""
-    server = server_metrics.of_server(data_dir, region)
+    server = server_metrics.of_server(data_dir, which)
     document = {
-        "stores": [of_store(folder).document() for folder in folders],
+        "stores": [of_store(stored).document() for stored in found],
         "metrics": None if server is None else server.document(),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
@@ -212,26 +224,29 @@ def _put_aside(aside: Aside) -> str:
     return f"put aside for {aside.region} since {since}: {aside.reason}"
 
 
-def compact(folder: Path, say: Say, watch: Watch = unwatched) -> int:
+def compact(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
     """Make the file of a store smaller and print by how much. Returns 0."""
-    with opening.view(folder) as view:  # It may be looked into, and so it may be copied and looked into again.
+    with opening.view(stored.path) as view:  # It may be looked into, and so it may be copied and looked into again.
         pages = view.pages
-    with watch(f"copying {folder.name}", pages.used * pages.page_size, lambda: lmdb_file.copied(folder)):
-        before, after = lmdb_file.compact(folder)
-    say(f"{folder.name}: {before} bytes before, {after} bytes after: {before - after} won")
+    with watch(f"copying {stored.label}", pages.used * pages.page_size, lambda: lmdb_file.copied(stored.path)):
+        before, after = lmdb_file.compact(stored.path)
+    say(f"{stored.label}: {before} bytes before, {after} bytes after: {before - after} won")
     return 0
 
 
-def upgrade(folder: Path, say: Say, watch: Watch = unwatched) -> int:
-    """Bring a store to this version's formats and print from which. Returns 0."""
-    with watch(f"upgrading {folder.name}", (folder / DATA).stat().st_size, lambda: lmdb_file.copied(folder)):
-        storage_before, before = asyncio.run(upgrade_store(folder))
+def upgrade(stored: Stored, say: Say, watch: Watch = unwatched, *, data_dir: Path) -> int:
+    """Bring a store to this version's formats, and to its place, and print from which. Returns 0."""
+    with watch(f"upgrading {stored.label}", (stored.path / DATA).stat().st_size, lambda: lmdb_file.copied(stored.path)):
+        storage_before, before = asyncio.run(upgrade_store(stored.path))
     storage_after = STORAGE_FORMAT.decode()
     if (storage_before, before) == (storage_after, FORMAT):
-        say(f"{folder.name}: format {FORMAT} and storage format {storage_after}, as this version has: nothing to do")
-        return 0
-    say(
-        f"{folder.name}: format {before} and storage format {storage_before} before, "
-        f"format {FORMAT} and storage format {storage_after} after"
-    )
+        say(f"{stored.label}: format {FORMAT} and storage format {storage_after}, as this version has: nothing to do")
+    else:
+        say(
+            f"{stored.label}: format {before} and storage format {storage_before} before, "
+            f"format {FORMAT} and storage format {storage_after} after"
+        )
+    moved = moving.to_its_place(stored, data_dir)
+    if moved is not None:
+        say(f"{stored.label}: moved to {moved}")
     return 0

@@ -11,6 +11,7 @@ import orjson
 
 from jedlik.aws import histograms, slabs
 from jedlik.aws.slabs import MEMORY_NAME, Unreadable
+from jedlik.regions.layout import Which
 
 PERCENTILES = (50, 90, 99, 99.9)
 
@@ -91,8 +92,13 @@ class ServerMetrics:
         }
 
 
-def of_server(data_dir: Path, region: str | None = None) -> ServerMetrics | None:
-    """What the server of a data folder counts, of one region if it is named; None if none can be found from here.
+def _is_of(one: Counted, which: Which) -> bool:
+    """Whether a series is of some stores. The rest of a metric is of all."""
+    return one.region is None or (which.account in (None, one.account) and which.region in (None, one.region))
+
+
+def of_server(data_dir: Path, which: Which) -> ServerMetrics | None:
+    """What the server of a data folder counts, of some stores; None if none can be found from here.
 
     Raises Unreadable, and OSError if it belongs to somebody else.
     """
@@ -105,8 +111,16 @@ def of_server(data_dir: Path, region: str | None = None) -> ServerMetrics | None
     finally:
         os.close(file)
     series = [_counted(key, cells) for key, cells in contents.series.items()]
-    shown = [one for one in series if region is None or one.region in (None, region)]
-    shown.sort(key=lambda one: (one.region or "", one.name, sorted(one.dimensions.items())))
+    shown = [one for one in series if _is_of(one, which)]
+    shown.sort(
+        key=lambda one: (
+            one.account not in (None, which.own),
+            one.account or "",
+            one.region or "",
+            one.name,
+            sorted(one.dimensions.items()),
+        )
+    )
     return ServerMetrics(contents.started, shown, contents.refused, contents.dropped)
 
 

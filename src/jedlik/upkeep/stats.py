@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jedlik import timekeeping
@@ -14,6 +13,7 @@ from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.regions import keyspaces
+from jedlik.regions.layout import Stored
 from jedlik.storage.counters import counter
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.view import Pages, View
@@ -72,6 +72,7 @@ class StoreStats:
 
     region: str
     """The folder's name."""
+    account: str
     size: int
     """Bytes of the file."""
     pages: Pages
@@ -89,6 +90,7 @@ class StoreStats:
         clock = self.clock
         return {
             "region": self.region,
+            "account": self.account,
             "bytes": self.size,
             "page_bytes": self.pages.page_size,
             "pages_used": self.pages.used,
@@ -101,11 +103,12 @@ class StoreStats:
         }
 
 
-def of_store(folder: Path) -> StoreStats:
-    """The statistics of the store in a folder. Raises StorageError."""
-    size = (folder / DATA).stat().st_size
-    with opening.view(folder) as view:
-        return StoreStats(folder.name, size, view.pages, tuple(of_tables(view)), of_clock(view))
+def of_store(stored: Stored) -> StoreStats:
+    """The statistics of a store. Raises StorageError."""
+    path = stored.path
+    size = (path / DATA).stat().st_size
+    with opening.view(path) as view:
+        return StoreStats(path.name, stored.account, size, view.pages, tuple(of_tables(view)), of_clock(view))
 
 
 def of_clock(view: View) -> Timekeeping | None:

@@ -61,7 +61,7 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
             found[peer] = UNREACHABLE_SECONDS
         except ServiceError as error:
             # It is incomplete itself, or is about to hear that this replica goes.
-            _log.debug("%s says: %s", peer, error, extra={"region": region.name, "table": table.name})
+            _log.debug("%s says: %s", peer, error, extra={"region": region.store, "table": table.name})
             found[peer] = LOOK_SECONDS
     state = aside.held_up(job.state, errors, region.clock())
     if ends:
@@ -75,7 +75,7 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
 def _say(region: Region, table: Table, before: State, after: State) -> None:
     """Log which peers hold up the job since now, or for another reason than before."""
     for one in {*aside.of_state(after)} - {*aside.of_state(before)}:
-        where = {"region": region.name, "peer": one.region, "table": table.name}
+        where = {"region": region.store, "peer": one.region, "table": table.name}
         _log.warning("a replica cannot disassociate yet: %s", one.reason, extra=where)
 
 

@@ -316,7 +316,7 @@ class Exchange:
         if known is not None and known.reason == error.reason:
             return
         since = self._region.clock() if known is None else known.since
-        context = {"region": self._region.name, "peer": self._peer, "table": found.table.name}
+        context = {"region": self._region.store, "peer": self._peer, "table": found.table.name}
         _log.warning("a table is put aside: %s", error.reason, extra=context)
         progress.aside = Aside(self._peer, error.reason, since)
         await aside.note(self._region, found.table, progress.aside)
@@ -343,11 +343,11 @@ class Exchange:
         ahead = versions.seconds(latest) - now
         if ahead > AHEAD_SECONDS and self._monotonic() - self._told_ahead >= AHEAD_SECONDS:
             self._told_ahead = self._monotonic()
-            context = {"region": self._region.name, "peer": self._peer, "ahead_seconds": round(ahead, 3)}
+            context = {"region": self._region.store, "peer": self._peer, "ahead_seconds": round(ahead, 3)}
             _log.warning("a peer's clock is ahead", extra=context)
 
     def _say(self, what: str, found: Replicated, **more: object) -> None:
-        context = {"region": self._region.name, "peer": self._peer, "table": found.table.name}
+        context = {"region": self._region.store, "peer": self._peer, "table": found.table.name}
         _log.info(what, extra=context | more)
 
 

@@ -20,14 +20,14 @@ from botocore.credentials import Credentials
 
 from jedlik.aws import errors
 from jedlik.aws.errors import ServiceError
-from jedlik.aws.peer_signatures import KEY, SERVICE
+from jedlik.aws.peer_signatures import KEY, SERVICE, service_of
 from jedlik.config import Peer
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT, TARGET
 from jedlik.memory import Exhausted, Holding, Share
-from jedlik.regions.peers import Body, PeerRefuses, PeerUnreachable
+from jedlik.regions.peers import Body, PeerRefuses, Peers, PeerUnreachable
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = LONGEST_WAIT + 10.0
@@ -78,30 +78,33 @@ class HttpPeers:
         """What answers may take together."""
         self._session: aiohttp.ClientSession | None = None
 
-    async def call(self, region: str, operation: str, body: Body) -> Body:
+    def of(self, account: str | None) -> Peers:
+        """The same for the regions of an account; None for the server's own, there as here."""
+        return _OfAccount(self, service_of(account))
+
+    async def call(self, region: str, operation: str, body: Body, service: str = SERVICE) -> Body:
         """What the region answers. Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what it refuses with.
 
         The answer is a JSON object; its members have not been looked at.
         """
         # The client wants to be run by a task, and handlers are not (`wire.connection`).
-        return await asyncio.get_running_loop().create_task(self._call(region, operation, body))
+        return await asyncio.get_running_loop().create_task(self._call(region, operation, body, service))
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
-    async def _call(self, region: str, operation: str, body: Body) -> Body:
+    async def _call(self, region: str, operation: str, body: Body, service: str) -> Body:
         url = self._peers[region].endpoint
         data = orjson.dumps(body)
         with self._memory.holding() as held:
-            return await self._ask(region, url, operation, data, held)
+            headers = self._headers(region, url, operation, data, service)
+            return await self._ask(region, url, headers, data, held)
 
-    async def _ask(self, region: str, url: str, operation: str, data: bytes, held: Holding) -> Body:
+    async def _ask(self, region: str, url: str, headers: dict[str, str], data: bytes, held: Holding) -> Body:
         try:
-            async with self._open_session().post(
-                url, data=data, headers=self._headers(region, url, operation, data), allow_redirects=False
-            ) as response:
+            async with self._open_session().post(url, data=data, headers=headers, allow_redirects=False) as response:
                 status, content_type = response.status, response.content_type
                 answer = await _read(response, held)
         except Exhausted as error:
@@ -115,6 +118,7 @@ class HttpPeers:
         if status != _OK:
             raise _refusal(region, status, told if isinstance(told, dict) else {})
         if not isinstance(told, dict):
+            operation = headers["X-Amz-Target"].rpartition(".")[2]
             raise WrongAnswer(f"{operation}: an answer with status {status} that is no JSON object")
         return told
 
@@ -127,11 +131,23 @@ class HttpPeers:
             )
         return self._session
 
-    def _headers(self, region: str, url: str, operation: str, data: bytes) -> dict[str, str]:
+    def _headers(self, region: str, url: str, operation: str, data: bytes, service: str) -> dict[str, str]:
         headers = {"Content-Type": _CONTENT_TYPE, "X-Amz-Target": f"{TARGET}.{operation}", "Accept-Encoding": _CODING}
         request = AWSRequest("POST", url, headers, data)
-        SigV4Auth(self._credentials, SERVICE, region).add_auth(request)
+        SigV4Auth(self._credentials, service, region).add_auth(request)
         return dict(request.headers)
+
+
+class _OfAccount:
+    """The regions of one account elsewhere."""
+
+    def __init__(self, peers: HttpPeers, service: str) -> None:
+        self._peers = peers
+        self._service = service
+
+    async def call(self, region: str, operation: str, body: Body) -> Body:
+        """What the region of this account answers."""
+        return await self._peers.call(region, operation, body, self._service)
 
 
 async def _read(response: aiohttp.ClientResponse, held: Holding) -> bytes:

@@ -1,6 +1,12 @@
-"""The peers of this process's regions: those that it serves itself, and those that the settings say where to find."""
+"""The peers of this process's regions: those that it serves itself, and those elsewhere that the settings name.
+
+Replicas are within one account: a region asks for the region of its own account elsewhere.
+"""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
 
 from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
@@ -8,15 +14,42 @@ from jedlik.aws.front import region_refusal
 from jedlik.config import Settings
 from jedlik.dynamodb.operations import PEER_OPERATIONS
 from jedlik.memory import Share
+from jedlik.regions.layout import store_name
 from jedlik.regions.peers import Body, LocalPeers, Peers, RoutedPeers
-from jedlik.regions.region import NotServed, Region, TooManyOpen
+from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.regions.stores import Stores
 
+if TYPE_CHECKING:
+    from jedlik.dynamodb.replication.http_peers import HttpPeers
 
-def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
+
+class KnownPeers:
     """The regions that can be asked from here; those elsewhere may answer what there is memory for."""
 
-    async def serve(region: str, operation: str, body: Body) -> Body:
+    def __init__(self, settings: Settings, stores: Stores, memory: Share) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._elsewhere: HttpPeers | None = None
+        if settings.peers:
+            # Imported only where there are peers elsewhere: the client costs memory in every worker.
+            from jedlik.dynamodb.replication.http_peers import HttpPeers
+
+            self._elsewhere = HttpPeers(settings.peers, settings.peer_secrets[0], memory)
+
+    def of(self, account: str) -> Peers:
+        """The regions that those of an account can ask."""
+        other = None if account == self._settings.account else account
+        local = LocalPeers(partial(self._serve, other))
+        if self._elsewhere is None:
+            return local
+        return RoutedPeers(dict.fromkeys(self._settings.peers, self._elsewhere.of(other)), local)
+
+    async def close(self) -> None:
+        """Let go of what the way to regions elsewhere needs."""
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
+
+    async def _serve(self, account: str | None, region: str, operation: str, body: Body) -> Body:
         served = PEER_OPERATIONS[operation]
 
         async def answer(asked: Region) -> Body:
@@ -25,15 +58,6 @@ def known_to(settings: Settings, stores: Stores, memory: Share) -> Peers:
             return told
 
         try:
-            return await stores.use(region, answer)
-        except (NotServed, TooManyOpen) as error:
+            return await self._stores.use(store_name(region, account), answer)
+        except (NotServed, NoAccount, TooManyOpen) as error:
             raise region_refusal(error) from error
-
-    local = LocalPeers(serve)
-    if not settings.peers:
-        return local
-    # Imported only where there are peers elsewhere: the client costs memory in every worker.
-    from jedlik.dynamodb.replication.http_peers import HttpPeers
-
-    elsewhere = HttpPeers(settings.peers, settings.peer_secrets[0], memory)
-    return RoutedPeers(dict.fromkeys(settings.peers, elsewhere), local)

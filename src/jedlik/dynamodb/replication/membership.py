@@ -157,7 +157,7 @@ async def abandon(region: Region, table: Table) -> None:
                 purge.delete_table(document, streams.current(document, values[1:]), now, writes)
         return writes, None
 
-    _log.warning("a replica is abandoned by its source", extra={"region": region.name, "table": table.name})
+    _log.warning("a replica is abandoned by its source", extra={"region": region.store, "table": table.name})
     await region.engine.mutate([key, *streams.current_key(document)], decide)
 
 
@@ -203,7 +203,7 @@ async def _join(region: Region, table: Table, peer: str) -> str | None:
     try:
         await answers.ask(region, peer, "Join", request)
     except ResourceInUseException as error:
-        _log.error("no replica in %s: %s", peer, error.message, extra={"region": region.name, "table": table.name})
+        _log.error("no replica in %s: %s", peer, error.message, extra={"region": region.store, "table": table.name})
         return DELETED
     return None
 
@@ -225,7 +225,7 @@ async def _held_up(region: Region, job: Job, peer: str, error: Exception | None)
     state = aside.held_up(job.state, {peer: error}, region.clock())
     if state is job.state:
         return
-    where = {"region": region.name, "table": job.state["TableName"]}
+    where = {"region": region.store, "table": job.state["TableName"]}
     if error is not None:
         _log.warning("a peer cannot be asked: %s", error, extra=where)
 
@@ -260,7 +260,7 @@ async def departure_step(region: Region, job: Job) -> None:
         _log.warning(
             "a replica goes unseen by %s",
             ", ".join(sorted(missing)),
-            extra={"region": region.name, "table": table.name},
+            extra={"region": region.store, "table": table.name},
         )
 
     kept = replicas.status(group, region.name).get("Kept", False)

@@ -48,7 +48,7 @@ async def run(region: Region, stop: asyncio.Event) -> None:
             await tables.look()
             region.replicated = bool(tables.peers())
         except Exception:
-            _log.exception("the replicated tables cannot be read", extra={"region": region.name})
+            _log.exception("the replicated tables cannot be read", extra={"region": region.store})
         pullers = {peer: puller for peer, puller in pullers.items() if not puller.done()}
         for peer in tables.peers() - pullers.keys():
             running = Puller(region, peer, tables, stop).run()
@@ -102,7 +102,7 @@ class Puller:
         self._reported = 0
         """Changes that had been applied at the last report."""
         self._report_due = 0.0
-        self._context = {"region": region.name, "peer": peer}
+        self._context = {"region": region.store, "peer": peer}
 
     async def run(self) -> None:
         """Pull until told to stop, or until nothing is shared with the peer any more."""

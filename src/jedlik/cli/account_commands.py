@@ -1,0 +1,62 @@
+"""`jedlik account`: accounts, in the data folder that a server's settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from jedlik.cli.program import Group, Refusal, say
+from jedlik.cli.setting_options import account_id, config_file, option, own_account
+
+T = TypeVar("T")
+
+
+@click.group(cls=Group)
+def account() -> None:
+    """Accounts, each with regions, tables and access keys of its own.
+
+    They are kept in the data folder of the server, which is found by its settings: give the --config or --data-dir, or
+    the environment, that the server has. It may run meanwhile.
+    """
+
+
+@account.command()
+@config_file
+@option("data_dir")
+@click.argument("account", metavar="[ID]", required=False, callback=account_id)
+@click.option("--alias", help="A name for people, like an AWS account's; no other account may have it.")
+def create(data_dir: Path, account: str | None, alias: str | None) -> None:
+    """Make an account and print its id: twelve digits, random ones if none are given."""
+    from jedlik.regions import accounts
+
+    own = own_account()
+    say(_doing(lambda: accounts.create(data_dir, account, alias, own)).id)
+
+
+@account.command("list")
+@config_file
+@option("data_dir")
+def list_(data_dir: Path) -> None:
+    """Print the accounts: id, alias or -, and since when they are there, or - for one that nobody has created."""
+    from jedlik.regions import accounts
+
+    own = own_account()
+    for one in _doing(lambda: accounts.all_of(data_dir, own)):
+        created = "-" if one.created is None else datetime.fromtimestamp(one.created, UTC).isoformat(timespec="seconds")
+        own_one = " (the server's own)" if one.id == own else ""
+        say(f"{one.id} {one.alias or '-'} {created}{own_one}")
+
+
+def _doing(do: Callable[[], T]) -> T:
+    from jedlik.regions.accounts import AccountError
+
+    try:
+        return do()
+    except AccountError as error:
+        raise Refusal(str(error)) from error
+    except OSError as error:
+        raise Refusal(f"cannot use {error.filename}: {error.strerror}") from error

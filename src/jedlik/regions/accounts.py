@@ -1,0 +1,138 @@
+"""Accounts: each has a folder, with its regions and with what is of no region (`layout`).
+
+An account is there when its folder is. The server's own is there without one; any other is made by `jedlik account
+create`, or, where nothing is verified, by the first request that writes in its name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from jedlik.regions import layout
+from jedlik.regions.layout import IDENTITY, is_account
+
+_RECORD = "account.json"
+_LOCK = "lock"
+_is_alias = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]").fullmatch
+
+
+class AccountError(Exception):
+    """An account cannot be made; the message is for the person who makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One that is there."""
+
+    id: str
+    alias: str | None = None
+    """A name for people, that no other account has."""
+    created: float | None = None
+    """Seconds since the epoch; None if a request has made it."""
+
+
+def create(data: Path, account: str | None, alias: str | None, own: str) -> Account:
+    """Make an account, of a random id if none is given; also the record of one that a request has made, or of the
+    server's `own`, which have none yet. Raises AccountError, and OSError.
+
+    Source of what an alias may be: "Creating, deleting, and listing an AWS account alias" in the IAM user guide.
+    """
+    if alias is not None and (not _is_alias(alias) or is_account(alias)):
+        raise AccountError(
+            f"the alias {alias!r} must have 3 to 63 small letters, digits and single hyphens between them, "
+            "and not be twelve digits"
+        )
+    folder = data / layout.ACCOUNTS
+    _make(folder)
+    with _locked(folder / _LOCK):
+        found = {one.id: one for one in all_of(data, own)}
+        if account is None:
+            account = next(one for one in _random_ids() if one not in found)
+        known = found.get(account)
+        if known is not None and known.created is not None:
+            raise AccountError(f"there is an account {account} already")
+        if alias is not None and any(one.alias == alias for one in found.values()):
+            raise AccountError(f"there is an account with the alias {alias} already")
+        made = Account(account, alias, time.time())
+        _write(layout.account_folder(data, account) / IDENTITY, made)
+    return made
+
+
+def all_of(data: Path, own: str) -> list[Account]:
+    """The accounts that are there, in order; the server's `own` among them. Raises AccountError, and OSError."""
+    return [_read(data, account) for account in sorted({own, *layout.accounts(data)})]
+
+
+def is_there(data: Path, account: str, own: str) -> bool:
+    """Whether there is such an account."""
+    return account == own or layout.account_folder(data, account).is_dir()
+
+
+def _read(data: Path, account: str) -> Account:
+    path = layout.account_folder(data, account) / IDENTITY / _RECORD
+    try:
+        record = orjson.loads(path.read_bytes())
+        return Account(account, record["Alias"], float(record["Created"]))
+    except FileNotFoundError:
+        return Account(account)
+    except (ValueError, TypeError, LookupError) as error:
+        raise AccountError(f"{path} is no record of an account: {error!r}") from error
+
+
+def _write(folder: Path, account: Account) -> None:
+    """Write the record of an account, all or nothing."""
+    _make(folder)
+    beside = folder / f"{_RECORD}.new"
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(orjson.dumps({"Alias": account.alias, "Created": account.created}))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / _RECORD)
+    _sync(folder)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those that it is in, for good. What root makes belongs to the owner of the folder above."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            owner = one.parent.stat()
+            os.chown(one, owner.st_uid, owner.st_gid)
+        _sync(one.parent)
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let nobody else make an account meanwhile."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def _random_ids() -> Iterator[str]:
+    """Ids that look like those of AWS's accounts. They are no secret, but nobody can foretell them."""
+    while True:
+        yield f"{secrets.randbelow(9 * 10**11) + 10**11}"

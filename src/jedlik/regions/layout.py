@@ -1,0 +1,125 @@
+"""The layout of a data folder: which store is where, and what it is called.
+
+    accounts/ID/regions/NAME    the store of a region of an account (`region_names.folder`)
+    accounts/ID/identity        what an account has that is of no region (`accounts`)
+    NAME                        where stores were before there were accounts: `jedlik upgrade` moves them
+
+In a server, and in what it logs and prints, a store of the server's own account (`--account`) is called by its region
+alone, and one of another account ACCOUNT/REGION. So nothing is called otherwise where there is one account.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jedlik import region_names
+from jedlik.config import DEFAULT_ACCOUNT
+
+ACCOUNTS = "accounts"
+REGIONS = "regions"
+IDENTITY = "identity"
+
+DATA = "data.mdb"
+"""What every folder has in it that is a store's."""
+
+_is_account = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
+
+
+def is_account(text: str) -> bool:
+    """Whether a text is the id of an account."""
+    return _is_account(text) is not None
+
+
+def store_name(region: str, account: str | None) -> str:
+    """What a store is called. No account means the server's own."""
+    return region if account is None else f"{account}/{region}"
+
+
+def account_folder(data: Path, account: str) -> Path:
+    """Where all is that an account has."""
+    return data / ACCOUNTS / account
+
+
+def store_folder(data: Path, account: str, region: str) -> Path:
+    """Where the store of a region of an account is."""
+    return account_folder(data, account) / REGIONS / region_names.folder(region)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A folder with a store in it, or at least one for a store."""
+
+    path: Path
+    account: str
+    region: str
+    """The region's name."""
+    is_own: bool = True
+    """Whether the account is the server's own."""
+
+    @property
+    def label(self) -> str:
+        """What commands call it: the folder's name, with the account if it is not the server's own."""
+        return store_name(self.path.name, None if self.is_own else self.account)
+
+    @property
+    def name(self) -> str:
+        """What a server calls it."""
+        return store_name(self.region, None if self.is_own else self.account)
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which stores a command is about."""
+
+    account: str | None = None
+    """One account's, if it is named."""
+    region: str | None = None
+    """One region's, if it is named, by its name or its folder's."""
+    own: str = DEFAULT_ACCOUNT
+    """The server's own account."""
+
+    def means(self, stored: Stored) -> bool:
+        """Whether a store is one of them."""
+        region = self.region
+        return self.account in (None, stored.account) and region in (None, stored.region, stored.path.name)
+
+
+def accounts(data: Path) -> list[str]:
+    """The ids of the accounts that are there, in order."""
+    try:
+        found = os.listdir(data / ACCOUNTS)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in found if is_account(name))
+
+
+def stores(data: Path, own: str) -> Iterator[Stored]:
+    """The folders of regions that are there, by account and region; `own` is the server's account, which is first."""
+    found = accounts(data)
+    for account in sorted(found, key=lambda account: (account != own, account)):
+        folder = account_folder(data, account) / REGIONS
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            region = region_names.of_folder(path.name)
+            if region is not None and path.is_dir():
+                yield Stored(path, account, region, account == own)
+
+
+def former(data: Path, own: str) -> list[Stored]:
+    """The stores that are where they were before there were accounts, which will be of the account `own`."""
+    if not data.is_dir():
+        return []
+    paths = sorted(path.parent for path in data.glob(f"*/{DATA}"))
+    named = ((path, region_names.of_folder(path.name)) for path in paths)
+    return [Stored(path, own, region) for path, region in named if region is not None]
+
+
+def former_refusal(data: Path) -> str:
+    """Why a data folder with such stores is not used, and what to do."""
+    return (
+        f"the stores in {data} are where they were before there were accounts: "
+        "stop all servers, copy the folder, and run `jedlik upgrade`"
+    )

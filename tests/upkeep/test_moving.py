@@ -1,0 +1,131 @@
+"""Stores that were made before there were accounts: an upgrade moves them to an account, also when it is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from testing.data_folders import store_in
+from testing.dynamodb.definitions import create
+from testing.jedlik_process import Server, run_jedlik
+
+StartServer = Callable[..., Server]
+
+OWN, OTHER = "000000000000", "222222222222"
+REGIONS = ("eu-west-1", "us-east-1")
+MOST_STEPS = 60
+KILLED = """
+import os, signal, sys
+from jedlik.cli import main
+data, step, done = sys.argv[1], int(sys.argv[2]), 0
+def count(event, arguments):
+    global done
+    if event in ("os.rename", "os.mkdir", "open") and f"{data}/" in str(arguments[0]):
+        done += 1
+        if done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+main(["upgrade", "--data-dir", data])
+"""
+
+
+@pytest.fixture
+def former(start_server: StartServer, tmp_path: Path) -> Path:
+    """A data folder as it was before there were accounts, with a table of the same name in two regions."""
+    server = start_server()
+    for region in REGIONS:
+        create(server.client(region=region), TableName="songs")
+        server.client(region=region).put_item(TableName="songs", Item={"p": {"S": region}})
+    server.stop()
+    data = tmp_path / "data"
+    for region in REGIONS:
+        store_in(data, region).rename(data / region)
+    shutil.rmtree(data / "accounts")
+    return data
+
+
+def refused(data: Path) -> str:
+    return (
+        f"the stores in {data} are where they were before there were accounts: "
+        "stop all servers, copy the folder, and run `jedlik upgrade`"
+    )
+
+
+def served(start_server: StartServer, data: Path, account: str = OWN) -> None:
+    """Both regions have what was written."""
+    server = start_server(data_dir=data, account=account)
+    for region in REGIONS:
+        assert server.client(region=region).scan(TableName="songs")["Items"] == [{"p": {"S": region}}]
+    server.stop()
+
+
+def test_the_former_layout_is_refused_by_server_and_commands_until_it_is_upgraded(
+    start_server: StartServer, former: Path
+) -> None:
+    with pytest.raises(AssertionError) as ended:
+        start_server()
+    assert f"cannot use the data directory {former}: {refused(former)}" in str(ended.value)
+    for command in ("check", "stats", "compact"):
+        tried = run_jedlik(command, "--data-dir", str(former))
+        assert (tried.returncode, tried.stderr) == (2, f"jedlik: {refused(former)}\n")
+    assert sorted(path.name for path in former.iterdir() if path.is_dir()) == list(REGIONS)
+    one = run_jedlik("upgrade", "--data-dir", str(former), "--region", "us-east-1")
+    assert one.stdout.endswith(f"us-east-1: moved to {store_in(former)}\n")
+    assert (former / "eu-west-1").exists()
+    rest = run_jedlik("upgrade", "--data-dir", str(former))
+    assert rest.returncode == 0
+    assert [line for line in rest.stdout.splitlines() if "moved" in line] == [
+        f"eu-west-1: moved to {store_in(former, 'eu-west-1')}"
+    ]
+    again = run_jedlik("upgrade", "--data-dir", str(former))
+    assert (again.returncode, again.stdout.count("nothing to do"), again.stdout.count("moved")) == (0, 2, 0)
+    served(start_server, former)
+
+
+def test_stores_go_to_the_account_of_their_tables_and_no_other(start_server: StartServer, former: Path) -> None:
+    wrong = run_jedlik("upgrade", "--data-dir", str(former), "--account", OTHER)
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        f"jedlik: the tables in {former / 'eu-west-1'} are of account {OWN}, and not of {OTHER}: "
+        f"name it with --account {OWN}\n",
+    )
+    right = run_jedlik("upgrade", "--data-dir", str(former), "--account", OWN, JEDLIK_ACCOUNT=OTHER)
+    assert right.returncode == 0
+    assert f"{OWN}/us-east-1: moved to {store_in(former)}\n" in right.stdout
+    served(start_server, former)
+
+
+def test_nothing_is_moved_over_another_store(former: Path) -> None:
+    shutil.copytree(former / "us-east-1", store_in(former))
+    tried = run_jedlik("upgrade", "--data-dir", str(former))
+    assert (tried.returncode, tried.stderr) == (
+        2,
+        f"jedlik: there is a store in {former / 'us-east-1'} and one in {store_in(former)}: move one of them away\n",
+    )
+    assert (former / "us-east-1" / "data.mdb").exists()
+
+
+def test_moving_may_be_killed_at_every_step(start_server: StartServer, former: Path, tmp_path: Path) -> None:
+    killed = 0
+    for step in range(1, MOST_STEPS, 4):
+        data = shutil.copytree(former, tmp_path / f"killed-{step}")
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(data), str(step)], env=os.environ, check=False)
+        assert ended.returncode in (0, -signal.SIGKILL)
+        again = run_jedlik("upgrade", "--data-dir", str(data))
+        assert (again.returncode, again.stderr) == (0, "")
+        stores = sorted(str(path.parent.relative_to(data)) for path in data.rglob("data.mdb"))
+        assert stores == [f"accounts/{OWN}/regions/{region}" for region in REGIONS]
+        checked = run_jedlik("check", "--data-dir", str(data))
+        assert checked.returncode == 0, checked.stdout
+        if ended.returncode == 0:
+            break
+        killed += 1
+    served(start_server, data)
+    assert killed > 2
