@@ -33,7 +33,7 @@ BODY = b"{}"
 def _signature() -> bytes:
     request = Request(b"POST", b"/", SIGNED)
     request.body = BODY
-    caller = Signed(CREDENTIAL.access_key, "us-east-1", "dynamodb")
+    caller = Signed.of(CREDENTIAL.access_key, "us-east-1", "dynamodb")
     return Signer(caller, CREDENTIAL, "20261123", "host;x-amz-date;x-amz-target").signature(request, b"", TIME)
 
 

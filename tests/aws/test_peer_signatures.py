@@ -47,7 +47,7 @@ def asked_at(moment: float) -> Request:
     request.body = PULL
     names = "host;x-amz-date;x-amz-target"
     key, date = Credential(peer_signatures.KEY, SECRET), stamp[:8].decode()
-    signer = Signer(Signed(key.access_key, "us-east-1", peer_signatures.SERVICE), key, date, names)
+    signer = Signer(Signed.of(key.access_key, "us-east-1", peer_signatures.SERVICE), key, date, names)
     signature = signer.signature(request, b"", stamp).decode()
     scope = f"{key.access_key}/{date}/us-east-1/{peer_signatures.SERVICE}/aws4_request"
     said = f"{sigv4.ALGORITHM} Credential={scope}, SignedHeaders={names}, Signature={signature}"

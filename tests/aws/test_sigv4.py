@@ -106,13 +106,13 @@ def in_authorization(old: bytes, new: bytes) -> Change:
 @pytest.mark.parametrize("region", ["us-east-1", "eu-isoe-west-1", "eusc-de-east-1", "mx-central-1"])
 def test_the_caller_is_known_by_key_and_region(verifier: Verifier, credential: Credential, region: str) -> None:
     for _ in range(3):
-        assert verifier.signed(signed(credential, region=region), SERVICE) == Signed(
+        assert verifier.signed(signed(credential, region=region), SERVICE) == Signed.of(
             credential.access_key, region, SERVICE
         )
 
 
 def test_a_presigned_request_is_as_good(verifier: Verifier, credential: Credential) -> None:
-    assert verifier.signed(presigned(credential), SERVICE) == Signed(credential.access_key, "us-east-1", SERVICE)
+    assert verifier.signed(presigned(credential), SERVICE) == Signed.of(credential.access_key, "us-east-1", SERVICE)
 
 
 @pytest.mark.parametrize("query", ["?b=2&a=1", "?a=%20x&A=~", "?empty=&none", "?q=a%2Fb", "?z=%C3%A9"])
@@ -165,7 +165,7 @@ def test_the_parts_may_come_in_any_order(verifier: Verifier, credential: Credent
 @pytest.mark.parametrize("date", [b"Mon, 23 Nov 2026 12:00:00 GMT", b"20261123T120000Z"])
 def test_the_time_may_be_in_a_date_header(verifier: Verifier, credential: Credential, date: bytes) -> None:
     asked = Request(b"POST", b"/", {b"host": b"localhost", b"date": date})
-    caller = Signed(credential.access_key, "us-east-1", SERVICE)
+    caller = Signed.of(credential.access_key, "us-east-1", SERVICE)
     signature = Signer(caller, credential, "20261123", "date;host").signature(asked, b"", b"20261123T120000Z")
     scope = f"{credential.access_key}/20261123/us-east-1/dynamodb/aws4_request"
     asked.headers[b"authorization"] = (
@@ -601,7 +601,7 @@ def test_without_verification_only_key_and_region_are_read(credential: Credentia
         asked = signed(Credential("anybody", "any secret"), region=region, service="anything")
         in_authorization(b"Signature=", b"Signature=0")(asked)
         asked.headers[b"x-amz-date"] = b"19700101T000000Z"
-        assert believing.signed(asked, SERVICE) == Signed("anybody", region, "anything")
+        assert believing.signed(asked, SERVICE) == Signed.of("anybody", region, "anything")
 
 
 # Over the wire.

@@ -79,7 +79,7 @@ class PeerVerifier:
         if said.algorithm != sigv4.ALGORITHM or terminator != sigv4.TERMINATOR or date != said.time[:8]:
             raise InvalidSignatureException("The credential scope of a peer's request is not that of its time.")
         other = None if account == self._own_account else account
-        signed, signature = Signed(KEY, region, claimed, None, other), sigv4.raw(said.signature)
+        signed, signature = Signed.of(KEY, region, claimed, None, other), sigv4.raw(said.signature)
         for credential in self._credentials:
             signer = Signer(signed, credential, date, said.signed_headers)
             if hmac.compare_digest(signer.signature(request, b"", sigv4.raw(said.time)), signature):

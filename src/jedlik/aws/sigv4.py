@@ -88,15 +88,18 @@ class Signed(NamedTuple):
     region: str
     service: str
     """As credential scopes call it."""
-    session: str | None = None
-    """The session token of a temporary key, verified."""
-    account: str | None = None
-    """That the key belongs to; None for the server's own."""
+    session: str | None
+    """The session token of a temporary key, verified; None for other keys."""
+    store: str
+    """What the store is called that the request is for."""
 
-    @property
-    def store(self) -> str:
-        """What the store is called that the request is for."""
-        return self.region if self.account is None else store_name(self.region, self.account)
+    @classmethod
+    def of(
+        cls, access_key: str, region: str, service: str, session: str | None = None, account: str | None = None
+    ) -> Signed:
+        """One whose key belongs to an account; None stands for the server's own."""
+        store = region if account is None else store_name(region, account)
+        return cls(access_key, region, service, session, store)
 
 
 class Claim(NamedTuple):
@@ -126,12 +129,14 @@ class Signer:
         "credential",
         "moment",
         "names",
+        "service",
         "signed",
         "time",
     )
 
     def __init__(self, signed: Signed, credential: Credential, date: str, signed_headers: str) -> None:
         self.signed = signed
+        self.service = signed.service
         self.credential = credential
         self._date = date.encode()
         self.time = b""
@@ -236,7 +241,7 @@ class Verifier:
         time = headers.get(b"x-amz-date", b"")
         if (
             signer is None
-            or signer.signed.service != service
+            or signer.service != service
             or request.target != b"/"
             or (time != signer.time and not signer.is_of_day(time))
             or not -SKEW <= signer.moment - now <= SKEW
@@ -254,7 +259,9 @@ class Verifier:
         said = claim(request)
         access_key, _, region, service, _ = credential_parts(said.credential)
         check_region(region)
-        signed = Signed(access_key, region, service, None, self._other(access_key if is_account(access_key) else None))
+        signed = Signed.of(
+            access_key, region, service, None, self._other(access_key if is_account(access_key) else None)
+        )
         if raw(said.signature) == rest:
             remember(self._believed, fixed, signed)
         return signed
@@ -272,7 +279,7 @@ class Verifier:
         access_key, date, region, claimed, terminator = credential_parts(said.credential)
         check_scope(service, date, region, claimed, terminator, said.time)
         credential = self._credential(access_key)
-        signed = Signed(access_key, region, service, credential.session_token, self._other(credential.account))
+        signed = Signed.of(access_key, region, service, credential.session_token, self._other(credential.account))
         signer = Signer(signed, credential, date, said.signed_headers)
         query, path = canonical_query(request.target), canonical_path(request.target)
         signature = signer.signature(request, query, raw(said.time), path)

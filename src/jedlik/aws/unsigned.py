@@ -21,7 +21,7 @@ class Trusting(Verifier):
     def __init__(self, served: Sequence[str], clock: Clock, own_account: str = DEFAULT_ACCOUNT) -> None:
         """`served` are the regions that are served, if not any: what is not signed is for the first."""
         super().__init__(None, clock, own_account=own_account)
-        self._anybody = Signed(NOBODY, served[0] if served else USUAL_REGION, "")
+        self._anybody = Signed.of(NOBODY, served[0] if served else USUAL_REGION, "")
 
     def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
         is_signed = b"authorization" in request.headers or b"X-Amz-" in request.target
