@@ -54,6 +54,24 @@ def test_a_line_says_who_asked_what_and_what_came_of_it(start_server: Start) -> 
     }
 
 
+def test_a_line_stays_short_whatever_a_client_sends(start_server: Start) -> None:
+    server = start_server(access_log=True, auth="off")
+    key, target = "k" * 9000, "t" * 9000
+    scope = f"{key}/20261128/us-east-1/dynamodb/aws4_request"
+    json_1_0 = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Date": "20261128T000000Z"}
+    listed = json_1_0 | {
+        "X-Amz-Target": "DynamoDB_20120810.ListTables",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+    }
+    assert requests.post(server.url, data=b"{}", headers=listed, timeout=60).status_code == 200
+    assert (
+        requests.post(server.url, data=b"{}", headers=json_1_0 | {"X-Amz-Target": target}, timeout=60).status_code
+        == 400
+    )
+    first, second = lines(server, "request", 2)
+    assert (first["access_key"], second["target"]) == (key[:256], target[:256])
+
+
 @pytest.mark.parametrize(
     ("operation", "request_", "named"),
     [

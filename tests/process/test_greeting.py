@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.process.logs import TextFormatter
+from jedlik.process.logs import JsonFormatter, TextFormatter
 from testing.data_folders import store_in
 from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.terminal import CONTROL_C, Terminal
@@ -150,3 +150,19 @@ def test_what_a_client_sends_cannot_begin_a_line_or_talk_to_the_terminal() -> No
     record = logging.makeLogRecord({"msg": "fault: a\n\x1b[2Jb\x9bc", "levelname": "ERROR", "target": "x\n y", "n": 1})
     line = TextFormatter(colour=False).format(record)
     assert line.partition(" error   ")[2] == r'fault: a\x0a\x1b[2Jb\x9bc target="x\n y" n=1'
+
+
+HIDDEN = "\x00\n\x1b\x7f\x85\x9b\u2028\u2029\u202e\u2066\ufeff\U000e0001"
+"""Controls, ends of lines, and what hides or turns round what follows it."""
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(colour=False), JsonFormatter()])
+def test_whatever_a_client_sends_a_line_is_one_that_can_be_seen(formatter: logging.Formatter) -> None:
+    line = formatter.format(logging.makeLogRecord({"msg": f"a{HIDDEN}", "target": f"t{HIDDEN}", "access_key": HIDDEN}))
+    assert line.isprintable()
+    assert r"\u202e" in line
+
+
+def test_a_json_line_has_what_was_sent() -> None:
+    line = json.loads(JsonFormatter().format(logging.makeLogRecord({"msg": HIDDEN, "target": f'"{HIDDEN}ü\\'})))
+    assert (line["message"], line["target"]) == (HIDDEN, f'"{HIDDEN}ü\\')

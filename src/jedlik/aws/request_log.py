@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 MOST_TABLES = 10
 """Tables that a line names: a transaction may have a hundred."""
+LONGEST = 256
+"""Characters of what a client has sent that a line shows: without signatures anything can be an access key."""
 
 
 class Answered(NamedTuple):
@@ -52,7 +54,7 @@ def fields(answered: Answered) -> dict[str, object]:
     request, context = answered.request, answered.context
     known: dict[str, object] = {"request_id": answered.request_id, "operation": answered.operation}
     if answered.operation is None:
-        known["target"] = request.headers.get(b"x-amz-target", b"").decode("latin-1")
+        known["target"] = request.headers.get(b"x-amz-target", b"")[:LONGEST].decode("latin-1")
     if context is not None:
         caller = context.caller
         known |= {
@@ -60,7 +62,7 @@ def fields(answered: Answered) -> dict[str, object]:
             "region": context.region.name,
             "account": caller.account,
             "caller": caller.principal,
-            "access_key": caller.access_key,
+            "access_key": caller.access_key and caller.access_key[:LONGEST],
             **units(context),
         }
     known |= {

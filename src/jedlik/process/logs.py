@@ -5,6 +5,7 @@ Both include the fields that the caller passes in `extra`.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -20,10 +21,6 @@ Level = Literal["debug", "info", "warning", "error"]
 
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """What a log record has by itself; everything else in it is a field of the caller's."""
-
-CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-"""What a client sends may reach the log. It must neither begin a line nor talk to the terminal."""
-OF_TRACEBACKS = {code: shown for code, shown in CONTROLS.items() if code != ord("\n")}
 
 COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 """Those of levels that want to be seen."""
@@ -45,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         line |= fields(record)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return printable(orjson.dumps(line, default=str).decode(), in_json=True)
 
 
 class TextFormatter(logging.Formatter):
@@ -63,12 +60,13 @@ class TextFormatter(logging.Formatter):
         parts = (
             self._styled(clock, dim=True),
             self._styled(level, fg=COLOURS.get(record.levelname)),
-            record.getMessage().translate(CONTROLS),
+            printable(record.getMessage()),
             self._styled(said, dim=True) if said else "",
         )
         line = " ".join(part for part in parts if part)
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info).translate(OF_TRACEBACKS)
+            lines = self.formatException(record.exc_info).split("\n")
+            line = "\n".join([line, *map(printable, lines)])
         return line
 
     def _styled(self, text: str, **style: Any) -> str:
@@ -84,7 +82,25 @@ def shown(value: object) -> str:
     """A field's value: plain where nobody can misread it, else as JSON."""
     if isinstance(value, str) and value and value.isprintable() and set(value).isdisjoint(' "='):
         return value
-    return orjson.dumps(value, default=str).decode().translate(CONTROLS)
+    return printable(orjson.dumps(value, default=str).decode(), in_json=True)
+
+
+def printable(text: str, *, in_json: bool = False) -> str:
+    """A text with escapes for what cannot be seen: controls, ends of lines and changes of direction.
+
+    What a client sends may reach the log. It must neither begin a line nor talk to the terminal, whoever shows the log.
+    `text` may be JSON, which stays what it is: strings are all that may have such characters in it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _escaped(one, in_json) for one in text)
+
+
+def _escaped(character: str, in_json: bool) -> str:
+    code = ord(character)
+    if in_json:
+        return json.dumps(character)[1:-1] if code > 0x7F else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code <= 0xFF else character.encode("unicode_escape").decode()
 
 
 def for_people(form: Form) -> bool:
