@@ -102,6 +102,10 @@ def test_numbers_that_are_none() -> None:
         ("f0", "the simple value 16 is not known"),
         ("5f6161ff", "a string has parts of another type"),
         ("81" * 200 + "00", "the value is nested too deeply"),
+        ("9a00100000" + "f6" * (1 << 20), "more than 100,000 values"),
+        ("9f" + "80" * (1 << 20) + "ff", "more than 100,000 values"),
+        ("bf" + "6161f6" * 100_000 + "ff", "more than 100,000 values"),
+        ("7f" + "60" * (1 << 20) + "ff", "more than 100,000 values"),
     ],
 )
 def test_refusals(hexadecimal: str, why: str) -> None:

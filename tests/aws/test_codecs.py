@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import urlencode
 
@@ -104,6 +105,14 @@ def test_a_broken_shape_is_the_services_own_error(codec: JsonCodec | CborCodec) 
         codec.checked("TagResources", {"ResourceARNList": ["arn"] * 21, "Tags": {"a": "b"}})
     with pytest.raises(SerializationException):
         codec.checked("GetResources", {"ResourcesPerPage": "x"})
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_none_is_no_whole_one_and_no_moment(number: float) -> None:
+    with pytest.raises(SerializationException, match="DECIMAL_VALUE cannot be converted to Integer"):
+        CBOR.checked("GetResources", {"ResourcesPerPage": number})
+    with pytest.raises(SerializationException, match="DECIMAL_VALUE cannot be converted to Date"):
+        CborCodec("cloudwatch", "2010-08-01").checked("DescribeAlarmHistory", {"StartDate": number})
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"\x9f", b"[1,"])

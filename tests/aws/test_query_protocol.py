@@ -93,6 +93,7 @@ def test_inputs(form: str, found: dict[str, Any]) -> None:
         "By.entry.1=a",
         "Inner." * 40 + "Name=a",
         "&".join(f"Flat.{n}.Name=a" for n in range(query_forms.MOST_FIELDS + 1)),
+        "Name=" + "%41" * 350_000,
     ],
 )
 def test_what_is_no_input(form: str) -> None:

@@ -2,7 +2,7 @@
 
 What is read may have definite and indefinite lengths, and numbers in any width. What is written has definite lengths
 and the shortest integers, and doubles. Simple values but false, true, null and undefined, tags but that of a timestamp,
-and keys but texts are refused, as is what is nested more deeply than `DEEPEST`.
+and keys but texts are refused, as is what is nested more deeply than `DEEPEST` or has more values than `MOST_VALUES`.
 
 Sources: RFC 8949; "Smithy RPC v2 CBOR protocol" in Smithy's documentation, for what of it is used.
 """
@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 DEEPEST = 64
 """Levels of arrays and maps. No input of a service has as many, and each is a frame of the reader."""
+MOST_VALUES = 100_000
+"""In one body, keys and parts of strings included. A value of one byte takes 60 bytes and two microseconds to read, and
+meanwhile nobody else is served: 16 MB of them would take a gigabyte and half a minute."""
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 """Major types."""
@@ -50,10 +53,11 @@ def decoded(data: bytes) -> Any:
 class _Reader:
     """A place in the bytes of a value."""
 
-    __slots__ = ("_data", "position")
+    __slots__ = ("_data", "_left", "position")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._left = MOST_VALUES
         self.position = 0
 
     def value(self, depth: int) -> Any:
@@ -88,6 +92,9 @@ class _Reader:
         return seconds
 
     def _head(self) -> tuple[int, int]:
+        self._left -= 1
+        if self._left < 0:
+            raise NotCbor(f"there are more than {MOST_VALUES:,} values")
         (byte,) = self._take(1)
         return byte >> 5, byte & 31
 

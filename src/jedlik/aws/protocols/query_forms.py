@@ -3,7 +3,8 @@
     Tags.member.1.Key=team      the first element of the list Tags, its member Key
     Attributes.entry.1.key=a    the first entry of the map Attributes, its key
 
-How many fields there are, how long their names and how deep their paths is limited before anything is made of them.
+How long a form is, how many fields there are, how long their names and how deep their paths is limited before anything
+is made of them.
 
 Source: "AWS Query protocol" in Smithy's documentation.
 """
@@ -21,6 +22,9 @@ from jedlik.aws.protocols.wire_models import Definition, WireModel
 
 MOST_FIELDS = 20_000
 """Of a form: as many elements as a collection may have elsewhere where AWS states no limit."""
+LARGEST = 1 << 20
+"""Bytes of a form, which become up to 75 times as many for the fifth of a second in which they are read. No service
+takes more: this is the limit of CloudWatch, which takes the most."""
 LONGEST_NAME = 1024
 """Characters of a field's name, many times as many as the longest path of any input has."""
 DEEPEST = 32
@@ -42,6 +46,8 @@ class WrongValue(Exception):
 
 def fields(body: bytes) -> dict[str, str]:
     """The fields of a form; of those with one name, the first. Raises Malformed."""
+    if len(body) > LARGEST:
+        raise Malformed(f"The form is larger than {LARGEST:,} bytes.")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:

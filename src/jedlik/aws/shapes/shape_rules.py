@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any, NamedTuple, Never
 
 from jedlik.aws.errors import SerializationException
@@ -165,6 +166,8 @@ def _whole(java_type: str, fitting: range) -> Convert:
         if type(value) is not int:
             if type(value) is not float:
                 _wrong_scalar(value, java_type)
+            if not isfinite(value):  # CBOR has such numbers.
+                _wrong_scalar(value, java_type)
             value = int(value)
         if value not in fitting:
             _wrong_scalar(value, java_type)
@@ -176,6 +179,12 @@ def _whole(java_type: str, fitting: range) -> Convert:
 def _double(value: Any) -> Any:
     if type(value) not in (int, float):
         _wrong_scalar(value, "Double")
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if type(value) not in (int, float) or not isfinite(value):
+        _wrong_scalar(value, "Date")
     return value
 
 
@@ -212,15 +221,19 @@ JSON_SCALARS: Scalars = {
     "long": Scalar(_whole("Long", _LONGS), int),
     "float": Scalar(_double, float),
     "double": Scalar(_double, float),
-    "timestamp": Scalar(_double, float),
+    "timestamp": Scalar(_moment, float),
     "blob": Scalar(_blob_in_text, None),
 }
 """Of values that were JSON, which has no bytes."""
 TYPED_SCALARS = JSON_SCALARS | {"blob": Scalar(_blob, bytes)}
 """Of values that were read as what they are."""
 
-_FITTING = {"integer": (Rule(_INTEGERS.__contains__, ""),), "long": (Rule(_LONGS.__contains__, ""),)}
-"""What `_whole` refuses in its own words."""
+_FITTING = {
+    "integer": (Rule(_INTEGERS.__contains__, ""),),
+    "long": (Rule(_LONGS.__contains__, ""),),
+    "timestamp": (Rule(isfinite, ""),),
+}
+"""What `_whole` and `_moment` refuse in their own words."""
 
 
 def accepting(scalars: Scalars, scalar: str, rules: tuple[Rule, ...]) -> Accept:
