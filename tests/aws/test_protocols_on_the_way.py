@@ -154,6 +154,11 @@ def test_a_query_string_in_place_of_a_form(site: Site) -> None:
     check_identity(site.ask("sts", method="GET", target=f"/?{IDENTITY}", auth=Presigning))
 
 
+def test_what_a_get_asks_for_is_in_its_query_string_whatever_its_body_is(site: Site) -> None:
+    other = IDENTITY.replace("GetCallerIdentity", "AssumeRole").encode()
+    check_identity(site.ask("sts", method="GET", target=f"/?{IDENTITY}", body=other))
+
+
 class Presigning(SigV4QueryAuth):  # type: ignore[misc] # botocore has no types
     """In the query string."""
 

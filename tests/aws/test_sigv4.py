@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from jedlik.aws import credentials as access_keys
+from jedlik.aws import sigv4
 from jedlik.aws.credentials import Credential, Credentials
 from jedlik.aws.errors import ServiceError
 from jedlik.aws.sigv4 import Signed, Signer, Verifier
@@ -469,6 +470,22 @@ def test_what_has_been_seen_of_a_signer_is_bounded(verifier: Verifier, credentia
     [signer] = verifier._signers.values()
     assert len(signer.covered) <= 8
     assert max(sum(map(len, names)) for names in signer.covered) <= 1024
+
+
+def test_long_headers_are_not_remembered(verifier: Verifier, credential: Credential) -> None:
+    asked = signed(credential)
+    asked.headers[b"authorization"] = asked.headers[b"authorization"].replace(b" ", b" " * 2000)
+    for one in (verifier, Verifier(None, NOW.timestamp)):
+        assert one.signed(asked, SERVICE).access_key == credential.access_key
+        assert not one._signers
+        assert not one._believed
+
+
+@pytest.mark.parametrize("time", [b"20261123T120000Z" + b" " * 5000, b"2026-11-23T12:00:00Z", b"2026112T120000Z", b""])
+def test_a_time_that_is_none_is_not_remembered(time: bytes) -> None:
+    before = sigv4._epoch.cache_info().currsize
+    assert sigv4.epoch(time) is None
+    assert sigv4._epoch.cache_info().currsize == before
 
 
 def change_body(asked: Request) -> None:

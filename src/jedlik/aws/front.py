@@ -137,7 +137,10 @@ class Dispatcher:
                 weighs = weight(request, self._body_limit)
                 await self._room.take(weighs)
                 taken = weighs
-            data = self._parsed(request, codec) if is_coded or not request.body else codec.parsed(request.body)
+            if is_coded or not request.body or request.method != b"POST":
+                data = self._parsed(request, codec)
+            else:
+                data = codec.parsed(request.body)
             if operation is None:
                 operation = self._router.named(service, codec.operation_of(data))
             if signed is None:

@@ -45,6 +45,8 @@ LONGEST_PRESIGNED = 7 * 24 * 3600
 """Seconds that a presigned request may be good for."""
 KNOWN_SIGNERS = 4096
 """Clients remembered at a time."""
+LONGEST_FIXED = 1024
+"""Bytes of an Authorization header that is remembered, several times as many as SDKs send."""
 REFRESH_SECONDS = 1.0
 """How often it is looked whether the credentials have changed."""
 AMZ = "x-amz-"
@@ -60,6 +62,7 @@ LONGEST_HEADER_SET = 1024
 """Characters of the names in one that is remembered."""
 BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
 """ISO 8601's, without separators."""
+BASIC_LENGTH = 16
 
 SHA256_BLOCK = 64
 """Bytes to which a key is filled up in HMAC; a signing key has 32."""
@@ -387,9 +390,13 @@ def basic_time(time: str) -> str:
         return time
 
 
-@lru_cache(maxsize=1024)
 def epoch(time: bytes) -> int | None:
     """Epoch seconds of a time in the basic format; None for what is not one."""
+    return _epoch(time) if len(time) == BASIC_LENGTH else None  # What strangers send is not kept at any length.
+
+
+@lru_cache(maxsize=1024)
+def _epoch(time: bytes) -> int | None:
     try:
         return timegm(strptime(time.decode("ascii"), BASIC_FORMAT))
     except ValueError:
@@ -520,6 +527,8 @@ def raw(text: str) -> bytes:
 
 def remember(known: dict[bytes, T], fixed: bytes, what: T) -> None:
     """Keep what follows from a header up to its signature; forget all when it has become too much."""
+    if len(fixed) > LONGEST_FIXED:
+        return
     if len(known) >= KNOWN_SIGNERS:
         known.clear()
     known[fixed] = what
