@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-HARNESSES = ("connections", "operations", "forms", "expressions", "partiql", "signatures", "keys", "numbers", "peers")
+HARNESSES = (
+    "connections",
+    "operations",
+    "forms",
+    "expressions",
+    "partiql",
+    "signatures",
+    "keys",
+    "numbers",
+    "peers",
+    "protocols",
+)
 SLOW_SECONDS = 1.0
 """Of processor time. No input as short as these may take so long."""
 
