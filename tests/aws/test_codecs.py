@@ -108,7 +108,7 @@ def test_a_broken_shape_is_the_services_own_error(codec: JsonCodec | CborCodec) 
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
-def test_a_number_that_is_none_is_no_whole_one_and_no_moment(number: float) -> None:
+def test_infinity_and_nan_are_neither_whole_numbers_nor_times(number: float) -> None:
     with pytest.raises(SerializationException, match="DECIMAL_VALUE cannot be converted to Integer"):
         CBOR.checked("GetResources", {"ResourcesPerPage": number})
     with pytest.raises(SerializationException, match="DECIMAL_VALUE cannot be converted to Date"):

@@ -482,7 +482,7 @@ def test_long_headers_are_not_remembered(verifier: Verifier, credential: Credent
 
 
 @pytest.mark.parametrize("time", [b"20261123T120000Z" + b" " * 5000, b"2026-11-23T12:00:00Z", b"2026112T120000Z", b""])
-def test_a_time_that_is_none_is_not_remembered(time: bytes) -> None:
+def test_a_malformed_time_is_not_remembered(time: bytes) -> None:
     before = sigv4._epoch.cache_info().currsize
     assert sigv4.epoch(time) is None
     assert sigv4._epoch.cache_info().currsize == before

@@ -88,7 +88,7 @@ def shown(value: object) -> str:
 def printable(text: str, *, in_json: bool = False) -> str:
     """A text with escapes for what cannot be seen: controls, ends of lines and changes of direction.
 
-    What a client sends may reach the log. It must neither begin a line nor talk to the terminal, whoever shows the log.
+    What a client sends may reach the log. It must neither begin a line nor talk to the terminal that shows the log.
     `text` may be JSON, which stays what it is: strings are all that may have such characters in it.
     """
     if text.isprintable():
