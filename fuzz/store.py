@@ -10,7 +10,7 @@ from typing import TypeVar
 from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import POSITION_SIZE
 from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import Decide, Row, stored_entry
+from jedlik.storage.engine import Decide, Row, Scrubbed, stored_entry
 
 T = TypeVar("T")
 
@@ -84,6 +84,12 @@ class DictEngine:
             self.rows[log + self._position.to_bytes(POSITION_SIZE, "big")] = stored_entry(entry, self._time)
         future.set_result(result)
         return future
+
+    def scrub_is_due(self, now: float) -> bool:
+        return False
+
+    def scrub(self, now: float) -> Scrubbed:
+        return Scrubbed(0, 0, (), False)
 
     async def close(self) -> None:
         """As every engine's."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cuts, faults, flips, jumps, kills, regions
+from torture import cuts, faults, flips, jumps, kills, pages, regions
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
@@ -23,6 +23,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
     "flips": lambda options, folder, random: flips.run(folder, random, options.flips, _say),
+    "pages": lambda options, folder, random: pages.run(folder, random, options.flips, _say),
     "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
     "full": lambda options, folder, random: faults.fill(folder, random, _say),
     "clocks": lambda options, folder, random: jumps.run(folder, random, options.seconds, _say),

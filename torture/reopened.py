@@ -55,7 +55,7 @@ class Reopened:
         items: list[Item] = []
         request: dict[str, Any] = {"TableName": TABLE}
         while True:
-            answer = await self._call("Scan", **request)
+            answer = await self.call("Scan", **request)
             items += answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return items
@@ -64,10 +64,11 @@ class Reopened:
     async def puts(self, first: int) -> AsyncIterator[int]:
         """Go on: write items, and yield the number of each when it is acknowledged."""
         for number in range(first, first + PUTS):
-            await self._call("PutItem", TableName=TABLE, Item=item(OWNER, number, number))
+            await self.call("PutItem", TableName=TABLE, Item=item(OWNER, number, number))
             yield number
 
-    async def _call(self, operation: str, **request: Any) -> Any:
+    async def call(self, operation: str, **request: Any) -> Any:
+        """The answer of an operation. Raises what its handler does."""
         served = OPERATIONS[operation]
         context = Context(self._region, "torture", own(self._region), b"localhost")
         answer = await served.handler(context, served.validate(request))

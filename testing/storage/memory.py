@@ -11,7 +11,7 @@ from typing import TypeVar
 from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
 from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import Decide, Row, StorageError, stored_entry
+from jedlik.storage.engine import Decide, Row, Scrubbed, StorageError, stored_entry
 from jedlik.storage.lmdb.changes import LastEntry
 from jedlik.storage.lmdb.view import View
 
@@ -105,6 +105,12 @@ class MemoryEngine:
             loop.call_soon(self._commit)
         self._queue.append(Mutation(keys, decide, future))
         return future
+
+    def scrub_is_due(self, now: float) -> bool:
+        return False
+
+    def scrub(self, now: float) -> Scrubbed:
+        return Scrubbed(0, 0, (), False)
 
     async def close(self) -> None:
         self._closed = True

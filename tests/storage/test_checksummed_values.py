@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jedlik.storage.counters import counter_value
-from jedlik.storage.engine import DamagedValue, Engine, Row, StorageError, Writes
-from jedlik.storage.lmdb import checksums
+from jedlik.storage.engine import DamagedValue, Engine, Row, Writes
+from jedlik.storage.lmdb import changes, checksums
 from jedlik.storage.lmdb.lmdb_file import view
 from jedlik.storage.lmdb.lmdb_pages import DATA
-from testing.storage.engines import add, append, everything, lmdb_durable, put, run
+from testing.storage.engines import Open, add, append, everything, lmdb_durable, lmdb_forgetful, put, run
 
 KEYS = st.binary(min_size=1, max_size=60)
 WHOLE = st.binary(max_size=300)
@@ -116,16 +119,69 @@ def test_a_damaged_value_fails_who_reads_it_and_nobody_else(tmp_path: Path) -> N
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_a_damaged_counter_is_not_added_to(tmp_path: Path) -> None:
-    run(lmdb_durable, tmp_path, lambda engine: add(engine, b"counter", 5))
-    spoil(tmp_path, b"counter", counter_value(5))
+@pytest.mark.parametrize("opening", [lmdb_durable, lmdb_forgetful], ids=["durable", "in memory"])
+def test_a_damaged_counter_fails_who_adds_to_it_and_nobody_else(tmp_path: Path, opening: Open) -> None:
+    async def fill(engine: Engine) -> None:
+        for name in (b"spoilt", b"worse", b"good"):
+            await add(engine, name, 5)
+
+    run(opening, tmp_path, fill)
+    for name in (b"spoilt", b"worse"):
+        spoil(tmp_path, name, counter_value(5))
+
+    def adding(*names: bytes) -> Callable[[object], tuple[Writes, None]]:
+        def decide(found: object) -> tuple[Writes, None]:
+            writes = Writes()
+            for name in names:
+                writes.add(name, 1)
+                writes.put(b"by " + name, b"1")
+            return writes, None
+
+        return decide
 
     async def scenario(engine: Engine) -> None:
-        with pytest.raises(StorageError, match=r"the value under key \w+ is damaged"):
-            await add(engine, b"counter", 1)
+        together = [
+            engine.mutate([], adding(*names)) for names in ((b"spoilt",), (b"good",), (b"worse", b"good"), (b"good",))
+        ]
+        said = await asyncio.gather(*together, return_exceptions=True)
+        assert [type(one) for one in said] == [DamagedValue, type(None), DamagedValue, type(None)]
+        assert await engine.get([b"good", b"by spoilt", b"by worse"]) == [counter_value(7), None, None]
+        with pytest.raises(DamagedValue, match=r"the value under key \w+ is damaged"):
+            await add(engine, b"spoilt", 1)
+        await put(engine, {b"spoilt": counter_value(1)})  # To set it mends it.
+        await add(engine, b"spoilt", 1)
+        assert await engine.get([b"spoilt"]) == [counter_value(2)]
+
+    run(opening, tmp_path, scenario)
+
+
+def test_a_damaged_position_fails_who_appends_and_nobody_else(tmp_path: Path) -> None:
+    run(lmdb_durable, tmp_path, lambda engine: append(engine, b"log", [b"entry"]))
+    data = (tmp_path / DATA).read_bytes()
+    begin = data.index(b"\x00position") + len(b"\x00position") + 14
+    (tmp_path / DATA).write_bytes(data[:begin] + bytes((data[begin] ^ 1,)) + data[begin + 1 :])
+
+    async def scenario(engine: Engine) -> None:
+        appended = asyncio.ensure_future(append(engine, b"log", [b"another"]))
         await put(engine, {b"key": b"1"})
+        with pytest.raises(DamagedValue):
+            await appended
+        assert await engine.get([b"key"]) == [b"1"]
 
     run(lmdb_durable, tmp_path, scenario)
+
+
+def test_a_recovery_leaves_a_damaged_counter_as_it_is(tmp_path: Path) -> None:
+    spoilt = checksums.kept(b"counter", counter_value(5))[:-1] + b"\x01"
+    with lmdb.open(str(tmp_path), lib_version=1) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b"counter", spoilt)
+        record = changes.packed({b"counter": 1, b"other": 1, b"key": b"2"}, [], 0)
+        with pytest.raises(DamagedValue):
+            changes.write(record, transaction)
+        changes.write_again(record, transaction)
+        assert transaction.get(b"counter") == spoilt
+        assert checksums.read(b"other", transaction.get(b"other")) == counter_value(1)
+        assert checksums.read(b"key", transaction.get(b"key")) == b"2"
 
 
 def test_a_view_names_each_damaged_value(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,7 +13,7 @@ from botocore.exceptions import ClientError
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from testing.data_folders import data_of, store_in
 from testing.dynamodb.definitions import create
-from testing.jedlik_process import Server, run_jedlik
+from testing.jedlik_process import Server, eventually, run_jedlik
 
 StartServer = Callable[..., Server]
 
@@ -94,3 +96,26 @@ def test_a_check_of_pages_beside_a_server_that_is_written_to(start_server: Start
         if number % 20 == 19:
             checked = run_jedlik("check", "--pages", "--data-dir", str(server.options["data_dir"]))
             assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+
+
+def test_a_server_finds_what_nobody_asks_for(server: Server) -> None:
+    (store_of(server) / "scrub").unlink(missing_ok=True)  # It may have been done before the page was edited.
+    server.restart()
+    eventually(lambda: bool(damaged_lines(server)))
+    [line] = damaged_lines(server)
+    assert (line["level"], line["region"], line["among"]) == ("error", "us-east-1", "rows")
+    assert str(line["of"]).startswith("index ")
+    folder = str(store_of(server).parent)
+    said = run_jedlik("stats", "--data-dir", folder).stdout
+    assert " values read, 1 of them damaged until " in said, said
+    assert "DamagedValues: 1 Count" in said, said
+    document = json.loads(run_jedlik("stats", "--data-dir", folder, "--json").stdout)
+    [store] = document["stores"]
+    assert store["scrub"]["damaged_keys"] == [line["key"]]
+    server.restart()  # It has been done today.
+    assert server.client().list_tables()["TableNames"] == ["table"]
+    assert len(damaged_lines(server)) == 1
+
+
+def damaged_lines(server: Server) -> list[dict[str, Any]]:
+    return [line for line in server.log_lines() if line.get("message") == "a value is damaged: its checksum is wrong"]

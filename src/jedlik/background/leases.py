@@ -19,7 +19,7 @@ from jedlik.storage.engine import Writes
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
-KEYSPACE = Keyspace("leases", b"\x48", Owner.STORE, "leases", (("name", "lease"),))
+KEYSPACE = Keyspace("leases", b"\x48", Owner.STORE, "leases", (("name", "lease"),), lost="nothing")
 
 LEASE_SECONDS = 3.0
 """How long a lease holds: how long a job waits when its worker has died."""

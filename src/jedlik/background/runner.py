@@ -85,22 +85,22 @@ class _Runner:
         start, end = job_records.job_range()
         rows = await self._region.engine.range(start, end, JOBS_AT_ONCE, MIB)
         due = [duty for duty in self._work.duties if await duty.wanted(self._region)]
-        await clock_watch.look(self._region, bool(rows or due or self._region.replicated))
+        await clock_watch.look(self._region, bool(rows or self._region.replicated or any(duty.leased for duty in due)))
         more = False
         for key, _ in rows:
             more |= await self._turn(job_records.name_of_job_key(key), partial(self._step, key), period=0.0)
         for duty in due:
-            more |= await self._turn(duty.name, partial(duty.run, self._region), duty.period)
+            more |= await self._turn(duty.name, partial(duty.run, self._region), duty.period, duty.leased)
         return more
 
-    async def _turn(self, name: str, piece: Callable[[], Awaitable[bool]], period: float) -> bool:
+    async def _turn(self, name: str, piece: Callable[[], Awaitable[bool]], period: float, leased: bool = True) -> bool:
         """Do pieces of one job or duty for a slice of time. Returns whether more can be done at once."""
         clock = asyncio.get_running_loop().time
         begun = now = clock()
         if now < self._due.get(name, now):
             return False
         try:
-            while not self._stop.is_set() and await self._leases.hold(name):
+            while not self._stop.is_set() and (not leased or await self._leases.hold(name)):
                 if now - begun > SLICE_SECONDS:
                     return True
                 if not await piece():

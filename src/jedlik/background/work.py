@@ -74,6 +74,8 @@ class Duty:
     wanted: Wanted
     """Whether the store holds anything that the work is about. Where it does not, no lease is taken: a store that is
     only read needs no committer."""
+    leased: bool = True
+    """Whether it runs under a lease. Without one it writes nothing, and sees to it itself that one worker does it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def take_stores(data_dir: Path) -> None:
 
 @click.command(cls=Command)
 @stores
-@click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of stores that are refused as damaged.")
+@click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of damaged stores.")
 @click.option("--pages", is_flag=True, help="Check the pages of the file first, which the storage engine believes.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: the problems, then the summary.")
 def check(
@@ -96,7 +96,7 @@ def check(
 
     With --recover-damaged no server may run. Of a store that is refused because a file is damaged or missing, or is not
     the one that belongs there, it keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
-    beside it.
+    beside it. Values that are damaged are removed, and index entries, expiry notes and counters made again.
     """
     from jedlik.process.services import SERVICES
     from jedlik.upkeep import reports

@@ -6,7 +6,7 @@ from jedlik.aws import peer_signatures
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
 from jedlik.dynamodb.capacity import cloudwatch
-from jedlik.dynamodb.checks import every_table, small_records, strays, stream_check
+from jedlik.dynamodb.checks import every_table, scrubbing, small_records, strays, stream_check
 from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
@@ -23,10 +23,10 @@ SERVICE = Service(
     operations=OPERATIONS,
     keyspaces=spaces.KEYSPACES,
     job_kinds=(backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB),
-    duties=(expiring.duty, old_tokens.duty),
+    duties=(expiring.duty, old_tokens.duty, scrubbing.duty),
     checks=(small_records.CHECK, every_table.CHECK, strays.CHECK),
     standing=(replicated.any_of,),
-    metrics=cloudwatch.METRICS,
+    metrics=(*cloudwatch.METRICS, *scrubbing.METRICS),
 )
 
 STREAMS = Service(

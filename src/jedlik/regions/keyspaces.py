@@ -50,6 +50,9 @@ class Keyspace:
     """For each form of its keys: what follows the prefix (lengths in bytes), and what the value is for."""
     within: Keyspace | None = None
     """The one whose prefix its own begins with, if it has no byte to itself."""
+    lost: str | None = None
+    """What is lost with a row that is removed because its value is damaged; "nothing" where it is made again. None if
+    none may be removed, because others cannot be read without it."""
 
     @property
     def range(self) -> tuple[bytes, bytes]:

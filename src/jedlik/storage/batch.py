@@ -42,6 +42,8 @@ class Mutation:
     future: Future[Any]
     result: Any = None
     error: Exception | None = None
+    tries: int = 0
+    """Commits that found something damaged."""
 
     def resolve(self) -> None:
         """Resolve the caller's future, unless it was cancelled."""
@@ -56,15 +58,28 @@ class Mutation:
 class Batch:
     """The mutations of one commit."""
 
-    __slots__ = ("appends", "changes", "longest_key", "members", "overlaid", "reads", "size", "snapshot", "time")
+    __slots__ = (
+        "appends",
+        "changes",
+        "damaged",
+        "longest_key",
+        "members",
+        "overlaid",
+        "reads",
+        "size",
+        "snapshot",
+        "time",
+    )
 
-    def __init__(self, snapshot: int, longest_key: int, time: int) -> None:
+    def __init__(self, snapshot: int, longest_key: int, time: int, damaged: frozenset[bytes] = frozenset()) -> None:
         self.snapshot = snapshot
         """Which state of the store was read."""
         self.longest_key = longest_key
         """Bytes that the engine allows in a key."""
         self.time = time
         """When it was begun, in microseconds since the epoch."""
+        self.damaged = damaged
+        """Counters that cannot be added to, and keys of the engine's own without which nothing can be appended."""
         self.members: list[Mutation] = []
         """Those whose outcome depends on the commit, in commit order."""
         self.reads: dict[bytes, bytes | None] = {}
@@ -130,6 +145,8 @@ class Batch:
                 refusal = self._refusal(writes.adds)
             if refusal is None and writes.appends:
                 refusal = self._refusal(log + bytes(POSITION_SIZE) for log, _ in writes.appends)
+            if refusal is None and self.damaged:
+                refusal = self._needs_damaged(writes)
             if refusal is not None:
                 raise refusal
         except StopIteration as error:
@@ -156,6 +173,17 @@ class Batch:
         for key in keys:
             if not 0 < len(key) <= self.longest_key or key[0] == _RESERVED:
                 return StorageError(f"a key is 1 to {self.longest_key} bytes and does not start with 00: {key.hex()}")
+        return None
+
+    def _needs_damaged(self, writes: Writes) -> StorageError | None:
+        """What a mutation cannot do because a value is damaged that its commit would read, if there is any such thing.
+
+        A counter that the mutation, or one before it in the batch, sets or deletes is not read.
+        """
+        for key in self.damaged:
+            is_set = key in writes.puts or not isinstance(self.changes.get(key, 0), int)
+            if (key in writes.adds and not is_set) or (writes.appends and key[0] == _RESERVED):
+                return DamagedValue(key)
         return None
 
     def _take(self, writes: Writes) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from jedlik.clock import Clock, system_clock
-from jedlik.storage.engine import Decide, Row
+from jedlik.storage.engine import Decide, Row, Scrubbed
 
 T = TypeVar("T")
 
@@ -64,6 +64,12 @@ class EmptyEngine:
         else:
             future.set_result(result)
         return future
+
+    def scrub_is_due(self, now: float) -> bool:
+        return False
+
+    def scrub(self, now: float) -> Scrubbed:
+        return Scrubbed(0, 0, (), False)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -20,7 +20,7 @@ keeps these promises, and `tests/storage` tests each engine for them:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -104,6 +104,18 @@ class DamagedValue(StorageError):
         self.key = key
 
 
+class Scrubbed(NamedTuple):
+    """What was read of a store to see whether it is what was written."""
+
+    values: int
+    size: int
+    """Bytes of keys and values."""
+    damaged: tuple[bytes, ...]
+    """Their keys."""
+    more: bool
+    """Whether there is more to be read at once."""
+
+
 class Engine(Protocol):
     """An open store. Every method raises StorageError (from `mutate` it comes through the future).
 
@@ -155,6 +167,16 @@ class Engine(Protocol):
         Must be called on the event loop. Mutations of one loop that wait together are committed together, in the order
         in which they were called. Cancelling the future does not stop a mutation that has been decided.
         """
+        ...
+
+    def scrub_is_due(self, now: float) -> bool:
+        """Whether this engine reads all values now and then, and is to begin or go on. `now` is in seconds since the
+        epoch."""
+        ...
+
+    def scrub(self, now: float) -> Scrubbed:
+        """Read some values on, if that is due and no other process does it. On the event loop, for less than a
+        millisecond where pages are in memory."""
         ...
 
     async def close(self) -> None:

@@ -24,10 +24,12 @@ from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.salvage import salvaging
+from jedlik.storage.lmdb.scrub import Progress
 from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
 from jedlik.upkeep import losses, moving, opening, server_metrics
 from jedlik.upkeep.check import StoreCheck
+from jedlik.upkeep.repair import repair
 from jedlik.upkeep.server_metrics import Counted
 from jedlik.upkeep.stats import of_store
 from jedlik.upkeep.upgrade import upgrade as upgrade_store
@@ -91,7 +93,10 @@ def _check(
 
 
 def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
-    """Keep what can be kept of a store that is refused, print what cannot, and check it. Returns how much is wrong."""
+    """Keep what can be kept of a store that is refused or has damaged values, print what cannot, and check it.
+
+    Returns how much is lost and wrong.
+    """
     try:
         with opening.view(stored.path):
             say(f"{stored.label}: the store is not damaged in a way that keeps it from being opened")
@@ -99,7 +104,15 @@ def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, servi
     except DamagedStore as damage:
         say(f"{stored.label}: {damage.reason}")
         lost = _salvage(stored, say, watch, services)
+    _refuse_damaged_pages(stored.path)
+    lost += asyncio.run(repair(stored.path, services, lambda line: say(f"{stored.label}: {line}")))
     return lost + check(stored, say, watch, services=services)
+
+
+def _refuse_damaged_pages(folder: Path) -> None:
+    """Raises StorageError for a store in which LMDB would lose its way: to write there could destroy more."""
+    for problem in page_check.problems(folder):
+        raise StorageError(f"the pages of the store in {folder} are damaged ({problem}): put back a copy of the store")
 
 
 def _salvage(stored: Stored, say: Say, watch: Watch, services: Services) -> int:
@@ -143,6 +156,7 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
             say(f"{stored.label}: table {table.name}: {_put_aside(aside)}")
     if store.clock is not None:
         say(f"{stored.label}: clock: {_clock(store.clock)}")
+    say(f"{stored.label}: scrub: {_scrub(store.scrub)}")
     items = sum(table.items for table in store.tables)
     each = f", {store.size / items:.0f} bytes an item" if items else ""
     pages = store.pages
@@ -182,6 +196,22 @@ def stats_document(found: Sequence[Stored], data_dir: Path, which: Which) -> byt
         "metrics": None if server is None else server.document(),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
+def _scrub(scrub: Progress) -> str:
+    """When all values were read last, and what was found."""
+    said = "never yet to its end"
+    if scrub.finished is not None:
+        said = f"{_read_values(scrub.last_values, scrub.last_damaged_values)} until {_time(scrub.finished)}"
+    if scrub.given_up is not None:
+        said += f", and then given up: {scrub.given_up}"
+    if scrub.position is not None:
+        said += f"; now under way: {_read_values(scrub.values, scrub.damaged_values)}"
+    return said
+
+
+def _read_values(values: int, damaged: int) -> str:
+    return f"{values} values read, {damaged or 'none'} of them damaged"
 
 
 _DOUBTS = {

@@ -16,6 +16,7 @@ from jedlik.regions import keyspaces
 from jedlik.regions.layout import Stored
 from jedlik.storage.counters import counter
 from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.scrub import Progress, read_progress
 from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
 from jedlik.upkeep import opening
@@ -79,6 +80,8 @@ class StoreStats:
     tables: tuple[TableStats, ...]
     clock: Timekeeping | None
     """What the store knows of time; None if no server has noted it yet."""
+    scrub: Progress
+    """When all values were read last, and what was found."""
 
     @property
     def free_pages(self) -> int:
@@ -99,6 +102,16 @@ class StoreStats:
             "clock": None
             if clock is None
             else {"latest": clock.latest, "doubted": None if clock.pause is None else clock.pause.reason},
+            "scrub": {
+                "finished": self.scrub.finished,
+                "values": self.scrub.last_values,
+                "damaged_values": self.scrub.last_damaged_values,
+                "damaged_keys": list(self.scrub.last_damaged),
+                "given_up": self.scrub.given_up,
+                "under_way": None
+                if self.scrub.position is None
+                else {"values": self.scrub.values, "damaged_values": self.scrub.damaged_values},
+            },
             "tables": [table.document() for table in self.tables],
         }
 
@@ -108,7 +121,8 @@ def of_store(stored: Stored) -> StoreStats:
     path = stored.path
     size = (path / DATA).stat().st_size
     with opening.view(path) as view:
-        return StoreStats(path.name, stored.account, size, view.pages, tuple(of_tables(view)), of_clock(view))
+        tables = tuple(of_tables(view))
+        return StoreStats(path.name, stored.account, size, view.pages, tables, of_clock(view), read_progress(path))
 
 
 def of_clock(view: View) -> Timekeeping | None:

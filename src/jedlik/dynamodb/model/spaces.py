@@ -9,7 +9,7 @@ from __future__ import annotations
 from jedlik.regions.keyspaces import STORE, Keyspace, Owner
 
 DESCRIPTORS = Keyspace("descriptors", b"\x18", Owner.STORE, "descriptors", (("table name", "descriptor (tables.py)"),))
-TAGS = Keyspace("tags", b"\x20", Owner.TABLE, "tags", (("table id (8)", "tags"),))
+TAGS = Keyspace("tags", b"\x20", Owner.TABLE, "tags", (("table id (8)", "tags"),), lost="the table's tags")
 ROWS = Keyspace(
     "rows",
     b"\x28",
@@ -19,6 +19,7 @@ ROWS = Keyspace(
         ("table id (8)  index (2)  partition (16)  sort ...", "item (index 0)"),
         ("table id (8)  index (2)  partition (16)  sort ...  primary (16)", "index entry"),
     ),
+    lost="the item",
 )
 COUNTERS = Keyspace(
     "counters",
@@ -29,8 +30,16 @@ COUNTERS = Keyspace(
         ("table id (8)  index (2)  counter (1)", "counters of items and of bytes"),
         ("table id (8)  index (2)  counter (1)  partition (16)", "bytes in an item collection"),
     ),
+    lost="nothing",
 )
-LOGS = Keyspace("logs", b"\x38", Owner.SHARD, "log entries", (("table id (8)  shard (4)  position (8)", "change log"),))
+LOGS = Keyspace(
+    "logs",
+    b"\x38",
+    Owner.SHARD,
+    "log entries",
+    (("table id (8)  shard (4)  position (8)", "change log"),),
+    lost="a change, for readers of the stream and for replicas",
+)
 STREAMS = Keyspace("streams", b"\x50", Owner.STORE, "streams", (("table name  00  label", "stream"),))
 TOKENS = Keyspace(
     "tokens",
@@ -38,6 +47,7 @@ TOKENS = Keyspace(
     Owner.STORE,
     "client tokens",
     (("interval (4)  hash of the client token (16)", "transaction, so that it is done once"),),
+    lost="that a transaction has been done: if it is sent again, it is done again",
 )
 EXPIRIES = Keyspace(
     "expiries",
@@ -45,6 +55,7 @@ EXPIRIES = Keyspace(
     Owner.TABLE,
     "expiry notes",
     (("table id (8)  expiry time (8)  partition ...", "item key, to be deleted at that time"),),
+    lost="nothing",
 )
 VERSIONS = Keyspace(
     "versions",
@@ -52,6 +63,7 @@ VERSIONS = Keyspace(
     Owner.REPLICA,
     "versions of items",
     (("table id (8)  partition (16)  sort ...", "version of a replicated item"),),
+    lost="when an item was written last: a change of it from another region wins",
 )
 CHECKPOINTS = Keyspace(
     "checkpoints",
@@ -59,6 +71,7 @@ CHECKPOINTS = Keyspace(
     Owner.REPLICA,
     "checkpoints",
     (("table id (8)  peer (8)", "how far a peer's changes have been applied"),),
+    lost="how far a peer's changes have been applied",
 )
 ASIDES = Keyspace(
     "asides",
@@ -66,6 +79,7 @@ ASIDES = Keyspace(
     Owner.REPLICA,
     "notes of what is put aside",
     (('"aside/"  table id (8)  peer (8)', "why a table rests for a peer"),),
+    lost="nothing",
     within=STORE,
 )
 

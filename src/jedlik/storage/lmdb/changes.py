@@ -16,7 +16,7 @@ import msgpack
 from jedlik.storage.batch import POSITION_SIZE, Append, Change
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import TIME_SIZE, Row, stored_entry
-from jedlik.storage.lmdb.checksums import kept, read
+from jedlik.storage.lmdb.checksums import is_damaged, kept, read
 from jedlik.storage.lmdb.view import POSITION_KEY
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
@@ -46,10 +46,20 @@ class LastEntry(NamedTuple):
         return cls(int.from_bytes(value[:POSITION_SIZE], "big"), int.from_bytes(value[POSITION_SIZE:], "big"))
 
 
-def write(changes: bytes, transaction: Transaction) -> None:
+def write_again(changes: bytes, transaction: Transaction) -> None:
+    """Write the changes of a record of the journal. A damaged counter stays as it is: its count is not known, and
+    nothing else is lost with it.
+
+    Raises as `write` does.
+    """
+    write(changes, transaction, spare_damaged=True)
+
+
+def write(changes: bytes, transaction: Transaction, spare_damaged: bool = False) -> None:
     """Write the changes of a batch.
 
-    Raises lmdb.Error, DamagedValue for a counter, and ValueError for bytes that are not from `packed`.
+    Raises lmdb.Error, DamagedValue for a counter (unless damaged ones are spared) and for the position of the last
+    entry, and ValueError for bytes that are not from `packed`.
     """
     of_keys, appends, time = msgpack.unpackb(changes, use_list=False)
     puts: list[Row] = []
@@ -59,7 +69,10 @@ def write(changes: bytes, transaction: Transaction) -> None:
         elif change is None:
             transaction.delete(key)
         else:
-            count = counter(read(key, transaction.get(key))) + change
+            found = transaction.get(key)
+            if spare_damaged and is_damaged(key, found):
+                continue
+            count = counter(read(key, found)) + change
             puts.append((key, kept(key, counter_value(count))))
     if appends:
         last = LastEntry.unpack(read(POSITION_KEY, transaction.get(POSITION_KEY)))

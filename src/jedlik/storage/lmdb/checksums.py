@@ -112,3 +112,8 @@ def value_of(key: bytes, found: bytes) -> bytes:
 def is_whole(key: bytes, found: bytes) -> bool:
     """Whether the bytes that LMDB has under `key` are undamaged."""
     return found.startswith(_PLAIN + _digest(memoryview(found)[HEADER:], _seed(key)))
+
+
+def is_damaged(key: bytes, found: bytes | None) -> bool:
+    """Whether there is something under `key`, and it is not what was written."""
+    return found is not None and not is_whole(key, found)

@@ -17,7 +17,7 @@ MessagePack:
                                                  journal, commit, unlock
                                                  (DONE, checkpoint on the disk, why others fail)
                                                  or, if that cannot be done, having changed nothing
-                                                 (FAILED, why, whether the committer ends)
+                                                 (FAILED, why, whether the committer ends, the damaged key)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import lmdb
 import msgpack
 
 from jedlik.storage.batch import Read
-from jedlik.storage.engine import StorageError
+from jedlik.storage.engine import DamagedValue, StorageError
 from jedlik.storage.lmdb.checkpoints import Checkpoints
 from jedlik.storage.lmdb.commits import Decided, commit, has_panicked
 from jedlik.storage.lmdb.journal import Journal
@@ -52,6 +52,8 @@ Message: TypeAlias = Any
 
 DONE, STALE, FAILED = 0, 1, 2
 """What an answer says first."""
+_KILLED = "the process that commits did not answer and was killed, perhaps after a commit"
+_GONE = "the process that commits has ended, perhaps after a commit"
 
 COMMITS_BETWEEN_READER_CHECKS = 64
 _LENGTH = 8
@@ -120,7 +122,7 @@ class Committer:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILLED_SECONDS)
         self._killed = True
-        self._tell((FAILED, "the process that commits did not answer and was killed, perhaps after a commit", True))
+        self._tell((FAILED, _KILLED, True, None))
 
     async def end(self) -> None:
         """End it without blocking the event loop: it may have to sync its commits."""
@@ -165,7 +167,7 @@ class Committer:
         except ConnectionError:
             data = b""
         if not data:
-            self._tell((FAILED, "the process that commits has ended, perhaps after a commit", True))
+            self._tell((FAILED, _GONE, True, None))
             return
         self._received += data
         if len(self._received) >= _LENGTH + int.from_bytes(self._received[:_LENGTH], "little"):
@@ -291,7 +293,8 @@ def serve(worker: socket.socket, path: Path, map_size: int) -> None:
                 return
             except (lmdb.Error, StorageError, OSError) as error:
                 ends = commits is None or has_panicked(commits.environment)
-                send(worker, (FAILED, str(error), ends))
+                damaged = error.key if isinstance(error, DamagedValue) else None
+                send(worker, (FAILED, str(error), ends, damaged))
                 if ends:
                     return
             else:

@@ -20,7 +20,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -28,15 +27,16 @@ import lmdb
 
 from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import Batch, Mutation
-from jedlik.storage.engine import Decide, Row, StorageError
+from jedlik.storage.engine import DamagedValue, Decide, Row, Scrubbed, StorageError
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
-from jedlik.storage.lmdb.checksums import HEADER, read, read_all, read_rows, reading
+from jedlik.storage.lmdb.checksums import is_damaged, read, read_all, reading
 from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
+from jedlik.storage.lmdb.scrub import Scrub
 from jedlik.storage.lmdb.store import open_store
-from jedlik.storage.lmdb.view import View, view_of
+from jedlik.storage.lmdb.view import View, rows_between, view_of
 
 T = TypeVar("T")
 Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
@@ -48,11 +48,11 @@ _BATCH_BYTES = 4 << 20
 _SNAPSHOTS = 10
 """How many snapshots are tried for a read. Beside writers that never rest, one read in a hundred thousand needs a
 second one."""
+_TRIES = 100
+"""Damaged values that one batch may do without. Each is found by a commit that fails."""
 _LOOKS_OF_PATIENCE = 5
 """Checks at which a commit is still unanswered, before that counts as trouble."""
 
-_FIRST_KEY = b"\x01"
-"""The first key that is not the engine's own."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,8 +89,12 @@ class LmdbEngine:
         """The question that the committer had not answered at the last check."""
         self._looks = 0
         """Checks in a row that found it unanswered."""
+        self._damaged: set[bytes] = set()
+        """Keys of values that commits could not read lately (`_try_without`)."""
         self._unsynced: str | None = None
         """Why the last checkpoint could not be made."""
+        self._scrub = Scrub(path) if durable else None
+        """None for a store that is not meant to last."""
         if durable:
             try:
                 self._at_once = CommitsAtOnce(path)
@@ -131,9 +135,11 @@ class LmdbEngine:
         self._reads += 1
         try:
             with self._environment.begin() as snapshot:
-                return _rows(snapshot, start, end, limit, max_bytes, reverse)
+                return rows_between(snapshot, start, end, limit, max_bytes, reverse)
         except lmdb.Error:  # As above.
-            return self._read(partial(_rows, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse))
+            return self._read(
+                partial(rows_between, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
+            )
 
     async def get_and_range(
         self,
@@ -150,9 +156,9 @@ class LmdbEngine:
         try:
             with self._environment.begin() as snapshot:
                 value = read_all((key,), snapshot.get, self._seen)[0]
-                return value, _rows(snapshot, start, end, limit, max_bytes, reverse)
+                return value, rows_between(snapshot, start, end, limit, max_bytes, reverse)
         except lmdb.Error:  # As above.
-            rows = partial(_rows, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
+            rows = partial(rows_between, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
             return self._read(lambda snapshot: (read(key, snapshot.get(key)), rows(snapshot)))
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
@@ -167,6 +173,19 @@ class LmdbEngine:
             self._idle.clear()
             loop.call_soon(self._start_batch)
         return future
+
+    def scrub_is_due(self, now: float) -> bool:
+        """Whether a pass over all values is to begin or to go on."""
+        return self._scrub is not None and self._scrub.progress().is_due(now)
+
+    def scrub(self, now: float) -> Scrubbed:
+        """Read the values of a pass on for a piece (`scrub.Scrub`)."""
+        if self._scrub is None:
+            return Scrubbed(0, 0, (), False)
+        try:
+            return self._scrub.read_piece(self._environment, now)
+        except lmdb.Error as error:
+            raise _storage_error(error) from error
 
     @property
     def committer(self) -> int | None:
@@ -208,6 +227,8 @@ class LmdbEngine:
             await committer.end()
         if self._at_once is not None:
             self._at_once.close()
+        if self._scrub is not None:
+            self._scrub.close()
         self._store.close()
 
     def _read(self, query: Callable[[Snapshot], T]) -> T:
@@ -246,7 +267,9 @@ class LmdbEngine:
 
     def _decide_queue(self, snapshot: Snapshot) -> Batch:
         """Decide mutations and take them off the queue; none if the snapshot cannot be read."""
-        batch = Batch(snapshot.id(), self._longest_key, round(self.clock() * 1e6))
+        if self._damaged:  # Somebody may have written it since.
+            self._damaged = {key for key in self._damaged if is_damaged(key, snapshot.get(key))}
+        batch = Batch(snapshot.id(), self._longest_key, round(self.clock() * 1e6), frozenset(self._damaged))
         read_value = reading(snapshot.get)
         decided = 0
         for mutation in self._queue:
@@ -261,6 +284,8 @@ class LmdbEngine:
 
     def _end_batch(self, batch: Batch, failure: Exception | None = None) -> None:
         """Resolve the callers' futures of a batch; but first keep the disk busy with the next one."""
+        if isinstance(failure, DamagedValue) and self._try_without(failure.key, batch):
+            return
         if self._queue:
             self._start_batch()
         else:
@@ -271,6 +296,22 @@ class LmdbEngine:
             if failure is not None:
                 mutation.error = _storage_error(failure)
             mutation.resolve()
+
+    def _try_without(self, key: bytes, batch: Batch) -> bool:
+        """Decide a batch once more whose commit found a damaged value, so that only those fail that need it.
+
+        Commits read values that no mutation names: the counters that are added to, and the position of the last entry
+        of any log. False if it has been tried before.
+        """
+        if key in batch.damaged or max(mutation.tries for mutation in batch.members) >= _TRIES:
+            return False
+        for mutation in batch.members:
+            mutation.tries += 1
+        _log.error("what needs a damaged value fails: %s", DamagedValue(key), extra={"store": str(self._path)})
+        self._damaged.add(key)
+        self._queue.extendleft(reversed(batch.members))
+        self._start_batch()
+        return True
 
     def _take_note(self, failure: Exception | None) -> None:
         """Log that commits begin to fail, or succeed again. The code that answers a request logs that request's
@@ -337,7 +378,7 @@ class LmdbEngine:
             # A process that cannot be killed yet may hold the lock. Then the next commit does this instead.
             if self._committer.ended and not self._committer.lingers:
                 self._take_back()
-            self._end_batch(batch, StorageError(answer[1]))
+            self._end_batch(batch, DamagedValue(answer[3]) if answer[3] else StorageError(answer[1]))
 
     def _take_back(self) -> None:
         """Remove what a failed commit, or a dead committer, has left, so that it cannot appear later."""
@@ -393,35 +434,6 @@ class LmdbEngine:
         except StorageError:
             # Mutations go on failing, and each tries this again.
             _log.exception("the store could not be opened again")
-
-
-def _rows(snapshot: Snapshot, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool) -> list[Row]:
-    """The rows of a range."""
-    if start < _FIRST_KEY:
-        start = _FIRST_KEY
-    rows: list[Row] = []
-    if start >= end or limit <= 0:
-        return rows
-    size = 0
-    with snapshot.cursor() as cursor:
-        if not reverse:
-            is_there = cursor.set_range(start)
-        elif cursor.set_range(end):
-            is_there = cursor.prev()
-        else:
-            is_there = cursor.last()
-        # An iterator begins at an end of the store if the cursor is nowhere.
-        if not is_there:
-            return rows
-        for row in islice(cursor.iterprev() if reverse else cursor.iternext(), limit):
-            key, found = row
-            if key < start if reverse else key >= end:
-                break
-            rows.append(row)
-            size += len(found) - HEADER
-            if size >= max_bytes:
-                break
-    return read_rows(rows)
 
 
 def _storage_error(cause: Exception) -> StorageError:

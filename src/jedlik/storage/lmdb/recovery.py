@@ -19,7 +19,7 @@ from pathlib import Path
 
 import lmdb
 
-from jedlik.storage.lmdb.changes import packed, write, write_bare
+from jedlik.storage.lmdb.changes import packed, write_again, write_bare
 from jedlik.storage.lmdb.coherence import examined
 from jedlik.storage.lmdb.environment import BARE_FORMAT, MAP_SIZE, NOW, format_of, open_environment, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal, first_place
@@ -54,7 +54,7 @@ def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
                 # The checkpoint's pages must stay until there is another.
                 environment.begin(),
             ):
-                write_into = write_bare if format_of(environment) == BARE_FORMAT else write
+                write_into = write_bare if format_of(environment) == BARE_FORMAT else write_again
                 for number, record in enumerate(journal.records(), 1):
                     with environment.begin(write=True) as transaction:
                         write_into(record.changes, transaction)

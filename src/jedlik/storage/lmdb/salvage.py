@@ -29,7 +29,7 @@ import lmdb
 import msgpack
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.changes import write
+from jedlik.storage.lmdb.changes import write_again
 from jedlik.storage.lmdb.coherence import DamagedStore, fitting_checkpoint
 from jedlik.storage.lmdb.environment import MAP_SIZE, MAX_READERS, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
@@ -184,7 +184,7 @@ class Salvage:
         ) as environment:
             for record in records:
                 with environment.begin(write=True) as transaction:
-                    write(record.changes, transaction)
+                    write_again(record.changes, transaction)
 
     @contextmanager
     def _viewed(self) -> Iterator[View]:

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import lmdb
 
 from jedlik.storage.engine import Row, StorageError
-from jedlik.storage.lmdb.checksums import is_whole, read, value_of
+from jedlik.storage.lmdb.checksums import HEADER, is_whole, read, read_rows, value_of
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
 POSITION_KEY = b"\x00position"
 """Position of the last entry appended to any log, big-endian."""
 
+_FIRST_KEY = b"\x01"
+"""Where the keys begin that are not the engine's own."""
 _POSITION_SIZE = 8
 _OWN = 0
 """The first byte of the engine's own keys."""
@@ -87,6 +90,26 @@ class View:
                     for key, found in cursor.iternext():
                         if not is_whole(key, found):
                             yield key
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+
+    def damaged_value(self, key: bytes) -> bytes:
+        """What is under a key, although it is not what was written; empty where nothing is."""
+        try:
+            return (self._transaction.get(key) or b"")[HEADER:]
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+
+    def whole_rows(self, start: bytes, end: bytes) -> Iterator[Row]:
+        """The rows of a range that are as they were written."""
+        try:
+            with self._transaction.cursor() as cursor:
+                if cursor.set_range(start):
+                    for key, found in cursor.iternext():
+                        if key >= end:
+                            return
+                        if is_whole(key, found):
+                            yield key, value_of(key, found)
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
 
@@ -171,3 +194,34 @@ def view_of(environment: lmdb.Environment) -> Iterator[View]:
 def _successor(prefix: bytes) -> bytes:
     """The first key after all that begin with `prefix`, which is not all FF."""
     return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
+
+
+def rows_between(
+    snapshot: Transaction, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool
+) -> list[Row]:
+    """The rows of a range, as `Engine.range` has them. Raises lmdb.Error and DamagedValue."""
+    if start < _FIRST_KEY:
+        start = _FIRST_KEY
+    rows: list[Row] = []
+    if start >= end or limit <= 0:
+        return rows
+    size = 0
+    with snapshot.cursor() as cursor:
+        if not reverse:
+            is_there = cursor.set_range(start)
+        elif cursor.set_range(end):
+            is_there = cursor.prev()
+        else:
+            is_there = cursor.last()
+        # An iterator begins at an end of the store if the cursor is nowhere.
+        if not is_there:
+            return rows
+        for row in islice(cursor.iterprev() if reverse else cursor.iternext(), limit):
+            key, found = row
+            if key < start if reverse else key >= end:
+                break
+            rows.append(row)
+            size += len(found) - HEADER
+            if size >= max_bytes:
+                break
+    return read_rows(rows)
