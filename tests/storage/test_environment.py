@@ -15,6 +15,7 @@ from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import environment, lmdb_file
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import is_cut_short
+from testing.data_folders import store_in
 from testing.jedlik_process import run_jedlik
 from testing.storage.engine_processes import finish, pipe, start
 from testing.storage.engines import everything, increment, lmdb_durable, lmdb_forgetful, put, run
@@ -80,7 +81,7 @@ def test_what_is_no_store_is_not_said_to_be_cut_short(tmp_path: Path, content: b
 
 
 def test_the_commands_and_the_server_say_so_and_end(tmp_path: Path) -> None:
-    data = fill(tmp_path / "us-east-1")
+    data = fill(store_in(tmp_path))
     os.truncate(data, 50 * PAGE)
     reason = f"{data} has been cut short: pages that the store needs are missing at its end"
     checked = run_jedlik("check", "--data-dir", str(tmp_path))

@@ -110,7 +110,7 @@ def test_a_recovery_that_is_cut_off_is_done_anew(tmp_path: Path, monkeypatch: py
         write(changes, transaction)
 
     with monkeypatch.context() as patched:
-        patched.setattr(recovery, "write", cut)
+        patched.setattr(recovery, "write_again", cut)
         with pytest.raises(StorageError, match=r"^cannot open the store in .*: \[Errno 5\] cut$"):
             rows(left)
     assert rows(left)[b"count"] == counter_value(20)

@@ -105,7 +105,7 @@ def test_a_server_finds_what_nobody_asks_for(server: Server) -> None:
     [line] = damaged_lines(server)
     assert (line["level"], line["region"], line["among"]) == ("error", "us-east-1", "rows")
     assert str(line["of"]).startswith("index ")
-    folder = str(store_of(server).parent)
+    folder = str(data_of(store_of(server)))
     said = run_jedlik("stats", "--data-dir", folder).stdout
     assert " values read, 1 of them damaged until " in said, said
     assert "DamagedValues: 1 Count" in said, said
