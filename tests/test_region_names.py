@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jedlik import region_names
+from testing.data_folders import store_in
 from testing.jedlik_process import Server, run_jedlik
 
 OTHER = ["local", "localhost", "ddblocal", "us-fake-1", "test", "dummy", "Local", "LOCAL", "lock", "_", "-", "x" * 64]
@@ -114,7 +115,7 @@ def test_regions_of_any_name_have_stores_of_their_own_that_stay(
     for number, name in enumerate(regions):
         assert server.client(region=name).list_tables()["TableNames"] == [f"table-{number}"]
     server.stop()
-    folders = {path.name for path in (tmp_path / "data").iterdir() if path.is_dir()}
+    folders = {path.name for path in store_in(tmp_path / "data").parent.iterdir() if path.is_dir()}
     assert folders == {"@local", "@+l+o+c+a+l", "@lock", "us-east-1"}
     for command in ("check", "stats"):
         said = run_jedlik(command, "--data-dir", str(tmp_path / "data"), "--region", "LOCAL").stdout

@@ -347,7 +347,8 @@ async def _opened(store: Path, right: Kept, when: str) -> str:
 async def _recovered(store: Path, made: Damaged) -> str:
     """Have what can be kept of a store be kept."""
     said: list[str] = []
-    problems = reports.recover_damaged(stored(store), said.append, services=SERVICES)
+    # It runs an event loop of its own.
+    problems = await asyncio.to_thread(reports.recover_damaged, stored(store), said.append, services=SERVICES)
     when = f"{made.what}, and recovered ({'; '.join(said)})"
     async with reopened(store, True, when) as left:
         left.check(when)

@@ -312,7 +312,7 @@ def test_the_settings_file_is_read_anew(start_server: Start, tmp_path: Path) -> 
     create_table(server.client())
     assert arn(server) == "arn:aws:dynamodb:us-east-1:111111111111:table/counts"
     for count in (1, 3, 2):
-        file.write_text(f"workers = {count}\naccess_log = true")
+        file.write_text(f'account = "111111111111"\nworkers = {count}\naccess_log = true')
         restart(server)
         assert server.client().list_tables()["TableNames"] == ["counts"]
         until(partial(has_workers, server, count))
