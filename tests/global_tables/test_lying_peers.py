@@ -226,6 +226,10 @@ LIES |= {
         Group={"GroupId": "other", "Statuses": {}, "Overrides": {}, "Settings": {}}
     ),
     "an unknown table": of_table(TableName="Unknown"),
+    "a table whose name is an object": of_table(TableName={"S": TABLE}),
+    "a table whose name is a list": of_table(TableName=[TABLE]),
+    "a table whose name is a number": of_table(TableName=5),
+    "a table without a name": of_table(TableName=None),
     "no tables": lambda answer: answer | {"Tables": None},
     "a table twice": lambda answer: answer | {"Tables": answer["Tables"] * 2},
     "a clock that is none": lambda answer: answer | {"Now": "now"},

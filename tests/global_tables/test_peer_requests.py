@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jedlik.aws.errors import ServiceError
+from jedlik.aws.errors import ServiceError, ValidationException
 from testing.global_tables.world import TABLE, A, B, World, key
 
 MEMBERS_OF = {
@@ -66,5 +66,26 @@ def test_no_request_is_a_fault_of_ours(operation: str, data: st.DataObject) -> N
             request["Wait"] = 0
         with suppress(ServiceError):
             await world[A].ask(operation, **request)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("where", ["the table", "a local index"])
+def test_a_replica_without_a_key_is_refused(where: str) -> None:
+    async def test() -> None:
+        world = World(A, B)
+        await world.make_tables(A, B)
+        await world.replicate(A, B)
+        document = (await world[A].table()).document
+        local = {"IndexName": "by-x", "KeySchema": [], "Projection": {"ProjectionType": "ALL"}}
+        with pytest.raises(ValidationException, match="KeySchema is not a list of 1 to 8 elements"):
+            await world[B].ask(
+                "Join",
+                TableName="another",
+                Group=document["Replication"],
+                KeySchema=[] if where == "the table" else document["KeySchema"],
+                LocalSecondaryIndexes=[] if where == "the table" else [local],
+                AttributeDefinitions=document["AttributeDefinitions"],
+            )
 
     asyncio.run(test())

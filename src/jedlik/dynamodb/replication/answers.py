@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jedlik.aws.errors import ServiceError
@@ -38,12 +38,15 @@ async def ask(region: Region, peer: str, operation: str, request: Body) -> Body:
     return answer
 
 
-def by_table(answer: Body, asked: Sequence[str]) -> dict[str, Body]:
+def by_table(answer: Body, asked: Collection[str]) -> dict[str, Body]:
     """By name: what a Pull's answer says of the tables that were asked for. Raises WrongAnswer."""
-    names = [told.get("TableName") for told in answer["Tables"]]
-    if not set(names) <= set(asked) or len(set(names)) < len(names):
-        raise WrongAnswer("Pull: the tables are not those asked for")
-    return dict(zip(map(str, names), answer["Tables"], strict=True))
+    found: dict[str, Body] = {}
+    for told in answer["Tables"]:
+        name = told.get("TableName")  # Any JSON: no form has checked it yet.
+        if type(name) is not str or name not in asked or name in found:
+            raise WrongAnswer("Pull: the tables are not those asked for")
+        found[name] = told
+    return found
 
 
 def check_told(told: Body, group_id: str, source: str | None, position: int, now: float) -> None:

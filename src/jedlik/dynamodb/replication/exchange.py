@@ -208,7 +208,7 @@ class Exchange:
         }
         try:
             answer = await answers.ask(self._region, self._peer, "Pull", request)
-            told = answers.by_table(answer, list(asked))
+            told = answers.by_table(answer, asked)
         except WrongAnswer as error:
             # Any of the tables may be why the answer as a whole is none: fewer are asked for, until it is a single one.
             self._at_once = max(1, len(group) // 2)

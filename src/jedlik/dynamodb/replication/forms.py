@@ -79,12 +79,13 @@ def maybe(form: Form) -> Form:
     return check
 
 
-def each(form: Form, most: int) -> Form:
-    """A list of so many elements at most, each of the form."""
+def each(form: Form, most: int, least: int = 0) -> Form:
+    """A list of `least` to `most` elements, each of the form."""
+    wanted = f"a list of {least} to {most} elements" if least else f"a list of at most {most} elements"
 
     def check(value: Any, path: str) -> None:
-        if type(value) is not list or len(value) > most:
-            raise Misshapen(path, f"a list of at most {most} elements")
+        if type(value) is not list or not least <= len(value) <= most:
+            raise Misshapen(path, wanted)
         for position, element in enumerate(value):
             form(element, f"{path}[{position}]")
 

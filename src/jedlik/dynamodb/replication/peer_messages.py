@@ -82,7 +82,9 @@ STATUS = members(
     {"Source": REGION_NAME, "Existing": flag, "Kept": flag, "Disassociated": flag},
 )
 
-KEY_SCHEMA = each(members({"AttributeName": _ATTRIBUTE, "KeyType": one_of("HASH", "RANGE")}), 2 * INDEX_KEY_ATTRIBUTES)
+KEY_SCHEMA = each(
+    members({"AttributeName": _ATTRIBUTE, "KeyType": one_of("HASH", "RANGE")}), 2 * INDEX_KEY_ATTRIBUTES, least=1
+)
 ATTRIBUTE_DEFINITIONS = each(
     members({"AttributeName": _ATTRIBUTE, "AttributeType": one_of("S", "N", "B")}),
     _KEYS + LOCAL_INDEXES + INDEXES * 2 * INDEX_KEY_ATTRIBUTES,
