@@ -31,6 +31,7 @@ from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file, page_check
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, newest_meta
+from testing.data_folders import store_in
 from testing.jedlik_process import Server
 from torture.expected import demand, make_table
 from torture.reopened import REGION, Reopened
@@ -109,7 +110,7 @@ def _written(folder: Path, random: Random, kill: bool) -> Path:
             server.stop()
     finally:
         server.kill()
-    return folder / "data" / REGION
+    return store_in(folder / "data", REGION)
 
 
 def _item(number: int, version: int) -> Item:

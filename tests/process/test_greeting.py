@@ -134,7 +134,7 @@ def test_what_is_not_worth_the_level_is_not_logged(level: str, lines: int, start
     terminal.until(server_is_ready)
     terminal.press(CONTROL_C)
     terminal.end()
-    assert terminal.shown.count("listening") == lines
+    assert terminal.shown.count('"message":"listening"') == lines
 
 
 def test_every_start_without_protection_is_logged(start_server: Start) -> None:
