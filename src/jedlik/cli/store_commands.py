@@ -15,6 +15,7 @@ from jedlik.cli.program import Command, Refusal, say
 from jedlik.cli.setting_options import account_id, config_file, option, own_account
 from jedlik.regions import layout
 from jedlik.regions.layout import Stored, Which
+from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.upkeep.watching import Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ def stored_in(data_dir: Path, which: Which) -> list[Stored]:
 
 def _in_their_places(data_dir: Path, which: Which) -> list[Stored]:
     found = layout.stores(data_dir, which.own)
-    return [stored for stored in found if which.means(stored) and (stored.path / layout.DATA).exists()]
+    return [stored for stored in found if which.means(stored) and (stored.path / DATA).exists()]
 
 
 def _some(found: list[Stored], data_dir: Path, which: Which) -> list[Stored]:

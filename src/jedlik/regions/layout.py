@@ -18,13 +18,11 @@ from pathlib import Path
 
 from jedlik import region_names
 from jedlik.config import DEFAULT_ACCOUNT
+from jedlik.storage.lmdb.lmdb_pages import DATA
 
 ACCOUNTS = "accounts"
 REGIONS = "regions"
 IDENTITY = "identity"
-
-DATA = "data.mdb"
-"""What every folder has in it that is a store's."""
 
 _is_account = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
 

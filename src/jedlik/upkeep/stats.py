@@ -15,14 +15,11 @@ from jedlik.dynamodb.replication.pull_positions import Checkpoint
 from jedlik.regions import keyspaces
 from jedlik.regions.layout import Stored
 from jedlik.storage.counters import counter
-from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import DATA, META_PAGES
 from jedlik.storage.lmdb.scrub import Progress, read_progress
 from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
 from jedlik.upkeep import opening
-
-_META_PAGES = 2
-"""Pages of the file that say where the others are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class StoreStats:
     @property
     def free_pages(self) -> int:
         """Pages of the file that hold nothing."""
-        return max(0, self.size // self.pages.page_size - self.pages.used - _META_PAGES)
+        return max(0, self.size // self.pages.page_size - self.pages.used - META_PAGES)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

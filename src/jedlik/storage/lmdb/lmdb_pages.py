@@ -33,18 +33,22 @@ DATA = "data.mdb"
 _META = struct.Struct("=24x I I 16x I 36x Q 40x Q Q Q")
 _WRITTEN_BY = struct.Struct("=8x Q")
 """The transaction that wrote a page."""
-_NUMBER = struct.Struct("=Q")
+NUMBER = struct.Struct("=Q")
 """Of a page."""
 _HEADER = struct.Struct("=18x H H 2x")
-_NODE = struct.Struct("=H H H H")
-_ELSEWHERE = struct.Struct("=Q 8x Q")
+NODE = struct.Struct("=H H H H")
+"""The low and high half of the size, flags, and the size of the key."""
+ELSEWHERE = struct.Struct("=Q 8x Q")
 """The overflow pages of a value: the first page's number, and how many pages."""
-_MAGIC, _VERSION = 0xBEEFC0DE, 3
-_META_PAGES = 2
-METAS_SIZE = _META_PAGES * _META.size
-_BRANCH = 1
-_BIG_DATA = 1
-_NO_ROOT = (1 << 64) - 1
+MAGIC, VERSION = 0xBEEFC0DE, 3
+META_PAGES = 2
+"""The first pages of a file. They lead to the others."""
+METAS_SIZE = META_PAGES * _META.size
+BRANCH = 1
+"""The flag of a page that leads to others."""
+BIG_DATA = 1
+"""The flag of a node whose value is on overflow pages."""
+NO_ROOT = (1 << 64) - 1
 """The root of a tree without rows."""
 _DEEPEST = 64
 """The most pages between the root of a tree and a row: more than any tree has."""
@@ -108,7 +112,7 @@ def newest_meta(found: bytes) -> tuple[int, bytes] | None:
     for begin in range(0, len(found) - _META.size + 1, _META.size):
         meta = found[begin : begin + _META.size]
         state = _State(*_META.unpack(meta))
-        if (state.magic, state.version) == (_MAGIC, _VERSION):
+        if (state.magic, state.version) == (MAGIC, VERSION):
             known.append((state.transaction, meta))
     return max(known, default=None)
 
@@ -135,27 +139,27 @@ def row_of(file: int, meta: bytes, key: bytes) -> tuple[int, bytes | None]:
     """The transaction that wrote the leaf page on which a key is or would be, and what it holds there (`value_of`)."""
     state = _State(*_META.unpack(meta))
     number = state.rows
-    if number == _NO_ROOT:
+    if number == NO_ROOT:
         return state.transaction, None
     try:
         for _ in range(_DEEPEST):
             page = os.pread(file, state.page_size, number * state.page_size)
             [transaction] = _WRITTEN_BY.unpack_from(page)
-            if _NUMBER.unpack_from(page)[0] != number or transaction > state.transaction:
+            if NUMBER.unpack_from(page)[0] != number or transaction > state.transaction:
                 break
             flags, lower = _HEADER.unpack_from(page)
             below = number
             for offset in struct.unpack_from(f"={lower // 2}H", page, _HEADER.size):
                 node = _HEADER.size + offset
-                low, high, node_flags, key_size = _NODE.unpack_from(page, node)
-                begin = node + _NODE.size
+                low, high, node_flags, key_size = NODE.unpack_from(page, node)
+                begin = node + NODE.size
                 here = page[begin : begin + key_size]
-                if not flags & _BRANCH and here == key:
+                if not flags & BRANCH and here == key:
                     begin += key_size + key_size % 2
                     return transaction, page[begin : begin + (low | high << 16)]
-                if flags & _BRANCH and (below == number or here <= key):  # The first one's key is left empty.
+                if flags & BRANCH and (below == number or here <= key):  # The first one's key is left empty.
                     below = low | high << 16 | node_flags << 32
-            if not flags & _BRANCH:
+            if not flags & BRANCH:
                 return transaction, None
             number = below
     except struct.error:
@@ -170,7 +174,7 @@ def write_metas(file: int, found: bytes) -> None:
     Raises OSError.
     """
     page_size = _state(found).page_size
-    for number in range(_META_PAGES):
+    for number in range(META_PAGES):
         write_whole(file, found[number * _META.size : (number + 1) * _META.size], number * page_size)
 
 
@@ -198,8 +202,8 @@ def _newest(found: bytes) -> _State | None:
     """The newer of the meta pages (`metas`), parsed; None if they do not have this form."""
     if len(found) < METAS_SIZE:
         return None
-    states = [_State(*_META.unpack_from(found, number * _META.size)) for number in range(_META_PAGES)]
-    if any((state.magic, state.version) != (_MAGIC, _VERSION) for state in states):
+    states = [_State(*_META.unpack_from(found, number * _META.size)) for number in range(META_PAGES)]
+    if any((state.magic, state.version) != (MAGIC, VERSION) for state in states):
         return None
     return max(states, key=lambda state: state.transaction)
 
@@ -228,7 +232,7 @@ def _used(file: int, page_size: int, root: int, since: int = -1) -> Iterator[tup
     lie together, and how many. A page is copied when it or one below it is written, so none is newer than those above.
     """
     end = os.fstat(file).st_size // page_size
-    left = [root] if root != _NO_ROOT else []
+    left = [root] if root != NO_ROOT else []
     while left:
         number = left.pop()
         page = os.pread(file, page_size, number * page_size) if number < end else b""
@@ -240,8 +244,8 @@ def _used(file: int, page_size: int, root: int, since: int = -1) -> Iterator[tup
         flags, lower = _HEADER.unpack_from(page)
         for offset in struct.unpack_from(f"={lower // 2}H", page, _HEADER.size):
             node = _HEADER.size + offset
-            low, high, node_flags, key_size = _NODE.unpack_from(page, node)
-            if flags & _BRANCH:
+            low, high, node_flags, key_size = NODE.unpack_from(page, node)
+            if flags & BRANCH:
                 left.append(low | high << 16 | node_flags << 32)
-            elif node_flags & _BIG_DATA:
-                yield _ELSEWHERE.unpack_from(page, node + _NODE.size + key_size + key_size % 2)
+            elif node_flags & BIG_DATA:
+                yield ELSEWHERE.unpack_from(page, node + NODE.size + key_size + key_size % 2)

@@ -21,7 +21,18 @@ import lmdb
 
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.environment import MAX_READERS
-from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import (
+    BIG_DATA,
+    BRANCH,
+    DATA,
+    ELSEWHERE,
+    MAGIC,
+    META_PAGES,
+    NO_ROOT,
+    NODE,
+    NUMBER,
+    VERSION,
+)
 from jedlik.storage.lmdb.store import shared
 
 _META = struct.Struct("=Q 10x H 4x I I Q Q")
@@ -31,19 +42,12 @@ _END = struct.Struct("=Q Q")
 """Of a meta page: the last page, and the transaction."""
 _META_SIZE = _META.size + 2 * _TREE.size + _END.size
 _PAGE = struct.Struct("=Q Q 2x H H H")
-_NODE = struct.Struct("=H H H H")
-_ELSEWHERE = struct.Struct("=Q 8x Q")
 _COUNT = struct.Struct("=I")
 """Of the pages of a value, where other pages have `lower` and `upper`."""
 _COUNT_AT = 20
-_NUMBERS = struct.Struct("=Q")
 
-_MAGIC, _VERSION = 0xBEEFC0DE, 3
-_BRANCH, _LEAF, _OVERFLOW, _META_FLAG = 1, 2, 4, 8
-_BIG_DATA = 1
-_NO_ROOT = (1 << 64) - 1
-_FIRST_PAGE = 2
-"""The meta pages come before it."""
+_LEAF, _OVERFLOW, _META_FLAG = 2, 4, 8
+"""Flags of pages, beside BRANCH."""
 _LONGEST_KEY = 1978
 _MOST_PROBLEMS = 1000
 """After which the check ends: a file with as many is not LMDB's any more."""
@@ -136,7 +140,7 @@ class _Check:
     def _state(self) -> _State | str:
         """What the meta page of the transaction says, or what is wrong with it."""
         page_size = 0
-        for number in range(_FIRST_PAGE):
+        for number in range(META_PAGES):
             page = os.pread(self._file, _META_SIZE, number * page_size)
             if len(page) < _META_SIZE:
                 return f"meta page {number} is missing"
@@ -145,7 +149,7 @@ class _Check:
             rows = _Tree(*_TREE.unpack_from(page, _META.size + _TREE.size))
             last_page, transaction = _END.unpack_from(page, _META.size + 2 * _TREE.size)
             page_size = free.page_size
-            if (own, flags, magic, version) != (number, _META_FLAG, _MAGIC, _VERSION):
+            if (own, flags, magic, version) != (number, _META_FLAG, MAGIC, VERSION):
                 return f"meta page {number} is not one"
             if transaction == self._transaction:
                 return _State(free, rows, last_page, transaction)
@@ -153,7 +157,7 @@ class _Check:
 
     def _check_tree(self, what: str, tree: _Tree, state: _State) -> Iterator[str]:
         counts = self._counts = dict.fromkeys(self._counts, 0)
-        if tree.root != _NO_ROOT:
+        if tree.root != NO_ROOT:
             todo = [_Place(tree.root, 1, None, None, state.transaction)]
             while todo:
                 place = todo.pop()
@@ -174,8 +178,8 @@ class _Check:
 
     def _take(self, first: int, count: int, state: _State) -> str | None:
         """Mark pages as used; what is wrong with that, if anything is."""
-        if first < _FIRST_PAGE or count < 1 or first + count - 1 > state.last_page:
-            return f"it leads to page {first}, and the file has {_FIRST_PAGE} to {state.last_page}"
+        if first < META_PAGES or count < 1 or first + count - 1 > state.last_page:
+            return f"it leads to page {first}, and the file has {META_PAGES} to {state.last_page}"
         if any(self._used[first : first + count]):
             return f"it leads to page {first}, which is in use elsewhere"
         self._used[first : first + count] = b"\x01" * count
@@ -196,7 +200,7 @@ class _Check:
             yield f"it says that it is page {number}"
         if transaction > place.newest:
             yield f"transaction {transaction} wrote it, and {place.newest} what leads to it"
-        if flags != (_BRANCH if is_branch else _LEAF):
+        if flags != (BRANCH if is_branch else _LEAF):
             yield f"its flags are {flags}, at depth {place.depth} of {tree.depth}"
             return
         room = self._page_size - _PAGE.size
@@ -210,14 +214,14 @@ class _Check:
         below: list[_Place] = []
         for index, offset in enumerate(nodes):
             at = _PAGE.size + offset
-            if at + _NODE.size > len(page):
+            if at + NODE.size > len(page):
                 yield f"node {index} is outside"
                 return
-            low, high, node_flags, key_size = _NODE.unpack_from(page, at)
-            key = page[at + _NODE.size : at + _NODE.size + key_size]
+            low, high, node_flags, key_size = NODE.unpack_from(page, at)
+            key = page[at + NODE.size : at + NODE.size + key_size]
             if is_branch and index == 0:  # Whatever it is, it is not looked at.
                 key = place.low or b""
-            elif (is_free and key_size != _NUMBERS.size) or not 0 < len(key) == key_size <= _LONGEST_KEY:
+            elif (is_free and key_size != NUMBER.size) or not 0 < len(key) == key_size <= _LONGEST_KEY:
                 yield f"node {index} has a key of {key_size} bytes"
                 return
             elif is_free:
@@ -234,22 +238,22 @@ class _Check:
                 below.append(_Place(child, place.depth + 1, key if index else place.low, place.high, transaction))
             else:
                 self._counts["rows"] += 1
-                yield from self._check_data(page, at + _NODE.size + key_size, low | high << 16, node_flags, state)
+                yield from self._check_data(page, at + NODE.size + key_size, low | high << 16, node_flags, state)
                 if is_free:
-                    yield from self._check_free(page, at + _NODE.size + key_size, low | high << 16, node_flags, state)
+                    yield from self._check_free(page, at + NODE.size + key_size, low | high << 16, node_flags, state)
         yield from below
 
     def _check_room(self, page: bytes, nodes: tuple[int, ...], upper: int, is_branch: bool) -> Iterator[str]:
         """Nodes lie one behind the other from `upper` to the end of the page."""
         expected = upper
         for offset in sorted(nodes):
-            if offset != expected or _PAGE.size + offset + _NODE.size > len(page):
+            if offset != expected or _PAGE.size + offset + NODE.size > len(page):
                 yield f"there is no node where one should begin, at {expected}"
                 return
-            low, high, node_flags, key_size = _NODE.unpack_from(page, _PAGE.size + offset)
-            size = _NODE.size + key_size + key_size % 2
+            low, high, node_flags, key_size = NODE.unpack_from(page, _PAGE.size + offset)
+            size = NODE.size + key_size + key_size % 2
             if not is_branch:
-                data = _ELSEWHERE.size if node_flags & _BIG_DATA else low | high << 16
+                data = ELSEWHERE.size if node_flags & BIG_DATA else low | high << 16
                 size += data + data % 2
             expected += size
         if expected != len(page) - _PAGE.size:
@@ -258,14 +262,14 @@ class _Check:
     def _check_data(self, page: bytes, at: int, size: int, flags: int, state: _State) -> Iterator[str]:
         if flags == 0:
             return
-        if flags != _BIG_DATA:
+        if flags != BIG_DATA:
             yield f"a node has the flags {flags}"
             return
         at += at % 2
-        if at + _ELSEWHERE.size > len(page):
+        if at + ELSEWHERE.size > len(page):
             yield "a node is outside"
             return
-        first, count = _ELSEWHERE.unpack_from(page, at)
+        first, count = ELSEWHERE.unpack_from(page, at)
         if count != -(-(_PAGE.size + size) // self._page_size):
             yield f"a value of {size} bytes has {count} pages"
             return
@@ -287,18 +291,18 @@ class _Check:
         """A row of the free pages: how many there are, and their numbers."""
         at += at % 2
         data = page[at : at + size]
-        if flags & _BIG_DATA:
-            first, _ = _ELSEWHERE.unpack_from(page, at)
+        if flags & BIG_DATA:
+            first, _ = ELSEWHERE.unpack_from(page, at)
             data = os.pread(self._file, size, first * self._page_size + _PAGE.size)
-        if len(data) < size or size % _NUMBERS.size or not size:
+        if len(data) < size or size % NUMBER.size or not size:
             yield "a list of free pages is cut"
             return
-        count, *numbers = (number for (number,) in _NUMBERS.iter_unpack(data))
+        count, *numbers = (number for (number,) in NUMBER.iter_unpack(data))
         if count > len(numbers):
             yield f"a list of {len(numbers)} free pages says that it has {count}"
             return
         for number in numbers[:count]:
-            if not _FIRST_PAGE <= number <= state.last_page:
+            if not META_PAGES <= number <= state.last_page:
                 yield f"page {number} is free, and the file has none"
             elif self._used[number]:
                 yield f"page {number} is free and in use"
