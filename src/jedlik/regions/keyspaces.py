@@ -90,6 +90,12 @@ def arranged(spaces: Iterable[Keyspace]) -> tuple[Keyspace, ...]:
     return found
 
 
+def space_of(key: bytes, spaces: Iterable[Keyspace]) -> Keyspace | None:
+    """The space among `spaces` that a key is of; None if it is of none. A space within another goes before it."""
+    found = [space for space in spaces if key.startswith(space.prefix)]
+    return max(found, key=lambda space: len(space.prefix), default=None)
+
+
 def drawn(spaces: Iterable[Keyspace]) -> str:
     """The layout of key spaces, a line for each form of a key."""
     lines = [

@@ -131,8 +131,7 @@ class _Losses:
         return None if lost == _NOTHING else f"lost: {lost}{whose} ({space.rows}, key {key.hex()})"
 
     def _space(self, key: bytes) -> Keyspace | None:
-        found = [space for space in self._spaces if key.startswith(space.prefix)]
-        return max(found, key=lambda space: len(space.prefix), default=None)
+        return keyspaces.space_of(key, self._spaces)
 
     def _owner(self, key: bytes) -> Owner:
         space = self._space(key)

@@ -60,8 +60,7 @@ async def scrub(region: Region, read: dict[tuple[str, str], int]) -> bool:
 
 def _named(key: bytes) -> dict[str, str]:
     """What a key is a key of."""
-    found = [space for space in _SPACES if key.startswith(space.prefix)]
-    space = max(found, key=lambda space: len(space.prefix), default=None)
+    space = keyspaces.space_of(key, _SPACES)
     if space is None:
         return {"key": key.hex(), "among": "records of the engine"}
     owner = space.owner_of(key)
