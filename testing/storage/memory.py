@@ -12,13 +12,12 @@ from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, Row, Scrubbed, StorageError, stored_entry
-from jedlik.storage.lmdb.changes import LastEntry
+from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 from jedlik.storage.lmdb.view import View
 
 T = TypeVar("T")
 
 _LONGEST_KEY = 1978
-_POSITION_KEY = b"\0position"
 _FIRST_KEY = b"\x01"
 
 
@@ -141,12 +140,12 @@ class MemoryEngine:
                 del self._values[key]
                 del self._keys[bisect_left(self._keys, key)]
         if batch.appends:
-            last = LastEntry.unpack(self._values.get(_POSITION_KEY))
+            last = LastEntry.unpack(self._values.get(POSITION_KEY))
             position, time = last.position, max(last.time, batch.time)
             for log, entry in batch.appends:
                 position += 1
                 self._put(log + position.to_bytes(POSITION_SIZE, "big"), stored_entry(entry, time))
-            self._put(_POSITION_KEY, LastEntry(position, time).pack())
+            self._put(POSITION_KEY, LastEntry(position, time).pack())
 
     def _put(self, key: bytes, value: bytes) -> None:
         if key not in self._values:

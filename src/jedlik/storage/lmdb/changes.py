@@ -8,16 +8,16 @@ again gives the same result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import lmdb
 import msgpack
 
 from jedlik.storage.batch import POSITION_SIZE, Append, Change
 from jedlik.storage.counters import counter, counter_value
-from jedlik.storage.engine import TIME_SIZE, Row, stored_entry
+from jedlik.storage.engine import Row, stored_entry
 from jedlik.storage.lmdb.checksums import is_damaged, kept, read
-from jedlik.storage.lmdb.view import POSITION_KEY
+from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
@@ -26,24 +26,6 @@ def packed(changes: Mapping[bytes, Change], appends: Iterable[Append], time: int
     """The bytes of a batch's changes, which were decided at `time`: microseconds since the epoch."""
     encoded: bytes = msgpack.packb((changes, appends, time))
     return encoded
-
-
-class LastEntry(NamedTuple):
-    """The engine's record of the last entry that was appended to any log."""
-
-    position: int
-    time: int
-    """Microseconds since the epoch."""
-
-    def pack(self) -> bytes:
-        """The value under POSITION_KEY."""
-        return self.position.to_bytes(POSITION_SIZE, "big") + self.time.to_bytes(TIME_SIZE, "big")
-
-    @classmethod
-    def unpack(cls, found: bytes | None) -> LastEntry:
-        """Reads that record; None if nothing was appended yet."""
-        value = found or bytes(POSITION_SIZE + TIME_SIZE)
-        return cls(int.from_bytes(value[:POSITION_SIZE], "big"), int.from_bytes(value[POSITION_SIZE:], "big"))
 
 
 def write_again(changes: bytes, transaction: Transaction) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.changes import LastEntry
 from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.environment import (
     FORMAT,
@@ -29,10 +28,11 @@ from jedlik.storage.lmdb.environment import (
     refuse_cut_short,
     refuse_other_format,
 )
+from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.replacement import replace
 from jedlik.storage.lmdb.store import alone, shared
-from jedlik.storage.lmdb.view import POSITION_KEY, View, view_of
+from jedlik.storage.lmdb.view import View, view_of
 
 _COPY = "data.mdb.compact"
 _ROWS_COPIED = 10_000

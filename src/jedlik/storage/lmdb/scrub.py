@@ -24,7 +24,8 @@ import orjson
 
 from jedlik.storage.engine import Scrubbed
 from jedlik.storage.lmdb.checksums import is_whole
-from jedlik.storage.lmdb.view import POSITION_KEY
+from jedlik.storage.lmdb.last_entry import POSITION_KEY
+from jedlik.storage.lmdb.view import FIRST_KEY
 
 NAME = "scrub"
 """The file in the folder of a store."""
@@ -37,7 +38,6 @@ NOTE_BYTES = 4 << 20
 MOST_DEATHS = 3
 MOST_NAMED = 1000
 """Damaged keys of which the file keeps the names."""
-_FIRST_KEY = b"\x01"
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Scrub:
         if progress.deaths >= MOST_DEATHS:
             self._finish(now, f"{MOST_DEATHS} processes ended while they read from key {progress.position} on")
             return Scrubbed(0, 0, (), False)
-        start = bytes.fromhex(progress.position or "") or _FIRST_KEY
+        start = bytes.fromhex(progress.position or "") or FIRST_KEY
         try:
             values, size, damaged, following = _piece(environment, start)
         except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
@@ -159,7 +159,7 @@ class Scrub:
         self._lock = lock
         found = read_progress(self._folder)
         deaths = found.deaths + 1 if found.reading else 0
-        self._progress = replace(found, reading=True, deaths=deaths, position=found.position or _FIRST_KEY.hex())
+        self._progress = replace(found, reading=True, deaths=deaths, position=found.position or FIRST_KEY.hex())
         self._note()
         return True
 
@@ -210,7 +210,7 @@ def _piece(environment: lmdb.Environment, start: bytes) -> tuple[int, int, list[
     damaged: list[bytes] = []
     values = size = 0
     with environment.begin() as snapshot, snapshot.cursor() as cursor:
-        position = snapshot.get(POSITION_KEY) if start == _FIRST_KEY else None
+        position = snapshot.get(POSITION_KEY) if start == FIRST_KEY else None
         if position is not None and not is_whole(POSITION_KEY, position):
             damaged.append(POSITION_KEY)
         if not cursor.set_range(start):

@@ -17,15 +17,12 @@ import lmdb
 
 from jedlik.storage.engine import Row, StorageError
 from jedlik.storage.lmdb.checksums import HEADER, is_whole, read, read_rows, value_of
+from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
-POSITION_KEY = b"\x00position"
-"""Position of the last entry appended to any log, big-endian."""
-
-_FIRST_KEY = b"\x01"
+FIRST_KEY = b"\x01"
 """Where the keys begin that are not the engine's own."""
-_POSITION_SIZE = 8
 _OWN = 0
 """The first byte of the engine's own keys."""
 _ATTEMPTS = 10
@@ -82,7 +79,7 @@ class View:
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
 
-    def damaged(self, start: bytes = b"\x01") -> Iterator[bytes]:
+    def damaged(self, start: bytes = FIRST_KEY) -> Iterator[bytes]:
         """The keys of damaged values, from `start` on."""
         try:
             with self._transaction.cursor() as cursor:
@@ -150,7 +147,7 @@ class View:
     @property
     def last_position(self) -> int:
         """The position of the last entry appended to any log; 0 if there never was one."""
-        return int.from_bytes((self.get(POSITION_KEY) or b"")[:_POSITION_SIZE], "big")
+        return LastEntry.unpack(self.get(POSITION_KEY)).position
 
     @property
     def pages(self) -> Pages:
@@ -200,8 +197,8 @@ def rows_between(
     snapshot: Transaction, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool
 ) -> list[Row]:
     """The rows of a range, as `Engine.range` has them. Raises lmdb.Error and DamagedValue."""
-    if start < _FIRST_KEY:
-        start = _FIRST_KEY
+    if start < FIRST_KEY:
+        start = FIRST_KEY
     rows: list[Row] = []
     if start >= end or limit <= 0:
         return rows
