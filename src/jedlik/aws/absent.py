@@ -11,7 +11,7 @@ import orjson
 
 from jedlik.aws import answers
 from jedlik.aws.protocols.cbor_values import encoded
-from jedlik.aws.protocols.codecs import CBOR, FORM, JSON_1_1, XML, CborCodec
+from jedlik.aws.protocols.codecs import CBOR, FORM, JSON_1_1, XML, CborCodec, media_type
 from jedlik.aws.protocols.query_xml import escaped
 from jedlik.aws.routing import speaks_cbor
 from jedlik.wire.messages import Request, Response
@@ -40,7 +40,7 @@ def answer(service: str, here: Sequence[str], request: Request, request_id: str,
     else:
         text = f"Jedlik does not serve {service} at this endpoint. It serves {listed(here)}."
     headers = request.headers
-    given = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    given = media_type(headers.get(b"content-type", b""))
     status = 400
     if speaks_cbor(request):
         more += CborCodec.headers

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 
 from jedlik.aws import sigv4
 from jedlik.aws.errors import UnknownOperationException
-from jedlik.aws.protocols.codecs import FORM
+from jedlik.aws.protocols.codecs import FORM, media_type
 from jedlik.aws.service import Codec, Operation, Service, unsupported
 from jedlik.aws.sigv4 import Signed
 from jedlik.wire.messages import Request
@@ -112,7 +112,7 @@ class Router:
                 if route.service.target_prefix == prefix:
                     return route._replace(operation=self._refusing(route.service, name))
         signing_name = scope_service(request)
-        if signing_name is None and (headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == FORM):
+        if signing_name is None and media_type(headers.get(b"content-type", b"")) == FORM:
             signing_name = VERSIONS.get(form_version(request.body))
         if signing_name is not None:
             found = [route for route in self._others if route.service.signing_name == signing_name]

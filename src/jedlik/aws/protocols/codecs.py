@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-import orjson
-
 from jedlik.aws.errors import (
     AccessDeniedException,
     ExpiredTokenException,
@@ -34,6 +32,7 @@ from jedlik.aws.errors import (
 )
 from jedlik.aws.protocols import cbor_values, query_forms, query_xml, shaped_results
 from jedlik.aws.protocols.cbor_values import NotCbor
+from jedlik.aws.protocols.json_1_0 import parsed_json
 from jedlik.aws.protocols.query_forms import Malformed, WrongValue
 from jedlik.aws.protocols.shaped_results import Forms
 from jedlik.aws.protocols.wire_models import WireModel, wire_model
@@ -62,6 +61,11 @@ QUERY_ERRORS = {
 }
 """What errors that all services share are called in the query protocol, and their status. They go before errors of a
 model that have the same name, as STS has an ExpiredTokenException of its own."""
+
+
+def media_type(content_type: bytes) -> bytes:
+    """The media type in a Content-Type header, in small letters and without parameters."""
+    return content_type.partition(b";")[0].strip().lower()
 
 
 class MalformedQueryString(ServiceError):
@@ -147,14 +151,9 @@ class JsonCodec(_Modelled):
 
     def content_type(self, given: bytes) -> bytes | None:
         """That of the protocol, for a request that has it or none."""
-        return JSON_1_1 if given.partition(b";")[0].strip().lower() in (b"", JSON_1_1) else None
+        return JSON_1_1 if media_type(given) in (b"", JSON_1_1) else None
 
-    def parsed(self, body: bytes) -> Any:
-        """Raises SerializationException."""
-        try:
-            return orjson.loads(body) if body else None
-        except orjson.JSONDecodeError as error:
-            raise SerializationException("") from error
+    parsed = staticmethod(parsed_json)
 
     def answer(self, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
         """The result as JSON."""
@@ -175,7 +174,7 @@ class CborCodec(_Modelled):
 
     def content_type(self, given: bytes) -> bytes | None:
         """That of the protocol, for a request that has it or none."""
-        return CBOR if given.partition(b";")[0].strip().lower() in (b"", CBOR) else None
+        return CBOR if media_type(given) in (b"", CBOR) else None
 
     def parsed(self, body: bytes) -> Any:
         """Raises SerializationException."""
@@ -203,7 +202,7 @@ class QueryCodec(_Modelled):
 
     def content_type(self, given: bytes) -> bytes | None:
         """XML, for a form."""
-        return XML if given.partition(b";")[0].strip().lower() == FORM else None
+        return XML if media_type(given) == FORM else None
 
     def parsed(self, body: bytes) -> Any:
         """The fields of a form. Raises MalformedQueryString."""

@@ -16,6 +16,16 @@ CONTENT_TYPES = {answers.JSON_1_0: answers.JSON_1_0, answers.JSON: answers.JSON}
 """The content types that carry an operation, each with that of the answer."""
 
 
+def parsed_json(body: bytes) -> Any:
+    """What a body of JSON holds; None for an empty one. Raises SerializationException."""
+    if not body:
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise SerializationException("") from error
+
+
 class DynamoDBCodec:
     """Has no model and no state: DynamoDB, its streams and the service of peers share one."""
 
@@ -30,14 +40,7 @@ class DynamoDBCodec:
         """Raises UnknownOperationException: a target says it."""
         raise UnknownOperationException("")
 
-    def parsed(self, body: bytes) -> Any:
-        """Raises SerializationException."""
-        if not body:
-            return None
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise SerializationException("") from error
+    parsed = staticmethod(parsed_json)
 
     def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
         """What an operation takes that does not check by itself."""
