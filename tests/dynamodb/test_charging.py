@@ -40,8 +40,8 @@ def test_indexes_are_told_apart_when_asked_for() -> None:
     moved, replaced = EntryChange(LOCAL, 1, 2 * KB), EntryChange(GLOBAL, None, 5 * KB)
     charging.add_write(meter, charge, Change(stored(1), stored(1), [moved, replaced]))
     charging.add_write(meter, charge, Change(stored(1), stored(1), []))
-    assert charging.document(charge, "TOTAL") == {"TableName": "t", "CapacityUnits": 10}
-    assert charging.document(charge, "INDEXES") == {
+    assert charging.consumed(charge, "TOTAL") == {"TableName": "t", "CapacityUnits": 10}
+    assert charging.consumed(charge, "INDEXES") == {
         "TableName": "t",
         "CapacityUnits": 10,
         "Table": {"CapacityUnits": 2},
@@ -54,7 +54,7 @@ def test_a_transaction_costs_the_table_double_and_tells_the_kind_of_unit() -> No
     meter = Meter()
     charge = meter.of(TABLE, "t", True)
     charging.add_write(meter, charge, Change(None, stored(1), [EntryChange(GLOBAL, None, 1)]), factor=2)
-    assert charging.document(charge, "INDEXES", in_transaction=True) == {
+    assert charging.consumed(charge, "INDEXES", in_transaction=True) == {
         "TableName": "t",
         "CapacityUnits": 3,
         "WriteCapacityUnits": 3,

@@ -130,19 +130,13 @@ def _size(stored: bytes | None) -> int:
 # What answers say
 
 
-def consumed(meter: Meter, detail: str) -> _Document:
-    """The ConsumedCapacity of a request of one table, which it has charged; with the parts of table and indexes when
-    `detail` is INDEXES."""
-    return document(meter, detail)
-
-
 def each_consumed(meter: Meter, detail: str, in_transaction: bool = False) -> list[_Document]:
     """The ConsumedCapacity of each table of a request."""
-    return [document(charge, detail, in_transaction) for charge in meter.charges()]
+    return [consumed(charge, detail, in_transaction) for charge in meter.charges()]
 
 
-def document(charge: Charge, detail: str, in_transaction: bool = False) -> _Document:
-    """The ConsumedCapacity of one table."""
+def consumed(charge: Charge, detail: str, in_transaction: bool = False) -> _Document:
+    """The ConsumedCapacity of one table; with the parts of table and indexes when `detail` is INDEXES."""
     kind = "WriteCapacityUnits" if charge.writes else "ReadCapacityUnits"
 
     def units(amount: float) -> dict[str, float]:

@@ -248,7 +248,7 @@ def _error(error: ServiceError) -> Response:
 def _consumed(detail: str, tables: Sequence[str], meter: Meter) -> list[Response]:
     """The ConsumedCapacity of the tables of which a statement succeeded, in the order of the statements."""
     charges = [meter.find(name) for name in dict.fromkeys(tables)]
-    return [charging.document(charge, detail) for charge in charges if charge is not None and charge.units]
+    return [charging.consumed(charge, detail) for charge in charges if charge is not None and charge.units]
 
 
 # ExecuteTransaction
