@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from jedlik import region_names
+from jedlik import owner_files, region_names
 
 DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
@@ -63,8 +63,6 @@ PEER_SECRETS = 2
 OPEN_SECRETS = ("known-to-everybody-on-this-machine",)
 """What regions on loopback addresses know each other by with --auth off, where none is set. It keeps nobody out, as
 --auth off does not; but what is signed with an access key is no peer's there either."""
-OTHERS = 0o077
-"""The permission bits of everybody but the owner of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +309,7 @@ def peer_secret(file: Path | None, given: tuple[str, ...], environment: Mapping[
 
 
 def _check_private(file: IO[str], path: Path) -> None:
-    if os.fstat(file.fileno()).st_mode & OTHERS:
+    if owner_files.is_open_to_others(file.fileno()):
         raise SettingsError(f"{path} holds a secret and must be readable by its owner only: chmod 600 {path}")
 
 

@@ -5,17 +5,16 @@ A running server sees the file change within a second; a key that it does not kn
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
-import stat
 import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from jedlik import owner_files
 
 PERMANENT = "AKIA"
 TEMPORARY = "ASIA"
@@ -30,9 +29,6 @@ LOCK_SUFFIX = ".lock"
 
 KEPT_EXPIRED = 24 * 60 * 60.0
 """Seconds for which a key is kept that has expired: who still uses it hears that, and not that there is no such key."""
-
-OTHERS = 0o077
-"""The permission bits of everybody but the owner."""
 
 
 class CredentialsError(Exception):
@@ -86,7 +82,7 @@ def load(path: Path) -> list[Credential]:
     """The keys in a file, none if it is not there. Raises CredentialsError."""
     try:
         with path.open() as file:
-            if os.fstat(file.fileno()).st_mode & OTHERS:
+            if owner_files.is_open_to_others(file.fileno()):
                 raise CredentialsError(f"{path} must be readable by its owner only: chmod 600 {path}")
             return [Credential(access_key, **rest) for access_key, rest in json.load(file).items()]
     except FileNotFoundError:
@@ -129,7 +125,7 @@ def _changing(path: Path) -> Iterator[list[Credential]]:
     Those that expired long ago are left out. What root makes belongs to the owner of the folder, who runs the server.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(path.with_name(path.name + LOCK_SUFFIX)):
+    with owner_files.locked(path.with_name(path.name + LOCK_SUFFIX), CredentialsError):
         kept_from = datetime.now(UTC).timestamp() - KEPT_EXPIRED
         credentials = [one for one in load(path) if one.expires is None or one.expires > kept_from]
         yield credentials
@@ -142,45 +138,7 @@ def _changing(path: Path) -> Iterator[list[Credential]]:
             }
             for credential in credentials
         }
-        beside = path.with_name(path.name + ".new")
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(written, file, indent=2)
-            file.flush()
-            _give_to_owner(file.fileno(), path.parent)
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file that nobody but its owner can open: anybody who can may hold up the others for ever.
-
-    Raises CredentialsError if it is somebody else's, or open to others.
-    """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    try:
-        status = os.fstat(file)
-        owners = (os.geteuid(), path.parent.stat().st_uid)
-        if status.st_uid not in owners or status.st_mode & OTHERS or not stat.S_ISREG(status.st_mode):
-            raise CredentialsError(f"{path} must be a file that nobody but its owner can open: remove it")
-        _give_to_owner(file, path.parent)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
-
-
-def _give_to_owner(file: int, folder: Path) -> None:
-    """Give a file to the owner of its folder, if we are root: a server that runs as that user must read it."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(file, owner.st_uid, owner.st_gid)
+        owner_files.write_whole(path, json.dumps(written, indent=2).encode())
 
 
 def _random(digits: str, length: int) -> str:

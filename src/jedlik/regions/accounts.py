@@ -6,18 +6,16 @@ create`, or, where nothing is verified, by the first request that writes in its 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from jedlik import owner_files
 from jedlik.regions import layout
 from jedlik.regions.layout import IDENTITY, is_account
 
@@ -54,7 +52,7 @@ def create(data: Path, account: str | None, alias: str | None, own: str) -> Acco
         )
     folder = data / layout.ACCOUNTS
     _make(folder)
-    with _locked(folder / _LOCK):
+    with owner_files.locked(folder / _LOCK, AccountError):
         found = {one.id: one for one in all_of(data, own)}
         if account is None:
             account = next(one for one in _random_ids() if one not in found)
@@ -92,14 +90,7 @@ def _read(data: Path, account: str) -> Account:
 def _write(folder: Path, account: Account) -> None:
     """Write the record of an account, all or nothing."""
     _make(folder)
-    beside = folder / f"{_RECORD}.new"
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(orjson.dumps({"Alias": account.alias, "Created": account.created}))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(folder / _RECORD)
-    _sync(folder)
+    owner_files.write_whole(folder / _RECORD, orjson.dumps({"Alias": account.alias, "Created": account.created}))
 
 
 def _make(folder: Path) -> None:
@@ -107,29 +98,8 @@ def _make(folder: Path) -> None:
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
-        if os.geteuid() == 0:
-            owner = one.parent.stat()
-            os.chown(one, owner.st_uid, owner.st_gid)
-        _sync(one.parent)
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let nobody else make an account meanwhile."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
+        owner_files.give_to_owner(one, one.parent)
+        owner_files.sync_folder(one.parent)
 
 
 def _random_ids() -> Iterator[str]:

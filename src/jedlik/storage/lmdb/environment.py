@@ -17,6 +17,7 @@ from pathlib import Path
 import lmdb
 
 from jedlik import __version__
+from jedlik.owner_files import sync_folder
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.lmdb_pages import DATA, is_cut_short
 
@@ -94,11 +95,7 @@ def refuse_cut_short(data: Path) -> None:
 def sync_directories(directories: list[Path]) -> None:
     """Sync `directories`, so that files made in them survive a power failure. Raises OSError."""
     for directory in directories:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(directory)
 
 
 def format_of(environment: lmdb.Environment) -> bytes | None:
