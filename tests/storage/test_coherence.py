@@ -360,7 +360,7 @@ def test_a_journal_that_an_earlier_version_has_begun_is_read(tmp_path: Path) -> 
 def test_a_store_that_an_earlier_version_compacted_gets_a_journal(killed: Path) -> None:
     expected = rows(killed)
     copy = killed / "copy"
-    with lmdb_file._environment(killed) as environment:
+    with lmdb_file.opened_for_reading(killed) as environment:
         lmdb_file._write_copy(environment, copy)
     (killed / JOURNAL).unlink()
     copy.replace(killed / DATA)

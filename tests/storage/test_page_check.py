@@ -98,3 +98,21 @@ def test_each_part_of_a_page_head(store: Path, tmp_path: Path, offset: int, said
         data[page * PAGE + offset + (7 if offset == 8 else 0)] ^= 1
     (copy / DATA).write_bytes(bytes(data))
     assert any(said in problem for problem in page_check.problems(copy))
+
+
+def test_a_meta_page_that_others_have_written_over_is_no_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[object] = []
+    look = page_check._Check._state
+
+    def overtaken(self: page_check._Check) -> object:
+        states.append(look(self))
+        return "no meta page is that of transaction 7" if len(states) < 4 else states[-1]
+
+    monkeypatch.setattr(page_check._Check, "_state", overtaken)
+    assert list(page_check.problems(store)) == []
+    assert len(states) == 4
+
+
+def test_a_meta_page_that_stays_away_is_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_check._Check, "_state", lambda self: "meta page 0 is not one")
+    assert list(page_check.problems(store)) == ["meta page 0 is not one"]

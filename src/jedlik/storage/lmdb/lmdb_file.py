@@ -55,7 +55,7 @@ def view(path: Path) -> Iterator[View]:
     Nothing is written, with one exception: if nobody has the store open and its last user was killed, it is recovered
     first. Raises StorageError if there is no store that this version reads, or if it is being compacted.
     """
-    with shared(path), _environment(path) as environment, view_of(environment) as found:
+    with shared(path), opened_for_reading(path) as environment, view_of(environment) as found:
         refuse_other_format(str(path), found.get(FORMAT_KEY))
         yield found
 
@@ -72,11 +72,11 @@ def compact(path: Path) -> tuple[int, int]:
         before = (path / DATA).stat().st_size
         try:
             copy.unlink(missing_ok=True)  # What an attempt left that was killed.
-            with _environment(path) as environment:
+            with opened_for_reading(path) as environment:
                 _write_copy(environment, copy)
                 with environment.begin() as original:
                     rows = original.stat()["entries"]
-            with _environment(copy) as environment, view_of(environment) as made:
+            with opened_for_reading(copy) as environment, view_of(environment) as made:
                 refuse_other_format(str(copy), made.get(FORMAT_KEY))
                 if made.pages.rows != rows:
                     raise StorageError(f"the copy of the store in {path} has {made.pages.rows} rows instead of {rows}")
@@ -108,7 +108,7 @@ def upgrade(path: Path, convert: Convert = _as_it_is) -> str:
     with alone(path, formats=UPGRADABLE):
         try:
             copy.unlink(missing_ok=True)  # What an attempt left that was killed.
-            with _environment(path) as environment:
+            with opened_for_reading(path) as environment:
                 found = format_of(environment)
                 refuse_other_format(str(path), found, UPGRADABLE)
                 if found != FORMAT:
@@ -151,7 +151,7 @@ def _write_with_headers(environment: lmdb.Environment, copy: Path, convert: Conv
 
 
 @contextmanager
-def _environment(path: Path) -> Iterator[lmdb.Environment]:
+def opened_for_reading(path: Path) -> Iterator[lmdb.Environment]:
     """The environment in a directory, or the copy of one in a file, opened for reading."""
     alone = path.is_file()
     try:

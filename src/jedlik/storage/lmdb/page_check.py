@@ -13,14 +13,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import lmdb
-
-from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.environment import MAX_READERS
+from jedlik.storage.lmdb.lmdb_file import opened_for_reading
 from jedlik.storage.lmdb.lmdb_pages import (
     BIG_DATA,
     BRANCH,
@@ -52,6 +48,7 @@ _LONGEST_KEY = 1978
 _MOST_PROBLEMS = 1000
 """After which the check ends: a file with as many is not LMDB's any more."""
 _ATTEMPTS = 10
+"""Snapshots that are tried until one has its meta page still."""
 
 
 class _Tree(NamedTuple):
@@ -92,20 +89,20 @@ def problems(path: Path) -> Iterator[str]:
 
     Raises StorageError if there is no store, or if it is being compacted.
     """
-    # While the snapshot is held its pages are not written over, whatever others commit.
-    with shared(path), closing(_opened(path)) as environment, environment.begin() as snapshot:
+    with shared(path), opened_for_reading(path) as environment:
         file = os.open(path / DATA, os.O_RDONLY)
         try:
-            yield from _Check(file, snapshot.id()).problems()
+            for left in reversed(range(_ATTEMPTS)):
+                # While the snapshot is held its pages are not written over, whatever others commit; only its meta page
+                # is, by the second commit, which may come before we have read it.
+                with environment.begin() as snapshot:
+                    check = _Check(file, snapshot.id())
+                    if left and isinstance(check.state, str):
+                        continue
+                    yield from check.problems()
+                    return
         finally:
             os.close(file)
-
-
-def _opened(path: Path) -> lmdb.Environment:
-    try:
-        return lmdb.open(str(path), max_readers=MAX_READERS, readonly=True, readahead=False, lib_version=1)
-    except (lmdb.Error, OSError) as error:
-        raise StorageError(f"cannot open the store in {path}: {error}") from error
 
 
 class _Check:
@@ -118,6 +115,8 @@ class _Check:
         self._used = bytearray()
         """A byte for each page that is in use."""
         self._counts = dict.fromkeys(("branch pages", "leaf pages", "overflow pages", "rows"), 0)
+        self.state = self._state()
+        """What the meta page says, or what is wrong with it."""
 
     def problems(self) -> Iterator[str]:
         for number, problem in enumerate(self._problems(), 1):
@@ -127,7 +126,7 @@ class _Check:
                 return
 
     def _problems(self) -> Iterator[str]:
-        state = self._state()
+        state = self.state
         if isinstance(state, str):
             yield state
             return
