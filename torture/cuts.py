@@ -56,7 +56,6 @@ MOST_SPARED = 100
 """Calls, at most, before something fails in a next life."""
 SMALL_JOURNAL = """\
 from jedlik.storage.lmdb import journal
-from testing.data_folders import store_in
 journal._GROWTH, journal.TURN, journal.LIMIT = 4 << 10, 128 << 10, 512 << 10
 """
 """What Python is to do first (`sitecustomize`), to have a journal that is often full and begins anew."""

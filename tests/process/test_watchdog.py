@@ -109,6 +109,10 @@ def test_a_committer_that_hangs_is_replaced_and_nothing_acknowledged_is_lost(sta
 
 def test_a_worker_that_hangs_is_replaced_while_others_serve(start_server: Start) -> None:
     server = start_server(workers=2, hang_timeout=1, in_memory=True)
+    # A server listens when its first worker serves; it has restarted when all do. One that still starts may take long.
+    server.send_signal(signal.SIGHUP)
+    eventually(lambda: any(line["message"] == "restarted" for line in server.log_lines()))
+    eventually(lambda: len(server.workers()) == 2)
     first, second = server.workers()
     os.kill(first, signal.SIGSTOP)
     assert get(server, "/")[0] == 200

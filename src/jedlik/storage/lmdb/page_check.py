@@ -116,7 +116,7 @@ class _Check:
         """A byte for each page that is in use."""
         self._counts = dict.fromkeys(("branch pages", "leaf pages", "overflow pages", "rows"), 0)
         self.state = self._state()
-        """What the meta page says, or what is wrong with it."""
+        """The state after that transaction, or a sentence about a damaged meta page."""
 
     def problems(self) -> Iterator[str]:
         for number, problem in enumerate(self._problems(), 1):
