@@ -1,4 +1,5 @@
-"""Torture: what a store must survive, done to a real server on purpose, and what must hold afterwards.
+"""Torture: does to a real server, on purpose, everything that a store must survive, and checks what must be true
+afterwards.
 
     make torture                                      # each kind for a minute or two
     make torture ARGS="kills --seconds 600"           # one, for longer

@@ -1,4 +1,4 @@
-"""`python -m torture`: torture a server, and say what was done to it and what it came to.
+"""`python -m torture`: torture a server, and report what was done and what was found.
 
 The exit code is 1 if something did not hold; the folder with the store, the log and the recording is then kept.
 """

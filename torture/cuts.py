@@ -1,4 +1,5 @@
-"""Power cuts: what a server writes to its disk is recorded, and of the recording are made the files that may be left.
+"""Power cuts: records what a server writes to its disk, and makes from the recording the files that a power cut may
+leave.
 
 Each recording is of a server under mixed load, whose workers are killed and whose disk fails now and then. After each
 cut the store must open, agree with itself, hold what was acknowledged by then and nothing that was sent later or
@@ -141,7 +142,7 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
 
 
 def cut(disk: Disk, writers: list[Writer], random: Random, begun: dict[File, bytes], cuts: int, done: Cuts) -> None:
-    """Cut the power at so many moments of a recording, and look what is left."""
+    """Cut the power at a number of moments of a recording, and check what is left."""
     records = list(disk.records())
     platters = Platters(begun)
     knowledge = [Knowledge(writer) for writer in writers]
@@ -252,7 +253,7 @@ class Knowledge:
             self._next += 1
 
     def compare(self, found: dict[int, Version], when: str) -> None:
-        """Demand that what is found is what can be."""
+        """Check that the items found are possible."""
         effects = self.doubt.effects if self.doubt else {}
         done: list[int] = []
         left: list[int] = []
@@ -288,7 +289,7 @@ def _in_a_child(look: Coroutine[Any, Any, None], when: str) -> None:
 
 
 async def _look(lives: Lives, knowledge: list[Knowledge], when: str) -> None:
-    """Open what the cuts have left, compare it with what was known, and go on with it."""
+    """Open the store that the cuts have left, compare it with what the writers knew, and go on with it."""
     async with reopened(lives.store, False, when) as left:
         left.check(when)
         _compare(await left.items(), knowledge, lives.numbers, when)

@@ -1,4 +1,4 @@
-"""What must be found after the writers have written, and the comparison with what a server shows."""
+"""The expected state after the writers have written, and its comparison with what a server returns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from torture.writers import (
 
 
 class Broken(AssertionError):
-    """Something does not hold that must hold whatever was done to the server."""
+    """Something is wrong that must be right whatever was done to the server."""
 
 
 def demand(holds: bool, otherwise: Callable[[], str] | str) -> None:
@@ -78,14 +78,15 @@ def ranked(found: Item) -> Item:
 
 
 class Expected:
-    """What the writers know, brought up to date by what is found."""
+    """The writers' knowledge, updated by what is found."""
 
     def __init__(self, writers: list[Writer]) -> None:
         self.writers = writers
         self.count = 0
 
     def check(self, client: Any) -> list[Item]:
-        """Compare the table with what the writers know. Nobody may be writing. Returns the items but the counter."""
+        """Compare the table with what the writers know. No writer may be running. Returns the items without the
+        counter."""
         found = {identity(one): one for one in scanned(client, ConsistentRead=True)}
         counter = found.pop(identity(COUNTER), None)
         known: set[tuple[str, int]] = set()
@@ -115,7 +116,7 @@ class Expected:
 
 
 def check_indexes(client: Any, items: list[Item]) -> None:
-    """Compare what Scans of the indexes show with what they should hold of the items."""
+    """Compare Scans of the indexes with the entries that the items should have there."""
     by_group = [one for one in items if "group" in one]
     by_rank = [ranked(one) for one in items if "rank" in one]
     demand(in_order(scanned(client, IndexName=BY_GROUP)) == in_order(by_group), f"index {BY_GROUP} has other entries")

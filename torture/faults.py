@@ -1,9 +1,9 @@
 """A disk that is full, read-only or broken for a while, under a server with load.
 
-While it is, every write is refused with an InternalServerError, which SDKs try again, and the log tells which request
-it was and why; reads are answered; no worker dies. When it is over, writes go on, and so does background work; nothing
-is lost and nothing refused is done by halves, before and after a kill -9. Where only checkpoints fail, nothing is
-refused: the journal has it.
+While it is, every write is refused with an InternalServerError, which SDKs try again, and the log names the request it
+was and why; reads are answered; no worker dies. When it is over, writes go on, and so does background work; nothing is
+lost and nothing refused is done by halves, before and after a kill -9. Where only checkpoints fail, nothing is refused:
+the journal has it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ CHECKPOINTS_FAIL = (
     Fault("checkpoints cannot be written", Failing.DURABLE_WRITES, errno.ENOSPC, file=File.JOURNAL, below=CHECKPOINTS),
 )
 ONCE = (
-    # Whoever has the journal open is told that it was not synced: others may take that for their records.
+    # Every process that has the journal open gets the error that it was not synced: others may take it for their own
+    # records.
     Fault("a checkpoint cannot be synced", Failing.DURABLE_WRITES, calls=1, file=File.JOURNAL, below=CHECKPOINTS),
     Fault("a record cannot be synced once", Failing.DURABLE_WRITES, calls=1),
     Fault("a record cannot be written once", Failing.DURABLE_WRITES, errno.ENOSPC, calls=1, partly=True),
@@ -145,7 +146,7 @@ def _service(
 
 
 class _Service:
-    """A server, and writers who know that its disk may fail."""
+    """A server, and writers that expect its disk to fail."""
 
     def __init__(self, server: Server, random: Random) -> None:
         self._server = server
@@ -180,7 +181,7 @@ class _Service:
         self._check()
 
     def endure(self, disk: Disk, fault: Fault) -> None:
-        """Have fail under load what need not refuse writes, or not for long."""
+        """Under load, fail operations that need not refuse writes, or not for long."""
         pids = workers(self._server.pid)
         with self._load():
             refused = self.refused
@@ -243,7 +244,7 @@ class _Service:
         demand(any(cause in lines[0]["message"] for cause in causes), f"the log says {lines[0]['message']}")
 
     def _demand_new_stores_are_refused(self) -> None:
-        """A region cannot be made now, and there is none by halves."""
+        """A region cannot be created now, and no half of one is left."""
         store = store_in(str(self._server.options["data_dir"]), NEW_REGION)
         was_there = (store / DATA).exists()  # What a restart finds of it, it makes.
         try:
@@ -267,7 +268,7 @@ class _Service:
                 time.sleep(0.05)
 
     def _check(self) -> None:
-        """Compare everything, wait for what has expired to go, and compare again after a kill."""
+        """Compare everything, wait until expired items are gone, and compare again after a kill."""
         self._compare()
         self._server.kill()
         self._server.restart()

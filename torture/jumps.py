@@ -99,7 +99,7 @@ class Patron:
         self._stop.set()
 
     def check(self, client: Any) -> None:
-        """Compare what is there with what must be. Nobody may be writing."""
+        """Compare the items found with those expected. No writer may be running."""
         demand(self.surprise is None, str(self.surprise))
         found = client.get_item(TableName=TABLE, Key=COUNTER, ConsistentRead=True)
         count = int(found["Item"]["hits"]["N"]) if "Item" in found else 0

@@ -1,5 +1,5 @@
-"""Kill -9 at random moments under mixed load: single workers, or what commits for them, while the others go on, and
-then the whole server.
+"""Kill -9 at random moments under mixed load: single workers, or their committers, while the others go on, and then the
+whole server.
 
 A writer whose worker was killed looks what became of its request, through another worker, and goes on. When the whole
 server is killed everything is compared: the table, its indexes, its counters and its stream with what the writers know,
@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 20}
 LONGEST_LIFE = 1.5
 """Seconds of load, at most, from one kill of a worker to the next: the parent replaces one after a second."""
 MOST_WORKERS = 6
-"""Workers killed, at most, before the whole server is."""
+"""The most workers that are killed before the whole server is."""
 STALL_SECONDS = 30.0
 """Within this many seconds of a worker's death there must be acknowledged writes again."""
 

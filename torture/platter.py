@@ -1,4 +1,4 @@
-"""What may be on a disk when the power goes: all that was synced, and any part of what was written since.
+"""What may be on a disk when the power fails: everything that was synced, and any part of what was written since.
 
 A sector of 512 bytes is written whole or not at all, and shows some state that it had in memory since the last sync
 that it took part in. Sectors go to the disk in any order. In some cuts the eight of a page go together, in others each
@@ -8,7 +8,7 @@ After a sync that failed, what it should have written may be on the disk or not,
 later sync writes it, unless it is written again (Rebello et al., "Can Applications Recover from fsync Failures?",
 USENIX ATC 2020).
 
-The files of a store are cut at one moment; what is left of one says nothing of what is left of another.
+The files of a store are cut at one moment, but what is left of one is independent of what is left of another.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from torture.disk import File, Kind, Record
 SECTOR = 512
 PAGE = 4096
 KEPT = (0.0, 0.1, 0.5, 0.9, 1.0)
-"""How probable it is in a cut that what was written since the last sync is there."""
+"""The probability, in a cut, that a write since the last sync is on the disk."""
 
 _Version = tuple[int, bytes]
 """When a sector was written, by the number of the record, and what it was then."""
 
 
 class Platters:
-    """The files of a store. Those that are not there at first are none of it."""
+    """The files of a store. Files that are missing at first do not count."""
 
     def __init__(self, synced: dict[File, bytes]) -> None:
         self._platters = {file: Platter(content) for file, content in synced.items()}

@@ -22,7 +22,7 @@ SAY_SECONDS = 30.0
 
 
 def run(random: Random, seconds: float, say: Callable[[str], None]) -> str:
-    """Run schedules for so many seconds; what has been done. Raises Broken, which tells the schedule's number."""
+    """Run schedules for `seconds`. Returns what was done. Raises Broken, which names the schedule's number."""
     first = random.getrandbits(48)
     number = first
     begun = said = time.monotonic()

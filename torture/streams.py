@@ -1,4 +1,5 @@
-"""A reader of the table's stream: what it tells of each item is one unbroken chain, which ends at what the item is."""
+"""A reader of the table's stream: the records of each item must be one unbroken chain, which ends at the item as it
+is."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ class Follower:
             waiting = [shard for shard in waiting if shard not in ready]
 
     def check(self, items: list[Item]) -> None:
-        """Compare what the stream has told with the items, but for those that may have gone meanwhile."""
+        """Compare the stream's records with the items, except for items that may have expired meanwhile."""
         lasting = [one for one in items if identity(one)[1] not in FLEETING]
         told = [one for one in self._images.values() if identity(one)[1] not in FLEETING and "hits" not in one]
         demand(in_order(told) == in_order(lasting), "what the stream tells of the items is not what they are")

@@ -1,12 +1,12 @@
-"""Clients that write until the server dies, and then know what must be there.
+"""Clients that write until the server dies, and know which items must be there afterwards.
 
 Each writer has items of its own, so it knows what every acknowledged request left, and what a request that was cut off
 would have left: those are the only two things that its items may be found to be, and all of a request or nothing. All
 of an item follows from its key and its version, so an item that is not whole cannot go unnoticed. One more item, a
 counter, is everybody's. Some items are born expired: they may be gone at any time.
 
-A writer whose worker died, or who was told of a fault, is in doubt until it has looked. It writes first, because LMDB
-brings a commit to light whose process was killed at its very end only when the next one takes the lock.
+A writer whose worker died, or that got an error, is in doubt until it has read the item. It writes first: if a process
+was killed at the very end of a commit, LMDB shows that commit only when the next one takes the lock.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ BATCH = 5
 TOGETHER = 3
 """Items of a transaction."""
 NEVER = -1
-"""The version of what is only ever written by requests that must be refused."""
+"""The version that only requests write which must be refused."""
 LONG_AGO = 1_700_000_000
 """When what is born expired expired, in seconds since the epoch. Time to live heeds five years."""
 ANSWER_SECONDS = 20.0
@@ -123,7 +123,7 @@ class Client:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_SECONDS)
 
     def call(self, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and body of the answer. Raises OSError or HTTPException when there is none."""
+        """The answer's status and body. Raises OSError or HTTPException if no answer comes."""
         headers = {
             "X-Amz-Target": f"DynamoDB_20120810.{operation}",
             "Content-Type": "application/x-amz-json-1.0",
