@@ -1,7 +1,7 @@
 """`python -m bench`: start the servers, measure them in turns, print the report.
 
-The report goes to standard output, what is going on to standard error. The exit code is 1 when a row of Jedlik's could
-not be reported, 2 when nothing could be measured.
+The report goes to standard output, progress to standard error. The exit code is 1 if a row of Jedlik's could not be
+reported, 2 if nothing could be measured.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from bench.rows import SIZES, Row, rows
 from bench.signing import Refused
 
 FOLDER = Path(__file__).parent.parent / ".cache" / "bench"
-"""Where the servers keep their data: on the disk that the checkout is on, so that a sync is a real one."""
+"""The folder of the servers' data: on the disk that the checkout is on, so that a sync is a real one."""
 IDLE_SECONDS = 1.0
-"""Until a server that has started has come to rest."""
+"""Seconds that a server rests after its start."""
 RUN_MORE_SECONDS = 0.3
-"""What a run takes beyond its length: starting wrk, signing."""
+"""Seconds that a run takes beyond its length: starting wrk, signing."""
 ROW_MORE_SECONDS = 4.0
-"""What a row takes of each server beyond its runs: filling a table, preparing, warming."""
+"""Seconds that a row takes for each server beyond its runs: filling a table, preparing, warming up."""
 
 
 def main() -> int:
-    """Run the benchmark as the command line says."""
+    """Run the benchmark with the options of the command line."""
     options = _options()
     try:
         results = _measured(options)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _measured(options: argparse.Namespace) -> Results:
-    """Measure and report. Raises Unusable when wrk is not there or Jedlik does not start."""
+    """Measure and report. Raises Unusable if wrk is missing or Jedlik does not start."""
     load.program()
     shape = Shape(options.connections, options.rounds, options.seconds, options.threads)
     wanted = [row for row in rows(options.sizes) if options.rows is None or row.name in options.rows]
@@ -115,7 +115,7 @@ def _minutes(rows: int, peers: int, shape: Shape) -> float:
 
 
 def _is_here(peer: Peer, results: Results) -> bool:
-    """Whether a server is installed, now at the latest; if not, the results say why."""
+    """Install a server if it is not installed yet. Returns whether that worked; if not, the results give the reason."""
     try:
         peer.install()
     except Unusable as error:
@@ -130,9 +130,9 @@ def _leave_out(peer: Peer, results: Results, error: Exception) -> None:
 
 
 def _start(peers: Sequence[Peer], results: Results, starts: int, stack: ExitStack) -> list[Running]:
-    """Start each server several times, in turns; the last of each stays, and ends with the stack.
+    """Start each server several times, in turns. The last one of each stays, and ends with the stack.
 
-    A server that does not start is left out. Raises Unusable when that is Jedlik.
+    A server that does not start is left out. Raises Unusable if that is Jedlik.
     """
     times: dict[str, list[float]] = {peer.name: [] for peer in peers}
     servers: dict[str, Running] = {}

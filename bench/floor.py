@@ -1,4 +1,4 @@
-"""The floor: Jedlik's own HTTP server, answering everything with a constant. No server on it can be faster.
+"""The floor: Jedlik's own HTTP server, which answers everything with a constant. No server built on it can be faster.
 
 `python -m bench.floor PORT`; the constant is as long as the answer to a GetItem of the benchmark's items.
 """
@@ -26,7 +26,7 @@ HEADERS = (
 
 
 class Constant:
-    """The application that says one thing."""
+    """An application with a single answer."""
 
     def __init__(self, body: bytes) -> None:
         self._response = Response(200, HEADERS, body)
@@ -36,12 +36,12 @@ class Constant:
         return self._response
 
     def refuse(self, status: int, text: str = "") -> Response:
-        """Nothing: the benchmark sends nothing that is refused."""
+        """Does nothing: the benchmark sends no request that is refused."""
         return Response(status, b"", b"")
 
 
 async def serve(port: int) -> None:
-    """Answer until the process is ended."""
+    """Answer until the process ends."""
     body = json.dumps({"Item": MAIN.item(0)}).encode()
     HttpServer(Constant(body), Limits(), Loads(1), 0, Memory()).start(take_port("127.0.0.1", port))
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""What Jedlik is to reach, beyond being ahead of every other program on every row."""
+"""Jedlik's goals, beyond being faster than every other program on every row."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ READS = ("GetItem", "BatchGetItem of 100", "Query of 10", "Query of 100", "Scan"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Something to reach. Exactly one bound is set."""
+    """A goal. Exactly one bound is set."""
 
     text: str
     measured: Callable[[Results], float | None]
-    """None when the run did not measure it."""
+    """None if the run did not measure it."""
     at_least: float | None = None
     at_most: float | None = None
 
     def line(self, results: Results) -> str | None:
-        """Its line in the report; None when it was not measured."""
+        """The goal's line in the report; None if it was not measured."""
         measured = self.measured(results)
         if measured is None:
             return None
@@ -39,7 +39,7 @@ class Goal:
 def _over(
     read: Callable[..., float], place: Place, other: Place, read_other: Callable[..., float] | None = None
 ) -> Callable[[Results], float | None]:
-    """A figure of one place over that of another."""
+    """The ratio of a figure at one place to that at another."""
 
     def ratio(results: Results) -> float | None:
         figure, other_figure = results.figure(place, read), results.figure(other, read_other or read)
@@ -49,7 +49,7 @@ def _over(
 
 
 def _idle(read: Callable[..., float]) -> Callable[[Results], float | None]:
-    """A figure of Jedlik when it has just started."""
+    """A figure of Jedlik just after its start."""
     return lambda results: read(idle) if (idle := results.idle.get(JEDLIK.name)) else None
 
 
@@ -91,7 +91,7 @@ GOALS = (
 
 
 def goals_table(results: Results) -> Iterator[str]:
-    """The table of those that the run measured."""
+    """The table of the goals that the run measured."""
     yield "| goal | bound | measured | reached |"
     yield "|---|---|---|---|"
     lines = [goal.line(results) for goal in GOALS]

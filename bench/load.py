@@ -1,4 +1,4 @@
-"""The load: wrk, some threads, some connections, a file of prepared requests.
+"""The load: wrk, with its threads and connections and a file of prepared requests.
 
 wrk is Debian's and Ubuntu's package of that name. Its figures are the client's: from the request's first byte to the
 answer's last.
@@ -19,11 +19,11 @@ SCRIPT = Path(__file__).with_name("cycle.lua")
 ANSWER_SECONDS = 10
 """An answer that takes longer is an error."""
 SPARE_SECONDS = 30
-"""For wrk to read its file and to end."""
+"""Seconds that wrk has to read its file and to end."""
 
 
 class Unusable(Exception):
-    """Something that the benchmark needs is not there; the message says what to do."""
+    """The benchmark needs something that is missing; the message explains how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Measurement:
     """One run. Times are in milliseconds."""
 
     answers: int
-    """All of them, in the whole run."""
+    """All requests of the run."""
     per_second: float
     p50: float
     p99: float
@@ -40,7 +40,7 @@ class Measurement:
 
 
 def program() -> str:
-    """The path of wrk. Raises Unusable when there is none."""
+    """The path of wrk. Raises Unusable if it is missing."""
     path = shutil.which("wrk")
     if path is None:
         raise Unusable("wrk is needed to make the load: apt-get install wrk")
@@ -48,7 +48,7 @@ def program() -> str:
 
 
 def version() -> str:
-    """What wrk says it is."""
+    """The version that wrk reports."""
     shown = subprocess.run([program(), "-v"], capture_output=True, text=True, timeout=10, check=False)
     return " ".join((shown.stdout + shown.stderr).split()[:2])
 
@@ -63,10 +63,10 @@ def write(requests: Iterable[Signed], path: Path) -> None:
 
 
 def run(url: str, requests: Path, connections: int, threads: int, seconds: int, sent: int = 0) -> Measurement:
-    """Send the requests to `url` over and over on `connections` connections, shared out among `threads` threads.
+    """Send the requests to `url` in a loop on `connections` connections, shared among `threads` threads.
 
-    Begins behind the `sent` that have been sent in earlier runs. Raises subprocess.SubprocessError when wrk cannot:
-    mostly because nobody listens.
+    Skips the `sent` requests that earlier runs have sent. Raises subprocess.SubprocessError if wrk fails: mostly
+    because nobody listens.
     """
     threads = min(threads, connections)
     arguments = [

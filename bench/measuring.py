@@ -1,6 +1,6 @@
-"""One row after the other, all servers in turns: fill the row's table, prepare its requests, send them.
+"""Measures one row after the other, all servers in turns: fills the row's table, prepares its requests, sends them.
 
-What fails on a server is noted with the results and ends that row on that server, not the run.
+A failure is noted in the results. It ends that row on that server, not the run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SEED = 20121008
 WARM_SECONDS = 1
 LOADERS = 8
 ACTIVE_SECONDS = 0.05
-"""Between two looks at whether a table is ready."""
+"""Seconds between two checks whether a table is ready."""
 SIGNATURE_SECONDS = 600.0
-"""Requests older than this are signed again before a run; they hold for 900."""
+"""Requests older than this are signed again before a run; they are valid for 900."""
 MOST_SECONDS = 120
 """The longest run: it must end before its signatures do."""
 
@@ -39,11 +39,11 @@ class Shape:
 
     connections: Sequence[int]
     rounds: int
-    """Runs of each server in a row at a number of connections."""
+    """The runs of each server, for a row at a number of connections."""
     seconds: int
     """The length of a run."""
     threads: int
-    """Of the load."""
+    """For the load."""
 
 
 class Filled:
@@ -53,7 +53,7 @@ class Filled:
         self._done: set[tuple[str, str]] = set()
 
     def fill(self, server: Running, table: Table) -> None:
-        """Make the table with its items in it, unless it is there. Raises Refused when the server does not."""
+        """Create the table with its items, unless it exists. Raises Refused if the server refuses."""
         if (server.peer.name, table.name) in self._done:
             return
         started = time.perf_counter()
@@ -70,7 +70,7 @@ class Filled:
 
 
 def make(client: Client, table: Table) -> Body:
-    """Make the table, and wait until it can be used. Returns its description."""
+    """Create the table, and wait until it can be used. Returns its description."""
     client.call("CreateTable", table.creation())
     while True:
         made: Body = client.call("DescribeTable", {"TableName": table.name})["Table"]
@@ -88,33 +88,33 @@ def _put_batches(server: Running, batches: Iterable[Body]) -> None:
 
 
 class Prepared:
-    """A row's requests for one server, in a file in its folder, signed not too long ago."""
+    """A row's requests for one server, in a file in the server's folder, with recent signatures."""
 
     def __init__(self, row: Row, server: Running, asked: Running) -> None:
         self.row = row
         self.server = server
         self._amount = 1.0
-        """How much of the row's unit is in one answer."""
+        """The amount of the row's unit in one answer."""
         self._asked = asked
-        """Who is asked for what the row needs first: the server itself, if it holds items at all."""
+        """The server that a row's preparing questions go to: this one, if it holds items at all."""
         self.path = server.folder / f"{row.name} {row.table.name}"
         self._signed_at = float("-inf")
         self._sent = 0
 
     def run(self, connections: int, seconds: int, threads: int) -> Measurement:
-        """Send them for some seconds; `per_second` is in the row's unit.
+        """Send the requests for `seconds`; `per_second` is in the row's unit.
 
-        Raises Refused when an answer is wrong, OSError or subprocess.SubprocessError when there is none.
+        Raises Refused if an answer is wrong, OSError or subprocess.SubprocessError if no answer comes.
         """
         self._renew()
         measured = load.run(self.server.url, self.path, connections, threads, seconds, self._sent)
-        self._sent += measured.answers + connections  # Those without an answer at the end may have been done.
+        self._sent += measured.answers + connections  # Requests that are unanswered at the end may have taken effect.
         if measured.errors:
             raise Refused(f"{measured.errors} errors in {seconds} s at {connections} connections")
         return replace(measured, per_second=measured.per_second * self._amount)
 
     def _renew(self) -> None:
-        """Sign the requests again if it is time, having asked the first one to see that its answer is right."""
+        """If it is time, send the first request to check that its answer is right, and sign the requests again."""
         if time.monotonic() < self._signed_at + SIGNATURE_SECONDS:
             return
         client = Client(self._asked.signer)
@@ -184,5 +184,5 @@ def _run(requests: Prepared, results: Results, connections: int, seconds: int, t
 
 
 def say(text: str) -> None:
-    """Tell whoever watches what is going on."""
+    """Report progress on standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""The memory of processes, with what is theirs apart from what the kernel lends them of a mapped file.
+"""The memory of processes; what the kernel lends them of a mapped file is counted apart.
 
-LMDB maps the store's file, so every page of it that is read counts as resident, and the kernel takes it back when
-somebody needs the room. What must be bounded is the rest, anonymous memory. A page that several processes share counts
-in each for its part (Pss), so that in their sum it counts once. Source: proc_pid_smaps, proc_tid_children(5).
+LMDB maps the store's file, so every page that is read counts as resident, and the kernel takes it back when it needs
+the memory. The rest, anonymous memory, is what must be bounded. A page that several processes share counts in each in
+proportion (Pss), so it counts once in their sum. Source: proc_pid_smaps, proc_tid_children(5).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Memory:
 
     @classmethod
     def of(cls, process: int) -> Memory:
-        """What a process and all that descend from it hold together; nothing of those that have ended."""
+        """The memory of a process and all its living descendants."""
         held = {"Pss": 0, "Pss_Anon": 0, "Pss_File": 0}
         family = [process]
         for member in family:
@@ -41,7 +41,7 @@ class Memory:
 
 
 def _read(path: str) -> str:
-    """What is in a file of /proc; nothing when its process or thread has ended."""
+    """The content of a file of /proc; empty if its process or thread has ended."""
     try:
         return Path(path).read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,8 +1,8 @@
-"""The servers that are compared, each a declaration of how it is installed and started.
+"""The compared servers, each a declaration of how it is installed and started.
 
-All listen on a loopback port of their own and keep their data in a folder of their own. Each of those that Jedlik is
-compared with comes from its own package registry the first time it is wanted, in a fixed version, and is optional: what
-cannot be installed here is left out of the report by name.
+Each listens on its own loopback port and keeps its data in its own folder. Those that Jedlik is compared with come from
+their package registries when they are first used, in a fixed version. Each is optional: one that cannot be installed is
+named in the report as absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bench.load import Unusable
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / ".cache" / "peers"
-"""Where what is installed from PyPI and the crates registry lies."""
+"""The folder of servers that come from PyPI and the crates registry."""
 
 DYNALITE = HERE / "node_modules" / "dynalite"
 DYNOXIDE_VERSION = "3.2.0"
@@ -29,7 +29,7 @@ MOTO = PROGRAMS / f"moto-{MOTO_VERSION}"
 
 INSTALL_SECONDS = 300
 BUILD_SECONDS = 1_800
-"""A program in Rust is built here: three minutes on two cores that have nothing else to do."""
+"""A program in Rust is built here: three minutes on two idle cores."""
 
 Keys = tuple[str, str]
 """An access key and its secret."""
@@ -41,28 +41,28 @@ class Peer:
 
     name: str
     about: str
-    """What it does with signatures and writes, so that the figures can be read."""
+    """What it does about signatures and durability, so that the figures can be judged."""
     command: Callable[[int, Path], list[str]]
     """The command that starts it, from a port and an empty folder for its data."""
     version: Callable[[], str]
     install: Callable[[], None] = lambda: None
-    """Makes sure that it is there. Raises Unusable when it cannot be."""
+    """Installs it if it is missing. Raises Unusable if that fails."""
     credentials: Callable[[Path], Keys] = lambda _: ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-    """The keys that it accepts, from the folder of its data; most servers accept any."""
+    """The keys that it accepts, from its data folder; most servers accept any."""
     is_rival: bool = True
-    """It is another program, and Jedlik is meant to be ahead of it."""
+    """Jedlik is compared with it and is to be faster."""
     is_floor: bool = False
     """It holds no items and answers everything with a constant."""
 
 
 def environment() -> dict[str, str]:
-    """What the servers run in: no settings of Jedlik's from outside, and this package in reach."""
+    """The servers' environment: no settings of Jedlik's from outside, and this package on the path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JEDLIK_")}
     return kept | {"PYTHONPATH": str(HERE.parent)}
 
 
 def jedlik(workers: int) -> Peer:
-    """Jedlik with that many workers. One is what others are compared with; more are compared with one."""
+    """Jedlik with this many workers. The others are compared with one worker; more workers are compared with one."""
 
     def command(port: int, data: Path) -> list[str]:
         return [
@@ -99,7 +99,7 @@ def _jedlik_credentials(data: Path) -> Keys:
 
 
 def _install(made: Path, commands: Sequence[Sequence[str]], needs: str, seconds: int = INSTALL_SECONDS) -> None:
-    """Run the commands unless what they make is there. Raises Unusable when one fails."""
+    """Run the commands unless `made` exists already. Raises Unusable if one fails."""
     if made.exists():
         return
     for command in commands:

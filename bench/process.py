@@ -1,4 +1,4 @@
-"""A server while it runs: started, asked for its first answer, looked at, stopped by its process id."""
+"""A running server: started, asked for its first answer, measured, stopped by its process id."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ POLL_SECONDS = 0.002
 
 
 class Running:
-    """A server that was started on an empty folder, or on what it left there if that is kept.
+    """A server that was started on an empty folder, or on its former one if that is kept.
 
-    `first_answer` is how long that took, in seconds. Raises Unusable when it does not start.
+    `first_answer` is how long that took, in seconds. Raises Unusable if it does not start.
     """
 
     def __init__(self, peer: Peer, folder: Path, keep: bool = False) -> None:
@@ -73,7 +73,7 @@ class Running:
         return Client(self.signer)
 
     def memory(self) -> Memory:
-        """What all its processes hold together."""
+        """The memory of all its processes together."""
         return Memory.of(self._process.pid)
 
     def stop(self) -> None:

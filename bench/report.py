@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def report(results: Results, peers: Sequence[Peer], rows: Sequence[Row], command: str, shape: str) -> str:
-    """The whole of it; the first of the servers is Jedlik, the others are compared with it."""
+    """The whole report. The first server is Jedlik; the others are compared with it."""
     others = peers[1:]
     parts = (
         _circumstances(results, peers, command, shape),
@@ -109,7 +109,7 @@ def _refusals(results: Results) -> Iterator[str]:
 
 
 def _behind(results: Results, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
-    """Where another program was faster in the median."""
+    """The rows where another program was faster in the median."""
     places = [(row.name, count) for row in rows for count in sorted({place[1] for place in results.runs})]
     behind = [
         f"- {row} at {count}: {_spread(ahead, '.2f')} of {peer.name}"

@@ -1,4 +1,4 @@
-"""What was measured, and what can be said of it."""
+"""The measurements, and the figures that follow from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.load import Measurement
 from bench.peers import JEDLIK
 
 Place = tuple[str, int, str]
-"""A row, connections, a server: what the runs of are compared."""
+"""A row, a number of connections and a server: the key of comparable runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some figures, and how far they lie apart."""
+    """The median of some figures, and their spread."""
 
     median: float
     least: float
@@ -32,7 +32,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Iterable[float]) -> Spread:
-        """That of figures, at least one."""
+        """From at least one figure."""
         ordered = sorted(figures)
         return cls(statistics.median(ordered), ordered[0], ordered[-1])
 
@@ -55,14 +55,14 @@ class Results:
         self.runs = {place: runs for place, runs in self.runs.items() if (place[0], place[2]) != (row, peer)}
 
     def figure(self, place: Place, read: Callable[[Measurement], float]) -> float | None:
-        """The median of a figure of the runs; None when there are none."""
+        """The median of a figure of the runs; None without runs."""
         runs = self.runs.get(place)
         return statistics.median(read(run) for run in runs) if runs else None
 
     def ahead(self, row: str, connections: int, peer: str) -> Spread | None:
-        """How many times this server's throughput Jedlik's is, run by alternating run; None when one has no runs.
+        """Jedlik's throughput as a multiple of this server's, from pairs of runs; None if one has no runs.
 
-        Infinitely often when the other answered nothing in a run.
+        Infinite if the other answered nothing in a run.
         """
         ours, theirs = self.runs.get((row, connections, JEDLIK.name)), self.runs.get((row, connections, peer))
         if not ours or not theirs:

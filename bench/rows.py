@@ -1,4 +1,4 @@
-"""What is asked of the servers: the rows of the report.
+"""The rows of the report: what the servers are asked.
 
 A row is an operation on a table and a generator of its request bodies. A generator may first ask the server for
 something (the pages of a Scan, an iterator). All choices come from a seed, so every server gets the same requests.
@@ -14,23 +14,23 @@ from bench.signing import Body
 from bench.tables import BATCH_ITEMS, INDEXED, MAIN, RECORDED, STREAMED, WIDE, Table, table_of
 
 Call = Callable[[str, Body], Body]
-"""Asks the server that is being measured: operation and body to answer."""
+"""Asks the measured server: operation and body to answer."""
 Bodies = Callable[[Table, Call, Random], Iterator[Body]]
 """Request bodies, at least as many as the row takes."""
 
 REQUESTS = 10_000
 """Different requests that are prepared for a row."""
 LARGE_REQUESTS = 1_000
-"""The same, of rows with large requests."""
+"""The same for rows with large requests."""
 SCAN_PAGES = 12
 GET_ITEMS = 100
 """The most that a BatchGetItem takes."""
 RECORDS = 1_000
 """The most that GetRecords answers."""
 VERSIONS = (1, 2)
-"""A put writes one and, the next time its item comes, the other: every put is a change."""
+"""A put writes one of these, and the other when its item comes again: every put is a change."""
 SIZES = (4_096, 102_400)
-"""Larger items that GetItem and PutItem are also measured with, in bytes, unless others are asked for."""
+"""The larger items for GetItem and PutItem, in bytes, unless the command line names others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Row:
     operation: str
     bodies: Bodies
     right: Callable[[Body], bool]
-    """Whether an answer is what was asked for: a server that answers something else is not measured."""
+    """Whether an answer is right: a server that answers anything else is not measured."""
     table: Table = MAIN
     requests: int = REQUESTS
-    """How many bodies are taken at most; they are sent over and over."""
+    """The most bodies that are taken; they are sent in a loop."""
     unit: str = "/s"
     amount: Callable[[Body], float] = lambda _: 1.0
-    """How much of the unit is in one answer."""
+    """The amount of the unit in one answer."""
 
 
 def _get(table: Table, _: Call, random: Random) -> Iterator[Body]:
@@ -98,7 +98,7 @@ def _put(table: Table, _: Call, random: Random) -> Iterator[Body]:
 
 
 def _count_up(table: Table, number: int) -> Body:
-    """What counts an item up, as UpdateItem and a transaction's Update take it."""
+    """The parameters that increment an item, for UpdateItem and for a transaction's Update."""
     return {
         "TableName": table.name,
         "Key": table.key(number),
@@ -135,7 +135,7 @@ def _batch_write(table: Table, _: Call, random: Random) -> Iterator[Body]:
 
 
 def _transact_write(operations: int) -> Bodies:
-    """Bodies of transactions that count items up."""
+    """Bodies of transactions that increment items."""
 
     def bodies(table: Table, _: Call, random: Random) -> Iterator[Body]:
         while True:
@@ -168,12 +168,12 @@ def _has_items(count: int) -> Callable[[Body], bool]:
 
 
 def _megabytes(answer: Body) -> float:
-    """Of items in a page of MAIN."""
+    """Items in a page of MAIN."""
     return len(answer["Items"]) * MAIN.item_bytes / 1e6
 
 
 def rows(sizes: Sequence[int] = SIZES) -> tuple[Row, ...]:
-    """All rows, with GetItem and PutItem of items of these sizes too."""
+    """All rows, with GetItem and PutItem of items of these sizes, too."""
     tables = [(_name_of(size), table_of(size)) for size in sizes]
     return (
         Row("GetItem", "GetItem", _get, _is_an_item),
@@ -206,7 +206,7 @@ def rows(sizes: Sequence[int] = SIZES) -> tuple[Row, ...]:
 
 
 def row_of(name: str, table: Table) -> Row:
-    """One of the rows, of another table."""
+    """One of the rows, on another table."""
     return next(replace(row, table=table) for row in rows() if row.name == name)
 
 

@@ -1,6 +1,6 @@
 """Requests as an AWS SDK sends them, made beforehand: signing costs more than answering and must not be measured.
 
-A signature holds for 15 minutes around its date, so requests are made again when they come near it.
+A signature is valid for 15 minutes around its date, so requests are signed again when they come near that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ API = "DynamoDB_20120810"
 STREAMS_API = "DynamoDBStreams_20120810"
 STREAMS_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
 ANSWER_SECONDS = 60.0
-"""How long one answer may take; creating a table takes some servers a while."""
+"""The longest wait for one answer; some servers take a while to create a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Refused(Exception):
 
 
 class Client:
-    """One connection to a server, for what is not measured."""
+    """One connection to a server, for requests that are not measured."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
         self._connection = http.client.HTTPConnection(signer.host, timeout=ANSWER_SECONDS)
 
     def call(self, operation: str, body: Body) -> Body:
-        """The answer. Raises Refused when it is an error, OSError when there is none."""
+        """The answer. Raises Refused if it is an error, OSError if none comes."""
         signed = self._signer.sign(operation, body)
         self._connection.request("POST", "/", signed.body, signed.headers)
         response = self._connection.getresponse()

@@ -1,4 +1,4 @@
-"""The tables that the servers hold while they are measured, and what is in them.
+"""The tables that the servers hold while they are measured, and the items in them.
 
 A table is a declaration; its items follow from their numbers, so every server holds the same.
 """
@@ -12,9 +12,9 @@ from bench.signing import Body
 from jedlik.dynamodb.model.values import item_size
 
 SMALL_BYTES = 200
-"""The size of an item where a row does not say another; sizes are as DynamoDB counts them."""
+"""The size of an item where a row does not name another; sizes are as DynamoDB counts them."""
 LARGE_TABLE_BYTES = 20_000_000
-"""The most that a table of larger items holds: it has fewer of them, so that it is soon loaded."""
+"""The most bytes that a table of larger items holds: it has fewer items, so that it is soon loaded."""
 BATCH_ITEMS = 25
 """The most that a BatchWriteItem takes."""
 INDEX_GROUPS = 1_000
@@ -34,7 +34,7 @@ class Table:
     indexes: int = 0
     """Global secondary indexes, each with every attribute of every item."""
     stream: bool = False
-    """Whether it has one, with new and old images."""
+    """Whether it has a stream, with new and old images."""
 
     def creation(self) -> Body:
         """The CreateTable request."""
@@ -64,14 +64,14 @@ class Table:
         return {"pk": {"S": f"partition-{partition:06}"}, "sk": {"S": f"sort-{place:0{digits}}"}}
 
     def item(self, number: int, version: int = 0) -> Body:
-        """One of the items, filled up to the table's size of items."""
+        """One of the items, padded to the table's item size."""
         group = {name: {"S": f"{number % INDEX_GROUPS:03}"} for name in self._index_keys()}
         item = {**self.key(number), **group, "count": {"N": "1"}}
         filling = self.item_bytes - item_size(item) - len("v") - len(str(version))
         return {**item, "v": {"S": f"{version}{number:0{filling}}"}}
 
     def batch(self, first: int, version: int = 0) -> Body:
-        """A BatchWriteItem's request that puts BATCH_ITEMS items, from the first on."""
+        """A BatchWriteItem request that puts BATCH_ITEMS items, from `first` on."""
         puts = [{"PutRequest": {"Item": self.item(number, version)}} for number in range(first, first + BATCH_ITEMS)]
         return {"RequestItems": {self.name: puts}}
 
@@ -99,6 +99,6 @@ MAIN = Table("bench", items=100_000)
 WIDE = Table("bench-wide", partition_items=100)
 INDEXED = Table("bench-indexed", indexes=2)
 STREAMED = Table("bench-stream", items=5_000, stream=True)
-"""Smaller: filling it takes one of the servers longer for every record that the stream has already."""
+"""A smaller table: each record in the stream makes filling it slower for one of the servers."""
 RECORDED = Table("bench-records", items=8_000, stream=True)
-"""Written once: of its four shards, each has enough records for a full GetRecords."""
+"""Written once: each of its four shards has enough records for a full GetRecords."""

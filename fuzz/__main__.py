@@ -1,6 +1,6 @@
-"""`python -m fuzz`: run the harnesses, each in a process of its own for a bounded time, and say what they found.
+"""`python -m fuzz`: run the harnesses, each in a process of its own for a bounded time, and report their findings.
 
-The exit code is 1 when one of them has found something.
+The exit code is 1 if a harness has found something.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from pathlib import Path
 from fuzz.harness import HARNESSES
 
 FOLDER = Path(__file__).parent.parent / ".cache" / "fuzz"
-"""Where inputs are kept that have reached new code, and findings."""
+"""Folder of findings and of inputs that have reached new code."""
 
 LONGEST_INPUT = 4096
-"""Bytes of an input: enough for a few requests, little enough for thousands of inputs a second."""
+"""The longest input, in bytes: enough for a few requests, and short enough for thousands of inputs a second."""
 HANG_SECONDS = 10
-"""An input that takes so long has hung. That one is merely slow shows in processor time (`harness.SLOW_SECONDS`)."""
+"""An input that takes this many seconds has hung. A merely slow one is found by its processor time
+(`harness.SLOW_SECONDS`)."""
 MEMORY_MIB = 1024
-"""What a harness may have resident: about three times what the largest of them needs."""
+"""The most memory that a harness may use: about three times what the largest of them needs."""
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
 
 
 def _holds(name: str, seconds: int, runs: int) -> bool:
-    """Run a harness; whether it has found nothing."""
+    """Run a harness. Returns whether it found nothing."""
     print(f"\n== {name}", flush=True)
     folder = FOLDER / name
     corpus = folder / "corpus"

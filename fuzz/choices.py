@@ -9,7 +9,8 @@ T = TypeVar("T")
 
 
 class Choices:
-    """What the bytes of an input say, from the first on. When there are no more, every choice is the first one."""
+    """The choices that an input makes, from its first byte on. When the bytes are used up, every choice is the first
+    one."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -20,7 +21,7 @@ class Choices:
         return self._position < len(self._data)
 
     def take(self, count: int) -> bytes:
-        """The next `count` bytes, or as many as there are."""
+        """The next `count` bytes, or fewer if fewer are left."""
         start = self._position
         self._position = start + count
         return self._data[start : start + count]
@@ -39,7 +40,7 @@ class Choices:
         return self.take(self.below(256))
 
     def text(self) -> str:
-        """Up to 255 characters of any kind that UTF-8 can have."""
+        """Up to 255 characters of any kind that UTF-8 can encode."""
         return self.short().decode("utf-8", "replace")
 
     def rest(self) -> bytes:

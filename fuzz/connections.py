@@ -1,9 +1,8 @@
-"""A connection, whatever its client sends, in whatever pieces, and whatever becomes of the network.
+"""A connection under any bytes from its client, in any pieces, with any behaviour of the network.
 
-What holds: nothing raises or is logged as a fault; every request that is taken gets one answer, in its turn, unless
-the connection is cut; nothing is written after the end; what is held is bounded, and given back. Where nothing but the
-cutting differs, the requests are the same, and so they are where one of two connections knows what its client's heads
-are like, and the other has each parsed.
+These must hold: nothing raises or is logged as a fault; every accepted request gets one answer, in its turn, unless the
+connection is cut; nothing is written after the end; memory held is bounded, and released. The same bytes make the same
+requests however they are cut into pieces, and whether or not the connection recognises its client's heads.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ FAULTS = watch()
 
 
 class Pause:
-    """What a handler waits for: a future without an event loop."""
+    """What a handler awaits: a future without an event loop."""
 
     def __init__(self) -> None:
         self._asyncio_future_blocking = False
@@ -51,7 +50,7 @@ class Pause:
 
 
 class Echo:
-    """Answers with the body and the number of the request; waits before that if the body has a w in it."""
+    """Answers with the body and the number of the request. If the body contains a w, it waits first."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[bytes, bytes, dict[bytes, bytes], bytes]] = []
@@ -68,12 +67,12 @@ class Echo:
         return Response(200, b"X-Number: %d\r\n" % number, asked.body)
 
     def refuse(self, status: int, text: str = "") -> Response:
-        """The answer to what is none."""
+        """The answer to a malformed request."""
         return Response(status, b"", b"refused")
 
 
 class Network:
-    """The transport: keeps what is written, and checks that it may be."""
+    """The transport: keeps what is written, and checks that writing is allowed."""
 
     def __init__(self) -> None:
         self.protocol: Any = None
@@ -84,7 +83,8 @@ class Network:
         self.untaken = 0
 
     def write(self, data: bytes) -> None:
-        """To the client. After an abort that is in vain, and no fault: the handlers at work do not know."""
+        """To the client. After an abort a write has no effect and is no fault: the handlers at work do not know of the
+        abort."""
         if self.closing and not self.cut_off:
             raise Finding("written after the end")
         if not self.cut_off:
@@ -95,10 +95,10 @@ class Network:
         self.write(b"".join(parts))
 
     def set_write_buffer_limits(self, high: int) -> None:
-        """The pauses are made by chance."""
+        """The input chooses the pauses."""
 
     def get_write_buffer_size(self) -> int:
-        """As many bytes as the client has been made to leave."""
+        """As many bytes as the client can be made to leave unread."""
         return self.untaken
 
     def get_extra_info(self, name: str) -> None:
@@ -129,11 +129,11 @@ class Network:
         return True
 
     def write_eof(self) -> None:
-        """Nothing is written after that."""
+        """Nothing is written afterwards."""
         self.closing = True
 
     def set_protocol(self, protocol: Any) -> None:
-        """Who gets the data from now on."""
+        """From now on, `protocol` gets the data."""
         self.protocol = protocol
 
 
@@ -153,7 +153,7 @@ class Client:
         self.connection.connection_made(cast(asyncio.Transport, self.network))
 
     def send(self, data: bytes) -> None:
-        """To the server, which reads on only while it wants to, and while it is the connection that listens."""
+        """To the server, which reads only while it wants to, and only while this connection is the listener."""
         if data and self.network.reading and not self.network.closing and self.network.protocol is self.connection:
             self.connection.data_received(data)
             self.check()
@@ -182,7 +182,7 @@ class Client:
                 return
 
     def stall(self, untaken: int) -> None:
-        """Take no answers any more, and leave this many bytes of them."""
+        """Stop reading answers, and leave this many bytes unread."""
         if self.network.protocol is self.connection and self.connection not in self.server.stalled:
             self.network.untaken = untaken
             self.connection.pause_writing()
@@ -232,7 +232,7 @@ class Client:
 
 
 def attempt(data: bytes) -> None:
-    """One connection over a network on which a lot goes on, or two that get the same bytes in different ways."""
+    """One connection over a lively network, or two connections that get the same bytes in different ways."""
     choices = Choices(data)
     match choices.below(4):
         case 0:
@@ -244,7 +244,7 @@ def attempt(data: bytes) -> None:
 
 
 def _known(choices: Choices) -> None:
-    """What a client is known by changes nothing that is made of what it sends."""
+    """The requests are the same whether or not the server recognises the client."""
     knowing, parsing = Client(Limits()), Client(Limits())
     while choices:
         sent = choices.one_of(LIKE_AN_SDK)

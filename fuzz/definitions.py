@@ -361,7 +361,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
         {"TableName": MUSIC, "Limit": 1, "ExclusiveStartStreamArn": f"{ARN}/stream/2027-01-15T08:00:00.000"},
     ),
 ]
-"""Operations with requests that they take, or refuse only for what is in the store."""
+"""Operations with requests that are accepted, or refused only because of the store's contents."""
 
 
 def stocked() -> Service:

@@ -1,6 +1,6 @@
-"""Expressions of every kind, written from their vocabulary or from anything, and carried out on items.
+"""Expressions of every kind, written from their vocabulary or from any text, and applied to items.
 
-What holds: see `fuzz.service`.
+What must hold: see `fuzz.service`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def written(choices: Choices, words: tuple[str, ...], phrases: tuple[str, ...]) -> str:
-    """A text of words and phrases, or of anything."""
+    """A text of words and phrases, or of any characters."""
     parts: list[str] = []
     for _ in range(choices.below(64)):
         match choices.below(8):

@@ -1,7 +1,8 @@
-"""Bodies of the query protocol and of CBOR: an input, or refused by the service's own error, in XML that is sound.
+"""Bodies of the query protocol and of CBOR: each is accepted as an input, or refused with the service's own error in
+well-formed XML.
 
-What is read of a form, for the operation that it names or else for one with much to get wrong, is written as a form and
-must be read as the same again.
+An accepted form is written again as a form, and must read the same. It is for the operation that it names, otherwise
+for one with much to get wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MODELS = {
 }
 CODECS = {name: QueryCodec(*name) for name in MODELS}
 OTHERWISE = {"sts": "AssumeRole", "iam": "CreateRole", "cloudwatch": "PutMetricData"}
-"""The operation that is asked for where the form names none."""
+"""The operation for a form that names none."""
 TAGGING = CborCodec("resourcegroupstaggingapi", "2017-01-26")
 
 
@@ -58,7 +59,7 @@ def _form(name: tuple[str, str], data: bytes) -> None:
 
 
 def _refused_or_not(codec: QueryCodec | CborCodec, operation: str, data: bytes) -> str:
-    """The operation that was asked for."""
+    """The operation that the form names."""
     try:
         parsed = codec.parsed(data)
         if isinstance(codec, QueryCodec):
@@ -75,7 +76,8 @@ def _refused_or_not(codec: QueryCodec | CborCodec, operation: str, data: bytes) 
 
 
 def _can_be_said(value: Any) -> bool:
-    """Whether there is a form for a value: there is none for an empty collection in another, or an empty structure."""
+    """Whether a form can express a value. It cannot express an empty collection inside another, or an empty
+    structure."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return all(one not in ({}, []) and _can_be_said(one) for one in inner)
 

@@ -1,6 +1,6 @@
 """`python -m fuzz.harness NAME [libFuzzer's options] [files or folders]`: one harness under atheris.
 
-Given files it tries these and ends; given a folder it goes on making inputs from what is there.
+Given files, it tries these and ends; given a folder, it starts from the files there and makes more inputs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HARNESSES = (
     "protocols",
 )
 SLOW_SECONDS = 1.0
-"""Of processor time. No input as short as these may take so long."""
+"""In processor time. No input as short as these may take longer."""
 
 
 class TooSlow(Exception):
@@ -34,7 +34,7 @@ class TooSlow(Exception):
 
 
 def timed(attempt: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """The same, but for raising TooSlow."""
+    """The same function, except that it raises TooSlow."""
 
     def attempt_in_time(data: bytes) -> None:
         started = time.process_time()
@@ -47,7 +47,7 @@ def timed(attempt: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 def write_seeds(folder: Path, seeds: Iterable[bytes]) -> None:
-    """Put each seed into a file of its own."""
+    """Write each seed to a file of its own."""
     for seed in seeds:
         (folder / sha256(seed).hexdigest()[:16]).write_bytes(seed)
 

@@ -1,4 +1,5 @@
-"""Storage keys: they order as the values do, fit the store, and a key condition's range has just what meets it."""
+"""Storage keys: they sort as the values do and fit the store, and the range of a key condition holds exactly the items
+that meet it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from jedlik.dynamodb.model.values import AttributeValue, Item
 
 SECRET = b"s" * 32
 LONGEST = 1978
-"""Bytes of a key that the store can hold."""
+"""The longest key that the store can hold, in bytes."""
 TYPES = "SNB"
 PIECES = (
     *(b"", b"\x00", b"\x00" * 100, b"\x01", b"\x7f", b"\x80", b"\xff", b"\xff" * 100),
@@ -125,7 +126,7 @@ def _check_bounds(
     names: list[str],
     types: tuple[str, ...],
 ) -> None:
-    """A condition on the last attribute, or on the first alone, has exactly the items that meet it."""
+    """A condition on the last attribute, or on the first alone, selects exactly the items that meet it."""
     attributes = of.sort_key
     fixed = choices.below(len(attributes))
     type_ = types[fixed]

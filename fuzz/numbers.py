@@ -1,4 +1,4 @@
-"""Numbers: parsing, normal forms, order, size and sums, against the decimal module's."""
+"""Numbers: parsing, normal forms, order, size and sums, compared with the decimal module's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _text(choices: Choices) -> str:
 
 
 def _normalised(text: str) -> str | None:
-    """The normal form, checked; None for what is refused."""
+    """The normal form, checked; None if the number is refused."""
     try:
         normal = numbers.normalise(text)
     except ValidationException:

@@ -1,7 +1,7 @@
-"""Every operation, with requests made from valid ones by changing them, and with headers and bodies that are anything.
+"""Every operation, with requests made by changing valid ones, and with arbitrary headers and bodies.
 
-What holds: see `fuzz.service`. An input is up to three requests to one region, so that what one has changed is there
-for the next.
+What must hold: see `fuzz.service`. An input is up to three requests to one region, so that the later ones see the
+changes of the first.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ REQUESTS_PER_INPUT = 3
 CHANGES = 8
 MOST_PLACES = 1000
 LONGEST_REPEATED = 1 << 16
-"""A request that has grown to so many places is changed no more, and so long a string is not repeated."""
+"""The most places in a request: a larger one is not changed further. A string longer than this is not repeated."""
 
 
 def places(value: Any) -> Iterator[Place]:
-    """Where in a request something stands, from the outside in."""
+    """The path of a place in a request, from the outside in."""
     pending = [value]
     while pending:
         inside = pending.pop(0)
@@ -44,7 +44,7 @@ def places(value: Any) -> Iterator[Place]:
 
 
 PARTS = [part[key] for _, request in ASKED for part, key in places(request)]
-"""What stands anywhere in a valid request, to be put anywhere else."""
+"""Every value in a valid request, to be put anywhere else."""
 MEMBERS = sorted({key for _, request in ASKED for _, key in places(request) if isinstance(key, str)})
 ODDITIES: list[Any] = [
     None,
@@ -91,7 +91,7 @@ ODDITIES: list[Any] = [
 ]
 
 TOO_DEEP = b'{"Item":{"a":' + b'{"L":[' * 2000 + b"]}" * 2000 + b"}}"
-"""In place of what is nested too deeply for Python to copy or to write it."""
+"""Replaces values that are nested too deeply for Python to copy or to write."""
 
 
 def _replace(choices: Choices, inside: Any, key: Any) -> None:
@@ -230,7 +230,7 @@ SEEDS = [
         for place in (0, 2, 7)
         for change in range(len(_CHANGES))
     ),
-    # Something nested deeply in an element of which there are too many.
+    # Deep nesting inside an element of which there are too many.
     *(
         bytes((0, number, 2, 0, place, _CHANGES.index(_nest), 1, 200, 0, element, _CHANGES.index(_repeat), 120))
         for number in range(len(ASKED))

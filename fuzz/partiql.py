@@ -1,6 +1,7 @@
-"""PartiQL statements, written from their vocabulary or from anything, and executed alone, in batches and transactions.
+"""PartiQL statements, written from their vocabulary or from any text, and executed alone, in batches and in
+transactions.
 
-What holds: see `fuzz.service`.
+What must hold: see `fuzz.service`.
 """
 
 from __future__ import annotations

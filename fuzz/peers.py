@@ -1,8 +1,8 @@
-"""A peer that lies: its answers, and what it asks, are honest messages with something put in place of a part.
+"""A peer that lies: its answers and its questions are honest messages in which a part has been replaced.
 
-What holds: whatever it answers, a round ends with a table put aside or an answer taken, or the peer as unreachable or
-refusing; whatever it asks is answered or refused in DynamoDB's words. Nothing invalid is stored. What comes from
-another peer goes on, and when the peer is honest again, what it then writes comes, too.
+These must hold: after any answer, a round ends with the table put aside, the answer applied, or the peer unreachable or
+refusing. Any question is answered, or refused in DynamoDB's words. Nothing invalid is stored. Changes from other peers
+go on, and when the peer is honest again, its new writes arrive, too.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ HERE, LIAR, HONEST = "us-east-1", "eu-west-1", "ap-south-1"
 TABLE = "Music"
 LATER = "later"
 ROUNDS = 12
-"""Of honest answers, after which all is well."""
+"""The number of honest answers after which everything is well again."""
 FAULTS = watch()
 LOOP = asyncio.new_event_loop()
 logging.getLogger("jedlik").setLevel(logging.ERROR)
 
 
 class Store(View):
-    """What a region holds, for the check."""
+    """What a region holds, as the check reads it."""
 
     def __init__(self, rows: dict[bytes, bytes]) -> None:
         self._rows = rows
@@ -71,12 +71,12 @@ class Store(View):
         return next((key for key, _ in self.rows(start, end)), None)
 
     def damaged(self, start: bytes = b"") -> Any:
-        """None: what is in a dict is as it was written."""
+        """No damage: a value in a dict is as it was written."""
         return iter(())
 
     @property
     def last_position(self) -> int:
-        """The greatest that there can be: a store in a dict does not keep it with its rows."""
+        """The greatest possible number: a store in a dict does not keep it with its rows."""
         return (1 << 64) - 1
 
 
@@ -90,19 +90,19 @@ class Place:
         self.engine.rows[keyspaces.secret_key()] = self.region.secret
 
     async def do(self, operations: Any, operation: str, request: Body) -> Any:
-        """What the region answers to a client, or to a peer."""
+        """The region's answer to a client, or to a peer."""
         served = operations[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
         return stored_items.plain(await served.handler(context, served.validate(request)))
 
 
 class Way:
-    """To the regions. One of them lies."""
+    """The way to the regions. One of them lies."""
 
     def __init__(self) -> None:
         self.local: LocalPeers | None = None
         self.lies: Choices | None = None
-        """What its lies are made of; None while it is honest."""
+        """The choices that its lies are made from; None while it is honest."""
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
         """An answer, perhaps of a lie."""
@@ -113,7 +113,7 @@ class Way:
         return answer
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """It holds no connections."""
 
 
 class World:
@@ -175,7 +175,7 @@ class World:
 
 
 def changed(choices: Choices, message: Any) -> Any:
-    """A message with something in place of a part, or of several."""
+    """A message in which one part, or several, have been replaced."""
     for _ in range(choices.below(3)):
         message = _changed(choices, message, 0)
     return message
@@ -201,7 +201,7 @@ def _changed(choices: Choices, part: Any, depth: int) -> Any:
 
 
 def deep(levels: int) -> Any:
-    """A value of so many levels."""
+    """A value nested this deeply."""
     value: Any = {"S": "x"}
     for _ in range(levels):
         value = {"L": [value]}
@@ -285,7 +285,7 @@ async def _lie(world: World, choices: Choices) -> None:
     problems = list(StoreCheck(Store(here.engine.rows), SERVICES).problems())
     if problems:
         raise Finding(f"the store: {problems}")
-    # What a liar has kept to itself nobody can know of, but what it writes from now on comes.
+    # Nobody can know of a write that a liar has kept to itself, but the writes that it makes from now on arrive.
     await world.places[LIAR].do(OPERATIONS, "PutItem", {"TableName": TABLE, "Item": {"p": {"S": LATER}}})
     for _ in range(ROUNDS):
         elapsed += LAST_REST_SECONDS
@@ -294,7 +294,7 @@ async def _lie(world: World, choices: Choices) -> None:
     FAULTS.check()
     current = await replicated.find(here.region, TABLE)
     if current is None or current.replica.status != "ACTIVE" or set(current.replica.peers) != {LIAR, HONEST}:
-        return  # A peer may have a replica removed, or another one made; it has just said so.
+        return  # A peer may have removed a replica, or created another one; it has just reported so.
     rows = await here.region.engine.range(*keys.aside_range(current.table.id), 10, 1 << 20)
     if rows:
         raise Finding(f"still put aside: {rows}")
@@ -308,7 +308,7 @@ WORLD = World()
 
 
 def attempt(data: bytes) -> None:
-    """A peer that lies for as long as the input goes on, and then does not any more."""
+    """A peer that lies as long as the input lasts, and then stops."""
     WORLD.reset()
     LOOP.run_until_complete(_lie(WORLD, Choices(data)))
 

@@ -1,4 +1,4 @@
-"""Codecs made of service models: whatever a body is, it is an input of its shape or refused in the service's words."""
+"""Codecs made from service models: any body is an input of its shape, or is refused in the service's words."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def attempt(data: bytes) -> None:
 
 
 def _read(codec: AnyCodec, body: bytes) -> None:
-    """Read an answer, which must be well-formed. Raises what its parser does."""
+    """Read an answer, which must be well-formed. Raises the parser's errors."""
     if codec in CBOR:
         cbor_values.decoded(body)
     elif codec in JSON:

@@ -1,7 +1,7 @@
-"""Jedlik without its network and its disk, and what holds of its answers whatever it is asked.
+"""Jedlik without its network and its disk, and what must be true of its answer to any request.
 
-There is always an answer: what was asked for, or a refusal in DynamoDB's form, that has changed nothing. None is a
-fault of ours, and nothing is logged as one.
+Every request gets an answer: a result, or a refusal in DynamoDB's form that has changed nothing. No answer is a fault
+of ours, and nothing is logged as one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEADERS = {
     b"x-amz-date": b"20270115T080000Z",
 }
 UNDECODABLE = "The request body cannot be decoded as"
-"""DynamoDB too answers such a body with 500."""
+"""DynamoDB, too, answers such a body with 500."""
 
 
 class Finding(Exception):
@@ -44,7 +44,7 @@ class Finding(Exception):
 
 
 class Faults(logging.Handler):
-    """Keeps what is logged as an error."""
+    """Keeps the log records that are errors."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -63,7 +63,7 @@ class Faults(logging.Handler):
 
 
 def watch() -> Faults:
-    """Keep what Jedlik logs as errors from now on, instead of printing it."""
+    """From now on, keep Jedlik's errors instead of printing them."""
     faults = Faults()
     log = logging.getLogger("jedlik")
     log.addHandler(faults)
@@ -72,7 +72,7 @@ def watch() -> Faults:
 
 
 class Service:
-    """A region with whatever tables it has been given, that are as they were for each input."""
+    """A region with the tables that it is given. Every input finds them unchanged."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -91,15 +91,15 @@ class Service:
         self._kept: dict[bytes, bytes] = {}
 
     def opened(self, name: str) -> Region:
-        """The one region, whatever the name."""
+        """The one region, under any name."""
         return self._region
 
     def keep(self) -> None:
-        """What there is now is what `reset` goes back to."""
+        """Remember the current state, to which `reset` returns."""
         self._kept = dict(self._engine.rows)
 
     def reset(self) -> None:
-        """Forget what has changed since `keep`."""
+        """Forget every change since `keep`."""
         self._engine.rows = dict(self._kept)
 
     def ask(self, operation: str, **request: Any) -> Any:
@@ -112,7 +112,7 @@ class Service:
         return self.post({b"x-amz-target": target}, json.dumps(request).encode())
 
     def post(self, headers: dict[bytes, bytes], body: bytes) -> Any:
-        """The same for any headers, beside or in place of HEADERS, and any bytes."""
+        """The same with any bytes, and with headers beside or in place of HEADERS."""
         request = Request(b"POST", b"/", HEADERS | headers)
         request.body = body
         before = dict(self._engine.rows)
@@ -128,7 +128,7 @@ def _checked(response: Response) -> Any:
     """The body of an answer, which must be one that DynamoDB gives."""
     body = response.body
     if b"Content-Encoding" in response.headers:
-        body = zlib.decompress(body, zlib.MAX_WBITS | 32)  # Of either coding.
+        body = zlib.decompress(body, zlib.MAX_WBITS | 32)  # In either coding.
     if response.status in (404, 413) or (response.status == 200 and not body):
         return None
     answer = orjson.loads(body)

@@ -1,7 +1,7 @@
 """Signatures in headers and query strings: believed or verified, or refused in DynamoDB's words, and never forged.
 
-The fuzzer does not know the secret. So of what it makes nothing is accepted where signatures are verified but the one
-request that is really signed, as long as it changes in that no more than what is not signed.
+The fuzzer does not know the secret. So where signatures are verified, only one of its requests may be accepted: the
+really signed one, and only while nothing but its unsigned parts has been changed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ TOKENS = (
 
 
 def _changed(choices: Choices, value: bytes) -> bytes:
-    """A header or target with something put in place of a part of it."""
+    """A header or target in which a part has been replaced."""
     if choices.below(4) == 0:
         return b"".join([choices.one_of(TOKENS) for _ in range(choices.below(32))])
     start = choices.below(len(value) + 1)
@@ -66,7 +66,7 @@ def _changed(choices: Choices, value: bytes) -> bytes:
 
 
 def attempt(data: bytes) -> None:
-    """A request, to one that believes and one that verifies."""
+    """A request, to a server that believes and to one that verifies."""
     choices = Choices(data)
     headers = dict(SIGNED)
     target = b"/"
@@ -95,7 +95,7 @@ def attempt(data: bytes) -> None:
 
 
 def _is_signed(request: Request, caller: Signed) -> bool:
-    """Whether the signed part of a request is what was signed."""
+    """Whether the signed part of a request is as it was signed."""
     same = all(b" ".join(request.headers.get(name, b"").split()) == value for name, value in SIGNED.items())
     return same and not canonical_query(request.target) and caller[:2] == (CREDENTIAL.access_key, "us-east-1")
 

@@ -1,4 +1,4 @@
-"""A storage engine in a dict, for inputs by the thousand: put back to a known state between one and the next."""
+"""A storage engine in a dict, for thousands of inputs; between two of them it returns to a known state."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class DictEngine:
         future: Future[T] = self._loop.create_future()
         try:
             writes, result = decide([self.rows.get(key) for key in keys])
-        except Exception as error:  # Whatever it is, it is the caller's.
+        except Exception as error:  # Any exception of the callback belongs to the caller.
             future.set_exception(error)
             return future
         for key, value in writes.puts.items():

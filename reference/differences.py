@@ -1,4 +1,5 @@
-"""Where Jedlik knowingly differs from Amazon DynamoDB, and why. What is not built yet is not here: it is refused."""
+"""The known differences from Amazon DynamoDB, with reasons. Operations that are not built yet are not here: they are
+refused."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ from typing import NamedTuple
 
 class Difference(NamedTuple):
     about: str
-    """Operations or members, or what else it is about."""
+    """The operations, members or other things concerned."""
     here: str
-    """What Jedlik does, where DynamoDB does otherwise."""
+    """What Jedlik does differently from DynamoDB."""
     reason: str
 
 

@@ -1,4 +1,4 @@
-"""docs/reference/coverage.md, made of the declarations, the service model, the record and the differences."""
+"""docs/reference/coverage.md, made from the declarations, the service model, the record and the differences."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def document() -> str:
 
 
 def _others_served() -> Iterator[str]:
-    """A row for each service beside DynamoDB that AWS has, too: what it does here, and what it refuses."""
+    """A row for each other AWS service here: what it does, and what it refuses."""
     for service in process_services.SERVICES:
         if service in SERVICES:
             continue
@@ -129,7 +129,8 @@ def _operation(name: str, noted: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _rows(paths: dict[str, str]) -> Iterator[str]:
-    """A row for each member of the request or answer itself: how it is, and those inside it that are otherwise."""
+    """A row for each member of the request or answer itself: its status, and the members inside it that have
+    another."""
     for member in dict.fromkeys(map(members.top, paths)):
         inside = {path: paths[path] for path in paths if path != member and members.top(path) == member}
         same = sum(status == paths[member] for status in inside.values())
@@ -143,7 +144,7 @@ def _others(statuses: Iterable[str], but: str) -> list[str]:
 
 
 def _named(inside: dict[str, str], status: str, member: str) -> str:
-    """Members of a status. Of those inside one that has it, too, only the outer one is named."""
+    """The members that have a status. If a member and one inside it share the status, only the outer one is named."""
     paths = [path for path, of in inside.items() if of == status]
     outer = [path for path in paths if not any(_is_inside(path, other) for other in paths)]
     return ", ".join(f"`{path.removeprefix(member).lstrip('[]{}.')}`" for path in outer)
@@ -160,6 +161,6 @@ def write() -> None:
 
 
 def is_for_this_model() -> bool:
-    """Whether the record was made with the service model that is installed. Another may have other members."""
+    """Whether the record was made with the installed service model. Another one may have other members."""
     record: dict[str, Any] = json.loads(RECORD.read_text())
     return bool(record["model"] == members.VERSION)

@@ -1,9 +1,9 @@
 """The members of requests and answers, as paths: `Item`, `Tags[].Key`, `RequestItems{}.Keys`.
 
-`[]` stands for the elements of a list and `{}` for the values of a map. Attribute values are not gone into: what they
-may be is the same everywhere.
+`[]` stands for the elements of a list and `{}` for the values of a map. Paths do not go into attribute values, which
+are the same everywhere.
 
-Source: botocore's model of the service, which is the one that the AWS SDK for Python sends its requests by.
+Source: botocore's model of the service, by which the AWS SDK for Python sends its requests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import botocore.session
 
 SERVICES = ("dynamodb", "dynamodbstreams")
 VERSION: str = botocore.__version__
-"""Of the model: later ones may have more members."""
+"""The version of the model: later ones may have more members."""
 _OPAQUE = frozenset({"AttributeValue"})
 
 
@@ -42,12 +42,12 @@ def all_of(shape: Any) -> list[str]:
 
 
 def given(shape: Any, value: Any) -> set[str]:
-    """The paths of the members that a value of a shape has. What the shape does not know is passed over."""
+    """The paths of the members that a value of a shape has. Members that the shape does not have are left out."""
     return set(_present(shape, value, "")) if shape is not None else set()
 
 
 def top(path: str) -> str:
-    """The member of the request or the answer itself that a path is in."""
+    """The outermost member of the request or answer that a path is in."""
     return path.partition(".")[0].rstrip("[]{}")
 
 

@@ -1,7 +1,7 @@
 """`python -m bench.growth`: load, measure, print the report.
 
-The report goes to standard output, what is going on to standard error. Loaded stores stay in the folder and are used
-again, so a run may be done in pieces: `--load 2000000` loads two million items more of what is missing and ends.
+The report goes to standard output, progress to standard error. Loaded stores stay in the folder and are used again, so
+a run may be done in pieces: `--load 2000000` loads two million more of the missing items and ends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECTIONS: dict[str, Callable[[Options], Iterator[str]]] = {
 
 
 def main() -> int:
-    """Do what the command line says. Returns the exit code."""
+    """Run the sections that the command line names. Returns the exit code."""
     arguments = _arguments()
     options = Options(
         folder=arguments.folder,

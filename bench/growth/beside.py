@@ -1,7 +1,7 @@
-"""What others notice of background work: reads and writes of a small table, before it and while it goes on.
+"""What other requests notice of background work: reads and writes of a small table, before the work and during it.
 
-Two loads run side by side, in windows of some seconds: Get and Put of a table of 10 thousand items, on some connections
-each.
+Two loads run side by side, in windows of a few seconds: Get and Put of a table of 10 thousand items, each on a few
+connections.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bench.tables import Table
 
 TABLE = Table("others", items=10_000)
 CONNECTIONS = 8
-"""Of each of the two loads."""
+"""For each of the two loads."""
 QUIET_WINDOWS = 4
 MOST_WINDOWS = 12
-"""While the work goes on. If it goes on for longer, others notice the same of it."""
+"""The most windows during the work. If it goes on for longer, others notice the same of it."""
 
 Window = dict[str, Measurement]
 """A measurement of each of the two loads, at the same time."""
@@ -44,7 +44,7 @@ class Others:
             return {name: run.result() for name, run in runs.items()}
 
     def compare(self, begin: Callable[[], None], goes_on: Callable[[], bool]) -> Iterator[str]:
-        """Lines of a table: quiet windows, then windows from `begin` on while it `goes_on`, up to `MOST_WINDOWS`."""
+        """Lines of a table: windows before `begin`, then windows while the work `goes_on`, up to `MOST_WINDOWS`."""
         self._window(WARM_SECONDS)
         before = [self._window(self._shape.seconds) for _ in range(QUIET_WINDOWS)]
         begin()

@@ -1,4 +1,4 @@
-"""Section `care`: how long it takes to look after the stores of section `sizes`, and with how much memory."""
+"""Section `care`: the time and memory that checking and compacting the stores of section `sizes` takes."""
 
 from __future__ import annotations
 

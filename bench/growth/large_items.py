@@ -1,6 +1,6 @@
-"""Section `large`: 1,000 items of 400 KB, the largest there are.
+"""Section `large`: 1,000 items of 400 KB, the largest possible.
 
-Rates are in megabytes a second of items; a Query's page ends with the item that brings it to 1 MB.
+Rates are in megabytes of items a second; a page of a Query ends with the item that brings it to 1 MB.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jedlik.dynamodb.model.limits import ITEM_SIZE
 
 TABLE = Table("large", items=1_000, item_bytes=ITEM_SIZE)
 REQUESTS = 100
-"""Different requests of a row: a file of 40 MB where each has an item."""
+"""Different requests of a row: 40 MB in a file, if each has an item."""
 PAGE_ITEMS = 3
 """Items in a page: the one that reaches 1 MB is the last."""
 
@@ -37,7 +37,7 @@ _ROWS = (
     ),
     (row_of("PutItem", replace(TABLE, items=REQUESTS // len(VERSIONS))), 1),
 )
-"""Each with how many items it is about."""
+"""Each with the number of items that it concerns."""
 
 
 def report(options: Options) -> Iterator[str]:

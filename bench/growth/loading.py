@@ -1,8 +1,8 @@
-"""Loading: items into a table over the wire, as fast as one client process can send them.
+"""Loading puts items into a table over the wire, as fast as one client process can send them.
 
-BatchWriteItem of 25 items that are next to each other, on a few dozen connections at once, so that the server always
-has enough to commit together. The requests are not signed, because signing takes the client longer than writing takes
-the server: what is loaded into must not verify.
+It sends BatchWriteItem requests of 25 neighbouring items, on a few dozen connections at once, so that the server always
+has enough to commit together. The requests are not signed, because signing costs the client more time than writing
+costs the server; so the server must not verify signatures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.signing import Body, Refused, Signer
 from bench.tables import BATCH_ITEMS, Table
 
 CONNECTIONS = 48
-"""Each has one request on its way. More make no difference: so many batches fill the server's commits."""
+"""Each connection has one request under way. More of them make no difference: these fill the server's commits."""
 _OPERATION = "BatchWriteItem"
 _ALL_TAKEN = b'{"UnprocessedItems":{}}'
 _HEAD_END = b"\r\n\r\n"
@@ -28,9 +28,9 @@ _LENGTH = b"content-length: "
 
 
 def fill(server: Running, table: Table, at_most: int | None = None) -> None:
-    """Make the table unless it is there, and put items into it until it has them, but not more than `at_most`.
+    """Create the table if it is missing, and put items into it until it has all of them, but not more than `at_most`.
 
-    Raises Refused when the server does not take them.
+    Raises Refused if the server refuses them.
     """
     client = server.client()
     if table.name not in client.call("ListTables", {})["TableNames"]:
@@ -39,7 +39,7 @@ def fill(server: Running, table: Table, at_most: int | None = None) -> None:
     client.close()
     if there >= table.items:
         return
-    # Items come in order but for those that are on their way: so many may have been lost on the last ones' account.
+    # Items arrive in order, except those under way: an interrupted load may have lost this many of the last ones.
     first = max(0, there - CONNECTIONS * BATCH_ITEMS) // BATCH_ITEMS * BATCH_ITEMS
     last = table.items if at_most is None else min(table.items, first + at_most)
     begun = time.perf_counter()
@@ -52,7 +52,7 @@ def fill(server: Running, table: Table, at_most: int | None = None) -> None:
 
 
 async def _send(signer: Signer, bodies: Iterator[Body]) -> None:
-    """Send all, on many connections."""
+    """Send all requests, on many connections."""
     head = _head(signer)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(CONNECTIONS):
@@ -60,7 +60,7 @@ async def _send(signer: Signer, bodies: Iterator[Body]) -> None:
 
 
 def _head(signer: Signer) -> bytes:
-    """The head of a request up to its length: what is in the signature tells the server the region."""
+    """The head of a request up to its length. The scope of its signature names the region."""
     headers = signer.sign(_OPERATION, {}).headers
     lines = [f"{name}: {value}\r\n" for name, value in headers.items() if name != "Content-Length"]
     return f"POST / HTTP/1.1\r\n{''.join(lines)}Content-Length: ".encode()

@@ -27,7 +27,8 @@ _POLL_SECONDS = 0.1
 
 
 class _Grouped(Table):
-    """A table whose items have the keys of 20 indexes, whether it has these or not; a version changes all of them."""
+    """A table whose items have the keys of 20 indexes, whether or not it has the indexes; a version changes all of the
+    keys."""
 
     __slots__ = ()
 
@@ -58,7 +59,7 @@ def _moves(table: Table, _: Call, random: Random) -> Iterator[Body]:
 
 
 def _deletes_and_puts(table: Table, _: Call, random: Random) -> Iterator[Body]:
-    """In turns, so that there is always something to delete: half of the answers are to either."""
+    """In turns, so that there is always something to delete: half of the requests are of either kind."""
     for number in random.sample(range(table.items), LARGE_REQUESTS // 2):
         yield {"RequestItems": {table.name: [{"DeleteRequest": {"Key": table.key(number)}}]}}
         yield {"RequestItems": {table.name: [{"PutRequest": {"Item": table.item(number)}}]}}

@@ -1,6 +1,6 @@
 """Section `tables`: 1,000 tables of one item each, beside one table of 1,000 items.
 
-How long making them takes, listing them, starting with them; Get and Put across all of them.
+Measured are the time to create them, to list them and to start a server with them, and Get and Put across all of them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def report(options: Options) -> Iterator[str]:
 
 
 def _list(client: Client) -> tuple[list[str], int]:
-    """All tables, and how many pages ListTables took."""
+    """All tables, and the number of pages that ListTables took."""
     names: list[str] = []
     pages = 0
     start: Body = {}

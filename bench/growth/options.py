@@ -1,4 +1,4 @@
-"""What the command line says of a run."""
+"""The options of a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Options:
     """Common to all sections."""
 
     folder: Path
-    """Where stores are; what is loaded there is used again."""
+    """Folder of the stores; a table loaded there is used again."""
     counts: tuple[int, ...]
     """Sizes of tables, ascending."""
     shape: Shape
     rows: tuple[str, ...]
-    """The rows of section `sizes` to be measured; all if empty."""
+    """The rows of section `sizes` to measure; all if empty."""
     load_only: bool
     """Whether to end a section when its tables are loaded."""

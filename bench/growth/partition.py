@@ -25,7 +25,7 @@ BIG = 1_000_000
 SMALL = 10_000
 """Items under the second: the rest."""
 FILTERED = 100
-"""One item in so many passes the filter."""
+"""One item in this many passes the filter."""
 
 
 class _Kinds(Table):

@@ -1,6 +1,6 @@
 """Jedlik while it is measured: one worker that verifies signatures, on a folder that is kept.
 
-Loading is done before, by a server of its own that does not verify (`loading` says why).
+Tables are loaded before that, by another server that does not verify (`loading` gives the reason).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def _loaded_by(port: int, data: Path) -> list[str]:
 
 
 _LOADED = dataclasses.replace(JEDLIK, command=_loaded_by)
-"""With a worker for each core and no verification; as durable as ever."""
+"""A server with a worker for each core and no verification; it is as durable as ever."""
 
 
 @contextmanager
 def serving(folder: Path, verify: bool = True) -> Iterator[Running]:
-    """A server on what is in `folder`, which need not be there yet."""
+    """A server on the store in `folder`, which need not exist yet."""
     server = Running(JEDLIK if verify else _LOADED, folder, keep=True)
     try:
         yield server
@@ -45,10 +45,10 @@ def serving(folder: Path, verify: bool = True) -> Iterator[Running]:
 
 
 def into_memory(folder: Path) -> None:
-    """Have a server's store in the kernel's page cache.
+    """Read a server's store into the kernel's page cache.
 
-    A store that was loaded a while ago may have left it, and a page that must be read from the disk takes a hundred
-    times as long as one that is there.
+    A store that was loaded a while ago may have left the cache, and a page that must be read from the disk takes a
+    hundred times as long as a cached one.
     """
     with (folder / STORE).open("rb", buffering=0) as file:
         while file.read(_READ_BYTES):
@@ -56,7 +56,7 @@ def into_memory(folder: Path) -> None:
 
 
 def out_of_memory(folder: Path) -> None:
-    """Have nothing of a server's store in the page cache. No server may have it open, for what it maps stays."""
+    """Drop a server's store from the page cache. No server may have it open, because mapped pages stay."""
     with (folder / STORE).open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -64,12 +64,12 @@ def out_of_memory(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that has ended: what it printed, how long it took, the most memory that it held of its own."""
+    """A command that has ended: its output, its duration, and its peak of anonymous memory."""
 
     said: str
     seconds: float
     private: int
-    """Bytes of anonymous memory, sampled: without the store, which it maps."""
+    """Bytes of anonymous memory, sampled: without the store, which is mapped."""
 
 
 def jedlik(command: str, folder: Path) -> Done:

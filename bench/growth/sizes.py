@@ -1,7 +1,7 @@
 """Section `sizes`: a table of 10 thousand items beside one of 1 million and one of 10 million, of 200 bytes each.
 
-Three servers on three stores, each asked for items from the whole of its table. What a store's file holds for an item
-is taken apart.
+Three servers with three stores each get requests for items from the whole of their table. The size of a store's file
+per item is split into its parts.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from jedlik.storage.lmdb import lmdb_file
 
 ROWS = ("GetItem", "Query of 10", "PutItem")
 GOAL = 1.5
-"""The latency at the largest size over that at the smallest, at most."""
+"""The most that the latency at the largest size may be, as a multiple of that at the smallest."""
 SAMPLE_ROWS = 10_000
-"""Rows of the store that are looked at to say how long they are."""
+"""Rows of the store whose length is measured."""
 COLD_CONNECTIONS = 16
 COLD_SECONDS = 2
-"""So short that nearly every request is for an item that has not been asked for before."""
+"""Seconds of a run: so short that nearly every request is for an item that was not requested before."""
 _ROW_OVERHEAD = 10
-"""Bytes that LMDB keeps with a row: a header of eight, and two in the page's list of rows."""
+"""Bytes that LMDB stores with a row: a header of eight, and two in the page's list of rows."""
 
 
 def folder(options: Options, count: int) -> Path:
-    """Where the store of `count` items is."""
+    """The folder of the store of `count` items."""
     return options.folder / f"{count} items"
 
 
@@ -46,7 +46,7 @@ def _table(count: int) -> Table:
 
 
 def load(options: Options, count: int, at_most: int) -> None:
-    """Put items into the store of `count` items until it has them, but not more than `at_most`."""
+    """Put items into the store of `count` items until it has all of them, but not more than `at_most`."""
     with serving(folder(options, count), verify=False) as server:
         fill(server, _table(count), at_most)
 
@@ -65,7 +65,7 @@ def report(options: Options) -> Iterator[str]:
 
 
 def _rows(options: Options, count: int) -> list[Row]:
-    """What is asked of the table of `count` items."""
+    """The requests for the table of `count` items."""
     return [row_of(name, _table(count)) for name in options.rows or ROWS]
 
 
@@ -91,7 +91,7 @@ def _speed(options: Options) -> Iterator[str]:
 
 
 def _cold(options: Options) -> Iterator[str]:
-    """The largest store when nothing of it is in memory: each page that is asked for first comes from the disk."""
+    """The largest store when none of it is in memory: the first request for a page reads it from the disk."""
     count = options.counts[-1]
     yield "| row, nothing of the store in memory | connections | items | answers/s | p50 ms | p99 ms |"
     yield "|---|---|---|---|---|---|"

@@ -1,4 +1,4 @@
-"""Comparing: prepared requests, sent in turns, so that what the machine does meanwhile falls on all of them."""
+"""Comparing: prepared requests take turns, so other activity of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.measuring import WARM_SECONDS, Prepared, Shape
 
 
 def in_turns(targets: Mapping[str, Prepared], connections: int, shape: Shape) -> dict[str, Measurement]:
-    """Run all in turns, after a run to get warm; the medians, by the targets' names."""
+    """Run all in turns, after a run to warm up. Returns the medians, by the targets' names."""
     for target in targets.values():
         target.run(connections, WARM_SECONDS, shape.threads)
     runs: dict[str, list[Measurement]] = {name: [] for name in targets}
@@ -21,7 +21,7 @@ def in_turns(targets: Mapping[str, Prepared], connections: int, shape: Shape) ->
 
 
 def median(runs: Sequence[Measurement]) -> Measurement:
-    """The median of each figure, on its own."""
+    """The median of each figure on its own."""
     return Measurement(
         answers=sum(run.answers for run in runs),
         per_second=statistics.median(run.per_second for run in runs),
@@ -32,7 +32,7 @@ def median(runs: Sequence[Measurement]) -> Measurement:
 
 
 def table(compared: str, ratio: str) -> Iterator[str]:
-    """The head of the table that `lines` are of: what is compared, and what the ratio is."""
+    """The head of the table that has these `lines`: what is compared, and what the ratio is."""
     yield f"| row | connections | {compared} | answers/s | p50 ms | p99 ms | {ratio} |"
     yield "|---|---|---|---|---|---|---|"
 
