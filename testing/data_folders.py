@@ -15,10 +15,10 @@ def store_in(data: Path | str, region: str = "us-east-1", account: str = DEFAULT
 
 
 def data_of(store: Path) -> Path:
-    """The data folder that a store is in."""
+    """The data folder that contains a store."""
     return store.parents[3]
 
 
 def stored(path: Path) -> Stored:
-    """A folder with a store, as the commands take it, that need not be in a data folder."""
+    """A folder with a store, in the form that the commands take; it need not be in a data folder."""
     return Stored(path, DEFAULT_ACCOUNT, "us-east-1")

@@ -1,4 +1,4 @@
-"""A store with one of everything in it, written by the operations themselves, for checks to go through."""
+"""A store that contains one of everything, written by the operations themselves, for checks to go through."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLE = "songs"
 ITEMS = 60
 """Different keys that are written to."""
 EXPIRES = int(START) + 1_000_000
-"""When most items expire that expire at all; others have expired when the clock starts."""
+"""The expiry of most expiring items; others have expired when the clock starts."""
 
 DEFINITION = definition(
     TableName=TABLE,
@@ -51,7 +51,7 @@ KNOWN: Item = {
 
 
 def run(folder: Path, test: Callable[[Handlers], Awaitable[None]]) -> None:
-    """Run a test over a store that is new but for its secret."""
+    """Run a test over a new store, which contains only its secret."""
 
     async def with_secret(store: Handlers) -> None:
         await change(store, lambda writes: writes.put(keyspaces.secret_key(), store.region.secret))
@@ -68,7 +68,7 @@ def check(store: Handlers) -> StoreCheck:
 
 
 def problems(store: Handlers) -> tuple[StoreCheck, list[str]]:
-    """A check of the store as it is now, and what it finds."""
+    """A check of the store as it is now, and its findings."""
     engine = store.region.engine
     assert isinstance(engine, LmdbEngine)
     with engine.view() as view:
@@ -77,7 +77,7 @@ def problems(store: Handlers) -> tuple[StoreCheck, list[str]]:
 
 
 async def change(store: Handlers, fill: Callable[[Writes], None]) -> None:
-    """Commit what `fill` writes, whatever it is."""
+    """Commit the writes of `fill`."""
 
     def decide(_: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
@@ -88,7 +88,7 @@ async def change(store: Handlers, fill: Callable[[Writes], None]) -> None:
 
 
 async def step_jobs(store: Handlers) -> bool:
-    """Do a step of each job; whether there was any."""
+    """Do a step of each job. Returns whether there was a job."""
     rows = await store.region.engine.range(*job_records.job_range(), 100, 1 << 20)
     for row in rows:
         job = job_records.parse(row)
@@ -119,7 +119,7 @@ def item(number: int, random: Random) -> Item:
 
 
 async def load(store: Handlers, random: Random, writes: int = 100) -> None:
-    """Write to the table in every way there is."""
+    """Write to the table in every possible way."""
 
     def some() -> int:
         return random.randrange(ITEMS)
@@ -174,7 +174,7 @@ async def expire(store: Handlers) -> None:
 
 
 async def full(store: Handlers) -> None:
-    """Fill the store: a table with everything switched on, and what others have left."""
+    """Fill the store: a table with everything switched on, and remains of other tables."""
     random = Random(1)
     created = await store.call("CreateTable", **DEFINITION)
     tags = [{"Key": "k", "Value": "v"}]

@@ -1,6 +1,6 @@
-"""A real Jedlik for a test: a process of its own, on a port of its own. Tests get theirs from the fixtures.
+"""A real Jedlik for a test: its own process, on its own port. Tests get theirs from the fixtures.
 
-It ends with the process that started it, however that ends: nobody is left to stop it then.
+It ends with the process that started it, even if that process is killed and cannot stop it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import boto3
 from botocore.config import Config
 
 PATIENCE = 60.0
-"""Seconds for which a test waits for what must come: long, as on a busy machine much comes late."""
+"""Seconds that a test waits for a result: long, because much comes late on a busy machine."""
 START_SECONDS = STOP_SECONDS = PATIENCE
 PR_SET_PDEATHSIG = 1
 """Linux's number for it, from <linux/prctl.h>."""
@@ -30,7 +30,7 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that made it ends. Called between fork and exec."""
+    """Tell the kernel to kill this process when the thread that made it ends. Called between fork and exec."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -58,7 +58,7 @@ class Server:
 
     @classmethod
     def running_at(cls, url: str, log: Path) -> Server:
-        """One that somebody else has started, to be asked and nothing else."""
+        """A server that another process has started; it can only be asked."""
         server = cls.__new__(cls)
         server.log, server.url = log, url
         server.access_key, server.secret_key = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -71,7 +71,7 @@ class Server:
         return self._process.pid
 
     def workers(self) -> set[int]:
-        """The workers' processes, those that are finishing included."""
+        """The workers' processes, including those that are finishing."""
         return {int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()}
 
     def worker(self) -> int:

@@ -1,4 +1,4 @@
-"""A client that says exactly the bytes it is told to, and reads answers one by one."""
+"""A client that sends exactly the given bytes, and reads answers one by one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SECONDS = 60.0
-"""No test waits longer for the server."""
+"""The longest wait of a test for the server."""
 
 
 class Answer(NamedTuple):
@@ -36,7 +36,7 @@ class Wire:
             self.socket.sendall(part)
 
     def receive(self, head: bool = False) -> Answer:
-        """The next answer; `head` says that it has no body, whatever its length."""
+        """The next answer; `head` means that it has no body, whatever its length."""
         while b"\r\n\r\n" not in self._buffer:
             self._read()
         lines, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
@@ -49,14 +49,15 @@ class Wire:
         return Answer(int(first.split()[1]), headers, body)
 
     def closed(self) -> bool:
-        """Whether the server closes the connection now, with nothing more to say."""
+        """Whether the server closes the connection now, without another byte."""
         try:
             return self._buffer == b"" and self.socket.recv(1) == b""
         except ConnectionResetError:
             return True
 
     def taken(self) -> bool:
-        """Whether the server has accepted the connection and read all that was sent, as Linux's table of them says."""
+        """Whether the server has accepted the connection and read everything, according to Linux's table of
+        connections."""
         here, there = (f"{end[1]:04X}" for end in (self.socket.getsockname(), self.socket.getpeername()))
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             _, local, remote, _, queues, _, _, _, _, inode, *_ = line.split()
@@ -65,7 +66,7 @@ class Wire:
         return False
 
     def quiet(self, seconds: float) -> bool:
-        """Whether the server says nothing for a while."""
+        """Whether the server sends nothing for a while."""
         self.socket.settimeout(seconds)
         try:
             self._read()

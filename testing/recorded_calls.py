@@ -1,12 +1,12 @@
-"""A pytest plugin that notes which members of requests and answers the tests in tests/dynamodb send and are given.
+"""A pytest plugin that notes which members of requests and answers the tests in tests/dynamodb send and receive.
 
-It listens to the boto3 clients of the test's process. A member of a request is accepted when a request that has it is
-answered, be it that its condition failed, and refused when all that have it are refused; a member of an answer is
-returned when some answer has it.
+It listens to the boto3 clients of the test's process. A member of a request is accepted if a request with it gets an
+answer, even if its condition failed, and refused if all requests with it are refused. A member of an answer is returned
+if some answer has it.
 
-When all of these tests have run and none has failed, what was noted is compared with reference/recorded.json: what
-the record claims must have happened again, or the run fails. With --record-calls the record is written instead.
-Any other run leaves it alone. With several workers (xdist), each notes its own and the controller puts it together.
+When all of these tests have run and none has failed, the notes are compared with reference/recorded.json: everything in
+the record must have happened again, or the run fails. With --record-calls the record is written instead. Any other run
+leaves it alone. With several workers (xdist), each makes its own notes and the controller puts them together.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TESTS = Path(__file__).parent.parent / "tests" / "dynamodb"
 KINDS = ("accepted", "refused", "returned")
 
 _UNMET = {"ConditionalCheckFailed", "DuplicateItem", "None"}
-"""Codes of what comes of a request that is right."""
+"""Error codes that a correct request may get."""
 
 Calls = dict[str, dict[str, set[str]]]
 """By operation and kind, the paths of members."""
@@ -50,13 +50,13 @@ class Recorder:
             events.register(f"after-call.{service}", self._answered)
 
     def add(self, calls: dict[str, dict[str, list[str]]]) -> None:
-        """Add what another process has noted."""
+        """Add the notes of another process."""
         for operation, kinds in calls.items():
             for kind, paths in kinds.items():
                 self.calls[operation][kind] |= set(paths)
 
     def noted(self) -> dict[str, dict[str, list[str]]]:
-        """All of it, in order. What was accepted once is not refused."""
+        """All notes, in order. A member that was accepted once is not refused."""
         result = {}
         for operation, kinds in sorted(self.calls.items()):
             refused = kinds["refused"] - kinds["accepted"]
@@ -81,7 +81,7 @@ class Recorder:
 
 
 def _is_of_a_condition(parsed: Any) -> bool:
-    """Whether an error says that a condition failed, and nothing against the request."""
+    """Whether an error reports a failed condition, and the request itself was correct."""
     code = parsed["Error"]["Code"]
     if code == "TransactionCanceledException":
         return {reason["Code"] for reason in parsed["CancellationReasons"]} <= _UNMET
@@ -145,7 +145,7 @@ class Plugin:
 
 
 def unmet(claimed: dict[str, dict[str, list[str]]], noted: dict[str, dict[str, list[str]]]) -> Iterator[str]:
-    """What a record claims to be accepted or returned, and the tests have not sent or been given."""
+    """The members that a record calls accepted or returned, but the tests have not sent or received."""
     for operation, kinds in claimed.items():
         for kind in ("accepted", "returned"):
             for path in sorted(set(kinds[kind]) - set(noted.get(operation, {}).get(kind, ()))):

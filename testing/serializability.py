@@ -1,7 +1,7 @@
 """A checker of histories: is there a serial order of the transactions, true to real time, that explains what they saw?
 
-Every item is a list that starts empty, and a transaction writes by appending its own number, so whoever reads a list
-sees which writes came before and in what order. From this follow the edges of a precedence graph:
+Every item is a list that starts empty, and a transaction writes by appending its own number. So a reader of a list sees
+which writes came before, and in what order. From this follow the edges of a precedence graph:
 
     ww  a write comes before the next one of the same item
     wr  a write comes before who has read it
@@ -31,28 +31,28 @@ Edge = tuple[object, object]
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction that was done, or of which nobody knows whether it was. Those that were refused are left out."""
+    """A transaction that took effect, or may have. Those that were refused are left out."""
 
     number: int
     """Its own, and what it appends."""
     start: float
-    """When it was asked for. Any clock will do that all clients share."""
+    """When it was sent. Any clock will do that all clients share."""
     end: float = math.inf
-    """When its client knew that it was done; infinity if it never did."""
+    """When its client knew that it had taken effect; infinity if it never knew."""
     reads: Mapping[str, Seen] = field(default_factory=dict)
-    """Items that it has read, and what was in them before it."""
+    """The items that it read, with their content before it."""
     appends: frozenset[str] = frozenset()
     """Items that it has written."""
 
 
 class NotSerializable(Exception):
-    """No serial order explains a history. The text says why."""
+    """No serial order explains a history. The text gives the reason."""
 
 
 def serial_order(history: Iterable[Transaction]) -> list[int]:
     """The numbers of the transactions in an order that explains what each has seen. Raises NotSerializable.
 
-    Transactions whose fate is unknown are only in it if somebody has seen them.
+    Transactions with an unknown outcome are in it only if another one has seen them.
     """
     given = {transaction.number: transaction for transaction in history}
     chains = _chains(given.values())
@@ -72,7 +72,8 @@ def serial_order(history: Iterable[Transaction]) -> list[int]:
 
 
 def replay(order: Sequence[int], history: Iterable[Transaction]) -> None:
-    """Do the transactions one after the other. Raises NotSerializable when one sees something else than it has seen."""
+    """Do the transactions one after the other. Raises NotSerializable when one sees something other than it did in the
+    history."""
     done = {transaction.number: transaction for transaction in history}
     items: dict[str, Seen] = defaultdict(tuple)
     for number in order:
@@ -85,7 +86,8 @@ def replay(order: Sequence[int], history: Iterable[Transaction]) -> None:
 
 
 def _chains(history: Iterable[Transaction]) -> dict[str, Seen]:
-    """The longest content that was seen of each item. Raises NotSerializable if another one is not a part of it."""
+    """The longest content that was seen of each item. Raises NotSerializable if another one is not a beginning of
+    it."""
     contents: dict[str, set[Seen]] = defaultdict(set)
     for transaction in history:
         for item, content in transaction.reads.items():
@@ -120,7 +122,7 @@ def _data_edges(done: Iterable[Transaction], chains: Mapping[str, Seen]) -> Iter
 
 
 def _time_edges(done: Iterable[Transaction]) -> Iterator[Edge]:
-    """The edges rt, by way of a chain of moments, so that there are not as many as pairs of transactions."""
+    """The edges rt, by way of a chain of moments, so that there are fewer edges than pairs of transactions."""
     ends = sorted({t.end for t in done if t.end < math.inf})
     moments = [f"at {end}" for end in ends]
     yield from pairwise(moments)

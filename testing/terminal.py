@@ -1,4 +1,4 @@
-"""A program at a terminal: what it shows there, and the keys that a person presses."""
+"""A program at a terminal: what it displays, and the keys that a person presses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testing.jedlik_process import PATIENCE, die_with_parent
 
 CONTROL_C = b"\x03"
 SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""What moves the cursor and sets colours."""
+"""Control sequences, which move the cursor and set colours."""
 
 
 class Terminal:
@@ -23,7 +23,7 @@ class Terminal:
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], stdout: int | None = None) -> None:
         self._ours, theirs = pty.openpty()
         self.drawn = ""
-        """Everything that the program has written there, colours and all."""
+        """Everything that the program has written there, including colours."""
         self._process = subprocess.Popen(
             words,
             stdin=theirs,
@@ -41,7 +41,7 @@ class Terminal:
         return SEQUENCES.sub("", self.drawn).replace("\r\n", "\n")
 
     def until(self, text: str) -> str:
-        """Wait until a text has been shown. Returns all that has been."""
+        """Wait until a text has appeared. Returns everything that has."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.shown:
             assert time.monotonic() < deadline, f"{text!r} does not come:\n{self.shown}"
@@ -60,12 +60,12 @@ class Terminal:
         return self._process.wait(PATIENCE)
 
     def _read(self) -> bool:
-        """Take what comes next; False when the program has closed its end."""
+        """Take the next bytes. Returns False when the program has closed its end."""
         readable, _, _ = select.select([self._ours], [], [], PATIENCE)
         assert readable, f"nothing comes any more:\n{self.shown}"
         try:
             read = os.read(self._ours, 1 << 16)
-        except OSError:  # That is how Linux says that the other end is closed.
+        except OSError:  # Linux's sign that the other end is closed.
             return False
         self.drawn += read.decode()
         return bool(read)

@@ -1,6 +1,6 @@
 """`python -m torture`: torture a server, and report what was done and what was found.
 
-The exit code is 1 if something did not hold; the folder with the store, the log and the recording is then kept.
+The exit code is 1 if a requirement was violated; the folder with the store, the log and the recording is then kept.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
 
 
 def main() -> int:
-    """Run what the command line names."""
+    """Run the kinds that the command line names."""
     parser = argparse.ArgumentParser(prog="torture", description="See what a store survives.")
     parser.add_argument("kind", nargs="*", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument(
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _holds(kind: str, options: argparse.Namespace) -> bool:
-    """Run one kind; whether everything holds."""
+    """Run one kind. Returns whether every requirement was met."""
     _say(f"== {kind}, seed {options.seed}")
     folder = Path(tempfile.mkdtemp(prefix=f"jedlik-torture-{kind}-"))
     begun = time.monotonic()

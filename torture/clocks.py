@@ -1,4 +1,4 @@
-"""The clocks of a server: `clocks.c`, which has them jump."""
+"""The clocks of a server, which `clocks.c` can make jump."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SHIFTS = struct.Struct("<qq")
 
 
 class Clocks:
-    """What the servers that have this `environment` take for the time. Raises NoCompiler.
+    """The clocks of the servers that have this `environment`. Raises NoCompiler.
 
-    There must be no space in the path of the folder, because LD_PRELOAD is a list with spaces between.
+    The path of the folder must not contain a space, because LD_PRELOAD is a list separated by spaces.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,11 +39,11 @@ class Clocks:
         """For the server."""
 
     def now(self) -> float:
-        """What the server's wall clock is at."""
+        """The time that the server's wall clock shows."""
         return time.time() + self._wall
 
     def true_time(self) -> float:
-        """What it would be at if it had never jumped."""
+        """The time that it would show if it had never jumped."""
         return time.time() + self._steady
 
     def jump(self, seconds: int) -> None:
@@ -51,7 +51,7 @@ class Clocks:
         self._set(self._wall + seconds, self._steady)
 
     def sleep(self, seconds: int) -> None:
-        """Have the machine sleep: both clocks go on."""
+        """Simulate that the machine slept: both clocks advance."""
         self._set(self._wall + seconds, self._steady + seconds)
 
     def boot(self, seconds: int) -> None:
@@ -60,7 +60,7 @@ class Clocks:
 
     @contextmanager
     def wrong(self, seconds: int) -> Iterator[None]:
-        """Have the wall clock be wrong for a while."""
+        """Set the wall clock wrong for a while."""
         self.jump(seconds)
         try:
             yield

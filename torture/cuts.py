@@ -2,8 +2,9 @@
 leave.
 
 Each recording is of a server under mixed load, whose workers are killed and whose disk fails now and then. After each
-cut the store must open, agree with itself, hold what was acknowledged by then and nothing that was sent later or
-refused, and go on from there. Sometimes it is cut again while it is opened or while it goes on, and perhaps again.
+cut the store must open, agree with itself, contain every write that was acknowledged by then and none that was sent
+later or refused, and go on from there. Sometimes it is cut again while it is opened or while it goes on, and perhaps
+once more.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Ver
 
 CUTS_OF_A_RECORDING = 125
 SECONDS = 3.0
-"""Of load in a recording."""
+"""Seconds of load in a recording."""
 WRITES = Failing.WRITES | Failing.DURABLE_WRITES
 OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 2}
 FAULTS = (
@@ -52,14 +53,15 @@ FAULTS = (
     Fault("pages cannot be written and then a record, perhaps to take one back", WRITES, spared=1, calls=2),
 )
 AGAIN = 0.1
-"""How probable it is that a store that was cut is cut again in its next life."""
+"""The probability that a store that was cut is cut again in its next life."""
 MOST_SPARED = 100
-"""Calls, at most, before something fails in a next life."""
+"""The most calls in a next life before one fails."""
 SMALL_JOURNAL = """\
 from jedlik.storage.lmdb import journal
 journal._GROWTH, journal.TURN, journal.LIMIT = 4 << 10, 128 << 10, 512 << 10
 """
-"""What Python is to do first (`sitecustomize`), to have a journal that is often full and begins anew."""
+"""Code that Python runs first (`sitecustomize`): it makes a journal that is often full and starts again from its
+beginning."""
 MOST_OF_A_SMALL_JOURNAL = 4 << 20
 LEAST = 150
 """Requests in a recording: on a busy machine, that takes longer."""
@@ -85,7 +87,7 @@ class Cuts:
 
 
 def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> Cuts:
-    """Make so many cuts. Raises Broken, and NoCompiler."""
+    """Cut the power `cuts` times. Raises Broken, and NoCompiler."""
     done = Cuts()
     while done.cuts < cuts:
         part = folder / f"recording-{done.recordings}"
@@ -105,7 +107,7 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
 
 
 def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> dict[File, bytes]:
-    """Have a server written to. Returns the store's files with which the recording begins, which are also kept."""
+    """Write to a server. Returns the store's files as the recording begins; they are also kept."""
     server = Server(disk.data_dir.parent / "log", data_dir=disk.data_dir, workers=2, **OPTIONS)
     small = random.random() < 0.5
     if small:
@@ -172,20 +174,20 @@ class Lives:
         self._disk = Disk(folder)
         self.store = store_in(self._disk.data_dir, REGION)
         self.lived = 0
-        """How many lives have been cut off."""
+        """The number of lives that were cut off."""
         self.numbers: set[int] = set()
-        """Of the items that were written and acknowledged in them."""
+        """The items that were written and acknowledged in them."""
         self.first = 0
         """The number of the next item."""
 
     def begin(self, files: dict[File, bytes]) -> None:
-        """Have the store be what a cut has left."""
+        """Restore the files that a cut has left."""
         self.lived = self.first = 0
         self.numbers = set()
         _write(self.store, files)
 
     def live_and_cut(self, random: Random) -> None:
-        """Have the store opened and written to, perhaps on a disk that fails at first, with a cut at some moment."""
+        """Open the store and write to it, perhaps on a disk that fails at first, and cut it at some moment."""
         platters = Platters(_read(self.store))
         begin = self._disk.position
         acknowledged: list[tuple[int, int]] = []
@@ -205,8 +207,8 @@ class Lives:
         _write(self.store, platters.cut(random))
 
     def _live(self) -> tuple[list[tuple[int, int]], str | None]:
-        """Have the store opened and written to. Which items were acknowledged, and how long the recording was by then;
-        and why it ended, if it did before its time.
+        """Open the store and write to it. Returns the acknowledged items with the length of the recording at the time,
+        and, if it ended early, the reason.
         """
         life = subprocess.run(
             [sys.executable, "-m", "torture.reopened", self.store, str(self.first)],
@@ -222,12 +224,12 @@ class Lives:
 
 
 class Knowledge:
-    """What a writer knew at a moment."""
+    """A writer's knowledge at a moment."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self._next = 0
-        """Of the changes, the first that was not sent or not settled by then."""
+        """The first change that was not sent, or not settled, by then."""
         self.items: dict[int, Version] = dict.fromkeys(writer.acknowledged)
         self.doubt: Change | None = None
         self.counted = 0
@@ -270,7 +272,7 @@ class Knowledge:
 
 
 def _in_a_child(look: Coroutine[Any, Any, None], when: str) -> None:
-    """Run in a process of its own what looks at a store, because one that is damaged may end it. Raises Broken."""
+    """Examine a store in another process, because a damaged store may end it. Raises Broken."""
     told, telling = os.pipe()
     child = os.fork()
     if child == 0:
@@ -299,7 +301,7 @@ async def _look(lives: Lives, knowledge: list[Knowledge], when: str) -> None:
 
 
 def _compare(items: list[Item], knowledge: list[Knowledge], numbers: set[int], when: str) -> None:
-    """Demand that the items are what they can be: those of writers, and those with `numbers`, of earlier lives."""
+    """Check that the items are possible: those of writers, and those with `numbers`, of earlier lives."""
     found: dict[str, dict[int, Version]] = {
         owner: {} for owner in (OWNER, *(known.writer.owner for known in knowledge))
     }
@@ -323,7 +325,7 @@ def _compare(items: list[Item], knowledge: list[Knowledge], numbers: set[int], w
 
 
 def _is_short(writers: list[Writer]) -> bool:
-    """Whether a recording has little in it, and is getting more."""
+    """Whether a recording is still short, and growing."""
     return sum(len(one.history) for one in writers) < LEAST and not any(one.surprise for one in writers)
 
 
@@ -333,7 +335,7 @@ def _read(store: Path) -> dict[File, bytes]:
 
 
 def _write(store: Path, files: dict[File, bytes]) -> None:
-    """Have a store be these files."""
+    """Make these the files of a store."""
     shutil.rmtree(store, ignore_errors=True)
     store.mkdir(parents=True)
     for file, content in files.items():

@@ -1,10 +1,10 @@
-"""The disk beneath a server: `disk.c`, which records what is written to a store's files and fails on demand.
+"""The disk beneath a server: `disk.c`, which records the writes to a store's files and fails on demand.
 
     recording    the writes and syncs of the files, in order: struct record of disk.c, with the data behind a write
     faults       what fails now: struct faults of disk.c, in a file that the server's processes have mapped
 
-Syncs are told apart by the thread that does them. What writes over each other is written under locks that all processes
-honour, so the order of the records is the order of the writes.
+Syncs are distinguished by the thread that makes them. Writes that overwrite each other are made under locks that all
+processes honour, so the order of the records is the order of the writes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COMPILER = "gcc"
 _RECORD = struct.Struct("<8sHHIQQ")
 _MAGIC = 0x2F7C91D3A58BE604.to_bytes(8, "little")
 _FAULTS = struct.Struct("<IIIIIIII")
-"""Behind it are four more numbers, which are not ours."""
+"""Four more numbers follow, which are not ours."""
 _FAULTS_BYTES = _FAULTS.size + 4 * 4
 _FOR_GOOD = (1 << 32) - 1
 DIES = 0
@@ -36,7 +36,7 @@ DIES = 0
 
 
 class NoCompiler(Exception):
-    """There is nothing to compile a source with."""
+    """There is no compiler for the source."""
 
     def __init__(self, source: str = _SOURCE.name) -> None:
         super().__init__(f"this needs {_COMPILER}, to compile {source}, and it is not there")
@@ -50,13 +50,13 @@ class File(IntEnum):
 
 
 CHECKPOINTS = 8192
-"""Of the journal: its first bytes, which say where the last checkpoint is; records follow."""
+"""The first bytes of the journal, which give the place of the last checkpoint; records follow."""
 NAMES = {File.DATA: DATA, File.JOURNAL: JOURNAL}
 """In the folder of a store."""
 
 
 class Kind(IntEnum):
-    """What a record tells of."""
+    """What a record stands for."""
 
     WRITE = 1
     SIZE = 2
@@ -77,9 +77,9 @@ class Failing(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How a disk fails. `spared` calls are let through first, then `calls` fail, or all if that is None. With EIO it is
-    the sync of a durable write that fails, with any other error the write, and of every other process the next sync of
-    the same file fails too, having lost nothing. With DIES the process that calls dies.
+    """How a disk fails. The first `spared` calls succeed, then `calls` of them fail (None: all). With EIO, the sync of
+    a durable write fails; with any other error, the write fails. The next sync of the same file fails in every other
+    process, too, which has lost nothing. With DIES, the calling process dies.
     """
 
     name: str
@@ -88,16 +88,16 @@ class Fault:
     spared: int = 0
     calls: int | None = None
     partly: bool = False
-    """Whether a write that fails does half of its work."""
+    """Whether a failing write does half of its work."""
     file: File | None = None
-    """What alone fails, if it is one file."""
+    """The only file that fails, if it is one."""
     below: int = 0
-    """Writes from this offset on do not fail, if it is not 0."""
+    """If not 0, writes from this offset on succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Something that was done to a file. `end` is the position in the recording behind it."""
+    """An action on a file. `end` is the position in the recording after it."""
 
     file: File
     kind: Kind
@@ -109,9 +109,9 @@ class Record:
 
 
 class Disk:
-    """A folder for a data directory, and what its disk records and fails. Raises NoCompiler.
+    """A folder for a data directory, with a disk that is recorded and can fail. Raises NoCompiler.
 
-    There must be no space in the path of the folder, because LD_PRELOAD is a list with spaces between.
+    The path of the folder must not contain a space, because LD_PRELOAD is a list separated by spaces.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -133,33 +133,33 @@ class Disk:
             "DISK_RECORDING": str(self._recording),
             "DISK_FAULTS": str(path),
         }
-        """For the server, which is given `data_dir` too."""
+        """For the server, which also gets `data_dir`."""
 
     @property
     def position(self) -> int:
-        """How long the recording is now. What a server has acknowledged by now is in it up to here."""
+        """The present length of the recording. Every write that a server has acknowledged by now is in it."""
         return self._recording.stat().st_size
 
     @property
     def failed(self) -> int:
-        """How many calls have failed since `fail`."""
+        """The number of calls that have failed since `fail`."""
         count: int = _FAULTS.unpack_from(self._faults)[-1]
         return count
 
     def fail(self, fault: Fault) -> None:
-        """Have the disk fail from now on."""
+        """Make the disk fail from now on."""
         calls = _FOR_GOOD if fault.calls is None else fault.calls
         self._faults[: _FAULTS.size] = _FAULTS.pack(
             fault.failing, fault.file or 0, fault.below, fault.error, fault.spared, calls, fault.partly, 0
         )
 
     def mend(self) -> None:
-        """Have nothing fail any more."""
+        """Let all calls succeed again."""
         self._faults[0:4] = bytes(4)
 
     @contextmanager
     def failing(self, fault: Fault) -> Iterator[None]:
-        """Have the disk fail for a while."""
+        """Make the disk fail for a while."""
         self.fail(fault)
         try:
             yield
@@ -167,8 +167,8 @@ class Disk:
             self.mend()
 
     def records(self, since: int = 0) -> Iterator[Record]:
-        """What has been recorded since a position, without what killed processes have recorded in part: they had not
-        done it yet.
+        """The records since a position, without those that killed processes have left incomplete: they had not made the
+        write yet.
         """
         recorded = self._recording.read_bytes()
         begin = recorded.find(_MAGIC, since)

@@ -28,13 +28,13 @@ class Broken(AssertionError):
 
 
 def demand(holds: bool, otherwise: Callable[[], str] | str) -> None:
-    """Raise Broken, with what there is to say of it, unless something holds."""
+    """Raise Broken with this text unless the condition is true."""
     if not holds:
         raise Broken(otherwise if isinstance(otherwise, str) else otherwise())
 
 
 def make_table(client: Any) -> None:
-    """Make the writers' table: with indexes, a stream and time to live."""
+    """Create the writers' table: with indexes, a stream and time to live."""
     client.create_table(**DEFINITION)
     client.get_waiter("table_exists").wait(TableName=TABLE, WaiterConfig={"Delay": 1})
     client.update_time_to_live(**EXPIRY)
@@ -49,7 +49,7 @@ def scanned(client: Any, **request: Any) -> list[Item]:
 
 
 def queried(client: Any, index: str, attribute: str, value: str) -> list[Item]:
-    """All that a Query of one partition of an index shows."""
+    """All items that a Query of one partition of an index returns."""
     items: list[Item] = []
     for page in client.get_paginator("query").paginate(
         TableName=TABLE,
@@ -63,7 +63,7 @@ def queried(client: Any, index: str, attribute: str, value: str) -> list[Item]:
 
 
 def identity(found: Item) -> tuple[str, int]:
-    """Whose item it is, and its number."""
+    """The writer of an item, and the item's number."""
     return found["owner"]["S"], int(found["number"]["N"])
 
 
@@ -73,7 +73,7 @@ def in_order(items: Iterable[Item]) -> list[Item]:
 
 
 def ranked(found: Item) -> Item:
-    """What the local index, which projects keys only, shows of an item."""
+    """The part of an item that is in the local index, which projects only keys."""
     return {name: found[name] for name in ("owner", "number", "rank")}
 
 
@@ -124,7 +124,7 @@ def check_indexes(client: Any, items: list[Item]) -> None:
 
 
 def check_partitions(client: Any, items: list[Item]) -> None:
-    """Compare what Queries of every partition show, and the counts, with the items."""
+    """Compare Queries of every partition, and the counts, with the items."""
     for group in (f"group {number}" for number in range(GROUPS)):
         found = queried(client, BY_GROUP, "group", group)
         expected = [one for one in items if one.get("group") == {"S": group}]
@@ -147,6 +147,6 @@ def check_partitions(client: Any, items: list[Item]) -> None:
 
 
 def check_store(server: Server) -> None:
-    """Have everything in the store compared with everything that it must agree with."""
+    """Check that everything in the store agrees."""
     ended = run_jedlik("check", "--data-dir", str(server.options["data_dir"]))
     demand(ended.returncode == 0, ended.stdout + ended.stderr)

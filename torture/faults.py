@@ -1,9 +1,9 @@
 """A disk that is full, read-only or broken for a while, under a server with load.
 
-While it is, every write is refused with an InternalServerError, which SDKs try again, and the log names the request it
-was and why; reads are answered; no worker dies. When it is over, writes go on, and so does background work; nothing is
-lost and nothing refused is done by halves, before and after a kill -9. Where only checkpoints fail, nothing is refused:
-the journal has it.
+Meanwhile every write is refused with an InternalServerError, which SDKs retry, and the log names the request and the
+reason; reads are answered; no worker dies. Afterwards writes go on, and so does background work. Nothing is lost, and
+no refused write has taken effect in part, before and after a kill -9. If only checkpoints fail, nothing is refused: the
+journal has every write.
 """
 
 from __future__ import annotations
@@ -64,21 +64,23 @@ ONCE = (
 )
 ALL = (*FOR_A_WHILE, *CHECKPOINTS_FAIL, *ONCE)
 LOAD_SECONDS = 0.5
-"""Of load before a fault, during it and after it."""
+"""Seconds of load before a fault, during it and after it."""
 CALLS = 3
-"""How many fail at least in a fault that refuses nothing."""
+"""The fewest calls that fail in a fault that refuses nothing."""
 ANSWERS = 20
-"""Answers of the load before a fault and after it, at least: on a busy machine, that takes longer."""
+"""The fewest answers of the load before a fault and after it: on a busy machine, that takes longer."""
 ANSWER_SECONDS = 60.0
-"""Within this time they must have come."""
+"""They must arrive within this number of seconds."""
 FAILURE_SECONDS = 60.0
-"""Within this time they must have been made."""
+"""They must be made within this number of seconds."""
 RECOVERY_SECONDS = 60.0
-"""Within this time after a fault, writes must be possible."""
+"""Writes must be possible within this number of seconds after a fault."""
 EXPIRY_SECONDS = 120.0
-"""Within this time what has expired must be gone, if background work goes on. It rests 5 s when it has failed."""
+"""If background work goes on, expired items must be gone within this number of seconds. It rests 5 s after a
+failure."""
 TMPFS_BYTES = 128 << 20
-"""A journal has 16 MB when it is first used anew, and pages are free only two checkpoints after they were given up."""
+"""A journal starts again from its beginning at 16 MB, and pages are free only two checkpoints after they were
+released."""
 NEW_REGION = "eu-west-1"
 FAULT_MESSAGE = "Internal server error"
 
@@ -103,7 +105,7 @@ class Faults:
 def run(
     disk: Disk, random: Random, seconds: float, say: Callable[[str], None], faults: Sequence[Fault] = ALL
 ) -> Faults:
-    """Every fault, again and again for so many seconds. Raises Broken."""
+    """Every fault, again and again for `seconds`. Raises Broken."""
     done = Faults()
     with _service(disk.data_dir, random, disk.environment) as service:
         deadline = time.monotonic() + seconds
@@ -129,7 +131,7 @@ def fill(folder: Path, random: Random, say: Callable[[str], None]) -> Faults:
             return Faults()
         with _service(disk / "data", random, log=folder / "log") as service:
             say("a small file system is full")
-            service.suffer(_filled(disk), errno.ENOSPC, FAILURE_SECONDS)  # There may be pages that are free.
+            service.suffer(_filled(disk), errno.ENOSPC, FAILURE_SECONDS)  # There may still be free pages.
             return Faults(1, 0, service.refused, service.answers)
 
 
@@ -163,11 +165,11 @@ class _Service:
 
     @property
     def answers(self) -> int:
-        """Requests after which writers knew what became of them."""
+        """Requests after which writers knew the outcome."""
         return sum(writer.answers for writer in self._writers)
 
     def suffer(self, fault: AbstractContextManager[None], error: int, within: float = 0.0) -> None:
-        """Have the disk fail for a while under load. `within` so many seconds, a write must be refused."""
+        """Make the disk fail for a while under load. A write must be refused `within` this number of seconds."""
         pids = workers(self._server.pid)
         with self._load():
             with fault:
@@ -225,7 +227,7 @@ class _Service:
         client.describe_table(TableName=TABLE)
 
     def _demand_refusal(self, error: int, within: float) -> None:
-        """A write is refused in DynamoDB's form, and the log says why, by the request's id."""
+        """A write is refused in DynamoDB's form, and the log gives the reason, with the request's id."""
         client, deadline, version = self._server.client(), time.monotonic() + within, 0
         while True:
             fence = key(self._writers[0].owner, FENCE) | {"version": {"N": str(version := version + 1)}}
@@ -246,7 +248,7 @@ class _Service:
     def _demand_new_stores_are_refused(self) -> None:
         """A region cannot be created now, and no half of one is left."""
         store = store_in(str(self._server.options["data_dir"]), NEW_REGION)
-        was_there = (store / DATA).exists()  # What a restart finds of it, it makes.
+        was_there = (store / DATA).exists()  # After a restart the region is created from what is there.
         try:
             make_table(self._server.client(region=NEW_REGION))  # To read makes no store.
         except ClientError as refusal:
@@ -290,7 +292,7 @@ class _Service:
 
 @contextmanager
 def _small_file_system(folder: Path) -> Iterator[Path | None]:
-    """A file system of TMPFS_BYTES; None where it cannot be had."""
+    """A file system of TMPFS_BYTES; None if this machine does not permit one."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "none", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
@@ -299,12 +301,12 @@ def _small_file_system(folder: Path) -> Iterator[Path | None]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # The last worker may be dying still.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # The last worker may still be ending.
 
 
 @contextmanager
 def _filled(disk: Path) -> Iterator[None]:
-    """Have no byte free."""
+    """Fill the file system to the last byte."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

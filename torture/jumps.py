@@ -1,9 +1,10 @@
 """Jumps of the wall clock under load, back and forth, also while the server is killed and started again.
 
-Each jump is taken back, and then the clocks agree for long enough to be trusted, or the next one comes before. All is
-compared with what the writers know, as after kills: what was acknowledged is there, and the stream is an unbroken chain
-from its beginning, so none of it was trimmed. A patron beside the writers sends transactions with client tokens again
-and again, each of which must be done once, and puts items that have an hour to live, which must be there for an hour.
+Each jump is taken back; then the clocks agree for long enough to be trusted, or the next jump comes before that.
+Everything is compared with the writers' knowledge, as after kills: acknowledged writes are there, and the stream is an
+unbroken chain from its beginning, so none of it was trimmed. A patron beside the writers sends transactions with client
+tokens again and again, each of which must take effect once. The patron also puts items that have an hour to live, which
+must be there for an hour.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ JUMPS = (2 * HOUR, -2 * HOUR, DAY, -DAY, YEAR, -YEAR, 10 * YEAR, -10 * YEAR)
 MOST_JUMPS = 4
 """In one life of a server."""
 LONGEST_WRONG = 2.5
-"""Seconds that a clock is wrong at the most. Background work comes every few tenths of a second."""
+"""The longest that a clock is wrong, in seconds. Background work comes every few tenths of a second."""
 LOOK_SECONDS = 2.5
-"""Within this time every worker has looked at its clocks."""
+"""Within this number of seconds every worker has checked its clocks."""
 AGREEMENT = 301
 """Seconds after which clocks that agree are trusted."""
 TRUSTED_SECONDS = 60.0
 REPLAYED_SECONDS = 590.0
-"""So old a client token may be when it is sent again."""
+"""The greatest age of a client token when it is sent again."""
 OPTIONS: dict[str, Any] = {"expiry_interval": 0.2, "stream_rotation": 2, "workers": 2}
 TABLE = "patron"
 DEFINITION: dict[str, Any] = {
@@ -68,13 +69,13 @@ class Jumped:
 
 
 class Patron:
-    """Sends transactions with client tokens, again and again, and puts items that are to expire in an hour."""
+    """Sends transactions with client tokens, again and again, and puts items that expire in an hour."""
 
     def __init__(self, clocks: Clocks, random: Random) -> None:
         self._clocks = clocks
         self._random = random
         self._tokens: dict[str, float] = {}
-        """By token: when it was first sent, in true time."""
+        """By token: the true time at which it was first sent."""
         self._until: dict[str, int] = {}
         """By item: when it expires."""
         self.done = 0
@@ -161,7 +162,7 @@ class Patron:
 
 
 def run(folder: Path, random: Random, seconds: float, say: Callable[[str], None]) -> Jumped:
-    """Have the clock jump for so many seconds. Raises Broken, and NoCompiler."""
+    """Make the clock jump for `seconds`. Raises Broken, and NoCompiler."""
     clocks = Clocks(folder / "clocks")
     server = Server(folder / "log", clocks.environment, data_dir=folder / "data", **OPTIONS)
     try:
@@ -197,7 +198,8 @@ class _Run:
         return self._jumped
 
     def _live(self) -> None:
-        """Load and jumps. Perhaps the server is killed while the clock is wrong, and another life begins with that."""
+        """Load and jumps. The server may be killed while the clock is wrong, and its next life then begins with that
+        clock."""
         random, server = self._random, self._server
         threads = [writer.start(server.url) for writer in some(self._writers, random)]
         threads.append(self._patron.start(server.url))
@@ -224,7 +226,7 @@ class _Run:
             self._agree()
 
     def _agree(self) -> None:
-        """Have the clocks agree until they are trusted."""
+        """Let the clocks agree until they are trusted."""
         time.sleep(LOOK_SECONDS)
         self._clocks.sleep(AGREEMENT)
         deadline = time.monotonic() + TRUSTED_SECONDS
@@ -233,7 +235,7 @@ class _Run:
             time.sleep(0.1)
 
     def _last_said(self) -> str:
-        """What the log said last of the clock."""
+        """The log's last message about the clock."""
         said = [line["message"] for line in self._server.log_lines() if line["message"].startswith("the clock is ")]
         return "doubted" if said and said[-1].startswith("the clock is doubted") else "trusted"
 

@@ -1,9 +1,9 @@
 """Kill -9 at random moments under mixed load: single workers, or their committers, while the others go on, and then the
 whole server.
 
-A writer whose worker was killed looks what became of its request, through another worker, and goes on. When the whole
-server is killed everything is compared: the table, its indexes, its counters and its stream with what the writers know,
-and the store with itself.
+A writer whose worker was killed finds out through another worker whether its request took effect, and goes on. When the
+whole server is killed, everything is compared: the table, its indexes, its counters and its stream with the writers'
+knowledge, and the store with itself.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from torture.writers import WRITERS, Writer, some
 
 WORKERS = (2, 3, 4)
 OPTIONS: dict[str, Any] = {"expiry_interval": 1, "stream_rotation": 20}
-"""Background work comes often, so that it is killed too. In seconds."""
+"""Seconds. Background work comes often, so that it is killed, too."""
 LONGEST_LIFE = 1.5
-"""Seconds of load, at most, from one kill of a worker to the next: the parent replaces one after a second."""
+"""The longest load between two kills of workers, in seconds: the parent replaces one after a second."""
 MOST_WORKERS = 6
 """The most workers that are killed before the whole server is."""
 STALL_SECONDS = 30.0
-"""Within this many seconds of a worker's death there must be acknowledged writes again."""
+"""Within this number of seconds after a worker's death, writes must be acknowledged again."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Killed:
 
 
 def run(folder: Path, random: Random, seconds: float, say: Callable[[str], None]) -> Killed:
-    """Kill for so many seconds. Raises Broken."""
+    """Kill for `seconds`. Raises Broken."""
     server = Server(folder / "log", data_dir=folder / "data", workers=random.choice(WORKERS), **OPTIONS)
     try:
         return _Run(server, random).run(seconds, say)
@@ -100,7 +100,7 @@ class _Run:
             thread.join()
 
     def _wait_for_answers(self) -> None:
-        """See to it that the other workers go on."""
+        """Check that the other workers go on."""
         before = self._answers()
         deadline = time.monotonic() + STALL_SECONDS
         while self._answers() == before:
@@ -123,7 +123,7 @@ class _Run:
 
 
 def kill_one(server: int, random: Random) -> bool:
-    """Kill a worker of a server, or else the process that commits for one. Whether it was a worker."""
+    """Kill a worker of a server, or a process that commits for one. Returns whether it was a worker."""
     deadline = time.monotonic() + STALL_SECONDS
     while not (alive := workers(server)):
         demand(time.monotonic() < deadline, f"there was no worker for {STALL_SECONDS} s")

@@ -1,8 +1,8 @@
-"""Flipped bits of `data.mdb`: each is found, refused, or changes nothing; and what is served meanwhile is right.
+"""Flipped bits of `data.mdb`: each is found, refused, or changes nothing, and the answers given meanwhile are right.
 
-A small store is written by a server that is then killed, or stopped, and answers of all kinds are kept. The bytes of
-its file are sorted by what they are for: meta pages, heads of pages, offsets, heads of nodes, keys, heads of values,
-values, lists of free pages, what nothing uses. Bits of each kind are flipped, one at a time, and two are asked:
+A server writes a small store and is killed or stopped, and answers of all kinds are kept. The bytes of its file are
+sorted by their purpose: meta pages, heads of pages, offsets, heads of nodes, keys, heads of values, values, lists of
+free pages, and unused bytes. Bits of each kind are flipped, one at a time, and examined in two ways:
 
     the checks      `jedlik check --pages` finds it, or a checksum does, or the store is refused by name; or nobody
                     sees it, and then every row is what it was
@@ -10,7 +10,7 @@ values, lists of free pages, what nothing uses. Bits of each kind are flipped, o
                     may be missing if a key is damaged: then one is not where it is looked for, which who looks there
                     alone cannot know
 
-LMDB believes its pages, so each look is in a process of its own; how many are ended by that is counted.
+LMDB trusts its pages, so each examination is in another process; the number of those that this ends is counted.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from torture.writers import BY_GROUP, GROUPS, TABLE, Item, item
 
 ITEMS = 60
 _SHOWN = 500
-"""Characters of an answer that is wrong."""
+"""Characters to show of a wrong answer."""
 ROUND = 200
 """Flips of one store."""
 OWNER = "pages"
@@ -49,7 +49,7 @@ _NO_ROOT = (1 << 64) - 1
 
 Call = tuple[str, dict[str, Any]]
 Kinds = dict[str, list[int]]
-"""Offsets in the file, by what the bytes there are for."""
+"""Offsets in the file, by the purpose of the bytes there."""
 
 
 class Flipped:
@@ -57,9 +57,9 @@ class Flipped:
 
     def __init__(self) -> None:
         self.found: Counter[tuple[str, str]] = Counter()
-        """By the kind of byte, and who saw the flip."""
+        """By the kind of byte, and what saw the flip."""
         self.served: Counter[tuple[str, str]] = Counter()
-        """By the kind of byte, and how it was served."""
+        """By the kind of byte, and the outcome of serving it."""
 
     def __str__(self) -> str:
         lines = [f"{self.found.total()} flipped bits"]
@@ -95,7 +95,7 @@ def run(folder: Path, random: Random, flips: int, say: Callable[[str], None]) ->
 
 
 def _written(folder: Path, random: Random, kill: bool) -> Path:
-    """A store that a server has left: items, some long, some changed or gone, indexes, a stream."""
+    """A store that a server has left: items, some long, some changed or deleted, indexes, a stream."""
     folder.mkdir()
     server = Server(folder / "log", data_dir=folder / "data", workers=1)
     try:
@@ -127,7 +127,7 @@ def _key(number: int) -> Item:
 def look_at(
     store: Path, copy: Path, flipped: bytes, flip: tuple[str, int, int], known: tuple[Any, Any], done: Flipped
 ) -> None:
-    """Demand what must hold of a copy of a store with a flipped bit; `known` are the rows and answers of the store."""
+    """Check the requirements of a copy of a store with a flipped bit; `known` are the rows and answers of the store."""
     kind, at, bit = flip
     rows, right = known
     what = f"{kind}: bit {bit} of byte {at}"
@@ -141,7 +141,7 @@ def look_at(
 
 
 def _judged(answers: Any, right: Any, what: str, kind: str) -> str:
-    """How a store was served. Raises Broken for an answer that is wrong."""
+    """The outcome of serving a store. Raises Broken for a wrong answer."""
     if isinstance(answers, str):
         return answers.split(":")[0]
     wrong = [
@@ -158,7 +158,7 @@ def _judged(answers: Any, right: Any, what: str, kind: str) -> str:
 
 
 def _lacks_rows(answer: Any, expected: Any) -> bool:
-    """Whether nothing is wrong with an answer but that rows are not in it."""
+    """Whether an answer is right except that rows are missing."""
     if not isinstance(answer, dict):
         return False
     if "Items" not in answer:
@@ -166,7 +166,7 @@ def _lacks_rows(answer: Any, expected: Any) -> bool:
     return all(row in expected["Items"] for row in answer["Items"])
 
 
-# Who looks, in a process of its own
+# The examiner, in another process
 
 
 def _in_a_child(look: Callable[[Path], Any], store: Path, copy: Path, data: bytes | None = None) -> Any:
@@ -191,7 +191,7 @@ def _in_a_child(look: Callable[[Path], Any], store: Path, copy: Path, data: byte
 
 
 def _seen(store: Path) -> str:
-    """Who sees damage: as `jedlik check --pages` goes about it."""
+    """What sees the damage, in the steps of `jedlik check --pages`."""
     try:
         if next(iter(page_check.problems(store)), None) is not None:
             return "pages"
@@ -210,7 +210,7 @@ def _rows(store: Path) -> list[tuple[bytes, bytes]] | str:
 
 
 def _answers(store: Path) -> list[tuple[Call, Any]] | str:
-    """What handlers answer over a store."""
+    """The answers of handlers over a store."""
     return asyncio.run(_asked(store))
 
 
@@ -221,7 +221,7 @@ async def _asked(store: Path) -> list[tuple[Call, Any]] | str:
         return f"refused: {error}"
     try:
         left = Reopened(engine)
-    except (StorageError, AssertionError) as error:  # Without its secret a server refuses it, too.
+    except (StorageError, AssertionError) as error:  # A server, too, refuses a store without its secret.
         return f"refused: {error}"
     return [(call, await _answer(left, call)) for call in _calls()]
 
@@ -231,7 +231,7 @@ async def _answer(left: Reopened, call: Call) -> Any:
         return await left.call(call[0], **call[1])
     except ServiceError as error:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # The front makes a fault of ours of all others.
+    except Exception:  # The front turns all others into a fault of ours.
         return "fault"
 
 
@@ -249,7 +249,7 @@ def _calls() -> list[Call]:
 
 
 def _copy(store: Path, folder: Path, data: bytes | None = None) -> Path:
-    """A copy of a store, with another file of data if one is given."""
+    """A copy of a store, with another data file if one is given."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     copy = folder / REGION
@@ -266,7 +266,7 @@ def _copy(store: Path, folder: Path, data: bytes | None = None) -> Path:
 
 
 def kinds_of(data: bytes) -> Kinds:
-    """The bytes of a file, by what they are for in its newest state."""
+    """The bytes of a file, by their purpose in its newest state."""
     kinds: dict[int, str] = {}
 
     def take(kind: str, begin: int, size: int) -> None:

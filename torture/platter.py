@@ -1,12 +1,11 @@
 """What may be on a disk when the power fails: everything that was synced, and any part of what was written since.
 
-A sector of 512 bytes is written whole or not at all, and shows some state that it had in memory since the last sync
-that it took part in. Sectors go to the disk in any order. In some cuts the eight of a page go together, in others each
-by itself. The file's length is that of what is there, or of what was written.
+A sector of 512 bytes is written whole or not at all, and has some state that it had in memory since the last sync that
+included it. Sectors go to the disk in any order. In some cuts the eight sectors of a page go together, in others each
+by itself. The file's length is that of the present content, or of the writes.
 
-After a sync that failed, what it should have written may be on the disk or not, and memory takes it for written: no
-later sync writes it, unless it is written again (Rebello et al., "Can Applications Recover from fsync Failures?",
-USENIX ATC 2020).
+After a failed sync, its writes may be on the disk or not, and memory regards them as written: no later sync writes
+them, unless they are made again (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
 
 The files of a store are cut at one moment, but what is left of one is independent of what is left of another.
 """
@@ -24,7 +23,7 @@ KEPT = (0.0, 0.1, 0.5, 0.9, 1.0)
 """The probability, in a cut, that a write since the last sync is on the disk."""
 
 _Version = tuple[int, bytes]
-"""When a sector was written, by the number of the record, and what it was then."""
+"""The record by which a sector was written, and the sector's content then."""
 
 
 class Platters:
@@ -34,11 +33,11 @@ class Platters:
         self._platters = {file: Platter(content) for file, content in synced.items()}
 
     def take(self, record: Record) -> None:
-        """Do what a record tells of."""
+        """Apply a record."""
         self._platters[record.file].take(record)
 
     def cut(self, random: Random) -> dict[File, bytes]:
-        """The files as they may be if the power goes now."""
+        """The files as they may be if the power fails now."""
         return {file: platter.cut(random) for file, platter in self._platters.items()}
 
 
@@ -51,15 +50,15 @@ class Platter:
         self._disk = bytearray(synced)
         """What is sure to be there."""
         self._written: dict[int, list[_Version]] = {}
-        """By its number: what a sector was since the last sync, the newest last."""
+        """By sector: its contents since the last sync, the newest last."""
         self._unsure: dict[int, list[bytes]] = {}
-        """By its number: what a sector may be because a sync has failed."""
+        """By sector: its possible contents because a sync has failed."""
         self._begun: dict[int, int] = {}
         """By thread: the number of the record with which a sync began."""
         self._records = 0
 
     def take(self, record: Record) -> None:
-        """Do what a record tells of."""
+        """Apply a record."""
         self._records += 1
         match record.kind:
             case Kind.WRITE:
@@ -78,7 +77,7 @@ class Platter:
                 self._doubt(_sectors(record.offset, record.length), self._records)
 
     def cut(self, random: Random) -> bytes:
-        """The file as it may be if the power goes now."""
+        """The file as it may be if the power fails now."""
         image = bytearray(self._disk)
         for sector, contents in self._unsure.items():
             if random.random() < 0.5:
@@ -115,7 +114,7 @@ class Platter:
             self._unsure.setdefault(sector, []).extend(versions)
 
     def _taken(self, sectors: list[int], begun: int) -> Iterator[tuple[int, list[bytes]]]:
-        """Take from what is written what a sync that began with that record is about."""
+        """Remove from the unsynced writes those that the sync which began with this record includes."""
         for sector in sectors:
             versions = self._written.pop(sector, [])
             later = [version for version in versions if version[0] > begun]
@@ -125,7 +124,7 @@ class Platter:
                 yield sector, [content for _, content in versions[: len(versions) - len(later)]]
 
     def _units(self, size: int) -> list[list[int]]:
-        """The sectors that were written since the last sync, those of a unit of `size` bytes together."""
+        """The sectors that were written since the last sync, in units of `size` bytes."""
         units: dict[int, list[int]] = {}
         for sector in self._written:
             units.setdefault(sector * SECTOR // size, []).append(sector)

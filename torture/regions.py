@@ -1,11 +1,11 @@
-"""Schedules of the simulator of global tables (`testing/global_tables/simulator.py`) that nobody has tried yet.
+"""New schedules of the simulator of global tables (`testing/global_tables/simulator.py`).
 
-`make test` runs the same schedules every time; here each run has others, one after the other from its seed. The
-simulator leaves nothing to chance, so the number of a schedule that ends badly makes it again:
+`make test` runs the same schedules every time; here each run takes others, in order from its seed. The simulator leaves
+nothing to chance, so the number of a schedule that fails repeats it:
 
     python -m testing.global_tables.simulator NUMBER
 
-When it is mended the number goes into `tests/global_tables/test_simulation.py`, with a test of the cause.
+When the fault is repaired, the number goes into `tests/global_tables/test_simulation.py`, with a test of the cause.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from testing.global_tables.simulator import simulate
 from torture.expected import Broken
 
 SAY_SECONDS = 30.0
-"""How often it says how far it is."""
+"""Seconds between two reports of progress."""
 
 
 def run(random: Random, seconds: float, say: Callable[[str], None]) -> str:

@@ -1,8 +1,8 @@
-"""A store after a power cut: it must open, agree with itself, hold what was acknowledged, and go on from there.
+"""A store after a power cut: it must open, agree with itself, contain what was acknowledged, and go on from there.
 
-`python -m torture.reopened STORE FIRST` is a store's next life, to be recorded and cut off in its turn: it opens the
-store, writes some items, numbered from FIRST, and says of each that it was acknowledged and how long the recording was
-by then (`Reopened.puts`).
+`python -m torture.reopened STORE FIRST` is a store's next life, which is recorded and cut off in its turn. It opens the
+store and writes some items, numbered from FIRST. For each it reports the acknowledgement and the length of the
+recording at that time (`Reopened.puts`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torture.writers import TABLE, Item, item
 
 REGION = "us-east-1"
 OWNER = "after a cut"
-"""Whose items are those that are written to go on."""
+"""The writer of the items that are written in order to go on."""
 PUTS = 20
 
 
@@ -45,7 +45,7 @@ class Reopened:
         self._region = Region(REGION, "000000000000", engine, system_clock, secret)
 
     def check(self, when: str) -> None:
-        """Demand that it agrees with itself."""
+        """Check that it agrees with itself."""
         with self._engine.view() as view:
             problems = list(StoreCheck(view, SERVICES).problems())
         demand(not problems, f"{when}: {problems}")
@@ -68,7 +68,7 @@ class Reopened:
             yield number
 
     async def call(self, operation: str, **request: Any) -> Any:
-        """The answer of an operation. Raises what its handler does."""
+        """The answer of an operation. Raises the errors of its handler."""
         served = OPERATIONS[operation]
         context = Context(self._region, "torture", own(self._region), b"localhost")
         answer = await served.handler(context, served.validate(request))

@@ -12,7 +12,7 @@ PAGE = 1000
 
 
 class Follower:
-    """Reads a stream from its beginning, each time up to its end, shards before those that follow them."""
+    """Reads a stream from its beginning, each time up to its end; shards before their successors."""
 
     def __init__(self) -> None:
         self._images: dict[tuple[str, int], Item] = {}

@@ -1,9 +1,9 @@
 """Clients that write until the server dies, and know which items must be there afterwards.
 
-Each writer has items of its own, so it knows what every acknowledged request left, and what a request that was cut off
-would have left: those are the only two things that its items may be found to be, and all of a request or nothing. All
-of an item follows from its key and its version, so an item that is not whole cannot go unnoticed. One more item, a
-counter, is everybody's. Some items are born expired: they may be gone at any time.
+Each writer has its own items, so it knows the effect of every acknowledged request, and what an unanswered request
+would have done. Its items must be in one of these two states, and a request has taken effect entirely or not at all.
+The whole of an item follows from its key and its version, so damage to an item is always noticed. One more item, a
+counter, is shared by all. Some items are born expired: they may disappear at any time.
 
 A writer whose worker died, or that got an error, is in doubt until it has read the item. It writes first: if a process
 was killed at the very end of a commit, LMDB shows that commit only when the next one takes the lock.
@@ -67,13 +67,13 @@ COUNTER = {"owner": {"S": "everybody"}, "number": {"N": "0"}}
 
 WRITERS = 6
 AT_A_TIME = (1, 2, WRITERS)
-"""How many of them write at a time: a worker with one client commits what it writes itself."""
+"""The number that write at a time: a worker with a single client makes its commits itself."""
 ITEMS = 20
 """Items of one writer: few, so that they are written, deleted and written again."""
 FLEETING = range(1000, 1005)
 """Numbers of a writer's items that are born expired."""
 FENCE = 2000
-"""The number of the item that a writer in doubt writes before it looks."""
+"""The number of the item that a writer in doubt writes before it reads."""
 GROUPS = 7
 BATCH = 5
 TOGETHER = 3
@@ -81,15 +81,15 @@ TOGETHER = 3
 NEVER = -1
 """The version that only requests write which must be refused."""
 LONG_AGO = 1_700_000_000
-"""When what is born expired expired, in seconds since the epoch. Time to live heeds five years."""
+"""The time at which items born expired have expired, in seconds since the epoch. Time to live looks back five years."""
 ANSWER_SECONDS = 20.0
 DOUBT_SECONDS = 60.0
-"""How long a writer that is in doubt goes on asking."""
+"""How long a writer in doubt keeps asking."""
 ASK_AGAIN_SECONDS = 0.05
 
 Item = dict[str, dict[str, str]]
 Version = int | None
-"""Of an item; None when there is none."""
+"""The version of an item; None for a missing one."""
 
 
 def key(owner: str, number: int) -> Item:
@@ -98,7 +98,7 @@ def key(owner: str, number: int) -> Item:
 
 
 def item(owner: str, number: int, version: int) -> Item:
-    """The item that a version is. Some are in one index, some in the other, some in both or neither."""
+    """The item of a version. Some are in one index, some in the other, some in both or neither."""
     whole = {**key(owner, number), "version": {"N": str(version)}, "payload": {"S": "x" * (version % 300)}}
     if number in FLEETING:
         return whole | {"expires": {"N": str(LONG_AGO + version)}}
@@ -141,7 +141,7 @@ class Client:
 
 
 class Recording(Protocol):
-    """A recording of what a server writes."""
+    """A recording of a server's writes."""
 
     @property
     def position(self) -> int:
@@ -154,41 +154,41 @@ class Change:
     """A request that writes."""
 
     sent: int
-    """How long the recording was before it was sent."""
+    """The length of the recording before the request was sent."""
     effects: dict[int, Version]
-    """What it makes of items, by their numbers."""
+    """The resulting items, by their numbers."""
     adds: int = 0
     """What it adds to the counter."""
     settled: int | None = None
-    """How long the recording was when it was known what became of it; None for as long as that is in doubt."""
+    """The length of the recording when the outcome was known; None as long as it is in doubt."""
     done: bool = False
-    """What became of it."""
+    """The outcome."""
     refused: bool = False
-    """Whether it was answered with a fault after which it must not be done."""
+    """Whether it was answered with a fault, after which it must not take effect."""
 
 
 @dataclass(slots=True, eq=False)
 class Writer:
-    """Writes at random to its own items and the counter, one request at a time, across the server's lives."""
+    """Writes random requests to its own items and the counter, one at a time, across the server's lives."""
 
     owner: str
     random: Random
     recording: Recording | None = None
-    """Says where what is written to the disk is recorded (`disk.Disk`), if it is."""
+    """Gives the place of the recording of the disk (`disk.Disk`), if there is one."""
     faults: bool = False
-    """Whether an InternalServerError is to be expected: then it leaves a writer in doubt, and is no surprise."""
+    """Whether an InternalServerError is expected: then it leaves a writer in doubt, and is no surprise."""
     sure: bool = True
-    """Whether what is refused with one is surely not done; it may be if the process died that was to commit it."""
+    """Whether a request answered with one surely has no effect; if the committing process died, it may have one."""
     acknowledged: dict[int, Version] = field(default_factory=lambda: dict.fromkeys([*range(ITEMS), *FLEETING]))
-    """What every item is, by its number, if nothing was done of what is in doubt."""
+    """Every item, by its number, as it is if the requests in doubt had no effect."""
     doubt: Change | None = None
-    """The last request, if there was no answer."""
+    """The last request, if it was not answered."""
     counted: int = 0
-    """Additions to the counter that are acknowledged, since somebody looked at it."""
+    """Acknowledged additions to the counter since its last reading."""
     doubtful: int = 0
     """Additions to the counter that are in doubt, since then."""
     history: list[Change] = field(default_factory=list)
-    """What was sent, in order, while there is a recording."""
+    """The requests in order, while there is a recording."""
     answers: int = 0
     refused: int = 0
     """Requests that were answered with a fault."""
@@ -205,11 +205,11 @@ class Writer:
         return thread
 
     def stop(self) -> None:
-        """Write no more than what is being written."""
+        """Finish the write under way, and make no more."""
         self._stop.set()
 
     def settle(self, found: dict[int, Version]) -> None:
-        """Take note of what the items, by number, were found to be. Leaves a surprise if that cannot be."""
+        """Record the items, by number, as they were found. Notes a surprise if they are impossible."""
         doubt, self.doubt = self.doubt, None
         acknowledged = self.acknowledged
         possible = acknowledged | (doubt.effects if doubt else {})
@@ -328,7 +328,7 @@ class Writer:
     # What requests are made of
 
     def _conditional_update(self, number: int, version: int) -> dict[str, Any]:
-        """Make an item a version, on the condition that it is what it is known to be."""
+        """Put a version of an item, on the condition that the item is as known."""
         new = item(self.owner, number, version)
         wanted = [name for name in ("version", "payload", "group", "rank") if name in new]
         unwanted = [name for name in ("group", "rank") if name not in new]
@@ -372,7 +372,7 @@ class Writer:
         self._version += 1
         return self._version
 
-    # How it is sent, and what becomes of it
+    # How a request is sent, and its outcome
 
     def _send(
         self, client: Client, operation: str, request: dict[str, Any], effects: dict[int, Version], adds: int = 0
@@ -402,7 +402,7 @@ class Writer:
             self.surprise = f"a {operation} that had to be refused answered {status} {answer}"
 
     def _look(self, client: Client) -> None:
-        """Find out what became of the request that is in doubt. Raises OSError or HTTPException if that fails."""
+        """Find out whether the request in doubt took effect. Raises OSError or HTTPException if that fails."""
         assert self.doubt is not None
         deadline = time.monotonic() + DOUBT_SECONDS
         while not self._fence(client):
@@ -421,7 +421,7 @@ class Writer:
         self.settle(found)
 
     def _fence(self, client: Client) -> bool:
-        """Write something new, since to write what is there already takes no lock; whether that was possible."""
+        """Write something new, because writing a present value takes no lock. Returns whether that was possible."""
         fence = {"TableName": TABLE, "Item": key(self.owner, FENCE) | {"version": {"N": str(self._next_version())}}}
         status, answer = client.call("PutItem", fence)
         if status == 500 and self.faults:

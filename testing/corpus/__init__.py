@@ -1,4 +1,4 @@
-"""The golden corpus: requests with the answers that a server gave, to be given again by every later state of the code.
+"""The golden corpus: requests with a server's answers, which every later state of the code must give again.
 
 A refactoring must not change an answer. So record a corpus before it, and replay that after each step:
 
@@ -8,7 +8,6 @@ A refactoring must not change an answer. So record a corpus before it, and repla
     python -m testing.corpus replay corpus.xz    # exits with 1 if an answer differs
 
 Both sides begin with empty stores that have the same secret, so a Scan's order is the same. Answers are compared byte
-for byte once what must differ is masked (`masks`): times, uuids, sequence numbers and tokens. What an answer hands to
-the client for later requests (a stream's ARN, a shard iterator) is replaced in those requests by what the replayed
-server gave instead.
+for byte after masking the parts that must differ (`masks`): times, uuids, sequence numbers and tokens. If later
+requests repeat a part of an answer (a stream's ARN, a shard iterator), they get the one that the replayed server gave.
 """

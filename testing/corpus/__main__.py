@@ -16,7 +16,7 @@ from testing.corpus.recorder import Recorder
 from testing.corpus.replaying import Difference, Replay, serving
 
 TESTS = ("-p", "no:cacheprovider", "tests/dynamodb", "--ignore=tests/dynamodb/model")
-"""What is recorded where no command is given: one after the other, on one server."""
+"""Recorded by default: these tests one after the other, on one server."""
 SHOWN = 20
 """Differences that are printed in full."""
 
@@ -68,7 +68,7 @@ def record(file: Path, listen: int, command: list[str]) -> int:
 
 
 def leave_out_replicas(exchanges: list[Exchange]) -> None:
-    """Compare nothing about tables that are replicated: what is answered depends on how far other regions have come."""
+    """Compare nothing about replicated tables: their answers depend on the progress of other regions."""
     replicated: set[str] = set()
     for one in exchanges:
         if b"ReplicaUpdates" in one.request or b"ReplicationGroup" in one.request or b"GlobalTableName" in one.request:

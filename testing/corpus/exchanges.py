@@ -1,4 +1,4 @@
-"""Exchanges: requests with their answers, in the order in which they were asked, as a file keeps them."""
+"""Exchanges: requests with their answers, in the order in which they were sent, as a file keeps them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ class Exchange:
     """One request and its answer. Bodies are bytes as they went over the wire."""
 
     headers: dict[str, str]
-    """Those of the request that its answer may depend on."""
+    """The headers of the request that its answer may depend on."""
     request: bytes
     status: int
     content_type: str
     answer: bytes
     compared: bool = True
-    """False for an answer that is not the same twice on one tree: the request is asked, its answer not compared."""
+    """False if the answer differs between two runs of the same code: then the request is sent, and its answer is not
+    compared."""
 
     @property
     def operation(self) -> str:
@@ -31,7 +32,7 @@ class Exchange:
 
 
 def save(path: Path, exchanges: Iterable[Exchange]) -> None:
-    """Write a corpus: a compressed file of a line for each exchange."""
+    """Write a corpus: a compressed file with a line for each exchange."""
     with lzma.open(path, "wb", preset=6) as file:
         for one in exchanges:
             line = {

@@ -1,4 +1,5 @@
-"""Masks: what may differ between two runs of the same requests, and how a later request follows what an answer gave."""
+"""Masks: which parts may differ between two runs of the same requests, and how a later request follows an earlier
+answer."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ HANDED_OUT = frozenset(
         "LastEvaluatedStreamArn",
     }
 )
-"""Members of answers whose values are made anew in each run, and may come back in later requests."""
+"""Members of answers that are new in each run, and that later requests may repeat."""
 
 _VARYING = re.compile(
     rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # a uuid
@@ -41,12 +42,13 @@ _MEMBER = re.compile(rb'"(' + "|".join(sorted(HANDED_OUT)).encode() + rb')":"[^"
 
 
 def masked(body: bytes) -> bytes:
-    """An answer's body without what may differ between two runs."""
+    """An answer's body without the parts that may differ between two runs."""
     return _VARYING.sub(b"*", _MEMBER.sub(rb'"\1":"*"', body))
 
 
 def handed_out(recorded: bytes, replayed: bytes) -> Iterator[tuple[str, str]]:
-    """For what the recorded answer handed out, what the replayed one did: pairs of strings that differ."""
+    """Pairs of different strings: one that the recorded answer gave, and the one that the replayed answer gave in its
+    place."""
     try:
         yield from _pairs(orjson.loads(recorded), orjson.loads(replayed), None)
     except orjson.JSONDecodeError:

@@ -15,7 +15,7 @@ WAIT_SECONDS = 120.0
 
 
 class Recorder:
-    """Relays from a port of its own to a server's, until it is closed."""
+    """Relays from its own port to a server's, until it is closed."""
 
     def __init__(self, port: int, listen: int = 0) -> None:
         self.exchanges: list[Exchange] = []
@@ -55,7 +55,7 @@ class Recorder:
             do_POST = do_GET = do_HEAD = do_OPTIONS = relay  # noqa: N815 (http.server's names)
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Nothing: a line for each request would bury what the tests say."""
+                """Does nothing: a line for each request would bury the tests' output."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", listen), Handler)
         self._server.daemon_threads = True
@@ -68,7 +68,7 @@ class Recorder:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> list[Exchange]:
-        """Stop; returns the exchanges that were answered."""
+        """Stop. Returns the exchanges that were answered."""
         self._server.shutdown()
         self._server.server_close()
         return [one for one in self.exchanges if one.status]

@@ -1,4 +1,4 @@
-"""Replaying: a fresh server is asked what the corpus has, and its answers are held against those recorded."""
+"""Replaying: a fresh server gets the requests of the corpus, and its answers are compared with those recorded."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ REGIONS = (
     *("us-east-1", "us-east-2", "us-west-1", "us-west-2"),
     *("eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1", "ap-south-1"),
 )
-"""Regions whose stores are made beforehand with one secret for all runs, so that hashes, and so a Scan's order, are
-the same in each."""
+"""Regions whose stores are made beforehand with one secret for all runs, so that hashes, and so a Scan's order, are the
+same in each."""
 SECRET = bytes(range(32))
 
 READS = ("Batch", "Describe", "Get", "List", "Query", "Scan", "TransactGet", "ExecuteStatement")
-"""How the names of operations begin that may be asked again until background work has come as far as it had."""
+"""Operations beginning with these may be repeated until background work has come as far as when they were recorded."""
 PATIENCE_SECONDS = 1.0
 PAUSE_SECONDS = 0.05
 
@@ -78,15 +78,15 @@ async def _make_store(path: Path) -> None:
 
 
 class Replay:
-    """Asks one server for the exchanges of a corpus, in their order."""
+    """Sends the requests of a corpus to one server, in order."""
 
     def __init__(self, server: Server) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         self._given: dict[bytes, bytes] = {}
-        """For each string that a recorded answer handed out, what the replayed one did."""
+        """For each string that a recorded answer gave, the one that the replayed answer gave."""
 
     def differences(self, exchanges: Sequence[Exchange]) -> Iterator[Difference]:
-        """Ask for everything; yields each answer that is compared and differs."""
+        """Send every request. Yields each answer that is compared and differs."""
         for number, recorded in enumerate(exchanges):
             status, content_type, answer = self._patient(recorded)
             for old, new in handed_out(recorded.answer, answer):
@@ -95,7 +95,7 @@ class Replay:
                 yield Difference(number, recorded, status, answer)
 
     def _patient(self, recorded: Exchange) -> tuple[int, str, bytes]:
-        """The answer; asked for again for a while where only background work may be behind."""
+        """The answer; repeated for a while if only background work may be behind."""
         until = time.monotonic() + (PATIENCE_SECONDS if recorded.compared else 0.0)
         while True:
             status, content_type, answer = self._ask(recorded)
@@ -118,7 +118,7 @@ class Replay:
 
 
 def same(recorded: Exchange, status: int, content_type: str, answer: bytes) -> bool:
-    """Whether an answer is the recorded one, but for what may differ."""
+    """Whether an answer is the recorded one, except for the parts that may differ."""
     return (
         status == recorded.status
         and content_type == recorded.content_type

@@ -43,7 +43,7 @@ def unused_name() -> str:
 
 
 def definition(**settings: Any) -> Definition:
-    """What CreateTable takes: by default a table on demand whose partition key is the string `p`."""
+    """The parameters of CreateTable: by default for a table on demand whose partition key is the string `p`."""
     given: Definition = {
         "TableName": unused_name(),
         "KeySchema": key_schema("p"),
@@ -55,7 +55,7 @@ def definition(**settings: Any) -> Definition:
 
 
 def create(client: Any, **settings: Any) -> str:
-    """Make a table of that definition; returns its name."""
+    """Create the table of a definition. Returns its name."""
     made = definition(**settings)
     client.create_table(**made)
     name: str = made["TableName"]
@@ -63,12 +63,12 @@ def create(client: Any, **settings: Any) -> str:
 
 
 def describe(client: Any, name: str) -> Definition:
-    """What DescribeTable says of a table."""
+    """The description that DescribeTable returns of a table."""
     description: Definition = client.describe_table(TableName=name)["Table"]
     return description
 
 
 def describe_index(client: Any, table: str, name: str) -> Definition | None:
-    """What DescribeTable says of a global index; None if there is none of this name."""
+    """The description that DescribeTable returns of a global index; None if no index has this name."""
     indexes = describe(client, table).get("GlobalSecondaryIndexes", [])
     return next((index for index in indexes if index["IndexName"] == name), None)

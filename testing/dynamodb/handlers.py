@@ -1,4 +1,5 @@
-"""The handlers of a region over a store in memory, without a server: for what needs another clock or another store."""
+"""The handlers of a region over a store in memory, without a server: for tests that need another clock or another
+store."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class Handlers:
         self.region = Region("us-east-1", "000000000000", engine, lambda: self.now, b"s" * 32)
 
     async def call(self, operation: str, **request: Any) -> Any:
-        """Do an operation. The request is as on the wire, and so is the answer."""
+        """Do an operation. Request and answer are as on the wire."""
         served = OPERATIONS[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
         return stored_items.plain(await served.handler(context, served.validate(request)))

@@ -1,4 +1,4 @@
-"""Requests as JSON and nothing else: what no client would send, sent to a real server."""
+"""Requests as bare JSON, which no client would send, to a real server."""
 
 from __future__ import annotations
 

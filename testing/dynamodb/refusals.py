@@ -1,4 +1,4 @@
-"""What a server says when it refuses a request."""
+"""The errors with which a server refuses a request."""
 
 from __future__ import annotations
 

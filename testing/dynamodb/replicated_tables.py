@@ -1,4 +1,4 @@
-"""Tables with replicas, in several regions of one server, and waiting for what takes its time."""
+"""Tables with replicas, in several regions of one server, and waiting for replication."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOK_SECONDS = 0.02
 
 
 def eventually(look: Callable[[], object], expected: object) -> None:
-    """Look until what is seen is what is expected."""
+    """Read until the result is as expected."""
     deadline = time.monotonic() + WAIT_SECONDS
     seen = look()
     while seen != expected and time.monotonic() < deadline:
@@ -35,7 +35,7 @@ def add(client: Any, table: str, region: str, **settings: Any) -> None:
 
 
 def global_table(here: Any, *regions: str, **definition: Any) -> str:
-    """Make a table with replicas in `regions`, and wait until all are there; returns its name."""
+    """Create a table with replicas in `regions`, and wait until all are there. Returns its name."""
     name = create(here, **definition)
     for region in regions:
         add(here, name, region)
@@ -48,7 +48,7 @@ def statuses(client: Any, table: str) -> dict[str, str]:
 
 
 def replica(client: Any, table: str, region: str) -> Definition:
-    """What one region shows of the replica in another."""
+    """One region's description of the replica in another."""
     [shown] = [r for r in describe(client, table)["Replicas"] if r["RegionName"] == region]
     description: Definition = shown
     return description

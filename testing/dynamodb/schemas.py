@@ -26,7 +26,7 @@ def table(
 ) -> Table:
     """A table by its key, with indexes by name: local ones by their sort key, global ones by their whole key.
 
-    They project everything, but for those in `projections`: these project their keys and the attributes given there.
+    They project everything, except those in `projections`: these project their keys and the attributes given there.
     """
     types = dict([partition, *([sort] if sort else [])])
     numbers = iter(range(1, 26))

@@ -1,4 +1,4 @@
-"""A store for tests of the write path: what an engine would hold, in a dict."""
+"""A store for tests of the write path: an engine's content, in a dict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short ways to write the elements of a transaction, and what is said when it is canceled or refused."""
+"""Short ways to write the elements of a transaction, and to read the reasons when it is canceled or refused."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def put_items(client: Any, table: str, *items: dict[str, Any]) -> None:
 
 
 def stored(client: Any, table: str, *ps: str) -> list[dict[str, Any] | None]:
-    """The items with these keys, None where there is none."""
+    """The items with these keys; None for a missing one."""
     return [client.get_item(TableName=table, Key=key(p), ConsistentRead=True).get("Item") for p in ps]
 
 

@@ -1,4 +1,4 @@
-"""What the fixtures hold: each scenario starts a server, fills it, and leaves its data folder behind."""
+"""The content of the fixtures: each scenario starts a server, fills it, and leaves its data folder behind."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from testing.jedlik_process import Server
 
 ITEMS = 60
 MANY = 2500
-"""Items whose index or replica takes long enough to be killed in the middle."""
+"""The number of items: their index or replica takes long enough to be killed in the middle."""
 
 Start = Callable[..., Server]
 Scenario = Callable[[Start], dict[str, list[str]]]
-"""Fills a server and ends it; returns the names of the tables to be compared, by region."""
+"""Fills a server and ends it. Returns the names of the tables to be compared, by region."""
 
 
 def keep(folder: Path, name: str, scenario: Scenario) -> None:
-    """Run a scenario, and keep its data folder and what its tables held when it ended."""
+    """Run a scenario, and keep its data folder and its tables' content at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "data"
@@ -35,7 +35,7 @@ def keep(folder: Path, name: str, scenario: Scenario) -> None:
         tables = scenario(start)
         with tarfile.open(folder / f"{name}.tar.xz", "w:xz") as archive:
             archive.add(data, "data", filter=_anonymous)
-        server = start()  # Recovers it, and so tells what was acknowledged.
+        server = start()  # This recovers the store, and so finds what was acknowledged.
         try:
             contents = {
                 region: {table: contents_of(server.client(region=region), table) for table in of_region}
@@ -47,7 +47,7 @@ def keep(folder: Path, name: str, scenario: Scenario) -> None:
 
 
 def contents_of(client: Any, table: str) -> dict[str, Any]:
-    """What is compared of a table: the number of its items, some of them, and its settings."""
+    """The compared parts of a table: the number of its items, some of them, and its settings."""
     pages = client.get_paginator("scan").paginate(TableName=table)
     items = sorted((plain(item) for page in pages for item in page["Items"]), key=json.dumps)
     description = describe(client, table)
@@ -61,7 +61,7 @@ def contents_of(client: Any, table: str) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value of boto3 as JSON has it: bytes as hexadecimal digits."""
+    """A value of boto3 as JSON: bytes become hexadecimal digits."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):
@@ -118,7 +118,7 @@ def item(number: int) -> dict[str, Any]:
 
 
 def stopped(start: Start) -> dict[str, list[str]]:
-    """A small table, and a server that was stopped: nothing is left for recovery."""
+    """A small table, and a server that was stopped: nothing is left to recover."""
     server = start()
     create(server.client(), TableName="plain")
     server.client().put_item(TableName="plain", Item={"p": {"S": "kept"}})
@@ -161,7 +161,7 @@ def backfill(start: Start) -> dict[str, list[str]]:
 
 
 def new_replica(start: Start) -> dict[str, list[str]]:
-    """A replica that was being made when the server was killed."""
+    """A replica that was being created when the server was killed."""
     server = start(regions=f"{HERE},{THERE}")
     client = server.client()
     create(client, TableName="copied")

@@ -1,4 +1,4 @@
-"""A TCP relay, by which the way between two servers can be cut without their knowing why."""
+"""A TCP relay, which can cut the connection between two servers without their knowledge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONNECT_SECONDS = 5.0
 
 
 class Relay:
-    """Passes bytes between a port of its own and another, until it is told to stop."""
+    """Passes bytes between its own port and another, until it is stopped."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -23,7 +23,7 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Drop all connections and pass on no more."""
+        """Drop all connections, and pass on no more."""
         with self._lock:
             self._is_cut = True
             for connection in self._open:

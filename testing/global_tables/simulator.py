@@ -1,15 +1,15 @@
-"""A simulator: regions that write and pull over a network that does its worst, from a seed.
+"""A simulator: regions write and pull over a hostile network, in a schedule that follows from a seed.
 
-A schedule is seventy steps, each drawn from the seed: somebody writes, somebody begins to pull, a message arrives, is
-lost, comes twice or is a lie, the way between two regions is cut or mended, a region dies and comes back, a clock goes
-wrong, a stream is rolled over. Then everything is healed, all pull until nothing changes, and what the regions hold is
-compared with each other and with what was acknowledged. Some schedules have a region join in the middle, in some one
-disassociates, and in some a region is cut off for days, so that the others' logs do not reach back to where it was.
-With even seeds, tables are copied one item at a time, so that more comes in between.
+A schedule is seventy steps, each drawn from the seed: a client writes, a region begins to pull, a message arrives, is
+lost, comes twice or is a lie, the way between two regions is cut or repaired, a region dies and comes back, a clock
+goes wrong, a stream is rolled over. Then everything is repaired and all pull until nothing changes. The contents of the
+regions are compared with each other and with the acknowledged writes. In some schedules a region joins in the middle,
+in some one disassociates, and in some a region is cut off for days, so that the others' logs do not reach back to its
+position. With even seeds, tables are copied one item at a time, so that more happens in between.
 
-What runs is the real code: the handlers, the write path, the exchanges, the answers to peers, the upkeep of streams.
-Only the engine, the network and the clocks are simulated, and the event loop runs tasks in the order in which they
-become ready, so a seed always makes the same schedule. To see one again:
+The code that runs is the real one: the handlers, the write path, the exchanges, the answers to peers, the upkeep of
+streams. Only the engine, the network and the clocks are simulated, and the event loop runs tasks in the order in which
+they become ready, so a seed always makes the same schedule. To repeat one:
 
     python testing/global_tables/simulator.py SEED
 """
@@ -74,7 +74,7 @@ class Message:
 
 
 class Network:
-    """Keeps messages until the schedule says what becomes of them."""
+    """Keeps messages until the schedule decides their fate."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -118,13 +118,13 @@ class Link:
         await network.travel(self._own, region)
         answer = await self._answer(region, operation, body)
         if self._simulation.random.random() < 0.1:
-            # The request comes twice, and the answer is that to the second.
+            # The request comes twice, and the caller gets the answer to the second.
             answer = await self._answer(region, operation, body)
         await network.travel(region, self._own)
         return self._perhaps_a_lie(answer)
 
     def _perhaps_a_lie(self, answer: Body) -> Body:
-        """Now and then a region answers what none does: all of it is refused, up to the change that is one."""
+        """Now and then a region gives an impossible answer. It is refused from the first impossible change on."""
         lies = self._simulation.lies
         told = [entry for table in answer.get("Tables", ()) for entry in table.get("Entries", ())]
         told += answer.get("Changes", ())
@@ -137,7 +137,7 @@ class Link:
         return answer
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """It holds no connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,10 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.lies = Random(seed)
-        """By itself, so that schedules are the same with and without lies."""
+        """A generator of its own, so that schedules are the same with and without lies."""
         self.network = Network()
         self.joins = self.random.random() < 0.3
-        """Whether C is not there at first."""
+        """Whether C is missing at first."""
         self.long = self.random.random() < 0.3
         """Whether a region is cut off for days."""
         self.regions = [A, B, C] if self.joins or self.long or self.random.random() < 0.3 else [A, B]
@@ -167,9 +167,9 @@ class Simulation:
         self.leaving = Random(~seed)
         self.jumping = Random(seed ^ JUMPING)
         self.leaver: str | None = None
-        """The region that disassociates, if one does, which is when the schedule comes to that."""
+        """The region that disassociates, if one does, when the schedule comes to that."""
         self.own: Counter[tuple[str, int | None]] = Counter()
-        """What was written to it since, by name and number."""
+        """The writes to it since then, by name and number."""
         self.before: dict[str, Written] = {}
         """The last writes of all regions before that, by name."""
         self.world = World(*self.regions, peers=lambda name: Link(self, name))
@@ -177,10 +177,10 @@ class Simulation:
         self.acknowledged: Counter[tuple[str, str, int | None]] = Counter()
         """By region, name and number."""
         self.logged: dict[tuple[str, bytes, str], Written] = {}
-        """By region, version and name: a region may log its own write twice, when it is told of it again."""
+        """By region, version and name: a region may log its own write twice, when it receives it again."""
         self._number = 0
         self.working: list[tuple[str, asyncio.Task[None]]] = []
-        """Jobs that are being done, and where."""
+        """Jobs under way, with their regions."""
 
     async def run(self) -> None:
         """Run the schedule to its end. Raises AssertionError."""
@@ -224,7 +224,7 @@ class Simulation:
         place = self._place()
         table = await place.table()
         if not table.usable or (table.replica is None and place.name != self.leaver):
-            return  # What the last replica writes when it is alone is in no log.
+            return  # The last replica's writes while it is alone are in no log.
         self._number += 1
         one, other = self.random.sample(NAMES, 2)
         number = self._number
@@ -258,7 +258,7 @@ class Simulation:
         await place.do("TransactWriteItems", TransactItems=actions)
 
     async def _put_new(self, place: Place, name: str, number: int) -> bool:
-        """Whether the item was not there. A write that is refused must leave nothing."""
+        """Whether the item was missing. A refused write must leave nothing."""
         try:
             await place.call("PutItem", Item=item(name, x=number), ConditionExpression="attribute_not_exists(p)")
         except ConditionalCheckFailedException:
@@ -276,7 +276,7 @@ class Simulation:
         await _others()
 
     async def _exchange(self, place: Place, peer: str, exchange: Exchange) -> None:
-        """What a puller does in one turn (`replication.pulling`)."""
+        """One turn of a puller (`replication.pulling`)."""
         try:
             await place.pull(peer, exchange=exchange)
         except (CheckpointMoved, DescriptorChanged):
@@ -302,7 +302,7 @@ class Simulation:
         self.network.cut.clear()
 
     async def _drift(self) -> None:
-        """A clock goes on, or is wrong by up to some seconds."""
+        """A clock goes on, or is wrong by up to a few seconds."""
         place = self._place()
         place.now += self.random.choice([0.001, 0.5, 5.0, -0.5, -5.0])
         place.elapsed += 1
@@ -313,7 +313,7 @@ class Simulation:
         place.wrong = self.jumping.choice([0.0, 0.0, 7200.0, -DAY, DAY, 365 * DAY, -365 * DAY])
 
     async def _crash(self) -> None:
-        """All that is not in the store is gone."""
+        """Everything outside the store is lost."""
         place = self._place()
         for (name, _), tasks in self.pulls.items():
             for task in tasks if name == place.name else ():
@@ -343,7 +343,7 @@ class Simulation:
         await self.world.become(C, group)
 
     async def _disassociate(self) -> None:
-        """A region asks to be a table of its own. What it has written by then is the others', too."""
+        """A region asks to become a table of its own. Its writes until then belong to the others, too."""
         await self._harvest()
         self.before = self._latest()
         self.leaver = self.leaving.choice(self.regions)
@@ -353,7 +353,7 @@ class Simulation:
         await place.call("UpdateTable", ReplicaUpdates=[{"Disassociate": action}])
 
     async def _work(self) -> None:
-        """A step of each job, in a region. What it asks of others comes at its own time, or never."""
+        """A step of each job, in a region. Its questions to others are answered at their own time, or never."""
         place = self.world[self.leaving.choice(self.regions)]
         self.working = [(name, task) for name, task in self.working if not task.done()]
         if place.name not in [name for name, _ in self.working]:
@@ -363,7 +363,7 @@ class Simulation:
     async def _be_apart(self) -> None:
         """A region is cut off for days, in which all go on writing, and logs and tombstones are trimmed."""
         if self.random.random() < 0.7:
-            # Some time after the last writes, so that it is certain who has seen what.
+            # Some time after the last writes, so that it is certain which region has seen which.
             await self._pass(3600)
             await self._pull_all()
         lonely = self.random.choice(self._members())
@@ -422,7 +422,7 @@ class Simulation:
         await self.world.settle(100)
 
     async def _leave(self) -> None:
-        """Let all do their jobs and pull until the replica that disassociates is gone."""
+        """Let all do their jobs and pull until the disassociating replica is gone."""
         for _ in range(100):
             if self.leaver not in [name for place in self.world.places.values() for name in await _members_of(place)]:
                 return
@@ -436,7 +436,7 @@ class Simulation:
         raise AssertionError(f"{self.leaver} is still disassociating")
 
     async def _harvest(self) -> None:
-        """Note what the regions have logged of their own writes, before it may be trimmed."""
+        """Note the regions' log entries of their own writes, before these may be trimmed."""
         for place in self.world.places.values():
             if place.name == self.leaver:
                 continue
@@ -468,12 +468,12 @@ class Simulation:
         assert logged == self.acknowledged, f"logged, not acknowledged or the reverse: {logged - self.acknowledged}"
         for name, winner in self._latest().items():
             expected = None if winner.number is None else item(name, x=winner.number)
-            # After days apart, an item whose deletion nobody remembers may be there again, rather than one be lost.
+            # After days apart, an item may reappear whose deletion no region remembers: better than to lose one.
             if expected is not None or not self.long:
                 assert found[one].get(name) == expected, f"{name} is {found[one].get(name)} after {winner}"
 
     async def _check_left(self) -> None:
-        """The table of its own has what all had written before, or what has been written over that since."""
+        """The separate table has everything that all had written before, or later writes over that."""
         assert self.leaver is not None
         left = self.world[self.leaver]
         problems = list(StoreCheck(MemoryView(left.kept), SERVICES).problems())
@@ -491,7 +491,7 @@ class Simulation:
             assert number in known, f"{name} is {number} in {left.name}, which had taken {oldest}"
 
     def _latest(self) -> dict[str, Written]:
-        """The last of the writes that have been noted, by name."""
+        """The last of the noted writes, by name."""
         latest: dict[str, Written] = {}
         for written in self.logged.values():
             if written.name not in latest or latest[written.name].version < written.version:
@@ -507,7 +507,7 @@ async def _do_jobs(place: Place) -> None:
 
 
 async def _members_of(place: Place) -> list[str]:
-    """The regions that a region knows to have a replica; none if it is alone."""
+    """The regions that a region believes to have a replica; none if it is alone."""
     group = (await place.table()).document.get("Replication")
     return [] if group is None else replicas.regions(group)
 
@@ -523,7 +523,7 @@ async def _others() -> None:
 
 
 def simulate(seed: int) -> None:
-    """Run the schedule of a seed. Raises AssertionError, which tells the seed."""
+    """Run the schedule of a seed. Raises AssertionError, which names the seed."""
     page = serving.PAGE_ITEMS if seed % 2 else 1
     try:
         with (

@@ -1,10 +1,10 @@
-"""Three regions in three server processes, under load, while one is killed and one is cut off.
+"""Three regions in three server processes, under load; one is killed and one is cut off.
 
 Each server verifies signatures and reaches the others through relays, so that a region can be cut off without its
-knowing why. Writers in every region write items of their own, of which they know what must become of them, and items
-that all write. Probes measure how long a write takes to be seen elsewhere, over the public API. One region is killed
-with -9 and started again; another is cut off while its clients go on, and let back. In the end the three tables are
-scanned and compared item by item, each writer's items with what was acknowledged, and each store is checked.
+knowledge. Writers in every region write items of their own, whose outcome they know, and items that all write. Probes
+measure over the public API how long a write takes to appear elsewhere. One region is killed with -9 and started again;
+another is cut off while its clients go on, and connected again. In the end the three tables are scanned and compared
+item by item, each writer's items with what was acknowledged, and each store is checked.
 
     python tests/global_tables/three_regions.py --seconds 10 --rate 50
 """
@@ -40,11 +40,11 @@ TABLE = "global"
 SECRET = "the-secret-that-three-regions-share-0123456789"
 NEW_SECRET = "the-secret-that-three-regions-will-share-0123456"
 OWN_ITEMS = 40
-"""Of one writer: few, so that they are written, deleted and written again."""
+"""Items of one writer: few, so that they are written, deleted and written again."""
 SHARED_ITEMS = 20
 PROBES_A_SECOND = 5
 LOOK_SECONDS = 0.004
-"""How often a probe looks: what it measures is too long by as much."""
+"""Seconds between two readings of a probe: its measurement is too long by as much."""
 CONVERGE_SECONDS = 120.0
 ANSWER_SECONDS = 60.0
 
@@ -52,7 +52,7 @@ Item = dict[str, dict[str, str]]
 
 
 class Client:
-    """One connection to a region, which signs as an SDK does and never tries again."""
+    """One connection to a region, which signs as an SDK does and never retries."""
 
     def __init__(self, server: Server, region: str) -> None:
         self._server = server
@@ -60,7 +60,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def call(self, operation: str, **body: Any) -> Any:
-        """The answer. Raises OSError when there is none, which is when the outcome is not known, or ValueError."""
+        """The answer. Raises OSError if none comes, so that the outcome is unknown, or ValueError."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=ANSWER_SECONDS)
         headers = {"X-Amz-Target": f"DynamoDB_20120810.{operation}", "Content-Type": "application/x-amz-json-1.0"}
@@ -85,7 +85,7 @@ class World:
 
     servers: dict[str, Server]
     relays: dict[tuple[str, str], Relay]
-    """By the region that asks and the one that is asked."""
+    """By the region that asks and the one that answers."""
 
     def ways_of(self, region: str) -> list[Relay]:
         """All to and from a region."""
@@ -94,7 +94,7 @@ class World:
 
 @contextmanager
 def started(folder: Path, workers: int) -> Iterator[World]:
-    """Three servers, each with so many workers and the other two as its peers."""
+    """Three servers, each with `workers` workers and the other two as its peers."""
     relays = {(own, other): Relay() for own in REGIONS for other in REGIONS if own != other}
     with ExitStack() as stack:
         servers: dict[str, Server] = {}
@@ -117,18 +117,18 @@ def _peer(name: str, port: int) -> str:
 
 
 def secret_file(folder: Path, region: str) -> Path:
-    """Where a region's server reads the peer secret."""
+    """The file from which a region's server reads the peer secret."""
     return folder / f"{region}.secret"
 
 
 def write_secrets(file: Path, *secrets: str) -> None:
-    """Have a server know its peers by these secrets from its next start, or SIGHUP, on."""
+    """Set the peer secrets of a server from its next start, or SIGHUP, on."""
     file.touch(mode=0o600)
     file.write_text("\n".join(secrets))
 
 
 def give_secrets(world: World, folder: Path, region: str, *secrets: str) -> None:
-    """Have a running server know its peers by these secrets from now on."""
+    """Set the peer secrets of a running server from now on."""
     server = world.servers[region]
     write_secrets(secret_file(folder, region), *secrets)
     before = _restarts(server)
@@ -141,9 +141,9 @@ def _restarts(server: Server) -> int:
 
 
 def exchange_secret(folder: Path, seconds: float, rate: float, say: Callable[[str], None]) -> list[float]:
-    """Have three servers under load change their secret, step by step; the latencies by probes, in milliseconds.
+    """Change the secret of three servers under load, step by step. Returns the latencies by probes, in milliseconds.
 
-    Raises AssertionError if anything is lost, or anybody is refused.
+    Raises AssertionError if anything is lost, or a request is refused.
     """
     with started(folder, 1) as world:
         make_table(world)
@@ -213,7 +213,7 @@ def _statuses(world: World) -> dict[str, str]:
 
 
 def _until(is_so: Callable[[], bool], what: str, seconds: float = CONVERGE_SECONDS) -> float:
-    """Wait until something is so; how long that took, in seconds."""
+    """Wait until a condition is true. Returns the seconds that took."""
     begun = time.monotonic()
     while not is_so():
         assert time.monotonic() - begun < seconds, f"not after {seconds} s: {what}"
@@ -232,10 +232,10 @@ class Load:
     acknowledged: int = 0
     failed: int = 0
     maybe: dict[str, list[int | None]] = field(default_factory=dict)
-    """Of each item that only this writer writes: what it may be. One value, unless an outcome is not known."""
+    """For each item of this writer, the values that it may have: one, unless an outcome is unknown."""
 
     def run(self) -> None:
-        """Write at the rate until told to stop."""
+        """Write at the given rate until stopped."""
         client, chance, number = Client(self.server, self.region), random.Random(self.region), 0
         due = time.monotonic()
         while not self.stop.is_set():
@@ -277,7 +277,7 @@ def _item(name: str, value: int) -> Item:
 
 
 class Probes:
-    """Measure how long a write takes from its acknowledgement until it is seen in another region."""
+    """Measure how long a write takes from its acknowledgement until another region shows it."""
 
     def __init__(self, world: World, start: str, end: str) -> None:
         self._writer = Client(world.servers[start], start)
@@ -286,7 +286,7 @@ class Probes:
         self.milliseconds: list[float] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Probe until told to stop."""
+        """Probe until stopped."""
         number = 0
         while not stop.wait(1 / PROBES_A_SECOND):
             number += 1
@@ -318,7 +318,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def measure(world: World, seconds: float, say: Callable[[str], None]) -> float:
-    """Probe between all pairs for a while; the 99th percentile in milliseconds."""
+    """Probe between all pairs for a while. Returns the 99th percentile in milliseconds."""
     stop = threading.Event()
     probes = [Probes(world, start, end) for start, end in world.relays]
     threads = [threading.Thread(target=probe.run, args=(stop,)) for probe in probes]
@@ -335,9 +335,9 @@ def measure(world: World, seconds: float, say: Callable[[str], None]) -> float:
 
 
 def demonstrate(folder: Path, seconds: float, rate: float, say: Callable[[str], None], workers: int = 1) -> float:
-    """Do it all, each part for so many seconds; the 99th percentile of latency in milliseconds, under load.
+    """Run all parts, each for `seconds`. Returns the 99th percentile of latency in milliseconds, under load.
 
-    Raises AssertionError for whatever is not as it should be.
+    Raises AssertionError if anything is wrong.
     """
     with started(folder, workers) as world:
         make_table(world)

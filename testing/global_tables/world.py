@@ -1,6 +1,7 @@
-"""A world of regions in the test's own process: stores in memory, clocks that the test sets, and a table in some.
+"""A world of regions in the test's own process: stores in memory, clocks that the test sets, and a table in some
+regions.
 
-Replicas are made by writing their descriptors, so that these tests need nothing of the operations on tables.
+Replicas are made by writing their descriptors, so these tests need no operation on tables.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ DAY = 24 * 60 * 60.0
 
 _parsed = lru_cache(descriptors.parse)
 _QUIET_ROUNDS = 2
-"""Without a change, after which there will be none: what rests for a second has had its turn."""
+"""Seconds without a change after which no more will come: a wait of a second has had its turn."""
 
 DEFINITION = definition(
     TableName=TABLE,
@@ -58,10 +59,10 @@ class Place:
         self.wrong = 0.0
         """By how much the wall clock is ahead because of a jump."""
         self.elapsed = 0.0
-        """Seconds that have passed, whatever the clock says."""
+        """Seconds that have passed, whatever the clock shows."""
         self.kept: dict[bytes, bytes] = {}
         """What its store holds."""
-        # Secrets differ between stores, so the same items are in another order in each.
+        # Secrets differ between stores, so the same items have another order in each.
         secret = name.encode().ljust(32)
         self.region = Region(
             name,
@@ -91,7 +92,7 @@ class Place:
         return await self.do(operation, **{"TableName": TABLE, **request})
 
     async def ask(self, operation: str, **request: Any) -> Any:
-        """Do an operation as a peer asks for it."""
+        """Do an operation as a peer requests it."""
         served = PEER_OPERATIONS[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
         return stored_items.plain(await served.handler(context, served.validate(request)))
@@ -136,7 +137,7 @@ class Place:
         return await pull_positions.read(self.region, (await self.table()).id, peer)
 
     def exchange(self, peer: str, number: int = 0) -> Exchange:
-        """One of those who pull from a peer."""
+        """One of the regions that pull from a peer."""
         return self.exchanges.setdefault((peer, number), Exchange(self.region, peer, lambda: self.elapsed))
 
     async def pull(self, peer: str, wait: float = 0.0, exchange: Exchange | None = None) -> bool:
@@ -161,7 +162,7 @@ class Place:
 
 
 class World:
-    """Regions that can ask each other, each with the table if it is told so."""
+    """Regions that can ask each other, and their tables."""
 
     def __init__(self, *names: str, peers: Callable[[str], Peers] | None = None) -> None:
         local = LocalPeers(self.serve)
@@ -171,7 +172,7 @@ class World:
         return self.places[name]
 
     async def serve(self, region: str, operation: str, body: Body) -> Body:
-        """Have a region answer a peer."""
+        """Let a region answer a peer."""
         answer: Body = await self.places[region].ask(operation, **body)
         return answer
 
@@ -181,7 +182,7 @@ class World:
             await self[name].call("CreateTable", **DEFINITION)
 
     async def replicate(self, *names: str, joining: dict[str, str] | None = None) -> None:
-        """Make the tables of these regions replicas; of those `joining` they are to be copied from another."""
+        """Make the tables of these regions replicas; those in `joining` must be copied from another."""
         joining = joining or {}
         settings = shared_settings.shared((await self[names[0]].table()).document)
         group = _group(names, joining, settings, min(place.now for place in self.places.values()))
@@ -189,7 +190,7 @@ class World:
             await self.become(name, group)
 
     async def become(self, name: str, group: Group) -> None:
-        """Make a table a replica of a group, or tell it of another group document."""
+        """Make a table a replica of a group, or give it another group document."""
         document = (await self[name].table()).document
         await self.put_document(name, document | {"Replication": group})
 
@@ -199,7 +200,7 @@ class World:
         await self[name].change(lambda writes: writes.put(keys.descriptor_key(TABLE), raw))
 
     async def settle(self, rounds: int = 30) -> None:
-        """Have everybody pull from everybody, once a second, until nothing changes any more."""
+        """Let all regions pull from each other, once a second, until nothing changes any more."""
         unchanged = 0
         for _ in range(rounds):
             before = [place.kept.copy() for place in self.places.values()]
@@ -232,7 +233,7 @@ def item(name: str, **numbers: int) -> Item:
 
 
 def run(test: Callable[[World], Awaitable[None]], *names: str) -> None:
-    """Run a test in a world with these regions, of which all have the table as replicas."""
+    """Run a test in a world with these regions, all of which have replicas of the table."""
 
     async def in_world() -> None:
         world = World(*names)

@@ -1,7 +1,7 @@
-"""DynamoDB in memory, with nothing in it but what is obviously right: items in dictionaries, indexes by looking at all.
+"""DynamoDB in memory, so simple that it is obviously right: items in dictionaries, and indexes found by looking at all
+items.
 
-A write is one of four commands. What a request would be refused for is a Refusal; of ValidationExceptions only the
-name is told.
+A write is one of four commands. An invalid request raises a Refusal; a ValidationException has only its name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from testing.stateful.expression_trees import (
 from testing.stateful.plain_values import MISSING, Item, Value, Wire, item_on_wire, kind, order, same, size
 
 TYPES = {"p": "S", "s": "N", "k": "B", "l": "B", "g": "S", "h": "N", "n": "N"}
-"""Of the attributes that are in the key of a table or an index."""
+"""For the attributes that are in the key of a table or an index."""
 PARTITION_KEY_SIZE = 2048
 SORT_KEY_SIZE = 1024
 FIVE_YEARS = 5 * 365 * 24 * 60 * 60
@@ -34,15 +34,15 @@ Key = tuple[Value, ...]
 
 
 class Refusal(Exception):
-    """An answer that refuses a request, of the model or of what is tested."""
+    """An answer that refuses a request, of the model or of the service under test."""
 
     def __init__(self, code: str, item: Wire | None = None, reasons: Sequence[Reason] = (), text: str = "") -> None:
         super().__init__(code, text, item, *reasons)
         self.code = code
         self.item = item
-        """Of a condition that failed: what was there, if that was asked, as it is on the wire."""
+        """If a condition failed: the item, if the request asked for it, as it is on the wire."""
         self.reasons = list(reasons)
-        """Of a transaction that was canceled."""
+        """If a transaction was canceled: its reasons."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Reason:
 
 
 class EmptyKey(Refusal):
-    """A ValidationException which refuses a transaction as a whole, where others are reasons to cancel it."""
+    """A ValidationException that refuses a transaction as a whole; others are reasons to cancel it."""
 
 
 # Commands
@@ -64,7 +64,7 @@ class Put:
     item: Item
     condition: Condition | None = None
     tells: bool = False
-    """Whether a failed condition tells what was there."""
+    """Whether the error of a failed condition shows the item."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Index:
     partition: tuple[str, ...]
     sort: tuple[str, ...] = ()
     include: frozenset[str] | None = None
-    """What it projects beside keys; None for everything."""
+    """The attributes that it projects beside keys; None for all."""
     is_global: bool = True
 
     @property
@@ -112,12 +112,12 @@ class Index:
         return self.partition + self.sort
 
     def holds(self, item: Item) -> bool:
-        """Whether an item is in the index: it has the whole key, and that is fit to be one."""
+        """Whether an item is in the index: it has the whole key, with values that are valid as one."""
         fit = all(name in item and kind(item[name]) == TYPES[name] and item[name] not in ("", b"") for name in self.key)
         return fit and self.has_room_for(item)
 
     def has_room_for(self, item: Item) -> bool:
-        """Whether what an item has of the key is not too long."""
+        """Whether the item's part of the key is short enough."""
 
         def length(names: Sequence[str]) -> int:
             return sum(size(item[name]) for name in names if name in item and kind(item[name]) == TYPES[name])
@@ -161,7 +161,7 @@ class Table:
         return self.items.get(tuple(key[name] for name in self.key))
 
     def store(self, key: Item, new: Item | None, at: float, by_service: bool = False) -> None:
-        """Have `new` in the place of what is under a key, and record it if that is a change."""
+        """Replace the item under a key by `new`, and record it if that is a change."""
         old = self.get(key)
         place = tuple(key[name] for name in self.key)
         if new is not None:
@@ -178,7 +178,7 @@ class Table:
         return None if index.include is None else index.include | {*index.key, *self.key}
 
     def entries(self, index: Index | None) -> list[Item]:
-        """What is in an index, or in the table, in no order."""
+        """The content of an index or of the table, in no order."""
         if index is None:
             return list(self.items.values())
         names = self.projected(index)
@@ -216,7 +216,7 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a Query (if there is a partition) or a Scan asks."""
+    """The parameters of a Query (if there is a partition) or a Scan."""
 
     table: str
     index: str | None = None
@@ -225,13 +225,13 @@ class Reading:
     """Conditions on the first attributes of the sort key."""
     filter: Condition | None = None
     projection: tuple[Path, ...] = ()
-    """What is shown; nothing for everything."""
+    """The paths to return; everything if empty."""
     select: str | None = None
     """ALL_ATTRIBUTES, COUNT, or the default."""
     consistent: bool = False
 
     def fits(self) -> bool:
-        """Whether what is asked for is no longer than a key can be."""
+        """Whether every value that is compared with a key is short enough for a key."""
         equal = [condition.operands[0] for condition in self.sort if condition.operator == "="]
         bounds = [bound for condition in self.sort if condition.operator != "=" for bound in condition.operands]
         rows = [[*equal, bound] for bound in bounds] or [equal]
@@ -245,9 +245,9 @@ class Found:
     """All that a reading finds."""
 
     sort_keys: list[Key]
-    """Of what is examined, in order."""
+    """The examined items, in order."""
     shown: list[Item]
-    """What is answered, in the order of the sort key; among equal ones, in any."""
+    """The returned items, in the order of the sort key; among equal ones, in any."""
     count: int
 
 
@@ -261,7 +261,7 @@ class Model:
     # Writes
 
     def write(self, command: Command, statement: bool = False) -> tuple[Item | None, Item | None]:
-        """Do a command, and return the item before and after. `statement` says that it is one of PartiQL."""
+        """Do a command, and return the item before and after. `statement` means that it is a PartiQL statement."""
         self._check(command)
         old, new = self._decided(command, statement)
         self._store(command, new)
@@ -300,7 +300,7 @@ class Model:
             self.write(command)
 
     def _check(self, command: Command) -> None:
-        """What can be said against a command without looking at the item."""
+        """The error that a command deserves whatever the item is."""
         indexes = self._indexes(command.table)
         if isinstance(command, Put):
             _check_index_keys(indexes, command.item)
@@ -314,7 +314,7 @@ class Model:
                 raise Refusal("ValidationException")
 
     def _decided(self, command: Command, statement: bool) -> tuple[Item | None, Item | None]:
-        """The item before and after a command. A statement can only INSERT what is not there, or UPDATE what is."""
+        """The item before and after a command. A statement can only INSERT a new item, or UPDATE an existing one."""
         old = self.tables[command.table].get(command.item if isinstance(command, Put) else command.key)
         if statement and isinstance(command, Put) and old is not None:
             raise Refusal("DuplicateItemException")
@@ -353,7 +353,7 @@ class Model:
     # Reads
 
     def find(self, reading: Reading, reverse: bool = False) -> Found:
-        """All that a Query or a Scan finds."""
+        """All items that a Query or a Scan finds."""
         table = self.tables[reading.table]
         index = None if reading.index is None else table.indexes[reading.index]
         fetches = self._fetches(table, index, reading)
@@ -376,7 +376,8 @@ class Model:
         )
 
     def _fetches(self, table: Table, index: Index | None, reading: Reading) -> bool:
-        """Whether whole items are read for the entries of a local index. Raises Refusal for what cannot be read."""
+        """Whether whole items are read for the entries of a local index. Raises Refusal for paths that cannot be
+        read."""
         filtered = names_in(reading.filter)
         is_query = reading.partition is not None
         if is_query and filtered & set(table.key if index is None else index.key):
@@ -430,7 +431,7 @@ def projected(item: Item, paths: Sequence[Path]) -> Item:
 
 
 def returned(command: Command, old: Item | None, new: Item | None, asked: str) -> Item | None:
-    """What ReturnValues returns of a command; None for nothing."""
+    """The attributes that ReturnValues returns for a command; None if there are none."""
     paths = [clause.path for clause in command.clauses] if isinstance(command, Update) else []
     of = old if asked.endswith("_OLD") else new
     if asked == "NONE" or of is None:
@@ -441,7 +442,7 @@ def returned(command: Command, old: Item | None, new: Item | None, asked: str) -
 
 
 def _check_index_keys(indexes: Sequence[Index], item: Item, touched: set[str] | None = None) -> None:
-    """What an item has for the keys of indexes, or what of it an update has touched, must be fit to be one."""
+    """An item's values for the keys of indexes, or those that an update has touched, must be valid as keys."""
     for index in indexes:
         if touched is not None and touched.isdisjoint(index.key):
             continue

@@ -1,4 +1,4 @@
-"""Conditions and updates as trees: what they say of a plain item, whatever language they are written in."""
+"""Conditions and updates as trees: their meaning for a plain item, in whichever language they are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 class Invalid(Exception):
-    """An update that cannot be made of this item."""
+    """An update that is impossible for this item."""
 
 
 # Operands
@@ -52,7 +52,7 @@ def reach(value: Value, path: Path) -> Value:
 
 
 def select(value: Value, paths: Collection[Path]) -> Value:
-    """The parts of a value that disjoint paths lead to, in their places; MISSING if there are none."""
+    """The parts of a value that disjoint paths lead to, in their places; MISSING if no path leads to one."""
     if () in paths:
         return value
     steps = {path[0] for path in paths}
@@ -240,7 +240,7 @@ class Clause:
     verb: str
     path: Path
     source: Source | None = None
-    """What is set, added or deleted."""
+    """The value that is set, added or deleted."""
 
 
 _SUM = Context(prec=600)
@@ -250,9 +250,9 @@ _REMOVED = object()
 def updated(item: Item | None, key: Item, clauses: Collection[Clause]) -> Item | None:
     """The item after an update of `item`, or of nothing at `key`. Raises Invalid.
 
-    All that is assigned is of the item before. Indexes are those of lists before: what is set beyond their end is
-    appended, in the order of the indexes, and what is removed goes last. Where there was no item, an update that only
-    takes away makes none.
+    Assigned values are computed from the item before. Indexes are those of lists before: values that are set beyond the
+    end are appended, in the order of the indexes, and removals come last. If there was no item, an update that only
+    removes creates none.
     """
     before = key if item is None else item
     after = deepcopy(before)

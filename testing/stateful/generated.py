@@ -1,7 +1,7 @@
-"""What is drawn: values, items, expressions and commands, few enough of each that they meet again and again.
+"""The drawn values, items, expressions and commands: few enough of each that they meet again and again.
 
-Each is drawn from one number, for speed: what Hypothesis shrinks is the sequence of steps, not what a step does. Most
-attributes have a type of their own, most of the time, so that most of what is asked of them makes sense.
+Each is drawn from one number, for speed: Hypothesis shrinks the sequence of steps, not the steps. Most attributes have
+a type of their own, most of the time, so that most requests about them make sense.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ KEY_VALUES: dict[str, list[Value]] = {
     "h": [Decimal(0), Decimal("1E-20")],
     "n": [Decimal(text) for text in ("-0.5", "-0.45", "0", "9", "11", "99999999999999999999999999999999999999")],
 }
-"""Values that attributes of keys may have. With the longest `l` a key of several attributes can be too long."""
+"""Values of attributes that are in keys. With the longest `l`, a key of several attributes can be too long."""
 UNFIT_VALUES: dict[str, list[Value]] = {"l": [b"", "a"], "g": ["", Decimal(1)], "h": ["a"], "n": [b"9", None]}
-"""Values that indexes cannot have in their keys, and tables without these indexes can have."""
+"""Values that keys of indexes cannot have, but tables without these indexes can."""
 
 T = TypeVar("T")
 
 
 def drawn(make: Callable[[Chance], T]) -> SearchStrategy[T]:
-    """What `make` makes of its chances."""
+    """The result of `make` with these chances."""
     return st.integers(0, (1 << 64) - 1).map(lambda number: make(Chance(number)))
 
 
@@ -99,7 +99,7 @@ _TIMES: list[Value] = [
     str(START),
 ]
 DOCUMENTS = ("a", "b", "c", "d")
-"""Attributes that are in the key of nothing: most often a scalar with an order, a set, a list, and a map."""
+"""Attributes that are in no key: most often a scalar with an order, a set, a list, and a map."""
 _DEEP_PATHS: list[Path] = [
     ("c", 0),
     ("c", 1),
@@ -165,7 +165,7 @@ class Chance(Random):
         return {name: self.value(depth + 1) for name in self.some("xy", 0, 2)}
 
     def of_attribute(self, name: str) -> Value:
-        """A value that an attribute may well have."""
+        """A value that an attribute often has."""
         if name == "expires":
             return self.one(_TIMES)
         if name in KEY_VALUES:
@@ -199,7 +199,7 @@ class Chance(Random):
         return paths
 
     def projection(self, table: str) -> tuple[Path, ...]:
-        """What is shown of items; often everything."""
+        """The paths to return; often everything."""
         names = [*TABLE_KEYS[table], "a", "c", "d", "g"]
         return () if self.random() < 0.5 else tuple(self.disjoint_paths(names, 3))
 
@@ -330,12 +330,12 @@ def _attributes(table: str) -> list[str]:
 
 
 def _are_disjoint(one: Path, other: Path) -> bool:
-    """Whether neither is or contains the other, and neither takes for a list what the other takes for a map."""
+    """Whether neither is or contains the other, and no part is a list for one and a map for the other."""
     parting = [pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]]
     return bool(parting) and isinstance(parting[0][0], int) == isinstance(parting[0][1], int)
 
 
 def _place(command: Command) -> tuple[Any, ...]:
-    """The table and the key of what a command is about."""
+    """The table and the key of a command."""
     of = command.item if isinstance(command, Put) else command.key
     return (command.table, *(of[name] for name in TABLE_KEYS[command.table]))

@@ -1,4 +1,4 @@
-"""The model checker: rules that ask the same of the model and of a service, and compare what they say.
+"""The model checker: rules that send the same requests to the model and to a service, and compare the answers.
 
 `Checker` has the rules that hold for any service. `InProcessChecker` moves the clock and the background work as well.
 """
@@ -64,7 +64,7 @@ _OPERATIONS: dict[type, str] = {Put: "PutItem", Update: "UpdateItem", Delete: "D
 
 
 def outcome(attempt: Callable[[], Any]) -> Any:
-    """What an attempt returns, or how it is refused, so that equal ones are equal."""
+    """The result of an attempt, or its refusal, in a form in which equal ones are equal."""
     try:
         return canonical(attempt())
     except Refusal as refusal:
@@ -87,7 +87,7 @@ def on_wire(item: Item | None) -> Wire | None:
 
 
 class Checker(RuleBasedStateMachine):
-    """What can be asked of any service. A subclass says which in `service`."""
+    """The rules for any service. A subclass provides it in `service`."""
 
     service: Service
 
@@ -104,7 +104,7 @@ class Checker(RuleBasedStateMachine):
             self.model.tables[name] = table
             answer = self.service.call("CreateTable", **_definition(table))
             self.arns[name] = answer["TableDescription"]["LatestStreamArn"]
-        # Not through `batch_write`, which the values of one item may have refused as a whole.
+        # Not through `batch_write`, which may be refused as a whole because of one item.
         for command in batch:
             self.write(command, "NONE", as_statement=False)
 
@@ -113,7 +113,7 @@ class Checker(RuleBasedStateMachine):
             self.everything_agrees()
 
     def agree(self, expected: Callable[[], T], actual: Callable[[], T]) -> None:
-        """The model and the service must say the same."""
+        """The answers of the model and the service must be equal."""
         wanted = outcome(expected)
         got = outcome(actual)
         assert got == wanted
@@ -178,7 +178,7 @@ class Checker(RuleBasedStateMachine):
             operation = "ExecuteTransaction" if as_statements else "TransactWriteItems"
             self.service.call(operation, **request)
             if token is not None:
-                # Once more, which does nothing.
+                # Once more, which changes nothing.
                 self.service.call(operation, **request)
 
         self.agree(lambda: self.model.transact(transaction, as_statements), actual)
@@ -289,14 +289,14 @@ class Checker(RuleBasedStateMachine):
             self.check_pages(operation, request, reading, found, limit)
 
     def found(self, reading: Reading, reverse: bool) -> Found | Refusal:
-        """What the model finds, or why it refuses."""
+        """The items that the model finds, or its refusal."""
         try:
             return self.model.find(reading, reverse)
         except Refusal as refusal:
             return refusal
 
     def check_pages(self, operation: str, request: Wire, reading: Reading, found: Found, limit: int | None) -> None:
-        """All pages of a reading must show what is found, in order, and end where they have to."""
+        """All pages of a reading must return the expected items, in order, and end at the right places."""
         table = self.model.tables[reading.table]
         index = None if reading.index is None else table.indexes[reading.index]
         fixed = [condition.operator for condition in reading.sort] == ["="] * len(table.key[1:])
@@ -328,7 +328,7 @@ class Checker(RuleBasedStateMachine):
         if reading.partition is not None:
             table = self.model.tables[reading.table]
             sort = table.key[1:] if reading.index is None else table.indexes[reading.index].sort
-            # Ones that are equal by the sort key may come in any order.
+            # Items with equal sort keys may come in any order.
             assert [[item.get(name) for name in sort] for item in items] == [
                 [item.get(name) for name in sort] for item in wanted
             ]
@@ -368,7 +368,7 @@ class Checker(RuleBasedStateMachine):
 
     @rule(chance=chances(), reverse=st.booleans())
     def query_from_any_place(self, chance: Chance, reverse: bool) -> None:
-        """An ExclusiveStartKey may be one of no item."""
+        """The ExclusiveStartKey may belong to no item."""
         start = chance.key(ORDERS)
         reading = Reading(ORDERS, partition=(start["p"],))
         items = self.model.find(reading, reverse).shown
@@ -429,7 +429,7 @@ class Checker(RuleBasedStateMachine):
 
     @rule()
     def everything_agrees(self) -> None:
-        """All that is in every table, every index and every stream, and what is said of their sizes."""
+        """The contents of every table, index and stream, and their reported sizes."""
         for table in self.model.tables.values():
             self.check_description(table)
             for name in [None, *(name for name in table.indexes if name not in table.building)]:
@@ -489,7 +489,7 @@ class Checker(RuleBasedStateMachine):
 
 
 class WireChecker(Checker):
-    """The same of a server that goes on from one sequence to the next. A subclass says which."""
+    """The same rules for a server that lives from one sequence to the next. A subclass provides it."""
 
     def teardown(self) -> None:
         try:
@@ -500,7 +500,7 @@ class WireChecker(Checker):
 
 
 class InProcessChecker(Checker):
-    """Beside all that: time passes, items expire, streams roll over, and background work is done step by step."""
+    """Besides, time passes, items expire, streams roll over, and background work is done step by step."""
 
     service: InProcess
 
@@ -515,7 +515,7 @@ class InProcessChecker(Checker):
             self.service.close()
 
     def index_added(self, name: str) -> None:
-        """It is filled when the rules below do it."""
+        """The rules below fill it."""
 
     @rule(steps=st.integers(1, 3))
     def work_in_the_background(self, steps: int) -> None:

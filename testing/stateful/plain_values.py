@@ -1,7 +1,7 @@
-"""Attribute values as plain Python values, and how they stand on the wire.
+"""Attribute values as plain Python values, and their form on the wire.
 
-A number is a Decimal, a string a str, a binary bytes, a set a frozenset, NULL is None, and booleans, lists and maps are
-themselves. Python holds some of them equal that DynamoDB does not (True and 1), so values are compared by `same`.
+A number is a Decimal, a string a str, a binary bytes, a set a frozenset, NULL is `None`, and booleans, lists and maps
+are themselves. Some are equal in Python but not in DynamoDB (True and 1), so values are compared by `same`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 Value = Any
-"""A plain value, or MISSING where there is none."""
+"""A plain value, or MISSING."""
 Item = dict[str, Value]
 Wire = dict[str, Any]
 
 MISSING = object()
-"""What stands where an attribute is not. NULL is a value."""
+"""Stands for a missing attribute. NULL is a value."""
 
 
 def kind(value: Value) -> str:
@@ -42,7 +42,7 @@ def kind(value: Value) -> str:
 
 
 def number(value: Decimal) -> str:
-    """A number as DynamoDB writes it: without an exponent, and without zeros that say nothing."""
+    """A number as DynamoDB writes it: without an exponent, and without insignificant zeros."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -52,7 +52,7 @@ def number(value: Decimal) -> str:
 def on_wire(value: Value, backwards: bool = False) -> Wire:
     """A value as boto3's client takes it: binaries are bytes, and sets are lists, here in the order of their texts.
 
-    `backwards` turns the order of sets, which says the same.
+    `backwards` reverses the order of sets, which changes nothing.
     """
     type_ = kind(value)
     match type_:
@@ -76,7 +76,8 @@ def item_on_wire(item: Item) -> Wire:
 
 
 def canonical(answer: Any) -> Any:
-    """A part of an answer, so that equal ones are equal: binaries as bytes, and sets in the order of their texts."""
+    """A part of an answer, in a form in which equal ones are equal: binaries as bytes, and sets in the order of their
+    texts."""
     match answer:
         case {"B": str(text)}:
             return {"B": base64.b64decode(text)}
@@ -94,12 +95,12 @@ def canonical(answer: Any) -> Any:
 
 
 def same(a: Value, b: Value) -> bool:
-    """Whether two values are equal to DynamoDB."""
+    """Whether two values are equal in DynamoDB."""
     return on_wire(a) == on_wire(b)
 
 
 def order(value: Value) -> Any:
-    """What orders values of one type as DynamoDB does: strings by their UTF-8 bytes."""
+    """A key that sorts values of one type as DynamoDB does: strings by their UTF-8 bytes."""
     return value.encode() if isinstance(value, str) else value
 
 

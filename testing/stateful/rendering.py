@@ -44,13 +44,13 @@ class Expressions:
 
     def value(self, value: Value) -> str:
         placeholder = f":{len(self._values)}"
-        # Items have their sets the other way round: the order must not matter.
+        # Items have their sets in reverse order: the order must not matter.
         self._values[placeholder] = on_wire(value, backwards=True)
         return placeholder
 
     @property
     def members(self) -> Wire:
-        """What goes into the request with the expressions."""
+        """The members that the expressions add to the request."""
         members: Wire = {}
         if self._names:
             members["ExpressionAttributeNames"] = self._names
@@ -65,7 +65,7 @@ class Expressions:
         return text
 
     def text(self, node: Node) -> str:
-        """A condition, or what is assigned or compared."""
+        """A condition, or an assigned or compared value."""
         match node:
             case Constant(value):
                 return self.value(value)
@@ -135,7 +135,7 @@ class Statement(Expressions):
 
 
 def members_of(command: Command) -> Wire:
-    """What PutItem, UpdateItem and DeleteItem take, and Put, Update, Delete and ConditionCheck."""
+    """The parameters of PutItem, UpdateItem and DeleteItem, and of Put, Update, Delete and ConditionCheck."""
     expressions = Expressions()
     members: Wire = {"TableName": command.table}
     if isinstance(command, Put):
@@ -180,7 +180,7 @@ def _update(clauses: Sequence[Clause], expressions: Expressions) -> str:
 
 
 def has_statement(command: Command) -> bool:
-    """Whether a command can be said in PartiQL: an INSERT has no condition, and an UPDATE cannot ADD to a number."""
+    """Whether PartiQL can express a command: an INSERT has no condition, and an UPDATE cannot ADD to a number."""
     if isinstance(command, Put):
         return command.condition is None
     if not isinstance(command, Update):
@@ -225,7 +225,7 @@ def _clause(clause: Clause, spoken: Statement) -> str:
 
 
 def projection(paths: Sequence[Path]) -> Wire:
-    """The members of a request that shows these paths; none for everything."""
+    """The members of a request for these paths; none for everything."""
     expressions = Expressions()
     text = ", ".join(map(expressions.path, paths))
     return {"ProjectionExpression": text, **expressions.members} if paths else {}
@@ -254,7 +254,7 @@ def reading_members(reading: Reading, table: Table) -> Wire:
 
 
 def select_statement(reading: Reading, table: Table, reverse: bool | None) -> Wire:
-    """A reading as a SELECT. `reverse` says which way it is ordered, if it is said at all."""
+    """A reading as a SELECT. `reverse` is the order, if the statement gives one."""
     spoken = Statement()
     shown = ", ".join(map(spoken.path, reading.projection)) or "*"
     source = f'"{reading.table}"' + (f'."{reading.index}"' if reading.index is not None else "")

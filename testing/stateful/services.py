@@ -1,4 +1,4 @@
-"""What is tested, in two shapes: the handlers over a store in this process, and a server on the wire."""
+"""The services under test, in two shapes: the handlers over a store in this process, and a server on the wire."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from testing.stateful.plain_values import Wire, canonical
 T = TypeVar("T")
 
 PATIENCE = 60.0
-"""Seconds for which a server may take to do its background work."""
+"""The most seconds that a server may take for its background work."""
 
 
 class Service(Protocol):
@@ -45,7 +45,7 @@ class Service(Protocol):
     def restart(self) -> None: ...
 
     def finish_jobs(self, table: str) -> None:
-        """Have done what background work there is on a table's indexes."""
+        """Do all background work on a table's indexes."""
         ...
 
 
@@ -88,7 +88,7 @@ class InProcess:
             pass
 
     def step_jobs(self) -> bool:
-        """Do a step of every job; whether there was one."""
+        """Do a step of every job. Returns whether there was one."""
 
         async def step() -> bool:
             region = next(self._workers)
@@ -128,7 +128,7 @@ class InProcess:
 
 
 class OnTheWire:
-    """A server of its own, asked by boto3."""
+    """A server of its own, called with boto3."""
 
     def __init__(self, start: Callable[..., Server]) -> None:
         self._server = start(workers=1)

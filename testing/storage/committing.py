@@ -1,4 +1,4 @@
-"""A store that a test commits to as a committer does, and what a kill or a power cut leaves of it."""
+"""A store to which a test commits as a committer does, and its state after a kill or a power cut."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.store import open_store
 
 NOBODY = socket.socket()
-"""Who asks for commits: is never asked back, as nothing is read."""
+"""The process that asks for commits. It is never asked back, because nothing is read."""
 PAGE = 4096
 
 
@@ -36,12 +36,12 @@ def committing(path: Path) -> Iterator[Commits]:
 
 
 def commit(commits: Commits, changes: Mapping[bytes, Change], appends: Iterable[Append] = ()) -> None:
-    """Commit changes that rest on nothing."""
+    """Commit changes that depend on nothing."""
     commits.commit(NOBODY, (0, {}, (), packed(changes, list(appends), 0)))
 
 
 def left_by_a_kill(path: Path, folder: Path) -> Path:
-    """The store in a directory as it is if all processes are killed now: a copy, in another."""
+    """The store in a directory as it would be if all processes were killed now: a copy, in another directory."""
     folder.mkdir()
     for name in (DATA, JOURNAL):
         shutil.copy(path / name, folder / name)
@@ -55,7 +55,7 @@ def pages(path: Path) -> list[bytes]:
 
 
 def rows(path: Path) -> dict[bytes, bytes]:
-    """What the store in a directory holds when it is opened, without what is the engine's own."""
+    """The rows of the store in a directory after it is opened, without the engine's own."""
     store = open_store(path, True, MAP_SIZE)
     try:
         return rows_of(store.environment)
@@ -64,13 +64,13 @@ def rows(path: Path) -> dict[bytes, bytes]:
 
 
 def rows_of(environment: lmdb.Environment) -> dict[bytes, bytes]:
-    """The same of an environment that is open."""
+    """The rows of an open environment."""
     with environment.begin() as snapshot:
         return {key: value_of(key, found) for key, found in snapshot.cursor().iternext() if key[0] > 0}
 
 
 def records(path: Path) -> list[bytes]:
-    """What is in the journal behind the last checkpoint."""
+    """The journal's records since the last checkpoint."""
     journal = Journal(path)
     try:
         return [record.changes for record in journal.records()]
@@ -79,7 +79,7 @@ def records(path: Path) -> list[bytes]:
 
 
 def write_record(path: Path, place: bytes | None, changes: Mapping[bytes, Change]) -> bytes:
-    """Write what a committer writes that dies before its commit. `place` is what LMDB has for the next record's."""
+    """Write what a committer writes that dies before its commit. `place` is LMDB's place for the next record."""
     journal = Journal(path)
     try:
         journal.confirm()
@@ -120,7 +120,7 @@ class FullEnvironment:
 
 
 class FullTransaction:
-    """One of its transactions. The lock goes with it when it fails."""
+    """One of its transactions. A failure releases the lock."""
 
     def __init__(self, transaction: Transaction, fail: Callable[[], None]) -> None:
         self._transaction = transaction

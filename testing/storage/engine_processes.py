@@ -1,4 +1,4 @@
-"""Other processes that share a store: what they do, and how a test starts them.
+"""Other processes that share a store: their actions, and how a test starts them.
 
 They are spawned, not forked: a process opens its own engine, and the test's may be open already.
 """
@@ -48,7 +48,7 @@ def finish(*processes: SpawnProcess) -> None:
 
 
 def count_up(open_engine: Open, path: Path, keys: Sequence[bytes], times: int) -> None:
-    """Count each of `keys` up by `times`."""
+    """Increment each of `keys` `times` times."""
 
     async def client(engine: Engine, share: int) -> None:
         for _ in range(share):
@@ -124,14 +124,14 @@ def write_until_killed(open_engine: Open, path: Path, name: bytes, acknowledged:
 
 
 class Other:
-    """Another process with the store open, that reads and writes when it is told to."""
+    """Another process with the store open, which reads and writes on request."""
 
     def __init__(self, requests: Connection, answers: Connection) -> None:
         self._requests = requests
         self._answers = answers
 
     def put(self, rows: dict[bytes, bytes]) -> None:
-        """Have `rows` written and committed."""
+        """Write `rows` and commit them."""
         self._ask("put", rows)
 
     def get(self, keys: list[bytes]) -> Any:

@@ -1,4 +1,5 @@
-"""The engines that the suite holds to the promises of `jedlik.storage.engine`, and what it asks of them most."""
+"""The engines that must keep the promises of `jedlik.storage.engine` in tests, and the requests that tests often
+make."""
 
 from __future__ import annotations
 
@@ -32,12 +33,12 @@ def memory(path: Path) -> Engine:
 
 
 SHARED_OPENERS: list[Open] = [lmdb_durable, lmdb_forgetful]
-"""Of stores that several processes may share."""
+"""For stores that several processes may share."""
 OPENERS: list[Open] = [*SHARED_OPENERS, memory]
 
 
 def run(open_engine: Open, path: Path, scenario: Callable[[Engine], Awaitable[T]]) -> T:
-    """What `scenario` makes of an engine opened in `path`. The engine is closed afterwards."""
+    """The result of `scenario` with an engine opened in `path`. The engine is closed afterwards."""
 
     async def main() -> T:
         engine = open_engine(path)
@@ -50,7 +51,7 @@ def run(open_engine: Open, path: Path, scenario: Callable[[Engine], Awaitable[T]
 
 
 async def put(engine: Engine, rows: Mapping[bytes, bytes | None]) -> None:
-    """Store `rows` in one mutation. None stands for a key that is to go."""
+    """Store `rows` in one mutation. None deletes a key."""
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
@@ -65,7 +66,7 @@ async def put(engine: Engine, rows: Mapping[bytes, bytes | None]) -> None:
 
 
 def overwrite(path: Path, rows: Mapping[bytes, bytes | None]) -> None:
-    """Change what a durable store holds that nobody has open, as `put` does."""
+    """Change a durable store that nobody has open, as `put` does."""
     run(lmdb_durable, path, lambda engine: put(engine, rows))
 
 
@@ -93,7 +94,7 @@ async def append(engine: Engine, log: bytes, entries: Sequence[bytes]) -> None:
 
 
 async def increment(engine: Engine, key: bytes) -> int:
-    """Count up in decimal under `key`, by reading and writing; the new count."""
+    """Increment a decimal number under `key`, by reading and writing. Returns the new number."""
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, int]:
         count = int(values[0] or b"0") + 1
@@ -110,5 +111,5 @@ async def everything(engine: Engine) -> list[Row]:
 
 
 def count_of(value: bytes | None) -> int:
-    """What a counter that is never below zero holds."""
+    """The value of a counter that is never below zero."""
     return int.from_bytes(value or b"", "little")

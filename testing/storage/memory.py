@@ -1,5 +1,5 @@
-"""An engine in memory, for tests that need many stores for a short time. It promises what any other does, but that it
-keeps anything."""
+"""An engine in memory, for tests that need many stores for a short time. It promises what every engine does, except to
+keep anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIRST_KEY = b"\x01"
 
 
 class MemoryView(View):
-    """What such a store holds, as checks look at it."""
+    """The content of such a store, as checks see it."""
 
     def __init__(self, values: dict[bytes, bytes]) -> None:
         self._values = values
@@ -46,7 +46,7 @@ class MemoryView(View):
 
 
 class MemoryEngine:
-    """Over a dict, which may be opened again. What is called before the event loop comes round is a batch."""
+    """Over a dict, which may be opened again. The calls until the event loop's next turn are a batch."""
 
     def __init__(self, values: dict[bytes, bytes] | None = None, clock: Clock = system_clock) -> None:
         self._values: dict[bytes, bytes] = {} if values is None else values
