@@ -23,6 +23,7 @@ HARNESSES = (
     "keys",
     "numbers",
     "peers",
+    "policies",
     "protocols",
 )
 SLOW_SECONDS = 1.0

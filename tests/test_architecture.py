@@ -18,6 +18,7 @@ LAYERS = {
     "background": {"regions", "storage"},
     "aws": {"wire", "background", "regions", "storage"},
     "dynamodb": {"aws", "background", "regions", "storage"},
+    "iam": {"aws", "regions", "storage"},
     "sts": {"aws", "regions"},
     "tagging": {"aws", "regions"},
     "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
