@@ -34,6 +34,9 @@ def _table(types: tuple[str, ...]) -> tuple[Table, Index]:
         "TableName": "Table",
         "TableId": "01234567-89ab-cdef-0123-456789abcdef",
         "TableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Table",
+        "CreationDateTime": 0.0,
+        "DeletionProtectionEnabled": False,
+        "NextIndexNumber": 2,
         "AttributeDefinitions": [attribute("p", "S"), *map(attribute, names, types)],
         "KeySchema": key_schema("p", names[0]),
         "GlobalSecondaryIndexes": [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -158,12 +159,12 @@ class World:
             await place.do(OPERATIONS, "CreateTable", {"TableName": TABLE} | definition)
             item = {"p": {"S": name}, "x": {"N": "1"}, "deep": {"M": {"a": {"L": [{"BOOL": True}, {"SS": ["a"]}]}}}}
             if name == HERE:
-                document = (await self._table(place)).document
-                group = replicas.make("group", HERE, shared_settings.shared(document), NOW)
+                descriptor = (await self._table(place)).descriptor
+                group = replicas.make("group", HERE, shared_settings.shared(descriptor), NOW)
                 for other in (LIAR, HONEST):
                     group = replicas.moved(replicas.created(group, other, HERE, HERE, NOW), other, "ACTIVE", NOW)
-            document = (await self._table(place)).document | {"Replication": group}
-            place.engine.rows[keys.descriptor_key(TABLE)] = descriptors.serialize(document)
+            replica = replace((await self._table(place)).descriptor, group=group)
+            place.engine.rows[keys.descriptor_key(TABLE)] = descriptors.serialize(replica)
             place.region.known.clear()
             await place.do(OPERATIONS, "PutItem", {"TableName": TABLE, "Item": item})
             await place.do(OPERATIONS, "DeleteItem", {"TableName": TABLE, "Key": {"p": {"S": "gone"}}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 
@@ -9,7 +10,7 @@ from jedlik.aws.service import key_spaces
 from jedlik.dynamodb.model import keys
 from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
-from testing.source_tree import PACKAGE, ROOT, circles, imports
+from testing.source_tree import PACKAGE, ROOT, circles, imports, modules
 
 LAYERS = {
     "wire": set[str](),
@@ -91,3 +92,42 @@ def test_the_key_layout_in_the_document_is_that_of_the_code() -> None:
     table, words = layout.split("\n\n", 1)
     assert table + "\n" == keyspaces.drawn(key_spaces(SERVICES))
     assert textwrap.indent(words, "    ") in (keys.__doc__ or "")
+
+
+DESCRIPTOR_MEMBERS = {"NextIndexNumber", "ChangeLog", "NextShardNumber", "Replication", "LeftBy", "ToldShards"}
+"""Members of a stored descriptor that neither requests nor answers have."""
+SPELL_MEMBERS = {"dynamodb.model.descriptors"}
+"""Modules that know these names. The list may only shrink."""
+HANDLE_DESCRIPTORS = {
+    "dynamodb.catalog",
+    "dynamodb.checks.every_table",
+    "dynamodb.model.descriptors",
+    "dynamodb.replication.replicated",
+    "upkeep.losses",
+    "upkeep.moving",
+    "upkeep.repair",
+    "upkeep.stats",
+}
+"""Modules that read or write descriptors as they are stored: the catalogue, what it does so with, what keeps something
+by their bytes, and what goes over snapshots of whole stores. The list may only shrink."""
+RAW = {
+    "descriptors": {"parse", "serialize", "descriptor_of"},
+    "keys": {"descriptor_key", "descriptor_range", "name_of_descriptor_key"},
+}
+"""Functions that are about stored descriptors, by module."""
+
+
+def test_only_the_catalogue_knows_how_descriptors_are_stored() -> None:
+    spelling, handling, keeping = set(), set(), set()
+    for module, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and node.value in DESCRIPTOR_MEMBERS:
+                spelling.add(module)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if node.attr in RAW.get(node.value.id, ()):
+                    handling.add(module)
+                if (node.value.id, node.attr) == ("region", "known"):
+                    keeping.add(module)
+    assert spelling == SPELL_MEMBERS
+    assert handling == HANDLE_DESCRIPTORS
+    assert keeping == {"aws.front", "dynamodb.catalog"}

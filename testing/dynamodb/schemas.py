@@ -52,14 +52,19 @@ def table(
             return {"ProjectionType": "KEYS_ONLY"}
         return {"ProjectionType": "INCLUDE", "NonKeyAttributes": projections[name]}
 
-    document = {
+    document: dict[str, Any] = {
         "TableName": "Music",
         "TableId": "01234567-89ab-cdef-0123-456789abcdef",
         "TableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music",
         "KeySchema": key_schema([partition], [sort] if sort else []),
-        "LocalSecondaryIndexes": [index(n, [partition], [a]) for n, a in (local or {}).items()],
-        "GlobalSecondaryIndexes": [index(n, p, s) for n, (p, s) in (global_ or {}).items()],
+        "CreationDateTime": 0.0,
+        "DeletionProtectionEnabled": False,
+        "NextIndexNumber": 26,
     }
+    if local:
+        document["LocalSecondaryIndexes"] = [index(n, [partition], [a]) for n, a in local.items()]
+    if global_:
+        document["GlobalSecondaryIndexes"] = [index(n, p, s) for n, (p, s) in global_.items()]
     document["AttributeDefinitions"] = [
         {"AttributeName": name, "AttributeType": type_} for name, type_ in types.items()
     ]

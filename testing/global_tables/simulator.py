@@ -337,7 +337,7 @@ class Simulation:
     async def _join(self) -> None:
         """C becomes a replica, to be copied from A."""
         self.joins = False
-        group = (await self.world[A].table()).document["Replication"]
+        group = (await self.world[A].table()).descriptor.shared_group
         group = replicas.created(group, C, A, A, self.world[A].now)
         await self.world.become(A, group)
         await self.world.become(C, group)
@@ -508,7 +508,7 @@ async def _do_jobs(place: Place) -> None:
 
 async def _members_of(place: Place) -> list[str]:
     """The regions that a region believes to have a replica; none if it is alone."""
-    group = (await place.table()).document.get("Replication")
+    group = (await place.table()).descriptor.group
     return [] if group is None else replicas.regions(group)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +17,9 @@ import orjson
 from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.dynamodb.model import descriptors, items, keys, replicas, shared_settings, versions
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.replicas import Group
-from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
 from jedlik.dynamodb.replication import pull_positions, replicated
@@ -184,19 +186,18 @@ class World:
     async def replicate(self, *names: str, joining: dict[str, str] | None = None) -> None:
         """Make the tables of these regions replicas; those in `joining` must be copied from another."""
         joining = joining or {}
-        settings = shared_settings.shared((await self[names[0]].table()).document)
+        settings = shared_settings.shared((await self[names[0]].table()).descriptor)
         group = _group(names, joining, settings, min(place.now for place in self.places.values()))
         for name in (*names, *joining):
             await self.become(name, group)
 
     async def become(self, name: str, group: Group) -> None:
         """Make a table a replica of a group, or give it another group document."""
-        document = (await self[name].table()).document
-        await self.put_document(name, document | {"Replication": group})
+        await self.put_descriptor(name, replace((await self[name].table()).descriptor, group=group))
 
-    async def put_document(self, name: str, document: Document) -> None:
+    async def put_descriptor(self, name: str, descriptor: Descriptor) -> None:
         """Give a table another descriptor."""
-        raw = descriptors.serialize(document)
+        raw = descriptors.serialize(descriptor)
         await self[name].change(lambda writes: writes.put(keys.descriptor_key(TABLE), raw))
 
     async def settle(self, rounds: int = 30) -> None:

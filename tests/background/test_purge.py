@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import pytest
 from jedlik.aws.context import Context, own
 from jedlik.background import job_records
 from jedlik.dynamodb.model import keys, spaces
-from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.dynamodb.tables import purge
 from jedlik.regions.keyspaces import Keyspace, Owner
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 from testing import jobs
+from testing.dynamodb import schemas
 from testing.regions import SetClock, everything, run, write
 
 INDEXES = (0, 1, 255, 256, 65535)
@@ -27,17 +29,17 @@ ROWS = 700
 """Of each index: more than go in one step."""
 
 
-def document(table_id: int) -> Document:
-    return {"TableName": f"table{table_id}", "TableId": str(uuid.UUID(int=table_id << 64))}
+def descriptor(table_id: int) -> Descriptor:
+    return replace(schemas.table().descriptor, name=f"table{table_id}", id=str(uuid.UUID(int=table_id << 64)))
 
 
-BEFORE, PURGED, AFTER = (document(number) for number in (41, 42, 43))
+BEFORE, PURGED, AFTER = (descriptor(number) for number in (41, 42, 43))
 
 
 def fill(writes: Writes) -> None:
     """Rows and counters of three tables, next to one another in the store."""
     for table in (BEFORE, PURGED, AFTER):
-        table_id = keys.table_id(table["TableId"])
+        table_id = keys.table_id(table.id)
         for number in INDEXES:
             for row in range(ROWS):
                 writes.put(keys.index_prefix(table_id, number) + row.to_bytes(16, "big"), b"row")
@@ -56,8 +58,8 @@ async def done(region: Region) -> int:
     return most
 
 
-def of_table(key: bytes, table: Document) -> bool:
-    return key[1:9] == keys.table_id(table["TableId"])
+def of_table(key: bytes, table: Descriptor) -> bool:
+    return key[1:9] == keys.table_id(table.id)
 
 
 def test_a_table_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_an_index_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
         before = await everything(region)
         await write(region, lambda writes: purge.submit_index(PURGED, number, writes))
         await done(region)
-        of_index = keys.table_id(PURGED["TableId"]) + number.to_bytes(2, "big")
+        of_index = keys.table_id(PURGED.id) + number.to_bytes(2, "big")
         assert await everything(region) == [row for row in before if row[0][1:11] != of_index]
 
     run(tmp_path, scenario)
@@ -96,8 +98,8 @@ LEAVES = {
 def test_nothing_is_left_in_any_key_space(tmp_path: Path, submit: Callable[..., None]) -> None:
     """Of each space the first and the last key that a table, or an index of it, can have there."""
 
-    def rows(space: Keyspace, table: Document) -> list[bytes]:
-        owner = keys.table_id(table["TableId"]) + (b"\x00\x07" if space.owner.size == 10 else b"")
+    def rows(space: Keyspace, table: Descriptor) -> list[bytes]:
+        owner = keys.table_id(table.id) + (b"\x00\x07" if space.owner.size == 10 else b"")
         return [space.prefix + owner + end * 20 for end in (b"\x00", b"\xff")]
 
     async def scenario(region: Region, clock: SetClock) -> None:

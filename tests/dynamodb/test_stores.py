@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from jedlik.aws.errors import InternalServerError, ValidationException
@@ -25,6 +25,7 @@ from jedlik.regions.stores import Stores
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing import jobs
+from testing.dynamodb import schemas
 
 BUSY = partial(runner.has_work, work=jobs.WORK)
 
@@ -35,15 +36,9 @@ def settings(path: Path) -> Settings:
 
 async def define(region: Region, name: str, partition_key: str) -> None:
     """Make a table, as another process would: without this one's knowing."""
-    document = {
-        "TableName": name,
-        "TableId": "01234567-89ab-cdef-0123-456789abcdef",
-        "TableArn": f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}",
-        "KeySchema": [{"AttributeName": partition_key, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": partition_key, "AttributeType": "S"}],
-    }
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}"
     writes = Writes()
-    writes.put(keys.descriptor_key(name), orjson.dumps(document))
+    catalog.put(replace(schemas.table(partition=(partition_key, "S")).descriptor, name=name, arn=arn), writes)
     await region.engine.mutate([], lambda _: (writes, None))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from jedlik.aws.errors import LimitExceededException
 from jedlik.dynamodb.capacity import throughput
-from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.model.definitions import Descriptor
+from testing.dynamodb import schemas
 from testing.dynamodb.definitions import units
 
 MORNING = datetime(2026, 11, 23, 9, 5, 7, tzinfo=UTC).timestamp()
@@ -16,27 +18,28 @@ HOUR = 60 * 60
 DAY = 24 * HOUR
 
 
-def decreased(stored: Document, now: float) -> Document:
+def decreased(stored: Descriptor, now: float) -> Descriptor:
     """The settings with one unit less to read."""
-    read = stored["ProvisionedThroughput"]["ReadCapacityUnits"]
+    read = stored.provisioned["ReadCapacityUnits"]
     return throughput.with_units(stored, units(read - 1, 1), now, throughput.TABLE)
 
 
-def count(stored: Document, now: float) -> int:
-    return throughput.decreases_today(stored["ProvisionedThroughput"], now)
+def count(stored: Descriptor, now: float) -> int:
+    return throughput.decreases_today(stored.provisioned, now)
 
 
 @pytest.fixture
-def after_four() -> Document:
+def after_four() -> Descriptor:
     """Settings that have been decreased four times, just now."""
-    stored = throughput.initial({"ProvisionedThroughput": units(100, 1)})
+    settings = throughput.initial({"ProvisionedThroughput": units(100, 1)})
+    stored = replace(schemas.table().descriptor, **settings)
     for expected in (1, 2, 3, 4):
         stored = decreased(stored, MORNING)
         assert count(stored, MORNING) == expected
     return stored
 
 
-def test_the_fifth_decrease_must_wait_an_hour(after_four: Document) -> None:
+def test_the_fifth_decrease_must_wait_an_hour(after_four: Descriptor) -> None:
     with pytest.raises(LimitExceededException) as raised:
         decreased(after_four, MORNING + HOUR - 1)
     assert raised.value.message == (
@@ -52,14 +55,14 @@ def test_the_fifth_decrease_must_wait_an_hour(after_four: Document) -> None:
         decreased(stored, MORNING + HOUR + 1)
 
 
-def test_each_day_begins_anew(after_four: Document) -> None:
+def test_each_day_begins_anew(after_four: Descriptor) -> None:
     assert count(after_four, MORNING + DAY) == 0
     assert count(decreased(after_four, MORNING + DAY), MORNING + DAY) == 1
 
 
-def test_an_increase_is_always_possible(after_four: Document) -> None:
+def test_an_increase_is_always_possible(after_four: Descriptor) -> None:
     stored = throughput.with_units(after_four, units(200, 1), MORNING + 1, throughput.TABLE)
-    assert stored["ProvisionedThroughput"] == {
+    assert stored.provisioned == {
         **units(200, 1),
         "NumberOfDecreasesToday": 4,
         "LastDecreaseDateTime": MORNING,
@@ -67,6 +70,6 @@ def test_an_increase_is_always_possible(after_four: Document) -> None:
     }
 
 
-def test_a_switch_of_the_billing_mode_is_no_decrease(after_four: Document) -> None:
+def test_a_switch_of_the_billing_mode_is_no_decrease(after_four: Descriptor) -> None:
     stored = throughput.switched(after_four, None)
     assert count(throughput.switched(stored, units(1, 1)), MORNING) == 4

@@ -255,7 +255,7 @@ def test_what_is_written_after_the_log_was_read_is_not_told() -> None:
             return await find(*arguments, **options)
 
         asked = {"TableName": "Music", "Position": 0, "SourceId": None, "GroupVersion": None}
-        asked["GroupId"] = (await other.table()).document["Replication"]["GroupId"]
+        asked["GroupId"] = (await other.table()).descriptor.shared_group["GroupId"]
         engine.range = late  # type: ignore[method-assign]
         answer = await other.ask("Pull", Wait=0, Tables=[asked])
         assert reading
@@ -272,7 +272,7 @@ def _plain(told: Any) -> Any:
 def test_nothing_is_copied_of_one_that_disassociates() -> None:
     async def test(net: Net) -> None:
         _, other = await make(net, A, B)
-        group = (await other.table()).document["Replication"]["GroupId"]
+        group = (await other.table()).descriptor.shared_group["GroupId"]
         asking = {"TableName": "Music", "GroupId": group}
         source = (await other.ask("BeginCopy", **asking))["SourceId"]
         await disassociate(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -18,6 +19,7 @@ from jedlik.process.services import SERVICES
 from jedlik.regions.peers import PeerUnreachable
 from jedlik.regions.region import Region
 from jedlik.upkeep.check import StoreCheck
+from testing.dynamodb import schemas
 from testing.global_tables.world import DAY, START, TABLE, A, B, C, Place, World, item, key, run
 from testing.storage.memory import MemoryEngine, MemoryView
 
@@ -133,7 +135,9 @@ async def test_changes_are_pulled_in_order_over_shards_that_split(world: World) 
             await world[A].put(name, x=number)
         if number % 7 == 0:
             await world[B].pull(A)
-    assert len((await world[A].table()).document["ChangeLog"]["Shards"]) == 4
+    opened = (await world[A].table()).descriptor.log
+    assert opened is not None
+    assert len(opened.shards) == 4
     await world.settle()
     assert await world[B].items() == await world[A].items()
 
@@ -172,7 +176,7 @@ async def test_a_table_that_the_peer_does_not_have_rests_for_a_second(world: Wor
 
 @between(A, B)
 async def test_a_group_document_comes_with_a_pull_once(world: World) -> None:
-    group = replicas.created((await world[A].table()).document["Replication"], C, A, A, START)
+    group = replicas.created((await world[A].table()).descriptor.shared_group, C, A, A, START)
     await world.become(A, group)
     await world[B].pull(A)
     table = await world[B].table()
@@ -189,7 +193,7 @@ async def test_a_table_made_anew_at_the_peer_is_pulled_from_its_beginning(world:
     for number in range(5):
         await world[A].put(f"{number}", x=number)
     await world[B].pull(A)
-    group = (await world[A].table()).document["Replication"]
+    group = (await world[A].table()).descriptor.shared_group
     world.places[A] = Place(A, world[B].region.peers)
     await world.make_tables(A)
     await world.become(A, group)
@@ -215,7 +219,7 @@ async def test_only_a_position_that_can_be_one_is_asked_for(world: World) -> Non
 
 @between(A, B)
 async def test_peers_are_told_what_is_wrong_with_a_request(world: World) -> None:
-    table_id = (await world[A].table()).document["TableId"]
+    table_id = (await world[A].table()).descriptor.id
     asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id}
     for keys_asked, text in (
         ([5], "Keys[0] is not an object of at most 2 members"),
@@ -289,7 +293,7 @@ async def test_a_new_replica_copies_what_there_is_and_is_active_then(world: Worl
     assert await world[B].items() == await world[A].items()
     assert await status(world, B) == "ACTIVE"
     await world[A].pull(B)
-    assert replicas.status((await world[A].table()).document["Replication"], B)["Status"] == "ACTIVE"
+    assert replicas.status((await world[A].table()).descriptor.shared_group, B)["Status"] == "ACTIVE"
 
 
 @joining
@@ -334,7 +338,7 @@ async def test_a_copying_that_is_killed_goes_on_from_where_it_was(world: World) 
 @joining
 async def test_a_copying_begins_anew_when_the_source_has_been_made_anew(world: World) -> None:
     await world[B].pull(A)
-    group = (await world[A].table()).document["Replication"]
+    group = (await world[A].table()).descriptor.shared_group
     world.places[A] = Place(A, world[B].region.peers)
     await world.make_tables(A)
     await world.become(A, group)
@@ -349,13 +353,12 @@ async def test_a_copying_goes_on_when_the_settings_change(world: World) -> None:
     found = await replicated.all_of(world[B].region)
     exchange = world[B].exchange(A)
     assert await exchange.round(found, 0)
-    document = (await world[B].table()).document
-    await world.put_document(B, document | {"DeletionProtectionEnabled": True})
+    await world.put_descriptor(B, replace((await world[B].table()).descriptor, protected=True))
     # What the puller has is older than that.
     for _ in range(3):
         assert await exchange.round(found, 0)
     assert await status(world, B) == "ACTIVE"
-    assert (await world[B].table()).document["DeletionProtectionEnabled"]
+    assert (await world[B].table()).descriptor.protected
 
 
 @joining
@@ -407,7 +410,7 @@ async def test_copying_rests_when_the_source_is_not_ready(world: World) -> None:
 
 @between(A, B)
 async def test_copies_are_of_the_replica_that_was_meant(world: World) -> None:
-    table_id = (await world[A].table()).document["TableId"]
+    table_id = (await world[A].table()).descriptor.id
     asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id, "Cursor": None}
     assert (await world[A].ask("CopyPage", **asked))["Changes"] == []
     for other in ({"SourceId": "another"}, {"GroupId": "another"}, {"TableName": "another"}):
@@ -471,7 +474,7 @@ async def test_a_copy_of_a_table_whose_whole_log_was_trimmed_can_be_pulled_from(
     await world[A].maintain(StreamPolicy(rotation=10 * DAY))
     begun = await world[A].ask("BeginCopy", TableName=TABLE, GroupId="group")
     asked = {"TableName": TABLE, "GroupId": "group", "SourceId": begun["SourceId"], "Position": begun["Position"]}
-    group = (await world[A].table()).document["Replication"]
+    group = (await world[A].table()).descriptor.shared_group
     told = await world[A].ask("Pull", Wait=0, Tables=[asked | {"GroupVersion": replicas.version(group)}])
     assert told["Tables"] == [
         {"TableName": TABLE, "SourceId": begun["SourceId"], "Entries": [], "Position": begun["Position"], "More": False}
@@ -661,7 +664,10 @@ async def test_a_shard_goes_with_the_last_of_its_entries_also_when_the_clock_has
 
 def test_a_document_says_when_a_copied_replica_is_active() -> None:
     group = replicas.created(replicas.make("group", A, {}, START), B, A, A, START)
-    document = {"TableArn": f"arn:aws:dynamodb:{B}:000000000000:table/{TABLE}", "Replication": group}
-    activated = membership.activated(document, START + 1)
-    assert replicas.status(activated["Replication"], B)["Status"] == "ACTIVE"
-    assert orjson.dumps(document["Replication"]) == orjson.dumps(group)
+    descriptor = replace(
+        schemas.table().descriptor, arn=f"arn:aws:dynamodb:{B}:000000000000:table/{TABLE}", group=group
+    )
+    before = orjson.dumps(group)
+    activated = membership.activated(descriptor, START + 1)
+    assert replicas.status(activated.shared_group, B)["Status"] == "ACTIVE"
+    assert orjson.dumps(descriptor.group) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -274,8 +275,8 @@ async def test_one_table_whose_peer_lies_does_not_hold_up_another(world: World, 
         await place.do("CreateTable", **(DEFINITION | {"TableName": "Other"}))
         [raw] = await place.region.engine.get([keys.descriptor_key("Other")])
         assert raw is not None
-        group = (await place.table()).document["Replication"] | {"GroupId": "other"}
-        other = descriptors.serialize(descriptors.parse(raw).document | {"Replication": group})
+        group = (await place.table()).descriptor.shared_group | {"GroupId": "other"}
+        other = descriptors.serialize(replace(descriptors.parse(raw).descriptor, group=group))
         await place.change(lambda writes, raw=other: writes.put(keys.descriptor_key("Other"), raw))  # type: ignore[misc]
     await world[A].put("one", x=1)
     await world[A].do("PutItem", TableName="Other", Item=item("one", x=1))
@@ -457,7 +458,7 @@ def test_a_document_that_is_none_is_not_merged(what: str) -> None:
     async def test(world: World, liars: Liars) -> None:
         await world[A].put("one", x=1)
         before = (await world[B].table()).raw
-        group = (await world[A].table()).document["Replication"]
+        group = (await world[A].table()).descriptor.shared_group
         liars.lies["Pull"] = lie
         for _ in range(3):
             await again(world)

@@ -13,7 +13,7 @@ from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
-from jedlik.dynamodb.model import keys, replicas
+from jedlik.dynamodb.model import descriptors, keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
 from jedlik.dynamodb.replication import membership, pull_positions
@@ -78,7 +78,7 @@ async def work(place: Place) -> dict[str, float]:
 
 async def statuses(place: Place) -> dict[str, str]:
     """The states of all replicas, as a region's group document has them."""
-    group = (await place.table()).document.get("Replication")
+    group = (await place.table()).descriptor.group
     return {} if group is None else {r: replicas.status(group, r)["Status"] for r in replicas.regions(group)}
 
 
@@ -233,12 +233,13 @@ def test_a_replica_that_joins_after_it_was_removed_goes_again() -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A)
         await update(here, "Create", B)
-        document = (await here.table()).document
+        descriptor = (await here.table()).descriptor
         await update(here, "Delete", B)
         await net.settle()
         assert await statuses(here) == {}
+        document = descriptors.document(descriptor)
         late = {member: document[member] for member in ("TableName", "KeySchema", "AttributeDefinitions")}
-        await other.ask("Join", **late, LocalSecondaryIndexes=[], Group=document["Replication"])
+        await other.ask("Join", **late, LocalSecondaryIndexes=[], Group=descriptor.group)
         assert await there(other)
         await net.settle()
         assert not await there(other)
@@ -299,10 +300,11 @@ def test_only_who_has_all_changes_has_left() -> None:
         await net.world.replicate(A, B)
         await other.put("last")
         await other.call("DeleteTable")
-        leave = {"TableName": "Music", "Group": (await other.table()).document["Replication"], "Region": A}
+        group = (await other.table()).descriptor.shared_group
+        leave = {"TableName": "Music", "Group": group, "Region": A}
         assert await other.ask("Leave", **leave, Position=0) == {"Gone": False}
         assert await work(other) == {membership.DEPARTURE: membership.WAITING_SECONDS}
-        told = await other.ask("Pull", Wait=0, Tables=[_asking(leave["Group"]["GroupId"])])
+        told = await other.ask("Pull", Wait=0, Tables=[_asking(group["GroupId"])])
         position = told["Tables"][0]["Position"]
         assert await other.ask("Leave", **leave, Position=position) == {"Gone": False}
         assert await work(other) == {}

@@ -54,7 +54,7 @@ def test_no_request_is_a_fault_of_ours(operation: str, data: st.DataObject) -> N
         world = World(A, B)
         await world.make_tables(A, B)
         await world.replicate(A, B)
-        table_id = (await world[A].table()).document["TableId"]
+        table_id = (await world[A].table()).descriptor.id
         members = {name: MEMBERS.get(name, JUNK) for name in MEMBERS_OF[operation]}
         if operation == "Pull":
             members["Tables"] = st.lists(ASKED | JUNK, max_size=2)
@@ -76,16 +76,16 @@ def test_a_replica_without_a_key_is_refused(where: str) -> None:
         world = World(A, B)
         await world.make_tables(A, B)
         await world.replicate(A, B)
-        document = (await world[A].table()).document
+        descriptor = (await world[A].table()).descriptor
         local = {"IndexName": "by-x", "KeySchema": [], "Projection": {"ProjectionType": "ALL"}}
         with pytest.raises(ValidationException, match="KeySchema is not a list of 1 to 8 elements"):
             await world[B].ask(
                 "Join",
                 TableName="another",
-                Group=document["Replication"],
-                KeySchema=[] if where == "the table" else document["KeySchema"],
+                Group=descriptor.group,
+                KeySchema=[] if where == "the table" else descriptor.key_schema,
                 LocalSecondaryIndexes=[] if where == "the table" else [local],
-                AttributeDefinitions=document["AttributeDefinitions"],
+                AttributeDefinitions=descriptor.attributes,
             )
 
     asyncio.run(test())

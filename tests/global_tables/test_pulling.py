@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,8 +151,7 @@ def test_a_puller_ends_when_nothing_is_shared_any_more() -> None:
         async with worker(world, B):
             await world[A].put("one", x=1)
             await until(has(world, "one"))
-            document = {k: v for k, v in (await world[B].table()).document.items() if k != "Replication"}
-            await world.put_document(B, document)
+            await world.put_descriptor(B, replace((await world[B].table()).descriptor, group=None))
 
             async def is_quiet() -> bool:
                 before = way.asked

@@ -33,6 +33,7 @@ class Place:
         self.secret = secret
         self.descriptor_key = keys.descriptor_key(TABLE)
         self.table = descriptors.parse(self.at(self.descriptor_key))
+        self.document: Document = orjson.loads(self.table.raw)
         self.key = keys.item_key(self.table, KNOWN, secret)
         self.stored = self.at(self.key)
         self.note_key = keys.expiry_key(self.table, self.key, EXPIRES)
@@ -63,7 +64,7 @@ class Place:
 
     def with_document(self, **members: Any) -> bytes:
         """The table's descriptor with some of its members changed."""
-        return descriptors.serialize(self.table.document | members)
+        return orjson.dumps(self.document | members)
 
     def with_stream(self, **members: Any) -> bytes:
         return orjson.dumps(self.stream | members)
@@ -84,7 +85,7 @@ def other_item(place: Place, writes: Writes) -> None:
 
 
 def index_without_job(place: Place, writes: Writes) -> None:
-    indexes = [index | {"Backfilling": True} for index in place.table.document["GlobalSecondaryIndexes"]]
+    indexes = [index | {"Backfilling": True} for index in place.document["GlobalSecondaryIndexes"]]
     writes.put(place.descriptor_key, place.with_document(GlobalSecondaryIndexes=indexes))
 
 
@@ -269,7 +270,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     "time to live without a job": (
         lambda place, writes: writes.put(
             place.descriptor_key,
-            place.with_document(TimeToLive=place.table.document["TimeToLive"] | {"Status": "ENABLING"}),
+            place.with_document(TimeToLive=place.document["TimeToLive"] | {"Status": "ENABLING"}),
         ),
         ["table songs: its time to live is ENABLING, and no job does it"],
     ),
@@ -283,7 +284,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     ),
     "descriptor of no table": (
         lambda place, writes: writes.put(keys.descriptor_key("other"), b"{}"),
-        ["descriptor under 186f74686572: it cannot be read (KeyError: 'AttributeDefinitions')"],
+        ["descriptor under 186f74686572: it cannot be read (KeyError: 'TableName')"],
     ),
     "rows of no table": (
         lambda place, writes: writes.put(keys.index_prefix(b"8 bytes.", 3) + b"key", b""),

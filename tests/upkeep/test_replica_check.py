@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -29,10 +30,10 @@ async def replica(store: Handlers) -> Table:
     await store.call("CreateTable", **DEFINITION)
     [raw] = await store.region.engine.get([keys.descriptor_key(TABLE)])
     assert raw is not None
-    document = orjson.loads(raw)
-    group = replicas.make("group", store.region.name, shared_settings.shared(document), START)
+    descriptor = descriptors.parse(raw).descriptor
+    group = replicas.make("group", store.region.name, shared_settings.shared(descriptor), START)
     group = replicas.created(group, PEER, store.region.name, store.region.name, START)
-    table = descriptors.parse(descriptors.serialize(document | {"Replication": group}))
+    table = descriptors.parse(descriptors.serialize(replace(descriptor, group=group)))
     key = pull_positions.key(table.id, PEER)
     latency = {"Last": 12.0, "P50": 10.4, "P99": 99.0}
     checkpoint = Checkpoint(PEER, "source", 17, START, None, latency)
@@ -66,20 +67,17 @@ class Place:
 
 
 def ordinary(place: Place, writes: Writes) -> None:
-    document = {name: value for name, value in place.table.document.items() if name != "Replication"}
-    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
+    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(replace(place.table.descriptor, group=None)))
 
 
 def without_log(place: Place, writes: Writes) -> None:
-    document = {name: value for name, value in place.table.document.items() if name != "ChangeLog"}
-    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
+    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(replace(place.table.descriptor, log=None)))
 
 
 def going(place: Place, writes: Writes, region: str) -> None:
     """Say of a replica that it is to go, without the job."""
-    group = replicas.moved(place.table.document["Replication"], region, replicas.DELETING, START)
-    document = place.table.document | {"Replication": group}
-    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(document))
+    group = replicas.moved(place.table.descriptor.shared_group, region, replicas.DELETING, START)
+    writes.put(keys.descriptor_key(TABLE), descriptors.serialize(replace(place.table.descriptor, group=group)))
 
 
 DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
@@ -114,7 +112,7 @@ DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
         ],
     ),
     "replica that is to go": (
-        lambda place, writes: going(place, writes, replicas.region_of(place.table.document)),
+        lambda place, writes: going(place, writes, place.table.descriptor.region),
         ["table {table}: it is to go as a replica, and no job does it"],
     ),
     "replica elsewhere that is to go": (
@@ -168,7 +166,7 @@ def test_what_is_about_to_be_removed_is_not_told(tmp_path: Path) -> None:
 
         def end(writes: Writes) -> None:
             ordinary(place, writes)
-            purge.submit_replication(place.table.document, writes)
+            purge.submit_replication(place.table.descriptor, writes)
 
         await change(store, end)
         check(store)

@@ -24,8 +24,8 @@ it. Raises JobMoved, and JobWaits when it cannot go on yet."""
 
 Wanted = Callable[[Region], Awaitable[bool]]
 """Whether a store holds anything that needs some work."""
-Record = dict[str, Any]
-"""One of what a service keeps, parsed; DynamoDB's are the descriptors of tables."""
+Record = Any
+"""One of what a service keeps, in the service's own type; DynamoDB's are the descriptors of tables."""
 Range = tuple[bytes, bytes]
 """The keys from the first one up to but not at the second."""
 

@@ -1,27 +1,109 @@
-"""The catalogue: the tables of a region, as a process knows them.
+"""The catalogue: the tables of a region. Descriptors are read, kept and changed here, and nowhere else.
 
 A process keeps the last descriptor that it saw of each table. It may be stale, for other processes share the store; so
 what is built on it is only used together with a comparison of the descriptor's bytes, made in the snapshot of the read
 or in the decision of the write. `with_table` is that loop: try with the table as last seen, look again, retry.
+
+A change of a table is a function from a descriptor to a descriptor (`model.definitions`, `model.shared_settings`,
+`model.streams`, ...). A mutation that makes one reads `key`, takes what it finds there with `stored`, and gives the new
+descriptor to `put`. What goes over whole stores instead of serving a region (`upkeep`, `checks`) reads snapshots, where
+a descriptor may be damaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from jedlik.aws.errors import InternalServerError, ValidationException
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import descriptors, keys
+from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
+from jedlik.storage.engine import Writes
 
 T = TypeVar("T")
 
 DESCRIPTOR_ATTEMPTS = 10
 """How often an operation is begun again because a table's descriptor changed under it. A descriptor changes with
 UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth means that something is wrong."""
+_PAGE = 100
+"""Descriptors read at once."""
+_PAGE_BYTES = MIB
+_LIST_BYTES = 64 * MIB
+"""More than all the descriptors that a region may have."""
+
+
+# In mutations
+
+
+def key(name: str) -> bytes:
+    """What a mutation must read that changes the table called `name`, or rests on how it is."""
+    return keys.descriptor_key(name)
+
+
+def stored(raw: bytes | None) -> Table | None:
+    """The table of which a mutation has found this descriptor, in whatever state; None if it is not there."""
+    return None if raw is None else descriptors.parse(raw)
+
+
+def put(descriptor: Descriptor, writes: Writes) -> None:
+    """Make, or change, a table: from this commit on, it is what the descriptor describes."""
+    writes.put(keys.descriptor_key(descriptor.name), descriptors.serialize(descriptor))
+
+
+def remove(descriptor: Descriptor, writes: Writes) -> None:
+    """Take a table away: from this commit on it is not there."""
+    writes.delete(keys.descriptor_key(descriptor.name))
+
+
+# Reads
+
+
+async def find(region: Region, name: str) -> Table | None:
+    """The table called `name` as it is now, in whatever state; None if it is not there."""
+    return stored(await raw_descriptor(region, name))
+
+
+async def raw_descriptor(region: Region, name: str) -> bytes | None:
+    """The same as it is stored, for a caller that caches by these bytes."""
+    [raw] = await region.engine.get((keys.descriptor_key(name),))
+    return raw
+
+
+async def names(region: Region, after: str | None, limit: int) -> list[str]:
+    """The names of the first tables, by name, that come after a name."""
+    rows = await region.engine.range(*keys.descriptor_range(after), limit, _LIST_BYTES)
+    return [keys.name_of_descriptor_key(found) for found, _ in rows]
+
+
+async def pages(region: Region, after: str | None, rows: int) -> AsyncIterator[list[Table]]:
+    """All tables that come after a name, by name, in pages of up to `rows`."""
+    async for page in _raw_pages(region, after, rows):
+        yield [descriptors.parse(raw) for raw in page]
+
+
+async def raw_descriptors(region: Region, after: str | None = None) -> AsyncIterator[bytes]:
+    """The descriptors of all tables that come after a name, by name, as they are stored."""
+    async for page in _raw_pages(region, after, _PAGE):
+        for raw in page:
+            yield raw
+
+
+async def _raw_pages(region: Region, after: str | None, rows: int) -> AsyncIterator[list[bytes]]:
+    start, end = keys.descriptor_range(after)
+    while found := await region.engine.range(start, end, rows, _PAGE_BYTES):
+        start = found[-1][0] + b"\0"
+        yield [raw for _, raw in found]
+
+
+async def is_as_read(region: Region, table: Table) -> bool:
+    """Whether a table is still as it was when its descriptor was read."""
+    [raw] = await region.engine.get((table.descriptor_key,))
+    return raw == table.raw
 
 
 async def current(region: Region, name: str, *, missing: str = "Requested resource not found") -> Table:
@@ -31,7 +113,7 @@ async def current(region: Region, name: str, *, missing: str = "Requested resour
     it is there for its description and for replication only.
     """
     name = table_names.resolve(name, region.name, region.account)
-    [raw] = await region.engine.get((keys.descriptor_key(name),))
+    raw = await raw_descriptor(region, name)
     table = None if raw is None else seen(region, name, raw)
     if table is None or not table.usable:
         region.known.pop(name, None)
@@ -41,7 +123,7 @@ async def current(region: Region, name: str, *, missing: str = "Requested resour
 
 def seen(region: Region, name: str, raw: bytes) -> Table:
     """The table that a descriptor just read describes; the same object as long as the bytes are the same."""
-    table = _known(region, name)
+    table = last_seen(region, name)
     if table is None or table.raw != raw:
         table = descriptors.parse(raw)
         region.known[name] = table
@@ -55,8 +137,8 @@ async def with_table(region: Region, name: str, attempt: Callable[[Table], Await
     or in the decision of what it writes, and raises DescriptorChanged where they differ; then it is called again.
     A refusal that rests on a stale table is tried again as well. Raises ResourceNotFoundException.
     """
-    table = region.known.get(name)
-    if isinstance(table, Table):
+    table = last_seen(region, name)
+    if table is not None:
         # Nearly always this is all.
         try:
             return await attempt(table)
@@ -73,7 +155,7 @@ async def with_tables(region: Region, names: Sequence[str], attempt: Callable[[S
     """The same for several tables, which `attempt` gets in the order of `names`."""
     names = [table_names.resolve(name, region.name, region.account) for name in names]
     for _ in range(DESCRIPTOR_ATTEMPTS):
-        tables = [_known(region, name) or await current(region, name) for name in names]
+        tables = [last_seen(region, name) or await current(region, name) for name in names]
         try:
             return await attempt(tables)
         except DescriptorChanged:
@@ -86,6 +168,9 @@ async def with_tables(region: Region, names: Sequence[str], attempt: Callable[[S
     raise InternalServerError("The definition of a table keeps changing")
 
 
-def _known(region: Region, name: str) -> Table | None:
-    known = region.known.get(name)
-    return known if isinstance(known, Table) else None
+def last_seen(region: Region, name: str) -> Table | None:
+    """The table called `name` as this process has last seen it; by now it may be another."""
+    # Only `seen` puts anything there, so it is a Table. To ask would cost each GetItem as much as this call.
+    known: Any = region.known.get(name)
+    table: Table | None = known
+    return table

@@ -44,4 +44,4 @@ def _accounts(path: Path) -> set[str]:
     """The accounts in the ARNs of the tables of a store."""
     with opening.view(path) as view:
         tables = [descriptors.parse(raw) for _, raw in view.rows(*keys.descriptor_range(None))]
-    return {str(table.document["TableArn"]).split(":")[4] for table in tables}
+    return {table.descriptor.account for table in tables}

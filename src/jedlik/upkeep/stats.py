@@ -138,7 +138,7 @@ def of_tables(view: View) -> Iterator[TableStats]:
     for _, raw in view.rows(*keys.descriptor_range(None)):
         table = descriptors.parse(raw)
         numbers = [index.number for index in table.indexes]
-        log, table_id = keys.log_prefix(table.id), table.document["TableId"]
+        log, table_id = keys.log_prefix(table.id), table.descriptor.id
         yield TableStats(
             name=table.name,
             items=at(keys.item_count_key(table.id, 0)),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jedlik.dynamodb.model import capacity
+from jedlik.dynamodb.model.definitions import Billing
 from testing.dynamodb.schemas import table
 
 TABLE = table(sort=("c", "S"), local={"local": ("x", "S")}, global_={"global": ([("y", "S")], [])})
@@ -35,11 +37,12 @@ def test_each_partition_that_is_scanned_costs_something() -> None:
 @pytest.mark.parametrize(
     ("settings", "partitions"),
     [
-        ({"BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"}}, 4),
-        ({"ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}, 1),
-        ({"ProvisionedThroughput": {"ReadCapacityUnits": 3000, "WriteCapacityUnits": 1000}}, 2),
-        ({"ProvisionedThroughput": {"ReadCapacityUnits": 3000, "WriteCapacityUnits": 1001}}, 3),
+        ({"billing": Billing("PAY_PER_REQUEST")}, 4),
+        ({"provisioned": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}, 1),
+        ({"provisioned": {"ReadCapacityUnits": 3000, "WriteCapacityUnits": 1000}}, 2),
+        ({"provisioned": {"ReadCapacityUnits": 3000, "WriteCapacityUnits": 1001}}, 3),
     ],
 )
-def test_partitions_follow_from_the_throughput(settings: dict[str, dict[str, object]], partitions: int) -> None:
-    assert capacity.partitions(replace(TABLE, document=settings)) == partitions
+def test_partitions_follow_from_the_throughput(settings: dict[str, Any], partitions: int) -> None:
+    descriptor = replace(TABLE.descriptor, **settings)
+    assert capacity.partitions(replace(TABLE, descriptor=descriptor)) == partitions

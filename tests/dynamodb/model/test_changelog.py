@@ -9,15 +9,12 @@ from hypothesis import strategies as st
 
 from jedlik.dynamodb.model import changelog, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Caller, Change, ChangeLog, Kind
+from jedlik.dynamodb.model.definitions import Descriptor, LogSetting, OpenShard
 from jedlik.storage.engine import Writes, stored_entry
+from testing.dynamodb import schemas
 
 NOW = 1_700_000_000.5
-TABLE: streams.Document = {
-    "TableName": "Music",
-    "TableId": "01234567-89ab-cdef-0123-456789abcdef",
-    "TableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music",
-    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
-}
+TABLE = schemas.table().descriptor
 
 
 @given(
@@ -79,9 +76,10 @@ def test_sequence_numbers_are_decimal_and_read_back() -> None:
     assert streams.position_of(streams.sequence_number(2**63)) == 2**63
 
 
-def stream_in(writes: Writes, table: streams.Document) -> streams.Document:
+def stream_in(writes: Writes, table: Descriptor) -> streams.Document:
     """The stream's document among the writes."""
-    raw = writes.puts[keys.stream_key("Music", table["LatestStreamLabel"])]
+    assert table.stream_label is not None
+    raw = writes.puts[keys.stream_key("Music", table.stream_label)]
     assert raw is not None
     stream: streams.Document = orjson.loads(raw)
     return stream
@@ -91,8 +89,8 @@ def test_enabling_opens_one_shard_over_all_hashes() -> None:
     writes = Writes()
     table = streams.enable(TABLE, "NEW_IMAGE", NOW, writes)
     stream = stream_in(writes, table)
-    assert table["LatestStreamArn"] == TABLE["TableArn"] + "/stream/2023-11-14T22:13:20.500"
-    assert table["ChangeLog"] == {"OldImages": False, "NewImages": True, "Shards": [{"Number": 0, "Start": 0}]}
+    assert table.stream_arn == TABLE.arn + "/stream/2023-11-14T22:13:20.500"
+    assert table.log == LogSetting(False, True, (OpenShard(0, 0),))
     [shard] = stream["Shards"]
     assert (shard["Start"], shard["End"]) == (0, 1 << 32)
     assert "ParentShardId" not in shard
@@ -108,7 +106,7 @@ def test_rolling_closes_every_shard_and_opens_its_children() -> None:
         (parent["ShardId"], 0, 1 << 31),
         (parent["ShardId"], 1 << 31, 1 << 32),
     ]
-    assert rolled["ChangeLog"]["Shards"] == [{"Number": 1, "Start": 0}, {"Number": 2, "Start": 1 << 31}]
+    assert rolled.log == LogSetting(False, False, (OpenShard(1, 0), OpenShard(2, 1 << 31)))
     assert [changelog.decode(stored_entry(e, 0)).kind for _, e in second.appends] == [Kind.CLOSE, Kind.OPEN, Kind.OPEN]
     assert parent["ShardId"] < low["ShardId"] < high["ShardId"]
 
@@ -119,13 +117,13 @@ def test_disabling_closes_the_shards_and_ends_the_log() -> None:
     stream = stream_in(second, disabled)
     assert stream["StreamStatus"] == "DISABLED"
     assert streams.open_shards(stream) == []
-    assert "ChangeLog" not in disabled
-    assert "StreamSpecification" not in disabled
-    assert disabled["LatestStreamArn"] == table["LatestStreamArn"]
+    assert disabled.log is None
+    assert disabled.stream is None
+    assert disabled.stream_arn == table.stream_arn
 
 
 def test_a_stream_enabled_again_uses_new_shards() -> None:
     table = streams.enable(TABLE, "KEYS_ONLY", NOW, first := Writes())
     table = streams.disable(table, stream_in(first, table), NOW + 1, Writes())
     again = streams.enable(table, "KEYS_ONLY", NOW + 2, Writes())
-    assert again["ChangeLog"]["Shards"] == [{"Number": 1, "Start": 0}]
+    assert again.log == LogSetting(False, False, (OpenShard(1, 0),))

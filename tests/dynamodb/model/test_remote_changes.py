@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from jedlik.dynamodb.model import (
     writes,
 )
 from jedlik.dynamodb.model.changelog import Change, Kind
+from jedlik.dynamodb.model.definitions import LogSetting, OpenShard
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
@@ -41,12 +43,13 @@ def replica(region: str) -> Table:
     group = replicas.make("group", REGIONS[0], {}, NOW)
     for other in REGIONS[1:]:
         group = replicas.moved(replicas.created(group, other, REGIONS[0], REGIONS[0], NOW), other, replicas.ACTIVE, NOW)
-    document = table(global_={"by-x": ([("x", "N")], [])}).document | {
-        "TableArn": f"arn:aws:dynamodb:{region}:000000000000:table/Music",
-        "ChangeLog": {"OldImages": True, "NewImages": True, "Shards": [{"Number": 0, "Start": 0}]},
-        "Replication": group,
-    }
-    return descriptors.parse(orjson.dumps(document))
+    descriptor = dataclasses.replace(
+        table(global_={"by-x": ([("x", "N")], [])}).descriptor,
+        arn=f"arn:aws:dynamodb:{region}:000000000000:table/Music",
+        log=LogSetting(True, True, (OpenShard(0, 0),)),
+        group=group,
+    )
+    return descriptors.parse(descriptors.serialize(descriptor))
 
 
 class RegionStore(Store):

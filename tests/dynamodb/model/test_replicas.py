@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -212,9 +213,7 @@ def test_of_replicas_that_are_there_one_stays(documents: tuple[Group, Group, Gro
 
 
 def described(document: Group | None) -> Replica | None:
-    ordinary = table()
-    members = ordinary.document | ({"Replication": document} if document else {})
-    return descriptors.parse(descriptors.serialize(members)).replica
+    return descriptors.parse(descriptors.serialize(replace(table().descriptor, group=document))).replica
 
 
 def test_an_ordinary_table_is_no_replica() -> None:

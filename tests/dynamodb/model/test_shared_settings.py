@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.dynamodb.model import replicas, shared_settings
-from jedlik.dynamodb.model.definitions import key_schemas, stored_definitions
-from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.model import descriptors, replicas, shared_settings
+from jedlik.dynamodb.model.definitions import Descriptor, TableClass, stored_definitions
+from testing.dynamodb import schemas
+
+Document = dict[str, Any]
 
 HERE, THERE = "us-east-1", "eu-west-1"
 NOW = 1_700_000_000.5
@@ -43,10 +46,12 @@ def indexes(draw: st.DrawFn) -> list[Document]:
 
 
 @st.composite
-def documents(draw: st.DrawFn, region: str) -> Document:
+def tables(draw: st.DrawFn, region: str) -> Descriptor:
     """A table's descriptor with any settings."""
     document: Document = {
         "TableName": "Music",
+        "TableId": "01234567-89ab-cdef-0123-456789abcdef",
+        "CreationDateTime": NOW,
         "TableArn": f"arn:aws:dynamodb:{region}:000000000000:table/Music",
         "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
         "DeletionProtectionEnabled": draw(st.booleans()),
@@ -66,48 +71,50 @@ def documents(draw: st.DrawFn, region: str) -> Document:
     document["GlobalSecondaryIndexes"] = draw(indexes())
     if not document["GlobalSecondaryIndexes"]:
         del document["GlobalSecondaryIndexes"]
-    document["AttributeDefinitions"] = stored_definitions(DEFINITIONS, key_schemas(document))
-    return document
+    used = [document["KeySchema"], *(index["KeySchema"] for index in document.get("GlobalSecondaryIndexes", ()))]
+    document["AttributeDefinitions"] = stored_definitions(DEFINITIONS, used)
+    return descriptors.descriptor_of(document)
 
 
-@given(documents(HERE), documents(THERE))
-def test_a_table_that_takes_settings_over_has_them(theirs: Document, ours: Document) -> None:
+@given(tables(HERE), tables(THERE))
+def test_a_table_that_takes_settings_over_has_them(theirs: Descriptor, ours: Descriptor) -> None:
     group = replicas.make("g", HERE, shared_settings.shared(theirs), NOW)
-    taken = shared_settings.applied(ours | {"Replication": group}, NOW)
-    assert shared_settings.shared(taken.document) == replicas.settings(group) == shared_settings.shared(theirs)
-    again = shared_settings.applied(taken.document, NOW + 1)
-    assert again == (taken.document, [], [], False)
+    taken = shared_settings.applied(replace(ours, group=group), NOW)
+    assert shared_settings.shared(taken.table) == replicas.settings(group) == shared_settings.shared(theirs)
+    again = shared_settings.applied(taken.table, NOW + 1)
+    assert again == (taken.table, [], [], False)
 
 
-@given(documents(HERE), documents(THERE))
-def test_indexes_that_are_the_same_are_left_alone(theirs: Document, ours: Document) -> None:
-    def of(document: Document) -> dict[str, Any]:
-        return {i["IndexName"]: (i["KeySchema"], i["Projection"]) for i in document.get("GlobalSecondaryIndexes", ())}
+@given(tables(HERE), tables(THERE))
+def test_indexes_that_are_the_same_are_left_alone(theirs: Descriptor, ours: Descriptor) -> None:
+    def of(table: Descriptor) -> dict[str, Any]:
+        return {index.name: (index.key_schema, index.projection) for index in table.global_indexes}
 
     group = replicas.make("g", HERE, shared_settings.shared(theirs), NOW)
-    taken = shared_settings.applied(ours | {"Replication": group}, NOW)
+    taken = shared_settings.applied(replace(ours, group=group), NOW)
     same = {name for name, definition in of(ours).items() if of(theirs).get(name) == definition}
-    numbers = {index["IndexName"]: index["IndexNumber"] for index in ours.get("GlobalSecondaryIndexes", ())}
-    after = {index["IndexName"]: index["IndexNumber"] for index in taken.document.get("GlobalSecondaryIndexes", ())}
+    numbers = {index.name: index.number for index in ours.global_indexes}
+    after = {index.name: index.number for index in taken.table.global_indexes}
     assert {name: after[name] for name in same} == {name: numbers[name] for name in same}
     assert sorted(taken.gone_indexes) == sorted(numbers[name] for name in numbers.keys() - same)
     assert sorted(taken.new_indexes) == sorted(after[name] for name in after.keys() - same)
     assert set(taken.new_indexes).isdisjoint(numbers.values())
 
 
-@given(documents(HERE), documents(HERE))
-def test_a_local_change_is_noted_whole_and_once(before: Document, after: Document) -> None:
+@given(tables(HERE), tables(HERE))
+def test_a_local_change_is_noted_whole_and_once(before: Descriptor, after: Descriptor) -> None:
     group = replicas.make("g", HERE, shared_settings.shared(before), NOW)
-    noted = shared_settings.noted(after | {"Replication": group}, NOW + 1)
-    assert replicas.settings(noted["Replication"]) == shared_settings.shared(after)
-    protected = replicas.overrides(noted["Replication"], HERE).get("DeletionProtectionEnabled", False)
-    assert protected == after["DeletionProtectionEnabled"]
+    noted = shared_settings.noted(replace(after, group=group), NOW + 1)
+    assert replicas.settings(noted.shared_group) == shared_settings.shared(after)
+    protected = replicas.overrides(noted.shared_group, HERE).get("DeletionProtectionEnabled", False)
+    assert protected == after.protected
     assert shared_settings.noted(noted, NOW + 2) == noted
 
 
 def test_overrides_are_laid_over_in_their_region_only() -> None:
     units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
-    index = {"IndexName": "by-x", "ProvisionedThroughput": units}
+    ordinary = schemas.table(global_={"by-x": ([("x", "S")], [])}).descriptor
+    indexes = tuple(replace(index, provisioned=units) for index in ordinary.global_indexes)
     group = replicas.created(replicas.make("g", HERE, {}, NOW), THERE, HERE, HERE, NOW)
     overrides = {
         "ProvisionedThroughputOverride": {"ReadCapacityUnits": 7},
@@ -116,19 +123,19 @@ def test_overrides_are_laid_over_in_their_region_only() -> None:
     }
     group = replicas.with_overrides(group, THERE, overrides, HERE, NOW)
 
-    def effective(region: str) -> Document:
+    def effective(region: str) -> Descriptor:
         arn = f"arn:aws:dynamodb:{region}:000000000000:table/Music"
-        table = {"TableArn": arn, "ProvisionedThroughput": units, "GlobalSecondaryIndexes": [index]}
-        return shared_settings.effective(table | {"Replication": group})
+        table = replace(ordinary, arn=arn, provisioned=units, global_indexes=indexes, group=group)
+        return shared_settings.effective(table)
 
-    assert effective(HERE)["ProvisionedThroughput"] == units
-    assert "TableClassSummary" not in effective(HERE)
+    assert effective(HERE).provisioned == units
+    assert effective(HERE).table_class is None
     there = effective(THERE)
-    assert there["ProvisionedThroughput"] == {"ReadCapacityUnits": 7, "WriteCapacityUnits": 5}
-    assert there["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["ReadCapacityUnits"] == 8
-    assert there["TableClassSummary"] == {"TableClass": "STANDARD_INFREQUENT_ACCESS"}
+    assert there.provisioned == {"ReadCapacityUnits": 7, "WriteCapacityUnits": 5}
+    assert there.global_indexes[0].provisioned["ReadCapacityUnits"] == 8
+    assert there.table_class == TableClass("STANDARD_INFREQUENT_ACCESS")
 
 
 def test_an_ordinary_table_is_left_alone() -> None:
-    table = {"TableName": "Music"}
+    table = schemas.table().descriptor
     assert shared_settings.noted(table, NOW) is shared_settings.effective(table) is table

@@ -9,12 +9,16 @@ are DynamoDB's answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from jedlik.aws.errors import LimitExceededException, ValidationException
-from jedlik.dynamodb.model.tables import PROVISIONED, Document
+from jedlik.dynamodb.model.definitions import PROVISIONED, Descriptor, IndexDefinition, Throughput
+
+Stored = TypeVar("Stored", Descriptor, IndexDefinition)
+"""A table or an index."""
 
 INVALID = "One or more parameter values were invalid: "
 
@@ -137,29 +141,28 @@ def check_warmer(wanted: dict[str, int], current: dict[str, int], of: Of) -> Non
 # What is stored
 
 
-def initial(settings: dict[str, Any]) -> Document:
-    """The stored settings of a table or index that is made with `settings`.
+def initial(settings: dict[str, Any]) -> Mapping[str, Any]:
+    """The throughput of a table or index that is made with `settings`, by field of what is stored.
 
     A table or index on demand has no provisioned throughput: DescribeTable shows zeros.
     """
     provisioned = settings.get("ProvisionedThroughput")
     units = {unit: provisioned[unit] if provisioned else 0 for unit in UNITS}
-    stored: Document = {"ProvisionedThroughput": {"NumberOfDecreasesToday": 0, **units}}
     on_demand = {unit: settings["OnDemandThroughput"][unit] for unit in _given(settings, "OnDemandThroughput")}
-    if on_demand:
-        stored["OnDemandThroughput"] = on_demand
-    stored["WarmThroughput"] = _least_warm(stored) | {
-        unit: settings["WarmThroughput"][unit] for unit in _given(settings, "WarmThroughput")
+    warm = {unit: settings["WarmThroughput"][unit] for unit in _given(settings, "WarmThroughput")}
+    return {
+        "provisioned": {"NumberOfDecreasesToday": 0, **units},
+        "on_demand": on_demand or None,
+        "warm": _least_warm(units) | warm,
     }
-    return stored
 
 
-def with_units(stored: Document, wanted: dict[str, int], now: float, of: Of) -> Document:
-    """Stored settings with other provisioned throughput.
+def with_units(stored: Stored, wanted: dict[str, int], now: float, of: Of) -> Stored:
+    """A table or index with other provisioned throughput.
 
     Raises ValidationException if it is the same, LimitExceededException if it was decreased too often today.
     """
-    current = stored["ProvisionedThroughput"]
+    current = stored.provisioned
     if all(wanted[unit] == current[unit] for unit in UNITS):
         whose = "the table" if of.index is None else f"the index {of.index}"
         provisioned = "the table" if of.index is None else f"index {of.index}"
@@ -177,38 +180,34 @@ def with_units(stored: Document, wanted: dict[str, int], now: float, of: Of) -> 
     if any(wanted[unit] < current[unit] for unit in UNITS):
         changed["NumberOfDecreasesToday"] = _decreases(current, now) + 1
         changed["LastDecreaseDateTime"] = now
-    return _kept_warm(stored | {"ProvisionedThroughput": changed})
+    return _kept_warm(replace(stored, provisioned=changed))
 
 
-def not_yet(before: Document, after: Document) -> dict[str, Any]:
+def not_yet(before: Stored, after: Stored) -> Throughput:
     """Provisioned throughput as it is shown while it changes: the old numbers with the new dates."""
-    old, new = before["ProvisionedThroughput"], after["ProvisionedThroughput"]
-    shown: dict[str, Any] = new | {name: old[name] for name in (*UNITS, "NumberOfDecreasesToday")}
-    return shown
+    old, new = before.provisioned, after.provisioned
+    return new | {name: old[name] for name in (*UNITS, "NumberOfDecreasesToday")}
 
 
-def switched(stored: Document, units: dict[str, int] | None) -> Document:
-    """Stored settings after a change of the billing mode: to provisioned with `units`, to on demand with
-    None.
+def switched(stored: Stored, units: dict[str, int] | None) -> Stored:
+    """A table or index after a change of the billing mode: to provisioned with `units`, to on demand with None.
 
     Either way on-demand throughput is forgotten, and a switch counts as no decrease.
     """
-    current = stored["ProvisionedThroughput"] | {unit: units[unit] if units else 0 for unit in UNITS}
-    stored = {name: value for name, value in stored.items() if name != "OnDemandThroughput"}
-    return _kept_warm(stored | {"ProvisionedThroughput": current})
+    current = stored.provisioned | {unit: units[unit] if units else 0 for unit in UNITS}
+    return _kept_warm(replace(stored, provisioned=current, on_demand=None))
 
 
-def with_on_demand(stored: Document, wanted: dict[str, int]) -> Document:
-    """Stored settings with other on-demand throughput: what is not given stays, and -1 takes a maximum away."""
-    merged = stored.get("OnDemandThroughput", {}) | {u: wanted[u] for u in _MAX_UNITS if u in wanted}
+def with_on_demand(stored: Stored, wanted: dict[str, int]) -> Stored:
+    """A table or index with other on-demand throughput: what is not given stays, and -1 takes a maximum away."""
+    merged = (stored.on_demand or {}) | {u: wanted[u] for u in _MAX_UNITS if u in wanted}
     kept = {unit: value for unit, value in merged.items() if value != -1}
-    stored = {name: value for name, value in stored.items() if name != "OnDemandThroughput"}
-    return stored | {"OnDemandThroughput": kept} if kept else stored
+    return replace(stored, on_demand=kept or None)
 
 
-def with_warm(stored: Document, wanted: dict[str, int]) -> Document:
-    """Stored settings with more warm throughput."""
-    return stored | {"WarmThroughput": stored["WarmThroughput"] | {u: wanted[u] for u in _WARM_UNITS if u in wanted}}
+def with_warm(stored: Stored, wanted: dict[str, int]) -> Stored:
+    """A table or index with more warm throughput."""
+    return replace(stored, warm=stored.warm | {u: wanted[u] for u in _WARM_UNITS if u in wanted})
 
 
 def decreases_today(provisioned: dict[str, Any], now: float) -> int:
@@ -241,18 +240,17 @@ def _long_date(seconds: float) -> str:
     return f"{at:%A, %B} {at.day}, {at.year} at {at.hour % 12 or 12}:{at:%M:%S %p} Coordinated Universal Time"
 
 
-def _least_warm(stored: Document) -> dict[str, int]:
+def _least_warm(units: Throughput) -> dict[str, int]:
     """What a table or index can take at once by what it was ever set to."""
-    units = stored["ProvisionedThroughput"]
     if units["ReadCapacityUnits"] == 0:
         return dict(_ON_DEMAND_WARM)
     return {warm: units[unit] for warm, unit in zip(_WARM_UNITS, UNITS, strict=True)}
 
 
-def _kept_warm(stored: Document) -> Document:
-    """Stored settings whose warm throughput has grown with the rest: it never shrinks."""
-    least, current = _least_warm(stored), stored["WarmThroughput"]
-    return stored | {"WarmThroughput": {unit: max(least[unit], current[unit]) for unit in _WARM_UNITS}}
+def _kept_warm(stored: Stored) -> Stored:
+    """A table or index whose warm throughput has grown with the rest: it never shrinks."""
+    least, current = _least_warm(stored.provisioned), stored.warm
+    return replace(stored, warm={unit: max(least[unit], current[unit]) for unit in _WARM_UNITS})
 
 
 def _given(settings: dict[str, Any], name: str) -> tuple[str, ...]:

@@ -59,13 +59,13 @@ def _of_table(snapshot: Snapshot, checking: Checking, table: Table) -> Iterator[
 
 
 def _of_descriptor(snapshot: Snapshot, checking: Checking, table: Table) -> Iterator[str]:
-    document = table.document
+    next_index = table.descriptor.next_index
     numbers = [index.number for index in table.indexes]
-    if len(set(numbers)) < len(numbers) or not all(0 < n < document["NextIndexNumber"] for n in numbers):
-        yield f"its indexes have the numbers {numbers}, and the next is to have {document['NextIndexNumber']}"
-    yield from checking.unfinished(document)
+    if len(set(numbers)) < len(numbers) or not all(0 < n < next_index for n in numbers):
+        yield f"its indexes have the numbers {numbers}, and the next is to have {next_index}"
+    yield from checking.unfinished(table.descriptor)
     if table.log is not None:
-        stream = keys.stream_key(table.name, document["LatestStreamLabel"])
+        stream = keys.stream_key(table.name, table.descriptor.stream_label or "")
         if snapshot.get(stream) is None:
             yield "its changes are logged for a stream that is not there"
 

@@ -136,14 +136,15 @@ def _check_state(stream: Document, table: Table | None) -> Iterator[str]:
         if opened:
             yield "it is disabled and has open shards"
         return
-    if table is None or "StreamSpecification" not in table.document:
+    if table is None or table.descriptor.stream is None:
         yield "it is enabled, and its table is gone or has no stream"
         return
-    if table.document["LatestStreamArn"] != stream["StreamArn"]:
+    if table.descriptor.stream_arn != stream["StreamArn"]:
         yield "it is enabled, and its table has another stream"
         return
-    written = [{"Number": shard["Number"], "Start": shard["Start"]} for shard in opened]
-    if written != table.document["ChangeLog"]["Shards"]:
+    log = table.descriptor.log
+    written = [(shard["Number"], shard["Start"]) for shard in opened]
+    if log is None or written != [(shard.number, shard.start) for shard in log.shards]:
         yield "its open shards are not those that its table writes to"
     if not _covers(opened, 0, streams.HASH_SPACE):
         yield "its open shards do not divide the range of hashes"

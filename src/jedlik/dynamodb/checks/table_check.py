@@ -32,7 +32,7 @@ class TableCheck:
         self._snapshot = snapshot
         self._table = table
         self._secret = secret
-        self._expiry: str | None = table.document.get("TimeToLive", {}).get("Status")
+        self._expiry: str | None = None if table.descriptor.expiry is None else table.descriptor.expiry.status
         self.items = 0
         self._unreadable = 0
         """Items that cannot be read."""

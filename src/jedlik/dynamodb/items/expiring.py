@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records, stretches
@@ -23,9 +24,10 @@ from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
-from jedlik.dynamodb.model import descriptors, expiry, items, keys
+from jedlik.dynamodb.model import expiry, items, keys
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
-from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import Delete, check_descriptor, perform
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row, Writes
@@ -42,25 +44,26 @@ STEP_BYTES = MIB // 2
 _log = logging.getLogger(__name__)
 
 
-def submit(document: Document, writes: Writes) -> None:
+def submit(table: Descriptor, writes: Writes) -> None:
     """Have a table's notes written or cleared, in the commit that changes its time to live."""
-    table_id = keys.table_id(document["TableId"])
+    assert table.expiry is not None, "the setting has changed"
     state = {
-        "TableName": document["TableName"],
-        "TableId": document["TableId"],
-        "UpdatedAt": document["TimeToLive"]["UpdatedAt"],
-        "Position": keys.index_prefix(table_id, 0).hex(),
+        "TableName": table.name,
+        "TableId": table.id,
+        "UpdatedAt": table.expiry.updated_at,
+        "Position": keys.index_prefix(keys.table_id(table.id), 0).hex(),
     }
-    job_records.submit(f"expiry/{document['TableId']}", KIND, state, writes)
+    job_records.submit(f"expiry/{table.id}", KIND, state, writes)
 
 
 async def step(region: Region, job: Job) -> None:
     """Note the next items, or clear the next notes; when there are none, say so in the descriptor. Raises JobMoved."""
     state = job.state
     table_id = keys.table_id(state["TableId"])
-    descriptor_key = keys.descriptor_key(state["TableName"])
-    [raw] = await region.engine.get([descriptor_key])
-    table = _table_of(raw, state)
+    descriptor_key = catalog.key(state["TableName"])
+    found_table = await catalog.find(region, state["TableName"])
+    raw = None if found_table is None else found_table.raw
+    table = _as_asked(found_table, state)
     noting = table is not None and table.ttl_attribute is not None
     if noting:
         start, end = bytes.fromhex(state["Position"]), keyspaces.prefix_end(keys.index_prefix(table_id, 0))
@@ -76,8 +79,7 @@ async def step(region: Region, job: Job) -> None:
         if table is None:
             job.finish(writes)
         elif not found:
-            setting = table.document["TimeToLive"] | {"Status": "ENABLED" if noting else "DISABLED"}
-            writes.put(descriptor_key, descriptors.serialize(table.document | {"TimeToLive": setting}))
+            catalog.put(_finished(table.descriptor, noting), writes)
             job.finish(writes)
         elif noting:
             for key, stored in zip(found, values[2:], strict=True):
@@ -92,21 +94,23 @@ async def step(region: Region, job: Job) -> None:
     await region.engine.mutate([job.key, descriptor_key, *(found if noting else ())], decide)
 
 
-def _table_of(raw: bytes | None, state: job_records.State) -> Table | None:
+def _as_asked(table: Table | None, state: job_records.State) -> Table | None:
     """The table whose time to live this job is about, unless it has gone or the setting has changed again."""
-    if raw is None:
+    if table is None or table.descriptor.expiry is None or table.descriptor.id != state["TableId"]:
         return None
-    table = descriptors.parse(raw)
-    setting = table.document.get("TimeToLive", {})
-    same = table.document["TableId"] == state["TableId"] and setting.get("UpdatedAt") == state["UpdatedAt"]
-    return table if same else None
+    return table if table.descriptor.expiry.updated_at == state["UpdatedAt"] else None
 
 
-def _unfinished(document: Document) -> Iterator[Unfinished]:
+def _finished(table: Descriptor, noting: bool) -> Descriptor:
+    """The table when its notes have been written or cleared."""
+    assert table.expiry is not None
+    return replace(table, expiry=replace(table.expiry, status="ENABLED" if noting else "DISABLED"))
+
+
+def _unfinished(table: Descriptor) -> Iterator[Unfinished]:
     """A table's time to live, while it is being switched on or off."""
-    status = document.get("TimeToLive", {}).get("Status")
-    if status in ("ENABLING", "DISABLING"):
-        yield Unfinished(f"its time to live is {status}", {"TableId": document["TableId"]})
+    if table.expiry is not None and table.expiry.status in ("ENABLING", "DISABLING"):
+        yield Unfinished(f"its time to live is {table.expiry.status}", {"TableId": table.id})
 
 
 JOB = JobKind(

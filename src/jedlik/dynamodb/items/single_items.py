@@ -37,8 +37,8 @@ async def get_item(context: Context, request: Request) -> Response:
 
     if projection is None:
         # Nearly always the table is as it was last seen, and this is all.
-        known = region.known.get(name)
-        if isinstance(known, Table):
+        known = catalog.last_seen(region, name)
+        if known is not None:
             try:
                 key_values.check_key(known, key)
                 read = known.descriptor_key, keys.item_key(known, key, region.secret)

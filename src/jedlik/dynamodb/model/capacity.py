@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST
 from jedlik.dynamodb.model.tables import Table
 
 READ_UNIT = 4096
@@ -41,12 +42,11 @@ def scan_units(sizes: Sequence[int], consistent: bool) -> float:
 
 def partitions(table: Table) -> int:
     """Partitions that AWS would give a table for its throughput: 3,000 reads or 1,000 writes each, four on demand."""
-    document = table.document
-    if document.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST":
+    if table.descriptor.billing_mode == PAY_PER_REQUEST:
         return ON_DEMAND_PARTITIONS
-    units = document.get("ProvisionedThroughput", {})
-    reads: int = units.get("ReadCapacityUnits", 0)
-    writes: int = units.get("WriteCapacityUnits", 0)
+    units = table.descriptor.provisioned
+    reads: int = units["ReadCapacityUnits"]
+    writes: int = units["WriteCapacityUnits"]
     return max(1, math.ceil(reads / PARTITION_READ_UNITS + writes / PARTITION_WRITE_UNITS))
 
 

@@ -23,7 +23,6 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
-from typing import Any
 
 from jedlik.storage.engine import entry_content, entry_time
 
@@ -166,13 +165,3 @@ class ChangeLog:
         """An entry that holds as much as the readers of this log want."""
         old, new = old if self.old_images else b"", new if self.new_images else b""
         return encode(kind, keys, keys_size, old, new, version, caller)
-
-
-def parse(log: dict[str, Any], prefixes: tuple[bytes, ...]) -> ChangeLog:
-    """The log that a descriptor's ChangeLog member describes: OldImages, NewImages and Shards, each with Start."""
-    return ChangeLog(
-        old_images=log["OldImages"],
-        new_images=log["NewImages"],
-        starts=tuple(shard["Start"] for shard in log["Shards"]),
-        prefixes=prefixes,
-    )

@@ -1,14 +1,205 @@
-"""Definitions of keys and indexes as a table's descriptor stores them, by whoever changes it."""
+"""Definitions of tables: `Descriptor`, what is stored of a table, typed; and changes of its key and index definitions.
+
+A descriptor is a value. Whatever changes a table makes another descriptor of its descriptor; `descriptors` reads and
+writes the stored form, and is the only module that knows its names; `dynamodb.catalog` puts it into the store.
+
+Key schemas, attribute definitions, projections and throughput are in the form that requests give and DescribeTable
+shows. Nobody changes them in place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.model.replicas import Group
 
 KeySchema = list[dict[str, str]]
 Definitions = list[dict[str, str]]
+Throughput = dict[str, Any]
+"""ProvisionedThroughput, OnDemandThroughput or WarmThroughput: units, and of the first the dates of its changes."""
+
+PROVISIONED = "PROVISIONED"
+PAY_PER_REQUEST = "PAY_PER_REQUEST"
+
+
+@dataclass(frozen=True, slots=True)
+class AsStored:
+    """How a record stood in the store, so that it is written as it was read."""
+
+    order: tuple[str, ...] = ()
+    """The names of its members."""
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+    """Members that this version does not know."""
+
+
+_NEW = AsStored()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """A secondary index, as it is stored. A local one has no status and no throughput."""
+
+    name: str
+    number: int
+    """Distinguishes it in storage keys; numbers are not used again."""
+    key_schema: KeySchema
+    projection: dict[str, Any]
+    status: str | None = None
+    """CREATING, ACTIVE, UPDATING or DELETING."""
+    backfilling: bool | None = None
+    """True while it is being filled, and otherwise None."""
+    provisioned: Throughput = field(default_factory=dict)
+    on_demand: Throughput | None = None
+    warm: Throughput = field(default_factory=dict)
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """The billing mode, of a table that was on demand at some time."""
+
+    mode: str
+    on_demand_since: float | None = None
+    """When it last became so, in seconds."""
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSetting:
+    """The enabled stream of a table, as requests ask for it."""
+
+    view_type: str
+    enabled: bool = True
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShard:
+    """A shard of the change log to which changes go."""
+
+    number: int
+    start: int
+    """The first hash of its range."""
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSetting:
+    """The change log of a table: what its readers want in an entry, and the open shards in the order of their range."""
+
+    old_images: bool
+    new_images: bool
+    shards: tuple[OpenShard, ...] = ()
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Time to live."""
+
+    attribute: str
+    status: str
+    """ENABLING, ENABLED, DISABLING or DISABLED."""
+    updated_at: float
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+    @property
+    def on(self) -> bool:
+        """Whether items expire."""
+        return self.status in ("ENABLING", "ENABLED")
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """Encryption with a key of KMS; a table without this has the one that every table has."""
+
+    key_arn: str
+    status: str = "ENABLED"
+    type: str = "KMS"
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableClass:
+    """The class of a table that was given one."""
+
+    name: str
+    updated_at: float | None = None
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What is stored of a table's definition."""
+
+    name: str
+    id: str
+    """A UUID. A table that is made again under an old name has another."""
+    arn: str
+    created: float
+    """Seconds since the epoch."""
+    key_schema: KeySchema
+    protected: bool
+    """Whether it cannot be deleted."""
+    next_index: int
+    """The number of the next index."""
+    attributes: Definitions
+    """The attributes of all keys, by name."""
+    provisioned: Throughput = field(default_factory=dict)
+    """Zeros while it is on demand."""
+    warm: Throughput = field(default_factory=dict)
+    on_demand: Throughput | None = None
+    local_indexes: tuple[IndexDefinition, ...] = ()
+    global_indexes: tuple[IndexDefinition, ...] = ()
+    billing: Billing | None = None
+    table_class: TableClass | None = None
+    encryption: Encryption | None = None
+    stream: StreamSetting | None = None
+    """None while no stream is enabled."""
+    stream_label: str | None = None
+    """The latest stream, also when it has been disabled."""
+    stream_arn: str | None = None
+    log: LogSetting | None = None
+    next_shard: int = 0
+    """The number of the next shard of its streams."""
+    expiry: Expiry | None = None
+    group: Group | None = None
+    """The group document of a replica (`replicas`)."""
+    left_by: tuple[str, ...] = ()
+    """The regions that have all changes of a replica that is going (`replication.membership`)."""
+    told_shards: int | None = None
+    """The number of the first shard that a replica which disassociates does not share with other regions."""
+    disassociation_protected: bool | None = None
+    """None until UpdateTable sets it."""
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+    @property
+    def region(self) -> str:
+        """The region in which it is."""
+        return self.arn.split(":", 4)[3]
+
+    @property
+    def account(self) -> str:
+        """The account whose it is."""
+        return self.arn.split(":", 5)[4]
+
+    @property
+    def billing_mode(self) -> str:
+        """PROVISIONED or PAY_PER_REQUEST. A table that was never on demand has no record of it."""
+        return PROVISIONED if self.billing is None else self.billing.mode
+
+    @property
+    def indexes(self) -> tuple[IndexDefinition, ...]:
+        """All secondary indexes, local ones first."""
+        return self.local_indexes + self.global_indexes
+
+    @property
+    def shared_group(self) -> Group:
+        """The group document, of a table that is known to be a replica."""
+        assert self.group is not None, f"{self.name} is no replica"
+        return self.group
 
 
 def stored_definitions(definitions: Definitions, schemas: Iterable[KeySchema]) -> Definitions:
@@ -18,58 +209,59 @@ def stored_definitions(definitions: Definitions, schemas: Iterable[KeySchema]) -
     return [{"AttributeName": name, "AttributeType": types[name]} for name in sorted(used)]
 
 
-def _stored_index(index: dict[str, Any], number: int) -> Document:
+def _stored_index(index: dict[str, Any], number: int) -> IndexDefinition:
     """What every stored index has."""
     projection = index["Projection"]
     names = projection.get("NonKeyAttributes")
-    return {
-        "IndexName": index["IndexName"],
-        "IndexNumber": number,
-        "KeySchema": index["KeySchema"],
-        "Projection": projection if names is None else projection | {"NonKeyAttributes": sorted(names)},
-    }
+    return IndexDefinition(
+        name=index["IndexName"],
+        number=number,
+        key_schema=index["KeySchema"],
+        projection=projection if names is None else projection | {"NonKeyAttributes": sorted(names)},
+    )
 
 
-def new_table(name: str, table_id: str, arn: str, now: float, request: dict[str, Any]) -> Document:
-    """The document of a table with the key and the local indexes that a request gives it, and no settings yet."""
-    local = request.get("LocalSecondaryIndexes", ())
-    document: Document = {
-        "TableName": name,
-        "TableId": table_id,
-        "TableArn": arn,
-        "CreationDateTime": now,
-        "KeySchema": request["KeySchema"],
-        "DeletionProtectionEnabled": False,
-        "NextIndexNumber": 1 + len(local),
-    }
-    if local:
-        document["LocalSecondaryIndexes"] = [_stored_index(index, number) for number, index in enumerate(local, 1)]
-    defined = stored_definitions(request["AttributeDefinitions"], key_schemas(document))
-    return document | {"AttributeDefinitions": defined}
+def new_table(name: str, table_id: str, arn: str, now: float, request: dict[str, Any]) -> Descriptor:
+    """A table with the key and the local indexes that a request gives it, and no settings yet."""
+    local = tuple(_stored_index(index, n) for n, index in enumerate(request.get("LocalSecondaryIndexes", ()), 1))
+    schemas = [request["KeySchema"], *(index.key_schema for index in local)]
+    return Descriptor(
+        name=name,
+        id=table_id,
+        arn=arn,
+        created=now,
+        key_schema=request["KeySchema"],
+        protected=False,
+        next_index=1 + len(local),
+        local_indexes=local,
+        attributes=stored_definitions(request["AttributeDefinitions"], schemas),
+    )
 
 
-def key_schemas(document: Document) -> list[KeySchema]:
-    """The key schemas of a table and of its indexes."""
-    indexes = (*document.get("LocalSecondaryIndexes", ()), *document.get("GlobalSecondaryIndexes", ()))
-    return [document["KeySchema"], *(index["KeySchema"] for index in indexes)]
+def without_index(table: Descriptor, name: str) -> Descriptor:
+    """The table without the global index called `name`, and without the attributes that only it used."""
+    left = replace(table, global_indexes=tuple(index for index in table.global_indexes if index.name != name))
+    return replace(left, attributes=stored_definitions(table.attributes, _key_schemas(left)))
 
 
-def without_index(document: Document, name: str) -> Document:
-    """The document without the global index called `name`, and without the attributes that only it used."""
-    left = {member: value for member, value in document.items() if member != "GlobalSecondaryIndexes"}
-    indexes = [index for index in document["GlobalSecondaryIndexes"] if index["IndexName"] != name]
-    if indexes:
-        left["GlobalSecondaryIndexes"] = indexes
-    return left | {"AttributeDefinitions": stored_definitions(document["AttributeDefinitions"], key_schemas(left))}
+def with_index(
+    table: Descriptor, index: dict[str, Any], state: Mapping[str, Any], definitions: Definitions
+) -> Descriptor:
+    """The table with one more global index, under the next index number.
 
-
-def with_index(document: Document, index: dict[str, Any], state: Document, definitions: Definitions) -> Document:
-    """The document with one more global index, under the next index number.
-
-    `state` is what is stored of it beside its definition: its status and its throughput.
+    `state` is, by field, what is stored of it beside its definition: its status and its throughput.
     """
-    number = document["NextIndexNumber"]
-    indexes = [*document.get("GlobalSecondaryIndexes", ()), _stored_index(index, number) | state]
-    grown = document | {"GlobalSecondaryIndexes": indexes, "NextIndexNumber": number + 1}
-    known = [*definitions, *document["AttributeDefinitions"]]
-    return grown | {"AttributeDefinitions": stored_definitions(known, key_schemas(grown))}
+    added = replace(_stored_index(index, table.next_index), **state)
+    grown = replace(table, global_indexes=(*table.global_indexes, added), next_index=table.next_index + 1)
+    known = [*definitions, *table.attributes]
+    return replace(grown, attributes=stored_definitions(known, _key_schemas(grown)))
+
+
+def filled(index: IndexDefinition) -> IndexDefinition:
+    """An index that holds all that it is to hold."""
+    return replace(index, status="ACTIVE", backfilling=None)
+
+
+def _key_schemas(table: Descriptor) -> list[KeySchema]:
+    """The key schemas of a table and of its indexes."""
+    return [table.key_schema, *(index.key_schema for index in table.indexes)]

@@ -1,103 +1,266 @@
-"""Descriptors: the form in which a table's definition is stored.
+"""Descriptors in the store: the form in which a table's definition is stored, and the table that is made of one.
 
 A table's descriptor is one value in the store, JSON, under `keys.descriptor_key(name)`. It is among the keys that every
 write reads, so no write can use a definition that has gone.
+
+The JSON has DynamoDB's own names where DescribeTable shows something. Ours are IndexNumber, NextIndexNumber, ChangeLog,
+NextShardNumber, TimeToLive, Replication, LeftBy and ToldShards. The tables below map members to fields; this
+is the only module that knows. A member that is not in them survives, in its place: it is of a later version.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
-from jedlik.dynamodb.model import changelog, keys, replicas
+from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.changelog import ChangeLog
-from jedlik.dynamodb.model.tables import Document, Index, KeyAttribute, Table
+from jedlik.dynamodb.model.definitions import (
+    AsStored,
+    Billing,
+    Descriptor,
+    Encryption,
+    Expiry,
+    IndexDefinition,
+    KeySchema,
+    LogSetting,
+    OpenShard,
+    StreamSetting,
+    TableClass,
+)
+from jedlik.dynamodb.model.tables import Index, KeyAttribute, Table
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Json = dict[str, Any]
+R = TypeVar("R", bound="DataclassInstance")
 
 
-def serialize(document: Document) -> bytes:
+class _Member(NamedTuple):
+    """A member of a JSON object, and the field that holds it."""
+
+    field: str
+    read: Callable[[Any], Any] | None = None
+    write: Callable[[Any], Any] | None = None
+    absent: object = None
+    """The value of the field for which nothing is written."""
+
+
+_Members = Mapping[str, _Member]
+
+
+def _record(make: type[R], members: _Members) -> Callable[[Json], R]:
+    """Reads a JSON object. Raises KeyError for one without a member that each has."""
+    optional = {f.name for f in fields(make) if f.default is not MISSING or f.default_factory is not MISSING}
+    build: Callable[..., R] = make
+    needed = frozenset(name for name, member in members.items() if member.field not in optional)
+
+    def read(stored: Json) -> R:
+        if not needed <= stored.keys():
+            raise KeyError(min(needed - stored.keys()))
+        known: Json = {}
+        unknown: Json = {}
+        for name, value in stored.items():
+            member = members.get(name)
+            if member is None:
+                unknown[name] = value
+            else:
+                known[member.field] = value if member.read is None else member.read(value)
+        return build(**known, as_stored=AsStored(tuple(stored), unknown))
+
+    return read
+
+
+def _object(members: _Members) -> Callable[[Any], Json]:
+    """Writes a record: what was read, in the order in which it stood, and then what is new."""
+
+    def write(record: Any) -> Json:
+        as_stored: AsStored = record.as_stored
+        values = dict(as_stored.unknown)
+        for name, member in members.items():
+            value = getattr(record, member.field)
+            if value != member.absent:
+                values[name] = value if member.write is None else member.write(value)
+        return {name: values[name] for name in as_stored.order if name in values} | values
+
+    return write
+
+
+def _one(make: type[DataclassInstance], members: _Members, field: str) -> _Member:
+    """A member that is an object."""
+    return _Member(field, _record(make, members), _object(members))
+
+
+def _many(make: type[DataclassInstance], members: _Members, field: str, absent: object = ()) -> _Member:
+    """A member that is a list of objects."""
+    read, write = _record(make, members), _object(members)
+    return _Member(field, lambda s: tuple(read(one) for one in s), lambda v: [write(one) for one in v], absent)
+
+
+_THROUGHPUT: _Members = {
+    "ProvisionedThroughput": _Member("provisioned", absent={}),
+    "OnDemandThroughput": _Member("on_demand"),
+    "WarmThroughput": _Member("warm", absent={}),
+}
+
+_INDEX: _Members = {
+    "IndexName": _Member("name"),
+    "IndexNumber": _Member("number"),
+    "KeySchema": _Member("key_schema"),
+    "Projection": _Member("projection"),
+    "IndexStatus": _Member("status"),
+    "Backfilling": _Member("backfilling"),
+    **_THROUGHPUT,
+}
+
+_TABLE: _Members = {
+    "TableName": _Member("name"),
+    "TableId": _Member("id"),
+    "TableArn": _Member("arn"),
+    "CreationDateTime": _Member("created"),
+    "KeySchema": _Member("key_schema"),
+    "DeletionProtectionEnabled": _Member("protected"),
+    "NextIndexNumber": _Member("next_index"),
+    "LocalSecondaryIndexes": _many(IndexDefinition, _INDEX, "local_indexes"),
+    "AttributeDefinitions": _Member("attributes"),
+    **_THROUGHPUT,
+    "GlobalSecondaryIndexes": _many(IndexDefinition, _INDEX, "global_indexes"),
+    "BillingModeSummary": _one(
+        Billing,
+        {"BillingMode": _Member("mode"), "LastUpdateToPayPerRequestDateTime": _Member("on_demand_since")},
+        "billing",
+    ),
+    "TableClassSummary": _one(
+        TableClass, {"TableClass": _Member("name"), "LastUpdateDateTime": _Member("updated_at")}, "table_class"
+    ),
+    "SSEDescription": _one(
+        Encryption,
+        {"Status": _Member("status"), "SSEType": _Member("type"), "KMSMasterKeyArn": _Member("key_arn")},
+        "encryption",
+    ),
+    "StreamSpecification": _one(
+        StreamSetting, {"StreamEnabled": _Member("enabled"), "StreamViewType": _Member("view_type")}, "stream"
+    ),
+    "LatestStreamLabel": _Member("stream_label"),
+    "LatestStreamArn": _Member("stream_arn"),
+    "ChangeLog": _one(
+        LogSetting,
+        {
+            "OldImages": _Member("old_images"),
+            "NewImages": _Member("new_images"),
+            "Shards": _many(OpenShard, {"Number": _Member("number"), "Start": _Member("start")}, "shards", None),
+        },
+        "log",
+    ),
+    "NextShardNumber": _Member("next_shard", absent=0),
+    "TimeToLive": _one(
+        Expiry,
+        {"AttributeName": _Member("attribute"), "Status": _Member("status"), "UpdatedAt": _Member("updated_at")},
+        "expiry",
+    ),
+    "Replication": _Member("group"),
+    "LeftBy": _Member("left_by", tuple, list, ()),
+    "ToldShards": _Member("told_shards"),
+    "DisassociationProtectionEnabled": _Member("disassociation_protected"),
+}
+"""In the order in which a new descriptor has them."""
+
+_read_table = _record(Descriptor, _TABLE)
+_write_table = _object(_TABLE)
+_write_index = _object(_INDEX)
+
+
+def document(descriptor: Descriptor) -> Json:
+    """A descriptor as JSON has it, most of which DescribeTable shows."""
+    return _write_table(descriptor)
+
+
+def index_document(index: IndexDefinition) -> Json:
+    """An index in the same form."""
+    return _write_index(index)
+
+
+def serialize(descriptor: Descriptor) -> bytes:
     """A descriptor as it is stored."""
-    return orjson.dumps(document)
+    return orjson.dumps(_write_table(descriptor))
+
+
+def descriptor_of(stored: Json) -> Descriptor:
+    """The descriptor that has been read as JSON."""
+    return _read_table(stored)
 
 
 def parse(raw: bytes) -> Table:
-    """The table that a stored descriptor describes.
-
-    The document holds, in DynamoDB's own words: TableName, TableId (a UUID), TableArn, CreationDateTime,
-    AttributeDefinitions, KeySchema, GlobalSecondaryIndexes and LocalSecondaryIndexes (each with IndexName,
-    IndexNumber, KeySchema, Projection, IndexStatus, Backfilling, ...) and settings as DescribeTable shows
-    them. Ours are `IndexNumber`, `NextIndexNumber` (numbers are not used again), ChangeLog (see `streams`),
-    TimeToLive (AttributeName, Status, UpdatedAt), Replication (see `replicas`), and of a replica that is going LeftBy
-    and ToldShards (see `replication.membership`): the regions that have its changes, and the number of the first shard
-    of which they are told nothing.
-    """
-    document = orjson.loads(raw)
-    types = {d["AttributeName"]: d["AttributeType"] for d in document["AttributeDefinitions"]}
-    table_id = keys.table_id(document["TableId"])
-    partition_key, sort_key = _key_attributes(document["KeySchema"], types)
+    """The table that a stored descriptor describes."""
+    descriptor = _read_table(orjson.loads(raw))
+    types = {d["AttributeName"]: d["AttributeType"] for d in descriptor.attributes}
+    table_id = keys.table_id(descriptor.id)
+    partition_key, sort_key = _key_attributes(descriptor.key_schema, types)
     key_names = frozenset(a.name for a in partition_key + sort_key)
 
-    def index(description: Document, is_global: bool) -> Index:
-        partition, sort = _key_attributes(description["KeySchema"], types)
+    def index(stored: IndexDefinition, is_global: bool) -> Index:
+        partition, sort = _key_attributes(stored.key_schema, types)
         names = key_names | {a.name for a in partition + sort}
-        projection = description["Projection"]
+        projection = stored.projection
         projected = {
             "ALL": None,
             "KEYS_ONLY": names,
             "INCLUDE": names | set(projection.get("NonKeyAttributes", ())),
         }[projection["ProjectionType"]]
         return Index(
-            name=description["IndexName"],
-            number=description["IndexNumber"],
+            name=stored.name,
+            number=stored.number,
             is_global=is_global,
             partition_key=partition,
             sort_key=sort,
             key=partition + sort,
             projection_type=projection["ProjectionType"],
             projected=projected,
-            status=description.get("IndexStatus", "ACTIVE"),
-            backfilling=description.get("Backfilling", False),
-            prefix=keys.index_prefix(table_id, description["IndexNumber"]),
+            status=stored.status or "ACTIVE",
+            backfilling=bool(stored.backfilling),
+            prefix=keys.index_prefix(table_id, stored.number),
             key_names=names,
         )
 
-    indexes = [index(d, False) for d in document.get("LocalSecondaryIndexes", ())]
-    indexes += [index(d, True) for d in document.get("GlobalSecondaryIndexes", ())]
+    indexes = [index(stored, False) for stored in descriptor.local_indexes]
+    indexes += [index(stored, True) for stored in descriptor.global_indexes]
+    expiry = descriptor.expiry
     return Table(
         raw=raw,
-        descriptor_key=keys.descriptor_key(document["TableName"]),
-        name=document["TableName"],
+        descriptor_key=keys.descriptor_key(descriptor.name),
+        name=descriptor.name,
         id=table_id,
-        arn=document["TableArn"],
+        arn=descriptor.arn,
         partition_key=partition_key,
         sort_key=sort_key,
         key=partition_key + sort_key,
         key_names=key_names,
         indexes=tuple(i for i in indexes if i.status != "DELETING"),
         prefix=keys.index_prefix(table_id, 0),
-        log=_change_log(table_id, document.get("ChangeLog")),
-        ttl_attribute=_ttl_attribute(document.get("TimeToLive")),
-        replica=replicas.parse(document),
-        document=document,
+        log=_change_log(table_id, descriptor.log),
+        ttl_attribute=expiry.attribute if expiry is not None and expiry.on else None,
+        replica=None if descriptor.group is None else replicas.parse(descriptor.group, descriptor.region),
+        descriptor=descriptor,
     )
 
 
-def _change_log(table_id: bytes, log: dict[str, Any] | None) -> ChangeLog | None:
+def _change_log(table_id: bytes, log: LogSetting | None) -> ChangeLog | None:
     if log is None:
         return None
-    prefixes = tuple(keys.shard_log_prefix(table_id, shard["Number"]) for shard in log["Shards"])
-    return changelog.parse(log, prefixes)
-
-
-def _ttl_attribute(settings: dict[str, Any] | None) -> str | None:
-    if settings is None or settings["Status"] not in ("ENABLING", "ENABLED"):
-        return None
-    name: str = settings["AttributeName"]
-    return name
+    return ChangeLog(
+        old_images=log.old_images,
+        new_images=log.new_images,
+        starts=tuple(shard.start for shard in log.shards),
+        prefixes=tuple(keys.shard_log_prefix(table_id, shard.number) for shard in log.shards),
+    )
 
 
 def _key_attributes(
-    schema: list[dict[str, str]], types: dict[str, str]
+    schema: KeySchema, types: dict[str, str]
 ) -> tuple[tuple[KeyAttribute, ...], tuple[KeyAttribute, ...]]:
     attributes = [(e["KeyType"], KeyAttribute(e["AttributeName"], types[e["AttributeName"]])) for e in schema]
     return (

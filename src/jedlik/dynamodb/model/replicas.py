@@ -27,8 +27,6 @@ from typing import Any
 
 import orjson
 
-Document = dict[str, Any]
-"""A table's descriptor."""
 Group = dict[str, Any]
 """A group document."""
 
@@ -67,12 +65,8 @@ class Replica:
         return self.status == ACTIVE or self.disassociates
 
 
-def parse(table: Document) -> Replica | None:
-    """The replica that a table's descriptor describes; None for an ordinary table."""
-    group = table.get("Replication")
-    if group is None:
-        return None
-    region = region_of(table)
+def parse(group: Group, region: str) -> Replica:
+    """The replica that a group document describes in a region."""
     own = status(group, region)
     return Replica(
         group_id=group["GroupId"],
@@ -82,12 +76,6 @@ def parse(table: Document) -> Replica | None:
         peers=tuple(peer for peer in regions(group) if peer != region),
         disassociates=is_disassociating(own),
     )
-
-
-def region_of(table: Document) -> str:
-    """The region in which a table is."""
-    region: str = table["TableArn"].split(":", 4)[3]
-    return region
 
 
 def make(group_id: str, region: str, settings: dict[str, Any], now: float) -> Group:

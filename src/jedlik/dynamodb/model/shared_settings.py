@@ -14,11 +14,25 @@ Source: "Settings synchronization" of global tables in the developer guide.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from jedlik.dynamodb.model import replicas
-from jedlik.dynamodb.model.definitions import stored_definitions, with_index, without_index
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, Document, billing_mode
+from jedlik.dynamodb.model.definitions import (
+    PAY_PER_REQUEST,
+    Billing,
+    Descriptor,
+    Encryption,
+    Expiry,
+    IndexDefinition,
+    TableClass,
+    stored_definitions,
+    with_index,
+    without_index,
+)
+
+Stored = TypeVar("Stored", Descriptor, IndexDefinition)
+"""A table or an index."""
 
 Settings = dict[str, Any]
 """By name: those of the table, and `INDEX` and `INDEX_THROUGHPUT` followed by a global index's name."""
@@ -32,7 +46,7 @@ AWS_KEY = "alias/aws/dynamodb"
 class Applied(NamedTuple):
     """A descriptor that has taken settings over, and what remains to be done in the background."""
 
-    document: Document
+    table: Descriptor
     new_indexes: list[int]
     """Numbers of indexes that must be filled."""
     gone_indexes: list[int]
@@ -41,61 +55,58 @@ class Applied(NamedTuple):
     """Whether notes of expiry must be written or cleared."""
 
 
-def shared(document: Document) -> Settings:
+def shared(table: Descriptor) -> Settings:
     """A table's shared settings, in the form that means the same in every region."""
+    assert table.stream is not None, "a replica has a stream"
     settings: Settings = {
-        "Throughput": _throughput(document) | {"BillingMode": billing_mode(document)},
-        "WarmThroughput": document["WarmThroughput"],
-        "StreamViewType": document["StreamSpecification"]["StreamViewType"],
+        "Throughput": _throughput(table) | {"BillingMode": table.billing_mode},
+        "WarmThroughput": table.warm,
+        "StreamViewType": table.stream.view_type,
     }
-    if _expires(document.get("TimeToLive")):
-        settings["TimeToLive"] = document["TimeToLive"]["AttributeName"]
-    if "SSEDescription" in document:
-        aws = document["SSEDescription"]["KMSMasterKeyArn"].endswith(AWS_KEY)
-        settings["Encryption"] = "AWS" if aws else "CUSTOMER"
-    if "TableClassSummary" in document:
-        settings["TableClass"] = document["TableClassSummary"]["TableClass"]
-    for index in document.get("GlobalSecondaryIndexes", ()):
-        settings[INDEX + index["IndexName"]] = _definition(index, document)
-        settings[INDEX_THROUGHPUT + index["IndexName"]] = _throughput(index) | {"Warm": index["WarmThroughput"]}
+    if table.expiry is not None and table.expiry.on:
+        settings["TimeToLive"] = table.expiry.attribute
+    if table.encryption is not None:
+        settings["Encryption"] = "AWS" if table.encryption.key_arn.endswith(AWS_KEY) else "CUSTOMER"
+    if table.table_class is not None:
+        settings["TableClass"] = table.table_class.name
+    for index in table.global_indexes:
+        settings[INDEX + index.name] = _definition(index, table)
+        settings[INDEX_THROUGHPUT + index.name] = _throughput(index) | {"Warm": index.warm}
     return settings
 
 
-def noted(document: Document, now: float) -> Document:
+def noted(table: Descriptor, now: float) -> Descriptor:
     """A descriptor after a local change, with the change in its group document; an ordinary table's as it is."""
-    if "Replication" not in document:
-        return document
-    group, region = document["Replication"], replicas.region_of(document)
-    current = shared(document)
-    gone = dict.fromkeys(replicas.settings(group).keys() - current.keys())
-    group = replicas.with_settings(group, current | gone, region, now)
-    return document | {"Replication": replicas.with_overrides(group, region, _own(document), region, now)}
+    if table.group is None:
+        return table
+    current = shared(table)
+    gone = dict.fromkeys(replicas.settings(table.group).keys() - current.keys())
+    group = replicas.with_settings(table.group, current | gone, table.region, now)
+    return replace(table, group=replicas.with_overrides(group, table.region, _own(table), table.region, now))
 
 
-def applied(document: Document, now: float) -> Applied:
+def applied(table: Descriptor, now: float) -> Applied:
     """A descriptor that has taken over the settings of its group document."""
-    wanted = replicas.settings(document["Replication"])
-    document = _with_throughput(document, wanted["Throughput"], now)
-    document = document | {"WarmThroughput": wanted["WarmThroughput"]}
-    document, expiry_changed = _with_expiry(document, wanted.get("TimeToLive"), now)
-    document = _with_encryption(document, wanted.get("Encryption"))
-    document = _with_table_class(document, wanted.get("TableClass"), now)
-    document, new, gone = _with_indexes(document, wanted)
-    return Applied(document, new, gone, expiry_changed)
+    wanted = replicas.settings(table.shared_group)
+    table = _with_throughput(table, wanted["Throughput"], now)
+    table = replace(table, warm=wanted["WarmThroughput"])
+    table, expiry_changed = _with_expiry(table, wanted.get("TimeToLive"), now)
+    table = _with_encryption(table, wanted.get("Encryption"))
+    table = _with_table_class(table, wanted.get("TableClass"), now)
+    table, new, gone = _with_indexes(table, wanted)
+    return Applied(table, new, gone, expiry_changed)
 
 
-def effective(document: Document) -> Document:
+def effective(table: Descriptor) -> Descriptor:
     """A replica's descriptor with its overrides in place of what they override; an ordinary table's as it is."""
-    if "Replication" not in document:
-        return document
-    overrides = replicas.overrides(document["Replication"], replicas.region_of(document))
-    document = _overridden(document, overrides, "")
+    if table.group is None:
+        return table
+    overrides = replicas.overrides(table.group, table.region)
+    table = _overridden(table, overrides, "")
     if "TableClassOverride" in overrides:
-        document = document | {"TableClassSummary": {"TableClass": overrides["TableClassOverride"]}}
-    if "GlobalSecondaryIndexes" in document:
-        indexes = [_overridden(i, overrides, f"{i['IndexName']}/") for i in document["GlobalSecondaryIndexes"]]
-        document = document | {"GlobalSecondaryIndexes": indexes}
-    return document
+        table = replace(table, table_class=TableClass(overrides["TableClassOverride"]))
+    indexes = tuple(_overridden(index, overrides, f"{index.name}/") for index in table.global_indexes)
+    return replace(table, global_indexes=indexes)
 
 
 def key_arn(key: str | None, region: str, account: str) -> str:
@@ -108,137 +119,121 @@ def key_arn(key: str | None, region: str, account: str) -> str:
     return f"arn:aws:kms:{region}:{account}:{resource}"
 
 
-def replica_key_arn(document: Document, region: str) -> str | None:
+def replica_key_arn(table: Descriptor, region: str) -> str | None:
     """The ARN of the KMS key of one of a table's replicas; None when its encryption is the one that every table has."""
-    group = document["Replication"]
+    group = table.shared_group
     kind = replicas.settings(group).get("Encryption")
     if kind is None:
         return None
     key = replicas.overrides(group, region).get("KMSMasterKeyId") if kind == "CUSTOMER" else None
-    return key_arn(key, region, document["TableArn"].split(":")[4])
+    return key_arn(key, region, table.account)
 
 
 # From a descriptor
 
 
-def _own(document: Document) -> Settings:
+def _own(table: Descriptor) -> Settings:
     """What other replicas must know of this one: whether it may be deleted, and its KMS key if it is the customer's."""
-    arn = document.get("SSEDescription", {}).get("KMSMasterKeyArn", AWS_KEY)
+    arn = AWS_KEY if table.encryption is None else table.encryption.key_arn
     return {
-        "DeletionProtectionEnabled": document["DeletionProtectionEnabled"] or None,
+        "DeletionProtectionEnabled": table.protected or None,
         "KMSMasterKeyId": None if arn.endswith(AWS_KEY) else arn,
     }
 
 
-def _throughput(of: Document) -> Settings:
+def _throughput(of: Stored) -> Settings:
     """Provisioned and on-demand throughput of a table or an index, without dates."""
-    units = of["ProvisionedThroughput"]
-    found = {unit: units[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
-    return found | ({"OnDemand": of["OnDemandThroughput"]} if "OnDemandThroughput" in of else {})
+    found = {unit: of.provisioned[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
+    return found | ({} if of.on_demand is None else {"OnDemand": of.on_demand})
 
 
-def _expires(setting: Settings | None) -> bool:
-    return setting is not None and setting["Status"] in ("ENABLING", "ENABLED")
-
-
-def _definition(index: Document, document: Document) -> Settings:
+def _definition(index: IndexDefinition, table: Descriptor) -> Settings:
     return {
-        "KeySchema": index["KeySchema"],
-        "Projection": index["Projection"],
-        "AttributeDefinitions": stored_definitions(document["AttributeDefinitions"], [index["KeySchema"]]),
+        "KeySchema": index.key_schema,
+        "Projection": index.projection,
+        "AttributeDefinitions": stored_definitions(table.attributes, [index.key_schema]),
     }
 
 
 # To a descriptor
 
 
-def _with_throughput(document: Document, wanted: Settings, now: float) -> Document:
-    document = _with_units(document, wanted)
+def _with_throughput(table: Descriptor, wanted: Settings, now: float) -> Descriptor:
+    table = _with_units(table, wanted)
     mode = wanted["BillingMode"]
-    if mode == billing_mode(document):
-        return document
-    summary = document.get("BillingModeSummary", {}) | {"BillingMode": mode}
+    if mode == table.billing_mode:
+        return table
+    billing = Billing(mode) if table.billing is None else replace(table.billing, mode=mode)
     if mode == PAY_PER_REQUEST:
-        summary["LastUpdateToPayPerRequestDateTime"] = now
-    return document | {"BillingModeSummary": summary}
+        billing = replace(billing, on_demand_since=now)
+    return replace(table, billing=billing)
 
 
-def _with_units(of: Document, wanted: Settings) -> Document:
+def _with_units(of: Stored, wanted: Settings) -> Stored:
     units = {unit: wanted[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
-    changed = {name: value for name, value in of.items() if name != "OnDemandThroughput"}
-    changed["ProvisionedThroughput"] = {"NumberOfDecreasesToday": 0} | of.get("ProvisionedThroughput", {}) | units
-    return changed | ({"OnDemandThroughput": wanted["OnDemand"]} if "OnDemand" in wanted else {})
+    provisioned = {"NumberOfDecreasesToday": 0} | of.provisioned | units
+    return replace(of, provisioned=provisioned, on_demand=wanted.get("OnDemand"))
 
 
-def _with_expiry(document: Document, attribute: str | None, now: float) -> tuple[Document, bool]:
-    """The document with another time to live, and whether it is another."""
-    setting = document.get("TimeToLive")
-    current = setting["AttributeName"] if setting is not None and _expires(setting) else None
+def _with_expiry(table: Descriptor, attribute: str | None, now: float) -> tuple[Descriptor, bool]:
+    """The table with another time to live, and whether it is another."""
+    current = table.expiry.attribute if table.expiry is not None and table.expiry.on else None
     if attribute == current:
-        return document, False
+        return table, False
     # Notes of another attribute, should there be any, go when they are due.
-    changed = {
-        "AttributeName": attribute or current,
-        "Status": "ENABLING" if attribute else "DISABLING",
-        "UpdatedAt": now,
-    }
-    return document | {"TimeToLive": changed}, True
+    changed = Expiry(attribute or current or "", "ENABLING" if attribute else "DISABLING", now)
+    return replace(table, expiry=changed), True
 
 
-def _with_encryption(document: Document, kind: str | None) -> Document:
-    left = {name: value for name, value in document.items() if name != "SSEDescription"}
-    if kind is None:
-        return left
-    arn = replica_key_arn(document, replicas.region_of(document))
-    return left | {"SSEDescription": {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": arn}}
+def _with_encryption(table: Descriptor, kind: str | None) -> Descriptor:
+    arn = None if kind is None else replica_key_arn(table, table.region)
+    return replace(table, encryption=None if arn is None else Encryption(arn))
 
 
-def _with_table_class(document: Document, wanted: str | None, now: float) -> Document:
-    if wanted is None or wanted == document.get("TableClassSummary", {}).get("TableClass"):
-        return document
-    return document | {"TableClassSummary": {"TableClass": wanted, "LastUpdateDateTime": now}}
+def _with_table_class(table: Descriptor, wanted: str | None, now: float) -> Descriptor:
+    if wanted is None or (table.table_class is not None and wanted == table.table_class.name):
+        return table
+    return replace(table, table_class=TableClass(wanted, now))
 
 
-def _with_indexes(document: Document, wanted: Settings) -> tuple[Document, list[int], list[int]]:
-    """The document with the indexes that are wanted, and the numbers of those that are new and that are gone."""
+def _with_indexes(table: Descriptor, wanted: Settings) -> tuple[Descriptor, list[int], list[int]]:
+    """The table with the indexes that are wanted, and the numbers of those that are new and that are gone."""
     definitions = {name.removeprefix(INDEX): value for name, value in wanted.items() if name.startswith(INDEX)}
     new, gone = [], []
-    for index in document.get("GlobalSecondaryIndexes", ()):
-        if not _same(definitions.get(index["IndexName"]), index):
-            document = without_index(document, index["IndexName"])
-            gone.append(index["IndexNumber"])
-    there = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
+    for index in table.global_indexes:
+        if not _same(definitions.get(index.name), index):
+            table = without_index(table, index.name)
+            gone.append(index.number)
+    there = {index.name for index in table.global_indexes}
     for name in sorted(definitions.keys() - there):
         definition = definitions[name]
-        new.append(document["NextIndexNumber"])
-        being_made = {"IndexStatus": "CREATING", "Backfilling": True}
-        document = with_index(
-            document, {"IndexName": name} | definition, being_made, definition["AttributeDefinitions"]
-        )
-    if definitions:
-        indexes = [_with_index_throughput(i, wanted) for i in document["GlobalSecondaryIndexes"]]
-        document = document | {"GlobalSecondaryIndexes": indexes}
-    return document, new, gone
+        new.append(table.next_index)
+        being_made = {"status": "CREATING", "backfilling": True}
+        table = with_index(table, {"IndexName": name} | definition, being_made, definition["AttributeDefinitions"])
+    indexes = tuple(_with_index_throughput(index, wanted) for index in table.global_indexes)
+    return replace(table, global_indexes=indexes), new, gone
 
 
-def _same(definition: Settings | None, index: Document) -> bool:
-    return definition is not None and all(definition[m] == index[m] for m in ("KeySchema", "Projection"))
+def _same(definition: Settings | None, index: IndexDefinition) -> bool:
+    if definition is None:
+        return False
+    return bool(definition["KeySchema"] == index.key_schema and definition["Projection"] == index.projection)
 
 
-def _with_index_throughput(index: Document, wanted: Settings) -> Document:
-    throughput = wanted[INDEX_THROUGHPUT + index["IndexName"]]
-    return _with_units(index, throughput) | {"WarmThroughput": throughput["Warm"]}
+def _with_index_throughput(index: IndexDefinition, wanted: Settings) -> IndexDefinition:
+    throughput = wanted[INDEX_THROUGHPUT + index.name]
+    return replace(_with_units(index, throughput), warm=throughput["Warm"])
 
 
 # Overrides
 
 
-def _overridden(of: Document, overrides: Settings, prefix: str) -> Document:
+def _overridden(of: Stored, overrides: Settings, prefix: str) -> Stored:
     """A table or an index with its own read capacity, on demand or provisioned."""
-    for member, throughput in (
-        ("ProvisionedThroughputOverride", "ProvisionedThroughput"),
-        ("OnDemandThroughputOverride", "OnDemandThroughput"),
-    ):
-        if prefix + member in overrides:
-            of = of | {throughput: of.get(throughput, {}) | overrides[prefix + member]}
+    provisioned = overrides.get(f"{prefix}ProvisionedThroughputOverride")
+    if provisioned is not None:
+        of = replace(of, provisioned=of.provisioned | provisioned)
+    on_demand = overrides.get(f"{prefix}OnDemandThroughputOverride")
+    if on_demand is not None:
+        of = replace(of, on_demand=(of.on_demand or {}) | on_demand)
     return of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jedlik.regions.keyspaces import STORE, Keyspace, Owner
 
-DESCRIPTORS = Keyspace("descriptors", b"\x18", Owner.STORE, "descriptors", (("table name", "descriptor (tables.py)"),))
+DESCRIPTORS = Keyspace("descriptors", b"\x18", Owner.STORE, "descriptors", (("table name", "descriptor"),))
 TAGS = Keyspace("tags", b"\x20", Owner.TABLE, "tags", (("table id (8)", "tags"),), lost="the table's tags")
 ROWS = Keyspace(
     "rows",

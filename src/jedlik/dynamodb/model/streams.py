@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,12 +24,14 @@ import orjson
 from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import changelog, keys
 from jedlik.dynamodb.model.changelog import Caller, Kind
+from jedlik.dynamodb.model.definitions import Descriptor, LogSetting, OpenShard, StreamSetting
 from jedlik.storage.engine import Writes
 
 HASH_SPACE = 1 << 32
 """Shards divide the first 32 bits of the partition key's hash."""
 
 Document = dict[str, Any]
+"""A stream's."""
 
 _SEQUENCE_NUMBER_OFFSET = 10**20
 """Added to a position so that a sequence number has 21 digits, DynamoDB's least."""
@@ -44,83 +47,90 @@ def position_of(number: str) -> int:
     return int(number) - _SEQUENCE_NUMBER_OFFSET
 
 
-def enable(table: Document, view_type: str, now: float, writes: Writes) -> Document:
-    """The table's document with a new stream switched on; the stream and its first shard go to `writes`."""
+def enable(table: Descriptor, view_type: str, now: float, writes: Writes) -> Descriptor:
+    """The table with a new stream switched on; the stream and its first shard go to `writes`."""
     label = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    arn = f"{table['TableArn']}/stream/{label}"
-    table = table | {
-        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": view_type},
-        "LatestStreamLabel": label,
-        "LatestStreamArn": arn,
-        "ChangeLog": images(view_type) | {"Shards": []},
-    }
+    arn = f"{table.arn}/stream/{label}"
+    table = replace(table, stream=StreamSetting(view_type), stream_label=label, stream_arn=arn, log=_log_for(view_type))
     stream = {
         "StreamArn": arn,
         "StreamLabel": label,
         "StreamStatus": "ENABLED",
         "StreamViewType": view_type,
         "CreationRequestDateTime": now,
-        "TableName": table["TableName"],
-        "TableId": table["TableId"],
-        "KeySchema": table["KeySchema"],
+        "TableName": table.name,
+        "TableId": table.id,
+        "KeySchema": table.key_schema,
         "Shards": [],
     }
-    _open_shard(table, stream, None, 0, HASH_SPACE, now, writes)
+    table = _with_shard(table, stream, None, 0, HASH_SPACE, now, writes)
     _save(stream, writes)
     return table
 
 
-def images(view_type: str) -> dict[str, bool]:
-    """Which images a stream of a view type wants in the entries of the log."""
-    return {
-        "OldImages": view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"),
-        "NewImages": view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"),
-    }
+def _log_for(view_type: str) -> LogSetting:
+    """A log with the images that a stream of a view type wants in its entries, and no shards yet."""
+    return LogSetting(
+        old_images=view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"),
+        new_images=view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"),
+    )
 
 
-def with_all_images(table: Document) -> Document:
-    """The table's document with both images in its log from now on, whatever its stream shows of them."""
-    return table | {"ChangeLog": table["ChangeLog"] | {"OldImages": True, "NewImages": True}}
+def with_all_images(table: Descriptor) -> Descriptor:
+    """The table with both images in its log from now on, whatever its stream shows of them."""
+    return replace(table, log=replace(_log(table), old_images=True, new_images=True))
 
 
-def disable(table: Document, stream: Document, now: float, writes: Writes) -> Document:
-    """The table's document with its stream switched off. The stream stays readable until it is trimmed away."""
+def with_own_images(table: Descriptor) -> Descriptor:
+    """The table with those images in its log from now on that its stream shows."""
+    assert table.stream is not None
+    wanted = _log_for(table.stream.view_type)
+    return replace(table, log=replace(_log(table), old_images=wanted.old_images, new_images=wanted.new_images))
+
+
+def _log(table: Descriptor) -> LogSetting:
+    assert table.log is not None, "a table with a stream has a log"
+    return table.log
+
+
+def disable(table: Descriptor, stream: Document, now: float, writes: Writes) -> Descriptor:
+    """The table with its stream switched off. The stream stays readable until it is trimmed away."""
     stream = deepcopy(stream) | {"StreamStatus": "DISABLED", "DisabledAt": now}
     for shard in open_shards(stream):
         _close_shard(stream, shard, now, writes)
     _save(stream, writes)
-    return {name: value for name, value in table.items() if name not in ("StreamSpecification", "ChangeLog")}
+    return replace(table, stream=None, log=None)
 
 
-def roll(table: Document, stream: Document, split: bool, now: float, writes: Writes) -> Document:
-    """The table's document after every open shard has been closed and its children opened: two each on `split`."""
+def roll(table: Descriptor, stream: Document, split: bool, now: float, writes: Writes) -> Descriptor:
+    """The table after every open shard has been closed and its children opened: two each on `split`."""
     stream = deepcopy(stream)
-    table = table | {"ChangeLog": table["ChangeLog"] | {"Shards": []}}
+    table = replace(table, log=replace(_log(table), shards=()))
     for shard in open_shards(stream):
         _close_shard(stream, shard, now, writes)
         start, end = shard["Start"], shard["End"]
         middle = (start + end) // 2
         ranges = [(start, middle), (middle, end)] if split else [(start, end)]
         for low, high in ranges:
-            _open_shard(table, stream, shard["ShardId"], low, high, now, writes)
+            table = _with_shard(table, stream, shard["ShardId"], low, high, now, writes)
     _save(stream, writes)
     return table
 
 
-def current_key(table: Document) -> list[bytes]:
+def current_key(table: Descriptor) -> list[bytes]:
     """The key of a table's enabled stream, or no key: to be read in a mutation that may disable it."""
-    if "StreamSpecification" not in table:
+    if table.stream is None or table.stream_label is None:
         return []
-    return [keys.stream_key(table["TableName"], table["LatestStreamLabel"])]
+    return [keys.stream_key(table.name, table.stream_label)]
 
 
-def current(table: Document, found: Sequence[bytes | None]) -> Document | None:
+def current(table: Descriptor, found: Sequence[bytes | None]) -> Document | None:
     """A table's enabled stream, from what was found under the `current_key` of the table as last seen.
 
     None if it has none. Raises DescriptorChanged if by now it has another.
     """
     stream: Document | None = orjson.loads(found[0]) if found and found[0] is not None else None
-    label = table["LatestStreamLabel"] if "StreamSpecification" in table else None
+    label = table.stream_label if table.stream is not None else None
     if label != (stream and stream["StreamLabel"]):
         raise DescriptorChanged
     return stream
@@ -141,11 +151,11 @@ def shard_log(stream: Document, shard: Document) -> bytes:
     return keys.shard_log_prefix(keys.table_id(stream["TableId"]), shard["Number"])
 
 
-def _open_shard(
-    table: Document, stream: Document, parent: str | None, start: int, end: int, now: float, writes: Writes
-) -> None:
-    number = table.get("NextShardNumber", 0)
-    table["NextShardNumber"] = number + 1
+def _with_shard(
+    table: Descriptor, stream: Document, parent: str | None, start: int, end: int, now: float, writes: Writes
+) -> Descriptor:
+    """The table that writes to one more shard, which `stream` is given."""
+    number, log = table.next_shard, _log(table)
     shard = {
         "Number": number,
         # As on AWS, the time and something unique, so that the order of the names is the order of the opening.
@@ -157,8 +167,9 @@ def _open_shard(
     if parent is not None:
         shard["ParentShardId"] = parent
     stream["Shards"].append(shard)
-    table["ChangeLog"]["Shards"].append({"Number": number, "Start": start})
     writes.append(shard_log(stream, shard), changelog.encode(Kind.OPEN, caller=Caller.STREAM))
+    shards = (*log.shards, OpenShard(number, start))
+    return replace(table, log=replace(log, shards=shards), next_shard=number + 1)
 
 
 def _close_shard(stream: Document, shard: Document, now: float, writes: Writes) -> None:

@@ -7,16 +7,10 @@ keeps the last one of each table and compares bytes to know that it is still tru
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from jedlik.dynamodb.model.changelog import ChangeLog
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.replicas import Replica
-
-Document = dict[str, Any]
-"""A descriptor's JSON."""
-
-PROVISIONED = "PROVISIONED"
-PAY_PER_REQUEST = "PAY_PER_REQUEST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +76,8 @@ class Table:
     """The attribute that says when an item expires, while expiry is on."""
     replica: Replica | None
     """Its place among the replicas of a global table; None for an ordinary table."""
-    document: Document = field(repr=False)
-    """The descriptor's JSON: the settings that DescribeTable shows. Not to be changed in place."""
+    descriptor: Descriptor = field(repr=False)
+    """All that is stored of it, with what the data plane does not need."""
 
     @property
     def usable(self) -> bool:
@@ -96,9 +90,3 @@ class Table:
             if index.name == name:
                 return index
         return None
-
-
-def billing_mode(document: Document) -> str:
-    """The billing mode of a table. A table that was never on demand says nothing of it."""
-    mode: str = document.get("BillingModeSummary", {}).get("BillingMode", PROVISIONED)
-    return mode

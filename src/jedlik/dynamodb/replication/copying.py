@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jedlik.dynamodb.model import descriptors, items, keys, remote_changes, versions, writes
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.model import items, keys, remote_changes, versions, writes
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.replication import answers, applying, membership, pull_positions
@@ -109,10 +110,10 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
         await apply(changes, checkpoint, after)
     else:
         after = checkpoint.moved(covered=copying.covered, copying=None)
-        activated = descriptors.serialize(membership.activated(found.table.document, region.clock()))
+        activated = membership.activated(found.table.descriptor, region.clock())
 
         def activate(into: Writes) -> None:
-            into.put(found.table.descriptor_key, activated)
+            catalog.put(activated, into)
 
         await apply(changes, checkpoint, after, activate)
     return after

@@ -15,9 +15,10 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import GlobalTableNotFoundException, IndexNotFoundException, ReplicaNotFoundException
 from jedlik.dynamodb.model import replicas, shared_settings
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Descriptor, IndexDefinition
 from jedlik.dynamodb.model.replicas import DELETED, Group
 from jedlik.dynamodb.model.shared_settings import INDEX_THROUGHPUT
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table, billing_mode
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import global_tables, membership
 from jedlik.dynamodb.tables import table_settings
 from jedlik.storage.engine import Writes
@@ -32,20 +33,20 @@ _READ = "ProvisionedThroughputOverride"
 async def describe_global_table_settings(context: Context, request: Request) -> Response:
     """Show the settings of each replica."""
     table = await _global_table(context, request["GlobalTableName"])
-    return _settings(table.document)
+    return _settings(table.descriptor)
 
 
 async def update_global_table_settings(context: Context, request: Request) -> Response:
     """Change the settings of all replicas, or those that each has of its own."""
     table = await _global_table(context, request["GlobalTableName"])
-    _check(request, table.document)
+    _check(request, table.descriptor)
 
-    def update(document: Document, now: float, writes: Writes) -> Document:
-        own = replicas.region_of(document)
-        group = replicas.with_settings(document["Replication"], _shared(request, document), own, now)
+    def update(replica: Descriptor, now: float, writes: Writes) -> Descriptor:
+        own = replica.region
+        group = replicas.with_settings(replica.shared_group, _shared(request, replica), own, now)
         for of_replica in request.get("ReplicaSettingsUpdate", ()):
             group = replicas.with_overrides(group, of_replica["RegionName"], _overrides(of_replica), own, now)
-        return membership.follow(document, group, now, writes)
+        return membership.follow(replica, group, now, writes)
 
     return _settings(await global_tables.change(context.region, table, update))
 
@@ -60,27 +61,27 @@ async def _global_table(context: Context, name: str) -> Table:
 # What is shown
 
 
-def _settings(document: Document) -> Response:
-    group = document["Replication"]
+def _settings(table: Descriptor) -> Response:
+    group = table.shared_group
     return {
-        "GlobalTableName": document["TableName"],
-        "ReplicaSettings": [_of_replica(document, group, region) for region in replicas.regions(group)],
+        "GlobalTableName": table.name,
+        "ReplicaSettings": [_of_replica(table, group, region) for region in replicas.regions(group)],
     }
 
 
-def _of_replica(document: Document, group: Group, region: str) -> Response:
+def _of_replica(table: Descriptor, group: Group, region: str) -> Response:
     overrides = replicas.overrides(group, region)
     shown: Response = {
         "RegionName": region,
         "ReplicaStatus": replicas.status(group, region)["Status"],
-        "ReplicaBillingModeSummary": {"BillingMode": billing_mode(document)},
-        **_units("Replica", document, overrides.get(_READ, {})),
+        "ReplicaBillingModeSummary": {"BillingMode": table.billing_mode},
+        **_units("Replica", table, overrides.get(_READ, {})),
     }
-    if "GlobalSecondaryIndexes" in document:
+    if table.global_indexes:
         shown["ReplicaGlobalSecondaryIndexSettings"] = [
-            {"IndexName": index["IndexName"], "IndexStatus": index["IndexStatus"]}
-            | _units("", index, overrides.get(f"{index['IndexName']}/{_READ}", {}))
-            for index in document["GlobalSecondaryIndexes"]
+            {"IndexName": index.name, "IndexStatus": index.status}
+            | _units("", index, overrides.get(f"{index.name}/{_READ}", {}))
+            for index in table.global_indexes
         ]
     table_class = overrides.get("TableClassOverride") or replicas.settings(group).get("TableClass")
     if table_class is not None:
@@ -88,8 +89,8 @@ def _of_replica(document: Document, group: Group, region: str) -> Response:
     return shown
 
 
-def _units(whose: str, of: Document, override: Request) -> Response:
-    units = of["ProvisionedThroughput"] | override
+def _units(whose: str, of: Descriptor | IndexDefinition, override: Request) -> Response:
+    units = of.provisioned | override
     return {
         f"{whose}ProvisionedReadCapacityUnits": units["ReadCapacityUnits"],
         f"{whose}ProvisionedReadCapacityAutoScalingSettings": _NOT_SCALED,
@@ -101,7 +102,7 @@ def _units(whose: str, of: Document, override: Request) -> Response:
 # What is changed
 
 
-def _check(request: Request, document: Document) -> None:
+def _check(request: Request, table: Descriptor) -> None:
     """All that can be said against a request. Raises the errors of UpdateGlobalTableSettings."""
     if request.keys() == {"GlobalTableName"}:
         raise ValidationException(INVALID.removesuffix(": "))
@@ -114,29 +115,29 @@ def _check(request: Request, document: Document) -> None:
         for member in settings:
             if member.endswith("AutoScalingSettingsUpdate"):
                 raise ValidationException(f"Jedlik does not support auto scaling yet: {member}")
-    group, name = document["Replication"], document["TableName"]
+    group, name = table.shared_group, table.name
     for of in of_replicas:
         if replicas.status(group, of["RegionName"])["Status"] == DELETED:
             raise ReplicaNotFoundException(f"{of['RegionName']} has no replica of '{name}'")
         if "ReplicaTableClass" in of:
             table_settings.check_table_class({"TableClass": of["ReplicaTableClass"]})
-    known = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
+    known = {index.name for index in table.global_indexes}
     for index in (*of_indexes, *indexes_of_replicas):
         if index["IndexName"] not in known:
             raise IndexNotFoundException(f"Index not found: {index['IndexName']} of '{name}'")
-    _check_units(request, document, known)
+    _check_units(request, table, known)
 
 
-def _check_units(request: Request, document: Document, indexes: set[str]) -> None:
+def _check_units(request: Request, table: Descriptor, indexes: set[str]) -> None:
     """Units go with provisioned throughput; to change to it, all must be given some for writing and for reading."""
-    mode = request.get("GlobalTableBillingMode", billing_mode(document))
+    mode = request.get("GlobalTableBillingMode", table.billing_mode)
     units = "GlobalTableProvisionedWriteCapacityUnits" in request
     if mode == PAY_PER_REQUEST and units:
         raise ValidationException(
             f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
             "PAY_PER_REQUEST"
         )
-    if mode == PROVISIONED and billing_mode(document) == PAY_PER_REQUEST:
+    if mode == PROVISIONED and table.billing_mode == PAY_PER_REQUEST:
         given = {i["IndexName"] for i in request.get("GlobalTableGlobalSecondaryIndexSettingsUpdate", ())}
         if not units or indexes - given:
             raise ValidationException(
@@ -145,9 +146,9 @@ def _check_units(request: Request, document: Document, indexes: set[str]) -> Non
             )
 
 
-def _shared(request: Request, document: Document) -> Request:
+def _shared(request: Request, table: Descriptor) -> Request:
     """The shared settings as the request changes them."""
-    settings = shared_settings.shared(document)
+    settings = shared_settings.shared(table)
     mode = request.get("GlobalTableBillingMode", settings["Throughput"]["BillingMode"])
     if mode != settings["Throughput"]["BillingMode"]:
         settings = {

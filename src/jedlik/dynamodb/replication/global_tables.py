@@ -15,10 +15,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import (
     GlobalTableAlreadyExistsException,
@@ -28,24 +27,22 @@ from jedlik.dynamodb.errors import (
     ResourceInUseException,
     TableNotFoundException,
 )
-from jedlik.dynamodb.model import descriptors, keys, replicas
-from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model import keys, replicas
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.replicas import ACTIVE, DELETED, DELETING
-from jedlik.dynamodb.model.tables import Document, Table
-from jedlik.dynamodb.replication import members, membership, replica_descriptions, replica_updates
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import members, membership, replica_descriptions, replica_updates, replicated
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-Change = Callable[[Document, float, Writes], Document]
+Change = Callable[[Descriptor, float, Writes], Descriptor]
 """Makes another descriptor of a descriptor, at a time."""
 
 _LIST_LIMIT = 100
 """Names in a ListGlobalTables answer, at the most."""
-_PAGE = 100
-"""Descriptors read at once."""
 _BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
@@ -66,18 +63,18 @@ async def create_global_table(context: Context, request: Request) -> Response:
     [items] = await region.engine.get([keys.item_count_key(table.id, 0)])
     _check_empty(name, region.name, counter(items))
     for other in others:
-        await _check_alike(region, table.document, other)
+        await _check_alike(region, table.descriptor, other)
     group_id = str(uuid.uuid4())
 
-    def begin(document: Document, now: float, writes: Writes) -> Document:
-        document = replica_updates.started(document, group_id, now, writes)
-        group = document["Replication"]
+    def begin(ordinary: Descriptor, now: float, writes: Writes) -> Descriptor:
+        table = replica_updates.started(ordinary, group_id, now, writes)
+        group = table.shared_group
         for other in others:
             group = replicas.created(group, other, region.name, region.name, now, existing=True)
-        return membership.follow(document, group, now, writes) if others else document
+        return membership.follow(table, group, now, writes) if others else table
 
-    document = await change(region, table, begin)
-    return {"GlobalTableDescription": _description(document) | {"GlobalTableStatus": "CREATING"}}
+    changed = await change(region, table, begin)
+    return {"GlobalTableDescription": _description(changed) | {"GlobalTableStatus": "CREATING"}}
 
 
 async def update_global_table(context: Context, request: Request) -> Response:
@@ -85,34 +82,34 @@ async def update_global_table(context: Context, request: Request) -> Response:
     region, name = context.region, request["GlobalTableName"]
     added, removed = _updates(request["ReplicaUpdates"])
     table = await global_table(region, name)
-    group = table.document["Replication"]
+    group = table.descriptor.shared_group
     there = {r for r in replicas.regions(group) if replicas.status(group, r)["Status"] != DELETING}
     for other in added:
         if replicas.status(group, other)["Status"] != DELETED:
             raise ReplicaAlreadyExistsException(f"Failed to add: {other} already has a replica of '{name}'")
-        await _check_alike(region, table.document, other)
+        await _check_alike(region, table.descriptor, other)
     for other in removed:
         if other not in there:
             raise ReplicaNotFoundException(f"Failed to remove: {other} has no replica of '{name}'")
     if not (there - set(removed)):
         raise ValidationException(f"{INVALID}Global table must have atleast one replica")
 
-    def update(document: Document, now: float, writes: Writes) -> Document:
-        group = document["Replication"]
+    def update(table: Descriptor, now: float, writes: Writes) -> Descriptor:
+        group = table.shared_group
         for other in added:
             group = replicas.created(group, other, region.name, region.name, now, existing=True)
         for other in removed:
             group = replicas.moved(group, other, DELETING, now, kept=True)
-        return membership.follow(document, group, now, writes)
+        return membership.follow(table, group, now, writes)
 
-    document = await change(region, table, update)
-    return {"GlobalTableDescription": _description(document) | {"GlobalTableStatus": "UPDATING"}}
+    changed = await change(region, table, update)
+    return {"GlobalTableDescription": _description(changed) | {"GlobalTableStatus": "UPDATING"}}
 
 
 async def describe_global_table(context: Context, request: Request) -> Response:
     """Show a global table."""
     table = await global_table(context.region, request["GlobalTableName"])
-    return {"GlobalTableDescription": _description(table.document)}
+    return {"GlobalTableDescription": _description(table.descriptor)}
 
 
 async def list_global_tables(context: Context, request: Request) -> Response:
@@ -120,15 +117,13 @@ async def list_global_tables(context: Context, request: Request) -> Response:
     region = context.region
     limit, other = request.get("Limit", _LIST_LIMIT), request.get("RegionName", region.name)
     found: list[Response] = []
-    after, end = keys.descriptor_range(request.get("ExclusiveStartGlobalTableName"))
-    while len(found) <= limit and (rows := await region.engine.range(after, end, _PAGE, MIB)):
-        after = rows[-1][0] + b"\0"
-        for _, raw in rows:
-            document = orjson.loads(raw)
-            group = document.get("Replication")
-            if group is not None and other in replicas.regions(group):
-                there = [{"RegionName": member} for member in replicas.regions(group)]
-                found.append({"GlobalTableName": document["TableName"], "ReplicationGroup": there})
+    async for raw in catalog.raw_descriptors(region, request.get("ExclusiveStartGlobalTableName")):
+        table = replicated.parse(raw)
+        if table is not None and other in replicas.regions(table.group):
+            there = [{"RegionName": member} for member in replicas.regions(table.group)]
+            found.append({"GlobalTableName": table.table.name, "ReplicationGroup": there})
+        if len(found) > limit:
+            break
     response: Response = {"GlobalTables": found[:limit]}
     if len(found) > limit:
         response["LastEvaluatedGlobalTableName"] = found[limit - 1]["GlobalTableName"]
@@ -144,48 +139,48 @@ async def global_table(region: Region, name: str) -> Table:
     return table
 
 
-async def change(region: Region, table: Table, made: Change) -> Document:
+async def change(region: Region, table: Table, made: Change) -> Descriptor:
     """Change a table's descriptor, against which the request has been checked. Returns the new one.
 
     Raises ResourceInUseException if it has changed since.
     """
     now, key = region.clock(), table.descriptor_key
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Document]:
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         if values[0] != table.raw:
             raise ResourceInUseException(f"Table is being updated: {table.name}")
         writes = Writes()
-        document = made(table.document, now, writes)
-        writes.put(key, descriptors.serialize(document))
-        return writes, document
+        changed = made(table.descriptor, now, writes)
+        catalog.put(changed, writes)
+        return writes, changed
 
-    document = await region.engine.mutate([key], decide)
+    changed = await region.engine.mutate([key], decide)
     region.jobs_wanted.set()
-    return document
+    return changed
 
 
 async def _table(region: Region, name: str, missing: Exception) -> Table:
-    [raw] = await region.engine.get([keys.descriptor_key(name)])
-    if raw is None:
+    table = await catalog.find(region, name)
+    if table is None:
         raise missing
-    return descriptors.parse(raw)
+    return table
 
 
-async def _check_alike(region: Region, document: Document, other: str) -> None:
+async def _check_alike(region: Region, table: Descriptor, other: str) -> None:
     """Whether a replica of a table can be made of the table of its name in another region."""
-    name = document["TableName"]
+    name = table.name
     found = await replica_updates.look_up(region, other, name)
     if found is None:
         raise TableNotFoundException(f"Table not found: {name} in region {other}")
     if found["IsReplica"]:
         raise ReplicaAlreadyExistsException(f"Failed to add: {other} already has a replica of another '{name}'")
     _check_empty(name, other, found["ItemCount"])
-    ours = members.comparable(document)
+    ours = members.comparable(table)
     for member, what in (("KeySchema", "key schema"), ("Indexes", "indexes")):
         if found[member] != ours[member]:
             raise ValidationException(f"{INVALID}Table {name} in region {other} has another {what}")
-    for region_name, table in ((region.name, ours), (other, found)):
-        if table["StreamSpecification"] != _BOTH_IMAGES:
+    for region_name, one in ((region.name, ours), (other, found)):
+        if one["StreamSpecification"] != _BOTH_IMAGES:
             raise ValidationException(
                 f"{INVALID}Table {name} in region {region_name} must have a stream with NEW_AND_OLD_IMAGES"
             )
@@ -209,13 +204,13 @@ def _updates(updates: Sequence[Request]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(regions["Create"])), list(dict.fromkeys(regions["Delete"]))
 
 
-def _description(document: Document) -> Document:
-    group, name = document["Replication"], document["TableName"]
+def _description(table: Descriptor) -> Response:
+    group, name = table.shared_group, table.name
     there = replicas.regions(group)
     moving = any(replicas.status(group, region)["Status"] != ACTIVE for region in there)
     return {
-        "ReplicationGroup": [replica_descriptions.description(document, region) for region in there],
-        "GlobalTableArn": f"arn:aws:dynamodb::{document['TableArn'].split(':')[4]}:global-table/{name}",
+        "ReplicationGroup": [replica_descriptions.description(table, region) for region in there],
+        "GlobalTableArn": f"arn:aws:dynamodb::{table.account}:global-table/{name}",
         "CreationDateTime": replicas.begun(group),
         "GlobalTableStatus": "UPDATING" if moving else "ACTIVE",
         "GlobalTableName": name,

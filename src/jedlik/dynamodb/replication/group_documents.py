@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jedlik.dynamodb.model import replicas, versions
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.replicas import CREATING, DELETED, Group
 from jedlik.dynamodb.model.shared_settings import INDEX, INDEX_THROUGHPUT
-from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import peer_messages
 from jedlik.dynamodb.replication.aside import PutAside, WrongAnswer
 from jedlik.dynamodb.replication.forms import Misshapen
@@ -42,14 +42,14 @@ def check(group: Group, now: float) -> None:
     _check_complete(replicas.settings(group))
 
 
-def check_merged(document: Document, merged: Group) -> None:
+def check_merged(table: Descriptor, merged: Group) -> None:
     """Check what a replica's descriptor is to follow, when a peer's document has been merged. Raises WrongAnswer."""
     settings = replicas.settings(merged)
     _check_complete(settings)
-    local = {index["IndexName"] for index in document.get("LocalSecondaryIndexes", ())}
+    local = {index.name for index in table.local_indexes}
     if any(INDEX + name in settings for name in local):
         raise WrongAnswer("a group's document: a global index has the name of a local one")
-    if replicas.status(merged, replicas.region_of(document))["Status"] == DELETED:
+    if replicas.status(merged, table.region)["Status"] == DELETED:
         raise WrongAnswer("a group's document: the replica here is said to be gone")
 
 

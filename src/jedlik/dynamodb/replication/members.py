@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceUnavailable, ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import ResourceInUseException
-from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
-from jedlik.dynamodb.model.definitions import new_table
+from jedlik.dynamodb.model import keys, replicas, shared_settings, streams
+from jedlik.dynamodb.model.definitions import Descriptor, filled, new_table
 from jedlik.dynamodb.model.replicas import DELETING, Group
-from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import group_documents, membership, serving
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.tables import index_definitions, purge, table_names
@@ -57,10 +56,10 @@ def _check_definition(request: Request) -> None:
     )
 
 
-def _check_merged(document: Document, merged: Group) -> None:
+def _check_merged(table: Descriptor, merged: Group) -> None:
     """The same for what it comes to with the one here."""
     try:
-        group_documents.check_merged(document, merged)
+        group_documents.check_merged(table, merged)
     except PutAside as error:
         raise ValidationException(error.reason) from error
 
@@ -78,17 +77,16 @@ async def look_up(context: Context, request: Request) -> Response:
     its secondary indexes, by name), ItemCount, IsReplica and DeletionProtectionEnabled.
     """
     region = context.region
-    [raw] = await region.engine.get([keys.descriptor_key(request["TableName"])])
-    if raw is None:
+    table = await catalog.find(region, request["TableName"])
+    if table is None:
         return {"Table": None}
-    document = orjson.loads(raw)
-    [items] = await region.engine.get([keys.item_count_key(keys.table_id(document["TableId"]), 0)])
+    [items] = await region.engine.get([keys.item_count_key(table.id, 0)])
     more = {
         "ItemCount": counter(items),
-        "IsReplica": "Replication" in document,
-        "DeletionProtectionEnabled": document["DeletionProtectionEnabled"],
+        "IsReplica": table.replica is not None,
+        "DeletionProtectionEnabled": table.descriptor.protected,
     }
-    return {"Table": comparable(document) | more}
+    return {"Table": comparable(table.descriptor) | more}
 
 
 async def join(context: Context, request: Request) -> Response:
@@ -99,31 +97,31 @@ async def join(context: Context, request: Request) -> Response:
     region = context.region
     name, group = request["TableName"], request["Group"]
     _check_group(group, region.clock())
-    key, now, table_id = keys.descriptor_key(name), region.clock(), str(uuid.uuid4())
-    [found] = await region.engine.get([key])
-    there = None if found is None else orjson.loads(found)
-    counters = [] if there is None else [keys.item_count_key(keys.table_id(there["TableId"]), 0)]
+    now, table_id = region.clock(), str(uuid.uuid4())
+    found = await catalog.find(region, name)
+    there = None if found is None else found.descriptor
+    counters = [] if found is None else [keys.item_count_key(found.id, 0)]
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, bool]:
-        if values[0] != found:
+        if values[0] != (None if found is None else found.raw):
             raise ServiceUnavailable("The table is being changed; ask again")
         writes = Writes()
         if there is None:
-            document = _made(request, region, table_id, now, writes)
-        elif "Replication" in there and there["Replication"]["GroupId"] == group["GroupId"]:
-            merged = replicas.merge(there["Replication"], group)
-            if merged == there["Replication"]:
+            table = _made(request, region, table_id, now, writes)
+        elif there.group is not None and there.group["GroupId"] == group["GroupId"]:
+            merged = replicas.merge(there.group, group)
+            if merged == there.group:
                 return writes, False
             _check_merged(there, merged)
-            document = membership.follow(there, merged, now, writes)
+            table = membership.follow(there, merged, now, writes)
         else:
             _check_existing(there, counter(values[1]), request, region.name)
-            document = _begun(there, group, now, writes)
-        writes.put(key, descriptors.serialize(document))
+            table = _begun(there, group, now, writes)
+        catalog.put(table, writes)
         return writes, True
 
     being_made = replicas.status(group, region.name)["Status"] == replicas.CREATING
-    if being_made and await region.engine.mutate([key, *counters], decide):
+    if being_made and await region.engine.mutate([catalog.key(name), *counters], decide):
         region.jobs_wanted.set()
     return {}
 
@@ -137,8 +135,7 @@ async def leave(context: Context, request: Request) -> Response:
         await membership.adopt(region, name, group)
     except PutAside as error:
         raise ValidationException(error.reason) from error
-    [raw] = await region.engine.get([keys.descriptor_key(name)])
-    table = None if raw is None else descriptors.parse(raw)
+    table = await catalog.find(region, name)
     if table is None or table.replica is None or table.replica.group_id != group["GroupId"]:
         return {"Gone": True}
     if table.replica.status == DELETING and not await serving.has_changes_after(region, table, request["Position"]):
@@ -154,57 +151,53 @@ def already_there(name: str) -> str:
     )
 
 
-def comparable(document: Document) -> Document:
+def comparable(table: Descriptor) -> Response:
     """What must be alike in tables that are to be replicas of each other: KeySchema, StreamSpecification, Indexes."""
-    indexes = (*document.get("LocalSecondaryIndexes", ()), *document.get("GlobalSecondaryIndexes", ()))
+    stream = table.stream
     return {
-        "KeySchema": document["KeySchema"],
-        "StreamSpecification": document.get("StreamSpecification"),
-        "Indexes": {index["IndexName"]: index["KeySchema"] for index in indexes},
+        "KeySchema": table.key_schema,
+        "StreamSpecification": stream and {"StreamEnabled": stream.enabled, "StreamViewType": stream.view_type},
+        "Indexes": {index.name: index.key_schema for index in table.indexes},
     }
 
 
-def _made(request: Request, region: Region, table_id: str, now: float, writes: Writes) -> Document:
+def _made(request: Request, region: Region, table_id: str, now: float, writes: Writes) -> Descriptor:
     """The descriptor of the new replica, which is empty and so has nothing to fill its indexes with."""
     name, group = request["TableName"], request["Group"]
     arn = table_names.arn(region.name, region.account, name)
-    document = new_table(name, table_id, arn, now, request) | {"Replication": group}
-    document = shared_settings.applied(document, now).document
-    if "GlobalSecondaryIndexes" in document:
-        document["GlobalSecondaryIndexes"] = [
-            {member: value for member, value in index.items() if member != "Backfilling"} | {"IndexStatus": "ACTIVE"}
-            for index in document["GlobalSecondaryIndexes"]
-        ]
-    if "TimeToLive" in document:
-        document["TimeToLive"] = document["TimeToLive"] | {"Status": "ENABLED"}
+    empty = replace(new_table(name, table_id, arn, now, request), group=group)
+    table = shared_settings.applied(empty, now).table
+    table = replace(
+        table,
+        global_indexes=tuple(filled(index) for index in table.global_indexes),
+        expiry=table.expiry and replace(table.expiry, status="ENABLED"),
+    )
     view_type = replicas.settings(group)["StreamViewType"]
-    return streams.with_all_images(streams.enable(document, view_type, now, writes))
+    return streams.with_all_images(streams.enable(table, view_type, now, writes))
 
 
-def _check_existing(document: Document, items: int, request: Request, region: str) -> None:
+def _check_existing(table: Descriptor, items: int, request: Request, region: str) -> None:
     """Whether a replica may be made of a table that is there. Raises ResourceInUseException."""
     wanted = replicas.status(request["Group"], region).get("Existing", False)
-    if not wanted or "Replication" in document or items or document["KeySchema"] != request["KeySchema"]:
-        raise ResourceInUseException(already_there(document["TableName"]))
+    if not wanted or table.group is not None or items or table.key_schema != request["KeySchema"]:
+        raise ResourceInUseException(already_there(table.name))
 
 
-def _begun(document: Document, group: Group, now: float, writes: Writes) -> Document:
+def _begun(table: Descriptor, group: Group, now: float, writes: Writes) -> Descriptor:
     """The descriptor of an ordinary, empty table that becomes a replica."""
-    if "StreamSpecification" not in document:
-        document = streams.enable(document, replicas.settings(group)["StreamViewType"], now, writes)
-    purge.keep_replication(document, writes)
-    return membership.follow(streams.with_all_images(document) | {"Replication": group}, group, now, writes)
+    if table.stream is None:
+        table = streams.enable(table, replicas.settings(group)["StreamViewType"], now, writes)
+    purge.keep_replication(table, writes)
+    return membership.follow(replace(streams.with_all_images(table), group=group), group, now, writes)
 
 
 async def _note_left(region: Region, name: str, group: Group, peer: str) -> None:
-    key = keys.descriptor_key(name)
-
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
-        document = {} if values[0] is None else orjson.loads(values[0])
-        if document.get("Replication", {}).get("GroupId") == group["GroupId"]:
-            writes.put(key, descriptors.serialize(membership.left(document, peer)))
+        table = catalog.stored(values[0])
+        if table is not None and table.replica is not None and table.replica.group_id == group["GroupId"]:
+            catalog.put(membership.left(table.descriptor, peer), writes)
         return writes, None
 
-    await region.engine.mutate([key], decide)
+    await region.engine.mutate([catalog.key(name)], decide)
     region.jobs_wanted.set()

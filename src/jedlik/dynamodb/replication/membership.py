@@ -20,20 +20,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import orjson
 
 from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, streams
+from jedlik.dynamodb.model import descriptors, replicas, shared_settings, streams
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
-from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import answers, aside, disassociation, group_documents, pull_positions
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.tables import backfill, purge
@@ -60,76 +61,67 @@ async def adopt(region: Region, name: str, theirs: Group) -> None:
     The document has been checked (`documents.check`). Raises WrongAnswer for what cannot be followed.
     """
     now = region.clock()
-    key = keys.descriptor_key(name)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, bool]:
         writes = Writes()
-        document: Document = orjson.loads(values[0]) if values[0] is not None else {}
-        ours = document.get("Replication")
-        if ours is None or ours["GroupId"] != theirs["GroupId"]:
+        table = catalog.stored(values[0])
+        ours = None if table is None else table.descriptor.group
+        if table is None or ours is None or ours["GroupId"] != theirs["GroupId"]:
             return writes, False
         merged = replicas.merge(ours, theirs)
         if merged == ours:
             return writes, False
-        group_documents.check_merged(document, merged)
-        writes.put(key, descriptors.serialize(follow(document, merged, now, writes)))
+        group_documents.check_merged(table.descriptor, merged)
+        catalog.put(follow(table.descriptor, merged, now, writes), writes)
         return writes, True
 
-    if await region.engine.mutate([key], decide):
+    if await region.engine.mutate([catalog.key(name)], decide):
         region.jobs_wanted.set()
 
 
-def follow(document: Document, group: Group, now: float, writes: Writes) -> Document:
+def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descriptor:
     """A replica's descriptor that follows `group`, its group document from now on; the jobs go to `writes`."""
-    own = replicas.region_of(document)
-    was_active = replicas.status(document["Replication"], own)["Status"] == ACTIVE
+    own = table.region
+    was_active = replicas.status(table.shared_group, own)["Status"] == ACTIVE
     if was_active and replicas.status(group, own)["Status"] == CREATING:
         # Created by two regions at once: the later creation is what counts, and there is nothing more to copy.
         group = replicas.moved(group, own, ACTIVE, now)
-    taken = shared_settings.applied(document | {"Replication": group}, now)
-    document = taken.document
+    taken = shared_settings.applied(replace(table, group=group), now)
+    table = taken.table
     for number in taken.new_indexes:
-        backfill.submit(document, number, writes)
+        backfill.submit(table, number, writes)
     for number in taken.gone_indexes:
-        purge.submit_index(document, number, writes)
+        purge.submit_index(table, number, writes)
     if taken.expiry_changed:
-        expiring.submit(document, writes)
+        expiring.submit(table, writes)
     if replicas.regions(group) == [own]:
-        return ordinary(document, writes)
+        return ordinary(table, writes)
     if replicas.status(group, own)["Status"] != DELETING:
-        document = _without(document, "LeftBy", "ToldShards")
-    _submit_members(document, writes)
-    return document
+        table = replace(table, left_by=(), told_shards=None)
+    _submit_members(table, writes)
+    return table
 
 
-def ordinary(document: Document, writes: Writes) -> Document:
+def ordinary(table: Descriptor, writes: Writes) -> Descriptor:
     """The descriptor of a table that is no replica any more. Its stream stays, and the settings of its own."""
-    purge.submit_replication(document, writes)
-    view_type = document["StreamSpecification"]["StreamViewType"]
-    document = shared_settings.effective(document)
-    return _without(document, "Replication", "LeftBy", "ToldShards", "DisassociationProtectionEnabled") | {
-        "ChangeLog": document["ChangeLog"] | streams.images(view_type)
-    }
+    purge.submit_replication(table, writes)
+    kept = streams.with_own_images(shared_settings.effective(table))
+    return replace(kept, group=None, left_by=(), told_shards=None, disassociation_protected=None)
 
 
-def _without(document: Document, *members: str) -> Document:
-    return {name: value for name, value in document.items() if name not in members}
-
-
-def activated(document: Document, now: float) -> Document:
+def activated(table: Descriptor, now: float) -> Descriptor:
     """The descriptor of a replica that has copied what there was."""
-    own = replicas.region_of(document)
-    return document | {"Replication": replicas.moved(document["Replication"], own, ACTIVE, now)}
+    return replace(table, group=replicas.moved(table.shared_group, table.region, ACTIVE, now))
 
 
-def left(document: Document, peer: str) -> Document:
+def left(table: Descriptor, peer: str) -> Descriptor:
     """The descriptor of a replica that is going, when the replica in `peer` has all that was written here."""
-    return document | {"LeftBy": sorted({*document.get("LeftBy", ()), peer})}
+    return replace(table, left_by=tuple(sorted({*table.left_by, peer})))
 
 
-def _submit_members(document: Document, writes: Writes) -> None:
-    group, own, table_id = document["Replication"], replicas.region_of(document), document["TableId"]
-    state = {"TableName": document["TableName"], "TableId": table_id}
+def _submit_members(table: Descriptor, writes: Writes) -> None:
+    group, own, table_id = table.shared_group, table.region, table.id
+    state = {"TableName": table.name, "TableId": table_id}
     for peer in replicas.regions(group):
         status = replicas.status(group, peer)
         if peer == own:
@@ -146,19 +138,19 @@ async def abandon(region: Region, table: Table) -> None:
     """
     if table.replica is None or table.replica.status != CREATING:
         return
-    key, now, document = table.descriptor_key, region.clock(), table.document
+    now, descriptor = region.clock(), table.descriptor
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
         if values[0] == table.raw:
-            if replicas.status(document["Replication"], region.name).get("Existing"):
-                writes.put(key, descriptors.serialize(ordinary(document, writes)))
+            if replicas.status(descriptor.shared_group, region.name).get("Existing"):
+                catalog.put(ordinary(descriptor, writes), writes)
             else:
-                purge.delete_table(document, streams.current(document, values[1:]), now, writes)
+                purge.delete_table(descriptor, streams.current(descriptor, values[1:]), now, writes)
         return writes, None
 
     _log.warning("a replica is abandoned by its source", extra={"region": region.store, "table": table.name})
-    await region.engine.mutate([key, *streams.current_key(document)], decide)
+    await region.engine.mutate([table.descriptor_key, *streams.current_key(descriptor)], decide)
 
 
 # A replica elsewhere
@@ -167,7 +159,7 @@ async def abandon(region: Region, table: Table) -> None:
 async def step(region: Region, job: Job) -> None:
     """Ask the peer to join or to leave, and note the outcome. Raises JobMoved and JobWaits."""
     table, peer = await _table_of(region, job), job.state["Peer"]
-    status = None if table is None else replicas.status(table.document["Replication"], peer)["Status"]
+    status = None if table is None else replicas.status(table.descriptor.shared_group, peer)["Status"]
     ask = {CREATING: _join, DELETING: _leave}.get(status or "")
     outcome = None
     if table is not None and ask is not None:
@@ -180,25 +172,26 @@ async def step(region: Region, job: Job) -> None:
             await _held_up(region, job, peer, None)
             raise
 
-    def noted(document: Document, now: float, writes: Writes) -> Document | None:
+    def noted(table: Table, now: float, writes: Writes) -> Descriptor | None:
         if outcome is None:
             return None
-        pull_positions.forget(keys.table_id(document["TableId"]), peer, writes)
-        aside.forget(keys.table_id(document["TableId"]), peer, writes)
-        return follow(document, replicas.moved(document["Replication"], peer, outcome, now), now, writes)
+        pull_positions.forget(table.id, peer, writes)
+        aside.forget(table.id, peer, writes)
+        group = replicas.moved(table.descriptor.shared_group, peer, outcome, now)
+        return follow(table.descriptor, group, now, writes)
 
     await _finish(region, job, table, noted)
 
 
 async def _join(region: Region, table: Table, peer: str) -> str | None:
     """Have the peer make its replica. DELETED if it cannot be: the peer has another table of that name by now."""
-    document = table.document
+    descriptor = table.descriptor
     request = {
         "TableName": table.name,
-        "Group": document["Replication"],
-        "KeySchema": document["KeySchema"],
-        "LocalSecondaryIndexes": document.get("LocalSecondaryIndexes", []),
-        "AttributeDefinitions": document["AttributeDefinitions"],
+        "Group": descriptor.group,
+        "KeySchema": descriptor.key_schema,
+        "LocalSecondaryIndexes": [descriptors.index_document(index) for index in descriptor.local_indexes],
+        "AttributeDefinitions": descriptor.attributes,
     }
     try:
         await answers.ask(region, peer, "Join", request)
@@ -212,7 +205,7 @@ async def _leave(region: Region, table: Table, peer: str) -> str | None:
     """Tell the peer how much of its changes has come here; DELETED when it has deleted its table. Raises JobWaits."""
     checkpoint = await pull_positions.read(region, table.id, peer)
     position = 0 if checkpoint is None or checkpoint.copying else checkpoint.position
-    group = table.document["Replication"]
+    group = table.descriptor.shared_group
     request = {"TableName": table.name, "Group": group, "Region": region.name, "Position": position}
     answer = await answers.ask(region, peer, "Leave", request)
     if not answer["Gone"]:
@@ -247,9 +240,9 @@ async def departure_step(region: Region, job: Job) -> None:
     if table is None or table.replica is None or table.replica.status != DELETING:
         await _finish(region, job, table, lambda *_: None)
         return
-    group = table.document["Replication"]
+    group = table.descriptor.shared_group
     staying = {peer for peer in table.replica.peers if replicas.status(group, peer)["Status"] != DELETING}
-    missing = dict.fromkeys(staying - set(table.document.get("LeftBy", ())), WAITING_SECONDS)
+    missing = dict.fromkeys(staying - set(table.descriptor.left_by), WAITING_SECONDS)
     if table.replica.disassociates:
         missing |= await disassociation.behind(region, job, table, staying)
     now, clock = region.clock(), region.clock
@@ -271,13 +264,14 @@ async def departure_step(region: Region, job: Job) -> None:
             raise JobMoved
         writes = Writes()
         if kept:
-            writes.put(table.descriptor_key, descriptors.serialize(ordinary(table.document, writes)))
+            catalog.put(ordinary(table.descriptor, writes), writes)
         else:
-            purge.delete_table(table.document, streams.current(table.document, values[2:]), now, writes)
+            stream = streams.current(table.descriptor, values[2:])
+            purge.delete_table(table.descriptor, stream, now, writes)
         job.finish(writes)
         return writes, None
 
-    stream_key = streams.current_key(table.document)
+    stream_key = streams.current_key(table.descriptor)
     await region.engine.mutate([job.key, table.descriptor_key, *stream_key], decide)
     region.jobs_wanted.set()
 
@@ -287,15 +281,14 @@ async def departure_step(region: Region, job: Job) -> None:
 
 async def _table_of(region: Region, job: Job) -> Table | None:
     """The replica that a job is about; None if it is a replica no more."""
-    [raw] = await region.engine.get([keys.descriptor_key(job.state["TableName"])])
-    table = None if raw is None else descriptors.parse(raw)
-    if table is None or table.replica is None or table.document["TableId"] != job.state["TableId"]:
+    table = await catalog.find(region, job.state["TableName"])
+    if table is None or table.replica is None or table.descriptor.id != job.state["TableId"]:
         return None
     return table
 
 
-Change = Callable[[Document, float, Writes], Document | None]
-"""Makes another descriptor of a descriptor; None leaves it as it is."""
+Change = Callable[[Table, float, Writes], Descriptor | None]
+"""Makes another descriptor of a table's; None leaves it as it is."""
 
 
 async def _finish(region: Region, job: Job, table: Table | None, change: Change) -> None:
@@ -304,42 +297,40 @@ async def _finish(region: Region, job: Job, table: Table | None, change: Change)
     A change of the table in between may have made the same job necessary again, so it is then looked at anew.
     """
     now = region.clock()
-    key = keys.descriptor_key(job.state["TableName"])
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         if table is not None and values[1] != table.raw:
             raise JobMoved
         writes = Writes()
-        changed = None if table is None else change(table.document, now, writes)
+        changed = None if table is None else change(table, now, writes)
         if changed is not None:
-            writes.put(key, descriptors.serialize(changed))
+            catalog.put(changed, writes)
         job.finish(writes)
         return writes, None
 
-    await region.engine.mutate([job.key, key], decide)
+    await region.engine.mutate([job.key, catalog.key(job.state["TableName"])], decide)
 
 
 # As declared
 
 
-def _leaving(document: Document) -> Iterator[Unfinished]:
+def _leaving(table: Descriptor) -> Iterator[Unfinished]:
     """The replicas elsewhere that are to go."""
-    for peer in sorted(_going(document) - {replicas.region_of(document)}):
-        yield Unfinished(f"its replica in {peer} is to go", {"TableId": document["TableId"], "Peer": peer})
+    for peer in sorted(_going(table) - {table.region}):
+        yield Unfinished(f"its replica in {peer} is to go", {"TableId": table.id, "Peer": peer})
 
 
-def _departing(document: Document) -> Iterator[Unfinished]:
+def _departing(table: Descriptor) -> Iterator[Unfinished]:
     """The replica here, if it is to go."""
-    if replicas.region_of(document) in _going(document):
-        yield Unfinished("it is to go as a replica", {"TableId": document["TableId"]})
+    if table.region in _going(table):
+        yield Unfinished("it is to go as a replica", {"TableId": table.id})
 
 
-def _going(document: Document) -> set[str]:
-    group = document.get("Replication")
-    if group is None:
+def _going(table: Descriptor) -> set[str]:
+    if table.group is None:
         return set()
-    return {peer for peer in replicas.regions(group) if replicas.status(group, peer)["Status"] == DELETING}
+    return {peer for peer in replicas.regions(table.group) if replicas.status(table.group, peer)["Status"] == DELETING}
 
 
 REPLICA_JOB = JobKind(REPLICA, step, state={"TableName": str, "TableId": str, "Peer": str}, finishes=_leaving)

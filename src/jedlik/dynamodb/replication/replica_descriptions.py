@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jedlik.dynamodb.model import keys, replicas, shared_settings
+from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING
-from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import pull_positions
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ _SETTINGS_MODE = "ENABLED_WITH_OVERRIDES"
 _OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
 
 
-def table_status(document: Document) -> str:
+def table_status(table: Descriptor) -> str:
     """The TableStatus of a table on which nothing is being changed but, perhaps, its replicas.
 
     A table is UPDATING as long as a replica is being made anywhere. While one is being deleted it is ACTIVE, for that
     may take as long as a region is down.
     """
-    if "Replication" not in document:
+    if table.group is None:
         return ACTIVE
-    group = document["Replication"]
-    own = replicas.status(group, replicas.region_of(document))
+    group = table.group
+    own = replicas.status(group, table.region)
     if replicas.is_disassociating(own):
         return "UPDATING"
     if own["Status"] != ACTIVE:
@@ -42,31 +42,29 @@ def table_status(document: Document) -> str:
     return "UPDATING" if being_made else ACTIVE
 
 
-def members(document: Document) -> Shown:
+def members(table: Descriptor) -> Shown:
     """What the description of a replica has beside that of an ordinary table."""
-    if "Replication" not in document:
+    if table.group is None:
         return {}
-    own = replicas.region_of(document)
-    others = [region for region in replicas.regions(document["Replication"]) if region != own]
+    others = [region for region in replicas.regions(table.group) if region != table.region]
     return {
         "GlobalTableVersion": VERSION,
-        "Replicas": [description(document, region) for region in others],
+        "Replicas": [description(table, region) for region in others],
         "GlobalTableSettingsReplicationMode": _SETTINGS_MODE,
-        "DisassociationProtectionEnabled": is_protected(document),
+        "DisassociationProtectionEnabled": is_protected(table),
     }
 
 
-def is_protected(document: Document) -> bool:
+def is_protected(table: Descriptor) -> bool:
     """Whether a replica may not be disassociated, which is so until UpdateTable changes it."""
-    protected: bool = document.get("DisassociationProtectionEnabled", True)
-    return protected
+    return table.disassociation_protected is not False
 
 
-async def say_copied_again(region: Region, document: Document, shown: Shown) -> None:
+async def say_copied_again(region: Region, table: Descriptor, shown: Shown) -> None:
     """Say in a table's description of which replicas it is copied again, after having been away for too long."""
-    if "Replication" not in document:
+    if table.group is None:
         return
-    known = await pull_positions.of_table(region, keys.table_id(document["TableId"]))
+    known = await pull_positions.of_table(region, keys.table_id(table.id))
     since = {c.region: c.copying.since for c in known if c.copying is not None and c.copying.again}
     for replica in shown["Replicas"]:
         peer = replica["RegionName"]
@@ -79,22 +77,22 @@ async def say_copied_again(region: Region, document: Document, shown: Shown) -> 
             }
 
 
-def description(document: Document, region: str) -> Shown:
+def description(table: Descriptor, region: str) -> Shown:
     """The ReplicaDescription of the replica in `region`, as another replica's descriptor has it."""
-    group = document["Replication"]
+    group = table.shared_group
     overrides = replicas.overrides(group, region)
     status = replicas.status(group, region)
     shown: Shown = {
         "RegionName": region,
         "ReplicaStatus": "UPDATING" if replicas.is_disassociating(status) else status["Status"],
     }
-    key = shared_settings.replica_key_arn(document, region)
+    key = shared_settings.replica_key_arn(table, region)
     if key is not None:
         shown["KMSMasterKeyId"] = key
     shown |= {member: overrides[member] for member in _OVERRIDES if member in overrides}
-    shown["WarmThroughput"] = document["WarmThroughput"] | {"Status": "ACTIVE"}
-    if "GlobalSecondaryIndexes" in document:
-        shown["GlobalSecondaryIndexes"] = [_index(i, overrides) for i in document["GlobalSecondaryIndexes"]]
+    shown["WarmThroughput"] = table.warm | {"Status": "ACTIVE"}
+    if table.global_indexes:
+        shown["GlobalSecondaryIndexes"] = [_index(index, overrides) for index in table.global_indexes]
     table_class = overrides.get("TableClassOverride") or replicas.settings(group).get("TableClass")
     if table_class is not None:
         shown["ReplicaTableClassSummary"] = {"TableClass": table_class}
@@ -102,7 +100,7 @@ def description(document: Document, region: str) -> Shown:
     return shown
 
 
-def _index(index: Document, overrides: Shown) -> Shown:
-    name = index["IndexName"]
+def _index(index: IndexDefinition, overrides: Shown) -> Shown:
+    name = index.name
     own = {member: overrides[f"{name}/{member}"] for member in _OVERRIDES if f"{name}/{member}" in overrides}
-    return {"IndexName": name, **own, "WarmThroughput": index["WarmThroughput"] | {"Status": "ACTIVE"}}
+    return {"IndexName": name, **own, "WarmThroughput": index.warm | {"Status": "ACTIVE"}}

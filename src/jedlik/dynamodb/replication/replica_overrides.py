@@ -11,17 +11,17 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceNotFoundException
 from jedlik.dynamodb.model import shared_settings
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Descriptor, IndexDefinition
 
 Request = dict[str, Any]
 
 _OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
 
 
-def check_key(document: Document, region: str, settings: Request) -> None:
+def check_key(table: Descriptor, region: str, settings: Request) -> None:
     """The KMS key of a new replica: a customer's if and only if the table's is."""
     key = settings.get("KMSMasterKeyId")
-    kind = shared_settings.shared(document).get("Encryption")
+    kind = shared_settings.shared(table).get("Encryption")
     customers = key is not None and not key.endswith(shared_settings.AWS_KEY)
     if kind is not None and key is not None and customers != (kind == "CUSTOMER"):
         raise ValidationException(f"{INVALID}All replica keys must either be Customer Managed CMK or AWS Managed CMK.")
@@ -39,9 +39,9 @@ def key_missing() -> ValidationException:
     return ValidationException(f"{INVALID}KMSMasterKeyId must be specified for each replica.")
 
 
-def check(document: Document, settings: Request) -> None:
+def check(table: Descriptor, settings: Request) -> None:
     """Whether a replica may have these settings. Raises ValidationException and ResourceNotFoundException."""
-    mode = billing_mode(document)
+    mode = table.billing_mode
     indexes = settings.get("GlobalSecondaryIndexes", ())
     if mode == PAY_PER_REQUEST and any("ProvisionedThroughputOverride" in of for of in (settings, *indexes)):
         raise ValidationException(
@@ -51,19 +51,19 @@ def check(document: Document, settings: Request) -> None:
         raise ValidationException(
             "MaxReadRequestUnits for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED"
         )
-    known = {index["IndexName"] for index in document.get("GlobalSecondaryIndexes", ())}
+    known = {index.name for index in table.global_indexes}
     for index in indexes:
         if index["IndexName"] not in known:
             raise ResourceNotFoundException(
-                f"Requested resource not found: Index {index['IndexName']} for table {document['TableName']}"
+                f"Requested resource not found: Index {index['IndexName']} for table {table.name}"
             )
 
 
-def given(document: Document, settings: Request) -> Request:
+def given(table: Descriptor, settings: Request) -> Request:
     """What a request gives a replica of its own, by member; None for what is as the table has it."""
     found: Request = {m: settings[m] for m in ("KMSMasterKeyId", "TableClassOverride") if m in settings}
-    found |= _throughput(settings, document, "")
-    indexes = {index["IndexName"]: index for index in document.get("GlobalSecondaryIndexes", ())}
+    found |= _throughput(settings, table, "")
+    indexes = {index.name: index for index in table.global_indexes}
     for index in settings.get("GlobalSecondaryIndexes", ()):
         # As on AWS, a new replica may be given overrides of indexes that there are not, which say nothing.
         if index["IndexName"] in indexes:
@@ -71,12 +71,10 @@ def given(document: Document, settings: Request) -> Request:
     return found
 
 
-def _throughput(settings: Request, of: Document, prefix: str) -> Request:
+def _throughput(settings: Request, of: Descriptor | IndexDefinition, prefix: str) -> Request:
     current = {
-        "ProvisionedThroughputOverride": {"ReadCapacityUnits": of["ProvisionedThroughput"]["ReadCapacityUnits"]},
-        "OnDemandThroughputOverride": {
-            "MaxReadRequestUnits": of.get("OnDemandThroughput", {}).get("MaxReadRequestUnits", -1)
-        },
+        "ProvisionedThroughputOverride": {"ReadCapacityUnits": of.provisioned["ReadCapacityUnits"]},
+        "OnDemandThroughputOverride": {"MaxReadRequestUnits": (of.on_demand or {}).get("MaxReadRequestUnits", -1)},
     }
     given = {member: settings[member] for member in _OVERRIDES if settings.get(member)}
     return {prefix + member: None if value == current[member] else value for member, value in given.items()}

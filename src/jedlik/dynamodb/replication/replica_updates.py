@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jedlik import region_names
@@ -23,8 +23,8 @@ from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas, shared_settings, streams
+from jedlik.dynamodb.model.definitions import Descriptor, Encryption
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
-from jedlik.dynamodb.model.tables import Document
 from jedlik.dynamodb.replication import answers, membership, pull_positions, replica_descriptions, replica_overrides
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.replication.members import already_there
@@ -154,11 +154,11 @@ def _only_action(request: Request) -> Action:
 # What can be said with the table
 
 
-def check_usable(document: Document, request: Request) -> None:
+def check_usable(table: Descriptor, request: Request) -> None:
     """Whether a table may be changed by UpdateTable at all. Raises what DynamoDB says of one that may not."""
-    if "Replication" not in document:
+    if table.group is None:
         return
-    name, group, own = document["TableName"], document["Replication"], replicas.region_of(document)
+    name, group, own = table.name, table.group, table.region
     status = replicas.status(group, own)["Status"]
     if status == CREATING and "ReplicaUpdates" in request:
         raise ValidationException(
@@ -175,13 +175,13 @@ def check_usable(document: Document, request: Request) -> None:
         raise ResourceInUseException(_IN_USE)
 
 
-async def check_elsewhere(region: Region, document: Document, request: Request) -> None:
+async def check_elsewhere(region: Region, table: Descriptor, request: Request) -> None:
     """Whether another region can have a new replica, or lets its own go. Raises ValidationException where not."""
-    action, name = _only_action(request), document["TableName"]
+    action, name = _only_action(request), table.name
     if action.kind == "Disassociate":
-        await _check_complete(region, document)
+        await _check_complete(region, table)
         return
-    group = document.get("Replication")
+    group = table.group
     there = group is not None and action.region in replicas.regions(group)
     if action.kind == "Create" and not there and await look_up(region, action.region, name) is not None:
         raise ValidationException(already_there(name))
@@ -193,14 +193,14 @@ async def check_elsewhere(region: Region, document: Document, request: Request) 
             raise _protected(name, action.region)
 
 
-async def _check_complete(region: Region, document: Document) -> None:
+async def _check_complete(region: Region, table: Descriptor) -> None:
     """Whether a replica is not being copied again: what it finds out then is for others to know, too."""
-    known = await pull_positions.of_table(region, keys.table_id(document["TableId"]))
+    known = await pull_positions.of_table(region, keys.table_id(table.id))
     if any(checkpoint.copying for checkpoint in known):
         raise ResourceInUseException(_IN_USE)
 
 
-async def look_up(region: Region, peer: str, name: str) -> Document | None:
+async def look_up(region: Region, peer: str, name: str) -> Request | None:
     """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
     if not region_names.is_aws(peer):
         raise ValidationException(f"Region {peer} is not supported.")
@@ -208,17 +208,16 @@ async def look_up(region: Region, peer: str, name: str) -> Document | None:
         answer = await answers.ask(region, peer, "LookUp", {"TableName": name})
     except (PeerUnreachable, PutAside, ServiceError) as error:
         raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
-    found: Document | None = answer["Table"]
+    found: Request | None = answer["Table"]
     return found
 
 
-def check_encryption(document: Document, wanted: Document | None) -> None:
+def check_encryption(table: Descriptor, wanted: Encryption | None) -> None:
     """Whether a replica's encryption may become `wanted`: a customer's keys are given to all replicas or to none."""
-    if "Replication" not in document or wanted is None or wanted["KMSMasterKeyArn"].endswith(shared_settings.AWS_KEY):
+    if table.group is None or wanted is None or wanted.key_arn.endswith(shared_settings.AWS_KEY):
         return
-    group, own = document["Replication"], replicas.region_of(document)
-    others = [region for region in replicas.regions(group) if region != own]
-    if any("KMSMasterKeyId" not in replicas.overrides(group, region) for region in others):
+    others = [region for region in replicas.regions(table.group) if region != table.region]
+    if any("KMSMasterKeyId" not in replicas.overrides(table.group, region) for region in others):
         raise replica_overrides.key_missing()
 
 
@@ -232,20 +231,20 @@ def change(update: Update, request: Request) -> None:
     update.status = "UPDATING"
 
 
-def started(document: Document, group_id: str, now: float, writes: Writes) -> Document:
+def started(table: Descriptor, group_id: str, now: float, writes: Writes) -> Descriptor:
     """The descriptor of a table that is to have replicas: with a stream, whose log has both images, and a group."""
-    if "StreamSpecification" not in document:
-        document = streams.enable(document, "NEW_AND_OLD_IMAGES", now, writes)
-    purge.keep_replication(document, writes)
-    group = replicas.make(group_id, replicas.region_of(document), shared_settings.shared(document), now)
-    return shared_settings.noted(streams.with_all_images(document) | {"Replication": group}, now)
+    if table.stream is None:
+        table = streams.enable(table, "NEW_AND_OLD_IMAGES", now, writes)
+    purge.keep_replication(table, writes)
+    group = replicas.make(group_id, table.region, shared_settings.shared(table), now)
+    return shared_settings.noted(replace(streams.with_all_images(table), group=group), now)
 
 
-def overruled(document: Document, request: Request, now: float) -> Document:
+def overruled(table: Descriptor, request: Request, now: float) -> Descriptor:
     """A replica's descriptor without the overrides that a request of its own region has set anew for all regions."""
-    if "Replication" not in document:
-        return document
-    group, own = document["Replication"], replicas.region_of(document)
+    if table.group is None:
+        return table
+    group, own = table.group, table.region
     gone = [f"{throughput}Override" for throughput in ("ProvisionedThroughput", "OnDemandThroughput")]
     set_here = {member for member in gone if member.removesuffix("Override") in request}
     for change in request.get("GlobalSecondaryIndexUpdates", ()):
@@ -255,45 +254,45 @@ def overruled(document: Document, request: Request, now: float) -> Document:
     if "TableClass" in request:
         for region in replicas.regions(group):
             group = replicas.with_overrides(group, region, {"TableClassOverride": None}, own, now)
-    return document | {"Replication": group}
+    return replace(table, group=group)
 
 
 def _create(update: Update, action: Action) -> None:
-    document = update.document
-    if "Replication" not in document:
-        document = started(document, update.group_id, update.now, update.writes)
-    group, own = document["Replication"], update.region.name
+    table = update.table
+    if table.group is None:
+        table = started(table, update.group_id, update.now, update.writes)
+    group, own = table.shared_group, update.region.name
     if action.region in replicas.regions(group):
-        raise ValidationException(already_there(document["TableName"]))
-    replica_overrides.check_key(document, action.region, action.settings)
+        raise ValidationException(already_there(table.name))
+    replica_overrides.check_key(table, action.region, action.settings)
     group = replicas.created(group, action.region, own, own, update.now)
     group = replicas.with_overrides(
-        group, action.region, replica_overrides.given(document, action.settings), own, update.now
+        group, action.region, replica_overrides.given(table, action.settings), own, update.now
     )
-    update.document = membership.follow(document, group, update.now, update.writes)
+    update.table = membership.follow(table, group, update.now, update.writes)
 
 
 def _update(update: Update, action: Action) -> None:
-    document = update.document
-    group, own = _group_with(document, action.region), update.region.name
+    table = update.table
+    group, own = _group_with(table, action.region), update.region.name
     if "KMSMasterKeyId" in action.settings:
         raise replica_overrides.key_missing()
-    replica_overrides.check(document, action.settings)
+    replica_overrides.check(table, action.settings)
     group = replicas.with_overrides(
-        group, action.region, replica_overrides.given(document, action.settings), own, update.now
+        group, action.region, replica_overrides.given(table, action.settings), own, update.now
     )
-    update.document = membership.follow(document, group, update.now, update.writes)
+    update.table = membership.follow(table, group, update.now, update.writes)
     update.updated_replica = action.region
 
 
 def _delete(update: Update, action: Action) -> None:
-    document = update.document
-    group = _group_with(document, action.region)
+    table = update.table
+    group = _group_with(table, action.region)
     if replicas.status(group, action.region)["Status"] == DELETING:
         raise ResourceInUseException(_IN_USE)
-    check_deletable(document, action.region, update.now)
+    check_deletable(table, action.region, update.now)
     group = replicas.moved(group, action.region, DELETING, update.now)
-    update.document = membership.follow(document, group, update.now, update.writes)
+    update.table = membership.follow(table, group, update.now, update.writes)
 
 
 def _disassociate(update: Update, action: Action) -> None:
@@ -302,19 +301,19 @@ def _disassociate(update: Update, action: Action) -> None:
     Its shards are rolled in the same commit: what was written before, which the others are to have, and what is
     written from now on, which is its own, are then in different ones.
     """
-    document = update.document
-    group = _group_with(document, action.region)
-    if replica_descriptions.is_protected(document):
+    table = update.table
+    group = _group_with(table, action.region)
+    if replica_descriptions.is_protected(table):
         raise ValidationException(
-            f"Cannot disassociate table {document['TableName']} in region {action.region} because it has "
+            f"Cannot disassociate table {table.name} in region {action.region} because it has "
             "disassociation protection enabled. Disable disassociation protection first."
         )
     _check_another_stays(group, action.region)
     assert update.stream is not None, "a replica has a stream"
-    own_shards = document["NextShardNumber"]
-    document = streams.roll(document, update.stream, False, update.now, update.writes) | {"ToldShards": own_shards}
+    rolled = streams.roll(table, update.stream, False, update.now, update.writes)
+    table = replace(rolled, told_shards=table.next_shard)
     group = replicas.moved(group, action.region, DELETING, update.now, disassociated=True)
-    update.document = membership.follow(document, group, update.now, update.writes)
+    update.table = membership.follow(table, group, update.now, update.writes)
 
 
 _CHANGES = {"Create": _create, "Update": _update, "Delete": _delete, "Disassociate": _disassociate}
@@ -322,30 +321,29 @@ _CHANGES = {"Create": _create, "Update": _update, "Delete": _delete, "Disassocia
 
 def change_protection(update: Update, request: Request) -> None:
     """Switch the protection against being disassociated on or off."""
-    if "Replication" not in update.document:
+    if update.table.group is None:
         raise ValidationException(
             f"{INVALID}DisassociationProtectionEnabled can only be specified for a replica of a global table"
         )
-    member = "DisassociationProtectionEnabled"
-    update.document = update.document | {member: request[member]}
+    update.table = replace(update.table, disassociation_protected=request["DisassociationProtectionEnabled"])
 
 
-def check_not_moving(document: Document) -> None:
+def check_not_moving(table: Descriptor) -> None:
     """Whether DeleteTable may delete a table: not while its replica, or another, is being made or is going."""
-    if "Replication" not in document:
+    if table.group is None:
         return
-    group, own = document["Replication"], replicas.region_of(document)
+    group, own = table.group, table.region
     if replicas.status(group, own)["Status"] == CREATING:
         raise ResourceInUseException(
-            f"Attempt to change a resource which is still in use: Table: {document['TableName']} is being used."
+            f"Attempt to change a resource which is still in use: Table: {table.name} is being used."
         )
     if replicas.status(group, own)["Status"] == DELETING:
         raise ResourceInUseException(_IN_USE)
 
 
-def check_deletable(document: Document, region: str, now: float) -> None:
+def check_deletable(table: Descriptor, region: str, now: float) -> None:
     """Whether the replica in `region` may go. Raises ValidationException and ResourceInUseException."""
-    name, group = document["TableName"], document["Replication"]
+    name, group = table.name, table.shared_group
     if replicas.overrides(group, region).get("DeletionProtectionEnabled"):
         raise _protected(name, region)
     if region in replicas.sources(group, now - SOURCE_SECONDS):
@@ -369,9 +367,9 @@ def _protected(name: str, region: str) -> ValidationException:
     )
 
 
-def _group_with(document: Document, region: str) -> Group:
+def _group_with(table: Descriptor, region: str) -> Group:
     """The table's group document, if `region` has a replica. Raises ValidationException."""
-    group: Group | None = document.get("Replication")
+    group = table.group
     if group is None or replicas.status(group, region)["Status"] == DELETED:
         raise ValidationException(
             "Update global table operation failed because one or more replicas were not part of the global table. "

@@ -1,7 +1,7 @@
 """The replicated tables of a region, whatever state they are in.
 
 Requests see a table only when it can be used (`dynamodb.catalog`); replication sees replicas that are being made or
-deleted, too. So it reads descriptors itself.
+deleted, too, and keeps what it has made of their descriptors by the bytes of these.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from jedlik.dynamodb.model import descriptors, keys, replicas
-from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.model import descriptors, replicas
 from jedlik.dynamodb.model.replicas import Group, Replica
 from jedlik.dynamodb.model.tables import Table
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
-_PAGE = 100
-"""Descriptors read at once."""
 _REMEMBERED = 1024
 """Parsed descriptors kept, by their bytes."""
 _MARK = b'"Replication"'
@@ -39,24 +37,19 @@ class Replicated:
     @property
     def table_id(self) -> str:
         """The UUID of this table, which is not that of the other replicas."""
-        table_id: str = self.table.document["TableId"]
-        return table_id
+        return self.table.descriptor.id
 
 
 async def find(region: Region, name: str) -> Replicated | None:
     """The replicated table called `name`, if there is one."""
-    [raw] = await region.engine.get([keys.descriptor_key(name)])
+    raw = await catalog.raw_descriptor(region, name)
     return None if raw is None else parse(raw)
 
 
 async def all_of(region: Region) -> list[Replicated]:
     """The replicated tables of a region."""
-    found = []
-    after, end = keys.descriptor_range(None)
-    while rows := await region.engine.range(after, end, _PAGE, MIB):
-        after = rows[-1][0] + b"\0"
-        found += [replicated for _, raw in rows if (replicated := parse(raw)) is not None]
-    return found
+    every = [parse(raw) async for raw in catalog.raw_descriptors(region)]
+    return [replicated for replicated in every if replicated is not None]
 
 
 async def any_of(region: Region) -> bool:
@@ -72,7 +65,7 @@ def parse(raw: bytes) -> Replicated | None:
 @lru_cache(_REMEMBERED)
 def _parse(raw: bytes) -> Replicated | None:
     table = descriptors.parse(raw)
-    if table.replica is None:
+    group = table.descriptor.group
+    if table.replica is None or group is None:
         return None
-    group = table.document["Replication"]
     return Replicated(table, table.replica, group, replicas.version(group))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import changelog, key_values, keys, remote_changes, replicas, streams, values, versions
 from jedlik.dynamodb.model.changelog import Change, Kind
@@ -299,7 +300,7 @@ def _is_own(change: Change, own: bytes) -> bool:
 
 async def _first_kept(region: Region, table: Table) -> int:
     """The position before which something has been trimmed from a table's log."""
-    [raw] = await region.engine.get(streams.current_key(table.document)) or [None]
+    [raw] = await region.engine.get(streams.current_key(table.descriptor)) or [None]
     return 0 if raw is None else _trimmed_to(raw)
 
 
@@ -372,7 +373,8 @@ async def _shard_logs(region: Region, table: Table) -> list[bytes]:
     start = keys.log_prefix(table.id)
     end = keyspaces.prefix_end(start)
     if _disassociates(table):
-        end = keys.shard_log_prefix(table.id, table.document["ToldShards"])
+        assert table.descriptor.told_shards is not None
+        end = keys.shard_log_prefix(table.id, table.descriptor.told_shards)
     while rows := await region.engine.range(start, end, 1, 1):
         logs.append(rows[0][0][: keys.SHARD_PREFIX])
         start = keyspaces.prefix_end(logs[-1])
@@ -394,8 +396,7 @@ async def _is_as_read(region: Region, table: Table) -> bool:
 
     If it has begun to disassociate meanwhile, what was read may have been written since, and is not to be told.
     """
-    [raw] = await region.engine.get([table.descriptor_key])
-    return raw == table.raw
+    return await catalog.is_as_read(region, table)
 
 
 async def _replica(region: Region, request: Request) -> Replicated:

@@ -26,7 +26,7 @@ from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
-from jedlik.dynamodb.model import changelog, descriptors, keys, streams, versions
+from jedlik.dynamodb.model import changelog, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.tables import Table
@@ -106,8 +106,7 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
         if current is None:
             raise DescriptorChanged
         writes = Writes()
-        document = streams.roll(table.document, orjson.loads(current), split, now, writes)
-        writes.put(table.descriptor_key, orjson.dumps(document))
+        catalog.put(streams.roll(table.descriptor, orjson.loads(current), split, now, writes), writes)
         return writes, None
 
     try:
@@ -117,14 +116,13 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
 
 
 def _is_current(table: Table, stream: streams.Document) -> bool:
-    return table.log is not None and table.document.get("LatestStreamArn") == stream["StreamArn"]
+    return table.log is not None and table.descriptor.stream_arn == stream["StreamArn"]
 
 
 async def _table_of(region: Region, stream: streams.Document) -> Table | None:
     """The table that a stream is of, if it is still there."""
-    [raw] = await region.engine.get([keys.descriptor_key(stream["TableName"])])
-    table = None if raw is None else descriptors.parse(raw)
-    return table if table is not None and table.document["TableId"] == stream["TableId"] else None
+    table = await catalog.find(region, stream["TableName"])
+    return table if table is not None and table.descriptor.id == stream["TableId"] else None
 
 
 async def _trim(

@@ -9,14 +9,17 @@ index ACTIVE.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
 from jedlik.background.work import JobKind, Unfinished
-from jedlik.dynamodb.model import descriptors, indexes, keys
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.model import indexes, keys
+from jedlik.dynamodb.model.definitions import Descriptor, filled
 from jedlik.dynamodb.model.limits import MIB
-from jedlik.dynamodb.model.tables import Document, Table
+from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
 
@@ -30,15 +33,15 @@ STEP_BYTES = MIB // 2
 """Bytes of items after which a step ends: a table of large items must not stall others' writes."""
 
 
-def submit(document: Document, index_number: int, writes: Writes) -> None:
+def submit(table: Descriptor, index_number: int, writes: Writes) -> None:
     """Have the index with this number filled, in the commit that adds it to the table's descriptor."""
     state = {
-        "TableName": document["TableName"],
-        "TableId": document["TableId"],
+        "TableName": table.name,
+        "TableId": table.id,
         "IndexNumber": index_number,
-        "Position": keys.index_prefix(keys.table_id(document["TableId"]), 0).hex(),
+        "Position": keys.index_prefix(keys.table_id(table.id), 0).hex(),
     }
-    job_records.submit(f"backfill/{document['TableId']}/{index_number}", KIND, state, writes)
+    job_records.submit(f"backfill/{table.id}/{index_number}", KIND, state, writes)
 
 
 async def step(region: Region, job: Job) -> None:
@@ -46,7 +49,7 @@ async def step(region: Region, job: Job) -> None:
     state = job.state
     end = keyspaces.prefix_end(keys.index_prefix(keys.table_id(state["TableId"]), 0))
     item_keys = await stretches.first_keys(region, bytes.fromhex(state["Position"]), end, STEP_ITEMS, STEP_BYTES)
-    descriptor_key = keys.descriptor_key(state["TableName"])
+    descriptor_key = catalog.key(state["TableName"])
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
@@ -56,12 +59,12 @@ async def step(region: Region, job: Job) -> None:
             job.finish(writes)
         elif item_keys:
             for key, stored in zip(item_keys, values[2:], strict=True):
-                filled = None if stored is None else indexes.fill(table, stored, writes, region.secret)
-                if filled is not None:
-                    writes.put(key, filled)
+                brought = None if stored is None else indexes.fill(table, stored, writes, region.secret)
+                if brought is not None:
+                    writes.put(key, brought)
             job.advance(state | {"Position": (item_keys[-1] + b"\x00").hex()}, writes)
         else:
-            writes.put(descriptor_key, descriptors.serialize(_activated(table.document, state["IndexNumber"])))
+            catalog.put(_activated(table.descriptor, state["IndexNumber"]), writes)
             job.finish(writes)
         return writes, None
 
@@ -70,31 +73,24 @@ async def step(region: Region, job: Job) -> None:
 
 def _table_with_index(raw: bytes | None, table_id: str, index_number: int) -> Table | None:
     """The table, if it is still the same one and has still the index; either may have been deleted meanwhile."""
-    if raw is None:
-        return None
-    table = descriptors.parse(raw)
-    if table.document["TableId"] != table_id or all(i.number != index_number for i in table.indexes):
+    table = catalog.stored(raw)
+    if table is None or table.descriptor.id != table_id or all(i.number != index_number for i in table.indexes):
         return None
     return table
 
 
-def _activated(document: Document, index_number: int) -> Document:
-    """The table's document with an index that has been filled."""
-
-    def activated(index: Document) -> Document:
-        if index["IndexNumber"] != index_number:
-            return index
-        return {name: value for name, value in index.items() if name != "Backfilling"} | {"IndexStatus": "ACTIVE"}
-
-    return document | {"GlobalSecondaryIndexes": [activated(i) for i in document["GlobalSecondaryIndexes"]]}
+def _activated(table: Descriptor, index_number: int) -> Descriptor:
+    """The table with an index that has been filled."""
+    indexes = (filled(index) if index.number == index_number else index for index in table.global_indexes)
+    return replace(table, global_indexes=tuple(indexes))
 
 
-def _unfinished(document: Document) -> Iterator[Unfinished]:
+def _unfinished(table: Descriptor) -> Iterator[Unfinished]:
     """The indexes of a table that are being filled."""
-    for index in document.get("GlobalSecondaryIndexes", ()):
-        if index.get("Backfilling"):
-            state = {"TableId": document["TableId"], "IndexNumber": index["IndexNumber"]}
-            yield Unfinished(f"index {index['IndexName']}: it is being filled", state)
+    for index in table.global_indexes:
+        if index.backfilling:
+            state = {"TableId": table.id, "IndexNumber": index.number}
+            yield Unfinished(f"index {index.name}: it is being filled", state)
 
 
 JOB = JobKind(

@@ -1,6 +1,6 @@
 """Descriptions of tables: how the operations on tables show what is stored of one.
 
-A descriptor's document holds most members as they are shown. What is added is what follows from it (ARNs,
+A descriptor is stored with most members as they are shown. What is added is what follows from it (ARNs,
 statuses), what is counted (items and bytes), and what depends on the day; what is left out is Jedlik's own.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from jedlik.dynamodb.capacity.throughput import decreases_today
-from jedlik.dynamodb.model import keys, shared_settings
-from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.model import descriptors, keys, shared_settings
+from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
 from jedlik.dynamodb.replication import replica_descriptions
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
+
+Shown = dict[str, Any]
+"""A TableDescription, or a part of one."""
 
 _SHOWN = (
     "AttributeDefinitions",
@@ -35,7 +38,7 @@ _SHOWN = (
     "OnDemandThroughput",
     "WarmThroughput",
 )
-"""What a document has to show, in the order of the model."""
+"""What a descriptor has to show, in the order of the model."""
 
 _GONE_WHEN_DELETED = ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes",
                       "GlobalSecondaryIndexes", "WarmThroughput")  # fmt: skip
@@ -45,10 +48,10 @@ Counts = dict[int, tuple[int, int]]
 """Items and bytes, by index number; 0 is the table."""
 
 
-async def counts(region: Region, document: Document) -> Counts:
+async def counts(region: Region, table: Descriptor) -> Counts:
     """How much there is in a table and in each of its indexes, exactly and now."""
-    table_id = keys.table_id(document["TableId"])
-    numbers = [0, *(index["IndexNumber"] for index in _indexes(document))]
+    table_id = keys.table_id(table.id)
+    numbers = [0, *(index.number for index in table.indexes)]
     counters = await region.engine.get(
         [key for n in numbers for key in (keys.item_count_key(table_id, n), keys.item_bytes_key(table_id, n))]
     )
@@ -56,27 +59,31 @@ async def counts(region: Region, document: Document) -> Counts:
     return {n: (values[2 * i], values[2 * i + 1]) for i, n in enumerate(numbers)}
 
 
-def description(document: Document, counted: Counts, status: str, now: float) -> Document:
+def description(table: Descriptor, counted: Counts, status: str, now: float) -> Shown:
     """The TableDescription of a table in a status: ACTIVE, CREATING, UPDATING or DELETING."""
-    document = shared_settings.effective(document)
-    shown = {name: document[name] for name in _SHOWN if name in document}
+    table = shared_settings.effective(table)
+    document = descriptors.document(table)
+    shown: Shown = {name: document[name] for name in _SHOWN if name in document}
     shown["TableStatus"] = status
     shown["ItemCount"], shown["TableSizeBytes"] = counted.get(0, (0, 0))
-    shown["ProvisionedThroughput"] = _provisioned(document["ProvisionedThroughput"], now)
+    shown["ProvisionedThroughput"] = _provisioned(table.provisioned, now)
     if "WarmThroughput" in shown:
         shown["WarmThroughput"] = {"Status": "ACTIVE"} | shown["WarmThroughput"]
-    for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
-        if kind in shown:
-            shown[kind] = [_index(index, document, counted, now) for index in shown[kind]]
-    return shown | replica_descriptions.members(document)
+    for kind, indexes in (
+        ("LocalSecondaryIndexes", table.local_indexes),
+        ("GlobalSecondaryIndexes", table.global_indexes),
+    ):
+        if indexes:
+            shown[kind] = [_index(index, table, counted, now) for index in indexes]
+    return shown | replica_descriptions.members(table)
 
 
-def deleted(description: Document) -> Document:
+def deleted(description: Shown) -> Shown:
     """What DeleteTable shows of a table."""
     return {name: value for name, value in description.items() if name not in _GONE_WHEN_DELETED}
 
 
-def created(description: Document, request: dict[str, Any]) -> Document:
+def created(description: Shown, request: dict[str, Any]) -> Shown:
     """What CreateTable shows of a table: as it is while it is being made."""
     shown = description | {"TableStatus": "CREATING"}
     _warming(shown, request)
@@ -90,7 +97,7 @@ def created(description: Document, request: dict[str, Any]) -> Document:
     return shown
 
 
-def _warming(shown: Document, settings: dict[str, Any]) -> None:
+def _warming(shown: Shown, settings: dict[str, Any]) -> None:
     """While something is being made, its warm throughput is shown only if it was asked for."""
     if settings.get("WarmThroughput"):
         shown["WarmThroughput"] = shown["WarmThroughput"] | {"Status": "UPDATING"}
@@ -98,10 +105,10 @@ def _warming(shown: Document, settings: dict[str, Any]) -> None:
         del shown["WarmThroughput"]
 
 
-def _index(index: Document, table: Document, counted: Counts, now: float) -> Document:
-    shown = {name: value for name, value in index.items() if name != "IndexNumber"}
-    shown["IndexArn"] = f"{table['TableArn']}/index/{index['IndexName']}"
-    shown["ItemCount"], shown["IndexSizeBytes"] = counted.get(index["IndexNumber"], (0, 0))
+def _index(index: IndexDefinition, table: Descriptor, counted: Counts, now: float) -> Shown:
+    shown = {name: value for name, value in descriptors.index_document(index).items() if name != "IndexNumber"}
+    shown["IndexArn"] = f"{table.arn}/index/{index.name}"
+    shown["ItemCount"], shown["IndexSizeBytes"] = counted.get(index.number, (0, 0))
     if "ProvisionedThroughput" in shown:
         shown["ProvisionedThroughput"] = _provisioned(shown["ProvisionedThroughput"], now)
         shown["WarmThroughput"] = {"Status": "ACTIVE"} | shown["WarmThroughput"]
@@ -110,7 +117,3 @@ def _index(index: Document, table: Document, counted: Counts, now: float) -> Doc
 
 def _provisioned(provisioned: dict[str, Any], now: float) -> dict[str, Any]:
     return provisioned | {"NumberOfDecreasesToday": decreases_today(provisioned, now)}
-
-
-def _indexes(document: Document) -> list[Document]:
-    return [*document.get("LocalSecondaryIndexes", ()), *document.get("GlobalSecondaryIndexes", ())]

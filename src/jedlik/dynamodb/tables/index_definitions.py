@@ -50,7 +50,7 @@ def check_new_table(request: dict[str, Any]) -> None:
         raise ValidationException(
             f"{INVALID}GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES}"
         )
-    check_projected_count(indexes)
+    check_projected_count([index["Projection"] for index in indexes])
 
 
 def check_global_key(schema: KeySchema, definitions: Definitions) -> None:
@@ -86,9 +86,9 @@ def check_projection(projection: dict[str, Any]) -> None:
         raise ValidationException(f"{INVALID}Duplicate element in NonKeyAttributes: {repeated}")
 
 
-def check_projected_count(indexes: Iterable[dict[str, Any]]) -> None:
+def check_projected_count(projections: Iterable[dict[str, Any]]) -> None:
     """All indexes of a table together may name so many attributes; one named twice counts twice."""
-    count = sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in indexes)
+    count = sum(len(projection.get("NonKeyAttributes", ())) for projection in projections)
     if count > PROJECTED_ATTRIBUTES:
         raise ValidationException(
             f"{INVALID}Number of attributes projected into all of the indexes exceeds the per-table limit of "

@@ -10,15 +10,23 @@ Sources: "Managing global secondary indexes" in the developer guide; the texts a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, Of
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
-from jedlik.dynamodb.model.definitions import Definitions, with_index, without_index
+from jedlik.dynamodb.model.definitions import (
+    PAY_PER_REQUEST,
+    PROVISIONED,
+    Definitions,
+    Descriptor,
+    IndexDefinition,
+    with_index,
+    without_index,
+)
 from jedlik.dynamodb.model.limits import GLOBAL_INDEXES
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, billing_mode
 from jedlik.dynamodb.tables import backfill, index_definitions, purge
 
 if TYPE_CHECKING:
@@ -74,20 +82,18 @@ def switch(update: Update, changes: Sequence[Change], mode: str) -> None:
         for change in changes
         if "ProvisionedThroughput" in change.get("Update", {})
     }
-    indexes = update.document.get("GlobalSecondaryIndexes", [])
-    names = [index["IndexName"] for index in indexes]
+    names = [index.name for index in update.table.global_indexes]
     missing = [name for name in names if name not in units]
     if mode == PROVISIONED and missing:
         raise ValidationException(f"{INVALID}ProvisionedThroughput must be specified for index: {','.join(missing)}")
-    if indexes:
-        switched = [throughput.switched(index, units.get(index["IndexName"])) for index in indexes]
-        update.document = update.document | {"GlobalSecondaryIndexes": switched}
-        update.shown_indexes |= {name: {"IndexStatus": "UPDATING"} for name in names}
+    switched = (throughput.switched(index, units.get(index.name)) for index in update.table.global_indexes)
+    update.table = replace(update.table, global_indexes=tuple(switched))
+    update.shown_indexes |= {name: {"IndexStatus": "UPDATING"} for name in names}
 
 
 def apply(update: Update, changes: Sequence[Change], definitions: Definitions) -> None:
     """Make the changes. Raises the errors of `check` that need the table."""
-    _check_one_at_a_time(update.document, changes)
+    _check_one_at_a_time(update.table, changes)
     for change in changes:
         if "ProvisionedThroughput" in change.get("Update", {}):
             throughput.check_index_bounds(change["Update"]["ProvisionedThroughput"])
@@ -96,9 +102,9 @@ def apply(update: Update, changes: Sequence[Change], definitions: Definitions) -
             _APPLY[action](update, settings, definitions)
 
 
-def _check_one_at_a_time(document: Document, changes: Sequence[Change]) -> None:
+def _check_one_at_a_time(table: Descriptor, changes: Sequence[Change]) -> None:
     """Only one index at a time may be on its way in or out. That one may be deleted while it is being made."""
-    moving = {index["IndexName"] for index in _indexes(document) if index["IndexStatus"] == "CREATING"}
+    moving = {index.name for index in table.global_indexes if index.status == "CREATING"}
     for change in changes:
         if "Create" in change:
             moving.add(change["Create"]["IndexName"])
@@ -111,30 +117,26 @@ def _check_one_at_a_time(document: Document, changes: Sequence[Change]) -> None:
 
 
 def _create(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
-    document = update.document
-    indexes, name = _indexes(document), settings["IndexName"]
-    every = [*document.get("LocalSecondaryIndexes", ()), *indexes]
-    if any(index["IndexName"] == name for index in every):
+    table, name = update.table, settings["IndexName"]
+    if any(index.name == name for index in table.indexes):
         raise ValidationException("Attempting to create an index which already exists")
-    if len(indexes) >= GLOBAL_INDEXES:
+    if len(table.global_indexes) >= GLOBAL_INDEXES:
         raise LimitExceededException(
             f"Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of {GLOBAL_INDEXES}"
         )
-    known = document["AttributeDefinitions"]
-    index_definitions.check_not_redefined(settings["KeySchema"], definitions, known)
-    index_definitions.check_projected_count([*every, settings])
+    index_definitions.check_not_redefined(settings["KeySchema"], definitions, table.attributes)
+    index_definitions.check_projected_count([*(index.projection for index in table.indexes), settings["Projection"]])
     _check_new_throughput(update, settings)
-    number = document["NextIndexNumber"]
-    being_made = {"IndexStatus": "CREATING", "Backfilling": True} | throughput.initial(settings)
-    update.document = with_index(document, settings, being_made, definitions)
+    being_made = {"status": "CREATING", "backfilling": True, **throughput.initial(settings)}
+    update.table = with_index(table, settings, being_made, definitions)
     update.status = "UPDATING"
     update.shown_indexes[name] = {"Backfilling": False}
-    backfill.submit(update.document, number, update.writes)
+    backfill.submit(update.table, table.next_index, update.writes)
 
 
 def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
     name, units = settings["IndexName"], settings.get("ProvisionedThroughput")
-    mode = billing_mode(update.document)
+    mode = update.table.billing_mode
     if mode == PAY_PER_REQUEST and units is not None:
         raise ValidationException(
             f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} "
@@ -150,13 +152,13 @@ def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
 
 def _update(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
     name = settings["IndexName"]
-    before = _existing(update.document, name, "update")
-    if before["IndexStatus"] == "CREATING":
+    before = _existing(update.table, name, "update")
+    if before.status == "CREATING":
         raise ResourceInUseException(
             "Attempt to change a resource which is still in use: Index is being created. "
-            f"Table: {update.document['TableName']} Index: {name}"
+            f"Table: {update.table.name} Index: {name}"
         )
-    mode = billing_mode(update.document)
+    mode = update.table.billing_mode
     units, on_demand = settings.get("ProvisionedThroughput"), settings.get("OnDemandThroughput")
     warm = settings.get("WarmThroughput")
     if mode == PAY_PER_REQUEST and (units is not None or not (on_demand or warm)):
@@ -176,21 +178,21 @@ def _update(update: Update, settings: dict[str, Any], definitions: Definitions) 
         after = throughput.with_on_demand(after, on_demand)
         shown |= {"IndexStatus": "UPDATING"}
     if warm:
-        throughput.check_warmer(warm, before["WarmThroughput"], Of(name))
+        throughput.check_warmer(warm, before.warm, Of(name))
         after = throughput.with_warm(after, warm)
-        shown |= {"WarmThroughput": before["WarmThroughput"] | {"Status": "UPDATING"}}
-    indexes = [after if index is before else index for index in _indexes(update.document)]
-    update.document = update.document | {"GlobalSecondaryIndexes": indexes}
+        shown |= {"WarmThroughput": before.warm | {"Status": "UPDATING"}}
+    indexes = (after if index is before else index for index in update.table.global_indexes)
+    update.table = replace(update.table, global_indexes=tuple(indexes))
 
 
 def _delete(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
     name = settings["IndexName"]
-    deleted = _existing(update.document, name, "delete")
-    update.document = without_index(update.document, name)
+    deleted = _existing(update.table, name, "delete")
+    update.table = without_index(update.table, name)
     update.status = "UPDATING"
-    update.deleted_indexes.append({key: value for key, value in deleted.items() if key != "Backfilling"})
+    update.deleted_indexes.append(replace(deleted, backfilling=None))
     update.shown_indexes[name] = {"IndexStatus": "DELETING"}
-    purge.submit_index(update.document, deleted["IndexNumber"], update.writes)
+    purge.submit_index(update.table, deleted.number, update.writes)
 
 
 _APPLY: dict[str, Callable[[Update, dict[str, Any], Definitions], None]] = {
@@ -200,18 +202,13 @@ _APPLY: dict[str, Callable[[Update, dict[str, Any], Definitions], None]] = {
 }
 
 
-def _indexes(document: Document) -> list[Document]:
-    indexes: list[Document] = document.get("GlobalSecondaryIndexes", [])
-    return indexes
-
-
-def _existing(document: Document, name: str, verb: str) -> Document:
-    for index in _indexes(document):
-        if index["IndexName"] == name:
+def _existing(table: Descriptor, name: str, verb: str) -> IndexDefinition:
+    for index in table.global_indexes:
+        if index.name == name:
             return index
-    if any(index["IndexName"] == name for index in document.get("LocalSecondaryIndexes", ())):
+    if any(index.name == name for index in table.local_indexes):
         raise ValidationException(f"Cannot {verb} an index that is not a GlobalSecondaryIndex: {name}")
-    raise ResourceNotFoundException(f"Requested resource not found: Index {name} for table {document['TableName']}")
+    raise ResourceNotFoundException(f"Requested resource not found: Index {name} for table {table.name}")
 
 
 def _units_missing(name: str) -> ValidationException:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job, State
 from jedlik.background.work import JobKind, Range
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import keys, spaces, streams
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
-from jedlik.dynamodb.model.tables import Document
 from jedlik.regions.keyspaces import Owner
 from jedlik.storage.engine import Writes
 
@@ -30,39 +31,39 @@ STEP_BYTES = 4 * MIB
 """Bytes of values after which a step ends."""
 
 
-def delete_table(document: Document, stream: Document | None, now: float, writes: Writes) -> None:
+def delete_table(table: Descriptor, stream: streams.Document | None, now: float, writes: Writes) -> None:
     """Delete a table and, if it has one, its enabled stream; the rest follows in the background."""
-    writes.delete(keys.descriptor_key(document["TableName"]))
-    submit_table(document, writes)
+    catalog.remove(table, writes)
+    submit_table(table, writes)
     if stream is not None:
-        streams.disable(document, stream, now, writes)
+        streams.disable(table, stream, now, writes)
 
 
-def submit_table(document: Document, writes: Writes) -> None:
+def submit_table(table: Descriptor, writes: Writes) -> None:
     """Have a table's rows removed, in the commit that deletes its descriptor."""
-    ranges = _rows_of(keys.table_id(document["TableId"]), Owner.TABLE, Owner.INDEX, Owner.REPLICA)
-    _submit(f"purge/{document['TableId']}", ranges, writes)
+    ranges = _rows_of(keys.table_id(table.id), Owner.TABLE, Owner.INDEX, Owner.REPLICA)
+    _submit(f"purge/{table.id}", ranges, writes)
 
 
-def submit_replication(document: Document, writes: Writes) -> None:
+def submit_replication(table: Descriptor, writes: Writes) -> None:
     """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
-    ranges = _rows_of(keys.table_id(document["TableId"]), Owner.REPLICA)
-    _submit(_replication_job(document), ranges, writes)
+    ranges = _rows_of(keys.table_id(table.id), Owner.REPLICA)
+    _submit(_replication_job(table), ranges, writes)
 
 
-def keep_replication(document: Document, writes: Writes) -> None:
+def keep_replication(table: Descriptor, writes: Writes) -> None:
     """Stop the removal of what a table knows of former replicas, in the commit that begins to give it new ones.
 
     What it still knows is as true as it was: versions of items, and positions in tables that are not asked any more.
     """
-    job_records.cancel(_replication_job(document), writes)
+    job_records.cancel(_replication_job(table), writes)
 
 
-def submit_index(document: Document, index_number: int, writes: Writes) -> None:
+def submit_index(table: Descriptor, index_number: int, writes: Writes) -> None:
     """Have an index's entries removed, in the commit that takes it out of the table's descriptor."""
-    table_id = keys.table_id(document["TableId"])
+    table_id = keys.table_id(table.id)
     ranges = _rows_of(table_id + index_number.to_bytes(2, "big"), Owner.INDEX)
-    _submit(f"purge/{document['TableId']}/{index_number}", ranges, writes)
+    _submit(f"purge/{table.id}/{index_number}", ranges, writes)
 
 
 async def step(region: Region, job: Job) -> None:
@@ -86,8 +87,8 @@ async def step(region: Region, job: Job) -> None:
     await region.engine.mutate([job.key], decide)
 
 
-def _replication_job(document: Document) -> str:
-    return f"purge/{document['TableId']}/replication"
+def _replication_job(table: Descriptor) -> str:
+    return f"purge/{table.id}/replication"
 
 
 def _rows_of(owner: bytes, *owners: Owner) -> list[Range]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,9 +20,10 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
-from jedlik.dynamodb.model import definitions, descriptors, keys, replicas, streams
-from jedlik.dynamodb.model.limits import MIB, TABLES
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Document, Table
+from jedlik.dynamodb.model import definitions, keys, replicas, streams
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, Descriptor, TableClass
+from jedlik.dynamodb.model.limits import TABLES
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
 from jedlik.dynamodb.tables import descriptions, index_definitions, purge, table_names, table_settings
 from jedlik.dynamodb.tables.tags import check_tags
@@ -33,7 +35,6 @@ Response = dict[str, Any]
 
 _LIST_LIMIT = 100
 """Names in a ListTables answer, at the most."""
-_LIST_BYTES = 64 * MIB
 
 
 async def create_table(context: Context, request: Request) -> Response:
@@ -43,43 +44,41 @@ async def create_table(context: Context, request: Request) -> Response:
     name = table_names.resolve(request["TableName"], region.name, region.account)
     await _check_table_count(region)
     now = region.clock()
-    document = _new_document(request, name, str(uuid.uuid4()), region, now)
+    made = _new_table(request, name, str(uuid.uuid4()), region, now)
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Document]:
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         if values[0] is not None:
             raise ResourceInUseException(f"Table already exists: {name}")
         writes = Writes()
-        stored = document
+        table = made
         if request.get("StreamSpecification", {}).get("StreamEnabled"):
-            stored = streams.enable(stored, request["StreamSpecification"]["StreamViewType"], now, writes)
-        writes.put(keys.descriptor_key(name), descriptors.serialize(stored))
+            table = streams.enable(table, request["StreamSpecification"]["StreamViewType"], now, writes)
+        catalog.put(table, writes)
         if tags:
-            writes.put(keys.tags_key(keys.table_id(stored["TableId"])), orjson.dumps(tags))
-        return writes, stored
+            writes.put(keys.tags_key(keys.table_id(table.id)), orjson.dumps(tags))
+        return writes, table
 
-    stored = await region.engine.mutate([keys.descriptor_key(name)], decide)
-    description = descriptions.description(stored, {}, "ACTIVE", now)
+    table = await region.engine.mutate([catalog.key(name)], decide)
+    description = descriptions.description(table, {}, "ACTIVE", now)
     return {"TableDescription": descriptions.created(description, request)}
 
 
 async def describe_table(context: Context, request: Request) -> Response:
     """Show a table."""
     region = context.region
-    document = await read_document(region, request["TableName"])
-    counts = await descriptions.counts(region, document)
-    status = replica_descriptions.table_status(document)
-    shown = descriptions.description(document, counts, status, region.clock())
-    await replica_descriptions.say_copied_again(region, document, shown)
+    table = await described(region, request["TableName"])
+    counts = await descriptions.counts(region, table)
+    status = replica_descriptions.table_status(table)
+    shown = descriptions.description(table, counts, status, region.clock())
+    await replica_descriptions.say_copied_again(region, table, shown)
     return {"Table": shown}
 
 
 async def list_tables(context: Context, request: Request) -> Response:
     """The names of the region's tables, in byte order."""
     limit = request.get("Limit", _LIST_LIMIT)
-    start, end = keys.descriptor_range(request.get("ExclusiveStartTableName"))
-    rows = await context.region.engine.range(start, end, limit + 1, _LIST_BYTES)
-    names = [keys.name_of_descriptor_key(key) for key, _ in rows]
+    names = await catalog.names(context.region, request.get("ExclusiveStartTableName"), limit + 1)
     response: Response = {"TableNames": names[:limit]}
     if len(names) > limit:
         response["LastEvaluatedTableName"] = names[limit - 1]
@@ -92,65 +91,66 @@ async def delete_table(context: Context, request: Request) -> Response:
     A replica goes when the others have its last changes (`replication.membership`).
     """
     region = context.region
-    found = await read_document(region, request["TableName"])
+    found = await described(region, request["TableName"])
     replica_updates.check_not_moving(found)
     counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
     now = region.clock()
 
-    async def attempt(table: Table) -> Document:
-        return await region.engine.mutate([keys.descriptor_key(name), *streams.current_key(table.document)], decide)
+    async def attempt(table: Table) -> Descriptor:
+        return await region.engine.mutate([catalog.key(name), *streams.current_key(table.descriptor)], decide)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Document]:
-        document = parse_document(name, values[0])
-        stream = streams.current(document, values[1:])
-        replica_updates.check_not_moving(document)
-        if "Replication" in document:
-            replica_updates.check_deletable(document, region.name, now)
-        if document["DeletionProtectionEnabled"]:
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
+        table = stored(name, values[0])
+        stream = streams.current(table, values[1:])
+        replica_updates.check_not_moving(table)
+        if table.group is not None:
+            replica_updates.check_deletable(table, region.name, now)
+        if table.protected:
             raise ValidationException(
                 "Resource cannot be deleted as it is currently protected against deletion. "
                 "Disable deletion protection first."
             )
-        if any(index["IndexStatus"] != "ACTIVE" for index in document.get("GlobalSecondaryIndexes", ())):
+        if any(index.status != "ACTIVE" for index in table.global_indexes):
             raise ResourceInUseException(
                 "Attempt to change a resource which is still in use: "
                 "Cannot delete table while indexes are being created, updated, or deleted."
             )
         writes = Writes()
-        if "Replication" in document:
-            group = replicas.moved(document["Replication"], region.name, replicas.DELETING, now)
-            document = membership.follow(document, group, now, writes)
-            writes.put(keys.descriptor_key(name), descriptors.serialize(document))
+        if table.group is not None:
+            group = replicas.moved(table.group, region.name, replicas.DELETING, now)
+            table = membership.follow(table, group, now, writes)
+            catalog.put(table, writes)
         else:
-            purge.delete_table(document, stream, now, writes)
-        return writes, document
+            purge.delete_table(table, stream, now, writes)
+        return writes, table
 
-    document = await catalog.with_table(region, name, attempt)
+    table = await catalog.with_table(region, name, attempt)
     region.jobs_wanted.set()
-    description = descriptions.description(document, counts, "DELETING", region.clock())
+    description = descriptions.description(table, counts, "DELETING", region.clock())
     return {"TableDescription": descriptions.deleted(description)}
 
 
-async def read_document(region: Region, name_or_arn: str) -> Document:
-    """The document of a table. Raises ResourceNotFoundException."""
+async def described(region: Region, name_or_arn: str) -> Descriptor:
+    """The descriptor of a table in whatever state. Raises ResourceNotFoundException."""
     name = table_names.resolve(name_or_arn, region.name, region.account)
-    [raw] = await region.engine.get([keys.descriptor_key(name)])
-    return parse_document(name, raw)
+    return _descriptor(name, await catalog.find(region, name))
 
 
-def parse_document(name: str, raw: bytes | None) -> Document:
-    """The document that is stored for the table called `name`. Raises ResourceNotFoundException."""
-    if raw is None:
+def stored(name: str, raw: bytes | None) -> Descriptor:
+    """The descriptor that a mutation has found for the table called `name`. Raises ResourceNotFoundException."""
+    return _descriptor(name, catalog.stored(raw))
+
+
+def _descriptor(name: str, table: Table | None) -> Descriptor:
+    if table is None:
         raise ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
-    document: Document = orjson.loads(raw)
-    return document
+    return table.descriptor
 
 
 async def _check_table_count(region: Region) -> None:
     """The region may have so many tables. Two that are made at once may both be the last: it is a soft limit."""
-    rows = await region.engine.range(*keys.descriptor_range(None), TABLES, _LIST_BYTES)
-    if len(rows) >= TABLES:
+    if len(await catalog.names(region, None, TABLES)) >= TABLES:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {TABLES} tables per subscriber")
 
 
@@ -201,21 +201,16 @@ def _check_throughput(settings: Request, of: throughput.Of, mode: str, region: R
         throughput.check_maximum(provisioned, of, region.name)
 
 
-def _new_document(request: Request, name: str, table_id: str, region: Region, now: float) -> Document:
+def _new_table(request: Request, name: str, table_id: str, region: Region, now: float) -> Descriptor:
     arn = table_names.arn(region.name, region.account, name)
-    document = definitions.new_table(name, table_id, arn, now, request) | throughput.initial(request)
+    table = replace(definitions.new_table(name, table_id, arn, now, request), **throughput.initial(request))
     for index in request.get("GlobalSecondaryIndexes", ()):
-        state = {"IndexStatus": "ACTIVE"} | throughput.initial(index)
-        document = definitions.with_index(document, index, state, request["AttributeDefinitions"])
-    document["DeletionProtectionEnabled"] = request.get("DeletionProtectionEnabled", False)
-    if request.get("BillingMode") == PAY_PER_REQUEST:
-        document["BillingModeSummary"] = {
-            "BillingMode": PAY_PER_REQUEST,
-            "LastUpdateToPayPerRequestDateTime": now,
-        }
-    if "TableClass" in request:
-        document["TableClassSummary"] = {"TableClass": request["TableClass"]}
-    encryption = table_settings.encryption(request.get("SSESpecification", {}), region.name, region.account)
-    if encryption is not None:
-        document["SSEDescription"] = encryption
-    return document
+        state = {"status": "ACTIVE", **throughput.initial(index)}
+        table = definitions.with_index(table, index, state, request["AttributeDefinitions"])
+    return replace(
+        table,
+        protected=request.get("DeletionProtectionEnabled", False),
+        billing=Billing(PAY_PER_REQUEST, now) if request.get("BillingMode") == PAY_PER_REQUEST else None,
+        table_class=TableClass(request["TableClass"]) if "TableClass" in request else None,
+        encryption=table_settings.encryption(request.get("SSESpecification", {}), region.name, region.account),
+    )

@@ -9,8 +9,8 @@ from typing import Any
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.model.definitions import Encryption
 from jedlik.dynamodb.model.shared_settings import key_arn
-from jedlik.dynamodb.model.tables import Document
 
 TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
@@ -73,8 +73,8 @@ def check_stream(request: dict[str, Any], *, creating: bool) -> None:
     raise ValidationException(INVALID + text)
 
 
-def encryption(specification: dict[str, Any], region: str, account: str) -> Document | None:
-    """The SSEDescription of a table with a specification; None for the encryption that every table has.
+def encryption(specification: dict[str, Any], region: str, account: str) -> Encryption | None:
+    """The encryption of a table with a specification; None for the one that every table has.
 
     A key may be given as ARN, as alias or as id. It is shown as an ARN; without one the key is the service's
     own.
@@ -82,4 +82,4 @@ def encryption(specification: dict[str, Any], region: str, account: str) -> Docu
     if not specification.get("Enabled", "SSEType" in specification):
         return None
     key = key_arn(specification.get("KMSMasterKeyId"), region, account)
-    return {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}
+    return Encryption(key)

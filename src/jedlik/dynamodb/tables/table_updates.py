@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
@@ -20,11 +21,12 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, TABLE
-from jedlik.dynamodb.model import descriptors, keys, shared_settings, streams, tables
-from jedlik.dynamodb.model.tables import PAY_PER_REQUEST, PROVISIONED, Table
+from jedlik.dynamodb.model import descriptors, shared_settings, streams
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, TableClass
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replica_updates
 from jedlik.dynamodb.tables import descriptions, index_updates, table_names, table_settings
-from jedlik.dynamodb.tables.table_operations import parse_document, read_document
+from jedlik.dynamodb.tables.table_operations import described, stored
 from jedlik.dynamodb.tables.unfinished_update import Update
 from jedlik.storage.engine import Writes
 
@@ -62,7 +64,7 @@ async def update_table(context: Context, request: Request) -> Response:
     """Change a table's settings, or add or delete a global index or a replica."""
     region = context.region
     changes = _check(request, region.name)
-    found = await read_document(region, request["TableName"])
+    found = await described(region, request["TableName"])
     replica_updates.check_usable(found, request)
     if "ReplicaUpdates" in changes:
         await replica_updates.check_elsewhere(region, found, request)
@@ -71,17 +73,17 @@ async def update_table(context: Context, request: Request) -> Response:
     now, group_id = region.clock(), str(uuid.uuid4())
 
     async def attempt(table: Table) -> Update:
-        return await region.engine.mutate([keys.descriptor_key(name), *streams.current_key(table.document)], decide)
+        return await region.engine.mutate([catalog.key(name), *streams.current_key(table.descriptor)], decide)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Update]:
-        document = parse_document(name, values[0])
-        replica_updates.check_usable(document, request)
-        update = Update(document, region, now, streams.current(document, values[1:]), group_id)
+        table = stored(name, values[0])
+        replica_updates.check_usable(table, request)
+        update = Update(table, region, now, streams.current(table, values[1:]), group_id)
         for member, change in _APPLY.items():
             if member in changes:
                 change(update, request)
-        update.document = shared_settings.noted(replica_updates.overruled(update.document, request, now), now)
-        update.writes.put(keys.descriptor_key(name), descriptors.serialize(update.document))
+        update.table = shared_settings.noted(replica_updates.overruled(update.table, request, now), now)
+        catalog.put(update.table, update.writes)
         return update.writes, update
 
     update = await catalog.with_table(region, name, attempt)
@@ -163,28 +165,27 @@ def _no_units() -> ValidationException:
 
 
 def _change_units(update: Update, request: Request) -> None:
-    document, units = update.document, request["ProvisionedThroughput"]
-    mode = tables.billing_mode(document)
+    before, units = update.table, request["ProvisionedThroughput"]
+    mode = before.billing_mode
     if request.get("BillingMode", mode) == PAY_PER_REQUEST:
         raise _no_units()
     throughput.check_maximum(units, TABLE, update.region.name)
     if mode == PROVISIONED:
-        update.document = throughput.with_units(document, units, update.now, TABLE)
-        update.shown["ProvisionedThroughput"] = throughput.not_yet(document, update.document)
+        update.table = throughput.with_units(before, units, update.now, TABLE)
+        update.shown["ProvisionedThroughput"] = throughput.not_yet(before, update.table)
         update.status = "UPDATING"
 
 
 def _change_billing_mode(update: Update, request: Request) -> None:
     wanted = request["BillingMode"]
     update.status = "UPDATING"
-    if wanted == tables.billing_mode(update.document):
+    if wanted == update.table.billing_mode:
         return
     index_updates.switch(update, request.get("GlobalSecondaryIndexUpdates", ()), wanted)
-    summary = update.document.get("BillingModeSummary", {}) | {"BillingMode": wanted}
-    if wanted == PAY_PER_REQUEST:
-        summary["LastUpdateToPayPerRequestDateTime"] = update.now
-    switched = throughput.switched(update.document, request.get("ProvisionedThroughput"))
-    update.document = switched | {"BillingModeSummary": summary}
+    billing = update.table.billing or Billing(wanted)
+    since = update.now if wanted == PAY_PER_REQUEST else billing.on_demand_since
+    switched = throughput.switched(update.table, request.get("ProvisionedThroughput"))
+    update.table = replace(switched, billing=replace(billing, mode=wanted, on_demand_since=since))
     update.switched = True
     update.shown["BillingModeSummary"] = {"BillingMode": wanted}
 
@@ -195,35 +196,35 @@ def _change_indexes(update: Update, request: Request) -> None:
 
 def _change_on_demand(update: Update, request: Request) -> None:
     wanted = request["OnDemandThroughput"]
-    throughput.check_on_demand(wanted, TABLE, tables.billing_mode(update.document), creating=False)
-    update.shown["OnDemandThroughput"] = update.document.get("OnDemandThroughput", {}) | wanted
-    update.document = throughput.with_on_demand(update.document, wanted)
+    throughput.check_on_demand(wanted, TABLE, update.table.billing_mode, creating=False)
+    update.shown["OnDemandThroughput"] = (update.table.on_demand or {}) | wanted
+    update.table = throughput.with_on_demand(update.table, wanted)
 
 
 def _change_warm(update: Update, request: Request) -> None:
-    wanted, current = request["WarmThroughput"], update.document["WarmThroughput"]
+    wanted, current = request["WarmThroughput"], update.table.warm
     throughput.check_warmer(wanted, current, TABLE)
-    update.document = throughput.with_warm(update.document, wanted)
+    update.table = throughput.with_warm(update.table, wanted)
     update.shown["WarmThroughput"] = current | {"Status": "UPDATING"}
 
 
 def _change_stream(update: Update, request: Request) -> None:
     specification = request["StreamSpecification"]
-    name = update.document["TableName"]
+    name = update.table.name
     if specification["StreamEnabled"]:
         if update.stream is not None:
             raise ValidationException(f"Table already has an enabled stream: TableName: {name}")
         view_type = specification["StreamViewType"]
-        update.document = streams.enable(update.document, view_type, update.now, update.writes)
+        update.table = streams.enable(update.table, view_type, update.now, update.writes)
     else:
         if update.stream is None:
             raise ValidationException(f"Table has no stream to disable: TableName: {name}")
-        update.document = streams.disable(update.document, update.stream, update.now, update.writes)
+        update.table = streams.disable(update.table, update.stream, update.now, update.writes)
     update.status = "UPDATING"
 
 
 def _change_encryption(update: Update, request: Request) -> None:
-    current = update.document.get("SSEDescription")
+    current = update.table.encryption
     wanted = table_settings.encryption(request["SSESpecification"], update.region.name, update.region.account)
     if wanted is None and current is None:
         raise ValidationException(f"{INVALID}Table is already encrypted by default")
@@ -232,26 +233,25 @@ def _change_encryption(update: Update, request: Request) -> None:
             f"{INVALID}Table is already encrypted with given KMSMasterKeyId. "
             "Use KMSMasterKeyId parameter if you want to change Master Key"
         )
-    replica_updates.check_encryption(update.document, wanted)
-    update.document = {name: value for name, value in update.document.items() if name != "SSEDescription"}
-    if wanted is not None:
-        update.document["SSEDescription"] = wanted
-    update.shown["SSEDescription"] = (current or {}) | {"Status": "UPDATING"}
+    replica_updates.check_encryption(update.table, wanted)
+    shown = descriptors.document(update.table).get("SSEDescription", {})
+    update.table = replace(update.table, encryption=wanted)
+    update.shown["SSEDescription"] = shown | {"Status": "UPDATING"}
 
 
 def _change_table_class(update: Update, request: Request) -> None:
     wanted = request["TableClass"]
-    current = update.document.get("TableClassSummary", {}).get("TableClass", "STANDARD")
+    current = "STANDARD" if update.table.table_class is None else update.table.table_class.name
     update.status = "UPDATING"
     if wanted == current:
         return
-    if "TableClassSummary" in update.document:
-        update.shown["TableClassSummary"] = update.document["TableClassSummary"]
-    update.document = update.document | {"TableClassSummary": {"TableClass": wanted, "LastUpdateDateTime": update.now}}
+    if update.table.table_class is not None:
+        update.shown["TableClassSummary"] = descriptors.document(update.table)["TableClassSummary"]
+    update.table = replace(update.table, table_class=TableClass(wanted, update.now))
 
 
 def _change_deletion_protection(update: Update, request: Request) -> None:
-    update.document = update.document | {"DeletionProtectionEnabled": request["DeletionProtectionEnabled"]}
+    update.table = replace(update.table, protected=request["DeletionProtectionEnabled"])
 
 
 _APPLY: dict[str, Callable[[Update, Request], None]] = {

@@ -14,13 +14,14 @@ import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.tagged_resources import Tagged
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import keys, replicas
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import table_names, tags
 from jedlik.regions.region import Region
 
 PAGE_ROWS = 50
 """Descriptors read at once: to look at them takes a millisecond."""
-PAGE_BYTES = 256 * 1024
 
 
 class TaggedTables:
@@ -34,19 +35,16 @@ class TaggedTables:
 
     async def after(self, region: Region, arn: str | None, limit: int) -> Sequence[Tagged]:
         found: list[Tagged] = []
-        start, end = keys.descriptor_range(None if arn is None else arn.rpartition("/")[2])
-        while len(found) < limit:
-            rows = await region.engine.range(start, end, PAGE_ROWS, PAGE_BYTES)
-            if not rows:
+        async for page in catalog.pages(region, None if arn is None else arn.rpartition("/")[2], PAGE_ROWS):
+            found += await _tagged(region, page)
+            if len(found) >= limit:
                 break
-            found += await _tagged(region, [raw for _, raw in rows])
-            start = rows[-1][0] + b"\x00"
             await asyncio.sleep(0)
         return found[:limit]
 
     async def find(self, region: Region, arn: str) -> Tagged | None:
-        [raw] = await region.engine.get([keys.descriptor_key(arn.rpartition("/")[2])])
-        found = await _tagged(region, [] if raw is None else [raw])
+        table = await catalog.find(region, arn.rpartition("/")[2])
+        found = await _tagged(region, [] if table is None else [table])
         return found[0] if found else None
 
     async def tag(self, context: Context, arn: str, tags_: Mapping[str, str]) -> None:
@@ -57,18 +55,8 @@ class TaggedTables:
         await tags.untag_resource(context, {"ResourceArn": arn, "TagKeys": list(tag_keys)})
 
 
-async def _tagged(region: Region, descriptors: Sequence[bytes]) -> list[Tagged]:
-    """Of tables by their descriptors those that have a record of tags. A replica is none before it is made."""
-    documents = [orjson.loads(raw) for raw in descriptors]
-    shown = [document for document in documents if not _is_being_made(document)]
-    stored = await region.engine.get([keys.tags_key(keys.table_id(document["TableId"])) for document in shown])
-    return [
-        Tagged(document["TableArn"], orjson.loads(raw))
-        for document, raw in zip(shown, stored, strict=True)
-        if raw is not None
-    ]
-
-
-def _is_being_made(document: dict[str, object]) -> bool:
-    replica = replicas.parse(document)
-    return replica is not None and replica.status == replicas.CREATING
+async def _tagged(region: Region, tables: Sequence[Table]) -> list[Tagged]:
+    """Those of `tables` that have a record of tags. A replica counts when it has been made."""
+    shown = [table for table in tables if table.replica is None or table.replica.status != replicas.CREATING]
+    stored = await region.engine.get([keys.tags_key(table.id) for table in shown])
+    return [Tagged(table.arn, orjson.loads(raw)) for table, raw in zip(shown, stored, strict=True) if raw is not None]

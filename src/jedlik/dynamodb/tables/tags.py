@@ -16,6 +16,7 @@ import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import AccessDeniedException, ValidationException
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas
@@ -70,7 +71,7 @@ async def untag_resource(context: Context, request: Request) -> None:
 async def list_tags_of_resource(context: Context, request: Request) -> dict[str, Any]:
     """The tags of a table, all of them: there are never more than fit in an answer."""
     region, arn = context.region, request["ResourceArn"]
-    descriptor_key = keys.descriptor_key(_table_name(region, arn))
+    descriptor_key = catalog.key(_table_name(region, arn))
     tags_key = await _tags_key(region, descriptor_key, arn)
     [raw] = await region.engine.get([tags_key])
     return {"Tags": [{"Key": key, "Value": value} for key, value in _parse(raw).items()]}
@@ -112,7 +113,7 @@ def _check_count(tags: Iterable[Any]) -> None:
 
 
 async def _change(region: Region, name: str, arn: str, changed: Callable[[Tags], Tags]) -> None:
-    descriptor_key = keys.descriptor_key(name)
+    descriptor_key = catalog.key(name)
     tags_key = await _tags_key(region, descriptor_key, arn)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
@@ -134,11 +135,10 @@ async def _tags_key(region: Region, descriptor_key: bytes, arn: str) -> bytes:
 
 
 def _stored_tags_key(descriptor: bytes | None, arn: str) -> bytes:
-    document = {} if descriptor is None else orjson.loads(descriptor)
-    replica = replicas.parse(document)
-    if not document or (replica is not None and replica.status == replicas.CREATING):
+    table = catalog.stored(descriptor)
+    if table is None or (table.replica is not None and table.replica.status == replicas.CREATING):
         raise _not_found(arn)
-    return keys.tags_key(keys.table_id(document["TableId"]))
+    return keys.tags_key(table.id)
 
 
 def _not_found(arn: str) -> ResourceNotFoundException:

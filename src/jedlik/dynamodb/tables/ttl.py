@@ -9,6 +9,7 @@ Source: "Using time to live (TTL) in DynamoDB" in the developer guide.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
@@ -16,7 +17,8 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import descriptors, keys, shared_settings
+from jedlik.dynamodb.model import keys, shared_settings
+from jedlik.dynamodb.model.definitions import Expiry
 from jedlik.dynamodb.model.limits import TTL_CHANGE_SECONDS
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import check_descriptor
@@ -48,14 +50,14 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
             check_descriptor(table, values[0])
             if table.replica is not None and table.replica.disassociates:
                 raise ResourceInUseException("The resource which you are attempting to change is in use.")
-            _check_change(table.document.get("TimeToLive"), attribute, enabled, now)
+            _check_change(table.descriptor.expiry, attribute, enabled, now)
             writes = Writes()
             empty = counter(values[1]) == 0
-            setting = {"AttributeName": attribute, "Status": _STATUS[enabled, empty], "UpdatedAt": now}
-            document = shared_settings.noted(table.document | {"TimeToLive": setting}, now)
-            writes.put(table.descriptor_key, descriptors.serialize(document))
+            setting = Expiry(attribute, _STATUS[enabled, empty], now)
+            changed = shared_settings.noted(replace(table.descriptor, expiry=setting), now)
+            catalog.put(changed, writes)
             if not empty:
-                expiring.submit(document, writes)
+                expiring.submit(changed, writes)
             return writes, None
 
         await region.engine.mutate([table.descriptor_key, keys.item_count_key(table.id, 0)], decide)
@@ -68,24 +70,24 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
 async def describe_time_to_live(context: Context, request: Request) -> Response:
     """A table's time to live: its state, and the attribute while it is on."""
     table = await catalog.current(context.region, request["TableName"])
-    setting = table.document.get("TimeToLive")
-    if setting is None or setting["Status"] == "DISABLED":
+    setting = table.descriptor.expiry
+    if setting is None or setting.status == "DISABLED":
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
     return {
         "TimeToLiveDescription": {
-            "TimeToLiveStatus": setting["Status"],
-            "AttributeName": setting["AttributeName"],
+            "TimeToLiveStatus": setting.status,
+            "AttributeName": setting.attribute,
         }
     }
 
 
-def _check_change(setting: dict[str, Any] | None, attribute: str, enabled: bool, now: float) -> None:
-    active = setting is not None and setting["Status"] in ("ENABLING", "ENABLED")
-    if setting is not None and active and setting["AttributeName"] != attribute:
+def _check_change(setting: Expiry | None, attribute: str, enabled: bool, now: float) -> None:
+    active = setting is not None and setting.on
+    if setting is not None and active and setting.attribute != attribute:
         raise ValidationException(
-            f"TimeToLive is active on a different AttributeName: current AttributeName is {setting['AttributeName']}"
+            f"TimeToLive is active on a different AttributeName: current AttributeName is {setting.attribute}"
         )
     if active == enabled:
         raise ValidationException(f"TimeToLive is already {'enabled' if enabled else 'disabled'}")
-    if setting is not None and now - setting["UpdatedAt"] < TTL_CHANGE_SECONDS:
+    if setting is not None and now - setting.updated_at < TTL_CHANGE_SECONDS:
         raise ValidationException("Time to live has been modified multiple times within a fixed interval")

@@ -1,13 +1,14 @@
-"""An UpdateTable while it is worked out: what each of its changes takes from the table's document to the changed
+"""An UpdateTable while it is worked out: what each of its changes takes from the table's descriptor to the changed
 one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from jedlik.dynamodb.model.tables import Document
+from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
+from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.tables import descriptions
-from jedlik.dynamodb.tables.descriptions import Counts
+from jedlik.dynamodb.tables.descriptions import Counts, Shown
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
 
@@ -16,7 +17,7 @@ from jedlik.storage.engine import Writes
 class Update:
     """An update as it is worked out, inside its mutation."""
 
-    document: Document
+    table: Descriptor
     """What will be stored."""
     region: Region
     now: float
@@ -27,22 +28,22 @@ class Update:
     writes: Writes = field(default_factory=Writes)
     status: str = "ACTIVE"
     """The TableStatus of the answer."""
-    shown: Document = field(default_factory=dict)
+    shown: Shown = field(default_factory=dict)
     """Members of the answer that are not yet as they will be."""
-    shown_indexes: dict[str, Document] = field(default_factory=dict)
+    shown_indexes: dict[str, Shown] = field(default_factory=dict)
     """The same of the global indexes, by name."""
-    deleted_indexes: list[Document] = field(default_factory=list)
+    deleted_indexes: list[IndexDefinition] = field(default_factory=list)
     """Indexes that the answer still shows."""
     switched: bool = False
     """Whether the billing mode has changed, and with it the throughput of every index."""
     updated_replica: str | None = None
     """The region of a replica that the answer shows as being updated."""
 
-    def answer(self, counts: Counts) -> Document:
+    def answer(self, counts: Counts) -> Shown:
         """The TableDescription of the answer."""
-        indexes = [*self.document.get("GlobalSecondaryIndexes", ()), *self.deleted_indexes]
-        document = self.document | ({"GlobalSecondaryIndexes": indexes} if indexes else {})
-        shown = descriptions.description(document, counts, self.status, self.now) | self.shown
+        indexes = (*self.table.global_indexes, *self.deleted_indexes)
+        table = replace(self.table, global_indexes=indexes)
+        shown = descriptions.description(table, counts, self.status, self.now) | self.shown
         if indexes:
             shown["GlobalSecondaryIndexes"] = [
                 index | self.shown_indexes.get(index["IndexName"], {}) for index in shown["GlobalSecondaryIndexes"]
