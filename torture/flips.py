@@ -174,7 +174,7 @@ def look_at(folder: Path, made: Damaged, random: Random, done: Flips) -> None:
     done.by_damage[kind] = done.by_damage.get(kind, 0) + 1
     if random.random() < 0.3:
         outcome = _in_a_child(_recovered(store, made))
-        demand(outcome == WHOLE, outcome)
+        demand(outcome == WHOLE, f"{made.what}, and recovered: {outcome}")
         done.recovered += 1
     _write(store, made.right.files)
     outcome = _in_a_child(_opened(store, made.right, f"{made.what}, and the right files put back"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
-from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
+from jedlik.storage.lmdb.lmdb_pages import DATA, newest_meta, write_metas
 from testing.data_folders import data_of, store_in
 from testing.dynamodb.definitions import attributes, create, index
 from testing.jedlik_process import Server, run_jedlik
@@ -22,6 +24,10 @@ from testing.jedlik_process import Server, run_jedlik
 StartServer = Callable[..., Server]
 
 PUTS = 60
+PAGE = 4096
+TRANSACTION = struct.Struct("=Q")
+TRANSACTION_AT = 152
+"""In a meta page."""
 INDEXED: dict[str, Any] = {
     "TableName": "songs",
     "AttributeDefinitions": attributes(p="S", a="S"),
@@ -66,6 +72,14 @@ def flip(store: Path, offset: int) -> None:
         [byte] = file.read(1)
         file.seek(offset)
         file.write(bytes([byte ^ 4]))
+
+
+def _with_transaction(content: bytes, number: int) -> bytes:
+    """The content of LMDB's file as if its newest state were that of another transaction."""
+    changed = bytearray(content)
+    at = max(range(0, 2 * PAGE, PAGE), key=lambda meta: TRANSACTION.unpack_from(changed, meta + TRANSACTION_AT)[0])
+    TRANSACTION.pack_into(changed, at + TRANSACTION_AT, number)
+    return bytes(changed)
 
 
 def lose_power(store: Path) -> None:
@@ -153,6 +167,42 @@ def test_without_its_journal_a_store_has_what_the_data_file_has(start_server: St
     code, said = run_on(killed, "check", "--recover-damaged")
     assert code == 0, said
     assert names(start_server()) == set(map(str, range(PUTS)))
+
+
+def test_a_newer_journal_whose_state_is_longer_than_the_file_is_set_aside(
+    start_server: StartServer, killed: Path
+) -> None:
+    """A recovery gives commits the numbers that they had, but other pages: the file of before may be too short."""
+    older = (killed / DATA).read_bytes()
+    with closing(Journal(killed)) as journal:
+        before = journal.checkpoint().number
+    server = start_server()
+    client = server.client()
+    for number in range(200):
+        item = {"p": {"S": str(number % PUTS)}, "a": {"S": "a"}, "data": {"S": "d" * 100_000}}
+        client.put_item(TableName="songs", Item=item)
+    server.stop()
+    with closing(Journal(killed)) as journal:
+        checkpoint = journal.checkpoint()
+        assert checkpoint.number > before
+    # As if the file of before had had as many commits.
+    transaction = newest_meta(checkpoint.metas)
+    assert transaction is not None
+    (killed / DATA).write_bytes(_with_transaction(older, transaction[0]))
+    code, said = run_on(killed, "stats")
+    assert code == 2
+    assert f"{killed / DATA} is damaged, or not the file that the {JOURNAL} beside it belongs to" in said
+    code, said = run_on(killed, "check", "--recover-damaged")
+    assert code == 0, said
+    assert names(start_server()) == set(map(str, range(PUTS)))
+
+
+def test_nothing_can_be_kept_of_a_file_that_was_cut_short(killed: Path) -> None:
+    (killed / JOURNAL).unlink()
+    os.truncate(killed / DATA, 5 * PAGE)
+    code, said = run_on(killed, "check", "--recover-damaged")
+    assert code == 2
+    assert "nothing can be kept of the store in" in said
 
 
 def test_a_store_that_is_not_damaged_is_checked(start_server: StartServer, killed: Path) -> None:

@@ -21,7 +21,7 @@ import os
 from pathlib import Path
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.environment import BARE_FORMAT, FORMAT, FORMAT_KEY, NOW, refuse_other_format
+from jedlik.storage.lmdb.environment import BARE_FORMAT, FORMAT, FORMAT_KEY, NOW, refuse_cut_short, refuse_other_format
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, Place
 from jedlik.storage.lmdb.lmdb_pages import DATA, lacks_a_page, metas, newest_meta, value_of
 
@@ -122,14 +122,10 @@ def _refuse_other_times(
     if began is None:
         raise DamagedStore(f"{path / JOURNAL} has a checkpoint that leads to nothing")
     if lacks_a_page(file, checkpoint.metas):
-        raise StorageError(f"{path / DATA} has been cut short: pages that the store needs are missing at its end")
-    try:
-        kept = value_of(file, began[1], JOURNAL_KEY)
-        store_format = value_of(file, began[1], FORMAT_KEY)
-    except StorageError:
-        agree = False
+        refuse_cut_short(path / DATA)
+        agree, store_format = False, None  # Its own state is whole, so it is of another time.
     else:
-        agree = _goes_on(checkpoint.place, kept)
+        agree, store_format = _state_of(file, began[1], checkpoint.place)
     if newest is not None and newest[0] == checkpoint.transaction:
         agree = agree and newest == began
     if not agree:
@@ -138,6 +134,14 @@ def _refuse_other_times(
             "belong together"
         )
     refuse_other_format(str(path), store_format, formats)
+
+
+def _state_of(file: int, meta: bytes, place: Place) -> tuple[bool, bytes | None]:
+    """Whether the state to which a meta page leads is the one from which a journal goes on, and its format."""
+    try:
+        return _goes_on(place, value_of(file, meta, JOURNAL_KEY)), value_of(file, meta, FORMAT_KEY)
+    except StorageError:
+        return False, None
 
 
 def _goes_on(place: Place, kept: bytes | None) -> bool:

@@ -33,7 +33,7 @@ from jedlik.storage.lmdb.changes import write_again
 from jedlik.storage.lmdb.coherence import DamagedStore, fitting_checkpoint
 from jedlik.storage.lmdb.environment import MAP_SIZE, MAX_READERS, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
-from jedlik.storage.lmdb.lmdb_pages import DATA, metas, newest_meta, row_of, write_metas
+from jedlik.storage.lmdb.lmdb_pages import DATA, is_cut_short, metas, newest_meta, row_of, write_metas
 from jedlik.storage.lmdb.replacement import replace
 from jedlik.storage.lmdb.store import alone
 from jedlik.storage.lmdb.view import View, view_of
@@ -157,6 +157,8 @@ class Salvage:
     def _write_newest(self, readable: Readable | None) -> bool:
         """Make a copy of the newest state of LMDB's file with the records behind it; False if that lacks some, or
         cannot be made."""
+        if is_cut_short(self._path / DATA):  # To read it would end the process.
+            return False
         try:
             if readable is None:
                 self._write(None, [])
