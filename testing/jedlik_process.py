@@ -30,7 +30,7 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def die_with_parent() -> None:
-    """Tell the kernel to kill this process when the thread that made it ends. Called between fork and exec."""
+    """Ask the kernel to kill this process when the thread that made it ends. Called between fork and exec."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -43,7 +43,7 @@ _started: list[Server] = []
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the whole run: in memory, one worker, nothing verified.
 
-    JEDLIK_TEST_ENDPOINT names one that runs already, as `testing.corpus` has it record what the tests ask.
+    JEDLIK_TEST_ENDPOINT names a server that runs already: `testing.corpus` records the tests' requests to it.
     """
     folder = tmp_path_factory.mktemp("server")
     endpoint = os.environ.get("JEDLIK_TEST_ENDPOINT")
@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers with options of their own, in the test's own folder; each ends with the test."""
+    """Starts servers with their own options, in the test's own folder; each ends with the test."""
     mine: list[Server] = []
 
     def start(environment: dict[str, str] | None = None, **options: object) -> Server:
@@ -76,15 +76,15 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a test after its argument where that is bytes that nobody can read.
+    """A test's name for an argument of unreadable bytes.
 
-    Compressed ones have the time in them, and the processes that share the tests must have the same names for them.
+    Compressed bytes contain the time, and the processes that share the tests must have the same names for them.
     """
     return argname if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()) else None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the clients in other languages unless they are asked for."""
+    """Leave out the clients in other languages unless the command line asks for them."""
     if collection_path != CLIENTS:
         return None
     named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
@@ -103,7 +103,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is logged, also where a fuzz harness has been imported, which keeps Jedlik's log for itself."""
+    """Captures the log, also where a fuzz harness has been imported, which keeps Jedlik's log for itself."""
     log = logging.getLogger("jedlik")
     propagated, level = log.propagate, log.level
     log.propagate = True

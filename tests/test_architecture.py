@@ -1,4 +1,4 @@
-"""What docs/architecture.md says of the code: which folder may import which, and how keys are laid out."""
+"""The rules of docs/architecture.md for the code: which folder may import which, and the layout of keys."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_imports_point_one_way() -> None:
     assert wrong == VIOLATIONS
 
 
-def test_nobody_imports_in_a_circle() -> None:
+def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles(imports()) == CIRCLES
 
 
@@ -86,7 +86,7 @@ def test_the_model_imports_no_other_room() -> None:
             assert [imported for imported in every if not imported.startswith(known)] == [], importer
 
 
-def test_the_key_layout_in_the_document_is_that_of_the_code() -> None:
+def test_the_document_shows_the_key_layout_of_the_code() -> None:
     document = (ROOT / "docs" / "architecture.md").read_text()
     [layout] = re.findall(r"^```\n(space  then.*?)^```$", document, re.DOTALL | re.MULTILINE)
     table, words = layout.split("\n\n", 1)

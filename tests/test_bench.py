@@ -1,6 +1,6 @@
-"""The benchmark asks for what its rows say, and its ratios are those of alternating runs.
+"""The benchmark sends the requests of its rows, and its ratios are those of alternating runs.
 
-What the figures are is for `make bench`; here each row is asked once, of a small Jedlik.
+`make bench` finds the figures; here each row is asked once, of a small Jedlik.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_jedlik_answers_a_row_rightly(row: Row, jedlik_server: Running, filled: 
 
 
 @pytest.mark.parametrize("table", [MAIN, INDEXED, table_of(4_096), table_of(102_400)], ids=lambda table: table.name)
-def test_an_item_has_the_size_that_its_table_says(table: Table) -> None:
+def test_an_item_has_the_size_that_its_table_gives(table: Table) -> None:
     assert {item_size(table.item(number, version=2)) for number in (0, table.items - 1)} == {table.item_bytes}
 
 
@@ -87,17 +87,17 @@ def results_of(ours: list[float], theirs: list[float], peer: Peer) -> Results:
     return results
 
 
-def test_jedlik_is_ahead_by_the_ratios_of_runs_that_alternate() -> None:
+def test_ratios_are_between_alternating_runs() -> None:
     results = results_of([200, 300, 100], [100, 100, 100], RIVALS[0])
     assert results.ahead("PutItem", 16, RIVALS[0].name) == Spread(median=2.0, least=1.0, most=3.0)
 
 
-def test_jedlik_is_infinitely_ahead_of_a_server_that_answered_nothing() -> None:
+def test_the_ratio_to_a_server_that_answered_nothing_is_infinite() -> None:
     results = results_of([100], [0], RIVALS[0])
     assert results.ahead("PutItem", 16, RIVALS[0].name) == Spread(inf, inf, inf)
 
 
-def test_the_report_says_where_jedlik_is_behind_and_who_is_absent_or_refused() -> None:
+def test_the_report_names_slower_rows_and_absent_and_refused_servers() -> None:
     faster, refusing, absent = RIVALS[0], RIVALS[1], RIVALS[3]
     results = results_of([100, 100, 100], [200, 200, 100], faster)
     results.refuse("PutItem", refusing.name, "PutItem: 400\nno such operation")
@@ -124,7 +124,7 @@ def test_a_goal_is_reached_within_its_bound(goal: Goal, line: str | None) -> Non
     assert goal.line(Results()) == line
 
 
-def test_a_server_that_cannot_be_started_says_what_it_said(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_server_that_cannot_start_is_reported_with_its_output(tmp_path_factory: pytest.TempPathFactory) -> None:
     broken = replace(JEDLIK, command=lambda *_: ["sh", "-c", "echo no disk; exit 1"])
     with pytest.raises(Unusable, match=r"it did not start: .*\nno disk"):
         Running(broken, tmp_path_factory.mktemp("broken"))

@@ -1,4 +1,4 @@
-"""docs/reference/coverage.md says what the declarations, the record of the tests and the known differences say."""
+"""docs/reference/coverage.md agrees with the declarations, the record of the tests and the known differences."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_paths_of_members() -> None:
     ]
 
 
-def test_what_a_record_claims_must_happen_again() -> None:
+def test_the_claims_of_a_record_must_happen_again() -> None:
     claimed = {"GetItem": {"accepted": ["Key", "TableName"], "refused": ["AttributesToGet"], "returned": ["Item"]}}
     noted = {"GetItem": {"accepted": ["Key"], "refused": [], "returned": ["Item", "ConsumedCapacity"]}}
     assert list(unmet(claimed, noted)) == ["GetItem: TableName is not accepted by any test"]

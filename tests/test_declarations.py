@@ -1,4 +1,4 @@
-"""What a module declares stands in the declaration of a service, once: nothing is left out or there twice."""
+"""Each thing that a module declares is in the declaration of a service, exactly once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DUTIES = [duty for service in SERVICES for duty in service.duties]
 
 
 def declared(type_: type) -> Iterator[Any]:
-    """What of a type stands at the top of some module."""
+    """All objects of a type at the top level of some module."""
     found = {id(value): value for module in every() for value in vars(module).values() if isinstance(value, type_)}
     return iter(found.values())
 
@@ -48,7 +48,7 @@ def every() -> Iterator[ModuleType]:
 
 
 def once(found: list[Any], listed: list[Any]) -> None:
-    """Demand that what was found is what is listed."""
+    """Check that the objects found are those listed."""
     left_out = [one for one in found if not any(one is other for other in listed)]
     assert left_out == []
     assert [one for one, count in Counter(map(id, listed)).items() if count > 1] == []
@@ -100,18 +100,18 @@ TAKEN: dict[str, tuple[Keyspace, str]] = {
     "within one without its byte": (space("new", b"\x11name", STORE), "the key space new begins as these do: none"),
     "within one and all of it": (space("new", b"\x10", STORE), "the key space new has the prefix b'\\x10'"),
 }
-"""A key space that is declared beside that of the store, and why it is refused."""
+"""A key space declared beside the store's own, and the reason why it is refused."""
 
 
 @pytest.mark.parametrize("what", TAKEN)
-def test_no_two_declare_the_same_byte(what: str) -> None:
+def test_no_two_key_spaces_have_the_same_byte(what: str) -> None:
     taken, refusal = TAKEN[what]
     with pytest.raises(ValueError) as raised:
         arranged((STORE, taken))
     assert str(raised.value) == refusal
 
 
-def test_two_within_the_same_do_not_overlap() -> None:
+def test_two_spaces_within_one_do_not_overlap() -> None:
     one, other = space("one", b"\x10a", STORE), space("other", b"\x10ab", STORE)
     with pytest.raises(ValueError, match="the key space other begins as these do: store and one"):
         arranged((STORE, one, other))
@@ -121,7 +121,7 @@ def test_every_key_space_is_in_a_declaration() -> None:
     once(list(declared(Keyspace)), list(key_spaces(SERVICES)))
 
 
-def test_a_key_says_whose_its_row_is() -> None:
+def test_the_owner_of_a_row_follows_from_its_key() -> None:
     rows = Keyspace("rows", b"\x28", Owner.INDEX, "rows", ())
     start, end = rows.of(b"8 bytes.\x00\x05")
     assert rows.range[0] < start < end < rows.range[1]

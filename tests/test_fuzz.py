@@ -1,4 +1,4 @@
-"""The harnesses of `make fuzz` hold for what they begin with. That they go on from there is for `make fuzz`."""
+"""The harnesses of `make fuzz` accept the inputs that they start from. More inputs are for `make fuzz`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuzz.harness import HARNESSES, timed
 
 
 @pytest.mark.parametrize("name", HARNESSES)
-def test_what_a_harness_begins_with_is_no_finding(name: str) -> None:
+def test_the_seeds_of_a_harness_are_no_findings(name: str) -> None:
     harness = importlib.import_module(f"fuzz.{name}")
     attempt = timed(harness.attempt)
     assert harness.SEEDS

@@ -1,4 +1,4 @@
-"""What the tests start does not outlive them."""
+"""Processes that tests start do not outlive the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PATIENCE = 60.0
-"""Seconds in which a process must have ended."""
+"""Seconds within which a process must have ended."""
 START = """
 import pathlib, sys, time
 from testing.jedlik_process import Server

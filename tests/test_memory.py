@@ -1,4 +1,4 @@
-"""One budget for what the work of a process may take: its shares, and those who wait for them."""
+"""One memory budget for the work of a process: its shares, and the order of those that wait for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIZE = 100
 
 
 def most_at_once(sizes: Sequence[int]) -> tuple[int, list[int]]:
-    """The most that these take of a share together, and the order in which they were let in."""
+    """The most of a share that these hold at once, and the order in which they were admitted."""
     at_work = most = 0
     order = []
 
@@ -37,13 +37,13 @@ def most_at_once(sizes: Sequence[int]) -> tuple[int, list[int]]:
 
 
 @pytest.mark.parametrize("sizes", [[10] * 30, [SIZE] * 5, [60, 60, 1, 60, 40, 1], [1] * 99 + [SIZE, 1]])
-def test_no_more_is_at_work_than_there_is_room_for_and_nobody_is_passed(sizes: list[int]) -> None:
+def test_work_keeps_within_the_room_and_is_admitted_in_order(sizes: list[int]) -> None:
     most, order = most_at_once(sizes)
     assert most <= SIZE
     assert order == sorted(order)
 
 
-def test_only_one_is_let_in_in_a_round_of_the_event_loop() -> None:
+def test_one_at_most_is_admitted_in_each_turn_of_the_event_loop() -> None:
     let_in = 0
 
     async def one(share: Share) -> None:
@@ -64,7 +64,7 @@ def test_only_one_is_let_in_in_a_round_of_the_event_loop() -> None:
     asyncio.run(test())
 
 
-def test_nobody_passes_who_waits_by_asking_for_less() -> None:
+def test_a_smaller_request_does_not_overtake_a_waiting_one() -> None:
     async def test() -> None:
         share = Share(SIZE)
         assert share.try_hold(60)
@@ -98,7 +98,7 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("rounds", range(4))
-def test_who_gives_up_keeps_nothing_and_holds_nobody_up(rounds: int) -> None:
+def test_a_cancelled_wait_keeps_nothing_and_delays_no_other(rounds: int) -> None:
     async def test() -> None:
         share = Share(SIZE)
         await share.take(60)
@@ -117,7 +117,7 @@ def test_who_gives_up_keeps_nothing_and_holds_nobody_up(rounds: int) -> None:
     asyncio.run(test())
 
 
-def test_what_is_there_already_counts_although_there_is_no_room() -> None:
+def test_memory_in_use_counts_even_beyond_the_limit() -> None:
     share = Share(SIZE)
     share.hold(150)
     assert share.short
@@ -126,7 +126,7 @@ def test_what_is_there_already_counts_although_there_is_no_room() -> None:
     assert share.free == SIZE
 
 
-def test_a_holding_gives_back_what_it_has_grown_to() -> None:
+def test_a_holding_releases_all_that_it_has_grown_to() -> None:
     share = Share(SIZE)
     with share.holding() as held:
         held.grow(60)
@@ -138,7 +138,7 @@ def test_a_holding_gives_back_what_it_has_grown_to() -> None:
     assert share.free == SIZE
 
 
-def test_one_kind_of_work_takes_nothing_of_another() -> None:
+def test_one_kind_of_work_takes_no_share_of_another() -> None:
     memory = Memory()
     assert memory.bodies.try_hold(memory.bodies.size)
     assert memory.answers.free == memory.answers.size

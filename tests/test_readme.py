@@ -1,4 +1,4 @@
-"""The README says what is true: its tours run as written, its tables are those of the code."""
+"""The README is true: its tours run as written, and its tables agree with the code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def section(heading: str) -> str:
 
 
 def commands(console: str) -> Iterator[tuple[str, str]]:
-    """The commands of a console block, each with what it is said to print."""
+    """The commands of a console block, each with its expected output."""
     for one in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
         lines = one.splitlines()
         end = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))
@@ -112,7 +112,7 @@ def test_every_setting_is_in_the_table() -> None:
 STREAMS = service_model.operation_names("dynamodbstreams")
 
 
-def test_every_operation_is_said_to_work_or_not(server: Server) -> None:
+def test_the_readme_lists_every_operation_as_working_or_not(server: Server) -> None:
     known = service_model.operation_names("dynamodb") | STREAMS
     works, does_not = section("What works today").split("does not work yet", 1)
     for said, expected in ((works, True), (does_not, False)):

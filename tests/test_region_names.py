@@ -1,4 +1,4 @@
-"""Names of regions, their folders, and regions of any name: what an application sees of one, from ARNs to the disk."""
+"""Names of regions, their folders, and regions of any name, from ARNs to the disk."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ names = st.one_of(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.samp
 
 
 @given(names)
-def test_a_folder_says_whose_it_is(name: str) -> None:
+def test_a_folder_name_gives_its_region(name: str) -> None:
     assert region_names.of_folder(region_names.folder(name)) == name
 
 
 @given(names, names)
-def test_no_two_regions_have_one_folder_even_where_capitals_are_small_letters(one: str, other: str) -> None:
+def test_regions_share_no_folder_even_on_a_disk_that_ignores_case(one: str, other: str) -> None:
     same = region_names.folder(one).lower() == region_names.folder(other).lower()
     assert same == (one == other)
 
 
 @given(st.one_of(st.text(max_size=70), names.map(lambda name: "@" + name), st.from_regex(r"@[a-z+A-Z-]{1,9}")))
-def test_a_folder_is_of_one_region_or_of_none(folder: str) -> None:
+def test_a_folder_belongs_to_at_most_one_region(folder: str) -> None:
     name = region_names.of_folder(folder)
     assert name is None or region_names.folder(name) == folder
 
 
 @pytest.mark.parametrize("name", AWS)
-def test_a_region_of_awss_has_a_folder_of_its_name(name: str) -> None:
+def test_a_region_of_aws_has_a_folder_of_its_name(name: str) -> None:
     assert (region_names.is_aws(name), region_names.folder(name)) == (True, name)
 
 
 @pytest.mark.parametrize(
     ("name", "folder"), [("local", "@local"), ("Test_1", "@+test_1"), ("lock", "@lock"), ("123456789012",) * 2]
 )
-def test_others_stand_behind_a_sign_that_no_file_and_no_account_has(name: str, folder: str) -> None:
+def test_folders_of_other_regions_begin_as_no_file_and_no_account_does(name: str, folder: str) -> None:
     assert region_names.folder(name) == "@" + folder.lstrip("@")
     assert not region_names.is_aws(name)
 
@@ -88,7 +88,7 @@ def records(streams: Any, arn: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_carries_the_name_of_a_region_leads_back_to_it(server: Server) -> None:
+def test_identifiers_that_contain_a_region_lead_back_to_it(server: Server) -> None:
     for name in ("ddblocal", "us-fake-1", "Test-1", "TEST-1"):
         client, streams = server.client(region=name), server.client("dynamodbstreams", region=name)
         table = create(client)
@@ -104,7 +104,7 @@ def test_what_carries_the_name_of_a_region_leads_back_to_it(server: Server) -> N
             server.client(region="us-fake-2").describe_table(TableName=arn)
 
 
-def test_regions_of_any_name_have_stores_of_their_own_that_stay(
+def test_regions_of_any_name_have_stores_that_survive_a_restart(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = start_server()
@@ -122,7 +122,7 @@ def test_regions_of_any_name_have_stores_of_their_own_that_stay(
         assert said.startswith("@+l+o+c+a+l: ")
 
 
-def test_a_server_that_verifies_has_awss_regions_only(start_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_server_that_verifies_has_regions_of_aws_only(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server()
     create(server.client(region="local"))
     server.stop()
@@ -136,7 +136,7 @@ def test_a_server_that_verifies_has_awss_regions_only(start_server: Callable[...
     assert server.client().list_tables()["TableNames"] == []
 
 
-def test_a_server_may_be_told_to_serve_one_of_any_name(start_server: Callable[..., Server]) -> None:
+def test_the_settings_may_name_any_region(start_server: Callable[..., Server]) -> None:
     server = start_server(regions="local,us-east-1")
     assert server.client(region="local").list_tables()["TableNames"] == []
     with pytest.raises(ClientError) as refused:

@@ -26,7 +26,7 @@ MANY_PARAMETERS: set[str] = {
 REPEATED_NAMES: set[str] = {"answers", "changes", "conditions", "lexer", "operations", "paths"}
 
 MAY_REPEAT = {"__init__", "errors", "keys", "service"}
-"""Names that say enough with their folder's before them."""
+"""Names that are clear together with their folder's."""
 
 BANNED = re.compile(
     "|".join(
@@ -55,8 +55,8 @@ BANNED = re.compile(
 )
 """Words and turns of phrase that plain English does without, some with what to write instead."""
 TOO_HIGH = 1.2
-"""The counts may be this much higher than those of the tree, so that people who work side by side need not all
-change them."""
+"""The counts may be this many times those of the tree, so that people who work side by side need not all change
+them."""
 
 
 def test_prose_becomes_plainer() -> None:

@@ -431,7 +431,7 @@ def projected(item: Item, paths: Sequence[Path]) -> Item:
 
 
 def returned(command: Command, old: Item | None, new: Item | None, asked: str) -> Item | None:
-    """The attributes that ReturnValues returns for a command; None if there are none."""
+    """The attributes that ReturnValues returns for a command; None if it returns nothing."""
     paths = [clause.path for clause in command.clauses] if isinstance(command, Update) else []
     of = old if asked.endswith("_OLD") else new
     if asked == "NONE" or of is None:

@@ -22,7 +22,7 @@ TABLE = "songs"
 
 
 def client_of(server: Server, account: str, region: str = "us-east-1", service: str = "dynamodb") -> Any:
-    """A client with an access key that is the id of an account."""
+    """A client whose access key is the id of an account."""
     return server.client(service, region, aws_access_key_id=account)
 
 
@@ -64,7 +64,7 @@ def account_made(data: Path, *arguments: str) -> str:
 # Where nothing is verified.
 
 
-def test_accounts_do_not_see_each_others_tables_also_after_kill_9(start_server: StartServer, tmp_path: Path) -> None:
+def test_accounts_do_not_see_each_others_tables_even_after_kill_9(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(workers=2)
     everyone = (OWN, ONE, OTHER)
     for account in everyone:
@@ -80,7 +80,7 @@ def test_accounts_do_not_see_each_others_tables_also_after_kill_9(start_server: 
         for account in everyone:
             assert got(client_of(server, account)) == item(account)
             assert client_of(server, account).list_tables()["TableNames"] == [TABLE]
-        assert got(server.client()) == item(OWN)  # Any other access key is the server's own account's.
+        assert got(server.client()) == item(OWN)  # Any other access key belongs to the server's own account.
         assert client_of(server, ONE, "eu-west-1").list_tables()["TableNames"] == ["songs-of-another-region"]
         end()
         server.restart()
@@ -93,7 +93,7 @@ def test_accounts_do_not_see_each_others_tables_also_after_kill_9(start_server: 
     ]
 
 
-def test_an_account_is_made_by_the_first_that_writes(start_server: StartServer, tmp_path: Path) -> None:
+def test_the_first_write_creates_an_account(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     client = client_of(server, ONE)
     assert client.list_tables()["TableNames"] == []
@@ -105,12 +105,12 @@ def test_an_account_is_made_by_the_first_that_writes(start_server: StartServer, 
 
 
 @pytest.mark.parametrize("key", ["11111111111", "1111111111111", "11111111111a", "１１１１１１１１１１１１"[:4]])
-def test_only_twelve_digits_are_an_account(server: Server, key: str) -> None:
+def test_only_twelve_digits_name_an_account(server: Server, key: str) -> None:
     identity = server.client("sts", aws_access_key_id=key.encode("ascii", "replace").decode())
     assert identity.get_caller_identity()["Account"] == OWN
 
 
-def test_the_servers_own_account_is_one_whatever_it_is_called(start_server: StartServer, tmp_path: Path) -> None:
+def test_the_servers_own_account_has_any_name(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(account=ONE)
     create(server.client(), TableName=TABLE)
     assert client_of(server, ONE).list_tables()["TableNames"] == [TABLE]
@@ -118,7 +118,7 @@ def test_the_servers_own_account_is_one_whatever_it_is_called(start_server: Star
     assert accounts_in(tmp_path / "data") == [ONE]
 
 
-def test_requests_make_no_more_accounts_than_a_thousand(start_server: StartServer, tmp_path: Path) -> None:
+def test_requests_create_a_thousand_accounts_at_most(start_server: StartServer, tmp_path: Path) -> None:
     for number in range(1000):
         (tmp_path / "data" / "accounts" / f"{number:012}").mkdir(parents=True)
     server = start_server()
@@ -132,7 +132,7 @@ def test_requests_make_no_more_accounts_than_a_thousand(start_server: StartServe
     create(client_of(server, ONE), TableName=TABLE)
 
 
-def test_regions_are_those_that_are_served_in_every_account(start_server: StartServer) -> None:
+def test_only_served_regions_exist_in_every_account(start_server: StartServer) -> None:
     server = start_server(regions="us-east-1")
     assert client_of(server, ONE).list_tables()["TableNames"] == []
     code, said = refusal(client_of(server, ONE, "eu-west-1").list_tables)
@@ -140,7 +140,7 @@ def test_regions_are_those_that_are_served_in_every_account(start_server: StartS
     assert said == "Credential should be scoped to a valid region, not 'eu-west-1'. "
 
 
-def test_who_asks_is_of_the_account_of_the_key(server: Server) -> None:
+def test_the_key_determines_the_account_of_the_caller(server: Server) -> None:
     said = client_of(server, ONE, service="sts").get_caller_identity()
     assert (said["Account"], said["Arn"]) == (ONE, f"arn:aws:iam::{ONE}:root")
 
@@ -174,7 +174,7 @@ def test_a_key_belongs_to_an_account(start_server: StartServer, tmp_path: Path) 
     assert accounts_in(data) == [OWN, ONE]
 
 
-def test_a_key_of_an_account_that_is_not_there_is_good_for_nothing(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_key_of_a_missing_account_is_refused(start_server: StartServer, tmp_path: Path) -> None:
     data = tmp_path / "data"
     account_made(data, ONE)
     key = key_of(data, ONE)
@@ -231,7 +231,7 @@ def test_an_account_has_twelve_digits(tmp_path: Path, account: str) -> None:
     assert f"{account!r} must be twelve digits" in ended.stderr
 
 
-def test_commands_look_after_the_stores_of_all_accounts(start_server: StartServer, tmp_path: Path) -> None:
+def test_commands_process_the_stores_of_all_accounts(start_server: StartServer, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     server = start_server()
     for account in (OWN, ONE):

@@ -1,4 +1,4 @@
-"""Whether a caller may do what it asks for, as the front asks an authorizer."""
+"""Whether a caller may do what it requests: the front asks an authorizer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ACCESS = Access("tests:Look", f"arn:aws:tests:us-east-1:{ACCOUNT}:thing/x", {})
 
 
 class Strict:
-    """Allows what it is told to, and remembers what it was asked."""
+    """Allows what the test has set, and records the questions."""
 
     def __init__(self, *allowed: str) -> None:
         self.allowed = allowed
@@ -47,7 +47,7 @@ class Strict:
 
 
 class Looking:
-    """An operation, with the times that its accesses were worked out and the contexts that its handler was given."""
+    """An operation that records how often its accesses were computed, and the contexts that its handler got."""
 
     def __init__(self) -> None:
         self.worked_out = 0
@@ -82,7 +82,7 @@ def ask(folder: Path, operation: Operation, authorizer: Authorizer) -> Response:
     return asyncio.run(dispatcher.handle(request))
 
 
-def test_accesses_are_worked_out_once_and_given_to_the_handler(tmp_path: Path) -> None:
+def test_accesses_are_computed_once_and_passed_to_the_handler(tmp_path: Path) -> None:
     looking, strict = Looking(), Strict("tests:Look")
     assert ask(tmp_path, looking.operation, strict).status == 200
     assert looking.worked_out == 1
@@ -91,14 +91,14 @@ def test_accesses_are_worked_out_once_and_given_to_the_handler(tmp_path: Path) -
     assert strict.asked == [context.accesses]
 
 
-def test_what_is_denied_does_not_come_to_the_handler(tmp_path: Path) -> None:
+def test_a_denied_request_does_not_reach_the_handler(tmp_path: Path) -> None:
     looking = Looking()
     refused = ask(tmp_path, looking.operation, Strict())
     assert (refused.status, json.loads(refused.body)["Message"]) == (400, "not tests:Look")
     assert looking.contexts == []
 
 
-def test_who_may_do_everything_costs_no_working_out(tmp_path: Path) -> None:
+def test_accesses_are_not_computed_for_a_caller_that_may_do_everything(tmp_path: Path) -> None:
     for authorizer in (Everybody(), OwnAccount()):
         looking = Looking()
         assert ask(tmp_path, looking.operation, authorizer).status == 200
@@ -120,6 +120,6 @@ def test_a_key_of_an_account_may_do_everything_in_it_and_nothing_in_others() -> 
     )
 
 
-def test_without_verification_everybody_may() -> None:
+def test_without_verification_everything_is_allowed() -> None:
     assert Everybody().allows_everything(STRANGER)
     asyncio.run(Everybody().check(STRANGER, (ACCESS,)))

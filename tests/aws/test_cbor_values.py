@@ -1,4 +1,4 @@
-"""CBOR: RFC 8949's examples, and whatever else comes."""
+"""CBOR: RFC 8949's examples, and arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_what_is_written_is_read_again(value: Any) -> None:
+def test_written_values_are_read_again(value: Any) -> None:
     assert decoded(encoded(value)) == value
 
 
@@ -76,7 +76,7 @@ def test_forms_that_are_read_but_not_written(hexadecimal: str, value: Any) -> No
     assert decoded(bytes.fromhex(hexadecimal)) == value
 
 
-def test_numbers_that_are_none() -> None:
+def test_infinities_and_nan() -> None:
     assert decoded(bytes.fromhex("f97c00")) == math.inf
     assert math.isnan(decoded(bytes.fromhex("f97e00")))
 
@@ -123,7 +123,7 @@ def test_any_bytes_are_a_value_or_refused(raw: bytes) -> None:
         decoded(raw)
 
 
-def test_what_cbor_does_not_have_is_a_fault() -> None:
+def test_a_value_that_cbor_does_not_have_is_a_fault() -> None:
     with pytest.raises(TypeError):
         encoded({1, 2})
     with pytest.raises(OverflowError):

@@ -1,4 +1,4 @@
-"""Codecs: what botocore sends is read, what they answer botocore reads, and refusals are in the protocol's form."""
+"""Codecs read botocore's requests, botocore reads their answers, and refusals are in the protocol's form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jedlik.aws.protocols.codecs import CborCodec, JsonCodec, QueryCodec
 
 
 class InvalidParameterException(ServiceError):
-    """What the service refuses a request with that breaks a shape."""
+    """The service's error for a request that breaks a shape."""
 
 
 SESSION = botocore.session.get_session()
@@ -43,7 +43,7 @@ def sent(service: str, protocol: str, operation: str, **request: Any) -> bytes:
 
 
 def read(service: str, protocol: str, operation: str, status: int, body: bytes) -> dict[str, Any]:
-    """What botocore makes of an answer."""
+    """botocore's reading of an answer."""
     output = SESSION.get_service_model(service).operation_model(operation).output_shape
     headers = {"smithy-protocol": "rpc-v2-cbor"} if "cbor" in protocol else {}
     answer = create_parser(protocol).parse({"body": body, "headers": headers, "status_code": status}, output)
@@ -61,14 +61,14 @@ REQUEST = {
 
 
 @pytest.mark.parametrize(("codec", "protocol"), PROTOCOLS)
-def test_what_botocore_sends_is_read(codec: JsonCodec | CborCodec, protocol: str) -> None:
+def test_requests_of_botocore_are_read(codec: JsonCodec | CborCodec, protocol: str) -> None:
     body = sent(TAGGING, protocol, "GetResources", **REQUEST)
     assert codec.checked("GetResources", codec.parsed(body)) == REQUEST
     assert codec.checked("GetTagKeys", codec.parsed(b"")) == {}
 
 
 @pytest.mark.parametrize(("codec", "protocol"), PROTOCOLS)
-def test_botocore_reads_what_is_answered(codec: JsonCodec | CborCodec, protocol: str) -> None:
+def test_botocore_reads_answers(codec: JsonCodec | CborCodec, protocol: str) -> None:
     result = {
         "PaginationToken": "",
         "ResourceTagMappingList": [{"ResourceARN": "arn", "Tags": [{"Key": "ü", "Value": "a"}]}],
@@ -153,7 +153,7 @@ def test_the_action_is_in_the_form() -> None:
         ),
     ],
 )
-def test_an_action_that_is_not_there(body: bytes, message: str) -> None:
+def test_a_missing_action(body: bytes, message: str) -> None:
     with pytest.raises(UnknownOperationException) as caught:
         QUERY.operation_of(QUERY.parsed(body))
     status, _, answer = QUERY.error(caught.value, "an-id")
@@ -170,7 +170,7 @@ def test_an_action_that_is_not_there(body: bytes, message: str) -> None:
         (InternalServerError("text"), 500, "InternalFailure", "Receiver"),
     ],
 )
-def test_what_all_services_share_has_other_names(error: ServiceError, status: int, code: str, kind: str) -> None:
+def test_errors_common_to_all_services_have_other_names(error: ServiceError, status: int, code: str, kind: str) -> None:
     answered, _, body = QUERY.error(error, "an-id")
     found = read(STS, "query", "GetCallerIdentity", answered, body)
     assert answered == status

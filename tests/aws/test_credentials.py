@@ -1,4 +1,4 @@
-"""The file of access keys: what is in it, who may read it, what is wrong with others."""
+"""The file of access keys: its content, its permissions, and the faults of others."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_keys_made_at_once_are_all_kept(path: Path) -> None:
     assert {key.access_key for key in load(path)} == {key.access_key for key in made}
 
 
-def test_the_folder_and_the_lock_are_the_owners_only(path: Path) -> None:
+def test_the_folder_and_the_lock_belong_to_the_owner_only(path: Path) -> None:
     create(path)
     assert {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in (path.parent, *path.parent.iterdir())} == {
         "made": 0o700,
@@ -61,7 +61,7 @@ def test_the_folder_and_the_lock_are_the_owners_only(path: Path) -> None:
     }
 
 
-def test_who_may_only_read_the_folder_cannot_hold_up_a_change(path: Path) -> None:
+def test_a_reader_of_the_folder_cannot_block_a_change(path: Path) -> None:
     path.parent.mkdir(mode=0o755)
     folder = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)

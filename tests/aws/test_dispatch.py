@@ -1,4 +1,5 @@
-"""What every request goes through before an operation sees it, and every answer after: over the wire, on a server."""
+"""The steps that every request goes through before an operation sees it, and every answer after: over the wire, on a
+server."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def ask(wire: Wire, body: bytes, *headers: bytes, method: bytes = b"POST", targe
 
 
 def check(answer: Answer, status: int, body: Any) -> None:
-    """The answer's status and JSON, and what every answer has."""
+    """The answer's status and JSON, after checking what every answer has."""
     assert (answer.status, json.loads(answer.body)) == (status, body)
     check_headers(answer)
 
@@ -76,7 +77,7 @@ def get(table: str, key: str) -> bytes:
     return json.dumps({"TableName": table, "Key": {"p": {"S": key}}}).encode()
 
 
-# Requests that are none.
+# Malformed requests.
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def get(table: str, key: str) -> bytes:
         (b"POST", b"/", (b"Content-Type: application/jsonasdf",), b"{}"),
     ],
 )
-def test_what_carries_no_operation_is_not_found(
+def test_a_request_without_an_operation_is_not_found(
     wire: Wire, method: bytes, target: bytes, headers: tuple[bytes, ...], body: bytes
 ) -> None:
     answer = ask(wire, body, *headers, method=method, target=target)
@@ -127,12 +128,12 @@ def test_the_answer_has_the_content_type_of_the_request(wire: Wire, given: bytes
         b"{" * 100_000, b"[" * 100_000 + b"]" * 100_000,
     ],
 )  # fmt: skip
-def test_what_is_not_json_is_refused_before_all_else(wire: Wire, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused_first(wire: Wire, body: bytes) -> None:
     check(ask(wire, body, JSON_1_0), 400, SERIALIZATION)
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"x"', b"true", b""])
-def test_what_is_not_an_object_is_refused(wire: Wire, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(wire: Wire, body: bytes) -> None:
     check(ask(wire, body, JSON_1_0, LIST_TABLES, *SIGNED), 400, SERIALIZATION)
 
 
@@ -162,7 +163,7 @@ def test_an_operation_that_is_not_supported_is_refused_by_name(wire: Wire) -> No
     check(ask(wire, b"{}", JSON_1_0, target, *SIGNED), 400, refusal)
 
 
-# Who asks, where nothing is verified.
+# The caller where nothing is verified.
 
 
 def test_where_nothing_is_verified_a_request_needs_no_signature(start_server: Callable[..., Server]) -> None:
@@ -255,7 +256,7 @@ def test_an_error_has_its_namespace_and_text(wire: Wire) -> None:
     check(ask(wire, get("no-such-table", "x"), JSON_1_0, GET_ITEM, *SIGNED), 400, refusal)
 
 
-def test_a_wrong_type_is_told_with_a_capital_message(wire: Wire) -> None:
+def test_the_error_for_a_wrong_type_has_a_capital_message(wire: Wire) -> None:
     refusal = {**SERIALIZATION, "Message": "NUMBER_VALUE cannot be converted to String"}
     check(ask(wire, b'{"TableName": 5}', JSON_1_0, GET_ITEM, *SIGNED), 400, refusal)
 
@@ -274,7 +275,7 @@ def test_a_number_may_have_thousands_of_zeros(wire: Wire, table: str, exponent: 
     check(answer, 200, {"Items": [{"n": number}]})
 
 
-def test_no_two_requests_have_one_id(wire: Wire) -> None:
+def test_no_two_requests_have_the_same_id(wire: Wire) -> None:
     ids = {ask(wire, b"", method=b"GET").headers["x-amzn-requestid"] for _ in range(100)}
     assert len(ids) == 100
 
@@ -318,7 +319,9 @@ def test_a_request_may_be_compressed(wire: Wire, table: str, coding: bytes, comp
         (b"Content-Encoding: garbage", b"{}"),
     ],
 )
-def test_what_cannot_be_decoded_is_an_internal_error_as_on_dynamodb(wire: Wire, coding: bytes, body: bytes) -> None:
+def test_a_body_that_cannot_be_decoded_is_an_internal_error_as_on_dynamodb(
+    wire: Wire, coding: bytes, body: bytes
+) -> None:
     refusal = {
         "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError",
         "message": f"The request body cannot be decoded as {coding.partition(b': ')[2].decode()}",
@@ -344,7 +347,9 @@ def test_a_request_may_not_decompress_to_more_than_16_mib(wire: Wire, coding: by
 
 
 @pytest.mark.parametrize(("coding", "decompress"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
-def test_a_long_answer_is_compressed_for_who_takes_it(wire: Wire, table: str, coding: str, decompress: Any) -> None:
+def test_a_long_answer_is_compressed_if_the_client_accepts_it(
+    wire: Wire, table: str, coding: str, decompress: Any
+) -> None:
     ask(wire, put(table, "long", text="x" * 4096), JSON_1_0, PUT_ITEM, *SIGNED)
     answer = ask(wire, get(table, "long"), JSON_1_0, GET_ITEM, b"Accept-Encoding: " + coding.encode(), *SIGNED)
     check_headers(answer)
@@ -372,10 +377,10 @@ def test_other_answers_are_not(wire: Wire, table: str, size: int, headers: tuple
         (("identity,gzip", "identity"), "gzip"),
     ],
 )
-def test_of_several_lines_the_first_says_what_is_accepted(
+def test_the_first_of_several_accept_lines_counts(
     wire: Wire, table: str, lines: tuple[str, ...], coding: str | None
 ) -> None:
-    """So ScyllaDB's Alternator found DynamoDB to do (test_compressed_response.py, 2025)."""
+    """DynamoDB does so, as ScyllaDB's Alternator found (test_compressed_response.py, 2025)."""
     ask(wire, put(table, "lines", text="x" * 4096), JSON_1_0, PUT_ITEM, *SIGNED)
     headers = [b"Accept-Encoding: " + line.encode() for line in lines]
     answer = ask(wire, get(table, "lines"), JSON_1_0, GET_ITEM, *headers, *SIGNED)
@@ -395,5 +400,5 @@ def test_health(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"OPTIONS"])
-def test_without_an_origin_nothing_is_said_of_other_origins(wire: Wire, method: bytes) -> None:
+def test_an_answer_without_an_origin_has_no_cors_headers(wire: Wire, method: bytes) -> None:
     assert not [name for name in ask(wire, b"", method=method).headers if name.startswith("access-control-")]

@@ -1,4 +1,4 @@
-"""Faults of ours: the client learns that there was one and its request id; the log has the rest."""
+"""Faults of ours: the client gets an internal error and its request id; the log has the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCOPE = b"AKID/20261123/us-east-1/dynamodb/aws4_request"
 
 
 class NoStores:
-    """Stores whose regions nobody looks at."""
+    """Stores whose regions are never read."""
 
     def opened(self, name: str) -> None:
         return None
@@ -107,7 +107,7 @@ def test_a_fault_of_the_storage_is_one_line(caplog: pytest.LogCaptureFixture) ->
     assert "traceback" not in line
 
 
-def test_when_there_is_too_much_to_do_the_client_is_asked_to_try_again() -> None:
+def test_an_overloaded_server_asks_the_client_to_retry() -> None:
     told = dispatcher().refuse(503)
     assert told.status == 503
     assert b"\r\nx-amzn-RequestId: " in told.headers
@@ -129,7 +129,7 @@ def test_a_refusal_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_failed_condition_has_a_capital_message_only_with_the_item() -> None:
-    """As AWS's bodies have it (us-east-1, 2026-10)."""
+    """As in the bodies of AWS (us-east-1, 2026-10)."""
     alone = json.loads(answer(ConditionalCheckFailedException("The conditional request failed")).body)
     assert alone == {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
@@ -147,7 +147,7 @@ def test_some_errors_have_a_capital_message() -> None:
     }
 
 
-def test_a_log_line_has_what_it_was_given() -> None:
+def test_a_log_line_has_its_given_fields() -> None:
     record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "%d done", "args": (3,), "table": "t"})
     line = json.loads(JsonFormatter().format(record))
     assert (line["message"], line["level"], line["logger"], line["table"]) == ("3 done", "info", "x", "t")

@@ -1,4 +1,4 @@
-"""Metrics: slabs, series that find no room, histograms, and what is left of a process that has gone."""
+"""Metrics: slabs, series without room, histograms, and the counts of a process that has ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def counted(*parts: Slab) -> dict[bytes, list[float]]:
 
 
 def total(metric: Metric, *parts: Slab) -> float:
-    """What all series of a metric have counted, the rest included."""
+    """The sum of all series of a metric, including the rest."""
     name = f'["{metric.name}",'.encode()
     return sum(cells[0] for key, cells in counted(*parts).items() if key.startswith(name))
 
@@ -53,7 +53,7 @@ def total(metric: Metric, *parts: Slab) -> float:
     )
 )
 @settings(max_examples=50, deadline=None)
-def test_what_is_counted_is_what_is_read(adds: list[tuple[Metric, str, float]]) -> None:
+def test_counts_are_read_as_counted(adds: list[tuple[Metric, str, float]]) -> None:
     slab = slabs.private()
     counts = Counts(slab)
     expected: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -89,7 +89,7 @@ def test_no_two_slots_share_a_byte_and_all_are_in_the_slab() -> None:
     assert slabs.SLAB_BYTES % 65536 == slabs.HEAD_BYTES % 65536 == 0
 
 
-def test_a_gauge_shows_what_was_set_last() -> None:
+def test_a_gauge_shows_its_last_value() -> None:
     slab = slabs.private()
     gauge = Counts(slab).series(OPEN, *WHERE)
     gauge.set(3)
@@ -101,7 +101,7 @@ def test_a_gauge_shows_what_was_set_last() -> None:
 
 
 def full() -> tuple[Slab, Counts]:
-    """A slab with as many counters as it has room for, each of which has counted 1."""
+    """A slab full of counters, each of which has counted 1."""
     slab = slabs.private()
     counts = Counts(slab)
     for number in range(ROOM):
@@ -109,7 +109,7 @@ def full() -> tuple[Slab, Counts]:
     return slab, counts
 
 
-def test_what_finds_no_room_is_counted_in_the_rest_and_that_is_counted() -> None:
+def test_series_without_room_are_counted_in_the_rest_and_such_cases_too() -> None:
     slab, counts = full()
     counts.series(UNITS, *WHERE, "one more", None).add(7)
     counts.series(UNITS, *WHERE, "and another", None).add(1)
@@ -133,7 +133,7 @@ def test_series_that_are_not_used_make_room_and_no_count_is_lost() -> None:
     moved = []
     counts.when_moved(lambda: moved.append(1))
     assert counts.series(UNITS, *WHERE, "new", None).at == counts.series(UNITS, *WHERE, "newer", None).at
-    counts.sweep()  # Nothing is known to be idle yet.
+    counts.sweep()  # No series is known to be idle yet.
     assert slab.words[slabs.DROPPED] == 0
     used.add(1)
     counts.sweep()
@@ -141,7 +141,7 @@ def test_series_that_are_not_used_make_room_and_no_count_is_lost() -> None:
     assert len(moved) == 2
     new = counts.series(UNITS, *WHERE, "new", None)
     new.add(5)
-    idle.add(1)  # Who still has it counts in the rest.
+    idle.add(1)  # A process that still holds the series counts in the rest.
     found = counted(slab)
     assert found[b'["Units","counter","Count","000000000000","us-east-1",{"Table":"new"}]'] == [5.0]
     assert found[b'["Units","counter","Count"]'] == [ROOM - 1 + 1.0]
@@ -176,7 +176,7 @@ def test_room_is_made_once_a_minute_and_only_when_it_was_wanted() -> None:
     assert slab.words[slabs.CHANGES] == 4
 
 
-def test_every_metric_that_is_declared_has_a_place_for_its_rest() -> None:
+def test_every_declared_metric_has_a_place_for_its_rest() -> None:
     declared = [metric for service in services.SERVICES for metric in service.metrics]
     assert len({metric.name for metric in declared}) == len(declared)
     assert sum(metric.kind == "histogram" for metric in declared) <= RESERVED
@@ -227,8 +227,8 @@ def test_a_slab_is_clean_when_it_is_given_again() -> None:
 
 @given(st.integers(0, 4), st.integers(1, 100), st.integers(1, 100))
 @settings(deadline=None)
-def test_who_dies_while_moving_a_count_neither_loses_nor_doubles_it(step: int, one: int, rest: int) -> None:
-    """As after a kill at any store of `Slab.move`, whose stores are done here by hand."""
+def test_a_death_while_moving_a_count_neither_loses_nor_doubles_it(step: int, one: int, rest: int) -> None:
+    """As after a kill at any store of `Slab.move`; the test makes these stores by hand."""
     memory = MetricsMemory()
     slab = memory.give()
     counts = Counts(slab)
@@ -273,7 +273,7 @@ def test_cells_follow_each_other_without_gaps() -> None:
     ("value", "cell"),
     [(0.0, histograms.LOW), (-1.0, histograms.LOW), (math.nan, histograms.LOW), (math.inf, histograms.HIGH)],
 )
-def test_what_has_no_bucket_has_a_cell_at_the_end(value: float, cell: int) -> None:
+def test_a_value_without_a_bucket_has_a_cell_at_the_end(value: float, cell: int) -> None:
     assert histograms.cell_of(value) == cell
 
 
@@ -294,5 +294,5 @@ def test_a_percentile_is_off_by_an_eighth_at_most(values: list[float], percent: 
     assert histograms.count(cells) == len(values)
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_without_values_there_is_no_percentile() -> None:
     assert histograms.percentile([0.0] * histograms.CELLS, 50) is None

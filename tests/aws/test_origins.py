@@ -1,4 +1,4 @@
-"""Which pages may ask, and under which name: this machine's own, or all where signatures are verified."""
+"""The pages and host names from which requests are served: this machine's own, or all where signatures are verified."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FOREIGN = [
 
 @pytest.fixture(scope="module")
 def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has been told of other names and origins."""
+    """A server whose settings name other hosts and origins."""
     folder = tmp_path_factory.mktemp("allowing")
     server = Server(
         folder / "log",
@@ -53,7 +53,7 @@ def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def ask(
     server: Server, host: str | None, origin: str | None, *more: bytes, method: bytes = b"POST", operation: str = ""
 ) -> Answer:
-    """What is answered to a request that is sent to the server as one for `host`, from a page of `origin`."""
+    """The answer to a request that the server gets as one for `host`, from a page of `origin`."""
     headers = [*more, *((b"Origin: " + origin.encode("latin-1"),) if origin is not None else ())]
     body = b""
     if operation:
@@ -84,18 +84,18 @@ def check_refused(answer: Answer, text: str) -> None:
     assert cors(answer) == {}
 
 
-# The name under which it is asked.
+# The host name of the request.
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, None])
-def test_loopback_names_are_answered_to(server: Server, host: str | None) -> None:
+def test_the_server_answers_to_loopback_names(server: Server, host: str | None) -> None:
     for _ in range(2):
         assert ask(server, host, None, operation="ListTables").status == 200
         assert ask(server, host, None, method=b"GET").status == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_other_names_are_refused_whatever_is_asked(server: Server, host: str) -> None:
+def test_other_names_are_refused_for_every_request(server: Server, host: str) -> None:
     for method in METHODS:
         refused = ask(server, host, None, method=method)
         assert refused.status == 403
@@ -104,7 +104,7 @@ def test_other_names_are_refused_whatever_is_asked(server: Server, host: str) ->
     assert ask(server, host, None, operation="ListTables").status == 403
 
 
-def test_the_refusal_of_a_name_says_what_to_do(server: Server) -> None:
+def test_the_refusal_of_a_name_explains_what_to_do(server: Server) -> None:
     check_refused(
         ask(server, "host.docker.internal:8000", None, operation="ListTables"),
         "With --auth off Jedlik answers to names of this machine only, and 'host.docker.internal:8000' is none. "
@@ -115,7 +115,7 @@ def test_the_refusal_of_a_name_says_what_to_do(server: Server) -> None:
 @pytest.mark.parametrize(
     "host", ["host.docker.internal:8000", "dynamodb", "DynamoDB.:1", "192.168.1.1:80", "[fe80::1]:8000", "localhost"]
 )
-def test_names_that_the_settings_allow_are_answered_to(allowing: Server, host: str) -> None:
+def test_the_server_answers_to_names_that_the_settings_allow(allowing: Server, host: str) -> None:
     assert ask(allowing, host, None, operation="ListTables").status == 200
 
 
@@ -133,7 +133,7 @@ def test_the_name_on_which_it_listens_is_its_own() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_pages_of_this_machine_may_ask_and_read(server: Server, scheme: str, host: str) -> None:
+def test_pages_of_this_machine_may_send_requests_and_read_answers(server: Server, scheme: str, host: str) -> None:
     origin = f"{scheme}://{host}"
     for _ in range(2):
         answer = ask(server, "localhost:8000", origin, operation="ListTables")
@@ -164,7 +164,7 @@ def test_pages_from_elsewhere_are_refused_before_anything_is_done(server: Server
         assert (refused.status, cors(refused)) == (403, {})
 
 
-def test_the_refusal_of_a_page_says_what_to_do(server: Server) -> None:
+def test_the_refusal_of_a_page_explains_what_to_do(server: Server) -> None:
     check_refused(
         ask(server, "localhost", "https://app.example.com", operation="ListTables"),
         "With --auth off Jedlik serves web pages of this machine only, and 'https://app.example.com' is none. "
@@ -183,9 +183,7 @@ def test_the_refusal_of_a_page_says_what_to_do(server: Server) -> None:
         ("dynamodb", "http://localhost:3000"),
     ],
 )
-def test_pages_of_the_server_itself_and_that_the_settings_allow_may_ask(
-    allowing: Server, host: str, origin: str
-) -> None:
+def test_pages_of_the_server_and_of_allowed_origins_are_served(allowing: Server, host: str, origin: str) -> None:
     answer = ask(allowing, host, origin, operation="ListTables")
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
 
@@ -201,11 +199,11 @@ def test_pages_of_the_server_itself_and_that_the_settings_allow_may_ask(
         ("example.com", "http://example.com"),
     ],
 )
-def test_a_page_that_makes_its_name_lead_here_is_refused(allowing: Server, host: str, origin: str) -> None:
+def test_a_page_that_rebinds_its_name_is_refused(allowing: Server, host: str, origin: str) -> None:
     assert ask(allowing, host, origin, operation="CreateTable").status == 403
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_memory_of_names_is_bounded() -> None:
     origins = OwnOrigins()
     for number in range(3 * KNOWN):
         assert origins.refusal({b"host": b"%d.localhost" % number, b"origin": b"http://localhost:1"}) is None
@@ -217,7 +215,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://app.example.com", "null", "http://localhost:3000"])
-def test_with_signatures_every_origin_may_ask_as_on_aws(start_server: Callable[..., Server], origin: str) -> None:
+def test_with_signatures_every_origin_is_served_as_on_aws(start_server: Callable[..., Server], origin: str) -> None:
     server = start_server(auth="on", in_memory=True)
     asked = signed(
         Credential(server.access_key, server.secret_key), headers={"Origin": origin, "X-Amz-Target": TARGET}, body=b"{}"

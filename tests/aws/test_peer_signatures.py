@@ -1,4 +1,4 @@
-"""What a peer signs: the secret that all regions share opens the operations of peers, and nothing else does."""
+"""Signatures of peers: the secret that all regions share opens the operations of peers, and nothing else does."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_either_of_two_secrets_makes_a_peer(guarded: Server, secret: str) -> Non
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_another_secret_makes_none(guarded: Server, operation: str) -> None:
+def test_another_secret_makes_no_peer(guarded: Server, operation: str) -> None:
     status, body = answer(guarded, asked(OTHER, operation))
     assert (status, body["__type"]) == (400, REFUSED)
     assert text_of(body) == peer_signatures.ANOTHER_SECRET
@@ -87,7 +87,7 @@ def text_of(body: Any) -> str:
 
 @pytest.mark.parametrize("auth", ["on", "off"])
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_access_key_makes_none_whether_keys_are_verified_or_not(
+def test_an_access_key_makes_no_peer_whether_keys_are_verified_or_not(
     operation: str, auth: str, start_server: StartServer
 ) -> None:
     server = start_server(auth=auth, in_memory=True, environment={"JEDLIK_PEER_SECRET": SECRET})
@@ -99,13 +99,13 @@ def test_an_access_key_makes_none_whether_keys_are_verified_or_not(
         "Only regions of global tables may ask for this, and they are known by a peer_secret and not by an access key. "
         "Set the same one for the servers of all regions (--peer-secret-file)."
     )
-    # Nor does it in the scope of peers.
+    # It makes none in the scope of peers either.
     request = signed(key, service=peer_signatures.SERVICE, headers={"X-Amz-Target": TARGET + operation}, body=PULL)
     assert text_of(answer(server, request)[1]) == peer_signatures.ACCESS_KEY
 
 
 @pytest.mark.parametrize("options", [{"auth": "on"}, {"auth": "off"}])
-def test_without_a_signature_nobody_is_a_peer(options: dict[str, str], start_server: StartServer) -> None:
+def test_without_a_signature_no_caller_is_a_peer(options: dict[str, str], start_server: StartServer) -> None:
     request = asked()
     del request.headers[b"authorization"]
     status, body = answer(start_server(in_memory=True, **options), request)
@@ -130,7 +130,7 @@ def test_on_loopback_addresses_without_verification_peers_need_no_secret(
     assert text_of(answer(server, asked(SECRET))[1]) == peer_signatures.ANOTHER_SECRET
 
 
-def test_a_secret_that_is_set_is_demanded_without_verification_too(start_server: StartServer) -> None:
+def test_a_configured_secret_is_required_even_without_verification(start_server: StartServer) -> None:
     server = start_server(in_memory=True, environment={"JEDLIK_PEER_SECRET": SECRET})
     assert answer(server, asked())[0] == 200
     assert text_of(answer(server, asked(*OPEN_SECRETS))[1]) == peer_signatures.ANOTHER_SECRET
@@ -158,7 +158,7 @@ def test_a_message_of_another_time_is_refused(guarded: Server) -> None:
         assert (status, text_of(body)) == (400, peer_signatures.ANOTHER_TIME)
 
 
-def test_a_message_that_is_sent_again_is_good_for_what_it_was_and_nothing_else(guarded: Server) -> None:
+def test_a_repeated_message_is_valid_only_as_it_was(guarded: Server) -> None:
     first = asked()
     assert answer(guarded, first)[0] == 200
     assert answer(guarded, first)[0] == 200

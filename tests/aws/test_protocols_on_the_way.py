@@ -149,12 +149,12 @@ def test_a_form(site: Site) -> None:
 
 
 def test_a_query_string_in_place_of_a_form(site: Site) -> None:
-    """As it is presigned for others to send, who learn that way who asks them (Kubernetes, Vault)."""
+    """Presigned so that others send it, and show by that who they are (Kubernetes, Vault)."""
     check_identity(site.ask("sts", method="GET", target=f"/?{IDENTITY}"))
     check_identity(site.ask("sts", method="GET", target=f"/?{IDENTITY}", auth=Presigning))
 
 
-def test_what_a_get_asks_for_is_in_its_query_string_whatever_its_body_is(site: Site) -> None:
+def test_a_get_is_read_from_its_query_string_whatever_its_body_is(site: Site) -> None:
     other = IDENTITY.replace("GetCallerIdentity", "AssumeRole").encode()
     check_identity(site.ask("sts", method="GET", target=f"/?{IDENTITY}", body=other))
 
@@ -178,20 +178,21 @@ class Presigning(SigV4QueryAuth):  # type: ignore[misc] # botocore has no types
         ("", "MissingAction", "The request must contain the parameter Action."),
     ],
 )
-def test_an_action_that_is_not_here(site: Site, body: str, code: str, message: str) -> None:
+def test_an_action_that_is_not_supported(site: Site, body: str, code: str, message: str) -> None:
     refused = site.ask("sts", body=body.encode(), headers=FORM)
     assert refused.status == 400
     assert f"<Code>{code}</Code><Message>{message}</Message>" in refused.body.decode()
 
 
-def test_who_has_not_signed_a_form_is_refused_in_xml(site: Site) -> None:
+def test_an_unsigned_form_is_refused_in_xml(site: Site) -> None:
     refused = site.ask("", body=IDENTITY.encode(), headers=FORM)
     assert (refused.status, header(refused, "Content-Type")) == (403, "text/xml")
     assert b"<Code>MissingAuthenticationToken</Code>" in refused.body
 
 
-def test_who_has_signed_for_another_service_is_refused(site: Site) -> None:
-    """A signature is good for one service: else a form that somebody else was given could be sent to another."""
+def test_a_signature_for_another_service_is_refused(site: Site) -> None:
+    """A signature is good for one service: otherwise a form that somebody else received could be sent to another
+    service."""
     asked = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
     assert site.ask("dynamodb", body=b"{}", headers=asked).status == 200
     refused = site.ask("sts", body=b"{}", headers=asked)
@@ -200,7 +201,7 @@ def test_who_has_signed_for_another_service_is_refused(site: Site) -> None:
     assert orjson.loads(refused.body)["message"] == "Credential should be scoped to correct service: 'tagging'. "
 
 
-def test_a_signer_is_known_for_one_service(site: Site) -> None:
+def test_a_signer_is_remembered_for_one_service(site: Site) -> None:
     """Its header is remembered up to the signature, and it may come again with another target."""
     for _ in range(2):
         assert site.ask("tagging", body=b"{}", headers=TARGET).status == 200

@@ -118,7 +118,7 @@ def serialized(service: str, operation: str, **request: Any) -> bytes:
 
 
 def parsed(service: str, operation: str, body: bytes, status: int = 200) -> dict[str, Any]:
-    """What botocore makes of an answer."""
+    """botocore's reading of an answer."""
     output = SESSION.get_service_model(service).operation_model(operation).output_shape
     answer: dict[str, Any] = create_parser("query").parse({"body": body, "headers": {}, "status_code": status}, output)
     answer["ResponseMetadata"].pop("HTTPStatusCode")
@@ -126,7 +126,7 @@ def parsed(service: str, operation: str, body: bytes, status: int = 200) -> dict
     return answer
 
 
-def test_what_botocore_sends_is_read() -> None:
+def test_requests_of_botocore_are_read() -> None:
     request = {
         "RoleArn": "arn:aws:iam::123456789012:role/x",
         "RoleSessionName": "me & you",
@@ -141,7 +141,7 @@ def test_what_botocore_sends_is_read() -> None:
     assert sent["Version"] == "2011-06-15"
 
 
-def test_botocore_reads_what_is_answered() -> None:
+def test_botocore_reads_answers() -> None:
     result = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/<&>", "UserId": "AID\x00A"}
     answer = parsed("sts", "GetCallerIdentity", query_xml.answer(STS, "GetCallerIdentity", result, "an-id"))
     assert answer == result | {"UserId": "AIDA", "ResponseMetadata": {"RequestId": "an-id"}}

@@ -18,7 +18,7 @@ BY_A = index("by-a", "a")
 
 
 def lines(server: Server, message: str, count: int) -> list[dict[str, Any]]:
-    """So many lines of the log, when they are there."""
+    """This number of lines of the log, when they are there."""
 
     def found() -> list[dict[str, Any]]:
         return [line for line in server.log_lines() if line["message"] == message]
@@ -28,7 +28,7 @@ def lines(server: Server, message: str, count: int) -> list[dict[str, Any]]:
     return found()
 
 
-def test_a_line_says_who_asked_what_and_what_came_of_it(start_server: Start) -> None:
+def test_a_line_has_the_caller_the_request_and_the_outcome(start_server: Start) -> None:
     server = start_server(access_log=True, auth="on", account="123456789012")
     client = server.client(region="eu-west-1")
     create(client, TableName="songs")
@@ -54,7 +54,7 @@ def test_a_line_says_who_asked_what_and_what_came_of_it(start_server: Start) -> 
     }
 
 
-def test_a_line_stays_short_whatever_a_client_sends(start_server: Start) -> None:
+def test_a_line_stays_short_for_any_request(start_server: Start) -> None:
     server = start_server(access_log=True, auth="off")
     key, target = "k" * 9000, "t" * 9000
     scope = f"{key}/20261128/us-east-1/dynamodb/aws4_request"
@@ -118,7 +118,7 @@ def test_units_are_those_of_all_tables_and_indexes(start_server: Start) -> None:
     assert neither.keys().isdisjoint({"read_units", "write_units"})
 
 
-def test_what_is_refused_has_a_line_with_the_reason(start_server: Start) -> None:
+def test_a_refused_request_has_a_line_with_the_reason(start_server: Start) -> None:
     server = start_server(access_log=True)
     with pytest.raises(ClientError):
         server.client().get_item(TableName="nowhere", Key={"p": {"S": "a"}})

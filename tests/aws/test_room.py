@@ -14,7 +14,7 @@ from jedlik.wire.messages import Request
 SIZE = 100
 
 
-def test_the_collector_rests_as_long_as_there_is_something_at_work() -> None:
+def test_the_collector_pauses_while_large_requests_are_at_work() -> None:
     async def test() -> None:
         room = Room(Share(SIZE))
         assert gc.isenabled()
@@ -34,7 +34,7 @@ def test_the_collector_rests_as_long_as_there_is_something_at_work() -> None:
     asyncio.run(test())
 
 
-def test_the_collector_does_not_rest_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_collector_does_not_pause_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jedlik.aws.room.LONGEST_REST", 0.0)
     collections: list[str] = []
     monkeypatch.setattr(gc, "collect", lambda: collections.append("all"))

@@ -1,4 +1,4 @@
-"""How services are told apart on one port, and what is answered for those that are not here."""
+"""How the services on one port are told apart, and the answers for services that are not here."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def service(name: str, *operations: str, **members: Any) -> Service:
 
 
 IDENTITY = service("sts", "GetCallerIdentity", target_prefix=None, is_global=True)
-"""Of the query protocol: its requests have no target."""
+"""A service of the query protocol: its requests have no target."""
 ROUTER = Router([*SERVICES, IDENTITY], Verifier(None, lambda: 0.0))
 
 
@@ -79,7 +79,7 @@ def found(target: bytes = b"/", body: bytes = b"", **headers: bytes) -> tuple[st
         ({"x_amz_target": b"DynamoDB_20120810.GetItem"}, ("dynamodb", "GetItem")),
         ({"x_amz_target": b"DynamoDBStreams_20120810.GetRecords"}, ("dynamodbstreams", "GetRecords")),
         ({"x_amz_target": b"JedlikPeers_1.Pull"}, ("jedlikpeers", "Pull")),
-        # The target goes before the scope, which two services may share.
+        # The target decides before the scope, which two services may share.
         (
             {"x_amz_target": b"DynamoDBStreams_20120810.GetRecords", "authorization": scoped("kms")},
             ("dynamodbstreams", "GetRecords"),
@@ -117,7 +117,7 @@ def found(target: bytes = b"/", body: bytes = b"", **headers: bytes) -> tuple[st
             Absent("monitoring"),
         ),
         ({"target": b"/", "smithy_protocol": b"rpc-v2-cbor"}, Absent("this")),
-        # Unsigned forms are known by their version.
+        # Unsigned forms are recognised by their version.
         (
             {
                 "content_type": b"application/x-www-form-urlencoded",
@@ -177,7 +177,7 @@ def test_a_client_of_another_service_reads_that_it_is_not_here(
 
 
 def client_of(server: Server, name: str) -> Any:
-    """A client as it comes, which tries again where it thinks that this helps."""
+    """A client with its defaults, which retries where that may help."""
     return boto3.client(
         name,
         endpoint_url=server.url,
@@ -188,7 +188,7 @@ def client_of(server: Server, name: str) -> Any:
     )
 
 
-def test_with_verification_it_is_the_same(start_server: Any) -> None:
+def test_with_verification_the_answers_are_the_same(start_server: Any) -> None:
     server = start_server(auth="on", in_memory=True)
     with pytest.raises(ClientError, match="Jedlik does not serve kms at this endpoint"):
         client_of(server, "kms").list_keys()
@@ -255,7 +255,7 @@ def test_an_answer_in_the_query_mode_of_cloudwatch(server: Server) -> None:
     assert answer.headers["x-amzn-query-error"] == "UnknownOperationException;Sender"
 
 
-def test_an_answer_to_a_form_that_nobody_has_signed(server: Server) -> None:
+def test_an_answer_to_an_unsigned_form(server: Server) -> None:
     answer = ask(server, b"Action=ListUsers&Version=2010-05-08", FORM)
     assert (answer.status, answer.headers["content-type"]) == (400, "text/xml")
     assert answer.body.decode() == (
@@ -270,15 +270,15 @@ def test_an_answer_without_a_body(server: Server) -> None:
     assert (answer.status, answer.body) == (501, b"")
 
 
-def test_a_browser_may_ask_whether_it_may_ask(server: Server) -> None:
-    """The question carries the presigned URL that it is about, and an error would be no leave."""
+def test_a_preflight_request_is_answered(server: Server) -> None:
+    """The question carries the presigned URL that it is about, and an error would refuse permission."""
     target = b"/bucket/key?X-Amz-Credential=AKID%2F20261123%2Fus-east-1%2Fs3%2Faws4_request"
     origin, method = b"Origin: http://localhost:3000", b"Access-Control-Request-Method: GET"
     answer = ask(server, b"", origin, method, method=b"OPTIONS", target=target)
     assert (answer.status, answer.headers["access-control-allow-methods"]) == (200, "GET")
 
 
-def test_where_no_service_is_named_nothing_is_found(server: Server) -> None:
+def test_a_request_that_names_no_service_is_not_found(server: Server) -> None:
     for body, headers in ((b"a=b", (FORM,)), (b"{}", (JSON_1_1, b"X-Amz-Target: TrentService.ListKeys"))):
         answer = ask(server, body, *headers)
         assert (answer.status, answer.body) == (404, b"<UnknownOperationException/>\n")
@@ -292,7 +292,7 @@ def test_names_in_a_sentence() -> None:
 
 
 class Knows:
-    """Knows everybody, by a way of its own."""
+    """Accepts every caller, in a way of its own."""
 
     verifies = True
 
@@ -305,7 +305,7 @@ class Knows:
 
 
 class Site:
-    """A dispatcher of some services, that serves one region."""
+    """A dispatcher of some services, which serves one region."""
 
     def __init__(self, folder: Path, *services: Service, **others: Knows) -> None:
         self.stores = Stores(Settings(data_dir=folder, in_memory=True, regions="us-east-1"))
@@ -328,7 +328,7 @@ class Site:
 
 
 @pytest.mark.parametrize(("is_global", "status"), [(True, 200), (False, 400)])
-def test_a_global_service_is_of_every_region(tmp_path: Path, is_global: bool, status: int) -> None:
+def test_a_global_service_is_in_every_region(tmp_path: Path, is_global: bool, status: int) -> None:
     site = Site(tmp_path, service("iam", "List", target_prefix="Iam", is_global=is_global))
     answer = site.ask(b"Iam.List", scoped("iam", "ap-south-2"))
     assert answer.status == status
@@ -338,7 +338,7 @@ def test_a_global_service_is_of_every_region(tmp_path: Path, is_global: bool, st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_handler_knows_who_asks_and_from_where(tmp_path: Path) -> None:
+def test_a_handler_gets_the_caller_and_its_address(tmp_path: Path) -> None:
     seen: list[Context] = []
 
     async def look(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
@@ -361,7 +361,7 @@ def test_a_handler_knows_who_asks_and_from_where(tmp_path: Path) -> None:
     assert context.accesses is None
 
 
-def test_of_one_connection_each_request_has_its_own_caller(tmp_path: Path) -> None:
+def test_each_request_of_one_connection_has_its_own_caller(tmp_path: Path) -> None:
     seen: list[str | None] = []
 
     async def look(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
@@ -376,7 +376,7 @@ def test_of_one_connection_each_request_has_its_own_caller(tmp_path: Path) -> No
     assert seen == ["ONE", "ONE", "OTHER", "ONE"]
 
 
-def test_a_service_may_know_its_callers_by_another_way(tmp_path: Path) -> None:
+def test_a_service_may_identify_callers_in_another_way(tmp_path: Path) -> None:
     knows = Knows()
     services = (
         service("tests", "List", target_prefix="Tests"),
@@ -390,7 +390,7 @@ def test_a_service_may_know_its_callers_by_another_way(tmp_path: Path) -> None:
     assert knows.asked == ["jedlik-peers"]
 
 
-def test_each_target_is_that_of_one_operation() -> None:
+def test_each_target_belongs_to_one_operation() -> None:
     assert ROUTER.targets[b"DynamoDB_20120810.GetItem"].operation is SERVICE.operations["GetItem"]
     assert len(ROUTER.targets) == sum(len(one.operations) for one in SERVICES)
     assert STREAMS.signing_name == SERVICE.signing_name

@@ -1,4 +1,4 @@
-"""Signatures: every way of being right, and DynamoDB's words for each way of being wrong."""
+"""Signatures: every correct form, and DynamoDB's error for each incorrect one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Change = Callable[[Request], None]
 
 
 class Clock:
-    """Stands still until it is moved, and so does a steady one beside it."""
+    """Stands still until the test moves it, and so does a steady clock beside it."""
 
     def __init__(self) -> None:
         self.now = NOW.timestamp()
@@ -59,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def signer_clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """The client signs at noon, but for tests over the wire."""
+    """The client signs at noon, except in tests over the wire."""
     if "start_server" not in request.fixturenames:
         monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: NOW)
 
@@ -105,7 +105,7 @@ def in_authorization(old: bytes, new: bytes) -> Change:
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-isoe-west-1", "eusc-de-east-1", "mx-central-1"])
-def test_the_caller_is_known_by_key_and_region(verifier: Verifier, credential: Credential, region: str) -> None:
+def test_the_caller_is_identified_by_key_and_region(verifier: Verifier, credential: Credential, region: str) -> None:
     for _ in range(3):
         assert verifier.signed(signed(credential, region=region), SERVICE) == Signed.of(
             credential.access_key, region, SERVICE
@@ -147,7 +147,9 @@ def test_the_query_string_is_signed_in_one_form(verifier: Verifier, credential: 
         "spaces only",
     ],
 )
-def test_what_proxies_may_change_does_not_matter(verifier: Verifier, credential: Credential, change: Change) -> None:
+def test_changes_that_proxies_may_make_do_not_matter(
+    verifier: Verifier, credential: Credential, change: Change
+) -> None:
     for _ in range(2):
         asked = signed(credential, headers={"Meerkat": "Hello world"})
         change(asked)
@@ -184,7 +186,7 @@ def test_clocks_may_differ_by_15_minutes(
     assert verifier.signed(presigned(credential, expires=15 * 60), SERVICE)
 
 
-# Wrong: what is said of the header. Everything before the signature is checked in this order.
+# Wrong: the errors about the header. Everything before the signature is checked in this order.
 
 
 @pytest.mark.parametrize("authorization", [b"", b"AWS4", b"AWS3-HTTPS ...", b"Bearer x", b"Basic dTpw"])
@@ -234,7 +236,7 @@ def test_with_parts_missing(
     assert refusal(verifier, asked) == ("IncompleteSignatureException", f"{text}Authorization={authorization}")
 
 
-def test_with_a_part_that_is_no_pair(verifier: Verifier, credential: Credential) -> None:
+def test_with_a_part_that_is_not_a_pair(verifier: Verifier, credential: Credential) -> None:
     asked = signed(credential)
     asked.headers[b"authorization"] = b"AWS4-HMAC-SHA256 Signature=b,    Credential,    SignedHeaders"
     assert refusal(verifier, asked) == (
@@ -263,7 +265,7 @@ def test_presigned_with_parts_missing(verifier: Verifier, query: str, missing: l
 
 
 @pytest.mark.parametrize("query", ["X-Amz-Algorith", "X-Amz-Credential=a&X-Amz-Signature=b&X-Amz-Date=d"])
-def test_presigned_is_what_names_the_algorithm(verifier: Verifier, query: str) -> None:
+def test_a_request_that_names_the_algorithm_is_presigned(verifier: Verifier, query: str) -> None:
     assert refusal(verifier, Request(b"POST", b"/?" + query.encode(), {}))[0] == "MissingAuthenticationTokenException"
 
 
@@ -306,7 +308,7 @@ def test_expired(
 
 
 @pytest.mark.parametrize("seconds", [15 * 60 + 1, -15 * 60 - 1])
-def test_a_time_that_has_been_good_is_compared_with_now_again(
+def test_a_time_that_was_valid_is_checked_again(
     verifier: Verifier, credential: Credential, clock: Clock, seconds: int
 ) -> None:
     asked = signed(credential)
@@ -326,7 +328,7 @@ def test_a_time_that_has_been_good_is_compared_with_now_again(
         (b"", "IncompleteSignatureException", "Authorization header requires existence of either"),
     ],
 )
-def test_a_signer_who_is_known_may_sign_at_no_other_time(
+def test_a_remembered_signer_may_sign_for_no_other_time(
     verifier: Verifier, credential: Credential, clock: Clock, time: bytes, error: str, text: str
 ) -> None:
     clock.now = datetime(2026, 11, 23, 23, 55, tzinfo=UTC).timestamp()
@@ -461,7 +463,7 @@ def test_headers_of_known_heads_must_be_signed_as_others(
         assert refusal(verifier, asked) == ("InvalidSignatureException", text)
 
 
-def test_what_has_been_seen_of_a_signer_is_bounded(verifier: Verifier, credential: Credential) -> None:
+def test_the_memory_of_a_signer_is_bounded(verifier: Verifier, credential: Credential) -> None:
     for number in range(1000):
         asked = signed(credential)
         asked.headers[b"x-%d" % number] = b"x"
@@ -509,7 +511,7 @@ def change_body(asked: Request) -> None:
     ],
 )
 @pytest.mark.parametrize("seen_before", [False, True])
-def test_what_is_signed_may_not_change(
+def test_signed_parts_may_not_change(
     verifier: Verifier, credential: Credential, change: Change, seen_before: bool
 ) -> None:
     asked = signed(credential)
@@ -519,7 +521,7 @@ def test_what_is_signed_may_not_change(
     assert refusal(verifier, asked) == ("InvalidSignatureException", MISMATCH)
 
 
-def test_another_secret_is_no_good(verifier: Verifier, credential: Credential) -> None:
+def test_another_secret_is_refused(verifier: Verifier, credential: Credential) -> None:
     other = Credential(credential.access_key, "x" * 40)
     assert refusal(verifier, signed(other)) == ("InvalidSignatureException", MISMATCH)
     assert refusal(verifier, presigned(other)) == ("InvalidSignatureException", MISMATCH)
@@ -587,7 +589,7 @@ def test_keys_may_come_and_go(verifier: Verifier, credential: Credential, keys: 
 
 
 @pytest.mark.parametrize("seconds", [-3600.0, -0.5, 0.0, 3600.0])
-def test_keys_go_whatever_becomes_of_the_clock_on_the_wall(
+def test_keys_expire_whatever_the_wall_clock_does(
     verifier: Verifier, credential: Credential, keys: Path, clock: Clock, seconds: float
 ) -> None:
     clock.now += 600
@@ -601,9 +603,7 @@ def test_keys_go_whatever_becomes_of_the_clock_on_the_wall(
     assert refusal(verifier, signed(credential)) == ("UnrecognizedClientException", f"{TOKEN_INVALID}.")
 
 
-def test_a_file_that_breaks_changes_nothing(
-    verifier: Verifier, credential: Credential, keys: Path, clock: Clock
-) -> None:
+def test_a_broken_file_changes_nothing(verifier: Verifier, credential: Credential, keys: Path, clock: Clock) -> None:
     keys.write_text("nonsense")
     clock.pass_time(1)
     assert verifier.signed(signed(credential), SERVICE).access_key == credential.access_key

@@ -1,6 +1,6 @@
-"""What a stranger costs and gets where signatures are verified: nothing of its request is looked at but its signature.
+"""The cost and the answer of a stranger's request where signatures are verified: only its signature is examined.
 
-A stranger has no signature, one with a key that nobody has, or one made with a wrong secret.
+A stranger has no signature, one with an unknown key, or one made with a wrong secret.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NULLS = b'{"TableName":"t","Item":{"p":{"L":[%b]}}}' % b",".join([b'{"NULL":true
 BOMB = gzip.compress(NULLS, 9, mtime=0)
 """Some 30 kB that decompress to 16 MB of JSON; to parse that takes half a second and 300 MB."""
 CPU_SECONDS = 1.5
-"""For refusing all the bombs of a test, a fiftieth of what it takes to parse as many."""
+"""Seconds for refusing all the bombs of a test: a fiftieth of what parsing them would take."""
 MEMORY = 64 * MIB
 
 TARGET = "X-Amz-Target"
@@ -42,7 +42,7 @@ WRONG: list[tuple[dict[str, str], bytes, int, str]] = [
     ({}, b'{"TableName": 5}', 400, "SerializationException"),
     ({}, b"{}", 400, "ValidationException"),
 ]
-"""Headers and body of what is wrong, and what one is told who may know: DynamoDB's order."""
+"""Headers and body of an invalid request, and the error that a permitted caller gets: DynamoDB's order."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ STRANGERS: dict[str, Callable[[Server, dict[str, str], bytes], bytes]] = {
         signed(Credential(server.access_key, "wrong"), headers=headers, body=body)
     ),
 }
-"""What a stranger is told, and the request that it sends."""
+"""A stranger's error, and the request that it sends."""
 
 
 def unsigned(server: Server, headers: dict[str, str], body: bytes) -> Request:
@@ -91,7 +91,7 @@ def name(told: Answer) -> str:
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize(("headers", "body"), [case[:2] for case in WRONG])
-def test_a_stranger_is_told_of_its_signature_and_nothing_else(
+def test_a_stranger_gets_the_error_about_its_signature_and_no_other(
     verifying: Server, stranger: str, headers: dict[str, str], body: bytes
 ) -> None:
     told = answer(verifying, STRANGERS[stranger](verifying, headers, body))
@@ -107,7 +107,7 @@ def test_a_signature_keeps_the_order_of_errors(
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_what_a_stranger_sends_is_neither_decompressed_nor_parsed(verifying: Server, stranger: str) -> None:
+def test_a_strangers_body_is_neither_decompressed_nor_parsed(verifying: Server, stranger: str) -> None:
     bomb = STRANGERS[stranger](verifying, GZIP, BOMB)
     memory, seconds = peak_memory(verifying), cpu_seconds(verifying)
     with ThreadPoolExecutor(4) as strangers:
@@ -118,18 +118,18 @@ def test_what_a_stranger_sends_is_neither_decompressed_nor_parsed(verifying: Ser
 
 
 def peak_memory(server: Server) -> int:
-    """The most bytes of memory that the server's worker has had resident."""
+    """The peak of the resident memory of the server's worker, in bytes."""
     status = Path(f"/proc/{server.worker()}/status").read_text()
     return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 
 
 def cpu_seconds(server: Server) -> float:
-    """What the server's worker has worked so far."""
+    """The processor time of the server's worker so far."""
     fields = Path(f"/proc/{server.worker()}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_without_any_key_everybody_is_a_stranger(start_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_without_any_key_every_caller_is_a_stranger(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server(auth="on")
     assert run_jedlik("credentials", "delete", "--data-dir", str(tmp_path / "data"), server.access_key).returncode == 0
     server.restart()

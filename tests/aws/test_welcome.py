@@ -1,4 +1,4 @@
-"""What a browser sees, and what programs go on seeing."""
+"""The page for a browser, and the unchanged answers for programs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_icon_is_an_image(server: Server) -> None:
     assert answer.text.startswith("<svg ")
 
 
-def test_a_host_that_is_none_is_not_repeated(start_server: Callable[..., Server]) -> None:
+def test_an_invalid_host_is_not_repeated(start_server: Callable[..., Server]) -> None:
     server = start_server(auth="on")
     headers = {"Accept": BROWSER, "Host": "<script>alert(1)</script>"}
     text = requests.get(server.url, headers=headers, timeout=60).text

@@ -20,7 +20,7 @@ def test_one_worker_holds_a_lease(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_holder_keeps_its_lease_as_long_as_it_holds_on(tmp_path: Path) -> None:
+def test_a_holder_keeps_its_lease_as_long_as_it_renews_it(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         first, second = Leases(region, "first"), Leases(region, "second")
         for _ in range(100):
@@ -39,13 +39,13 @@ def test_a_lease_runs_out_when_its_holder_is_gone(tmp_path: Path) -> None:
         assert not await second.hold("job")
         clock.now += 0.01
         assert await second.hold("job")
-        # The first comes back to life: it has lost the lease, and knows.
+        # The first holder comes back to life: it has lost the lease, and knows that.
         assert not await first.hold("job")
 
     run(tmp_path, scenario)
 
 
-def test_a_lease_that_is_given_up_is_free_at_once(tmp_path: Path) -> None:
+def test_a_released_lease_is_free_at_once(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         first, second = Leases(region, "first"), Leases(region, "second")
         assert await first.hold("job")
@@ -57,7 +57,7 @@ def test_a_lease_that_is_given_up_is_free_at_once(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
-def test_a_lease_that_was_lost_is_not_given_up_for_its_new_holder(tmp_path: Path) -> None:
+def test_releasing_a_lost_lease_does_not_affect_its_new_holder(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         first, second, third = (Leases(region, name) for name in ("first", "second", "third"))
         assert await first.hold("job")
@@ -69,7 +69,7 @@ def test_a_lease_that_was_lost_is_not_given_up_for_its_new_holder(tmp_path: Path
     run(tmp_path, scenario)
 
 
-def test_a_clock_that_is_ahead_makes_no_lease_longer(tmp_path: Path) -> None:
+def test_a_clock_that_is_ahead_does_not_prolong_a_lease(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         first, second = Leases(region, "first"), Leases(region, "second")
         clock.now += 1_000_000

@@ -1,4 +1,4 @@
-"""Purge: all that a table or an index leaves behind goes, and nothing else."""
+"""Purge: everything that a table or an index leaves behind is deleted, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from testing.regions import SetClock, everything, run, write
 
 INDEXES = (0, 1, 255, 256, 65535)
 ROWS = 700
-"""Of each index: more than go in one step."""
+"""Rows of each index: more than one step deletes."""
 
 
 def descriptor(table_id: int) -> Descriptor:
@@ -48,7 +48,7 @@ def fill(writes: Writes) -> None:
 
 
 async def done(region: Region) -> int:
-    """Do all jobs, one after another; returns the most rows that a step took."""
+    """Do all jobs, one after another. Returns the most rows that a step deleted."""
     most = 0
     while rows := await region.engine.range(*job_records.job_range(), 1, 1 << 20):
         job = job_records.parse(rows[0])
@@ -91,12 +91,12 @@ LEAVES = {
     purge.submit_replication: {Owner.REPLICA},
     partial(purge.submit_index, index_number=7): {Owner.INDEX},
 }
-"""What is purged, and whose rows go with it."""
+"""What is purged, and the owner of the rows that go with it."""
 
 
 @pytest.mark.parametrize("submit", LEAVES, ids=["table", "replication", "index"])
-def test_nothing_is_left_in_any_key_space(tmp_path: Path, submit: Callable[..., None]) -> None:
-    """Of each space the first and the last key that a table, or an index of it, can have there."""
+def test_no_key_space_keeps_a_row(tmp_path: Path, submit: Callable[..., None]) -> None:
+    """The first and the last key that a table, or an index of it, can have in each key space."""
 
     def rows(space: Keyspace, table: Descriptor) -> list[bytes]:
         owner = keys.table_id(table.id) + (b"\x00\x07" if space.owner.size == 10 else b"")
@@ -120,7 +120,7 @@ def test_nothing_is_left_in_any_key_space(tmp_path: Path, submit: Callable[..., 
 
 
 def test_a_table_in_use_leaves_nothing_behind(tmp_path: Path) -> None:
-    """With all that the operations write: items, index entries, counters, tags, notes of what expires."""
+    """With everything that the operations write: items, index entries, counters, tags, expiry notes."""
 
     async def ask(region: Region, operation: str, **request: Any) -> None:
         asked = OPERATIONS[operation]
@@ -159,7 +159,7 @@ def test_a_table_in_use_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_step_is_done_once(tmp_path: Path) -> None:
-    """Two workers that both believe to have the job: the second finds that it has moved."""
+    """Two workers both believe that they have the job: the second finds that it has moved."""
 
     async def scenario(region: Region, clock: SetClock) -> None:
         await write(region, lambda writes: purge.submit_table(PURGED, writes))

@@ -1,4 +1,4 @@
-"""The runner: jobs and duties are done, by one worker at a time, and what fails does not stop the rest."""
+"""The runner: jobs and duties are done by one worker at a time, and a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_a_job_is_done_step_by_step(tmp_path: Path) -> None:
         await until(region, 20)
         stop.set()
         await running
-        # Neither the job nor its lease is left.
+        # Both the job and its lease are gone.
         assert [key for key, _ in await everything(region)] == [keyspaces.clock_key(), COUNTER]
         assert await counted(region) == 20
 
     run(tmp_path, scenario)
 
 
-def test_a_job_that_is_there_already_is_done(tmp_path: Path) -> None:
+def test_a_job_found_at_the_start_is_done(tmp_path: Path) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
         await submit(region, "job", COUNTING, 3)
         region.jobs_wanted.clear()
@@ -125,7 +125,7 @@ def test_a_job_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: pytes
 def test_a_job_of_an_unknown_kind_stays_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A later version may have written it. It is logged once, however often it is looked at."""
+    """A later version may have written it. It is logged once, however often it is found."""
 
     async def scenario(region: Region, clock: SetClock) -> None:
         await submit(region, "a", "LATER", 1)
@@ -165,7 +165,7 @@ def test_jobs_go_on_after_the_storage_has_failed(tmp_path: Path, monkeypatch: py
         await submit(region, "first", COUNTING, 1)
         stop = asyncio.Event()
         running = asyncio.create_task(runner.run(region, stop, WORK))
-        await until(region, 1)  # Its lease is to be given up now.
+        await until(region, 1)  # Its lease must now be released.
         with monkeypatch.context() as patch:
             patch.setattr(region.engine, failing, refuse)
             await asyncio.sleep(0.1)
@@ -188,7 +188,7 @@ def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             times.append(asyncio.get_running_loop().time())
             if len(times) == 6:
                 enough.set()
-            # After every other time there is more to do at once.
+            # After every second time there is more to do at once.
             return len(times) % 2 == 1
 
         async def wanted(region: Region) -> bool:

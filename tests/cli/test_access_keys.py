@@ -1,4 +1,4 @@
-"""`jedlik credentials`: what it prints, and what becomes of the file of keys."""
+"""`jedlik credentials`: its output, and its changes to the file of keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from testing.jedlik_process import Server, run_jedlik
 
 
-def test_access_keys_are_made_listed_and_deleted(tmp_path: Path) -> None:
+def test_access_keys_are_created_listed_and_deleted(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
     made = run_jedlik("credentials", "create", *where)
     form = "\\[default\\]\naws_access_key_id = (AKIA[A-Z2-7]{16})\naws_secret_access_key = ([A-Za-z0-9+/]{40})\n"
@@ -30,7 +30,7 @@ def test_access_keys_are_made_listed_and_deleted(tmp_path: Path) -> None:
     assert (again.returncode, again.stderr) == (1, f"jedlik: there is no access key {found[1]}\n")
 
 
-def test_what_is_printed_is_a_profile_that_sdks_read(
+def test_the_output_is_a_profile_that_sdks_read(
     start_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start_server(auth="on")
@@ -51,7 +51,7 @@ def test_a_profile_needs_a_name_that_every_sdk_can_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_temporary_access_keys_say_until_when(tmp_path: Path) -> None:
+def test_temporary_access_keys_are_printed_with_their_expiry(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     made = run_jedlik("credentials", "create", "--credentials", str(file), "--lifetime", "3600").stdout
     assert re.search("^aws_session_token = [A-Za-z0-9_-]{128}$", made, re.MULTILINE)
@@ -75,14 +75,14 @@ def test_expired_keys_are_marked_and_go_after_a_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
-def test_what_root_makes_belongs_to_the_owner_of_the_data_folder(tmp_path: Path) -> None:
+def test_files_that_root_creates_belong_to_the_owner_of_the_data_folder(tmp_path: Path) -> None:
     os.chown(tmp_path, 4711, 4712)
     assert run_jedlik("credentials", "create", "--data-dir", str(tmp_path)).returncode == 0
     owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
     assert owners == {"credentials.json": (4711, 4712), "credentials.json.lock": (4711, 4712)}
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     ended = run_jedlik("credentials", "create", "--data-dir", str(file))

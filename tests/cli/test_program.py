@@ -1,4 +1,4 @@
-"""What every command has in common: errors of one form, whole summaries, and an end without noise."""
+"""Common to all commands: errors of one form, whole summaries, and a quiet end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_summaries_are_whole() -> None:
 
 
 @pytest.mark.parametrize("command", [["stats"], ["stats", "--json"], ["check"], ["check", "--json"]])
-def test_nothing_is_said_when_the_reader_of_a_report_goes(
+def test_a_command_ends_quietly_when_the_reader_of_its_report_goes(
     command: list[str], start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = start_server()

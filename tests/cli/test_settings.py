@@ -1,4 +1,4 @@
-"""The command line: where settings come from, what cannot be started and why."""
+"""The command line: the sources of settings, and which of them keep the server from starting."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def account(server: Server) -> str:
 SECRET = "a-secret-of-no-less-than-32-characters"
 
 
-def test_the_file_says_which_regions_are_served_here_and_where_others_are(tmp_path: Path) -> None:
+def test_the_file_names_the_served_regions_and_the_endpoints_of_others(tmp_path: Path) -> None:
     file = tmp_path / "jedlik.toml"
     file.write_text('[regions.us-east-1]\n[regions.eu-west-1]\nendpoint = "https://eu.example.com:8000"\n')
     settings = Settings(**from_file(file), peer_secret=(SECRET,))
@@ -71,7 +71,7 @@ def test_the_file_says_which_regions_are_served_here_and_where_others_are(tmp_pa
     assert not settings.serves("ap-south-1")
 
 
-def test_without_tables_for_them_any_region_is_served_but_those_that_are_elsewhere() -> None:
+def test_without_region_tables_every_region_is_served_except_those_elsewhere() -> None:
     settings = Settings(peers={"eu-west-1": Peer("http://127.0.0.1:8001")})
     assert settings.serves("us-east-1")
     assert not settings.serves("eu-west-1")
@@ -101,7 +101,7 @@ PEER = 'endpoint = "http://127.0.0.1:8001"\n'
         ),
     ],
 )
-def test_regions_that_make_no_sense_are_refused(text: str, reason: str, tmp_path: Path) -> None:
+def test_invalid_regions_are_refused(text: str, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "jedlik.toml"
     file.write_text(text)
     ended = run_jedlik("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), JEDLIK_CONFIG=str(file))
@@ -109,7 +109,7 @@ def test_regions_that_make_no_sense_are_refused(text: str, reason: str, tmp_path
     assert reason.format(file=file) in ended.stderr
 
 
-def test_access_keys_of_peers_are_refused_with_what_to_set_now(tmp_path: Path) -> None:
+def test_access_keys_of_peers_are_refused_with_the_setting_to_use(tmp_path: Path) -> None:
     file = tmp_path / "jedlik.toml"
     file.write_text(f'[regions.eu-west-1]\n{PEER}access_key = "AKIDEXAMPLE"\nsecret_key = "x"\n')
     ended = run_jedlik("serve", "--port", "0", JEDLIK_CONFIG=str(file))
@@ -135,7 +135,7 @@ def test_http_to_another_machine_is_refused(endpoint: str, auth: Literal["on", "
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://db:1"])
-def test_https_and_loopback_addresses_are_not(endpoint: str) -> None:
+def test_https_and_loopback_addresses_are_accepted(endpoint: str) -> None:
     assert Settings(auth="on", peers=peers_at(endpoint), peer_secret=(SECRET,)).peer_secrets == (SECRET,)
 
 
@@ -155,7 +155,7 @@ def test_http_to_another_machine_keeps_the_server_from_starting(tmp_path: Path) 
         ("off", "https://db.example.com", "for an endpoint that is not a loopback address"),
     ],
 )
-def test_a_peer_secret_is_needed_but_among_loopback_addresses(
+def test_a_peer_secret_is_required_unless_all_addresses_are_loopback(
     auth: Literal["on", "off"], endpoint: str, why: str
 ) -> None:
     with pytest.raises(SettingsError) as refused:
@@ -177,7 +177,7 @@ def test_a_peer_secret_is_needed_but_among_loopback_addresses(
         ((SECRET, SECRET + "2", SECRET + "3"), "peer_secret: one secret, or two while they are exchanged"),
     ],
 )
-def test_peer_secrets_that_are_none_are_refused(secrets: tuple[str, ...], reason: str) -> None:
+def test_invalid_peer_secrets_are_refused(secrets: tuple[str, ...], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason) as refused:
         Settings(peer_secret=secrets)
     assert SECRET not in str(refused.value)
@@ -198,7 +198,7 @@ def test_peer_secrets_may_be_in_the_file(text: str, secrets: tuple[str, ...], tm
 
 
 @pytest.mark.parametrize("text", ["peer_secret = 5", "peer_secret = []", "peer_secret = [5]"])
-def test_what_is_no_peer_secret_in_the_file_is_refused(text: str, tmp_path: Path) -> None:
+def test_invalid_peer_secrets_in_the_file_are_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "jedlik.toml"
     file.touch(mode=0o600)
     file.write_text(text)
@@ -235,7 +235,7 @@ def test_a_peer_secret_in_a_configuration_file_that_others_can_read_is_refused(t
         settings_of(["--config", str(file)])
 
 
-def test_a_peer_secret_is_no_option_of_the_command_line() -> None:
+def test_a_peer_secret_is_not_a_command_line_option() -> None:
     ended = run_jedlik("serve", "--peer-secret", SECRET)
     assert (ended.returncode, "No such option" in ended.stderr) == (2, True)
 
@@ -279,7 +279,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
         (None, "cannot read {file}: No such file or directory"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+def test_an_invalid_file_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
     file = tmp_path / "jedlik.toml"
     if content is not None:
         file.write_text(content)
@@ -299,13 +299,13 @@ def test_a_file_that_is_wrong_is_refused(tmp_path: Path, content: str | None, sa
     ],
 )
 @pytest.mark.parametrize("command", [("serve",), ("check",), ("credentials", "list")])
-def test_a_variable_that_is_no_setting_is_refused(command: list[str], variables: dict[str, str], said: str) -> None:
+def test_an_unknown_variable_is_refused(command: list[str], variables: dict[str, str], said: str) -> None:
     ended = run_jedlik(*command, **variables)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"jedlik: the environment: no such setting: {said}\n"
 
 
-def test_variables_that_kubernetes_sets_beside_a_service_are_no_settings(tmp_path: Path) -> None:
+def test_variables_that_kubernetes_sets_beside_a_service_are_ignored(tmp_path: Path) -> None:
     links = {
         "JEDLIK_SERVICE_HOST": "10.0.0.7",
         "JEDLIK_SERVICE_PORT": "8000",
@@ -365,14 +365,14 @@ def test_variables_that_kubernetes_sets_beside_a_service_are_no_settings(tmp_pat
         ({"auth": "on", "allow_unauthenticated": True}, "allow_unauthenticated is for --auth off"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], said: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings(**settings)  # type: ignore[arg-type]
     assert str(refused.value) == said
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost"])
-def test_auth_may_be_off_on_loopback(host: str) -> None:
+def test_auth_may_be_off_on_loopback_addresses(host: str) -> None:
     assert Settings(host=host).auth == "off"
 
 
@@ -384,7 +384,7 @@ def test_auth_on_may_listen_anywhere() -> None:
 
 
 def refused(*arguments: str) -> str:
-    """What is said when a server cannot start."""
+    """The messages when a server cannot start."""
     ended = run_jedlik("serve", "--workers", "1", *arguments)
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
@@ -396,7 +396,7 @@ def test_without_auth_on_all_addresses(host: str) -> None:
     assert refused("--host", host).startswith(f"jedlik: refusing to listen on {host} with --auth off: ")
 
 
-def test_on_a_host_that_is_none() -> None:
+def test_on_an_invalid_host() -> None:
     assert refused("--host", "no.such.host.invalid").startswith("jedlik: cannot listen on no.such.host.invalid: ")
 
 
@@ -404,7 +404,7 @@ def test_on_a_host_whose_name_is_too_long() -> None:
     assert refused("--host", "a" * 70).startswith(f"jedlik: cannot listen on {'a' * 70}: ")
 
 
-def test_on_a_port_that_is_none() -> None:
+def test_on_an_invalid_port() -> None:
     assert refused("--port", "99999") == "jedlik: port must be at most 65535\n"
 
 
@@ -431,7 +431,7 @@ def test_on_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     assert refused("--port", "0", "--data-dir", str(folder)) == said
 
 
-def test_on_a_store_that_is_none(tmp_path: Path) -> None:
+def test_on_an_invalid_store(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.mkdir(parents=True)
     (store / "data.mdb").write_bytes(b"nonsense" * 1000)
@@ -441,7 +441,7 @@ def test_on_a_store_that_is_none(tmp_path: Path) -> None:
     assert line["message"].startswith(f"cannot use the data directory {tmp_path}: ")
 
 
-def test_with_a_certificate_that_is_none(tmp_path: Path) -> None:
+def test_with_an_invalid_certificate(tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.touch()
     said = refused("--tls-cert", str(file), "--tls-key", str(file), "--data-dir", str(tmp_path))

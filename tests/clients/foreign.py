@@ -1,9 +1,9 @@
 """Programs in other languages that use their own client of DynamoDB, and how each is installed and run.
 
-A program lives in a folder here, beside the lock file of what it needs. The folder is copied to `.cache/clients`,
-and what it needs is installed there once, until a file of it changes. It takes the names of the cases to run, and
-prints a JSON line for each: `{"case": "items", "failure": null}`. Where the server is and who asks, it finds in the
-environment variables that every AWS SDK reads.
+A program lives in a folder here, beside the lock file of its dependencies. The folder is copied to `.cache/clients`,
+and the dependencies are installed there once, until a file of the folder changes. The program takes the names of the
+cases to run, and prints a JSON line for each: `{"case": "items", "failure": null}`. It finds the server and its
+credentials in the environment variables that every AWS SDK reads.
 
 Another client is another `Foreign` in `PROGRAMS` and a folder. One that needs a process beside it (a browser, a
 database) has a test module of its own here, with a fixture that starts that process.
@@ -39,14 +39,14 @@ class Foreign:
     tools: tuple[str, ...]
     """The commands that it needs; without them its tests are skipped."""
     install: tuple[str, ...]
-    """Brings what it needs from its registry, run in its folder. Where it fails, the tests are skipped."""
+    """Installs its dependencies from their registry, run in its folder. If that fails, the tests are skipped."""
     build: tuple[str, ...] | None
     """The command that compiles it. It must not fail."""
     run: tuple[str, ...]
     """The command to which the names of cases are added."""
 
     def installed(self) -> Path:
-        """Return the folder where it can be run. Skips the test where it cannot be installed."""
+        """Return the folder where it can run. Skips the test if it cannot be installed."""
         for tool in self.tools:
             if shutil.which(tool) is None:
                 pytest.skip(f"{self.name} needs {tool}, which is not installed")
@@ -69,7 +69,7 @@ class Foreign:
         return folder
 
     def failures(self, server: Server, cases: Iterable[str], secret_key: str | None = None) -> dict[str, str | None]:
-        """Run cases against the server. Maps each to what failed in it, or to None."""
+        """Run cases against the server. Maps each to its failure, or to None."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {
             "AWS_ACCESS_KEY_ID": server.access_key,

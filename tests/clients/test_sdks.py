@@ -1,4 +1,4 @@
-"""Amazon's SDKs of other languages do with Jedlik what they do with DynamoDB, signatures included."""
+"""Amazon's SDKs of other languages work with Jedlik as they do with DynamoDB, signatures included."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CASES = (
     "identity",
     "tags",
 )
-"""What every program does; the sources in each language say the same under each name."""
+"""The cases of every program; each program has the same ones under the same names."""
 
 
 @pytest.fixture(scope="module", params=["off", "on"], ids="auth-{}".format)
@@ -45,12 +45,12 @@ def program(request: pytest.FixtureRequest) -> Foreign:
 
 @pytest.fixture(scope="module")
 def failures(program: Foreign, authenticating: Server) -> dict[str, str | None]:
-    """What failed in each case: one run of the program does them all."""
+    """The failure of each case: one run of the program does all of them."""
     return program.failures(authenticating, CASES)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_sdk_does_with_jedlik_what_it_does_with_dynamodb(failures: dict[str, str | None], case: str) -> None:
+def test_an_sdk_works_with_jedlik_as_with_dynamodb(failures: dict[str, str | None], case: str) -> None:
     assert case in failures
     assert failures[case] is None, failures[case]
 

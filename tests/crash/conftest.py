@@ -1,4 +1,4 @@
-"""The seed of a crash test: in its output when it fails, and in `CRASH_SEED` to make it the same again."""
+"""The seed of a crash test: printed when the test fails, and set in `CRASH_SEED` to repeat it."""
 
 from __future__ import annotations
 

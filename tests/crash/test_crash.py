@@ -1,7 +1,7 @@
-"""Kill -9 at random moments under concurrent load: nothing acknowledged is lost, nothing refused is done.
+"""Kill -9 at random moments under concurrent load: nothing acknowledged is lost, and nothing refused takes effect.
 
-The seed of a run is in the output of a test that fails; `CRASH_SEED` makes the writers and the moments the same again.
-What the tests have in common with longer runs (`make torture`) is in the package `torture`.
+The seed of a run is in the output of a failed test; `CRASH_SEED` repeats the writers' choices and the moments. The code
+that these tests share with longer runs (`make torture`) is in the package `torture`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torture.writers import ATTRIBUTES, DEFINITION, GLOBAL_INDEXES, TABLE, WRITE
 
 KILLS = 100
 LONGEST_LIFE = 0.3
-"""Seconds of load, at most, between a start and a kill."""
+"""The longest load between a start and a kill, in seconds."""
 FULL_CHECK = 10
-"""Every so many kills the indexes are queried too, key by key."""
+"""After this number of kills, the indexes are queried too, key by key."""
 
 BACKFILL_ITEMS = 10_000
 BACKFILL_KILLS = 4
@@ -61,7 +61,7 @@ def test_writes_go_on_and_none_is_lost_when_single_workers_are_killed(tmp_path: 
     assert killed.records
 
 
-def test_an_index_that_is_being_made_survives_kills(start_server: StartServer, random: Random) -> None:
+def test_an_index_that_is_being_created_survives_kills(start_server: StartServer, random: Random) -> None:
     """UpdateTable adds a global index to a full table; kills come while it is filled and while writes go on."""
     server = start_server()
     client = server.client()

@@ -1,4 +1,5 @@
-"""Damaged stores and mixed-up copies: each opens with all that was acknowledged, or is refused and stays as it is."""
+"""Damaged stores and mixed-up copies: each opens with everything that was acknowledged, or is refused and left
+unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disk beneath a server: what it records, and what it fails."""
+"""The disk beneath a server: its recording, and its failures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def paths(disk: Disk) -> dict[File, Path]:
 
 
 def done(disk: Disk, *steps: tuple[Path, int, str, int]) -> list[str]:
-    """What a program on the disk is told that writes, or syncs, in turn: path, flags of open, data, offset."""
+    """Instructions for a program that writes, or syncs, in turn: path, flags of open, data, offset."""
     arguments = [str(argument) for step in steps for argument in step]
     environment = os.environ | disk.environment
     program = [sys.executable, "-c", PROGRAM, *arguments]
@@ -60,7 +60,7 @@ def sync(path: Path) -> tuple[Path, int, str, int]:
     return path, 0, "sync", 0
 
 
-def test_what_is_done_to_the_files_of_a_store_is_recorded(disk: Disk, paths: dict[File, Path]) -> None:
+def test_changes_to_the_files_of_a_store_are_recorded(disk: Disk, paths: dict[File, Path]) -> None:
     data, journal = paths[File.DATA], paths[File.JOURNAL]
     other = journal.with_name("journal.new")
     other.touch()
@@ -93,7 +93,7 @@ def test_a_recording_can_be_read_from_a_position_on(disk: Disk, paths: dict[File
         (Fault("", Failing.WRITES | Failing.SYNCS, spared=1, calls=1), ["8", "8", "EIO"], b"written!"),
     ],
 )
-def test_pages_fail_as_they_are_told_to(
+def test_writes_of_pages_fail_as_instructed(
     disk: Disk, paths: dict[File, Path], fault: Fault, told: list[str], left: bytes
 ) -> None:
     path = paths[File.DATA]
@@ -114,7 +114,7 @@ def test_pages_fail_as_they_are_told_to(
         (Fault("", Failing.DURABLE_WRITES, DIES), [], b"written!", [Kind.WRITE]),
     ],
 )
-def test_records_fail_as_they_are_told_to(
+def test_writes_of_records_fail_as_instructed(
     disk: Disk, paths: dict[File, Path], fault: Fault, told: list[str], left: bytes, kinds: list[Kind]
 ) -> None:
     path = paths[File.JOURNAL]
@@ -133,7 +133,7 @@ def test_who_dies_has_not_synced(disk: Disk, paths: dict[File, Path]) -> None:
     assert paths[File.DATA].read_bytes() == b"." * 16
 
 
-def test_who_has_a_file_open_is_told_once_that_another_could_not_sync_it(disk: Disk, paths: dict[File, Path]) -> None:
+def test_a_process_with_an_open_file_gets_the_sync_error_of_another_once(disk: Disk, paths: dict[File, Path]) -> None:
     data, journal = paths[File.DATA], paths[File.JOURNAL]
     steps = [str(argument) for step in (sync(data), sync(journal), sync(data)) for argument in step]
     program = [sys.executable, "-c", f"print('there', flush=True)\ninput()\n{PROGRAM}", *steps]
@@ -146,6 +146,6 @@ def test_who_has_a_file_open_is_told_once_that_another_could_not_sync_it(disk: D
         assert done(disk, sync(data)) == ["synced"]
         before = disk.position
         assert other.communicate(b"\n")[0].split() == [b"EIO", b"synced", b"synced"]
-    # It has lost nothing: what it was told of was another's.
+    # It has lost nothing: the error was for another process's write.
     synced = [Kind.SYNC_BEGUN, Kind.SYNCED]
     assert [record.kind for record in disk.records(before)] == [Kind.SYNC_BEGUN, *synced, *synced]

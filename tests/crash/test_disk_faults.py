@@ -18,7 +18,7 @@ from torture.expected import make_table
 from torture.writers import COUNTER, TABLE
 
 
-def test_a_server_serves_on_while_its_disk_fails_and_goes_on_afterwards(disk: Disk, random: Random) -> None:
+def test_a_server_keeps_serving_while_its_disk_fails_and_afterwards(disk: Disk, random: Random) -> None:
     some = [random.choice(faults.FOR_A_WHILE), random.choice(faults.ONCE)]
     done = faults.run(disk, random, 0, print, some)
     assert done.faults == len(some)
@@ -40,7 +40,7 @@ def test_a_worker_that_starts_while_the_disk_fails_answers_reads(
     server = start_server(disk.environment, data_dir=disk.data_dir, workers=2)
     make_table(server.client())
     server.client().put_item(TableName=TABLE, Item=COUNTER)
-    server.restart()  # Whoever starts opens the stores that are there.
+    server.restart()  # A process that starts opens the stores that exist.
     eventually(lambda: [has_open(pid, DATA) for pid in server.workers()] == [True, True])
     first, second = server.workers()
     with disk.failing(Fault("nothing can be synced", Failing.DURABLE_WRITES | Failing.SYNCS)):
@@ -48,13 +48,13 @@ def test_a_worker_that_starts_while_the_disk_fails_answers_reads(
         eventually(lambda: bool(server.workers() - {first, second}))
         [new] = server.workers() - {first, second}
         eventually(lambda: has_open(new, DATA) or new not in server.workers())
-        for _ in range(20):  # Each on a connection of its own, so both workers are asked.
+        for _ in range(20):  # Each on its own connection, so that both workers get requests.
             assert server.client().get_item(TableName=TABLE, Key=COUNTER)["Item"] == COUNTER
     assert server.workers() == {second, new}
 
 
 def has_open(pid: int, name: str) -> bool:
-    """Whether a process has a file of that name in its memory."""
+    """Whether a process has mapped a file of that name."""
     try:
         return f"/{name}\n" in Path(f"/proc/{pid}/maps").read_text()
     except FileNotFoundError:

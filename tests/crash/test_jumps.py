@@ -13,7 +13,7 @@ from torture.disk import NoCompiler
 SECONDS = 12.0
 
 
-def test_nothing_goes_before_its_time_or_is_done_twice_while_the_clock_jumps(tmp_path: Path, random: Random) -> None:
+def test_nothing_is_early_or_done_twice_while_the_clock_jumps(tmp_path: Path, random: Random) -> None:
     try:
         done = jumps.run(tmp_path, random, SECONDS, print)
     except NoCompiler as error:

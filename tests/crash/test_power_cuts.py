@@ -1,4 +1,4 @@
-"""Power cuts: what the disk may have when the power goes is a store that has all that was acknowledged by then."""
+"""Power cuts: any state that the disk may have when the power fails is a store with everything acknowledged by then."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORDED_SECONDS = 1.5
 StartServer = Callable[..., Server]
 
 
-def test_what_was_acknowledged_survives_power_cuts(disk: Disk, random: Random) -> None:
+def test_acknowledged_writes_survive_power_cuts(disk: Disk, random: Random) -> None:
     writers = [Writer(f"writer {n}", Random(random.random()), disk, faults=True, sure=False) for n in range(WRITERS)]
     begun = cuts.record(disk, writers, random, RECORDED_SECONDS)
     assert sum(len(writer.history) for writer in writers) > 100
@@ -29,11 +29,11 @@ def test_what_was_acknowledged_survives_power_cuts(disk: Disk, random: Random) -
     assert done.cuts == CUTS
 
 
-# What the store sees to, for that
+# The store's part in that
 
 
 def put_anything(server: Server, number: int) -> int:
-    """Make a table. The status of the answer."""
+    """Create a table. Returns the status of the answer."""
     attribute = {"AttributeName": "p"}
     table = {
         "KeySchema": [attribute | {"KeyType": "HASH"}],
@@ -43,14 +43,14 @@ def put_anything(server: Server, number: int) -> int:
     return Client(server.url).call("CreateTable", table | names)[0]
 
 
-def test_what_is_recovered_after_a_kill_is_synced_before_it_is_shown(disk: Disk, start_server: StartServer) -> None:
+def test_recovered_writes_are_synced_before_they_are_shown(disk: Disk, start_server: StartServer) -> None:
     server = start_server(disk.environment, data_dir=disk.data_dir)
     put_anything(server, 1)
     server.kill()
     before = disk.position
     server.restart()
     seen = [(record.file, record.kind) for record in disk.records(before)]
-    # First it is made sure of the last checkpoint.
+    # First the last checkpoint is synced.
     assert seen[:3] == [(File.JOURNAL, Kind.WRITE), (File.JOURNAL, Kind.RANGE_SYNCED), (File.DATA, Kind.WRITE)]
     synced = seen.index((File.DATA, Kind.SYNC_BEGUN))
     assert seen[synced + 1 : synced + 4] == [
@@ -67,7 +67,7 @@ def test_a_record_that_could_not_be_synced_is_taken_back_before_another_is_writt
     put_anything(server, 0)
     before = disk.position
     place = None
-    for number in range(1, 50):  # It may be a checkpoint that fails, or background work that writes.
+    for number in range(1, 50):  # The failing write may be a checkpoint, or that of background work.
         with disk.failing(Fault("a record cannot be synced", Failing.DURABLE_WRITES, calls=1)):
             put_anything(server, number)
         seen = [record for record in disk.records(before) if record.file == File.JOURNAL]
@@ -104,7 +104,7 @@ def did(platter: Platter, *done: Kind) -> None:
 
 
 def left(platter: Platter) -> set[bytes]:
-    """All that a thousand cuts leave."""
+    """Everything that a thousand cuts leave."""
     random = Random(1)
     return {platter.cut(random) for _ in range(1000)}
 
@@ -116,7 +116,7 @@ def test_what_is_synced_is_there() -> None:
     assert left(platter) == {b"a" * SECTOR}
 
 
-def test_what_is_not_synced_may_be_there_in_any_part() -> None:
+def test_any_part_of_unsynced_writes_may_be_on_the_disk() -> None:
     platter = Platter()
     written(platter, 0, b"a" * SECTOR * 2)
     did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
@@ -125,7 +125,7 @@ def test_what_is_not_synced_may_be_there_in_any_part() -> None:
     assert left(platter) == {a + a, a + b, b + a, b + b}
 
 
-def test_what_is_written_while_a_sync_goes_on_may_be_lost() -> None:
+def test_writes_during_a_sync_may_be_lost() -> None:
     platter = Platter()
     written(platter, 0, b"a" * SECTOR)
     did(platter, Kind.SYNC_BEGUN)
@@ -134,7 +134,7 @@ def test_what_is_written_while_a_sync_goes_on_may_be_lost() -> None:
     assert left(platter) == {b"a" * SECTOR, b"b" * SECTOR}
 
 
-def test_a_later_sync_does_not_write_what_one_failed_to() -> None:
+def test_a_later_sync_does_not_repeat_the_writes_of_a_failed_one() -> None:
     platter = Platter()
     written(platter, 0, b"a" * SECTOR)
     did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
@@ -146,7 +146,7 @@ def test_a_later_sync_does_not_write_what_one_failed_to() -> None:
     assert left(platter) == {b"c" * SECTOR}
 
 
-def test_a_sector_shows_what_was_in_memory_at_some_moment() -> None:
+def test_a_sector_has_its_content_in_memory_at_some_moment() -> None:
     platter = Platter()
     written(platter, 0, bytes(SECTOR))
     did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
@@ -156,7 +156,7 @@ def test_a_sector_shows_what_was_in_memory_at_some_moment() -> None:
     assert shown == {(bytes(5), bytes(6)), (b"first", bytes(6)), (b"first", b"second")}
 
 
-def test_a_file_may_have_been_lengthened_before_what_is_in_it_was_written() -> None:
+def test_a_file_may_be_lengthened_before_its_content_is_written() -> None:
     platter = Platter()
     written(platter, 0, b"a" * PAGE)
     assert {len(content) for content in left(platter)} >= {0, PAGE}
@@ -164,7 +164,7 @@ def test_a_file_may_have_been_lengthened_before_what_is_in_it_was_written() -> N
 
 
 @pytest.mark.parametrize("kind", [Kind.RANGE_SYNCED, Kind.RANGE_SYNC_FAILED])
-def test_a_sync_of_a_range_is_about_that_range(tmp_path: Path, kind: Kind) -> None:
+def test_a_sync_of_a_range_affects_that_range_only(tmp_path: Path, kind: Kind) -> None:
     platter = Platter()
     written(platter, 0, b"a" * SECTOR * 2)
     did(platter, Kind.SYNC_BEGUN, Kind.SYNCED)
@@ -176,7 +176,7 @@ def test_a_sync_of_a_range_is_about_that_range(tmp_path: Path, kind: Kind) -> No
     assert {content[-1:] for content in left(platter)} == {b"b"}
 
 
-def test_a_sync_of_one_file_is_not_one_of_another() -> None:
+def test_a_sync_of_one_file_does_not_affect_another() -> None:
     before, after = b"a" * SECTOR, b"b" * SECTOR
     platters = Platters({File.DATA: before, File.JOURNAL: before})
     for file in (File.DATA, File.JOURNAL):

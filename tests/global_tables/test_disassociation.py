@@ -1,7 +1,7 @@
-"""Disassociating a replica: it takes and gives what had been written, and becomes a table of its own.
+"""Disassociating a replica: it exchanges the earlier writes with the others, and becomes a table of its own.
 
-Sources: "Disassociating a global table replica" in the developer guide, and the service model of 2026-11. Which writes
-made meanwhile reach the others is said nowhere; here none does.
+Sources: "Disassociating a global table replica" in the developer guide, and the service model of 2026-11. They do not
+define which writes made meanwhile reach the others; here none do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.global_tables.test_membership import HOURS, IN_USE, Net, refused, run
 
 
 async def disassociate(place: Place) -> dict[str, Any]:
-    """Ask for it, with the protection off. Returns the description that is answered."""
+    """Disassociate it, with the protection off. Returns the description in the answer."""
     await place.call("UpdateTable", DisassociationProtectionEnabled=False)
     action = {"RegionName": place.name, "DisassociationMode": "WAIT_FOR_REPLICATION"}
     answer = await place.call("UpdateTable", ReplicaUpdates=[{"Disassociate": action}])
@@ -37,14 +37,14 @@ async def described(place: Place) -> dict[str, Any]:
 
 
 async def make(net: Net, *names: str) -> list[Place]:
-    """Replicas that have come to rest."""
+    """Replicas whose exchanges are complete."""
     await net.world.make_tables(*names)
     await net.world.replicate(*names)
     await net.settle()
     return [net.world[name] for name in names]
 
 
-def test_what_had_been_written_is_taken_and_given_and_the_table_stays() -> None:
+def test_earlier_writes_are_exchanged_and_the_table_stays() -> None:
     async def test(net: Net) -> None:
         here, other, third = await make(net, A, B, C)
         await here.put("a", x=1)
@@ -62,7 +62,7 @@ def test_what_had_been_written_is_taken_and_given_and_the_table_stays() -> None:
         assert not alone.keys() & {"Replicas", "GlobalTableVersion", "DisassociationProtectionEnabled"}
         assert alone["GlobalSecondaryIndexes"][0]["ItemCount"] == 3
         assert alone["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-        # From now on nothing goes either way.
+        # From now on nothing is replicated in either direction.
         await other.put("b", x=4)
         await here.put("a", x=5)
         await net.settle()
@@ -73,7 +73,7 @@ def test_what_had_been_written_is_taken_and_given_and_the_table_stays() -> None:
     run(test, A, B, C)
 
 
-def test_of_two_replicas_both_become_tables_of_their_own() -> None:
+def test_the_last_two_replicas_both_become_tables_of_their_own() -> None:
     async def test(net: Net) -> None:
         here, other = await make(net, A, B)
         await here.put("a")
@@ -91,7 +91,7 @@ def test_of_two_replicas_both_become_tables_of_their_own() -> None:
     run(test, A, B)
 
 
-def test_the_replica_is_used_all_the_while_and_tells_nobody_what_is_written_to_it() -> None:
+def test_the_replica_serves_all_the_while_and_does_not_replicate_new_writes() -> None:
     async def test(net: Net) -> None:
         here, other, third = await make(net, A, B, C)
         net.down = {C}
@@ -101,7 +101,7 @@ def test_the_replica_is_used_all_the_while_and_tells_nobody_what_is_written_to_i
         await other.delete("before")
         await here.put("elsewhere")
         await net.settle()
-        # C has not all that was written before, and is waited for.
+        # C lacks some of the earlier writes, so it is waited for.
         assert (await described(other))["TableStatus"] == "UPDATING"
         [shown] = [r for r in (await described(here))["Replicas"] if r["RegionName"] == B]
         assert shown["ReplicaStatus"] == "UPDATING"
@@ -117,7 +117,7 @@ def test_the_replica_is_used_all_the_while_and_tells_nobody_what_is_written_to_i
     run(test, A, B, C)
 
 
-def test_it_waits_for_what_others_had_written_and_for_no_more() -> None:
+def test_it_waits_for_the_earlier_writes_of_others_and_for_no_more() -> None:
     async def test(net: Net) -> None:
         here, other = await make(net, A, B)
         for number in range(5):
@@ -126,7 +126,7 @@ def test_it_waits_for_what_others_had_written_and_for_no_more() -> None:
         await here.pull(B)
         await work(here)
         await work(other)
-        # Where A's log ended is known now; the next writes are not waited for, nor do they delay it.
+        # The end of A's log is known now: later writes are not waited for, and do not delay it.
         await here.put("later")
         for _ in range(3):
             await work(other)
@@ -144,7 +144,7 @@ def test_it_waits_for_what_others_had_written_and_for_no_more() -> None:
     run(test, A, B)
 
 
-def test_it_goes_on_after_crashes_at_any_point() -> None:
+def test_it_continues_after_crashes_at_any_point() -> None:
     async def test(net: Net) -> None:
         here, other, third = await make(net, A, B, C)
         await here.put("a")
@@ -216,7 +216,7 @@ def test_two_that_disassociate_at_once_both_stay() -> None:
     run(test, A, B)
 
 
-def test_who_does_not_come_for_a_day_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_region_absent_for_a_day_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     async def test(net: Net) -> None:
         here, other = await make(net, A, B)
         net.down = {A}
@@ -237,7 +237,7 @@ def test_who_does_not_come_for_a_day_is_not_waited_for(caplog: pytest.LogCapture
     run(test, A, B)
 
 
-def test_what_is_written_after_the_log_was_read_is_not_told() -> None:
+def test_writes_after_the_log_was_read_are_not_replicated() -> None:
     """A pull that has looked at the table before it began to disassociate reads its log afterwards."""
 
     async def test(net: Net) -> None:
@@ -269,7 +269,7 @@ def _plain(told: Any) -> Any:
     return orjson.loads(orjson.dumps(told))
 
 
-def test_nothing_is_copied_of_one_that_disassociates() -> None:
+def test_a_disassociating_replica_is_not_copied_from() -> None:
     async def test(net: Net) -> None:
         _, other = await make(net, A, B)
         group = (await other.table()).descriptor.shared_group["GroupId"]
@@ -284,7 +284,7 @@ def test_nothing_is_copied_of_one_that_disassociates() -> None:
     run(test, A, B)
 
 
-def test_what_cannot_be_asked_of_one_that_disassociates() -> None:
+def test_requests_that_a_disassociating_replica_refuses() -> None:
     async def test(net: Net) -> None:
         here, other = await make(net, A, B)
         net.down = {A}
@@ -305,7 +305,7 @@ def test_what_cannot_be_asked_of_one_that_disassociates() -> None:
     run(test, A, B, C)
 
 
-def test_one_that_is_copied_again_is_not_disassociated() -> None:
+def test_a_replica_that_is_copied_again_cannot_be_disassociated() -> None:
     async def test(net: Net) -> None:
         here, _ = await make(net, A, B)
         table_id = (await here.table()).id
@@ -316,7 +316,7 @@ def test_one_that_is_copied_again_is_not_disassociated() -> None:
     run(test, A, B)
 
 
-def test_the_protection_is_on_until_it_is_switched_off() -> None:
+def test_the_protection_is_on_by_default() -> None:
     async def test(net: Net) -> None:
         here, other = await make(net, A, B)
         assert (await described(other))["DisassociationProtectionEnabled"] is True

@@ -1,4 +1,5 @@
-"""Exchanges between regions: changes are pulled and applied once, whatever dies or has been trimmed in between."""
+"""Exchanges between regions: changes are pulled and applied once, even if regions die or logs are trimmed in
+between."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ async def test_writes_appear_in_the_other_region_with_their_versions(world: Worl
 
 
 @between(A, B)
-async def test_what_is_pulled_is_not_sent_back(world: World) -> None:
+async def test_pulled_changes_are_not_sent_back(world: World) -> None:
     await world[A].put("one", x=1)
     await world[B].pull(A)
     before = world[A].kept.copy()
@@ -64,14 +65,14 @@ async def test_what_is_pulled_is_not_sent_back(world: World) -> None:
 
 
 @between(A, B, C)
-async def test_three_regions_that_write_the_same_items_come_to_the_same(world: World) -> None:
+async def test_three_regions_that_write_the_same_items_converge(world: World) -> None:
     for number, name in enumerate((C, A, B)):
         world[name].now += number
         await world[name].put("both", x=number)
     await world[A].delete("both")
     await world.settle()
     for name in (A, B, C):
-        # A's deletion had seen its own put only; B's put is later.
+        # A's deletion had seen only A's own put; B's put is later.
         assert await world[name].items() == {"both": item("both", x=2)}
 
 
@@ -89,7 +90,7 @@ async def test_an_applied_change_keeps_the_index_and_shows_in_the_stream(world: 
 
 
 @between(A, B)
-async def test_one_who_begins_anew_applies_nothing_twice(world: World) -> None:
+async def test_a_puller_that_starts_again_applies_nothing_twice(world: World) -> None:
     await world[A].put("one", x=1)
     await world[B].pull(A)
     before = world[B].kept.copy()
@@ -99,7 +100,7 @@ async def test_one_who_begins_anew_applies_nothing_twice(world: World) -> None:
 
 
 @between(A, B)
-async def test_of_two_who_pull_at_once_one_finds_that_the_checkpoint_has_moved(world: World) -> None:
+async def test_one_of_two_concurrent_pullers_finds_that_the_checkpoint_has_moved(world: World) -> None:
     await world[A].put("one", x=1)
     await world[B].pull(A)
     other = world[B].exchanges.pop((A, 0))
@@ -189,7 +190,7 @@ async def test_a_group_document_comes_with_a_pull_once(world: World) -> None:
 
 
 @between(A, B)
-async def test_a_table_made_anew_at_the_peer_is_pulled_from_its_beginning(world: World) -> None:
+async def test_a_table_created_again_at_the_peer_is_pulled_from_its_beginning(world: World) -> None:
     for number in range(5):
         await world[A].put(f"{number}", x=number)
     await world[B].pull(A)
@@ -203,7 +204,7 @@ async def test_a_table_made_anew_at_the_peer_is_pulled_from_its_beginning(world:
 
 
 @between(A, B)
-async def test_only_a_position_that_can_be_one_is_asked_for(world: World) -> None:
+async def test_only_a_possible_position_is_requested(world: World) -> None:
     for request in (
         {"Wait": 0},
         {"Wait": 0, "Tables": [{"TableName": TABLE}]},
@@ -218,7 +219,7 @@ async def test_only_a_position_that_can_be_one_is_asked_for(world: World) -> Non
 
 
 @between(A, B)
-async def test_peers_are_told_what_is_wrong_with_a_request(world: World) -> None:
+async def test_peers_get_the_fault_of_their_request(world: World) -> None:
     table_id = (await world[A].table()).descriptor.id
     asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id}
     for keys_asked, text in (
@@ -242,7 +243,7 @@ async def test_latency_is_measured_from_the_write_to_its_application(world: Worl
     assert world[B].exchange(A).latency.summary() == {"Last": 250.0, "P50": 250.0, "P99": 250.0}
 
 
-def test_a_region_that_nobody_knows_cannot_be_reached() -> None:
+def test_an_unknown_region_cannot_be_reached() -> None:
     async def scenario() -> None:
         region = Region(A, "000000000000", MemoryEngine(), lambda: START, b"s" * 32)
         with pytest.raises(PeerUnreachable, match="eu-west-1: no such region is known here"):
@@ -287,7 +288,7 @@ async def status(world: World, name: str) -> str:
 
 
 @joining
-async def test_a_new_replica_copies_what_there_is_and_is_active_then(world: World) -> None:
+async def test_a_new_replica_copies_all_items_and_becomes_active(world: World) -> None:
     assert await status(world, B) == "CREATING"
     await copy_all(world)
     assert await world[B].items() == await world[A].items()
@@ -304,7 +305,7 @@ async def test_items_from_before_the_replication_stay_without_a_version(world: W
 
 
 @joining
-async def test_writes_during_the_copying_come_as_well(world: World) -> None:
+async def test_writes_during_the_copying_are_replicated_as_well(world: World) -> None:
     await world[A].delete("old-1")
     await world[B].pull(A)
     await world[A].put("old-2", x=100)
@@ -317,7 +318,7 @@ async def test_writes_during_the_copying_come_as_well(world: World) -> None:
 
 
 @joining
-async def test_a_copying_that_is_killed_goes_on_from_where_it_was(world: World) -> None:
+async def test_an_interrupted_copying_continues_where_it_was(world: World) -> None:
     serving_page = serving.PAGE_ITEMS
     serving.PAGE_ITEMS = 3
     try:
@@ -336,7 +337,7 @@ async def test_a_copying_that_is_killed_goes_on_from_where_it_was(world: World) 
 
 
 @joining
-async def test_a_copying_begins_anew_when_the_source_has_been_made_anew(world: World) -> None:
+async def test_copying_starts_again_when_the_source_was_created_again(world: World) -> None:
     await world[B].pull(A)
     group = (await world[A].table()).descriptor.shared_group
     world.places[A] = Place(A, world[B].region.peers)
@@ -349,12 +350,12 @@ async def test_a_copying_begins_anew_when_the_source_has_been_made_anew(world: W
 
 
 @joining
-async def test_a_copying_goes_on_when_the_settings_change(world: World) -> None:
+async def test_copying_continues_when_the_settings_change(world: World) -> None:
     found = await replicated.all_of(world[B].region)
     exchange = world[B].exchange(A)
     assert await exchange.round(found, 0)
     await world.put_descriptor(B, replace((await world[B].table()).descriptor, protected=True))
-    # What the puller has is older than that.
+    # The puller's description of the table is older than that.
     for _ in range(3):
         assert await exchange.round(found, 0)
     assert await status(world, B) == "ACTIVE"
@@ -383,7 +384,7 @@ async def test_changes_of_third_regions_are_pulled_from_where_the_source_was(wor
     await world[C].put("seen", x=1)
     await world[A].pull(C)
     await world[C].put("unseen", x=1)
-    # Before the copying begins it is not known from where to pull.
+    # Before the copying begins, the position to pull from is unknown.
     assert not await world[B].pull(C)
     await copy_all(world)
     checkpoint = await world[B].checkpoint(C)
@@ -409,7 +410,7 @@ async def test_copying_rests_when_the_source_is_not_ready(world: World) -> None:
 
 
 @between(A, B)
-async def test_copies_are_of_the_replica_that_was_meant(world: World) -> None:
+async def test_only_the_intended_replica_is_copied(world: World) -> None:
     table_id = (await world[A].table()).descriptor.id
     asked = {"TableName": TABLE, "GroupId": "group", "SourceId": table_id, "Cursor": None}
     assert (await world[A].ask("CopyPage", **asked))["Changes"] == []
@@ -433,7 +434,7 @@ async def be_apart(world: World, seconds: float) -> None:
 
 
 @between(A, B)
-async def test_after_a_day_less_a_bit_everything_is_still_pulled(world: World) -> None:
+async def test_after_almost_a_day_everything_is_still_pulled(world: World) -> None:
     await world[A].put("one", x=1)
     await be_apart(world, DAY - 60)
     await world.settle()
@@ -441,7 +442,7 @@ async def test_after_a_day_less_a_bit_everything_is_still_pulled(world: World) -
 
 
 @between(A, B)
-async def test_one_who_was_away_for_too_long_copies_again(world: World) -> None:
+async def test_a_region_that_was_away_for_too_long_copies_again(world: World) -> None:
     for name in ("stays", "is deleted there", "is deleted here", "changes there", "changes here"):
         await world[A].put(name, x=1)
     await world.settle()
@@ -482,8 +483,8 @@ async def test_a_copy_of_a_table_whose_whole_log_was_trimmed_can_be_pulled_from(
 
 
 @between(A, B)
-async def test_what_the_peer_may_not_have_seen_is_never_taken_for_deleted(world: World) -> None:
-    """B goes on pulling from A, while A cannot reach B: it has never seen what B writes."""
+async def test_items_that_the_peer_may_not_have_seen_are_never_treated_as_deleted(world: World) -> None:
+    """B goes on pulling from A, while A cannot reach B: it has never seen B's writes."""
     await world.settle()
     await be_apart(world, 3600)
     await world[B].put("unseen", x=1)
@@ -491,7 +492,7 @@ async def test_what_the_peer_may_not_have_seen_is_never_taken_for_deleted(world:
         await be_apart(world, DAY)
         await world[A].put("seen", x=1)
         await world[B].pull(A)
-    # Now B is away for too long as well, and has to copy again what A has: everything but its own.
+    # Now B is away for too long as well, and has to copy A's items again: everything but its own.
     await be_apart(world, 2 * DAY)
     await world[A].put("more", x=1)
     await be_apart(world, 2 * DAY)
@@ -500,10 +501,10 @@ async def test_what_the_peer_may_not_have_seen_is_never_taken_for_deleted(world:
 
 
 @between(A, B, C)
-async def test_what_is_brought_back_goes_again_when_anybody_remembers_its_deletion(world: World) -> None:
+async def test_a_restored_item_is_deleted_again_if_any_region_remembers_its_deletion(world: World) -> None:
     await world[B].put("ghost", x=1)
     await world.settle()
-    # B is cut off. A deletes, and C hears of it only half a day later, so that it remembers for longer.
+    # B is cut off. A deletes, and C receives the deletion only half a day later, so that it remembers it for longer.
     await world[B].put("other", x=1)
     await world[A].delete("ghost")
     await be_apart(world, DAY / 2)
@@ -511,7 +512,7 @@ async def test_what_is_brought_back_goes_again_when_anybody_remembers_its_deleti
     await be_apart(world, DAY * 3 / 4)
     assert await world[A].record("ghost") is None
     assert await world[C].record("ghost") is not None
-    # It was written so shortly before A last heard of B that A cannot be certain to have seen it.
+    # The write came so shortly before A last heard of B that A cannot be certain to have seen it.
     await copy_all(world, A, B)
     assert set(await world[A].items()) == {"ghost", "other"}
     await world.settle()
@@ -520,7 +521,7 @@ async def test_what_is_brought_back_goes_again_when_anybody_remembers_its_deleti
 
 
 @between(A, B, C)
-async def test_a_deletion_that_one_finds_out_again_goes_to_all_who_have_the_item_by_then(world: World) -> None:
+async def test_a_rediscovered_deletion_reaches_all_regions_that_have_the_item_by_then(world: World) -> None:
     world[A].now -= 10
     await world[A].put("ghost", x=1)
     await world[C].put("ghost", x=2)
@@ -532,7 +533,7 @@ async def test_a_deletion_that_one_finds_out_again_goes_to_all_who_have_the_item
         await world[B].pull(A)
         await world[A].pull(B)
     assert await world[C].record("ghost") is None, "its tombstone is to be trimmed"
-    # C cannot tell whether it has seen A's write, so A tells it again, and is told by B what C has deleted.
+    # C cannot know whether it has seen A's write. So A sends it again, and B answers with C's deletion.
     await copy_all(world, A, C)
     await world[B].pull(A)
     await copy_all(world, B, C)
@@ -544,7 +545,7 @@ async def test_a_deletion_that_one_finds_out_again_goes_to_all_who_have_the_item
 
 
 @between(A, B)
-async def test_one_who_copies_again_tells_what_it_finds_to_have_deleted(world: World) -> None:
+async def test_a_region_that_copies_again_replicates_the_deletions_that_it_discovers(world: World) -> None:
     await world[B].put("ghost", x=1)
     await world.settle()
     deleted_version = versions.of_record(await world[B].record("ghost"))
@@ -556,7 +557,7 @@ async def test_one_who_copies_again_tells_what_it_finds_to_have_deleted(world: W
     record = await world[B].record("ghost")
     assert record is not None
     assert record == versions.tombstone(versions.deletion(deleted_version), orjson.dumps(key("ghost")))
-    # It is pulled like any change, also by one who does not copy again.
+    # It is pulled like any change, also by a region that does not copy again.
     begun = await world[B].ask("BeginCopy", TableName=TABLE, GroupId="group")
     asked = {"TableName": TABLE, "GroupId": "group", "SourceId": begun["SourceId"], "Position": begun["Position"] - 4}
     told = await world[B].ask("Pull", Wait=0, Tables=[asked | {"GroupVersion": None}])
@@ -564,7 +565,7 @@ async def test_one_who_copies_again_tells_what_it_finds_to_have_deleted(world: W
 
 
 @between(A, B)
-async def test_a_write_that_was_not_seen_wins_over_a_deletion_that_is_found_out_again(world: World) -> None:
+async def test_an_unseen_write_wins_over_a_rediscovered_deletion(world: World) -> None:
     await world[B].put("one", x=1)
     await world.settle()
     await be_apart(world, 3600)
@@ -577,7 +578,7 @@ async def test_a_write_that_was_not_seen_wins_over_a_deletion_that_is_found_out_
 
 
 @between(A, B, C)
-async def test_what_is_yet_to_be_copied_from_one_is_not_taken_for_deleted_when_another_has_it(world: World) -> None:
+async def test_an_item_not_copied_yet_is_not_treated_as_deleted_when_another_has_it(world: World) -> None:
     await be_apart(world, 3 * DAY)
     for name in ("new", "newer"):
         await world[A].put(name, x=1)
@@ -602,8 +603,8 @@ async def test_what_is_yet_to_be_copied_from_one_is_not_taken_for_deleted_when_a
 
 
 @joining
-async def test_a_replica_in_the_making_copies_from_nobody_again(world: World) -> None:
-    """What it has not got yet it would take for deleted."""
+async def test_a_replica_that_is_being_created_copies_from_no_region_again(world: World) -> None:
+    """It would treat items that it has not received yet as deleted."""
     await world.make_tables(C)
     await world.replicate(A, C, joining={B: A})
     await world[C].put("seen", x=1)
@@ -624,7 +625,7 @@ async def test_a_replica_in_the_making_copies_from_nobody_again(world: World) ->
 
 
 @between(A, B)
-async def test_a_tombstone_goes_with_the_entry_of_the_deletion_and_not_before(world: World) -> None:
+async def test_a_tombstone_is_trimmed_with_the_entry_of_the_deletion_and_not_before(world: World) -> None:
     await world[A].put("one", x=1)
     await world[A].delete("one")
     await world.settle()
@@ -636,7 +637,7 @@ async def test_a_tombstone_goes_with_the_entry_of_the_deletion_and_not_before(wo
 
 
 @between(A, B)
-async def test_a_tombstone_that_has_been_written_over_is_left_alone(world: World) -> None:
+async def test_an_overwritten_tombstone_is_left_alone(world: World) -> None:
     await world[A].put("one", x=1)
     await world[A].delete("one")
     await be_apart(world, DAY)
@@ -648,7 +649,7 @@ async def test_a_tombstone_that_has_been_written_over_is_left_alone(world: World
 
 
 @between(A, B)
-async def test_a_shard_goes_with_the_last_of_its_entries_also_when_the_clock_has_gone_back(world: World) -> None:
+async def test_a_shard_is_trimmed_with_its_last_entry_even_if_the_clock_has_gone_back(world: World) -> None:
     world[A].now = START + 5
     await world[A].put("later", x=1)
     world[A].now = START + 1
@@ -662,7 +663,7 @@ async def test_a_shard_goes_with_the_last_of_its_entries_also_when_the_clock_has
         assert (first in world[A].kept) == left
 
 
-def test_a_document_says_when_a_copied_replica_is_active() -> None:
+def test_a_document_shows_when_a_copied_replica_is_active() -> None:
     group = replicas.created(replicas.make("group", A, {}, START), B, A, A, START)
     descriptor = replace(
         schemas.table().descriptor, arn=f"arn:aws:dynamodb:{B}:000000000000:table/{TABLE}", group=group

@@ -1,4 +1,5 @@
-"""Jobs that a peer holds up, by a lie or by a refusal: the log says so once, `jedlik stats` for as long as it lasts."""
+"""Jobs that a peer holds up, by a lie or by a refusal: the log reports that once, `jedlik stats` for as long as it
+lasts."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from testing.storage.memory import MemoryView
 
 
 class Holding:
-    """The way to all regions: what they answer to some operations is another answer, or a refusal."""
+    """The way to all regions: their answers to some operations are replaced, by another answer or a refusal."""
 
     def __init__(self) -> None:
         self.instead: dict[str, Body | Exception] = {}
@@ -36,7 +37,7 @@ class Holding:
         return await self._local.call(region, operation, body) if instead is None else instead
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """It holds no connections."""
 
 
 async def work(place: Place) -> None:
@@ -98,7 +99,7 @@ def test_a_leave() -> None:
         await work(here)
         [held] = asides(here)
         assert held.reason.startswith("Leave: Gone")
-        # It waits for the other, which is nobody's fault.
+        # It waits for the other, which is no fault.
         ways.instead["Leave"] = {"Gone": False}
         await work(here)
         assert asides(here) == ()

@@ -1,4 +1,4 @@
-"""Peers over HTTP: requests are signed, refusals come back as what they are, and all else is an unreachable peer."""
+"""Peers over HTTP: requests are signed, refusals are recognised, and anything else is an unreachable peer."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def guarded(start_server: StartServer) -> Server:
     return start_server(auth="on", in_memory=True, environment={"JEDLIK_PEER_SECRET": f"{SECRET} {FORMER}"})
 
 
-def test_a_peer_answers_one_who_signs(guarded: Server) -> None:
+def test_a_peer_answers_a_signed_request(guarded: Server) -> None:
     answer = call(peer_of(guarded), "Pull", PULL)
     assert answer["Tables"] == []
 
 
-def test_a_refusal_is_raised_as_what_it_is(guarded: Server) -> None:
+def test_a_refusal_is_raised_as_its_own_error(guarded: Server) -> None:
     with pytest.raises(ResourceNotFoundException) as refusal:
         call(peer_of(guarded), "BeginCopy", {"TableName": TABLE, "GroupId": "group"})
     assert refusal.value.message == "Requested resource not found: Table: Music has no such replica"
@@ -65,7 +65,7 @@ def test_a_refusal_is_raised_as_what_it_is(guarded: Server) -> None:
         call(peer_of(guarded), "BeginCopy", {})
 
 
-def test_a_table_that_is_no_replica_is_not_told(guarded: Server) -> None:
+def test_a_table_that_is_no_replica_is_not_revealed(guarded: Server) -> None:
     client = guarded.client(region=A)
     client.create_table(
         TableName=TABLE,
@@ -89,7 +89,7 @@ def test_a_peer_that_is_down_is_unreachable() -> None:
 
 JSON = b"Content-Type: application/x-amz-json-1.0\r\n"
 FAR_TOO_MUCH = 1 << 30
-"""Bytes of an answer: more than anybody has the patience for."""
+"""Bytes of an answer: more than any server reads."""
 
 
 def answer(body: bytes, *more: bytes, status: bytes = b"200 OK", content_type: bytes = JSON) -> Iterator[bytes]:
@@ -99,7 +99,7 @@ def answer(body: bytes, *more: bytes, status: bytes = b"200 OK", content_type: b
 
 
 def chunked(piece: bytes, *more: bytes) -> Iterator[bytes]:
-    """An answer that has no end, in pieces."""
+    """An endless answer, in pieces."""
     yield b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n%b\r\n" % (JSON, b"".join(more))
     for _ in range(FAR_TOO_MUCH // len(piece)):
         yield b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -117,7 +117,7 @@ BOMB = gzip.compress(bytes(1 << 30), 9)
 
 
 def ask_liar(parts: Callable[[], Iterator[bytes]], share: Share) -> tuple[str, int]:
-    """What is said of a peer that answers so, and how many of its bytes it could send."""
+    """The error about a peer that answers so, and the number of bytes that it could send."""
     sent = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -182,14 +182,14 @@ def ask_liar(parts: Callable[[], Iterator[bytes]], share: Share) -> tuple[str, i
         (endless_head, "PeerUnreachable: "),
     ],
 )
-def test_an_answer_that_is_none_is_refused_and_read_no_further(parts: Callable[[], Iterator[bytes]], told: str) -> None:
+def test_an_invalid_answer_is_refused_and_not_read_further(parts: Callable[[], Iterator[bytes]], told: str) -> None:
     error, sent = ask_liar(parts, Memory().peers)
     assert error.startswith(told)
-    # What the sockets between hold is sent, too.
+    # The buffers of the sockets are sent, too.
     assert sent < ANSWER_BYTES + 16 * MIB
 
 
-def test_a_gigabyte_of_zeros_in_a_megabyte_takes_no_gigabyte() -> None:
+def test_a_megabyte_that_decompresses_to_a_gigabyte_takes_no_gigabyte() -> None:
     tracemalloc.start()
     try:
         ask_liar(lambda: answer(BOMB, GZIP), Memory().peers)
@@ -198,7 +198,7 @@ def test_a_gigabyte_of_zeros_in_a_megabyte_takes_no_gigabyte() -> None:
         tracemalloc.stop()
 
 
-def test_a_compressed_answer_is_taken(guarded: Server) -> None:
+def test_a_compressed_answer_is_read(guarded: Server) -> None:
     client = guarded.client(region=A)
     for number in range(60):
         client.create_table(
@@ -218,7 +218,7 @@ def test_a_compressed_answer_is_taken(guarded: Server) -> None:
     assert [table["Gone"] for table in told["Tables"]] == [True] * 120
 
 
-def test_answers_count_in_the_memory_of_all_peers_and_are_given_back() -> None:
+def test_answers_count_in_the_memory_of_all_peers_and_release_it() -> None:
     share = Share(60_000)
     text, _ = ask_liar(lambda: answer(b'{"a":"%b"}' % (b"a" * 100_000)), share)
     assert text == f"PeerUnreachable: {B}: no memory for its answer"

@@ -1,4 +1,4 @@
-"""A peer that lies: nothing of it is taken over, its table rests, all else goes on, and honesty brings it back."""
+"""A peer that lies: none of it is applied, its table pauses, everything else goes on, and honesty brings it back."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from testing.global_tables.world import DEFINITION, START, TABLE, A, B, World, i
 from testing.storage.memory import MemoryView
 
 Lie = Callable[[Body], Body]
-"""Makes an answer of an honest one."""
+"""Turns an honest answer into a lie."""
 Scenario = Callable[[World, "Liars"], Awaitable[None]]
 
 
 class Liars:
-    """The way to all regions: what they answer to some operations is made another answer."""
+    """The way to all regions: their answers to some operations are replaced by lies."""
 
     def __init__(self) -> None:
         self.local: LocalPeers | None = None
@@ -41,7 +41,7 @@ class Liars:
         return self.lies[operation](answer) if operation in self.lies else answer
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """It holds no connections."""
 
 
 def lying(scenario: Scenario) -> Callable[[], None]:
@@ -104,7 +104,7 @@ async def test_a_version_far_ahead_is_held_and_neither_applied_nor_skipped(world
     await again(world)
     assert await world[B].items() == await world[A].items()
     assert stats(world, B).asides == ()
-    # It may be written over: the later write wins.
+    # It may be overwritten: the later write wins.
     world[A].now = world[B].now = START + versions.FURTHEST_AHEAD_SECONDS
     await world[B].put("ahead", x=4)
     await world.settle()
@@ -112,7 +112,7 @@ async def test_a_version_far_ahead_is_held_and_neither_applied_nor_skipped(world
 
 
 @lying
-async def test_a_table_rests_longer_each_time(world: World, liars: Liars) -> None:
+async def test_a_table_pauses_longer_each_time(world: World, liars: Liars) -> None:
     await world[A].put("one", x=1)
     liars.lies["Pull"] = entries(lambda told: told[0].update(Version="junk"))
     asked_at = []
@@ -124,7 +124,7 @@ async def test_a_table_rests_longer_each_time(world: World, liars: Liars) -> Non
     assert asked_at == [0, 1, 3, 7, 15, 31, 63, 123, 183]
 
 
-def test_it_is_logged_once_that_a_table_is_put_aside_and_once_that_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_putting_a_table_aside_and_its_return_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "jedlik")
 
     @lying
@@ -152,7 +152,7 @@ def test_it_is_logged_once_that_a_table_is_put_aside_and_once_that_it_is_back(ca
 
 
 def a_change(**members: Any) -> Lie:
-    """The first change of an answer with other members; None takes one away."""
+    """The first change of an answer with other members; None removes one."""
 
     def change(told: list[Any]) -> None:
         told[0].update(members)
@@ -240,7 +240,7 @@ LIES |= {
 
 
 @pytest.mark.parametrize("what", LIES)
-def test_a_lie_is_not_taken_over_and_honesty_brings_the_table_back(what: str) -> None:
+def test_a_lie_is_not_applied_and_honesty_brings_the_table_back(what: str) -> None:
     @lying
     async def test(world: World, liars: Liars) -> None:
         await world[A].put("zero", x=0)
@@ -256,7 +256,7 @@ def test_a_lie_is_not_taken_over_and_honesty_brings_the_table_back(what: str) ->
         [aside] = stats(world, B).asides
         assert aside.region == A
         assert aside.reason
-        # Both go on by themselves meanwhile.
+        # Meanwhile both go on by themselves.
         await world[B].put("own", x=3)
         await world[A].pull(B)
         del liars.lies["Pull"]
@@ -281,7 +281,7 @@ async def test_one_table_whose_peer_lies_does_not_hold_up_another(world: World, 
     await world[A].put("one", x=1)
     await world[A].do("PutItem", TableName="Other", Item=item("one", x=1))
 
-    # The first lie is about one table only; the second makes an answer none in which that table is.
+    # The first lie concerns only one table; the second makes the answer about that table invalid as a whole.
     def about_it(answer: Body) -> Body:
         for table in answer["Tables"]:
             if table["TableName"] == TABLE and table.get("Entries"):
@@ -313,7 +313,7 @@ def plain(fragment: Any) -> Any:
 
 
 @pytest.mark.parametrize("position", [-1, "end", 1 << 62, True, None])
-def test_a_bad_position_that_was_once_kept_heals(position: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_replication_recovers_from_a_stored_bad_position(position: Any, caplog: pytest.LogCaptureFixture) -> None:
     @lying
     async def test(world: World, liars: Liars) -> None:
         await world[A].put("one", x=1)
@@ -354,7 +354,7 @@ COPY_LIES: dict[str, tuple[str, Lie]] = {
 
 
 @pytest.mark.parametrize("what", COPY_LIES)
-def test_a_copy_of_a_peer_that_lies_goes_on_when_it_is_honest(what: str) -> None:
+def test_copying_from_a_lying_peer_continues_when_it_is_honest(what: str) -> None:
     async def test() -> None:
         liars = Liars()
         world = World(A, B, peers=lambda name: liars)
@@ -368,7 +368,7 @@ def test_a_copy_of_a_peer_that_lies_goes_on_when_it_is_honest(what: str) -> None
         for _ in range(4):
             await again(world)
         assert (await world[B].table()).replica.status == "CREATING"  # type: ignore[union-attr]
-        # The peer itself refuses a cursor that is none of its, and the copy begins anew.
+        # The peer itself refuses a cursor that it did not give, and the copying starts again.
         assert len(stats(world, B).asides) == (what != "a cursor to nowhere")
         del liars.lies[operation]
         for _ in range(6):
@@ -445,7 +445,7 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", DOCUMENTS)
-def test_a_document_that_is_none_is_not_merged(what: str) -> None:
+def test_an_invalid_document_is_not_merged(what: str) -> None:
     kind, wrong = DOCUMENTS[what]
 
     def lie(answer: Body) -> Body:
@@ -480,7 +480,9 @@ def test_a_document_that_is_none_is_not_merged(what: str) -> None:
 
 
 @lying
-async def test_a_pull_of_too_many_tables_is_refused_and_of_many_lets_others_in(world: World, liars: Liars) -> None:
+async def test_a_pull_of_too_many_tables_is_refused_and_one_of_many_yields_to_others(
+    world: World, liars: Liars
+) -> None:
     def asked(count: int) -> list[Any]:
         rest = {"GroupId": "g", "Position": 0, "SourceId": None, "GroupVersion": None}
         return [{"TableName": f"table-{number}"} | rest for number in range(count)]

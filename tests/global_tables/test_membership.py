@@ -1,4 +1,4 @@
-"""Joining and leaving: replicas come to what the group document says, whoever is down meanwhile."""
+"""Joining and leaving: replicas become what the group document demands, whichever region is down meanwhile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Net:
                 return await local.call(region, operation, body)
 
             async def close(self) -> None:
-                """There is nothing to let go of."""
+                """It holds no connections."""
 
         return Reachable()
 
@@ -63,7 +63,7 @@ def run(test: Callable[[Net], Coroutine[Any, Any, None]], *names: str) -> None:
 
 
 async def work(place: Place) -> dict[str, float]:
-    """Do a step of each job of a region; returns how long those rest that cannot go on, by kind."""
+    """Do a step of each job of a region. Returns how long the jobs that cannot go on pause, by kind."""
     rests = {}
     for row in await place.region.engine.range(*job_records.job_range(), 100, MIB):
         job = job_records.parse(row)
@@ -120,7 +120,7 @@ def test_a_region_that_is_down_joins_when_it_is_back() -> None:
     run(test, A, B)
 
 
-def test_a_region_that_is_down_cannot_be_looked_up_for_a_new_replica() -> None:
+def test_a_new_replica_in_a_region_that_is_down_is_refused() -> None:
     async def test(net: Net) -> None:
         await net.world.make_tables(A)
         net.down = {B}
@@ -131,7 +131,7 @@ def test_a_region_that_is_down_cannot_be_looked_up_for_a_new_replica() -> None:
     run(test, A, B)
 
 
-def test_a_replica_that_is_being_made_can_only_be_described() -> None:
+def test_a_replica_that_is_being_created_can_only_be_described() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A)
@@ -172,7 +172,7 @@ def test_a_replica_that_is_being_made_can_only_be_described() -> None:
     run(test, A, B)
 
 
-def test_nothing_else_is_changed_while_a_replica_is_being_made() -> None:
+def test_nothing_else_is_changed_while_a_replica_is_being_created() -> None:
     async def test(net: Net) -> None:
         here = net.world[A]
         await net.world.make_tables(A)
@@ -190,7 +190,7 @@ def test_nothing_else_is_changed_while_a_replica_is_being_made() -> None:
     run(test, A, B, C)
 
 
-def test_where_there_is_another_table_by_now_there_is_no_replica() -> None:
+def test_no_replica_is_created_where_another_table_exists_by_now() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A)
@@ -204,7 +204,7 @@ def test_where_there_is_another_table_by_now_there_is_no_replica() -> None:
     run(test, A, B)
 
 
-def test_a_replica_that_two_regions_make_at_once_is_one() -> None:
+def test_two_regions_that_create_a_replica_at_once_create_one() -> None:
     async def test(net: Net) -> None:
         here, other, third = (net.world[name] for name in (A, B, C))
         await net.world.make_tables(A, B)
@@ -228,7 +228,7 @@ def test_a_replica_that_two_regions_make_at_once_is_one() -> None:
     run(test, A, B, C)
 
 
-def test_a_replica_that_joins_after_it_was_removed_goes_again() -> None:
+def test_a_replica_that_joins_after_its_removal_is_deleted_again() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A)
@@ -270,7 +270,7 @@ def test_a_replica_that_is_copied_again_is_shown_as_such() -> None:
 # Leaving
 
 
-def test_a_replica_waits_with_its_end_for_those_that_have_not_all_of_its_changes() -> None:
+def test_a_deleted_replica_waits_until_the_others_have_its_changes() -> None:
     async def test(net: Net) -> None:
         here, other, third = (net.world[name] for name in (A, B, C))
         await net.world.make_tables(A, B, C)
@@ -293,7 +293,7 @@ def test_a_replica_waits_with_its_end_for_those_that_have_not_all_of_its_changes
     run(test, A, B, C)
 
 
-def test_only_who_has_all_changes_has_left() -> None:
+def test_a_replica_has_left_for_the_regions_that_have_all_its_changes() -> None:
     async def test(net: Net) -> None:
         other = net.world[B]
         await net.world.make_tables(A, B)
@@ -342,7 +342,7 @@ def test_a_replica_does_not_wait_for_longer_than_its_changes_are_kept(caplog: py
     run(test, A, B)
 
 
-def test_the_protection_of_a_region_that_is_down_is_as_it_was_last_heard_of() -> None:
+def test_the_last_known_protection_of_a_region_that_is_down_counts() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A, B)
@@ -359,7 +359,7 @@ def test_the_protection_of_a_region_that_is_down_is_as_it_was_last_heard_of() ->
     run(test, A, B)
 
 
-def test_of_two_regions_that_delete_each_other_at_once_the_first_by_name_stays() -> None:
+def test_if_two_regions_delete_each_other_at_once_the_first_by_name_stays() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A, B)
@@ -382,7 +382,7 @@ def test_of_two_regions_that_delete_each_other_at_once_the_first_by_name_stays()
     run(test, A, B)
 
 
-def test_a_replica_that_is_going_is_not_changed_and_not_deleted_again() -> None:
+def test_a_replica_that_is_being_deleted_is_neither_changed_nor_deleted_again() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A, B)
@@ -400,7 +400,7 @@ def test_a_replica_that_is_going_is_not_changed_and_not_deleted_again() -> None:
     run(test, A, B)
 
 
-def test_the_last_replica_cannot_go_while_another_is_going() -> None:
+def test_the_last_replica_cannot_be_deleted_while_another_is_being_deleted() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A, B)
@@ -416,7 +416,7 @@ def test_the_last_replica_cannot_go_while_another_is_going() -> None:
     run(test, A, B)
 
 
-def test_what_is_known_of_versions_stays_when_a_table_has_replicas_again_at_once() -> None:
+def test_versions_stay_known_when_a_table_has_replicas_again_at_once() -> None:
     async def test(net: Net) -> None:
         here, other = net.world[A], net.world[B]
         await net.world.make_tables(A, B)

@@ -1,4 +1,4 @@
-"""Requests of peers that are not as they should be: each is answered, or refused with an error of the client's."""
+"""Malformed requests of peers: each is answered, or refused with an error of the client's."""
 
 from __future__ import annotations
 

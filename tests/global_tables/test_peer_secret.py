@@ -1,4 +1,4 @@
-"""The secret by which servers of other regions know each other: one that is wrong, put right, and exchanged."""
+"""The secret by which servers of other regions recognise each other: when it is wrong, corrected, and changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REFUSAL = (
     "of this server. Set the same one for the servers of all regions (--peer-secret-file)."
 )
 SEEN_WITHIN_MILLISECONDS = 30_000
-"""A second is what is to be expected. A busy machine takes longer; who is shut out, for ever."""
+"""A second is the expected time. A busy machine takes longer; a server that stays excluded, for ever."""
 
 
 def stats(folder: Path) -> str:
@@ -41,14 +41,14 @@ def stats(folder: Path) -> str:
     return done.stdout
 
 
-def test_a_server_with_another_secret_is_refused_says_so_and_goes_on_when_it_is_put_right(tmp_path: Path) -> None:
+def test_a_server_with_another_secret_is_refused_and_logs_it_and_resumes_when_corrected(tmp_path: Path) -> None:
     with started(tmp_path, 1) as world:
         make_table(world)
         give_secrets(world, tmp_path, FIRST, NEW_SECRET)
         eventually(lambda: f"put aside for {FIRST} since" in stats(tmp_path / SECOND))
         [line] = [line for line in stats(tmp_path / SECOND).splitlines() if "put aside" in line]
         assert line.endswith(REFUSAL)
-        # Each of the two is a peer of the other no more, and all others go on.
+        # Neither of the two is a peer of the other any more, and all others go on.
         eventually(lambda: stats(tmp_path / FIRST).count("put aside for") == len(REGIONS) - 1)
         lost = [line for line in world.servers[SECOND].log_lines() if line["message"].startswith("peer lost")]
         assert [(line["message"], line["peer"]) for line in lost if REFUSAL in line["message"]] == [
@@ -69,14 +69,14 @@ def put(server: Server, region: str, name: str) -> None:
     Client(server, region).call("PutItem", TableName=TABLE, Item={"p": {"S": name}, "x": {"N": "1"}})
 
 
-def test_three_servers_exchange_their_secret_under_load(tmp_path: Path) -> None:
+def test_three_servers_change_their_secret_under_load(tmp_path: Path) -> None:
     latencies = exchange_secret(tmp_path, seconds=1, rate=30, say=print)
     assert max(latencies) < SEEN_WITHIN_MILLISECONDS
 
 
 @pytest.fixture
 def ports() -> list[int]:
-    """Two ports that are free until somebody takes them."""
+    """Two ports that are free until another process takes them."""
     with socket.socket() as one, socket.socket() as other:
         for taken in (one, other):
             taken.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Pullers: one worker pulls, another takes over, and a peer that is lost is asked again."""
+"""Pullers: one worker pulls, another takes over, and a lost peer is asked again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
 from testing.global_tables.world import START, A, B, World, item
 
 SECONDS = 60.0
-"""Longer than a lease and all that is waited for besides."""
+"""Longer than a lease and all other waits."""
 
 
 class Way:
-    """To the other regions, which can be closed. It counts what is asked."""
+    """The way to the other regions, which can be closed. It counts the questions."""
 
     def __init__(self) -> None:
         self.is_open = True
@@ -35,7 +35,7 @@ class Way:
         return await self.local.call(region, operation, body)
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """It holds no connections."""
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
@@ -64,7 +64,7 @@ def scenario(test: Callable[[World, Way], Awaitable[None]]) -> None:
 
 @asynccontextmanager
 async def worker(world: World, name: str) -> AsyncIterator[asyncio.Event]:
-    """A worker that pulls for a region. It dies, without a farewell, when it is told so, else it stops in the end."""
+    """A worker that pulls for a region. On request it dies without a farewell; otherwise it stops in the end."""
     stop = asyncio.Event()
     task = asyncio.create_task(pulling.run(world[name].region, stop))
     try:
@@ -86,7 +86,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_changes_come_by_themselves_both_ways(caplog: pytest.LogCaptureFixture) -> None:
+def test_changes_are_replicated_both_ways(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "jedlik")
 
     async def test(world: World, way: Way) -> None:
@@ -107,7 +107,7 @@ def test_changes_come_by_themselves_both_ways(caplog: pytest.LogCaptureFixture) 
     assert 0 <= told.latency_p50_ms <= told.latency_p99_ms < SECONDS * 1000
 
 
-def test_of_two_workers_one_pulls_and_the_other_takes_over() -> None:
+def test_one_of_two_workers_pulls_and_the_other_takes_over() -> None:
     async def test(world: World, way: Way) -> None:
         async with worker(world, B) as first:
             await world[A].put("one", x=1)
@@ -116,7 +116,8 @@ def test_of_two_workers_one_pulls_and_the_other_takes_over() -> None:
                 await asyncio.sleep(pulling.LOOK_SECONDS)
                 before = way.asked
                 await asyncio.sleep(pulling.LOOK_SECONDS)
-                # One who waits a second at the peer asks about once a second, and who does not, all the time.
+                # A puller that waits a second at the peer asks about once a second, and one that does not wait, all the
+                # time.
                 assert way.asked - before <= 5
                 first.set()
                 await world[A].put("two", x=2)
@@ -125,7 +126,7 @@ def test_of_two_workers_one_pulls_and_the_other_takes_over() -> None:
     scenario(test)
 
 
-def test_a_peer_that_is_lost_is_asked_again_and_both_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_peer_is_asked_again_and_its_loss_and_return_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "jedlik")
 
     async def test(world: World, way: Way) -> None:
@@ -146,7 +147,7 @@ def test_a_peer_that_is_lost_is_asked_again_and_both_are_told_once(caplog: pytes
     assert told == [f"peer lost: {A}: closed", "peer reached again"]
 
 
-def test_a_puller_ends_when_nothing_is_shared_any_more() -> None:
+def test_a_puller_ends_when_no_table_is_shared_any_more() -> None:
     async def test(world: World, way: Way) -> None:
         async with worker(world, B):
             await world[A].put("one", x=1)

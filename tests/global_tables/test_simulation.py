@@ -1,6 +1,6 @@
-"""Schedules of the simulator, the same in every run, each of which must end with all regions the same and nothing lost.
+"""Schedules of the simulator, the same in every run. Each must end with all regions equal and nothing lost.
 
-A failure tells the seed, and `simulator.py SEED` runs it again. New seeds are tried by `make torture ARGS=regions`.
+A failure names the seed, and `simulator.py SEED` repeats it. `make torture ARGS=regions` tries new seeds.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ SCHEDULES = 170
 """In each part; all of them take 40 seconds."""
 PARTS = 10
 FOUND = (1865056929, 220005657, 220006891)
-"""Seeds whose schedules have ended badly once. What was the matter has a test of its own, for a seed may come to mean
-another schedule when the simulator changes."""
+"""Seeds whose schedules have once failed. Each cause has a test of its own, because a seed may come to mean another
+schedule when the simulator changes."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -24,5 +24,5 @@ def test_schedules_end_well(part: int) -> None:
 
 
 @pytest.mark.parametrize("seed", FOUND)
-def test_a_schedule_that_once_ended_badly(seed: int) -> None:
+def test_a_schedule_that_once_failed(seed: int) -> None:
     simulate(seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from testing.global_tables.three_regions import demonstrate
 
 LATENCY_MILLISECONDS = 10_000
-"""What global tables promise is a second. A busy machine takes longer; a region that is not asked, for ever."""
+"""Global tables promise a second. A busy machine takes longer; a region that is not asked, for ever."""
 
 
 def test_regions_agree_after_a_kill_and_a_cut(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from testing.source_tree import ROOT
 
 DEPLOY = ROOT / "deploy"
 SECONDS_TO_STOP = Settings().stop_timeout + 5
-"""After which the server kills what is left of it."""
+"""After this the server kills the remaining processes."""
 COMPOSE = {name: yaml.safe_load((DEPLOY / name).read_text()) for name in ("compose.yaml", "compose.test.yaml")}
 SERVICE, STATEFUL_SET = yaml.safe_load_all((DEPLOY / "kubernetes" / "jedlik.yaml").read_text())
 POD = STATEFUL_SET["spec"]["template"]["spec"]
@@ -32,18 +32,18 @@ POD = STATEFUL_SET["spec"]["template"]["spec"]
 
 
 def image_environment() -> dict[str, str]:
-    """What the image sets of Jedlik's settings."""
+    """The settings of Jedlik in the image."""
     return dict(re.findall(r"(JEDLIK_\w+)=(\S+)", (ROOT / "Containerfile").read_text()))
 
 
 def compose_environment(name: str) -> dict[str, str]:
-    """What a server of a compose file has in its environment."""
+    """The environment of the server in a compose file."""
     given: dict[str, str] = COMPOSE[name]["services"]["jedlik"].get("environment", {})
     return image_environment() | given
 
 
 def pod_environment() -> dict[str, str]:
-    """What the server of the pod has in its environment."""
+    """The environment of the server in the pod."""
     return image_environment() | {variable["name"]: variable["value"] for variable in CONTAINER["env"]}
 
 
@@ -52,7 +52,7 @@ def pod_environment() -> dict[str, str]:
     [*(compose_environment(name) for name in COMPOSE), pod_environment()],
     ids=[*COMPOSE, "kubernetes"],
 )
-def test_a_server_starts_with_what_it_is_given(
+def test_a_server_starts_with_its_settings(
     environment: dict[str, str], start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     check_variables(environment)
@@ -64,7 +64,7 @@ def test_a_server_starts_with_what_it_is_given(
             assert answer.status_code == 200
 
 
-def test_the_compose_file_for_tests_keeps_nothing_and_keeps_others_out(
+def test_the_compose_file_for_tests_stores_nothing_and_admits_no_others(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     test = COMPOSE["compose.test.yaml"]["services"]["jedlik"]
@@ -75,7 +75,7 @@ def test_the_compose_file_for_tests_keeps_nothing_and_keeps_others_out(
     assert requests.get(server.url, headers={"Host": "page.example"}, timeout=60).status_code == 403
 
 
-def test_everybody_waits_until_the_server_has_stopped() -> None:
+def test_every_deployment_waits_until_the_server_has_stopped() -> None:
     unit = unit_file()
     grace = [
         COMPOSE["compose.yaml"]["services"]["jedlik"]["stop_grace_period"].removesuffix("s"),
@@ -118,7 +118,7 @@ def unit_file() -> Any:
     return unit
 
 
-def test_the_unit_reads_the_file_that_is_installed_whose_settings_are_some(tmp_path: Path) -> None:
+def test_the_unit_reads_the_installed_file_and_its_settings_exist(tmp_path: Path) -> None:
     environment = unit_file()["Service"]["Environment"]
     assert environment == f"{CONFIG_VARIABLE}=/etc/jedlik/jedlik.toml"
     text = (DEPLOY / "systemd" / "jedlik.toml").read_text()
@@ -142,7 +142,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
-def test_hosted_ci_runs_what_the_makefile_has_with_every_version_that_is_promised() -> None:
+def test_hosted_ci_runs_targets_of_the_makefile_with_every_supported_version() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
     makefile = (ROOT / "Makefile").read_text()
     steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]

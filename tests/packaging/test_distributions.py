@@ -1,4 +1,4 @@
-"""The wheel and the sdist are complete: whoever installs one has everything, and nothing else."""
+"""The wheel and the sdist are complete: they have everything that a user needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LICENCE = f"jedlik-{__version__}.dist-info/licenses/LICENSE"
 
 
 def build(folder: Path, kind: str, project: Path = ROOT) -> Path:
-    """Build a distribution of a project into a folder, by the backend that pip uses, without an index."""
+    """Build a distribution of a project into a folder, with the backend that pip uses, without an index."""
     words = [sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", str(folder)]
     subprocess.run(words, cwd=project, check=True, capture_output=True, timeout=BUILD_SECONDS)
     [built] = folder.iterdir()
@@ -41,7 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, sdist: Path) -> Path:
     return build(tmp_path_factory.mktemp("wheel"), "wheel", sdist)
 
 
-def test_the_sdist_has_what_it_takes_to_build_and_test(sdist: Path) -> None:
+def test_the_sdist_has_all_that_building_and_testing_need(sdist: Path) -> None:
     for name in ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "Makefile", "tests/conftest.py"):
         assert (sdist / name).read_bytes() == (ROOT / name).read_bytes()
     packed = {path.relative_to(sdist) for path in (sdist / "src").rglob("*") if path.is_file()}

@@ -29,7 +29,7 @@ ITEMS = 3
 DOUBTED = "the clock is doubted: nothing is expired or trimmed"
 TRUSTED = "the clock is trusted again: expiry and trimming go on"
 WRONG_SECONDS = 2.0
-"""How long a clock is wrong: long enough for several sweeps and trimmings."""
+"""How long a clock is wrong, in seconds: long enough for several sweeps and trimmings."""
 SECONDS = 60.0
 
 
@@ -66,7 +66,7 @@ class Jumping:
         return int(self.client.scan(TableName=TABLE, Select="COUNT", ConsistentRead=True)["Count"])
 
     def records(self) -> int:
-        """How many records the table's stream has of items that were put."""
+        """The number of records of puts in the table's stream."""
         client = self.server.client("dynamodbstreams")
         [stream] = client.list_streams(TableName=TABLE)["Streams"]
         arn, found = stream["StreamArn"], 0
@@ -78,7 +78,7 @@ class Jumping:
         return found
 
     def add(self, token: str) -> int:
-        """Add one in a transaction with a client token; what there is then."""
+        """Add one in a transaction with a client token. Returns the resulting number."""
         key = {"p": {"S": "counter"}}
         update = {
             "TableName": TABLE,
@@ -90,14 +90,14 @@ class Jumping:
         return int(self.client.get_item(TableName=TABLE, Key=key)["Item"]["hits"]["N"])
 
     def logged(self, message: str, times: int = 1) -> dict[str, Any]:
-        """The line of the log, when it is there so many times."""
+        """The line of the log, when it has appeared this many times."""
         until(lambda: len(self._lines(message)) >= times, f"the log does not say {message!r} {times} times")
         lines = self._lines(message)
         assert len(lines) == times, lines
         return lines[-1]
 
     def clock_line(self) -> str:
-        """What `jedlik stats` says of the clock."""
+        """What `jedlik stats` reports about the clock."""
         printed = run_jedlik("stats", "--data-dir", str(self.server.options["data_dir"])).stdout
         [line] = [line for line in printed.splitlines() if line.startswith("us-east-1: clock: ")]
         return line
@@ -143,7 +143,7 @@ def jumping(tmp_path: Path) -> Iterator[Jumping]:
     made.server.kill()
 
 
-def test_a_year_ahead_for_some_seconds_trims_no_stream(jumping: Jumping) -> None:
+def test_a_clock_a_year_ahead_for_some_seconds_trims_no_stream(jumping: Jumping) -> None:
     with jumping.clocks.wrong(YEAR):
         line = jumping.logged(DOUBTED)
         assert (line["region"], line["reason"]) == ("us-east-1", "PARTED")
@@ -155,7 +155,7 @@ def test_a_year_ahead_for_some_seconds_trims_no_stream(jumping: Jumping) -> None
     assert jumping.records() == ITEMS
 
 
-def test_two_hours_ahead_for_some_seconds_expire_nothing(jumping: Jumping) -> None:
+def test_a_clock_two_hours_ahead_for_some_seconds_expires_nothing(jumping: Jumping) -> None:
     with jumping.clocks.wrong(2 * HOUR):
         jumping.logged(DOUBTED)
         time.sleep(WRONG_SECONDS)
@@ -165,7 +165,7 @@ def test_two_hours_ahead_for_some_seconds_expire_nothing(jumping: Jumping) -> No
     jumping.logged(TRUSTED)
     assert jumping.items() == ITEMS
     assert jumping.clock_line().startswith("us-east-1: clock: trusted; ")
-    # A machine that sleeps is no jump, and what has expired meanwhile goes.
+    # A machine's sleep is not a jump, and items that have expired meanwhile are deleted.
     jumping.clocks.sleep(HOUR)
     until(lambda: jumping.items() == 0, "nothing expires")
     jumping.logged(DOUBTED, times=1)

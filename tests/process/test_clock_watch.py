@@ -1,4 +1,4 @@
-"""The watch over a region's clock: workers share what they find, and what is written is dated by the clock trusted."""
+"""The watch over a region's clock: workers share what they find, and writes are dated by the trusted clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Machine:
         self.wall, self.steady = START, 1000.0
 
     async def worker(self) -> Region:
-        """One that has just been started."""
+        """A worker that has just started."""
         region = Region(
             "us-east-1", "000000000000", self.engine, lambda: self.wall, b"s" * 32, steady=lambda: self.steady
         )

@@ -1,4 +1,4 @@
-"""What a server says to the person who starts and stops it, and how its log looks to them and to programs."""
+"""A server's messages to the person who starts and stops it, and the form of its log for people and for programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def at_terminal(*options: str, **environment: str) -> Terminal:
     return Terminal(words, kept | environment)
 
 
-def test_a_person_is_greeted_and_told_that_it_stops(tmp_path: Path) -> None:
+def test_a_person_gets_a_greeting_and_a_message_at_the_stop(tmp_path: Path) -> None:
     terminal = at_terminal("--data-dir", str(tmp_path))
     shown = terminal.until("Ctrl-C stops the server.\n")
     [url] = re.findall(r"serves DynamoDB on (http://127\.0\.0\.1:\d+)\n", shown)
@@ -67,14 +67,14 @@ def test_a_person_is_greeted_and_told_that_it_stops(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_greeting_says_what_holds_for_this_server(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_the_greeting_describes_this_server(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
     terminal = at_terminal("--data-dir", str(tmp_path), *options)
     assert said in terminal.until("Ctrl-C stops the server.\n")
     terminal.press(CONTROL_C)
     assert terminal.end() == 0
 
 
-def test_there_is_no_colour_for_who_wants_none(tmp_path: Path) -> None:
+def test_colour_can_be_switched_off(tmp_path: Path) -> None:
     terminal = at_terminal("--data-dir", str(tmp_path), NO_COLOR="1")
     terminal.until("Ctrl-C stops the server.\n")
     terminal.press(CONTROL_C)
@@ -82,7 +82,7 @@ def test_there_is_no_colour_for_who_wants_none(tmp_path: Path) -> None:
     assert "\x1b" not in terminal.drawn
 
 
-def test_json_may_be_had_on_a_terminal(tmp_path: Path) -> None:
+def test_json_can_be_chosen_on_a_terminal(tmp_path: Path) -> None:
     terminal = at_terminal("--data-dir", str(tmp_path), "--log-format", "json")
     line = json.loads(terminal.until("\n").splitlines()[0])
     assert line["message"] == "listening"
@@ -126,7 +126,7 @@ def test_a_file_may_have_lines_without_colour(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("level", "lines"), [("info", 1), ("warning", 0)])
-def test_what_is_not_worth_the_level_is_not_logged(level: str, lines: int, start_server: Start, tmp_path: Path) -> None:
+def test_messages_below_the_level_are_not_logged(level: str, lines: int, start_server: Start, tmp_path: Path) -> None:
     words = ("--data-dir", str(tmp_path / "data"), "--log-level", level, "--log-format", "json")
     terminal = at_terminal(*words)
     eventually(lambda: (tmp_path / "data" / "lock").exists())
@@ -146,18 +146,18 @@ def test_every_start_without_protection_is_logged(start_server: Start) -> None:
     )
 
 
-def test_what_a_client_sends_cannot_begin_a_line_or_talk_to_the_terminal() -> None:
+def test_a_request_cannot_begin_a_line_or_control_the_terminal() -> None:
     record = logging.makeLogRecord({"msg": "fault: a\n\x1b[2Jb\x9bc", "levelname": "ERROR", "target": "x\n y", "n": 1})
     line = TextFormatter(colour=False).format(record)
     assert line.partition(" error   ")[2] == r'fault: a\x0a\x1b[2Jb\x9bc target="x\n y" n=1'
 
 
 HIDDEN = "\x00\n\x1b\x7f\x85\x9b\u2028\u2029\u202e\u2066\ufeff\U000e0001"
-"""Controls, ends of lines, and what hides or turns round what follows it."""
+"""Control characters, line ends, and characters that hide or reorder what follows them."""
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(colour=False), JsonFormatter()])
-def test_whatever_a_client_sends_a_line_is_one_that_can_be_seen(formatter: logging.Formatter) -> None:
+def test_for_any_request_a_line_is_one_line_of_visible_characters(formatter: logging.Formatter) -> None:
     line = formatter.format(logging.makeLogRecord({"msg": f"a{HIDDEN}", "target": f"t{HIDDEN}", "access_key": HIDDEN}))
     assert line.isprintable()
     assert r"\u202e" in line

@@ -1,4 +1,4 @@
-"""What a server takes hold of before it serves, and who may hold it up."""
+"""The resources that a server takes before it serves, and the processes that may delay it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jedlik.process.listeners import MEMORY_PREFIX, sweep_memory_folders
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of temporary files, with what a server in memory has left there that was killed."""
+    """The folder of temporary files, with the remains of a killed server in memory."""
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     memory_folder(tmp_path, "dead")
     return tmp_path
@@ -32,7 +32,7 @@ def sweep() -> None:
         threads.submit(sweep_memory_folders).result(10)
 
 
-def test_what_killed_servers_have_left_is_removed_and_what_is_in_use_stays(temporary: Path) -> None:
+def test_remains_of_killed_servers_are_removed_and_files_in_use_stay(temporary: Path) -> None:
     folder = memory_folder(temporary, "alive")
     with (folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -40,7 +40,7 @@ def test_what_killed_servers_have_left_is_removed_and_what_is_in_use_stays(tempo
     assert list(temporary.iterdir()) == [folder]
 
 
-def test_a_pipe_in_the_place_of_a_lock_holds_nobody_up(temporary: Path) -> None:
+def test_a_pipe_in_place_of_a_lock_delays_no_server(temporary: Path) -> None:
     folder = temporary / f"{MEMORY_PREFIX}pipe"
     folder.mkdir()
     os.mkfifo(folder / "lock")
@@ -53,7 +53,7 @@ def test_a_pipe_in_the_place_of_a_lock_holds_nobody_up(temporary: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
-def test_nothing_in_somebody_elses_folder_is_touched(temporary: Path) -> None:
+def test_nothing_in_another_users_folder_is_touched(temporary: Path) -> None:
     folder = memory_folder(temporary, "elsewhere")
     os.chown(folder, 12345, 12345)
     sweep()

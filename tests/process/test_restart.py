@@ -1,6 +1,6 @@
-"""A rolling restart: SIGHUP replaces the workers one after the other, with settings and files read anew.
+"""A rolling restart: SIGHUP replaces the workers one after the other, and the new ones read settings and files again.
 
-Clients work all the while, over connections that they keep, and never try anything twice.
+Clients work all the while, over connections that they keep, and never retry.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from testing.raw_http import Wire, request
 Start = Callable[..., Server]
 
 PATIENCE = 60.0
-"""Seconds in which something must have happened."""
+"""Seconds within which a thing must have happened."""
 GET_COUNT = request(
     b'{"TableName":"counts","Key":{"p":{"S":"raw"}}}',
     b"Content-Type: application/x-amz-json-1.0",
@@ -60,7 +60,7 @@ def restart(server: Server) -> None:
 
 
 def asked(wire: Wire) -> str:
-    """Ask for the server's health: keep-alive or close, what the connection comes to."""
+    """Ask for the server's health. Returns whether the connection stays: keep-alive or close."""
     wire.send(request(method=b"GET"))
     return wire.receive().headers["connection"]
 
@@ -75,7 +75,7 @@ def create_table(client: Any) -> None:
 
 
 class Count:
-    """A client that adds one to an item of its own over and over, and is to find that each was done once."""
+    """A client that increments an item of its own over and over, and checks that each addition was made once."""
 
     def __init__(self, server: Server, name: str, over: threading.Event) -> None:
         self._client = server.client()
@@ -97,7 +97,7 @@ class Count:
 
 
 class Read:
-    """A client that speaks HTTP itself: it asks over one connection until it is told that this ends."""
+    """A client that speaks HTTP itself: it sends requests over one connection until the server announces its end."""
 
     def __init__(self, server: Server, pause: float, over: threading.Event) -> None:
         self._server = server
@@ -121,7 +121,7 @@ class Read:
 
 @contextmanager
 def load(server: Server) -> Iterator[list[Count | Read]]:
-    """Clients that work until the end of the block; what any of them has to complain of is raised then."""
+    """Clients that work until the end of the block, which then raises their complaints."""
     over = threading.Event()
     clients: list[Count | Read] = [Count(server, str(number), over) for number in range(4)]
     clients += [Read(server, pause, over) for pause in (0.0, 0.001, 0.01, 0.1, 0.5)]
@@ -136,7 +136,7 @@ def load(server: Server) -> Iterator[list[Count | Read]]:
 
 
 def have_gone_on(clients: list[Count | Read], since: list[int]) -> bool:
-    """Whether each client has been answered twice since it had this many answers."""
+    """Whether each client has got two more answers."""
     return all(client.done > 1 + done for client, done in zip(clients, since, strict=True))
 
 
@@ -155,7 +155,7 @@ def test_no_request_is_lost(start_server: Start, count: int) -> None:
     assert [line for line in server.log_lines() if line["level"] != "info"] == []
 
 
-def test_no_request_is_lost_when_restarts_are_asked_for_all_the_time(start_server: Start) -> None:
+def test_no_request_is_lost_in_restart_after_restart(start_server: Start) -> None:
     server = start_server(workers=2)
     create_table(server.client())
     with load(server):
@@ -195,7 +195,7 @@ def test_an_old_worker_answers_once_more_on_each_connection_and_then_ends(start_
     assert server.stop() == 0
 
 
-def test_a_request_that_makes_no_sense_is_still_refused(start_server: Start) -> None:
+def test_a_malformed_request_is_still_refused(start_server: Start) -> None:
     server = start_server()
     with Wire(server.port) as wire:
         assert asked(wire) == "keep-alive"
@@ -215,7 +215,7 @@ def test_an_old_worker_waits_for_idle_clients_no_longer_than_any(start_server: S
         until(lambda: old not in server.workers())
 
 
-def test_a_connection_that_is_being_made_is_not_lost(
+def test_a_connection_that_is_being_opened_is_not_lost(
     start_server: Start, certificates: Callable[[str], dict[str, Path]]
 ) -> None:
     files = certificates("first")
@@ -253,7 +253,7 @@ def test_an_old_worker_that_is_killed_is_not_replaced(start_server: Start) -> No
     assert server.workers() == {new}
 
 
-def test_old_workers_are_not_more_than_memory_has_room_for(start_server: Start) -> None:
+def test_there_are_no_more_old_workers_than_memory_has_room_for(start_server: Start) -> None:
     server = start_server()
     wires = []
     for restarts in range(4):
@@ -272,12 +272,13 @@ def test_old_workers_are_not_more_than_memory_has_room_for(start_server: Start) 
         wire.socket.close()
 
 
-# What is read anew.
+# The files that are read again.
 
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Callable[[str], dict[str, Path]]:
-    """Makes a certificate for localhost with a name in it, always in the same files: the settings for them."""
+    """Creates a certificate for localhost that contains a name, always in the same files. Returns the settings for
+    them."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
 
     def make(name: str) -> dict[str, Path]:
@@ -290,11 +291,11 @@ def certificates(tmp_path: Path) -> Callable[[str], dict[str, Path]]:
 
 
 def shown(server: Server) -> bytes:
-    """The certificate that the server shows."""
+    """The certificate that the server presents."""
     return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", server.port)))
 
 
-def test_the_certificate_is_read_anew(start_server: Start, certificates: Callable[[str], dict[str, Path]]) -> None:
+def test_the_certificate_is_read_again(start_server: Start, certificates: Callable[[str], dict[str, Path]]) -> None:
     files = certificates("first")
     server = start_server(**files)
     first = shown(server)
@@ -305,7 +306,7 @@ def test_the_certificate_is_read_anew(start_server: Start, certificates: Callabl
     until(lambda: shown(server) == second)
 
 
-def test_the_settings_file_is_read_anew(start_server: Start, tmp_path: Path) -> None:
+def test_the_settings_file_is_read_again(start_server: Start, tmp_path: Path) -> None:
     file = tmp_path / "jedlik.toml"
     file.write_text('account = "111111111111"')
     server = start_server(config=file, workers=None)
@@ -357,9 +358,7 @@ def test_another_file_of_access_keys_is_used(start_server: Start, tmp_path: Path
         ),
     ],
 )
-def test_settings_that_cannot_be_used_change_nothing(
-    start_server: Start, tmp_path: Path, settings: str, said: str
-) -> None:
+def test_invalid_settings_change_nothing(start_server: Start, tmp_path: Path, settings: str, said: str) -> None:
     file = tmp_path / "jedlik.toml"
     file.write_text("")
     server = start_server(config=file, host=None, workers=None)

@@ -1,4 +1,5 @@
-"""What hangs is found, answered for and replaced; `/readyz` says whether the server can write."""
+"""A process that hangs is found, and replaced, and its requests are answered; `/readyz` shows whether the server can
+write."""
 
 from __future__ import annotations
 
@@ -121,7 +122,7 @@ def test_a_worker_that_hangs_is_replaced_while_others_serve(start_server: Start)
     assert get(server, "/")[0] == 200
 
 
-def test_what_stops_with_the_parent_is_not_killed(start_server: Start) -> None:
+def test_workers_that_stop_together_with_the_parent_are_not_killed(start_server: Start) -> None:
     server = start_server(workers=2, hang_timeout=1, in_memory=True)
     before = server.workers()
     for pid in (server.pid, *before):

@@ -1,4 +1,4 @@
-"""The processes of a server: sharing, dying, stopping, and what they leave behind."""
+"""The processes of a server: how they share work, die and stop, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from testing.raw_http import Wire, request
 Start = Callable[..., Server]
 
 PATIENCE = 60.0
-"""Seconds in which something must have happened."""
+"""Seconds within which a thing must have happened."""
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -41,7 +41,7 @@ def ended(pid: int) -> bool:
 
 
 def resident_megabytes(server: Server) -> float:
-    """Of all processes of a server: what they share is counted once."""
+    """The memory of all processes of a server; shared memory is counted once."""
     family = [server.pid]
     for pid in family:  # It grows: the workers have children too.
         family += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -64,7 +64,7 @@ def listens(server: Server) -> bool:
 
 
 def worker_of(wire: Wire) -> str:
-    """Which worker has the connection: its request ids begin alike."""
+    """Which worker has the connection: its request ids have the same beginning."""
     wire.send(request(method=b"GET"))
     return wire.receive().headers["x-amzn-requestid"][:36]
 
@@ -95,7 +95,7 @@ def test_connections_are_spread_evenly_over_the_workers(start_server: Start) -> 
             wires = [stack.enter_context(Wire(server.port)) for _ in range(12)]
             return sorted(Counter(worker_of(wire) for wire in wires).values())
 
-    until(lambda: spread() == [6, 6])  # Once both serve, and know that the connections before have gone.
+    until(lambda: spread() == [6, 6])  # When both serve, and know that the earlier connections are closed.
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
@@ -136,7 +136,7 @@ def test_workers_end_when_their_parent_is_gone(start_server: Start) -> None:
     assert server.client().list_tables()["TableNames"] == []
 
 
-def test_what_was_written_is_there_after_everything_was_killed(start_server: Start) -> None:
+def test_writes_survive_when_every_process_is_killed(start_server: Start) -> None:
     server = start_server(workers=2)
     create_table(server)
     server.client().put_item(TableName="things", Item={"p": {"S": "kept"}})
@@ -185,7 +185,7 @@ def test_stopping_lets_requests_finish(start_server: Start, count: int, number: 
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_stopping_does_not_take_for_ever(start_server: Start, count: int) -> None:
+def test_stopping_ends_in_time(start_server: Start, count: int) -> None:
     server = start_server(workers=count, stop_timeout=0.5)
     with Wire(server.port) as wire:
         wire.send(request(b"{}")[:-1])
@@ -205,10 +205,10 @@ def test_a_store_that_cannot_be_used_stops_all_workers(tmp_path: Path, start_ser
         start_server(workers=2)
 
 
-# What it says.
+# Its output.
 
 
-def test_the_log_tells_where_it_listens(start_server: Start, tmp_path: Path) -> None:
+def test_the_log_shows_the_address(start_server: Start, tmp_path: Path) -> None:
     server = start_server()
     [line] = server.log_lines()
     told = {name: line[name] for name in ("level", "message", "url", "data_dir", "workers", "auth")}
@@ -234,7 +234,7 @@ def test_a_name_with_several_addresses_is_served_on_all(start_server: Start) -> 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for localhost that nobody has signed, and its key."""
+    """A self-signed certificate for localhost, and its key."""
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
@@ -271,7 +271,9 @@ def test_tls_versions(start_server: Start, certificate: tuple[Path, Path], versi
         assert wire.receive().body == b"healthy: localhost "
 
 
-def test_stopping_does_not_wait_for_who_never_shakes_hands(start_server: Start, certificate: tuple[Path, Path]) -> None:
+def test_stopping_does_not_wait_for_a_client_without_a_handshake(
+    start_server: Start, certificate: tuple[Path, Path]
+) -> None:
     server = start_server(tls_cert=certificate[0], tls_key=certificate[1], stop_timeout=600)
     with Wire(server.port) as wire:
         until(wire.taken)
@@ -297,7 +299,7 @@ def test_plain_http_on_the_port_of_https_is_refused_in_a_sentence(
     assert [line for line in server.log_lines() if line["level"] != "info"] == []
 
 
-def test_who_never_shakes_hands_is_cut_off(start_server: Start, certificate: tuple[Path, Path]) -> None:
+def test_a_client_without_a_handshake_is_disconnected(start_server: Start, certificate: tuple[Path, Path]) -> None:
     server = start_server(tls_cert=certificate[0], tls_key=certificate[1], request_timeout=0.5)
     with Wire(server.port) as wire:
         assert wire.closed()
@@ -323,13 +325,13 @@ def test_handshakes_count_as_connections(start_server: Start, certificate: tuple
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert descriptors(server) <= before + 25
-        # A client that shakes hands has its place for all that.
+        # A client that completes its handshake is admitted all the same.
         assert server.client(verify=str(certificate[0])).list_tables()["TableNames"] == []
     assert [line for line in server.log_lines() if line["level"] != "info"] == []
 
 
 def is_closed(wire: Wire) -> bool:
-    """Whether the server has closed the connection, without waiting for that."""
+    """Whether the server has already closed the connection."""
     wire.socket.setblocking(False)
     try:
         return wire.socket.recv(1) == b""

@@ -1,7 +1,7 @@
-"""Random sequences of every data operation, and what a model of DynamoDB makes of them.
+"""Random sequences of every data operation, compared with a model of DynamoDB.
 
-The sequences are the same in every run. `JEDLIK_STATEFUL_EXAMPLES` makes it that many sequences, from the seed
-`JEDLIK_STATEFUL_SEED` or one that is drawn, and printed.
+The sequences are the same in every run. With `JEDLIK_STATEFUL_EXAMPLES` there are that many sequences, from the seed
+`JEDLIK_STATEFUL_SEED`, or from a random one, which is printed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED = int(os.environ.get("JEDLIK_STATEFUL_SEED", random.randrange(1 << 32) if E
 
 
 def check(machine: type[Checker], examples: int, steps: int) -> None:
-    """Run a state machine, so many times for so many steps."""
+    """Run a state machine, this many times with this many steps."""
     print(f"JEDLIK_STATEFUL_SEED={SEED}")
     run_state_machine_as_test(
         seed(SEED)(machine),
@@ -42,7 +42,7 @@ def check(machine: type[Checker], examples: int, steps: int) -> None:
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 600)
-def test_handlers_do_what_the_model_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handlers_answer_as_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     # So that other things happen in between.
     monkeypatch.setattr(backfill, "STEP_ITEMS", 2)
     monkeypatch.setattr(expiring, "STEP_ITEMS", 2)
@@ -51,7 +51,7 @@ def test_handlers_do_what_the_model_does(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 600)
-def test_a_server_does_what_the_model_does(start_server: Callable[..., Server]) -> None:
+def test_a_server_answers_as_the_model(start_server: Callable[..., Server]) -> None:
     service = OnTheWire(start_server)
 
     class ServerChecker(WireChecker):

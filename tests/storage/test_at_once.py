@@ -1,4 +1,4 @@
-"""What a worker commits itself, what it leaves to its committer, and that it makes no difference."""
+"""Which commits a worker makes itself and which it leaves to its committer, and that the results are the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SLOW = 1000.0
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The batches that committers were asked for. No commit takes long."""
+    """The batches that went to committers. No commit takes long."""
     questions: list[object] = []
     ask = Committer.ask
 
@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @contextmanager
 def stopped_committer(engine: Engine) -> Iterator[None]:
-    """Have the committer do nothing, and make no checkpoint."""
+    """Let the committer do nothing, and make no checkpoint."""
     assert isinstance(engine, LmdbEngine)
     assert engine._committer is not None
     process = engine._committer._process
@@ -67,14 +67,14 @@ async def is_at_once(engine: Engine, asked: list[object]) -> bool:
 
 
 async def soon_at_once(engine: Engine, asked: list[object]) -> bool:
-    """The same of one of three: with a new checkpoint, one is left to the committer."""
+    """The same for one of three clients: with a new checkpoint, one is left to the committer."""
     for _ in range(3):
         if await is_at_once(engine, asked):
             return True
     return False
 
 
-def test_one_client_that_writes_has_its_writes_committed_at_once(tmp_path: Path, asked: list[object]) -> None:
+def test_the_writes_of_a_single_client_are_committed_at_once(tmp_path: Path, asked: list[object]) -> None:
     path = tmp_path / "store"
 
     async def scenario(engine: Engine) -> None:
@@ -93,7 +93,7 @@ def test_one_client_that_writes_has_its_writes_committed_at_once(tmp_path: Path,
 
 
 @pytest.mark.parametrize(("reads", "puts", "size"), [(0, 2, 10), (2, 1, 10), (0, 1, 16 << 10)])
-def test_what_others_would_notice_is_left_to_the_committer(
+def test_commits_that_would_delay_others_are_left_to_the_committer(
     tmp_path: Path, asked: list[object], reads: int, puts: int, size: int
 ) -> None:
     async def scenario(engine: Engine) -> None:
@@ -112,7 +112,7 @@ def test_what_others_would_notice_is_left_to_the_committer(
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_after_a_commit_that_took_long_the_committer_has_the_next(
+def test_after_a_slow_commit_the_committer_makes_the_next(
     tmp_path: Path, asked: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(engine: Engine) -> None:
@@ -126,9 +126,7 @@ def test_after_a_commit_that_took_long_the_committer_has_the_next(
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_with_a_checkpoint_that_it_was_not_told_of_the_committer_has_the_next(
-    tmp_path: Path, asked: list[object]
-) -> None:
+def test_after_an_unknown_checkpoint_the_committer_makes_the_next(tmp_path: Path, asked: list[object]) -> None:
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"first": b"0"})
         assert await soon_at_once(engine, asked)
@@ -146,7 +144,7 @@ def test_with_a_checkpoint_that_it_was_not_told_of_the_committer_has_the_next(
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_without_a_committer_there_is_another_first(tmp_path: Path, asked: list[object]) -> None:
+def test_without_a_committer_another_one_is_started_first(tmp_path: Path, asked: list[object]) -> None:
     async def scenario(engine: Engine) -> None:
         assert isinstance(engine, LmdbEngine)
         await put(engine, {b"first": b"0"})
@@ -172,9 +170,7 @@ def test_nothing_is_committed_at_once_without_the_committers_pin(tmp_path: Path,
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_what_is_committed_at_once_is_decided_again_when_what_it_read_has_changed(
-    tmp_path: Path, asked: list[object]
-) -> None:
+def test_a_commit_at_once_is_decided_again_when_its_reads_have_changed(tmp_path: Path, asked: list[object]) -> None:
     async def scenario(engine: Engine) -> None:
         with other_process(lmdb_durable, tmp_path) as other:
             other.put({b"theirs": b"0"})
@@ -197,7 +193,7 @@ def test_what_is_committed_at_once_is_decided_again_when_what_it_read_has_change
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_a_disk_that_fails_refuses_what_is_committed_at_once(
+def test_a_failing_disk_refuses_a_commit_at_once(
     tmp_path: Path, asked: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*details: object) -> None:
@@ -217,7 +213,7 @@ def test_a_disk_that_fails_refuses_what_is_committed_at_once(
 
 
 @pytest.mark.parametrize("panics", [False, True])
-def test_what_was_to_be_committed_at_once_when_lmdb_failed_is_not_there_later(
+def test_a_commit_at_once_that_lmdb_refused_does_not_appear_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panics: bool
 ) -> None:
     path = tmp_path / "store"

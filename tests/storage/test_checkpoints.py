@@ -1,4 +1,4 @@
-"""Checkpoints: states that the disk has in full, and stay whole while others are committed."""
+"""Checkpoints: states that are completely on the disk, and stay whole while others are committed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAIT_SECONDS = 60.0
 
 @pytest.fixture
 def when_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have checkpoints made only where a test makes them."""
+    """Let only the test make checkpoints."""
     monkeypatch.setattr(checkpoints, "SECONDS", 1000.0)
 
 
@@ -41,13 +41,13 @@ def last_checkpoint(path: Path) -> Checkpoint:
 
 
 def overwrite(commits: Commits, times: int) -> None:
-    """Write over the same rows again and again: most pages are freed and used again."""
+    """Overwrite the same rows again and again: most pages are freed and used again."""
     for number in range(times):
         commit(commits, {b"key %d" % key: b"%d" % number * 100 for key in range(0, 300, 7)})
 
 
 @pytest.mark.usefixtures("when_told")
-def test_a_checkpoint_is_of_the_newest_state(tmp_path: Path) -> None:
+def test_a_checkpoint_has_the_newest_state(tmp_path: Path) -> None:
     with committing(tmp_path) as commits:
         for number in range(3):
             commit(commits, {b"key": b"%d" % number})
@@ -60,7 +60,7 @@ def test_a_checkpoint_is_of_the_newest_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("when_told")
-def test_without_commits_there_is_no_other(tmp_path: Path) -> None:
+def test_without_commits_no_checkpoint_follows(tmp_path: Path) -> None:
     with committing(tmp_path) as commits:
         commit(commits, {b"key": b"1"})
         commits.checkpoints.make()
@@ -71,7 +71,7 @@ def test_without_commits_there_is_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("when_told")
-def test_its_pages_stay_as_they_are_while_others_are_written(tmp_path: Path) -> None:
+def test_the_pages_of_a_checkpoint_stay_unchanged_while_others_are_written(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with committing(path) as commits:
         overwrite(commits, 20)
@@ -89,7 +89,7 @@ def test_its_pages_stay_as_they_are_while_others_are_written(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("when_told")
-def test_pages_are_used_again_after_two_more(tmp_path: Path) -> None:
+def test_pages_are_used_again_after_two_more_checkpoints(tmp_path: Path) -> None:
     with committing(tmp_path) as commits:
         sizes = []
         for _ in range(20):
@@ -100,7 +100,7 @@ def test_pages_are_used_again_after_two_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("when_told")
-def test_after_a_sync_that_failed_what_is_new_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_pages_are_written_again_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again: list[int] = []
     with committing(tmp_path) as commits:
         commit(commits, {b"key": b"1"})
@@ -124,7 +124,7 @@ def test_after_a_sync_that_failed_what_is_new_is_written_again(tmp_path: Path, m
 
 
 @pytest.mark.usefixtures("when_told")
-def test_who_begins_to_commit_writes_again_what_others_may_not_have_synced(
+def test_a_new_committer_writes_again_what_others_may_not_have_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again: list[int] = []
@@ -145,7 +145,7 @@ def test_who_begins_to_commit_writes_again_what_others_may_not_have_synced(
 
 
 @pytest.mark.usefixtures("when_told")
-def test_one_that_another_has_made_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_another_process_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with committing(tmp_path) as commits:
         commit(commits, {b"key": b"1"})
         other = Journal(tmp_path)
@@ -167,7 +167,7 @@ def test_one_that_another_has_made_is_written_again(tmp_path: Path, monkeypatch:
         other.close()
 
 
-def test_they_are_made_by_themselves_and_tell_why_they_cannot_be(
+def test_checkpoints_are_made_by_themselves_and_failures_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "SECONDS", 0.01)
@@ -189,9 +189,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.usefixtures("when_told")
-def test_a_full_journal_has_one_made_and_refuses_if_it_cannot_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_journal_makes_a_checkpoint_or_refuses_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "LIMIT", 100_000)
     with committing(tmp_path) as commits:
         for number in range(20):
@@ -213,7 +211,7 @@ def fill(commits: Commits) -> None:
 
 
 @pytest.mark.usefixtures("when_told")
-def test_many_records_have_one_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_records_make_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "BYTES", 50_000)
     with committing(tmp_path) as commits:
         made = last_checkpoint(tmp_path)
@@ -223,7 +221,7 @@ def test_many_records_have_one_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("when_told")
-def test_pages_that_could_not_be_written_early_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_to_write_pages_early_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answering(number: int) -> Callable[..., int]:
         def sync_file_range(*_: object) -> int:
             ctypes.set_errno(number)
@@ -244,14 +242,14 @@ def test_pages_that_could_not_be_written_early_are_told(tmp_path: Path, monkeypa
 
 
 @pytest.mark.usefixtures("when_told")
-def test_the_last_is_made_at_the_end(tmp_path: Path) -> None:
+def test_the_last_checkpoint_is_made_at_the_end(tmp_path: Path) -> None:
     with committing(tmp_path) as commits:
         commit(commits, {b"key": b"1"})
         assert len(records(tmp_path)) == 1
     assert records(tmp_path) == []
 
 
-def test_a_committer_whose_first_cannot_be_made_commits_nothing(
+def test_a_committer_that_cannot_make_its_first_checkpoint_commits_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with committing(tmp_path / "store") as commits:
@@ -266,7 +264,7 @@ def test_a_committer_whose_first_cannot_be_made_commits_nothing(
 
 
 @pytest.mark.usefixtures("when_told")
-def test_a_state_is_pinned_by_who_reads_it_or_an_earlier_one(tmp_path: Path) -> None:
+def test_a_state_is_pinned_by_readers_of_it_or_of_an_earlier_one(tmp_path: Path) -> None:
     with committing(tmp_path) as commits:
         commit(commits, {b"key": b"1"})
         commits.checkpoints.make()

@@ -1,4 +1,4 @@
-"""What is read is what was written: a bit that changes in a value or its key is seen by whoever reads it."""
+"""Reads return the written values: every reader notices a changed bit in a value or its key."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_flipped_bit_is_seen(key: bytes, value: bytes, data: st.DataObject) ->
     bit = data.draw(st.integers(0, 8 * len(found) - 1))
     found[bit // 8] ^= 1 << bit % 8
     assert not checksums.is_whole(key, bytes(found))
-    if bit < 32:  # The kind, which reads do not look at.
+    if bit < 32:  # The kind, which reads ignore.
         assert checksums.read(key, bytes(found)) == value
         return
     with pytest.raises(DamagedValue, match=f"^the value under key {key.hex()} is damaged: its checksum is wrong$"):
@@ -56,7 +56,7 @@ def test_a_value_that_is_cut_is_damage(key: bytes, value: bytes, length: int) ->
 
 
 @given(st.lists(st.lists(st.sampled_from([b"a", b"b", b"c", b"none", b"bad"]), max_size=4), max_size=9))
-def test_what_was_seen_before_makes_no_difference(asked: list[list[bytes]]) -> None:
+def test_the_memory_of_seen_values_makes_no_difference(asked: list[list[bytes]]) -> None:
     values = {b"a": b"1", b"b": b"x" * 20_000, b"c": b""}
     stored = {key: checksums.kept(key, value) for key, value in values.items()}
     stored[b"bad"] = checksums.kept(b"bad", b"value")[:-1] + b"?"
@@ -71,7 +71,7 @@ def test_what_was_seen_before_makes_no_difference(asked: list[list[bytes]]) -> N
 
 
 @pytest.mark.parametrize("more", [(), (b"other",)])
-def test_what_was_seen_before_is_compared(more: tuple[bytes, ...]) -> None:
+def test_seen_values_are_compared(more: tuple[bytes, ...]) -> None:
     stored = {b"key": checksums.kept(b"key", b"value")}
     seen: dict[bytes, Row] = {}
     assert checksums.read_all((b"key", *more), stored.get, seen)[0] == b"value"
@@ -88,7 +88,7 @@ def spoil(path: Path, key: bytes, value: bytes) -> None:
     (path / DATA).write_bytes(data.replace(found, found[:-1] + bytes((found[-1] ^ 1,))))
 
 
-def test_a_damaged_value_fails_who_reads_it_and_nobody_else(tmp_path: Path) -> None:
+def test_a_damaged_value_fails_its_readers_and_no_others(tmp_path: Path) -> None:
     async def fill(engine: Engine) -> None:
         await put(engine, {b"good": b"1", b"spoilt": b"2", b"worse": b"3"})
         await append(engine, b"log", [b"entry"])
@@ -113,14 +113,14 @@ def test_a_damaged_value_fails_who_reads_it_and_nobody_else(tmp_path: Path) -> N
         with pytest.raises(DamagedValue):
             await damaged
         assert await whole == [b"1"]
-        await put(engine, {b"spoilt": b"5"})  # Whoever writes without reading mends it.
+        await put(engine, {b"spoilt": b"5"})  # A write without a read replaces it.
         assert await engine.get([b"spoilt", b"new"]) == [b"5", b"4"]
 
     run(lmdb_durable, tmp_path, scenario)
 
 
 @pytest.mark.parametrize("opening", [lmdb_durable, lmdb_forgetful], ids=["durable", "in memory"])
-def test_a_damaged_counter_fails_who_adds_to_it_and_nobody_else(tmp_path: Path, opening: Open) -> None:
+def test_a_damaged_counter_fails_additions_to_it_and_nothing_else(tmp_path: Path, opening: Open) -> None:
     async def fill(engine: Engine) -> None:
         for name in (b"spoilt", b"worse", b"good"):
             await add(engine, name, 5)
@@ -155,7 +155,7 @@ def test_a_damaged_counter_fails_who_adds_to_it_and_nobody_else(tmp_path: Path, 
     run(opening, tmp_path, scenario)
 
 
-def test_a_damaged_position_fails_who_appends_and_nobody_else(tmp_path: Path) -> None:
+def test_a_damaged_position_fails_appends_and_nothing_else(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, lambda engine: append(engine, b"log", [b"entry"]))
     data = (tmp_path / DATA).read_bytes()
     begin = data.index(b"\x00position") + len(b"\x00position") + 14

@@ -1,7 +1,7 @@
 """Every operation and error of some services, against botocore's own serializers and parsers.
 
-What botocore writes of generated input is read as the same, and what is written of generated output botocore reads
-as the same.
+Bodies that botocore writes from generated input are read as that input, and botocore reads generated output as written
+here.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ def codec_of(service: str, protocol: str) -> Codec:
 
 
 def values(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
-    """Values of a shape, as botocore has them; nothing that a form cannot say, as an empty structure in a list."""
+    """Values of a shape, as botocore has them, without those that a form cannot express, such as an empty structure in
+    a list."""
     if shape.type_name == "structure":
-        # A form cannot say that there is a structure without members.
+        # A form cannot express a structure without members.
         said = {name: of for name, of in shape.members.items() if of.type_name != "structure" or of.members}
         members = {name: st.deferred(lambda of=of: values(of, depth + 1)) for name, of in said.items()}  # type: ignore[misc]
         if depth > 4:
@@ -106,7 +107,7 @@ def sent(protocol: str, operation: Any, request: dict[str, Any]) -> bytes:
 
 
 def read(codec: Codec, service: str, operation: str, body: bytes) -> Any:
-    """The input that a body is, of the right types, whether or not it keeps the constraints."""
+    """The input of a body, with the right types, whether or not it keeps the constraints."""
     parsed = codec.parsed(body)
     if isinstance(codec, QueryCodec):
         assert codec.operation_of(parsed) == operation
@@ -125,7 +126,7 @@ def parsed(protocol: str, shape: Any, status: int, body: bytes, headers: bytes =
 @pytest.mark.parametrize(("service", "protocol", "operation"), OPERATIONS)
 @given(data=st.data())
 @IN_FEW
-def test_what_botocore_writes_is_read(service: str, protocol: str, operation: str, data: st.DataObject) -> None:
+def test_input_that_botocore_writes_is_read(service: str, protocol: str, operation: str, data: st.DataObject) -> None:
     model = MODELS[service].operation_model(operation)
     if model.input_shape is None:
         assert codec_of(service, protocol).checked(operation, codec_of(service, protocol).parsed(b"")) == {}
@@ -138,7 +139,7 @@ def test_what_botocore_writes_is_read(service: str, protocol: str, operation: st
 @pytest.mark.parametrize(("service", "protocol", "operation"), OPERATIONS)
 @given(data=st.data())
 @IN_FEW
-def test_botocore_reads_what_is_written(service: str, protocol: str, operation: str, data: st.DataObject) -> None:
+def test_botocore_reads_output(service: str, protocol: str, operation: str, data: st.DataObject) -> None:
     shape = MODELS[service].operation_model(operation).output_shape
     result = {} if shape is None else data.draw(values(shape))
     codec = codec_of(service, protocol)
@@ -181,8 +182,8 @@ def test_members_of_errors() -> None:
         assert parsed(protocol, shape, status, body, headers)["dashboardValidationMessages"] == validations
 
 
-def test_what_is_sent_in_json_is_as_it_is_on_the_wire() -> None:
-    """Beside what botocore makes of it: a moment is a number, and bytes are base64."""
+def test_json_output_is_as_on_the_wire() -> None:
+    """Two exceptions to botocore's output: a moment is a number, and bytes are base64."""
     codec = codec_of("kms", "json")
     key = {"KeyMetadata": {"KeyId": "k", "CreationDate": 1795824000.5, "Enabled": None}}
     assert json.loads(codec.answer("CreateKey", key, "an-id")) == {

@@ -1,4 +1,4 @@
-"""Forms that are refused, and with which of the query protocol's errors: each is 400, and nothing is made of them."""
+"""Malformed forms, each with its error of the query protocol: always 400, and nothing takes effect."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_refusals_of_sts(form: str | bytes, expected: str, message: str) -> None
             "1 validation error detected: Value 'a/b' at 'groupName' failed to satisfy constraint: "
             "Member must satisfy regular expression pattern: [\\w+=,.@-]+",
         ),
-        # Letters are ASCII's to Java's \w.
+        # Java's \w matches ASCII letters only.
         (
             f"{GROUP}&GroupName=%C3%BC",
             "1 validation error detected: Value 'ü' at 'groupName' failed to satisfy constraint: "
@@ -132,7 +132,7 @@ def test_refusals_of_iam(form: str, message: str) -> None:
     assert code(IAM, form) == ("ValidationError", message)
 
 
-def test_a_form_as_large_as_may_be() -> None:
+def test_the_largest_possible_form() -> None:
     fields = "&".join(f"Tags.member.{number}.Key=a" for number in range(1, MOST_FIELDS - 5))
     refused, message = code(STS, f"{ROLE}&{fields}")
     assert refused == "ValidationError"

@@ -1,4 +1,4 @@
-"""Results held against their shapes: what is left out, what passes, and what is a mistake of ours."""
+"""Results checked against their shapes: which members are left out, which pass, and which are our own faults."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MODEL = WireModel(
 )
 
 
-def test_what_is_none_is_left_out() -> None:
+def test_members_without_a_value_are_left_out() -> None:
     assert shaped(MODEL, "Out", {"Name": None, "Inner": {"Count": None}}, shaped_results.JSON) == {"Inner": {}}
 
 
@@ -68,7 +68,7 @@ def test_a_moment_in_cbor_has_its_tag() -> None:
     assert decoded(body) == {"At": 1795824000.5}
 
 
-def test_what_is_stored_is_copied_into_json_and_parsed_for_others() -> None:
+def test_stored_values_are_copied_into_json_and_parsed_for_others() -> None:
     stored = StoredItem(b'..{"Name":"a"}', 2)
     result = shaped(MODEL, "Out", {"Inner": stored}, shaped_results.JSON)
     assert result["Inner"] is stored
@@ -94,6 +94,6 @@ def test_what_is_stored_is_copied_into_json_and_parsed_for_others() -> None:
     ],
 )
 @pytest.mark.parametrize("forms", [shaped_results.JSON, shaped_results.CBOR, shaped_results.XML])
-def test_what_the_model_does_not_have_is_a_mistake(forms: shaped_results.Forms, result: dict[str, Any]) -> None:
+def test_members_that_the_model_does_not_have_are_faults(forms: shaped_results.Forms, result: dict[str, Any]) -> None:
     with pytest.raises(NotOfItsShape):
         shaped(MODEL, "Out", result, forms)
