@@ -1,4 +1,4 @@
-"""What each operation needs to be allowed: actions, resources and condition keys.
+"""The accesses that each operation needs: actions, resources and condition keys.
 
 The cases on GameScores follow the policies in "Using IAM policy conditions for fine-grained access control", and those
 of transactions and PartiQL the pages of the developer guide on them.
@@ -115,7 +115,7 @@ BACKUP = f"{MUSIC}/backup/01489602797149-73d8d5bc"
         ("UntagResource", {"ResourceArn": MUSIC, "TagKeys": []}, [MUSIC]),
         ("UpdateTable", TABLE, [MUSIC]),
         ("UpdateTimeToLive", TABLE, [MUSIC]),
-        # The checks of shapes are passed over for what is not supported yet.
+        # Operations that are not supported yet skip the checks of shapes.
         ("ImportTable", {"TableCreationParameters": 5}, ["*"]),
         ("CreateBackup", {}, ["*"]),
         ("SearchVectors", {"IndexName": "i"}, ["*"]),
@@ -165,7 +165,7 @@ def pairs(operation: str, request: dict[str, Any]) -> list[tuple[str, str]]:
 FILLING = ("BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
 
 
-def test_who_adds_a_replica_makes_and_fills_a_table_in_its_region() -> None:
+def test_adding_a_replica_creates_and_fills_a_table_in_its_region() -> None:
     for name in ("Music", MUSIC):
         assert pairs(
             "UpdateTable", {"TableName": name, "ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]}
@@ -177,7 +177,7 @@ def test_who_adds_a_replica_makes_and_fills_a_table_in_its_region() -> None:
         ]
 
 
-def test_who_takes_a_replica_away_deletes_a_table_in_its_region() -> None:
+def test_removing_a_replica_deletes_a_table_in_its_region() -> None:
     updates = [{"Delete": {"RegionName": "eu-west-1"}}, {"Update": {"RegionName": "ap-south-1"}}]
     witnesses = [{"Create": {"RegionName": "us-east-2"}}, {"Delete": {"RegionName": "us-east-1"}}]
     request = {"TableName": "Music", "ReplicaUpdates": updates, "GlobalTableWitnessUpdates": witnesses}
@@ -197,7 +197,7 @@ def test_a_replica_that_stays_as_a_table_of_its_own_needs_no_more_than_the_updat
     ]
 
 
-def test_a_table_that_is_made_with_more_needs_more() -> None:
+def test_a_table_that_is_created_with_more_needs_more() -> None:
     request = {
         "TableName": "Music",
         "Tags": [{"Key": "team", "Value": "a"}],
@@ -248,12 +248,12 @@ def test_tags_are_condition_keys() -> None:
         (MUSIC, MUSIC),
         (MUSIC.replace("123456789012", "210987654321"), MUSIC.replace("123456789012", "210987654321")),
         (THERE, THERE),
-        # Nobody looks at the partition and the vendor when the table is looked up, so policies must not either.
+        # The partition and the vendor are ignored when the table is looked up, so policies must ignore them too.
         ("arn:other:dynamo:us-west-2:123456789012:table/Music", MUSIC),
         ("arn:", "arn:aws:dynamodb:us-west-2:123456789012:table/"),
     ],
 )
-def test_a_table_has_one_arn_whatever_it_is_called_by(given_name: str, arn: str) -> None:
+def test_a_table_has_one_arn_however_it_is_named(given_name: str, arn: str) -> None:
     assert accesses.table_arn(SCOPE, given_name) == arn
     assert [access.resource for access in needed("DescribeTable", {"TableName": given_name})] == [arn]
 
@@ -361,7 +361,7 @@ def test_equal_keys_are_equal_texts(value: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     "value", [5, None, {}, {"N": "x"}, {"N": 5}, {"B": "%"}, {"B": "é"}, {"M": {}}, [1], {"S": []}]
 )
-def test_what_can_be_no_key_has_no_text(value: Any) -> None:
+def test_a_value_that_can_be_no_key_has_no_text(value: Any) -> None:
     [access] = needed("GetItem", {"TableName": "Music", "Key": {"p": value}})
     assert access.context["dynamodb:LeadingKeys"] == ()
 
@@ -371,8 +371,8 @@ def test_binary_keys_are_base64() -> None:
     assert access.context["dynamodb:LeadingKeys"] == ("YQ==",)
 
 
-def test_of_a_table_that_is_not_known_every_value_may_be_a_leading_key() -> None:
-    """A policy with ForAllValues would hold of none, and allow."""
+def test_every_value_may_be_a_leading_key_of_an_unknown_table() -> None:
+    """A policy with ForAllValues would hold for an empty set, and allow."""
     assert context("GetItem", NOBODY, Key=KEY)["LeadingKeys"] == ("101", "Galaxy")
     item = KEY | {"Wins": {"N": "1"}, "Tags": {"SS": ["x"]}}
     assert context("PutItem", NOBODY, Item=item)["LeadingKeys"] == ("101", "Galaxy", "1")
@@ -411,7 +411,7 @@ def test_query() -> None:
     assert "TopScore" in on_index["Attributes"]
 
 
-def test_a_query_of_an_index_asks_for_all_that_is_projected() -> None:
+def test_a_query_of_an_index_reads_all_projected_attributes() -> None:
     request = {
         "IndexName": "GameTitleIndex",
         "KeyConditionExpression": "GameTitle = :g AND TopScore = :t",
@@ -700,7 +700,7 @@ def test_a_condition_of_a_transaction_reads() -> None:
 @pytest.mark.parametrize(
     "statement", ["", "SELECT", "SELECT * FROM t WHERE", "DROP TABLE Music", "SELECT * FROM x", "{'a': 1}", "é"]
 )
-def test_what_is_no_statement_needs_nothing(statement: str) -> None:
+def test_a_malformed_statement_needs_nothing(statement: str) -> None:
     assert needed("ExecuteStatement", {"Statement": statement}) == []
 
 
@@ -746,11 +746,11 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-"""What may stand where an attribute value is meant: the check of shapes does not look."""
+"""Values that may stand in place of an attribute value: the check of shapes does not look there."""
 
 
 def of_shape(shape_names: dict[str, Any], name: str, depth: int = 0) -> st.SearchStrategy[Any]:
-    """What a client may send for a shape, mostly fitting it."""
+    """A client's value for a shape, mostly fitting it."""
     definition = shape_names[name]
     if name == "AttributeValue" or depth > 5:
         return VALUES

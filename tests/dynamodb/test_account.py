@@ -26,14 +26,14 @@ def test_limits(client: Any) -> None:
     }
 
 
-def test_the_endpoint_is_where_the_client_has_asked(server: Server, client: Any) -> None:
+def test_the_endpoint_is_the_one_that_the_client_used(server: Server, client: Any) -> None:
     assert client.describe_endpoints()["Endpoints"] == [
         {"Address": f"127.0.0.1:{server.port}", "CachePeriodInMinutes": 1440}
     ]
 
 
 @pytest.mark.parametrize("operation", ["create_backup", "export_table_to_point_in_time", "list_imports"])
-def test_what_is_not_built_is_refused_by_name(client: Any, operation: str) -> None:
+def test_unsupported_operations_are_refused_by_name(client: Any, operation: str) -> None:
     name = client.meta.method_to_api_mapping[operation]
     assert refusal(getattr(client, operation)) == (
         "UnknownOperationException",

@@ -1,4 +1,4 @@
-"""What an index holds that is added to a table with items, while writes go on and when the server is killed."""
+"""The content of an index that is added to a table with items, while writes go on and when the server is killed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def test_items_that_were_there_are_found_in_a_new_index(client: Any) -> None:
 @pytest.mark.parametrize(
     ("include", "projected"), [(None, ["p", "x", "y", "z"]), ([], ["p", "x"]), (["y", "w"], ["p", "x", "y"])]
 )
-def test_a_new_index_holds_what_it_projects(client: Any, include: list[str] | None, projected: list[str]) -> None:
+def test_a_new_index_holds_the_projected_attributes(
+    client: Any, include: list[str] | None, projected: list[str]
+) -> None:
     name = create(client)
     fill(client, name, [{attribute: {"S": "1"} for attribute in "pxyz"}])
     add(client, name, index("by-x", "x", include=include), x="S")
@@ -147,7 +149,7 @@ def test_an_old_index_is_untouched_by_a_new_one(client: Any) -> None:
 
 
 class Writers:
-    """Threads that put, change and delete items of a table, each its own share, until told to stop."""
+    """Threads that put, change and delete items of a table, each its own share, until stopped."""
 
     def __init__(self, server: Server, table: str, items: int, threads: int = 2) -> None:
         self._stop = threading.Event()
@@ -226,7 +228,7 @@ def test_an_index_is_filled_while_writes_go_on(start_server: Callable[..., Serve
 
 
 ITEMS = (4_000, 16_000, 32_000)
-"""Enough for an index to be still filled when the kill comes; the more, the busier the machine is."""
+"""Enough for an index to be still filled when the kill comes; the busier the machine, the more."""
 
 
 def being_filled(client: Any, items: int) -> str:
@@ -273,7 +275,7 @@ def test_an_index_is_filled_though_its_worker_is_killed(start_server: Callable[.
     for items in ITEMS:
         name = being_filled(client, items)
         kills = 0
-        # Which of the two does it cannot be seen: each is killed, and the other goes on until there is a new one.
+        # It cannot be seen which of the two does it: each is killed, and the other goes on until there is a new one.
         for worker in server.workers():
             kills += is_being_filled(client, name)
             os.kill(worker, signal.SIGKILL)

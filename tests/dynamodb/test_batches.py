@@ -154,7 +154,7 @@ def filled(client: Any, plain: str, composite: str) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_batch_gets_from_several_tables_what_is_there(client: Any, plain: str, composite: str) -> None:
+def test_a_batch_gets_existing_items_from_several_tables(client: Any, plain: str, composite: str) -> None:
     answer = client.batch_get_item(
         RequestItems={
             plain: {"Keys": [key("get 0"), key("get 9"), key("get 2")], "ConsistentRead": True},
@@ -259,7 +259,7 @@ NAMES_ALONE = "ExpressionAttributeNames can only be specified when using express
 def test_old_parameters_of_one_table_are_not_mixed_with_expressions_of_another(
     client: Any, plain: str, composite: str, one: dict[str, Any], message: str
 ) -> None:
-    """AWS looks at the request as a whole (eu-west-2, 2026-10; the text is that of a mixture for one table)."""
+    """AWS checks the request as a whole (eu-west-2, 2026-10; the text is that of a mixture for one table)."""
     for order in (1, -1):
         asked = [
             (plain, {"Keys": [key("x")]} | one),

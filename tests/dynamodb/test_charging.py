@@ -1,4 +1,4 @@
-"""Charging: what reads and writes put on a request's meter, and what answers say of it."""
+"""Charging: the units that reads and writes add to a request's meter, and those that answers show."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_write_costs_the_larger_of_before_and_after(old: int | None, new: int 
     assert (meter.items, meter.size) == (1, max(old or 0, new or 0))
 
 
-def test_indexes_are_told_apart_when_asked_for() -> None:
+def test_units_are_split_by_index_on_request() -> None:
     meter = Meter()
     charge = meter.of(TABLE, "t", True)
     moved, replaced = EntryChange(LOCAL, 1, 2 * KB), EntryChange(GLOBAL, None, 5 * KB)
@@ -50,7 +50,7 @@ def test_indexes_are_told_apart_when_asked_for() -> None:
     }
 
 
-def test_a_transaction_costs_the_table_double_and_tells_the_kind_of_unit() -> None:
+def test_a_transaction_costs_the_table_double_and_shows_the_kind_of_unit() -> None:
     meter = Meter()
     charge = meter.of(TABLE, "t", True)
     charging.add_write(meter, charge, Change(None, stored(1), [EntryChange(GLOBAL, None, 1)]), factor=2)
@@ -92,7 +92,7 @@ def test_a_write_that_is_stopped_costs_the_larger_item_and_no_index() -> None:
     assert charging.attempted_units(Delete(TABLE, b"k", {}), stored(2 * KB)) == 2
 
 
-def test_a_table_is_charged_by_each_name_that_the_request_has_for_it() -> None:
+def test_a_table_is_charged_under_each_name_that_the_request_uses() -> None:
     meter = Meter()
     assert list(meter.charges()) == []
     for name in ("t", "arn", "t", "other"):

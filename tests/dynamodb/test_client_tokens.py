@@ -1,4 +1,5 @@
-"""How long a transaction's client token is remembered: handlers over a store in memory, and a clock that is set."""
+"""How long a transaction's client token is remembered: handlers over a store in memory, and a clock that the test
+sets."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class Counter:
         self.key = {"p": {"S": "counter"}}
 
     def wait_until(self, seconds: float) -> None:
-        """Set the clock, to so many seconds after the start."""
+        """Set the clock to this number of seconds after the start."""
         self.handlers.now = START + seconds
 
     async def add(self, token: str, amount: int = 1) -> None:
@@ -54,7 +55,7 @@ class Counter:
         return await old_tokens.remove_old(self.handlers.region)
 
     async def records(self) -> int:
-        """How many tokens are remembered."""
+        """The number of remembered tokens."""
         return len(await self.handlers.region.engine.range(*keys.token_range(1 << 31), 10_000, 1 << 30))
 
 
@@ -124,7 +125,7 @@ def test_requests_at_once_are_done_once(with_counter: Run) -> None:
     with_counter(test)
 
 
-def test_a_table_that_is_made_again_has_not_seen_the_token(with_counter: Run) -> None:
+def test_a_table_that_is_created_again_has_not_seen_the_token(with_counter: Run) -> None:
     async def test(counter: Counter) -> None:
         await counter.add("token")
         await counter.add("another")

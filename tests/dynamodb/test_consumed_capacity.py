@@ -46,7 +46,7 @@ def total(units: float, table: str) -> dict[str, Any]:
     return {"TableName": table, "CapacityUnits": units}
 
 
-def test_nothing_is_told_unless_asked_for(client: Any, plain: str) -> None:
+def test_capacity_is_returned_only_on_request(client: Any, plain: str) -> None:
     assert "ConsumedCapacity" not in client.put_item(TableName=plain, Item=item("a", 10))
     answer = client.get_item(TableName=plain, Key={"p": {"S": "a"}}, ReturnConsumedCapacity="NONE")
     assert "ConsumedCapacity" not in answer
@@ -66,7 +66,7 @@ def test_puts_and_gets(client: Any, plain: str, size: int, put_units: float, str
     assert told(client.get_item(Key=key, ProjectionExpression="p", **where)) == total(eventual, plain)
 
 
-def test_what_is_not_there_costs_as_much_as_a_little(client: Any, plain: str) -> None:
+def test_a_missing_item_costs_as_much_as_a_small_one(client: Any, plain: str) -> None:
     where = {"TableName": plain, "Key": {"p": {"S": "absent"}}, "ReturnConsumedCapacity": "TOTAL"}
     assert told(client.get_item(**where)) == total(0.5, plain)
     assert told(client.delete_item(**where)) == total(1, plain)
@@ -127,7 +127,7 @@ def test_a_query_costs_what_it_reads_rounded_up_once(client: Any, indexed: str) 
     assert told(client.query(**absent))["CapacityUnits"] == 0.5
 
 
-def test_a_query_of_an_index_costs_the_index_and_what_it_fetches(client: Any, indexed: str) -> None:
+def test_a_query_of_an_index_costs_the_index_and_the_fetched_items(client: Any, indexed: str) -> None:
     for number in range(3):
         made = {"p": {"S": "fetch"}, "c": {"S": str(number)}, "x": {"S": "fetch"}, "v": {"S": "x" * (5 * KB)}}
         client.put_item(TableName=indexed, Item=made)
@@ -149,7 +149,7 @@ def test_a_query_of_an_index_costs_the_index_and_what_it_fetches(client: Any, in
     }
 
 
-def test_a_scan_costs_something_in_each_partition(client: Any) -> None:
+def test_a_scan_has_a_cost_in_each_partition(client: Any) -> None:
     on_demand, provisioned = create(client), create(client, ProvisionedThroughput=units(5, 5))
     for table, strong in ((on_demand, 4), (provisioned, 1)):
         client.put_item(TableName=table, Item=item("a", 10))
@@ -186,7 +186,7 @@ def test_a_batch_costs_what_its_elements_would(client: Any, plain: str, indexed:
     assert told(answer) == [total(4, plain), total(0.5, indexed)]
 
 
-def test_a_table_named_by_its_arn_is_told_by_its_arn(client: Any, plain: str) -> None:
+def test_a_table_named_by_its_arn_is_returned_by_its_arn(client: Any, plain: str) -> None:
     arn = client.describe_table(TableName=plain)["Table"]["TableArn"]
     answer = client.get_item(TableName=arn, Key={"p": {"S": "a"}}, ReturnConsumedCapacity="TOTAL")
     assert told(answer) == total(0.5, arn)
@@ -203,7 +203,7 @@ def test_a_table_named_by_its_arn_is_told_by_its_arn(client: Any, plain: str) ->
         ("delete_item", {"Key": {"p": {"S": "p"}, "c": {"S": "c"}}}),
     ],
 )
-def test_the_size_of_an_item_collection_is_told(
+def test_the_size_of_an_item_collection_is_returned(
     client: Any, plain: str, indexed: str, operation: str, request_: dict[str, Any]
 ) -> None:
     call = getattr(client, operation)
@@ -217,7 +217,7 @@ def test_the_size_of_an_item_collection_is_told(
     assert "ItemCollectionMetrics" not in call(TableName=plain, ReturnItemCollectionMetrics="SIZE", **simple)
 
 
-def test_a_batch_tells_the_collections_that_it_changed(client: Any, plain: str, indexed: str) -> None:
+def test_a_batch_returns_the_collections_that_it_changed(client: Any, plain: str, indexed: str) -> None:
     answer = client.batch_write_item(
         RequestItems={
             indexed: [

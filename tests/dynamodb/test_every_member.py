@@ -1,6 +1,6 @@
-"""Members of requests that no other test here sends with success, each with what it does.
+"""Members of requests that no other test here sends with success, each with its effect.
 
-docs/reference/coverage.md says which are left.
+docs/reference/coverage.md lists the members without a test.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def shown(client: Any, table: str, name: str) -> dict[str, Any]:
     return found
 
 
-def test_an_index_is_made_with_its_throughput_and_changed(client: Any) -> None:
+def test_an_index_is_created_with_its_throughput_and_changed(client: Any) -> None:
     table = create(
         client,
         AttributeDefinitions=attributes(p="S", g="S"),
@@ -170,7 +170,7 @@ def test_a_table_is_warmed_for_writes(client: Any) -> None:
 # Replicas' own throughput
 
 
-def test_a_replica_is_made_with_its_own_throughput_and_changed(here: Any) -> None:
+def test_a_replica_is_created_with_its_own_throughput_and_changed(here: Any) -> None:
     name = create(
         here,
         AttributeDefinitions=attributes(p="S", g="S"),
@@ -237,7 +237,7 @@ def units(of: float) -> dict[str, float]:
     return {"CapacityUnits": of}
 
 
-def test_each_operation_tells_capacity_by_index(client: Any) -> None:
+def test_each_operation_returns_capacity_by_index(client: Any) -> None:
     table = create(
         client,
         KeySchema=key_schema("p", "c"),

@@ -56,7 +56,7 @@ def test_both_regions_describe_the_table_alike_and_each_other(here: Any, there: 
     name = global_table(here, THERE)
     mine, other = describe(here, name), describe(there, name)
     assert statuses(there, name) == {HERE: "ACTIVE"}
-    # Both may have been made in one millisecond, or not.
+    # Both may have been created in one millisecond, or not.
     times = {"CreationDateTime", "LatestStreamLabel", "BillingModeSummary"}
     own = {"TableId", "TableArn", "LatestStreamArn", "Replicas"}
     assert {member for member in mine if mine[member] != other[member]} - times == own
@@ -64,7 +64,7 @@ def test_both_regions_describe_the_table_alike_and_each_other(here: Any, there: 
     assert mine["GlobalTableSettingsReplicationMode"] == "ENABLED_WITH_OVERRIDES"
 
 
-def test_an_ordinary_table_says_nothing_of_replicas(here: Any) -> None:
+def test_the_description_of_an_ordinary_table_has_no_replicas(here: Any) -> None:
     assert (
         describe(here, create(here))
         .keys()
@@ -82,7 +82,7 @@ def test_a_table_without_a_stream_is_given_one(here: Any, there: Any) -> None:
     assert describe(there, name)["LatestStreamArn"].startswith(f"arn:aws:dynamodb:{THERE}:")
 
 
-def test_a_stream_of_another_view_type_stays_as_it_is_and_replicates(here: Any, there: Any) -> None:
+def test_a_stream_of_another_view_type_stays_and_replicates(here: Any, there: Any) -> None:
     keys_only = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
     name = global_table(here, THERE, StreamSpecification=keys_only)
     assert describe(here, name)["StreamSpecification"] == describe(there, name)["StreamSpecification"] == keys_only
@@ -140,7 +140,7 @@ def test_a_full_table_is_copied_while_writes_go_on(here: Any, there: Any) -> Non
     assert set(during) <= keys_in(there, name)
 
 
-def test_a_replica_that_is_being_made_is_there_for_its_description_only(server: Server, here: Any) -> None:
+def test_a_replica_that_is_being_created_can_only_be_described(server: Server, here: Any) -> None:
     name, there = create(here), server.client(region="eu-west-2")
     put(here, name, "a")
     here.update_table(TableName=name, **replica_updates("Create", "eu-west-2"))
@@ -167,7 +167,7 @@ def test_writes_go_both_ways_and_deletes_too(here: Any, there: Any) -> None:
     eventually(lambda: keys_in(here, name), {"b"})
 
 
-def test_a_replicated_change_is_in_the_stream_of_the_region_that_it_comes_to(server: Server, here: Any) -> None:
+def test_a_replicated_change_is_in_the_stream_of_the_receiving_region(server: Server, here: Any) -> None:
     name = global_table(here, THERE)
     put(here, name, "a")
     streams = server.client("dynamodbstreams", region=THERE)
@@ -253,7 +253,7 @@ def test_delete_table_removes_the_replica_of_its_region(here: Any, there: Any) -
     assert table_status(here, name) is None
 
 
-def test_a_replica_can_be_made_again(here: Any, there: Any) -> None:
+def test_a_replica_can_be_created_again(here: Any, there: Any) -> None:
     name = global_table(here, THERE)
     put(here, name, "a", "b")
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
@@ -265,7 +265,7 @@ def test_a_replica_can_be_made_again(here: Any, there: Any) -> None:
     eventually(lambda: keys_in(here, name), {"b", "c"})
 
 
-def test_a_replica_that_is_being_made_may_be_deleted(here: Any, there: Any) -> None:
+def test_a_replica_that_is_being_created_may_be_deleted(here: Any, there: Any) -> None:
     name = create(here)
     here.update_table(TableName=name, **replica_updates("Create", THERE))
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
@@ -273,7 +273,7 @@ def test_a_replica_that_is_being_made_may_be_deleted(here: Any, there: Any) -> N
     eventually(lambda: table_status(there, name), None)
 
 
-def test_a_table_that_appears_in_the_region_meanwhile_stays_and_there_is_no_replica(server: Server, here: Any) -> None:
+def test_a_table_that_appears_in_the_region_meanwhile_prevents_the_replica(server: Server, here: Any) -> None:
     name = unused_name()
     create(here, TableName=name)
     create(server.client(region=THERE), TableName=name)
@@ -318,7 +318,7 @@ def test_a_replica_is_disassociated_and_both_tables_stay(here: Any, there: Any) 
 def test_the_others_go_on_without_one_that_is_disassociated(here: Any, there: Any, elsewhere: Any) -> None:
     name = global_table(here, THERE, ELSEWHERE)
     put(elsewhere, name, "a")
-    # Until it has heard that the newest replica is there, a region changes nothing.
+    # A region changes nothing until it has heard that the newest replica is there.
     eventually(lambda: statuses(there, name), {HERE: "ACTIVE", ELSEWHERE: "ACTIVE"})
     there.update_table(TableName=name, DisassociationProtectionEnabled=False)
     there.update_table(TableName=name, **DISASSOCIATE)
@@ -332,7 +332,7 @@ def test_the_others_go_on_without_one_that_is_disassociated(here: Any, there: An
 # After a kill
 
 
-def test_disassociating_goes_on_after_a_kill(start_server: Any) -> None:
+def test_disassociating_continues_after_a_kill(start_server: Any) -> None:
     server = start_server()
     here, there = server.client(region=HERE), server.client(region=THERE)
     name = global_table(here, THERE)
@@ -347,7 +347,7 @@ def test_disassociating_goes_on_after_a_kill(start_server: Any) -> None:
         assert len(keys_in(client, name)) == 21
 
 
-def test_making_and_removing_replicas_goes_on_after_a_kill(start_server: Any) -> None:
+def test_creating_and_removing_replicas_continues_after_a_kill(start_server: Any) -> None:
     server = start_server()
     here, there = server.client(region=HERE), server.client(region=THERE)
     name = create(here)

@@ -26,7 +26,7 @@ BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 def in_both(here: Any, there: Any, **definition: Any) -> str:
-    """Make the same table with a stream in two regions; returns its name."""
+    """Create the same table with a stream in two regions. Returns its name."""
     name = create(here, StreamSpecification=BOTH_IMAGES, **definition)
     create(there, TableName=name, StreamSpecification=BOTH_IMAGES, **definition)
     return name
@@ -44,7 +44,7 @@ def shown(client: Any, name: str) -> dict[str, str]:
 # Making
 
 
-def test_a_global_table_is_made_of_tables_that_are_there(here: Any, there: Any) -> None:
+def test_a_global_table_is_made_of_existing_tables(here: Any, there: Any) -> None:
     name = in_both(here, there)
     table_id = describe(there, name)["TableId"]
     answer = here.create_global_table(GlobalTableName=name, ReplicationGroup=regions(HERE, THERE))
@@ -85,7 +85,7 @@ def test_global_tables_are_listed_by_name_and_region(start_server: Any) -> None:
     assert here.list_global_tables(RegionName=ELSEWHERE)["GlobalTables"] == []
 
 
-def test_what_a_new_global_table_needs(here: Any, there: Any) -> None:
+def test_requirements_of_a_new_global_table(here: Any, there: Any) -> None:
     def refused(name: str, *where: str) -> tuple[str, str]:
         return refusal(here.create_global_table, GlobalTableName=name, ReplicationGroup=regions(*where))
 
@@ -121,7 +121,7 @@ def test_what_a_new_global_table_needs(here: Any, there: Any) -> None:
     assert "GlobalTableVersion" not in describe(here, name)
 
 
-def test_there_is_no_second_global_table_of_that_name(here: Any) -> None:
+def test_a_second_global_table_of_the_same_name_is_refused(here: Any) -> None:
     name = global_table(here, THERE)
     assert refusal(here.create_global_table, GlobalTableName=name, ReplicationGroup=regions(HERE)) == (
         "GlobalTableAlreadyExistsException",
@@ -132,7 +132,7 @@ def test_there_is_no_second_global_table_of_that_name(here: Any) -> None:
 # Changing
 
 
-def test_a_replica_is_added_of_a_table_that_is_there_and_its_table_stays_when_it_is_removed(
+def test_an_existing_table_becomes_a_replica_and_stays_when_the_replica_is_removed(
     here: Any, there: Any, elsewhere: Any
 ) -> None:
     name = in_both(here, there)

@@ -1,6 +1,6 @@
-"""Global indexes that come and go with UpdateTable: what may be asked, and what is shown.
+"""Global indexes that UpdateTable adds and removes: the permitted requests, and the descriptions.
 
-What an index holds once it is made is in `test_backfill`.
+`test_backfill` is about the content of a new index.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def client(server: Server) -> Any:
 
 
 def add(client: Any, table: str, new: dict[str, Any], **types: str) -> Any:
-    """Add an index whose key attributes are strings but for those in `types`."""
+    """Add an index whose key attributes are strings, except those in `types`."""
     names = [element["AttributeName"] for element in new["KeySchema"]]
     answer = client.update_table(
         TableName=table,
@@ -54,7 +54,7 @@ def remove(client: Any, table: str, name: str) -> Any:
 
 
 def changed(table: str, *changes: dict[str, Any], **types: str) -> dict[str, Any]:
-    """What to refuse: a request that makes these changes."""
+    """A case of a refusal: a request that makes these changes."""
     request: dict[str, Any] = {"TableName": table, "GlobalSecondaryIndexUpdates": list(changes)}
     return request | ({"AttributeDefinitions": attributes(**types)} if types else {})
 
@@ -70,7 +70,7 @@ def wait_until_active(client: Any, table: str, name: str) -> None:
 
 
 def slow_table(client: Any) -> str:
-    """A table with so many items that an index of it takes a moment to fill."""
+    """A table with enough items that filling an index of it takes a moment."""
     name = create(client)
     for start in range(0, MANY, 25):
         requests = [
@@ -98,7 +98,7 @@ def test_a_new_index_is_creating_and_then_active(client: Any) -> None:
     assert describe(client, name)["TableStatus"] == "ACTIVE"
 
 
-def test_an_index_that_goes_is_deleting_and_then_gone(client: Any) -> None:
+def test_a_removed_index_is_deleting_and_then_gone(client: Any) -> None:
     name = create(client, AttributeDefinitions=attributes(p="S", x="S"), GlobalSecondaryIndexes=[index("by-x", "x")])
     answer = remove(client, name, "by-x")
     assert answer["TableStatus"] == "UPDATING"
@@ -124,7 +124,7 @@ def test_an_attribute_stays_defined_as_long_as_it_is_in_a_key(client: Any) -> No
     assert describe(client, name)["AttributeDefinitions"] == attributes(p="S")
 
 
-def test_an_index_may_be_made_again_by_the_same_name(client: Any) -> None:
+def test_an_index_may_be_created_again_with_the_same_name(client: Any) -> None:
     name = create(client)
     client.put_item(TableName=name, Item={"p": {"S": "a"}, "x": {"S": "1"}, "y": {"N": "2"}})
     for attribute, kind in (("x", "S"), ("y", "N"), ("x", "S")):
@@ -144,7 +144,7 @@ def test_two_indexes_in_one_request(client: Any) -> None:
     assert refusal(client.update_table, **changed(name, *changes, x="S", y="S")) == ONE_AT_A_TIME
 
 
-def test_an_index_while_another_is_being_made(client: Any) -> None:
+def test_an_index_while_another_is_being_created(client: Any) -> None:
     name = slow_table(client)
     add(client, name, index("by-x", "x"))
     more = {"Create": index("by-y", "y")}
@@ -153,7 +153,7 @@ def test_an_index_while_another_is_being_made(client: Any) -> None:
     add(client, name, index("by-y", "y"))
 
 
-def test_an_index_that_is_being_made_may_be_deleted(client: Any) -> None:
+def test_an_index_that_is_being_created_may_be_deleted(client: Any) -> None:
     name = slow_table(client)
     add(client, name, index("by-x", "x"))
     remove(client, name, "by-x")
@@ -165,7 +165,7 @@ def test_an_index_that_is_being_made_may_be_deleted(client: Any) -> None:
     assert made["ItemCount"] == MANY
 
 
-def test_an_index_that_is_being_made_is_not_changed_nor_its_table_deleted(client: Any) -> None:
+def test_an_index_that_is_being_created_is_not_changed_nor_its_table_deleted(client: Any) -> None:
     name = slow_table(client)
     add(client, name, index("by-x", "x"))
     more = {"Update": {"IndexName": "by-x", "OnDemandThroughput": {"MaxReadRequestUnits": 5}}}
@@ -182,10 +182,10 @@ def test_an_index_that_is_being_made_is_not_changed_nor_its_table_deleted(client
     client.delete_table(TableName=name)
 
 
-def test_an_index_that_is_being_made_is_read_later(client: Any) -> None:
+def test_an_index_that_is_being_created_is_read_later(client: Any) -> None:
     name = slow_table(client)
     refused = None
-    for _ in range(20):  # On a busy machine the index may be made before it is read: then it is made again.
+    for _ in range(20):  # On a busy machine the index may be complete before it is read: then it is created again.
         add(client, name, index("by-x", "x"))
         try:
             client.scan(TableName=name, IndexName="by-x", Limit=1)
@@ -349,7 +349,7 @@ def test_twenty_indexes_at_the_most(client: Any) -> None:
     )
 
 
-def test_a_change_of_throughput_goes_with_no_new_index(client: Any) -> None:
+def test_a_change_of_throughput_with_a_new_index_is_refused(client: Any) -> None:
     name = create(client, ProvisionedThroughput=units(1, 1))
     new = {"Create": index("by-x", "x", ProvisionedThroughput=units(1, 1))}
     request = changed(name, new, x="S") | {"ProvisionedThroughput": units(2, 2)}

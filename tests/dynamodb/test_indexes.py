@@ -1,4 +1,4 @@
-"""Secondary indexes, over the wire: they follow the items, whatever writes them."""
+"""Secondary indexes, over the wire: they follow the items, whichever operation writes them."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_concurrent_writes_leave_indexes_as_the_items_are(client: Any, server: S
     assert describe(client, table)["ItemCount"] == len(items)
 
 
-def test_a_new_index_takes_what_fits_and_later_writes_know_it(client: Any) -> None:
+def test_a_new_index_takes_valid_items_and_later_writes_must_fit_it(client: Any) -> None:
     table = create(client)
     fits, wrong_type, empty, without = (
         text(p="fits", x="x"),

@@ -25,7 +25,7 @@ KEY = {"p": {"S": "full"}, "c": {"S": "c"}}
 
 
 def run(path: Path, test: Test) -> None:
-    """Run a test with a store of its own in which the item KEY is in a collection that has reached the limit."""
+    """Run a test with its own store, in which the item KEY is in a collection that has reached the limit."""
 
     async def run() -> None:
         engine = LmdbEngine.open(path, durable=False)
@@ -63,7 +63,7 @@ def _definition() -> dict[str, Any]:
     }
 
 
-def test_a_full_collection_takes_nothing_that_makes_it_grow(tmp_path: Path) -> None:
+def test_a_full_collection_refuses_growth(tmp_path: Path) -> None:
     async def test(context: Context) -> None:
         larger, another = KEY | {"v": {"S": "larger"}}, KEY | {"c": {"S": "another"}}
         for item in (larger, another):
@@ -85,14 +85,14 @@ def test_a_full_collection_may_shrink(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_other_collections_are_not_concerned(tmp_path: Path) -> None:
+def test_other_collections_are_not_affected(tmp_path: Path) -> None:
     async def test(context: Context) -> None:
         await single_items.put_item(context, {"TableName": "table", "Item": KEY | {"p": {"S": "other"}}})
 
     run(tmp_path, test)
 
 
-def test_a_collection_of_10_gb_says_so(tmp_path: Path) -> None:
+def test_a_collection_of_10_gb_gets_its_error(tmp_path: Path) -> None:
     async def test(context: Context) -> None:
         request = {"TableName": "table", "Key": KEY, "ReturnItemCollectionMetrics": "SIZE"}
         answer = await single_items.delete_item(context, request)

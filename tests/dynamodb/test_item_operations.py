@@ -316,7 +316,7 @@ TO_UPDATE = "Item size to update has exceeded the maximum allowed size"
 
 
 def test_an_update_by_expression_is_charged_for_its_statement(client: Any, plain: str) -> None:
-    """Not for the key, nor for what it leaves alone (us-east-1, 2026-09-28; other writes measure the item alone)."""
+    """The key and unchanged attributes cost nothing (us-east-1, 2026-09-28; other writes measure the item alone)."""
 
     def set_v(p: str, size: int, call: Any = client.update_item) -> Any:
         values = {":v": {"S": "x" * size}}
@@ -329,14 +329,14 @@ def test_an_update_by_expression_is_charged_for_its_statement(client: Any, plain
     client.put_item(TableName=plain, Item=key("N") | {"u": {"S": "y" * 10}})
     set_v("N", charged)
     assert invalid(set_v, p="N", size=charged + 1) == TO_UPDATE
-    # What has a long key is out of reach for its own size first.
+    # An item with a long key is refused for its own size first.
     long = "k" * 100
     set_v(long, room - len("p") - 100)
     assert invalid(set_v, p=long, size=room - len("p") - 99) == TO_UPDATE
 
 
 def test_other_writes_measure_the_item_alone(client: Any, plain: str) -> None:
-    """An item that UpdateItem cannot make is made by the others (us-east-1, 2026-09-28)."""
+    """The other operations accept an item that is too large for UpdateItem (us-east-1, 2026-09-28)."""
     most = {"S": "x" * (409_600 - len("v") - len("pK"))}
     put = {"Action": "PUT", "Value": most}
     client.update_item(TableName=plain, Key=key("A"), AttributeUpdates={"v": put})
@@ -352,7 +352,7 @@ def test_other_writes_measure_the_item_alone(client: Any, plain: str) -> None:
 
 
 def test_an_update_is_charged_before_its_condition_is_looked_at(client: Any, plain: str) -> None:
-    """In eu-west-2 on 2026-10-09. What is not stored, as c is there, is charged all the same."""
+    """In eu-west-2 on 2026-10-09. A value that is not stored, as c is already there, is charged all the same."""
     client.put_item(TableName=plain, Item=key("charged") | {"c": {"S": "x"}})
     huge = {
         "TableName": plain,
@@ -393,7 +393,7 @@ def test_put_and_delete_return_the_old_item(client: Any, plain: str) -> None:
         ("UPDATED_NEW", {"a": {"N": "11"}, "m": {"M": {"x": {"N": "4"}}}, "n": {"S": "new"}}),
     ],
 )
-def test_an_update_returns_what_is_asked_for(client: Any, plain: str, wanted: str, expected: Any) -> None:
+def test_an_update_returns_the_requested_values(client: Any, plain: str, wanted: str, expected: Any) -> None:
     client.put_item(TableName=plain, Item=key("u") | {"a": {"N": "1"}, "b": {"N": "2"}, "m": {"M": {"x": {"N": "3"}}}})
     answer = client.update_item(
         TableName=plain,
@@ -411,7 +411,7 @@ def test_an_update_of_nothing_returns_the_key(client: Any, plain: str) -> None:
     assert "Attributes" not in client.update_item(TableName=plain, Key=key("bare"), ReturnValues="UPDATED_NEW")
 
 
-def test_an_update_that_only_removes_makes_no_item(client: Any, plain: str) -> None:
+def test_an_update_that_only_removes_creates_no_item(client: Any, plain: str) -> None:
     answer = client.update_item(TableName=plain, Key=key("absent"), UpdateExpression="REMOVE x", ReturnValues="ALL_NEW")
     assert "Attributes" not in answer
     assert get(client, plain, "absent") is None
@@ -446,7 +446,7 @@ def test_a_failed_condition_changes_nothing(client: Any, plain: str, operation: 
     assert get(client, plain, "condition") == old
 
 
-def test_a_failed_condition_on_nothing_tells_nothing(client: Any, plain: str) -> None:
+def test_a_failed_condition_without_an_item_returns_nothing(client: Any, plain: str) -> None:
     with pytest.raises(ClientError) as raised:
         client.put_item(
             TableName=plain,
@@ -488,7 +488,7 @@ def test_the_request_is_checked_before_the_table(client: Any) -> None:
     )
 
 
-def test_of_expressions_that_are_too_long_an_update_does_not_tell_its_size(client: Any, plain: str) -> None:
+def test_an_update_with_too_long_expressions_gets_no_size(client: Any, plain: str) -> None:
     update = "SET " + ", ".join(f"a{number} = p" for number in range(500))
     text = "Expression size has exceeded the maximum allowed size;"
     where = {"TableName": plain, "Key": key("x")}

@@ -1,4 +1,5 @@
-"""Metrics: what all operations use is counted by all workers, whether the client asks or not, and outlives a worker."""
+"""Metrics: all workers count what all operations use, whether the client asks or not, and the counts outlive a
+worker."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def item(number: int, size: int = 10) -> dict[str, Any]:
 
 
 def operations(call: Session, tables: tuple[str, str]) -> None:
-    """Something of every operation that consumes units."""
+    """Some use of every operation that consumes units."""
     first, second = tables
     for number in range(8):
         call("put_item", TableName=first, Item=item(number, 700 * number))
@@ -97,7 +98,7 @@ READING = {"get_item", "query", "scan", "batch_get_item", "transact_get_items"}
 
 
 def told_units(operation: str, request: dict[str, Any], answer: dict[str, Any]) -> Counter[Key]:
-    """What an answer with ReturnConsumedCapacity=INDEXES says, as the metrics have it."""
+    """The figures of an answer with ReturnConsumedCapacity=INDEXES, in the form of the metrics."""
     units: Counter[Key] = Counter()
     consumed = answer["ConsumedCapacity"]
     for told in consumed if isinstance(consumed, list) else [consumed]:
@@ -138,8 +139,8 @@ def make_tables(client: Any) -> tuple[str, str]:
     return first, second
 
 
-def test_what_answers_say_is_what_is_counted(start_server: StartServer, tmp_path: Path) -> None:
-    """By several workers, whether the client asks or not, and also when the workers have been killed since."""
+def test_the_metrics_count_what_answers_show(start_server: StartServer, tmp_path: Path) -> None:
+    """By several workers, whether the client asks or not, and even if the workers have been killed since."""
     server = start_server(workers=2)
     expected: Counter[Key] = Counter()
 
@@ -237,7 +238,7 @@ def test_failed_conditions_are_charged_and_are_no_user_errors(start_server: Star
     assert counted(folder, "SuccessfulRequestLatency") == {("SuccessfulRequestLatency", table, "PutItem"): 1}
 
 
-def test_what_is_read_of_a_stream_is_counted(start_server: StartServer, tmp_path: Path) -> None:
+def test_reads_of_a_stream_are_counted(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     client, streams = server.client(), server.client("dynamodbstreams")
     table = create(client, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})

@@ -123,7 +123,7 @@ def test_an_insert_takes_parameters_of_every_type(client: Any, plain: str, run: 
     }
 
 
-def test_an_insert_of_an_item_that_is_there_changes_nothing(client: Any, plain: str, run: Run) -> None:
+def test_an_insert_of_an_existing_item_changes_nothing(client: Any, plain: str, run: Run) -> None:
     run(f"INSERT INTO \"{plain}\" VALUE {{'p': 'a', 'v': 1}}")
     assert refusal(client.execute_statement, Statement=f"INSERT INTO \"{plain}\" VALUE {{'p': 'a', 'v': 2}}") == (
         "DuplicateItemException",
@@ -251,7 +251,7 @@ def test_keys_that_cannot_be_selected(client: Any, composite: str, where: str, m
     assert said(client, f'SELECT * FROM "{composite}" WHERE {where}') == message
 
 
-def test_keys_too_long_to_be_are_refused(client: Any, indexed: str, plain: str) -> None:
+def test_keys_that_are_too_long_are_refused(client: Any, indexed: str, plain: str) -> None:
     assert said(client, f'SELECT * FROM "{plain}" WHERE p = ?', {"S": "x" * 2049}) == (
         f"{INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes"
     )
@@ -266,7 +266,7 @@ def units(client: Any, text: str, **request: Any) -> Any:
     return answer["ConsumedCapacity"]
 
 
-def test_a_get_a_query_and_a_scan_cost_what_they_read(client: Any, composite: str) -> None:
+def test_a_get_a_query_and_a_scan_cost_as_much_as_they_read(client: Any, composite: str) -> None:
     for n in ("4", "5", "6"):
         client.put_item(TableName=composite, Item={"p": {"S": "a"}, "n": {"N": n}, "v": {"S": "x" * 5000}})
 
@@ -393,7 +393,7 @@ def test_lists_of_a_select_name_what_they_return(documents: str, run: Run) -> No
         ("p = 'a' ORDER BY n", ["a1", "a2", "a3"]),
         ("p = 'a' ORDER BY n DESC", ["a3", "a2", "a1"]),
         ("p = 'a' AND n > 1 ORDER BY n DESC", ["a3", "a2"]),
-        # Down by the sort key, when only the partition key is named.
+        # In descending order of the sort key, when only the partition key is named.
         ("p = 'a' ORDER BY p ASC", ["a3", "a2", "a1"]),
         ("p IN ['b', 'a'] ORDER BY p ASC, n ASC", ["a1", "a2", "a3", "b1", "b2", "b3"]),
         ("p IN ['a', 'b'] ORDER BY p DESC, n ASC", ["b1", "b2", "b3", "a1", "a2", "a3"]),
@@ -447,7 +447,7 @@ def test_pages_put_together_are_the_whole(client: Any, composite: str, run: Run,
     assert found + answer["Items"] == run(request["Statement"])
 
 
-def test_a_page_that_ends_early_tells_its_last_key(client: Any, composite: str) -> None:
+def test_a_page_that_ends_early_returns_its_last_key(client: Any, composite: str) -> None:
     answer = client.execute_statement(Statement=f"SELECT v FROM \"{composite}\" WHERE p = 'a'", Limit=2)
     assert answer["LastEvaluatedKey"] == {"p": {"S": "a"}, "n": {"N": "2"}}
     whole = client.execute_statement(Statement=f"SELECT v FROM \"{composite}\" WHERE p = 'a'")
@@ -492,7 +492,7 @@ def test_a_token_is_for_its_own_statement(client: Any, composite: str) -> None:
 # Indexes
 
 
-def test_an_index_holds_what_is_in_it(indexed: str, run: Run) -> None:
+def test_a_select_from_an_index_finds_its_entries(indexed: str, run: Run) -> None:
     assert len(run(f"SELECT * FROM \"{indexed}\" WHERE p = 'p'")) == 4
     for name in ("global", "narrow", "local"):
         assert len(run(f'SELECT * FROM "{indexed}"."{name}"')) == 3
@@ -503,14 +503,14 @@ def test_an_index_holds_what_is_in_it(indexed: str, run: Run) -> None:
     ]
 
 
-def test_a_star_is_what_the_index_projects(indexed: str, run: Run) -> None:
+def test_a_star_selects_the_projected_attributes(indexed: str, run: Run) -> None:
     narrow = run(f'SELECT * FROM "{indexed}"."narrow" WHERE g = \'g\'')
     assert {frozenset(item) for item in narrow} == {frozenset(("p", "s", "g", "shown"))}
     local = run(f'SELECT * FROM "{indexed}"."local" WHERE p = \'p\'')
     assert {frozenset(item) for item in local} == {frozenset(("p", "s", "l", "shown"))}
 
 
-def test_a_local_index_fetches_what_it_does_not_project(client: Any, indexed: str, run: Run) -> None:
+def test_a_local_index_fetches_unprojected_attributes(client: Any, indexed: str, run: Run) -> None:
     text = f'SELECT hidden FROM "{indexed}"."local" WHERE p = \'p\''
     assert run(text) == [{"hidden": {"S": "hidden"}}] * 3
     consumed = units(client, text)
@@ -521,7 +521,7 @@ def test_a_local_index_fetches_what_it_does_not_project(client: Any, indexed: st
     assert units(client, text, Limit=1)["Table"] == {"CapacityUnits": 0.5}
 
 
-def test_an_index_bears_what_it_is_read_for(client: Any, indexed: str) -> None:
+def test_reads_that_an_index_accepts(client: Any, indexed: str) -> None:
     consumed = units(client, f'SELECT * FROM "{indexed}"."global" WHERE g = \'g\'')
     assert consumed["CapacityUnits"] == 0.5
     assert consumed["Table"] == {"CapacityUnits": 0}
@@ -545,7 +545,7 @@ SEVERAL = (
     ("text", "request_", "message"),
     [
         ('SELECT * FROM "{}"."nowhere"', {}, "The table does not have the specified index"),
-        # What is wrong with the projection comes after what is wrong with the index (us-east-1, October 2026).
+        # Faults of the projection come after faults of the index (us-east-1, October 2026).
         ('SELECT * FROM "{}"."several" WHERE g = 5', {}, SEVERAL),
         ('SELECT COUNT(*) FROM "{}"."several"', {}, SEVERAL),
         ('SELECT COUNT(*) FROM "{}"."global"', {}, "Unexpected path component at 1:8:5"),
@@ -595,7 +595,7 @@ def test_a_scan_of_an_index_finds_no_attribute_that_it_does_not_project(indexed:
 # UPDATE and DELETE
 
 
-def test_an_update_changes_what_is_there(client: Any, documents: str, run: Run) -> None:
+def test_an_update_changes_an_existing_item(client: Any, documents: str, run: Run) -> None:
     text = f"""UPDATE "{documents}" SET n = n + 1, "key" = (n - 2) + 10 SET m.y = [1] SET l = list_append(l, ['three'])
         SET ss = set_add(ss, <<'c', 'a'>>) SET ns = SET_DELETE(ns, ?) SET d = if_not_exists(d, s)
         REMOVE b REMOVE m.x REMOVE t WHERE p = 'full' AND s = 'text'"""
@@ -681,7 +681,7 @@ def test_a_delete_of_nothing_meets_every_condition(plain: str, run: Run) -> None
     assert run(f"DELETE FROM \"{plain}\" WHERE p = 'nobody' AND a = 1") == []
 
 
-def test_a_failed_condition_tells_what_was_there_when_asked(client: Any, documents: str) -> None:
+def test_a_failed_condition_returns_the_item_on_request(client: Any, documents: str) -> None:
     request = {"Statement": f"UPDATE \"{documents}\" SET a = 1 WHERE p = 'bare' AND a = 2"}
     with pytest.raises(ClientError) as silent:
         client.execute_statement(**request)
@@ -742,7 +742,7 @@ def test_a_write_may_name_its_key_twice(composite: str, run: Run) -> None:
     assert run(text) == [{"v": {"S": "z"}}]
 
 
-def test_writes_consume_what_they_write(client: Any, indexed: str) -> None:
+def test_writes_consume_capacity_by_their_size(client: Any, indexed: str) -> None:
     made = units(client, f"INSERT INTO \"{indexed}\" VALUE {{'p': 'q', 's': '1', 'g': 'x', 'l': 'y'}}")
     assert made["CapacityUnits"] == 4
     assert made["Table"] == {"CapacityUnits": 1}
@@ -789,7 +789,7 @@ def test_a_table_must_be_there(client: Any, text: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_statement_is_said_before_its_table_is_looked_for(
+def test_a_fault_of_a_statement_comes_before_a_missing_table(
     client: Any, text: str, parameters: list[Any], message: str
 ) -> None:
     assert said(client, text.format(unused_name()), *parameters) == message
@@ -814,7 +814,7 @@ def test_requests_of_the_wrong_shape(client: Any, plain: str, request_: dict[str
     assert said(client, f'SELECT * FROM "{plain}"', **request_) == message
 
 
-def test_statements_see_what_the_other_operations_write(client: Any, plain: str, run: Run) -> None:
+def test_statements_see_writes_of_the_other_operations(client: Any, plain: str, run: Run) -> None:
     client.put_item(TableName=plain, Item={"p": {"S": "x"}, "a": {"N": "1"}})
     run(f"UPDATE \"{plain}\" SET a = a + 1 WHERE p = 'x'")
     client.update_item(

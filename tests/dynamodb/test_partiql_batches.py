@@ -49,7 +49,7 @@ def everything(client: Any, table: str) -> list[Any]:
 
 
 def batch(client: Any, *statements: str | dict[str, Any], **request: Any) -> Any:
-    """What a batch answers. A statement may be its text alone."""
+    """The answer to a batch. A statement may be its text alone."""
     elements = [{"Statement": s} if isinstance(s, str) else s for s in statements]
     answer = client.batch_execute_statement(Statements=elements, **request)
     del answer["ResponseMetadata"]
@@ -231,7 +231,7 @@ def test_a_write_that_a_condition_stops_counts_in_the_total_alone(client: Any, p
 
 
 def transact(client: Any, *statements: str | dict[str, Any], **request: Any) -> Any:
-    """What a transaction answers. A statement may be its text alone."""
+    """The answer to a transaction. A statement may be its text alone."""
     elements = [{"Statement": s} if isinstance(s, str) else s for s in statements]
     answer = client.execute_transaction(TransactStatements=elements, **request)
     del answer["ResponseMetadata"]
@@ -239,7 +239,7 @@ def transact(client: Any, *statements: str | dict[str, Any], **request: Any) -> 
 
 
 def reasons(client: Any, *statements: str | dict[str, Any]) -> Any:
-    """Why a transaction is cancelled."""
+    """The reasons for which a transaction is canceled."""
     with pytest.raises(ClientError) as raised:
         transact(client, *statements)
     answer = raised.value.response
@@ -311,7 +311,7 @@ def test_one_that_fails_cancels_all(client: Any, plain: str, statement: str, rea
     assert everything(client, plain) == before
 
 
-def test_a_reason_tells_what_was_there_when_asked(client: Any, plain: str) -> None:
+def test_a_reason_shows_the_item_on_request(client: Any, plain: str) -> None:
     unmet = f"UPDATE \"{plain}\" SET v = 1 WHERE p = 'b' AND v = 3"
     [reason] = reasons(client, {"Statement": unmet, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"})
     assert reason == UNMET | {"Item": {"p": {"S": "b"}, "v": {"N": "2"}}}
@@ -414,7 +414,7 @@ def test_read_transactions_that_are_refused(client: Any, composite: str, stateme
     assert invalid(client.execute_transaction, TransactStatements=statements) == message
 
 
-def test_a_number_that_is_none_is_refused_without_its_place(client: Any, plain: str) -> None:
+def test_a_malformed_number_is_refused_without_its_place(client: Any, plain: str) -> None:
     statements = [{"Statement": f"UPDATE \"{plain}\" SET v = ? WHERE p = 'a'", "Parameters": [{"N": "1e99999999999"}]}]
     assert invalid(client.execute_transaction, TransactStatements=statements) == (
         "The parameter cannot be converted to a numeric value: 1e99999999999"

@@ -300,13 +300,13 @@ def parts(entries: list[dict[str, Any]], names: str) -> list[dict[str, Any]]:
     return [{name: entry[name] for name in names} for entry in entries]
 
 
-def test_a_local_index_shows_what_it_projects(client: Any, indexed: str, entries: list[Any]) -> None:
+def test_a_local_index_shows_the_projected_attributes(client: Any, indexed: str, entries: list[Any]) -> None:
     assert client.query(**of(indexed, IndexName="by-x"))["Items"] == parts(entries, "pcxa")
     all_projected = of(indexed, IndexName="by-x", Select="ALL_PROJECTED_ATTRIBUTES")
     assert client.query(**all_projected)["Items"] == parts(entries, "pcxa")
 
 
-def test_a_local_index_fetches_what_it_does_not_project(client: Any, indexed: str, entries: list[Any]) -> None:
+def test_a_local_index_fetches_unprojected_attributes(client: Any, indexed: str, entries: list[Any]) -> None:
     whole = of(indexed, IndexName="by-x", Select="ALL_ATTRIBUTES", ConsistentRead=True)
     assert client.query(**whole)["Items"] == entries
     some = of(indexed, IndexName="by-x", ProjectionExpression="b", ScanIndexForward=False)
@@ -324,7 +324,7 @@ def of_y(table: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_global_index_shows_what_it_projects(client: Any, indexed: str, entries: list[Any]) -> None:
+def test_a_global_index_shows_the_projected_attributes(client: Any, indexed: str, entries: list[Any]) -> None:
     assert client.query(**of_y(indexed))["Items"] == parts(entries, "pcyx")
 
 
@@ -387,7 +387,7 @@ def test_a_global_index_cannot_do_everything(
     assert invalid(client.query, **of_y(indexed) | more) == message
 
 
-def test_a_local_index_filters_only_by_what_it_projects(client: Any, indexed: str, entries: list[Any]) -> None:
+def test_a_local_index_filters_only_by_projected_attributes(client: Any, indexed: str, entries: list[Any]) -> None:
     request = of(indexed, IndexName="by-x", Values={":v": {"S": "a2"}})
     assert client.query(**request, FilterExpression="a = :v")["Items"] == parts(entries[1:2], "pcxa")
     assert invalid(client.query, **request, FilterExpression="b = :v") == (
@@ -452,7 +452,7 @@ LONG_SORT = f"{INVALID}Aggregated size of all range keys has exceeded the size l
 
 
 def test_a_query_for_a_key_that_is_too_long_is_refused(client: Any, indexed: str) -> None:
-    """By every way of asking, in the words in which AWS refuses such keys elsewhere (us-east-1, 2026-10)."""
+    """In every form of the request, in the words in which AWS refuses such keys elsewhere (us-east-1, 2026-10)."""
     long = {":p": {"S": "x" * 2049}}
     assert invalid(client.query, **of(indexed, Values=long)) == LONG_PARTITION
     by_y = of(indexed, IndexName="by-y", KeyConditionExpression="y = :p", Values=long)

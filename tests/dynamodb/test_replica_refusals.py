@@ -1,4 +1,4 @@
-"""What DynamoDB refuses of changes to replicas, and what Jedlik does not do yet."""
+"""Changes to replicas that DynamoDB refuses, and those that Jedlik does not support yet."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def ordinary(here: Any) -> str:
 
 @pytest.fixture(scope="module")
 def replicated(here: Any) -> str:
-    """A table with a replica, made here."""
+    """A table with a replica, created here."""
     return global_table(here, THERE)
 
 
@@ -154,7 +154,7 @@ def test_there_must_be_a_table(here: Any) -> None:
     )
 
 
-def test_the_same_creation_twice_is_one(here: Any) -> None:
+def test_the_same_creation_twice_creates_one_replica(here: Any) -> None:
     name = create(here)
     here.update_table(TableName=name, **updates(action("Create"), action("Create")))
     eventually(lambda: statuses(here, name), {THERE: "ACTIVE"})
@@ -170,7 +170,7 @@ def test_a_region_that_is_served_neither_here_nor_elsewhere_cannot_have_a_replic
 # With replicas
 
 
-def test_a_replica_that_there_is_cannot_be_made(here: Any, there: Any, replicated: str) -> None:
+def test_an_existing_replica_cannot_be_created(here: Any, there: Any, replicated: str) -> None:
     text = (
         f"Failed to create a the new replica of table with name: ‘{replicated}’ because one or more replicas already "
         "existed as tables."
@@ -192,7 +192,7 @@ def test_the_stream_of_a_replica_stays(here: Any, there: Any, replicated: str) -
             )
 
 
-def test_what_was_a_source_lately_stays_as_long_as_what_was_made_of_it(here: Any, there: Any, replicated: str) -> None:
+def test_a_recent_source_stays_as_long_as_the_replica_made_from_it(here: Any, there: Any, replicated: str) -> None:
     assert invalid(here.delete_table, TableName=replicated) == WAS_SOURCE
     assert invalid(there.update_table, TableName=replicated, **replica_updates("Delete", HERE)) == WAS_SOURCE
     assert statuses(here, replicated) == {THERE: "ACTIVE"}
@@ -231,7 +231,7 @@ def indexed(here: Any) -> str:
     )
 
 
-def test_overrides_must_be_of_the_billing_mode(here: Any, indexed: str) -> None:
+def test_overrides_must_fit_the_billing_mode(here: Any, indexed: str) -> None:
     read = {"ProvisionedThroughputOverride": {"ReadCapacityUnits": 10}}
     for settings in (read, {"GlobalSecondaryIndexes": [{"IndexName": "by-x", **read}]}):
         assert invalid(here.update_table, TableName=indexed, **replica_updates("Update", THERE, **settings)) == (
@@ -244,7 +244,7 @@ def test_overrides_must_be_of_the_billing_mode(here: Any, indexed: str) -> None:
     )
 
 
-def test_overrides_of_an_index_that_there_is_not(here: Any, indexed: str) -> None:
+def test_overrides_of_a_missing_index(here: Any, indexed: str) -> None:
     most = {"IndexName": "by-y", "OnDemandThroughputOverride": {"MaxReadRequestUnits": 100}}
     change = replica_updates("Update", THERE, GlobalSecondaryIndexes=[most])
     assert refusal(here.update_table, TableName=indexed, **change) == (
@@ -273,7 +273,9 @@ def test_the_key_of_a_replica_is_not_changed_from_another_region(here: Any, repl
         ),
     ],
 )
-def test_all_replicas_have_keys_of_the_customer_or_none(here: Any, settings: dict[str, Any], text: str) -> None:
+def test_all_replicas_have_keys_of_the_customer_or_no_replica_has(
+    here: Any, settings: dict[str, Any], text: str
+) -> None:
     encrypted = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "alias/mine"}
     name = create(here, SSESpecification=encrypted)
     assert invalid(here.update_table, TableName=name, **replica_updates("Create", THERE, **settings)) == text

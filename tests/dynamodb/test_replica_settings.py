@@ -1,4 +1,4 @@
-"""Settings of global tables: those that replicas share follow from any region, the others are each replica's own."""
+"""Settings of global tables: replicas share some of them, from any region, and own the others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def clients(server: Server) -> tuple[Any, Any]:
 
 @pytest.fixture(params=["from the first region", "from the second region"])
 def pair(request: pytest.FixtureRequest, clients: tuple[Any, Any]) -> tuple[Any, Any]:
-    """The region in which something is changed, and the other one."""
+    """The region of the change, and the other one."""
     return clients if request.param == "from the first region" else clients[::-1]
 
 
@@ -71,7 +71,7 @@ def entries(client: Any, table: str, name: str, value: str) -> int:
 # Shared
 
 
-def test_what_the_table_had_the_replica_has(clients: tuple[Any, Any]) -> None:
+def test_a_replica_has_the_settings_of_the_table(clients: tuple[Any, Any]) -> None:
     here, there = clients
     name = create(
         here,
@@ -132,7 +132,7 @@ def test_the_billing_mode_follows(pair: tuple[Any, Any]) -> None:
     assert "OnDemandThroughput" not in describe(changed, name)
 
 
-def test_an_index_is_made_and_filled_in_every_region_and_removed_in_every_region(pair: tuple[Any, Any]) -> None:
+def test_an_index_is_created_and_removed_in_every_region(pair: tuple[Any, Any]) -> None:
     changed, other = pair
     name = global_table(changed, other.meta.region_name)
     put(changed, name, *(str(number) for number in range(50)), x="v")
@@ -148,7 +148,7 @@ def test_an_index_is_made_and_filled_in_every_region_and_removed_in_every_region
     assert describe(changed, name)["AttributeDefinitions"] == attributes(p="S")
 
 
-def test_indexes_made_in_two_regions_at_once_are_both_made(clients: tuple[Any, Any]) -> None:
+def test_indexes_created_in_two_regions_at_once_both_exist(clients: tuple[Any, Any]) -> None:
     name = global_table(clients[0], THERE)
     for client, attribute in zip(clients, "xy", strict=True):
         new = {"Create": index(f"by-{attribute}", attribute)}
@@ -171,7 +171,7 @@ def test_time_to_live_follows(pair: tuple[Any, Any]) -> None:
     )
 
 
-def test_encryption_follows_with_a_key_of_each_region(pair: tuple[Any, Any]) -> None:
+def test_encryption_is_shared_with_a_key_of_each_region(pair: tuple[Any, Any]) -> None:
     changed, other = pair
     region = other.meta.region_name
     name = global_table(changed, region)
@@ -194,7 +194,7 @@ def test_the_table_class_follows(pair: tuple[Any, Any]) -> None:
 # Each replica's own
 
 
-def test_deletion_protection_and_tags_are_each_replicas_own(clients: tuple[Any, Any]) -> None:
+def test_deletion_protection_and_tags_belong_to_each_replica(clients: tuple[Any, Any]) -> None:
     here, there = clients
     name = global_table(here, THERE, Tags=[{"Key": "team", "Value": "music"}])
     here.update_table(TableName=name, DeletionProtectionEnabled=True)
@@ -205,7 +205,7 @@ def test_deletion_protection_and_tags_are_each_replicas_own(clients: tuple[Any, 
     assert there.list_tags_of_resource(ResourceArn=describe(there, name)["TableArn"])["Tags"] == []
 
 
-def test_a_customers_key_is_each_replicas_own(clients: tuple[Any, Any]) -> None:
+def test_a_customers_key_belongs_to_each_replica(clients: tuple[Any, Any]) -> None:
     here, there = clients
     encrypted = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "mine"}
     name = create(here, SSESpecification=encrypted)
@@ -223,12 +223,12 @@ def test_a_customers_key_is_each_replicas_own(clients: tuple[Any, Any]) -> None:
     assert describe(here, name)["SSEDescription"]["KMSMasterKeyArn"] == keys[HERE]
 
 
-def test_a_replica_may_be_made_with_overrides(clients: tuple[Any, Any]) -> None:
+def test_a_replica_may_be_created_with_overrides(clients: tuple[Any, Any]) -> None:
     here, there = clients
     name = create(here, **WITH_INDEX)
     read = {"ProvisionedThroughputOverride": {"ReadCapacityUnits": 20}}
     overrides = {**read, "TableClassOverride": "STANDARD_INFREQUENT_ACCESS"}
-    # As on AWS, an override of an index that there is not says nothing.
+    # As on AWS, an override of a missing index has no effect.
     indexes = [{"IndexName": "by-x", **read}, {"IndexName": "no-such-index", **read}]
     here.update_table(TableName=name, **replica_updates("Create", THERE, **overrides, GlobalSecondaryIndexes=indexes))
     eventually(lambda: describe(here, name)["TableStatus"], "ACTIVE")
@@ -264,7 +264,7 @@ def test_an_override_stays_when_what_it_overrides_changes_and_goes_when_it_is_th
     eventually(lambda: capacity(describe(there, provisioned)), units(31, 32))
 
 
-def test_throughput_set_in_a_region_takes_the_place_of_its_override(clients: tuple[Any, Any], provisioned: str) -> None:
+def test_throughput_set_in_a_region_replaces_its_override(clients: tuple[Any, Any], provisioned: str) -> None:
     here, there = clients
     changes = replica_updates("Update", THERE, ProvisionedThroughputOverride={"ReadCapacityUnits": 200})
     here.update_table(TableName=provisioned, **changes)

@@ -111,7 +111,7 @@ def test_count_counts(client: Any, table: str) -> None:
     assert "Items" not in answer
 
 
-def test_an_index_shows_what_it_projects(client: Any, table: str) -> None:
+def test_an_index_shows_the_projected_attributes(client: Any, table: str) -> None:
     def names(**request: Any) -> set[str]:
         return {name for found in client.scan(TableName=table, **request)["Items"] for name in found}
 

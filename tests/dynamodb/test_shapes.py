@@ -1,4 +1,4 @@
-"""The shape of requests: what DynamoDB says of a wrong type, and of a broken constraint."""
+"""The shape of requests: DynamoDB's errors for a wrong type and for a broken constraint."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_operation_of_the_model_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(operations._HANDLERS))
-def test_every_operation_that_is_done_has_a_shape(name: str) -> None:
+def test_every_supported_operation_has_a_shape(name: str) -> None:
     with pytest.raises(SerializationException):
         check(name, [])
 
@@ -83,7 +83,7 @@ def test_a_sound_request_comes_back_as_it_is() -> None:
     assert check("GetItem", request) == get(ConsistentRead=True, AttributesToGet=["a", "b"])
 
 
-def test_what_is_null_or_unknown_is_dropped() -> None:
+def test_null_and_unknown_members_are_dropped() -> None:
     assert check("GetItem", get(ProjectionExpression=None, Zork=1)) == get()
 
 
@@ -186,7 +186,7 @@ def test_members_that_are_missing() -> None:
     assert refused("PutItem", {}) == broken(value(None, "tableName", "not be null"), value(None, "item", "not be null"))
 
 
-def test_what_is_broken_is_told_together() -> None:
+def test_broken_constraints_are_reported_together() -> None:
     request = get(TableName="a;", ReturnConsumedCapacity="hi", AttributesToGet=[])
     assert refused("GetItem", request) == broken(
         value("a;", "tableName", f"satisfy regular expression pattern: {NAME}"),
@@ -213,7 +213,7 @@ def test_some_members_come_before_their_place_in_the_model() -> None:
     )
 
 
-def test_no_more_than_ten_are_told() -> None:
+def test_no_more_than_ten_are_reported() -> None:
     request = create(KeySchema=[{"AttributeName": "", "KeyType": "x"}] * 9)
     message = refused("CreateTable", request)
     assert message.startswith("10 validation errors detected: ")
@@ -221,7 +221,7 @@ def test_no_more_than_ten_are_told() -> None:
 
 
 @pytest.mark.parametrize("depth", [10, 300])
-def test_structures_are_shown_whatever_is_in_them(depth: int) -> None:
+def test_structures_are_shown_with_any_content(depth: int) -> None:
     value: dict[str, Any] = {"N": "1"}
     for _ in range(depth):
         value = {"L": [value]}
@@ -259,7 +259,7 @@ LIMITS = [
         value("1000000", "segment", "have value less than or equal to 999999"),
     ),
     ("ListTables", {"Limit": 101}, value("101", "limit", "have value less than or equal to 100")),
-    # A Query's limit is told in its own way.
+    # The error about a Query's limit has its own form.
     (
         "Query",
         {"TableName": "Music", "Limit": 0},
@@ -379,7 +379,7 @@ def test_an_arn_must_be_a_table_s(arn: str, text: str) -> None:
     assert refused("GetItem", get(TableName=arn)) == broken(error)
 
 
-def test_names_that_are_keys_are_told_with_the_map() -> None:
+def test_names_that_are_keys_are_shown_with_the_map() -> None:
     message = refused("BatchWriteItem", {"RequestItems": {"a;": [{"DeleteRequest": {"Key": {}}}]}})
     assert message.startswith(
         "1 validation error detected: Value '{a;=[WriteRequest(putRequest=null, deleteRequest=DeleteRequest(key={}))"
@@ -391,7 +391,7 @@ def test_names_that_are_keys_are_told_with_the_map() -> None:
     )
 
 
-# Collections that are too long are not looked at to their end: what is wrong there is not told.
+# Collections that are too long are not read to their end: faults there are not reported.
 
 
 LONGEST = 20_000
@@ -426,7 +426,7 @@ LONGEST = 20_000
         ),
     ],
 )
-def test_what_is_too_long_is_not_looked_at_to_its_end(
+def test_a_collection_that_is_too_long_is_not_read_to_its_end(
     operation: str, request_: dict[str, Any], most: int, error: str
 ) -> None:
     said = refused(operation, request_)
@@ -436,7 +436,7 @@ def test_what_is_too_long_is_not_looked_at_to_its_end(
     )
 
 
-def test_a_collection_may_be_as_long_as_it_may_be() -> None:
+def test_a_collection_of_the_greatest_length_is_accepted() -> None:
     conditions: dict[str, Any] = {str(number): {"Exists": False} for number in range(LONGEST)}
     request = {"TableName": "Music", "Item": {}, "Expected": conditions}
     assert check("PutItem", request)["Expected"] == conditions
@@ -475,7 +475,7 @@ SCALARS = st.one_of(st.sampled_from(EXAMPLES), st.text(max_size=4))
 
 
 def values_of(shape: str) -> st.SearchStrategy[Any]:
-    """Values that are mostly of a shape of the model, and sometimes anything."""
+    """Values that mostly have a shape of the model, and are sometimes arbitrary."""
     definition = service_model.model(DYNAMODB).shapes[shape]
     if shape == "AttributeValue":
         return st.sampled_from([None, 1, {"S": "a"}, {"N": "1", "S": "a"}])
@@ -497,7 +497,7 @@ def values_of(shape: str) -> st.SearchStrategy[Any]:
 
 
 @given(st.data())
-def test_what_is_accepted_at_once_is_what_neither_pass_would_change_or_refuse(data: st.DataObject) -> None:
+def test_requests_accepted_at_once_are_those_that_neither_pass_changes_or_refuses(data: st.DataObject) -> None:
     operation = data.draw(st.sampled_from(["GetItem", "Query", "BatchGetItem", "TransactWriteItems", "CreateTable"]))
     request = data.draw(values_of(service_model.model(DYNAMODB).operations[operation]))
     shape = shapes.input_shape(DYNAMODB, operation)
@@ -510,7 +510,7 @@ def test_what_is_accepted_at_once_is_what_neither_pass_would_change_or_refuse(da
             shape.inside(converted, "", errors)
     except (SerializationException, ValidationException):
         errors.append("refused")
-    # Not every right request is accepted: an ARN is right where a table's name is.
+    # Not every valid request is accepted: an ARN is valid in place of a table's name.
     assert not shape.accept(request) or (converted == request and not errors)
 
 
@@ -524,7 +524,7 @@ def test_what_is_accepted_at_once_is_what_neither_pass_would_change_or_refuse(da
         ("CreateTable", create(ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})),
     ],
 )
-def test_what_clients_send_is_accepted_at_once(operation: str, request_: Any) -> None:
+def test_requests_of_clients_are_accepted_at_once(operation: str, request_: Any) -> None:
     assert shapes.input_shape(DYNAMODB, operation).accept(request_)
 
 

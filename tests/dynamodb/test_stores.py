@@ -35,7 +35,7 @@ def settings(path: Path) -> Settings:
 
 
 async def define(region: Region, name: str, partition_key: str) -> None:
-    """Make a table, as another process would: without this one's knowing."""
+    """Create a table as another process would: this one does not know of it."""
     arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}"
     writes = Writes()
     catalog.put(replace(schemas.table(partition=(partition_key, "S")).descriptor, name=name, arn=arn), writes)
@@ -73,7 +73,7 @@ def test_a_store_is_opened_once(tmp_path: Path) -> None:
     assert seen == ["us-east-1"]
 
 
-def test_the_stores_that_are_there_are_opened_at_the_start(tmp_path: Path) -> None:
+def test_existing_stores_are_opened_at_the_start(tmp_path: Path) -> None:
     seen: list[str] = []
 
     async def run() -> None:
@@ -147,7 +147,7 @@ def test_a_region_without_a_store_is_empty_and_gets_one_with_the_first_write(tmp
     asyncio.run(run())
 
 
-def test_a_region_whose_store_another_process_has_made_is_not_empty(tmp_path: Path) -> None:
+def test_a_region_whose_store_another_process_has_created_is_not_empty(tmp_path: Path) -> None:
     async def run() -> None:
         ours, theirs = Stores(settings(tmp_path)), Stores(settings(tmp_path))
         found = await ours.find("us-east-1")
@@ -174,7 +174,7 @@ def test_a_store_that_is_only_read_has_no_committer(tmp_path: Path) -> None:
 
         again = Stores(Settings(data_dir=tmp_path), opened=begin)
         region = await again.find("us-east-1")
-        await asyncio.sleep(0.1)  # A round of background work, which is done at once.
+        await asyncio.sleep(0.1)  # A round of background work, which ends at once.
         assert isinstance(region.engine, LmdbEngine)
         assert region.engine.committer is None
         await put_row(region, b"\x30row")
@@ -186,9 +186,7 @@ def test_a_store_that_is_only_read_has_no_committer(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_store_is_closed_and_opened_again_by_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "IDLE_SECONDS", 0.0)
     ended: list[str] = []
 
@@ -199,7 +197,7 @@ def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
         opened = Stores(settings(tmp_path), closing=end, busy=partial(runner.has_work, work=jobs.WORK))
 
         async def idle() -> bool:
-            for _ in range(2):  # The first look sees that there was a request.
+            for _ in range(2):  # The first check sees that there was a request.
                 await opened.close_idle()
             return opened.opened("us-east-1") is None
 
@@ -212,7 +210,7 @@ def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
         assert ended == ["us-east-1"]
         region = await opened.find("us-east-1")
         assert region.secret == secret
-        # Each of these needs the store again without being asked for.
+        # Each of these needs the store again without a request.
         for key in (
             job_records.job_key("job"),
             keys.stream_key("table", "label"),
@@ -228,7 +226,7 @@ def test_an_idle_store_is_closed_and_opened_again_when_it_is_asked_for(
     asyncio.run(run())
 
 
-def test_who_asks_for_a_store_while_it_is_closed_gets_it_afterwards(
+def test_a_request_for_a_store_that_is_closing_gets_it_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "IDLE_SECONDS", 0.0)
@@ -336,7 +334,7 @@ def test_attempts_have_an_end(tmp_path: Path) -> None:
     assert tried == DESCRIPTOR_ATTEMPTS
 
 
-def test_a_table_that_is_gone_is_not_found(tmp_path: Path) -> None:
+def test_a_deleted_table_is_not_found(tmp_path: Path) -> None:
     async def attempt(table: Table) -> None:
         raise DescriptorChanged
 

@@ -1,4 +1,4 @@
-"""DynamoDB Streams: what a consumer sees of the changes of a table."""
+"""DynamoDB Streams: the changes of a table as a consumer sees them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_write_that_changes_nothing_is_not_recorded(server: Server) -> None:
         ("NEW_AND_OLD_IMAGES", ["NewImage", "OldImage"]),
     ],
 )
-def test_a_record_shows_what_the_view_type_says(server: Server, view: str, images: list[str]) -> None:
+def test_a_record_shows_the_images_of_the_view_type(server: Server, view: str, images: list[str]) -> None:
     client = server.client()
     name = f"stream-{view}"
     with table_with_stream(server, name, {"StreamEnabled": True, "StreamViewType": view}) as arn:
@@ -152,7 +152,7 @@ def test_a_record_shows_what_the_view_type_says(server: Server, view: str, image
     assert len(change["SequenceNumber"]) == 21
 
 
-def test_iterators_start_where_they_say(server: Server) -> None:
+def test_iterators_start_at_their_position(server: Server) -> None:
     client, streams = server.client(), server.client("dynamodbstreams")
     with table_with_stream(server, "stream-places", KEYS_ONLY) as arn:
         for name in "abc":
@@ -265,7 +265,7 @@ class Consumer:
         self._finished: set[str] = set()
 
     def follow(self, until: Callable[[], bool], deadline: float) -> None:
-        """Read on until `until` holds and nothing is left, however often the server goes away."""
+        """Read on until `until` is true and nothing is left, however often the server dies."""
         while time.monotonic() < deadline:
             finished = until()
             try:

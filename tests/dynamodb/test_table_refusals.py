@@ -244,7 +244,7 @@ def test_indexes_that_a_table_may_not_have(client: Any, settings: dict[str, Any]
     assert invalid(client.create_table, **definition(**settings)) == text
 
 
-def test_as_many_indexes_as_may_be(client: Any) -> None:
+def test_the_greatest_number_of_indexes(client: Any) -> None:
     names = ["p", "s", *NINE[:8]]
     name = create(
         client,

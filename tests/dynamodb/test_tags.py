@@ -156,14 +156,14 @@ ARNS_REFUSED = [
 
 
 @pytest.mark.parametrize(("arn", "text"), ARNS_REFUSED)
-def test_what_is_no_arn_of_a_table(client: Any, arn: str, text: str) -> None:
+def test_a_malformed_arn_of_a_table(client: Any, arn: str, text: str) -> None:
     assert invalid(client.list_tags_of_resource, ResourceArn=arn) == text
 
 
 @pytest.mark.parametrize(
     "arn", [f"arn:aws:s3:us-east-1:{ACCOUNT}:table/Music", "arn:aws:dynamodb:us-east-1:123456789012:table/Music"]
 )
-def test_what_belongs_to_somebody_else(client: Any, arn: str) -> None:
+def test_an_arn_of_another_account_or_region(client: Any, arn: str) -> None:
     assert refusal(client.list_tags_of_resource, ResourceArn=arn) == ("AccessDeniedException", "Access is denied")
 
 

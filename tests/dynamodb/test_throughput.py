@@ -55,7 +55,7 @@ def test_the_fifth_decrease_must_wait_an_hour(after_four: Descriptor) -> None:
         decreased(stored, MORNING + HOUR + 1)
 
 
-def test_each_day_begins_anew(after_four: Descriptor) -> None:
+def test_the_count_starts_again_each_day(after_four: Descriptor) -> None:
     assert count(after_four, MORNING + DAY) == 0
     assert count(decreased(after_four, MORNING + DAY), MORNING + DAY) == 1
 

@@ -1,8 +1,8 @@
-"""What a transaction is told first when more than one thing is wrong with its request.
+"""The error of a transaction when more than one thing is wrong with its request.
 
-It checks its actions one at a time, in the request's order, and stops at the first fault, before it looks at a table or
-runs anything. Recorded on AWS on 2026-10-09 in us-east-1 (those of depth also in nine other regions), by the public
-Parity Suite (paritysuite/dynamodb-conformance).
+DynamoDB checks the actions one at a time, in the request's order, and stops at the first fault, before it looks at a
+table or runs anything. Recorded on AWS on 2026-10-09 in us-east-1 (those of depth also in nine other regions), by the
+public Parity Suite (paritysuite/dynamodb-conformance).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def s(text: str) -> Value:
 
 
 def deep(levels: int) -> Value:
-    """A string in so many maps."""
+    """A string nested in this number of maps."""
     value = s("leaf")
     for _ in range(levels):
         value = {"M": {"n": value}}
@@ -107,5 +107,5 @@ ORDER: list[tuple[list[Value], str]] = [
 
 
 @pytest.mark.parametrize(("elements", "text"), ORDER)
-def test_the_first_fault_is_told(asking: Asking, elements: list[Value], text: str) -> None:
+def test_the_first_fault_is_reported(asking: Asking, elements: list[Value], text: str) -> None:
     assert asking.invalid("TransactWriteItems", TransactItems=elements) == text

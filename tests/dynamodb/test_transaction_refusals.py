@@ -1,4 +1,4 @@
-"""Transactions that are refused: as a whole, for what shows in the request, or canceled, for what their tables show."""
+"""Transactions that are refused as a whole, because of the request, or canceled, because of their tables."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_no_action_or_two(client: Any, table: str, p: str) -> None:
         ({"Put": {"TableName": "some"}}, "put.item"),
     ],
 )
-def test_a_member_that_must_be_there(client: Any, element: Element, path: str) -> None:
+def test_a_missing_required_member(client: Any, element: Element, path: str) -> None:
     [members] = element.values()
     if members.get("TableName") == "t":
         del members["TableName"]
@@ -145,7 +145,7 @@ def test_a_member_that_must_be_there(client: Any, element: Element, path: str) -
     )
 
 
-def test_a_table_name_that_can_be_none(client: Any, table: str, p: str) -> None:
+def test_an_invalid_table_name(client: Any, table: str, p: str) -> None:
     elements = [put(table, item(p)), delete("bad!name", p)]
     assert invalid_write(client, *elements) == (
         "1 validation error detected: Value 'bad!name' at 'transactItems.2.member.delete.tableName' "
@@ -162,7 +162,7 @@ def test_an_unknown_way_of_returning_values(client: Any, table: str, p: str) -> 
     )
 
 
-def test_a_table_that_is_not_there(client: Any, table: str, p: str) -> None:
+def test_a_missing_table(client: Any, table: str, p: str) -> None:
     missing = unused_name()
     not_found = ("ResourceNotFoundException", "Requested resource not found")
     assert refusal(client.transact_write_items, TransactItems=[put(table, item(p)), delete(missing, p)]) == not_found
@@ -281,7 +281,7 @@ def test_a_key_with_an_attribute_missing_or_too_many(client: Any, table: str, p:
         ]
 
 
-def test_only_the_first_fault_is_told(client: Any, table: str, p: str) -> None:
+def test_only_the_first_fault_is_reported(client: Any, table: str, p: str) -> None:
     elements = [
         put(table, item(p)),
         put(table, {"p": {"N": "7"}}),
@@ -346,7 +346,7 @@ def test_an_update_of_the_key(client: Any, table: str, p: str) -> None:
     ]
 
 
-def test_an_update_that_the_item_does_not_bear(client: Any, table: str, p: str) -> None:
+def test_an_update_that_is_impossible_for_the_item(client: Any, table: str, p: str) -> None:
     put_items(client, table, key(p) | {"x": {"S": "no number"}}, item(p + "1", x=1))
     assert reasons(client, update(table, p + "1", "SET x = :x", x=2), update(table, p, "SET x = x + :x", x=2)) == [
         NONE,
@@ -400,7 +400,7 @@ def test_four_megabytes_are_written_and_read(client: Any, table: str, p: str) ->
     assert read["Responses"] == [{"Item": each} for each in items]
 
 
-def test_what_is_deleted_does_not_count(client: Any, table: str, p: str) -> None:
+def test_deleted_items_do_not_count(client: Any, table: str, p: str) -> None:
     put_items(client, table, *large(p, 45))
     read = {"TransactItems": [get(table, f"{p}{n}") for n in range(45)]}
     assert invalid(client.transact_get_items, **read) == (

@@ -1,4 +1,4 @@
-"""TransactWriteItems and TransactGetItems, one at a time. What several do at once is in `tests/transactions`."""
+"""TransactWriteItems and TransactGetItems, one at a time. Concurrent ones are in `tests/transactions`."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_operation_that_fails_undoes_those_beside_it(client: Any, table: str,
     ]
 
 
-def test_every_operation_that_fails_tells_its_reason_in_its_place(client: Any, table: str, p: str) -> None:
+def test_every_failed_operation_has_its_reason_in_its_place(client: Any, table: str, p: str) -> None:
     put_items(client, table, item(p + "2", x=2), item(p + "4", x=4))
     elements = [
         put(table, item(p + "1"), "attribute_exists(p)"),
@@ -152,7 +152,7 @@ def test_every_operation_that_fails_tells_its_reason_in_its_place(client: Any, t
     assert reasons(client, *elements) == [FAILED, NONE, FAILED, missing, NONE]
 
 
-def test_a_reason_shows_the_item_where_the_operation_asks_for_it(client: Any, table: str, p: str) -> None:
+def test_a_reason_shows_the_item_if_the_operation_asks_for_it(client: Any, table: str, p: str) -> None:
     there = item(p + "1", x=1, y=2)
     put_items(client, table, there, item(p + "2"))
     all_old = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -230,7 +230,7 @@ def test_indexes_follow(client: Any, indexed: str, p: str) -> None:
     assert found("global", "g", f"{p}y") == []
 
 
-# Client tokens. How long they live is in test_client_tokens.py
+# Client tokens. Their lifetime is in test_client_tokens.py
 
 
 def test_the_same_token_does_it_once(client: Any, table: str, p: str) -> None:
@@ -242,7 +242,7 @@ def test_the_same_token_does_it_once(client: Any, table: str, p: str) -> None:
     assert stored(client, table, p) == [item(p, x=2)]
 
 
-def test_a_replay_is_told_as_reads(client: Any, table: str, p: str) -> None:
+def test_a_replay_is_charged_as_reads(client: Any, table: str, p: str) -> None:
     large = key(p) | {"x": {"S": "x" * 1500}}
     request = {
         "TransactItems": [put(table, large), check(table, p + "1", "attribute_not_exists(p)")],
@@ -413,7 +413,7 @@ def test_a_full_item_collection_does_not_grow(tmp_path: Path) -> None:
 
 
 async def fill(region: Region, name: str, item: dict[str, Any]) -> None:
-    """Have an item's collection count as full."""
+    """Make an item's collection count as full."""
     table = await catalog.current(region, name)
     counter = keys.collection_bytes_key(table, keys.item_key(table, item, region.secret))
 

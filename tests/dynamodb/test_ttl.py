@@ -1,4 +1,4 @@
-"""Time to live: the setting, and what expires."""
+"""Time to live: the setting, and the expiry of items."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_refused_changes(server: Server, before: bool | None, enabled: bool, att
     assert refused.value.response["Error"]["Message"] == message
 
 
-def test_only_what_has_expired_is_deleted(start_server: Callable[..., Server]) -> None:
+def test_only_expired_items_are_deleted(start_server: Callable[..., Server]) -> None:
     client = start_server(in_memory=True, expiry_interval=0.1).client()
     create_table(client, "ttl")
     now = int(time.time())
@@ -123,7 +123,7 @@ def test_only_what_has_expired_is_deleted(start_server: Callable[..., Server]) -
     assert client.describe_table(TableName="ttl")["Table"]["ItemCount"] == len(kept)
 
 
-def test_expiry_removes_index_entries_and_is_told_in_the_stream(start_server: Callable[..., Server]) -> None:
+def test_expiry_removes_index_entries_and_is_recorded_in_the_stream(start_server: Callable[..., Server]) -> None:
     server = start_server(in_memory=True, expiry_interval=0.1)
     client, streams = server.client(), server.client("dynamodbstreams")
     client.create_table(
@@ -159,7 +159,7 @@ def test_expiry_removes_index_entries_and_is_told_in_the_stream(start_server: Ca
     assert remove["dynamodb"]["OldImage"]["g"] == {"S": "x"}
 
 
-def test_expiry_goes_on_after_a_kill(start_server: Callable[..., Server]) -> None:
+def test_expiry_continues_after_a_kill(start_server: Callable[..., Server]) -> None:
     server = start_server(expiry_interval=0.1)
     client = server.client()
     create_table(client, "ttl")

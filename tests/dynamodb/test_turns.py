@@ -1,4 +1,4 @@
-"""Requests of many elements, by turns."""
+"""Requests of many elements take turns with others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jedlik.dynamodb.items import turns
 from jedlik.dynamodb.items.turns import by_turns
 
 
-def test_what_takes_no_time_is_done_in_one_go() -> None:
+def test_quick_elements_are_done_in_one_go() -> None:
     made = by_turns(range(1000), str)
     with pytest.raises(StopIteration) as end:
         made.send(None)
@@ -33,6 +33,6 @@ def test_others_have_their_turn_between_elements_that_take_long(monkeypatch: pyt
     assert order == ["0", "other", "1", "other", "2", "other"]
 
 
-def test_what_an_element_raises_is_raised() -> None:
+def test_an_error_of_an_element_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(by_turns([1, 0], lambda number: 1 / number))

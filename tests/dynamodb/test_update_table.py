@@ -51,14 +51,14 @@ def test_throughput_is_updating_and_then_changed(client: Any) -> None:
     assert changed["LastIncreaseDateTime"] == changed["LastDecreaseDateTime"] == shown["LastDecreaseDateTime"]
 
 
-def test_warm_throughput_follows_what_is_provisioned_upwards(client: Any) -> None:
+def test_warm_throughput_follows_provisioned_throughput_upwards(client: Any) -> None:
     name = create(client, ProvisionedThroughput=units(5, 5))
     update(client, name, ProvisionedThroughput=units(9, 2))
     warm = describe(client, name)["WarmThroughput"]
     assert warm == {"ReadUnitsPerSecond": 9, "WriteUnitsPerSecond": 5, "Status": "ACTIVE"}
 
 
-def test_throughput_that_stays_is_refused(client: Any) -> None:
+def test_unchanged_throughput_is_refused(client: Any) -> None:
     name = create(client, ProvisionedThroughput=units(5, 6))
     assert invalid(client.update_table, TableName=name, ProvisionedThroughput=units(5, 6)) == (
         "The provisioned throughput for the table will not change. The requested value equals the current value. "

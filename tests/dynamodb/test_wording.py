@@ -1,7 +1,7 @@
-"""In which words each operation refuses a request.
+"""The words in which each operation refuses a request.
 
-Unless a test says otherwise, what is expected here was recorded on AWS in us-east-1 on 2026-10-09, by the public Parity
-Suite (paritysuite/dynamodb-conformance); captures of 2026-09-20 and registry/splits.json are the same suite's.
+Unless a test names another source, its expectations were recorded on AWS in us-east-1 on 2026-10-09, by the public
+Parity Suite (paritysuite/dynamodb-conformance); captures of 2026-09-20 and registry/splits.json are the same suite's.
 """
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
@@ -71,14 +71,14 @@ def s(text: str) -> Value:
 
 
 def nested(levels: int) -> Value:
-    """A string in so many maps."""
+    """A string nested in this number of maps."""
     value = s("leaf")
     for _ in range(levels):
         value = {"M": {"n": value}}
     return value
 
 
-# Values. AWS has two checkers of them: what is wrong with a value is told as its operation's checker tells it.
+# Values. AWS has two checkers of them: the words for an invalid value are those of the operation's checker.
 
 WRAPPED = "ExpressionAttributeValues contains invalid value: {} for key :v"
 
@@ -107,7 +107,7 @@ PLACES: list[tuple[str, str, str, Any]] = [
     ("TransactWriteItems", "older", WRAPPED, lambda t, v: {"TransactItems": [{"ConditionCheck": {"TableName": t, "Key": {"p": s("x")}, "ConditionExpression": "a = :v", "ExpressionAttributeValues": {":v": v}}}]}),
     ("TransactGetItems", "older", "{}", lambda t, v: {"TransactItems": [{"Get": {"TableName": t, "Key": {"p": v}}}]}),
 ]  # fmt: skip
-"""Where a value may stand: the operation, its checker, what stands around the text, and a request."""
+"""Where a value may stand: the operation, its checker, the text around the value's error, and a request."""
 
 FAULTS: list[tuple[Value, str, str]] = [
     ({"N": "abc"}, f"{NOT_NUMERIC}: abc", f"{NOT_NUMERIC}: abc"),
@@ -134,7 +134,7 @@ FAULTS: list[tuple[Value, str, str]] = [
 
 
 @pytest.mark.parametrize(("value", "newer", "older"), FAULTS)
-def test_a_bad_value_is_told_as_the_operation_tells_it(
+def test_an_invalid_value_gets_the_words_of_the_operation(
     asking: Asking, table: str, value: Value, newer: str, older: str
 ) -> None:
     told = [asking.invalid(operation, **request(table, value)) for operation, _, _, request in PLACES]
@@ -165,7 +165,7 @@ def test_a_bad_value_is_told_as_the_operation_tells_it(
         ("0e-131", UNDERFLOW),
     ],
 )
-def test_what_put_item_says_of_numbers(asking: Asking, table: str, number: str, text: str) -> None:
+def test_the_words_of_put_item_about_numbers(asking: Asking, table: str, number: str, text: str) -> None:
     assert asking.invalid("PutItem", TableName=table, Item={"p": s("x"), "n": {"N": number}}) == ONE + text
 
 
@@ -180,11 +180,11 @@ def test_what_put_item_says_of_numbers(asking: Asking, table: str, number: str, 
         ({"NULL": False}, f"{INVALID}Null attribute value types must have the value of true"),
     ],
 )
-def test_what_put_item_says_of_sets_and_null(asking: Asking, table: str, value: Value, text: str) -> None:
+def test_the_words_of_put_item_about_sets_and_null(asking: Asking, table: str, value: Value, text: str) -> None:
     assert asking.invalid("PutItem", TableName=table, Item={"p": s("x"), "a": value}) == ONE + text
 
 
-def test_what_is_wrong_with_a_value_as_such_is_bare(asking: Asking, table: str) -> None:
+def test_the_error_of_a_value_as_such_is_bare(asking: Asking, table: str) -> None:
     # eu-west-2, July 2026, as another public project (nubo-db/dynoxide, changelog of 0.12.0) has recorded it.
     several = (
         "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
@@ -244,7 +244,7 @@ REFUSED: list[tuple[str, Value, str]] = [
     ("UpdateItem", {"AttributeUpdates": {"a": {"Action": "PUT"}}}, f"{INVALID}Only DELETE action is allowed when no attribute value is specified"),
     ("DeleteItem", {"ConditionalOperator": "AND"}, "ConditionalOperator cannot be used without Filter or Expected"),
 ]  # fmt: skip
-"""What the three single writes refuse before they look at the table."""
+"""Requests that the three single writes refuse before they look at the table."""
 
 
 @pytest.mark.parametrize(("operation", "members", "text"), REFUSED)
@@ -267,7 +267,7 @@ def test_reads_are_bare(asking: Asking, operation: str, members: Value, text: st
     assert asking.invalid(operation, TableName=unused_name(), **members) == text
 
 
-def test_what_depends_on_the_table_is_bare(asking: Asking, table: str) -> None:
+def test_errors_that_depend_on_the_table_are_bare(asking: Asking, table: str) -> None:
     put, update = {"TableName": table}, {"TableName": table, "Key": {"p": s("bare")}}
     mismatch = "The provided key element does not match the schema"
     assert asking.invalid("PutItem", **put, Item={"p": {"N": "5"}}) == (
@@ -294,7 +294,7 @@ def test_what_depends_on_the_table_is_bare(asking: Asking, table: str) -> None:
 # Members
 
 
-def test_an_empty_table_name_is_told_alone(asking: Asking) -> None:
+def test_an_empty_table_name_is_reported_alone(asking: Asking) -> None:
     # registry/splits.json, us-east-1, 2026-10-07, and the captures of 2026-09-20.
     text = f"{ONE}Value at 'TableName' {TOO_SHORT}"
     assert asking.invalid("PutItem", TableName="", Item={}) == text
@@ -303,7 +303,7 @@ def test_an_empty_table_name_is_told_alone(asking: Asking) -> None:
     assert asking.invalid("UpdateItem", TableName="", Key={}) == text
 
 
-def test_other_faults_of_a_table_name_are_told_as_ever(asking: Asking) -> None:
+def test_other_faults_of_a_table_name_are_reported_as_usual(asking: Asking) -> None:
     # us-east-1, 2026-09-20.
     assert asking.invalid("PutItem", Item={}) == (
         f"{ONE}Value null at 'tableName' failed to satisfy constraint: Member must not be null"
@@ -343,7 +343,7 @@ def test_conditional_operators_of_single_writes(asking: Asking, operation: str, 
     assert asking.invalid(operation, **request) == ONE + CONDITIONAL_OPERATOR
 
 
-def test_a_conditional_operator_of_a_query_is_told_alone_and_bare(asking: Asking) -> None:
+def test_a_conditional_operator_of_a_query_is_reported_alone_and_bare(asking: Asking) -> None:
     request = {
         "TableName": unused_name(),
         "KeyConditions": {"p": {"ComparisonOperator": "EQ", "AttributeValueList": [s("a")]}},
@@ -370,10 +370,10 @@ def test_without_a_key_an_update_is_refused_in_the_older_words(asking: Asking) -
     assert asking.invalid("UpdateItem", **request) == f"2 validation errors detected: {OLDER_OPERATOR}; {no_key}"
 
 
-# Depth. Too deep for its newer checker, a request is left to the older one.
+# Depth. A request that is too deep for the newer checker goes to the older one.
 
 
-def test_of_what_is_nested_too_deeply(asking: Asking) -> None:
+def test_values_that_are_nested_too_deeply(asking: Asking) -> None:
     # registry/splits.json, us-east-1.
     request = {"TableName": unused_name(), "Key": {"p": s("x")}, "UpdateExpression": "SET a = :v"}
     assert asking.invalid("UpdateItem", **request, ExpressionAttributeValues={":v": nested(32)}) == ONE + NESTING
@@ -469,7 +469,7 @@ def test_lists_are_shown_as_java_prints_them(asking: Asking) -> None:
     )
 
 
-def test_enumerations_of_a_batch_write_are_told_together(asking: Asking, table: str) -> None:
+def test_enumerations_of_a_batch_write_are_reported_together(asking: Asking, table: str) -> None:
     request = {"RequestItems": {table: [{"PutRequest": {"Item": {"p": s("x")}}}]}}
     bogus = {"ReturnConsumedCapacity": "BOGUS", "ReturnItemCollectionMetrics": "BOGUS"}
     assert (
@@ -495,19 +495,19 @@ def test_enumerations_of_a_batch_write_are_told_together(asking: Asking, table: 
     ],
 )
 def test_a_wrong_type_in_a_value_goes_before_every_broken_rule(asking: Asking, operation: str, members: Value) -> None:
-    # As dynalite's tests have it of AWS: a member of the wrong type and nothing else that the operation requires.
+    # As in dynalite's tests of AWS: a member of the wrong type, and nothing else that the operation requires.
     name, _ = asking.refused(operation, **members)
     assert name == "SerializationException"
 
 
-# The order of a query's faults, as dynalite's tests have it of AWS
+# The order of a query's faults, as in dynalite's tests of AWS
 
 EMPTY_KEY_CONDITION = "Invalid KeyConditionExpression: The expression can not be empty;"
 BETWEEN = {"a": {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"S": "x"}]}}
 BAD_FILTER = f"{INVALID}Invalid number of argument(s) for the BETWEEN ComparisonOperator"
 
 
-def test_the_order_of_what_a_query_says_of_its_request(asking: Asking) -> None:
+def test_the_order_of_a_querys_errors(asking: Asking) -> None:
     where = {"TableName": unused_name()}
     bad_key: Value = {"ExclusiveStartKey": {"p": {}}}
     bad_start = f"The provided starting key is invalid: {EMPTY_VALUE}"
@@ -521,14 +521,14 @@ def test_the_order_of_what_a_query_says_of_its_request(asking: Asking) -> None:
     assert asking.invalid("Scan", **where, ScanFilter=BETWEEN, **bad_key) == BAD_FILTER
 
 
-def test_a_scan_looks_at_its_conditions_before_it_counts_them(asking: Asking) -> None:
+def test_a_scan_checks_its_conditions_before_it_counts_them(asking: Asking) -> None:
     condition = {"a": {"ComparisonOperator": "EQ", "AttributeValueList": [nested(40)]}}
     request: Value = {"TableName": unused_name(), "ConditionalOperator": "AND"}
     assert asking.invalid("Scan", **request, ScanFilter=condition) == NESTING
     assert asking.invalid("Scan", **request) == "ConditionalOperator cannot be used without Filter or Expected"
 
 
-def test_operators_of_key_conditions_are_looked_at_with_the_key(asking: Asking, table: str) -> None:
+def test_operators_of_key_conditions_are_checked_with_the_key(asking: Asking, table: str) -> None:
     refused = {"KeyConditions": {"p": {"ComparisonOperator": "CONTAINS", "AttributeValueList": [s("x")]}}}
     assert asking.refused("Query", TableName=unused_name(), **refused)[0] == "ResourceNotFoundException"
     assert asking.invalid("Query", TableName=table, IndexName="none", **refused) == (

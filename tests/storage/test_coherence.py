@@ -1,6 +1,7 @@
-"""Stores whose files are damaged or not each other's: refused before anything is written, whole with the right ones.
+"""Stores with a damaged file, or with a file of another store: refused before anything is written, and whole with the
+right files.
 
-What a power cut may leave is no damage: that `torture` tries, and tests/crash.
+The remains of a power cut are no damage: `torture` and tests/crash try them.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def written(path: Path) -> list[Record]:
 
 
 def lose_power(path: Path) -> None:
-    """Have LMDB's meta pages be those of the last checkpoint: what is behind it was never written to the disk."""
+    """Put back LMDB's meta pages of the last checkpoint: everything after it was never written to the disk."""
     with closing(Journal(path)) as journal, (path / DATA).open("r+b") as file:
         write_metas(file.fileno(), journal.checkpoint().metas)
 
@@ -83,7 +84,7 @@ def flip(path: Path, offset: int, bit: int = 6) -> None:
 
 
 def rows_or_refusal(path: Path) -> tuple[dict[bytes, bytes], str | None]:
-    """What a store holds, or why it is refused."""
+    """The content of a store, or the reason why it is refused."""
     try:
         return rows(path), None
     except DamagedStore as error:
@@ -91,7 +92,7 @@ def rows_or_refusal(path: Path) -> tuple[dict[bytes, bytes], str | None]:
 
 
 def refusal(path: Path) -> str:
-    """Why a store is refused. Nothing is changed by that."""
+    """The reason why a store is refused. The refusal changes nothing."""
     before = read(path)
     with pytest.raises(DamagedStore) as refused:
         open_store(path, True, MAP_SIZE)
@@ -136,7 +137,7 @@ def test_a_flipped_bit_in_the_last_record_is_found_as_lmdb_has_its_commit(killed
     )
 
 
-def test_damage_to_the_last_record_cannot_be_told_from_a_power_cut(killed: Path) -> None:
+def test_damage_to_the_last_record_looks_like_a_power_cut(killed: Path) -> None:
     last = written(killed)[-1].place
     lose_power(killed)
     flip(killed, last.offset + HEAD)
@@ -157,7 +158,7 @@ def test_a_lost_sector_is_damage_however_many_records_it_held(killed: Path, cont
     )
 
 
-def test_records_that_go_on_at_the_beginning_are_found_behind_damage(
+def test_records_that_continue_at_the_beginning_are_found_behind_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "TURN", 20_000)
@@ -179,7 +180,7 @@ def test_records_that_go_on_at_the_beginning_are_found_behind_damage(
     assert len(rows(left)) == 40
 
 
-def test_records_of_an_earlier_lap_are_no_later_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_an_earlier_lap_are_not_later_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "TURN", 20_000)
     path = tmp_path / "running"
     with committing(path) as commits:
@@ -219,7 +220,7 @@ def test_a_damaged_checkpoint_is_refused_unless_it_was_the_older_one_with_nothin
 
 @pytest.fixture
 def times(tmp_path: Path) -> list[tuple[Files, dict[bytes, bytes]]]:
-    """The files of a store at several times, and what it holds: two kills in one life, one after a recovery, a clean
+    """The files of a store at several times, and its content then: two kills in one life, one after a recovery, a clean
     end, and a kill after that."""
     kept: list[tuple[Files, dict[bytes, bytes]]] = []
     path = tmp_path / "running"
@@ -272,7 +273,7 @@ def test_a_file_of_another_time_is_refused_or_the_store_has_everything(
             (mixed / JOURNAL).write_bytes(files[JOURNAL])
             (mixed / DATA).write_bytes(files[DATA])
             assert rows(mixed) == held
-    # Of twenty. A newer journal goes on where older data ends, if there was no checkpoint between them: so it is twice.
+    # Out of twenty. A newer journal continues older data if there was no checkpoint between them: that happens twice.
     assert refused == 18
 
 
@@ -336,7 +337,7 @@ def test_a_journal_that_was_cut_short_is_refused(killed: Path, size: int) -> Non
 
 
 def old_fresh(path: Path) -> None:
-    """Have a journal be as an earlier version began one: with one checkpoint, and records from number 0."""
+    """Rewrite a journal as an earlier version began one: with one checkpoint, and records from number 0."""
     with (path / JOURNAL).open("r+b") as file:
         file.seek(SLOT)
         file.write(bytes(SLOT))

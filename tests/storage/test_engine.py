@@ -18,7 +18,7 @@ Values = Sequence[bytes | None]
 
 
 class RefusedError(Exception):
-    """What a `decide` of these tests raises."""
+    """The error that a `decide` of these tests raises."""
 
 
 # Reading
@@ -127,7 +127,7 @@ def test_all_of_a_mutation_is_written(open_engine: Open, tmp_path: Path) -> None
     run(open_engine, tmp_path, scenario)
 
 
-def test_a_store_keeps_what_it_holds_when_it_is_opened_again(open_engine: Open, tmp_path: Path) -> None:
+def test_a_store_keeps_its_content_when_it_is_opened_again(open_engine: Open, tmp_path: Path) -> None:
     run(open_engine, tmp_path, lambda engine: put(engine, {b"a": b"1"}))
     assert run(open_engine, tmp_path, lambda engine: engine.get([b"a"])) == [b"1"]
 
@@ -343,7 +343,7 @@ def test_the_longest_key(open_engine: Open, tmp_path: Path) -> None:
     run(open_engine, tmp_path, scenario)
 
 
-def test_a_caller_that_goes_away_disturbs_nobody(open_engine: Open, tmp_path: Path) -> None:
+def test_a_cancelled_caller_disturbs_no_other(open_engine: Open, tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         abandoned = asyncio.ensure_future(increment(engine, b"abandoned"))
         others = [asyncio.ensure_future(increment(engine, b"n")) for _ in range(3)]

@@ -32,12 +32,12 @@ Values = Sequence[bytes | None]
 # Isolation
 
 
-def test_nothing_is_lost_of_what_processes_count_up_together(open_engine: Open, tmp_path: Path) -> None:
+def test_no_increment_of_several_processes_is_lost(open_engine: Open, tmp_path: Path) -> None:
     finish(*(start(count_up, open_engine, tmp_path, [b"one", b"two"], 160) for _ in range(3)))
     assert run(open_engine, tmp_path, everything) == [(b"one", b"480"), (b"two", b"480")]
 
 
-def test_of_processes_that_claim_the_same_slot_one_gets_it(open_engine: Open, tmp_path: Path) -> None:
+def test_one_of_several_processes_gets_a_contested_slot(open_engine: Open, tmp_path: Path) -> None:
     processes, claims = [], {}
     for name in (b"A", b"B", b"C"):
         claims[name], sender = pipe()
@@ -50,7 +50,7 @@ def test_of_processes_that_claim_the_same_slot_one_gets_it(open_engine: Open, tm
     assert count_of(taken) == len(owners) == 100
 
 
-def test_a_mutation_is_decided_again_when_what_it_read_has_changed(open_engine: Open, tmp_path: Path) -> None:
+def test_a_mutation_is_decided_again_when_its_reads_have_changed(open_engine: Open, tmp_path: Path) -> None:
     seen: list[Values] = []
 
     async def scenario(engine: Engine) -> None:
@@ -96,7 +96,7 @@ def test_a_counter_that_was_read_is_validated_and_one_that_was_added_to_is_not(
     assert seen == [[None], [(7).to_bytes(8, "little")]]
 
 
-def test_what_waits_together_with_a_mutation_is_decided_again_with_it(open_engine: Open, tmp_path: Path) -> None:
+def test_mutations_that_wait_together_are_decided_again_together(open_engine: Open, tmp_path: Path) -> None:
     attempts = 0
 
     async def scenario(engine: Engine) -> None:
@@ -121,7 +121,7 @@ def test_what_waits_together_with_a_mutation_is_decided_again_with_it(open_engin
             async def interfering() -> None:
                 await engine.mutate([b"n"], interfere)
 
-            # At first the second is refused, over the 2 that the first has made of the 1.
+            # At first the second is refused, because of the 2 into which the first has changed the 1.
             outcome = await asyncio.gather(increment(engine, b"n"), refusing(), interfering())
             assert list(outcome) == [11, b"11", None]
         assert await engine.get([b"n"]) == [b"11"]
@@ -144,7 +144,7 @@ def test_a_write_acknowledged_in_one_process_is_seen_in_the_others(open_engine: 
 # Order
 
 
-def test_who_follows_a_log_never_misses_an_entry(open_engine: Open, tmp_path: Path) -> None:
+def test_a_reader_of_a_log_never_misses_an_entry(open_engine: Open, tmp_path: Path) -> None:
     names = [b"A", b"B", b"C"]
 
     async def follow(engine: Engine) -> tuple[list[Row], list[Row]]:
@@ -168,7 +168,7 @@ def test_who_follows_a_log_never_misses_an_entry(open_engine: Open, tmp_path: Pa
 # Durability
 
 
-def test_what_was_acknowledged_is_there_after_the_process_was_killed(open_engine: Open, tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_the_death_of_the_process(open_engine: Open, tmp_path: Path) -> None:
     written = 0
     for name in (b"A", b"B", b"C", b"D", b"E"):
         acknowledged, sender = pipe()

@@ -22,7 +22,7 @@ from testing.storage.engines import everything, increment, lmdb_durable, lmdb_fo
 
 PAGE = 4096
 LAST_PAGE = 144
-"""Where a meta page says which is the last page, in bytes from its start."""
+"""The place in a meta page of the number of the last page, in bytes from its start."""
 
 
 def fill(path: Path) -> Path:
@@ -62,7 +62,7 @@ def test_a_page_that_is_not_whole_is_missing(tmp_path: Path) -> None:
 
 def test_a_file_may_lack_pages_at_its_end_that_nothing_uses(tmp_path: Path) -> None:
     data = fill(tmp_path)
-    run(lmdb_forgetful, tmp_path, everything)  # Its journal has meta pages, too, which would go before these.
+    run(lmdb_forgetful, tmp_path, everything)  # Its journal has meta pages, too, which would be preferred to these.
     pages = data.stat().st_size // PAGE
     with data.open("r+b") as file:
         for meta in range(2):
@@ -74,13 +74,13 @@ def test_a_file_may_lack_pages_at_its_end_that_nothing_uses(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"not a store" * 10_000, bytes(100)], ids=["empty", "other", "short"])
-def test_what_is_no_store_is_not_said_to_be_cut_short(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_store_is_not_called_cut_short(tmp_path: Path, content: bytes) -> None:
     data = tmp_path / "data.mdb"
     data.write_bytes(content)
     assert not is_cut_short(data)
 
 
-def test_the_commands_and_the_server_say_so_and_end(tmp_path: Path) -> None:
+def test_the_commands_and_the_server_report_a_damaged_store_and_end(tmp_path: Path) -> None:
     data = fill(store_in(tmp_path))
     os.truncate(data, 50 * PAGE)
     reason = f"{data} has been cut short: pages that the store needs are missing at its end"

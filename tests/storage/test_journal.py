@@ -1,4 +1,4 @@
-"""The journal: which records are found again, and what several processes know of each other's."""
+"""The journal: which records are found again, and what several processes know of each other's records."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Writer:
         return True
 
     def checkpoint(self, transaction: int = 1) -> None:
-        """Have the records that were written so far not be needed any more."""
+        """Release the records that were written so far."""
         self.journal.write_checkpoint(transaction, METAS, self.place)
 
 
@@ -61,7 +61,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a journal turn at 20,000 bytes, and hold 30,000."""
+    """Let a journal turn at 20,000 bytes, and hold 30,000."""
     monkeypatch.setattr(journal_module, "TURN", 20_000)
     monkeypatch.setattr(journal_module, "LIMIT", 30_000)
     monkeypatch.setattr(journal_module, "_GROWTH", 512)
@@ -107,7 +107,7 @@ def test_a_record_that_was_taken_back_is_not_found_and_the_next_one_takes_its_pl
     assert records(tmp_path) == [b"kept", b"next"]
 
 
-def test_a_record_of_which_a_byte_is_another_ends_what_is_records(writer: Writer, tmp_path: Path) -> None:
+def test_a_changed_byte_ends_the_records(writer: Writer, tmp_path: Path) -> None:
     for record in (b"one", b"two", b"three"):
         writer.write(record)
     written = (tmp_path / JOURNAL).read_bytes()
@@ -119,7 +119,7 @@ def test_a_record_of_which_a_byte_is_another_ends_what_is_records(writer: Writer
     assert records(tmp_path) == [b"one", b"two", b"three"]
 
 
-def test_a_record_that_the_file_ends_in_is_not_records(writer: Writer, tmp_path: Path) -> None:
+def test_a_record_that_is_cut_short_does_not_count(writer: Writer, tmp_path: Path) -> None:
     writer.write(b"one")
     writer.write(b"two")
     end = FIRST + 2 * (HEAD + 3)
@@ -128,14 +128,14 @@ def test_a_record_that_the_file_ends_in_is_not_records(writer: Writer, tmp_path:
         assert records(tmp_path) == [b"one"], size
 
 
-def test_records_of_another_life_are_not_records(writer: Writer, tmp_path: Path) -> None:
+def test_records_of_another_life_do_not_count(writer: Writer, tmp_path: Path) -> None:
     for record in (b"one", b"two"):
         writer.write(record)
     writer.journal.write_checkpoint(2, METAS, first_place())
     assert records(tmp_path) == []
 
 
-def test_a_record_that_could_not_be_written_is_not_records(
+def test_a_record_that_could_not_be_written_does_not_count(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.write(b"one")
@@ -159,7 +159,7 @@ def test_a_record_that_could_not_be_written_is_not_records(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_journal_begins_anew_when_the_checkpoint_is_far_enough(writer: Writer, tmp_path: Path) -> None:
+def test_a_journal_starts_again_when_the_checkpoint_is_far_enough(writer: Writer, tmp_path: Path) -> None:
     for number in range(50):
         record = bytes([number]) * 1000
         assert writer.write(record)
@@ -181,7 +181,7 @@ def test_a_journal_without_checkpoints_is_full_at_its_limit(writer: Writer, tmp_
 
 
 @pytest.mark.usefixtures("small")
-def test_a_journal_that_began_anew_does_not_run_into_its_checkpoint(writer: Writer, tmp_path: Path) -> None:
+def test_a_journal_that_started_again_does_not_overwrite_its_checkpoint(writer: Writer, tmp_path: Path) -> None:
     for _ in range(10):
         writer.write(bytes(1000))
     writer.checkpoint()
@@ -206,7 +206,7 @@ def test_an_empty_journal_has_room_for_any_record(writer: Writer, tmp_path: Path
 
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 1 << 32))
-def test_what_is_behind_the_last_checkpoint_is_found_whatever_was_done(
+def test_records_after_the_last_checkpoint_are_always_found(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     random = Random(seed)
@@ -246,7 +246,7 @@ def test_what_is_behind_the_last_checkpoint_is_found_whatever_was_done(
 # Checkpoints
 
 
-def test_of_two_checkpoints_the_later_one_counts_that_is_whole(writer: Writer, tmp_path: Path) -> None:
+def test_the_later_whole_checkpoint_of_two_counts(writer: Writer, tmp_path: Path) -> None:
     writer.journal.write_checkpoint(2, METAS, Place(b"salt 1  ", 3, 9000))
     writer.journal.write_checkpoint(3, OTHER_METAS, Place(b"salt 2  ", 4, 9999))
     journal = Journal(tmp_path)
@@ -304,7 +304,7 @@ def is_sure(journal: Journal) -> bool:
     return journal.is_sure_of(journal.checkpoint())
 
 
-def test_a_checkpoint_of_anothers_is_written_again_before_anything_is_written_over(
+def test_a_checkpoint_of_another_process_is_written_again_before_records_are_overwritten(
     writer: Writer, tmp_path: Path
 ) -> None:
     one, other = writer.journal, Journal(tmp_path)
@@ -319,7 +319,7 @@ def test_a_checkpoint_of_anothers_is_written_again_before_anything_is_written_ov
     other.close()
 
 
-def test_it_is_sure_of_a_checkpoint_that_another_process_says_is_on_the_disk(writer: Writer, tmp_path: Path) -> None:
+def test_a_checkpoint_that_another_process_has_synced_is_trusted(writer: Writer, tmp_path: Path) -> None:
     one, other = writer.journal, Journal(tmp_path)
     before = one.sure
     assert before is not None
@@ -332,7 +332,9 @@ def test_it_is_sure_of_a_checkpoint_that_another_process_says_is_on_the_disk(wri
     other.close()
 
 
-def test_a_record_leaves_what_follows_it_where_another_has_made_the_file_longer(writer: Writer, tmp_path: Path) -> None:
+def test_a_record_leaves_the_bytes_after_it_if_another_process_has_lengthened_the_file(
+    writer: Writer, tmp_path: Path
+) -> None:
     end = (1 << 20) - 1000
     with (tmp_path / JOURNAL).open("r+b") as file:
         file.seek(end)
@@ -342,7 +344,7 @@ def test_a_record_leaves_what_follows_it_where_another_has_made_the_file_longer(
     assert (tmp_path / JOURNAL).read_bytes()[end:] == b"records in use"
 
 
-def test_the_place_that_lmdb_keeps_counts_if_it_is_of_this_life(writer: Writer) -> None:
+def test_lmdbs_place_counts_if_it_belongs_to_this_life(writer: Writer) -> None:
     start = writer.place
     later = Place(start.salt, 7, 10_000)
     assert writer.journal.checkpoint().next_place(later.pack()) == later

@@ -1,4 +1,4 @@
-"""What is LMDB's own: its file, its limits, its failures, and what group commit spares."""
+"""The parts that are LMDB's own: its file, its limits, its failures, and the savings of group commit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Values = Sequence[bytes | None]
 
 
 def last_transaction(path: Path) -> int:
-    """How many commits the file has seen."""
+    """The number of commits that the file has seen."""
     with lmdb.open(str(path), lib_version=1) as environment:
         return environment.info()["last_txnid"]
 
@@ -36,7 +36,7 @@ def last_transaction(path: Path) -> int:
 # Opening
 
 
-def test_open_makes_the_directory_and_lets_nobody_else_read_it(tmp_path: Path) -> None:
+def test_open_creates_a_directory_that_no_other_user_can_read(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
     run(lmdb_durable, path, everything)
     assert path.stat().st_mode & 0o777 == 0o700
@@ -93,7 +93,7 @@ def test_a_process_opens_a_store_once(tmp_path: Path) -> None:
 # Commits
 
 
-def test_what_waits_together_is_committed_together(tmp_path: Path) -> None:
+def test_mutations_that_wait_together_are_committed_together(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await asyncio.gather(*(increment(engine, b"%d" % n) for n in range(200)))
 
@@ -116,7 +116,7 @@ def test_a_commit_is_bounded(tmp_path: Path, value_size: int, mutations: int, co
     assert last_transaction(tmp_path) == before + commits
 
 
-def test_what_writes_nothing_is_not_committed(tmp_path: Path) -> None:
+def test_a_mutation_that_writes_nothing_is_not_committed(tmp_path: Path) -> None:
     def refuse(values: Values) -> tuple[Writes, None]:
         raise ValueError("refused")
 
@@ -131,7 +131,7 @@ def test_what_writes_nothing_is_not_committed(tmp_path: Path) -> None:
     assert last_transaction(tmp_path) == before
 
 
-def test_what_others_commit_elsewhere_causes_no_second_decision(tmp_path: Path) -> None:
+def test_commits_of_others_to_other_keys_cause_no_second_decision(tmp_path: Path) -> None:
     decisions = 0
 
     async def scenario(engine: Engine) -> None:
@@ -179,7 +179,7 @@ class Overtaken:
 
 
 class TornSnapshot:
-    """What such a reader has: its pages are newer than itself."""
+    """Such a reader's situation: its pages are newer than its state."""
 
     def __enter__(self) -> TornSnapshot:
         return self
@@ -313,7 +313,7 @@ def fill_the_disk(path: Path, outcomes: Connection) -> None:
 
 
 class Refusing:
-    """An environment after LMDB failed to write a meta page: it refuses every transaction until it is opened anew."""
+    """An environment after LMDB failed to write a meta page: it refuses every transaction until it is opened again."""
 
     def __init__(self, environment: lmdb.Environment) -> None:
         self.close = environment.close
@@ -323,7 +323,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize("when", ["before", "during"])
-def test_a_store_that_panics_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+def test_a_store_that_panics_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     async def scenario(engine: Engine) -> None:
         assert isinstance(engine, LmdbEngine)
 
@@ -350,7 +350,7 @@ def test_a_store_that_panics_is_opened_anew(tmp_path: Path, monkeypatch: pytest.
     run(lmdb_forgetful, tmp_path, scenario)
 
 
-def test_the_log_says_once_that_commits_fail_and_that_they_succeed_again(
+def test_the_failure_of_commits_and_their_recovery_are_logged_once_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
@@ -386,7 +386,7 @@ def test_it_ends_with_its_engine(tmp_path: Path) -> None:
     assert run(lmdb_durable, tmp_path, scenario).returncode == 0
 
 
-def test_it_ends_when_its_worker_is_killed(tmp_path: Path) -> None:
+def test_a_committer_ends_when_its_worker_is_killed(tmp_path: Path) -> None:
     committer, told = pipe()
     process = start(write_until_killed, tmp_path, told)
     pid = committer.recv()
@@ -407,7 +407,7 @@ def write_until_killed(path: Path, told: Connection) -> None:
     run(lmdb_durable, path, scenario)
 
 
-def test_it_is_replaced_when_it_has_died_at_rest(tmp_path: Path) -> None:
+def test_a_committer_that_died_at_rest_is_replaced(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"before": b"value"})
         committer_of(engine).kill()
@@ -419,7 +419,7 @@ def test_it_is_replaced_when_it_has_died_at_rest(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_what_it_had_to_commit_when_it_died_is_refused(tmp_path: Path) -> None:
+def test_a_batch_is_refused_when_its_committer_dies(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"before": b"value"})
         committer_of(engine).send_signal(signal.SIGSTOP)
@@ -453,7 +453,7 @@ def test_a_batch_that_is_larger_than_a_socket_takes_at_once(
 # Speed
 
 MOST_READS = 500_000
-"""Beside 60 commits: fifteen seconds of reading. Mostly it is a hundredth."""
+"""The most reads beside 60 commits: fifteen seconds of reading. Mostly a hundredth is enough."""
 
 
 def test_writes_go_on_beside_readers_that_keep_the_event_loop_busy(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bits that flip in LMDB's file: in a value or key its checksum shows it, in the tree the check of pages."""
+"""Flipped bits in LMDB's file: a checksum reveals those in a value or key, the check of pages those in the tree."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def flipped(store: Path, folder: Path, random: Random, number: int) -> Iterator[
 
 
 def seen(path: Path) -> str | None:
-    """Who sees damage, if somebody does."""
+    """What sees the damage; None if nothing does."""
     try:
         if list(page_check.problems(path)):
             return "pages"
@@ -100,7 +100,7 @@ def test_each_part_of_a_page_head(store: Path, tmp_path: Path, offset: int, said
     assert any(said in problem for problem in page_check.problems(copy))
 
 
-def test_a_meta_page_that_others_have_written_over_is_no_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_meta_page_that_others_have_overwritten_is_no_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states: list[object] = []
     look = page_check._Check._state
 
@@ -113,6 +113,6 @@ def test_a_meta_page_that_others_have_written_over_is_no_damage(store: Path, mon
     assert len(states) == 4
 
 
-def test_a_meta_page_that_stays_away_is_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_meta_page_that_stays_missing_is_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_check._Check, "_state", lambda self: "meta page 0 is not one")
     assert list(page_check.problems(store)) == ["meta page 0 is not one"]

@@ -1,4 +1,4 @@
-"""Recovery: what was committed is there, whatever the disk has of LMDB's file."""
+"""Recovery: everything committed is there, whatever the disk has of LMDB's file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def many(number: int) -> dict[bytes, bytes]:
     return {b"key %d" % key: b"%d" % number * 100 for key in range(number, number + 50)}
 
 
-def test_what_was_committed_behind_the_last_checkpoint_is_there(tmp_path: Path) -> None:
+def test_commits_since_the_last_checkpoint_are_there(tmp_path: Path) -> None:
     with committing(tmp_path / "store") as commits:
         commit(commits, {b"before": b"1", b"deleted": b"1"})
         commits.checkpoints.make()
@@ -65,7 +65,7 @@ def test_what_was_committed_behind_the_last_checkpoint_is_there(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_it_does_not_matter_what_the_disk_has_of_what_was_written_since(tmp_path: Path, seed: int) -> None:
+def test_recovery_does_not_depend_on_writes_since_the_checkpoint(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     expected: dict[bytes, bytes] = {}
     with committing(tmp_path / "store") as commits:
@@ -96,7 +96,7 @@ def test_meta_pages_that_are_damaged_are_written_again(tmp_path: Path) -> None:
     assert rows(left) == many(0)
 
 
-def test_a_recovery_that_is_cut_off_is_done_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_recovery_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with committing(tmp_path / "store") as commits:
         for number in range(20):
             commit(commits, {**many(number), b"count": 1})
@@ -117,7 +117,7 @@ def test_a_recovery_that_is_cut_off_is_done_anew(tmp_path: Path, monkeypatch: py
     assert len(rows(left)) == 50 + 19 + 1
 
 
-def test_a_recovery_that_can_write_half_of_something_only_is_done_anew(
+def test_a_recovery_that_fails_in_the_middle_of_a_write_is_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with committing(tmp_path / "store") as commits:
@@ -142,7 +142,7 @@ def test_a_recovery_that_can_write_half_of_something_only_is_done_anew(
     assert rows(left)[b"count"] == counter_value(5)
 
 
-def test_a_checkpoint_of_whoever_was_killed_is_made_sure_before_records_are_written_over(
+def test_the_checkpoint_of_a_killed_process_is_synced_before_records_are_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with committing(tmp_path / "store") as commits:
@@ -192,7 +192,7 @@ def test_a_record_whose_commit_failed_is_taken_back(tmp_path: Path, monkeypatch:
     assert rows(later) == {b"key": b"1", b"next": b"1"}
 
 
-def test_a_record_that_is_written_over_one_whose_commit_failed_is_not_taken_back(
+def test_a_record_that_replaces_one_whose_commit_failed_is_not_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "store"
@@ -208,7 +208,7 @@ def test_a_record_that_is_written_over_one_whose_commit_failed_is_not_taken_back
     assert rows(left) == {b"key": b"1", b"theirs": b"1"}
 
 
-def test_a_file_that_is_older_than_its_journal_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_older_than_its_journal_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with committing(path) as commits:
         commit(commits, {b"key": b"1"})
@@ -223,7 +223,7 @@ def test_a_file_that_is_older_than_its_journal_is_refused_and_stays_as_it_is(tmp
     assert (older / DATA).read_bytes() == before
 
 
-def test_a_store_that_has_had_no_journal_gets_one(tmp_path: Path) -> None:
+def test_a_store_without_a_journal_gets_one(tmp_path: Path) -> None:
     with closing(open_store(tmp_path, False, MAP_SIZE)) as store, store.environment.begin(write=True) as transaction:
         transaction.put(b"key", kept(b"key", b"1"))
     assert rows(tmp_path) == {b"key": b"1"}

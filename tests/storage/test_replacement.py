@@ -1,4 +1,4 @@
-"""Replacing a store's files: the old one or the new one is there, wherever it is cut off."""
+"""Replacing a store's files: wherever it is interrupted, the old one or the new one is there."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from jedlik.storage.lmdb.lmdb_pages import DATA
 from testing.storage.committing import commit, committing, records, rows
 
 STEPS = 4
-"""Syncs of the folder when nothing is left of an earlier attempt: each is behind a step."""
+"""Syncs of the folder when no remains of an earlier attempt are there: each follows a step."""
 
 
 def prepared(path: Path) -> Path:
-    """A store, and a copy in its folder that is to take its place."""
+    """A store, and a copy in its folder that is to replace it."""
     with committing(path) as commits:
         commit(commits, {b"key": b"old"})
     copy = path / "copy"
@@ -47,7 +47,7 @@ def cut_off_after(step: int) -> Callable[[list[Path]], None]:
 
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_a_replacement_that_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+def test_an_interrupted_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     copy = prepared(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(replacement, "sync_directories", cut_off_after(step))
@@ -66,7 +66,7 @@ def test_a_replacement(tmp_path: Path) -> None:
     assert rows(tmp_path) == {b"key": b"newer"}
 
 
-def test_a_file_that_is_not_the_journals_takes_no_place(tmp_path: Path) -> None:
+def test_a_file_that_does_not_belong_to_the_journal_is_not_used(tmp_path: Path) -> None:
     prepared(tmp_path)
     before = (tmp_path / DATA).read_bytes(), (tmp_path / JOURNAL).read_bytes()
     (tmp_path / "copy").rename(tmp_path / f"{DATA}.next")

@@ -1,4 +1,4 @@
-"""The scrub reads every value, names the damaged ones, goes on after a restart, and writes nothing to the store."""
+"""The scrub reads every value, names the damaged ones, continues after a restart, and writes nothing to the store."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ os.kill(os.getpid(), 11)
 """
 
 
-def test_a_stretch_in_which_processes_end_is_given_up(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stretch_that_keeps_ending_processes_is_skipped(store: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(scrub.MOST_DEATHS):
         assert subprocess.run([sys.executable, "-c", READER, str(store)], check=False).returncode == -11
 
@@ -119,12 +119,12 @@ def test_a_stretch_in_which_processes_end_is_given_up(store: Path, caplog: pytes
 
 
 @pytest.mark.parametrize("found", [b"", b"{", b"[]", b"{}", b'{"damaged": [], "last_damaged": [], "x": 1}'])
-def test_a_file_that_cannot_be_read_knows_nothing(store: Path, found: bytes) -> None:
+def test_an_unreadable_progress_file_counts_as_empty(store: Path, found: bytes) -> None:
     (store / scrub.NAME).write_bytes(found)
     assert read_progress(store) == Progress()
 
 
-def test_a_file_that_cannot_be_written_stops_nothing(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unwritable_progress_file_stops_nothing(store: Path, caplog: pytest.LogCaptureFixture) -> None:
     (store / f"{scrub.NAME}.lock").mkdir()
 
     async def scenario(engine: Engine) -> list[Scrubbed]:
@@ -134,14 +134,14 @@ def test_a_file_that_cannot_be_written_stops_nothing(store: Path, caplog: pytest
     assert caplog.text.count("cannot be noted") == 1
 
 
-def test_a_store_that_is_not_to_last_is_never_due(tmp_path: Path) -> None:
+def test_a_store_in_memory_is_never_due(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         assert not engine.scrub_is_due(NOW)
 
     run(lmdb_forgetful, tmp_path, scenario)
 
 
-def test_progress_is_kept_as_it_is(tmp_path: Path) -> None:
+def test_progress_is_stored_unchanged(tmp_path: Path) -> None:
     progress = replace(Progress(), position="0102", damaged=("03",), last_damaged=("04", "05"), finished=1.5)
     (tmp_path / scrub.NAME).write_bytes(orjson.dumps(progress))
     assert read_progress(tmp_path) == progress

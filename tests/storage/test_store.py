@@ -1,4 +1,4 @@
-"""Who may use a store at the same time, and what a store that nobody uses is brought to."""
+"""Which processes may use a store at the same time, and the state of a store that no process uses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def left(tmp_path: Path) -> Path:
     return tmp_path / "left"
 
 
-def test_whoever_comes_first_recovers_and_others_join(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_process_recovers_and_others_join(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert records(left)
     recovered: list[Path] = []
 
@@ -50,7 +50,7 @@ def test_whoever_comes_first_recovers_and_others_join(left: Path, monkeypatch: p
     assert recovered == [left]
 
 
-def test_whoever_joins_takes_back_what_a_committer_left_that_died(tmp_path: Path) -> None:
+def test_a_joining_process_takes_back_the_record_of_a_dead_committer(tmp_path: Path) -> None:
     with other_process(lmdb_durable, tmp_path) as other:
         other.put({b"key": b"1"})
         with lmdb_file.view(tmp_path) as view:
@@ -60,7 +60,7 @@ def test_whoever_joins_takes_back_what_a_committer_left_that_died(tmp_path: Path
         assert ghost not in records(tmp_path)
 
 
-def test_a_store_is_synced_by_all_who_use_it_or_by_none(tmp_path: Path) -> None:
+def test_a_store_is_synced_by_all_its_users_or_by_none(tmp_path: Path) -> None:
     with (
         other_process(lmdb_durable, tmp_path),
         pytest.raises(StorageError, match=rf"^the store in {tmp_path} is in use by others who sync$"),
@@ -73,14 +73,14 @@ def test_a_store_is_synced_by_all_who_use_it_or_by_none(tmp_path: Path) -> None:
         LmdbEngine.open(tmp_path, durable=True)
 
 
-def test_a_store_that_is_no_longer_synced_keeps_what_it_held(left: Path) -> None:
+def test_a_store_that_is_no_longer_synced_keeps_its_content(left: Path) -> None:
     assert run(lmdb_forgetful, left, everything) == [(b"key", b"1")]
     assert not (left / JOURNAL).exists()
     run(lmdb_forgetful, left, lambda engine: put(engine, {b"key": b"2"}))
     assert run(lmdb_durable, left, everything) == [(b"key", b"2")]
 
 
-def test_whoever_wants_a_store_alone_gets_it_when_nobody_uses_it(tmp_path: Path) -> None:
+def test_exclusive_use_of_a_store_is_granted_when_no_process_uses_it(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, everything)
     in_use = rf"^the store in {tmp_path} is in use, or being looked at, by a check perhaps$"
     with other_process(lmdb_durable, tmp_path), pytest.raises(StorageError, match=in_use), alone(tmp_path):
@@ -110,7 +110,7 @@ def test_a_store_that_could_not_be_opened_can_be_later(tmp_path: Path, monkeypat
     assert rows(tmp_path) == {}
 
 
-def test_an_engine_that_is_closed_uses_its_store_no_more(tmp_path: Path) -> None:
+def test_a_closed_engine_no_longer_uses_its_store(tmp_path: Path) -> None:
     async def scenario() -> None:
         engine = LmdbEngine.open(tmp_path, durable=True)
         await put(engine, {b"key": b"1"})

@@ -82,7 +82,7 @@ def test_a_view_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_view_that_is_overtaken_while_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that commits overtake may have a root that is not of its state; the first read tells."""
+    """A reader that is overtaken by commits may have a root of another state; the first read shows it."""
     torn = lmdb.CorruptedError("mdb_get: MDB_CORRUPTED: Located page was wrong type")
 
     class Torn:
@@ -121,7 +121,7 @@ def test_a_damaged_page(tmp_path: Path) -> None:
     run(lmdb_durable, tmp_path, lambda engine: put(engine, {b"%06d" % n: bytes(1000) for n in range(1000)}))
     size = (tmp_path / "data.mdb").stat().st_size
     with lmdb_file.view(tmp_path) as view, (tmp_path / "data.mdb").open("r+b") as file:
-        # Not the first pages, which say where the others are, nor the last, the newest: the root is among them.
+        # Not the first pages, which give the places of the others, nor the last, the newest: the root is among them.
         file.seek(100 * 4096)
         file.write(b"\xff" * (size // 4096 - 150) * 4096)
         file.flush()
@@ -197,7 +197,7 @@ def test_compaction_keeps_everything_and_frees_the_rest(tmp_path: Path) -> None:
     assert (key, entry_content(entry)) == (b"log" + (2).to_bytes(8, "big"), b"two")
 
 
-def test_an_attempt_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
+def test_remains_of_a_killed_attempt_are_no_obstacle(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "data.mdb.compact").write_bytes(b"half")
     lmdb_file.compact(tmp_path)
@@ -219,11 +219,11 @@ def test_nothing_changes_when_the_copy_cannot_be_made(tmp_path: Path, monkeypatc
     assert not (tmp_path / "data.mdb.compact").exists()
 
 
-def test_who_looks_and_who_compacts_keep_out_of_each_others_way(tmp_path: Path) -> None:
+def test_a_view_and_a_compaction_exclude_each_other(tmp_path: Path) -> None:
     fill(tmp_path)
     directory = os.open(tmp_path, os.O_RDONLY)
     try:
-        fcntl.flock(directory, fcntl.LOCK_SH)  # as another process would that looks
+        fcntl.flock(directory, fcntl.LOCK_SH)  # as another process would that reads it
         with pytest.raises(
             StorageError, match=rf"^the store in {tmp_path} is in use, or being looked at, by a check perhaps$"
         ):

@@ -49,7 +49,7 @@ def error(call: Callable[..., Any], **request: Any) -> tuple[int, str, str]:
     return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"]
 
 
-def test_every_key_is_one_of_the_account_itself(server: Server) -> None:
+def test_every_key_belongs_to_the_account_itself(server: Server) -> None:
     found = sts(server).get_caller_identity()
     assert {name: found[name] for name in ("UserId", "Account", "Arn")} == {
         "UserId": ACCOUNT,
@@ -81,7 +81,7 @@ def test_what_is_no_key(server: Server) -> None:
     assert "at 'accessKeyId' failed to satisfy constraint" in message
 
 
-def test_what_is_not_done_yet_says_so(server: Server) -> None:
+def test_unsupported_operations_are_refused_by_name(server: Server) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/reader"
     refused = error(sts(server).assume_role, RoleArn=role, RoleSessionName="me-again")
     assert refused == (400, "InvalidAction", "Jedlik does not support AssumeRole yet")

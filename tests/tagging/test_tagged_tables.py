@@ -1,4 +1,4 @@
-"""Tables as the tagging service is shown them."""
+"""Tables as the tagging service sees them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def definition(name: str, *tags: str) -> dict[str, Any]:
     }
 
 
-def test_only_tables_of_this_region_and_account_are_its(tmp_path: Path) -> None:
+def test_only_tables_of_this_region_and_account_are_resources(tmp_path: Path) -> None:
     async def looked_at(handlers: Handlers) -> None:
         region = handlers.region
         assert TABLES.has(region, f"{START}Music")
@@ -68,7 +68,7 @@ def test_pages_of_more_tables_than_are_read_at_once(tmp_path: Path) -> None:
     run(tmp_path, listed)
 
 
-def test_a_replica_is_no_resource_before_it_is_made(tmp_path: Path) -> None:
+def test_a_replica_is_no_resource_before_it_is_created(tmp_path: Path) -> None:
     async def listed(handlers: Handlers) -> None:
         region = handlers.region
         await handlers.call("CreateTable", **definition("Music", "t"))
@@ -90,8 +90,8 @@ def test_a_replica_is_no_resource_before_it_is_made(tmp_path: Path) -> None:
     run(tmp_path, listed)
 
 
-def test_asyncio_is_let_in_between_pages(tmp_path: Path) -> None:
-    """A walk through thousands of tables must not hold up everybody else."""
+def test_the_event_loop_runs_between_pages(tmp_path: Path) -> None:
+    """A walk through thousands of tables must not delay other requests."""
 
     async def beside(handlers: Handlers) -> None:
         for n in range(PAGE_ROWS + 1):

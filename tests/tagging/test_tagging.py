@@ -79,7 +79,7 @@ def error(call: Callable[..., Any], **request: Any) -> tuple[int, str, str]:
     return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"]
 
 
-def test_tags_of_tables_whoever_gave_them(tables: Any, tagging: Any) -> None:
+def test_tags_of_tables_set_through_either_service(tables: Any, tagging: Any) -> None:
     arn, bare = table(tables, made="with"), table(tables)
     assert tags_of(tagging, arn) == {"made": "with"}
     assert tags_of(tagging, bare) is None  # It never had a tag.
@@ -152,7 +152,7 @@ def test_each_resource_fails_for_itself(tables: Any, tagging: Any) -> None:
     assert tags_of(tagging, arn) == {"a": "b"}
 
 
-def test_what_is_wrong_with_a_request_refuses_all_of_it(tables: Any, tagging: Any) -> None:
+def test_a_fault_of_the_request_refuses_all_of_it(tables: Any, tagging: Any) -> None:
     arn = table(tables)
     assert error(tagging.tag_resources, ResourceARNList=[arn, "no-arn"], Tags={"a": "b"}) == (
         400,
@@ -181,7 +181,7 @@ def test_a_region_has_tags_of_its_own(server: Server, tables: Any, tagging: Any)
 
 
 @pytest.mark.parametrize("operation", ["describe_report_creation", "get_compliance_summary"])
-def test_what_needs_an_organization(tagging: Any, operation: str) -> None:
+def test_operations_that_need_an_organization(tagging: Any, operation: str) -> None:
     assert error(getattr(tagging, operation)) == (
         400,
         "ConstraintViolationException",
@@ -198,7 +198,7 @@ def test_the_signature_is_verified(start_server: Callable[..., Server]) -> None:
 
 
 def test_in_cbor(server: Server, tables: Any) -> None:
-    """As the SDK for Go asks, signed; botocore has the protocol, and prefers JSON."""
+    """The SDK for Go sends this, signed; botocore knows the protocol, and prefers JSON."""
     arn = table(tables, cbor="yes")
     model = botocore.session.get_session().get_service_model("resourcegroupstaggingapi").operation_model("GetResources")
     filters = [{"Key": "cbor", "Values": ["yes"]}]

@@ -1,4 +1,4 @@
-"""A bank: many clients make transfers, the server is killed again and again, and money is neither made nor lost."""
+"""A bank: many clients make transfers, the server is killed again and again, and money is neither created nor lost."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PATIENCE = 60.0
 
 
 class Teller:
-    """A client that makes transfers, each until it knows what became of it."""
+    """A client that makes transfers, and repeats each until it knows the outcome."""
 
     def __init__(self, client: Any, seed: int) -> None:
         self.moved: Counter[str] = Counter()
-        """What the transfers that were done have added to each account."""
+        """The sums that its completed transfers have added to each account."""
         self.done = 0
         self.refused = 0
         self.repeated = 0
-        """Transfers of which the first answer was lost."""
+        """Transfers whose first answer was lost."""
         self._client = client
         self._chance = random.Random(seed)
 
@@ -52,7 +52,7 @@ class Teller:
                 self.refused += 1
 
     def _transfer(self, source: str, target: str, amount: int) -> bool:
-        """Whether it was done: it is not if there is not enough in the source."""
+        """Whether the transfer was made: it is refused if the source has too little."""
         take = update(source, "SET balance = balance - :amount", amount)
         take["Update"]["ConditionExpression"] = "balance >= :amount"
         put = update(target, "SET balance = balance + :amount", amount)
@@ -71,7 +71,7 @@ class Teller:
                 assert [reason["Code"] for reason in reasons] == ["ConditionalCheckFailed", "None"]
                 return False
             except BotoCoreError:
-                # It may have been done. The token sees to it that it is done once.
+                # It may have been made. The token makes sure that it is made once.
                 if time.monotonic() > patience:
                     raise
                 self.repeated += 1
@@ -114,7 +114,7 @@ def balances_in_transaction(client: Any) -> dict[str, int]:
 
 
 def balances_in_batch(client: Any) -> dict[str, int]:
-    """The same by BatchGetItem, which is one snapshot here."""
+    """The same by BatchGetItem, which reads one snapshot here."""
     asked = {"Keys": [{"account": {"S": account}} for account in ACCOUNTS], "ConsistentRead": True}
     answer = client.batch_get_item(RequestItems={"bank": asked})
     return {each["account"]["S"]: int(each["balance"]["N"]) for each in answer["Responses"]["bank"]}
@@ -161,5 +161,5 @@ def test_no_money_is_made_or_lost(start_server: Callable[..., Server]) -> None:
     assert balances_in_transaction(server.client()) == expected
     assert {total for auditor in auditors for total in auditor.totals} == {TOTAL}
     assert sum(expected.values()) == TOTAL
-    # It was a real trial: answers were lost.
+    # The trial was a real one: answers were lost.
     assert sum(teller.repeated for teller in tellers) >= KILLS

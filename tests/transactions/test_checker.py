@@ -104,7 +104,7 @@ def test_replay_finds_a_wrong_order() -> None:
 
 
 def executed(seed: int, count: int) -> list[Transaction]:
-    """What transactions see that are in truth done one after the other, each at some moment of its time."""
+    """The observations of transactions that really run one after the other, each at some moment of its time."""
     chance = random.Random(seed)
     items: dict[str, Seen] = {"x": (), "y": (), "z": ()}
     history = []
@@ -127,7 +127,7 @@ def test_a_serial_execution_is_accepted(seed: int, count: int) -> None:
 
 @given(st.integers(), st.integers(5, 40))
 def test_a_read_of_another_moment_is_refused_unless_it_is_explained(seed: int, count: int) -> None:
-    """Whatever the checker accepts, the order that it gives explains."""
+    """If the checker accepts a history, its order explains the history."""
     history = executed(seed, count)
     chance = random.Random(seed)
     wrong = chance.randrange(count)

@@ -1,5 +1,5 @@
-"""Clients that read and write the same items at once, over two workers of which one is killed: what they have seen must
-have been possible had they come one after the other."""
+"""Clients read and write the same items at once, over two workers, one of which is killed. Their observations must be
+possible for clients that come one after the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from testing.serializability import NotSerializable, Seen, Transaction, replay, 
 CLIENTS = 6
 SECONDS = 6.0
 GROUP = 60
-"""Transactions, one after the other by number, that are about the same items. Lists stay short that way."""
+"""Consecutive transactions about the same items. Lists stay short that way."""
 ITEMS = 4
 """Items of a group: few, so that transactions meet."""
 NOT_DONE = {"TransactionCanceledException", "ConditionalCheckFailedException"}
@@ -32,12 +32,12 @@ APPEND = "SET writers = list_append(if_not_exists(writers, :none), :me)"
 
 
 class Recorder:
-    """One client. It does random transactions and keeps a record of those that may have been done."""
+    """One client. It makes random transactions and records those that may have taken effect."""
 
     def __init__(self, client: Any, table: str, numbers: Iterable[int], seed: int) -> None:
         self.history: list[Transaction] = []
         self.processes: set[str] = set()
-        """What tells the workers apart that have answered: the constant part of their request ids."""
+        """Distinguishes the workers that have answered: the constant part of their request ids."""
         self._client = client
         self._table = table
         self._numbers = iter(numbers)
@@ -64,7 +64,7 @@ class Recorder:
         return self._do(number, self._client.transact_get_items, {"TransactItems": gets}, reads)
 
     def _batch_get(self, number: int, items: Iterable[str]) -> None:
-        """A BatchGetItem is no transaction by DynamoDB's promise, but by ours."""
+        """DynamoDB does not promise that a BatchGetItem is a transaction, but we do."""
         asked = {"Keys": [{"p": {"S": item}} for item in items], "ConsistentRead": True}
 
         def reads(answer: Any) -> dict[str, Seen]:
@@ -78,7 +78,7 @@ class Recorder:
         self._do(number, self._client.transact_write_items, {"TransactItems": updates}, lambda _: {}, items)
 
     def _append_to_one(self, number: int, items: Iterable[str]) -> None:
-        """A write that is no transaction, and tells what was there before."""
+        """A write that is no transaction, and returns the item before it."""
         [item, *_] = items
 
         def reads(answer: Any) -> dict[str, Seen]:
@@ -88,7 +88,7 @@ class Recorder:
         self._do(number, self._client.update_item, update, reads, [item])
 
     def _append_to_what_was_read(self, number: int, items: Iterable[str]) -> None:
-        """Read, and write some of it on the condition that all of it is still so."""
+        """Read, and write some of it on the condition that nothing has changed."""
         seen = self._get(number, items)
         number = next(self._numbers)
         appended = [item for item in seen if self._chance.random() < 0.6]
@@ -122,9 +122,9 @@ class Recorder:
         appends: Iterable[str] = (),
         known: Mapping[str, Seen] | None = None,
     ) -> Mapping[str, Seen]:
-        """Ask for a transaction and record it. Returns what it has read, nothing if it was not done.
+        """Send a transaction and record it. Returns what it has read, or nothing if it had no effect.
 
-        `known` is what it has read if it was done, where that is sure beforehand.
+        `known` is what it reads if it takes effect, where that is certain beforehand.
         """
         start = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""What a check finds: nothing in what the operations write, and each thing that is damaged."""
+"""The findings of a check: none after what the operations write, and each thing that is damaged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_full_store(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_after_each_step_of_all_that_can_happen(tmp_path: Path) -> None:
+def test_after_each_step_of_every_operation_and_job(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         random = Random(2)
         await full(store)
@@ -108,7 +108,7 @@ def test_a_store_whose_storage_fails(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run(tmp_path, test)
 
 
-def test_a_new_store_has_nothing_to_be_wrong(tmp_path: Path) -> None:
+def test_a_new_store_has_no_faults(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         check(store)
         await change(store, lambda writes: writes.delete(keyspaces.secret_key()))

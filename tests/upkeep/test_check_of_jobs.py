@@ -78,7 +78,7 @@ SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     a_replica_is_deleted_elsewhere: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
     a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
 }
-"""What happens, and the kinds of job that are in progress then or later."""
+"""The events, and the kinds of job that are in progress then or later."""
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

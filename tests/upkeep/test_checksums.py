@@ -1,4 +1,4 @@
-"""A page that was edited on the disk: a server does not serve it, and a check names it."""
+"""A page that was edited on the disk: the server does not serve it, and a check names it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOOD, EDITED = {"p": {"S": "good"}}, {"p": {"S": "edited"}}
 
 @pytest.fixture
 def server(start_server: StartServer) -> Server:
-    """One that has been stopped, with a store in which a number was changed on the disk."""
+    """A stopped server, with a store in which a number was changed on the disk."""
     server = start_server()
     client = server.client()
     create(client, TableName="table")
@@ -43,14 +43,14 @@ def store_of(server: Server) -> Path:
 
 
 def fails(call: Callable[..., object], **request: object) -> None:
-    """A fault of ours, of which the client learns nothing more."""
+    """An internal error, without any detail for the client."""
     with pytest.raises(ClientError) as refused:
         call(TableName="table", **request)
     assert refused.value.response["Error"]["Code"] == "InternalServerError"
     assert refused.value.response["Error"]["Message"] == "Internal server error"
 
 
-def test_a_server_serves_all_but_what_was_edited(server: Server) -> None:
+def test_a_server_serves_everything_but_the_edited_value(server: Server) -> None:
     server.restart()
     client = server.client()
     assert client.get_item(TableName="table", Key=GOOD)["Item"]["x"] == {"N": "1234567"}
@@ -63,7 +63,7 @@ def test_a_server_serves_all_but_what_was_edited(server: Server) -> None:
     assert any("is damaged: its checksum is wrong" in str(line.get("message")) for line in server.log_lines())
 
 
-def test_a_check_names_what_was_edited(server: Server) -> None:
+def test_a_check_names_the_edited_value(server: Server) -> None:
     checked = run_jedlik("check", "--data-dir", str(data_of(store_of(server))))
     assert checked.returncode == 1
     named = [line for line in checked.stdout.splitlines() if line.startswith("us-east-1: the value under key ")]
@@ -74,12 +74,12 @@ def test_a_check_names_what_was_edited(server: Server) -> None:
 def test_a_check_of_pages(start_server: StartServer, server: Server) -> None:
     folder = str(data_of(store_of(server)))
     checked = run_jedlik("check", "--pages", "--data-dir", folder)
-    assert checked.returncode == 1  # The pages are as they should be, and the value is not.
+    assert checked.returncode == 1  # The pages are intact, and the value is not.
     assert "its checksum is wrong" in checked.stdout
     data = bytearray((store_of(server) / DATA).read_bytes())
     for start in range(2 * 4096, len(data), 4096):
         page = data[start : start + 4096]
-        # The page with the place in the journal is looked at before the store is opened, which is then refused.
+        # The page with the place in the journal is checked before the store is opened, which is then refused.
         if b"x" * 200 in page and b"\x00journal" not in page:
             data[start + 18] ^= 1
     (store_of(server) / DATA).write_bytes(bytes(data))
@@ -100,8 +100,8 @@ def test_a_check_of_pages_beside_a_server_that_is_written_to(start_server: Start
             assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
 
 
-def test_a_server_finds_what_nobody_asks_for(server: Server) -> None:
-    (store_of(server) / "scrub").unlink(missing_ok=True)  # It may have been done before the page was edited.
+def test_a_server_finds_damage_that_no_request_reads(server: Server) -> None:
+    (store_of(server) / "scrub").unlink(missing_ok=True)  # The scrub may have passed before the page was edited.
     server.restart()
     eventually(lambda: bool(damaged_lines(server)))
     [line] = damaged_lines(server)

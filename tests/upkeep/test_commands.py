@@ -30,7 +30,7 @@ def put(client: Any, table: str, number: int) -> None:
 
 
 def run_on(folder: Path, command: str, *options: str) -> tuple[int, str]:
-    """The exit code of a command, and what it prints."""
+    """The exit code and the output of a command."""
     ended = run_jedlik(command, "--data-dir", str(folder), *options)
     return ended.returncode, ended.stdout + ended.stderr
 

@@ -1,4 +1,4 @@
-"""What a check says of a store in which one thing has been damaged: that, and nothing else."""
+"""The findings of a check for a store in which one thing has been damaged: that, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 
 class Place:
-    """Where things are in a full store, so that they can be damaged."""
+    """The places of things in a full store, so that they can be damaged."""
 
     def __init__(self, view: View, secret: bytes) -> None:
         self.view = view
@@ -52,7 +52,7 @@ class Place:
         return row
 
     def entry_key(self, name: str) -> bytes:
-        """Of the known item's entry in an index."""
+        """The known item's entry in an index."""
         index = self.table.index(name)
         assert index is not None
         key = keys.index_key(self.table, index, KNOWN, self.secret)
@@ -79,7 +79,7 @@ Damage = Callable[[Place, Writes], None]
 
 
 def other_item(place: Place, writes: Writes) -> None:
-    """Put another item of the same size where the known one is."""
+    """Put another item of the same size in place of the known one."""
     item = KNOWN | {"p": {"S": "knowm"}}
     writes.put(place.key, items.encode(item, items.size(place.stored), items.generation(place.stored)))
 
@@ -262,7 +262,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
         lambda place, writes: writes.put(keys.expiry_key(place.table, bytes(40), 5), TABLE.encode()),
         ["table songs: it has an expiry note for 5 of an item that is not there"],
     ),
-    # Descriptors, and what nothing leads to.
+    # Descriptors, and rows that no descriptor leads to.
     "index without a job": (
         index_without_job,
         [f"table songs: index {name}: it is being filled, and no job does it" for name in ("whole", "several")],
@@ -438,12 +438,12 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
 
 
 def matches(line: str, expected: str) -> bool:
-    """Whether a line is what is expected, where * stands for anything."""
+    """Whether a line is as expected; * stands for anything."""
     return re.fullmatch(".*".join(map(re.escape, expected.split("*"))), line) is not None
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-def test_damage_is_told(tmp_path: Path, what: str) -> None:
+def test_damage_is_reported(tmp_path: Path, what: str) -> None:
     damage, expected = DAMAGES[what]
 
     async def test(store: Handlers) -> None:
@@ -470,11 +470,11 @@ STRAYS = {
     "checkpoints": "checkpoints of table id 382062797465732e and no such replica",
     "asides": "notes of what is put aside of table id 382062797465732e and no such replica",
 }
-"""What a check says of a row that belongs to nothing, by its key space."""
+"""The finding about a row that belongs to nothing, by its key space."""
 OWNED = [space for space in spaces.KEYSPACES if space.owner is not Owner.STORE]
 
 
-def test_strays_are_told_in_each_key_space(tmp_path: Path) -> None:
+def test_strays_are_reported_in_each_key_space(tmp_path: Path) -> None:
     assert {space.name for space in OWNED} == STRAYS.keys()
 
     async def test(store: Handlers) -> None:

@@ -1,4 +1,4 @@
-"""The check of a store goes over what the services declare: what is left out there is not known to it."""
+"""The check of a store follows the declarations of the services: it knows nothing of what is left out there."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DAMAGES: dict[str, tuple[Callable[[Writes], None], str]] = {
     "strays": (lambda writes: writes.put(keys.tags_key(b"8 bytes."), b"{}"), "there are tags of "),
     "streams": (lambda writes: writes.put(keys.stream_key("other", "label"), b"?"), "stream under "),
 }
-"""What is damaged, by the check that finds it, and how its line begins."""
+"""The damages, by the check that finds each, and the beginning of its line."""
 
 
 def problems(store: Handlers, checks: list[str], kinds: list[str]) -> list[str]:
-    """What a check finds in which only some checks and kinds of job are declared."""
+    """The findings when only some checks and kinds of job are declared."""
     services = [
         replace(
             service,
@@ -53,7 +53,7 @@ def test_every_check_is_among_these() -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_without_a_check_nobody_finds_what_it_finds(tmp_path: Path, name: str) -> None:
+def test_without_a_check_its_findings_are_missing(tmp_path: Path, name: str) -> None:
     damage, beginning = DAMAGES[name]
 
     async def test(store: Handlers) -> None:
@@ -66,7 +66,7 @@ def test_without_a_check_nobody_finds_what_it_finds(tmp_path: Path, name: str) -
     run(tmp_path, test)
 
 
-def test_without_its_kind_a_job_is_unknown_and_what_it_removes_is_stray(tmp_path: Path) -> None:
+def test_without_its_kind_a_job_is_unknown_and_its_rows_are_stray(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         await full(store)
         await store.call("DeleteTable", TableName=TABLE)
@@ -85,7 +85,7 @@ def test_without_its_kind_a_job_is_unknown_and_what_it_removes_is_stray(tmp_path
     run(tmp_path, test)
 
 
-def test_without_its_key_spaces_the_rows_of_a_service_are_of_no_space(tmp_path: Path) -> None:
+def test_without_its_key_spaces_the_rows_of_a_service_are_in_no_space(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         await full(store)
         engine = store.region.engine

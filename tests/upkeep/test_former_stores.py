@@ -1,4 +1,5 @@
-"""Stores that earlier versions left: they are upgraded whole, also when the upgrade is killed, and then serve on."""
+"""Stores of earlier versions: they are upgraded without loss, even if the upgrade is killed, and then they are
+served."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def test_a_former_store_is_refused_then_upgraded_then_served(
 
 
 def _goes_on(server: Server, name: str) -> None:
-    """What was in the middle of something ends it; what was replicated still is."""
+    """Work that was in progress is completed, and replicated tables still replicate."""
     here = server.client()
     if name == "backfill":
         eventually(lambda: (describe_index(here, "filled", "late") or {})["IndexStatus"], "ACTIVE")

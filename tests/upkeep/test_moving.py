@@ -1,4 +1,4 @@
-"""Stores that were made before there were accounts: an upgrade moves them to an account, also when it is killed."""
+"""Stores from before there were accounts: an upgrade moves them to an account, even if it is killed."""
 
 from __future__ import annotations
 

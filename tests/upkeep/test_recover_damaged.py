@@ -1,4 +1,4 @@
-"""Damaged stores of a real server: who says so, and what `jedlik check --recover-damaged` keeps."""
+"""Damaged stores of a real server: the programs that report them, and what `jedlik check --recover-damaged` keeps."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_after_a_power_cut_what_is_lost_is_listed(start_server: StartServer, kil
     assert names(start_server()) == {*map(str, range(PUTS)), "one", "three"}
 
 
-def test_later_records_that_rest_on_the_lost_one_are_left_out_and_listed(
+def test_later_records_that_depend_on_the_lost_one_are_left_out_and_listed(
     start_server: StartServer, killed: Path
 ) -> None:
     # The second write to the same item counts nothing, as it was counted with the first.
@@ -161,7 +161,7 @@ def test_later_records_that_rest_on_the_lost_one_are_left_out_and_listed(
     assert names(start_server()) == {*map(str, range(PUTS)), "before"}
 
 
-def test_without_its_journal_a_store_has_what_the_data_file_has(start_server: StartServer, killed: Path) -> None:
+def test_without_its_journal_a_store_has_the_content_of_the_data_file(start_server: StartServer, killed: Path) -> None:
     (killed / JOURNAL).unlink()
     assert run_on(killed, "stats")[0] == 2
     code, said = run_on(killed, "check", "--recover-damaged")

@@ -1,4 +1,4 @@
-"""`jedlik check --recover-damaged` of a store in which values are damaged: what it removes, and what it makes again."""
+"""`jedlik check --recover-damaged` of a store with damaged values: what it removes, and what it restores."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stored(store: Path) -> Stored:
 
 
 def recovered(store: Path) -> tuple[int, list[str]]:
-    """How much was lost and wrong, and what was printed."""
+    """The numbers of lost and of wrong things, and the output."""
     said: list[str] = []
     return reports.recover_damaged(stored(store), said.append, services=SERVICES), [
         line.removeprefix(f"{store.name}: ") for line in said
@@ -77,12 +77,12 @@ def index_of(key: bytes) -> int | None:
 
 
 def some_of(store: Path, prefix: bytes, index: int | None = None) -> list[bytes]:
-    """Some rows whose keys begin so."""
+    """Some rows whose keys begin with a prefix."""
     return [key for key in rows_kept(store) if key.startswith(prefix) and index_of(key) == index][::3]
 
 
 @pytest.mark.parametrize("at", [-1, 1, 4], ids=["value", "header", "checksum"])
-def test_damaged_items_are_removed_and_named_and_the_rest_follows(store: Path, at: int) -> None:
+def test_damaged_items_are_removed_and_named_with_all_that_follows_from_them(store: Path, at: int) -> None:
     damaged = some_of(store, spaces.ROWS.prefix, 0)
     before = len(rows(store))
     spoil(store, damaged, at)
@@ -90,7 +90,7 @@ def test_damaged_items_are_removed_and_named_and_the_rest_follows(store: Path, a
     lost = [line for line in said if line.startswith("lost: the item of table songs ")]
     named = [line for line in lost if line.startswith("lost: the item of table songs with the key {")]
     assert found == len(lost) == len(damaged) > 5, said
-    assert len(named) > len(lost) / 2  # What is no JSON any more, and in no index, cannot be named.
+    assert len(named) > len(lost) / 2  # An item that is no longer JSON, and in no index, cannot be named.
     assert is_clean(store)
     after = rows(store)
     assert not set(damaged) & set(after)
@@ -110,7 +110,7 @@ def asked(item: full_store.Item) -> str:
     return f'{{"p":{{"S":"{item["p"]["S"]}"}},"s":{{"N":"{item["s"]["N"]}"}}}}'
 
 
-def test_damaged_index_entries_are_made_again_and_nothing_is_lost(store: Path) -> None:
+def test_damaged_index_entries_are_restored_without_loss(store: Path) -> None:
     before = rows(store)
     for index in (1, 2, 3):
         damaged = some_of(store, spaces.ROWS.prefix, index)
@@ -122,7 +122,7 @@ def test_damaged_index_entries_are_made_again_and_nothing_is_lost(store: Path) -
 
 
 @pytest.mark.parametrize("prefix", [spaces.COUNTERS.prefix, spaces.EXPIRIES.prefix], ids=["counters", "notes"])
-def test_what_follows_from_items_is_made_again(store: Path, prefix: bytes) -> None:
+def test_rows_that_follow_from_items_are_restored(store: Path, prefix: bytes) -> None:
     before = rows(store)
     damaged = [key for key in before if key.startswith(prefix)]
     assert damaged
@@ -149,7 +149,7 @@ def test_small_records_are_removed(store: Path, prefix: bytes, said: str) -> Non
 
 
 @pytest.mark.parametrize("prefix", [spaces.DESCRIPTORS.prefix, spaces.STREAMS.prefix])
-def test_what_leads_to_others_stays(store: Path, prefix: bytes) -> None:
+def test_records_that_lead_to_others_stay(store: Path, prefix: bytes) -> None:
     [damaged, *_] = [key for key in rows(store) if key.startswith(prefix)]
     spoil(store, [damaged])
     before = rows_kept(store)
@@ -172,7 +172,7 @@ def test_without_its_secret_nothing_is_touched(store: Path) -> None:
     assert rows_kept(store) == before
 
 
-def test_a_store_without_damage_is_left_as_it_is(store: Path) -> None:
+def test_a_store_without_damage_is_left_unchanged(store: Path) -> None:
     before = rows(store)
     assert recovered(store)[0] == 0
     assert rows(store) == before

@@ -1,4 +1,4 @@
-"""What a check says of a replica's versions and checkpoints."""
+"""The findings of a check about a replica's versions and checkpoints."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_a_replica(tmp_path: Path) -> None:
 
 
 class Place:
-    """Where things are in the store of a replica."""
+    """The places of things in the store of a replica."""
 
     def __init__(self, store: Handlers, table: Table) -> None:
         self.table = table
@@ -75,7 +75,7 @@ def without_log(place: Place, writes: Writes) -> None:
 
 
 def going(place: Place, writes: Writes, region: str) -> None:
-    """Say of a replica that it is to go, without the job."""
+    """Mark a replica as DELETING, without the job."""
     group = replicas.moved(place.table.descriptor.shared_group, region, replicas.DELETING, START)
     writes.put(keys.descriptor_key(TABLE), descriptors.serialize(replace(place.table.descriptor, group=group)))
 
@@ -133,11 +133,11 @@ DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
         ],
     ),
 }
-"""What is done, and what a check says of it."""
+"""A change, and the findings of a check afterwards."""
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-def test_damage_is_told(tmp_path: Path, what: str) -> None:
+def test_damage_is_reported(tmp_path: Path, what: str) -> None:
     damage, told = DAMAGES[what]
 
     async def test(store: Handlers) -> None:
@@ -154,13 +154,13 @@ def test_damage_is_told(tmp_path: Path, what: str) -> None:
         }
         expected = {text.format(**names) for text in told}
         assert expected <= set(found)
-        # A table without a log leaves its stream behind as well, which is told too.
+        # A table without a log leaves its stream behind as well, which is reported, too.
         assert what == "no log" or expected == set(found)
 
     run(tmp_path, test)
 
 
-def test_what_is_about_to_be_removed_is_not_told(tmp_path: Path) -> None:
+def test_rows_about_to_be_removed_are_not_reported(tmp_path: Path) -> None:
     async def test(store: Handlers) -> None:
         place = Place(store, await replica(store))
 
@@ -174,7 +174,7 @@ def test_what_is_about_to_be_removed_is_not_told(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_stats_tell_how_far_a_replica_is(tmp_path: Path) -> None:
+def test_stats_show_the_progress_of_a_replica(tmp_path: Path) -> None:
     said: list[str] = []
 
     async def test(store: Handlers) -> None:

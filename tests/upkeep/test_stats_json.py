@@ -1,4 +1,4 @@
-"""`jedlik stats --json`: stores, and what the workers of a running server have counted together."""
+"""`jedlik stats --json`: stores, and the counts of all workers of a running server together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ StartServer = Callable[..., Server]
 
 
 def stats(folder: Path, *options: str) -> dict[str, Any]:
-    """What the command prints, parsed."""
+    """The command's output, parsed."""
     ended = run_jedlik("stats", "--json", "--data-dir", str(folder), *options)
     assert ended.returncode == 0, ended.stderr
     document: dict[str, Any] = json.loads(ended.stdout)
@@ -62,7 +62,7 @@ def test_a_store_in_json(start_server: StartServer, tmp_path: Path) -> None:
     assert [store["region"] for store in stats(tmp_path / "data", "--region", "eu-west-1")["stores"]] == ["eu-west-1"]
 
 
-def test_what_expires_is_counted_from_the_start_of_the_server(start_server: StartServer, tmp_path: Path) -> None:
+def test_expired_items_are_counted_from_the_start_of_the_server(start_server: StartServer, tmp_path: Path) -> None:
     before = time.time()
     server = start_server(workers=2, expiry_interval=0.1)
     client = server.client()
@@ -94,7 +94,7 @@ def test_what_expires_is_counted_from_the_start_of_the_server(start_server: Star
 
 
 def test_a_lock_that_names_another_process_leads_to_nobody_s_counts(start_server: StartServer, tmp_path: Path) -> None:
-    """As after a server was killed and its number given to another server, of another folder."""
+    """As if a server was killed and its number given to another server, of another folder."""
     first = start_server()
     create(first.client(), TableName="first")
     first.stop()

@@ -1,4 +1,4 @@
-"""Stores of other formats: refused by whoever opens them, with what to do; those of earlier ones are upgraded."""
+"""Stores of other formats: every command refuses them, with what to do; those of earlier formats are upgraded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def record_of(store: Path) -> object:
 
 
 def upgraded(before: int, storage_before: int) -> str:
-    """What the command says."""
+    """The command's output."""
     return (
         f"us-east-1: format {before} and storage format {storage_before} before, "
         f"format {store_format.FORMAT} and storage format 3 after\n"
@@ -42,7 +42,7 @@ def upgraded(before: int, storage_before: int) -> str:
 
 @pytest.fixture
 def store(start_server: StartServer, tmp_path: Path) -> Path:
-    """The folder of a store with an item in it, that no server uses."""
+    """The folder of a store with an item, which no server uses."""
     server = start_server()
     create(server.client(), TableName="songs")
     server.client().put_item(TableName="songs", Item=ITEM)
@@ -51,7 +51,7 @@ def store(start_server: StartServer, tmp_path: Path) -> Path:
 
 
 def refused_start(start_server: StartServer, workers: int) -> str:
-    """What a server logs that does not start because it cannot use its store."""
+    """The log of a server that does not start because it cannot use its store."""
     with pytest.raises(AssertionError, match=r"^the server ended with 2:") as ended:
         start_server(workers=workers)
     lines = [json.loads(line) for line in str(ended.value).splitlines()[1:]]
@@ -59,7 +59,7 @@ def refused_start(start_server: StartServer, workers: int) -> str:
     return str(said)
 
 
-def test_a_store_says_which_format_it_has(store: Path) -> None:
+def test_a_store_records_its_format(store: Path) -> None:
     assert record_of(store) == {"Format": store_format.FORMAT, "Version": __version__}
 
 

@@ -1,4 +1,4 @@
-"""How an Accept-Encoding header is understood: a table of what DynamoDB does with each."""
+"""How an Accept-Encoding header is read: a table of DynamoDB's choices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jedlik.wire.encodings import best_coding
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [
-        # What is not gzip or deflate is as if it were not there.
+        # Names other than gzip and deflate are ignored.
         ("", None),
         ("identity", None),
         ("br", None),
@@ -20,7 +20,7 @@ from jedlik.wire.encodings import best_coding
         ('"gzip"', None),
         ("gzip br", None),
         ("gzip:q=1", None),
-        # The first of those equally wanted, in any case.
+        # The first of several that are equally wanted; upper and lower case are equal.
         ("gzip, deflate", "gzip"),
         ("br, identity, deflate, gzip", "deflate"),
         ("GZIP, identity", "gzip"),
@@ -36,18 +36,18 @@ from jedlik.wire.encodings import best_coding
         ("gzip; q=0;q=1", None),
         ("gzip;q= 0;q=1", None),
         ("identity;q=0", None),
-        # The asterisk is every coding that is not named, and comes after those that are.
+        # The asterisk means every coding that is not named, and comes after those that are.
         ("*", "gzip"),
         ("*;q=0", None),
         ("*, identity", "gzip"),
         ("*, deflate", "deflate"),
         ("*, deflate;q=0.5", "gzip"),
         ("*, gzip;q=0.5", "deflate"),
-        # Not to compress is never preferred.
+        # No compression is never preferred to a coding.
         ("*;q=0.5,identity", "gzip"),
         ("gzip;q=0.5,identity;q=0.8", "gzip"),
         ("br;q=0.8,identity;q=0.5,*;q=0", None),
-        # Qualities that are none: more than one is one, the first counts, what is no number is one.
+        # Malformed qualities: more than one counts as one, the first one counts, and anything but a number is one.
         ("deflate;q=0.5, gzip;q=31", "gzip"),
         ("gzip;q=31,deflate;q=51", "gzip"),
         ("deflate;q=0.5, gzip;q=1;q=0.2", "gzip"),

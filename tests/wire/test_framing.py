@@ -1,4 +1,4 @@
-"""Properties of a connection, without a network: however bytes are cut, and whatever they are."""
+"""Properties of a connection, without a network: for any bytes, cut into any pieces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jedlik.wire.messages import Limits, Request, Response
 
 
 class Mirror:
-    """Answers with the body; what begins with `w` takes a few rounds of the event loop."""
+    """Answers with the body; one that begins with `w` takes a few turns of the event loop."""
 
     async def handle(self, asked: Request) -> Response:
         for _ in range(asked.body.count(b"w")):
@@ -30,7 +30,7 @@ class Mirror:
 
 
 class Transport:
-    """What a connection writes to. A slow one is full after each write, and takes the next a little later."""
+    """The transport of a connection. A slow one is full after each write, and takes the next a little later."""
 
     def __init__(self, slow: bool) -> None:
         self.protocol: Any = None
@@ -94,7 +94,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def conversation(pieces: list[bytes], slow: bool) -> bytes:
-    """What a connection answers to bytes that come in these pieces."""
+    """A connection's answers to bytes that come in these pieces."""
 
     async def converse() -> bytes:
         server = HttpServer(Mirror(), Limits(), Loads(1), 0, Memory())
@@ -139,7 +139,7 @@ bodies = st.text("abw\r\n", max_size=12).map(str.encode)
 
 
 @given(st.lists(st.tuples(framings, bodies), min_size=1, max_size=8), cuts, st.booleans())
-@example([(plain, b"w"), (plain, b"w"), (plain, b"a")], [150], False)  # Reading must go on while the last one waits.
+@example([(plain, b"w"), (plain, b"w"), (plain, b"a")], [150], False)  # Reading must go on while the last answer waits.
 @settings(max_examples=300, deadline=None)
 def test_answers_come_in_order_however_the_bytes_are_cut(
     asked: list[tuple[Any, bytes]], where: list[int], slow: bool
@@ -175,6 +175,6 @@ mangled = st.lists(
 
 @given(mangled, cuts, st.booleans())
 @settings(max_examples=500, deadline=None)
-def test_nothing_that_comes_does_harm(parts: list[bytes], where: list[int], slow: bool) -> None:
+def test_no_bytes_do_harm(parts: list[bytes], where: list[int], slow: bool) -> None:
     answered = conversation(cut(b"".join(parts), where), slow)
     assert answered == b"" or answered.startswith(b"HTTP/1.1 ")

@@ -26,12 +26,12 @@ from testing.raw_http import Wire, request
 
 
 class Echo:
-    """Answers with what was asked; a body of `wait …` is answered when the test says so."""
+    """Answers with facts about the request; the test decides when a body of `wait …` is answered."""
 
     def __init__(self, answers: Share) -> None:
         self.answers = answers
         self.done: list[Request] = []
-        """Those that have had the room that they wanted."""
+        """Requests that have been given the memory that they wanted."""
         self.requests: list[Request] = []
         self.release = asyncio.Event()
 
@@ -88,7 +88,7 @@ class Running:
         self.call(self.application.release.set)
 
     def await_waiting(self, count: int) -> None:
-        """Until so many handlers wait."""
+        """Wait until this number of handlers wait."""
         deadline = time.monotonic() + 60
         while self.server.requests != count:
             assert time.monotonic() < deadline
@@ -147,7 +147,7 @@ def test_a_connection_is_kept_for_the_next_request(wire: Wire) -> None:
         assert (answer.status, answer.body, answer.headers["connection"]) == (200, body, "keep-alive")
 
 
-def test_an_answer_says_who_and_when(wire: Wire) -> None:
+def test_an_answer_names_its_server_and_date(wire: Wire) -> None:
     wire.send(request(b"x"))
     headers = wire.receive().headers
     assert headers["server"] == "Jedlik"
@@ -271,7 +271,7 @@ def test_a_request_that_asks_for_another_protocol_is_refused_as_any_other(wire: 
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-def test_what_is_not_http_is_refused(wire: Wire, nonsense: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused(wire: Wire, nonsense: bytes) -> None:
     wire.send(nonsense)
     answer = wire.receive()
     assert (answer.status, answer.body, answer.headers["connection"]) == (400, b"refused", "close")
@@ -348,7 +348,7 @@ def test_a_client_that_sends_no_more_still_gets_its_answers(wire: Wire, running:
     assert wire.closed()
 
 
-def test_a_client_that_has_gone_harms_nobody(wire: Wire, running: Running) -> None:
+def test_a_client_that_has_gone_does_no_harm(wire: Wire, running: Running) -> None:
     with Wire(running.port) as other:
         other.send(request(b"wait"))
         running.await_waiting(1)
@@ -391,7 +391,7 @@ def test_a_body_may_have_16_mib(wire: Wire) -> None:
     assert len(wire.receive().body) == 16 * MIB
 
 
-def test_a_body_that_says_to_be_longer_is_refused_before_it_is_read(wire: Wire) -> None:
+def test_a_body_that_is_announced_as_too_long_is_refused_before_it_is_read(wire: Wire) -> None:
     wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % (16 * MIB + 1))
     assert wire.receive().status == 413
 
@@ -403,7 +403,7 @@ def test_a_length_of_thousands_of_digits_is_refused_and_zeros_before_one_are_not
     assert wire.receive().status == 413
 
 
-def test_who_sends_a_long_body_regardless_still_sees_why_it_is_refused(wire: Wire) -> None:
+def test_a_client_that_sends_a_long_body_regardless_still_gets_the_refusal(wire: Wire) -> None:
     wire.send(request(b"a" * 50 * MIB))
     assert wire.receive().status == 413
     assert wire.closed()
@@ -458,7 +458,7 @@ def test_there_may_be_16_kib_around_a_body(http: Callable[..., Running], extra: 
 
 
 @pytest.mark.parametrize("size", [1 << 20, 5000])
-def test_what_is_usual_around_a_body_is_taken(wire: Wire, size: int) -> None:
+def test_usual_lines_around_a_body_are_accepted(wire: Wire, size: int) -> None:
     body = b"a" * 100_000
     for piece in (30, 1000):
         chunks = b"".join(
@@ -497,7 +497,7 @@ def test_pipelined_requests_are_parsed_a_few_at_a_time(running: Running, wire: W
 
 
 def wait_for_connections(running: Running, count: int) -> list[Connection]:
-    """So many connections, once they are there."""
+    """This number of connections, once they exist."""
     deadline = time.monotonic() + 60
     while len(running.server.connections) != count:
         assert time.monotonic() < deadline
@@ -515,7 +515,7 @@ def big_answers(running: Running, clients: list[Wire]) -> None:
         client.send(request(b"big") * 3)
 
 
-def test_slow_readers_do_not_get_more_memory_than_there_is(http: Callable[..., Running]) -> None:
+def test_slow_readers_get_no_more_memory_than_the_limit(http: Callable[..., Running]) -> None:
     answers = Share(20 * MIB)
     running = http(Memory(answers=answers))
     with ExitStack() as stack:
@@ -532,7 +532,7 @@ def test_slow_readers_do_not_get_more_memory_than_there_is(http: Callable[..., R
             assert len(wire.receive().body) == 4 * MIB
 
 
-def test_who_takes_nothing_makes_room_for_who_waits(http: Callable[..., Running]) -> None:
+def test_a_client_that_reads_nothing_makes_room_for_one_that_waits(http: Callable[..., Running]) -> None:
     answers = Share(6 * MIB)
     running = http(Memory(answers=answers))
     with Wire(running.port) as slow, Wire(running.port) as wire:
@@ -556,7 +556,7 @@ def test_a_request_that_waits_is_dropped_when_its_client_goes(http: Callable[...
         gone.send(request(b"room50"), request(b"room50") if pipelined else b"")
         running.await_waiting(1)
         gone.socket.close()
-        if not pipelined:  # Otherwise nothing is read, and it is seen when its turn comes.
+        if not pipelined:  # Otherwise nothing is read, and the end is noticed when its turn comes.
             running.await_waiting(0)
         running.call(answers.give_back, 60)
         running.await_waiting(0)
@@ -581,7 +581,7 @@ def test_bodies_together_are_limited(http: Callable[..., Running]) -> None:
     assert running.call(lambda: bodies.free) == bodies.size
 
 
-def test_connections_are_limited_and_those_over_it_are_told(http: Callable[..., Running]) -> None:
+def test_connections_over_the_limit_get_a_refusal(http: Callable[..., Running]) -> None:
     running = http(connections=2)
     with Wire(running.port) as first, Wire(running.port) as second:
         for wire in (first, second):
@@ -639,7 +639,7 @@ def test_a_request_that_takes_too_long_to_arrive_is_refused(
         assert wire.closed()
 
 
-def test_who_does_not_take_its_answers_is_cut_off(http: Callable[..., Running]) -> None:
+def test_a_client_that_does_not_read_its_answers_is_disconnected(http: Callable[..., Running]) -> None:
     running = http(request=1.0)
     with Wire(running.port) as wire:
         wire.send(request(b"big") * 20)
@@ -666,7 +666,7 @@ def test_a_handler_may_take_longer_than_clients_may(http: Callable[..., Running]
         assert wire.receive().body == b"wait"
 
 
-def test_who_takes_answers_again_may_wait_for_the_next(http: Callable[..., Running]) -> None:
+def test_a_client_that_reads_again_may_wait_for_the_next_answer(http: Callable[..., Running]) -> None:
     running = http(request=1.0)
     with Wire(running.port) as wire:
         wire.send(request(b"wait"))
@@ -683,7 +683,7 @@ def test_who_takes_answers_again_may_wait_for_the_next(http: Callable[..., Runni
 # The end.
 
 
-def test_stopping_lets_what_is_at_work_finish(running: Running) -> None:
+def test_stopping_lets_requests_at_work_finish(running: Running) -> None:
     with Wire(running.port) as idle, Wire(running.port) as busy, Wire(running.port) as sending:
         idle.send(request(b"x"))
         idle.receive()
@@ -714,7 +714,7 @@ def refuses(port: int) -> bool:
     return False
 
 
-def test_what_follows_the_last_answer_is_not_done(running: Running) -> None:
+def test_requests_after_the_last_answer_are_not_done(running: Running) -> None:
     with Wire(running.port) as wire:
         whole = request(b"last")
         wire.send(whole[:20])
@@ -729,7 +729,7 @@ def test_what_follows_the_last_answer_is_not_done(running: Running) -> None:
     assert [asked.body for asked in running.application.requests] == [b"last"]
 
 
-def test_stopping_cuts_off_what_takes_too_long(running: Running) -> None:
+def test_stopping_cuts_off_requests_that_take_too_long(running: Running) -> None:
     with Wire(running.port) as wire:
         wire.send(request(b"wait"))
         running.await_waiting(1)

@@ -1,4 +1,4 @@
-"""Heads that are known by their looks: what is read without the parser is what the parser would have made of it."""
+"""Heads that are recognised: reading them without the parser gives the parser's result."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Recorder:
 
 
 class Transport(asyncio.Transport):
-    """What a connection writes to, without a network."""
+    """The transport of a connection, without a network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Transport(asyncio.Transport):
 
 
 class Talk:
-    """A connection, and what it has made of what was sent."""
+    """A connection, and what it has read from the bytes sent."""
 
     def __init__(self, limits: Limits | None = None, server: HttpServer | None = None) -> None:
         self.recorder = Recorder()
@@ -130,7 +130,7 @@ def message(*lines: bytes, body: bytes = b"body", start: bytes = b"POST / HTTP/1
 
 
 def sdk_message(lines: bytes, number: int) -> bytes:
-    """The request of an SDK, with everything that changes set by a number."""
+    """An SDK's request; a number determines everything in it that changes."""
     body = b'{"n":"%d"}' % number
     changing = {
         b"operation": (b"GetItem", b"PutItem", b"BatchWriteItem")[number % 3],
@@ -146,7 +146,7 @@ def sdk_message(lines: bytes, number: int) -> bytes:
 
 @pytest.mark.parametrize("by_itself", [False, True], ids=["with its body", "by itself"])
 @pytest.mark.parametrize("sdk", SDKS)
-def test_the_heads_of_an_sdk_are_known_after_a_few(sdk: str, by_itself: bool) -> None:
+def test_the_heads_of_an_sdk_are_recognised_after_a_few(sdk: str, by_itself: bool) -> None:
     talk, parsed = Talk(), Talk()
     for number in range(100):
         sent = sdk_message(SDKS[sdk], number)
@@ -160,13 +160,13 @@ def test_the_heads_of_an_sdk_are_known_after_a_few(sdk: str, by_itself: bool) ->
             assert talk.known.read(sent) is not None
     assert talk.outcome() == parsed.outcome()
     assert len(talk.recorder.asked) == 100
-    # The next connection of such a client begins with that.
+    # The next connection of such a client begins with its patterns.
     another = Talk(server=talk.server)
     another.send(sdk_message(SDKS[sdk], 1))
     assert another.known is talk.known
 
 
-def test_what_boto3_sends_is_known_after_a_few() -> None:
+def test_the_heads_of_boto3_are_recognised_after_a_few() -> None:
     sent = boto3_messages(4)
     talk = Talk()
     for one in sent:
@@ -177,7 +177,7 @@ def test_what_boto3_sends_is_known_after_a_few() -> None:
 
 
 def boto3_messages(count: int) -> list[bytes]:
-    """What boto3 sends in so many calls, as it comes: each head by itself, and each body."""
+    """The bytes that boto3 sends in this number of calls: each head by itself, and each body."""
     received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -241,7 +241,7 @@ pieces = st.one_of(
 @example(message(b"Host: x", b"A: b", b"Content-Length: 0004"), [], [])
 @example(message(b"Host: x", b"a: b", b"Content-Length: 4"), [], [])
 @settings(max_examples=1000, deadline=None)
-def test_a_connection_that_knows_its_client_makes_the_same_of_anything(
+def test_recognising_a_client_never_changes_the_result(
     asked: bytes, changes: list[tuple[int, int, bytes]], where: list[int]
 ) -> None:
     for place, length, piece in changes:
@@ -256,7 +256,7 @@ def test_a_connection_that_knows_its_client_makes_the_same_of_anything(
 
 
 def pieces_of(data: bytes, where: list[int]) -> list[bytes]:
-    """The data, cut at these places, which count from the end if they are below zero."""
+    """The data, cut at these places, which count from the end if they are negative."""
     marks = sorted({0, len(data), *[min(max(0, mark + len(data) * (mark < 0)), len(data)) for mark in where]})
     return [data[start:end] for start, end in pairwise(marks)]
 
@@ -275,7 +275,7 @@ def pieces_of(data: bytes, where: list[int]) -> list[bytes]:
         (b"Host: x", b"Content-Length: 4", b"A: %b" % (b"b" * LONGEST)),
     ],
 )
-def test_what_the_parser_must_see_is_not_learned(lines: tuple[bytes, ...]) -> None:
+def test_heads_that_need_the_parser_are_not_learned(lines: tuple[bytes, ...]) -> None:
     talk = Talk()
     for _ in range(3):
         if not talk.transport.closed:
@@ -284,7 +284,7 @@ def test_what_the_parser_must_see_is_not_learned(lines: tuple[bytes, ...]) -> No
     assert talk.known is None
 
 
-def test_what_has_a_place_in_the_limits_only_parsed_is_not_read_without() -> None:
+def test_a_head_that_fits_the_limits_only_when_parsed_is_parsed() -> None:
     talk = Talk(Limits(head=100, body=20))
     for size in (4, 4, 20):
         talk.send(message(body=b"b" * size))
@@ -298,7 +298,7 @@ def test_what_has_a_place_in_the_limits_only_parsed_is_not_read_without() -> Non
     assert talk.transport.written.endswith(b"refused")
 
 
-def test_strangers_have_few_patterns_made() -> None:
+def test_strangers_cause_few_patterns() -> None:
     heads = KnownHeads(Limits())
     made = 0
     for number in range(1000):
@@ -312,7 +312,7 @@ def test_strangers_have_few_patterns_made() -> None:
     assert len(heads._known) == PATTERNS
 
 
-def test_a_client_whose_heads_are_all_of_another_kind_is_learned_from_a_few_times_a_second() -> None:
+def test_a_client_whose_heads_all_differ_is_learned_from_a_few_times_a_second() -> None:
     talk = Talk()
     learned = set()
     for number in range(100):
@@ -325,7 +325,7 @@ def test_a_client_whose_heads_are_all_of_another_kind_is_learned_from_a_few_time
     assert len(learned) == 18
 
 
-def test_a_client_that_begins_to_send_other_values_is_known_again_a_second_later() -> None:
+def test_a_client_that_changes_its_values_is_recognised_again_a_second_later() -> None:
     talk = Talk()
     for name in (b"A", b"B"):
         for number in range(100):

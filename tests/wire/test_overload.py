@@ -1,7 +1,8 @@
-"""More than the server can take: memory stays bounded, healthy clients are served, and what is refused may be retried.
+"""More load than the server can bear: memory stays bounded, healthy clients are served, and refused requests may be
+retried.
 
-A real server with one worker. Each kind of abuse goes on while a healthy client works, and afterwards all is as before.
-What that client has waited, and what the server has taken, is printed: `pytest -s` shows it.
+A real server with one worker. Each kind of abuse goes on while a healthy client works, and afterwards everything is as
+before. The waits of that client and the server's memory are printed: `pytest -s` shows them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from testing.raw_http import Wire
 
 MIB = 1 << 20
 CONNECTIONS = 2_600
-"""What the server is told to take."""
+"""The limits in the server's settings."""
 IDLE = 2_000
 BUSY = 500
 SLOW_READERS = 60
@@ -34,20 +35,20 @@ SLOW_READERS = 60
 DESCRIPTORS = 8_192
 """For the test's ends of the connections, and for the server's."""
 ANSWER_SECONDS = 5.0
-"""Of the worker's work: a healthy client never waits for more, which is hundreds of times what an answer takes. By the
-clock it would depend on what else the machine does."""
+"""Seconds of the worker's work: a healthy client never waits for more, which is hundreds of times the cost of an
+answer. By the clock it would depend on what else the machine does."""
 MEMORY = 128 * MIB
-"""What overload may add to the server's resident memory, but for large bodies."""
+"""The memory that overload may add to the server's, except for large bodies."""
 BODY = 16 * MIB
 BODIES = 128 * MIB
 ANSWERS = 256 * MIB
-"""What large bodies and answers may take together (`memory.Memory`)."""
+"""The most memory for large bodies and answers together (`memory.Memory`)."""
 PARSED = 768 * MIB
-"""What the largest of bodies may take with what they become, one of 16 MiB at a time."""
+"""The most memory for the largest bodies once they are parsed, one of 16 MiB at a time."""
 REQUEST_SECONDS = 2.0
-"""How long a client may take to send a request, or to take an answer."""
+"""The time that a client has to send a request, or to read an answer."""
 PATIENT_SECONDS = 30.0
-"""The same, where a busy machine must not be mistaken for a slow client."""
+"""The same, where a busy machine must not look like a slow client."""
 BATCH = 40
 """Items of 390 kB, which make an answer of 16 MB."""
 LARGE = 100_000
@@ -63,7 +64,7 @@ BUSY_ERROR = "com.amazon.coral.service#ServiceUnavailable"
 
 
 def head(operation: bytes, *headers: bytes) -> bytes:
-    """The head of a request for an operation, but for its last, empty line."""
+    """The head of a request for an operation, without its last, empty line."""
     return b"\r\n".join([b"POST / HTTP/1.1", *HEADERS, b"X-Amz-Target: DynamoDB_20120810." + operation, *headers, b""])
 
 
@@ -86,7 +87,7 @@ def memory(server: Server, name: str) -> int:
 
 
 def worked(server: Server) -> float:
-    """Seconds for which the server's worker has been at work."""
+    """The seconds that the server's worker has worked."""
     nanoseconds, *_ = Path(f"/proc/{server.worker()}/schedstat").read_text().split()
     return int(nanoseconds) / 1e9
 
@@ -131,14 +132,14 @@ def start(start_server: Callable[..., Server]) -> Iterator[Callable[..., Server]
 
 
 class Healthy:
-    """A client that gets and puts all the time, one after the other, and remembers what it has seen."""
+    """A client that gets and puts all the time, one after the other, and records its experience."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._over = threading.Event()
         self.statuses: set[int] = set()
         self.waits: list[float] = []
-        """For answers, in seconds of the worker's work."""
+        """Its waits for answers, in seconds of the worker's work."""
 
     def work(self) -> None:
         """Until the end, at least once."""
@@ -180,7 +181,7 @@ def healthy_client(server: Server, most: int = MEMORY) -> Iterator[Healthy]:
 
 
 def connect(server: Server, count: int, stack: ExitStack) -> list[Wire]:
-    """So many connections, which end with the stack."""
+    """This number of connections, which end with the stack."""
     return [stack.enter_context(Wire(server.port)) for _ in range(count)]
 
 
@@ -195,7 +196,7 @@ def refusal(wire: Wire) -> tuple[int, Any]:
 # Many.
 
 
-def test_thousands_do_nothing_and_hundreds_do_all_they_can(start: Callable[..., Server]) -> None:
+def test_thousands_of_idle_and_hundreds_of_busy_connections(start: Callable[..., Server]) -> None:
     server = start()
     with ExitStack() as stack, healthy_client(server) as healthy:
         connect(server, IDLE, stack)
@@ -208,7 +209,7 @@ def test_thousands_do_nothing_and_hundreds_do_all_they_can(start: Callable[..., 
     assert healthy.statuses == {200}
 
 
-def test_requests_over_the_limit_may_be_tried_again(start: Callable[..., Server]) -> None:
+def test_requests_over_the_limit_may_be_retried(start: Callable[..., Server]) -> None:
     server = start(max_requests=20)
     with ExitStack() as stack, healthy_client(server) as healthy:
         busy = connect(server, BUSY, stack)
@@ -226,12 +227,12 @@ def test_requests_over_the_limit_may_be_tried_again(start: Callable[..., Server]
     assert healthy.statuses <= {200, 503}
 
 
-def test_connections_over_the_limit_may_be_tried_again(start: Callable[..., Server]) -> None:
+def test_connections_over_the_limit_may_be_retried(start: Callable[..., Server]) -> None:
     server = start()
     with healthy_client(server) as healthy:
         with ExitStack() as stack:
             wires = connect(server, CONNECTIONS, stack)
-            wires[-2].send(GET)  # Answered or refused, and with it all before have been accepted.
+            wires[-2].send(GET)  # It is answered or refused; either way all earlier ones have been accepted.
             wires[-2].receive()
             with Wire(server.port) as wire:
                 assert refusal(wire) == (503, BUSY_ERROR)
@@ -265,14 +266,14 @@ def test_slow_readers_are_cut_off(start: Callable[..., Server]) -> None:
         before = descriptors(server)
         for wire in connect(server, SLOW_READERS, stack):
             wire.send(GET_LARGE * 100)
-        with Wire(server.port) as last:  # Once it is answered, all before it have been accepted.
+        with Wire(server.port) as last:  # Once it is answered, all earlier ones have been accepted.
             last.send(GET)
             last.receive()
         until(lambda: descriptors(server) <= before + 1)  # The healthy client may have come in between.
     assert healthy.statuses == {200}
 
 
-def test_answers_that_nobody_reads_are_limited_together(start: Callable[..., Server]) -> None:
+def test_unread_answers_are_limited_together(start: Callable[..., Server]) -> None:
     server = start(request_timeout=PATIENT_SECONDS)
     client = server.client()
     for number in range(BATCH):
@@ -283,7 +284,7 @@ def test_answers_that_nobody_reads_are_limited_together(start: Callable[..., Ser
         for wire in connect(server, SLOW_READERS, stack):
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             wire.send(batch)
-        # One that reads has its answer although they do not.
+        # One that reads gets its answer although they do not.
         for _ in range(3):
             assert len(client.batch_get_item(RequestItems={"overload": {"Keys": [{"p": {"S": "batch0"}}]}})) > 1
     assert healthy.statuses == {200}
@@ -314,7 +315,7 @@ def test_large_bodies_are_limited_together(start: Callable[..., Server]) -> None
     assert healthy.statuses == {200}
 
 
-def test_what_large_bodies_become_is_limited_together(start: Callable[..., Server]) -> None:
+def test_parsed_bodies_are_limited_together(start: Callable[..., Server]) -> None:
     server = start(request_timeout=PATIENT_SECONDS)
     nulls = b",".join([b'{"NULL":true}'] * 150_000)
     put = request(b"PutItem", PUT_OF % (b'{"L":[%b]}' % nulls))
@@ -326,7 +327,7 @@ def test_what_large_bodies_become_is_limited_together(start: Callable[..., Serve
     assert healthy.statuses == {200}
 
 
-def test_no_request_keeps_others_waiting_for_long(start: Callable[..., Server]) -> None:
+def test_no_request_delays_others_for_long(start: Callable[..., Server]) -> None:
     server = start(request_timeout=PATIENT_SECONDS)
     ones = b",".join([b'{"N":"1"}'] * 1_500_000)
     conditions = b",".join(b'"%d":{"Exists":false}' % number for number in range(400_000))

@@ -1,7 +1,7 @@
-"""What is refused for its size is refused before all of it has been looked at: a body may hold a million values.
+"""A value that is refused for its size is refused before all of it has been read: a body may hold a million values.
 
-Nothing here is timed. What comes behind the point where the size is known holds a wrong type or a broken rule, which
-would be told if anybody had looked.
+Nothing here is timed. After the point where the size is known comes a wrong type or a broken rule, whose error would
+show that the code has read so far.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
-def test_a_value_that_is_too_large_is_not_looked_at_to_its_end(value: dict[str, Any]) -> None:
+def test_a_value_that_is_too_large_is_not_read_to_its_end(value: dict[str, Any]) -> None:
     with pytest.raises(ValidationException) as refusal:
         values.normalise_value(value)
     assert refusal.value.message == TOO_LARGE
@@ -42,7 +42,7 @@ def test_a_value_that_is_too_large_is_not_looked_at_to_its_end(value: dict[str, 
     assert refusal.value.message == TOO_LARGE
 
 
-def test_an_item_of_too_many_attributes_is_not_looked_at_to_its_end() -> None:
+def test_an_item_of_too_many_attributes_is_not_read_to_its_end() -> None:
     attributes: dict[str, Any] = {f"{number:06}": {"BOOL": True} for number in range(MANY // 7 + 1)}
     for item in ({**attributes, "z": WRONG}, {**dict.fromkeys(map(str, range(MANY + 1)), WRONG), "": WRONG}):
         with pytest.raises(ValidationException) as refusal:
@@ -66,8 +66,8 @@ def test_numbers_are_normalised_only_as_far_as_they_fit(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("size", [MANY, MANY + 1])
-def test_what_fits_is_looked_at_to_its_end(size: int) -> None:
-    """A little more than an item may hold is the caller's to refuse, in the operation's own words."""
+def test_a_value_that_fits_is_read_to_its_end(size: int) -> None:
+    """A little more than an item may hold is for the caller to refuse, in the operation's own words."""
     item = {"a": {"S": "x" * (size - 1)}}
     assert values.normalise_item(item) == (item, size)
     with pytest.raises(SerializationException):
@@ -94,7 +94,7 @@ def test_the_look_for_wrong_types_has_an_end() -> None:
         legacy.parse_key_conditions,
     ],
 )
-def test_old_conditions_have_no_more_operands_than_can_be_looked_at(parse: Any) -> None:
+def test_the_operands_of_old_conditions_are_limited(parse: Any) -> None:
     half: list[Any] = [{"S": "x"}] * (limits.COLLECTION_LENGTH // 2)
     conditions = {name: {"ComparisonOperator": "IN", "AttributeValueList": half} for name in "ab"}
     if parse is not legacy.parse_key_conditions:
@@ -121,11 +121,11 @@ def test_the_depth_of_values() -> None:
     assert not value_types.is_deeper([5, None, {"M": 5}, {"L": {}}, {"N": []}], 0)
 
 
-def test_the_depth_of_what_comes_behind_too_many_values_is_not_looked_at() -> None:
+def test_the_depth_after_too_many_values_is_not_checked() -> None:
     assert not value_types.is_deeper([{"S": ""}] * MANY + [nested(4)], 3)
     assert not value_types.is_deeper([{"L": [{"S": ""}] * MANY + [nested(4)]}], 3)
 
 
-def test_types_of_what_comes_behind_too_many_values_are_not_looked_at() -> None:
+def test_types_after_too_many_values_are_not_checked() -> None:
     value_types.check(*[{"S": ""}] * (MANY + 1), WRONG)
     value_types.check({"SS": [""] * MANY + [5]}, {"S": ""}, WRONG)

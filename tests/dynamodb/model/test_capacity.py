@@ -29,7 +29,7 @@ def test_writes_are_counted_by_1_kb(size: int, units: float) -> None:
     assert capacity.write_units(size) == units
 
 
-def test_each_partition_that_is_scanned_costs_something() -> None:
+def test_each_scanned_partition_has_a_cost() -> None:
     assert capacity.scan_units([0, 1, 4 * KB + 1, 0], consistent=True) == 5
     assert capacity.scan_units([0, 1, 4 * KB + 1, 0], consistent=False) == 2.5
 

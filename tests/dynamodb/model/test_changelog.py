@@ -1,4 +1,4 @@
-"""The change log's entries and shards, and the streams that are kept of them."""
+"""The change log's entries and shards, and the streams that record them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_entry_reads_back_as_it_was_written(
         changelog.decode(entry + b"x")
 
 
-def test_a_field_of_a_later_version_is_passed_over() -> None:
+def test_a_field_of_a_later_version_is_skipped() -> None:
     entry = changelog.encode(Kind.INSERT, b"{}", version=b"version")
     head, field = entry[:-10], entry[-10:]
     assert field == b"\x01\x07\x00version"

@@ -1,4 +1,4 @@
-"""Stored items: a header that answers without a parse, and the JSON that goes on the wire."""
+"""Stored items: a header that can be read without a parse, and the JSON that goes on the wire."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_attributes_keep_their_order() -> None:
     assert list(items.decode(items.encode(ITEM, 40))) == ["p", "n", "m"]
 
 
-def test_every_reading_is_the_callers_own() -> None:
+def test_every_reading_belongs_to_its_caller() -> None:
     stored = items.encode(ITEM, 40)
     items.decode(stored)["p"]["S"] = "changed"
     assert items.decode(stored) == ITEM
@@ -57,13 +57,13 @@ def test_stored_items_go_into_an_answer_unparsed() -> None:
         assert plain(answer) == parsed
 
 
-def test_who_asks_for_the_value_of_a_stored_item_gets_one_of_its_own() -> None:
+def test_every_caller_gets_its_own_value_of_a_stored_item() -> None:
     whole, several = items.whole(items.encode(ITEM, 40)), items.array([items.encode(ITEM, 40)])
     whole.value.clear()
     several.value.clear()
     assert (whole.value, several.value, len(several)) == (ITEM, [ITEM], 1)
 
 
-def test_what_is_no_json_is_not_taken_for_an_item() -> None:
+def test_a_value_that_is_no_json_is_not_taken_for_an_item() -> None:
     with pytest.raises(TypeError):
         json_of({"Item": b"bytes"})

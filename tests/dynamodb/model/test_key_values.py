@@ -72,7 +72,7 @@ def test_a_key_is_returned_as_it_is(table: Table, key: Item) -> None:
         (RANGE, {"p": s("a"), "c": b(bytes(1025))}, LONG_SORT_KEY),
     ],
 )
-def test_what_is_no_key_of_the_table_is_refused(table: Table, key: Item, message: str) -> None:
+def test_an_invalid_key_of_the_table_is_refused(table: Table, key: Item, message: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         key_values.check_key(table, key)
     assert refusal.value.message == message
@@ -98,7 +98,7 @@ def test_an_item_may_lack_index_keys(item: Item) -> None:
 
 KEY: Item = {"p": s("a"), "c": s("b")}
 INDEX_KEY_REFUSALS = [
-    # Of the indexes that x is a key of, the first by name is named.
+    # If x is in the keys of several indexes, the first by name is named.
     ({"x": n("1")}, f"{INVALID}Type mismatch for Index Key x Expected: S Actual: N IndexName: b-global"),
     ({"x": {"NULL": True}}, f"{INVALID}Type mismatch for Index Key x Expected: S Actual: NULL IndexName: b-global"),
     ({"y": s("1")}, f"{INVALID}Type mismatch for Index Key y Expected: N Actual: S IndexName: b-global"),
@@ -112,7 +112,7 @@ INDEX_KEY_REFUSALS = [
 
 
 @pytest.mark.parametrize(("attributes", "message"), INDEX_KEY_REFUSALS)
-def test_an_item_with_what_cannot_be_an_index_key_is_refused(attributes: Item, message: str) -> None:
+def test_an_item_with_an_invalid_index_key_is_refused(attributes: Item, message: str) -> None:
     for check in (key_values.check_item_keys, key_values.check_batch_item_keys):
         with pytest.raises(ValidationException) as refusal:
             check(INDEXED, KEY | attributes)
@@ -160,7 +160,7 @@ def test_an_item_without_its_key_is_refused(item: Item, message: str, in_a_batch
 
 
 @pytest.mark.parametrize(("attributes", "message"), INDEX_KEY_REFUSALS)
-def test_an_update_to_what_cannot_be_an_index_key_is_refused(attributes: Item, message: str) -> None:
+def test_an_update_to_an_invalid_index_key_is_refused(attributes: Item, message: str) -> None:
     if UNSUPPORTED in message:
         message = f"{NOT_VALID}{UPDATED} {EMPTY_BINARY if 'r2' in attributes else EMPTY}"
     if "Type mismatch" in message:
@@ -171,7 +171,7 @@ def test_an_update_to_what_cannot_be_an_index_key_is_refused(attributes: Item, m
 
 
 @pytest.mark.parametrize(("attributes", "message"), [case for case in INDEX_KEY_REFUSALS if "mismatch" in case[1]])
-def test_an_update_that_says_itself_that_a_type_is_wrong_is_told_which(attributes: Item, message: str) -> None:
+def test_an_update_with_a_wrong_type_in_its_text_gets_the_type(attributes: Item, message: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         key_values.check_assigned_types(INDEXED, {name: type_of(value) for name, value in attributes.items()})
     assert refusal.value.message == message
@@ -185,11 +185,11 @@ def test_an_update_through_another_part_of_a_key_may_make_it_too_long() -> None:
 
 
 @pytest.mark.parametrize("attributes", [attributes for attributes, _ in INDEX_KEY_REFUSALS])
-def test_what_an_update_leaves_alone_is_not_looked_at(attributes: Item) -> None:
+def test_attributes_that_an_update_leaves_alone_are_not_checked(attributes: Item) -> None:
     key_values.check_updated_keys(INDEXED, KEY | attributes | {"other": s("a")}, {"other"})
 
 
-def test_what_an_update_leaves_alone_of_a_key_that_it_touches_is_not_looked_at() -> None:
+def test_other_parts_of_a_key_that_an_update_touches_are_not_checked() -> None:
     key_values.check_updated_keys(INDEXED, KEY | {"h1": {"L": [s("a" * 3000)]}, "h2": s("a")}, {"h2"})
 
 
@@ -223,7 +223,7 @@ def test_a_starting_key_holds_the_keys_of_index_and_table() -> None:
         ({"p": s("a"), "c": s("")}, f"{NOT_VALID}{EMPTY} Key: c", f"{START_KEY}: {NOT_VALID}{EMPTY} Key: c"),
     ],
 )
-def test_a_table_does_not_start_from_what_is_not_its_key(key: Item, of_query: str, of_scan: str) -> None:
+def test_a_table_refuses_an_invalid_starting_key(key: Item, of_query: str, of_scan: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         key_values.check_start_key(INDEXED, None, key)
     assert refusal.value.message == of_query
@@ -249,7 +249,7 @@ def test_a_table_does_not_start_from_what_is_not_its_key(key: Item, of_query: st
     ],
 )
 @pytest.mark.parametrize("scan", [False, True])
-def test_an_index_does_not_start_from_what_is_not_its_key(key: Item, message: str, scan: bool) -> None:
+def test_an_index_refuses_an_invalid_starting_key(key: Item, message: str, scan: bool) -> None:
     with pytest.raises(ValidationException) as refusal:
         key_values.check_start_key(INDEXED, GLOBAL, key, scan)
     assert refusal.value.message == message

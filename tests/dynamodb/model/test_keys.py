@@ -1,4 +1,4 @@
-"""Storage keys: they order as DynamoDB orders items, stay apart, and stay short enough for the engine."""
+"""Storage keys: they sort as DynamoDB sorts items, stay apart, and stay short enough for the engine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ values_by_type: dict[str, st.SearchStrategy[AttributeValue]] = {
 
 
 def comparable(value: AttributeValue) -> Any:
-    """What Python orders as DynamoDB orders the value."""
+    """A value that Python sorts as DynamoDB sorts the key's."""
     if "N" in value:
         return Decimal(value["N"])
     return values.binary(value) if "B" in value else value["S"].encode()
@@ -114,14 +114,14 @@ def test_index_entries_are_in_the_order_of_all_their_sort_keys_in_turn(data: st.
 @pytest.mark.parametrize("type_", ["S", "N", "B"])
 @pytest.mark.parametrize("operator", [*OPERATORS, "BETWEEN", "begins_with", None])
 @given(st.data())
-def test_bounds_hold_what_meets_the_condition_and_nothing_else(
+def test_bounds_hold_exactly_the_keys_that_meet_the_condition(
     type_: str, operator: str | None, data: st.DataObject
 ) -> None:
     if type_ == "N" and operator == "begins_with":
         return
     value, low, high = (data.draw(values_by_type[type_]) for _ in range(3))
     if operator == "begins_with":
-        # Otherwise it would hardly ever hold.
+        # Otherwise it would hardly ever be true.
         prefix = comparable(low)
         cut = data.draw(st.integers(0, len(prefix)))
         low = b(prefix[:cut]) if type_ == "B" else s(prefix[:cut].decode(errors="ignore"))
@@ -231,7 +231,7 @@ def test_an_item_without_an_index_key_has_no_entry() -> None:
         assert keys.index_key(music, index, item, SECRET) is None
 
 
-def test_what_is_too_long_for_an_index_key_has_no_entry() -> None:
+def test_a_value_too_long_for_an_index_key_has_no_entry() -> None:
     music, index = index_of("S", "N")
 
     def has_entry(partition: int, sort: int) -> bool:

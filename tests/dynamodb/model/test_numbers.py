@@ -1,4 +1,4 @@
-"""Numbers: what is one, what is its normal form, how it adds, how long it is, how it sorts."""
+"""Numbers: which are valid, their normal form, sums, sizes and order."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_normal_form_is_plain_decimal_notation(written: str, normal: str) -> Non
         ("1" * 200, OVERFLOW),
     ],
 )
-def test_what_is_no_number_or_out_of_range_is_refused(written: str, message: str) -> None:
+def test_malformed_numbers_and_those_out_of_range_are_refused(written: str, message: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         numbers.normalise(written)
     assert refusal.value.newer == message
@@ -133,7 +133,7 @@ def test_what_is_no_number_or_out_of_range_is_refused(written: str, message: str
         ("0.1e-2147483647", f"{NOT_A_NUMBER}: 0.1e-2147483647"),
     ],
 )
-def test_the_older_words_for_what_is_no_number(written: str, message: str) -> None:
+def test_the_older_words_for_a_malformed_number(written: str, message: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         numbers.normalise(written)
     assert refusal.value.message == message

@@ -1,4 +1,4 @@
-"""The read path: which rows a page reads, what it takes of them, and what it shows."""
+"""The read path: which rows a page reads, which parts of them it takes, and what it shows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def condition(operator: str | None = None, *operands: int) -> KeyCondition:
         (KeyCondition((s("a"),), (n("2"),), None, ()), [False, True, False]),
     ],
 )
-def test_a_query_reads_what_its_condition_selects(given: KeyCondition, expected: list[bool]) -> None:
+def test_a_query_reads_the_items_that_its_condition_selects(given: KeyCondition, expected: list[bool]) -> None:
     stretch = reads.queried(TABLE, None, given, None, False, SECRET)
     assert within(stretch, place(1), place(2), place(3), place(2, "b")) == [*expected, False]
 
@@ -97,12 +97,12 @@ def test_a_page_takes_the_item_that_fills_it(sizes: tuple[int, ...], expected: t
     assert reads.fitting(stored(*sizes), room=100) == expected
 
 
-def test_what_is_not_there_takes_no_room() -> None:
+def test_a_missing_item_takes_no_room() -> None:
     [one, two] = stored(60, 60)
     assert reads.fitting([None, one, None, two, one], room=100) == (4, 120)
 
 
-def test_items_are_shown_as_they_are_stored_unless_something_must_be_looked_at() -> None:
+def test_items_are_shown_as_stored_unless_they_must_be_parsed() -> None:
     given = [items.HEADER * b"\0" + text for text in (b'{"n": {"N":"1"} }', b'{"n":{"N":"2"}}')]
 
     def shown(*how: object) -> tuple[int, bytes]:
@@ -145,7 +145,5 @@ WHOLE = Stretch(TABLE.prefix, keyspaces.prefix_end(TABLE.prefix))
         pytest.param([], Stretch(TABLE.prefix + b"\x20", TABLE.prefix + b"\x60"), True, [0, 0], id="parts of two"),
     ],
 )
-def test_what_is_read_is_counted_by_partition(
-    rows: list[Row], stretch: Stretch, ended: bool, expected: list[int]
-) -> None:
+def test_reads_are_counted_by_partition(rows: list[Row], stretch: Stretch, ended: bool, expected: list[int]) -> None:
     assert reads.sizes_by_partition(rows, stretch, ended, TABLE.prefix, 4) == expected

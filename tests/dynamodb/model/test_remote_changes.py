@@ -53,7 +53,7 @@ def replica(region: str) -> Table:
 
 
 class RegionStore(Store):
-    """The store of a region, and what it has logged."""
+    """The store of a region, and its log."""
 
     def __init__(self, region: str) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class RegionStore(Store):
         self.do(Delete(self.table, keys.item_key(self.table, key, SECRET), key, expired=expired), at)
 
     def receive(self, told: Any) -> bool:
-        """Apply a change as it comes over the wire; whether it was later than what is here."""
+        """Apply a change as it comes over the wire. Returns whether it was later than the version here."""
         change = remote_changes.parse(stored_items.plain(told))
         key = keys.item_key(self.table, change.keys, SECRET)
         stored, record = self.rows.get(key), self.rows.get(keys.version_key(self.table, key))
@@ -88,11 +88,11 @@ class RegionStore(Store):
         return self.rows.get(keys.version_key(self.table, keys.item_key(self.table, key, SECRET)))
 
     def told(self) -> list[Any]:
-        """What it tells others of its own writes, in their order."""
+        """The region's log of its own writes, in their order."""
         return [remote_changes.of_entry(c) for c in self.log if versions.origin(c.version) == own(self.table)]
 
     def state(self) -> tuple[Any, ...]:
-        """All that replicas must agree in: items, versions, index entries and counters."""
+        """Everything that must be equal in all replicas: items, versions, index entries and counters."""
         return self.rows, {key: count for key, count in self.counters.items() if count}
 
 
@@ -189,7 +189,7 @@ def test_an_applied_change_is_in_the_log_with_its_origin() -> None:
     here.receive(there.told()[0])
     there.delete(KEY, expired=True)
     here.receive(there.told()[1])
-    # As on AWS, only the region in which an item expires says that it is the service that deletes it.
+    # As on AWS, only the region in which an item expires records that the service deleted it.
     assert [entry.kind for entry in here.log] == [Kind.INSERT, Kind.REMOVE]
     assert {versions.origin(entry.version) for entry in here.log} == {versions.region_id(THERE)}
     assert here.told() == []
@@ -223,7 +223,7 @@ def test_a_version_that_no_region_makes_is_refused(version: str) -> None:
 
 
 @given(st.integers(0, (1 << 63) - 2), st.floats(0, 1e11), st.sampled_from(REGIONS))
-def test_versions_order_as_what_they_say(clock: int, at: float, region: str) -> None:
+def test_versions_sort_by_their_meaning(clock: int, at: float, region: str) -> None:
     seen = versions.record(clock.to_bytes(8, "big") + versions.region_id(THERE))
     superseding, following = versions.superseding(seen, at, region), versions.following(seen, region)
     assert superseding >= following > versions.of_record(seen) >= versions.ZERO
@@ -232,9 +232,7 @@ def test_versions_order_as_what_they_say(clock: int, at: float, region: str) -> 
 
 
 @given(st.integers(0, (1 << 63) - 2), st.sampled_from(REGIONS))
-def test_a_deletion_that_is_found_out_again_wins_over_what_was_deleted_and_over_no_write_after_it(
-    clock: int, region: str
-) -> None:
+def test_a_rediscovered_deletion_wins_over_the_deleted_item_and_over_no_later_write(clock: int, region: str) -> None:
     deleted = clock.to_bytes(8, "big") + versions.region_id(region)
     deletion = versions.deletion(deleted)
     versions.check(deletion)
@@ -280,11 +278,11 @@ def act(store: RegionStore, step: Step) -> None:
 
 
 @given(STEPS, st.data())
-def test_regions_that_have_heard_of_the_same_changes_agree(steps: list[Step], data: st.DataObject) -> None:
+def test_regions_that_have_received_the_same_changes_agree(steps: list[Step], data: st.DataObject) -> None:
     stores = {region: RegionStore(region) for region in REGIONS}
     for step in steps:
         act(stores[step.region], step)
-        # Now and then something arrives.
+        # Now and then a change arrives.
         told = stores[data.draw(st.sampled_from(REGIONS))].told()
         if told:
             stores[data.draw(st.sampled_from(REGIONS))].receive(data.draw(st.sampled_from(told)))
@@ -294,7 +292,7 @@ def test_regions_that_have_heard_of_the_same_changes_agree(steps: list[Step], da
         for change in data.draw(st.permutations(missing + repeated)):
             store.receive(change)
     assert stores[HERE].state() == stores[THERE].state() == stores[REGIONS[2]].state()
-    # What has won is the latest of all that was written.
+    # The winner is the latest of all writes.
     latest: dict[bytes, RemoteChange] = {}
     for store in stores.values():
         for change in map(remote_changes.parse, map(stored_items.plain, store.told())):

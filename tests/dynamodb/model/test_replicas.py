@@ -1,4 +1,4 @@
-"""The group document of a global table: its copies converge, whatever each region does and hears first."""
+"""The group document of a global table: its copies converge, whatever each region does and receives first."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_a_deletion_wins_over_a_status_that_a_fast_clock_wrote() -> None:
     assert statuses(replicas.merge(active_there, deleted_here)) == {HERE: ACTIVE, THERE: DELETING}
 
 
-def test_a_replica_can_be_made_again_whatever_the_clock_says() -> None:
+def test_a_replica_can_be_created_again_whatever_the_clock_shows() -> None:
     gone = replicas.moved(pair(), THERE, DELETED, NOW)
     again = replicas.created(gone, THERE, HERE, HERE, EARLIER)
     assert statuses(replicas.merge(gone, again)) == {HERE: ACTIVE, THERE: CREATING}
 
 
-def test_a_copy_that_has_not_heard_of_a_deletion_does_not_undo_it() -> None:
+def test_a_copy_without_a_deletion_does_not_undo_it() -> None:
     before = pair()
     after = replicas.moved(before, THERE, DELETED, LATER)
     assert replicas.merge(before, after) == replicas.merge(after, before) == after
@@ -92,7 +92,7 @@ def test_the_later_of_two_changes_of_a_setting_wins_and_others_are_left_alone() 
     assert replicas.settings(replicas.merge(ours, theirs)) == {"TimeToLive": "until", "BillingMode": "PAY_PER_REQUEST"}
 
 
-def test_of_two_changes_at_the_same_time_the_greater_region_wins_everywhere() -> None:
+def test_the_change_of_the_greater_region_wins_between_two_at_the_same_time() -> None:
     before = group(TimeToLive=None)
     ours = replicas.with_settings(before, {"TimeToLive": "us"}, HERE, LATER)
     theirs = replicas.with_settings(before, {"TimeToLive": "eu"}, THERE, LATER)
@@ -100,7 +100,7 @@ def test_of_two_changes_at_the_same_time_the_greater_region_wins_everywhere() ->
     assert replicas.merge(theirs, ours) == replicas.merge(ours, theirs)
 
 
-def test_a_change_supersedes_what_it_saw_whatever_the_clock_says() -> None:
+def test_a_change_supersedes_what_it_saw_whatever_the_clock_shows() -> None:
     before = group(TimeToLive="until")
     after = replicas.with_settings(before, {"TimeToLive": "expires"}, THERE, EARLIER)
     assert replicas.merge(before, after) == after
@@ -143,14 +143,14 @@ def test_a_replica_made_again_has_no_overrides_of_the_former() -> None:
     assert replicas.overrides(replicas.created(gone, THERE, HERE, HERE, LATER), THERE) == {}
 
 
-def test_the_regions_of_which_replicas_have_been_made_lately() -> None:
+def test_the_regions_that_were_lately_sources_of_replicas() -> None:
     document = replicas.created(pair(), ELSEWHERE, THERE, THERE, LATER)
     assert replicas.sources(document, NOW) == {HERE, THERE}
     assert replicas.sources(document, LATER) == {THERE}
     assert replicas.sources(replicas.moved(document, ELSEWHERE, DELETED, LATER), LATER) == set()
 
 
-def test_a_status_says_what_becomes_of_the_table() -> None:
+def test_a_status_determines_the_fate_of_the_table() -> None:
     document = replicas.created(group(), THERE, HERE, HERE, NOW, existing=True)
     assert replicas.status(document, THERE)["Existing"]
     document = replicas.moved(document, THERE, DELETING, LATER, kept=True)
@@ -193,7 +193,7 @@ def copies(draw: st.DrawFn) -> tuple[Group, Group, Group]:
 
 
 @given(copies())
-def test_copies_that_have_heard_of_the_same_changes_are_equal(documents: tuple[Group, Group, Group]) -> None:
+def test_copies_that_have_received_the_same_changes_are_equal(documents: tuple[Group, Group, Group]) -> None:
     one, two, three = documents
     merge = replicas.merge
     assert merge(one, two) == merge(two, one)
@@ -202,7 +202,7 @@ def test_copies_that_have_heard_of_the_same_changes_are_equal(documents: tuple[G
 
 
 @given(copies())
-def test_of_replicas_that_are_there_one_stays(documents: tuple[Group, Group, Group]) -> None:
+def test_one_replica_always_stays(documents: tuple[Group, Group, Group]) -> None:
     one, two, three = documents
     for document in (one, two, three, replicas.merge(replicas.merge(one, two), three)):
         there = statuses(document)
@@ -225,6 +225,6 @@ def test_a_replica_knows_its_region_its_state_and_its_peers() -> None:
     assert described(document) == Replica("g", HERE, ACTIVE, None, (THERE, ELSEWHERE))
 
 
-def test_a_replica_in_the_making_knows_where_to_copy_from() -> None:
+def test_a_replica_that_is_being_created_knows_its_source() -> None:
     document = replicas.created(replicas.make("g", THERE, {}, NOW), HERE, THERE, THERE, NOW)
     assert described(document) == Replica("g", HERE, CREATING, THERE, (THERE,))

@@ -1,4 +1,4 @@
-"""Shared settings: whatever a table had, it has what its group document says once it has taken it over."""
+"""Shared settings: once a table has adopted those of its group document, it has exactly these."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def tables(draw: st.DrawFn, region: str) -> Descriptor:
 
 
 @given(tables(HERE), tables(THERE))
-def test_a_table_that_takes_settings_over_has_them(theirs: Descriptor, ours: Descriptor) -> None:
+def test_a_table_that_adopts_settings_has_them(theirs: Descriptor, ours: Descriptor) -> None:
     group = replicas.make("g", HERE, shared_settings.shared(theirs), NOW)
     taken = shared_settings.applied(replace(ours, group=group), NOW)
     assert shared_settings.shared(taken.table) == replicas.settings(group) == shared_settings.shared(theirs)
@@ -111,7 +111,7 @@ def test_a_local_change_is_noted_whole_and_once(before: Descriptor, after: Descr
     assert shared_settings.noted(noted, NOW + 2) == noted
 
 
-def test_overrides_are_laid_over_in_their_region_only() -> None:
+def test_overrides_apply_in_their_region_only() -> None:
     units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
     ordinary = schemas.table(global_={"by-x": ([("x", "S")], [])}).descriptor
     indexes = tuple(replace(index, provisioned=units) for index in ordinary.global_indexes)

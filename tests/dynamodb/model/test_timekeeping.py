@@ -1,4 +1,4 @@
-"""Which clock is believed when the wall clock jumps, and when nothing may be deleted by its age."""
+"""Which clock is trusted when the wall clock jumps, and when nothing may be deleted because of its age."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 365 * 86_400.0
 
 
 class Machine:
-    """Its clocks, and what its store knows, which is looked at every second or, over long times, every ten."""
+    """A machine: its clocks, and the knowledge in its store, which is checked every second or, over long times, every
+    ten."""
 
     def __init__(self) -> None:
         self.wall, self.steady, self.boot = START, 1000.0, "first"
@@ -31,7 +32,7 @@ class Machine:
             self.look()
 
     def pass_by(self, seconds: float) -> None:
-        """Time passes, and nobody looks: the machine sleeps, or no server runs."""
+        """Time passes without a check: the machine sleeps, or no server runs."""
         self.wall += seconds
         self.steady += seconds
 
@@ -55,13 +56,13 @@ class Machine:
 
 
 def kept(known: Timekeeping) -> Timekeeping:
-    """What is known, by way of the store."""
+    """The knowledge, as it passes through the store."""
     again = timekeeping.parse(timekeeping.encode(known))
     assert again == known
     return again
 
 
-def test_clocks_that_go_alike_are_trusted() -> None:
+def test_clocks_that_agree_are_trusted() -> None:
     machine = Machine()
     machine.go(HOUR)
     assert machine.reason is None
@@ -113,7 +114,7 @@ def test_a_small_jump_does_not_pause(by: float) -> None:
 
 
 @pytest.mark.parametrize("by", [2 * HOUR, -DAY])
-def test_a_clock_that_was_set_right_is_believed_after_five_minutes(by: float) -> None:
+def test_a_corrected_clock_is_trusted_after_five_minutes(by: float) -> None:
     machine = Machine()
     machine.jump(by)
     machine.go(299)
@@ -125,7 +126,7 @@ def test_a_clock_that_was_set_right_is_believed_after_five_minutes(by: float) ->
     assert machine.known.latest == machine.wall
 
 
-def test_a_clock_that_keeps_jumping_is_never_believed() -> None:
+def test_a_clock_that_keeps_jumping_is_never_trusted() -> None:
     machine = Machine()
     for number in range(10):
         machine.jump(2 * HOUR if number % 2 else -2 * HOUR)
@@ -134,11 +135,11 @@ def test_a_clock_that_keeps_jumping_is_never_believed() -> None:
     assert machine.trusted == pytest.approx(START + 40 * MINUTE)
 
 
-def test_what_was_written_while_another_clock_was_trusted_is_not_taken_for_older_for_a_day() -> None:
+def test_writes_dated_by_a_former_clock_are_not_too_old_for_a_day() -> None:
     machine = Machine()
     machine.go(MINUTE)
     machine.jump(-DAY)
-    machine.go(10 * MINUTE)  # It is believed, and what is written now is dated a day back.
+    machine.go(10 * MINUTE)  # It is trusted, and new writes are dated a day back.
     machine.jump(DAY)
     machine.go(10 * MINUTE)
     assert machine.reason is None
@@ -149,7 +150,7 @@ def test_what_was_written_while_another_clock_was_trusted_is_not_taken_for_older
     assert machine.known.slowest(machine.steady) == pytest.approx(machine.wall)
 
 
-def test_a_worker_that_starts_during_a_jump_does_not_believe_it() -> None:
+def test_a_worker_that_starts_during_a_jump_does_not_trust_it() -> None:
     machine = Machine()
     machine.go(MINUTE)
     machine.wall += 2 * HOUR
@@ -269,6 +270,6 @@ def test_former_differences_are_bounded_and_the_lowest_stays() -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"{}", b'{"boot": "b", "offset": 1.0, "pause": {"reason": "TIRED"}, "former": []}']
 )
-def test_what_is_none_is_refused(raw: bytes) -> None:
+def test_a_malformed_record_is_refused(raw: bytes) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
         timekeeping.parse(raw)

@@ -1,4 +1,4 @@
-"""Attribute values: what a client may send, what is made of it, how much it counts, how it compares."""
+"""Attribute values: which a client may send, their normal form, their size, and their order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ attribute_values: st.SearchStrategy[dict[str, Any]] = st.recursive(
 
 
 def refusal(raw: Any) -> ServiceError:
-    """What is raised for a client's value; for the same value as an attribute of an item, it must be the same."""
+    """The error for a client's value; the same value as an attribute of an item must raise the same."""
     with pytest.raises(ServiceError) as of_value:
         values.normalise_value(orjson.loads(orjson.dumps(raw)))
     with pytest.raises(type(of_value.value)) as of_item:
@@ -92,7 +92,7 @@ def nested(depth: int, kind: str) -> dict[str, Any]:
         ({"SS": ["a", "", "\u00e9"]}, {"SS": ["", "a", "\u00e9"]}, 3),
         ({"NS": ["1.0", "-20", "3e2"]}, {"NS": ["-20", "1", "300"]}, 2 + 3 + 2),
         ({"BS": ["YQ==", ""]}, {"BS": ["", "YQ=="]}, 1),
-        # Null members and those that no value has count as absent.
+        # Null members and unknown ones count as absent.
         ({"S": "a", "N": None}, {"S": "a"}, 1),
         ({"S": "a", "dog": "cat"}, {"S": "a"}, 1),
         ({"M": {"a": {"L": [{"S": "a", "BOOL": None}]}}}, {"M": {"a": {"L": [{"S": "a"}]}}}, 3 + 2 + 3 + 1 + 1),
@@ -106,7 +106,7 @@ def test_values_are_normalised_and_measured(raw: dict[str, Any], normal: dict[st
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), attribute_values, max_size=4))
-def test_what_is_normal_stays_and_its_size_does_not_depend_on_who_measures(item: dict[str, Any]) -> None:
+def test_normal_values_stay_unchanged_and_every_measure_gives_the_same_size(item: dict[str, Any]) -> None:
     before = orjson.dumps(item)
     normal, size = values.normalise_item(item)
     assert orjson.dumps(normal) == before
@@ -255,7 +255,7 @@ def test_a_wrong_type_is_a_serialization_exception(raw: Any, message: str) -> No
     error = refusal(raw)
     assert isinstance(error, SerializationException)
     assert error.message == message
-    # Nor does it matter what else is wrong with the item, or how deep the value is.
+    # Other faults of the item, or the depth of the value, do not matter either.
     for item in ({"a": {"N": "dog"}, "b": raw}, {"": {"L": [{}, raw]}}, {"a": {"L": [nested(99, "L"), raw]}}):
         with pytest.raises(SerializationException) as same:
             values.normalise_item(orjson.loads(orjson.dumps(item)))
@@ -277,7 +277,7 @@ def test_an_item_is_a_map(raw: Any, message: str) -> None:
 
 
 @given(attribute_values)
-def test_types_of_values_that_are_right_are_right(value: dict[str, Any]) -> None:
+def test_types_of_valid_values_are_valid(value: dict[str, Any]) -> None:
     value_types.check(value)
     value_types.check_item({"a": value, "b": None})
 

@@ -1,4 +1,4 @@
-"""The write path: one item changes, and with it everything that hangs on it."""
+"""The write path: one item changes, and with it everything that depends on it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def never(item: Item) -> bool:
     return False
 
 
-def test_a_put_stores_the_item_in_place_of_what_is_there() -> None:
+def test_a_put_replaces_the_item() -> None:
     store = Store()
     first = store.do(put(PLAIN, {"p": s("a"), "x": n("1")}))
     assert first.old is None
@@ -75,20 +75,20 @@ def test_a_delete_of_nothing_writes_nothing() -> None:
     assert not store.written.puts
 
 
-def test_an_update_makes_the_item_that_is_not_there() -> None:
+def test_an_update_creates_a_missing_item() -> None:
     store = Store()
     store.do(update(PLAIN, {"p": s("a")}, "SET x = :x", x=n("1")))
     assert store.items(PLAIN) == [{"p": s("a"), "x": n("1")}]
 
 
-def test_an_update_without_actions_makes_the_item_from_its_key() -> None:
+def test_an_update_without_actions_creates_the_item_from_its_key() -> None:
     store = Store()
     store.do(update(PLAIN, {"p": s("a")}, None))
     assert store.items(PLAIN) == [{"p": s("a")}]
 
 
 @pytest.mark.parametrize("text", ["REMOVE x", "REMOVE x, y"])
-def test_an_update_that_only_removes_makes_no_item(text: str) -> None:
+def test_an_update_that_only_removes_creates_no_item(text: str) -> None:
     store = Store()
     assert store.do(update(PLAIN, {"p": s("a")}, text)) == (None, None, [])
     assert store.items(PLAIN) == []
@@ -110,7 +110,7 @@ def test_an_item_may_shrink_to_its_key() -> None:
         writes.ConditionCheck(PLAIN, keys.item_key(PLAIN, {"p": s("a")}, SECRET), never),
     ],
 )
-def test_a_failed_condition_refuses_and_tells_the_item_only_when_asked(operation: Operation) -> None:
+def test_a_failed_condition_refuses_and_shows_the_item_only_on_request(operation: Operation) -> None:
     store = Store()
     store.do(put(PLAIN, {"p": s("a"), "x": n("1")}))
     with pytest.raises(ConditionalCheckFailedException) as refusal:
@@ -123,7 +123,7 @@ def test_a_failed_condition_refuses_and_tells_the_item_only_when_asked(operation
     assert store.items(PLAIN) == [{"p": s("a"), "x": n("1")}]
 
 
-def test_a_condition_sees_an_empty_item_where_there_is_none() -> None:
+def test_a_condition_sees_an_empty_item_if_none_exists() -> None:
     seen: list[Item] = []
 
     def condition(item: Item) -> bool:
@@ -152,14 +152,14 @@ def test_an_update_may_not_make_an_item_too_large() -> None:
     assert refusal.value.message == "Item size to update has exceeded the maximum allowed size"
 
 
-def test_an_operation_on_a_table_that_has_changed_begins_anew() -> None:
+def test_an_operation_on_a_table_that_has_changed_starts_again() -> None:
     writes.check_descriptor(PLAIN, PLAIN.raw)
     for raw in (None, PLAIN.raw + b" "):
         with pytest.raises(DescriptorChanged):
             writes.check_descriptor(PLAIN, raw)
 
 
-def test_entries_hold_what_their_index_projects() -> None:
+def test_entries_hold_the_projected_attributes() -> None:
     store = Store()
     item = {"p": s("1"), "c": s("2"), "x": s("3"), "y": s("4"), "a": s("5"), "b": s("6")}
     store.do(put(INDEXED, item))
@@ -214,7 +214,7 @@ LOGGED = replace(PLAIN, log=ChangeLog(old_images=True, new_images=True, starts=(
 
 
 def logged(store: Store, operation: Operation) -> list[tuple[Kind, bytes, bytes, bytes]]:
-    """What an operation appends to the log: kind, key, old and new item."""
+    """The entry that an operation appends to the log: kind, key, old and new item."""
     store.do(operation)
     entries = [changelog.decode(stored_entry(entry, 0)) for log, entry in store.written.appends if log == b"log"]
     return [(e.kind, e.keys, e.old and items.json_of(e.old), e.new and items.json_of(e.new)) for e in entries]
@@ -232,7 +232,7 @@ def test_each_change_is_logged() -> None:
     assert logged(store, expired) == [(Kind.EXPIRE, key, old, b"")]
 
 
-def test_what_changes_nothing_is_not_logged() -> None:
+def test_a_write_that_changes_nothing_is_not_logged() -> None:
     store = Store()
     store.do(put(LOGGED, {"p": s("a"), "x": n("1"), "y": {"SS": ["1", "2"]}}))
     assert logged(store, put(LOGGED, {"y": {"SS": ["2", "1"]}, "x": n("1"), "p": s("a")})) == []
@@ -291,7 +291,8 @@ attributes = st.fixed_dictionaries(
         "z": small.map(s),
     },
 )
-"""Items of INDEXED. Some have in x or y what is not fit for an index's key, as items may that are older than it."""
+"""Items of INDEXED. Some have in x or y a value that is invalid for an index's key, as items may that are older than
+it."""
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "update", "delete"]), attributes), max_size=12))

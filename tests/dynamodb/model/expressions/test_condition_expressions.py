@@ -1,4 +1,4 @@
-"""Conditions and filters: what is refused before an item is looked at, and what an item makes true."""
+"""Conditions and filters: those that are refused before an item is read, and those that an item makes true."""
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
 
@@ -106,13 +106,13 @@ def test_a_malformed_condition_is_refused_in_dynamodbs_words(text: str, values: 
     assert refusal(text, values) == f"Invalid FilterExpression: {message}"
 
 
-def test_names_are_compared_once_they_are_looked_up() -> None:
+def test_names_are_compared_after_their_look_up() -> None:
     names = {"#a": "a"}
     assert refusal("#a <> a", names=names) == f"Invalid FilterExpression: {NOT_DISTINCT}<>, first operand: [a]"
     assert refusal("a > #a", names=names) == f"Invalid FilterExpression: {NOT_DISTINCT}>, first operand: [a]"
 
 
-def test_a_condition_expression_says_that_it_is_one() -> None:
+def test_the_error_names_the_kind_of_expression() -> None:
     with pytest.raises(ValidationException, match=r"^Invalid ConditionExpression: The expression can not be empty;$"):
         predicate("", kind="ConditionExpression")
 
@@ -170,7 +170,7 @@ def test_sets_are_equal_in_any_order_however_deep_they_are() -> None:
         ("a[0] <> a", True),
     ],
 )
-def test_what_is_not_there_is_not_equal_to_anything(text: str, truth: bool) -> None:
+def test_a_missing_attribute_equals_nothing(text: str, truth: bool) -> None:
     assert holds(text, {"a": n("1")}) is truth
 
 
@@ -285,12 +285,12 @@ def test_the_same_text_is_another_condition_with_other_names_and_values() -> Non
         assert holds("#n = :v", item, {":v": n(value)}, {"#n": name}) is truth
 
 
-def test_a_condition_as_deep_as_can_be_is_evaluated() -> None:
+def test_the_deepest_possible_condition_is_evaluated() -> None:
     assert holds("a<b " + "and (b>a or (b>c " * 74 + "))" * 74, {"a": n("1"), "b": n("2")})
     assert not holds("not " * 299 + "a<b", {"a": n("1"), "b": n("2")})
 
 
-def test_a_predicate_tells_which_attributes_it_reads() -> None:
+def test_a_predicate_lists_the_attributes_that_it_reads() -> None:
     read = predicate("#a.b = :v OR size(c) > d[0] AND attribute_exists(e)", {":v": s("x")}, {"#a": "a"})
     assert read.attribute_names == {"a", "c", "d", "e"}
 

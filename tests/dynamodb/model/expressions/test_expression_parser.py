@@ -1,4 +1,4 @@
-"""The grammars: what parses to what, what is refused and in which words, and that nothing is too deep for it."""
+"""The grammars: the trees of texts, the refusals and their words, and that no text is too deep."""
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
 

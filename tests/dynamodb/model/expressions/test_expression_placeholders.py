@@ -1,4 +1,4 @@
-"""ExpressionAttributeNames and ExpressionAttributeValues: what is refused before, and after, the expressions."""
+"""ExpressionAttributeNames and ExpressionAttributeValues: refusals before the expressions, and after them."""
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
 
@@ -61,7 +61,7 @@ def test_values_are_normalised() -> None:
         ({"#a": "a", "#b": "b"}, {":v": {"S": "x"}, ":w": {"S": "y"}}, "Value provided in ExpressionAttributeNames unused in expressions: keys: {#b}"),
     ],
 )  # fmt: skip
-def test_what_no_expression_uses_is_refused(names: dict[str, str], values: dict[str, Any], message: str) -> None:
+def test_unused_placeholders_are_refused(names: dict[str, str], values: dict[str, Any], message: str) -> None:
     known = Placeholders(names, values)
     condition("#a = :v", known, "ConditionExpression")
     with pytest.raises(ValidationException) as refusal:
@@ -69,7 +69,7 @@ def test_what_no_expression_uses_is_refused(names: dict[str, str], values: dict[
     assert refusal.value.message == message
 
 
-def test_expressions_of_a_request_use_placeholders_together() -> None:
+def test_expressions_of_a_request_share_placeholders() -> None:
     known = Placeholders({"#a": "a", "#b": "b"}, {":v": {"S": "x"}, ":w": {"S": "y"}})
     condition("#a = :v OR a = :w", known, "FilterExpression")
     projection("c.#b", known)

@@ -1,4 +1,5 @@
-"""Key conditions: what a Query may ask of a key, of a table or of an index with several attributes."""
+"""Key conditions: the conditions that a Query may have on the key of a table, or of an index with several
+attributes."""
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
 
@@ -140,13 +141,13 @@ V = {":v": s("1")}
         ("p = :p AND begins_with(c, :v)", {**P, **V}, SCHEMA_TYPE),
     ],
 )  # fmt: skip
-def test_what_cannot_be_asked_of_a_table(text: str, values: Values | None, message: str) -> None:
+def test_conditions_that_a_table_refuses(text: str, values: Values | None, message: str) -> None:
     with pytest.raises(ValidationException) as refused:
         asked(text, values)
     assert refused.value.message == message
 
 
-def test_a_table_without_a_sort_key_takes_one_condition() -> None:
+def test_a_table_without_a_sort_key_accepts_one_condition() -> None:
     with pytest.raises(ValidationException) as refused:
         against_key(parse_key_condition("p = :p AND a = :p", Placeholders(None, P)), ALBUMS, None)
     assert refused.value.message == ("Query key condition not supported")
@@ -168,7 +169,7 @@ def test_a_table_without_a_sort_key_takes_one_condition() -> None:
         ("h1 = :h AND h2 = :i AND a = :h", H, MISSED + "r1"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_asked_of_an_index_with_several_attributes(text: str, values: Values, message: str) -> None:
+def test_conditions_that_an_index_with_several_attributes_refuses(text: str, values: Values, message: str) -> None:
     with pytest.raises(ValidationException) as refused:
         asked(text, values, "many")
     assert refused.value.message == message
@@ -201,10 +202,10 @@ LONG_SORT = "One or more parameter values were invalid: Aggregated size of all r
         ("h1 = :h AND h2 = :i AND r1 = :a AND r2 < :i", {**H, ":a": s("x" * 1023)}, "many", LONG_SORT),
     ],
 )
-def test_a_key_longer_than_keys_can_be_is_not_asked_for(
+def test_a_query_for_a_key_that_is_too_long_is_refused(
     text: str, values: Values, index: str | None, message: str | None
 ) -> None:
-    """As AWS refuses the same values in a GetItem (us-east-1, 2026-10)."""
+    """AWS refuses the same values in a GetItem in this way (us-east-1, 2026-10)."""
     if message is None:
         asked(text, values, index)
         return

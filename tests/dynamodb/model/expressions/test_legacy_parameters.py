@@ -1,4 +1,4 @@
-"""The parameters that came before expressions: what each asks, and what it is refused for."""
+"""The parameters that came before expressions: their meaning, and their refusals."""
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
 
@@ -121,7 +121,7 @@ ITEM: Item = {
         ("a", compared("CONTAINS", n("2")), False),
         ("b", compared("NOT_CONTAINS", s("dog")), True),
         ("e", compared("NOT_CONTAINS", n("4")), False),
-        # Both are false of what is not there.
+        # Both are false for a missing attribute.
         ("q", compared("CONTAINS", n("4")), False),
         ("q", compared("NOT_CONTAINS", n("4")), False),
         ("b", compared("BEGINS_WITH", s("ca")), True),
@@ -152,7 +152,7 @@ def test_expected_by_value_or_existence(name: str, condition: dict[str, Any], tr
     assert legacy.expected({name: condition}, None)(ITEM) is truth
 
 
-def test_conditions_are_joined_by_and_unless_told_otherwise() -> None:
+def test_conditions_are_joined_by_and_by_default() -> None:
     conditions = {"a": compared("EQ", n("2")), "b": compared("EQ", s("dog"))}
     assert not legacy.filter_conditions(conditions, None, "QueryFilter")(ITEM)
     conditions = {"a": compared("EQ", n("2")), "b": compared("EQ", s("dog"))}
@@ -161,7 +161,7 @@ def test_conditions_are_joined_by_and_unless_told_otherwise() -> None:
     assert legacy.expected(conditions, "OR")(ITEM)
 
 
-def test_no_condition_is_always_met() -> None:
+def test_without_a_condition_every_item_matches() -> None:
     assert legacy.expected({}, None)({})
     assert legacy.filter_conditions({}, None, "QueryFilter")(ITEM)
 

@@ -1,4 +1,4 @@
-"""Projections: what is refused, and which parts of an item are left."""
+"""Projections: the refusals, and the parts of an item that are left."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ ITEM: Item = {
         # Elements are together, in their order.
         ("a.b[1], a.b[0]", {"a": {"M": {"b": {"L": [n("2"), n("4")]}}}}),
         ("l[1].a, l[0].b, l[0].a", {"l": {"L": [{"M": {"b": n("2"), "a": n("1")}}, {"M": {"a": n("3")}}]}}),
-        # What is not there leaves nothing.
+        # A missing attribute leaves nothing.
         ("x", {}),
         ("a.b[3]", {}),
         ("a.x.y, a.b[3].x, a.b.x, a[0], a.b[0].x, a.b[0][0], b.x, b[0]", None),
@@ -100,7 +100,7 @@ def test_a_path_may_not_go_into_a_key() -> None:
     bound("a.b, p, e").refuse_nested_keys(music)
 
 
-# Any disjoint paths: what is left is what each path leads to, and nothing else.
+# Any disjoint paths: the result is what each path leads to, and nothing else.
 
 names = st.sampled_from("abc")
 documents = st.recursive(

@@ -1,4 +1,4 @@
-"""What is made of a text is made once, unless too much else has been made since."""
+"""The result for a text is computed once, unless too many others have been computed since."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from jedlik.dynamodb.model.expressions.remembering import CHARACTERS, remembering
 
 
-def test_what_was_made_is_remembered_until_there_is_no_room() -> None:
+def test_results_are_remembered_until_there_is_no_room() -> None:
     made: list[tuple[str, tuple[str, ...]]] = []
 
     @remembering
@@ -21,7 +21,7 @@ def test_what_was_made_is_remembered_until_there_is_no_room() -> None:
     assert made == [(a, ()), (b, ())]
     make(b, ("name",))
     assert len(made) == 3
-    # There is room for two and a bit: the one that was used longest ago goes.
+    # There is room for two and a bit: the least recently used one is dropped.
     make(a, ())
     make(b, ("name",))
     assert len(made) == 4

@@ -1,4 +1,4 @@
-"""What UpdateItem charges for a statement: the figures that AWS was measured to charge."""
+"""UpdateItem's charge for a statement: figures measured on AWS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from testing.dynamodb.schemas import b, n, s
 
 LIMIT = 409_600
 SET = 19
-"""Beside the target, "c" or another of one byte."""
+"""Beside the target, "c" or another attribute with a name of one byte."""
 
 
 def list_of(*elements: Any) -> dict[str, Any]:

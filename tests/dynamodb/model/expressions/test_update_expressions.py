@@ -1,4 +1,5 @@
-"""Updates: what is refused before an item is looked at, what an item makes impossible, and what becomes of it."""
+"""Updates: those that are refused before an item is read, those that an item makes impossible, and the resulting
+items."""
 
 # ruff: noqa: E501 - DynamoDB's texts stand whole in the tables
 
@@ -25,7 +26,7 @@ def bound(text: str, values: Values | None = None, names: dict[str, str] | None 
 
 
 def applied(text: str, item: Item, values: Values | None = None, names: dict[str, str] | None = None) -> Item:
-    """The item after an update, which must have left the one before alone."""
+    """The item after an update, which must not have changed the one before."""
     before = copy.deepcopy(item)
     after = bound(text, values, names).apply(item)
     assert item == before
@@ -97,7 +98,7 @@ def test_a_malformed_update_is_refused_in_dynamodbs_words(text: str, values: Val
     assert refused.value.message == f"Invalid UpdateExpression: {message}"
 
 
-def test_paths_are_compared_once_their_names_are_looked_up() -> None:
+def test_paths_are_compared_after_the_look_up_of_their_names() -> None:
     with pytest.raises(ValidationException) as refused:
         bound("SET #c[3].#d = a, c[3] = a", names={"#c": "c", "#d": "[3]"})
     assert refused.value.message == (
@@ -158,7 +159,7 @@ V = {":v": n("7")}
         ({"a": n("1"), "c": SS, "d": s("x")}, "SET b = a REMOVE d ADD a :v DELETE c :w", {":v": n("2"), ":w": SS}, {"a": n("3"), "b": n("1")}),
     ],
 )  # fmt: skip
-def test_what_becomes_of_an_item(before: Item, text: str, values: Values | None, after: Item) -> None:
+def test_the_item_after_an_update(before: Item, text: str, values: Values | None, after: Item) -> None:
     assert applied(text, before, values) == after
 
 
@@ -217,12 +218,12 @@ KEY = {"p": s("key")}
         ("DELETE a :v", {":v": SS}, KEY),
     ],
 )
-def test_where_there_is_no_item_its_key_is_updated(text: str, values: Values | None, after: Item) -> None:
+def test_without_an_item_its_key_is_updated(text: str, values: Values | None, after: Item) -> None:
     assert bound(text, values).apply(KEY, exists=False) == after
 
 
 @pytest.mark.parametrize("text", ["SET b.a = p", "SET b[1] = p", "SET b.a = p REMOVE b.c", "ADD b.c :v"])
-def test_a_path_needs_what_it_goes_through_even_where_there_is_no_item(text: str) -> None:
+def test_a_path_needs_its_parents_even_without_an_item(text: str) -> None:
     with pytest.raises(ValidationException) as refused:
         bound(text, V if ":v" in text else None).apply(KEY, exists=False)
     assert refused.value.message == INVALID_PATH
@@ -281,7 +282,7 @@ def test_an_update_may_read_the_key_and_change_that_of_an_index() -> None:
     bound("SET a = p, e = c REMOVE f.g").refuse_key_attributes(MUSIC)
 
 
-def test_it_tells_which_attributes_it_changes() -> None:
+def test_an_update_lists_the_attributes_that_it_changes() -> None:
     assert list(bound("SET b.x = a REMOVE c[0], b.y ADD d :v", V).top_level_names) == ["b", "c", "d"]
 
 

@@ -1,4 +1,4 @@
-"""NextToken: kept and given back, and of no use for anything else."""
+"""NextToken: it is kept and given back, and is valid for nothing else."""
 
 from __future__ import annotations
 

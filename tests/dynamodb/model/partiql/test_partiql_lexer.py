@@ -1,4 +1,4 @@
-"""Tokens: what a text is cut into, and where each stands."""
+"""Tokens: the parts of a text, and their places."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_one_token(text: str, token: tuple[str, str]) -> None:
     assert cut(text) == [token]
 
 
-def test_signs_stand_for_themselves() -> None:
+def test_signs_are_tokens() -> None:
     assert [text for _, text in cut("a<=-1<>b>>=c")] == ["a", "<=", "-", "1", "<>", "b", ">>", "=", "c"]
 
 
 @pytest.mark.parametrize("text", ["a -- to the end", "-- before\na", "a /* within\nlines */", "/**/a", "\t\v\f\r\na"])
-def test_comments_and_white_space_are_nothing(text: str) -> None:
+def test_comments_and_white_space_are_left_out(text: str) -> None:
     assert cut(text) == [("identifier", "a")]
 
 
@@ -79,7 +79,7 @@ def test_places_are_line_column_and_length() -> None:
         "1.5e-2147483647",
     ],
 )
-def test_what_is_no_token_is_refused_without_a_detail(text: str) -> None:
+def test_a_malformed_token_is_refused_without_a_detail(text: str) -> None:
     with pytest.raises(ValidationException) as refusal:
         tokens(text)
     assert refusal.value.message == NOT_WELL_FORMED

@@ -1,4 +1,4 @@
-"""The grammar: what is a statement, and what DynamoDB says of what is none."""
+"""The grammar: which texts are statements, and DynamoDB's errors for all others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOT_WELL_FORMED = "Statement wasn't well formed, can't be processed: "
 
 
 def shape(node: Node) -> Any:
-    """A tree of expressions in the least of words."""
+    """A tree of expressions in few words."""
     match node:
         case Name(name=name):
             return name
@@ -270,7 +270,7 @@ def test_an_expression_has_at_most_300_operators() -> None:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("(", ")"), ("[", "]"), ("<<", ">>"), ("{'a':", "}"), ("a[", "]")])
-def test_deep_brackets_are_refused_and_not_a_crash(opening: str, closing: str) -> None:
+def test_deep_brackets_are_refused_without_a_crash(opening: str, closing: str) -> None:
     parse(opening * 40 + "1" + closing * 40)
     with pytest.raises(ValidationException) as refusal:
         parse(opening * 1000 + "1" + closing * 1000)

@@ -1,4 +1,4 @@
-"""Plans: that a SELECT reads what it must and no more, and finds what its condition says."""
+"""Plans: a SELECT reads what it must and no more, and finds the items that meet its condition."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ITEMS: list[Item] = [
 
 
 def planned(where: str, *parameters: AttributeValue, of: Table = MUSIC, index: str = "") -> Plan:
-    """The plan of a SELECT with that condition."""
+    """The plan of a SELECT with this condition."""
     select = statement(f'SELECT * FROM "Music"{index} WHERE {where}')
     assert isinstance(select, Select)
     return planner.plan(select, of, select.bound(parameters), False, SECRET)
 
 
 def read(plan: Plan, items: Sequence[Item]) -> list[Item]:
-    """Of some items those that a plan reads, in the order in which it reads them."""
+    """The items that a plan reads, in the order in which it reads them."""
     rows = sorted((keys.item_key(MUSIC, item, SECRET), number) for number, item in enumerate(items))
     if plan.item is not None:
         return [items[number] for key, number in rows if key == keys.item_key(MUSIC, plan.item, SECRET)]
@@ -77,7 +77,7 @@ def test_what_is_read(where: str, rows: list[str], filtered: bool) -> None:
 
 
 @pytest.mark.parametrize("where", ["n = 1", "p > 'a'", "p = 'a' OR n = 1", "NOT p = 'a'", "p = v", "size(p) = 1"])
-def test_what_names_no_partition_key_is_a_scan(where: str) -> None:
+def test_a_condition_without_a_partition_key_is_a_scan(where: str) -> None:
     plan = planned(where)
     assert plan.item is None
     assert plan.partitions is None
@@ -101,7 +101,7 @@ def test_keys_of_an_index_are_its_own() -> None:
     assert planned("p = 'a' AND n = 1", index='."global"').partitions is None
 
 
-def test_a_thousand_alternatives_are_told_apart_and_more_are_read_as_one() -> None:
+def test_a_thousand_alternatives_are_read_apart_and_more_as_one() -> None:
     few = planned(f"p IN {['a', 'b']} AND n IN {list(range(100))}")
     assert [item["v"]["S"] for item in read(few, ITEMS)] == [i["v"]["S"] for i in ITEMS if i["p"] != s("c")]
     assert few.partitions is not None
@@ -148,7 +148,7 @@ conditions = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(conditions)
-def test_a_plan_finds_what_the_condition_says(where: str) -> None:
+def test_a_plan_finds_the_items_that_meet_the_condition(where: str) -> None:
     select = statement(f"SELECT * FROM Music WHERE {where}")
     assert isinstance(select, Select)
     assert select.where is not None

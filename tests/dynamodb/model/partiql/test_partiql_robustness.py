@@ -97,7 +97,7 @@ templates = st.sampled_from(
 
 
 def execute(text: str, parameter: AttributeValue) -> None:
-    """Do with a statement all that is done with it, short of a store."""
+    """Do with a statement everything short of a store."""
     found = statement(text)
     parameters = [parameter] * found.constants.parameters
     values = found.bound(parameters)

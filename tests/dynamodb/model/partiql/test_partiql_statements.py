@@ -1,4 +1,4 @@
-"""Statements: what is refused for what it says, before a table is looked at, and what of it is bound to parameters."""
+"""Statements: refusals because of the text, before a table is read, and the values bound to parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jedlik.dynamodb.model.values import Item
 
 
 def refusal(text: str, *parameters: Any) -> str:
-    """What is said of a statement, bound to parameters."""
+    """The error for a statement, bound to parameters."""
     with pytest.raises(ValidationException) as caught:
         statement(text).bound(parameters)
     return caught.value.message
@@ -66,7 +66,7 @@ STRUCT = (
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        # What is no statement of DynamoDB's.
+        # Texts that are no statements of DynamoDB's.
         ("1", "Unsupported operation: Literal"),
         ("'x'", "Unsupported operation: Literal"),
         ("a", "Unsupported operation: VariableReference"),
@@ -175,7 +175,7 @@ STRUCT = (
         ],
     ],
 )
-def test_what_is_refused_for_its_text(text: str, message: str) -> None:
+def test_statements_that_are_refused_for_their_text(text: str, message: str) -> None:
     assert refusal(text) == message
 
 
@@ -381,7 +381,7 @@ def test_parameters_are_normalised() -> None:
         ("l[7], pk.x", {}),
     ],
 )
-def test_what_is_selected_is_named_after_the_last_name_of_its_path(columns: str, selected: dict[str, Any]) -> None:
+def test_a_selected_value_is_named_after_the_last_name_of_its_path(columns: str, selected: dict[str, Any]) -> None:
     item: Item = {
         "pk": {"S": "a"},
         "l": {"L": [{"N": "1"}, {"N": "2"}]},
