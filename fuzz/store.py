@@ -63,6 +63,10 @@ class DictEngine:
         [value] = await self.get((key,), consistent)
         return value, await self.range(start, end, limit, max_bytes, reverse, consistent)
 
+    async def last_position(self) -> int:
+        """As every engine's."""
+        return self._position
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
         """As every engine's."""
         future: Future[T] = self._loop.create_future()

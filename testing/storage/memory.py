@@ -94,6 +94,10 @@ class MemoryEngine:
         [value] = await self.get((key,), consistent)
         return value, await self.range(start, end, limit, max_bytes, reverse, consistent)
 
+    async def last_position(self) -> int:
+        self._check_open()
+        return LastEntry.unpack(self._values.get(POSITION_KEY)).position
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

@@ -234,15 +234,19 @@ def test_positions_go_on_after_the_log_was_emptied_and_the_store_opened_again(
     open_engine: Open, tmp_path: Path
 ) -> None:
     async def first(engine: Engine) -> bytes:
+        assert await engine.last_position() == 0
         await append(engine, b"log", [b"1"])
         [(key, _)] = await everything(engine)
         writes = Writes()
         writes.delete(key)
         await engine.mutate([], lambda values: (writes, None))
+        assert await engine.last_position() == int.from_bytes(key[-8:], "big")
         return key
 
     async def second(engine: Engine) -> bytes:
+        before = await engine.last_position()
         await append(engine, b"log", [b"2"])
+        assert await engine.last_position() == before + 1
         [(key, _)] = await everything(engine)
         return key
 

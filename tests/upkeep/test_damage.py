@@ -465,6 +465,7 @@ STRAYS = {
     "rows": "rows of index 12593 of table id 382062797465732e and no such table or index",
     "counters": "counters of index 12593 of table id 382062797465732e and no such table or index",
     "logs": "a change log of shard 825307441 of table id 382062797465732e and no such shard",
+    "readers": "positions of readers of table id 382062797465732e and no such table",
     "expiries": "expiry notes of table id 382062797465732e and no such table",
     "versions": "versions of items of table id 382062797465732e and no such replica",
     "checkpoints": "checkpoints of table id 382062797465732e and no such replica",

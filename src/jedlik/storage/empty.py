@@ -51,6 +51,10 @@ class EmptyEngine:
         """Nothing, and no rows."""
         return None, []
 
+    async def last_position(self) -> int:
+        """0: no log has an entry."""
+        return 0
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Decide with every value absent. The future raises NoStore if there is something to write."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

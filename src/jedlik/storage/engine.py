@@ -158,6 +158,11 @@ class Engine(Protocol):
         """The value of `key` and the rows of a range, all from one snapshot: a table's descriptor, and a page of it."""
         ...
 
+    async def last_position(self) -> int:
+        """The position of the last entry that was appended to any log, whether or not it has been deleted; 0 before
+        the first. A read that begins later sees every entry up to there."""
+        ...
+
     clock: Clock
     """The clock that dates log entries. The code that opens the store sets it, before anything is written."""
 

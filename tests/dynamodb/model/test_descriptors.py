@@ -60,7 +60,12 @@ OPTIONAL: dict[str, Any] = {
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     "LatestStreamLabel": "2023-11-14T22:13:20.500",
     "LatestStreamArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music/stream/2023-11-14T22:13:20.500",
-    "ChangeLog": {"OldImages": False, "NewImages": True, "Shards": [{"Number": 4, "Start": 0}]},
+    "ChangeLog": {
+        "OldImages": False,
+        "NewImages": True,
+        "Shards": [{"Number": 4, "Start": 0}],
+        "Readers": [{"Name": "r", "OldImages": False, "NewImages": True, "Seconds": 60.0, "Temporary": True}],
+    },
     "NextShardNumber": 5,
     "TimeToLive": {"AttributeName": "t", "Status": "ENABLED", "UpdatedAt": 4.5},
     "Replication": {
@@ -80,6 +85,7 @@ RECORDS = [
     definitions.Encryption,
     definitions.Expiry,
     definitions.IndexDefinition,
+    definitions.LogReader,
     definitions.LogSetting,
     definitions.OpenShard,
     definitions.StreamSetting,
@@ -141,7 +147,8 @@ def test_every_field_is_a_member() -> None:
     everything = descriptors.descriptor_of(NEEDED | OPTIONAL)
     assert descriptors.document(everything) == NEEDED | OPTIONAL
     found: list[Any] = [everything, *everything.indexes, everything.billing, everything.encryption, everything.expiry]
-    found += [everything.log, *(everything.log.shards if everything.log else ()), everything.stream]
+    assert everything.log is not None
+    found += [everything.log, *everything.log.shards, *everything.log.readers, everything.stream]
     found += [everything.table_class]
     assert {type(record) for record in found} == set(RECORDS)
     for record in found:

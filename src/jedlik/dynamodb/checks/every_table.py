@@ -9,7 +9,7 @@ from jedlik.aws.checks import Check, Checking
 from jedlik.aws.damage import DAMAGE, told
 from jedlik.dynamodb.checks import version_check
 from jedlik.dynamodb.checks.table_check import TableCheck
-from jedlik.dynamodb.model import descriptors, keys, spaces
+from jedlik.dynamodb.model import descriptors, keys, log_readers, spaces
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.snapshot import Snapshot
 
@@ -64,10 +64,17 @@ def _of_descriptor(snapshot: Snapshot, checking: Checking, table: Table) -> Iter
     if len(set(numbers)) < len(numbers) or not all(0 < n < next_index for n in numbers):
         yield f"its indexes have the numbers {numbers}, and the next is to have {next_index}"
     yield from checking.unfinished(table.descriptor)
-    if table.log is not None:
+    if table.descriptor.stream is not None:
         stream = keys.stream_key(table.name, table.descriptor.stream_label or "")
         if snapshot.get(stream) is None:
             yield "its changes are logged for a stream that is not there"
+    wanted = log_readers.all_of(table.descriptor)
+    if (table.log is not None) != bool(wanted):
+        yield "its changes are logged for no reader" if wanted == () else "its changes are not logged for its readers"
+    elif table.log is not None:
+        lacks_old = not table.log.old_images and any(reader.old_images for reader in wanted)
+        if lacks_old or (not table.log.new_images and any(reader.new_images for reader in wanted)):
+            yield "its log lacks images that its readers want"
 
 
 CHECK = Check("tables", _problems, "{items} items with {index_entries} index entries in {tables} tables")

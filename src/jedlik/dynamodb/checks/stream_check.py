@@ -14,7 +14,7 @@ import orjson
 from jedlik.aws.checks import Check, Checking
 from jedlik.aws.damage import DAMAGE, told
 from jedlik.dynamodb.checks import every_table
-from jedlik.dynamodb.model import changelog, items, keys, spaces, streams
+from jedlik.dynamodb.model import changelog, items, keys, log_readers, spaces, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.model.tables import Table
@@ -51,8 +51,7 @@ class StreamCheck:
                 yield f"stream under {key.hex()}: {told(error)}"
         for log in self._snapshot.prefixes(*spaces.LOGS.range, keys.SHARD_PREFIX):
             if log not in self._logs:
-                table = keys.table_of_key(log).hex()
-                yield f"there is a change log of shard {keys.shard_of_key(log)} of table id {table} and no such shard"
+                yield from self._check_unlisted(log)
 
     def _check_stream(self, key: bytes, stream: Document) -> Iterator[str]:
         """Raises one of DAMAGE if the stream's document cannot be read."""
@@ -69,6 +68,28 @@ class StreamCheck:
                 yield f"shard {shard['ShardId']}: {problem}"
             spans[shard["ShardId"]] = span
         yield from _check_lineage(stream, spans)
+
+    def _check_unlisted(self, log: bytes) -> Iterator[str]:
+        """Check the log of a shard that no stream lists: the table's log's own, or else it is lost."""
+        number, table_id = keys.shard_of_key(log), keys.table_of_key(log)
+        if not self._is_own(log):
+            yield f"there is a change log of shard {number} of table id {table_id.hex()} and no such shard"
+            return
+        table = self._tables.get(table_id)
+        setting = None if table is None else table.descriptor.log
+        is_open = setting is not None and any(shard.number == number for shard in setting.shards)
+        shard = {"Start": 0, "End": streams.HASH_SPACE, **({} if is_open else {"ClosedAt": 0.0})}
+        view = {"KeySchema": [] if table is None else table.descriptor.key_schema, "StreamViewType": "KEYS_ONLY"}
+        for problem in self._check_shard(log, view, shard, table, []):
+            yield f"shard {number} of the log of table id {table_id.hex()}: {problem}"
+
+    def _is_own(self, log: bytes) -> bool:
+        for _, entry in self._snapshot.rows(*keys.log_range(log)):
+            try:
+                return log_readers.own_shard_of(changelog.decode(entry)) is not None
+            except DAMAGE:
+                return False
+        return False
 
     def _check_shard(
         self, log: bytes, stream: Document, shard: Document, table: Table | None, span: list[int]
@@ -108,7 +129,7 @@ class StreamCheck:
     def _check_change(self, change: Change, stream: Document, shard: Document, table: Table | None) -> None:
         """Raises one of DAMAGE."""
         key = orjson.loads(change.keys)
-        names = [element["AttributeName"] for element in stream["KeySchema"]]
+        names = [element["AttributeName"] for element in stream["KeySchema"]] or sorted(key)
         if sorted(key) != sorted(names):
             raise ValueError(f"its key is {change.keys.decode()}")
         view_type = stream["StreamViewType"]

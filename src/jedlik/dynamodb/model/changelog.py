@@ -43,6 +43,8 @@ class Caller(IntEnum):
     """Another region, whose change it was."""
     STREAM = 3
     """The stream itself: a mark of a shard."""
+    LOG = 4
+    """The log itself: a mark of a shard that belongs to no stream."""
 
 
 class Kind(IntEnum):

@@ -86,12 +86,31 @@ class OpenShard:
 
 
 @dataclass(frozen=True, slots=True)
+class LogReader:
+    """A reader of a table's change log (`log_readers`)."""
+
+    name: str
+    """Unique in the table. Begin it with your room's name, as in `backup/0123`."""
+    old_images: bool
+    """Whether it wants the item before the change in each entry. The keys are always there."""
+    new_images: bool
+    """Whether it wants the item after the change."""
+    seconds: float
+    """How long an entry is kept for it at the most, from its commit on."""
+    temporary: bool = True
+    """Whether it is removed when it has not been advanced for a while (`changes.readers`)."""
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LogSetting:
     """The change log of a table: what its readers want in an entry, and the open shards in the order of their range."""
 
     old_images: bool
     new_images: bool
     shards: tuple[OpenShard, ...] = ()
+    readers: tuple[LogReader, ...] = ()
+    """All but the stream and replication, which follow from other settings."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
 

@@ -26,6 +26,7 @@ from jedlik.dynamodb.model.definitions import (
     Expiry,
     IndexDefinition,
     KeySchema,
+    LogReader,
     LogSetting,
     OpenShard,
     StreamSetting,
@@ -117,6 +118,14 @@ _INDEX: _Members = {
     **_THROUGHPUT,
 }
 
+_READER: _Members = {
+    "Name": _Member("name"),
+    "OldImages": _Member("old_images"),
+    "NewImages": _Member("new_images"),
+    "Seconds": _Member("seconds"),
+    "Temporary": _Member("temporary"),
+}
+
 _TABLE: _Members = {
     "TableName": _Member("name"),
     "TableId": _Member("id"),
@@ -153,6 +162,7 @@ _TABLE: _Members = {
             "OldImages": _Member("old_images"),
             "NewImages": _Member("new_images"),
             "Shards": _many(OpenShard, {"Number": _Member("number"), "Start": _Member("start")}, "shards", None),
+            "Readers": _many(LogReader, _READER, "readers"),
         },
         "log",
     ),

@@ -48,6 +48,7 @@ _TAGS = spaces.TAGS.prefix
 _ROWS = spaces.ROWS.prefix
 _COUNTERS = spaces.COUNTERS.prefix
 _LOGS = spaces.LOGS.prefix
+_READERS = spaces.READERS.prefix
 _STREAMS = spaces.STREAMS.prefix
 _TOKENS = spaces.TOKENS.prefix
 _EXPIRIES = spaces.EXPIRIES.prefix
@@ -175,6 +176,11 @@ def log_position(key: bytes) -> int:
 def log_of(key: bytes) -> bytes:
     """The log prefix of the entry under `key`."""
     return key[:-8]
+
+
+def reader_key(table_id: bytes, name: str) -> bytes:
+    """The key of the position of a reader of a table's change log."""
+    return _READERS + table_id + name.encode()
 
 
 def stream_key(table_name: str, label: str) -> bytes:

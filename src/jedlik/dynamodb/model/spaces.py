@@ -40,6 +40,14 @@ LOGS = Keyspace(
     (("table id (8)  shard (4)  position (8)", "change log"),),
     lost="a change, for readers of the stream and for replicas",
 )
+READERS = Keyspace(
+    "readers",
+    b"\x3c",
+    Owner.TABLE,
+    "positions of readers",
+    (("table id (8)  name", "position of a reader of the change log"),),
+    lost="how far a reader of the change log has come: it must begin again",
+)
 STREAMS = Keyspace("streams", b"\x50", Owner.STORE, "streams", (("table name  00  label", "stream"),))
 TOKENS = Keyspace(
     "tokens",
@@ -89,6 +97,7 @@ KEYSPACES = (
     ROWS,
     COUNTERS,
     LOGS,
+    READERS,
     STREAMS,
     TOKENS,
     EXPIRIES,

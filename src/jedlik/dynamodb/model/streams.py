@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from jedlik.dynamodb.errors import DescriptorChanged
-from jedlik.dynamodb.model import changelog, keys
+from jedlik.dynamodb.model import changelog, keys, log_readers
 from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.dynamodb.model.definitions import Descriptor, LogSetting, OpenShard, StreamSetting
 from jedlik.storage.engine import Writes
@@ -51,7 +51,10 @@ def enable(table: Descriptor, view_type: str, now: float, writes: Writes) -> Des
     """The table with a new stream switched on; the stream and its first shard go to `writes`."""
     label = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     arn = f"{table.arn}/stream/{label}"
-    table = replace(table, stream=StreamSetting(view_type), stream_label=label, stream_arn=arn, log=_log_for(view_type))
+    readers = log_readers.listed(table)
+    log_readers.without_own_shards(table, writes)
+    log = LogSetting(False, False, readers=readers)
+    table = replace(table, stream=StreamSetting(view_type), stream_label=label, stream_arn=arn, log=log)
     stream = {
         "StreamArn": arn,
         "StreamLabel": label,
@@ -65,27 +68,7 @@ def enable(table: Descriptor, view_type: str, now: float, writes: Writes) -> Des
     }
     table = _with_shard(table, stream, None, 0, HASH_SPACE, now, writes)
     _save(stream, writes)
-    return table
-
-
-def _log_for(view_type: str) -> LogSetting:
-    """A log with the images that a stream of a view type wants in its entries, and no shards yet."""
-    return LogSetting(
-        old_images=view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"),
-        new_images=view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"),
-    )
-
-
-def with_all_images(table: Descriptor) -> Descriptor:
-    """The table with both images in its log from now on, whatever its stream shows of them."""
-    return replace(table, log=replace(_log(table), old_images=True, new_images=True))
-
-
-def with_own_images(table: Descriptor) -> Descriptor:
-    """The table with those images in its log from now on that its stream shows."""
-    assert table.stream is not None
-    wanted = _log_for(table.stream.view_type)
-    return replace(table, log=replace(_log(table), old_images=wanted.old_images, new_images=wanted.new_images))
+    return log_readers.settled(table, writes)
 
 
 def _log(table: Descriptor) -> LogSetting:
@@ -95,11 +78,16 @@ def _log(table: Descriptor) -> LogSetting:
 
 def disable(table: Descriptor, stream: Document, now: float, writes: Writes) -> Descriptor:
     """The table with its stream switched off. The stream stays readable until it is trimmed away."""
+    end(stream, now, writes)
+    return log_readers.settled(replace(table, stream=None, log=replace(_log(table), shards=())), writes)
+
+
+def end(stream: Document, now: float, writes: Writes) -> None:
+    """Close a stream for good."""
     stream = deepcopy(stream) | {"StreamStatus": "DISABLED", "DisabledAt": now}
     for shard in open_shards(stream):
         _close_shard(stream, shard, now, writes)
     _save(stream, writes)
-    return replace(table, stream=None, log=None)
 
 
 def roll(table: Descriptor, stream: Document, split: bool, now: float, writes: Writes) -> Descriptor:
@@ -144,6 +132,15 @@ def open_shards(stream: Document) -> list[Document]:
 def without_shards(stream: Document, gone: set[int]) -> Document:
     """The stream without the shards of these numbers."""
     return stream | {"Shards": [s for s in stream["Shards"] if s["Number"] not in gone]}
+
+
+def trimmed(stream: Document, number: int, position: int, whole: bool) -> Document:
+    """The stream after the entries before `position` of the shard of this number have been trimmed, or the `whole`."""
+    for shard in stream["Shards"]:
+        if shard["Number"] == number:
+            shard["TrimmedTo"] = position
+    stream["TrimmedTo"] = max(stream.get("TrimmedTo", 0), position)
+    return without_shards(stream, {number}) if whole else stream
 
 
 def shard_log(stream: Document, shard: Document) -> bytes:

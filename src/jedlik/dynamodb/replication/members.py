@@ -19,7 +19,7 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceUnavailable, ValidationException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import ResourceInUseException
-from jedlik.dynamodb.model import keys, replicas, shared_settings, streams
+from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor, filled, new_table
 from jedlik.dynamodb.model.replicas import DELETING, Group
 from jedlik.dynamodb.replication import group_documents, membership, serving
@@ -173,7 +173,7 @@ def _made(request: Request, region: Region, table_id: str, now: float, writes: W
         expiry=table.expiry and replace(table.expiry, status="ENABLED"),
     )
     view_type = replicas.settings(group)["StreamViewType"]
-    return streams.with_all_images(streams.enable(table, view_type, now, writes))
+    return streams.enable(table, view_type, now, writes)
 
 
 def _check_existing(table: Descriptor, items: int, request: Request, region: str) -> None:
@@ -188,7 +188,7 @@ def _begun(table: Descriptor, group: Group, now: float, writes: Writes) -> Descr
     if table.stream is None:
         table = streams.enable(table, replicas.settings(group)["StreamViewType"], now, writes)
     purge.keep_replication(table, writes)
-    return membership.follow(replace(streams.with_all_images(table), group=group), group, now, writes)
+    return membership.follow(log_readers.settled(replace(table, group=group), writes), group, now, writes)
 
 
 async def _note_left(region: Region, name: str, group: Group, peer: str) -> None:

@@ -30,7 +30,7 @@ from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
-from jedlik.dynamodb.model import descriptors, replicas, shared_settings, streams
+from jedlik.dynamodb.model import descriptors, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
@@ -105,8 +105,9 @@ def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descr
 def ordinary(table: Descriptor, writes: Writes) -> Descriptor:
     """The descriptor of a table that is no replica any more. Its stream stays, and the settings of its own."""
     purge.submit_replication(table, writes)
-    kept = streams.with_own_images(shared_settings.effective(table))
-    return replace(kept, group=None, left_by=(), told_shards=None, disassociation_protected=None)
+    kept = shared_settings.effective(table)
+    alone = replace(kept, group=None, left_by=(), told_shards=None, disassociation_protected=None)
+    return log_readers.settled(alone, writes)
 
 
 def activated(table: Descriptor, now: float) -> Descriptor:

@@ -22,7 +22,7 @@ from jedlik import region_names
 from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
-from jedlik.dynamodb.model import keys, replicas, shared_settings, streams
+from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor, Encryption
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.dynamodb.replication import answers, membership, pull_positions, replica_descriptions, replica_overrides
@@ -237,7 +237,7 @@ def started(table: Descriptor, group_id: str, now: float, writes: Writes) -> Des
         table = streams.enable(table, "NEW_AND_OLD_IMAGES", now, writes)
     purge.keep_replication(table, writes)
     group = replicas.make(group_id, table.region, shared_settings.shared(table), now)
-    return shared_settings.noted(replace(streams.with_all_images(table), group=group), now)
+    return shared_settings.noted(log_readers.settled(replace(table, group=group), writes), now)
 
 
 def overruled(table: Descriptor, request: Request, now: float) -> Descriptor:

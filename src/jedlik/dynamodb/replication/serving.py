@@ -22,10 +22,11 @@ import orjson
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.changes import log_entries
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
-from jedlik.dynamodb.model import changelog, key_values, keys, remote_changes, replicas, streams, values, versions
+from jedlik.dynamodb.model import key_values, keys, remote_changes, replicas, streams, values, versions
 from jedlik.dynamodb.model.changelog import Change, Kind
-from jedlik.dynamodb.model.limits import KIB, MIB, STREAM_RETENTION_SECONDS
+from jedlik.dynamodb.model.limits import MIB, STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import peer_messages, pull_positions, replicated
 from jedlik.dynamodb.replication.forms import Misshapen
@@ -50,10 +51,6 @@ REST_FACTOR = 4
 """It rests at least so many times as long as a look takes: however many tables there are, a fifth of a worker."""
 PULL_BYTES = MIB
 """Bytes of log entries after which a pull's answer ends."""
-PULL_ENTRIES = 1000
-"""Log entries that are read for one table in one look."""
-LEAST_ROOM = 64 * KIB
-"""Bytes that are read of a shard in one look, however many others there are."""
 _ENTRY_BYTES = 160
 """What an entry takes in an answer beside its item and its keys."""
 PAGE_ITEMS = 500
@@ -175,7 +172,8 @@ async def has_changes_after(region: Region, table: Table, position: int) -> bool
     own = versions.region_id(region.name)
     last = await _last_position(region, table)
     while position <= last:
-        entries, position = await _entries(region, table, position, last, PULL_BYTES)
+        logs = await _shard_logs(region, table)
+        entries, position = await log_entries.between(region, logs, position, last, PULL_BYTES, _size)
         if any(_is_own(change, own) for _, change in entries):
             return True
     return False
@@ -287,7 +285,8 @@ async def _own_entries(
     if not await _has_news(region, table, asked.position):
         return [], 0, False
     last = await _last_position(region, table)
-    entries, asked.position = await _entries(region, table, asked.position, last, room)
+    logs = await _shard_logs(region, table)
+    entries, asked.position = await log_entries.between(region, logs, asked.position, last, room, _size)
     own = versions.region_id(region.name)
     size = sum(_size(change) for _, change in entries)
     return [entry for entry in entries if _is_own(entry[1], own)], size, asked.position <= last
@@ -320,65 +319,23 @@ async def _has_news(region: Region, table: Table, position: int) -> bool:
     return False
 
 
-async def _last_position(region: Region, table: Table) -> int:
-    """The position of the last entry in any of a table's logs."""
-    last = -1
-    for log in await _shard_logs(region, table):
-        rows = await region.engine.range(*keys.log_range(log), 1, 1, reverse=True)
-        last = max(last, keys.log_position(rows[0][0]) if rows else last)
-    return last
-
-
-async def _entries(
-    region: Region, table: Table, position: int, last: int, room: int
-) -> tuple[list[tuple[int, Change]], int]:
-    """The entries from `position` to `last`, in the order of their positions, and the position where to go on.
-
-    They end early after so many, or after as many bytes as there is room for.
-    """
-    found: list[tuple[int, bytes]] = []
-    left = room
-    logs = await _shard_logs(region, table)
-    room = max(room // max(len(logs), 1), LEAST_ROOM)
-    for log in logs:
-        start, end = keys.log_range(log, position)[0], keys.log_range(log, last + 1)[0]
-        rows = await region.engine.range(start, end, PULL_ENTRIES, room)
-        found += [(keys.log_position(key), entry) for key, entry in rows]
-        if len(rows) == PULL_ENTRIES or sum(len(entry) for _, entry in rows) >= room:
-            # Of other shards nothing is told that comes later, or it would be passed over in this one.
-            last = min(last, keys.log_position(rows[-1][0]))
-    entries = []
-    for at, entry in sorted(found):
-        if at > last:
-            break
-        change = changelog.decode(entry)
-        entries.append((at, change))
-        left -= _size(change)
-        if left <= 0:
-            last = at
-    return entries, last + 1
-
-
 def _size(change: Change) -> int:
     """Bytes of an entry in an answer, about."""
     return len(change.new) + len(change.keys) + _ENTRY_BYTES
 
 
 async def _shard_logs(region: Region, table: Table) -> list[bytes]:
-    """The log prefixes of a table's shards, closed ones included, in the order in which they were opened.
+    """The log prefixes of a table's shards, in the order in which they were opened.
 
     Without those that were opened when the table began to disassociate: what is in them is its own.
     """
-    logs = []
-    start = keys.log_prefix(table.id)
-    end = keyspaces.prefix_end(start)
-    if _disassociates(table):
-        assert table.descriptor.told_shards is not None
-        end = keys.shard_log_prefix(table.id, table.descriptor.told_shards)
-    while rows := await region.engine.range(start, end, 1, 1):
-        logs.append(rows[0][0][: keys.SHARD_PREFIX])
-        start = keyspaces.prefix_end(logs[-1])
-    return logs
+    before = table.descriptor.told_shards if _disassociates(table) else None
+    return await log_entries.shard_logs(region, table.id, before)
+
+
+async def _last_position(region: Region, table: Table) -> int:
+    """The position of the last entry in any of a table's logs."""
+    return await log_entries.last_of(region, await _shard_logs(region, table))
 
 
 def _disassociates(table: Table) -> bool:

@@ -14,7 +14,7 @@ from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job, State
 from jedlik.background.work import JobKind, Range
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.model import keys, spaces, streams
+from jedlik.dynamodb.model import keys, log_readers, spaces, streams
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.keyspaces import Owner
@@ -35,8 +35,9 @@ def delete_table(table: Descriptor, stream: streams.Document | None, now: float,
     """Delete a table and, if it has one, its enabled stream; the rest follows in the background."""
     catalog.remove(table, writes)
     submit_table(table, writes)
+    log_readers.ended(table, writes)
     if stream is not None:
-        streams.disable(table, stream, now, writes)
+        streams.end(stream, now, writes)
 
 
 def submit_table(table: Descriptor, writes: Writes) -> None:

@@ -161,6 +161,10 @@ class LmdbEngine:
             rows = partial(rows_between, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
             return self._read(lambda snapshot: (read(key, snapshot.get(key)), rows(snapshot)))
 
+    async def last_position(self) -> int:
+        """The position of the last entry of all logs, in the newest state. Never suspends."""
+        return self._read(lambda snapshot: View(snapshot).last_position)
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction, together with the others that are called before the event loop comes round."""
         loop = asyncio.get_running_loop()

@@ -1,0 +1,1 @@
+"""The change log: its entries by position, its readers, and what trims it."""

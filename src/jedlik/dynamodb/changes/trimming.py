@@ -1,0 +1,161 @@
+"""Trimming: what no reader of a change log needs any more goes from the start of each shard's log.
+
+Every entry of a shard that a reader needs stays, and so do all after it. A shard goes when its last entry, its closing
+mark, goes. In a replicated table, the tombstone of a deleted item (`model.versions`) goes with the entry of its
+deletion.
+
+A reader that is past its time loses entries that it has not read; that is noted in its position in the same commit, so
+it cannot miss that they are gone (`changes.readers`). Temporary readers of whom nobody has heard are removed here.
+
+The caller sees to it that nothing is trimmed while the clock is doubted (`clock.TrustedClock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.model import changelog, keys, log_readers, spaces, streams, versions
+from jedlik.dynamodb.model.changelog import Kind
+from jedlik.dynamodb.model.log_readers import Need, Position
+from jedlik.dynamodb.model.tables import Table
+from jedlik.regions import keyspaces
+from jedlik.storage.engine import Row, Writes
+
+if TYPE_CHECKING:
+    from jedlik.regions.region import Region
+
+BATCH = 500
+"""Log entries trimmed in one mutation."""
+_BATCH_BYTES = 1 << 20
+
+
+class StreamShard(NamedTuple):
+    """A shard that a stream's document lists."""
+
+    stream: bytes
+    """The key of the document."""
+    number: int
+
+
+async def needs_of(region: Region, table: Table | None, retention: float, margin: float) -> list[Need]:
+    """What replication and the listed readers of a table need of its log; nothing once the table is deleted."""
+    if table is None:
+        return []
+    now = region.clock.slowest()
+    needs = [] if table.replica is None else [Need(0, now - retention - margin)]
+    listed = log_readers.listed(table.descriptor)
+    if listed:
+        found = await region.engine.get([keys.reader_key(table.id, reader.name) for reader in listed])
+        positions = [None if raw is None else Position.unpack(raw) for raw in found]
+        needs += [
+            Need(position.number, now - reader.seconds, reader.name)
+            for reader, position in zip(listed, positions, strict=True)
+            if position is not None and not position.lost
+        ]
+    return needs
+
+
+async def trim(
+    region: Region, log: bytes, table: Table | None, needs: Sequence[Need], shard: StreamShard | None
+) -> None:
+    """Remove the entries of a shard's log that are not needed, and the log with its last; note that in its stream.
+
+    The OPEN entry, which is the first, stays as long as the log.
+    """
+    first = await region.engine.range(*keys.log_range(log), 1, 1)
+    if not first:
+        return
+    opening = first[0][0]
+    position = keys.log_position(opening) + 1
+    while True:
+        rows = await region.engine.range(*keys.log_range(log, position), BATCH, _BATCH_BYTES)
+        # Up to the first that is needed, for a clock may have gone back: none may stay when its shard goes.
+        old = list(takewhile(lambda row: not _is_needed(row, needs), rows))
+        if not old:
+            return
+        whole = changelog.decode(old[-1][1]).kind is Kind.CLOSE
+        gone = [entry_key for entry_key, _ in old]
+        position = keys.log_position(gone[-1]) + 1
+        losing = [need.reader for need in needs if need.reader is not None and need.position < position]
+        tombstones = [] if table is None or table.replica is None else _tombstones(region, table, old)
+        lost = [] if table is None else [keys.reader_key(table.id, name) for name in losing]
+        removal = Removal([opening, *gone] if whole else gone, whole, tombstones, lost, shard)
+        await region.engine.mutate(removal.reads, removal.decide)
+        if whole or len(old) < len(rows):
+            return
+
+
+def _is_needed(row: Row, needs: Sequence[Need]) -> bool:
+    position, at = keys.log_position(row[0]), changelog.written_at(row[1])
+    return any(need.includes(position, at) for need in needs)
+
+
+def _tombstones(region: Region, table: Table, old: Sequence[Row]) -> list[Row]:
+    """The version records that the deletions among log entries have left, with their keys."""
+    left = []
+    for _, entry in old:
+        change = changelog.decode(entry)
+        if change.version and not change.new:
+            item_key = keys.item_key(table, orjson.loads(change.keys), region.secret)
+            left.append((keys.version_key(table, item_key), versions.tombstone(change.version, change.keys)))
+    return left
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The removal of entries from a shard's log, as one mutation."""
+
+    gone: Sequence[bytes]
+    """Their keys, in the order of their positions."""
+    whole: bool
+    """Whether none is left."""
+    tombstones: Sequence[Row]
+    """Those of their items; each goes, unless its item has been written since."""
+    losing: Sequence[bytes]
+    """The positions of readers that may not have read them all. Those that have not come further meanwhile have lost
+    some."""
+    shard: StreamShard | None
+
+    @property
+    def reads(self) -> list[bytes]:
+        """What the mutation reads."""
+        listing = [] if self.shard is None else [self.shard.stream]
+        return [*self.losing, *(key for key, _ in self.tombstones), *listing]
+
+    def decide(self, values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        """What it writes."""
+        end = keys.log_position(self.gone[-1]) + 1
+        writes = Writes()
+        for entry_key in self.gone:
+            writes.delete(entry_key)
+        positions, records = values[: len(self.losing)], values[len(self.losing) :]
+        for key, stored in zip(self.losing, positions, strict=True):
+            position = None if stored is None else Position.unpack(stored)
+            if position is not None and position.number < end:
+                writes.put(key, position._replace(lost=True).pack())
+        for (version_key, tombstone), record in zip(self.tombstones, records, strict=False):
+            if record == tombstone:
+                writes.delete(version_key)
+        if self.shard is not None and (stream := values[-1]) is not None:
+            trimmed = streams.trimmed(orjson.loads(stream), self.shard.number, end, self.whole)
+            writes.put(self.shard.stream, orjson.dumps(trimmed))
+        return writes, None
+
+
+async def own_shards(region: Region) -> AsyncIterator[tuple[bytes, Table | None]]:
+    """The logs of all shards that belong to no stream, each with its table; None for a table that has been deleted."""
+    start, end = spaces.LOGS.range
+    while rows := await region.engine.range(start, end, 1, _BATCH_BYTES):
+        [(key, opening)] = rows
+        log = keys.log_of(key)
+        start = keyspaces.prefix_end(log)
+        name = log_readers.own_shard_of(changelog.decode(opening))
+        if name is not None:
+            table = await catalog.find(region, name)
+            yield log, table if table is not None and table.id == keys.table_of_key(log) else None
