@@ -284,7 +284,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
     ),
     "descriptor of no table": (
         lambda place, writes: writes.put(keys.descriptor_key("other"), b"{}"),
-        ["descriptor under 186f74686572: it cannot be read (KeyError: 'TableName')"],
+        ["descriptor under 186f74686572: it cannot be read (KeyError: 'AttributeDefinitions')"],
     ),
     "rows of no table": (
         lambda place, writes: writes.put(keys.index_prefix(b"8 bytes.", 3) + b"key", b""),
