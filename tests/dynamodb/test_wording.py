@@ -235,7 +235,7 @@ REFUSED: list[tuple[str, Value, str]] = [
     ("DeleteItem", {"Expected": {"a": {"Value": s("x"), "ComparisonOperator": "EQ", "AttributeValueList": [s("x")]}}}, f"{INVALID}Value and AttributeValueList cannot be used together for Attribute: a"),
     ("DeleteItem", {"Expected": {"a": {"ComparisonOperator": "EQ"}}}, f"{INVALID}Value or AttributeValueList must be used with ComparisonOperator: EQ for Attribute: a"),
     ("DeleteItem", {"Expected": {"a": {"ComparisonOperator": "BETWEEN", "AttributeValueList": [s("x")]}}}, f"{INVALID}Invalid number of argument(s) for the BETWEEN ComparisonOperator"),
-    # By the same rule: of the kinds that the issue of these words lists.
+    # Not recorded; these follow the same rule.
     ("PutItem", {"ReturnValues": "ALL_NEW"}, "ReturnValues can only be ALL_OLD or NONE"),
     ("UpdateItem", {"ExpressionAttributeValues": {":v": s("x")}}, f"ExpressionAttributeValues {ONLY}"),
     ("UpdateItem", {"UpdateExpression": "SET a = :a SET b = :a", "ExpressionAttributeValues": {":a": s("x")}}, 'Invalid UpdateExpression: The "SET" section can only be used once in an update expression;'),

@@ -1,7 +1,7 @@
 """ExecuteStatement, BatchExecuteStatement and ExecuteTransaction.
 
-A statement is a read or a write like those of other operations, and goes their ways. What these operations add is which
-statements they take, how they answer, and how they word their refusals.
+A statement is a read or a write like those of other operations, and uses the same code. These operations add the choice
+of statements, the form of the answers and the words of refusals.
 
 Sources: the API reference, and "Running batch operations" and "Performing transactions with PartiQL" in the developer
 guide; refusals and capacity as measured on AWS.
@@ -50,17 +50,17 @@ from jedlik.regions.region import Region
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A statement with what a request gives it."""
+    """A statement with the parameters of its request."""
 
     statement: Select | Write
     parameters: list[AttributeValue]
     given: Values
     request: Request
-    """The members of the request, or of the element of a batch or transaction, that it stands in."""
+    """The members of the request, or of the element of a batch or transaction, that contains it."""
 
     @property
     def tells_old(self) -> bool:
-        """Whether a failed condition tells what was there."""
+        """Whether a failed condition returns the present item."""
         return self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
     @property
@@ -70,7 +70,7 @@ class _Asked:
 
 
 def _asked(request: Request) -> _Asked:
-    """What a statement asks. Raises SerializationException and ValidationException."""
+    """The request of a statement. Raises SerializationException and ValidationException."""
     parsed = statement(request["Statement"])
     parameters = _parameters(request)
     return _Asked(parsed, parameters, parsed.bound(parameters), request)
@@ -81,7 +81,7 @@ def _parameters(request: Request) -> list[AttributeValue]:
 
 
 def _prepared(asked: _Asked, secret: bytes) -> Prepared:
-    """The write that a statement is, waiting for its table. Raises ValidationException."""
+    """The write of a statement, which still needs its table. Raises ValidationException."""
     parsed, given, tells_old = asked.statement, asked.given, asked.tells_old
     size = sum(map(values.value_size, asked.parameters))
     match parsed:
@@ -98,7 +98,7 @@ def _prepared(asked: _Asked, secret: bytes) -> Prepared:
 
 
 def _returned(write: Write, operation: Operation, change: Change) -> Any:
-    """What the RETURNING clause of a statement returns of the item, None if nothing."""
+    """The parts of the item that the RETURNING clause of a statement returns; None if there is no clause."""
     returning = write.returning if isinstance(write, Update | Delete) else None
     return single_writes.RETURNED[RETURN_VALUES[returning]](operation, change) if returning else None
 
@@ -143,7 +143,7 @@ def _told(request: Request, meter: Meter) -> Response:
 
 
 async def batch_execute_statement(context: Context, request: Request) -> Response:
-    """Up to 25 reads or 25 writes of single items, each for itself."""
+    """Up to 25 reads or 25 writes of single items, each by itself."""
     region = context.region
     wanted = await by_turns(request["Statements"], _batched)
     asked = [one for one in wanted if isinstance(one, _Asked)]
@@ -163,7 +163,7 @@ async def batch_execute_statement(context: Context, request: Request) -> Respons
 
 
 def _batched(element: Request) -> _Asked | ValidationException:
-    """What a statement of a batch asks, or why it is refused."""
+    """The request of a statement of a batch, or the reason why it is refused."""
     try:
         asked = _asked(element)
         if isinstance(asked.statement, Exists):
@@ -174,7 +174,7 @@ def _batched(element: Request) -> _Asked | ValidationException:
 
 
 async def _target(region: Region, asked: _Asked) -> bytes | None:
-    """The storage key of the item that a statement names; None where that is for its execution to complain of."""
+    """The storage key of the item that a statement names; None if its execution will find a fault."""
     try:
         table = await catalog.current(region, asked.statement.table)
         key = _key(asked, table)
@@ -184,7 +184,7 @@ async def _target(region: Region, asked: _Asked) -> bytes | None:
 
 
 def _key(asked: _Asked, table: Table) -> Item | None:
-    """The key that a statement names, if it does."""
+    """The key that a statement names, if it names one."""
     match asked.statement:
         case Insert() as insert:
             item, _ = operations.item_of(insert, asked.parameters)
@@ -197,7 +197,7 @@ def _key(asked: _Asked, table: Table) -> Item | None:
 
 
 async def _execute(context: Context, asked: _Asked | ValidationException) -> Response:
-    """What a batch answers to a statement."""
+    """A batch's answer to a statement."""
     if isinstance(asked, ValidationException):
         return {"Error": _error(asked)}
     table_name = asked.statement.table
@@ -246,7 +246,7 @@ def _error(error: ServiceError) -> Response:
 
 
 def _consumed(detail: str, tables: Sequence[str], meter: Meter) -> list[Response]:
-    """The ConsumedCapacity of the tables of which a statement succeeded, in the order of the statements."""
+    """The ConsumedCapacity of the tables of successful statements, in the order of the statements."""
     charges = [meter.find(name) for name in dict.fromkeys(tables)]
     return [charging.consumed(charge, detail) for charge in charges if charge is not None and charge.units]
 
@@ -278,7 +278,7 @@ async def execute_transaction(context: Context, request: Request) -> Response:
 
 
 def _in_transaction(number: int, element: Request) -> _Asked:
-    """What a statement of a transaction asks. Raises SerializationException and ValidationException."""
+    """The request of a statement of a transaction. Raises SerializationException and ValidationException."""
     try:
         parsed = statement(element["Statement"])
         if isinstance(parsed, Update | Delete) and parsed.returning is not None:
@@ -301,7 +301,7 @@ def _failed(number: int, error: ValidationException) -> ValidationException:
 
 
 async def _check_exists(region: Region, number: int, asked: _Asked) -> None:
-    """Refuses an EXISTS that is no condition on one item, which cancels no transaction but refuses the request."""
+    """Refuses an EXISTS that is no condition on one item: it cancels no transaction but refuses the request."""
     table = await catalog.current(region, asked.statement.table)
     try:
         _prepared(asked, region.secret).operation(table)

@@ -28,25 +28,27 @@ from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
 
 PARTITIONS_AT_ONCE = 10
-"""Values of the partition key that one page reads. Source: IN under "PartiQL operators" in the developer guide."""
+"""The most values of the partition key that one page reads. Source: IN under "PartiQL operators" in the developer
+guide."""
 
 
 @dataclass(slots=True)
 class Selected:
-    """A page of what a SELECT finds."""
+    """A page of a SELECT's results."""
 
     items: Any
     """An array for the response."""
     last_key: Item | None = None
     """The key of the last item examined, if the page ended by its limits."""
     next: Position | None = None
-    """Where to go on, if there is more."""
+    """The position to go on from, if there is more."""
 
 
 async def select(
     context: Context, statement: Select, given: Values, position: Position, limit: int | None, consistent: bool
 ) -> Selected:
-    """What a SELECT finds from `position` on, having examined `limit` items at most. Charges the request alone with it.
+    """The results of a SELECT from `position` on, after at most `limit` examined items. Charges the request alone with
+    them.
 
     Raises ResourceNotFoundException and ValidationException.
     """
@@ -81,14 +83,14 @@ async def get(region: Region, table: Table, key: Item, consistent: bool) -> byte
 
 
 def shown(statement: Select, stored: bytes) -> Any:
-    """What a statement selects of a stored item, for the response."""
+    """The selected parts of a stored item, for the response."""
     if statement.projection is None:
         return items.whole(stored)
     return statement.projection.apply(items.decode(stored))
 
 
 def _shown(statement: Select, plan: Plan, given: Values, found: Sequence[bytes]) -> tuple[int, Any]:
-    """How many of the items found pass the plan's filter, and what is selected of those."""
+    """The number of found items that pass the plan's filter, and their selected parts."""
     keep = predicate(plan.filter, given)
     if statement.projection is None:
         return reads.shown(found, keep, None)
@@ -99,7 +101,7 @@ def _shown(statement: Select, plan: Plan, given: Values, found: Sequence[bytes])
 
 @dataclass(slots=True)
 class _Reading:
-    """The reading of a plan's partitions, or of everything, one stretch after another."""
+    """Reads a plan's partitions, or everything, one stretch after another."""
 
     region: Region
     table: Table
@@ -113,7 +115,7 @@ class _Reading:
     next: Position | None = None
 
     async def run(self, position: Position, limit: int) -> None:
-        """Examine rows from `position` on, `limit` of them at most."""
+        """Examine at most `limit` rows from `position` on."""
         partitions = self.plan.partitions
         if partitions is None:
             partitions = ((reads.scanned(self.table, self.plan.index, 0, 1, None, self.region.secret),),)

@@ -1,9 +1,9 @@
-"""What an expression is once it is parsed: a tree of immutable nodes.
+"""The parsed form of an expression: a tree of immutable nodes.
 
-One set of nodes serves condition, filter, key condition, update and projection expressions, the legacy parameters
-and statements. Where an operand stands, a value may be a placeholder, to be looked up in the request, or a literal.
-A parenthesis leaves no node; chains of AND and of OR are flat, so a tree is at most as deep as it has operators, and
-what walks it by recursion is bounded by that limit.
+The same nodes serve condition, filter, key condition, update and projection expressions, the legacy parameters and
+statements. A value as an operand may be a placeholder, to be looked up in the request, or a literal. A parenthesis
+leaves no node, and chains of AND and of OR are flat. So a tree is at most as deep as it has operators, and that limit
+bounds every recursion over it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Values = Mapping[str, AttributeValue]
 
 
 class InvalidExpression(Exception):
-    """What is wrong with an expression, in DynamoDB's words, without saying yet which expression it is."""
+    """The fault of an expression, in DynamoDB's words, without the kind of the expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ValuePlaceholder:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that stands in the expression itself, normalised."""
+    """A value written in the expression itself, normalised."""
 
     value: AttributeValue
 
@@ -64,7 +64,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Two numbers and "+" or "-". Only the whole of what SET assigns may be one."""
+    """Two numbers and "+" or "-". Only the whole value that SET assigns may be one."""
 
     operator: str
     left: Operand
@@ -131,7 +131,7 @@ Node = Operand | Condition | Action
 
 
 def parts(node: Node) -> tuple[Node, ...]:
-    """What a node is made of, in the order in which it is written."""
+    """The parts of a node, in the order in which they are written."""
     match node:
         case Call():
             return node.arguments
@@ -226,4 +226,4 @@ def action_with_names(action: Action, names: Mapping[str, str | None]) -> Action
 
 
 Check = Callable[[Values], None]
-"""Looks at the values of a request, and raises InvalidExpression when they do not fit the expression."""
+"""Checks the values of a request. Raises InvalidExpression if they do not fit the expression."""

@@ -1,6 +1,6 @@
-"""The changes that an update makes at the end of a path, and the values that it makes them of.
+"""The changes that an update makes at the end of a path, and the values that go into them.
 
-A change is a function of the value that is there and of the item as it was before the update.
+A change is a function of the present value and of the item as it was before the update.
 
 Source: "Using update expressions" in the developer guide; errors as DynamoDB words them.
 """
@@ -27,9 +27,10 @@ from jedlik.dynamodb.model.expressions.operands import getter
 from jedlik.dynamodb.model.values import ordered
 
 Change = Callable[[AttributeValue | None, Item, Values], AttributeValue | None]
-"""What becomes of the value at the end of a path, None standing for none, given the item before the update."""
+"""Returns the new value at the end of a path, given the old one (None if missing) and the item before the
+update."""
 ChangeMaker = Callable[[Action], Change]
-"""Makes the change that an action stands for."""
+"""Creates the change that an action stands for."""
 Source = Callable[[Item, Values], AttributeValue]
 """What SET assigns."""
 
@@ -44,12 +45,12 @@ def _set(action: Action) -> Change:
 
 
 def remove(_: Action) -> Change:
-    """The change that takes a value away."""
+    """The change that removes a value."""
     return lambda _, __, ___: None
 
 
 def operation(operate: Callable[[AttributeValue | None, AttributeValue], AttributeValue | None]) -> ChangeMaker:
-    """A kind of change that is made of the value that is there, or None, and the action's own value."""
+    """A kind of change that depends on the present value, or None, and the action's own value."""
 
     def make(action: Action) -> Change:
         assert action.value is not None
@@ -79,7 +80,8 @@ def added(value: AttributeValue, operand: AttributeValue, mismatch: str) -> Attr
 
 
 def deleted(value: AttributeValue, operand: AttributeValue, mismatch: str) -> AttributeValue | None:
-    """A set without the members of another, None if none is left. Raises ValidationException(mismatch) for others."""
+    """A set without the members of another; None if no member is left. Raises ValidationException(mismatch) for
+    others."""
     ((type_, content),) = operand.items()
     if type_ not in value:
         raise ValidationException(mismatch)
@@ -94,7 +96,7 @@ CHANGES: dict[str, ChangeMaker] = {
     "ADD": operation(_add),
     "DELETE": operation(_delete),
 }
-"""What the verbs of update expressions do."""
+"""The changes of the verbs of update expressions."""
 
 
 # What SET assigns

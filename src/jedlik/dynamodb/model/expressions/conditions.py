@@ -1,10 +1,10 @@
-"""Condition and filter expressions: a tree compiled to closures that say whether an item satisfies it.
+"""Condition and filter expressions: a tree is compiled to closures that decide whether an item satisfies it.
 
-Compiling is done once for a text and the attribute names behind its #names, and remembered. For a request there is
-left only to check its values and to keep them beside the closures.
+A text with its attribute names is compiled once, and the result is remembered. For each request, only its values are
+checked and kept beside the closures.
 
-Comparisons with something that is not there are false, but for <>, which is true; so are those between different
-types. Nothing in an item can make a condition fail with an error.
+Comparisons with a missing attribute are false, except for <>, which is true; so are those between different types.
+Nothing in an item can make a condition fail with an error.
 
 Source: "Condition and filter expressions, operators, and functions" in the developer guide.
 """
@@ -46,7 +46,7 @@ Test = Callable[[Item, Values], bool]
 
 
 class Predicate:
-    """A condition on an item, bound to its values. Call it with the item ({} where there is none)."""
+    """A condition on an item, bound to its values. Call it with the item ({} if it does not exist)."""
 
     __slots__ = ("_compiled", "_name", "_test", "_values")
 
@@ -65,11 +65,11 @@ class Predicate:
         return self._test(item, self._values)
 
     def refuse_key_attributes(self, table: Table, index: Index | None) -> None:
-        """Raises ValidationException when a Query's filter reads an attribute of the key that is queried."""
+        """Raises ValidationException if a Query's filter reads an attribute of the queried key."""
         refuse_filtered_keys(table, index, self._name, self._compiled.attribute_names)
 
     def refuse_nested_keys(self, table: Table) -> None:
-        """Raises ValidationException when a path goes into a key attribute."""
+        """Raises ValidationException if a path goes into a key attribute."""
         refuse_nested_keys(table, self._compiled.nested_names)
 
 
@@ -85,7 +85,7 @@ class Compiled(NamedTuple):
 
 
 def condition(text: str, placeholders: Placeholders, kind: Kind) -> Predicate:
-    """The predicate that an expression's text stands for. Raises ValidationException."""
+    """The predicate of an expression's text. Raises ValidationException."""
     try:
         names, used_values = condition_placeholders(text)
         compiled = _compiled(text, names, placeholders.use(names, used_values))
@@ -99,7 +99,8 @@ def condition(text: str, placeholders: Placeholders, kind: Kind) -> Predicate:
 
 
 def bound(compiled: Compiled, values: Values, name: str) -> Predicate:
-    """A predicate of a compiled condition and values. Raises InvalidExpression when they do not fit it."""
+    """A predicate of a compiled condition and values. Raises InvalidExpression if the values do not fit the
+    condition."""
     for check in compiled.checks:
         check(values)
     return Predicate(compiled, values, name)
@@ -114,7 +115,7 @@ def _compiled(text: str, placeholders: tuple[str, ...], names: tuple[str | None,
 def compile_condition(condition: Condition) -> Compiled:
     """A condition ready to be bound to values.
 
-    A condition that no values can make well formed is never evaluated: a check refuses it first.
+    A condition that is malformed for any values is never evaluated: a check refuses it first.
     """
     made = checks(condition)
     read = [path for path in ast.paths((condition,)) if isinstance(path.steps[0], str)]
@@ -231,7 +232,7 @@ def _type(operand: Getter, name: Getter) -> Test:
 
 
 def _relation(holds: Callable[[AttributeValue, AttributeValue], bool]) -> Callable[[Getter, Getter], Test]:
-    """A function of two operands that is false when one is not there."""
+    """A function of two operands that is false if one is missing."""
 
     def compiled(left: Getter, right: Getter) -> Test:
         def test(item: Item, given: Values) -> bool:
@@ -252,7 +253,7 @@ def _begins_with(whole: AttributeValue, beginning: AttributeValue) -> bool:
 
 
 def _contains(whole: AttributeValue, part: AttributeValue) -> bool:
-    """A string or binary in another, a member of a set, an element of a list."""
+    """Whether a string or binary is in another, a member in a set, or an element in a list."""
     ((type_, content),) = whole.items()
     match type_:
         case "S":
@@ -274,4 +275,4 @@ _FUNCTIONS: dict[str, Callable[..., Test]] = {
     "begins_with": _relation(_begins_with),
     "contains": _relation(_contains),
 }
-"""A compiled test from the compiled operands; the checks have counted them."""
+"""A test compiled from the compiled operands; the checks have counted them."""

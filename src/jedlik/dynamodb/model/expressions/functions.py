@@ -33,7 +33,7 @@ OPERAND_COUNTS = {
     "list_append": 2,
 }
 CONDITIONS = frozenset(("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains"))
-"""Functions that are true or false. `size` is the one that gives a value to compare."""
+"""Functions that return true or false. `size` returns a value to compare."""
 UPDATES = frozenset(("if_not_exists", "list_append"))
 """Functions of update expressions."""
 PATHS_ONLY = frozenset(("attribute_exists", "attribute_not_exists", "if_not_exists"))
@@ -43,7 +43,7 @@ MAXIMUM_LIST_INDEX = 2**31 - 1
 
 
 def check_condition(condition: Condition) -> None:
-    """Refuses functions where they may not stand and reserved words as names, in the order of the text."""
+    """Refuses misplaced functions, and reserved words as names, in the order of the text."""
     pending: list[tuple[Node, bool]] = [(condition, True)]
     while pending:
         node, is_condition = pending.pop()
@@ -63,7 +63,7 @@ def check_condition(condition: Condition) -> None:
 
 
 def check_actions(actions: Sequence[Action]) -> None:
-    """Refuses functions where they may not stand in an update and reserved words, in the order of the text."""
+    """Refuses functions that are misplaced in an update, and reserved words, in the order of the text."""
     pending: list[tuple[Node, bool]] = [(action, False) for action in reversed(actions)]
     while pending:
         node, is_nested = pending.pop()

@@ -1,7 +1,6 @@
-"""What an expression may not do with key attributes. These checks need the table, so operations make them late.
+"""What an expression must not do with key attributes. These checks need the table, so operations make them late.
 
-Key attributes are gone through in the order of the table's key and then of its indexes', and the first that is at fault
-is named.
+Key attributes are checked in the order of the table's key and then of its indexes', and the first faulty one is named.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ def refuse_nested_keys(table: Table, nested_names: Collection[str]) -> None:
 
 
 def refuse_filtered_keys(table: Table, index: Index | None, parameter: str, read: Collection[str]) -> None:
-    """Refuses a Query's filter, given as "Filter Expression" or "QueryFilter", that reads an attribute of the key that
-    is queried. Raises ValidationException."""
+    """Refuses a Query's filter, given as "Filter Expression" or "QueryFilter", that reads an attribute of the queried
+    key. Raises ValidationException."""
     key = table.key if index is None else index.key
     for attribute in key:
         if attribute.name in read:

@@ -1,10 +1,10 @@
 """Key conditions: which part of which item collection a Query reads.
 
-A KeyConditionExpression has the grammar of a condition. What it may say is much less: conditions on key attributes
-joined by AND, one for each attribute, comparing it with a value. KeyConditions, its predecessor, comes down to the same
-conditions; from there on both are held against the key that is queried, a table's or an index's. An index may have up
-to four attributes in either part of its key: all of the partition key need an equality, and those of the sort key are
-taken from left to right, only the last of them with another operator.
+A KeyConditionExpression has the grammar of a condition, but may contain much less: conditions on key attributes joined
+by AND, one for each attribute, which compare it with a value. KeyConditions, its predecessor, is reduced to the same
+conditions. Both are then matched with the key that is queried, a table's or an index's. An index may have up to four
+attributes in either part of its key: all of the partition key need an equality, and those of the sort key are used from
+left to right, only the last of them with another operator.
 
 Source: "Key condition expressions for the Query operation" and "Multi-attribute keys pattern" in the developer guide;
 errors as DynamoDB words them.
@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from jedlik.dynamodb.model.tables import Index, KeyAttribute, Table
 
 _SHORT = limits.SORT_KEY_SIZE // (4 * limits.INDEX_KEY_ATTRIBUTES)
-"""Characters of a value, of up to four bytes each, that need no measuring, however many the key has. Most keys are."""
+"""Values of this many characters, of up to four bytes each, need not be measured, however many the key has. Most keys
+are shorter."""
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-"""What a comparison says when its operands change sides."""
+"""The comparison that has the same meaning with its operands exchanged."""
 
 
 class KeyCondition(NamedTuple):
@@ -59,23 +60,23 @@ class KeyCondition(NamedTuple):
     equal_sort_values: tuple[AttributeValue, ...]
     """Sort key attributes fixed by equality, in the key's order."""
     operator: str | None
-    """A range on the next sort key attribute: "<", "<=", ">", ">=", "BETWEEN", "begins_with"; else None."""
+    """A range on the next sort key attribute: "<", "<=", ">", ">=", "BETWEEN", "begins_with"; None without a range."""
     operands: tuple[AttributeValue, ...]
-    """Of the operator: two of BETWEEN, one of the others, none of None."""
+    """The operator's values: two for BETWEEN, one for the others, none without an operator."""
 
 
 class AttributeCondition(NamedTuple):
-    """What is asked of one key attribute."""
+    """The condition on one key attribute."""
 
     operator: str | None
-    """"=", or as in KeyCondition; None for one of KeyConditions that no key can be queried with."""
+    """"=", or as in KeyCondition; None for an operator of KeyConditions that no query can use."""
     operands: tuple[AttributeValue, ...]
 
 
 def parse_key_condition(text: str, placeholders: Placeholders) -> dict[str, AttributeCondition]:
-    """What a KeyConditionExpression asks of each attribute that it names.
+    """The condition of a KeyConditionExpression on each attribute that it names.
 
-    That is all that can be checked before the table is known; `against_key` is the rest. Raises ValidationException.
+    All checks that need no table are made here; `against_key` makes the others. Raises ValidationException.
     """
     try:
         names, used_values = condition_placeholders(text)
@@ -94,16 +95,16 @@ def parse_key_condition(text: str, placeholders: Placeholders) -> dict[str, Attr
 
 
 _CONDITIONS_OF_OLD = 2
-"""Conditions that a query could have before there were keys of several attributes; so many too many are refused in the
+"""The most conditions that a query could have before keys had several attributes. More than these are refused in the
 words of that time."""
 
 
 def against_key(
     conditions: Mapping[str, AttributeCondition], table: Table, index: Index | None, longest: int = sys.maxsize
 ) -> KeyCondition:
-    """Conditions on attributes held against the key of a table or index. Raises ValidationException.
+    """Matches conditions on attributes with the key of a table or index. Raises ValidationException.
 
-    `longest` is a number of bytes that no value has more of, as far as the caller knows.
+    `longest` is a number of bytes that no value exceeds, as far as the caller knows.
     """
     of = table if index is None else index
     partition_key, sort_key = of.partition_key, of.sort_key
@@ -117,7 +118,7 @@ def against_key(
     partition_values = _partition_values(conditions, partition_key)
     named = [attribute for attribute in sort_key if attribute.name in conditions]
     if len(conditions) > len(partition_key) + len(named):
-        # A condition is on an attribute that is not in the key: DynamoDB names the one that it would rather have.
+        # A condition is on an attribute that is not in the key: DynamoDB names the attribute that it expects.
         missed = next(attribute for attribute in sort_key if attribute.name not in conditions)
         raise ValidationException(f"Query condition missed key schema element: {missed.name}")
     for attribute in named:
@@ -173,7 +174,7 @@ def _check_operands(attribute: KeyAttribute, condition: AttributeCondition) -> N
 
 
 def _check_sizes(asked: KeyCondition) -> None:
-    """Refuses values that are longer than the key can be, whatever the operator."""
+    """Refuses values that are longer than the key can be, with any operator."""
     equal = asked.equal_sort_values
     for value in asked.partition_values + equal + asked.operands:
         for text in value.values():
@@ -208,16 +209,16 @@ class _Compiled(NamedTuple):
 
     checks: tuple[Check, ...]
     refusal: str | None
-    """What is wrong with it as a key condition. Said only when the expression is otherwise well formed."""
+    """The fault of the key condition. It is raised only if the expression is otherwise well formed."""
     conditions: dict[str, tuple[str, tuple[ValueGetter, ...]]]
-    """The operator and operands for each attribute, none where it is refused."""
+    """The operator and operands for each attribute; empty if the condition is refused."""
 
 
 _INVALID_CONDITION = "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: "
 
 
 class _NotAKeyCondition(Exception):
-    """A well-formed condition that cannot be used to query. The message is DynamoDB's."""
+    """A well-formed condition that no query can use. The message is DynamoDB's."""
 
 
 @remembering
@@ -268,7 +269,7 @@ def _operator_and_operands(condition: Condition) -> tuple[str, tuple[Operand, ..
 
 
 def _key_attribute(operator: str, operands: tuple[Operand, ...]) -> str:
-    """The one attribute among a condition's operands."""
+    """The single attribute among a condition's operands."""
     if operator in ("BETWEEN", "begins_with") and not isinstance(operands[0], Path):
         raise _NotAKeyCondition(
             f"{_INVALID_CONDITION}{operator} operator must have the key attribute as its first operand"

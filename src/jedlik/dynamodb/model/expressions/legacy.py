@@ -1,10 +1,10 @@
 """The parameters that came before expressions, turned into the same predicates, updates and projections.
 
 Expected, QueryFilter and ScanFilter become conditions on whole attributes, AttributeUpdates becomes actions, and
-KeyConditions comes down to what a key condition expression does. Each has checks and error texts of its own.
+KeyConditions becomes the same conditions as a key condition expression. Each has its own checks and error texts.
 
-Which operators and types may go together is in tables; a comparison operator that is none is refused with the shape
-of the request, before anything here.
+Tables define which operators and types fit together. An unknown comparison operator is refused with the shape of the
+request, before this module runs.
 
 Source: "Legacy conditional parameters" in the developer guide; errors as DynamoDB words them.
 """
@@ -71,7 +71,7 @@ _ARGUMENT_TYPES = {
     "BETWEEN": _SCALARS,
     "IN": _SCALARS,
 }
-"""Operators whose arguments may not be of any type."""
+"""Operators whose arguments may not be of every type."""
 _COMPARISONS = {"EQ": "=", "NE": "<>", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">"}
 _KEY_OPERATORS = {
     "EQ": "=",
@@ -97,7 +97,7 @@ def refuse_mixed_parameters(
     used = [name for name in expressions if request.get(name) is not None]
     old = [name for name in non_expressions if request.get(name) is not None]
     if "KeyConditionExpression" not in used and "KeyConditions" in old:
-        # With any expression but its own successor it is allowed.
+        # It may stand beside any expression except its own successor.
         old.remove("KeyConditions")
     if used and old:
         raise ValidationException(
@@ -132,7 +132,7 @@ def check_conditional_operator(request: dict[str, Any]) -> None:
 
 
 def expected(conditions: dict[str, Any], conditional_operator: str | None) -> Predicate:
-    """What Expected and ConditionalOperator ask of the item. Raises ValidationException."""
+    """The condition of Expected and ConditionalOperator on the item. Raises ValidationException."""
     _check_operands(conditions)
     made = [_expectation(name, condition) for name, condition in conditions.items()]
     return _predicate(made, conditional_operator, "Expected")
@@ -141,7 +141,7 @@ def expected(conditions: dict[str, Any], conditional_operator: str | None) -> Pr
 def filter_conditions(
     conditions: dict[str, Any], conditional_operator: str | None, kind: Literal["QueryFilter", "ScanFilter"]
 ) -> Predicate:
-    """What QueryFilter or ScanFilter asks of an item. Raises ValidationException."""
+    """The condition of QueryFilter or ScanFilter on an item. Raises ValidationException."""
     _check_operands(conditions)
     made = []
     for name, condition in conditions.items():
@@ -186,7 +186,8 @@ def _expectation(name: str, condition: dict[str, Any]) -> Condition:
 
 
 def _check_operands(conditions: dict[str, Any]) -> None:
-    """Expressions are limited by their length. Of these a body of 16 MB holds a million, and each takes a while."""
+    """Expressions are limited by their length. A body of 16 MB holds a million of these conditions, and each takes a
+    while."""
     operands = sum(len(condition.get("AttributeValueList") or ()) for condition in conditions.values())
     if operands > limits.COLLECTION_LENGTH:
         raise ValidationException(
@@ -216,7 +217,8 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_arguments(operator: str, condition: dict[str, Any]) -> list[AttributeValue]:
-    """The normalised arguments of an operator, which must have their number, one type, and one that it takes."""
+    """The normalised arguments of an operator. Checks their number, that they have one type, and that the operator
+    takes it."""
     arguments = [_normalised(raw) for raw in condition.get("AttributeValueList") or ()]
     least, most = _ARGUMENT_COUNTS[operator]
     if len(arguments) < least or (most is not None and len(arguments) > most):
@@ -252,14 +254,14 @@ def _condition(name: str, operator: str, arguments: Sequence[AttributeValue]) ->
         case "BETWEEN":
             return Between(path, *operands)
         case "IN":
-            # The limit on IN's operands is one of expressions; this older list may be longer.
+            # The limit on IN's operands belongs to expressions; this older list may be longer.
             return Or(tuple([In(path, part) for part in _batched(operands, limits.IN_OPERANDS)]))
         case "BEGINS_WITH":
             return Call("begins_with", (path, *operands))
         case "CONTAINS":
             return Call("contains", (path, *operands))
         case "NOT_CONTAINS":
-            # Unlike NE it is false, as CONTAINS is, when the attribute is not there.
+            # Unlike NE it is false, as CONTAINS is, if the attribute is missing.
             return And((exists, Not(Call("contains", (path, *operands)))))
         case "NOT_NULL":
             return exists
@@ -267,7 +269,7 @@ def _condition(name: str, operator: str, arguments: Sequence[AttributeValue]) ->
 
 
 def parse_key_conditions(conditions: dict[str, Any]) -> dict[str, AttributeCondition]:
-    """What KeyConditions asks of each attribute: all that can be checked before the table is known.
+    """The condition of KeyConditions on each attribute: all checks that need no table are made.
 
     Raises ValidationException.
     """
@@ -284,7 +286,7 @@ def parse_key_conditions(conditions: dict[str, Any]) -> dict[str, AttributeCondi
 
 
 def attribute_updates(updates: dict[str, Any]) -> Update:
-    """The change that AttributeUpdates stands for. Raises ValidationException."""
+    """The change of AttributeUpdates. Raises ValidationException."""
     actions = [_action(name, update) for name, update in updates.items()]
     return Update(plan(actions, (), _CHANGES), {})
 
@@ -337,7 +339,7 @@ _CHANGES = {
 
 
 def attributes_to_get(names: list[str]) -> Projection:
-    """The projection that AttributesToGet stands for. Raises ValidationException."""
+    """The projection of AttributesToGet. Raises ValidationException."""
     seen = set()
     for name in names:
         if name in seen:

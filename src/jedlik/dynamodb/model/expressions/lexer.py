@@ -1,8 +1,8 @@
-"""Expression text cut into tokens, and what a syntax error says.
+"""Expression text cut into tokens, and the message of a syntax error.
 
 Words begin with a letter; placeholders are # or : and at least one letter, digit or underscore. A character that can
-begin no token is a token of its own, which no grammar takes, so it surfaces as a syntax error where it stands.
-A syntax error names the token that does not fit, and shows it between its neighbours as they are written.
+begin no token is a token of its own, which no grammar takes, so it becomes a syntax error at its place. A syntax error
+names the token that does not fit, and shows it between its neighbours as they are written.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Token(NamedTuple):
 
 
 def tokens(text: str, keywords: frozenset[str], tells_size: bool = True) -> list[Token]:
-    """The tokens of an expression, the last one END. Raises InvalidExpression when it is too long or has none.
+    """The tokens of an expression, the last one END. Raises InvalidExpression if it is too long or empty.
 
-    `tells_size` is whether the refusal of one that is too long says how long: that of an update does not.
+    `tells_size` decides whether the refusal of one that is too long contains its length: that of an update does not.
     """
     size = len(text.encode())
     if size > limits.EXPRESSION_SIZE:

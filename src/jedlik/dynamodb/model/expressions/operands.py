@@ -1,8 +1,8 @@
-"""What operands give when an item is there, and what is checked of them before.
+"""The values of operands for an item, and the checks that come before.
 
-An operand is compiled to a function of the item and of the request's values. The checks are made of the values alone,
-for each request, in the order in which DynamoDB makes them: from left to right, and for each operator first that its
-operands are defined, then how many there are, that they are distinct, and their types.
+An operand is compiled to a function of the item and of the request's values. The checks need only the values, and are
+made for each request in DynamoDB's order: from left to right, and for each operator first that its operands are
+defined, then their number, that they are distinct, and their types.
 
 Source: "Condition and filter expressions, operators, and functions" in the developer guide; error texts and their
 order as DynamoDB gives them.
@@ -39,7 +39,7 @@ from jedlik.dynamodb.model.expressions.functions import OPERAND_COUNTS, PATHS_ON
 from jedlik.utf16 import text_length
 
 Getter = Callable[[Item, Values], AttributeValue | None]
-"""An operand's value; None where the path leads nowhere, or a size has no meaning."""
+"""An operand's value; None if the path leads nowhere, or a size has no meaning."""
 
 TYPES = ("B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M")
 """In the order in which DynamoDB lists them."""
@@ -56,13 +56,13 @@ _OPERAND_TYPES: dict[str, frozenset[str]] = {
     ">=": _ORDERED,
     "BETWEEN": _ORDERED,
 }
-"""Operators and functions whose operands may not be of any type."""
+"""Operators and functions whose operands may not be of every type."""
 _STATIC_TYPES = {"size": "N", "list_append": "L", "+": "N", "-": "N"}
-"""What operators and functions give, where that is known without an item."""
+"""The types that operators and functions return, if they are known without an item."""
 
 
 def getter(operand: Operand) -> Getter:
-    """The function that gives a condition's operand."""
+    """The function that computes a condition's operand."""
     match operand:
         case Path((str(name),)):
             return lambda item, _: item.get(name)
@@ -112,7 +112,7 @@ def _size(measured: Getter) -> Getter:
 
 
 def checks(condition: Condition) -> tuple[Check, ...]:
-    """What must hold of a request's values for a condition to be well formed."""
+    """What must be true of a request's values for a condition to be well formed."""
     return tuple(_condition_checks(condition))
 
 
@@ -139,7 +139,7 @@ def _condition_checks(condition: Condition) -> Iterator[Check]:
 
 
 def operand_checks(operand: Operand) -> Iterator[Check]:
-    """What must hold of a request's values for an operand, or a function that is a condition, to be well formed."""
+    """What must be true of a request's values for an operand, or a function that is a condition, to be well formed."""
     match operand:
         case Path():
             try:
@@ -176,7 +176,7 @@ def _operator_checks(operator: str, operands: Sequence[Operand]) -> Iterator[Che
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A check that fails whatever the values, in its place among the others."""
+    """A check that fails for any values, in its place among the others."""
 
     message: str
 
@@ -258,7 +258,7 @@ def _type_name_checks(operand: Operand) -> Iterator[Check]:
 
 
 def _bounds_checks(low: Operand, high: Operand) -> Iterator[Check]:
-    """Both bounds are known before there is an item only where neither is a path or a function."""
+    """Both bounds are known before there is an item only if neither is a path or a function."""
     if not (isinstance(low, ValuePlaceholder | Literal) and isinstance(high, ValuePlaceholder | Literal)):
         return
     get_low, get_high = getter(low), getter(high)

@@ -98,7 +98,7 @@ def parse_projection(text: str) -> tuple[Path, ...]:
 
 
 class _Group:
-    """A condition being put together: the whole of it, or what is in a parenthesis that is still open."""
+    """A condition under construction: the whole of it, or the content of a parenthesis that is still open."""
 
     __slots__ = ("alternatives", "conjuncts", "negations")
 
@@ -118,7 +118,7 @@ class _Group:
         self.conjuncts.append(condition)
 
     def end_conjunction(self) -> None:
-        """What follows is an alternative to what has been added since the last OR."""
+        """The next condition is an alternative to those added since the last OR."""
         conjuncts = self.conjuncts
         self.alternatives.append(conjuncts[0] if len(conjuncts) == 1 else And(tuple(conjuncts)))
         self.conjuncts = []
@@ -188,9 +188,9 @@ class _Parser:
                 return groups[0].close()
 
     def _conjunct(self, groups: list[_Group]) -> bool:
-        """One conjunct and what ends it: AND, OR or the end of the text, after which it is True.
+        """One conjunct and the token that ends it: AND, OR or the end of the text, after which the result is True.
 
-        A parenthesis that closes turns what is in it into the next node, which may still be an operand.
+        A closing parenthesis turns its content into the next node, which may still be an operand.
         """
         node: Operand | Condition = self._operand()
         is_closed = False
@@ -322,7 +322,7 @@ class _Parser:
         return Action(verb, path, ValuePlaceholder(self._expect(lexer.VALUE)))
 
     def _value(self) -> Operand:
-        # "(a + b)" and "(a) + b" part ways only after the operand, so the second is read again from its start.
+        # "(a + b)" and "(a) + b" differ only after the operand, so the second is read again from its start.
         start, operators = self._position, self._operators
         if self._accept("("):
             node = self._sum()

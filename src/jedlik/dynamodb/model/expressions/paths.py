@@ -1,8 +1,8 @@
-"""Document paths whose names are known: how they are written, that they are disjoint, and the tree they make.
+"""Document paths whose names are known: how they are written, that they are disjoint, and the tree that they form.
 
-Paths of one expression that reach into the same attribute are put together in a tree, so that an item is gone through
-once, however many there are. In a tree a node has children by name or by list index, never both: that would be a
-conflict, and a path that ends where another goes on would be an overlap, both refused beforehand.
+The paths of one expression that reach into the same attribute form a tree, so that an item is traversed once, however
+many paths there are. In a tree a node has children by name or by list index, never both: that would be a conflict. A
+path that ends where another goes on would be an overlap. Both are refused beforehand.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check_defined(path: Path) -> None:
 
 @dataclass(slots=True)
 class _Branching:
-    """Where paths part: which of them come through here, by their numbers."""
+    """Where paths diverge: which of them come through here, by their numbers."""
 
     first: int
     """The first to come through."""
@@ -126,8 +126,8 @@ def _sort(branch: Branch[Leaf]) -> None:
 def select(branch: Branch[None], item: Item) -> Item:
     """The parts of an item that the paths of a tree lead to, in their places.
 
-    Elements chosen from a list are together in a shorter list, in their order. What a path does not find is left out,
-    and so is a map or a list in which nothing was found.
+    Elements chosen from a list form a shorter list, in their order. A path that finds nothing is left out, and so is a
+    map or a list in which nothing was found.
     """
     chosen: Item = {}
     for name, child in branch.children.items():

@@ -1,7 +1,7 @@
-"""What stands behind `#name` and `:value`: ExpressionAttributeNames and ExpressionAttributeValues of one request.
+"""The meaning of `#name` and `:value`: ExpressionAttributeNames and ExpressionAttributeValues of one request.
 
-The maps are checked before any expression is looked at: first the names, then the values. Which of them have been
-used is known once all expressions of the request are bound, and one that has not is refused then.
+The maps are checked before any expression: first the names, then the values. Once all expressions of the request are
+bound, it is known which of them were used, and unused ones are refused.
 
 Source: "Expression attribute names (aliases)" and "Using expression attribute values" in the developer guide.
 """
@@ -50,9 +50,9 @@ class Placeholders:
         self._unused_values = set(self.values)
 
     def use(self, names: Iterable[str], values: Iterable[str]) -> tuple[str | None, ...]:
-        """Mark the #names and :values that an expression holds as used, whether or not they are defined.
+        """Mark the #names and :values in an expression as used, whether or not they are defined.
 
-        Returns the attribute names behind the #names, in their order, None for one that is not defined.
+        Returns the attribute names of the #names, in their order, None for an undefined one.
         """
         self._unused_values.difference_update(values)
         if not names:
@@ -61,7 +61,7 @@ class Placeholders:
         return tuple([self._names.get(name) for name in names])
 
     def check_all_used(self) -> None:
-        """Refuses the request when a name or a value was given that no expression uses. Call it last."""
+        """Refuses the request if no expression uses one of its names or values. Call it last."""
         if self._unused_names:
             raise _unused("ExpressionAttributeNames", self._names, self._unused_names)
         if self._unused_values:

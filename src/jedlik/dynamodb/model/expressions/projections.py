@@ -38,12 +38,12 @@ class Projection:
         return paths.select(self._tree, item)
 
     def refuse_nested_keys(self, table: Table) -> None:
-        """Raises ValidationException when a path goes into a key attribute."""
+        """Raises ValidationException if a path goes into a key attribute."""
         refuse_nested_keys(table, self._nested)
 
 
 def projection(text: str, placeholders: Placeholders) -> Projection:
-    """The projection that a ProjectionExpression stands for. Raises ValidationException."""
+    """The projection of a ProjectionExpression. Raises ValidationException."""
     try:
         names = ast.name_placeholders(parse_projection(text))
         return _projection(text, names, placeholders.use(names, ()))

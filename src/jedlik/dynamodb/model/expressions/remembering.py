@@ -1,8 +1,8 @@
-"""Parsed and compiled expressions are remembered by their text, the most recently used ones, in bounded memory.
+"""Remembers parsed and compiled expressions by their text: the most recently used ones, in bounded memory.
 
-A tree with its closures takes some 200 bytes for each character of the text, so what is bounded is the characters and
-not the number of texts: a client that sends other long expressions every time gets no more room than one with a
-thousand short ones.
+A tree with its closures takes some 200 bytes for each character of the text. So the limit is on characters and not on
+the number of texts: a client that sends other long expressions every time gets no more memory than one with a thousand
+short ones.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHARACTERS = 64 * 1024
-"""Of all texts that a function remembers, and of the names that go with them."""
+"""The characters of all texts that a function remembers, and of the names that go with them."""
 OVERHEAD = 32
-"""Characters that a text counts for on top of its own."""
+"""Characters that a text counts for in addition to its own."""
 
 
 def remembering(make: Callable[P, T]) -> Callable[P, T]:
-    """A function that remembers what it made of texts and tuples of texts, all given by position.
+    """A function that remembers its results for texts and tuples of texts, all given by position.
 
-    What it raises is not remembered.
+    Exceptions are not remembered.
     """
     made: dict[tuple[object, ...], T] = {}
     remembered = 0
@@ -30,7 +30,7 @@ def remembering(make: Callable[P, T]) -> Callable[P, T]:
     def recall(*args: P.args, **kwargs: P.kwargs) -> T:
         nonlocal remembered
         if args in made:
-            # A dictionary keeps the order of insertion: what is used moves to its end.
+            # A dictionary keeps the order of insertion: a used entry moves to its end.
             result = made[args] = made.pop(args)
             return result
         result = make(*args, **kwargs)

@@ -1,11 +1,11 @@
-"""What an UpdateItem is charged for its statement, which may not come to more than an item may hold.
+"""The charge of an UpdateItem for its statement, which may not be more than an item may hold.
 
-DynamoDB measures an UpdateItem twice: the item that it would leave, as every write's, and the statement itself: what
-its clauses write and name, with a fixed cost for each clause, function and element of a path. The key and attributes
-that the statement leaves alone are not in the second figure, and what the item holds does not matter to it, so it is
-known from the request. With a short key it is the larger of the two: an item that PutItem can store may be out of
-UpdateItem's reach. The charge is made for an UpdateExpression of UpdateItem only: AttributeUpdates, PartiQL and
-transactions measure the item alone.
+DynamoDB measures an UpdateItem twice: the resulting item, as for every write, and the statement itself: the values and
+names in its clauses, with a fixed cost for each clause, function and element of a path. The second figure does not
+include the key and attributes that the statement leaves alone, and the item does not matter to it, so it is known from
+the request. With a short key it is the larger of the two: an item that PutItem can store may be too large for
+UpdateItem. Only an UpdateExpression of UpdateItem is charged in this way: AttributeUpdates, PartiQL and transactions
+measure the item alone.
 
 Source: the Parity Suite's recordings of 2026-08-18, 2026-08-19 and 2026-10-09 (80 probes, each to the byte); us-east-1
 and 21 other regions of 33 charge so, the rest measure the item alone.
@@ -23,9 +23,9 @@ from jedlik.dynamodb.model.values import text_size, value_size
 _UPDATE = 3
 """Every update."""
 _WRITING = 19
-"""SET and ADD, beside the target and what is assigned or added."""
+"""SET and ADD, beside the target and the value assigned or added."""
 _CLEARING = 1
-"""REMOVE and DELETE, beside the target: what is taken away is free."""
+"""REMOVE and DELETE, beside the target: the removed value is free."""
 _STEP = 4
 """Each element of a target after the first, beside its text."""
 _READ = 1
@@ -33,7 +33,7 @@ _READ = 1
 _READ_STEP = 14
 """Each element of such a path, beside its text."""
 _FUNCTIONS = {"+": 34, "-": 37, "if_not_exists": 39, "list_append": 37}
-"""Beside the operands, whatever they come to."""
+"""Beside the operands, whatever their result."""
 
 
 class Charge(NamedTuple):
@@ -41,7 +41,7 @@ class Charge(NamedTuple):
 
     fixed: int
     values: tuple[str, ...]
-    """The :values that are charged for, each as often as it is."""
+    """The :values that are charged for, each as often as it occurs."""
 
     def total(self, values: Values) -> int:
         """The charge in bytes."""
@@ -49,7 +49,7 @@ class Charge(NamedTuple):
 
 
 def charge(actions: Sequence[Action]) -> Charge:
-    """What well-formed actions are charged."""
+    """The charge of well-formed actions."""
     fixed = _UPDATE
     values: list[str] = []
     for action in actions:

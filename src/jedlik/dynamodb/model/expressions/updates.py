@@ -1,11 +1,11 @@
-"""Update expressions: what SET, REMOVE, ADD and DELETE make of an item.
+"""Update expressions: the effect of SET, REMOVE, ADD and DELETE on an item.
 
-An update is compiled to a tree of the paths it changes, with a change at the end of each: a function of what is there
-and of the item as it was, so that every right-hand side reads the item before the update, whatever the order. Applying
-it copies the maps and lists on the way to a change and shares the rest.
+An update is compiled to a tree of the paths that it changes, with a change at the end of each. A change is a function
+of the present value and of the item as it was, so every right-hand side reads the item before the update, in any order.
+Applying an update copies the maps and lists on the way to a change and shares the rest.
 
-In a list, indexes are those of the list before the update: an element set beyond its end is appended, in the order of
-the indexes, and removed elements go last.
+In a list, indexes are those of the list before the update. An element set beyond its end is appended, in the order of
+the indexes, and removals come last.
 
 Source: "Using update expressions" in the developer guide; errors as DynamoDB words them.
 """
@@ -55,7 +55,7 @@ _TYPE_NAMES = {
     "L": "LIST",
     "M": "MAP",
 }
-"""How DynamoDB calls types in refusals of the operands of ADD and DELETE."""
+"""DynamoDB's names of types in refusals of the operands of ADD and DELETE."""
 _SETS = ("SS", "NS", "BS")
 
 
@@ -74,10 +74,9 @@ class Update:
         return self._plan.changed_names
 
     def apply(self, item: Item, exists: bool = True) -> Item:
-        """The item after the change: a new one that shares what has not changed; `item` is left as it was.
+        """The item after the change: a new one that shares the unchanged parts; `item` is left as it was.
 
-        `item` is the item as it is or, where there is none, its key, with `exists` False.
-        Raises ValidationException.
+        `item` is the present item or, if it does not exist, its key, with `exists` False. Raises ValidationException.
         """
         values = self._values
         changed = item.copy()
@@ -88,8 +87,8 @@ class Update:
             elif exists or name not in self._plan.removed_from:
                 value = _changed(node, item.get(name), item, values, 1)
             else:
-                # Taking something out of an attribute is an error when the attribute is missing, and no error
-                # when the whole item is.
+                # Removing something from inside an attribute is an error if the attribute is missing, but not if the
+                # whole item is.
                 continue
             if value is None:
                 changed.pop(name, None)
@@ -98,35 +97,34 @@ class Update:
         return changed
 
     def check_charge(self, size: int) -> None:
-        """Raises ValidationException for a statement that is charged more than an item may hold (`update_charges`).
+        """Raises ValidationException if the charge for the statement is more than an item may hold (`update_charges`).
 
         `size` is that of all the request's names and values together.
         """
         charge = self._plan.charge
         if charge is None or charge.fixed + len(charge.values) * size <= limits.ITEM_SIZE:
-            return  # It cannot come to more, whatever values it uses how often.
+            return  # The charge cannot be more, whatever values the statement uses, and however often.
         if charge.total(self._values) > limits.ITEM_SIZE:
             raise ValidationException(TOO_LARGE)
 
     def updated(self, item: Item) -> Item:
-        """Of an item, before or after the change, what the change touches: UPDATED_OLD or UPDATED_NEW.
+        """The touched parts of an item, before or after the change: UPDATED_OLD or UPDATED_NEW.
 
-        DynamoDB looks at the same paths in both: an element appended by an index beyond the list's end is not found,
-        and where an element was removed the one that took its place is.
+        DynamoDB reads the same paths in both: an element appended by an index beyond the list's end is not found, and
+        in place of a removed element its successor is.
         """
         return paths.select(self._plan.touched, item)
 
     def refuse_key_attributes(self, table: Table) -> None:
-        """Raises ValidationException when it changes an attribute of the table's key, or assigns a value to a key
-        attribute of an index that is of another type, or when one of its paths, changed or read, goes into a key
-        attribute."""
+        """Raises ValidationException if it changes an attribute of the table's key, or gives a key attribute of an
+        index a value of another type, or if one of its paths, changed or read, goes into a key attribute."""
         refuse_updated_keys(table, self._plan.changed_names)
         if table.indexes:
             check_assigned_types(table, self._assigned_types())
         refuse_nested_keys(table, self._plan.nested_names)
 
     def _assigned_types(self) -> dict[str, str]:
-        """Types that top-level attributes get, where the request says it."""
+        """New types of top-level attributes, as far as the request determines them."""
         types = {}
         for name, operand in self._plan.assigned:
             match operand:
@@ -148,17 +146,17 @@ class Plan(NamedTuple):
     changed_names: tuple[str, ...]
     """Top-level attributes that it changes, in the order of the text."""
     nested_names: frozenset[str]
-    """Top-level attributes into which it looks or reaches."""
+    """Top-level attributes into which a path looks or reaches."""
     removed_from: frozenset[str]
-    """Those among them out of which it only removes."""
+    """Those among them from which it only removes."""
     assigned: tuple[tuple[str, Operand | None], ...]
-    """Top-level attributes and what they are given."""
+    """Top-level attributes and their new values."""
     charge: Charge | None = None
-    """What UpdateItem is charged for it, where it is."""
+    """UpdateItem's charge for it, if there is one."""
 
 
 def update(text: str, placeholders: Placeholders) -> Update:
-    """The change that an UpdateExpression stands for. Raises ValidationException."""
+    """The change of an UpdateExpression. Raises ValidationException."""
     try:
         names, used_values = update_placeholders(text)
         plan = _plan(text, names, placeholders.use(names, used_values))
@@ -182,7 +180,7 @@ def _plan(text: str, placeholders: tuple[str, ...], names: tuple[str | None, ...
 
 
 def plan(actions: Sequence[Action], checks: tuple[Check, ...], changes: Mapping[str, ChangeMaker]) -> Plan:
-    """The plan of actions on disjoint paths. `changes` says what each verb does."""
+    """The plan of actions on disjoint paths. `changes` defines each verb."""
     is_refused = _are_refused(checks)
     by_name: dict[str, set[str]] = {}
     for action in actions:
@@ -200,7 +198,7 @@ def plan(actions: Sequence[Action], checks: tuple[Check, ...], changes: Mapping[
 
 
 def _are_refused(checks: tuple[Check, ...]) -> bool:
-    """Whether an update is malformed, whatever its values are."""
+    """Whether an update is malformed for any values."""
     return any(isinstance(check, Refusal) for check in checks)
 
 
@@ -305,7 +303,7 @@ def _changed_node(
 
 
 def _depth(value: AttributeValue) -> int:
-    """How many lists and maps are one inside another, from the value inwards."""
+    """The greatest number of nested lists and maps, from the value inwards."""
     ((type_, content),) = value.items()
     if type_ == "L":
         return 1 + max(map(_depth, content), default=0)

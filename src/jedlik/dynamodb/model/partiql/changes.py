@@ -1,6 +1,6 @@
 """SET and REMOVE, as the actions of an update of `model.expressions`.
 
-`SET a = set_add(a, <<...>>)` is ADD and set_delete is DELETE; the rest is SET as update expressions know it, but that
+`SET a = set_add(a, <<...>>)` is ADD and set_delete is DELETE; the rest is SET as in update expressions, except that
 sums may be longer.
 
 Sources: "PartiQL update statements for DynamoDB" in the developer guide; refusals as measured on AWS.
@@ -36,7 +36,7 @@ _SET_VERBS = {"set_add": "ADD", "set_delete": "DELETE"}
 
 
 def actions(nodes: Sequence[Assignment | Removal], constants: Constants) -> tuple[ast.Action, ...]:
-    """The actions that the clauses of an UPDATE are, in their order. Raises ValidationException."""
+    """The actions of an UPDATE's clauses, in their order. Raises ValidationException."""
     return tuple([_action(node, constants) for node in nodes])
 
 

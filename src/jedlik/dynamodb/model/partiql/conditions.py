@@ -1,7 +1,7 @@
-"""WHERE, as a condition of `model.expressions`: what is compared with what, and nothing of how.
+"""WHERE, as a condition of `model.expressions`: which operands are compared; the comparison itself is defined there.
 
-PartiQL has more ways of saying things than conditions have: IS, != and NOT IN, functions in any case, and a condition
-compared with another or with a boolean. Each is put into the words of conditions here.
+PartiQL has more forms than conditions have: IS, != and NOT IN, functions in any case, and a condition compared with
+another or with a boolean. This module translates each into a condition.
 
 Sources: "PartiQL arithmetic, comparison, and logical operators" and "Using PartiQL functions" in the developer guide;
 refusals as measured on AWS.
@@ -56,12 +56,12 @@ _IS_TYPES = f"[{', '.join(('MISSING', *_ATTRIBUTE_TYPES))}]"
 
 
 def where(node: Node, constants: Constants) -> ast.Condition:
-    """The condition that a WHERE clause is. Raises ValidationException."""
+    """The condition of a WHERE clause. Raises ValidationException."""
     return _condition(node, constants, _NOT_BOOLEAN)
 
 
 def _condition(node: Node, constants: Constants, otherwise: str) -> ast.Condition:
-    """`otherwise` is what is said of an expression that is no condition."""
+    """`otherwise` is the error for an expression that is no condition."""
     match node:
         case Logical(operator=operator, operands=operands):
             conditions = tuple([_condition(operand, constants, _JUNCTION) for operand in operands])
@@ -113,7 +113,7 @@ def _comparison(operator: str, left: Node, right: Node, constants: Constants) ->
 
 
 def _truth(node: Node, constants: Constants, wanted: bool) -> ast.Condition:
-    """That a condition, or an operand that is a boolean, is true or is false."""
+    """A condition that another condition, or an operand that is a boolean, is true or is false."""
     if _is_condition(node):
         condition = _condition(node, constants, _NOT_BOOLEAN)
         return condition if wanted else ast.Not(condition)

@@ -1,7 +1,7 @@
 """The values that a statement's expressions refer to: its literals and the parameters of a request.
 
 Both are placeholders in the expressions, so that a statement is compiled once for its text and bound to the parameters
-of each request. Literals are evaluated with the text, and so refused before any table is looked at.
+of each request. Literals are evaluated with the text, so faults in them are reported before any table is read.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ class Constants:
 
     def __init__(self, parameters: int) -> None:
         self.parameters = parameters
-        """How many parameters the statement takes."""
+        """The number of parameters that the statement takes."""
         self._values: dict[str, AttributeValue] = {}
         self._sets: list[tuple[str, str]] = []
-        """Placeholders that must be sets, and what is said when they are not."""
+        """Placeholders that must be sets, and the refusal if they are not."""
 
     def operand(self, node: Node) -> ValuePlaceholder:
-        """What stands for a literal or a parameter in an expression. Raises ValidationException."""
+        """The placeholder of a literal or a parameter in an expression. Raises ValidationException."""
         if isinstance(node, Parameter):
             return _placeholder(node.index)
         return self.value(literals.constant(node))
 
     def value(self, value: AttributeValue) -> ValuePlaceholder:
-        """What stands for a value in an expression."""
+        """The placeholder of a value in an expression."""
         name = f"literal {len(self._values)}"
         self._values[name] = value
         return ValuePlaceholder(name)
 
     def require_set(self, placeholder: ValuePlaceholder, refusal: str) -> None:
-        """A request is to be refused with `refusal` when the value behind the placeholder is not a set."""
+        """Refuse a request with `refusal` if the value of the placeholder is not a set."""
         self._sets.append((placeholder.text, refusal))
 
     def values(self, parameters: Sequence[AttributeValue]) -> Values:
-        """The values behind all placeholders for a request's normalised parameters. Raises ValidationException."""
+        """The values of all placeholders for a request's normalised parameters. Raises ValidationException."""
         if len(parameters) != self.parameters:
             raise invalid(PARAMETER_COUNT)
         given = self._values.copy()

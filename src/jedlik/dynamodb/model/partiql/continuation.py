@@ -1,7 +1,8 @@
-"""NextToken: where a SELECT goes on, in a form that clients keep and give back.
+"""NextToken: the position where a SELECT goes on, in a form that clients keep and give back.
 
-A token says which of the partitions is being read and, within it, after which key; it is sealed with the store's secret
-and bound to the statement and its parameters, so that nobody makes one up or uses one for another statement.
+A token contains the number of the partition that is being read and the last key read in it. It is sealed with the
+store's secret and bound to the statement and its parameters, so that no client can forge one or use one for another
+statement.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ class Position:
     """Where a read has come to."""
 
     partition: int = 0
-    """Which of the plan's partitions is next, from 0; of a scan always 0."""
+    """The plan's partition that comes next, from 0; for a scan always 0."""
     key: Item | None = None
-    """The key after which to go on in it; None from its beginning."""
+    """The key after which reading goes on in it; None for its beginning."""
 
 
 def token(position: Position, text: str, parameters: Sequence[AttributeValue], secret: bytes) -> str:
-    """The NextToken for a position in what a statement with normalised parameters reads."""
+    """The NextToken of a position in the reading of a statement with normalised parameters."""
     content = orjson.dumps((_fingerprint(text, parameters).hex(), position.partition, position.key))
     return b64encode(_seal(content, secret) + content).decode()
 
 
 def position(token: str, text: str, parameters: Sequence[AttributeValue], secret: bytes) -> Position:
-    """The position that a NextToken holds. Raises ValidationException unless it was made for the same statement."""
+    """The position in a NextToken. Raises ValidationException unless it was made for the same statement."""
     try:
         raw = b64decode(token, validate=True)
     except (Error, ValueError):

@@ -1,4 +1,4 @@
-"""How DynamoDB refuses a statement: the texts that more than one module of this package needs."""
+"""DynamoDB's refusals of a statement: the texts that more than one module of this package needs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PARAMETER_COUNT = "Number of parameters in request and statement don't match."
 
 
 def malformed(detail: str = "") -> ValidationException:
-    """The refusal of a text that is no statement. DynamoDB gives no detail for what is wrong inside a token."""
+    """The refusal of a text that is no statement. DynamoDB gives no detail for a fault inside a token."""
     return ValidationException(f"Statement wasn't well formed, can't be processed: {detail}")
 
 
 def invalid(message: str) -> ValidationException:
-    """The refusal of a statement that reads well but asks for something that cannot be done."""
+    """The refusal of a statement that is well formed but requests something impossible."""
     return ValidationException(message)

@@ -1,8 +1,7 @@
 """Expressions: operator precedence (Pratt, "Top down operator precedence", POPL 1973) over a list of tokens.
 
-The grammar is PartiQL's (partiql.org). Where the text leaves it, the message is the one that DynamoDB gives, and which
-one that is follows from where in the grammar the text leaves it; so precedences and the order of alternatives matter
-even for what DynamoDB would refuse anyway.
+The grammar is PartiQL's (partiql.org). DynamoDB's message for a syntax error depends on where in the grammar the text
+leaves it. So precedences and the order of alternatives matter even for texts that DynamoDB would refuse anyway.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ from jedlik.dynamodb.model.partiql.syntax import (
 T = TypeVar("T")
 
 NESTING = 60
-"""Expressions within expressions: more than the levels that a value may have, and few enough for the interpreter's
-stack."""
+"""The most expressions within expressions: more than the levels that a value may have, and few enough for the
+interpreter's stack."""
 
 _NOT = 30
 _PRECEDENCE = {
@@ -72,11 +71,11 @@ _TYPES = {
     "character varying": "CHARACTER_VARYING",
     "double precision": "DOUBLE_PRECISION",
 }
-"""What may follow IS, to its proper name."""
+"""The types that may follow IS, with their proper names."""
 
 
 class ExpressionParser:
-    """A position in a list of tokens, and what has been counted on the way there."""
+    """A position in a list of tokens, with the counts on the way there."""
 
     __slots__ = ("depth", "index", "operators", "parameters", "tokens")
 
@@ -92,7 +91,7 @@ class ExpressionParser:
         return self.tokens[self.index]
 
     def take(self) -> Token:
-        """The head, which is passed unless it is the end."""
+        """The head, which is consumed unless it is the end."""
         token = self.tokens[self.index]
         if token.kind != "end":
             self.index += 1
@@ -104,7 +103,7 @@ class ExpressionParser:
         return all(t.reserved for t in following) and tuple(t.text for t in following) == texts
 
     def skip(self, *texts: str) -> bool:
-        """Whether these keywords and symbols come next; if so they are passed."""
+        """Whether these keywords and symbols come next; if so they are consumed."""
         if not self.at(*texts):
             return False
         self.index += len(texts)
@@ -140,7 +139,7 @@ class ExpressionParser:
         return text if text in _PRECEDENCE else None
 
     def operation(self, operator: str, left: Node) -> Node:
-        """What the infix operator at the head makes of what stands before it and after it."""
+        """The node of the infix operator at the head, with the operands before it and after it."""
         token = self.take()
         negated = operator.startswith("not ") and self.take() is not None
         self.count_operator()
@@ -242,7 +241,7 @@ class ExpressionParser:
                 return Bag(token, self.bracketed(">>", "RIGHT_DOUBLE_ANGLE_BRACKET", self.expression))
             case "{":
                 return Struct(token, self.bracketed("}", "RIGHT_CURLY", self.field))
-        # A star is no operator to PartiQL's lexer.
+        # In PartiQL's lexer a star is not an operator.
         raise malformed("Unexpected operator" if token.text in _PRECEDENCE and token.text != "*" else "Unexpected term")
 
     def row(self) -> Node:
@@ -261,7 +260,7 @@ class ExpressionParser:
         return self.bracketed(")", "RIGHT_PAREN", self.expression)
 
     def bracketed(self, closing: str, token_type: str, item: Callable[[], T]) -> tuple[T, ...]:
-        """None or more items between the bracket at the head and `closing`."""
+        """Zero or more items between the bracket at the head and `closing`."""
         self.take()
         if self.skip(closing):
             return ()
@@ -290,7 +289,7 @@ class ExpressionParser:
         raise malformed("Invalid path dot component")
 
     def simple_path(self) -> Node:
-        """A path that begins with a name: a table, or what SET and REMOVE change."""
+        """A path that begins with a name: a table, or the target of SET and REMOVE."""
         token = self.take()
         if token.kind not in ("identifier", "quoted"):
             raise malformed("Expected identifier for simple path")

@@ -1,7 +1,7 @@
-"""What a WHERE clause says of a key: the comparisons in it that name a key attribute and values.
+"""The conditions of a WHERE clause on a key: the comparisons of a key attribute with values.
 
-Refusals are as DynamoDB makes them, which words a wrong type in two ways: by the key where the comparison selects what
-is read, and by the condition where it only filters.
+Refusals are DynamoDB's, which has two texts for a wrong type: one about the key if the comparison selects what is read,
+and one about the condition if it only filters.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SELECTING = frozenset(("=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"))
 
 
 class Key(NamedTuple):
-    """The key of what is read: a table's, or that of an index with one attribute in either part of its key."""
+    """The key that is read: a table's, or that of an index with one attribute in either part of its key."""
 
     partition: KeyAttribute
     sort: KeyAttribute | None
@@ -48,7 +48,7 @@ class Term(NamedTuple):
 
     attribute: str
     operator: str
-    """One of those of a comparison, BETWEEN, IN or begins_with."""
+    """A comparison, BETWEEN, IN or begins_with."""
     operands: tuple[AttributeValue, ...]
 
 
@@ -65,7 +65,7 @@ class Terms:
 
     def __init__(self, where: Condition | None, given: Values) -> None:
         self.conjuncts = tuple(conjuncts(where))
-        """The parts of the clause that must all hold."""
+        """The parts of the clause that must all be true."""
         self._by_condition = {id(leaf): term(leaf, given) for leaf in _leaves(self.conjuncts)}
 
     def of(self, condition: Condition) -> Term | None:
@@ -74,11 +74,11 @@ class Terms:
 
     @property
     def all(self) -> Iterator[Term]:
-        """Every term in the clause, whatever it is joined to others by."""
+        """Every term in the clause, however it is joined to the others."""
         return (found for found in self._by_condition.values() if found is not None)
 
     def check(self, key: Key) -> None:
-        """Raises ValidationException where a key attribute is compared with what it cannot be."""
+        """Raises ValidationException if a key attribute is compared with a value that it cannot have."""
         attributes = {attribute.name: attribute for attribute in key if attribute is not None}
         selecting = [t for t in map(self.of, self.conjuncts) if t is not None and t.operator in SELECTING]
         if any(t.attribute == key.partition.name and t.operator == "=" for t in selecting):
@@ -95,7 +95,7 @@ class Terms:
 
 
 def conjuncts(condition: Condition | None) -> Iterator[Condition]:
-    """The parts of a condition that must all hold."""
+    """The parts of a condition that must all be true."""
     if isinstance(condition, And):
         for part in condition.conditions:
             yield from conjuncts(part)
@@ -104,7 +104,7 @@ def conjuncts(condition: Condition | None) -> Iterator[Condition]:
 
 
 def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """The parts of conditions that are no conditions on other parts."""
+    """The parts of conditions that are not themselves conditions on other parts."""
     for condition in conditions:
         if isinstance(condition, And | Or):
             yield from _leaves(condition.conditions)
@@ -115,7 +115,7 @@ def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:
 
 
 def term(condition: Condition, given: Values) -> Term | None:
-    """What a condition compares with the values `given`, if that is an attribute and nothing else."""
+    """The comparison of a condition with the values `given`, if its other side is just an attribute."""
     operands: tuple[Operand, ...]
     match condition:
         case Comparison(operator, Path() as path, right):
@@ -137,7 +137,7 @@ def term(condition: Condition, given: Values) -> Term | None:
 
 
 def check_operands(attribute: KeyAttribute, found: Term) -> None:
-    """Raises ValidationException unless a key attribute can be what it is compared with."""
+    """Raises ValidationException unless a key attribute can have the values that it is compared with."""
     for operand in found.operands:
         if attribute.type not in operand:
             raise invalid(
@@ -167,22 +167,22 @@ def _check_sizes(key: Key, attribute: KeyAttribute, operands: Sequence[Attribute
 
 
 class SingleItem(NamedTuple):
-    """What a WHERE clause says of one item."""
+    """A WHERE clause about one item."""
 
     key: Item
-    """Its key attributes, as far as the clause fixes them; not checked."""
+    """The key attributes that the clause fixes; not checked."""
     rest: tuple[Condition, ...]
-    """What it says beside that."""
+    """The remaining conditions."""
 
     def is_complete(self, table: Table) -> bool:
-        """Whether the whole key is fixed, so that there is one item at most."""
+        """Whether the whole key is fixed, so that there is at most one item."""
         return self.key.keys() == table.key_names
 
 
 def single_item(table: Table, where: Condition | None, given: Values) -> SingleItem:
-    """The item of a table that equalities in a WHERE clause name.
+    """The item of a table that the equalities in a WHERE clause name.
 
-    Of two values for the same key attribute the first is taken, and the second is left to the rest.
+    If a key attribute has two values, the first counts, and the second stays among the remaining conditions.
     """
     key: Item = {}
     rest = []
@@ -198,7 +198,7 @@ def single_item(table: Table, where: Condition | None, given: Values) -> SingleI
 
 
 def refuse_second_values(table: Table, single: SingleItem, given: Values) -> None:
-    """Raises ValidationException when a WHERE clause has two values for a key attribute."""
+    """Raises ValidationException if a WHERE clause has two values for a key attribute."""
     for part in single.rest:
         found = term(part, given)
         if found is not None and found.operator == "=" and found.attribute in table.key_names:

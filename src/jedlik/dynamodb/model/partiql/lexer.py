@@ -57,7 +57,7 @@ class Token(NamedTuple):
     kind: str
     """keyword, identifier, quoted, string, number, ion, symbol or end."""
     text: str
-    """What it says: keywords in lower case, strings and quoted identifiers without their quotes."""
+    """The meaning of its text: keywords in lower case, strings and quoted identifiers without their quotes."""
     line: int
     column: int
     """Both counted in characters from 1."""
@@ -70,7 +70,7 @@ class Token(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its place in the form that messages have."""
+        """Its place in the form of messages."""
         return f"{self.line}:{self.column}:{self.length}"
 
 

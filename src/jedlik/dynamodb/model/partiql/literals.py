@@ -1,7 +1,7 @@
-"""Values that stand in a statement: 'text', 1.5, true, null, [...], {'name': ...} and <<...>>.
+"""Literal values in a statement: 'text', 1.5, true, null, [...], {'name': ...} and <<...>>.
 
-A number is read as Java's BigDecimal reads one, because that is what DynamoDB's PartiQL does, unlike its other
-operations: an exponent beyond 32 bits is no number at all, and one close to it wraps around.
+A number is read as Java's BigDecimal reads one, because DynamoDB's PartiQL does so, unlike its other operations: a
+number with an exponent beyond 32 bits is malformed, and one close to that wraps around.
 
 Sources: "PartiQL data types for DynamoDB" in the developer guide; refusals as measured on AWS.
 """
@@ -62,7 +62,7 @@ _KINDS: dict[type[Node], str] = {
 
 
 def kind(node: Node) -> str:
-    """What DynamoDB calls a part of a statement in its messages."""
+    """DynamoDB's name for a part of a statement in its messages."""
     if isinstance(node, Literal):
         return ("INT" if node.token.text.isdigit() else "DECIMAL") if node.token.kind == "number" else "Literal"
     return _KINDS.get(type(node), "Literal")
@@ -75,7 +75,7 @@ def constant(node: Node) -> AttributeValue:
 
 
 def attributes(node: Struct) -> dict[str, AttributeValue | int]:
-    """The attributes of an INSERT: their values, not normalised, or the numbers of the parameters that they are.
+    """The attributes of an INSERT: their values, not normalised, or the numbers of their parameters.
 
     Raises ValidationException.
     """
@@ -86,7 +86,7 @@ def attributes(node: Struct) -> dict[str, AttributeValue | int]:
 
 
 def _value(node: Node, place: str) -> AttributeValue:
-    """`place` says where in the value of an attribute, which is the root, a node stands."""
+    """`place` is the node's place in the value of an attribute, which is the root."""
     match node:
         case Literal(token, text):
             return _scalar(token.kind, text, place)

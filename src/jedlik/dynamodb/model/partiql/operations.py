@@ -1,7 +1,7 @@
-"""Writes: what a statement is as an operation of the write path.
+"""Writes: statements as operations of the write path.
 
-What a statement says of the item that is there becomes the operation's condition. Where there is no item an UPDATE
-and an EXISTS fail, a DELETE does nothing, and only an INSERT does its work.
+The conditions of a statement on the present item become the operation's condition. If there is no item, an UPDATE and
+an EXISTS fail, a DELETE does nothing, and only an INSERT takes effect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jedlik.dynamodb.model.values import AttributeValue
 
 
 def predicate(parts: tuple[Condition, ...], given: Values) -> Predicate | None:
-    """Whether an item meets all of some conditions, whose values have been checked; None if there are none."""
+    """Whether an item meets all of some conditions, whose values have been checked; None without conditions."""
     return conditions.bound(_compiled(parts), given, "WHERE") if parts else None
 
 

@@ -9,14 +9,14 @@ from jedlik.dynamodb.model.partiql.syntax import Literal, Name, Node, Path, Star
 
 
 def path(node: Node) -> ast.Path:
-    """The way into an item that a name or a path is. Raises ValidationException."""
+    """The way into an item that a name or a path stands for. Raises ValidationException."""
     if isinstance(node, Path):
         return ast.Path((_name(node.root), *(_step(step) for step in node.steps)))
     return ast.Path((_name(node),))
 
 
 def table_path(node: Node) -> tuple[str, ...]:
-    """The table's name and, after it, what follows in the path of a FROM clause. Raises ValidationException."""
+    """The table's name and the rest of the path of a FROM clause. Raises ValidationException."""
     parts = (node.root, *node.steps) if isinstance(node, Path) else (node,)
     names: list[str] = []
     for part in parts:

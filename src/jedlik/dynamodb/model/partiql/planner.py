@@ -1,9 +1,9 @@
-"""What a SELECT reads: one item, ranges of partitions, or all of a table or index.
+"""The reading of a SELECT: one item, ranges of partitions, or all of a table or index.
 
-A clause that fixes the whole key of a table is a get; one that fixes the partition key in each of its alternatives is a
-query of those partitions; any other is a scan.
+A clause that fixes the whole key of a table is a get. One that fixes the partition key in each of its alternatives is a
+query of those partitions. Any other is a scan.
 
-Sources: "PartiQL select statements for DynamoDB" in the developer guide; the order of what is read, and refusals, as
+Sources: "PartiQL select statements for DynamoDB" in the developer guide; the order of reading, and refusals, as
 measured on AWS.
 """
 
@@ -35,19 +35,19 @@ class Plan:
 
     index: Index | None
     item: Item | None
-    """The key of the one item that is read, if it is one."""
+    """The key of the item, if only one is read."""
     partitions: tuple[tuple[Stretch, ...], ...] | None
-    """Otherwise what is read of each partition key, in this order; None for all of the table or index."""
+    """Otherwise the ranges to read for each partition key, in this order; None for all of the table or index."""
     filter: tuple[Condition, ...]
-    """What has to be tested on what has been read."""
+    """The condition to test on the rows read."""
     fetches: bool
-    """Whether items are fetched for the entries of a local index, which has not all that is selected."""
+    """Whether items are fetched for the entries of a local index that lacks some of the selected attributes."""
 
 
 def single_key(select: Select, table: Table, given: Values) -> Item | None:
-    """The key of the item that a statement names, if it names one and asks nothing else of it; not checked.
+    """The key of the item that a statement names, if it has no other conditions; not checked.
 
-    Raises ValidationException when the statement's index cannot be read or a key attribute has another type.
+    Raises ValidationException if the statement's index cannot be read or a key attribute has another type.
     """
     if _index(select, table, False) is not None:
         return None
@@ -59,7 +59,7 @@ def single_key(select: Select, table: Table, given: Values) -> Item | None:
 
 
 def plan(select: Select, table: Table, given: Values, consistent: bool, secret: bytes) -> Plan:
-    """How a statement is read of a table with the values `given`. Raises ValidationException."""
+    """The reading of a statement on a table with the values `given`. Raises ValidationException."""
     index = _index(select, table, consistent)
     key = key_terms.key_of(table, index)
     single = single_item(table, select.where, given) if index is None else None
@@ -103,7 +103,7 @@ def _index(select: Select, table: Table, consistent: bool) -> Index | None:
 
 
 def _check_order(select: Select, key: Key, is_query: bool, partitions: int) -> None:
-    """Raises ValidationException for an ORDER BY that the order of keys does not give."""
+    """Raises ValidationException for an ORDER BY that the order of keys cannot satisfy."""
     if not select.order:
         return
     if select.where is None:
@@ -123,7 +123,7 @@ def _check_order(select: Select, key: Key, is_query: bool, partitions: int) -> N
 
 
 def _fetches(select: Select, index: Index, key: Key, terms: Terms) -> bool:
-    """Whether an index lacks what is selected, so that a local one has to fetch it. A global one refuses."""
+    """Whether an index lacks selected attributes, so that a local one has to fetch them. A global one refuses."""
     if index.projected is None:
         return False
     if select.projection is not None:
@@ -154,10 +154,10 @@ def _partitions(
     of: Table | Index,
     secret: bytes,
 ) -> tuple[tuple[Stretch, ...], ...]:
-    """What is read of each partition, in the order that the statement asks for.
+    """The ranges to read in each partition, in the order that the statement asks for.
 
-    Partitions come as they are named unless they are ordered. Where there is an ORDER BY that leaves the sort key out,
-    DynamoDB goes down by it.
+    Partitions come in the order of their names unless ORDER BY sorts them. If ORDER BY leaves the sort key out,
+    DynamoDB sorts it in descending order.
     """
     directions = dict(reversed(select.order))
     if key.partition.name in directions:
@@ -179,7 +179,7 @@ def _order(a: _Partition, b: _Partition) -> int:
 
 
 def _filter(key: Key, terms: Terms, is_one_span: bool) -> tuple[Condition, ...]:
-    """The parts of a query's WHERE clause that what is read does not ensure."""
+    """The parts of a query's WHERE clause that its ranges do not ensure."""
     ensured = {key.partition.name: frozenset(("=", "IN"))}
     if key.sort is not None and is_one_span:
         ensured[key.sort.name] = key_terms.SELECTING

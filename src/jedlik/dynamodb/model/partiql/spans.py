@@ -1,8 +1,9 @@
-"""Which part of a key's order a WHERE clause selects.
+"""The part of a key's order that a WHERE clause selects.
 
-From the clause follow *spans*, of which a row that satisfies it lies in one at least: a value of the partition key, or
-any, and constraints on the sort key. What says nothing of the key narrows no span, and so does what spans cannot say;
-they never hold too little, and the clause itself is tested on what has been read.
+The clause is turned into *spans*; every row that satisfies it lies in at least one of them. A span is a value of the
+partition key, or any value, and constraints on the sort key. A condition that does not concern the key narrows no span,
+and neither does one that spans cannot express. So spans never hold too little, and the clause itself is tested on the
+rows read.
 """
 
 from __future__ import annotations
@@ -21,29 +22,29 @@ from jedlik.dynamodb.model.values import AttributeValue
 from jedlik.regions import keyspaces
 
 MOST = 1000
-"""Alternatives that are told apart. A clause could have them by a power of its length."""
+"""The most alternatives that are told apart. A clause could have them by a power of its length."""
 
 Range = tuple[bytes, bytes]
-"""Storage keys from the first up to but without the second."""
+"""Storage keys from the first (included) to the second (excluded)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows among which are all that satisfy a condition."""
+    """A set of rows that contains all those that satisfy a condition."""
 
     partition: AttributeValue | None = None
     """The value of the partition key; None for any."""
     sort: tuple[Term, ...] = ()
-    """Constraints on the sort key, all of which hold."""
+    """Constraints on the sort key, all of which must be true."""
     is_blurred: bool = False
-    """Whether the condition denies something of the sort key, which a span cannot say."""
+    """Whether the condition negates something about the sort key, which a span cannot express."""
 
 
 EVERYTHING = Span()
 
 
 def spans(key: Key, terms: Terms) -> list[Span]:
-    """The spans of a WHERE clause with these terms; none when it contradicts itself."""
+    """The spans of a WHERE clause with these terms; empty if the clause contradicts itself."""
     return _of_all(key, terms.conjuncts, terms)
 
 
@@ -95,7 +96,7 @@ def _coarse(spans: list[Span]) -> list[Span]:
 
 def _either(alternatives: list[list[Span]]) -> list[Span]:
     together = _distinct([span for spans in alternatives for span in spans])
-    # An alternative that says nothing of the key leaves the others without meaning.
+    # An alternative that does not concern the key makes the others useless.
     if any(span.partition is None and not span.sort for span in together):
         return [Span(is_blurred=any(span.is_blurred for span in together))]
     return together
@@ -113,7 +114,7 @@ def _distinct(spans: list[Span]) -> list[Span]:
 
 
 def partitions(found: Sequence[Span]) -> list[tuple[AttributeValue, list[Span]]]:
-    """The spans of a query by the value of the partition key, in the order in which the values are named."""
+    """The spans of a query by the value of the partition key, in the order in which the clause names the values."""
     grouped: list[tuple[AttributeValue, list[Span]]] = []
     places: dict[str, list[Span]] = {}
     for span in found:
@@ -127,10 +128,10 @@ def partitions(found: Sequence[Span]) -> list[tuple[AttributeValue, list[Span]]]
 
 
 def ranges(prefix: bytes, sort: KeyAttribute | None, found: Sequence[Span]) -> list[Range]:
-    """The ranges of storage keys, in ascending order and disjoint, that the spans of one partition key are.
+    """The ranges of storage keys of the spans of one partition key, in ascending order and disjoint.
 
-    `prefix` is what the partition's storage keys begin with. Raises ValidationException when spans overlap that
-    select by the sort key: DynamoDB reads each by itself, and does not merge them.
+    `prefix` begins the partition's storage keys. Raises ValidationException if spans overlap that select by the sort
+    key: DynamoDB reads each by itself, and does not merge them.
     """
     all_ranges = sorted(_range(prefix, sort, span) for span in found)
     merged: list[Range] = []

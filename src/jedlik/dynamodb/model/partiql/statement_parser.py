@@ -1,6 +1,6 @@
 """Statements, which are terms of the language like any other.
 
-That `SELCT * FROM t` is a product whose right factor is a FROM clause without an action is why DynamoDB says of it
+`SELCT * FROM t` is a product whose right factor is a FROM clause without an action; that is why DynamoDB answers
 "Expected data manipulation". Clauses that DynamoDB does not have are refused where they begin.
 """
 
@@ -23,7 +23,7 @@ from jedlik.dynamodb.model.partiql.syntax import (
 
 
 def parse(text: str) -> tuple[Node, int]:
-    """The tree of a statement's text, and how many parameters it takes. Raises ValidationException."""
+    """The tree of a statement's text, and the number of its parameters. Raises ValidationException."""
     parser = StatementParser(tokens(text))
     node = parser.expression()
     semicolon = parser.skip(";")
@@ -91,7 +91,7 @@ class StatementParser(ExpressionParser):
         return node, down
 
     def sources(self) -> tuple[Node, ...]:
-        """What stands after FROM, with what is joined to it."""
+        """The source after FROM, with everything joined to it."""
         sources = [self.unaliased(self.expression())]
         while self.skip(",") or self.skip("join"):
             sources.append(self.unaliased(self.expression()))

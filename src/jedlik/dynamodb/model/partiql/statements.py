@@ -1,4 +1,4 @@
-"""Statements: what a text asks for, before a table or a parameter is looked at.
+"""Statements: the meaning of a text, before a table or a parameter is read.
 
 Source: "PartiQL statements for DynamoDB" in the developer guide.
 """
@@ -37,7 +37,7 @@ from jedlik.dynamodb.model.partiql.syntax import (
 from jedlik.dynamodb.model.values import AttributeValue
 
 CACHED = 1024
-"""Statements kept parsed. Those with parameters recur; those with literals in them mostly do not."""
+"""The number of parsed statements that are kept. Those with parameters recur; those with literals mostly do not."""
 
 RETURN_VALUES = {
     "ALL OLD": "ALL_OLD",
@@ -64,7 +64,7 @@ class Statement:
     """The table's name."""
     constants: Constants
     checks: tuple[Check, ...]
-    """What must hold of the values for the statement to be well formed."""
+    """What must be true of the values for the statement to be well formed."""
 
     def bound(self, parameters: Sequence[AttributeValue]) -> Values:
         """The values that the statement's conditions and changes refer to. Raises ValidationException."""
@@ -86,22 +86,22 @@ class Select(Statement):
     """None for all attributes."""
     where: ast.Condition | None
     order: tuple[tuple[str, bool], ...]
-    """Attributes, and whether they go down."""
+    """Attributes, and whether their order is descending."""
     refusal: str | None
-    """What is wrong with the projection of a read of an index, which is looked at first."""
+    """The fault of the projection in a read of an index, which is checked first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Insert(Statement):
-    """The making of an item that is not there yet."""
+    """Creates an item that does not exist yet."""
 
     attributes: dict[str, AttributeValue | int]
-    """Values, not normalised, or the numbers of the parameters that they are."""
+    """Values, not normalised, or the numbers of their parameters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Update(Statement):
-    """A change to an item that is there."""
+    """A change to an existing item."""
 
     plan: Plan
     names: tuple[str, ...]
@@ -113,7 +113,7 @@ class Update(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delete(Statement):
-    """The removal of an item, if it is there."""
+    """Removes an item, if it exists."""
 
     where: ast.Condition | None
     returning: str | None
@@ -131,7 +131,7 @@ Write = Insert | Update | Delete | Exists
 
 
 class Projection:
-    """What a SELECT list makes of an item: one attribute for each path, named after the path's last name."""
+    """The result of a SELECT list for an item: one attribute for each path, named after the path's last name."""
 
     __slots__ = ("_getters", "names")
 
@@ -141,7 +141,7 @@ class Projection:
         self._getters = [(_column(path), operands.getter(path)) for path in projected]
 
     def apply(self, item: Item) -> Item:
-        """What of the item was selected. What it does not have is left out."""
+        """The selected parts of the item. Missing attributes are left out."""
         nothing: Values = {}
         found = [(column, get(item, nothing)) for column, get in self._getters]
         return {column: value for column, value in found if value is not None}
@@ -149,7 +149,7 @@ class Projection:
 
 @lru_cache(CACHED)
 def statement(text: str) -> Select | Write:
-    """The statement that a text is. Raises ValidationException."""
+    """The statement of a text. Raises ValidationException."""
     node, parameters = parse(text)
     constants = Constants(parameters)
     match node:
@@ -231,7 +231,7 @@ def _check_disjoint(disjoint: Sequence[ast.Path]) -> None:
 
 
 def _column(path: ast.Path) -> str:
-    """What a path is called in the result: its last name, with the list indexes that follow it."""
+    """The name of a path in the result: its last name, with the list indexes that follow it."""
     last = max(i for i, step in enumerate(path.steps) if isinstance(step, str))
     return "".join(f"[{step}]" if isinstance(step, int) else str(step) for step in path.steps[last:])
 

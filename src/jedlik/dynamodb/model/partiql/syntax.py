@@ -1,7 +1,8 @@
-"""The syntax tree of a statement: what the parser read, before anything is made of it.
+"""The syntax tree of a statement: what the parser has read, before it gets a meaning.
 
-In PartiQL a statement is an expression like any other, and DynamoDB parses the language before it refuses what it does
-not do. So the tree holds more than DynamoDB executes, and each node keeps the token that messages point at.
+In PartiQL a statement is an expression like any other, and DynamoDB parses the whole language before it refuses the
+parts that it does not execute. So the tree has more nodes than DynamoDB executes, and each node keeps the token that
+messages point at.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ class Node:
     """A part of a statement."""
 
     token: Token
-    """What stands for it in messages: its first token, or an operator's own."""
+    """The part of the text that messages quote: the node's first token, or an operator's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal(Node):
-    """A string, a number, TRUE, FALSE or NULL: the token's kind, or its text, tells which."""
+    """A string, a number, TRUE, FALSE or NULL: the token's kind, or its text, distinguishes them."""
 
     text: str
     """The token's text, with the sign that stood before a number."""
@@ -42,7 +43,7 @@ class Parameter(Node):
     """A question mark."""
 
     index: int
-    """Which of the request's parameters it stands for, from 0."""
+    """The number of its parameter in the request, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Path(Node):
 
     root: Node
     steps: tuple[Node, ...]
-    """A Name for `.name`, a Literal for `['name']` and `[0]`, or whatever else stood there."""
+    """A Name for `.name`, a Literal for `['name']` and `[0]`, or any other node that the text has there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Call(Node):
     """A function call."""
 
     name: str
-    """In lower case: functions are found whatever their case."""
+    """In lower case: functions are found in any case."""
     arguments: tuple[Node, ...]
 
 
@@ -148,7 +149,7 @@ class Query(Node):
     sources: tuple[Node, ...]
     where: Node | None
     order: tuple[tuple[Node, bool], ...]
-    """Expressions, and whether they go down."""
+    """Expressions, and whether their order is descending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ Action = Assignment | Removal | Insertion
 
 @dataclass(frozen=True, slots=True)
 class Manipulation(Node):
-    """What changes items: actions on the sources. A deletion has no actions, a bare action no sources."""
+    """Changes to items: actions on the sources. A deletion has no actions, a bare action no sources."""
 
     sources: tuple[Node, ...]
     actions: tuple[Action, ...]
