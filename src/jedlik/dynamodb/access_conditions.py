@@ -1,13 +1,12 @@
-"""DynamoDB's condition keys: which of them an action has, and what a request says for each.
+"""DynamoDB's condition keys: which of them an action has, and their values in a request.
 
-The keys of each action are a table. Values come from the request alone, but for `dynamodb:LeadingKeys` and its kin:
-which attribute is the partition key is the table's to say. Where the table is not known, every value that could be the
-partition key's counts, so that a policy which holds a caller to some of them refuses rather than allows. What a
-malformed request says is left out; its handler refuses it.
+The keys of each action are a table. Values come from the request alone, except for `dynamodb:LeadingKeys` and similar
+ones: only the table defines which attribute is the partition key. If the table is unknown, every value that could be
+the partition key's counts, so that a policy which limits a caller to some of them refuses rather than allows. Malformed
+parts of a request are left out; its handler refuses it.
 
-`dynamodb:Attributes` are the top-level attributes that the request names, wherever it does: keys, items, expressions
-and the parameters that came before them. `dynamodb:ReturnValues` is ALL_OLD too where a failed condition is to show the
-item.
+`dynamodb:Attributes` are the top-level attributes that the request names anywhere: keys, items, expressions and the
+parameters that came before them. `dynamodb:ReturnValues` is ALL_OLD, too, if a failed condition shows the item.
 
 Sources: "Actions, resources, and condition keys for Amazon DynamoDB" in the service authorization reference; "Using IAM
 policy conditions for fine-grained access control" and "Using IAM with DynamoDB transactions" in the developer guide.
@@ -72,14 +71,14 @@ CONDITION_KEYS: dict[str, frozenset[str]] = {
 
 
 class Asked(NamedTuple):
-    """What a request, or an element of one, asks of a table or an index, in the terms of the condition keys.
+    """The properties of a request, or of an element of one, on a table or an index, in the terms of the condition keys.
 
-    None and nothing stand for what does not apply, and leave a key out.
+    None and an empty collection stand for what does not apply, and leave a key out.
     """
 
     attributes: Iterable[str] = ()
     partitions: tuple[tuple[str, ...], ...] = ()
-    """The values of the partition key that it reaches for, for each attribute of that key."""
+    """The partition key values that it accesses, for each attribute of that key."""
     select: str | None = None
     return_values: str | None = None
     return_consumed_capacity: str | None = None
@@ -110,7 +109,7 @@ class Asked(NamedTuple):
 
 
 def select(request: Request) -> str:
-    """What of the items a read is to return: Select, or what DynamoDB takes where it is left out."""
+    """The attributes that a read returns: Select, or DynamoDB's default."""
     given: str | None = request.get("Select")
     if given is not None:
         return given
@@ -120,7 +119,7 @@ def select(request: Request) -> str:
 
 
 def return_values(request: Request) -> str:
-    """What of the item a write may return."""
+    """The attributes of the item that a write may return."""
     if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
         return "ALL_OLD"
     given: str = request.get("ReturnValues", "NONE")
@@ -205,7 +204,7 @@ def attributes(request: Request) -> Iterator[str]:
 
 
 def partition_key(table: object, index: str | None = None) -> tuple[str, ...] | None:
-    """The names of the partition key's attributes of a table or its index; None where they are not known."""
+    """The names of the partition key's attributes of a table or its index; None if they are unknown."""
     if not isinstance(table, Table):
         return None
     if index is None:
@@ -223,7 +222,7 @@ def partitions_of(items: Iterable[Request], key: tuple[str, ...] | None) -> tupl
 
 
 def queried_partitions(request: Request, key: tuple[str, ...] | None) -> tuple[tuple[str, ...], ...]:
-    """The values that a Query asks for of the attributes of a partition key."""
+    """The values of the attributes of a partition key that a Query reads."""
     asked = [*_equalities(request)]
     if key is None:
         return (texts(value for _, value in asked),)
@@ -231,7 +230,7 @@ def queried_partitions(request: Request, key: tuple[str, ...] | None) -> tuple[t
 
 
 def _equalities(request: Request) -> Iterator[tuple[str, Any]]:
-    """Attributes and the values that a Query wants them to have."""
+    """Attributes with the values that a Query requires."""
     for name, condition in request.get("KeyConditions", {}).items():
         if condition.get("ComparisonOperator") == "EQ":
             for value in condition.get("AttributeValueList", ()):
@@ -250,7 +249,7 @@ def _equalities(request: Request) -> Iterator[tuple[str, Any]]:
 
 @remembering
 def _equated(text: str) -> tuple[tuple[str, str], ...]:
-    """The attributes, or their #names, that a key condition wants equal to a :value, with that."""
+    """The attributes, or their #names, that a key condition requires to equal a :value, with that."""
     found: list[tuple[str, str]] = []
     pending: list[Condition] = [parse_condition(text)]
     while pending:
@@ -265,13 +264,13 @@ def _equated(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def texts(values: Iterable[Any]) -> tuple[str, ...]:
-    """Those of clients' attribute values that can be keys, as policies are compared with them."""
+    """Those of clients' attribute values that can be keys, in the form in which policies compare them."""
     keys = [key for key in map(key_value, values) if key is not None]
     return tuple([text for key in keys for text in key.values()])
 
 
 def key_value(value: Any) -> AttributeValue | None:
-    """A client's attribute value, normalised, as policies see it; None for what is no key.
+    """A client's attribute value, normalised, as policies see it; None if it cannot be a key.
 
     Values that are the same key are equal: numbers are in their normal form, and base64 has no other.
     """

@@ -1,8 +1,8 @@
-"""What a PartiQL statement needs to be allowed.
+"""The accesses that a PartiQL statement needs.
 
 A statement's action follows from its kind, and its table and attributes from its text, which is parsed once for this
-and for the handler (`statements.statement`). What it reads and what it may return decide the rest, as the planner
-decides it. A text that is no statement needs nothing: it is refused before anything is looked up.
+and for the handler (`statements.statement`). The rest depends on what it reads and what it may return, as decided by
+the planner. A malformed statement needs nothing: it is refused before anything is looked up.
 
 Source: "IAM security policies with PartiQL for DynamoDB" in the developer guide.
 """
@@ -52,7 +52,7 @@ class Needed(NamedTuple):
 
 
 def parsed(request: Request) -> Select | Write | None:
-    """The statement of a request, or of an element of a batch or transaction; None if it is none."""
+    """The statement of a request, or of an element of a batch or transaction; None if it is malformed."""
     try:
         return statement(request["Statement"])
     except ValidationException:
@@ -60,7 +60,7 @@ def parsed(request: Request) -> Select | Write | None:
 
 
 def needed(found: Select | Write, request: Request, table: object, enclosing: str | None) -> Needed:
-    """What a statement of a request needs. `table` is its table, if that is known."""
+    """The accesses that a statement of a request needs. `table` is its table, if that is known."""
     index = found.index if isinstance(found, Select) else None
     where = None if isinstance(found, Insert) else found.where
     given = _given(found, request)
@@ -83,7 +83,7 @@ def needed(found: Select | Write, request: Request, table: object, enclosing: st
 
 
 def _given(found: Select | Write, request: Request) -> Values | None:
-    """The values that the statement's conditions refer to; None where its handler will refuse the request."""
+    """The values that the statement's conditions refer to; None if its handler will refuse the request."""
     try:
         return found.constants.values([_parameter(raw) for raw in request.get("Parameters", ())])
     except ValidationException:
@@ -91,7 +91,7 @@ def _given(found: Select | Write, request: Request) -> Values | None:
 
 
 def _parameter(raw: Any) -> AttributeValue:
-    """A parameter, normalised if it can be a key. Of any other only its type matters here."""
+    """A parameter, normalised if it can be a key. For any other only its type matters here."""
     key = access_conditions.key_value(raw)
     if key is not None:
         return key
@@ -129,14 +129,14 @@ def _selected(found: Select) -> str:
 
 
 def _shown(shows_old: bool) -> str:
-    """What EXISTS selects: it returns nothing, unless it fails and is to show why."""
+    """The selection of EXISTS: it returns nothing, unless it fails and shows why."""
     return "ALL_ATTRIBUTES" if shows_old else "SPECIFIC_ATTRIBUTES"
 
 
 def _read(
     where: Condition | None, given: Values | None, table: object, index: str | None
 ) -> tuple[tuple[tuple[str, ...], ...], bool]:
-    """The partition keys that a WHERE clause reaches for, and whether it reaches for all instead."""
+    """The partition keys that a WHERE clause accesses, and whether it accesses all instead."""
     if given is None:
         return (), True
     of = table if index is None or not isinstance(table, Table) else table.index(index)
@@ -147,12 +147,12 @@ def _read(
     found = [span.partition for span in spans.spans(key, terms)]
     if None in found:
         return (), True
-    # A clause that contradicts itself reaches for none; what it names counts, should one be read all the same.
+    # A clause that contradicts itself accesses none; the values that it names count, in case one is read all the same.
     return (access_conditions.texts(found or _compared(terms, key.partition.name)),), False
 
 
 def _compared(terms: Terms, attribute: str | None) -> Iterator[AttributeValue]:
-    """The values that a clause wants an attribute to have, or any attribute if that is None."""
+    """The values that a clause requires an attribute to have, or any attribute if that is `None`."""
     for part in terms.all:
         if part.operator in ("=", "IN") and attribute in (None, part.attribute):
             yield from part.operands

@@ -1,20 +1,20 @@
-"""What each operation of DynamoDB and its streams needs to be allowed: actions on resources under condition keys.
+"""The accesses that each operation of DynamoDB and its streams needs: actions on resources under condition keys.
 
-Which action is on which resource is a table of the operations, in two parts: those on items, whose condition keys
-depend on what they ask (`access_conditions`, `access_statements`), and all others. All of it is a pure function of the
-checked input, of where it is served, and of the tables that the process knows. It never raises, whatever the shape
-check lets through; what the handler will refuse may be anything here. Expressions and statements are parsed once, for
-this and for the handler, as they are remembered by their text.
+A table of the operations maps actions to resources. It has two parts: the operations on items, whose condition keys
+depend on their requests (`access_conditions`, `access_statements`), and all others. Everything is a pure function of
+the checked input, of the place where it is served, and of the tables that the process knows. It never raises for any
+input that the shape check accepts; for input that the handler will refuse, the result does not matter. Expressions and
+statements are remembered by their text, so they are parsed once for this and for the handler.
 
-What is asked of the tables is which attribute is their partition key. A descriptor may be stale, and so may be what
-rests on it: whoever decides by these accesses decides again when the handler finds another descriptor.
+The tables are needed only for the attribute that is their partition key. A descriptor may be stale, and then the
+accesses may be wrong; so a decision by these accesses is made again when the handler finds another descriptor.
 
-An ARN is rebuilt where it names the partition or the service, which nobody compares when the resource is looked up: the
-same table must not have two names for policies. `aws:ResourceTag` is not here: the tags of a resource are the store's.
+An ARN is rebuilt with the right partition and service, which the look-up of a resource ignores: the same table must not
+have two names for policies. `aws:ResourceTag` is not here: the tags of a resource are in the store.
 
 Sources: "Actions, resources, and condition keys for Amazon DynamoDB" in the service authorization reference; "Using IAM
 with DynamoDB transactions" and "Using IAM with global tables" (both versions) in the developer guide. The operations on
-bulk loads are in no reference yet, and stand here as the others of their kind do.
+bulk loads are in no reference yet; here they are like others of their kind.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def table_arn(scope: Scope, name_or_arn: str, index: str | None = None) -> str:
 
 
 def _texts(request: Request, *members: str) -> Iterator[str]:
-    """The text at the end of a way into a request, if there is one: operations that are not done here go unchecked."""
+    """The text at the end of a path into a request, if there is one: unsupported operations are not checked."""
     found: Any = request
     for member in members:
         found = found.get(member) if isinstance(found, Mapping) else None
@@ -61,7 +61,7 @@ def _texts(request: Request, *members: str) -> Iterator[str]:
 
 
 def _arn(member: str) -> Resources:
-    """The ARN that a member is, in the partition where it is looked for."""
+    """The ARN in a member, with the partition where it is looked for."""
 
     def resources(scope: Scope, request: Request) -> Iterator[str]:
         for arn in _texts(request, member):
@@ -72,7 +72,7 @@ def _arn(member: str) -> Resources:
 
 
 def _table(*members: str) -> Resources:
-    """The table whose name or ARN stands at the end of a way into the request."""
+    """The table whose name or ARN stands at the end of a path into the request."""
 
     def resources(scope: Scope, request: Request) -> Iterator[str]:
         for name in _texts(request, *(members or ("TableName",))):
@@ -97,7 +97,7 @@ def _global_table(scope: Scope, request: Request) -> Iterator[str]:
 
 
 def _replicas(member: str) -> Resources:
-    """The table of a global table of 2017, here and in each region that a list names, or what is done in the list."""
+    """The table of a global table of 2017, here and in each region in a list, or in the actions of the list."""
 
     def resources(scope: Scope, request: Request) -> Iterator[str]:
         regions = [scope.region]
@@ -171,10 +171,10 @@ RESOURCES: dict[str, tuple[Resources, ...]] = {
     "UpdateTableReplicaAutoScaling": (_table(),),
     "UpdateTimeToLive": (_table(),),
 }
-"""The resources of each; none where the reference has no resource for the action, which is then on `*`."""
+"""The resources of each; none if the reference has no resource for the action, which is then on `*`."""
 
 _ITEMS = ("BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
-"""Actions that whoever has a table filled must be allowed on it."""
+"""Actions that a caller needs who lets a table be filled."""
 
 BESIDES: dict[str, tuple[tuple[str, tuple[str, ...], Resources], ...]] = {
     "CreateTable": (
@@ -186,7 +186,7 @@ BESIDES: dict[str, tuple[tuple[str, tuple[str, ...], Resources], ...]] = {
     "RestoreTableFromBackup": (("TargetTableName", _ITEMS, _table("TargetTableName")),),
     "RestoreTableToPointInTime": (("TargetTableName", _ITEMS, _table("TargetTableName")),),
 }
-"""What a member, where it is given, needs beside the operation's own action: actions, and on which resources."""
+"""Further accesses that a member needs if it is present: actions, and on which resources."""
 
 REPLICAS: dict[str, dict[str, tuple[str, ...]]] = {
     "ReplicaUpdates": {
@@ -199,11 +199,12 @@ REPLICAS: dict[str, dict[str, tuple[str, ...]]] = {
         "Delete": ("DeleteGlobalTableWitness",),
     },
 }
-"""What UpdateTable needs in the other region for each that these members create, update or delete there."""
+"""The accesses that UpdateTable needs in the other region for each replica that these members create, update or
+delete."""
 
 
 TAGGING = frozenset({"CreateTable", "TagResource", "UntagResource"})
-"""The operations whose condition keys are the tags that they bring, or take away."""
+"""The operations whose condition keys are the tags that they add or remove."""
 
 
 def _on_resources(operation: str, scope: Scope, request: Request, known: Known) -> Iterator[Access]:
@@ -231,7 +232,7 @@ def _in_other_regions(scope: Scope, request: Request) -> Iterator[Access]:
 
 
 def _tags(request: Request) -> Context:
-    """The tags that a request brings, as `aws:RequestTag`, and the keys of those that it brings or takes away."""
+    """The tags that a request adds, as `aws:RequestTag`, and the keys of those that it adds or removes."""
     tags = {tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", ()) if "Key" in tag}
     tag_keys = (*tags, *request.get("TagKeys", ()))
     if not tag_keys:
@@ -271,7 +272,7 @@ def _single(operation: str, scope: Scope, request: Request, known: Known) -> Ite
 
 
 def _paged(operation: str, scope: Scope, request: Request, known: Known) -> Iterator[Access]:
-    """Query and Scan, on an index where they name one."""
+    """Query and Scan, on an index if they name one."""
     table, index = request["TableName"], request.get("IndexName")
     asked = Asked(
         attributes=access_conditions.attributes(request),
@@ -322,7 +323,7 @@ def _transaction(operation: str, scope: Scope, request: Request, known: Known) -
 
 
 def statement(scope: Scope, request: Request, known: Known, enclosing: str | None = None) -> Iterator[Access]:
-    """What the statement of a request, or of an element of a batch or transaction, needs: nothing if it is none."""
+    """The accesses of a statement of a request, or of an element of a batch or transaction: none if it is malformed."""
     parsed = access_statements.parsed(request)
     if parsed is not None:
         table = known.get(table_name(parsed.table))
@@ -361,7 +362,7 @@ ON_ITEMS: dict[str, _Worked] = {
     "TransactWriteItems": _transaction,
     "UpdateItem": _single,
 }
-"""How what each of them needs is worked out."""
+"""The function that computes the accesses of each."""
 
 
 # All operations

@@ -1,4 +1,4 @@
-"""DescribeLimits and DescribeEndpoints: what there is to say of the whole account."""
+"""DescribeLimits and DescribeEndpoints: the facts about the whole account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jedlik.aws.context import Context
 from jedlik.dynamodb.capacity.throughput import MAX_ACCOUNT_UNITS, MAX_TABLE_UNITS
 
 ENDPOINT_CACHE_MINUTES = 1440
-"""How long a client may go on using an endpoint that it was told."""
+"""How long a client may go on using an endpoint from the answer."""
 
 
 async def describe_limits(context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -22,5 +22,5 @@ async def describe_limits(context: Context, request: dict[str, Any]) -> dict[str
 
 
 async def describe_endpoints(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """The address that the client has used: whoever can ask can reach it."""
+    """The address that the client has used: it can be reached from where the client is."""
     return {"Endpoints": [{"Address": context.host.decode("latin-1"), "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}]}

@@ -1,7 +1,7 @@
-"""Where attribute values stand in the requests of each operation, as the service's model says.
+"""The places of attribute values in the requests of each operation, according to the service's model.
 
-Looked at only when a request is refused: the types in attribute values go before every rule that a request breaks, and
-how deep the values are nested decides in which words it is refused.
+Needed only when a request is refused: wrong types in attribute values come before every broken rule, and the depth of
+the values determines the words of the refusal.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from jedlik.aws.shapes.service_shapes import Definitions, ServiceShapes
 from jedlik.dynamodb import shape_overrides as overrides
 
 Finder = Callable[[Any], Iterator[Any]]
-"""Gives the attribute values in what a client sent, whatever that is."""
+"""Yields the attribute values in any data that a client sent."""
 
 
 def find(service: ServiceShapes, operation: str, request: Any) -> Iterator[Any]:
-    """The attribute values in a request of an operation, whatever else is wrong with it."""
+    """The attribute values in a request of an operation, whatever its other faults are."""
     return _in_requests(service, operation)(request)
 
 
 def finder(shapes: Definitions, name: str) -> Finder:
-    """What finds the attribute values in the shape called `name`."""
+    """The function that finds the attribute values in the shape called `name`."""
     return _finder(shapes, name) or _none
 
 
@@ -35,7 +35,7 @@ def _in_requests(service: ServiceShapes, operation: str) -> Finder:
 
 
 def _finder(shapes: Definitions, name: str) -> Finder | None:
-    """What finds the attribute values in a shape; None where there can be none."""
+    """The function that finds the attribute values in a shape; None if it can have none."""
     if name in overrides.OPAQUE:
         return lambda value: iter((value,))
     definition = shapes[name]

@@ -1,13 +1,13 @@
 """The catalogue: the tables of a region. Descriptors are read, kept and changed here, and nowhere else.
 
-A process keeps the last descriptor that it saw of each table. It may be stale, for other processes share the store; so
-what is built on it is only used together with a comparison of the descriptor's bytes, made in the snapshot of the read
-or in the decision of the write. `with_table` is that loop: try with the table as last seen, look again, retry.
+A process keeps the last descriptor that it saw of each table. It may be stale, because other processes share the store.
+So anything built on it is used only after comparing the descriptor's bytes, in the snapshot of the read or in the
+decision of the write. `with_table` is that loop: try with the table as last seen, read it again, retry.
 
 A change of a table is a function from a descriptor to a descriptor (`model.definitions`, `model.shared_settings`,
-`model.streams`, ...). A mutation that makes one reads `key`, takes what it finds there with `stored`, and gives the new
-descriptor to `put`. What goes over whole stores instead of serving a region (`upkeep`, `checks`) reads snapshots, where
-a descriptor may be damaged.
+`model.streams`, ...). A mutation that makes one reads `key`, interprets the value with `stored`, and passes the new
+descriptor to `put`. Code that processes whole stores instead of serving a region (`upkeep`, `checks`) reads snapshots,
+where a descriptor may be damaged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jedlik.storage.engine import Writes
 T = TypeVar("T")
 
 DESCRIPTOR_ATTEMPTS = 10
-"""How often an operation is begun again because a table's descriptor changed under it. A descriptor changes with
+"""How often an operation is started again because a table's descriptor changed meanwhile. A descriptor changes with
 UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth means that something is wrong."""
 _PAGE = 100
 """Descriptors read at once."""
@@ -41,22 +41,22 @@ _LIST_BYTES = 64 * MIB
 
 
 def key(name: str) -> bytes:
-    """What a mutation must read that changes the table called `name`, or rests on how it is."""
+    """The key that a mutation must read if it changes the table called `name`, or depends on it."""
     return keys.descriptor_key(name)
 
 
 def stored(raw: bytes | None) -> Table | None:
-    """The table of which a mutation has found this descriptor, in whatever state; None if it is not there."""
+    """The table of the descriptor that a mutation has found, in whatever state; None if there is no such table."""
     return None if raw is None else descriptors.parse(raw)
 
 
 def put(descriptor: Descriptor, writes: Writes) -> None:
-    """Make, or change, a table: from this commit on, it is what the descriptor describes."""
+    """Create or change a table: from this commit on, it is as the descriptor describes it."""
     writes.put(keys.descriptor_key(descriptor.name), descriptors.serialize(descriptor))
 
 
 def remove(descriptor: Descriptor, writes: Writes) -> None:
-    """Take a table away: from this commit on it is not there."""
+    """Delete a table: from this commit on it does not exist."""
     writes.delete(keys.descriptor_key(descriptor.name))
 
 
@@ -64,7 +64,7 @@ def remove(descriptor: Descriptor, writes: Writes) -> None:
 
 
 async def find(region: Region, name: str) -> Table | None:
-    """The table called `name` as it is now, in whatever state; None if it is not there."""
+    """The table called `name` as it is now, in whatever state; None if it does not exist."""
     return stored(await raw_descriptor(region, name))
 
 
@@ -109,8 +109,8 @@ async def is_as_read(region: Region, table: Table) -> bool:
 async def current(region: Region, name: str, *, missing: str = "Requested resource not found") -> Table:
     """The table called `name` (or whose ARN it is) as it is now.
 
-    Raises ResourceNotFoundException with the text `missing`, also for a replica that is being made or deleted:
-    it is there for its description and for replication only.
+    Raises ResourceNotFoundException with the text `missing`, also for a replica that is being created or deleted: only
+    descriptions and replication see it.
     """
     name = table_names.resolve(name, region.name, region.account)
     raw = await raw_descriptor(region, name)
@@ -131,11 +131,11 @@ def seen(region: Region, name: str, raw: bytes) -> Table:
 
 
 async def with_table(region: Region, name: str, attempt: Callable[[Table], Awaitable[T]]) -> T:
-    """What `attempt` makes of the table called `name` (or whose ARN it is).
+    """The result of `attempt` with the table called `name` (or whose ARN it is).
 
-    `attempt` gets the table as last seen, compares its `raw` with the descriptor in the snapshot of what it reads
-    or in the decision of what it writes, and raises DescriptorChanged where they differ; then it is called again.
-    A refusal that rests on a stale table is tried again as well. Raises ResourceNotFoundException.
+    `attempt` gets the table as last seen. It compares its `raw` with the descriptor in the snapshot that it reads or in
+    the decision of its write, and raises DescriptorChanged if they differ; then it is called again. A refusal that
+    depends on a stale table is retried as well. Raises ResourceNotFoundException.
     """
     table = last_seen(region, name)
     if table is not None:
@@ -169,8 +169,8 @@ async def with_tables(region: Region, names: Sequence[str], attempt: Callable[[S
 
 
 def last_seen(region: Region, name: str) -> Table | None:
-    """The table called `name` as this process has last seen it; by now it may be another."""
-    # Only `seen` puts anything there, so it is a Table. To ask would cost each GetItem as much as this call.
+    """The table called `name` as this process has last seen it; it may have changed since."""
+    # Only `seen` puts anything there, so it is a Table. A check would cost each GetItem as much as this call.
     known: Any = region.known.get(name)
     table: Table | None = known
     return table

@@ -9,26 +9,26 @@ from jedlik.aws.errors import DYNAMODB, ServiceError, ValidationException
 
 
 class DynamoDBError(ServiceError):
-    """An answer of DynamoDB alone that refuses a request."""
+    """An error of DynamoDB alone that refuses a request."""
 
     namespace = DYNAMODB
 
 
 class EmptyKeyValueException(ValidationException):
-    """What an item has for an attribute of a key, its table's or an index's, is empty.
+    """An item's value for an attribute of a key, its table's or an index's, is empty.
 
-    A ValidationException to the client. A type of its own, because DynamoDB refuses a whole transaction for it, where
-    other faults in an item cancel the transaction with a reason.
+    For the client it is a ValidationException. It has its own type because DynamoDB refuses a whole transaction for it,
+    while other faults in an item cancel the transaction with a reason.
     """
 
     name = "ValidationException"
 
 
 class TooDeepException(ValidationException):
-    """What is in an attribute is nested too deeply.
+    """The value of an attribute is nested too deeply.
 
-    A ValidationException to the client. A type of its own, because in a transaction what is wrong with an action's
-    expressions goes before it.
+    For the client it is a ValidationException. It has its own type because in a transaction the faults of an action's
+    expressions come before it.
     """
 
     name = "ValidationException"
@@ -43,7 +43,7 @@ class ResourceInUseException(DynamoDBError):
 
 
 class TableNotFoundException(DynamoDBError):
-    """No such table, from the operations that say it in this way."""
+    """No such table, from the operations that report it in this way."""
 
 
 class GlobalTableNotFoundException(DynamoDBError):
@@ -113,8 +113,8 @@ class ExpiredIteratorException(DynamoDBError):
 
 
 class TrimmedDataAccessException(DynamoDBError):
-    """The records asked for are gone."""
+    """The requested records have been trimmed."""
 
 
 class DescriptorChanged(Exception):
-    """A table is not as it was when an operation was built. Never seen outside."""
+    """A table is not as it was when an operation was built. Clients never see this."""

@@ -1,4 +1,4 @@
-"""Entries of change logs as former versions wrote them, for the upgrade of a store (`upkeep.upgrade`).
+"""Entries of change logs in the form of former versions, for the upgrade of a store (`upkeep.upgrade`).
 
 In formats 0 and 1 of a store an entry was a head, in a replicated table the item's new version, and then the keys and
 the old and the new item. The time in the head was that of the decision, which might go back along a log.
@@ -16,20 +16,20 @@ _HEAD = Struct("<BBdIIII")
 """Format, kind, seconds since the epoch, lengths of keys, old and new, size of the keys."""
 _VERSION_LENGTHS = {1: 0, 2: versions.SIZE}
 _CALLERS = {Kind.EXPIRE: Caller.EXPIRY, Kind.OPEN: Caller.STREAM, Kind.CLOSE: Caller.STREAM}
-"""By the kind of a change. Whether another region had made it was not kept."""
+"""By the kind of a change. The origin in another region was not recorded."""
 
 
 class Converter:
-    """Gives the entries of a store's logs, which it gets in the order of their keys, the form of today."""
+    """Converts the entries of a store's logs, in the order of their keys, into the present form."""
 
     def __init__(self) -> None:
         self._logs = spaces.LOGS.range
         self._log = b""
         self._time = 0
-        """Of the last entry of the log, in microseconds since the epoch."""
+        """The time of the last entry of the log, in microseconds since the epoch."""
 
     def convert(self, key: bytes, value: bytes) -> tuple[bytes, int]:
-        """A value's form of today, and for an entry its time, which is otherwise 0. Raises ValueError."""
+        """A value's present form, and for an entry its time, which is otherwise 0. Raises ValueError."""
         start, end = self._logs
         if not start <= key < end:
             return value, 0

@@ -1,7 +1,7 @@
-"""How DynamoDB and its streams check the shape of requests: their departures from the model, and what no model says.
+"""How DynamoDB and its streams check the shape of requests: departures from the model, and rules that no model has.
 
-The data of it are in `shape_overrides`; here is what must be programmed: which refusals go before others, and how
-errors show attribute values.
+The data are in `shape_overrides`; here is the part that must be programmed: the order of refusals, and how errors show
+attribute values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VALUE_MEMBERS = (
     "s", "n", "b", "iNT", "dECIMAL", "dOUBLE", "sS", "nS", "bS", "iNTSET", "dECIMALSET", "dOUBLESET", "m", "l",
     "nULL", "bOOL",
 )  # fmt: skip
-"""Of an attribute value, in the order in which they are printed. Some are AWS's own."""
+"""The members of an attribute value, in the order in which they are printed. Some are AWS's own."""
 
 
 def _shown_value(printer: Printer, value: Any, depth: int) -> str:
@@ -51,7 +51,7 @@ class _TableNames:
 
 
 def _requiring_table(members: Members) -> Constrain:
-    """Operations on tables miss the table's name before anything else, and in words of their own."""
+    """Operations on tables report a missing table name before anything else, and in words of their own."""
     constrain_members = members.constraint()
 
     def constrain_input(value: Any, path: str, errors: list[str]) -> None:
@@ -63,7 +63,7 @@ def _requiring_table(members: Members) -> Constrain:
 
 
 def _giving_way(members: Members) -> Constrain:
-    """One member is only looked at when nothing is wrong with those before it."""
+    """One member is checked only if there is no fault in those before it."""
     last = overrides.GIVING_WAY[members.name]
     label, constrain = members.checks[last]
 
@@ -75,9 +75,9 @@ def _giving_way(members: Members) -> Constrain:
 
 
 def _newer(members: Members) -> Constrain:
-    """What constrains the input of an operation that AWS has moved to its newer checker of requests.
+    """The constraints on the input of an operation that AWS has moved to its newer checker of requests.
 
-    That one leaves to the older one what lacks a member or is nested too deeply.
+    The newer one leaves a request to the older one if it lacks a member or is nested too deeply.
     """
     name, shapes, checks, required = members
     find_values = attribute_values.finder(shapes, name)

@@ -3,8 +3,8 @@
 The model in botocore describes what clients may send; the service checks much the same, with exceptions that
 only its answers show. Names are the model's.
 
-Sources: answers of DynamoDB to malformed requests, as recorded in public conformance suites, 2019 to 2026; where the
-words of its operations have parted, those that `wording` names.
+Sources: answers of DynamoDB to malformed requests, as recorded in public conformance suites, 2019 to 2026; where its
+operations use different words, those that `wording` names.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ NEWER_ENUM_SETS = {
     "ConditionalOperator": "ALL, OR",
     "ReturnValue": "ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE",
 }
-"""What AWS's newer checker (`wording`) says of enumerations. The slips are its own: it takes what the others list."""
+"""The words of AWS's newer checker (`wording`) about enumerations. The errors in them are AWS's: it accepts the values
+that the other texts list."""
 
 TOLD_ALONE: dict[str, tuple[str, ...]] = {
     "PutItemInput": ("TableName",),
@@ -43,14 +44,14 @@ TOLD_ALONE: dict[str, tuple[str, ...]] = {
     "UpdateItemInput": ("TableName", "ReturnValues", "ConditionalOperator"),
     "QueryInput": ("ConditionalOperator",),
 }
-"""The inputs whose enumerations the newer checker looks at, with the members of which it tells a fault alone and before
-all others: the emptiness of a table's name, and values that are not in an enumeration."""
+"""The inputs whose enumerations the newer checker checks, with the members whose fault it reports alone and before all
+others: the emptiness of a table's name, and values that are not in an enumeration."""
 
 GIVING_WAY = {"BatchWriteItemInput": "RequestItems"}
-"""A member of a structure that is only looked at when nothing is wrong with those before it."""
+"""A member of a structure that is checked only if there is no fault in those before it."""
 
 SHOWN_AS_JSON = frozenset({"BatchGetRequestMap"})
-"""Shapes whose values errors show as the JSON that they were, and not as Java prints them."""
+"""Shapes whose values errors show as their original JSON, and not as Java prints them."""
 
 HIDDEN_MEMBERS = {"PutRequest": ("workloadProfileName",)}
 """Members of structures that AWS has beyond those of its published model; errors show them as null."""
@@ -68,10 +69,10 @@ FIRST_MEMBERS: dict[str, tuple[str, ...]] = {
 """Members that are checked before the others of their structure, which have the model's order."""
 
 PLACEHOLDERS = 4096
-"""More of them than fit into the expressions of a request, of 4 KB each, so that some would be unused."""
+"""More of them than fit into the expressions of a request, of 4 KB each, so some would be unused."""
 
 SHAPES: dict[str, dict[str, Any]] = {
-    # These have errors of their own, made by the operations.
+    # The operations themselves make the errors for these.
     "TableClass": {"type": "string"},
     "TagKeyString": {"type": "string"},
     "TagValueString": {"type": "string"},
@@ -81,7 +82,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     # Their patterns are in Java's dialect; auto scaling is refused in any case.
     "AutoScalingPolicyName": {"type": "string"},
     "AutoScalingRoleArn": {"type": "string"},
-    # Required unless a global table is joined, so the model cannot say so.
+    # Required unless the request joins a global table, which the model cannot express.
     "CreateTableInput": {"required": ["AttributeDefinitions", "TableName", "KeySchema"]},
     # Collections of attribute values that are no attribute's value.
     "AttributeValueList": {"max": COLLECTION_LENGTH},
@@ -108,4 +109,5 @@ TABLE_NAMES = "TableArn"
 """The shape of a table's name or ARN, which is checked as the one or the other (`table_names`)."""
 
 TABLE_REQUIRED = frozenset({"CreateTableInput", "DescribeTableInput", "UpdateTableInput", "DeleteTableInput"})
-"""Inputs of the operations on tables, which want a name of three characters and miss it in words of their own."""
+"""Inputs of the operations on tables, which require a name of three characters and report a missing one in words of
+their own."""

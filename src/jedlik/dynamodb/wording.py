@@ -1,12 +1,12 @@
-"""How each operation words what is wrong with a request, as AWS does in one region and at one time.
+"""The words of each operation for the faults of a request, as AWS has them in one region and at one time.
 
-AWS moves its operations from an older checker of requests to a newer one, which words rules on values differently
-(`ValidationException` has both texts), and puts "1 validation error detected: " before the faults that it finds in
-writes of one item. What comes from behind the checker is told as it always was: all that depends on the table, and what
-is wrong with an attribute value as such. So is what the shape of the request breaks (`shapes`), which is complete.
+AWS moves its operations from an older checker of requests to a newer one. The newer one words rules on values
+differently (`ValidationException` has both texts), and puts "1 validation error detected: " before the faults that it
+finds in writes of one item. Later errors keep their old words: all that depend on the table, and those about an
+attribute value as such. So do broken rules of the request's shape (`shapes`), which are reported completely.
 
-To follow AWS on is to change this page: the region and date, and who uses which checker. The tests that pin the texts
-name where and when each was recorded.
+To follow AWS, change this page: the region and date, and which operation uses which checker. The tests that pin the
+texts name the place and the time of each recording.
 
 Source: the recordings of the public Parity Suite (paritysuite/dynamodb-conformance), of us-east-1.
 """
@@ -23,7 +23,7 @@ RECORDED = "2026-10-09"
 """The date of the recordings that are followed."""
 
 Wording = Callable[[ValidationException], str]
-"""The text that a client gets of a refusal."""
+"""The text of a refusal that a client gets."""
 
 
 def older(refusal: ValidationException) -> str:
@@ -49,8 +49,8 @@ OF_OPERATIONS: dict[str, Wording] = {
     "BatchGetItem": newer,
     "Query": newer,
 }
-"""The operations that AWS has moved to the newer checker. Scan, BatchWriteItem and the transactions it has not; of
-PartiQL nothing is known."""
+"""The operations that AWS has moved to the newer checker. Scan, BatchWriteItem and the transactions are not among them;
+about PartiQL nothing is known."""
 
 DEEPEST = 62
-"""Levels of maps and lists in a request to the newer checker. With more of them AWS leaves it to the older one."""
+"""The most levels of maps and lists in a request to the newer checker. AWS leaves deeper ones to the older one."""

@@ -1,7 +1,7 @@
-"""DynamoDB's metrics: what is counted, named as CloudWatch names it.
+"""DynamoDB's metrics, under CloudWatch's names.
 
-What a request adds to them is read from its meter when it has an answer. Units of local indexes are the table's, those
-of global indexes their own. Where CloudWatch gives averages and percentiles of values, these are histograms.
+When a request has been answered, its meter adds to the metrics. Units of local indexes count for the table, those of
+global indexes separately. Where CloudWatch gives averages and percentiles of values, these are histograms.
 
 Source: "DynamoDB Metrics and dimensions" in the developer guide.
 """
@@ -135,16 +135,16 @@ METRICS = (
 """All of them."""
 
 _RETURNING = {"Query", "Scan", "ExecuteStatement"}
-"""The operations that ReturnedItemCount is about."""
+"""The operations that ReturnedItemCount covers."""
 _THROTTLING = (ProvisionedThroughputExceededException, RequestLimitExceeded, ThrottlingException)
 _CELLS, _FAST = CELLS_OF_MICROSECONDS, len(CELLS_OF_MICROSECONDS)
 _COUNT_CELLS, _FEW = CELLS_OF_COUNTS, len(CELLS_OF_COUNTS)
 _REMEMBERED = 10_000
-"""Tables whose series an operation remembers; then it begins anew. As many as regions may have, and more."""
+"""The most tables whose series an operation remembers; then it starts again. As many as regions may have, and more."""
 
 
 class _Tally:
-    """Where the requests of one operation on one table are counted, in this process's cells."""
+    """The cells of this process that count the requests of one operation on one table."""
 
     __slots__ = ("cells", "latency", "reads", "returned", "writes")
 
@@ -161,7 +161,7 @@ class _Tally:
 
 
 class RequestCounts:
-    """What the requests of one operation add to the metrics."""
+    """The metrics of the requests of one operation."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
@@ -260,7 +260,8 @@ def count_expired(region: Region, table_name: str, items: int) -> None:
 
 
 def count_replicated(region: Region, source: str, table_name: str, seconds: list[float]) -> None:
-    """Changes that were made in the region `source` were applied here, so long after that. It is a metric of theirs."""
+    """Changes from the region `source` were applied here, this long after they were made. The metric belongs to that
+    region."""
     if seconds:
         series = metrics.current().series(REPLICATION_LATENCY, region.account, source, table_name, region.name)
         for one in seconds:

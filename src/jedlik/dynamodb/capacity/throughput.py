@@ -1,7 +1,7 @@
 """Throughput of tables and indexes: billing mode, provisioned, on-demand and warm throughput.
 
-A table and each of its global indexes have the same three settings with the same rules; the texts tell them
-apart. `Of` is which of them is meant. What is stored is what DescribeTable shows.
+A table and each of its global indexes have the same three settings with the same rules; only the texts differ. `Of`
+names the one concerned. The stored members are those that DescribeTable shows.
 
 Sources: "Throughput capacity" and "Understanding DynamoDB warm throughput" in the developer guide; the texts
 are DynamoDB's answers.
@@ -32,7 +32,7 @@ MAX_ACCOUNT_UNITS = 80_000
 """Account-level read and write throughput quota, each."""
 _LARGEST_UNITS = 1_000_000_000_000
 _ON_DEMAND_WARM = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
-"""What an on-demand table can take at once from the start."""
+"""The units that an on-demand table can take at once from the start."""
 
 FREE_DECREASES = 4
 """Decreases of provisioned throughput in a day (UTC) that need not be an hour apart."""
@@ -48,7 +48,7 @@ _INITIAL = (
 
 @dataclass(frozen=True, slots=True)
 class Of:
-    """Whose throughput it is: the table's, or that of the index of this name."""
+    """The owner of the throughput: the table, or the index of this name."""
 
     index: str | None = None
 
@@ -95,7 +95,7 @@ def check_maximum(provisioned: dict[str, int], of: Of, region: str) -> None:
 
 
 def check_on_demand(wanted: dict[str, int], of: Of, mode: str, *, creating: bool) -> None:
-    """On-demand throughput, in a table of the billing mode `mode`. An update may take a maximum away with -1."""
+    """On-demand throughput, in a table of the billing mode `mode`. An update may remove a maximum with -1."""
     if creating:
         whose, which, least = f" for index: {of.index}", "table BillingMode is PROVISIONED.", 1
     else:
@@ -116,7 +116,7 @@ def check_on_demand(wanted: dict[str, int], of: Of, mode: str, *, creating: bool
 
 
 def check_first_warm(wanted: dict[str, int], of: Of, provisioned: dict[str, int] | None) -> None:
-    """Warm throughput of a table or index that is being made; `provisioned` is None if it is on demand."""
+    """Warm throughput of a new table or index; on demand, `provisioned` is `None`."""
     for unit, provisioned_unit in zip(_WARM_UNITS, UNITS, strict=True):
         value = wanted.get(unit)
         if value is None:
@@ -129,7 +129,7 @@ def check_first_warm(wanted: dict[str, int], of: Of, provisioned: dict[str, int]
 
 
 def check_warmer(wanted: dict[str, int], current: dict[str, int], of: Of) -> None:
-    """Warm throughput that is to change: it can only grow."""
+    """A change of warm throughput: it can only grow."""
     for unit in _WARM_UNITS:
         if wanted.get(unit, current[unit]) < current[unit]:
             raise ValidationException(
@@ -142,7 +142,7 @@ def check_warmer(wanted: dict[str, int], current: dict[str, int], of: Of) -> Non
 
 
 def initial(settings: dict[str, Any]) -> Mapping[str, Any]:
-    """The throughput of a table or index that is made with `settings`, by field of what is stored.
+    """The throughput of a new table or index with `settings`, by stored field.
 
     A table or index on demand has no provisioned throughput: DescribeTable shows zeros.
     """
@@ -192,14 +192,14 @@ def not_yet(before: Stored, after: Stored) -> Throughput:
 def switched(stored: Stored, units: dict[str, int] | None) -> Stored:
     """A table or index after a change of the billing mode: to provisioned with `units`, to on demand with None.
 
-    Either way on-demand throughput is forgotten, and a switch counts as no decrease.
+    Either way on-demand throughput is dropped, and a switch does not count as a decrease.
     """
     current = stored.provisioned | {unit: units[unit] if units else 0 for unit in UNITS}
     return _kept_warm(replace(stored, provisioned=current, on_demand=None))
 
 
 def with_on_demand(stored: Stored, wanted: dict[str, int]) -> Stored:
-    """A table or index with other on-demand throughput: what is not given stays, and -1 takes a maximum away."""
+    """A table or index with other on-demand throughput: missing members stay, and -1 removes a maximum."""
     merged = (stored.on_demand or {}) | {u: wanted[u] for u in _MAX_UNITS if u in wanted}
     kept = {unit: value for unit, value in merged.items() if value != -1}
     return replace(stored, on_demand=kept or None)
@@ -211,7 +211,7 @@ def with_warm(stored: Stored, wanted: dict[str, int]) -> Stored:
 
 
 def decreases_today(provisioned: dict[str, Any], now: float) -> int:
-    """How often provisioned throughput has been decreased since midnight, UTC."""
+    """The number of decreases of provisioned throughput since midnight, UTC."""
     last = provisioned.get("LastDecreaseDateTime")
     if last is None or datetime.fromtimestamp(last, UTC).date() != datetime.fromtimestamp(now, UTC).date():
         return 0
@@ -241,7 +241,7 @@ def _long_date(seconds: float) -> str:
 
 
 def _least_warm(units: Throughput) -> dict[str, int]:
-    """What a table or index can take at once by what it was ever set to."""
+    """The units that a table or index can take at once, because of its highest setting so far."""
     if units["ReadCapacityUnits"] == 0:
         return dict(_ON_DEMAND_WARM)
     return {warm: units[unit] for warm, unit in zip(_WARM_UNITS, UNITS, strict=True)}

@@ -1,8 +1,8 @@
 """Reading a table's change log by position.
 
 Positions are the store's own, given to the entries of all logs in commit order: code that has seen a position never
-sees an earlier one appear (`storage.engine`). A log has a part for each shard. So that nothing is passed over that is
-committed meanwhile, look up the last position first, and then read the shards up to there.
+sees an earlier one appear (`storage.engine`). A log has a part for each shard. To miss no entry that is committed
+meanwhile, first look up the last position, and then read the shards up to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 1000
 """Entries that are read of one shard at once."""
 LEAST_ROOM = 64 * KIB
-"""Bytes that are read of a shard at once, however many others there are."""
+"""Bytes that are read of a shard at once, however many other shards there are."""
 
 
 class Entries(NamedTuple):
@@ -30,7 +30,7 @@ class Entries(NamedTuple):
     changes: list[tuple[int, Change]]
     """Each with its position. The marks of shards are among them (`Kind.OPEN`, `Kind.CLOSE`)."""
     position: int
-    """The position where to go on. Greater than that of the last change: entries of other tables are passed over."""
+    """The position where to go on. Greater than that of the last change: entries of other tables are skipped."""
     more: bool
     """Whether there are more at once."""
 
@@ -38,7 +38,7 @@ class Entries(NamedTuple):
 async def since(region: Region, table_id: bytes, position: int, room: int = MIB) -> Entries:
     """A table's entries from `position` on, up to about `room` bytes of them.
 
-    Where nothing has been logged in the whole store since, this is one read.
+    If nothing has been logged in the whole store since, this is one read.
     """
     last = await region.engine.last_position()
     if position > last:
@@ -67,7 +67,7 @@ async def between(
         rows = await region.engine.range(start, end, MOST_ENTRIES, room)
         found += [(keys.log_position(key), entry) for key, entry in rows]
         if len(rows) == MOST_ENTRIES or sum(len(entry) for _, entry in rows) >= room:
-            # Nothing later may be read of other shards, or the rest of this one would be passed over.
+            # Nothing later may be read of other shards, or the rest of this one would be skipped.
             last = min(last, keys.log_position(rows[-1][0]))
     entries = []
     for at, entry in sorted(found):

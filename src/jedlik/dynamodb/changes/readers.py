@@ -15,20 +15,20 @@ no stream. A copy that misses nothing, of a table that is written to meanwhile:
         await readers.advance(region, place)
     await readers.drop(region, "Music", "backup/0123")
 
-Every write that is committed after `add` returned is at or after `place.position`, and what was written before is in
-any copy that begins then. An entry holds what the item is afterwards, so applying one again does no harm. The items of
-a change are its `old` and `new`, as they are stored; only INSERT, MODIFY, REMOVE and EXPIRE change an item.
+Every write that is committed after `add` returned is at or after `place.position`, and earlier writes are in any copy
+that begins then. An entry holds the item as it is afterwards, so applying one again does no harm. The items of a change
+are its `old` and `new`, as they are stored; only INSERT, MODIFY, REMOVE and EXPIRE change an item.
 
-To add or drop a reader in a mutation of your own, together with the record of what it is for, use `log_readers.added`
-and `log_readers.removed`, and let `starting` make the position. `place_of` finds a reader again after a restart.
+To add or drop a reader in your own mutation, together with the record of its purpose, use `log_readers.added` and
+`log_readers.removed`, and let `starting` make the position. `place_of` finds a reader again after a restart.
 
 A reader that only follows a table, and keeps its position in memory, reads with `read` from that position and advances
-now and then. `read` costs one look-up where nothing has been logged in the whole store since.
+now and then. `read` costs one look-up if nothing has been logged in the whole store since.
 
-Nothing that is forgotten fills the disk. A temporary reader that is not advanced for `LEASE` seconds is removed.
-Entries that are older than the `seconds` of a reader are trimmed even if it has not come so far, and the reader goes
-with the first of them. Afterwards `read` and `advance` raise ReaderGone: what was kept has a gap, so begin again. A
-reader that is not temporary stays in the descriptor when its position is lost, and can be given another with `restart`.
+A forgotten reader cannot fill the disk. A temporary reader that is not advanced for `LEASE` seconds is removed. Entries
+that are older than the `seconds` of a reader are trimmed even if it has not read them, and the reader is removed with
+the first of them. Afterwards `read` and `advance` raise ReaderGone: the log has a gap, so begin again. A reader that is
+not temporary stays in the descriptor when its position is lost, and can be given another with `restart`.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 LEASE = 60 * 60.0
-"""Seconds after which a temporary reader is removed that has not been advanced."""
+"""Seconds after which a temporary reader that has not been advanced is removed."""
 MOST = 50
-"""Readers of a table: each makes its descriptor longer, which every write reads."""
+"""The most readers of a table: each makes its descriptor longer, which every write reads."""
 
 
 class ReaderGone(Exception):
-    """A reader is not there any more, or has lost entries that it had not read."""
+    """A reader has been removed, or has lost entries that it had not read."""
 
 
 class TooManyReaders(Exception):
@@ -67,7 +67,7 @@ class TooManyReaders(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A reader of a table's log, and where it is."""
+    """A reader of a table's log, and its position."""
 
     table_id: bytes
     name: str
@@ -104,7 +104,7 @@ def check_addable(table: Descriptor, reader: LogReader) -> None:
 
 
 async def starting(region: Region) -> Position:
-    """The position of a reader that begins with what is committed from now on."""
+    """The position of a reader that begins with the commits from now on."""
     return Position(await region.engine.last_position() + 1, region.clock())
 
 
@@ -117,13 +117,15 @@ async def place_of(region: Region, table_id: bytes, name: str) -> Place:
 async def read(region: Region, place: Place, room: int = MIB) -> Entries:
     """The entries from a place on, up to about `room` bytes of them. Raises ReaderGone."""
     found = await log_entries.since(region, place.table_id, place.position, room)
-    # It is noted in the commit that trims what a reader needs. As that is not noted by now, nothing was missing.
+    # The commit that trims entries which a reader needs records that. It has not done so by now, so nothing was
+    # missing.
     await place_of(region, place.table_id, place.name)
     return found
 
 
 async def advance(region: Region, place: Place) -> None:
-    """Note that a reader has come to a place: earlier entries may go. Also when it is the old one: it renews the lease.
+    """Record that a reader has come to a place: earlier entries may be trimmed. The old place is allowed, too: it
+    renews the lease.
 
     Raises ReaderGone.
     """
@@ -154,7 +156,7 @@ async def restart(region: Region, table: str, name: str) -> Place:
 
 
 async def drop(region: Region, table: str, *names: str) -> None:
-    """Remove readers from the log of the table called `table`; those that are not there are removed already."""
+    """Remove readers from the log of the table called `table`; those that are missing are removed already."""
 
     def change(descriptor: Descriptor, writes: Writes) -> Descriptor:
         return log_readers.removed(descriptor, names, writes)
@@ -200,7 +202,7 @@ def _is_forgotten(stored: bytes | None, before: float) -> bool:
 
 
 async def _change(region: Region, name: str, change: Callable[[Descriptor, Writes], Descriptor]) -> bytes:
-    """Change the descriptor of the table called `name`; the table's id. Raises ResourceNotFoundException."""
+    """Change the descriptor of the table called `name`. Returns the table's id. Raises ResourceNotFoundException."""
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, bytes]:
         table = catalog.stored(values[0])

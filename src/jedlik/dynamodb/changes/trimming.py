@@ -1,13 +1,13 @@
-"""Trimming: what no reader of a change log needs any more goes from the start of each shard's log.
+"""Trimming: entries that no reader of a change log needs any more are removed from the start of each shard's log.
 
-Every entry of a shard that a reader needs stays, and so do all after it. A shard goes when its last entry, its closing
-mark, goes. In a replicated table, the tombstone of a deleted item (`model.versions`) goes with the entry of its
+Every entry of a shard that a reader needs stays, and so do all after it. A shard is removed with its last entry, its
+closing mark. In a replicated table, the tombstone of a deleted item (`model.versions`) is removed with the entry of its
 deletion.
 
-A reader that is past its time loses entries that it has not read; that is noted in its position in the same commit, so
-it cannot miss that they are gone (`changes.readers`). Temporary readers of whom nobody has heard are removed here.
+A reader that is past its time loses entries that it has not read. The same commit records that in its position, so it
+cannot overlook it (`changes.readers`). Abandoned temporary readers are removed here.
 
-The caller sees to it that nothing is trimmed while the clock is doubted (`clock.TrustedClock`).
+The caller makes sure that nothing is trimmed while the clock is doubted (`clock.TrustedClock`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class StreamShard(NamedTuple):
 
 
 async def needs_of(region: Region, table: Table | None, retention: float, margin: float) -> list[Need]:
-    """What replication and the listed readers of a table need of its log; nothing once the table is deleted."""
+    """The entries that replication and the listed readers of a table need from its log; none once the table is
+    deleted."""
     if table is None:
         return []
     now = region.clock.slowest()
@@ -64,7 +65,7 @@ async def needs_of(region: Region, table: Table | None, retention: float, margin
 async def trim(
     region: Region, log: bytes, table: Table | None, needs: Sequence[Need], shard: StreamShard | None
 ) -> None:
-    """Remove the entries of a shard's log that are not needed, and the log with its last; note that in its stream.
+    """Remove unneeded entries of a shard's log, and the log with its last; record that in its stream.
 
     The OPEN entry, which is the first, stays as long as the log.
     """
@@ -75,7 +76,8 @@ async def trim(
     position = keys.log_position(opening) + 1
     while True:
         rows = await region.engine.range(*keys.log_range(log, position), BATCH, _BATCH_BYTES)
-        # Up to the first that is needed, for a clock may have gone back: none may stay when its shard goes.
+        # Up to the first that is needed, because a clock may have gone back: no entry may stay when its shard is
+        # removed.
         old = list(takewhile(lambda row: not _is_needed(row, needs), rows))
         if not old:
             return
@@ -116,10 +118,9 @@ class Removal:
     whole: bool
     """Whether none is left."""
     tombstones: Sequence[Row]
-    """Those of their items; each goes, unless its item has been written since."""
+    """Those of their items; each is deleted, unless its item has been written since."""
     losing: Sequence[bytes]
-    """The positions of readers that may not have read them all. Those that have not come further meanwhile have lost
-    some."""
+    """The positions of readers that may not have read them all. Those that do not advance meanwhile have lost some."""
     shard: StreamShard | None
 
     @property

@@ -1,8 +1,8 @@
-"""The checks of what DynamoDB keeps.
+"""The checks of DynamoDB's rows.
 
-What is checked follows from what the write path promises (`model.writes`): an item, its index entries, counters,
-expiry note and change log entry are written in one commit, so in any one state of a store they agree. Checks go both
-ways without holding a table in memory. Going through the items, each entry that an item must have is looked up. As the
-entries of different items are different keys, an index with as many entries as were found has no others; only if it has
-more is it gone through to find which.
+The checks follow from the promise of the write path (`model.writes`): an item, its index entries, counters, expiry note
+and change log entry are written in one commit, so in any one state of a store they agree. Checks go both ways without
+holding a table in memory. For each item, every entry that it must have is looked up. The entries of different items
+have different keys, so an index with as many entries as were found has no others. Only if it has more are they read, to
+find which.
 """

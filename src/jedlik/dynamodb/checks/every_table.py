@@ -1,4 +1,4 @@
-"""The check of every table: its descriptor, its items with all that goes with them, and the versions of a replica."""
+"""The check of every table: its descriptor, its items with all that belongs to them, and the versions of a replica."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The duty that scrubs: all values of a store are read now and then, whether or not somebody asks for them.
+"""The duty that scrubs: it reads all values of a store now and then, whether or not a request does.
 
-A pass reads a megabyte a second, so a small store is done at once, and is due a day after the one before. It takes some
-milliseconds of each second, writes nothing to the store, and needs no lease: the engine sees to it that one process
-does it, and knows how far it is.
+A pass reads a megabyte a second, so a small store is done at once, and the next pass is due a day later. It takes some
+milliseconds of each second, writes nothing to the store, and needs no lease: the engine makes sure that only one
+process scrubs, and records its progress.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PERIOD = 1.0
 BYTES = MIB
-"""Read in each period at the most, and the value with which that is reached."""
+"""The most that is read in each period, and the value that reaches this."""
 
 SCRUBBED = Metric("ScrubbedValues", "counter", "Count", (), "Values that were read to see whether they are damaged.")
 DAMAGED = Metric("DamagedValues", "counter", "Count", (), "Damaged values that were found so.")
@@ -39,7 +39,8 @@ _log = logging.getLogger(__name__)
 
 
 async def scrub(region: Region, read: dict[tuple[str, str], int]) -> bool:
-    """Read a piece; whether there is more to be read in this period. `read` has what was, by account and region."""
+    """Read a piece. Returns whether there is more to read in this period. `read` has the amounts so far, by account and
+    region."""
     found = region.engine.scrub(region.clock())
     if found.values:
         metrics.current().series(SCRUBBED, region.account, region.name).add(found.values)
@@ -72,5 +73,5 @@ async def _is_due(region: Region) -> bool:
 
 
 def duty(settings: Settings) -> Duty:
-    """The scrub, whatever the settings are."""
+    """The scrub, which no setting changes."""
     return Duty("scrub", PERIOD, partial(scrub, read={}), _is_due, leased=False)

@@ -1,4 +1,4 @@
-"""The check of small records, one by one: client tokens, tags, checkpoints, and notes of what is put aside."""
+"""The check of small records, one by one: client tokens, tags, checkpoints, and notes of tables put aside."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ _RECORDS: tuple[tuple[Keyspace, str, Callable[[Row], object]], ...] = (
     (spaces.CHECKPOINTS, "checkpoint", _read_checkpoint),
     (spaces.ASIDES, "note of what is put aside", _read_aside),
 )
-"""Key spaces, and what their records are called and how they are read."""
+"""Key spaces, with the names of their records and the functions that read them."""
 
 CHECK = Check("small records", _problems)

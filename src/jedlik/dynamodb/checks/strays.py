@@ -1,7 +1,7 @@
-"""The check of strays: rows that belong to a table, an index or a replica that is not there.
+"""The check of strays: rows of a table, an index or a replica that does not exist.
 
-There is a line for what their keys begin with, and not one for each: rows of a table that is not there are what a
-deleted table has left, unless a job is about to remove them. What belongs to a shard is for the check of streams.
+There is a line for each prefix of keys, and not one for each row: rows of a missing table are the remains of a deleted
+one, unless a job is about to remove them. The check of streams covers the rows of shards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _problems(snapshot: Snapshot, checking: Checking) -> Iterator[str]:
 
 
 def _is_there(tables: Mapping[bytes, Table], kind: Owner, owner: bytes) -> bool:
-    """Whether there is a table, an index or a replica that rows belong to."""
+    """Whether the table, index or replica of some rows exists."""
     table = tables.get(owner[: Owner.TABLE.size])
     if table is None or (kind is Owner.REPLICA and table.replica is None):
         return False

@@ -1,8 +1,8 @@
 """The check of streams: their shards, the lineage of these, and each entry of the change log.
 
-A consumer that reads a parent to its end before its children sees each item's changes in order. That rests on what is
-checked here: a shard's log opens, and closes if the shard is closed; the children of a closed shard share its range;
-and all positions in a parent's log are before all in its children's.
+A consumer that reads a parent to its end before its children sees each item's changes in order. That depends on these
+facts: a shard's log opens, and closes if the shard is closed; the children of a closed shard share its range; and all
+positions in a parent's log are before all in its children's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEW_IMAGES = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 
 
 class StreamCheck:
-    """Finds what is wrong in the streams of a store. `tables` are by their ids."""
+    """Finds the faults in the streams of a store. `tables` are by their ids."""
 
     def __init__(self, snapshot: Snapshot, tables: Mapping[bytes, Table], secret: bytes) -> None:
         self._snapshot = snapshot
@@ -70,7 +70,7 @@ class StreamCheck:
         yield from _check_lineage(stream, spans)
 
     def _check_unlisted(self, log: bytes) -> Iterator[str]:
-        """Check the log of a shard that no stream lists: the table's log's own, or else it is lost."""
+        """Check the log of a shard that no stream lists: it belongs to the table's log itself, or it is lost."""
         number, table_id = keys.shard_of_key(log), keys.table_of_key(log)
         if not self._is_own(log):
             yield f"there is a change log of shard {number} of table id {table_id.hex()} and no such shard"
@@ -176,7 +176,7 @@ def _check_lineage(stream: Document, spans: Mapping[str, list[int]]) -> Iterator
     shards = {shard["ShardId"]: shard for shard in stream["Shards"]}
     children: dict[str, list[Document]] = {}
     for shard in shards.values():
-        # A parent goes before its children, when what it has is older than a day.
+        # A parent is trimmed before its children, when its entries are older than a day.
         if shard.get("ParentShardId") in shards:
             children.setdefault(shard["ParentShardId"], []).append(shard)
     for name, shard in shards.items():

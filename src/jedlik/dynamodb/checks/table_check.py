@@ -1,8 +1,7 @@
-"""The check of one table: its items, and with each its index entries, its expiry note and the counters it is in.
+"""The check of one table: its items, and with each its index entries, its expiry note and its counters.
 
-Each thing that is wrong is told once, at the item that it should agree with. So counters are compared with what they
-should be by the items, and not with entries that may themselves be wrong; and what an unreadable item should have is
-not guessed at.
+Each fault is reported once, at the item that it should agree with. So counters are compared with the sums of the items,
+and not with entries that may themselves be wrong; and there is no guess about the entries of an unreadable item.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from jedlik.storage.counters import counter
 from jedlik.storage.snapshot import Snapshot
 
 _SHOWN = 200
-"""Characters of an item's key that are shown."""
+"""Characters to show of an item's key."""
 _LAST_TIME = (1 << 64) - 1
 
 
 class TableCheck:
-    """Finds what is wrong in a table, and counts what it sees on the way."""
+    """Finds the faults of a table, and counts on the way."""
 
     def __init__(self, snapshot: Snapshot, table: Table, secret: bytes) -> None:
         self._snapshot = snapshot
@@ -37,19 +36,19 @@ class TableCheck:
         self._unreadable = 0
         """Items that cannot be read."""
         self._wanted: Counter[int] = Counter()
-        """By an index's number: entries that it must have."""
+        """By an index's number: the entries that it must have."""
         self._found: Counter[int] = Counter()
-        """By an index's number: entries that it must have and has."""
+        """By an index's number: the entries that it must have and has."""
         self._bytes: Counter[int] = Counter()
-        """By an index's number, 0 for the table: bytes, as DynamoDB counts them, that it must have."""
+        """By an index's number, 0 for the table: the bytes that it must have, as DynamoDB counts them."""
         self._collection = 0
-        """Bytes that the item collection must have whose items are being read."""
+        """The bytes that the item collection must have whose items are being read."""
         self._notes = 0
-        """Expiry notes that must be there and are."""
+        """Required expiry notes that exist."""
 
     @property
     def entries(self) -> int:
-        """Index entries that were found where they must be."""
+        """Index entries that were found in their places."""
         return self._found.total()
 
     def problems(self) -> Iterator[str]:
@@ -105,7 +104,7 @@ class TableCheck:
         return item
 
     def _check_entry(self, index: Index, key: bytes, item: Item, stored: bytes) -> str | None:
-        """What is wrong with an item's entry in an index."""
+        """The faults of an item's entry in an index."""
         generation = items.generation(stored)
         if index.number > generation:
             if index.backfilling:
@@ -129,7 +128,7 @@ class TableCheck:
         return None
 
     def _check_note(self, key: bytes, item: Item) -> str | None:
-        """What is wrong with an item's expiry note. While time to live is being enabled it may have none yet."""
+        """The faults of an item's expiry note. While time to live is being enabled it may have none yet."""
         table = self._table
         if table.ttl_attribute is None:
             return None
@@ -142,7 +141,7 @@ class TableCheck:
         self._notes += 1
         return None if note == table.name.encode() else "its expiry note is of another table"
 
-    # What there is besides
+    # Further rows
 
     def _strays(self, index: Index) -> Iterator[str]:
         """The entries of an index that no item has."""
@@ -160,7 +159,7 @@ class TableCheck:
             try:
                 item = self._read(item_key, stored)
             except DAMAGE:
-                continue  # Told when the items were read.
+                continue  # Reported when the items were read.
             required = indexes.required_entry(self._table, index, item_key, item, stored, self._secret)
             if required is None or required[0] != key or index.number > items.generation(stored):
                 yield f"index {index.name}: it has an entry of item {self._shown(entry)} where that belongs not"
@@ -177,7 +176,7 @@ class TableCheck:
             try:
                 item = None if stored is None else self._read(item_key, stored)
             except DAMAGE:
-                continue  # Told when the items were read.
+                continue  # Reported when the items were read.
             if expiry.expires_at(item, table.ttl_attribute) != at:
                 whose = f"item {self._shown(item)}, which expires not then" if item else "an item that is not there"
                 yield f"it has an expiry note for {at} of {whose}"

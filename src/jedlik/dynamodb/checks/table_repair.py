@@ -1,8 +1,8 @@
-"""What goes with a table's items, made to agree with them again after damaged rows were removed.
+"""Restores the rows that follow from a table's items, so that they agree again after damaged rows were removed.
 
-The items are believed. Index entries, expiry notes, counters and versions are compared with what `model` makes of the
-items, as the check does (`table_check`), and what differs is yielded as a change: a key and its new value, None for one
-that is to go.
+The items are trusted. Index entries, expiry notes, counters and versions are compared with what `model` computes from
+the items, as in the check (`table_check`). Each difference is yielded as a change: a key and its new value, None for a
+row to delete.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _LAST_TIME = (1 << 64) - 1
 
 
 def fixes(snapshot: Snapshot, table: Table, secret: bytes) -> Iterator[Fix]:
-    """What must change so that a table agrees with its items. Raises one of `damage.DAMAGE` for an item that cannot be
-    read, though it is what was written; then nothing else can be done for its table."""
+    """The changes that make a table agree with its items. Raises one of `damage.DAMAGE` for an item that is as it was
+    written but cannot be read; then nothing else can be done for its table."""
     return _Repair(snapshot, table, secret).fixes()
 
 
@@ -34,7 +34,7 @@ class _Repair:
         self._table = table
         self._secret = secret
         self._entries: Counter[int] = Counter()
-        """By an index's number, 0 for the table: what it must have."""
+        """By an index's number, 0 for the table: the size that it must have."""
         self._bytes: Counter[int] = Counter()
 
     def fixes(self) -> Iterator[Fix]:
@@ -81,7 +81,7 @@ class _Repair:
 
     def _required(self, index: Index, key: bytes, item: Item, stored: bytes) -> tuple[bytes, bytes] | None:
         if index.number > items.generation(stored):
-            return None  # It has not been brought into the index yet.
+            return None  # The backfill has not reached it yet.
         return indexes.required_entry(self._table, index, key, item, stored, self._secret)
 
     def _expires_at(self, item: Item | None) -> int | None:
@@ -106,7 +106,7 @@ class _Repair:
                 yield key, None
 
     def _stray_versions(self) -> Iterator[Fix]:
-        """The versions of items that are not there and were not deleted."""
+        """The versions of items that do not exist and were not deleted."""
         for key, record in self._snapshot.rows(*keys.version_range(self._table.id)):
             item_key = keys.item_of_version_key(self._table, key)
             if not versions.is_tombstone(record) and self._snapshot.get(item_key) is None:

@@ -1,6 +1,6 @@
-"""The check of a replicated table's versions: each against the item that it is about.
+"""The check of a replicated table's versions: each is compared with its item.
 
-An item without a version is from before the replication, so versions are gone through, and not items.
+An item without a version is from before the replication, so the check iterates over versions, and not items.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jedlik.storage.snapshot import Snapshot
 
 
 def problems(snapshot: Snapshot, table: Table, secret: bytes) -> Iterator[str]:
-    """What is wrong with the versions of a table's items, a line each."""
+    """The faults of the versions of a table's items, a line each."""
     if table.replica is not None and table.log is None:
         yield "it is a replica, and its changes are not logged"
     for key, record in snapshot.rows(*keys.version_range(table.id)):

@@ -1,12 +1,12 @@
-"""Upkeep of logs and streams: rolling shards over, and trimming what no reader needs any more: a stream keeps a day.
+"""Upkeep of logs and streams: rolling shards over, and trimming entries that no reader needs; a stream keeps a day.
 
 A shard is rolled when it has been open for the rotation period, as DynamoDB does about every four hours, and split in
-two when the table has grown past what one partition holds. Trimming removes entries from the start of each shard's
-log; a shard goes when its last entry has gone, and a disabled stream a day after it was disabled.
+two when the table has grown past what one partition holds. Trimming removes entries from the start of each shard's log;
+a shard disappears with its last entry, and a disabled stream a day after it was disabled.
 
-In a replicated table the tombstone of a deleted item goes with the entry of its deletion (`changes.trimming`). By then
-no region sends an older write of the item any more: regions send what is younger than the retention only, and entries
-are kept for an hour more, which is for the differences between clocks.
+In a replicated table the tombstone of a deleted item is removed with the entry of its deletion (`changes.trimming`). By
+then no region sends an older write of the item any more: regions send only changes younger than the retention, and
+entries are kept for an hour more, to allow for differences between clocks.
 
 While the clock is doubted (`clock.TrustedClock`), nothing is trimmed.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 PERIOD = 60.0
-"""Seconds between two looks at what is to be trimmed, where shards are not rolled more often."""
+"""Seconds between two rounds of trimming, unless shards are rolled more often."""
 _STREAMS = 500
 """Streams read at once."""
 _STREAMS_BYTES = 1 << 20
@@ -56,7 +56,7 @@ class StreamPolicy:
     margin: float = log_readers.REPLICATION_MARGIN
     """Seconds more for which entries of a replicated table are kept."""
     partition_size: int = PARTITION_SIZE
-    """Bytes of a table for each open shard of its stream; when it is past that, its shards are split."""
+    """Bytes of a table for each open shard of its stream; beyond that, its shards are split."""
 
 
 async def maintain(region: Region, policy: StreamPolicy) -> bool:
@@ -83,7 +83,7 @@ async def maintain(region: Region, policy: StreamPolicy) -> bool:
 
 
 async def _maintain_stream(region: Region, key: bytes, raw: bytes, policy: StreamPolicy) -> Table | None:
-    """Roll and trim a stream; its table, if that is still there."""
+    """Roll and trim a stream. Its table may be gone."""
     stream = orjson.loads(raw)
     now = region.clock()
     if stream["StreamStatus"] == "ENABLED":
@@ -126,7 +126,7 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
     try:
         await region.engine.mutate([table.descriptor_key, key], decide)
     except DescriptorChanged:
-        return  # The next round sees how things stand by then.
+        return  # The next round sees the state of that time.
 
 
 def _is_current(table: Table, stream: streams.Document) -> bool:
@@ -134,7 +134,7 @@ def _is_current(table: Table, stream: streams.Document) -> bool:
 
 
 async def _table_of(region: Region, stream: streams.Document) -> Table | None:
-    """The table that a stream is of, if it is still there."""
+    """The table of a stream, if it still exists."""
     table = await catalog.find(region, stream["TableName"])
     return table if table is not None and table.descriptor.id == stream["TableId"] else None
 
@@ -150,7 +150,7 @@ async def _forget(region: Region, key: bytes) -> None:
 
 
 def duty(settings: Settings) -> Duty:
-    """Looking after all streams, often enough for the rotation period of the settings."""
+    """Upkeep of all streams, often enough for the rotation period of the settings."""
     policy = StreamPolicy(rotation=settings.stream_rotation)
     period = min(PERIOD, settings.stream_rotation / 4)
     return Duty("streams", period, partial(maintain, policy=policy), _has_logs)

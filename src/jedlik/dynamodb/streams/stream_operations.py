@@ -1,8 +1,8 @@
 """DynamoDB Streams: ListStreams, DescribeStream, GetShardIterator, GetRecords.
 
-A reader of the change log (`model.changelog`) through the streams that `model.streams` keeps of it. A shard that
-has closed never grows, so its document says before its log is read whether the end of the log is the end of the
-shard. A shard iterator is a position in a shard and the time it was given out, sealed so that none can be made up.
+These operations read the change log (`model.changelog`) by the streams that `model.streams` records. A closed shard
+never grows, so its document shows, before its log is read, whether the end of the log is the end of the shard. A shard
+iterator is a position in a shard and the time at which it was given out, sealed so that clients cannot forge one.
 
 Source: the DynamoDB Streams API reference.
 """
@@ -33,7 +33,7 @@ Request = dict[str, Any]
 Response = dict[str, Any]
 
 _PAGE = 100
-"""Streams in a ListStreams answer and shards in a DescribeStream answer, at the most."""
+"""The most streams in a ListStreams answer, and the most shards in a DescribeStream answer."""
 
 _EVENT_NAMES = {Kind.INSERT: "INSERT", Kind.MODIFY: "MODIFY", Kind.REMOVE: "REMOVE", Kind.EXPIRE: "REMOVE"}
 _SERVICE = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
@@ -51,7 +51,7 @@ async def list_streams(context: Context, request: Request) -> Response:
     start, end = keys.stream_range(table and table_names.resolve(table, region.name, region.account))
     after = request.get("ExclusiveStartStreamArn")
     if after is not None:
-        # A stream that is gone by now still says where to go on.
+        # A stream that has been deleted meanwhile still marks where to go on.
         start = max(start, keys.stream_key(*_parse_arn(after)) + b"\0")
     rows = await region.engine.range(start, end, limit + 1, GET_RECORDS_SIZE)
     page = [orjson.loads(value) for _, value in rows[:limit]]
@@ -138,7 +138,7 @@ async def get_records(context: Context, request: Request) -> Response:
     limit = request.get("Limit", GET_RECORDS_COUNT)
     log = streams.shard_log(stream, shard)
     start, end = keys.log_range(log, iterator.position)
-    # One more than asked for, so that neither of the shard's marks makes a page short.
+    # One more than requested, so that neither of the shard's marks makes a page short.
     rows = await region.engine.range(start, end, limit + 1, GET_RECORDS_SIZE)
     records: list[Response] = []
     position = iterator.position
@@ -167,12 +167,13 @@ class Iterator:
     stream_arn: str
     shard_id: str
     position: int
-    """Of the first log entry that it has not passed."""
+    """The position of the first log entry that it has not passed."""
     issued_at: float
     """Seconds since the epoch."""
 
     def seal(self, secret: bytes) -> str:
-        """The text that a client holds: the stream's ARN, a digit, and what means nothing to it, as DynamoDB's are."""
+        """The text that a client holds: the stream's ARN, a digit, and characters without meaning to it, as in
+        DynamoDB."""
         content = orjson.dumps([self.shard_id, self.position, self.issued_at])
         opaque = base64.b64encode(_seal_of(self.stream_arn, content, secret) + content).decode()
         return f"{self.stream_arn}|{_ITERATOR_VERSION}|{opaque}"
@@ -232,7 +233,7 @@ def _filtered(shards: list[streams.Document], wanted: Request | None) -> list[st
 
 
 async def _describe_shard(region: Region, stream: streams.Document, shard: streams.Document) -> Response | None:
-    """A shard as it is shown; None if it has been trimmed away since the stream was read."""
+    """The description of a shard; None if it has been trimmed away since the stream was read."""
     log_start, log_end = keys.log_range(streams.shard_log(stream, shard))
     first = await region.engine.range(log_start, log_end, 1, 1)
     last = await region.engine.range(log_start, log_end, 1, 1, reverse=True)
@@ -266,7 +267,7 @@ async def _position(region: Region, shard: streams.Document, log: bytes, number:
 
 
 async def _position_at(region: Region, log: bytes, timestamp: float) -> int:
-    """The position of the first entry not older than `timestamp`, found by halving the positions between."""
+    """The position of the first entry not older than `timestamp`, found by bisection."""
     start, end = keys.log_range(log)
     last = await region.engine.range(start, end, 1, 1, reverse=True)
     low, high = 0, keys.log_position(last[0][0]) + 1 if last else 0

@@ -1,7 +1,7 @@
-"""Descriptions of tables: how the operations on tables show what is stored of one.
+"""Descriptions of tables, as the operations on tables return them.
 
-A descriptor is stored with most members as they are shown. What is added is what follows from it (ARNs,
-statuses), what is counted (items and bytes), and what depends on the day; what is left out is Jedlik's own.
+Most members of a descriptor are stored as they are shown. Added are those that follow from it (ARNs, statuses), those
+that are counted (items and bytes), and those that depend on the day; Jedlik's own are left out.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _SHOWN = (
     "OnDemandThroughput",
     "WarmThroughput",
 )
-"""What a descriptor has to show, in the order of the model."""
+"""The members of a descriptor that are shown, in the order of the model."""
 
 _GONE_WHEN_DELETED = ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes",
                       "GlobalSecondaryIndexes", "WarmThroughput")  # fmt: skip
-"""What DeleteTable does not show."""
+"""Members that DeleteTable does not show."""
 
 Counts = dict[int, tuple[int, int]]
 """Items and bytes, by index number; 0 is the table."""
 
 
 async def counts(region: Region, table: Descriptor) -> Counts:
-    """How much there is in a table and in each of its indexes, exactly and now."""
+    """The size of a table and of each of its indexes, exact and current."""
     table_id = keys.table_id(table.id)
     numbers = [0, *(index.number for index in table.indexes)]
     counters = await region.engine.get(
@@ -79,12 +79,12 @@ def description(table: Descriptor, counted: Counts, status: str, now: float) -> 
 
 
 def deleted(description: Shown) -> Shown:
-    """What DeleteTable shows of a table."""
+    """DeleteTable's description of a table."""
     return {name: value for name, value in description.items() if name not in _GONE_WHEN_DELETED}
 
 
 def created(description: Shown, request: dict[str, Any]) -> Shown:
-    """What CreateTable shows of a table: as it is while it is being made."""
+    """CreateTable's description of a table: as it is while it is being created."""
     shown = description | {"TableStatus": "CREATING"}
     _warming(shown, request)
     if "BillingModeSummary" in shown:
@@ -98,7 +98,7 @@ def created(description: Shown, request: dict[str, Any]) -> Shown:
 
 
 def _warming(shown: Shown, settings: dict[str, Any]) -> None:
-    """While something is being made, its warm throughput is shown only if it was asked for."""
+    """While something is being created, its warm throughput is shown only if the request set it."""
     if settings.get("WarmThroughput"):
         shown["WarmThroughput"] = shown["WarmThroughput"] | {"Status": "UPDATING"}
     else:

@@ -1,7 +1,7 @@
-"""Key schemas, attribute definitions and secondary indexes, as CreateTable and UpdateTable are given them.
+"""Key schemas, attribute definitions and secondary indexes in the requests of CreateTable and UpdateTable.
 
-Checks come in DynamoDB's order: the key schemas of the table, of the local and of the global indexes; whether
-every attribute defined is one of a key; then projections, names and counts.
+Checks come in DynamoDB's order: the key schemas of the table, of the local and of the global indexes; whether every
+defined attribute belongs to a key; then projections, names and counts.
 
 Sources: the API reference of CreateTable, "Multi-attribute keys" and "Quotas" in the developer guide; the
 texts are DynamoDB's answers.
@@ -25,7 +25,7 @@ _SAME_NAMES = "The KeySchema contains multiple key attributes with the same name
 
 
 def check_new_table(request: dict[str, Any]) -> None:
-    """The keys and indexes of a table that is to be made. Raises ValidationException."""
+    """The keys and indexes of a new table. Raises ValidationException."""
     definitions, schema = request["AttributeDefinitions"], request["KeySchema"]
     local, global_ = request.get("LocalSecondaryIndexes"), request.get("GlobalSecondaryIndexes")
     _check_definitions(definitions)
@@ -54,7 +54,7 @@ def check_new_table(request: dict[str, Any]) -> None:
 
 
 def check_global_key(schema: KeySchema, definitions: Definitions) -> None:
-    """The key schema of a global index: one to four attributes to hash and none to four to sort by."""
+    """The key schema of a global index: one to four attributes to hash, and up to four to sort by."""
     _check_defined(schema, definitions)
     kinds = [element["KeyType"] for element in schema]
     if _repeated(_names(schema)) is not None:
@@ -72,7 +72,7 @@ def check_global_key(schema: KeySchema, definitions: Definitions) -> None:
 
 
 def check_projection(projection: dict[str, Any]) -> None:
-    """What an index holds: everything, keys only, or keys and the attributes that are named."""
+    """The content of an index: everything, keys only, or keys and the named attributes."""
     kind = projection.get("ProjectionType")
     names = projection.get("NonKeyAttributes")
     if kind is None:
@@ -87,7 +87,7 @@ def check_projection(projection: dict[str, Any]) -> None:
 
 
 def check_projected_count(projections: Iterable[dict[str, Any]]) -> None:
-    """All indexes of a table together may name so many attributes; one named twice counts twice."""
+    """All indexes of a table together may name this many attributes; one named twice counts twice."""
     count = sum(len(projection.get("NonKeyAttributes", ())) for projection in projections)
     if count > PROJECTED_ATTRIBUTES:
         raise ValidationException(
@@ -97,7 +97,7 @@ def check_projected_count(projections: Iterable[dict[str, Any]]) -> None:
 
 
 def check_not_redefined(schema: KeySchema, definitions: Definitions, existing: Definitions) -> None:
-    """A new index must not give an attribute another type than a key that it is in already."""
+    """A new index must not give an attribute another type than a key that already has it."""
     types = {d["AttributeName"]: d["AttributeType"] for d in existing}
     wanted = {d["AttributeName"]: d["AttributeType"] for d in definitions}
     for element in schema:

@@ -1,8 +1,8 @@
-"""Changes of a table's global indexes, by UpdateTable: one made or deleted at a time, any number updated.
+"""Changes of a table's global indexes by UpdateTable: one created or deleted at a time, any number updated.
 
-A new index takes the table's next index number, which no index of the table ever had, and is CREATING until
-the backfill that begins with the commit has filled it (`tables.backfill`). A deleted one is gone with the
-commit, and its entries are removed in the background (`tables.purge`).
+A new index takes the table's next index number, which no index of the table ever had, and is CREATING until its
+backfill, which begins with the commit, has filled it (`tables.backfill`). A deleted one disappears with the commit, and
+its entries are removed in the background (`tables.purge`).
 
 Sources: "Managing global secondary indexes" in the developer guide; the texts are DynamoDB's answers.
 """
@@ -39,7 +39,7 @@ _ACTIONS = ("Update", "Create", "Delete")
 
 
 def check(changes: Sequence[Change], definitions: Definitions | None) -> None:
-    """All that can be said against changes without the table. Raises ValidationException."""
+    """All checks of changes that need no table. Raises ValidationException."""
     seen = set()
     for change in changes:
         actions = [action for action in _ACTIONS if action in change]
@@ -73,9 +73,9 @@ def _check_new(index: dict[str, Any], definitions: Definitions | None) -> None:
 
 
 def switch(update: Update, changes: Sequence[Change], mode: str) -> None:
-    """Take the indexes along when the table's billing mode changes to `mode`.
+    """Adapt the indexes when the table's billing mode changes to `mode`.
 
-    To provisioned throughput, each must be given some in the same request. Raises ValidationException.
+    A change to provisioned throughput must give each index some in the same request. Raises ValidationException.
     """
     units = {
         change["Update"]["IndexName"]: change["Update"]["ProvisionedThroughput"]
@@ -103,7 +103,7 @@ def apply(update: Update, changes: Sequence[Change], definitions: Definitions) -
 
 
 def _check_one_at_a_time(table: Descriptor, changes: Sequence[Change]) -> None:
-    """Only one index at a time may be on its way in or out. That one may be deleted while it is being made."""
+    """Only one index at a time may be under creation or deletion. It may be deleted while it is being created."""
     moving = {index.name for index in table.global_indexes if index.status == "CREATING"}
     for change in changes:
         if "Create" in change:

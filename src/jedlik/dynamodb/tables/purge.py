@@ -1,8 +1,7 @@
-"""Purge: removes what a deleted table or index leaves behind.
+"""Purge: removes the rows that a deleted table or index leaves behind.
 
-A table is deleted by deleting its descriptor: from that commit on no write can reach it, and its keys hold an
-id that is never given again. So its rows can go at leisure, a bounded number at a time, and nobody waits for
-them.
+To delete a table is to delete its descriptor: from that commit on no write can reach it, and its keys contain an id
+that is never used again. So its rows can be removed at leisure, a bounded number at a time, and nobody waits for that.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
 KIND = "PURGE"
 
 STEP_ROWS = 200
-"""Rows that are removed in one commit. Whoever else writes waits for it, at two microseconds a row and a sync."""
+"""Rows that are removed in one commit. Other writers wait for it, two microseconds a row and a sync."""
 STEP_BYTES = 4 * MIB
 """Bytes of values after which a step ends."""
 
 
 def delete_table(table: Descriptor, stream: streams.Document | None, now: float, writes: Writes) -> None:
-    """Delete a table and, if it has one, its enabled stream; the rest follows in the background."""
+    """Delete a table and its enabled stream, if it has one; the rest follows in the background."""
     catalog.remove(table, writes)
     submit_table(table, writes)
     log_readers.ended(table, writes)
@@ -41,27 +40,27 @@ def delete_table(table: Descriptor, stream: streams.Document | None, now: float,
 
 
 def submit_table(table: Descriptor, writes: Writes) -> None:
-    """Have a table's rows removed, in the commit that deletes its descriptor."""
+    """Begin to remove a table's rows, in the commit that deletes its descriptor."""
     ranges = _rows_of(keys.table_id(table.id), Owner.TABLE, Owner.INDEX, Owner.REPLICA)
     _submit(f"purge/{table.id}", ranges, writes)
 
 
 def submit_replication(table: Descriptor, writes: Writes) -> None:
-    """Have what a table knows of its replicas removed, in the commit that makes it an ordinary one again."""
+    """Begin to remove a table's records of its replicas, in the commit that makes it an ordinary table again."""
     ranges = _rows_of(keys.table_id(table.id), Owner.REPLICA)
     _submit(_replication_job(table), ranges, writes)
 
 
 def keep_replication(table: Descriptor, writes: Writes) -> None:
-    """Stop the removal of what a table knows of former replicas, in the commit that begins to give it new ones.
+    """Stop the removal of a table's records of former replicas, in the commit that begins to give it new ones.
 
-    What it still knows is as true as it was: versions of items, and positions in tables that are not asked any more.
+    The remaining records are still true: versions of items, and positions in tables that are no longer read.
     """
     job_records.cancel(_replication_job(table), writes)
 
 
 def submit_index(table: Descriptor, index_number: int, writes: Writes) -> None:
-    """Have an index's entries removed, in the commit that takes it out of the table's descriptor."""
+    """Begin to remove an index's entries, in the commit that removes the index from the table's descriptor."""
     table_id = keys.table_id(table.id)
     ranges = _rows_of(table_id + index_number.to_bytes(2, "big"), Owner.INDEX)
     _submit(f"purge/{table.id}/{index_number}", ranges, writes)
@@ -93,12 +92,12 @@ def _replication_job(table: Descriptor) -> str:
 
 
 def _rows_of(owner: bytes, *owners: Owner) -> list[Range]:
-    """Where everything stands that belongs to a table, or to a part of it."""
+    """The key ranges of everything that belongs to a table, or to a part of it."""
     return [space.of(owner) for space in spaces.KEYSPACES if space.owner in owners]
 
 
 def _ranges(state: State) -> list[Range]:
-    """What a job in this state is going to remove."""
+    """The key ranges that a job in this state will remove."""
     return [(bytes.fromhex(start), bytes.fromhex(end)) for start, end in state["Ranges"]]
 
 

@@ -1,7 +1,7 @@
-"""Names of tables as requests give them: bare, or as part of an ARN.
+"""Names of tables in requests: bare, or as part of an ARN.
 
-Every operation takes a table's ARN where it takes its name. An ARN must be of a table (not of an index or a
-stream), of the region that is asked, and of the caller's account.
+Every operation accepts a table's ARN in place of its name. It must be the ARN of a table (not of an index or a stream),
+of the region of the request, and of the caller's account.
 
 Sources: "Naming rules" in the developer guide; the errors are DynamoDB's answers.
 """
@@ -53,7 +53,7 @@ def is_name(text: str) -> bool:
 
 
 def accepting(shortest: int) -> Accept:
-    """Accepts the bare names of tables, of at least `shortest` characters: nearly all that is given."""
+    """Accepts the bare names of tables, of at least `shortest` characters: nearly all requests have one."""
 
     def accept(value: Any) -> bool:
         return type(value) is str and shortest <= len(value) <= _LONGEST and _is_named_well(value) is not None
@@ -62,7 +62,7 @@ def accepting(shortest: int) -> Accept:
 
 
 def constraint(shortest: int) -> Callable[[Any, str, list[str]], None]:
-    """What constrains a member that is a table's name or ARN. `shortest` is the length a name must have."""
+    """The constraint on a member that is a table's name or ARN. `shortest` is the length that a name must have."""
 
     def constrain(value: Any, path: str, errors: list[str]) -> None:
         if value.startswith("arn:"):
@@ -70,7 +70,7 @@ def constraint(shortest: int) -> Callable[[Any, str, list[str]], None]:
             if text is not None:
                 errors.append(broken(f"'{value}'", path, text))
             return
-        # An operation that wants no more than one character does not say the same twice of an empty name.
+        # An operation that accepts a name of one character does not report the same fault of an empty name twice.
         if not _is_named_well(value) and (value or shortest > 1):
             text = f"Member must satisfy regular expression pattern: {_PATTERN}"
             errors.append(broken(f"'{value}'", path, text))
@@ -107,4 +107,4 @@ KEY_RULES = (
     Rule(_unless_arn(lambda name: len(name) >= _SHORTEST), "Member must have length greater than or equal to 3"),
     Rule(_unless_arn(lambda name: len(name) <= _LONGEST), "Member must have length less than or equal to 255"),
 )
-"""What constrains the keys of a map that are tables' names or ARNs, as those of RequestItems are."""
+"""The constraint on the keys of a map that are tables' names or ARNs, such as RequestItems."""

@@ -1,8 +1,8 @@
 """CreateTable, DescribeTable, ListTables and DeleteTable. UpdateTable is in `table_updates`.
 
-A table is made and deleted in one commit, so it is ACTIVE as soon as CreateTable has answered CREATING, and
-gone as soon as DeleteTable has answered DELETING: a client that waits for either finds it at its first look.
-A table's rows are removed in the background (`tables.purge`).
+A table is created and deleted in one commit, so it is ACTIVE as soon as CreateTable has answered CREATING, and gone as
+soon as DeleteTable has answered DELETING: a client that waits for either finds it at its first check. A table's rows
+are removed in the background (`tables.purge`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Request = dict[str, Any]
 Response = dict[str, Any]
 
 _LIST_LIMIT = 100
-"""Names in a ListTables answer, at the most."""
+"""The most names in a ListTables answer."""
 
 
 async def create_table(context: Context, request: Request) -> Response:
@@ -86,9 +86,9 @@ async def list_tables(context: Context, request: Request) -> Response:
 
 
 async def delete_table(context: Context, request: Request) -> Response:
-    """Delete a table, unless it is protected or an index is being made.
+    """Delete a table, unless it is protected or an index is being created.
 
-    A replica goes when the others have its last changes (`replication.membership`).
+    A replica is deleted when the others have its last changes (`replication.membership`).
     """
     region = context.region
     found = await described(region, request["TableName"])
@@ -149,7 +149,7 @@ def _descriptor(name: str, table: Table | None) -> Descriptor:
 
 
 async def _check_table_count(region: Region) -> None:
-    """The region may have so many tables. Two that are made at once may both be the last: it is a soft limit."""
+    """The region may have this many tables. It is a soft limit: two requests at once may both create the last one."""
     if len(await catalog.names(region, None, TABLES)) >= TABLES:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {TABLES} tables per subscriber")
 
@@ -158,7 +158,7 @@ async def _check_table_count(region: Region) -> None:
 
 
 def _check_new(request: Request, region: Region) -> None:
-    """All that can be said against a new table, in DynamoDB's order."""
+    """All checks of a new table, in DynamoDB's order."""
     mode = request.get("BillingMode", PROVISIONED)
     provisioned = request.get("ProvisionedThroughput")
     if mode == PAY_PER_REQUEST:

@@ -1,4 +1,4 @@
-"""The settings of a table: what CreateTable and UpdateTable say besides keys, indexes and throughput.
+"""The settings of a table: the parameters of CreateTable and UpdateTable besides keys, indexes and throughput.
 
 Sources: the API reference of CreateTable and UpdateTable; the texts are DynamoDB's answers.
 """
@@ -21,11 +21,12 @@ _UNSUPPORTED = {
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
 }
-"""Members for which nothing is built yet."""
+"""Members whose features are not built yet."""
 
 
 def check_supported(request: dict[str, Any]) -> None:
-    """Refuse what cannot be done yet, rather than take it and not do it. Raises ValidationException."""
+    """Refuse settings that Jedlik does not support yet, rather than accept and ignore them. Raises
+    ValidationException."""
     for member, what in _UNSUPPORTED.items():
         if member in request:
             raise ValidationException(f"Jedlik does not support {what} yet: {member}")
@@ -41,7 +42,7 @@ def check_table_class(request: dict[str, Any]) -> None:
 
 
 def check_encryption(request: dict[str, Any]) -> None:
-    """SSESpecification, if it is given."""
+    """SSESpecification, if the request has it."""
     specification = request.get("SSESpecification", {})
     kind, key = specification.get("SSEType"), specification.get("KMSMasterKeyId")
     if not specification.get("Enabled", True):
@@ -55,7 +56,7 @@ def check_encryption(request: dict[str, Any]) -> None:
 
 
 def check_stream(request: dict[str, Any], *, creating: bool) -> None:
-    """StreamSpecification, if it is given: a stream has a view type if and only if it is enabled."""
+    """StreamSpecification, if the request has it: a stream has a view type if and only if it is enabled."""
     specification = request.get("StreamSpecification")
     if specification is None:
         return
@@ -74,9 +75,9 @@ def check_stream(request: dict[str, Any], *, creating: bool) -> None:
 
 
 def encryption(specification: dict[str, Any], region: str, account: str) -> Encryption | None:
-    """The encryption of a table with a specification; None for the one that every table has.
+    """The encryption of a table with a specification; None for the default, which every table has.
 
-    A key may be given as ARN, as alias or as id. It is shown as an ARN; without one the key is the service's
+    The request may give a key as ARN, as alias or as id. It is shown as an ARN; without one the key is the service's
     own.
     """
     if not specification.get("Enabled", "SSEType" in specification):

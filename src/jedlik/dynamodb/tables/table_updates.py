@@ -1,12 +1,12 @@
 """UpdateTable.
 
-DynamoDB makes one sort of change at a time: all but changes of throughput and indexes must be alone in their
-request. Each sort is a function here, which takes the update on from the table's document to the changed one.
-Changes take effect with the commit, yet the answer shows them as under way, as DynamoDB's does: a client that
-waits for ACTIVE finds it at its first look. Only a new index takes time; it is filled in the background.
+DynamoDB makes one sort of change at a time: all except changes of throughput and indexes must be alone in their
+request. Each sort is a function here, which changes the update's descriptor. Changes take effect with the commit, yet
+the answer shows them as under way, as DynamoDB's does: a client that waits for ACTIVE finds it at its first check. Only
+a new index takes time; it is filled in the background.
 
-Sources: the API reference of UpdateTable, and "Managing global secondary indexes" in the developer guide;
-what goes together, what is refused first, and in what words, are DynamoDB's answers.
+Sources: the API reference of UpdateTable, and "Managing global secondary indexes" in the developer guide; which changes
+fit together, what is refused first, and in what words, are DynamoDB's answers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ALONE = {
     "DisassociationProtectionEnabled": "DisassociationProtection modification",
     "WarmThroughput": "WarmThroughput",
 }
-"""What must be the only change in a request, in the order in which it is said."""
+"""Members that must be the only change in a request, in the order in which the error lists them."""
 
 _CHANGES = (
     "ProvisionedThroughput",
@@ -56,7 +56,7 @@ _CHANGES = (
     "TableClass",
     "ReplicaUpdates",
 )
-"""Members that change something, if they are not an empty list or structure where that says nothing."""
+"""Members that change something, unless they are an empty list or structure that changes nothing."""
 _MAY_BE_EMPTY = ("SSESpecification",)
 
 
@@ -91,11 +91,11 @@ async def update_table(context: Context, request: Request) -> Response:
     return {"TableDescription": update.answer(counts)}
 
 
-# What can be said of the request alone
+# Checks of the request alone
 
 
 def _check(request: Request, region: str) -> set[str]:
-    """All that can be said against a request without its table; returns the members that change something."""
+    """All checks of a request that need no table. Returns the members that change something."""
     table_settings.check_supported(request)
     changes = {m for m in _CHANGES if m in request and (m in _MAY_BE_EMPTY or request[m] not in ([], {}))}
     if not changes:
@@ -267,5 +267,5 @@ _APPLY: dict[str, Callable[[Update, Request], None]] = {
     "DisassociationProtectionEnabled": replica_updates.change_protection,
     "ReplicaUpdates": replica_updates.change,
 }
-"""The change that a member asks for, in the order in which they are made: a change of billing mode comes
-after what would be wrong in the old one, and before what it makes right."""
+"""The changes of the request's members, in the order in which they are made: a change of billing mode comes after the
+changes that the old mode would refuse, and before those that need the new one."""

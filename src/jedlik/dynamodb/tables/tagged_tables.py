@@ -1,6 +1,6 @@
 """Tables with their tags, for the tagging service.
 
-Tags stand under the table's id and the tables' descriptors under their names, so a walk in the order of names, which is
+Tags are stored under the table's id and descriptors under the table's name. So a walk in the order of names, which is
 that of ARNs, reads the descriptors a page at a time and then the tags of each page. A table that never had a tag has no
 record of tags.
 """
@@ -21,7 +21,7 @@ from jedlik.dynamodb.tables import table_names, tags
 from jedlik.regions.region import Region
 
 PAGE_ROWS = 50
-"""Descriptors read at once: to look at them takes a millisecond."""
+"""Descriptors that are read at once: that takes a millisecond."""
 
 
 class TaggedTables:
@@ -56,7 +56,7 @@ class TaggedTables:
 
 
 async def _tagged(region: Region, tables: Sequence[Table]) -> list[Tagged]:
-    """Those of `tables` that have a record of tags. A replica counts when it has been made."""
+    """Those of `tables` that have a record of tags. A replica counts once it has been created."""
     shown = [table for table in tables if table.replica is None or table.replica.status != replicas.CREATING]
     stored = await region.engine.get([keys.tags_key(table.id) for table in shown])
     return [Tagged(table.arn, orjson.loads(raw)) for table, raw in zip(shown, stored, strict=True) if raw is not None]

@@ -1,7 +1,7 @@
 """TagResource, UntagResource and ListTagsOfResource.
 
-A table's tags are one value in the store beside its descriptor, so that writes of items do not notice when
-they change. They are changed in a mutation that reads both, so that a table's end is the end of its tags.
+A table's tags are one value in the store beside its descriptor, so writes of items do not notice when they change. They
+are changed in a mutation that reads both, so the end of a table is the end of its tags.
 
 Sources: "Tagging restrictions" in the developer guide; the texts are DynamoDB's answers.
 """
@@ -37,11 +37,11 @@ _ARN_PARTS = (
     "Fourth colon (region/namespace delimiter) not found",
     "Fifth colon (namespace/relative-id delimiter) not found",
 )
-"""What is wrong with an ARN that has so many colons only."""
+"""The fault of an ARN that has only this many colons."""
 
 
 async def tag_resource(context: Context, request: Request) -> None:
-    """Give a table tags, in place of those it has with the same keys."""
+    """Give a table tags, which replace those with the same keys."""
     wanted = request["Tags"]
     name = _table_name(context.region, request["ResourceArn"])
     if not wanted:
@@ -52,7 +52,7 @@ async def tag_resource(context: Context, request: Request) -> None:
 
 
 async def untag_resource(context: Context, request: Request) -> None:
-    """Take tags from a table, by their keys. What it has not is no error."""
+    """Remove tags from a table, by their keys. A missing tag is no error."""
     removed = request["TagKeys"]
     name = _table_name(context.region, request["ResourceArn"])
     if not removed:
@@ -69,7 +69,7 @@ async def untag_resource(context: Context, request: Request) -> None:
 
 
 async def list_tags_of_resource(context: Context, request: Request) -> dict[str, Any]:
-    """The tags of a table, all of them: there are never more than fit in an answer."""
+    """All tags of a table: they always fit in one answer."""
     region, arn = context.region, request["ResourceArn"]
     descriptor_key = catalog.key(_table_name(region, arn))
     tags_key = await _tags_key(region, descriptor_key, arn)
@@ -78,7 +78,7 @@ async def list_tags_of_resource(context: Context, request: Request) -> dict[str,
 
 
 def check_tags(tags: Sequence[dict[str, str]]) -> None:
-    """Tags that a table is to have. Raises ValidationException."""
+    """New tags of a table. Raises ValidationException."""
     for tag in tags:
         _check_key(tag.get("Key"))
         _check_value(tag.get("Value"))
@@ -103,7 +103,7 @@ def _check_value(value: str | None) -> None:
 
 
 def _is_taggable(text: str) -> bool:
-    """Whether it is made of letters, digits and white space of any script, and some punctuation."""
+    """Whether it consists of letters, digits and white space of any script, and some punctuation."""
     return all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LNZ" for c in text)
 
 
@@ -118,7 +118,7 @@ async def _change(region: Region, name: str, arn: str, changed: Callable[[Tags],
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         if _stored_tags_key(values[0], arn) != tags_key:
-            # Deleted and made again since: to who asks, the table that is there now was never tagged.
+            # The table was deleted and created again since: for the caller, the present table was never tagged.
             raise _not_found(arn)
         tags = changed(_parse(values[1]))
         _check_count(tags)

@@ -1,7 +1,7 @@
 """UpdateTimeToLive and DescribeTimeToLive.
 
-The setting is part of the table's descriptor, so every write knows it. Switching it on writes a job that notes the
-items that are there already (`items.expiring`); switching it off writes one that clears the notes away.
+The setting is part of the table's descriptor, so every write knows it. Switching it on writes a job that adds notes for
+the existing items (`items.expiring`); switching it off writes one that removes the notes.
 
 Source: "Using time to live (TTL) in DynamoDB" in the developer guide.
 """

@@ -1,5 +1,4 @@
-"""An UpdateTable while it is worked out: what each of its changes takes from the table's descriptor to the changed
-one."""
+"""An UpdateTable in progress: each of its changes transforms the table's descriptor."""
 
 from __future__ import annotations
 
@@ -15,23 +14,23 @@ from jedlik.storage.engine import Writes
 
 @dataclass(slots=True)
 class Update:
-    """An update as it is worked out, inside its mutation."""
+    """An update in progress, inside its mutation."""
 
     table: Descriptor
     """What will be stored."""
     region: Region
     now: float
     stream: Document | None
-    """The table's stream, if it has one that is enabled."""
+    """The table's stream, if it is enabled."""
     group_id: str
     """For a global table, if one is begun."""
     writes: Writes = field(default_factory=Writes)
     status: str = "ACTIVE"
     """The TableStatus of the answer."""
     shown: Shown = field(default_factory=dict)
-    """Members of the answer that are not yet as they will be."""
+    """Members of the answer that do not show their final values yet."""
     shown_indexes: dict[str, Shown] = field(default_factory=dict)
-    """The same of the global indexes, by name."""
+    """The same for the global indexes, by name."""
     deleted_indexes: list[IndexDefinition] = field(default_factory=list)
     """Indexes that the answer still shows."""
     switched: bool = False
