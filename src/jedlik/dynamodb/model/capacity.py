@@ -1,9 +1,9 @@
-"""Capacity units: how many a read or a write of so many bytes consumes.
+"""Capacity units: how many a read or a write of a number of bytes consumes.
 
-Reads are counted in units of 4 KB, and half as much when they are eventually consistent; writes in units of 1 KB of
-the larger of the item before and after. An index is charged by the size of its entries, and only when they change.
+Reads are counted in units of 4 KB, and half as much when they are eventually consistent; writes in units of 1 KB of the
+larger of the item before and after. An index is charged by the size of its entries, and only when they change.
 Transactions count double, but not for indexes. Source: "DynamoDB read and write operations" and "Provisioned capacity
-mode" in the developer guide; what a transaction costs in indexes, as AWS answers.
+mode" in the developer guide; the cost of transactions in indexes as measured on AWS.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ WRITE_UNIT = 1024
 """Bytes of a write."""
 PARTITION_READ_UNITS = 3000
 PARTITION_WRITE_UNITS = 1000
-"""What a partition can serve in a second."""
+"""The units that a partition can serve in a second."""
 ON_DEMAND_PARTITIONS = 4
-"""Of a new on-demand table, which serves 4,000 writes a second at once."""
+"""The partitions of a new on-demand table, which serves 4,000 writes a second at once."""
 
 
 def read_units(size: int, consistent: bool) -> float:
@@ -34,8 +34,8 @@ def read_units(size: int, consistent: bool) -> float:
 def scan_units(sizes: Sequence[int], consistent: bool) -> float:
     """Units of a page for which `sizes` bytes were read in each partition that it visited.
 
-    Each partition answers on its own, so each costs something even if nothing is in it. AWS does not document this,
-    but it is why a scan of one small item in a new on-demand table is told as 2 units.
+    Each partition answers on its own, so each has a cost even if it is empty. AWS does not document this, but it
+    explains why a scan of one small item in a new on-demand table costs 2 units.
     """
     return sum(read_units(size, consistent) for size in sizes)
 
@@ -51,5 +51,5 @@ def partitions(table: Table) -> int:
 
 
 def write_units(size: int) -> float:
-    """Units of writing `size` bytes; deleting what is not there costs as much as a small write."""
+    """Units of writing `size` bytes; deleting a missing item costs as much as a small write."""
     return float(max(1, -(-size // WRITE_UNIT)))

@@ -1,4 +1,4 @@
-"""The change log: what changed in a table, in the order of the commits.
+"""The change log: the changes of a table, in the order of the commits.
 
 Every reader of changes (DynamoDB Streams first) reads this one log, which is written in the same commit as the items
 themselves. A table has a log only while something reads it. The log is cut into shards by ranges of the hash of
@@ -6,9 +6,9 @@ the partition key; the descriptor lists the open ones, and since every write rea
 appended to a shard after its closing mark. An entry's position, and with it its sequence number, is given by the
 engine when it commits.
 
-An entry is a fixed head, the keys as JSON, the old and the new item as they are stored (`model.items`), each empty if
-it was not there or no reader wants it, and fields that not every entry has. The engine puts the time of the commit
-before it. A reader skips fields that it does not know.
+An entry is a fixed head, the keys as JSON, the old and the new item as they are stored (`model.items`), and fields that
+not every entry has. An item is empty if it did not exist or no reader wants it. The engine puts the time of the commit
+before the entry. A reader skips fields that it does not know.
 
     head       format, kind of change, kind of caller, nothing; lengths of keys, old and new; size of the keys in
                DynamoDB's count; length of the fields
@@ -40,7 +40,7 @@ class Caller(IntEnum):
     EXPIRY = 1
     """The service, for an item past its time to live."""
     REPLICATION = 2
-    """Another region, whose change it was."""
+    """Another region, which made the change."""
     STREAM = 3
     """The stream itself: a mark of a shard."""
     LOG = 4
@@ -48,7 +48,7 @@ class Caller(IntEnum):
 
 
 class Kind(IntEnum):
-    """What an entry tells."""
+    """The kind of an entry."""
 
     INSERT = 0
     MODIFY = 1
@@ -60,10 +60,10 @@ class Kind(IntEnum):
     CLOSE = 5
     """The shard's last entry. Its position is the shard's ending sequence number."""
     SAME = 6
-    """A write to a replicated table that left the item, or its absence, as it was. Other replicas need to know, for
-    theirs may differ; no stream shows it."""
+    """A write to a replicated table that left the item, or its absence, as it was. Other replicas need to receive it,
+    because theirs may differ; no stream shows it."""
     TOLD = 7
-    """No change: an item of a replicated table, or its absence, that is told to other replicas again, wherever its
+    """No change: an item of a replicated table, or its absence, that is sent to other replicas again, wherever its
     version was made."""
 
 
@@ -79,12 +79,12 @@ class Change:
     keys_size: int
     """Bytes, as DynamoDB counts them."""
     old: bytes
-    """The stored form of the item before, or nothing."""
+    """The stored form of the item before; empty without an item."""
     new: bytes
-    """The stored form of the item after, or nothing."""
+    """The stored form of the item after; empty without an item."""
     version: bytes = b""
-    """The version that the change gave the item, which says in which region it was made. Nothing in a table that was
-    not replicated."""
+    """The version that the change gave the item, which contains the region of its origin. Empty in a table that was not
+    replicated."""
     caller: Caller = Caller.CUSTOMER
 
 
@@ -104,7 +104,7 @@ def encode(
 
 
 def decode(stored: bytes) -> Change:
-    """The change in a stored entry. Raises ValueError for one of another format, or that is cut."""
+    """The change in a stored entry. Raises ValueError for one of another format, or one that is cut short."""
     entry = entry_content(stored)
     format_, kind, caller, keys_length, old_length, new_length, keys_size, fields_length = _HEAD.unpack_from(entry)
     if format_ != _FORMAT:
@@ -127,7 +127,7 @@ def decode(stored: bytes) -> Change:
 
 
 def _field(entry: bytes, start: int, end: int) -> bytes:
-    """The version among the fields; nothing where there is none. Raises ValueError if they are cut."""
+    """The version among the fields; empty if it is missing. Raises ValueError if they are cut short."""
     while start + _FIELD.size <= end:
         number, length = _FIELD.unpack_from(entry, start)
         start += _FIELD.size + length
@@ -139,13 +139,14 @@ def _field(entry: bytes, start: int, end: int) -> bytes:
 
 
 def written_at(stored: bytes) -> float:
-    """When a stored entry was committed, without decoding the rest. Seconds since the epoch."""
+    """The commit time of a stored entry, without decoding the rest. Seconds since the epoch."""
     return entry_time(stored) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
-    """The open shards of a table's log, and what its readers want in an entry. Part of the parsed descriptor."""
+    """The open shards of a table's log, and the images that its readers want in an entry. Part of the parsed
+    descriptor."""
 
     old_images: bool
     new_images: bool
@@ -164,6 +165,6 @@ class ChangeLog:
     def entry(
         self, kind: Kind, keys: bytes, keys_size: int, old: bytes, new: bytes, version: bytes, caller: Caller
     ) -> bytes:
-        """An entry that holds as much as the readers of this log want."""
+        """An entry with the images that the readers of this log want."""
         old, new = old if self.old_images else b"", new if self.new_images else b""
         return encode(kind, keys, keys_size, old, new, version, caller)

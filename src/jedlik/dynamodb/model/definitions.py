@@ -1,7 +1,7 @@
-"""Definitions of tables: `Descriptor`, what is stored of a table, typed; and changes of its key and index definitions.
+"""Definitions of tables: `Descriptor`, the stored definition of a table, typed; and changes of its keys and indexes.
 
-A descriptor is a value. Whatever changes a table makes another descriptor of its descriptor; `descriptors` reads and
-writes the stored form, and is the only module that knows its names; `dynamodb.catalog` puts it into the store.
+A descriptor is a value. Every change of a table makes a new descriptor from the old one. `descriptors` reads and writes
+the stored form, and is the only module that knows its names; `dynamodb.catalog` puts it into the store.
 
 Key schemas, attribute definitions, projections and throughput are in the form that requests give and DescribeTable
 shows. Nobody changes them in place.
@@ -18,7 +18,7 @@ from jedlik.dynamodb.model.replicas import Group
 KeySchema = list[dict[str, str]]
 Definitions = list[dict[str, str]]
 Throughput = dict[str, Any]
-"""ProvisionedThroughput, OnDemandThroughput or WarmThroughput: units, and of the first the dates of its changes."""
+"""ProvisionedThroughput, OnDemandThroughput or WarmThroughput: units, and for the first the dates of its changes."""
 
 PROVISIONED = "PROVISIONED"
 PAY_PER_REQUEST = "PAY_PER_REQUEST"
@@ -26,7 +26,7 @@ PAY_PER_REQUEST = "PAY_PER_REQUEST"
 
 @dataclass(frozen=True, slots=True)
 class AsStored:
-    """How a record stood in the store, so that it is written as it was read."""
+    """How a record was stored, so that it is written as it was read."""
 
     order: tuple[str, ...] = ()
     """The names of its members."""
@@ -90,13 +90,13 @@ class LogReader:
     """A reader of a table's change log (`log_readers`)."""
 
     name: str
-    """Unique in the table. Begin it with your room's name, as in `backup/0123`."""
+    """Unique in the table. It begins with the room's name, as in `backup/0123`."""
     old_images: bool
     """Whether it wants the item before the change in each entry. The keys are always there."""
     new_images: bool
     """Whether it wants the item after the change."""
     seconds: float
-    """How long an entry is kept for it at the most, from its commit on."""
+    """How long an entry is kept for it at most, from its commit on."""
     temporary: bool = True
     """Whether it is removed when it has not been advanced for a while (`changes.readers`)."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
@@ -104,13 +104,14 @@ class LogReader:
 
 @dataclass(frozen=True, slots=True)
 class LogSetting:
-    """The change log of a table: what its readers want in an entry, and the open shards in the order of their range."""
+    """The change log of a table: the images that its readers want in an entry, and the open shards in the order of
+    their ranges."""
 
     old_images: bool
     new_images: bool
     shards: tuple[OpenShard, ...] = ()
     readers: tuple[LogReader, ...] = ()
-    """All but the stream and replication, which follow from other settings."""
+    """Readers other than the stream and replication, which follow from other settings."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
 
@@ -132,7 +133,7 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """Encryption with a key of KMS; a table without this has the one that every table has."""
+    """Encryption with a key of KMS; a table without this has the default encryption."""
 
     key_arn: str
     status: str = "ENABLED"
@@ -142,7 +143,7 @@ class Encryption:
 
 @dataclass(frozen=True, slots=True)
 class TableClass:
-    """The class of a table that was given one."""
+    """The class of a table, if a request has set it."""
 
     name: str
     updated_at: float | None = None
@@ -151,11 +152,11 @@ class TableClass:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What is stored of a table's definition."""
+    """The stored definition of a table."""
 
     name: str
     id: str
-    """A UUID. A table that is made again under an old name has another."""
+    """A UUID. A table that is created again under an old name has another."""
     arn: str
     created: float
     """Seconds since the epoch."""
@@ -187,9 +188,9 @@ class Descriptor:
     group: Group | None = None
     """The group document of a replica (`replicas`)."""
     left_by: tuple[str, ...] = ()
-    """The regions that have all changes of a replica that is going (`replication.membership`)."""
+    """The regions that have all changes of a replica that is being deleted (`replication.membership`)."""
     told_shards: int | None = None
-    """The number of the first shard that a replica which disassociates does not share with other regions."""
+    """The number of the first shard that a disassociating replica does not share with other regions."""
     disassociation_protected: bool | None = None
     """None until UpdateTable sets it."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
@@ -241,7 +242,7 @@ def _stored_index(index: dict[str, Any], number: int) -> IndexDefinition:
 
 
 def new_table(name: str, table_id: str, arn: str, now: float, request: dict[str, Any]) -> Descriptor:
-    """A table with the key and the local indexes that a request gives it, and no settings yet."""
+    """A table with the key and the local indexes of a request, and no settings yet."""
     local = tuple(_stored_index(index, n) for n, index in enumerate(request.get("LocalSecondaryIndexes", ()), 1))
     schemas = [request["KeySchema"], *(index.key_schema for index in local)]
     return Descriptor(
@@ -268,7 +269,7 @@ def with_index(
 ) -> Descriptor:
     """The table with one more global index, under the next index number.
 
-    `state` is, by field, what is stored of it beside its definition: its status and its throughput.
+    `state` contains, by field, what is stored beside its definition: its status and its throughput.
     """
     added = replace(_stored_index(index, table.next_index), **state)
     grown = replace(table, global_indexes=(*table.global_indexes, added), next_index=table.next_index + 1)
@@ -277,7 +278,7 @@ def with_index(
 
 
 def filled(index: IndexDefinition) -> IndexDefinition:
-    """An index that holds all that it is to hold."""
+    """An index that is completely filled."""
     return replace(index, status="ACTIVE", backfilling=None)
 
 

@@ -1,11 +1,11 @@
-"""Descriptors in the store: the form in which a table's definition is stored, and the table that is made of one.
+"""Descriptors in the store: the stored form of a table's definition, and the table that is made from it.
 
-A table's descriptor is one value in the store, JSON, under `keys.descriptor_key(name)`. It is among the keys that every
-write reads, so no write can use a definition that has gone.
+A table's descriptor is one value in the store, JSON, under `keys.descriptor_key(name)`. Every write reads it, so no
+write can use an outdated definition.
 
-The JSON has DynamoDB's own names where DescribeTable shows something. Ours are IndexNumber, NextIndexNumber, ChangeLog,
-NextShardNumber, TimeToLive, Replication, LeftBy and ToldShards. The tables below map members to fields; this
-is the only module that knows. A member that is not in them survives, in its place: it is of a later version.
+The JSON has DynamoDB's own names for members that DescribeTable shows. Ours are IndexNumber, NextIndexNumber,
+ChangeLog, NextShardNumber, TimeToLive, Replication, LeftBy and ToldShards. The tables below map members to fields; only
+this module knows them. A member that they do not contain comes from a later version, and stays in its place.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class _Member(NamedTuple):
     read: Callable[[Any], Any] | None = None
     write: Callable[[Any], Any] | None = None
     absent: object = None
-    """The value of the field for which nothing is written."""
+    """The value of the field that is not written."""
 
 
 _Members = Mapping[str, _Member]
 
 
 def _record(make: type[R], members: _Members) -> Callable[[Json], R]:
-    """Reads a JSON object. Raises KeyError for one without a member that each has."""
+    """Reads a JSON object. Raises KeyError if it lacks a required member."""
     optional = {f.name for f in fields(make) if f.default is not MISSING or f.default_factory is not MISSING}
     build: Callable[..., R] = make
     needed = frozenset(name for name, member in members.items() if member.field not in optional)
@@ -77,7 +77,7 @@ def _record(make: type[R], members: _Members) -> Callable[[Json], R]:
 
 
 def _object(members: _Members) -> Callable[[Any], Json]:
-    """Writes a record: what was read, in the order in which it stood, and then what is new."""
+    """Writes a record: the members that were read, in their former order, and then the new ones."""
 
     def write(record: Any) -> Json:
         as_stored: AsStored = record.as_stored
@@ -185,7 +185,7 @@ _write_index = _object(_INDEX)
 
 
 def document(descriptor: Descriptor) -> Json:
-    """A descriptor as JSON has it, most of which DescribeTable shows."""
+    """A descriptor as JSON has it; DescribeTable shows most of it."""
     return _write_table(descriptor)
 
 
@@ -200,12 +200,12 @@ def serialize(descriptor: Descriptor) -> bytes:
 
 
 def descriptor_of(stored: Json) -> Descriptor:
-    """The descriptor that has been read as JSON."""
+    """The descriptor in parsed JSON."""
     return _read_table(stored)
 
 
 def parse(raw: bytes) -> Table:
-    """The table that a stored descriptor describes."""
+    """The table of a stored descriptor."""
     descriptor = _read_table(orjson.loads(raw))
     types = {d["AttributeName"]: d["AttributeType"] for d in descriptor.attributes}
     table_id = keys.table_id(descriptor.id)

@@ -1,9 +1,8 @@
 """Time to live: when an item expires, and the notes by which expired items are found.
 
 While a table has a time to live, each item that will expire has a note: a key ordered by the second in which it
-expires. The write path keeps the notes in the same commit as the items, so a sweep reads the notes of the past and
-nothing else, and what it reads are items that have expired (or, for a moment, items whose writer came first, which
-is why the deletion decides again).
+expires. The write path updates the notes in the same commit as the items, so a sweep reads only the notes of the past.
+They lead to items that have expired, or that have been changed a moment ago; so the deletion checks again.
 
 Source: "Using time to live (TTL) in DynamoDB" in the developer guide.
 """
@@ -19,13 +18,13 @@ from jedlik.dynamodb.model.values import Item
 from jedlik.storage.engine import Writes
 
 LAST_SECOND = 1 << 63
-"""Nothing expires later than this; a larger number is a note that nobody would live to read."""
+"""Nothing expires later than this; nobody would live to read the note of a larger number."""
 
 
 def expires_at(item: Item | None, attribute: str) -> int | None:
     """The second since the epoch in which an item expires; None if it never does.
 
-    Only a number counts, its fraction is cut off, and what is not a time since the epoch is no time.
+    Only a number counts, and its fraction is cut off. A number that is no time since the epoch does not count.
     """
     if item is None:
         return None
@@ -37,7 +36,7 @@ def expires_at(item: Item | None, attribute: str) -> int | None:
 
 
 def has_expired(item: Item | None, attribute: str, now: float) -> bool:
-    """Whether an item is to be deleted: it has expired, and not more than five years ago."""
+    """Whether an item must be deleted: it has expired, and not more than five years ago."""
     at = expires_at(item, attribute)
     return at is not None and now - EXPIRY_HORIZON_SECONDS <= at <= now
 

@@ -5,8 +5,8 @@
     bytes 5-6    the item's generation, little-endian: which indexes it has entries in (see `indexes`)
     bytes 7-     the item as JSON: {"name": {"S": "..."}, ...}
 
-An item that is read whole is copied to the client and never parsed. The size is stored because capacity, page
-limits and table statistics need it for every item read.
+An item that is read whole is copied to the client and never parsed. The size is stored because capacity, page limits
+and table statistics need it for every item read.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _unpack_size = struct.Struct("<xI").unpack_from
 
 
 def encode(item: Item, size: int, generation: int = 0) -> bytes:
-    """What is stored for a normalised item of `size` bytes by DynamoDB's count."""
+    """The stored form of a normalised item of `size` bytes by DynamoDB's count."""
     return _pack_header(VERSION, size, generation) + orjson.dumps(item)
 
 
 def decode(stored: bytes) -> Item:
-    """The item, parsed: a fresh object, the caller's own."""
+    """The item, parsed: a fresh object, which belongs to the caller."""
     item: Item = orjson.loads(memoryview(stored)[HEADER:])
     return item
 

@@ -1,10 +1,10 @@
-"""Values of key attributes: what they must be, in a table and in its indexes.
+"""Values of key attributes: the requirements of a table and of its indexes.
 
-Values come here normalised (values.py). These checks need the table, so an operation makes them once it has
-the descriptor, after all that can be said of the request alone. Every check raises ValidationException.
+The values are normalised (values.py). These checks need the table, so an operation makes them once it has the
+descriptor, after all checks of the request alone. Every check raises ValidationException.
 
-Sources: "Partition keys and sort keys" under "Quotas", and "Data types and naming rules", in the developer
-guide; which text goes with which operation, as AWS answers.
+Sources: "Partition keys and sort keys" under "Quotas", and "Data types and naming rules", in the developer guide; the
+text of each operation as measured on AWS.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EMPTY = {
 
 
 def check_key(table: Table, key: Item) -> Item:
-    """An item's key, as GetItem, UpdateItem and DeleteItem take it: the key attributes and no others.
+    """An item's key in GetItem, UpdateItem and DeleteItem: the key attributes and no others.
 
     Returns it as it is.
     """
@@ -42,7 +42,7 @@ def check_key(table: Table, key: Item) -> Item:
 
 
 def check_item_keys(table: Table, item: Item) -> None:
-    """An item that is put: it must have its key, and what indexes have for keys must be fit to be one."""
+    """The item of a put: it must have its key, and values of indexes' keys must be valid as such."""
     for attribute in table.key:
         value = item.get(attribute.name)
         if value is None:
@@ -57,27 +57,27 @@ def check_item_keys(table: Table, item: Item) -> None:
 
 
 def check_batch_item_keys(table: Table, item: Item) -> None:
-    """An item that BatchWriteItem puts: the same, though AWS words a missing or mistyped key as in a read."""
+    """The item of a put by BatchWriteItem: the same, though AWS words a missing or mistyped key as in a read."""
     _check_values(table, item)
     if table.indexes:
         _check_all_index_keys(table, item)
 
 
 def check_updated_keys(table: Table, item: Item, updated: Collection[str]) -> None:
-    """An item after an update of the attributes `updated`: what they are for indexes' keys must be fit for it.
+    """An item after an update of the attributes `updated`: their values in indexes' keys must be valid as such.
 
-    Attributes that the update leaves alone are not looked at: an index may have come after them, and then an
-    item without a fit key is merely not in it.
+    Attributes that the update leaves alone are not checked: an index may be newer than they are, and then an item
+    without a valid key is simply not in it.
     """
     if table.indexes:
         _check_all_index_keys(table, item, updated)
 
 
 def check_assigned_types(table: Table, types: Mapping[str, str]) -> None:
-    """Attributes that an update gives a value must get the types of indexes' keys, as far as the request says which.
+    """The update must give attributes the types of indexes' keys, as far as the request determines the types.
 
-    DynamoDB refuses this before it reads the item, and names what is wrong. Of what it only learns from the item it
-    says no more than that something is (`check_updated_keys`).
+    DynamoDB refuses this before it reads the item, and names the fault. For a fault that depends on the item, it
+    reports only that there is one (`check_updated_keys`).
     """
     for index in sorted(table.indexes, key=lambda i: i.name):
         for attribute in index.key:
@@ -88,7 +88,8 @@ def check_assigned_types(table: Table, types: Mapping[str, str]) -> None:
 def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = False) -> Item:
     """An ExclusiveStartKey: the attributes of the index's key and of the table's, and no others.
 
-    Returns it as it is. `scan` says that it is a Scan's, which has its own words for the faults of a table's key.
+    Returns it unchanged. `scan` means that it belongs to a Scan, which has its own words for the faults of a table's
+    key.
     """
     if index is None and scan:
         try:
@@ -111,20 +112,21 @@ def check_start_key(table: Table, index: Index | None, key: Item, scan: bool = F
 
 
 def empty(attribute: KeyAttribute) -> EmptyKeyValueException:
-    """What is said of an empty value for a key attribute: in an item, a key or a key condition."""
+    """The error about an empty value of a key attribute: in an item, a key or a key condition."""
     return EmptyKeyValueException(f"{_NOT_VALID}{_EMPTY[attribute.type]} Key: {attribute.name}")
 
 
 def check_condition_sizes(partition: Iterable[AttributeValue], sort: Iterable[Iterable[AttributeValue]]) -> None:
-    """Values that a key condition asks for: those for the partition key, and for the sort key one or two rows of them.
+    """The values in a key condition: those for the partition key, and for the sort key one or two rows of them.
 
-    A row is what one bound of a range has for the attributes of the sort key. Types must be right already.
+    A row has the values of one bound of a range for the attributes of the sort key. Their types must be checked
+    already.
     """
     _check_lengths(sum(map(value_size, partition)), max((sum(map(value_size, row)) for row in sort), default=0))
 
 
 def fits(index: Index, item: Item) -> bool:
-    """Whether what an item has for the key of an index is short enough to be one."""
+    """Whether an item's values for the key of an index are short enough."""
     return (
         _size(index.partition_key, item) <= limits.PARTITION_KEY_SIZE
         and _size(index.sort_key, item) <= limits.SORT_KEY_SIZE
@@ -132,7 +134,8 @@ def fits(index: Index, item: Item) -> bool:
 
 
 def _check_values(of: Table | Index, item: Item) -> None:
-    """The attributes of a table's or an index's own key must be there, of their types, not empty and not too long."""
+    """The attributes of a table's or an index's own key must exist, and be of their types, not empty and not too
+    long."""
     length = 0
     for attribute in of.key:
         value = item.get(attribute.name)
@@ -142,18 +145,18 @@ def _check_values(of: Table | Index, item: Item) -> None:
         if not text:
             raise empty(attribute)
         length += len(text)
-    # A character has four bytes at the most, so most keys need not be measured.
+    # A character has four bytes at most, so most keys need not be measured.
     if 4 * length > limits.SORT_KEY_SIZE:
         _check_sizes(of, item)
 
 
 def _check_all_index_keys(table: Table, item: Item, updated: Collection[str] | None = None) -> None:
-    """What an item has for indexes' keys, or what of it an update gave, must be fit to be one."""
+    """An item's values for indexes' keys, or those that an update has changed, must be valid as such."""
     try:
         for index in table.indexes:
             _check_index_keys(index, item, updated)
     except ValidationException:
-        # Of several indexes that an attribute is wrong for, AWS names the first by alphabet.
+        # If an attribute is invalid for several indexes, AWS names the first by alphabet.
         for index in sorted(table.indexes, key=lambda i: i.name):
             _check_index_keys(index, item, updated)
 
@@ -184,9 +187,9 @@ def _check_index_keys(index: Index, item: Item, updated: Collection[str] | None)
 
 
 def _check_index_sizes(index: Index, item: Item) -> None:
-    """What an item has for an index's key must not be too long to be one.
+    """An item's values for an index's key must not be too long.
 
-    Of one attribute AWS says how long it is. How it words that several are too long together nobody has recorded.
+    For one attribute AWS reports the length. Its words for several that are too long together have not been recorded.
     """
     for attributes, most in (
         (index.partition_key, limits.PARTITION_KEY_SIZE),
@@ -227,7 +230,7 @@ def _check_lengths(partition: int, sort: int) -> None:
 
 
 def _size(attributes: tuple[KeyAttribute, ...], item: Item) -> int:
-    """Bytes of what an item has for a partition key or a sort key."""
+    """The bytes of an item's values for a partition key or a sort key."""
     size = 0
     for attribute in attributes:
         value = item.get(attribute.name)

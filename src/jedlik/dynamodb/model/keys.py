@@ -1,6 +1,6 @@
 r"""Storage keys: every key of DynamoDB's rows is built here, in the key spaces that `spaces` declares.
 
-The layout, drawn from the declarations, is in docs/architecture.md. In it stand:
+The layout, drawn from the declarations, is in docs/architecture.md. Its parts are:
 
     table id   the first eight bytes of the table's UUID
     index      0 for the table itself, else the index's number, big-endian
@@ -56,9 +56,9 @@ _VERSIONS = spaces.VERSIONS.prefix
 _CHECKPOINTS = spaces.CHECKPOINTS.prefix
 
 TABLE_PREFIX = 9
-"""Length of what keys begin with that have a table's id after the space."""
+"""Length of the beginning of keys that have a table's id after the space."""
 INDEX_PREFIX = 11
-"""The same for a table's items or an index's entries: space, table id, index number."""
+"""Length of the beginning of the keys of a table's items or an index's entries: space, table id, index number."""
 SHARD_PREFIX = 13
 """The same for a shard's log."""
 
@@ -76,27 +76,27 @@ _SEGMENT_SPACE = 1 << 64
 
 
 def table_of_key(key: bytes) -> bytes:
-    """The id of the table that a key of its tags, rows, counters, logs, expiry notes and so on is about."""
+    """The id of the table to which a key of its tags, rows, counters, logs, expiry notes and so on belongs."""
     return key[1:TABLE_PREFIX]
 
 
 def index_of_key(key: bytes) -> int:
-    """The number of the index that a key of its entries or counters is about; 0 for the table's own."""
+    """The number of the index to which a key of its entries or counters belongs; 0 for the table's own."""
     return int.from_bytes(key[TABLE_PREFIX:INDEX_PREFIX], "big")
 
 
 def shard_of_key(key: bytes) -> int:
-    """The number of the shard that the key of a log's entry is about."""
+    """The number of the shard to which the key of a log's entry belongs."""
     return int.from_bytes(key[TABLE_PREFIX:SHARD_PREFIX], "big")
 
 
 def aside_key(table_id: bytes, peer: bytes) -> bytes:
-    """Of the record that a table's replica does not take over what the region `peer` answers."""
+    """The key of the record that a table's replica does not apply the answers of the region `peer`."""
     return _ASIDE + table_id + peer
 
 
 def aside_range(table_id: bytes) -> tuple[bytes, bytes]:
-    """Where such records of a table stand."""
+    """The range of such records of a table."""
     return spaces.ASIDES.of(table_id)
 
 
@@ -106,12 +106,12 @@ def table_id(uuid_text: str) -> bytes:
 
 
 def descriptor_key(name: str) -> bytes:
-    """Of the descriptor of the table called `name`."""
+    """The key of the descriptor of the table called `name`."""
     return _DESCRIPTORS + name.encode()
 
 
 def descriptor_range(after: str | None) -> tuple[bytes, bytes]:
-    """Where the descriptors of tables stand whose names come after `after`, in the order of names."""
+    """The range of the descriptors of tables whose names come after `after`, in the order of names."""
     start = _DESCRIPTORS if after is None else descriptor_key(after) + b"\x00"
     return start, keyspaces.prefix_end(_DESCRIPTORS)
 
@@ -122,49 +122,49 @@ def name_of_descriptor_key(key: bytes) -> str:
 
 
 def tags_key(table_id: bytes) -> bytes:
-    """Of a table's tags."""
+    """The key of a table's tags."""
     return _TAGS + table_id
 
 
 def item_count_key(table_id: bytes, number: int) -> bytes:
-    """Of the counter of items in a table (`number` 0) or of entries in an index."""
+    """The key of the counter of items in a table (`number` 0) or of entries in an index."""
     return _COUNTERS + table_id + number.to_bytes(2, "big") + b"\x01"
 
 
 def item_bytes_key(table_id: bytes, number: int) -> bytes:
-    """Of the counter of bytes, by DynamoDB's count, in a table (`number` 0) or an index."""
+    """The key of the counter of bytes, by DynamoDB's count, in a table (`number` 0) or an index."""
     return _COUNTERS + table_id + number.to_bytes(2, "big") + b"\x02"
 
 
 def collection_bytes_key(table: Table, item_key: bytes) -> bytes:
-    """Of the counter of bytes, by DynamoDB's count, in the item collection of the item under `item_key`."""
+    """The key of the counter of bytes, by DynamoDB's count, in the item collection of the item under `item_key`."""
     return _COUNTERS + table.id + b"\x00\x00\x03" + item_key[INDEX_PREFIX : INDEX_PREFIX + _HASH]
 
 
 def collections_range(table: Table) -> tuple[bytes, bytes]:
-    """Where the counters of a table's item collections stand."""
+    """The range of the counters of a table's item collections."""
     prefix = _COUNTERS + table.id + b"\x00\x00\x03"
     return prefix, keyspaces.prefix_end(prefix)
 
 
 def items_of_collection_key(table: Table, key: bytes) -> tuple[bytes, bytes]:
-    """Where the items stand of the item collection whose counter is under `key`."""
+    """The range of the items of the item collection whose counter is under `key`."""
     prefix = table.prefix + key[-_HASH:]
     return prefix, keyspaces.prefix_end(prefix)
 
 
 def log_prefix(table_id: bytes) -> bytes:
-    """What the logs of all shards of a table's change log are under."""
+    """The prefix of the logs of all shards of a table's change log."""
     return _LOGS + table_id
 
 
 def shard_log_prefix(table_id: bytes, shard: int) -> bytes:
-    """What the entries of a shard of a table's change log are under, each with its position after it."""
+    """The prefix of the entries of a shard of a table's change log. Each entry's position follows it."""
     return _LOGS + table_id + shard.to_bytes(4, "big")
 
 
 def log_range(prefix: bytes, position: int = 0) -> tuple[bytes, bytes]:
-    """Where the entries of the log `prefix` stand, from `position` on."""
+    """The range of the entries of the log `prefix` from `position` on."""
     return prefix + position.to_bytes(8, "big"), keyspaces.prefix_end(prefix)
 
 
@@ -184,53 +184,53 @@ def reader_key(table_id: bytes, name: str) -> bytes:
 
 
 def stream_key(table_name: str, label: str) -> bytes:
-    """Of a stream: its table's name and its own label."""
+    """The key of a stream, by its table's name and its own label."""
     return _STREAMS + table_name.encode() + b"\x00" + label.encode()
 
 
 def stream_range(table_name: str | None) -> tuple[bytes, bytes]:
-    """Where all streams stand, or those of one table name."""
+    """The range of all streams, or of those of one table name."""
     prefix = _STREAMS if table_name is None else stream_key(table_name, "")
     return prefix, keyspaces.prefix_end(prefix)
 
 
 def token_key(interval: int, token: str) -> bytes:
-    """Of the record of a transaction, by its client token and the interval of time in which it was made."""
+    """The key of the record of a transaction, by its client token and the interval of time in which it was made."""
     return _TOKENS + interval.to_bytes(4, "big") + blake2b(token.encode(), digest_size=_HASH).digest()
 
 
 def token_range(before: int) -> tuple[bytes, bytes]:
-    """Where the records of transactions stand that were made before the interval `before`."""
+    """The range of the records of transactions that were made before the interval `before`."""
     return _TOKENS, _TOKENS + before.to_bytes(4, "big")
 
 
 def expiry_key(table: Table, item_key: bytes, at: int) -> bytes:
-    """Of the note that the item under `item_key` expires `at` seconds after the epoch."""
+    """The key of the note that the item under `item_key` expires `at` seconds after the epoch."""
     return _EXPIRIES + table.id + at.to_bytes(8, "big") + item_key[INDEX_PREFIX:]
 
 
 def expiry_range(table_id: bytes, start: int, end: int) -> tuple[bytes, bytes]:
-    """Where the notes of a table's items stand that expire from `start` up to but not at `end`, seconds."""
+    """The range of the notes of a table's items that expire from `start` (included) to `end` (excluded), in seconds."""
     return _EXPIRIES + table_id + start.to_bytes(8, "big"), _EXPIRIES + table_id + end.to_bytes(8, "big")
 
 
 def expiring_tables_range(after: bytes | None) -> tuple[bytes, bytes]:
-    """Where the notes of all tables stand, or of those after the one with the id `after`."""
+    """The range of the notes of all tables, or of those after the table with the id `after`."""
     return _EXPIRIES if after is None else keyspaces.prefix_end(_EXPIRIES + after), keyspaces.prefix_end(_EXPIRIES)
 
 
 def time_of_expiry_key(key: bytes) -> int:
-    """The second since the epoch in which the item expires that the note under `key` is about."""
+    """The second since the epoch in which the item expires whose note is under `key`."""
     return int.from_bytes(key[9:17], "big")
 
 
 def item_of_expiry_key(table: Table, key: bytes) -> bytes:
-    """The key of the item that the note under `key` is about."""
+    """The key of the item whose note is under `key`."""
     return table.prefix + key[17:]
 
 
 def version_key(table: Table, item_key: bytes) -> bytes:
-    """Of the version of the item under `item_key` (`versions`)."""
+    """The key of the version of the item under `item_key` (`versions`)."""
     return _VERSIONS + table.id + item_key[INDEX_PREFIX:]
 
 
@@ -240,17 +240,17 @@ def item_of_version_key(table: Table, key: bytes) -> bytes:
 
 
 def version_range(table_id: bytes) -> tuple[bytes, bytes]:
-    """Where the versions of a table's items stand, in the order of the items."""
+    """The range of the versions of a table's items, in the order of the items."""
     return spaces.VERSIONS.of(table_id)
 
 
 def checkpoint_key(table_id: bytes, peer: bytes) -> bytes:
-    """Of the record of how far the changes have been applied that a table's replica has made in the region `peer`."""
+    """The key of the record of how far a table's replica has applied the changes of the region `peer`."""
     return _CHECKPOINTS + table_id + peer
 
 
 def checkpoint_range(table_id: bytes) -> tuple[bytes, bytes]:
-    """Where a table's checkpoints stand."""
+    """The range of a table's checkpoints."""
     return spaces.CHECKPOINTS.of(table_id)
 
 
@@ -258,12 +258,12 @@ def checkpoint_range(table_id: bytes) -> tuple[bytes, bytes]:
 
 
 def index_prefix(table_id: bytes, number: int) -> bytes:
-    """What the keys of a table's items (`number` 0) or of an index's entries begin with."""
+    """The prefix of the keys of a table's items (`number` 0) or of an index's entries."""
     return _ROWS + table_id + number.to_bytes(2, "big")
 
 
 def item_key(table: Table, item: Item, secret: bytes) -> bytes:
-    """Of an item, from itself or from its key, whose attributes must be there and of their types."""
+    """The key of an item, from the item or from its key, whose attributes must exist and be of their types."""
     partition = table.partition_key[0]
     key = table.prefix + _hash(_raw(item[partition.name], partition.type), secret)
     if not table.sort_key:
@@ -273,11 +273,11 @@ def item_key(table: Table, item: Item, secret: bytes) -> bytes:
 
 
 def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: bytes | None = None) -> bytes | None:
-    """Of an item's entry in an index; None when it has none.
+    """The key of an item's entry in an index; None if it has no entry.
 
-    It has none if it lacks an attribute of the index's key or has another type there, and, as an index may be
-    made after the item, if what it has there is empty or too long for a key. `primary` is the item's own key in
-    the store, if the caller has it at hand.
+    It has none if it lacks an attribute of the index's key or has another type there, or if the value is empty or too
+    long for a key, as may be when the index was made after the item. `primary` is the item's own key in the store, if
+    the caller has it at hand.
     """
     try:
         partition = [_raw(item[a.name], a.type) for a in index.partition_key]
@@ -299,7 +299,7 @@ def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: by
 
 
 def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret: bytes) -> bytes:
-    """What the keys of one partition key's items or entries begin with.
+    """The prefix of the keys of one partition key's items or entries.
 
     `values` are those of the partition key's attributes, in their order. Raises KeyError if one is of another
     type.
@@ -361,7 +361,7 @@ def segment_range(prefix: bytes, segment: int, total: int) -> tuple[bytes, bytes
 
 
 def key_of(table: Table, index: Index | None, item: Item) -> Item:
-    """The attributes of an item that say where a Query or Scan stands: the index's key and the table's."""
+    """The attributes of an item that define a Query's or Scan's position: the index's key and the table's."""
     attributes = table.key if index is None else index.key + table.key
     return {attribute.name: item[attribute.name] for attribute in attributes}
 
@@ -405,14 +405,14 @@ def _sort_encoding(value: AttributeValue, type_: str) -> bytes:
 
 
 def _escape(raw: bytes) -> tuple[bytes, int]:
-    """`raw` with its zeros escaped, up to the last run's remainder, and how many zeros that is (0 to 126)."""
+    """`raw` with its zeros escaped, up to the last run's remainder, and the number of zeros in that (0 to 126)."""
     body = raw.rstrip(b"\x00")
     full, rest = divmod(len(raw) - len(body), _RUN)
     return _ZEROS.sub(_code, body) + _FULL_RUN * full, rest
 
 
 def _code(run: re.Match[bytes]) -> bytes:
-    """What stands for a run of zeros that a nonzero byte follows, or for a full one."""
+    """The code of a run of zeros that a nonzero byte follows, or of a full one."""
     return bytes((0, 255 - (run.end() - run.start())))
 
 

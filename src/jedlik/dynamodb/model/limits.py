@@ -1,4 +1,4 @@
-"""DynamoDB's limits, with the names that its documentation gives them.
+"""DynamoDB's limits, under the names of its documentation.
 
 Source: "Quotas in Amazon DynamoDB" and "Service, account, and table quotas" in the developer guide.
 """
@@ -23,7 +23,7 @@ ATTRIBUTE_NAME_SIZE = 64 * KIB - 1
 """An attribute's name."""
 
 PAGE_SIZE = MIB
-"""What one Query or Scan reads before it must be continued."""
+"""The most that one Query or Scan reads before it must be continued."""
 BATCH_GET_ITEMS = 100
 BATCH_GET_SIZE = 16 * MIB
 BATCH_WRITE_ITEMS = 25
@@ -69,4 +69,4 @@ PARTITION_SIZE = 10 * 1024 * MIB
 
 COLLECTION_LENGTH = 20_000
 """Elements of a collection for which DynamoDB states no limit: old conditions and all their operands together,
-definitions, tags. Ours: many times what any request has use for, and checked in a tenth of a second."""
+definitions, tags. This limit is ours: many times what any request needs, and checked in a tenth of a second."""

@@ -1,12 +1,12 @@
-"""Readers of a table's change log: what each wants in an entry, how long entries stay for it, and where it is.
+"""Readers of a table's change log: the images that each wants, how long entries stay for it, and its position.
 
-A table has a log while it has a reader. Two readers follow from other settings: the stream, and replication. The
-others stand in the descriptor (`definitions.LogReader`) and have a position under a key of its own, so that moving it
-leaves the descriptor as it is. An entry holds the images that any reader wants. It is trimmed when no reader needs it
-any more: a reader needs the entries from its position on, each for as many seconds as it has asked for.
+A table has a log while it has a reader. Two readers follow from other settings: the stream, and replication. The others
+are in the descriptor (`definitions.LogReader`), and each has a position under its own key, so that advancing it does
+not change the descriptor. An entry holds the images that any reader wants. It is trimmed when no reader needs it any
+more: a reader needs the entries from its position on, each for the number of seconds that it has set.
 
 While a stream is enabled, the log's open shards are the stream's. Otherwise the log has one shard of its own, which no
-document lists: a customer who enables a stream later sees nothing of it. Its marks have `Caller.LOG`, and the one that
+document lists: a customer who enables a stream later does not see it. Its marks have `Caller.LOG`, and the one that
 opens it holds the table's name in place of keys.
 """
 
@@ -34,7 +34,7 @@ _TABLE_NAME = "TableName"
 
 
 class Position(NamedTuple):
-    """Where a reader is, as it is stored."""
+    """The stored position of a reader."""
 
     number: int
     """The position of the first entry that it still needs."""
@@ -65,14 +65,14 @@ _REPLICATION = LogReader(REPLICATION, True, True, STREAM_RETENTION_SECONDS + REP
 
 
 def all_of(table: Descriptor) -> tuple[LogReader, ...]:
-    """All readers of a table's log; none if it needs none."""
+    """All readers of a table's log; empty if it needs no log."""
     stream = () if table.stream is None else (of_view(table.stream.view_type),)
     replication = () if table.group is None else (_REPLICATION,)
     return (*stream, *replication, *listed(table))
 
 
 def listed(table: Descriptor) -> tuple[LogReader, ...]:
-    """The readers that stand in the descriptor, each with a position."""
+    """The readers in the descriptor, each of which has a position."""
     return () if table.log is None else table.log.readers
 
 
@@ -99,7 +99,7 @@ def removed(table: Descriptor, names: Sequence[str], writes: Writes) -> Descript
 
 
 def settled(table: Descriptor, writes: Writes) -> Descriptor:
-    """The table with the log that its readers want: open or not, and with the images that any of them wants."""
+    """The table with the log that its readers need: open or not, and with the images that any of them wants."""
     readers = all_of(table)
     if not readers:
         return replace(without_own_shards(table, writes), log=None)
@@ -126,7 +126,7 @@ def without_own_shards(table: Descriptor, writes: Writes) -> Descriptor:
 
 
 def ended(table: Descriptor, writes: Writes) -> None:
-    """End the log of a table that is deleted: its readers go in that commit, and their entries soon."""
+    """End the log of a table that is deleted: that commit removes its readers, and its entries follow soon."""
     removed(replace(table, group=None), [reader.name for reader in listed(table)], writes)
 
 
@@ -144,7 +144,7 @@ def _log_of(table: Descriptor, shard: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a reader needs of a log: entries from a position on that are not older than a time."""
+    """A reader's needs: entries from a position on that are not older than a time."""
 
     position: int
     since: float

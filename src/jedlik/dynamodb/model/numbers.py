@@ -7,9 +7,9 @@ program never holds another form.
 
 Arithmetic is exact: a result that needs more than 38 digits is an error, as on AWS, and is not rounded.
 
-A number is at heart a sign, an exponent and digits in base 100, paired from the decimal point. What DynamoDB
-counts for its size is the length of that; and a sort key is one byte for sign and exponent, then each digit
-plus one, then zero, which orders as the values do. The bytes of -x are the complement of those of x.
+A number consists of a sign, an exponent and digits in base 100, paired from the decimal point. Its size in DynamoDB's
+count is the length of that. Its sort key is one byte for sign and exponent, then each digit plus one, then zero, which
+sorts as the values do. The bytes of -x are the complement of those of x.
 
 Sources: "Number" under "Data types and naming rules", and "Item sizes and formats", in the developer guide;
 sizes and errors where the guide is vague, as measured on AWS.
@@ -25,15 +25,16 @@ from jedlik.aws.errors import ValidationException
 DIGITS = 38
 """Significant digits."""
 MAX_EXPONENT = 125
-"""Of the leading digit."""
+"""The exponent of the leading digit."""
 MIN_EXPONENT = -130
-"""Of the leading digit."""
+"""The exponent of the leading digit."""
 
 _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
 _GREATEST_EXPONENT = 2**63 - 1
-"""As it is written. Beyond it AWS finds no number, because the exponent fits no 64-bit integer."""
+"""The exponent as it is written. Beyond it AWS reports a malformed number, because the exponent fits no 64-bit
+integer."""
 _SHORT_EXPONENTS = range(-(2**30), 2**30)
-"""No number that fits into a request is in range with another exponent, however many zeros it has."""
+"""No number that fits into a request is in range with a larger exponent, however many zeros it has."""
 _INT = range(-(2**31), 2**31)
 _EXACT = Context(prec=512)
 """Holds any sum of two numbers: from 1E+126 down to the last digit of the smallest, 1E-167."""
@@ -45,7 +46,7 @@ _NOT_A_NUMBER = "The parameter cannot be converted to a numeric value"
 
 _MAX_SIZE = 21
 _EXPONENT_BIAS = 0x80 - MIN_EXPONENT // 2
-"""The smallest base-100 exponent becomes 80, the sign of what is not negative; the greatest, FF."""
+"""The smallest base-100 exponent becomes 80, the sign of a number that is not negative; the greatest, FF."""
 _ZERO = b"\x80\x00"
 _DIGIT_PLUS_ONE = bytes(min((b >> 4) * 10 + (b & 15) + 1, 255) for b in range(256))
 """From a base-100 digit as two hexadecimal ones."""
@@ -53,9 +54,9 @@ _COMPLEMENT = bytes(255 - b for b in range(256))
 
 
 def normalise(text: str) -> str:
-    """The normal form of a number as a client may write it.
+    """The normal form of a number that a client has written.
 
-    Raises ValidationException for what is not a number, is out of range, or has more than 38 digits.
+    Raises ValidationException if it is malformed, is out of range, or has more than 38 digits.
     """
     # Most numbers are short integers, and those are in normal form already.
     if text.isdecimal() and text.isascii() and len(text) <= DIGITS and (text[0] != "0" or text == "0"):
@@ -81,8 +82,8 @@ def normalise(text: str) -> str:
 def whole_number(digits: str, most: int) -> int | None:
     """The number that decimal digits spell; None if it is more than `most`.
 
-    All client input that becomes an `int` comes through here, or has had its length checked: int() refuses more than
-    4,300 digits, leading zeros included, and is slow below that.
+    All client input that becomes an `int` is read here, or its length has been checked: int() refuses more than 4,300
+    digits, leading zeros included, and is slow below that.
     """
     digits = digits.lstrip("0") or "0"
     if len(digits) > len(str(most)):
@@ -95,7 +96,8 @@ def _far_out_of_range(text: str, digits: str, power: int) -> ValidationException
     """The refusal of a number with an absurd exponent: `digits` times ten to the `power`.
 
     AWS's newer checker reads the exponent in full. The older one leaves numbers to Java's BigDecimal, which has 32 bits
-    for the power: one that does not fit is no number, and the exponent of the leading digit wraps around.
+    for the power: a power that does not fit makes the number malformed, and the exponent of the leading digit wraps
+    around.
     """
     newer = _OVERFLOW if power > 0 else _UNDERFLOW
     older = newer
@@ -107,12 +109,12 @@ def _far_out_of_range(text: str, digits: str, power: int) -> ValidationException
 
 
 def _normal_form(negative: bool, digits: str, point: int, too_many: str) -> str:
-    """The normal form of 0.digits times ten to the power of `point`; refuses what is out of range.
+    """The normal form of 0.digits times ten to the power of `point`; refuses one that is out of range.
 
     `too_many` is the text of the refusal for more than 38 digits.
     """
     significant = digits.lstrip("0")
-    # AWS holds a zero to the range too, by its last digit: it takes 0.0e126 and refuses 0e126.
+    # In AWS the last digit of a zero must be in range, too: it accepts 0.0e126 and refuses 0e126.
     point -= len(digits) - (len(significant) or 1)
     if point - 1 > MAX_EXPONENT:
         raise ValidationException(_OVERFLOW)
@@ -136,8 +138,8 @@ def _normal_form(negative: bool, digits: str, point: int, too_many: str) -> str:
 def add(a: str, b: str) -> str:
     """The exact sum of two numbers in normal form.
 
-    Raises ValidationException when it is out of range. A sum that needs more than 38 digits is an overflow
-    too: that is how DynamoDB words it.
+    Raises ValidationException if it is out of range. A sum that needs more than 38 digits counts as an overflow: that
+    is DynamoDB's text for it.
     """
     if "." not in a and "." not in b:
         text = str(int(a) + int(b))
@@ -172,8 +174,8 @@ def compare(a: str, b: str) -> int:
 def _hundreds(text: str) -> tuple[int, str]:
     """The magnitude of a number in normal form that is not zero, in base 100.
 
-    First its exponent: how many base-100 digits stand before the point, negative for zeros after it. Then the
-    digits, two characters each, with no zero digit at either end.
+    First its exponent: the number of base-100 digits before the point, negative for zeros after it. Then the digits,
+    two characters each, with no zero digit at either end.
     """
     whole, _, fraction = text.partition(".")
     if whole[0] == "-":
@@ -204,7 +206,8 @@ def size(text: str) -> int:
 
 
 def sort_bytes(text: str) -> bytes:
-    """Up to 22 bytes that order as the numbers do, none a prefix of another's, from the normal form."""
+    """Up to 22 bytes that sort as the numbers do; no number's bytes are a prefix of another's. `text` is in normal
+    form."""
     if text == "0":
         return _ZERO
     before, digits = _hundreds(text)

@@ -1,8 +1,8 @@
-"""The read path: which rows a page of a Query or Scan reads, and what it shows of them.
+"""The read path: the rows that a page of a Query or Scan reads, and the parts of them that it shows.
 
 A page examines rows in the order of their keys until it has examined `Limit` of them or 1 MB by DynamoDB's count, and
-only then filters and projects. Entries of an index are stored like items, so both are read alike, and what is shown
-whole is never parsed. Source: "Querying tables" and "Scanning tables" in the developer guide.
+only then filters and projects. Entries of an index are stored like items, so both are read alike, and those that are
+shown whole are never parsed. Source: "Querying tables" and "Scanning tables" in the developer guide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jedlik.storage.engine import Row
 Filter = Callable[[Item], bool]
 
 _PLACE = 8
-"""Bytes of a partition key's hash that say in which partition it is."""
+"""Bytes of a partition key's hash that determine its partition."""
 _CANNOT_RESTART = "The query can return at most one row and cannot be restarted"
 
 
@@ -34,16 +34,16 @@ class Stretch(NamedTuple):
     reverse: bool = False
 
     def after(self, key: bytes) -> Stretch:
-        """What is left when the row under `key`, or the place where it would be, has been passed."""
+        """The rest when the row under `key`, or the place where it would be, has been passed."""
         if self.reverse:
             return Stretch(self.start, min(self.end, key), True)
         return Stretch(max(self.start, key + b"\x00"), self.end)
 
 
 def fitting(stored: Sequence[bytes | None], room: int) -> tuple[int, int]:
-    """How many of some stored items a page takes that has `room` bytes left, and the size of those.
+    """How many stored items a page takes that has `room` bytes left, and their size.
 
-    It takes them up to and with the one that fills it. None is an item that is not there.
+    The page takes items up to and including the one that fills it. None stands for a missing item.
     """
     size = items.total_size(filter(None, stored))
     if size < room:
@@ -58,12 +58,12 @@ def fitting(stored: Sequence[bytes | None], room: int) -> tuple[int, int]:
 
 
 def passing(stored: Sequence[bytes], keep: Filter | None) -> int:
-    """How many of some stored items pass a filter."""
+    """How many stored items pass a filter."""
     return len(stored) if keep is None else sum([keep(items.decode(one)) for one in stored])
 
 
 def shown(stored: Sequence[bytes], keep: Filter | None, projection: Projection | None) -> tuple[int, Any]:
-    """How many of some stored items pass a filter, and those as an array for the response."""
+    """How many stored items pass a filter, and those as an array for the response."""
     if projection is not None:
         parsed = [items.decode(one) for one in stored]
         if keep is not None:
@@ -77,9 +77,9 @@ def shown(stored: Sequence[bytes], keep: Filter | None, projection: Projection |
 def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefix: bytes, partitions: int) -> list[int]:
     """Bytes that a page examined in each of the partitions that it visited.
 
-    `rows` is what it examined of `stretch`, which is ascending where there are several partitions, and `ended` whether
-    that is all. `prefix` is what the keys of the table or the index begin with, whose partitions cut its space of
-    hashes evenly.
+    `rows` are the rows examined in `stretch`, which is ascending if there are several partitions, and `ended` is
+    whether these are all. `prefix` begins the keys of the table or the index. Its partitions divide its space of hashes
+    evenly.
     """
     if partitions == 1:
         return [items.total_size([stored for _, stored in rows])]
@@ -104,16 +104,17 @@ def sizes_by_partition(rows: Sequence[Row], stretch: Stretch, ended: bool, prefi
 
 
 def selects_one_item(table: Table, index: Index | None, condition: KeyCondition) -> bool:
-    """Whether a Query is of a whole key of a table, so that it returns at most one item and cannot be restarted."""
+    """Whether a Query gives the whole key of a table, so that it returns at most one item and cannot be restarted."""
     return index is None and (not table.sort_key or bool(condition.equal_sort_values))
 
 
 def queried(
     table: Table, index: Index | None, condition: KeyCondition, start_key: Item | None, reverse: bool, secret: bytes
 ) -> Stretch:
-    """What a Query reads. `start_key` is its ExclusiveStartKey, if it has one, already checked against the schema.
+    """The stretch that a Query reads. `start_key` is its ExclusiveStartKey, if it has one, already checked against the
+    schema.
 
-    Raises ValidationException when the start key is not among what the condition selects.
+    Raises ValidationException if the condition does not select the start key.
     """
     of = table if index is None else index
     partition_values, equal, operator, operands = condition
@@ -142,9 +143,9 @@ def queried(
 def scanned(
     table: Table, index: Index | None, segment: int, segments: int, start_key: Item | None, secret: bytes
 ) -> Stretch:
-    """What a Scan of one of `segments` segments reads, after its ExclusiveStartKey if it has one.
+    """The stretch that a Scan of one of `segments` segments reads, after its ExclusiveStartKey if it has one.
 
-    Raises ValidationException when the start key is in another segment.
+    Raises ValidationException if the start key is in another segment.
     """
     prefix = table.prefix if index is None else index.prefix
     stretch = Stretch(*keys.segment_range(prefix, segment, segments))
@@ -160,7 +161,7 @@ def scanned(
 
 
 def _place(table: Table, index: Index | None, start_key: Item, secret: bytes) -> bytes:
-    """The storage key of the item or entry after which to go on; it need not be there."""
+    """The storage key of the item or entry after which to go on; it need not exist."""
     if index is None:
         return keys.item_key(table, start_key, secret)
     place = keys.index_key(table, index, start_key, secret)
@@ -170,6 +171,6 @@ def _place(table: Table, index: Index | None, start_key: Item, secret: bytes) ->
 
 
 def _in_java(key: Item) -> str:
-    """A key as DynamoDB shows it in a message."""
+    """A key in the form that DynamoDB's messages have."""
     shown = (f"{name}=AttributeValue: {{{type_}:{v}}}" for name, value in key.items() for type_, v in value.items())
     return "{" + ", ".join(shown) + "}"

@@ -1,9 +1,9 @@
 """Replicas of a global table: the group document, of which each replica's descriptor holds a copy.
 
-The document says which regions have a replica, in which state each is, what each has of its own (overrides) and what
-all share (settings). Any region may change it at any time, without asking the others, so it is made of registers: a
-value with a version, of which the later wins. Merging two copies takes the later of each register, so copies that have
-heard of the same changes are equal, whatever the order in which they heard (a state-based CRDT: Shapiro et al.,
+The document contains the regions that have a replica, the state of each, its own settings (overrides), and the settings
+that all share. Any region may change it at any time, without asking the others. So it consists of registers: a value
+with a version, of which the later wins. Merging two copies takes the later of each register, so copies that have
+received the same changes are equal, in whatever order they received them (a state-based CRDT: Shapiro et al.,
 "Conflict-free replicated data types", SSS 2011).
 
     {"GroupId": uuid,                                                the same in every region
@@ -11,11 +11,11 @@ heard of the same changes are equal, whatever the order in which they heard (a s
      "Overrides": {region/member: {"Version": [...], "Value": ...}},  what is a replica's own, like read capacity
      "Settings":  {name: {"Version": [...], "Value": ...}}}           what replicas share (`shared_settings`)
 
-A version is [clock, region], and of a status [clock, region, stage, since], where clock and region are those of the
+A version is [clock, region]. That of a status is [clock, region, stage, since], where clock and region are those of the
 replica's creation: so the life of one replica only moves on, from CREATING over ACTIVE and DELETING to DELETED, and a
 deletion cannot lose against a status that a fast clock wrote. The clock is a hybrid logical one: milliseconds and a
-counter, always later than all that the document holds. A replica that has gone stays in the document as DELETED, so
-that a copy that has not heard of it does not bring it back.
+counter, always later than everything in the document. A deleted replica stays in the document as DELETED, so that a
+copy without its deletion does not bring it back.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Replica:
     source: str | None
     """The region to copy from, while CREATING."""
     peers: tuple[str, ...]
-    """The other regions that have a replica, in whatever state, in the order in which they were made."""
+    """The other regions that have a replica, in whatever state, in the order of their creation."""
     disassociates: bool = False
-    """Whether it is DELETING to become a table of its own, and is used like one meanwhile."""
+    """Whether it is DELETING to become a table of its own, and serves as one meanwhile."""
 
     @property
     def usable(self) -> bool:
@@ -87,10 +87,10 @@ def make(group_id: str, region: str, settings: dict[str, Any], now: float) -> Gr
 
 
 def created(group: Group, region: str, source: str, by: str, now: float, *, existing: bool = False) -> Group:
-    """The document with a new replica in `region`, which is to copy what there is from `source`.
+    """The document with a new replica in `region`, which must copy all items from `source`.
 
-    It is made of the empty table that is there, if it is `existing`, and otherwise there must be none. It has no
-    overrides, also if there was another replica before.
+    If it is `existing`, it is made from the empty table in the region; otherwise there must be no table. It has no
+    overrides, even if there was another replica before.
     """
     group = with_overrides(group, region, dict.fromkeys(overrides(group, region)), by, now)
     known = {"Source": source} | ({"Existing": True} if existing else {})
@@ -101,10 +101,11 @@ def created(group: Group, region: str, source: str, by: str, now: float, *, exis
 def moved(
     group: Group, region: str, stage: str, now: float, *, kept: bool = False, disassociated: bool = False
 ) -> Group:
-    """The document with the replica in `region` at a later stage of its life; the same one if it is there already.
+    """The document with the replica in `region` at a later stage of its life; the same document if it has reached that
+    stage.
 
-    `kept` and `disassociated` are for DELETING: the replica leaves the group, but its table stays; and, in the latter
-    case, can be used all the while.
+    `kept` and `disassociated` are for DELETING: the replica leaves the group, but its table stays; if `disassociated`,
+    it can be used all the while.
     """
     register = group["Statuses"][region]
     clock, creator, reached, _ = register["Version"]
@@ -116,17 +117,18 @@ def moved(
 
 
 def with_overrides(group: Group, region: str, overrides: dict[str, Any], by: str, now: float) -> Group:
-    """The document with these overrides of the replica in `region`, by member. None takes one away."""
+    """The document with these overrides of the replica in `region`, by member. None removes one."""
     return _set(group, "Overrides", {f"{region}/{member}": value for member, value in overrides.items()}, by, now)
 
 
 def with_settings(group: Group, settings: dict[str, Any], by: str, now: float) -> Group:
-    """The document with these shared settings; the same one if it holds them all. None is a setting taken away."""
+    """The document with these shared settings; the same document if it has them all. None stands for a removed
+    setting."""
     return _set(group, "Settings", settings, by, now)
 
 
 def merge(ours: Group, theirs: Group) -> Group:
-    """What two copies of a document know together. Order and repetition make no difference."""
+    """The union of two copies of a document. Order and repetition make no difference."""
     if ours["GroupId"] != theirs["GroupId"]:
         raise ValueError("documents of different groups")
     merged: Group = {"GroupId": ours["GroupId"]}
@@ -140,18 +142,18 @@ def merge(ours: Group, theirs: Group) -> Group:
 
 
 def version(group: Group) -> str:
-    """Tells documents apart: equal ones have the same, others do not. It says nothing of which is the later."""
+    """Distinguishes documents: equal ones have the same hash, others do not. It does not show which is the later."""
     canonical = orjson.dumps(group, option=orjson.OPT_SORT_KEYS)
     return blake2b(canonical, digest_size=_VERSION_BYTES).hexdigest()
 
 
 def status(group: Group, region: str) -> dict[str, Any]:
-    """The state of the replica in `region`: Status, Since (seconds) and, where there is something to say, Source (the
-    region that it was made of), Existing (of a table that was there), Kept (its table stays when it goes) and
-    Disassociated (it can be used while it goes).
+    """The state of the replica in `region`: Status, Since (seconds) and, where they apply, Source (the region that it
+    was copied from), Existing (it was made from an existing table), Kept (its table stays when it is deleted) and
+    Disassociated (it can be used while it is being deleted).
 
-    Two regions may have each other deleted at once. A table is never lost in this way: when no replica would be left,
-    the first by name stays, as every region works out for itself.
+    Two regions may delete each other at once. A table is never lost in this way: if no replica would be left, the first
+    by name stays, as every region computes for itself.
     """
     value: dict[str, Any] = group["Statuses"].get(region, {"Value": {"Status": DELETED, "Since": 0.0}})["Value"]
     if value["Status"] == DELETING and region == _last_to_go(group):
@@ -160,36 +162,36 @@ def status(group: Group, region: str) -> dict[str, Any]:
 
 
 def is_disassociating(status: dict[str, Any]) -> bool:
-    """Whether that is the state of a replica that is on its way to be a table of its own."""
+    """Whether this is the state of a replica that is becoming a table of its own."""
     return status["Status"] == DELETING and "Disassociated" in status
 
 
 def regions(group: Group) -> list[str]:
-    """The regions that have a replica, in whatever state, in the order in which they were made."""
+    """The regions that have a replica, in whatever state, in the order of their creation."""
     there = [(r["Version"], name) for name, r in group["Statuses"].items() if r["Value"]["Status"] != DELETED]
     return [name for _, name in sorted(there)]
 
 
 def sources(group: Group, since: float) -> set[str]:
-    """The regions of which replicas that are still there have been made since a time, in seconds."""
+    """The regions that were the sources of still existing replicas created since a time, in seconds."""
     there = [group["Statuses"][name] for name in regions(group)]
     recent = [r for r in there if r["Version"][0] >= int(since * 1000) << _CLOCK_BITS]
     return {register["Value"]["Source"] for register in recent if "Source" in register["Value"]}
 
 
 def overrides(group: Group, region: str) -> dict[str, Any]:
-    """What the replica in `region` has of its own, by member."""
+    """The overrides of the replica in `region`, by member."""
     prefix = f"{region}/"
     return {name.removeprefix(prefix): v for name, v in _values(group, "Overrides").items() if name.startswith(prefix)}
 
 
 def seconds(clock: int) -> float:
-    """The time that the clock of a register's version tells, in seconds since the epoch."""
+    """The time in the clock of a register's version, in seconds since the epoch."""
     return (clock >> _CLOCK_BITS) / 1000
 
 
 def begun(group: Group) -> float:
-    """When the group was made, in seconds."""
+    """When the group was created, in seconds."""
     first: int = min(register["Version"][0] for register in group["Statuses"].values())
     return first / (1000 << _CLOCK_BITS)
 
@@ -207,7 +209,7 @@ def _last_to_go(group: Group) -> str | None:
 
 
 def _status(clock: int, creator: str, stage: str, known: dict[str, Any], now: float) -> dict[str, Any]:
-    """The register of a replica's status: what is `known` of it, at a stage of its life."""
+    """The register of a replica's status: its `known` members, at a stage of its life."""
     return {
         "Version": [clock, creator, _STAGES.index(stage), now],
         "Value": known | {"Status": stage, "Since": now},
@@ -224,12 +226,12 @@ def _set(group: Group, kind: str, values: dict[str, Any], by: str, now: float) -
 
 
 def _values(group: Group, kind: str) -> dict[str, Any]:
-    """What the registers hold, by name; one that holds None stands for nothing."""
+    """The values of the registers, by name; a register with None does not count."""
     return {name: register["Value"] for name, register in group[kind].items() if register["Value"] is not None}
 
 
 def _clock(group: Group, now: float) -> int:
-    """A clock that is later than all that the document holds, and not before `now`."""
+    """A clock that is later than everything in the document, and not before `now`."""
     latest = max((register["Version"][0] for register in _every_register(group)), default=0)
     return max(int(now * 1000) << _CLOCK_BITS, latest + 1)
 

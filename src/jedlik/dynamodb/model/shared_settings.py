@@ -1,13 +1,13 @@
-"""Shared settings: what the replicas of a global table have in common, and how a region takes it over.
+"""Shared settings: those that the replicas of a global table have in common, and how a region adopts them.
 
 A descriptor holds settings in the form in which one region shows them; the group document (`replicas`) holds them in a
-form that means the same in every region: without statuses, dates, index numbers and ARNs. `shared` puts a descriptor
-into that form, `noted` writes into the group document what a local change has made of it, and `applied` makes a
-descriptor of what another region has changed. In a replica the two always agree.
+form that means the same in every region: without statuses, dates, index numbers and ARNs. `shared` converts a
+descriptor's settings into that form, `noted` records a local change in the group document, and `applied` changes a
+descriptor as another region has changed the document. In a replica the two always agree.
 
 Shared are billing mode and throughput, warm throughput, global indexes, time to live, the kind of encryption, the table
-class and the view type of the stream. Deletion protection and tags are each replica's own, and so are the overrides of
-read capacity, table class and KMS key, which `effective` lays over a description.
+class and the view type of the stream. Deletion protection and tags belong to each replica, and so do the overrides of
+read capacity, table class and KMS key, which `effective` applies to a description.
 
 Source: "Settings synchronization" of global tables in the developer guide.
 """
@@ -40,11 +40,11 @@ Settings = dict[str, Any]
 INDEX = "Index/"
 INDEX_THROUGHPUT = "IndexThroughput/"
 AWS_KEY = "alias/aws/dynamodb"
-"""The key with which DynamoDB encrypts when it is not given one; each region has its own."""
+"""The key with which DynamoDB encrypts by default; each region has its own."""
 
 
 class Applied(NamedTuple):
-    """A descriptor that has taken settings over, and what remains to be done in the background."""
+    """A descriptor that has adopted settings, and what remains to be done in the background."""
 
     table: Descriptor
     new_indexes: list[int]
@@ -52,7 +52,7 @@ class Applied(NamedTuple):
     gone_indexes: list[int]
     """Numbers of indexes whose entries must be removed."""
     expiry_changed: bool
-    """Whether notes of expiry must be written or cleared."""
+    """Whether expiry notes must be written or removed."""
 
 
 def shared(table: Descriptor) -> Settings:
@@ -76,7 +76,7 @@ def shared(table: Descriptor) -> Settings:
 
 
 def noted(table: Descriptor, now: float) -> Descriptor:
-    """A descriptor after a local change, with the change in its group document; an ordinary table's as it is."""
+    """A descriptor after a local change, with the change in its group document; an ordinary table's is unchanged."""
     if table.group is None:
         return table
     current = shared(table)
@@ -86,7 +86,7 @@ def noted(table: Descriptor, now: float) -> Descriptor:
 
 
 def applied(table: Descriptor, now: float) -> Applied:
-    """A descriptor that has taken over the settings of its group document."""
+    """A descriptor that has adopted the settings of its group document."""
     wanted = replicas.settings(table.shared_group)
     table = _with_throughput(table, wanted["Throughput"], now)
     table = replace(table, warm=wanted["WarmThroughput"])
@@ -98,7 +98,7 @@ def applied(table: Descriptor, now: float) -> Applied:
 
 
 def effective(table: Descriptor) -> Descriptor:
-    """A replica's descriptor with its overrides in place of what they override; an ordinary table's as it is."""
+    """A replica's descriptor with its overrides in place of the shared settings; an ordinary table's is unchanged."""
     if table.group is None:
         return table
     overrides = replicas.overrides(table.group, table.region)
@@ -110,7 +110,7 @@ def effective(table: Descriptor) -> Descriptor:
 
 
 def key_arn(key: str | None, region: str, account: str) -> str:
-    """The ARN of a KMS key that is given as ARN, alias or id; of the service's own key if none is given."""
+    """The ARN of a KMS key that is given as ARN, alias or id; without one, that of the service's own key."""
     if key is None:
         key = AWS_KEY
     if key.startswith("arn:"):
@@ -120,7 +120,7 @@ def key_arn(key: str | None, region: str, account: str) -> str:
 
 
 def replica_key_arn(table: Descriptor, region: str) -> str | None:
-    """The ARN of the KMS key of one of a table's replicas; None when its encryption is the one that every table has."""
+    """The ARN of the KMS key of one of a table's replicas; None if it has the default encryption."""
     group = table.shared_group
     kind = replicas.settings(group).get("Encryption")
     if kind is None:
@@ -133,7 +133,8 @@ def replica_key_arn(table: Descriptor, region: str) -> str | None:
 
 
 def _own(table: Descriptor) -> Settings:
-    """What other replicas must know of this one: whether it may be deleted, and its KMS key if it is the customer's."""
+    """The facts about this replica that others must know: whether it may be deleted, and its KMS key if it is the
+    customer's."""
     arn = AWS_KEY if table.encryption is None else table.encryption.key_arn
     return {
         "DeletionProtectionEnabled": table.protected or None,
@@ -176,11 +177,11 @@ def _with_units(of: Stored, wanted: Settings) -> Stored:
 
 
 def _with_expiry(table: Descriptor, attribute: str | None, now: float) -> tuple[Descriptor, bool]:
-    """The table with another time to live, and whether it is another."""
+    """The table with another time to live, and whether the time to live has changed."""
     current = table.expiry.attribute if table.expiry is not None and table.expiry.on else None
     if attribute == current:
         return table, False
-    # Notes of another attribute, should there be any, go when they are due.
+    # Notes for another attribute, if there are any, are removed when they are due.
     changed = Expiry(attribute or current or "", "ENABLING" if attribute else "DISABLING", now)
     return replace(table, expiry=changed), True
 
@@ -197,7 +198,7 @@ def _with_table_class(table: Descriptor, wanted: str | None, now: float) -> Desc
 
 
 def _with_indexes(table: Descriptor, wanted: Settings) -> tuple[Descriptor, list[int], list[int]]:
-    """The table with the indexes that are wanted, and the numbers of those that are new and that are gone."""
+    """The table with the wanted indexes, and the numbers of the new and of the removed ones."""
     definitions = {name.removeprefix(INDEX): value for name, value in wanted.items() if name.startswith(INDEX)}
     new, gone = [], []
     for index in table.global_indexes:

@@ -1,7 +1,7 @@
-"""DynamoDB's key spaces: what is kept of tables, and whose it is. `keys` makes the keys.
+"""DynamoDB's key spaces: the rows of tables, and their owners. `keys` makes the keys.
 
-To add one is to declare it here. The purge of what is deleted (`tables.purge`), the check of a store and the layout in
-docs/architecture.md follow.
+To add a key space, declare it here. The purge of deleted tables (`tables.purge`), the check of a store and the layout
+in docs/architecture.md follow.
 """
 
 from __future__ import annotations

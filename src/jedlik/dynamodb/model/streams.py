@@ -1,8 +1,8 @@
 """Streams: how DynamoDB Streams sees a table's change log.
 
-A stream is a document of its own beside the table's descriptor, because it outlives both its disabling and its table
-by a day. It lists the stream's shards with their lineage. What is written here is always written in the same commit
-as the descriptor, so the open shards that a writer finds there are the open shards of the stream.
+A stream is a document of its own beside the table's descriptor, because it outlives both its disabling and its table by
+a day. It lists the stream's shards with their lineage. It is always written in the same commit as the descriptor, so
+the open shards that a writer finds in the descriptor are the open shards of the stream.
 
 A shard is a range of hashes for a span of time. It opens with an OPEN entry in its log and closes with a CLOSE entry,
 whose positions are its first and last sequence numbers. When it closes, one or two children take over its range;
@@ -113,9 +113,9 @@ def current_key(table: Descriptor) -> list[bytes]:
 
 
 def current(table: Descriptor, found: Sequence[bytes | None]) -> Document | None:
-    """A table's enabled stream, from what was found under the `current_key` of the table as last seen.
+    """A table's enabled stream, from the value found under the `current_key` of the table as last seen.
 
-    None if it has none. Raises DescriptorChanged if by now it has another.
+    None if it has none. Raises DescriptorChanged if it has another one by now.
     """
     stream: Document | None = orjson.loads(found[0]) if found and found[0] is not None else None
     label = table.stream_label if table.stream is not None else None
@@ -151,7 +151,7 @@ def shard_log(stream: Document, shard: Document) -> bytes:
 def _with_shard(
     table: Descriptor, stream: Document, parent: str | None, start: int, end: int, now: float, writes: Writes
 ) -> Descriptor:
-    """The table that writes to one more shard, which `stream` is given."""
+    """The table with one more shard, which is added to `stream` as well."""
     number, log = table.next_shard, _log(table)
     shard = {
         "Number": number,

@@ -1,7 +1,7 @@
 """Tables and indexes as the data plane sees them.
 
-`Table` is a descriptor (`descriptors`), parsed and frozen, with what the hot paths need worked out once: a process
-keeps the last one of each table and compares bytes to know that it is still true.
+`Table` is a descriptor (`descriptors`), parsed and frozen, with the values that the hot paths need computed once: a
+process keeps the last one of each table and compares bytes to know that it is still true.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Index:
     """CREATING, ACTIVE, UPDATING or DELETING. Entries are kept up to date in all but DELETING."""
     backfilling: bool
     prefix: bytes
-    """What the storage keys of its entries begin with."""
+    """The prefix of the storage keys of its entries."""
     key_names: frozenset[str]
     """Names of its own key attributes and of the table's."""
 
@@ -57,7 +57,7 @@ class Table:
     """Where the descriptor is stored."""
     name: str
     id: bytes
-    """Eight bytes, unique for ever; a table made again under an old name has another."""
+    """Eight bytes, unique for ever; a table created again under an old name has another."""
     arn: str
     partition_key: tuple[KeyAttribute, ...]
     """One attribute."""
@@ -69,23 +69,23 @@ class Table:
     indexes: tuple[Index, ...]
     """Those whose entries must be kept, local ones first."""
     prefix: bytes
-    """What the storage keys of its items begin with."""
+    """The prefix of the storage keys of its items."""
     log: ChangeLog | None
-    """Where changes are logged, while something reads them."""
+    """Where changes are logged, while the log has readers."""
     ttl_attribute: str | None
-    """The attribute that says when an item expires, while expiry is on."""
+    """The attribute with an item's time of expiry, while expiry is on."""
     replica: Replica | None
     """Its place among the replicas of a global table; None for an ordinary table."""
     descriptor: Descriptor = field(repr=False)
-    """All that is stored of it, with what the data plane does not need."""
+    """Its whole stored definition, including what the data plane does not need."""
 
     @property
     def usable(self) -> bool:
-        """Whether its items may be read and written: a replica's not while it is being made or deleted."""
+        """Whether its items may be read and written: not those of a replica that is being created or deleted."""
         return self.replica is None or self.replica.usable
 
     def index(self, name: str) -> Index | None:
-        """The index called `name`, if it may be read or is being made."""
+        """The index called `name`, if it may be read or is being created."""
         for index in self.indexes:
             if index.name == name:
                 return index

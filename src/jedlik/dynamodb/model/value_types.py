@@ -1,8 +1,8 @@
-"""JSON types of attribute values: what a SerializationException says of a client's.
+"""JSON types of attribute values: the SerializationExceptions for a client's values.
 
-DynamoDB's front end turns a request into typed structures before anything else looks at it, and these are its
-refusals: of {"S": 5}, {"L": {}}, {"B": "not base64"}. A null counts as absent, and so does a member that no value
-has; that absence breaks a rule is for values.py to say.
+DynamoDB's front end turns a request into typed structures before anything else reads it. These are its refusals: of
+{"S": 5}, {"L": {}}, {"B": "not base64"}. A null counts as absent, and so does an unknown member; values.py finds the
+rules that this absence breaks.
 
 Errors as DynamoDB words them, misspelling included.
 """
@@ -26,16 +26,16 @@ _FALSE = frozenset(("FALSE", "0", "NO"))
 
 
 def check_item(raw: Any) -> None:
-    """Raise SerializationException if some JSON type in a client's map of attributes is wrong."""
+    """Raise SerializationException if a JSON type in a client's map of attributes is wrong."""
     if type(raw) is not dict:
         raise not_a_map(raw)
     check(*raw.values())
 
 
 def check(*raws: Any) -> None:
-    """Raise SerializationException if some JSON type in a client's values is wrong. Takes any depth.
+    """Raise SerializationException if a JSON type in a client's values is wrong. Accepts any depth.
 
-    Looks at no more values than can be in an item: more are refused, whatever they are.
+    Checks no more values than can be in an item: more are refused in any case.
     """
     pending = list(reversed(raws))
     looked_at = 0
@@ -69,7 +69,7 @@ def check(*raws: Any) -> None:
 
 
 def is_deeper(raws: Iterable[Any], levels: int) -> bool:
-    """Whether maps and lists are nested in values more than `levels` deep. Looks at as many values as `check`."""
+    """Whether maps and lists are nested in values more than `levels` deep. Checks as many values as `check`."""
     left = limits.ITEM_SIZE
     containers = _containers(islice(raws, left))
     for _ in range(levels):
@@ -99,7 +99,7 @@ def _check_string(content: Any) -> None:
 
 
 def boolean(content: Any) -> bool:
-    """What a client gave for BOOL or NULL: true, false, or one of the words that DynamoDB takes for them."""
+    """A client's value for BOOL or NULL: true, false, or one of the words that DynamoDB accepts for them."""
     if type(content) is bool:
         return content
     if type(content) is str:
@@ -113,7 +113,7 @@ def boolean(content: Any) -> bool:
 
 
 def binary_size(content: Any) -> int:
-    """The bytes in what a client gave for B, which must be canonical base64, with its padding."""
+    """The bytes of a client's value for B, which must be canonical base64, with its padding."""
     if type(content) is not str:
         if type(content) is list:
             raise SerializationException(f"{_COLLECTION}class java.nio.ByteBuffer")
@@ -161,22 +161,22 @@ def _not_a_scalar(content: Any, wanted: str) -> SerializationException:
 
 
 def not_a_string(content: Any) -> SerializationException:
-    """The refusal of what is no string where S or N, or a member of SS or NS, must be one."""
+    """The refusal of a value that must be a string, for S or N, or a member of SS or NS."""
     return _not_a_scalar(content, "String")
 
 
 def not_a_list(content: Any) -> SerializationException:
-    """The refusal of what is no list where L, SS, NS or BS must be one."""
+    """The refusal of a value that must be a list, for L, SS, NS or BS."""
     return SerializationException(_STRUCTURE if type(content) is dict else "Unexpected field type")
 
 
 def not_a_map(content: Any) -> SerializationException:
-    """The refusal of what is no map where M, or a whole item or key, must be one."""
+    """The refusal of a value that must be a map, for M, or a whole item or key."""
     return SerializationException(f"{_COLLECTION}{_MAP_CLASS}" if type(content) is list else "Unexpected field type")
 
 
 def not_a_value(content: Any) -> SerializationException:
-    """The refusal of what is no attribute value at all."""
+    """The refusal of something that is no attribute value at all."""
     return SerializationException(
         f"{_COLLECTION}{_VALUE_CLASS}" if type(content) is list else "Unexpected value type in payload"
     )

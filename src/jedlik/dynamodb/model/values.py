@@ -1,4 +1,4 @@
-"""Attribute values, in the form that they have on the wire.
+"""Attribute values, in their form on the wire.
 
 A value is a dict with one member, named after its type: {"S": "text"}, {"N": "1.5"}, {"B": "base64"},
 {"BOOL": true}, {"NULL": true}, {"L": [...]}, {"M": {...}}, {"SS": [...]}, {"NS": [...]}, {"BS": [...]}. The
@@ -6,15 +6,15 @@ whole program keeps values so, and normalised: numbers in their normal form (num
 duplicates and in order, nothing in the dict but the one member. So an item goes from the wire to the store and
 back with no other representation in between.
 
-What a client gave comes in through `normalise_item` and `normalise_value`, in one walk that checks, normalises
-and measures. What is in the store is normalised, and is only measured and compared.
+A client's values are read by `normalise_item` and `normalise_value`, in one walk that checks, normalises and measures.
+Values from the store are normalised, and are only measured and compared.
 
-DynamoDB reads the types in a request before it looks at any rule, so a wrong type anywhere goes before a broken
-rule (value_types.py). The walk takes faults as they come; only when it has found a rule broken does a second
-one look for a wrong type.
+DynamoDB reads the types in a request before it applies any rule, so a wrong type anywhere comes before a broken rule
+(value_types.py). The walk reports faults as they come; only when it has found a broken rule does a second one look for
+a wrong type.
 
-No walk goes on when it has seen more than an item may hold: what follows cannot make that right, and a body of
-16 MB may hold a million values.
+No walk goes on when it has seen more than an item may hold: nothing that follows can make that valid, and a body of 16
+MB may hold a million values.
 
 Sources: "Data types and naming rules", "Item sizes and formats" and "Quotas" in the developer guide; errors as
 DynamoDB words them.
@@ -50,7 +50,7 @@ _DEEPEST = limits.NESTING_DEPTH - 1
 
 
 class _TooLarge(Exception):
-    """What has been seen so far is larger than an item may be."""
+    """The values seen so far are larger than an item may be."""
 
 
 # From a client
@@ -59,9 +59,9 @@ class _TooLarge(Exception):
 def normalise_item(raw: Any) -> tuple[Item, int]:
     """A client's map of attributes, normalised (the same object, changed in place), and its size in bytes.
 
-    Raises SerializationException for wrong JSON types and ValidationException for the rest. The size is as
-    DynamoDB counts it; whether it is too large is for the caller to say, as operations word that differently,
-    unless the walk was given up for it.
+    Raises SerializationException for wrong JSON types and ValidationException for the rest. The size is as DynamoDB
+    counts it. The caller decides whether it is too large, because operations word that differently, unless the walk was
+    given up for it.
     """
     if type(raw) is not dict:
         value_types.check_item(raw)
@@ -95,7 +95,7 @@ def normalise_value(raw: Any) -> tuple[AttributeValue, int]:
 
 
 def _check_depth(raws: Iterable[Any]) -> None:
-    """What is nested too deeply goes before an empty name somewhere in it."""
+    """Too deep nesting comes before an empty name somewhere in it."""
     if value_types.is_deeper(raws, _DEEPEST):
         raise TooDeepException(_NESTING)
 
@@ -116,7 +116,7 @@ def _normalise_attributes(attributes: dict[str, Any], depth: int) -> int:
         if length > limits.ATTRIBUTE_NAME_SIZE:
             raise ValidationException(_NAME_TOO_LONG)
         total += length
-        # Strings and numbers are most of what there is.
+        # Most values are strings and numbers.
         if type(value) is dict and len(value) == 1:
             if "S" in value:
                 text = value["S"]
@@ -152,7 +152,7 @@ def _normalise(value: Any, depth: int) -> int:
 
 
 def _normalise_irregular(value: dict[str, Any], depth: int) -> int:
-    """As `_normalise`, where there are several members, or null or unknown ones, which count as absent."""
+    """As `_normalise`, for several members, or null or unknown ones, which count as absent."""
     if len(value) > len(_NORMALISERS):
         kept = {name: value[name] for name in _NORMALISERS if name in value}
         value.clear()  # In place of deleting a million unknown members one by one.
@@ -277,7 +277,7 @@ def _normalise_binary_set(value: dict[str, Any], content: Any, depth: int) -> in
 def _to_first_repeat(members: list[str], in_bytes: Callable[[str], bytes]) -> list[str]:
     """Members of a set as AWS's newer checker shows them: sorted up to the first repeat, from there as they were given.
 
-    It has put them into a sorted set one by one, and gives up at the first that is there already.
+    It inserts them one by one into a sorted set, and gives up at the first that is already there.
     """
     seen = set()
     for position, member in enumerate(members):
@@ -326,7 +326,7 @@ def item_size(item: Item) -> int:
 
 
 def size_of(item: Item, names: Iterable[str]) -> int:
-    """The same of some of its attributes only, as far as it has them. `names` are different ones."""
+    """The size of some attributes only, of those that the item has. `names` are different ones."""
     total = 0
     for name in names:
         value = item.get(name)
@@ -342,7 +342,7 @@ def value_size(value: AttributeValue) -> int:
 
 
 def text_size(text: str) -> int:
-    """The bytes of a text in UTF-8, which is how DynamoDB measures names and values."""
+    """The bytes of a text in UTF-8, by which DynamoDB measures names and values."""
     return len(text) if text.isascii() else len(text.encode())
 
 
@@ -378,8 +378,8 @@ _MEMBER_ORDER: dict[str, Callable[[str], Any]] = {"SS": str, "NS": numbers.sort_
 def ordered(type_: str, members: Iterable[str]) -> list[str]:
     """The members of a set in DynamoDB's order: strings and binaries by their bytes, numbers by their values.
 
-    Rows that were stored before sets were ordered keep the order in which their members were given.
-    Source: recorded in eu-west-2 on 2026-10-09 (paritysuite/dynamodb-conformance).
+    Rows that were stored before sets were sorted keep the original order of their members. Source: recorded in
+    eu-west-2 on 2026-10-09 (paritysuite/dynamodb-conformance).
     """
     return sorted(members, key=_MEMBER_ORDER[type_])
 
@@ -415,7 +415,7 @@ def compare(a: AttributeValue, b: AttributeValue) -> int | None:
     left: str | bytes
     right: str | bytes
     if "S" in a and "S" in b:
-        # Code points order as their UTF-8 bytes do.
+        # Code points sort as their UTF-8 bytes do.
         left, right = a["S"], b["S"]
     elif "N" in a and "N" in b:
         return numbers.compare(a["N"], b["N"])
