@@ -31,6 +31,9 @@ class Constant:
     def __init__(self, body: bytes) -> None:
         self._response = Response(200, HEADERS, body)
 
+    def at_once(self, request: Request) -> None:
+        """Each is handled."""
+
     async def handle(self, request: Request) -> Response:
         """The constant."""
         return self._response

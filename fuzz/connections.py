@@ -56,6 +56,9 @@ class Echo:
         self.requests: list[tuple[bytes, bytes, dict[bytes, bytes], bytes]] = []
         self.waiting: list[Pause] = []
 
+    def at_once(self, asked: Request) -> None:
+        """Each is handled."""
+
     async def handle(self, asked: Request) -> Response:
         """The answer."""
         number = len(self.requests)

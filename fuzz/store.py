@@ -38,6 +38,9 @@ class DictEngine:
         consistent: bool = True,
     ) -> list[Row]:
         """As every engine's."""
+        return self._rows(start, end, limit, max_bytes, reverse)
+
+    def _rows(self, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool) -> list[Row]:
         ordered = sorted(self.rows)
         found = ordered[bisect_left(ordered, start) : bisect_left(ordered, end)]
         taken: list[Row] = []
@@ -66,6 +69,16 @@ class DictEngine:
     async def last_position(self) -> int:
         """As every engine's."""
         return self._position
+
+    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """As every engine's that need not wait."""
+        return [self.rows.get(key) for key in keys]
+
+    def get_and_range_now(
+        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
+    ) -> tuple[bytes | None, list[Row]]:
+        """As every engine's that need not wait."""
+        return self.rows.get(key), self._rows(start, end, limit, max_bytes, reverse)
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> Future[T]:
         """As every engine's."""

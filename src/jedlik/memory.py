@@ -43,6 +43,10 @@ class Share:
         """Whether somebody waits, or more is held than there should be."""
         return self.free < 0 or bool(self._waiting)
 
+    def has_room(self, size: int) -> bool:
+        """Whether this much could be held at once."""
+        return size <= self.free and not self._waiting
+
     def try_hold(self, size: int) -> bool:
         """Hold this much if there is room and nobody waits. Returns whether it is held."""
         if size > self.free or self._waiting:

@@ -98,6 +98,14 @@ class MemoryEngine:
         self._check_open()
         return LastEntry.unpack(self._values.get(POSITION_KEY)).position
 
+    def get_now(self, keys: Sequence[bytes]) -> None:
+        """This engine takes waiting."""
+
+    def get_and_range_now(
+        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
+    ) -> None:
+        """This engine takes waiting."""
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

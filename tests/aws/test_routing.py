@@ -303,6 +303,9 @@ class Knows:
         self.asked.append(service)
         return Signed.of("a peer", "us-east-1", service)
 
+    def recognised(self, request: Request, service: str) -> None:
+        """Each is asked about."""
+
 
 class Site:
     """A dispatcher of some services, which serves one region."""

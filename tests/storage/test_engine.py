@@ -29,6 +29,7 @@ def test_get_answers_in_the_order_of_the_keys_with_none_where_absent(open_engine
         await put(engine, {b"a": b"1", b"b": b"2", b"empty": b""})
         assert await engine.get([b"b", b"absent", b"a", b"empty"]) == [b"2", None, b"1", b""]
         assert await engine.get([]) == []
+        assert engine.get_now([b"b", b"absent", b"a"]) in ([b"2", None, b"1"], None)
 
     run(open_engine, tmp_path, scenario)
 
@@ -73,6 +74,8 @@ def test_range(
         await put(engine, {key: key * 10 for key in (b"a", b"b", b"c", b"d", b"e")})
         rows = await engine.range(start, end, limit, max_bytes, reverse)
         assert rows == [(key, key * 10) for key in keys]
+        now = engine.get_and_range_now(b"a", start, end, limit, max_bytes, reverse)
+        assert now in ((b"a" * 10, rows), None)
 
     run(open_engine, tmp_path, scenario)
 

@@ -20,6 +20,9 @@ from jedlik.wire.messages import Limits, Request, Response
 class Mirror:
     """Answers with the body; one that begins with `w` takes a few turns of the event loop."""
 
+    def at_once(self, asked: Request) -> None:
+        """Each is handled."""
+
     async def handle(self, asked: Request) -> Response:
         for _ in range(asked.body.count(b"w")):
             await asyncio.sleep(0)

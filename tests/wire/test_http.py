@@ -35,6 +35,9 @@ class Echo:
         self.requests: list[Request] = []
         self.release = asyncio.Event()
 
+    def at_once(self, asked: Request) -> None:
+        """Each is handled."""
+
     async def handle(self, asked: Request) -> Response:
         self.requests.append(asked)
         if asked.body.startswith(b"wait"):

@@ -61,6 +61,9 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, bytes, dict[bytes, bytes], list[bytes], bytes]] = []
 
+    def at_once(self, asked: Request) -> None:
+        """Each is handled."""
+
     async def handle(self, asked: Request) -> Response:
         self.asked.append((asked.method, asked.target, asked.headers, list(asked.headers), asked.body))
         return Response(200, b"", b"")

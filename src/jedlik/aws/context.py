@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jedlik.aws.access import Access, Scope
 from jedlik.aws.meter import Meter
 from jedlik.regions.region import Region
+from jedlik.wire.messages import Source
+
+if TYPE_CHECKING:
+    from jedlik.aws.sigv4 import Signed
 
 PARTITION = "aws"
 """Of every ARN that is made here."""
@@ -32,6 +36,14 @@ class Caller(NamedTuple):
 def root(account: str) -> str:
     """The ARN of an account itself, whose keys may do everything in it."""
     return f"arn:{PARTITION}:iam::{account}:root"
+
+
+def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
+    """Who has signed a request to a region. The connection keeps it: the next request has mostly the same signer."""
+    account = region.account
+    caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+    source.note = (signed, caller)
+    return caller
 
 
 def own(region: Region) -> Caller:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ import orjson
 
 from jedlik.aws import absent, answers, welcome
 from jedlik.aws.authorizer import Authorizer
-from jedlik.aws.context import Caller, Context, root
+from jedlik.aws.context import Context, caller_of
 from jedlik.aws.errors import (
     AccessDeniedException,
     InternalServerError,
@@ -42,12 +42,12 @@ from jedlik.aws.request_log import Answered, RequestLog
 from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
-from jedlik.aws.sigv4 import Signed
+from jedlik.aws.short_way import ShortWay
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
 from jedlik.storage.engine import StorageError
-from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, Source, TooLarge, Undecodable
+from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, TooLarge, Undecodable
 
 if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
@@ -99,6 +99,9 @@ class Dispatcher:
         self._log = log
         self._request_ids = answers.request_ids()
         self.welcome = welcome.Welcome()
+        short = ShortWay(stores, router, origins, authorizer, self._answers, self._request_ids)
+        self.at_once: Callable[[Request], Response | None] = no_answer if log is not None else short.answer
+        """The answer to a request that can go the short way; the log needs to know more about it."""
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
@@ -131,7 +134,9 @@ class Dispatcher:
         context: Context | None = None
         refusal: ServiceError | None = None
         try:
-            signed = authenticator.signed(request, service.signing_name) if authenticator.verifies else None
+            signed = request.signed
+            if signed is None and authenticator.verifies:
+                signed = authenticator.signed(request, service.signing_name)
             is_coded = b"content-encoding" in headers
             if is_coded or len(request.body) > LARGE:
                 weighs = weight(request, self._body_limit)
@@ -148,7 +153,7 @@ class Dispatcher:
             region = self._stores.opened(signed.store) or await self._region(service, signed.store)
             region.begun += 1
             note = request.source.note
-            caller = note[1] if note is not None and note[0] is signed else self._caller(signed, region, request.source)
+            caller = note[1] if note is not None and note[0] is signed else caller_of(signed, region, request.source)
             context = Context(region, request_id, caller, host)
             if operation.answer:
                 if not self._answers.try_hold(operation.answer):
@@ -212,13 +217,6 @@ class Dispatcher:
     async def _region(self, service: Service, name: str) -> Region:
         """The region whose store is called `name` and not open. Raises NotServed, but not for a global service."""
         return await (self._stores.find_any(name) if service.is_global else self._stores.find(name))
-
-    def _caller(self, signed: Signed, region: Region, source: Source) -> Caller:
-        """Who asks. Remembered with the connection, on which the next request has mostly been signed by the same."""
-        account = region.account
-        caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
-        source.note = (signed, caller)
-        return caller
 
     async def _begin_again(
         self, request: Request, codec: Codec, operation: Operation, context: Context, region: Region
@@ -313,6 +311,10 @@ class Dispatcher:
         # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
         trace = None if isinstance(error, StorageError) else error
         log.error("fault: %s", error, exc_info=trace, extra=fields)
+
+
+def no_answer(request: Request) -> None:
+    """Send every request the long way."""
 
 
 def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Authenticator(Protocol):
         """Who has signed the request to a service, which is what credential scopes call it. Raises what refuses it."""
         ...
 
+    def recognised(self, request: Request, service: str) -> Signed | None:
+        """The same, if the signer is known and all is right; None if it takes a closer look. May raise what refuses
+        it."""
+        ...
+
 
 class Route(NamedTuple):
     """Where a request goes."""

@@ -69,6 +69,11 @@ class Codec(Protocol):
         ...
 
 
+Short = Callable[[Context, dict[str, Any]], Mapping[str, Any] | None]
+"""Does an operation at once, where its request, whose shape nobody has checked, has the commonest form, and charges it.
+None, with nothing changed, for any other request, which the operation's `handler` then does or refuses. Neither changes
+the request nor waits, and may raise what a handler may: then the same happens."""
+
 Validate = Callable[[Any], dict[str, Any]]
 """Checks the shape of a decoded body, which it may change, and returns the request. Raises what refuses it."""
 
@@ -104,6 +109,8 @@ class Operation:
     name: str
     handler: Handler
     accesses: Accesses
+    short: Short | None = None
+    """Does the commonest requests (`short_way`)."""
     validate: Validate = by_codec
     """Checks the shape of a request, which is an object, where the codec does not."""
     reword: Reword = as_raised

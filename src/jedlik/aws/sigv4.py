@@ -232,27 +232,36 @@ class Verifier:
         Raises the error that DynamoDB would for each way of being wrong. Where nothing is verified, the service may be
         another.
         """
-        authorization = request.headers.get(b"authorization", b"")
-        fixed, _, signature = authorization.rpartition(b"Signature=")
+        found = self.recognised(request, service)
+        if found is not None:
+            return found
+        fixed, _, signature = request.headers.get(b"authorization", b"").rpartition(b"Signature=")
         if self._credentials is None:
-            return self._believed.get(fixed) or self._believe(request, fixed, signature)
+            return self._believe(request, fixed, signature)
+        return self._meet(request, service, fixed, signature)
+
+    def recognised(self, request: Request, service: str) -> Signed | None:
+        """Who has signed the request, if it is like one that was verified before and its signature is right too."""
+        headers = request.headers
+        fixed, _, signature = headers.get(b"authorization", b"").rpartition(b"Signature=")
+        if self._credentials is None:
+            return self._believed.get(fixed)
         if self._steady() >= self._refresh_at:
             self._refresh()
-        now = self._clock()
         signer = self._signers.get(fixed)
-        headers = request.headers
+        if signer is None:
+            return None
         time = headers.get(b"x-amz-date", b"")
+        now = self._clock()
         if (
-            signer is None
-            or signer.service != service
+            signer.service != service
             or request.target != b"/"
             or (time != signer.time and not signer.is_of_day(time))
             or not -SKEW <= signer.moment - now <= SKEW
             or ((names := request.names) is not signer.names and not signer.covers(names or tuple(headers)))
+            or not hmac.compare_digest(signer.signature(request, b"", time), signature)
         ):
-            return self._meet(request, service, fixed, signature)
-        if not hmac.compare_digest(signer.signature(request, b"", time), signature):
-            raise mismatch()
+            return None
         if signer.credential.session_token is not None or b"x-amz-security-token" in headers:
             check_token(signer.credential, headers.get(b"x-amz-security-token"), now)
         return signer.signed

@@ -12,11 +12,11 @@ from typing import Any
 
 from jedlik.aws.access import needs_nothing
 from jedlik.aws.errors import SerializationException, ServiceError, ValidationException
-from jedlik.aws.service import Handler, Operation
+from jedlik.aws.service import Handler, Operation, Short
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
-from jedlik.dynamodb.items import batches, queries, single_items, transactions
+from jedlik.dynamodb.items import batches, queries, short_reads, single_items, transactions
 from jedlik.dynamodb.model import limits, value_types
 from jedlik.dynamodb.partiql import partiql_operations
 from jedlik.dynamodb.replication import global_table_settings, global_tables, members, serving
@@ -58,6 +58,12 @@ _HANDLERS: dict[str, Handler] = {
     "UpdateTable": table_updates.update_table,
     "UpdateTimeToLive": ttl.update_time_to_live,
 }
+
+_SHORT: dict[str, Short] = {
+    "GetItem": short_reads.get_item,
+    "Query": short_reads.query,
+}
+"""What does the commonest requests of an operation (`aws.short_way`)."""
 
 _STREAMS_HANDLERS: dict[str, Handler] = {
     "DescribeStream": stream_operations.describe_stream,
@@ -116,6 +122,7 @@ def _operation(name: str, handler: Handler) -> Operation:
         name=name,
         handler=handler,
         accesses=accesses.of(name),
+        short=_SHORT.get(name),
         validate=shapes.validator(name, DYNAMODB),
         reword=partial(_reworded, words=words, find_values=find_values),
         count=RequestCounts(name).count,

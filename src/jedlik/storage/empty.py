@@ -55,6 +55,16 @@ class EmptyEngine:
         """0: no log has an entry."""
         return 0
 
+    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """None for each key."""
+        return [None] * len(keys)
+
+    def get_and_range_now(
+        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
+    ) -> tuple[bytes | None, list[Row]]:
+        """Nothing, and no rows."""
+        return None, []
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Decide with every value absent. The future raises NoStore if there is something to write."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

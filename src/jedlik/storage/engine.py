@@ -163,6 +163,16 @@ class Engine(Protocol):
         the first. A read that begins later sees every entry up to there."""
         ...
 
+    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
+        """As `get`, consistent, without waiting; None if that takes waiting."""
+        ...
+
+    def get_and_range_now(
+        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
+    ) -> tuple[bytes | None, list[Row]] | None:
+        """As `get_and_range`, consistent, without waiting; None if that takes waiting."""
+        ...
+
     clock: Clock
     """The clock that dates log entries. The code that opens the store sets it, before anything is written."""
 

@@ -266,6 +266,10 @@ class Connection(asyncio.Protocol):
             self._answer(request, server.application.refuse(503))
             return
         request.source = self._source
+        answer = server.application.at_once(request)
+        if answer is not None:
+            self._answer(request, answer)
+            return
         coroutine = server.application.handle(request)
         try:
             waited = coroutine.send(None)

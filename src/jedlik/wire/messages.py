@@ -69,7 +69,7 @@ def source_of(transport: asyncio.BaseTransport) -> Source:
 class Request:
     """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
 
-    __slots__ = ("accepted", "body", "headers", "held", "method", "names", "source", "target")
+    __slots__ = ("accepted", "body", "headers", "held", "method", "names", "signed", "source", "target")
 
     def __init__(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"", body: bytes = b""
@@ -84,6 +84,8 @@ class Request:
         """The header names in their order, if the head matched a known pattern; requests with the same pattern share
         the object."""
         self.source = NOWHERE
+        self.signed: Any = None
+        """What the application has found out about the signature, when it is right."""
         self.held = 0
         """Bytes that count against the memory for bodies until the request is answered."""
 
@@ -118,6 +120,10 @@ class Response:
 
 class Application(Protocol):
     """Who answers requests."""
+
+    def at_once(self, request: Request) -> Response | None:
+        """The answer, if there is one without any waiting; None if `handle` has to make it. Raises nothing."""
+        ...
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Response]:
         """The answer. Raises nothing; may wait for futures, but runs outside any Task."""

@@ -92,6 +92,17 @@ def add_page(
     meter.size += page.size
 
 
+def queried(
+    meter: Meter, table: Table, name: str, index: Index | None, items: int, size: int, consistent: bool
+) -> None:
+    """Charge a request that reads a page of one partition key, and shows all items of it."""
+    units = read_units(size, consistent)
+    meter.begin(table, name, False, units if index is None else 0.0)
+    if index is not None:
+        meter.add(units, part(index))
+    meter.items, meter.size = items, size
+
+
 def add_nothing(meter: Meter, index: Index | None, consistent: bool) -> None:
     """Charge a reading that was sure to find nothing."""
     units = read_units(0, consistent)

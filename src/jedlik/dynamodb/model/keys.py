@@ -68,7 +68,8 @@ _RUN = 127
 """Zeros in a full run."""
 _ZEROS = re.compile(rb"\x00{1,127}")
 _FULL_RUN = b"\x00\x80"
-_END = b"\x00\x00"
+END = b"\x00\x00"
+"""Behind a string in a sort key."""
 _SEGMENT_SPACE = 1 << 64
 
 
@@ -265,7 +266,7 @@ def index_prefix(table_id: bytes, number: int) -> bytes:
 def item_key(table: Table, item: Item, secret: bytes) -> bytes:
     """The key of an item, from the item or from its key, whose attributes must exist and be of their types."""
     partition = table.partition_key[0]
-    key = table.prefix + _hash(_raw(item[partition.name], partition.type), secret)
+    key = table.prefix + hashed(_raw(item[partition.name], partition.type), secret)
     if not table.sort_key:
         return key
     sort = table.sort_key[0]
@@ -284,7 +285,7 @@ def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: by
         sort = [_sort_encoding(item[a.name], a.type) for a in index.sort_key]
     except KeyError:
         return None
-    if b"" in partition or _END in sort:
+    if b"" in partition or END in sort:
         return None
     # Most keys are far from too long. (A number may count for one byte more than its text.)
     may_be_long = (
@@ -295,7 +296,7 @@ def index_key(table: Table, index: Index, item: Item, secret: bytes, primary: by
         return None
     if primary is None:
         primary = item_key(table, item, secret)
-    return b"".join((index.prefix, _partition_hash(partition, secret), *sort, _hash(primary[INDEX_PREFIX:], secret)))
+    return b"".join((index.prefix, _partition_hash(partition, secret), *sort, hashed(primary[INDEX_PREFIX:], secret)))
 
 
 def partition_prefix(of: Table | Index, values: Sequence[AttributeValue], secret: bytes) -> bytes:
@@ -375,7 +376,8 @@ def _raw(value: AttributeValue, type_: str) -> bytes:
     return a2b_base64(text) if type_ == "B" else text.encode()
 
 
-def _hash(encoded: bytes, secret: bytes) -> bytes:
+def hashed(encoded: bytes, secret: bytes) -> bytes:
+    """What stands for the encoding of a partition key, or of an item's own key."""
     hashing = _keyed(secret).copy()
     hashing.update(encoded)
     return hashing.digest()
@@ -390,8 +392,8 @@ def _keyed(secret: bytes) -> blake2b:
 def _partition_hash(encoded: list[bytes], secret: bytes) -> bytes:
     """The hash of a partition key's values; the only one is hashed bare, as a table's own is."""
     if len(encoded) == 1:
-        return _hash(encoded[0], secret)
-    return _hash(b"".join([len(value).to_bytes(4, "big") + value for value in encoded]), secret)
+        return hashed(encoded[0], secret)
+    return hashed(b"".join([len(value).to_bytes(4, "big") + value for value in encoded]), secret)
 
 
 def _sort_encoding(value: AttributeValue, type_: str) -> bytes:
@@ -399,7 +401,7 @@ def _sort_encoding(value: AttributeValue, type_: str) -> bytes:
         return numbers.sort_bytes(value["N"])
     raw = _raw(value, type_)
     if 0 not in raw:  # A number is found many times faster than bytes are.
-        return raw + _END
+        return raw + END
     stem, zeros = _escape(raw)
     return stem + bytes((0, zeros))
 

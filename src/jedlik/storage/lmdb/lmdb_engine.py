@@ -19,7 +19,6 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -46,8 +45,7 @@ _BATCH_MUTATIONS = 256
 _BATCH_BYTES = 4 << 20
 """Of values in a batch; it ends with the mutation that reaches this."""
 _SNAPSHOTS = 10
-"""How many snapshots are tried for a read. Beside writers that never rest, one read in a hundred thousand needs a
-second one."""
+"""Tries for a read. Beside writers that never rest, one read in a hundred thousand needs a second snapshot."""
 _TRIES = 100
 """Damaged values that one batch may do without. Each is found by a commit that fails."""
 _LOOKS_OF_PATIENCE = 5
@@ -104,16 +102,19 @@ class LmdbEngine:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
-        """The store in the directory `path`, which is made if need be.
+        """The store in the directory `path`, which is made if need be; `map_size` is the most bytes that it may take.
 
-        Unless `durable`, nothing is synced: the store outlives the process, but not surely the machine. `map_size` is
-        the most bytes that it may take. Raises StorageError if the directory cannot be used, or holds something else
-        than a store that this version reads.
+        Unless `durable`, nothing is synced: the store outlives the process, but not surely the machine. Raises
+        StorageError if the directory cannot be used, or holds something that is no store of this version.
         """
         return cls(Path(path), durable, map_size)
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
+        return self.get_now(keys)
+
+    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The same, for a caller that cannot wait."""
         self._reads += 1
         try:
             with self._environment.begin() as snapshot:
@@ -137,9 +138,7 @@ class LmdbEngine:
             with self._environment.begin() as snapshot:
                 return rows_between(snapshot, start, end, limit, max_bytes, reverse)
         except lmdb.Error:  # As above.
-            return self._read(
-                partial(rows_between, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
-            )
+            return self._read(lambda snapshot: rows_between(snapshot, start, end, limit, max_bytes, reverse))
 
     async def get_and_range(
         self,
@@ -152,14 +151,19 @@ class LmdbEngine:
         consistent: bool = True,
     ) -> tuple[bytes | None, list[Row]]:
         """The value of `key`, and the rows of a range, in one snapshot. Never suspends, and is always consistent."""
+        return self.get_and_range_now(key, start, end, limit, max_bytes, reverse)
+
+    def get_and_range_now(
+        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
+    ) -> tuple[bytes | None, list[Row]]:
+        """The same, for a caller that cannot wait."""
         self._reads += 1
+        asked = start, end, limit, max_bytes, reverse
         try:
             with self._environment.begin() as snapshot:
-                value = read_all((key,), snapshot.get, self._seen)[0]
-                return value, rows_between(snapshot, start, end, limit, max_bytes, reverse)
+                return read_all((key,), snapshot.get, self._seen)[0], rows_between(snapshot, *asked)
         except lmdb.Error:  # As above.
-            rows = partial(rows_between, start=start, end=end, limit=limit, max_bytes=max_bytes, reverse=reverse)
-            return self._read(lambda snapshot: (read(key, snapshot.get(key)), rows(snapshot)))
+            return self._read(lambda snapshot: (read(key, snapshot.get(key)), rows_between(snapshot, *asked)))
 
     async def last_position(self) -> int:
         """The position of the last entry of all logs, in the newest state. Never suspends."""
@@ -318,8 +322,7 @@ class LmdbEngine:
         return True
 
     def _take_note(self, failure: Exception | None) -> None:
-        """Log that commits begin to fail, or succeed again. The code that answers a request logs that request's
-        failure."""
+        """Log that commits begin to fail, or succeed again. The failure of a request is logged with its answer."""
         if failure is not None and self._failure is None:
             _log.error("commits to the store in %s fail: %s", self._path, failure)
         elif failure is None and self._failure is not None:
@@ -441,8 +444,7 @@ class LmdbEngine:
 
 
 def _storage_error(cause: Exception) -> StorageError:
-    """The error for a caller when something failed beneath. Each caller gets its own, as raising an exception changes
-    it."""
+    """The error for one caller when something failed beneath: raising an exception changes it."""
     error = StorageError(str(cause))
     error.__cause__ = cause
     return error

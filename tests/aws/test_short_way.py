@@ -1,0 +1,459 @@
+"""The short way answers as the long way does, or not at all; and it answers what SDKs ask most."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as Keys
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jedlik.aws import credentials
+from jedlik.aws.authorizer import Authorizer, Everybody, OwnAccount
+from jedlik.aws.context import Caller, Context
+from jedlik.aws.credentials import Credential, Credentials
+from jedlik.aws.errors import ServiceError
+from jedlik.aws.front import Dispatcher
+from jedlik.aws.meter import Meter
+from jedlik.aws.origins import AnyOrigin, OwnOrigins
+from jedlik.aws.request_log import RequestLog
+from jedlik.aws.routing import Router
+from jedlik.aws.sigv4 import REFRESH_SECONDS, Verifier
+from jedlik.aws.unsigned import Trusting
+from jedlik.clock import system_clock
+from jedlik.config import Settings
+from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.memory import Memory
+from jedlik.process.services import SERVICES
+from jedlik.regions.stores import Stores
+from jedlik.wire.messages import Request, Response
+
+AUTHORIZATION = (
+    b"AWS4-HMAC-SHA256 Credential=AKID/20261128/us-east-1/dynamodb/aws4_request, "
+    b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=0"
+)
+HEADERS = {
+    b"host": b"localhost:8000",
+    b"accept-encoding": b"identity",
+    b"content-type": b"application/x-amz-json-1.0",
+    b"x-amz-date": b"20261128T120000Z",
+    b"authorization": AUTHORIZATION,
+}
+TABLE = {
+    "TableName": "both",
+    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": type_} for name, type_ in ("pS", "sN", "xS")],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "global",
+            "KeySchema": [{"AttributeName": "x", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+    "LocalSecondaryIndexes": [
+        {
+            "IndexName": "local",
+            "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "x", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+BARE = {
+    "TableName": "bare",
+    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+ITEMS = [
+    {"p": {"S": p}, "s": {"N": str(s)}, "x": {"S": f"x{s % 3}"}, "text": {"S": "long" * 40 * s}}
+    for p in ("a", "é", "a\0b")
+    for s in (-5, 0, 1, 2, 10, 22)
+]
+
+
+class Site:
+    """A dispatcher over the stores of a folder."""
+
+    def __init__(self, folder: Path, keys: Credentials | None = None, **given: Any) -> None:
+        configured = Settings(data_dir=folder, in_memory=True)
+        self.stores = Stores(configured)
+        self.now = 0.0
+        verifier = Trusting((), system_clock) if keys is None else Verifier(keys, system_clock, lambda: self.now)
+        authorizer: Authorizer = Everybody() if keys is None else OwnAccount()
+        self.memory = Memory()
+        self.dispatcher = Dispatcher(
+            self.stores,
+            Router(SERVICES, verifier),
+            given.pop("origins", AnyOrigin()),
+            given.pop("authorizer", authorizer),
+            body_limit=1 << 20,
+            memory=self.memory,
+            **given,
+        )
+        self.loop = asyncio.Runner()
+        self.loop.run(self.stores.region("us-east-1"))
+        for table in (TABLE, BARE):
+            self.must("CreateTable", table)
+        for item in ITEMS:
+            self.must("PutItem", {"TableName": "both", "Item": item})
+        self.must("PutItem", {"TableName": "bare", "Item": {"p": {"S": "a"}}})
+
+    def must(self, operation: str, asked: Any) -> Meter:
+        """What a request that succeeds has used, by the handler of the long way."""
+        context = Context(self.region, "id", Caller("0" * 12, "p"))
+
+        async def answered() -> None:
+            declared = OPERATIONS[operation]
+            await declared.handler(context, declared.validate(orjson.loads(orjson.dumps(asked))))
+
+        self.loop.run(answered())
+        return context.meter
+
+    @property
+    def region(self) -> Any:
+        return self.stores.opened("us-east-1")
+
+    def long(self, request: Request) -> Response:
+        return self.loop.run(self.dispatcher.handle(request))
+
+    def close(self) -> None:
+        self.loop.run(self.stores.close())
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("short"))
+    made.long(request("GetItem", GET))  # The first request is of a signer who is not known.
+    yield made
+    made.close()
+
+
+def request(operation: str, asked: Any, **headers: bytes) -> Request:
+    more = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    body = asked if isinstance(asked, bytes) else orjson.dumps(asked)
+    target = {b"x-amz-target": b"DynamoDB_20120810." + operation.encode()}
+    return Request(b"POST", b"/", HEADERS | target | more, b"", body)
+
+
+def without_id(response: Response) -> list[bytes]:
+    return [line for line in response.headers.split(b"\r\n") if not line.startswith(b"x-amzn-RequestId")]
+
+
+def agree(site: Site, operation: str, asked: Any) -> bool:
+    """Whether the short way has an answer, which must be that of the long way, and cost as much."""
+    short = site.dispatcher.at_once(request(operation, asked))
+    if short is None:
+        return False
+    long = site.long(request(operation, asked))
+    assert (short.status, short.body, without_id(short)) == (long.status, long.body, without_id(long))
+    assert short.status == 200
+    handler = OPERATIONS[operation].short
+    assert handler is not None
+    context = Context(site.region, "id", Caller("0" * 12, "p"))
+    handler(context, orjson.loads(orjson.dumps(asked)))
+    assert used(context.meter) == used(site.must(operation, asked))
+    return True
+
+
+def used(meter: Meter) -> tuple[object, ...]:
+    return meter.table, meter.name, meter.writes, meter.units, meter.parts, meter.items, meter.size, meter.more
+
+
+KEY = {"p": {"S": "a"}, "s": {"N": "1"}}
+GET = {"TableName": "both", "Key": KEY}
+BY_P = {"TableName": "both", "KeyConditionExpression": "p = :p", "ExpressionAttributeValues": {":p": {"S": "a"}}}
+
+
+def by(condition: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"TableName": "both", "KeyConditionExpression": condition, "ExpressionAttributeValues": given, **more}
+
+
+SHORT = [
+    ("GetItem", GET),
+    ("GetItem", GET | {"ConsistentRead": True}),
+    ("GetItem", GET | {"Key": {"s": {"N": "+1.0e1"}, "p": {"S": "\u00e9"}}}),
+    ("GetItem", GET | {"Key": {"p": {"S": "absent"}, "s": {"N": "1"}}}),
+    ("GetItem", {"TableName": "bare", "Key": {"p": {"S": "a"}}}),
+    ("Query", BY_P),
+    ("Query", BY_P | {"Limit": 2}),
+    ("Query", BY_P | {"Limit": 6}),
+    ("Query", BY_P | {"Limit": 7, "ScanIndexForward": False, "ConsistentRead": True}),
+    ("Query", by("#p = :p", {":p": {"S": "a"}}, ExpressionAttributeNames={"#p": "p"})),
+    ("Query", by("s > :s AND p = :p", {":p": {"S": "a"}, ":s": {"N": "0.0"}}, Limit=2)),
+    ("Query", by("(p = :p) and (s between :s and :t)", {":t": {"N": "10"}, ":s": {"N": "-5"}, ":p": {"S": "a"}})),
+    ("Query", by("p = :p and :s >= s", {":p": {"S": "a"}, ":s": {"N": "2"}})),
+    ("Query", by("x = :x", {":x": {"S": "x1"}}, IndexName="global")),
+    ("Query", by("x = :x and s = :s", {":x": {"S": "x1"}, ":s": {"N": "1"}}, IndexName="global", Limit=1)),
+    ("Query", by("p = :p and begins_with(x, :x)", {":p": {"S": "a"}, ":x": {"S": "x"}}, IndexName="local")),
+    ("Query", by("p = :p", {":p": {"S": "nobody"}}, Limit=1)),
+]
+
+
+@pytest.mark.parametrize(("operation", "asked"), SHORT)
+def test_the_commonest_requests_go_the_short_way(site: Site, operation: str, asked: Any) -> None:
+    assert agree(site, operation, asked)
+
+
+LONG = [
+    ("GetItem", GET | {"ReturnConsumedCapacity": "TOTAL"}),
+    ("GetItem", GET | {"ProjectionExpression": "p"}),
+    ("GetItem", GET | {"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/both"}),
+    ("GetItem", GET | {"TableName": "unknown"}),
+    ("GetItem", GET | {"Key": KEY | {"s": {"S": "1"}}}),
+    ("GetItem", GET | {"Key": KEY | {"s": {"N": "one"}}}),
+    ("GetItem", GET | {"Key": KEY | {"p": {"S": ""}}}),
+    ("GetItem", GET | {"Key": KEY | {"more": {"S": "a"}}}),
+    ("GetItem", GET | {"ConsistentRead": "true"}),
+    ("GetItem", b"[]"),
+    ("GetItem", b"{"),
+    ("Query", BY_P | {"FilterExpression": "s > :p"}),
+    ("Query", BY_P | {"Limit": 0}),
+    ("Query", BY_P | {"Limit": True}),
+    ("Query", BY_P | {"ExpressionAttributeNames": {}}),
+    ("Query", BY_P | {"ExpressionAttributeNames": {"#unused": "p"}}),
+    ("Query", BY_P | {"ExpressionAttributeValues": {":p": {"S": "a"}, ":unused": {"S": "a"}}}),
+    ("Query", by("p > :p", {":p": {"S": "a"}})),
+    ("Query", by("p = :p and s between :s and :t", {":p": {"S": "a"}, ":s": {"N": "2"}, ":t": {"N": "1"}})),
+    ("Query", by("p = :p and s = :s", {":p": {"S": "a"}, ":s": {"N": "2"}}, Limit=1)),
+    ("Query", by("x = :x", {":x": {"S": "x1"}}, IndexName="global", ConsistentRead=True)),
+    ("Query", by("#p = :p", {":p": {"S": "a"}}, ExpressionAttributeNames={"#p": ["p"]})),
+]
+
+
+@pytest.mark.parametrize(("operation", "asked"), LONG)
+def test_what_is_refused_or_unusual_goes_the_long_way(site: Site, operation: str, asked: Any) -> None:
+    assert site.dispatcher.at_once(request(operation, asked)) is None
+
+
+TEXTS = st.sampled_from(
+    ["a", "\u00e9", "a\0b", "absent", "", "x1", "1", "-5", "1e0", "00", "z" * 255, "z" * 256, "z" * 2049]
+)
+VALUES = st.one_of(
+    st.builds(lambda type_, text: {type_: text}, st.sampled_from(["S", "N", "B"]), TEXTS),
+    st.sampled_from(
+        [None, "a", {}, {"S": 1}, {"S": None}, {"S": "a", "N": "1"}, {"S": "a", "B": None}, {"NULL": True}]
+    ),
+)
+NAMES = st.sampled_from(["both", "both", "both", "bare", "unknown", "", None, 5, ["both"]])
+FLAGS = st.sampled_from([True, False, None, "true", 1])
+GETS = st.fixed_dictionaries(
+    {
+        "TableName": NAMES,
+        "Key": st.one_of(st.dictionaries(st.sampled_from(["p", "s", "q"]), VALUES, max_size=3), st.none()),
+    },
+    optional={"ConsistentRead": FLAGS, "ReturnConsumedCapacity": st.sampled_from(["NONE", "TOTAL", "x"])},
+)
+SUBJECTS = st.sampled_from(["p", "s", "x", "#p", "#s", "p.q"])
+OPERANDS = st.sampled_from([":p", ":s", ":t", "p"])
+CONDITIONS = st.one_of(
+    st.builds("{} {} {}".format, SUBJECTS, st.sampled_from(["=", "=", "=", "<", "<=", ">", ">=", "<>"]), OPERANDS),
+    st.builds("{} between {} and {}".format, SUBJECTS, OPERANDS, OPERANDS),
+    st.builds("begins_with({}, {})".format, SUBJECTS, OPERANDS),
+)
+QUERIES = st.fixed_dictionaries(
+    {
+        "TableName": NAMES,
+        "KeyConditionExpression": st.one_of(
+            st.lists(CONDITIONS, min_size=1, max_size=3).map(" AND ".join),
+            st.sampled_from(["p = :p", "p = :p AND s > :s", "x = :p", "", None]),
+        ),
+        "ExpressionAttributeValues": st.one_of(
+            st.dictionaries(st.sampled_from([":p", ":s", ":t"]), VALUES, max_size=3),
+            st.builds(lambda p, s: {":p": {"S": p}, ":s": {"N": s}}, TEXTS, TEXTS),
+            st.builds(lambda p: {":p": {"S": p}}, TEXTS),
+        ),
+    },
+    optional={
+        "ExpressionAttributeNames": st.dictionaries(
+            st.sampled_from(["#p", "#s"]), st.sampled_from(["p", "s", "x", 1, None, ["p"]]), max_size=2
+        ),
+        "IndexName": st.sampled_from(["global", "local", "unknown", None, 5]),
+        "Limit": st.sampled_from([1, 2, 6, 1000, 1001, 0, -1, True, 1.0, "1", None]),
+        "ScanIndexForward": FLAGS,
+        "ConsistentRead": FLAGS,
+        "Select": st.sampled_from(["COUNT", "ALL_ATTRIBUTES"]),
+        "ExclusiveStartKey": st.just(KEY),
+    },
+)
+
+
+@given(asked=GETS)
+@settings(max_examples=300)
+def test_a_get_item_means_the_same_both_ways(site: Site, asked: Any) -> None:
+    agree(site, "GetItem", asked)
+
+
+@given(asked=QUERIES)
+@settings(max_examples=600)
+def test_a_query_means_the_same_both_ways(site: Site, asked: Any) -> None:
+    agree(site, "Query", asked)
+
+
+def test_a_query_that_finds_more_than_one_read_may_goes_the_long_way_from_then_on(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.long(request("GetItem", GET))
+    for number in range(1001):
+        site.must("PutItem", {"TableName": "both", "Item": {"p": {"S": "many"}, "s": {"N": str(number)}}})
+    many = BY_P | {"ExpressionAttributeValues": {":p": {"S": "many"}}}
+    assert not agree(site, "Query", many)
+    assert not agree(site, "Query", BY_P)
+    assert agree(site, "Query", many | {"Limit": 1000})
+    site.close()
+
+
+def test_a_table_that_was_made_again_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.long(request("GetItem", GET))
+    assert agree(site, "GetItem", GET)
+    assert agree(site, "Query", BY_P)
+    site.must("DeleteTable", {"TableName": "both"})
+    assert not agree(site, "GetItem", GET)
+    assert not agree(site, "Query", BY_P)
+    site.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": b"http://localhost"},
+        {"content_encoding": b"gzip"},
+        {"content_type": b"application/x-amz-json-1.1"},
+        {"x_amz_target": b"DynamoDB_20120810.Unknown"},
+    ],
+)
+def test_unusual_headers_go_the_long_way(site: Site, headers: dict[str, bytes]) -> None:
+    assert site.dispatcher.at_once(request("GetItem", GET, **headers)) is None
+
+
+def test_another_path_or_method_or_host_goes_the_long_way(site: Site, tmp_path: Path) -> None:
+    asked = request("GetItem", GET)
+    asked.target = b"/?x"
+    assert site.dispatcher.at_once(asked) is None
+    asked = request("GetItem", GET)
+    asked.method = b"PUT"
+    assert site.dispatcher.at_once(asked) is None
+    own = Site(tmp_path, origins=OwnOrigins(("localhost",), ()))
+    assert own.dispatcher.at_once(request("GetItem", GET, host=b"example.com")) is None
+    assert own.dispatcher.at_once(request("GetItem", GET)) is None, "its signer is not known yet"
+    own.long(request("GetItem", GET))
+    assert own.dispatcher.at_once(request("GetItem", GET)) is not None
+    own.close()
+
+
+def test_a_long_answer_is_compressed_as_on_the_long_way(site: Site) -> None:
+    asked = BY_P | {"Limit": 6}
+    short = site.dispatcher.at_once(request("Query", asked, accept_encoding=b"gzip"))
+    long = site.long(request("Query", asked, accept_encoding=b"gzip"))
+    assert short is not None
+    assert b"Content-Encoding: gzip" in short.headers
+    assert (short.body, without_id(short)) == (long.body, without_id(long))
+
+
+def test_a_request_waits_for_memory_where_answers_have_none(site: Site) -> None:
+    answers = site.memory.answers
+    answers.hold(answers.size)
+    assert site.dispatcher.at_once(request("Query", BY_P)) is None
+    assert site.dispatcher.at_once(request("GetItem", GET)) is not None
+    answers.give_back(answers.size)
+    assert site.dispatcher.at_once(request("Query", BY_P)) is not None
+
+
+def test_what_is_logged_goes_the_long_way(tmp_path: Path) -> None:
+    site = Site(tmp_path, log=RequestLog(every=True, slow=None))
+    site.long(request("GetItem", GET))
+    assert site.dispatcher.at_once(request("GetItem", GET)) is None
+    site.close()
+
+
+class Nobody(OwnAccount):
+    """Looks at what everybody asks for."""
+
+    def allows_everything(self, caller: Caller) -> bool:
+        return False
+
+
+def test_a_caller_who_may_not_do_everything_goes_the_long_way(tmp_path: Path) -> None:
+    site = Site(tmp_path, authorizer=Nobody())
+    site.long(request("GetItem", GET))
+    assert site.dispatcher.at_once(request("GetItem", GET)) is None
+    site.close()
+
+
+def signed(credential: Credential, **more: str) -> Request:
+    """A GetItem that boto3's signer has signed, with these headers besides."""
+    body = json.dumps(GET).encode()
+    given = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.GetItem", **more}
+    asked = AWSRequest("POST", "http://localhost:8000/", headers={**given, "Host": "localhost:8000"}, data=body)
+    keys = Keys(credential.access_key, credential.secret, credential.session_token)
+    SigV4Auth(keys, "dynamodb", "us-east-1").add_auth(asked)
+    headers = {name.lower().encode(): value.encode() for name, value in asked.headers.items()}
+    return Request(b"POST", b"/", headers, b"", body)
+
+
+def test_a_key_that_is_deleted_or_expires_is_good_no_longer(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    credential, temporary = credentials.create(file), credentials.create(file, lifetime=1000)
+    site = Site(tmp_path / "data", Credentials(file))
+    for key in (credential, temporary):
+        asked = signed(key)
+        assert site.dispatcher.at_once(asked) is None, "nobody knows it yet"
+        assert site.long(asked).status == 200
+        short = site.dispatcher.at_once(signed(key))
+        assert short is not None
+        assert short.body == site.long(signed(key)).body
+        forged = signed(key)
+        forged.headers[b"authorization"] = forged.headers[b"authorization"][:-1] + b"x"
+        assert site.dispatcher.at_once(forged) is None
+        assert site.long(forged).status == 400
+        changed = signed(key)
+        changed.body = changed.body.replace(b'"a"', b'"b"')
+        assert site.dispatcher.at_once(changed) is None
+        assert site.long(changed).status == 400
+    without = signed(temporary)
+    del without.headers[b"x-amz-security-token"]
+    assert site.dispatcher.at_once(without) is None
+    for key in (credential, temporary):
+        credentials.delete(file, key.access_key)
+    site.now += REFRESH_SECONDS
+    for key in (credential, temporary):
+        assert site.dispatcher.at_once(signed(key)) is None
+        assert site.long(signed(key)).status == 400
+    site.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Amz-Sdk-Invocation-Id": "0d1e", "Amz-Sdk-Request": "attempt=1", "Accept-Encoding": "identity"},
+        {"x-amz-user-agent": "aws-sdk-js/3.940.0", "amz-sdk-request": "attempt=1; max=3", "Connection": "keep-alive"},
+        {"User-Agent": "aws-sdk-java/2.39.0 md/io#sync", "amz-sdk-invocation-id": "4c", "Connection": "Keep-Alive"},
+        {"User-Agent": "aws-sdk-go-v2/1.40.0 ua/2.1", "x-amz-note": "several   words"},
+    ],
+)
+def test_the_requests_of_sdks_go_the_short_way_whatever_headers_they_sign(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    credential = credentials.create(tmp_path / "keys.json")
+    site = Site(tmp_path / "data", Credentials(tmp_path / "keys.json"))
+    assert site.long(signed(credential, **headers)).status == 200
+    assert site.dispatcher.at_once(signed(credential, **headers)) is not None
+    assert site.dispatcher.at_once(signed(credential, **headers, **{"x-amz-more": "x"})) is None
+    site.close()
+
+
+def test_a_fault_of_the_short_way_is_an_answer_of_the_long_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object) -> None:
+        raise ServiceError("refused")
+
+    monkeypatch.setattr(site.region.engine, "get_now", refuse)
+    assert site.dispatcher.at_once(request("GetItem", GET)) is None
