@@ -104,7 +104,7 @@ class Network:
         """As many bytes as the client can be made to leave unread."""
         return self.untaken
 
-    def get_extra_info(self, name: str) -> None:
+    def get_extra_info(self, name: str) -> Any:
         """There is no socket."""
 
     def close(self) -> None:

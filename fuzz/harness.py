@@ -15,6 +15,7 @@ from pathlib import Path
 
 HARNESSES = (
     "connections",
+    "dax_requests",
     "operations",
     "forms",
     "expressions",

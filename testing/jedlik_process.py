@@ -89,6 +89,13 @@ class Server:
         assert port is not None
         return port
 
+    @property
+    def dax_url(self) -> str:
+        """Where its DAX is, of a server with `dax=True`."""
+        [*_, url] = [line["dax"] for line in self.log_lines() if "dax" in line]
+        found: str = url
+        return found
+
     def client(self, service: str = "dynamodb", region: str = "us-east-1", **options: Any) -> Any:
         """A boto3 client that validates nothing itself and never retries. `options` go to `boto3.client`."""
         settings = {
@@ -124,6 +131,8 @@ class Server:
         if self._process.poll() is None:
             self.stop()
         self.options["port"] = self.port
+        if self.options.get("dax"):
+            self.options["dax_port"] = urlsplit(self.dax_url).port
         self._start()
 
     def running(self) -> bool:

@@ -19,7 +19,7 @@ from testing.dynamodb.replicated_tables import ELSEWHERE, HERE, THERE
 from testing.jedlik_process import Server
 
 # The model checker's own asserts show what they compare, as those of tests do.
-pytest.register_assert_rewrite("testing.stateful.model_checker")
+pytest.register_assert_rewrite("testing.stateful.model_checker", "testing.dax.twins")
 
 CLIENTS = Path(__file__).parent / "clients"
 """Tests with clients in other languages: they run when they are named (`make test-clients`)."""

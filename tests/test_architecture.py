@@ -22,8 +22,9 @@ LAYERS = {
     "iam": {"aws", "regions", "storage"},
     "sts": {"aws", "regions"},
     "tagging": {"aws", "regions"},
+    "dax": {"aws", "regions", "storage", "wire"},
     "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
-    "process": {"aws", "background", "dynamodb", "regions", "storage", "sts", "tagging", "upkeep", "wire"},
+    "process": {"aws", "background", "dax", "dynamodb", "regions", "storage", "sts", "tagging", "upkeep", "wire"},
     "cli": {"aws", "background", "dynamodb", "process", "regions", "storage", "upkeep", "wire"},
 }
 """Each folder, and the folders that it may import, for types alone too."""
@@ -57,7 +58,7 @@ def _may_import(importer: str, imported: str) -> bool:
     if importer in LEAVES:
         return imported in LEAVES
     folder, other = importer.partition(".")[0], imported.partition(".")[0]
-    if folder == "aws" and other == "wire":
+    if folder in ("aws", "dax") and other == "wire":
         return imported == "wire.messages"
     return other == folder or other in LEAVES or other in LAYERS[folder]
 

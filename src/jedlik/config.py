@@ -106,6 +106,9 @@ class Settings:
     hang_timeout: Annotated[float, "How long a commit may take; a worker may stand still for twice as long."] = 30.0
     max_connections: Annotated[int, "Connections per worker."] = 10_000
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
+    dax: Annotated[bool, "Serve DAX as well: a cluster of one node, a process that caches what it reads."] = False
+    dax_port: Annotated[int, "Port of DAX, on the same address; 0 takes a free one."] = 8111
+    dax_memory: Annotated[int, "Memory of DAX's caches, in MB."] = 256
     stream_rotation: Annotated[float, "Age at which a stream's shards are rolled over."] = 4 * 60 * 60.0
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
     peers: Mapping[str, Peer] = field(default_factory=dict)
@@ -114,7 +117,11 @@ class Settings:
     """What the servers of other regions know this one by, and it them: it signs with the first and takes all."""
 
     def __post_init__(self) -> None:
-        for name, value, most in (("workers", self.workers, MOST_WORKERS), ("port", self.port, LAST_PORT)):
+        for name, value, most in (
+            ("workers", self.workers, MOST_WORKERS),
+            ("port", self.port, LAST_PORT),
+            ("dax_port", self.dax_port, LAST_PORT),
+        ):
             if value < 0:
                 raise SettingsError(f"{name} must not be negative")
             if value > most:
@@ -129,6 +136,7 @@ class Settings:
             "stream_rotation",
             "expiry_interval",
             "slow_request",
+            "dax_memory",
         ):
             value = getattr(self, name)
             if value is None:
@@ -147,6 +155,11 @@ class Settings:
         self._check_access()
 
     def _check_access(self) -> None:
+        if self.dax and self.auth == "on":
+            raise SettingsError(
+                "dax is for --auth off as yet: a cluster of DAX reads and writes tables as a role of its own, "
+                "and there are no roles yet"
+            )
         if self.allow_unauthenticated and self.auth == "on":
             raise SettingsError("allow_unauthenticated is for --auth off")
         if self.auth == "on" or is_loopback(self.host):
@@ -242,6 +255,15 @@ class Settings:
     def credentials_file(self) -> Path:
         """Where the access keys are."""
         return self.credentials or self.data_dir / "credentials.json"
+
+    @property
+    def process_count(self) -> int:
+        """Processes that serve: the workers, and behind them, by number, the node of DAX."""
+        return self.worker_count + self.dax
+
+    def is_node(self, number: int) -> bool:
+        """Whether the process with this number is a node of DAX."""
+        return number >= self.worker_count
 
     @property
     def worker_count(self) -> int:

@@ -16,12 +16,13 @@ ANY_REGION = "eu-central-1"
 """The region that examples name where any is served."""
 
 
-def greeting(settings: Settings, url: str, *, colour: bool) -> str:
-    """The greeting of the server with these settings that is found at `url`."""
+def greeting(settings: Settings, url: str, dax: str | None, *, colour: bool) -> str:
+    """The greeting of the server with these settings that is found at `url`, and its DAX at `dax`."""
     facts = {
         "data": data(settings),
         "regions": ", ".join(settings.served) or "any; each has tables of its own",
         "access": access(settings),
+        **({} if dax is None else {"DAX": f"{nearby(dax)}; caches up to {settings.dax_memory} MB"}),
         "process": f"{os.getpid()}, with {settings.worker_count} worker{'' if settings.worker_count == 1 else 's'}",
     }
     region = settings.served[0] if settings.served else ANY_REGION

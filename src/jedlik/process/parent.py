@@ -25,6 +25,7 @@ from types import FrameType
 from jedlik.aws import metrics
 from jedlik.aws.slabs import Slab
 from jedlik.config import SettingsError
+from jedlik.process import dax_node
 from jedlik.process.listeners import StartError
 from jedlik.process.metrics_memory import MetricsMemory
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
@@ -131,7 +132,7 @@ class Supervisor:
 
     def _wanted(self) -> Iterator[int]:
         """The numbers that may be given to new workers."""
-        for number in range(self._site.settings.worker_count):
+        for number in range(self._site.settings.process_count):
             taken = [worker for worker in self._workers.values() if worker.number == number and not worker.finishing]
             if not taken or (not any(worker.site is self._site for worker in taken) and self._may_replace()):
                 yield number
@@ -141,7 +142,7 @@ class Supervisor:
         workers = self._workers.values()
         finishing = sum(worker.finishing for worker in workers)
         starting = any(not worker.serving and not worker.finishing for worker in workers)
-        return not starting and finishing < MOST_FINISHING * self._site.settings.worker_count
+        return not starting and finishing < MOST_FINISHING * self._site.settings.process_count
 
     def _seconds_to_next(self) -> float:
         due = [self._due.get(number, 0.0) for number in self._wanted()]
@@ -165,7 +166,7 @@ class Supervisor:
         """Let old workers finish whose number has a new worker; when every number has one, let all old workers
         finish."""
         serving = {worker.number for worker in self._workers.values() if worker.serving and worker.site is self._site}
-        complete = len(serving) == self._site.settings.worker_count
+        complete = len(serving) == self._site.settings.process_count
         for worker in self._workers.values():
             if worker.site is not self._site and not worker.finishing and (complete or worker.number in serving):
                 self._retire(worker)
@@ -257,7 +258,10 @@ class Supervisor:
                 signal.signal(watched, signal.SIG_IGN if watched == RESTART else signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             metrics.use(slab)
-            code = work(self._site, number, self._tell_serving, self._parent, beat)
+            if self._site.settings.is_node(number):
+                code = dax_node.work(self._site, self._tell_serving, self._parent, beat)
+            else:
+                code = work(self._site, number, self._tell_serving, self._parent, beat)
         except BaseException:
             log.exception("worker %d failed", number)
         finally:
@@ -268,7 +272,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask the workers to finish, and kill those that do not."""
-        for listening in self._site.listening:
+        for listening in (*self._site.listening, *self._site.dax):
             listening.close()
         seconds = self._site.settings.stop_timeout
         if self._ready:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.service import Service
+from jedlik.dax import service as dax
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.sts import service as sts
@@ -19,7 +20,7 @@ def served(account: str, credentials: Credentials | None) -> tuple[Service, ...]
         credential = credentials.get(access_key)
         return None if credential is None else credential.account or account
 
-    return (*dynamodb.SERVICES, sts.declared(account_of), tagging.declared((TaggedTables(),)))
+    return (*dynamodb.SERVICES, sts.declared(account_of), tagging.declared((TaggedTables(),)), dax.SERVICE)
 
 
 SERVICES = served("", None)

@@ -64,12 +64,23 @@ class Site:
     listening: list[socket.socket]
     tls: ssl.SSLContext | None
     loads: Loads
+    dax: list[socket.socket]
+    """Where DAX listens; empty without DAX."""
 
     @property
     def url(self) -> str:
         """Where the server is to be found."""
-        host, port = self.listening[0].getsockname()[:2]
-        return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"{'https' if self.tls else 'http'}://{_authority(self.listening)}"
+
+    @property
+    def dax_url(self) -> str | None:
+        """Where DAX is to be found."""
+        return f"{'daxs' if self.tls else 'dax'}://{_authority(self.dax)}" if self.dax else None
+
+
+def _authority(listening: list[socket.socket]) -> str:
+    host, port = listening[0].getsockname()[:2]
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
@@ -100,20 +111,14 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch")
-    watch.add_done_callback(_log_failure)
+    watch.add_done_callback(log_failure)
     idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
-    idle.add_done_callback(_log_failure)
+    idle.add_done_callback(log_failure)
     looking = loop.create_task(_look_into(stores), name="looking into stores")
-    looking.add_done_callback(_log_failure)
+    looking.add_done_callback(log_failure)
     try:
         await stores.open_existing()
-        limits = Limits(
-            connections=settings.max_connections,
-            requests=settings.max_requests,
-            idle=settings.idle_timeout,
-            request=settings.request_timeout,
-            handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
-        )
+        limits = limits_of(settings)
         credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
         verifier = (
             Trusting(settings.served, system_clock, settings.account)
@@ -152,6 +157,17 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         await peers.close()
         await stores.close()
         watch.cancel()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What clients may use of a process."""
+    return Limits(
+        connections=settings.max_connections,
+        requests=settings.max_requests,
+        idle=settings.idle_timeout,
+        request=settings.request_timeout,
+        handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
+    )
 
 
 async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
@@ -200,7 +216,7 @@ class BackgroundWork:
         running = {"jobs": runner.run(region, stop, self._work), "pulling": pulling.run(region, stop)}
         for name, work in running.items():
             task = asyncio.get_running_loop().create_task(work, name=f"{name} of {region.store}")
-            task.add_done_callback(_log_failure)
+            task.add_done_callback(log_failure)
             tasks.append(task)
 
     async def wanted(self, region: Region) -> bool:
@@ -226,7 +242,8 @@ class BackgroundWork:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-def _log_failure(task: asyncio.Task[None]) -> None:
+def log_failure(task: asyncio.Task[None]) -> None:
+    """Log what a task ended with that was to run on."""
     error = None if task.cancelled() else task.exception()
     if error is not None:
         log.error("%s ended: %s", task.get_name(), error, exc_info=error)

@@ -35,7 +35,7 @@ from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
 
-TAKEN_ONCE = ("host", "port", "data_dir", "in_memory")
+TAKEN_ONCE = ("host", "port", "data_dir", "in_memory", "dax", "dax_port")
 """Settings of what the parent holds. To change them, the server must be stopped and started."""
 
 Read = Callable[[], Settings]
@@ -63,15 +63,16 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
         logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
-        return Site(placed, site.listening, look_at(placed), Loads(placed.worker_count))
+        return Site(placed, site.listening, look_at(placed), Loads(placed.process_count), site.dax)
 
     placed = _placed(settings, folder)
     tls = look_at(placed)
     lock = take_data_folder(placed.data_dir)
     try:
         listening = take_port(placed.host, placed.port)
+        dax = take_port(placed.host, placed.dax_port) if placed.dax else []
         raise_descriptor_limit()
-        return Supervisor(Site(placed, listening, tls, Loads(placed.worker_count)), renew, announce).run()
+        return Supervisor(Site(placed, listening, tls, Loads(placed.process_count), dax), renew, announce).run()
     finally:
         os.close(lock)
 
@@ -108,7 +109,7 @@ def announce(site: Site) -> None:
     """Say that the server is ready, and where."""
     settings = site.settings
     if logs.for_people(settings.log_format):
-        sys.stderr.write("\n" + greeting(settings, site.url, colour=logs.coloured()) + "\n")
+        sys.stderr.write("\n" + greeting(settings, site.url, site.dax_url, colour=logs.coloured()) + "\n")
         sys.stderr.flush()
         return
     fields = {
@@ -117,5 +118,6 @@ def announce(site: Site) -> None:
         "data_dir": "memory" if settings.in_memory else str(settings.data_dir),
         "workers": settings.worker_count,
         "auth": settings.auth,
+        **({"dax": site.dax_url} if site.dax_url else {}),
     }
     log.info("listening", extra=fields)

@@ -1,0 +1,130 @@
+"""What a node remembers: the item cache and the query cache, in one amount of memory.
+
+An entry of the item cache is of one item, by table and key, with an answer for each projection that was asked for; that
+there is no such item is an answer, too. An entry of the query cache is a page of a Query or a Scan, by all their
+parameters. Answers are bytes that are ready to be sent. An entry has a time to live, from when it was filled. Where
+memory is short, the one that has not been used for longest goes first, whichever cache it is of.
+
+Filling races with writing, so a method that reads or writes the table takes a lease first, as in Facebook's memcache
+(NSDI 2013). An answer is kept only if its lease still holds; a write that ends, and everything else that changes an
+item, ends the lease. So an entry never holds what was read before a write that has ended since, in whatever order the
+two end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+Key = tuple[object, bytes]
+"""Whose entry it is (a store, and a kind of cache), and what it is about."""
+ENTRY_BYTES = 700
+"""What an entry takes besides its bytes, with its places in two dictionaries: measured."""
+
+
+class Lease:
+    """The right to fill one entry."""
+
+    __slots__ = ()
+
+
+class Entry:
+    """What is remembered under one key."""
+
+    __slots__ = ("answers", "expires", "size")
+
+    def __init__(self, expires: float, size: int) -> None:
+        self.answers: dict[bytes, bytes] = {}
+        """By projection; the whole item's is the empty one."""
+        self.expires = expires
+        self.size = size
+
+
+class Cache:
+    """Entries, up to a number of bytes."""
+
+    def __init__(self, room: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.room = room
+        self.clock = clock
+        self.entries: OrderedDict[Key, Entry] = OrderedDict()
+        """The one that was used last at the end."""
+        self.size = 0
+        self.evicted = 0
+        """Bytes that had to make room, since the start."""
+        self._leases: dict[Key, Lease] = {}
+
+    def find(self, key: Key, variant: bytes = b"") -> bytes | None:
+        """An answer, if it is there and its time is not over."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return None
+        if entry.expires <= self.clock():
+            self._remove(key)
+            return None
+        answer = entry.answers.get(variant)
+        if answer is not None:
+            self.entries.move_to_end(key)
+        return answer
+
+    def lease(self, key: Key) -> Lease:
+        """To be taken before the table is read or written, and given back by `fill`, `wrote`, `release` or `drop`."""
+        lease = self._leases[key] = Lease()
+        return lease
+
+    def fill(self, key: Key, lease: Lease, variant: bytes, answer: bytes, seconds: float) -> None:
+        """Keep an answer that was read, if its lease holds. It lives for `seconds`, but not longer than the entry that
+        it joins."""
+        if self._leases.get(key) is not lease:
+            return
+        del self._leases[key]
+        now = self.clock()
+        entry = self.entries.get(key)
+        if entry is not None and (entry.expires <= now or variant in entry.answers):
+            self._remove(key)
+            entry = None
+        self._keep(key, entry, variant, answer, now + seconds)
+
+    def wrote(self, key: Key, lease: Lease, answer: bytes | None, seconds: float) -> None:
+        """The item was written, and this is the answer for the whole of it, None if it is not known. Ends all leases;
+        if somebody else holds one, nothing is kept."""
+        holds = self._leases.get(key) is lease
+        self.drop(key)
+        if holds and answer is not None:
+            self._keep(key, None, b"", answer, self.clock() + seconds)
+
+    def release(self, key: Key, lease: Lease) -> None:
+        """Nothing was read that can be kept, and nothing was written."""
+        if self._leases.get(key) is lease:
+            del self._leases[key]
+
+    def drop(self, key: Key) -> None:
+        """What is there, or is being read, is true no more."""
+        self._leases.pop(key, None)
+        if key in self.entries:
+            self._remove(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._leases.clear()
+        self.entries.clear()
+        self.size = 0
+
+    def _keep(self, key: Key, entry: Entry | None, variant: bytes, answer: bytes, expires: float) -> None:
+        size = len(variant) + len(answer)
+        if entry is None:
+            size += len(key[1]) + ENTRY_BYTES
+            if size > self.room:
+                return
+            entry = self.entries[key] = Entry(expires, 0)
+        entry.answers[variant] = answer
+        entry.size += size
+        self.size += size
+        self.entries.move_to_end(key)
+        while self.size > self.room:
+            _, oldest = self.entries.popitem(last=False)
+            self.size -= oldest.size
+            self.evicted += oldest.size
+
+    def _remove(self, key: Key) -> None:
+        self.size -= self.entries.pop(key).size

@@ -1,0 +1,244 @@
+"""A node: knows who asks, answers what it has in its caches, and has the data plane do the rest.
+
+The answer to a hit is found by the bytes of the request as they came: those of table and key are the entry's key, so
+nothing is parsed. A request in another form than the usual one (a number written in another way, a long head) misses
+here, and hits when it has been read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from jedlik.aws import answers
+from jedlik.aws.context import Caller, root
+from jedlik.aws.errors import InternalServerError, ServiceError, ServiceUnavailable, ValidationException
+from jedlik.aws.protocols import cbor_values
+from jedlik.aws.protocols.cbor_values import NotCbor
+from jedlik.aws.routing import Authenticator
+from jedlik.dax import call_parameters, wire_errors, wire_values
+from jedlik.dax.call_parameters import CallParameters
+from jedlik.dax.counting import NodeCounts
+from jedlik.dax.methods import METHODS, Method
+from jedlik.dax.plane import ITEMS, Asker, Call, Plane
+from jedlik.dax.results_on_the_wire import SUCCESS
+from jedlik.dax.wire_errors import NotAuthenticated
+from jedlik.storage.engine import StorageError
+from jedlik.wire.messages import Request, Source
+
+log = logging.getLogger(__name__)
+
+GET_ITEM = b"\x01\x1a\x0f\xb0\xcc\x6a"
+"""What a getItem begins with: service and method."""
+_AFTER = len(GET_ITEM)
+MOST_KNOWN = 1024
+"""Forms of a getItem's parameters that are remembered, and askers."""
+LONGEST_KNOWN = 512
+"""Bytes of such a form."""
+HOSTS = (b"dax.amazonaws.com", b"https://dax.amazonaws.com")
+"""Which host the clients sign; that for Go has the scheme in it."""
+_WORD = re.compile(r"[!-+\--~]{1,200}")
+"""What may stand in an Authorization header, between the commas."""
+NO_BODY = hashlib.sha256(b"").hexdigest()
+LEADER = 1
+EMPTY = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a node is called."""
+
+    cluster: str
+    node: str
+    zone: str
+
+
+class Node:
+    """One node of a cluster."""
+
+    def __init__(self, plane: Plane, authenticator: Authenticator, place: Place, account: str) -> None:
+        self._plane = plane
+        self._cache = plane.cache
+        self._authenticator = authenticator
+        self._place = place
+        self._account = account
+        """The server's own."""
+        self._request_ids = answers.request_ids()
+        self._askers: dict[tuple[object, ...], Asker] = {}
+        self._counts: dict[tuple[str, str], NodeCounts] = {}
+        self._variants: dict[bytes, bytes | None] = {b"\xf6": EMPTY}
+        """What a getItem's parameters ask of the cache: a projection, empty for none; None for a read that passes
+        by."""
+
+    # Who asks
+
+    def anybody(self, source: Source, agent: str) -> Asker:
+        """Who asks without an authorization. Raises NotAuthenticated where one is needed."""
+        return self._asker(Request(b"POST", b"/", {}), source, agent)
+
+    def identify(self, arguments: list[Any], source: Source, agent: str) -> Asker:
+        """Who has sent these arguments of authorizeConnection. Raises NotAuthenticated.
+
+        What was signed is the same for all, but for the time: a POST of nothing to DAX's own address.
+        """
+        access_key, signature, to_sign, token, _ = arguments
+        if not (type(access_key) is str and type(signature) is str and type(to_sign) is bytes):
+            raise NotAuthenticated("The authorization is malformed")
+        lines = to_sign.decode("latin-1").split("\n")
+        if len(lines) != 4 or not (token is None or type(token) is str):
+            raise NotAuthenticated("The authorization is malformed")
+        algorithm, date, scope, digest = lines
+        if not all(map(_WORD.fullmatch, (algorithm, date, scope, access_key, signature))):
+            raise NotAuthenticated("The authorization is malformed")
+        authorization = (
+            f"{algorithm} Credential={access_key}/{scope}, SignedHeaders=host;x-amz-date, Signature={signature}"
+        )
+        host = next((one for one in HOSTS if _digest(one, date) == digest), HOSTS[0])
+        headers = {b"host": host, b"x-amz-date": date.encode("latin-1"), b"authorization": _raw(authorization)}
+        if token is not None:
+            headers[b"x-amz-security-token"] = _raw(token)
+        return self._asker(Request(b"POST", b"/", headers), source, agent)
+
+    def _asker(self, request: Request, source: Source, agent: str) -> Asker:
+        try:
+            signed = self._authenticator.signed(request, "dax")
+        except ServiceError as error:
+            raise NotAuthenticated(error.message) from None
+        selects_all = agent.startswith("DaxGo")
+        key = (signed, source.address, source.listener, selects_all)
+        known = self._askers.get(key)
+        if known is not None:
+            return known
+        account = signed.store.rpartition("/")[0] or self._account
+        caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+        counts = self._counts.get((account, signed.region))
+        if counts is None:
+            counts = NodeCounts(account, signed.region, self._place.cluster, self._place.node)
+            if len(self._counts) < MOST_KNOWN:
+                self._counts[account, signed.region] = counts
+        if len(self._askers) >= MOST_KNOWN:
+            self._askers.clear()
+        asker = self._askers[key] = Asker(signed.store, caller, selects_all, counts, (signed.store, ITEMS))
+        return asker
+
+    # Answers
+
+    def hit(self, asker: Asker, data: bytes) -> bytes | None:
+        """The answer to a whole request, if it is in the item cache and the request has its usual form."""
+        if data[:_AFTER] != GET_ITEM:
+            return None
+        try:
+            at = _passed(data, _passed(data, _AFTER))
+        except IndexError:
+            return None
+        variant = self._variants.get(data[at:])
+        if variant is None:
+            return None
+        answer = self._cache.find((asker.items, data[_AFTER:at]), variant)
+        if answer is None:
+            return None
+        counts = asker.counts
+        counts.item_hits.add(1.0)
+        counts.requests["GetItem"].add(1.0)
+        counts.total.add(1.0)
+        return answer
+
+    async def answer(self, asker: Asker, number: int, arguments: list[Any], raw: bytes) -> bytes:
+        """The answer to a request. `raw` is the last argument as it came."""
+        method = METHODS[number]
+        request_id = next(self._request_ids)
+        counts = asker.counts
+        counts.total.add(1)
+        if method.operation is not None:
+            counts.requests[method.operation].add(1)
+            if method.operation == "GetItem":
+                self._remember(arguments[-1], raw)
+        try:
+            return await self._answered(method, Call(asker, arguments, request_id))
+        except ServiceError as error:
+            (counts.throttled if isinstance(error, ServiceUnavailable) else counts.errors).add(1)
+            return refusal(error, request_id)
+        except Exception as error:
+            counts.faults.add(1)
+            fields = {"request_id": request_id, "method": method.operation or str(number)}
+            log.error("fault: %s", error, exc_info=None if isinstance(error, StorageError) else error, extra=fields)
+            return refusal(InternalServerError("Internal server error"), request_id)
+
+    async def _answered(self, method: Method, call: Call) -> bytes:
+        try:
+            return await method.answer(self._plane, call)
+        except NotCbor as error:
+            raise ValidationException(f"The request is malformed: {error}") from None
+
+    def _remember(self, given: Any, raw: bytes) -> None:
+        """Remember what a getItem's parameters ask of the cache."""
+        if len(raw) > LONGEST_KNOWN or raw in self._variants:
+            return
+        try:
+            parameters = CallParameters(given)
+            consistent = parameters.flag(call_parameters.CONSISTENT_READ)
+            variant = parameters.raw(call_parameters.PROJECTION) or EMPTY
+        except NotCbor:
+            return
+        if len(self._variants) >= MOST_KNOWN:
+            self._variants.clear()
+        self._variants[raw] = None if consistent else variant
+
+    def not_authenticated(self, message: str) -> bytes:
+        """The answer to a request of nobody who is known."""
+        request_id = next(self._request_ids)
+        return wire_errors.encoded(
+            wire_errors.AUTHENTICATION, message, request_id, "MissingAuthenticationTokenException", 400
+        )
+
+    def endpoints(self, address: str, port: int) -> bytes:
+        """The nodes of the cluster, as a client sees them that has come by this address of ours."""
+        into = bytearray(SUCCESS)
+        wire_values.array(1, into)
+        wire_values.pairs(7, into)
+        for number, value in enumerate((1, address, _packed(address), port, LEADER, self._place.zone, 1)):
+            wire_values.integer(number, into)
+            cbor_values.write(value, into)
+        return bytes(into)
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def refusal(error: ServiceError, request_id: str) -> bytes:
+    """The answer to a request that is refused."""
+    reasons: list[Any] | None = None
+    if "CancellationReasons" in error.fields:
+        reasons = []
+        for reason in error.fields["CancellationReasons"]:
+            reasons += [reason["Code"], reason.get("Message"), reason.get("Item")]
+    return wire_errors.encoded(
+        wire_errors.codes_of(error), error.message, request_id, error.name, error.status, reasons
+    )
+
+
+def _passed(data: bytes, at: int) -> int:
+    """Where the bytes value ends that begins here, if its head is the usual one. Raises IndexError."""
+    head = data[at]
+    if 0x40 <= head <= 0x57:
+        return at + 1 + (head & 31)
+    if head == 0x58:
+        return at + 2 + data[at + 1]
+    if head == 0x59:
+        return at + 3 + (data[at + 1] << 8 | data[at + 2])
+    raise IndexError
+
+
+def _digest(host: bytes, date: str) -> str:
+    """The hash of the canonical request, if this host was signed."""
+    canonical = b"POST\n/\n\nhost:%b\nx-amz-date:%b\n\nhost;x-amz-date\n%b" % (host, _raw(date), NO_BODY.encode())
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("latin-1", "replace")

@@ -1,0 +1,208 @@
+"""The data plane: what every method of DAX's protocol has at hand, whichever it is.
+
+A method reads its arguments, looks into the cache, calls the same operation of DynamoDB that an HTTP request would, in
+the same process, and writes the result as clients want it. What is malformed inside of an argument is a
+ValidationException: where the next request begins is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jedlik.aws.calls import Calls
+from jedlik.aws.context import Caller
+from jedlik.aws.errors import ServiceError, ValidationException
+from jedlik.aws.protocols.cbor_values import NotCbor
+from jedlik.dax import results_on_the_wire
+from jedlik.dax.attribute_lists import AttributeLists, ListTooLong, Names
+from jedlik.dax.cache import Cache, Key
+from jedlik.dax.counting import NodeCounts
+from jedlik.dax.expression_texts import Expressions, Steps
+from jedlik.dax.wire_keys import KeySchema
+from jedlik.dax.wire_values import Item, WireReader
+
+log = logging.getLogger(__name__)
+
+SCHEMA_SECONDS = 60.0
+"""How long a table's key schema is believed, as by clients."""
+MOST_SCHEMAS = 10_000
+ITEMS, QUERIES = "items", "queries"
+"""The two caches, in keys."""
+
+CheckProjection = Callable[[str, Mapping[str, str]], None]
+"""Refuses the text of a projection, with its names, that DynamoDB would refuse. Raises ValidationException."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """How long entries of the caches live, in seconds: AWS's default."""
+
+    items: float = 300.0
+    queries: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks on a connection, and about which region."""
+
+    store: str
+    """What the region's store is called."""
+    caller: Caller
+    selects_all: bool
+    """Whether the client sends Select=ALL_ATTRIBUTES where none was given, as that for Go does."""
+    counts: NodeCounts
+    items: tuple[str, str]
+    """What the keys of the store's entries in the item cache begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request."""
+
+    asker: Asker
+    arguments: Sequence[Any]
+    request_id: str
+
+
+class Plane:
+    """What methods share, over the stores of a process."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        lists: AttributeLists,
+        cache: Cache,
+        check_projection: CheckProjection,
+        lives: Lives,
+    ) -> None:
+        self._calls = calls
+        self.lists = lists
+        self.cache = cache
+        self.lives = lives
+        self._check_projection = check_projection
+        self._schemas: dict[tuple[str, str], tuple[float, KeySchema]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in the background."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("items of a transaction were not read again: %s", task.exception())
+
+    async def ask(self, call: Call, operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
+        """The result of an operation of DynamoDB. Raises ServiceError."""
+        try:
+            return await self._calls.call(call.asker.store, call.asker.caller, operation, request, call.request_id)
+        except ServiceError:
+            if "TableName" in request:  # Perhaps the table is another by now.
+                self._schemas.pop((call.asker.store, request["TableName"]), None)
+            raise
+
+    async def schema(self, call: Call, table: str) -> KeySchema:
+        """The key schema of a table. Raises ServiceError."""
+        now = time.monotonic()
+        known = self._schemas.get((call.asker.store, table))
+        if known is not None and known[0] > now:
+            return known[1]
+        described = (await self.ask(call, "DescribeTable", {"TableName": table}))["Table"]
+        types = {one["AttributeName"]: one["AttributeType"] for one in described["AttributeDefinitions"]}
+        names = tuple(one["AttributeName"] for one in described["KeySchema"])
+        schema = KeySchema(names, tuple(types[name] for name in names))
+        if len(self._schemas) >= MOST_SCHEMAS:
+            self._schemas.clear()
+        self._schemas[call.asker.store, table] = now + SCHEMA_SECONDS, schema
+        return schema
+
+    # Items
+
+    async def item(self, call: Call, schema: KeySchema, key: Item, raw: bytes) -> Item:
+        """The item with a key and these values bytes. Raises NotCbor and ServiceError."""
+        reader = WireReader(raw)
+        number = reader.value()
+        names = await self.lists.names(call.asker.store, number) if type(number) is int else None
+        if names is None:
+            raise ValidationException(f"There is no attribute list with the id {number}")
+        item = dict(key)
+        for name in names:
+            if name in item:
+                raise NotCbor("an attribute of the key is among the values")
+            item[name] = reader.attribute()
+        reader.check_end()
+        return item
+
+    async def values(self, call: Call, schema: KeySchema, item: Item) -> bytes:
+        """An item without its key, as CBOR. Raises ServiceError."""
+        names = results_on_the_wire.attribute_names(item, schema)
+        return results_on_the_wire.values(await self.list_number(call, names), names, item)
+
+    async def list_number(self, call: Call, names: Names) -> int:
+        """The number of an attribute list. Raises ValidationException."""
+        try:
+            return await self.lists.number(call.asker.store, names)
+        except ListTooLong:
+            raise ValidationException("The names of the attributes have more bytes than an item may have") from None
+
+    def item_key(self, call: Call, table: str, schema: KeySchema, key: Item) -> Key:
+        """Where an item's entry is: under the bytes of table and key, in the form in which clients send them."""
+        raw_table, raw_key = table.encode(), schema.encoded(key)
+        return call.asker.items, _head(raw_table) + raw_table + _head(raw_key) + raw_key
+
+    # Projections
+
+    def projection(self, expressions: Expressions, paths: tuple[Steps, ...]) -> str:
+        """The ProjectionExpression to be sent for these paths.
+
+        What is chosen from a list moves together, and cannot be told apart by its place. So a path ends there at the
+        list, and `results_on_the_wire.chosen` goes on from it. Raises ValidationException.
+        """
+        cut = tuple(dict.fromkeys(_to_list(path) for path in paths))
+        if cut != paths:
+            whole = Expressions()
+            text = whole.projection(paths)
+            self._check_projection(text, whole.parameters["ExpressionAttributeNames"])
+        return expressions.projection(cut)
+
+
+def _head(raw: bytes) -> bytes:
+    size = len(raw)
+    if size < 24:
+        return bytes((0x40 | size,))
+    if size < 256:
+        return bytes((0x58, size))
+    return b"\x59" + size.to_bytes(2, "big") if size < 1 << 16 else b"\x5a" + size.to_bytes(4, "big")
+
+
+def _to_list(path: Steps) -> Steps:
+    for number, step in enumerate(path):
+        if type(step) is int:
+            return path[:number]
+    return path
+
+
+def table_name(raw: Any) -> str:
+    """The name of a table in an argument, which is bytes, or a text in batches. Raises NotCbor."""
+    if type(raw) is str:
+        return raw
+    if type(raw) is not bytes:
+        raise NotCbor("the name of a table is neither bytes nor a text")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise NotCbor("the name of a table is not UTF-8") from None
+
+
+def raw_bytes(argument: Any, what: str) -> bytes:
+    """An argument that is bytes. Raises NotCbor."""
+    if type(argument) is not bytes:
+        raise NotCbor(f"{what} is not bytes")
+    return argument

@@ -1,0 +1,120 @@
+"""A node of DAX: a process beside the workers, with an event loop that serves DAX's clients, and caches of its own.
+
+It opens the same stores as the workers, which several processes may share, and calls the operations of DynamoDB as they
+do. Background work is the workers'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+from collections.abc import Callable, Mapping
+
+import uvloop
+
+from jedlik.aws import metrics
+from jedlik.aws.authorizer import Everybody
+from jedlik.aws.calls import Calls
+from jedlik.aws.unsigned import Trusting
+from jedlik.clock import system_clock
+from jedlik.dax.attribute_lists import AttributeLists
+from jedlik.dax.cache import Cache
+from jedlik.dax.listener import Listener
+from jedlik.dax.node import Node, Place
+from jedlik.dax.plane import Lives, Plane
+from jedlik.dynamodb.model.expressions import projections
+from jedlik.dynamodb.model.expressions.placeholders import Placeholders
+from jedlik.dynamodb.service import SERVICE as DYNAMODB
+from jedlik.memory import MIB, Memory
+from jedlik.process.worker import (
+    BEAT_SECONDS,
+    CANNOT_START,
+    IDLE_CHECK_SECONDS,
+    RETIRE,
+    STOPPING,
+    Site,
+    limits_of,
+    log_failure,
+)
+from jedlik.regions.stores import Stores
+from jedlik.storage.engine import StorageError
+
+log = logging.getLogger(__name__)
+
+CLUSTER = "default"
+"""The cluster that a server has of its own."""
+ZONE = "local"
+
+
+def work(site: Site, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
+    """Serve until a signal to stop or to retire, or until the pipe `parent` closes because the parent is gone.
+
+    Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
+    """
+    gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(_serve(site, ready, parent, beat))
+    except StorageError as error:
+        log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
+        return CANNOT_START
+    return 0
+
+
+async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
+    settings = site.settings
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in STOPPING | {RETIRE}:
+        loop.add_signal_handler(number, stop.set)
+    loop.add_reader(parent, stop.set)
+    stores = Stores(settings)
+    watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch of a node of DAX")
+    watch.add_done_callback(log_failure)
+    memory = Memory()
+    try:
+        plane = Plane(
+            Calls(stores, DYNAMODB.operations, Everybody(), memory.answers),
+            AttributeLists(stores),
+            Cache(settings.dax_memory * MIB),
+            check_projection,
+            Lives(),
+        )
+        node = Node(
+            plane,
+            Trusting(settings.served, system_clock, settings.account),
+            Place(CLUSTER, f"{CLUSTER}-a", ZONE),
+            settings.account,
+        )
+        listener = Listener(node, limits_of(settings), memory.bodies)
+        await listener.start(site.dax, site.tls)
+        loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
+        ready()
+        await stop.wait()
+        cut_off = await listener.stop(settings.stop_timeout)
+        if cut_off:
+            log.warning("connections of DAX cut off", extra={"connections": cut_off})
+    finally:
+        watch.cancel()
+        await stores.close()
+
+
+def check_projection(text: str, names: Mapping[str, str]) -> None:
+    """Refuse the text of a projection, with its names, that DynamoDB would refuse. Raises ValidationException."""
+    projections.projection(text, Placeholders(dict(names), None))
+
+
+async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
+    """Show the parent that the event loop turns, fail commits that hang, close stores that nobody asks for, and make
+    room for counts, as long as the node runs."""
+    beats = 0
+    while True:
+        beat[0] += 1
+        beats += 1
+        stores.look(most)
+        metrics.current().look()
+        if beats * BEAT_SECONDS % IDLE_CHECK_SECONDS == 0:
+            await stores.close_idle()
+        await asyncio.sleep(BEAT_SECONDS)

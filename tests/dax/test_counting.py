@@ -1,0 +1,47 @@
+"""What DAX counts, under CloudWatch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from testing.dax import raw_client
+from testing.dax.raw_client import RawClient, authorization, preamble, request
+from testing.jedlik_process import Server
+from tests.upkeep.test_stats_json import stats
+
+COUNTED = {
+    "GetItemRequestCount": 4,
+    "ItemCacheHits": 2,
+    "ItemCacheMisses": 1,
+    "ScanRequestCount": 2,
+    "ScanCacheHits": 1,
+    "ScanCacheMisses": 1,
+    "ErrorRequestCount": 1,
+    "TotalRequestCount": 6,
+}
+
+
+def test_requests_hits_and_misses_are_counted(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server(dax=True, dax_port=0)
+    server.client().create_table(
+        TableName="counted",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    get = request(raw_client.GET_ITEM, b"counted", b"k", None)
+    scan = request(raw_client.SCAN, b"counted", None)
+    with RawClient(server.dax_url) as client:
+        client.send(preamble(), authorization())
+        for one in (get, get, get, scan, scan, request(raw_client.GET_ITEM, b"absent", b"k", None)):
+            client.send(one)
+            client.answer(1)
+    series: list[dict[str, Any]] = stats(tmp_path / "data")["metrics"]["series"]
+    counted = {
+        one["name"]: one["value"]
+        for one in series
+        if one["dimensions"] == {"ClusterId": "default", "NodeId": "default-a"} and one["value"]
+    }
+    assert counted == COUNTED
