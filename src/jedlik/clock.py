@@ -1,8 +1,8 @@
 """The one source of time.
 
-Everything that needs to know what time it is takes a `Clock`, so that a test can hold it still or move it. A region has
-a `TrustedClock`, which does not follow the wall clock when it jumps (`timekeeping`): what is written while it is
-wrong is dated as if it had gone on.
+Everything that needs the time takes a `Clock`, so that a test can hold it still or move it. A region has a
+`TrustedClock`, which does not follow the wall clock when it jumps (`timekeeping`): writes made while it is wrong are
+dated as if it had gone on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ steady_clock: Callable[[], float] = time.monotonic
 """Returns seconds since some moment, and is never put back: for how long ago something was."""
 
 boot_clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-"""Seconds since the machine was booted, those in which it slept included. Nobody can set it."""
+"""Seconds since the machine was booted, including those in which it slept. Nobody can set it."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -34,17 +34,18 @@ def _boot() -> str:
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
-        return uuid.uuid4().hex  # Then each start of the server is taken for one of the machine.
+        return uuid.uuid4().hex  # Then each start of the server counts as a boot of the machine.
 
 
 BOOT = _boot()
-"""Tells this boot of the machine from others. Workers have it from their parent."""
+"""Identifies this boot of the machine. Workers have it from their parent."""
 
 
 class TrustedClock:
-    """The wall clock, as long as it goes as the steady one does; otherwise the time goes on from what was trusted.
+    """Follows the wall clock as long as that agrees with the steady one; otherwise the time goes on from what was
+    trusted.
 
-    Without a steady clock the wall clock is believed.
+    Without a steady clock the wall clock is trusted.
     """
 
     __slots__ = ("_offset", "_steady", "_wall", "known", "raw")
@@ -71,7 +72,7 @@ class TrustedClock:
         self._offset = known.offset
 
     def possible(self, reading: Reading, seconds: float) -> list[float]:
-        """The times that it may be at a `reading`, if the clocks are not in step.
+        """The possible times at a `reading`, if the clocks do not agree.
 
         Those of the wall clock, and of the clocks that were trusted within the last `seconds`.
         """
@@ -84,9 +85,9 @@ class TrustedClock:
         return self.known.pause is not None or self.known.parted(self.read())
 
     def slowest(self) -> float:
-        """The time by which to judge the age of what was dated by this clock.
+        """The time by which to judge the age of anything that this clock has dated.
 
-        Seconds since the epoch, by the slowest of the clocks that were trusted within the last day: what was written
-        while another was is not taken for older than it is.
+        Seconds since the epoch, by the slowest of the clocks that were trusted within the last day: writes dated by
+        another clock do not count as older than they are.
         """
         return self.known.slowest(self._steady())

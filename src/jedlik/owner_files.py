@@ -36,7 +36,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was made or renamed in a folder survive a power failure. Raises OSError."""
+    """Make a created or renamed file survive a power failure. Raises OSError."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -46,9 +46,9 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path, refusal: type[Exception]) -> Iterator[None]:
-    """Hold the lock of a file that only its owner can open: anybody else who could open it could hold up its users.
+    """Hold the lock of a file that only its owner can open: any other user who could open it could block its users.
 
-    Raises `refusal`, with a text for people, if the file is somebody else's or open to others; and OSError.
+    Raises `refusal`, with a text for people, if the file belongs to another user or is open to others; and OSError.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:

@@ -1,9 +1,9 @@
 """Names of regions, and the folders in the data folder that their stores are in.
 
-A region of AWS's has a folder of its name. Where no signatures are verified a region may have another name, too
-(`local`, `ddblocal`, `Test_1`): that stands behind an @, each capital letter as + and the small one. So no such folder
-has the name of a region of AWS's, of an account (twelve digits) or of a file that the server keeps there (`lock`), and
-no two are one where the file system takes capital letters for small ones.
+A region of AWS has a folder of its name. If signatures are not verified, a region may have another name, too (`local`,
+`ddblocal`, `Test_1`): its folder begins with an @, and each capital letter becomes + and the small one. So no such
+folder has the name of a region of AWS, of an account (twelve digits) or of a file that the server keeps there (`lock`),
+and no two are equal on a file system that ignores case.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _is_aws = re.compile(
 _is_name = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 
 FORM = "1 to 64 letters, digits, hyphens and underscores"
-"""What a region's name may be where no signatures are verified, for people."""
+"""The rule for a region's name if signatures are not verified, for people."""
 
 _OTHER = "@"
 _CAPITAL = "+"
@@ -44,7 +44,7 @@ def folder(name: str) -> str:
 
 
 def of_folder(found: str) -> str | None:
-    """The region whose folder has a name; None where that is no region's."""
+    """The region of a folder with this name; None if it is no region's."""
     name = found
     if found.startswith(_OTHER):
         name = re.sub(r"\+([a-z])", lambda capital: capital[1].upper(), found[1:])

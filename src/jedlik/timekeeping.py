@@ -1,4 +1,4 @@
-"""Timekeeping: which clock is believed when the wall clock jumps, and when nothing may be deleted by its age.
+"""Timekeeping: which clock is trusted when the wall clock jumps, and when nothing may be deleted because of its age.
 
 The wall clock can be set; the steady clock, which counts from the boot of the machine and goes on while it sleeps,
 cannot. Both are slewed alike, so their difference changes by jumps only. A store keeps the difference that it trusts,
@@ -7,13 +7,13 @@ and the latest time that it knows of, in one record that its workers share:
     agreeing --(the difference has changed by more than a minute)--> paused, PARTED
     paused   --(the difference has stayed the same for five minutes; ten if LATER)--> agreeing, with what it is now
 
-A start compares with the record. After a boot the differences cannot be compared, but the latest time can: a wall clock
-that is behind it has lost its time (EARLIER), and one that is a day ahead of it may have (LATER). While the clocks are
-parted, or the wall clock has lost its time, the time goes on from what was trusted; a day that seems to have passed is
-believed. While it is paused, nothing is deleted because of its age.
+A start compares the clocks with the record. After a boot the differences cannot be compared, but the latest time can: a
+wall clock that is behind it has lost its time (EARLIER), and one that is a day ahead of it may have (LATER). While the
+clocks disagree, or the wall clock has lost its time, the time goes on from what was trusted; a day that seems to have
+passed is believed. While it is paused, nothing is deleted because of its age.
 
 Small jumps are forgiven and followed slowly, so that a clock which is set by a second every hour is trusted for ever.
-What differences were trusted before is remembered for a day, as entries are in the log that were written by them.
+Formerly trusted differences are remembered for a day, because entries in the log may have been dated by them.
 
 Source: clock_gettime(2), CLOCK_REALTIME and CLOCK_BOOTTIME.
 """
@@ -28,15 +28,16 @@ import orjson
 AGREEMENT_SECONDS = 60.0
 """How far the wall clock may be from the steady one before it is doubted."""
 LATER_SECONDS = 24 * 60 * 60.0
-"""A start that much later than all that the store knows of is doubted."""
+"""A start this much later than everything that the store knows of is doubted."""
 ABSENT_SECONDS = 60.0
-"""Nobody has used a store whose record is older than that: it is a start, and not only one of another worker."""
+"""If the record is older than this, no process has used the store: it is a start, and not only one of another
+worker."""
 FOLLOWED = 1 / 60
-"""Of a jump within AGREEMENT_SECONDS so much is followed each second: a minute in an hour."""
+"""After a jump within AGREEMENT_SECONDS, the clock follows by this much each second: a minute in an hour."""
 REMEMBERED_SECONDS = 25 * 60 * 60.0
 """How long a former difference is remembered: the longest that an entry of a change log is kept."""
 MOST_FORMER = 100
-"""Former differences that are remembered at the most; of those before, the lowest stays."""
+"""The most former differences that are remembered; of older ones, the lowest stays."""
 NOTE_SECONDS = 10.0
 """How old the record may be, so how accurate the latest time is."""
 
@@ -63,11 +64,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """That nothing is deleted because of its age."""
+    """The state in which nothing is deleted because of its age."""
 
     reason: str
     since: float
-    """In seconds since the epoch, by the clock that is believed."""
+    """In seconds since the epoch, by the trusted clock."""
     offset: float
     """The difference as it is now."""
     unchanged_since: float
@@ -90,18 +91,18 @@ class Timekeeping:
     offset: float
     """The difference between the clocks that is trusted."""
     latest: float
-    """The latest time of which it is known that it has been, in seconds since the epoch."""
+    """The latest known time, in seconds since the epoch."""
     noted: float
     """When this was, on the steady clock."""
     pause: Pause | None = None
     former: tuple[Former, ...] = ()
 
     def parted(self, reading: Reading) -> bool:
-        """Whether the clocks are apart by other than what is trusted."""
+        """Whether the difference between the clocks is not the trusted one."""
         return abs(reading.offset - self.offset) > AGREEMENT_SECONDS
 
     def slowest(self, steady: float) -> float:
-        """The earliest time that it may be, in seconds since the epoch, by any difference that is remembered."""
+        """The earliest possible time, in seconds since the epoch, by any remembered difference."""
         return steady + min((self.offset, *(former.offset for former in self.former)))
 
     def offsets(self, steady: float, seconds: float) -> tuple[float, ...]:
@@ -110,7 +111,7 @@ class Timekeeping:
 
 
 def started(known: Timekeeping | None, reading: Reading) -> Timekeeping:
-    """What a process that starts makes of what the store has kept, if anything."""
+    """The knowledge of a process that starts, from the store's record, if there is one."""
     if known is None:
         return Timekeeping(reading.boot, reading.offset, reading.wall, reading.steady)
     if known.boot != reading.boot:
@@ -122,7 +123,7 @@ def started(known: Timekeeping | None, reading: Reading) -> Timekeeping:
 
 
 def advanced(known: Timekeeping, reading: Reading) -> Timekeeping:
-    """What is known by now. Where the machine has been booted since, that is a start."""
+    """The present knowledge. If the machine has been booted since, that is a start."""
     if known.boot != reading.boot:
         return _booted(known, reading)
     kept = [former for former in known.former if reading.steady - former.until < REMEMBERED_SECONDS]
@@ -166,7 +167,8 @@ def _resumed(known: Timekeeping, reading: Reading) -> Timekeeping:
 
 
 def _booted(known: Timekeeping, reading: Reading) -> Timekeeping:
-    """The steady clock has begun anew, so all is compared with the latest time, as if none had passed since."""
+    """The steady clock has started again, so everything is compared with the latest time, as if no time had passed
+    since."""
     resumed = known.latest - reading.steady
     shift = resumed - known.offset
     former = tuple(Former(former.offset + shift, reading.steady) for former in known.former)
@@ -200,7 +202,7 @@ def encode(known: Timekeeping) -> bytes:
 
 
 def parse(raw: bytes) -> Timekeeping:
-    """What is stored. Raises ValueError, TypeError or KeyError for what is none."""
+    """The stored record. Raises ValueError, TypeError or KeyError if it is malformed."""
     members: dict[str, Any] = orjson.loads(raw)
     pause, former = members.pop("pause"), members.pop("former")
     if pause is not None and pause["reason"] not in WAITS:

@@ -1,9 +1,9 @@
-"""Jobs as they are stored: what is to be done in the background, and how far it is.
+"""Jobs as they are stored: the background work to be done, and its progress.
 
-A job is one value in the store, written in the same commit as what makes it necessary, so that it is never forgotten.
-Each of its steps is a mini-transaction that reads this value and writes the next one (or deletes it, at the end)
-together with the step's work. So two workers that both run a job cannot do a step twice: the second one finds that the
-job has moved. The lease under which a job runs (`leases`) only saves them the trouble.
+A job is one value in the store, written in the same commit as the change that makes it necessary, so that it is never
+forgotten. Each of its steps is a mini-transaction that reads this value and writes the next one (or deletes it, at the
+end) together with the step's work. So two workers that both run a job cannot do a step twice: the second one finds that
+the job has moved. The lease under which a job runs (`leases`) only saves them the trouble.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class JobWaits(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
-        """How long it rests at the least."""
+        """How long it pauses at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Job:
 
     name: str
     kind: str
-    """The name of the `work.JobKind` that it is of."""
+    """The name of its kind (`work.JobKind`)."""
     state: State = field(repr=False)
     """The step function's input and progress. Never change it in place."""
     raw: bytes = field(repr=False)
@@ -56,11 +56,11 @@ class Job:
             raise JobMoved
 
     def advance(self, state: State, writes: Writes) -> None:
-        """Say that the job has come to `state`."""
+        """Record that the job has come to `state`."""
         writes.put(self.key, _encode(self.kind, state))
 
     def finish(self, writes: Writes) -> None:
-        """Say that the job is over."""
+        """Record that the job is over."""
         writes.delete(self.key)
 
 
@@ -81,12 +81,12 @@ def _encode(kind: str, state: State) -> bytes:
 
 
 def job_key(name: str) -> bytes:
-    """Of the record of a background job."""
+    """The key of the record of a background job."""
     return KEYSPACE.prefix + name.encode()
 
 
 def job_range() -> tuple[bytes, bytes]:
-    """Where all jobs' records stand."""
+    """The range of all jobs' records."""
     return KEYSPACE.range
 
 

@@ -33,7 +33,7 @@ class Leases:
     def __init__(self, region: Region, holder: str) -> None:
         self._region = region
         self._holder = holder
-        """Names this worker among all that ever share the store."""
+        """Identifies this worker among all that ever share the store."""
         self._taken: dict[str, float] = {}
         """When each lease that we hold was taken or renewed, in seconds since the epoch."""
 
@@ -89,5 +89,5 @@ class Leases:
 
 
 def lease_key(name: str) -> bytes:
-    """Of the lease called `name`."""
+    """The key of the lease called `name`."""
     return KEYSPACE.prefix + name.encode()

@@ -25,9 +25,9 @@ it. Raises JobMoved, and JobWaits when it cannot go on yet."""
 Wanted = Callable[[Region], Awaitable[bool]]
 """Whether a store holds anything that needs some work."""
 Record = Any
-"""One of what a service keeps, in the service's own type; DynamoDB's are the descriptors of tables."""
+"""A record of a service, in the service's own type; DynamoDB's are the descriptors of tables."""
 Range = tuple[bytes, bytes]
-"""The keys from the first one up to but not at the second."""
+"""The keys from the first one (included) to the second (excluded)."""
 
 
 class Unfinished(NamedTuple):
@@ -49,7 +49,7 @@ def _finishes_nothing(record: Record) -> tuple[Unfinished, ...]:
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """A kind of job: what does it, and what a check of a store needs to know of it."""
+    """A kind of job: the function that does it, and the facts that a check of a store needs."""
 
     name: str
     """In the records of such jobs."""
@@ -59,7 +59,7 @@ class JobKind:
     removes: Callable[[State], Iterable[Range]] = _removes_nothing
     """The keys that a job in this state is going to remove: nothing else may lead to them any more."""
     finishes: Callable[[Record], Iterable[Unfinished]] = _finishes_nothing
-    """What in a record of the service such jobs are doing: a check demands the job of each."""
+    """The claims in records of the service that such jobs fulfil: a check demands the job of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,11 @@ class Duty:
     run: Callable[[Region], Awaitable[bool]]
     """Does one bounded piece. Returns whether more can be done at once."""
     wanted: Wanted
-    """Whether the store holds anything that the work is about. Where it does not, no lease is taken: a store that is
-    only read needs no committer."""
+    """Whether the store holds anything that the work is about. If not, no lease is taken: a store that is only read
+    needs no committer."""
     leased: bool = True
-    """Whether it runs under a lease. Without one it writes nothing, and sees to it itself that one worker does it."""
+    """Whether it runs under a lease. Without one it writes nothing, and makes sure itself that only one worker does
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Work:
 
 
 def by_name(kinds: Iterable[JobKind]) -> dict[str, JobKind]:
-    """Kinds of job by their names. Raises ValueError where two have the same."""
+    """Kinds of job by their names. Raises ValueError if two have the same."""
     found: dict[str, JobKind] = {}
     for kind in kinds:
         if kind.name in found:

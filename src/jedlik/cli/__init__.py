@@ -1,4 +1,4 @@
-"""The command line: `jedlik serve`, `jedlik credentials`, `jedlik account`, and what looks after stores."""
+"""The command line: `jedlik serve`, `jedlik credentials`, `jedlik account`, and the commands that look after stores."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def account() -> None:
 @click.argument("account", metavar="[ID]", required=False, callback=account_id)
 @click.option("--alias", help="A name for people, like an AWS account's; no other account may have it.")
 def create(data_dir: Path, account: str | None, alias: str | None) -> None:
-    """Make an account and print its id: twelve digits, random ones if none are given."""
+    """Create an account and print its id: twelve digits, random ones if none are given."""
     from jedlik.regions import accounts
 
     own = own_account()
@@ -41,7 +41,7 @@ def create(data_dir: Path, account: str | None, alias: str | None) -> None:
 @config_file
 @option("data_dir")
 def list_(data_dir: Path) -> None:
-    """Print the accounts: id, alias or -, and since when they are there, or - for one that nobody has created."""
+    """Print the accounts: id, alias or -, and the time of creation, or - for one that nobody has created."""
     from jedlik.regions import accounts
 
     own = own_account()

@@ -45,7 +45,8 @@ def serve(words: Sequence[str], /, **_: Any) -> None:
     """Serve DynamoDB until stopped by SIGTERM or Ctrl-C.
 
     Each option can also be set by an environment variable, like JEDLIK_DATA_DIR, or in the configuration file, like
-    data_dir = "/var/lib/jedlik". SIGHUP has all of this read anew and replaces the workers, one after the other.
+    data_dir = "/var/lib/jedlik". SIGHUP makes the server read all of this again, and replaces the workers, one after
+    the other.
     """
     from jedlik.process import workers  # The other commands need not wait for a server to be loaded.
     from jedlik.process.listeners import StartError

@@ -42,7 +42,7 @@ def option(name: str) -> Callable[[F], F]:
 
 
 def parameter_type(kind: Any) -> Any:
-    """How the values of a setting's type are read."""
+    """The parser of the values of a setting's type."""
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     of = next(part for part in get_args(kind) or (kind,) if part is not NoneType)
@@ -57,7 +57,7 @@ def account_id(_: click.Context, __: click.Parameter, given: str | None) -> str 
 
 
 def own_account() -> str:
-    """The server's own account, as environment or file have it, for commands whose --account is any account."""
+    """The server's own account, from the environment or the file, for commands whose --account is any account."""
     given = os.environ.get(VARIABLE + "ACCOUNT") or (click.get_current_context().default_map or {}).get("account")
     if given is None:
         return config.DEFAULT_ACCOUNT

@@ -48,7 +48,7 @@ def each_store(found: Sequence[Stored], report: Report) -> int:
 def stored_in(data_dir: Path, which: Which) -> list[Stored]:
     """The stores of some accounts and regions.
 
-    Raises Refusal if no such store is there, or if stores are where they were before there were accounts.
+    Raises Refusal if no such store exists, or if stores are still in the place from before there were accounts.
     """
     if layout.former(data_dir, which.own):
         raise Refusal(layout.former_refusal(data_dir))
@@ -90,14 +90,14 @@ def take_stores(data_dir: Path) -> None:
 def check(
     data_dir: Path, of_account: str | None, region: str | None, recover_damaged: bool, pages: bool, as_json: bool
 ) -> None:
-    """Check that all that is stored agrees, and is what was written: items, index entries, counters, streams, expiry.
+    """Check that all stored data agrees, and is as it was written: items, index entries, counters, streams, expiry.
 
     Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
-    read. A server may go on beside it; what it writes meanwhile is not looked at.
+    read. A server may run meanwhile; its new writes are not checked.
 
-    With --recover-damaged no server may run. Of a store that is refused because a file is damaged or missing, or is not
-    the one that belongs there, it keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
-    beside it. Values that are damaged are removed, and index entries, expiry notes and counters made again.
+    With --recover-damaged no server may run. If a store is refused because a file is damaged or missing, or is not the
+    one that belongs there, this keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
+    beside it. Damaged values are removed, and index entries, expiry notes and counters restored.
     """
     from jedlik.process.services import SERVICES
     from jedlik.upkeep import reports
@@ -117,10 +117,10 @@ def check(
 @stores
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def stats(data_dir: Path, of_account: str | None, region: str | None, as_json: bool) -> None:
-    """Print how large stores and tables are, and what of. A server may go on beside it.
+    """Print the sizes of stores and tables, and of their parts. A server may run meanwhile.
 
-    If one does, also what its workers have counted together since it was started: the metrics of CloudWatch, by table
-    and operation.
+    If one does, this also prints the counts of all its workers since its start: the metrics of CloudWatch, by table and
+    operation.
     """
     from jedlik.aws.slabs import Unreadable
     from jedlik.storage.engine import StorageError
@@ -151,10 +151,10 @@ def compact(data_dir: Path, of_account: str | None, region: str | None) -> None:
 @click.command(cls=Command)
 @stores
 def upgrade(data_dir: Path, of_account: str | None, region: str | None) -> None:
-    """Bring stores that an earlier version made to the format of this one. No server may run.
+    """Bring the stores of an earlier version to the format of this one. No server may run.
 
-    Stores that were made before there were accounts are moved to the folder of the server's own account, or of the one
-    that is named. There is no way back but a copy of the folder, made before.
+    Stores from before there were accounts are moved to the folder of the server's own account, or of the one that
+    --account names. The only way back is a copy of the folder, made before.
     """
     from jedlik.upkeep import reports
 

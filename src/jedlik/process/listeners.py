@@ -1,4 +1,4 @@
-"""What a server takes hold of before it serves: the data folder, the port, the certificate."""
+"""The resources that a server takes before it serves: the data folder, the port, the certificate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKLOG = 1024
 DESCRIPTORS = 1 << 16
 """The most descriptors of a process, files and connections together."""
 MEMORY_PREFIX = "jedlik-memory-"
-"""Data folders of servers that keep nothing have names that begin with this."""
+"""The names of data folders of in-memory servers begin with this."""
 
 
 class StartError(Exception):
@@ -97,7 +97,7 @@ def sweep_memory_folders() -> None:
             if lock.parent.lstat().st_uid != os.geteuid():
                 continue
             file = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:  # Just gone, or somebody else's.
+        except OSError:  # It has just been removed, or belongs to another user.
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

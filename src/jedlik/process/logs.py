@@ -74,7 +74,7 @@ class TextFormatter(logging.Formatter):
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
-    """What the caller has given besides the message."""
+    """The caller's fields, without the message."""
     return {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
 
 

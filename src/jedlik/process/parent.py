@@ -6,7 +6,7 @@ each open one that the next answer is the last, and ends with its last connectio
 
 What a worker is, as the parent sees it:
 
-    starting --(says that it serves)--> serving --(another has its number)--> finishing --> gone
+    starting --(reports that it serves)--> serving --(another has its number)--> finishing --> gone
 """
 
 from __future__ import annotations

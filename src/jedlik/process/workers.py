@@ -96,7 +96,7 @@ def look_at(settings: Settings) -> ssl.SSLContext | None:
 
 
 def check_credentials(path: Path) -> None:
-    """Raise StartError if the access keys cannot be used; warn if there are none."""
+    """Raise StartError if the access keys cannot be used; warn if the file is empty."""
     try:
         keys = len(Credentials(path))
     except CredentialsError as error:
@@ -106,7 +106,7 @@ def check_credentials(path: Path) -> None:
 
 
 def announce(site: Site) -> None:
-    """Say that the server is ready, and where."""
+    """Announce that the server is ready, and where."""
     settings = site.settings
     if logs.for_people(settings.log_format):
         sys.stderr.write("\n" + greeting(settings, site.url, site.dax_url, colour=logs.coloured()) + "\n")

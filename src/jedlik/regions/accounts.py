@@ -1,7 +1,7 @@
-"""Accounts: each has a folder, with its regions and with what is of no region (`layout`).
+"""Accounts: each has a folder, with its regions and with the data that belongs to no region (`layout`).
 
-An account is there when its folder is. The server's own is there without one; any other is made by `jedlik account
-create`, or, where nothing is verified, by the first request that writes in its name.
+An account exists if its folder does. The server's own exists without one. Any other is created by `jedlik account
+create` or, if signatures are not verified, by the first request that writes in its name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _is_alias = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]").fullmatch
 
 
 class AccountError(Exception):
-    """An account cannot be made; the message is for the person who makes it."""
+    """An account cannot be created; the message is for the person who creates it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class Account:
 
     id: str
     alias: str | None = None
-    """A name for people, that no other account has."""
+    """A name for people, which no other account has."""
     created: float | None = None
-    """Seconds since the epoch; None if a request has made it."""
+    """Seconds since the epoch; None if a request has created it."""
 
 
 def create(data: Path, account: str | None, alias: str | None, own: str) -> Account:
-    """Make an account, of a random id if none is given; also the record of one that a request has made, or of the
-    server's `own`, which have none yet. Raises AccountError, and OSError.
+    """Create an account, of a random id if none is given. Also makes the record of one that a request has created, or
+    of the server's `own`, which have none yet. Raises AccountError, and OSError.
 
-    Source of what an alias may be: "Creating, deleting, and listing an AWS account alias" in the IAM user guide.
+    Source of the rules for an alias: "Creating, deleting, and listing an AWS account alias" in the IAM user guide.
     """
     if alias is not None and (not _is_alias(alias) or is_account(alias)):
         raise AccountError(
@@ -67,7 +67,7 @@ def create(data: Path, account: str | None, alias: str | None, own: str) -> Acco
 
 
 def all_of(data: Path, own: str) -> list[Account]:
-    """The accounts that are there, in order; the server's `own` among them. Raises AccountError, and OSError."""
+    """The existing accounts, in order, including the server's `own`. Raises AccountError, and OSError."""
     return [_read(data, account) for account in sorted({own, *layout.accounts(data)})]
 
 
@@ -94,7 +94,8 @@ def _write(folder: Path, account: Account) -> None:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder, and those that it is in, for good. What root makes belongs to the owner of the folder above."""
+    """Make a folder, and the folders that it is in, durably. A folder that root makes belongs to the owner of the
+    folder above."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
@@ -103,6 +104,6 @@ def _make(folder: Path) -> None:
 
 
 def _random_ids() -> Iterator[str]:
-    """Ids that look like those of AWS's accounts. They are no secret, but nobody can foretell them."""
+    """Ids that look like those of AWS's accounts. They are no secret, but cannot be predicted."""
     while True:
         yield f"{secrets.randbelow(9 * 10**11) + 10**11}"

@@ -1,8 +1,8 @@
 """The watch over a region's clock: each worker compares the clocks, and they share what they find.
 
-What is known (`timekeeping`) is one record of the store, and each worker looks once a second. Who finds that the
-clocks have parted, that they agree again or that the record is old writes it and logs it; the others take it over. So
-the record says within seconds when the store was last used.
+The knowledge about the clocks (`timekeeping`) is one record of the store, and each worker reads it once a second. A
+worker that finds that the clocks disagree, that they agree again, or that the record is old, writes the record and logs
+that; the others adopt it. So the record shows within seconds when the store was last used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 async def begin(region: Region) -> None:
-    """Set a region's clock by what its store knows, before anything is done. Raises StorageError."""
+    """Set a region's clock by the record in its store, before anything else is done. Raises StorageError."""
     [raw] = await region.engine.get([keyspaces.clock_key()])
     region.clock.know(timekeeping.started(None if raw is None else _parse(raw), region.clock.read()))
     region.clock.raw = raw
@@ -32,14 +32,14 @@ async def begin(region: Region) -> None:
 async def look(region: Region, note: bool = True) -> None:
     """Compare the clocks, and share what is new. Raises StorageError.
 
-    Unless `note`, the passing of time is not: nothing in the store depends on it.
+    The mere passing of time is shared only with `note`: nothing in the store depends on it.
     """
     clock = region.clock
     reading = clock.read()
     [raw] = await region.engine.get([keyspaces.clock_key()])
     before = None if raw is None else _parse(raw)
     if before is not None and raw != clock.raw:
-        # Another has looked. This is no start, however long ago that was: the machine may have slept.
+        # Another worker has compared them. This is no start, however long ago that was: the machine may have slept.
         clock.know(before)
         clock.raw = raw
     after = timekeeping.advanced(clock.known, reading)
@@ -51,7 +51,7 @@ async def look(region: Region, note: bool = True) -> None:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, bool]:
         writes = Writes()
         if values[0] != raw:
-            return writes, False  # Another has said it.
+            return writes, False  # Another worker has written it.
         writes.put(keyspaces.clock_key(), encoded)
         return writes, True
 
@@ -68,7 +68,7 @@ def _parse(raw: bytes) -> Timekeeping:
 
 
 def _is_news(before: Timekeeping | None, after: Timekeeping) -> bool:
-    """Whether others should know: it is another state, or the record is old."""
+    """Whether others should know: the state has changed, or the record is old."""
     if before is None or before.boot != after.boot or before.pause != after.pause:
         return True
     return after.noted - before.noted >= NOTE_SECONDS

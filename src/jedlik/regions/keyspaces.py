@@ -1,8 +1,8 @@
-"""Key spaces: the first byte of every key of a store says what it is a key of.
+"""Key spaces: the first byte of every key of a store determines what it is a key of.
 
-A key space is declared once, by whoever keeps rows there: a store itself here, jobs and leases in `background`, and the
-services in their declarations (`aws.service`). What must go over all rows of a kind goes over these declarations: the
-purge of what is deleted, the check of a store, and the drawing of the layout in the documentation.
+A key space is declared once, by the owner of its rows: a store itself here, jobs and leases in `background`, and the
+services in their declarations (`aws.service`). Code that processes all rows of a kind uses these declarations: the
+purge of deleted tables, the check of a store, and the drawing of the layout in the documentation.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from enum import Enum
 
 _GAP = 3
-"""Columns between a key and what is under it, in the drawing of the layout."""
+"""Columns between a key and its value, in the drawing of the layout."""
 
 
 class Owner(Enum):
-    """What the rows of a key space belong to, with the number of bytes behind the prefix that say to which."""
+    """The owner of a key space's rows, with the number of bytes after the prefix that identify it."""
 
     STORE = "store", 0
-    """Whoever writes such a row removes it."""
+    """The code that writes such a row removes it."""
     TABLE = "table", 8
-    """They go with the table: its id."""
+    """They are removed with the table: its id."""
     INDEX = "index", 10
-    """They go with an index, or with its table: the table's id, and the index's number, which is 0 for the table."""
+    """They are removed with an index, or with its table: the table's id, and the index's number, which is 0 for the
+    table."""
     REPLICA = "replica", 8
-    """They go when the table is a replica no more: its id."""
+    """They are removed when the table stops being a replica: its id."""
     SHARD = "shard", 12
-    """They go with a shard of a stream, which outlives its table: the table's id, and the shard's number."""
+    """They are removed with a shard of a stream, which outlives its table: the table's id, and the shard's number."""
 
     @property
     def size(self) -> int:
@@ -38,21 +39,21 @@ class Owner(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """A key space, as whoever keeps rows in it declares it."""
+    """A key space, as the owner of its rows declares it."""
 
     name: str
     prefix: bytes
-    """What its keys begin with: one byte, or more for one that is `within` another. Leave room between neighbours."""
+    """The beginning of its keys: one byte, or more for one that is `within` another. Leave room between neighbours."""
     owner: Owner
     rows: str
-    """What its rows are, in the plural."""
+    """A name for its rows, in the plural."""
     layout: tuple[tuple[str, str], ...]
-    """For each form of its keys: what follows the prefix (lengths in bytes), and what the value is for."""
+    """For each form of its keys: the parts after the prefix (lengths in bytes), and the purpose of the value."""
     within: Keyspace | None = None
     """The one whose prefix its own begins with, if it has no byte to itself."""
     lost: str | None = None
-    """What is lost with a row that is removed because its value is damaged; "nothing" where it is made again. None if
-    none may be removed, because others cannot be read without it."""
+    """What is lost with a row that is removed because its value is damaged; "nothing" if it can be restored. None if no
+    row may be removed, because others cannot be read without it."""
 
     @property
     def range(self) -> tuple[bytes, bytes]:
@@ -60,7 +61,8 @@ class Keyspace:
         return self.prefix, prefix_end(self.prefix)
 
     def of(self, owner: bytes) -> tuple[bytes, bytes]:
-        """Where the rows of one owner stand; or of all owners whose bytes begin so, like all indexes of a table."""
+        """The range of the rows of one owner, or of all owners whose bytes begin like this, such as all indexes of a
+        table."""
         prefix = self.prefix + owner
         return prefix, prefix_end(prefix)
 
@@ -76,7 +78,7 @@ def prefix_end(prefix: bytes) -> bytes:
 
 
 def arranged(spaces: Iterable[Keyspace]) -> tuple[Keyspace, ...]:
-    """Key spaces in the order of their keys. Raises ValueError where one is in another's way."""
+    """Key spaces in the order of their keys. Raises ValueError if two overlap."""
     found = tuple(sorted(spaces, key=lambda space: space.prefix))
     for number, space in enumerate(found):
         if any(other.name == space.name for other in found[:number]):
@@ -91,7 +93,8 @@ def arranged(spaces: Iterable[Keyspace]) -> tuple[Keyspace, ...]:
 
 
 def space_of(key: bytes, spaces: Iterable[Keyspace]) -> Keyspace | None:
-    """The space among `spaces` that a key is of; None if it is of none. A space within another goes before it."""
+    """The space among `spaces` to which a key belongs; None if there is no such space. A space within another comes
+    before it."""
     found = [space for space in spaces if key.startswith(space.prefix)]
     return max(found, key=lambda space: len(space.prefix), default=None)
 
@@ -111,15 +114,15 @@ STORE = Keyspace("store", b"\x10", Owner.STORE, "records of the store", (("name"
 
 
 def format_key() -> bytes:
-    """Where the store says which format it has (`store_format`)."""
+    """The key of the record of the store's format (`store_format`)."""
     return STORE.prefix + b"format"
 
 
 def secret_key() -> bytes:
-    """Of the store's secret, which keys its hashes."""
+    """The key of the store's secret, with which it computes its hashes."""
     return STORE.prefix + b"secret"
 
 
 def clock_key() -> bytes:
-    """Where the store keeps what it knows of time (`timekeeping`)."""
+    """The key of the store's record of time (`timekeeping`)."""
     return STORE.prefix + b"clock"

@@ -1,11 +1,11 @@
-"""The layout of a data folder: which store is where, and what it is called.
+"""The layout of a data folder: the place and the name of each store.
 
     accounts/ID/regions/NAME    the store of a region of an account (`region_names.folder`)
     accounts/ID/identity        what an account has that is of no region (`accounts`)
     NAME                        where stores were before there were accounts: `jedlik upgrade` moves them
 
-In a server, and in what it logs and prints, a store of the server's own account (`--account`) is called by its region
-alone, and one of another account ACCOUNT/REGION. So nothing is called otherwise where there is one account.
+The server, its log and the output of commands name a store of the server's own account (`--account`) by its region
+alone, and one of another account by ACCOUNT/REGION. So names are unchanged if there is only one account.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def is_account(text: str) -> bool:
 
 
 def store_name(region: str, account: str | None) -> str:
-    """What a store is called. No account means the server's own."""
+    """The name of a store. No account means the server's own."""
     return region if account is None else f"{account}/{region}"
 
 
 def account_folder(data: Path, account: str) -> Path:
-    """Where all is that an account has."""
+    """The folder of an account."""
     return data / ACCOUNTS / account
 
 
 def store_folder(data: Path, account: str, region: str) -> Path:
-    """Where the store of a region of an account is."""
+    """The folder of the store of a region of an account."""
     return account_folder(data, account) / REGIONS / region_names.folder(region)
 
 
@@ -60,7 +60,7 @@ class Stored:
 
     @property
     def label(self) -> str:
-        """What commands call it: the folder's name, with the account if it is not the server's own."""
+        """Its name in commands: the folder's name, with the account if it is not the server's own."""
         return store_name(self.path.name, None if self.is_own else self.account)
 
     @property
@@ -71,7 +71,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which stores a command is about."""
+    """The stores that a command concerns."""
 
     account: str | None = None
     """One account's, if it is named."""
@@ -87,7 +87,7 @@ class Which:
 
 
 def accounts(data: Path) -> list[str]:
-    """The ids of the accounts that are there, in order."""
+    """The ids of the existing accounts, in order."""
     try:
         found = os.listdir(data / ACCOUNTS)
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def accounts(data: Path) -> list[str]:
 
 
 def stores(data: Path, own: str) -> Iterator[Stored]:
-    """The folders of regions that are there, by account and region; `own` is the server's account, which is first."""
+    """The folders of existing regions, by account and region; `own` is the server's account, which comes first."""
     found = accounts(data)
     for account in sorted(found, key=lambda account: (account != own, account)):
         folder = account_folder(data, account) / REGIONS
@@ -107,7 +107,7 @@ def stores(data: Path, own: str) -> Iterator[Stored]:
 
 
 def former(data: Path, own: str) -> list[Stored]:
-    """The stores that are where they were before there were accounts, which will be of the account `own`."""
+    """The stores that are still in the place from before there were accounts. They will belong to the account `own`."""
     if not data.is_dir():
         return []
     paths = sorted(path.parent for path in data.glob(f"*/{DATA}"))
@@ -116,7 +116,7 @@ def former(data: Path, own: str) -> list[Stored]:
 
 
 def former_refusal(data: Path) -> str:
-    """Why a data folder with such stores is not used, and what to do."""
+    """The reason why a data folder with such stores is refused, and the remedy."""
     return (
         f"the stores in {data} are where they were before there were accounts: "
         "stop all servers, copy the folder, and run `jedlik upgrade`"

@@ -15,21 +15,22 @@ Body = dict[str, Any]
 
 
 class PeerUnreachable(Exception):
-    """A region could not be asked, or did not answer: it, or the way there, is down. Says which and why."""
+    """A region could not be asked, or did not answer: it, or the way there, is down. The text names the region and the
+    reason."""
 
 
 class PeerRefuses(PeerUnreachable):
-    """A region does not take this one for its peer. Says which and why, fit for a log; nothing goes on until that is
-    put right there or here."""
+    """A region does not accept this one as its peer. The text names the region and the reason, in a form for the log;
+    nothing goes on until one of the two is corrected."""
 
 
 class Peers(Protocol):
     """The other regions."""
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What `region` answers, unchecked (`answers.ask`).
+        """The unchecked answer of `region` (`answers.ask`).
 
-        Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what the region refuses with, which is a ServiceError.
+        Raises PeerUnreachable (PeerRefuses), WrongAnswer, and the region's refusal, which is a ServiceError.
         """
         ...
 
@@ -43,8 +44,8 @@ class NoPeers:
 
 
 Serve = Callable[[str, str, Body], Awaitable[Body]]
-"""Has a region of this process do an operation: region, name of the operation, body. The answer shares nothing with
-what the region keeps."""
+"""Lets a region of this process do an operation: region, name of the operation, body. The answer shares nothing with
+the region's own data."""
 
 
 class LocalPeers:
@@ -54,17 +55,17 @@ class LocalPeers:
         self._serve = serve
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What the region answers, as it would come over a wire: the two share nothing that either may change."""
+        """The region's answer, as if it came over a wire: the two regions share nothing that either may change."""
         return await self._serve(region, operation, orjson.loads(orjson.dumps(body)))
 
 
 class RoutedPeers:
-    """Some regions by a way of their own, all others by another."""
+    """Reaches some regions in one way, and all others in another."""
 
     def __init__(self, ways: Mapping[str, Peers], others: Peers) -> None:
         self._ways = ways
         self._others = others
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What the region answers by its way."""
+        """The region's answer, in the region's way."""
         return await self._ways.get(region, self._others).call(region, operation, body)

@@ -12,7 +12,7 @@ from jedlik.storage.engine import Engine
 
 
 class Described(Protocol):
-    """What a process remembers of something that the store describes: equal descriptions are equal bytes."""
+    """An object that a process keeps for a stored description: equal descriptions are equal bytes."""
 
     @property
     def raw(self) -> bytes:
@@ -29,11 +29,11 @@ class NoAccount(Exception):
 
 
 class TooManyOpen(Exception):
-    """So many stores are open that no other is opened. Says how many."""
+    """The greatest number of stores is open, and no other is opened. The text contains that number."""
 
 
 class Region:
-    """One region's store and what a process knows of it."""
+    """One region's store and the process's knowledge of it."""
 
     __slots__ = (
         "account",
@@ -64,21 +64,21 @@ class Region:
         self.account = account
         """Twelve digits, as in ARNs."""
         self.store = name
-        """What the store is called (`layout.store_name`): of two accounts' regions of one name, each has another."""
+        """The name of the store (`layout.store_name`): regions of the same name in two accounts have different ones."""
         self.engine = engine
         self.clock = TrustedClock(clock, steady)
-        """Says what time it is, also where `clock` jumps while `steady` does not."""
+        """Gives the time, even if `clock` jumps while `steady` does not."""
         engine.clock = self.clock
         self.secret = secret
         """The key of the store's hashes of partition keys."""
         self.peers = peers or NoPeers()
         """The other regions, as far as they are known here."""
         self.known: dict[str, Described] = {}
-        """What `dynamodb.catalog` has last seen of each table, by name. Possibly stale."""
+        """Each table as `dynamodb.catalog` has last seen it, by name. Possibly stale."""
         self.jobs_wanted = asyncio.Event()
-        """Set when a background job has been written, so that the runner looks at once."""
+        """Set when a background job has been written, so that the runner checks at once."""
         self.begun = 0
-        """Requests that have come here. The store is closed only when all have ended."""
+        """Requests that have come here. The store is closed only when all of them have ended."""
         self.ended = 0
         """Requests that have been answered, or have failed."""
         self.replicated = False

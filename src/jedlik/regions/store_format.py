@@ -1,16 +1,15 @@
-"""The format of a store's data: one number for everything that this package keeps in it.
+"""The format of a store's data: one number for all rows that this package keeps in it.
 
-Items, index entries, descriptors, the change log, the keys of all of these: whoever changes how any of them is stored
-raises FORMAT, adds a step to `upkeep.upgrade`, and says in the table what has changed. A store says which format
-it has in a record of its own, whose form must never change: it is what an earlier version reads to know that it must
-keep its hands off.
+Items, index entries, descriptors, the change log, the keys of all of these: to change how any of them is stored, raise
+FORMAT, add a step to `upkeep.upgrade`, and describe the change in the table. A store records its format in a row of its
+own, whose form must never change: an earlier version reads it to know that it must not touch the store.
 
     format  since
-    0       stores that say nothing: they are as format 1 is
+    0       stores without a record: otherwise they are as format 1
     1       the record itself
     2       entries of change logs have the time of their commit, the kind of caller, and room for more fields
 
-(What the storage engine adds of its own has a format of its own, which it looks at first.)
+(The storage engine's own data has a format of its own, which is checked first.)
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ import orjson
 from jedlik import __version__
 
 FORMAT = 2
-"""What this version reads and writes."""
+"""The format that this version reads and writes."""
 
 
 def record() -> bytes:
-    """What a store of this format says of itself."""
+    """The record of a store of this format."""
     return orjson.dumps({"Format": FORMAT, "Version": __version__})
 
 
@@ -39,9 +38,9 @@ def number(found: bytes | None) -> int:
 
 
 def refusal(found: bytes | None) -> str | None:
-    """Why a store with this record cannot be used by this version, and what to do; None if it can be.
+    """The reason why this version cannot use a store with this record, and the remedy; None if it can.
 
-    It goes on after "the store in such a folder".
+    The text continues "the store in such a folder".
     """
     try:
         given = number(found)

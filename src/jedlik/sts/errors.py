@@ -1,4 +1,4 @@
-"""The errors of AWS STS that are answered here.
+"""The errors of AWS STS that Jedlik returns.
 
 Source: "Common Errors" in the API reference.
 """

@@ -1,7 +1,7 @@
-"""GetCallerIdentity and GetAccessKeyInfo: who asks, and whose a key is.
+"""GetCallerIdentity and GetAccessKeyInfo: the caller, and the account of a key.
 
-Until there are users and roles, every access key is one of the account itself. So its caller is whom AWS calls the
-account's root user, whose user id is the account's number.
+Until there are users and roles, every access key belongs to the account itself. So its caller is AWS's root user of the
+account, whose user id is the account's number.
 
 Sources: the API reference; "Where you can use policy variables" in the IAM User Guide, for user ids.
 """
@@ -19,7 +19,7 @@ KeyOwners = Callable[[str], str | None]
 
 
 class Identity:
-    """The operations that tell identities, over the access keys of a server."""
+    """The operations about identities, over the access keys of a server."""
 
     def __init__(self, account_of: KeyOwners) -> None:
         self._account_of = account_of
@@ -30,7 +30,7 @@ class Identity:
         return {"UserId": caller.account, "Account": caller.account, "Arn": caller.principal}
 
     async def get_access_key_info(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
-        """The account that an access key belongs to, whether it may still be used or not."""
+        """The account of an access key, whether or not the key may still be used."""
         account = self._account_of(request["AccessKeyId"])
         if account is None:
             raise InvalidClientTokenId("The security token included in the request is invalid.")

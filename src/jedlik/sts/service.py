@@ -1,4 +1,4 @@
-"""AWS Security Token Service: who asks, and whose a key is. Roles and sessions come with IAM."""
+"""AWS Security Token Service: the caller, and the account of a key. Roles and sessions come with IAM."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def declared(account_of: KeyOwners) -> Service:
 
 
 def _key_info(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
-    """What GetAccessKeyInfo needs. GetCallerIdentity cannot be denied to anybody."""
+    """The accesses that GetAccessKeyInfo needs. GetCallerIdentity cannot be denied to any caller."""
     return (Access("sts:GetAccessKeyInfo", "*", {}),)

@@ -1,4 +1,4 @@
-"""ARNs as requests to the tagging service give them.
+"""ARNs in requests to the tagging service.
 
 Source: "InvalidParameterException" in the API reference, with which a malformed ARN, or one of another partition,
 refuses the whole request.
@@ -14,7 +14,7 @@ PARTS = 6
 
 
 def check(region: Region, arn: str) -> None:
-    """Raises InvalidParameterException for what is no ARN, or one of another partition than the region's."""
+    """Raises InvalidParameterException for a malformed ARN, or one of another partition than the region's."""
     parts = arn.split(":", PARTS - 1)
     if parts[0] != "arn" or len(parts) < PARTS or not (parts[1] and parts[2] and parts[5]):
         raise InvalidParameterException(f"The ARN '{arn}' is malformed.")

@@ -6,7 +6,7 @@ from jedlik.aws.errors import ServiceError
 
 
 class ConstraintViolationException(ServiceError):
-    """What is asked for needs an organization with tag policies, which there is none of."""
+    """The request needs an organization with tag policies, and Jedlik has no organizations."""
 
 
 class InvalidParameterException(ServiceError):

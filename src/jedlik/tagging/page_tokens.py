@@ -1,7 +1,7 @@
-"""PaginationToken: where a listing goes on, in a form that clients keep and give back for 15 minutes.
+"""PaginationToken: the position where a listing goes on, in a form that clients keep and give back for 15 minutes.
 
-It is sealed with the store's secret and bound to the operation and its filters, so that nobody makes one up or uses one
-for another listing.
+It is sealed with the store's secret and bound to the operation and its filters, so that no client can forge one or use
+one for another listing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jedlik.regions.region import Region
 from jedlik.tagging.errors import InvalidParameterException, PaginationTokenExpiredException
 
 LIFETIME_SECONDS = 15 * 60
-"""For which a token is good ("PaginationTokenExpiredException" in the API reference)."""
+"""The lifetime of a token ("PaginationTokenExpiredException" in the API reference)."""
 _SEAL = 16
 
 
@@ -27,7 +27,7 @@ def token(region: Region, listing: object, last: str) -> str:
 
 
 def last(region: Region, listing: object, given: str | None) -> str | None:
-    """After what a listing goes on; None for its beginning, which the empty token stands for, too.
+    """The ARN after which a listing goes on; None for its beginning, which the empty token stands for, too.
 
     Raises PaginationTokenExpiredException, and InvalidParameterException for a token that is not of this listing.
     """

@@ -1,7 +1,7 @@
 """The Resource Groups Tagging API: tags of the resources of all services, in one place.
 
-What needs an organization (reports, and the summary of compliance) is refused as AWS refuses it to an account that is
-not in one. Each change of a resource's tags is made by the service that has it, as the caller.
+Operations that need an organization (reports, and the summary of compliance) are refused, as AWS refuses them to an
+account that is not in one. The service that has a resource changes its tags, as the caller.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jedlik.tagging.tag_writes import TagWrites
 
 NAME, VERSION = "resourcegroupstaggingapi", "2017-01-26"
 OF_ORGANIZATIONS = ("DescribeReportCreation", "GetComplianceSummary", "StartReportCreation")
-"""What AWS lets the management account of an organization do, and no other."""
+"""Operations that AWS permits only to the management account of an organization."""
 
 
 def declared(types: Sequence[TaggedResources]) -> Service:

@@ -1,9 +1,9 @@
-"""GetResources, GetTagKeys, GetTagValues and ListRequiredTags: what resources there are with which tags.
+"""GetResources, GetTagKeys, GetTagValues and ListRequiredTags: the resources and their tags.
 
 A listing goes through the services' resources type by type, and within a type by ARN. There are no tag policies, so
 every resource is compliant and no tag is required.
 
-Sources: the API reference of the Resource Groups Tagging API, for limits and for what goes with what. It does not give
+Sources: the API reference of the Resource Groups Tagging API, for limits and for valid combinations. It does not give
 the texts of refusals.
 """
 
@@ -22,7 +22,7 @@ Request = dict[str, Any]
 Response = dict[str, Any]
 
 RESOURCES_PER_PAGE = 100
-"""At the most, and where a request does not say."""
+"""The most resources in an answer, and the default."""
 TAGS_PER_PAGE = (100, 500)
 RESOURCE_TYPE_FILTERS = 100
 NAMES_PER_PAGE = 1000
@@ -41,7 +41,7 @@ class TagReads:
         self._types = sorted(types, key=lambda one: one.type)
 
     async def get_resources(self, context: Context, request: Request) -> Response:
-        """The resources with tags that a request asks for, a page at a time."""
+        """The resources with tags that match a request, a page at a time."""
         _check(request)
         shows_compliance = request.get("IncludeComplianceDetails", False)
         if request.get("ExcludeCompliantResources", False):
@@ -82,7 +82,7 @@ class TagReads:
         return _names("TagValues", values, context.region, ["GetTagValues", key], request)
 
     async def list_required_tags(self, context: Context, request: Request) -> Response:
-        """None: what would require tags is a tag policy."""
+        """None: only a tag policy would require tags."""
         page_tokens.last(context.region, ["ListRequiredTags"], request.get("NextToken"))
         return {"RequiredTags": []}
 
@@ -115,7 +115,7 @@ class TagReads:
 
 
 def _check(request: Request) -> None:
-    """Raises InvalidParameterException for parameters that are out of range or do not go together."""
+    """Raises InvalidParameterException for parameters that are out of range or cannot be combined."""
     if "ResourceARNList" in request:
         for name in (*_FILTERS, *_PAGING):
             if request.get(name):

@@ -1,7 +1,7 @@
-"""TagResources and UntagResources: the same change to up to twenty resources, each for itself.
+"""TagResources and UntagResources: the same change to up to twenty resources, each by itself.
 
-The service that has a resource does the work, and its refusal is what is answered for the resource. Only what is wrong
-with the request refuses all of it.
+The service that has a resource does the work, and its refusal becomes the error of that resource. Only a fault of the
+request itself refuses all of it.
 
 Source: the API reference of the Resource Groups Tagging API.
 """
@@ -28,12 +28,12 @@ class TagWrites:
         self._types = tuple(types)
 
     async def tag_resources(self, context: Context, request: Request) -> Response:
-        """Give resources tags, in place of those they have with the same keys."""
+        """Give resources tags, which replace those with the same keys."""
         tags = request["Tags"]
         return await self._each(context, request, lambda of, arn: of.tag(context, arn, tags))
 
     async def untag_resources(self, context: Context, request: Request) -> Response:
-        """Take tags from resources, by their keys."""
+        """Remove tags from resources, by their keys."""
         tag_keys = request["TagKeys"]
         return await self._each(context, request, lambda of, arn: of.untag(context, arn, tag_keys))
 

@@ -1,6 +1,6 @@
-"""The check of a store: what every service declares to be checked, and what is the same for all of them.
+"""The check of a store: everything that services declare for checking, and the records common to all of them.
 
-That is the store's own records, jobs and leases, and keys that are of no key space.
+These are the store's own records, jobs and leases, and keys that belong to no key space.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _FIRST_KEY, _LAST_KEY = b"\x01", b"\xff" * 2000
 
 
 class StoreCheck:
-    """Finds what is wrong in a store, and counts what it sees on the way."""
+    """Finds the faults of a store, and counts on the way."""
 
     def __init__(self, snapshot: Snapshot, services: Sequence[Service]) -> None:
         self._snapshot = snapshot
         self._services = services
         names = (name for service in services for check in service.checks for name in check.counts)
         self.counts = Counter(dict.fromkeys(names, 0))
-        """What it has gone through, in the order in which services declare it."""
+        """The numbers of checked things, in the order in which services declare them."""
 
     @property
     def summary(self) -> str:
-        """What it has gone through, in words."""
+        """The numbers of checked things, in words."""
         parts = [check.summary for service in self._services for check in service.checks if check.summary]
         return ", and ".join(parts).format_map(self.counts)
 
     def problems(self) -> Iterator[str]:
-        """What is wrong, a line each. Ends with a line for what the storage cannot read."""
+        """The faults, a line each. Ends with a line about the rest if the storage cannot read it."""
         try:
             for key in self._snapshot.damaged():
                 yield str(DamagedValue(key))

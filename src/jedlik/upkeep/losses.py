@@ -1,4 +1,4 @@
-"""What is lost of a store that was salvaged (`lmdb.salvage`): the records that are not in it, item by item."""
+"""The losses of a store that was salvaged (`lmdb.salvage`): the missing records, item by item."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jedlik.storage.lmdb.view import View
 
 
 def of(attempt: Attempt) -> Iterator[str]:
-    """What is lost, a line each: by the numbers of records that cannot be read, and else by the keys of items."""
+    """The losses, a line each: by the numbers of records that cannot be read, otherwise by the keys of items."""
     for number in attempt.lost:
         yield f"all that was written with record {number}, which cannot be read"
     by_id = {table.id: table for table in _tables(attempt.view)}
@@ -27,7 +27,7 @@ def _tables(view: View) -> Iterator[Table]:
         try:
             yield descriptors.parse(raw)
         except DAMAGE:
-            continue  # The check says so.
+            continue  # The check reports it.
 
 
 def _changes(record: Record, by_id: dict[bytes, Table]) -> Iterator[str]:

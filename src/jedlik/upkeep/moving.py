@@ -1,7 +1,7 @@
-"""Moving a store from where it was before there were accounts to its place (`regions.layout`).
+"""Moves a store from its place before there were accounts to its present place (`regions.layout`).
 
-A store is moved by one rename, after all else that an upgrade does to it: an upgrade that is killed before leaves it
-where it was, and one that is killed afterwards leaves nothing to do.
+A store is moved by one rename, after the other steps of an upgrade. An upgrade that is killed before it leaves the
+store in its old place, and one that is killed afterwards leaves nothing to do.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from jedlik.upkeep import opening
 
 
 def to_its_place(stored: Stored, data_dir: Path) -> Path | None:
-    """Move a store to its place in a data folder; returns that, and None if it is there.
+    """Move a store to its place in a data folder. Returns the place, or None if the store is already there.
 
-    Raises StorageError if there is another store, or if its tables are of another account.
+    Raises StorageError if another store is there, or if its tables belong to another account.
     """
     place = layout.store_folder(data_dir, stored.account, stored.region)
     if place == stored.path:

@@ -1,4 +1,4 @@
-"""Looking into a store whose format this version knows."""
+"""Opens a store for reading if this version knows its format."""
 
 from __future__ import annotations
 

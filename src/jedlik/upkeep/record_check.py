@@ -1,4 +1,4 @@
-"""The check of the records that no service keeps, one by one: those of the store, of jobs and of leases."""
+"""The check of the records that belong to no service, one by one: those of the store, of jobs and of leases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JobKinds = Mapping[str, JobKind]
 
 
 def problems(snapshot: Snapshot, kinds: JobKinds) -> Iterator[str]:
-    """What is wrong with the records, a line each."""
+    """The faults of the records, a line each."""
     yield from unreadable(snapshot.rows(*keyspaces.STORE.range), "record of the store", _read_own)
     yield from unreadable(snapshot.rows(*job_records.KEYSPACE.range), "job", lambda row: _read_job(row, kinds))
     yield from unreadable(snapshot.rows(*leases.KEYSPACE.range), "lease", _read_lease)
@@ -33,11 +33,11 @@ def readable_jobs(snapshot: Snapshot, kinds: JobKinds) -> Iterator[Job]:
         try:
             yield _read_job(row, kinds)
         except DAMAGE:
-            continue  # `problems` tells.
+            continue  # `problems` reports it.
 
 
 def removed(jobs: Iterable[Job], kinds: JobKinds) -> Iterator[Range]:
-    """What jobs that can be read are going to remove."""
+    """The key ranges that readable jobs are going to remove."""
     for job in jobs:
         yield from kinds[job.kind].removes(job.state)
 

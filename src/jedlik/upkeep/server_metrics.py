@@ -1,4 +1,5 @@
-"""What a running server counts, as commands find it: the server by the lock on its data folder, its memory by name."""
+"""The metrics of a running server, as commands find them: the server by the lock on its data folder, its memory by
+name."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ PERCENTILES = (50, 90, 99, 99.9)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A series, with what all workers have counted."""
+    """A series, with the counts of all workers."""
 
     name: str
     kind: str
     unit: str
     account: str | None
     region: str | None
-    """Both None for the rest of a metric: what found no room in a series of its own."""
+    """Both None for the rest of a metric: everything that found no room in a series of its own."""
     dimensions: dict[str, str]
     cells: list[float]
 
@@ -38,7 +39,7 @@ class Counted:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What has been counted: a value, or what is known of a distribution."""
+        """The count: a value, or the known facts of a distribution."""
         if self.kind != "histogram":
             return {"value": _plain(self.cells[0])}
         count = histograms.count(self.cells)
@@ -51,7 +52,7 @@ class Counted:
         }
 
     def document(self) -> dict[str, Any]:
-        """As JSON. A histogram's buckets are pairs of the bound under which values are and how many they are."""
+        """As JSON. A histogram's buckets are pairs of an upper bound and the number of values under it."""
         document = {
             "name": self.name,
             "kind": self.kind,
@@ -72,7 +73,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class ServerMetrics:
-    """What a server has counted since it started."""
+    """The counts of a server since its start."""
 
     started: float
     """Seconds since the epoch."""
@@ -80,7 +81,7 @@ class ServerMetrics:
     refused: int
     """How often a series found no room, so that it was counted in the rest."""
     dropped: int
-    """Series that went into the rest to make room for others."""
+    """Series that have joined the rest to make room for others."""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -93,14 +94,14 @@ class ServerMetrics:
 
 
 def _is_of(one: Counted, which: Which) -> bool:
-    """Whether a series is of some stores. The rest of a metric is of all."""
+    """Whether a series belongs to some of these stores. The rest of a metric belongs to all."""
     return one.region is None or (which.account in (None, one.account) and which.region in (None, one.region))
 
 
 def of_server(data_dir: Path, which: Which) -> ServerMetrics | None:
-    """What the server of a data folder counts, of some stores; None if none can be found from here.
+    """The counts of the server of a data folder, for some stores; None if no server can be found from here.
 
-    Raises Unreadable, and OSError if it belongs to somebody else.
+    Raises Unreadable, and OSError if it belongs to another user.
     """
     path = _memory(data_dir / "lock")
     if path is None:
@@ -125,16 +126,16 @@ def of_server(data_dir: Path, which: Which) -> ServerMetrics | None:
 
 
 def _memory(lock: Path) -> Path | None:
-    """The memory in which the server counts that holds a data folder's lock (`process.listeners.take_data_folder`).
+    """The memory of the server that holds a data folder's lock (`process.listeners.take_data_folder`).
 
-    The lock is not tried: that could keep a server from starting. What its file says is believed if that process has
-    the file open.
+    The lock itself is not tried: that could keep a server from starting. The process number in its file counts if that
+    process has the file open.
     """
     try:
         holder = lock.read_bytes()
         files = sorted(Path(f"/proc/{int(holder)}/fd").iterdir())
         held = lock.stat()
-    except (FileNotFoundError, ValueError):  # None has ever run here, or it has ended, or it is of another machine.
+    except (FileNotFoundError, ValueError):  # None has ever run here, or it has ended, or it runs on another machine.
         return None
     memory = None
     holds = False

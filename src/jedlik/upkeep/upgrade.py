@@ -1,4 +1,4 @@
-"""Bringing a store to the format that this version uses, one format at a time (`regions.store_format`)."""
+"""Brings a store to the format that this version uses, one format at a time (`regions.store_format`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 Step = Callable[[Engine], Awaitable[None]]
-"""Brings a store to the next format. Its last mutation writes the record of that: until then it may be done again."""
+"""Brings a store to the next format. Its last mutation writes the record of that format: until then it may be
+repeated."""
 
 
 async def upgrade(folder: Path) -> tuple[str, int]:
@@ -38,7 +39,7 @@ async def upgrade(folder: Path) -> tuple[str, int]:
 
 
 async def _write_record(engine: Engine) -> None:
-    """Nothing changes but that the store says which format it has.
+    """Nothing changes except the store's record of its format.
 
     From 0 to 1 nothing else has changed. From 1 to 2 the entries of logs have another form, which they got when the
     storage format changed.

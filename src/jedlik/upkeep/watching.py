@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 Watch = Callable[[str, int | None, Callable[[], int]], AbstractContextManager[None]]
-"""Entered while something long goes on: what that is, how much there is to do, if that is known, and a function that
-returns how much is done, which another thread may call."""
+"""Entered while something long goes on: a name for it, the amount to do, if that is known, and a function that returns
+the amount done, which another thread may call."""
 
 
 @contextmanager
