@@ -1,6 +1,6 @@
 """Answers for services that are not here, each in the protocol of its request: an SDK shows the text to its user.
 
-The status is never one that clients try again with.
+The status is never one after which clients retry.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from jedlik.wire.messages import Request, Response
 
 CBOR_1_1 = b"application/x-amz-cbor-1.1"
 CONTENT_TYPES = {answers.JSON_1_0, JSON_1_1, CBOR_1_1}
-"""Of requests with a target; the answer has the same."""
+"""The content types of requests with a target; the answer has the same."""
 NOT_FOUND = 404
 NOT_IMPLEMENTED = 501
 
 CODE = "UnknownOperationException"
-"""Of the error, in JSON and CBOR."""
+"""The code of the error, in JSON and CBOR."""
 ACTION_CODE = "InvalidAction"
-"""Of the error in answers to forms."""
+"""The code of the error in answers to forms."""
 S3_CODE = "NotImplemented"
 REST_XML = ("s3", "s3express", "s3-object-lambda", "s3-outposts", "cloudfront", "route53")
-"""The services whose paths say what is asked and whose bodies are XML; those of others are JSON. In credential scopes'
-words."""
+"""The services whose requests are in their paths and whose bodies are XML; those of others are JSON. By their names in
+credential scopes."""
 
 
 def answer(service: str, here: Sequence[str], request: Request, request_id: str, more: bytes = b"") -> Response:
-    """The answer to a request for a service that is not one of those that are `here`, or not in the request's protocol;
-    with `more` header lines."""
+    """The answer to a request for a service that is not among those `here`, or not in the request's protocol; with
+    `more` header lines."""
     if service in here:
         text = f"Jedlik serves {service}, but not in this protocol."
     else:
@@ -66,7 +66,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def in_json(text: str) -> bytes:
-    """The error in JSON, as AWS JSON and REST JSON have it."""
+    """The error in JSON, in the form of AWS JSON and REST JSON."""
     return orjson.dumps({"__type": CODE, "message": text})
 
 
@@ -76,7 +76,7 @@ def in_cbor(text: str) -> bytes:
 
 
 def in_query_xml(text: str, request_id: str) -> bytes:
-    """The error as the query protocol has it."""
+    """The error in the form of the query protocol."""
     error = f"<Type>Sender</Type><Code>{ACTION_CODE}</Code><Message>{escaped(text)}</Message>"
     return f"<ErrorResponse><Error>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>\n".encode()
 

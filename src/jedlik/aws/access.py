@@ -1,4 +1,4 @@
-"""Accesses: what a request needs to be allowed, as policies speak of it."""
+"""Accesses: the permissions that a request needs, in the terms of policies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Scope(NamedTuple):
-    """Where a request is served, as far as ARNs say so."""
+    """The place where a request is served, as far as ARNs contain it."""
 
     partition: str
     """`aws`, `aws-cn`..."""
@@ -22,18 +22,18 @@ class Access(NamedTuple):
     action: str
     """As policies name it: `dynamodb:GetItem`."""
     resource: str
-    """An ARN; `*` where the action is on no resource."""
+    """An ARN; `*` if the action is on no resource."""
     context: Mapping[str, tuple[str, ...]]
     """The condition keys that are known from the request, with their values: `dynamodb:LeadingKeys`..."""
 
 
 Known = Mapping[str, object]
-"""What the process has last seen of each table, by name (`Region.known`)."""
+"""Each table as the process has last seen it, by name (`Region.known`)."""
 Accesses = Callable[[Scope, Mapping[str, Any], Known], tuple[Access, ...]]
-"""Every access that a request needs, all of which must be allowed: a pure function of where it is served, of the
-checked request, and of what is known of tables."""
+"""Every access that a request needs, all of which must be allowed: a pure function of the place where it is served, of
+the checked request, and of the known tables."""
 
 
 def needs_nothing(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
-    """For what everybody may do who has signed a request, like sts:GetCallerIdentity."""
+    """For operations that every signed request may use, like sts:GetCallerIdentity."""
     return ()

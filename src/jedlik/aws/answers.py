@@ -16,7 +16,7 @@ TEXT = b"text/plain"
 XML = b"application/xml"
 
 NOT_AN_OPERATION = b"<UnknownOperationException/>\n"
-"""The body of the 404 with which DynamoDB meets what is not even AWS JSON."""
+"""The body of DynamoDB's 404 for requests that are not even AWS JSON."""
 
 REQUEST_ID_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 REQUEST_ID_LENGTH = 52
@@ -26,7 +26,7 @@ ENDINGS = [f"{number:02X}" for number in range(256)]
 
 
 def request_ids() -> Iterator[str]:
-    """Request ids as DynamoDB's look, no two alike: random digits, one part of them counting up."""
+    """Request ids in the form of DynamoDB's, no two equal: random digits, some of which count up."""
     process = "".join(secrets.choice(REQUEST_ID_DIGITS) for _ in range(REQUEST_ID_LENGTH - COUNTER_LENGTH))
     number = secrets.randbits(4 * COUNTER_LENGTH - 1) >> 8
     while True:
@@ -40,7 +40,7 @@ def error_body(error: ServiceError) -> bytes:
     """The JSON of an error."""
     body = {"__type": error.namespace + error.name, **error.fields}
     if error.message or not error.is_silent:
-        # A failed condition has the one name without the item and the other with it.
+        # A failed condition uses one name without the item and the other with it.
         body["Message" if "Item" in error.fields else error.message_member] = error.message
     return json_of(body)
 

@@ -1,8 +1,8 @@
-"""Whether a caller may do what it asks for. Who decides is put in by `process`: here is the seam, and what there is
-while there are no users, roles and policies.
+"""Whether a caller may do what it requests. `process` provides the one that decides: here is the seam, and the default
+as long as there are no users, roles and policies.
 
-A request is allowed when all its accesses are (`access`). They are worked out once, and only for a caller of whom it
-depends on them; then the handler finds them in its context.
+A request is allowed if all its accesses are (`access`). They are computed once, and only if the decision depends on
+them; then the handler finds them in its context.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Authorizer(Protocol):
     """Who decides."""
 
     def allows_everything(self, caller: Caller) -> bool:
-        """Whether it need not be looked at what the caller asks for. Asked for every request: a look-up at most."""
+        """Whether the caller may do everything. Asked for every request: a look-up at most."""
         ...
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
@@ -27,7 +27,7 @@ class Authorizer(Protocol):
 
 
 class Everybody:
-    """Where nothing is verified: everybody may do everything."""
+    """The authorizer if signatures are not verified: everything is allowed."""
 
     def allows_everything(self, caller: Caller) -> bool:
         """True."""
@@ -38,31 +38,32 @@ class Everybody:
 
 
 ACCOUNT_PART = 4
-"""The number of the account among the parts of an ARN, from 0."""
+"""The place of the account's number among the parts of an ARN, from 0."""
 
 
 class OwnAccount:
     """A key of an account may do everything in it, and nothing in another: no resource has a policy."""
 
     def allows_everything(self, caller: Caller) -> bool:
-        """True: it is in the caller's account that a request is served."""
+        """True: requests are served in the account of their caller."""
         return True
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
-        """Raise AccessDeniedException for the first that is on a resource of another account."""
+        """Raise AccessDeniedException for the first access to a resource of another account."""
         for access in accesses:
             if account_of(access.resource) not in ("", caller.account):
                 raise denied(caller, access, "resource-based")
 
 
 def account_of(arn: str) -> str:
-    """The account in an ARN; empty where it has no account, or is no ARN."""
+    """The account in an ARN; empty if it has no account, or is malformed."""
     parts = arn.split(":", 5)
     return parts[ACCOUNT_PART] if len(parts) > ACCOUNT_PART else ""
 
 
 def denied(caller: Caller, access: Access, policy: str = "identity-based") -> AccessDeniedException:
-    """The refusal of an access that no such policy allows, in AWS's words. Across accounts, it takes both kinds.
+    """The refusal of an access that no policy allows, in AWS's words. Across accounts, two kinds of policy must allow
+    it.
 
     Source: "Troubleshooting access denied error messages" in the IAM user guide.
     """

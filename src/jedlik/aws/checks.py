@@ -1,8 +1,8 @@
-"""Checks as a service declares them: what `jedlik check` goes over in what the service keeps.
+"""Checks as a service declares them: what `jedlik check` examines in the service's rows.
 
-Each is declared by its module and listed in the declaration of its service (`aws.service`); `upkeep.check` goes over
-the lists. A check compares rows with what they must agree with. What is the same for all services, like jobs and keys
-of no key space, is checked by `upkeep` itself.
+Each is declared by its module and listed in the declaration of its service (`aws.service`); `upkeep.check` runs the
+lists. A check compares rows with those that they must agree with. Rows that all services have, like jobs and keys of no
+key space, are checked by `upkeep` itself.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from jedlik.storage.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """What a check is given besides the snapshot."""
+    """The parameters of a check besides the snapshot."""
 
     secret: bytes
     """The store's."""
     jobs: tuple[Job, ...]
-    """All that can be read, of whatever service."""
+    """All readable records, of whatever service."""
     job_kinds: tuple[JobKind, ...]
     """Those of the service."""
     removed: tuple[Range, ...]
-    """What jobs are going to remove."""
+    """The key ranges that jobs are going to remove."""
     counts: Counter[str]
-    """Where the check adds up what it sees, by the names in its summary."""
+    """Where the check adds up its counts, by the names in its summary."""
 
     def unfinished(self, record: Record) -> Iterator[str]:
-        """What in a record needs a job that there is not."""
+        """A part of a record that needs a missing job."""
         for kind in self.job_kinds:
             for unfinished in kind.finishes(record):
                 wanted = unfinished.state.items()
@@ -50,13 +50,14 @@ class Checking:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check of what a service keeps."""
+    """A check of a service's rows."""
 
     name: str
     problems: Callable[[Snapshot, Checking], Iterator[str]]
-    """What is wrong, a line each. Raises StorageError."""
+    """The faults, a line each. Raises StorageError."""
     summary: str = ""
-    """What it has gone through, with the names of counts in braces. What takes the time is counted as items."""
+    """The number of examined things, with the names of counts in braces. The things that take most of the time count as
+    items."""
 
     @property
     def counts(self) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ class Check:
 
 
 def unreadable(rows: Iterable[Row], name: str, read: Callable[[Row], object]) -> Iterator[str]:
-    """The rows for which `read` raises one of DAMAGE, a line each. `name` is what such a row is called."""
+    """The rows for which `read` raises one of DAMAGE, a line each. `name` is the name of such a row."""
     for row in rows:
         try:
             read(row)

@@ -1,6 +1,6 @@
-"""The access keys: a JSON file that only its owner can read, from access key id to what belongs to it.
+"""The access keys: a JSON file that only its owner can read. It maps access key ids to keys.
 
-A running server sees the file change within a second; a key that it does not know makes it look at once.
+A running server notices a change of the file within a second; an unknown key makes it check at once.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ SECRET_DIGITS = string.ascii_letters + string.digits + "+/"
 TOKEN_BYTES = 96
 
 LOCK_SUFFIX = ".lock"
-"""What the name of the file that is locked ends with, beside the file of keys."""
+"""The end of the name of the lock file, beside the file of keys."""
 
 KEPT_EXPIRED = 24 * 60 * 60.0
-"""Seconds for which a key is kept that has expired: who still uses it hears that, and not that there is no such key."""
+"""Seconds for which an expired key is kept: its user gets the error that it has expired, and not that there is no such
+key."""
 
 
 class CredentialsError(Exception):
@@ -44,7 +45,7 @@ class Credential:
     session_token: str | None = None
     expires: float | None = None
     account: str | None = None
-    """That it belongs to; None for that of the server, whichever it is (`--account`)."""
+    """The account of the key; None for the server's own, whichever it is (`--account`)."""
 
 
 class Credentials:
@@ -60,11 +61,12 @@ class Credentials:
         return len(self._known)
 
     def get(self, access_key: str) -> Credential | None:
-        """The key, or None when there is none such."""
+        """The key, or None if it is unknown."""
         return self._known.get(access_key)
 
     def refresh(self) -> bool:
-        """Read the file again if it has changed, and tell whether. Raises CredentialsError when it cannot."""
+        """Read the file again if it has changed. Returns whether it has. Raises CredentialsError if it cannot be
+        read."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -79,7 +81,7 @@ class Credentials:
 
 
 def load(path: Path) -> list[Credential]:
-    """The keys in a file, none if it is not there. Raises CredentialsError."""
+    """The keys in a file; empty if it does not exist. Raises CredentialsError."""
     try:
         with path.open() as file:
             if owner_files.is_open_to_others(file.fileno()):
@@ -94,8 +96,8 @@ def load(path: Path) -> list[Credential]:
 
 
 def create(path: Path, lifetime: float | None = None, account: str | None = None) -> Credential:
-    """Add a new key of an account to the file, which is made if need be; a temporary one if it has a lifetime, in
-    seconds."""
+    """Add a new key of an account to the file, which is created if need be. A lifetime, in seconds, makes it
+    temporary."""
     temporary = lifetime is not None
     credential = Credential(
         (TEMPORARY if temporary else PERMANENT) + _random(KEY_ID_DIGITS, KEY_ID_LENGTH),
@@ -110,7 +112,7 @@ def create(path: Path, lifetime: float | None = None, account: str | None = None
 
 
 def delete(path: Path, access_key: str) -> bool:
-    """Remove a key from the file; False when it has none such."""
+    """Remove a key from the file. Returns False if it is unknown."""
     with _changing(path) as credentials:
         rest = [credential for credential in credentials if credential.access_key != access_key]
         found = len(rest) < len(credentials)
@@ -120,9 +122,10 @@ def delete(path: Path, access_key: str) -> bool:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[list[Credential]]:
-    """The keys in a file, which are written back afterwards, all or nothing, with nobody else changing them.
+    """The keys in a file, which are written back afterwards, all or nothing, while nobody else changes them.
 
-    Those that expired long ago are left out. What root makes belongs to the owner of the folder, who runs the server.
+    Those that expired long ago are left out. A file that root makes belongs to the owner of the folder, who runs the
+    server.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with owner_files.locked(path.with_name(path.name + LOCK_SUFFIX), CredentialsError):

@@ -1,4 +1,4 @@
-"""Damage: what becomes of reading bytes that are not what was written."""
+"""Damage: the errors of reading bytes that are not as they were written."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, struct.error, Serv
 
 
 def told(error: Exception) -> str:
-    """One of DAMAGE for a report. The message alone of what was raised elsewhere would often say nothing: 'p'."""
+    """One of DAMAGE in words, for a report. The message alone would often be useless: 'p'."""
     return str(error) if type(error) is ValueError else f"it cannot be read ({type(error).__name__}: {error})"

@@ -1,7 +1,7 @@
 """Errors: one exception type each, raised anywhere, put on the wire in one place, a service's codec (`protocols`).
 
-Here are those that every service has. A service's own stand in its folder; their names are its model's. What the query
-protocol calls these is in `protocols.codecs`.
+Here are those that every service has. A service's own errors are in its folder; their names are its model's.
+`protocols.codecs` has the names of these in the query protocol.
 
 Sources: the service models in botocore; "Common Errors" in the API references; "Error handling with DynamoDB" in the
 developer guide.
@@ -17,15 +17,15 @@ CORAL_VALIDATE = "com.amazon.coral.validate#"
 
 
 class ServiceError(Exception):
-    """An answer that refuses a request. `message` is the text a client sees; `fields` join it in the body."""
+    """An answer that refuses a request. `message` is the text that a client sees; `fields` join it in the body."""
 
     status: ClassVar[int] = 400
     namespace: ClassVar[str] = ""
-    """What stands before the name in AWS JSON 1.0."""
+    """The prefix of the name in AWS JSON 1.0."""
     name: ClassVar[str] = ""
-    """The name of the class, unless it says another."""
+    """The name of the class by default."""
     message_member: ClassVar[str] = "message"
-    """What the text is called in AWS JSON 1.0."""
+    """The name of the text in AWS JSON 1.0."""
     is_silent: ClassVar[bool] = False
     """Whether an empty text is left out in AWS JSON 1.0."""
 
@@ -43,8 +43,8 @@ class ValidationException(ServiceError):
     """The request breaks a rule.
 
     AWS has two checkers of requests, an older and a newer one, and moves its operations from the one to the other. They
-    word some rules differently: `message` is the older one's text and `newer` the other's. Which of them an operation
-    uses, and what it puts around the text, is in `dynamodb.wording`.
+    word some rules differently: `message` is the older one's text and `newer` the other's. `dynamodb.wording` decides
+    which of them an operation uses, and what it puts around the text.
     """
 
     namespace = CORAL_VALIDATE
@@ -53,11 +53,11 @@ class ValidationException(ServiceError):
         super().__init__(message)
         self.newer = message if newer is None else newer
         self.bare = bare
-        """Nothing is put around the text, whatever the operation: it is complete, or comes from behind the checker."""
+        """Nothing is put around the text, whatever the operation: it is complete, or is made after the checker."""
 
 
 class SerializationException(ServiceError):
-    """The body is not JSON, or a member of it is not of its type."""
+    """The body is not JSON, or a member of it has the wrong type."""
 
     namespace = CORAL
     message_member = "Message"

@@ -1,9 +1,9 @@
-"""The meter of a request: what it has used, of which table and index.
+"""The meter of a request: what it has used of which table and index.
 
-Handlers charge it, once, with what they have read and written, whether or not the client asks for it; the answer's
+Handlers charge it once, with what they have read and written, whether or not the client asks for it. The answer's
 ConsumedCapacity, metrics, throttling and bills are all read from it, so nothing is counted in two ways. A handler that
-begins again (the table was another by then) charges only what it has done in the end. What a refused write cost is
-charged as well, where AWS does so.
+starts again (because the table has changed) charges only its final attempt. The cost of a refused write is charged as
+well, where AWS does so.
 
 Every request has one, and nearly every request is of one table and no index: that charge is the meter itself, so that
 the usual request makes one object of a few slots.
@@ -16,11 +16,11 @@ from typing import Protocol
 
 
 class Metered(Protocol):
-    """A table, as far as charges know it."""
+    """A table, in the form that charges need."""
 
     @property
     def id(self) -> bytes:
-        """Of its own for ever."""
+        """An id that no other table ever has."""
         ...
 
     @property
@@ -28,7 +28,7 @@ class Metered(Protocol):
 
 
 class Besides:
-    """What few charges have besides the units of the table itself."""
+    """Rare parts of a charge, besides the units of the table itself."""
 
     __slots__ = ("attempted", "parts", "refusals")
 
@@ -42,7 +42,7 @@ class Besides:
 
 
 class Charge:
-    """What a request has used of one table and its indexes: reads or writes, as a request never does both."""
+    """The units that a request has used of one table and its indexes: reads or writes, as a request never does both."""
 
     __slots__ = ("besides", "name", "table", "units", "writes")
 
@@ -50,15 +50,15 @@ class Charge:
         self.begin(table, name, writes, 0.0)
 
     def begin(self, table: Metered, name: str, writes: bool, units: float) -> None:
-        """Charge units of the table itself. Whatever was charged before is forgotten."""
+        """Charge units of the table itself. Earlier charges are dropped."""
         self.table: Metered | None = table
         """None as long as nothing is charged; nothing else is set then."""
         self.name = name
-        """As the request calls the table: by its name or by its ARN."""
+        """The table as the request names it: by its name or by its ARN."""
         self.writes = writes
         """Whether the units are of writing."""
         self.units = units
-        """Of the table itself. Half units are exact."""
+        """The units of the table itself. Half units are exact."""
         self.besides: Besides | None = None
 
     def add(self, units: float, index: tuple[bool, str]) -> None:
@@ -67,7 +67,7 @@ class Charge:
         parts[index] = parts.get(index, 0.0) + units
 
     def stop(self, units: float, refusals: int) -> None:
-        """Charge units of a write that a condition has stopped; of a transaction there are no refusals."""
+        """Charge units of a write that a condition has stopped; for transactions there is no such count."""
         besides = self._more()
         besides.attempted += units
         besides.refusals += refusals
@@ -94,12 +94,12 @@ class Charge:
 
     @property
     def total(self) -> float:
-        """Units of the table and its indexes, also of what was only attempted."""
+        """Units of the table and its indexes, including those of attempts."""
         return self.units + self.attempted + sum(self.parts.values())
 
 
 class Meter(Charge):
-    """What a request has used. It is the charge of its first table, too."""
+    """The usage of a request. It is the charge of its first table, too."""
 
     __slots__ = ("items", "more", "size", "stream")
 
@@ -115,7 +115,7 @@ class Meter(Charge):
         """The stream that was read, if one was: the name of its table, and its label."""
 
     def of(self, table: Metered, name: str, writes: bool) -> Charge:
-        """The charge of the table that the request calls `name`: the one there is, or a new one of nothing yet."""
+        """The charge of the table that the request calls `name`: the present one, or a new and empty one."""
         if self.table is None:
             self.begin(table, name, writes, 0.0)
             return self

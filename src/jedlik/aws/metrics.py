@@ -1,18 +1,18 @@
 """Metrics: counters, gauges and histograms that all workers of a server count together.
 
-A service declares what it counts, each as a `Metric`, and asks for the `Series` of it that it needs: one for each
-combination of dimension values. Each process has its counts in a slab (`slabs`), so that counting is an addition to one
-cell: no lock, nothing lost with a worker that dies. What is counted begins at zero when the server starts, and goes on
-through a restart of its workers. A gauge is the sum of what the processes have set that are there.
+A service declares its metrics, each as a `Metric`, and asks for the `Series` that it needs: one for each combination of
+dimension values. Each process has its counts in a slab (`slabs`), so counting is an addition to one cell: no lock, and
+nothing is lost when a worker dies. Counts begin at zero when the server starts, and survive a restart of its workers. A
+gauge is the sum of the values that the living processes have set.
 
-A slab has room for 4,032 counters and gauges and 1,984 histograms. When there is none, what a series would count is
-counted in the metric's *rest*, a series without dimensions, so that the totals of a metric are right in any case; how
-often that happens is counted too. Once a minute, while there is no room, series in which nothing has been counted for
-that long (those of deleted tables will be among them) are added to the rest and leave their place to others.
+A slab has room for 4,032 counters and gauges and 1,984 histograms. When it is full, a new series counts in the metric's
+*rest*, a series without dimensions, so the totals of a metric are always right; the number of such cases is counted,
+too. Once a minute, while there is no room, series without a count in that time (those of deleted tables will be among
+them) are added to the rest and free their places.
 
-`prometheus_client` has a mode for several processes. It was measured: with it, counting takes 760 ns and a histogram
-2,300 ns (36 and 210 here) under a lock, its series and the files of dead workers only ever grow in number, and it knows
-no series that make room. So it is not used; what is here can be published in its format.
+`prometheus_client` has a mode for several processes. In measurements, counting took 760 ns and a histogram 2,300 ns (36
+and 210 here) under a lock, its series and the files of dead workers only ever grew in number, and none of its series
+could free their places. So it is not used; the counts here can be published in its format.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from jedlik.aws.slabs import AREAS, KEY_BYTES, LARGE, RESERVED, SMALL, Area, Sla
 Kind = Literal["counter", "gauge", "histogram"]
 
 SWEEP_LOOKS = 60
-"""Looks, one a second, from one sweep for series that are not used to the next."""
+"""Ticks, one a second, from one sweep for unused series to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Metric:
 
 
 class Series:
-    """What is counted of one metric with one combination of dimension values."""
+    """The count of one metric with one combination of dimension values."""
 
     __slots__ = ("at", "cells")
 
@@ -62,7 +62,7 @@ class Series:
         self.cells[self.at] += amount
 
     def set(self, value: float) -> None:
-        """Say what a gauge shows."""
+        """Set the value that a gauge shows."""
         self.cells[self.at] = value
 
     def observe(self, value: float) -> None:
@@ -73,7 +73,7 @@ class Series:
 
 
 class Counts:
-    """What a process counts, in its slab."""
+    """The counts of a process, in its slab."""
 
     def __init__(self, slab: Slab) -> None:
         self._slab = slab
@@ -82,20 +82,20 @@ class Counts:
         self._rests: dict[bytes, Series] = {}
         self._rests_free = {area: list(range(area.slots - 1, area.slots - RESERVED - 1, -1)) for area in AREAS}
         self._swept: dict[bytes, float] = {}
-        """What each series had counted at the last sweep."""
+        """The count of each series at the last sweep."""
         self.crowded = False
         """Whether a series has found no room since the last sweep."""
         self._looks = 0
         self._forget: list[Callable[[], None]] = []
 
     def when_moved(self, forget: Callable[[], None]) -> None:
-        """Have `forget` called when series have moved, for who remembers any: they are to be asked for once more."""
+        """Call `forget` when series have moved. Code that remembers series must then ask for them again."""
         self._forget.append(forget)
 
     def series(self, metric: Metric, account: str, region: str, *values: str | None) -> Series:
         """The series of a metric with these values of its dimensions, None for those that it does not have.
 
-        Takes a microsecond: who counts often remembers it, until it is moved.
+        Takes a microsecond: code that counts often remembers it, until it is moved.
         """
         named = {name: value for name, value in zip(metric.dimensions, values, strict=True) if value is not None}
         return self.placed(orjson.dumps([metric.name, metric.kind, metric.unit, account, region, named]))
@@ -133,13 +133,14 @@ class Counts:
         self._slab.words[slabs.DROPPED] += dropped
 
     def look(self) -> None:
-        """Make room, if some was wanted in the last minute. To be called once a second."""
+        """Make room, if some was needed in the last minute. To be called once a second."""
         self._looks += 1
         if self.crowded and self._looks >= SWEEP_LOOKS:
             self.sweep()
 
     def sweep(self) -> None:
-        """Add the series in which nothing was counted since the last sweep to the rest, and take note of the others."""
+        """Add the series in which nothing was counted since the last sweep to the rest, and note the counts of the
+        others."""
         self._looks = 0
         self.crowded = False
         words = self._slab.words
@@ -170,7 +171,7 @@ class Counts:
 
 
 def fold(gone: Slab, into: Counts) -> None:
-    """Add what a process has counted that has gone to what others counted before it, and clean its slab."""
+    """Add the counts of an ended process to those of earlier ones, and clean its slab."""
     gone.finish_move()
     for area, number, key in gone.slots():
         if orjson.loads(key)[1] == "gauge":
@@ -193,6 +194,6 @@ def current() -> Counts:
 
 
 def use(slab: Slab) -> None:
-    """Have this process count in its part of a server's memory from now on. Called once, when it begins."""
+    """From now on, count in this process's part of a server's memory. Called once, when the process begins."""
     global _current
     _current = Counts(slab)

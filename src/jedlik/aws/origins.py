@@ -1,11 +1,11 @@
-"""Which web pages may use the server, and by which names it may be called.
+"""The web pages that may use the server, and the names by which they may reach it.
 
-A signature is no ambient authority: a page without a key can sign nothing, so where signatures are verified every
-origin may ask, as on AWS. Where they are not, whoever reaches the server may do everything, and a page from anywhere
-reaches the loopback address of whoever looks at it: by a request, or under a name that it has made to lead there (DNS
-rebinding). So there the Host must be a loopback name or one that the settings allow, and a page must come from the
-server itself, from this machine, or from an origin that they allow. Others are refused before anything is done: a
-page that cannot read the answer has changed the data all the same.
+A signature is no ambient authority: a page without a key can sign nothing. So if signatures are verified, every origin
+is served, as on AWS. If not, everybody who reaches the server may do everything, and a page from anywhere reaches the
+loopback address of its reader: by a request, or under a name that leads there (DNS rebinding). So then the Host must be
+a loopback name or one that the settings allow, and a page must come from the server itself, from this machine, or from
+an origin that they allow. Others are refused before anything is done: a page changes the data even if it cannot read
+the answer.
 
 Sources: the Fetch standard (CORS); RFC 6761 and RFC 5735 for the names and addresses that are loopback.
 """
@@ -34,10 +34,10 @@ class Origins(Protocol):
     """Who may ask."""
 
     known_hosts: Container[bytes] | None
-    """Values of Host with which a request without an Origin is served, as far as known; None if everybody is."""
+    """Known values of Host for which a request without an Origin is served; None if all are."""
 
     def refusal(self, headers: Headers) -> AccessDeniedException | None:
-        """Why a request with these headers is not served; None if it is."""
+        """The reason why a request with these headers is refused; None if it is served."""
         ...
 
     def allowance(self, headers: Headers) -> bytes:
@@ -46,7 +46,7 @@ class Origins(Protocol):
 
 
 class AnyOrigin:
-    """Where signatures are verified: whoever has a key."""
+    """The rule if signatures are verified: everybody with a key is served."""
 
     known_hosts: Container[bytes] | None = None
 
@@ -60,7 +60,7 @@ class AnyOrigin:
 
 
 class OwnOrigins:
-    """Where no signatures are verified: this machine, and what the settings add to it."""
+    """The rule if signatures are not verified: this machine is served, and the additions in the settings."""
 
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._hosts = frozenset(map(plain, hosts))
@@ -68,17 +68,17 @@ class OwnOrigins:
         self._hosts_seen: set[bytes] = set()
         self.known_hosts: Container[bytes] | None = self._hosts_seen
         self._known: set[tuple[bytes, bytes]] = set()
-        """Origins with Host that have been looked at and allowed."""
+        """Origins with Host that have been checked and allowed."""
 
     def refusal(self, headers: Headers) -> AccessDeniedException | None:
-        """Why a request is not served: its Host is no name of this machine's, or its Origin is foreign."""
+        """The reason why a request is refused: its Host is no name of this machine, or its Origin is foreign."""
         host, origin = headers.get(b"host", b""), headers.get(b"origin")
         if origin is None:
             if host in self._hosts_seen:
                 return None
         elif (origin, host) in self._known:
             return None
-        # A browser always sends a Host. Who sends none is none, and the name says nothing.
+        # A browser always sends a Host. A client without one is not a browser, and the name does not matter.
         if host and not self._is_own(host_of(host.decode("latin-1"))):
             return refused("answers to names of this machine", host, "--allowed-hosts", host_of(host.decode("latin-1")))
         if origin is not None and not self._may_ask(origin.decode("latin-1"), host.decode("latin-1")):
@@ -91,7 +91,7 @@ class OwnOrigins:
         return None
 
     def allowance(self, headers: Headers) -> bytes:
-        """The lines that let the page read the answer that is allowed to ask."""
+        """The lines that let an allowed page read the answer."""
         return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n%b" % (headers[b"origin"], EXPOSED)
 
     def _is_own(self, name: str | None) -> bool:
@@ -108,14 +108,14 @@ class OwnOrigins:
 
 
 def remember(known: set[T], one: T) -> None:
-    """Add what has been allowed. Strangers may send any number of these."""
+    """Remember an allowed one. Strangers may send any number of these."""
     if len(known) >= KNOWN:
         known.clear()
     known.add(one)
 
 
 def host_of(authority: str) -> str | None:
-    """The name or address of `name`, `name:port` or `[address]:port`, in the form that is compared; None for others."""
+    """The name or address of `name`, `name:port` or `[address]:port`, in the form for comparison; None for others."""
     if authority.startswith("["):
         name, bracket, port = authority[1:].partition("]")
         if not bracket or not (port == "" or port.startswith(":")):
@@ -129,7 +129,7 @@ def host_of(authority: str) -> str | None:
 
 
 def plain(name: str) -> str:
-    """A name in the form that is compared: in small letters, without the dot at the end."""
+    """A name in the form for comparison: in small letters, without the dot at the end."""
     return name.strip().strip("[]").lower().removesuffix(".")
 
 
@@ -144,7 +144,7 @@ def is_loopback(name: str) -> bool:
 
 
 def refused(does: str, given: bytes, option: str, wanted: str | None) -> AccessDeniedException:
-    """The refusal, which says what to do about it."""
+    """The refusal, with its remedy."""
     shown = given.decode("latin-1")[:SHOWN]
     remedy = f" If it is one of yours, start Jedlik with {option} {wanted[:SHOWN]}" if wanted else ""
     return AccessDeniedException(f"With --auth off Jedlik {does} only, and '{shown}' is none.{remedy}")

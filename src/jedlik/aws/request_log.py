@@ -1,4 +1,4 @@
-"""A line of the log for each request, or for each that takes long: who asked what, and what came of it."""
+"""A line of the log for each request, or for each slow one: caller, request and outcome."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from jedlik.wire.messages import Request
 log = logging.getLogger(__name__)
 
 MOST_TABLES = 10
-"""Tables that a line names: a transaction may have a hundred."""
+"""The most tables that a line names: a transaction may concern a hundred."""
 LONGEST = 256
-"""Characters of what a client has sent that a line shows: without signatures anything can be an access key."""
+"""The most characters of client input that a line shows: without signatures anything can be an access key."""
 
 
 class Answered(NamedTuple):
@@ -27,7 +27,7 @@ class Answered(NamedTuple):
     """None if the request was refused before there was one."""
     status: int
     error: str | None
-    """The name of what it was refused with."""
+    """The name of the error with which it was refused."""
     size: int
     """Bytes of the answer's body."""
     seconds: float
@@ -41,7 +41,7 @@ class RequestLog:
         self._slow = slow
 
     def note(self, answered: Answered) -> None:
-        """Log a request, if it is one to be logged."""
+        """Log a request, if the settings ask for it."""
         is_slow = self._slow is not None and answered.seconds >= self._slow
         if is_slow:
             log.warning("slow request", extra=fields(answered))
@@ -50,7 +50,7 @@ class RequestLog:
 
 
 def fields(answered: Answered) -> dict[str, object]:
-    """What a line says; without what is not known."""
+    """The fields of a line; unknown ones are left out."""
     request, context = answered.request, answered.context
     known: dict[str, object] = {"request_id": answered.request_id, "operation": answered.operation}
     if answered.operation is None:
@@ -86,7 +86,7 @@ def units(context: Context) -> dict[str, float]:
 
 
 def tables(context: Context) -> list[str]:
-    """The names of the tables that a request is about, by what it needs to be allowed."""
+    """The names of the tables of a request, from the accesses that it needs."""
     resources = [access.resource.split(":", 5)[-1].split("/") for access in context.accesses or ()]
     names = dict.fromkeys(parts[1] for parts in resources if parts[0] == "table" and len(parts) > 1)
     return list(names)[:MOST_TABLES]

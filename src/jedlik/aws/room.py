@@ -1,11 +1,11 @@
 """Room for large requests: how much of them is at work at one time.
 
 A body may take twenty times its size once it is parsed (a dict for each attribute value), for as long as its request
-waits for a commit. So large ones take room for what their bodies may become, first come, first served; small ones,
-which are nearly all, go by.
+waits for a commit. So large requests take memory for their parsed bodies, first come, first served; small ones, which
+are nearly all, need not.
 
-While one is at work the collector of garbage rests. A million new objects would have it go through all of them again
-and again, for several times as long as it takes to make them, and there is no garbage in what is parsed.
+While one is at work the garbage collector pauses. A million new objects would make it visit all of them again and
+again, for several times as long as it takes to create them, and parsed data contains no garbage.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MOST_INFLATED = 1032
 PARSED_FACTOR = 20
 """Bytes that a byte of a body may take once it is parsed."""
 LONGEST_REST = 10.0
-"""Seconds after which the collector does its work once, should there always be a large request."""
+"""Seconds after which the collector runs once, if there is always a large request."""
 
 
 def weight(request: Request, body_limit: int) -> int:
-    """Bytes that a request may take once its body, which may have so many bytes, is decoded and parsed."""
+    """Bytes that a request may take once its body, of at most this many bytes, is decoded and parsed."""
     most_inflated = MOST_INFLATED if b"content-encoding" in request.headers else 1
     return PARSED_FACTOR * min(len(request.body) * most_inflated, body_limit)
 
 
 class Room:
-    """The share of the memory that parsed bodies have, and the collector's rest."""
+    """The share of the memory for parsed bodies, and the collector's pause."""
 
     def __init__(self, share: Share) -> None:
         self._share = share
@@ -53,7 +53,7 @@ class Room:
         """Make room for those that wait."""
         self._share.give_back(size)
         if self._share.free == self._share.size:
-            # Later: who gives it back still has what was parsed, and the collector would go through it at once.
+            # Later: the caller still holds the parsed data, and the collector would visit it at once.
             asyncio.get_running_loop().call_soon(self._wake_collector)
 
     def _wake_collector(self) -> None:

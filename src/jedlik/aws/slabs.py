@@ -6,13 +6,13 @@
     slot     length of the key (8 bytes; 0 where it is free), key (1,000 bytes), cells
 
 A slab has one writer, so counting takes no lock and loses nothing: an aligned cell of eight bytes is stored whole, by
-one instruction. What a process has counted is in memory that outlives it; when it has died, whoever keeps the memory
-adds its slab to the first one, of those that are gone, and cleans it for the next process (`fold`).
+one instruction. The counts of a process are in memory that outlives it. When it has died, the owner of the memory adds
+its slab to the first one, which has the counts of all ended processes, and cleans it for the next process (`fold`).
 
-Readers look at numbers that are odd while slots change hands (the slab's `CHANGES`, the memory's `FOLDS`) before and
-after they have read, and read again if these differ. A writer that is killed between two stores leaves nothing
-undefined: a slot has a length only when its key is complete, and moving a count from one cell to another is written
-down first and done again (`finish_move`).
+Some numbers are odd while slots change hands (the slab's `CHANGES`, the memory's `FOLDS`). Readers check them before
+and after they have read, and read again if they differ. A writer that is killed between two stores leaves nothing
+undefined: a slot has a length only when its key is complete, and a move of a count from one cell to another is first
+recorded and then done, by another process if need be (`finish_move`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import NamedTuple
 from jedlik.aws import histograms
 
 MEMORY_NAME = "jedlik-metrics"
-"""What the memory is called among the open files of the server's parent."""
+"""The name of the memory among the open files of the server's parent."""
 MAGIC = int.from_bytes(b"JEDLIKM1")
 """The last digit goes up when the layout changes."""
 PAGE = 4096
@@ -44,7 +44,7 @@ class Area(NamedTuple):
     """Bytes of a slot."""
     slots: int
     cells: int
-    """Of a slot."""
+    """The bytes of a slot."""
 
     def key_at(self, number: int) -> int:
         """The byte at which a slot begins: its length, and then its key."""
@@ -59,20 +59,20 @@ SMALL = Area(PAGE, 1024, 4096, 1)
 LARGE = Area(SMALL.start + SMALL.slot * SMALL.slots, PAGE, 2048, histograms.CELLS)
 AREAS = (SMALL, LARGE)
 HEAD_BYTES = 1 << 16
-"""Before the first slab. Where each part begins, any machine can begin to map: a page has 64 KB on some."""
+"""Before the first slab. Each part begins where any machine can begin a mapping: a page has 64 KB on some."""
 SLAB_BYTES = -(-(LARGE.start + LARGE.slot * LARGE.slots) // HEAD_BYTES) * HEAD_BYTES
 """12 MB, of which only the pages that are written to take any memory."""
 RESERVED = 64
-"""The last slots of each area, for the rest of each metric: what finds no room elsewhere."""
+"""The last slots of each area, for the rest of each metric: series that find no room elsewhere."""
 
 # Words of the memory's head.
 FOLDS, SLABS, STARTED = 1, 2, 3
 # Words of a slab's head.
 CHANGES, USED, REFUSED, DROPPED = 0, 1, 3, 4
 """Odd while slots change hands; slots of each area that were ever used (two words); how often a series found no room;
-series that went into the rest to make room."""
+series that joined the rest to make room."""
 MOVING, MOVED_FROM, MOVED_TO, MOVED_SUM = 8, 9, 10, 11
-"""A move of a count that has begun: whether there is one, from which cell to which, and what the latter becomes."""
+"""A move of a count that has begun: whether there is one, from which cell to which, and the latter's new value."""
 
 
 class Slab:
@@ -101,7 +101,7 @@ class Slab:
         self.words[at // WORD] = len(key)
 
     def free(self, area: Area, number: int) -> None:
-        """Take a slot's key away, and what its cells still have."""
+        """Remove a slot's key, and the contents of its cells."""
         at = area.cell_at(number)
         for cell in range(at, at + area.cells):
             if self.cells[cell]:
@@ -109,7 +109,7 @@ class Slab:
         self.words[area.key_at(number) // WORD] = 0
 
     def move(self, source: int, target: int) -> None:
-        """Add what one cell has to another and empty it, so that a death in between neither loses nor doubles it."""
+        """Add one cell to another and empty it, so that a death in between neither loses nor doubles the count."""
         words = self.words
         words[MOVED_FROM], words[MOVED_TO] = source, target
         self.cells[MOVED_SUM] = self.cells[target] + self.cells[source]
@@ -117,7 +117,7 @@ class Slab:
         self.finish_move()
 
     def finish_move(self) -> None:
-        """Do what `move` has written down, if it has, for the first time or once more."""
+        """Do the move that `move` has recorded, if there is one, for the first time or once more."""
         words = self.words
         if words[MOVING]:
             self.cells[words[MOVED_TO]] = self.cells[MOVED_SUM]
@@ -138,7 +138,7 @@ class Slab:
         return list(self.cells[at : at + area.cells])
 
     def clean(self) -> None:
-        """Make it as new. Its writer has gone."""
+        """Make it as new. Its writer has ended."""
         for area, number, _ in self.slots():
             self.free(area, number)
         for word in (CHANGES, USED, USED + 1, REFUSED, DROPPED):
@@ -154,7 +154,7 @@ def private() -> Slab:
 
 
 class Contents(NamedTuple):
-    """What all processes of a server have counted together."""
+    """The counts of all processes of a server together."""
 
     started: float
     """When the counting began, in seconds since the epoch."""
@@ -163,20 +163,20 @@ class Contents(NamedTuple):
     refused: int
     """How often a series found no room."""
     dropped: int
-    """Series that went into the rest to make room for others."""
+    """Series that joined the rest to make room for others."""
 
 
 class Unreadable(Exception):
-    """The memory is not what this version reads, or does not come to rest."""
+    """The memory is not in the form of this version, or does not come to rest."""
 
 
 ATTEMPTS = 200
 REST_SECONDS = 0.01
-"""Readings, and the time between two: what they wait for takes milliseconds."""
+"""Readings, and the time between two: the changes that they wait for take milliseconds."""
 
 
 def read(file: int) -> Contents:
-    """What is counted in a server's memory, an open file. Raises Unreadable."""
+    """The counts in a server's memory, an open file. Raises Unreadable."""
     for _ in range(ATTEMPTS):
         memory = mmap.mmap(file, os.fstat(file).st_size, access=mmap.ACCESS_READ)
         contents = _read(memoryview(memory))

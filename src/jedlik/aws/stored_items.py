@@ -1,4 +1,4 @@
-"""What a handler answers of stored items: their JSON as it is stored, parsed only for who asks for the value.
+"""Stored items in a handler's result: their JSON as it is stored, parsed only for a caller that needs the value.
 
 A codec that makes JSON copies it (`json_of`); a caller in the process, or a codec of another form, asks for `value`.
 """
@@ -27,7 +27,7 @@ class StoredItem:
 
     @property
     def value(self) -> Any:
-        """The value, parsed: a fresh object, the caller's own."""
+        """The value, parsed: a fresh object, which belongs to the caller."""
         return orjson.loads(memoryview(self._stored)[self._begins :])
 
 
@@ -45,19 +45,19 @@ class StoredItems:
 
     @property
     def json(self) -> bytes:
-        """An array, a join of what is stored."""
+        """An array, joined from the stored values."""
         begins = self._begins
         return b"[" + b",".join([one[begins:] for one in self._stored]) + b"]"
 
     @property
     def value(self) -> list[Any]:
-        """The items, parsed: fresh objects, the caller's own."""
+        """The items, parsed: fresh objects, which belong to the caller."""
         return [StoredItem(one, self._begins).value for one in self._stored]
 
 
 def json_of(result: Mapping[str, Any]) -> bytes:
-    """The JSON of a result in which stored items stand."""
-    # What a GetItem and a Query answer need not go the long way by `_fragment`.
+    """The JSON of a result that contains stored items."""
+    # The results of a GetItem and a Query need not go through `_fragment`.
     if "Item" in result:
         item = result["Item"]
         if type(item) is StoredItem and len(result) == 1:

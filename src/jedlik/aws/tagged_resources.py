@@ -1,7 +1,7 @@
-"""Resources with their tags, as the service that has them shows them to one that goes through all services.
+"""Resources with their tags, in the form in which their services show them to the tagging service.
 
-The seam between the tagging service and those whose resources it lists and tags: they implement it, and `process` hands
-it theirs.
+The seam between the tagging service and the services whose resources it lists and tags: they implement it, and
+`process` passes it on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class TaggedResources(Protocol):
         ...
 
     def has(self, region: Region, arn: str) -> bool:
-        """Whether an ARN is that of such a resource of this region and its account, be there one or not."""
+        """Whether an ARN is that of such a resource of this region and its account, whether or not it exists."""
         ...
 
     async def after(self, region: Region, arn: str | None, limit: int) -> Sequence[Tagged]:
@@ -37,7 +37,7 @@ class TaggedResources(Protocol):
         ...
 
     async def find(self, region: Region, arn: str) -> Tagged | None:
-        """The one with this ARN, if there is one."""
+        """The one with this ARN, if it exists."""
         ...
 
     async def tag(self, context: Context, arn: str, tags: Mapping[str, str]) -> None:
@@ -45,5 +45,5 @@ class TaggedResources(Protocol):
         ...
 
     async def untag(self, context: Context, arn: str, tag_keys: Collection[str]) -> None:
-        """Take tags from it. Raises as `tag` does."""
+        """Remove tags from it. Raises as `tag` does."""
         ...

@@ -1,4 +1,4 @@
-"""Where nothing is verified, a request needs no signature either: curl, or a page, may simply ask."""
+"""If signatures are not verified, a request needs none: curl, or a page, may simply send it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from jedlik.config import DEFAULT_ACCOUNT
 from jedlik.wire.messages import Request
 
 NOBODY = "unsigned"
-"""The access key of who has signed nothing."""
+"""The access key of a caller that has signed nothing."""
 USUAL_REGION = "us-east-1"
-"""The region of a request that names none, where any is served."""
+"""The region of a request that names none, if any is served."""
 
 
 class Trusting(Verifier):
-    """Believes what a request says of who signed it, and one that says nothing as well."""
+    """Believes a request's claim about its signer, and accepts one without a claim as well."""
 
     def __init__(self, served: Sequence[str], clock: Clock, own_account: str = DEFAULT_ACCOUNT) -> None:
-        """`served` are the regions that are served, if not any: what is not signed is for the first."""
+        """`served` are the regions that are served, if not any: an unsigned request is for the first."""
         super().__init__(None, clock, own_account=own_account)
         self._anybody = Signed.of(NOBODY, served[0] if served else USUAL_REGION, "")
 

@@ -1,4 +1,4 @@
-"""What a browser is shown that looks at the server: what this is, and how to use it."""
+"""The page for a browser that visits the server: what this is, and how to use it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST_HOST = 255
 
 
 def is_wanted(accept: bytes) -> bool:
-    """Whether an Accept header is that of somebody who reads pages. Programs take anything, or say nothing."""
+    """Whether an Accept header comes from a person's browser. Programs accept anything, or send none."""
     return b"text/html" in accept
 
 
@@ -37,12 +37,12 @@ class Welcome:
     """The page of one server."""
 
     def __init__(self, regions: Sequence[str] = (), *, is_secure: bool = False) -> None:
-        """`regions` are those that are served; none where it is any."""
+        """`regions` are those that are served; empty if any is."""
         self._regions = regions
         self._scheme = "https" if is_secure else "http"
 
     def page(self, host: bytes, services: Sequence[str]) -> bytes:
-        """The page for who has asked for it by this Host."""
+        """The page for a request with this Host."""
         is_shown = len(host) <= LONGEST_HOST and HOST.fullmatch(host)
         url = f"{self._scheme}://{host.decode('latin-1') if is_shown else '127.0.0.1:8000'}"
         region = self._regions[0] if self._regions else "eu-central-1"

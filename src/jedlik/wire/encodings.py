@@ -1,6 +1,6 @@
 """Content codings: request bodies as clients compress them, answers as DynamoDB does.
 
-How DynamoDB reads Accept-Encoding was found out by trying. Of codings with the same weight it prefers the first. It
+DynamoDB's reading of Accept-Encoding was found by trying. Among codings with the same weight it prefers the first. It
 looks for `q=` anywhere behind the first semicolon, takes the first one, and reads a weight that is not a number as 1.
 """
 

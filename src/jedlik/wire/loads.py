@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 
 ABSENT = 2**63
-"""The load of a worker that is not there: never the least."""
+"""The load of a worker that does not run: never the least."""
 
 
 class Loads:
@@ -17,7 +17,7 @@ class Loads:
             self.set(worker, ABSENT)
 
     def set(self, worker: int, connections: int) -> None:
-        """Say how many connections a worker has."""
+        """Set the number of connections of a worker."""
         self._counts[worker] = connections
 
     def least(self) -> int:

@@ -1,9 +1,9 @@
 """Codecs: how a service's requests are read and its answers written, one for each protocol and service.
 
-A codec is made of the service's model, which is read when the first request comes. What breaks the shape of a request
-is refused with the service's own error: STS has ValidationError for it, the tagging service InvalidParameterException.
-What all services refuse alike (a wrong signature, an unknown operation) goes by other names in the query protocol. For
-errors that a model has, it says the code, the status and the members.
+A codec is made from the service's model, which is read at the first request. A request that breaks its shape is refused
+with the service's own error: STS has ValidationError for that, the tagging service InvalidParameterException. Errors
+that all services share (a wrong signature, an unknown operation) have other names in the query protocol. A model
+defines the code, the status and the members of its errors.
 
 Sources: "AWS JSON 1.1 protocol", "AWS Query protocol" and "Smithy RPC v2 CBOR protocol" in Smithy's documentation;
 "Common Errors" in the API references of STS and IAM.
@@ -59,8 +59,8 @@ QUERY_ERRORS = {
     UnrecognizedClientException: ("InvalidClientTokenId", 403),
     ValidationException: ("ValidationError", 400),
 }
-"""What errors that all services share are called in the query protocol, and their status. They go before errors of a
-model that have the same name, as STS has an ExpiredTokenException of its own."""
+"""The names and the status in the query protocol of errors that all services share. They come before errors of a model
+with the same name, such as STS's ExpiredTokenException."""
 
 
 def media_type(content_type: bytes) -> bytes:
@@ -69,7 +69,7 @@ def media_type(content_type: bytes) -> bytes:
 
 
 class MalformedQueryString(ServiceError):
-    """The form is none, or its fields make no input."""
+    """The form is malformed, or its fields make no input."""
 
 
 class MissingAction(ServiceError):
@@ -81,10 +81,10 @@ class InvalidParameterValue(ServiceError):
 
 
 class _Modelled:
-    """What codecs have in common: a service's model, and the check of its shapes."""
+    """The common part of codecs: a service's model, and the check of its shapes."""
 
     is_json = False
-    """Whether what is parsed has texts for the bytes of blobs."""
+    """Whether the parsed body has texts for the bytes of blobs."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class _Modelled:
         self._version = version
         self._shapes = ServiceShapes(service=service) if shapes is None else shapes
         self._invalid = invalid
-        """What a request is refused with that breaks the shape of an input."""
+        """The error for a request that breaks the shape of an input."""
         self._checks: dict[str, Callable[[Any], dict[str, Any]]] = {}
 
     @cached_property
@@ -117,7 +117,7 @@ class _Modelled:
             raise self._invalid(broken.message) from None
 
     def operation_of(self, parsed: Any) -> str:
-        """Raises UnknownOperationException: a target or a path says it."""
+        """Raises UnknownOperationException: a target or a path must name the operation."""
         raise UnknownOperationException("")
 
     def _result(self, operation: str, result: Mapping[str, Any] | None, forms: Forms) -> Any:
@@ -128,7 +128,7 @@ class _Modelled:
         return shaped_results.shaped(self._model, shape, {} if result is None else result, forms)
 
     def _refusal(self, error: ServiceError, type_: str, forms: Forms) -> tuple[int, bytes, dict[str, Any]]:
-        """Status, header lines and members of an error. Raises NotOfItsShape for members that it does not have."""
+        """Status, header lines and members of an error. Raises NotOfItsShape for unknown members."""
         model, name, status, headers = self._model, error.name, error.status, b""
         fields = error.fields
         if type(error) not in QUERY_ERRORS and name in model.shapes:
@@ -150,7 +150,7 @@ class JsonCodec(_Modelled):
     is_json = True
 
     def content_type(self, given: bytes) -> bytes | None:
-        """That of the protocol, for a request that has it or none."""
+        """The protocol's content type, for a request that has it or none."""
         return JSON_1_1 if media_type(given) in (b"", JSON_1_1) else None
 
     parsed = staticmethod(parsed_json)
@@ -170,10 +170,10 @@ class CborCodec(_Modelled):
 
     default = CBOR
     headers = b"smithy-protocol: rpc-v2-cbor\r\n"
-    """Of every answer."""
+    """Header lines of every answer."""
 
     def content_type(self, given: bytes) -> bytes | None:
-        """That of the protocol, for a request that has it or none."""
+        """The protocol's content type, for a request that has it or none."""
         return CBOR if media_type(given) in (b"", CBOR) else None
 
     def parsed(self, body: bytes) -> Any:
@@ -212,7 +212,7 @@ class QueryCodec(_Modelled):
             raise MalformedQueryString(str(error)) from None
 
     def operation_of(self, parsed: Any) -> str:
-        """The Action. Raises MissingAction, and UnknownOperationException where the service's version has no such
+        """The Action. Raises MissingAction, and UnknownOperationException if the service's version has no such
         action."""
         action: str = parsed.get("Action", "")
         if not action:
@@ -223,7 +223,7 @@ class QueryCodec(_Modelled):
         return action
 
     def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
-        """The input that the fields are.
+        """The input in the fields.
 
         Raises MalformedQueryString, InvalidParameterValue, and the service's own error.
         """
@@ -240,7 +240,7 @@ class QueryCodec(_Modelled):
         return query_xml.answer(self._model, operation, result, request_id)
 
     def error(self, error: ServiceError, request_id: str) -> tuple[int, bytes, bytes]:
-        """The error as XML, by the name that it has in this protocol."""
+        """The error as XML, under its name in this protocol."""
         model, name = self._model, error.name
         code, status = QUERY_ERRORS.get(type(error)) or (model.code(name), model.status(name, error.status))
         return (

@@ -1,5 +1,5 @@
-"""AWS JSON 1.0 as DynamoDB speaks it: the content type of a request comes back, errors have their namespaces, and the
-shape of a request is checked by each operation itself (`Operation.validate`)."""
+"""AWS JSON 1.0 in DynamoDB's form: the answer repeats the content type of the request, errors have their namespaces,
+and each operation checks the shape of its requests itself (`Operation.validate`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTENT_TYPES = {answers.JSON_1_0: answers.JSON_1_0, answers.JSON: answers.JSON}
 
 
 def parsed_json(body: bytes) -> Any:
-    """What a body of JSON holds; None for an empty one. Raises SerializationException."""
+    """The value in a body of JSON; None for an empty one. Raises SerializationException."""
     if not body:
         return None
     try:
@@ -37,13 +37,13 @@ class DynamoDBCodec:
         return CONTENT_TYPES.get(given) or CONTENT_TYPES.get(given.partition(b";")[0].strip())
 
     def operation_of(self, parsed: Any) -> str:
-        """Raises UnknownOperationException: a target says it."""
+        """Raises UnknownOperationException: a target must name the operation."""
         raise UnknownOperationException("")
 
     parsed = staticmethod(parsed_json)
 
     def checked(self, operation: str, parsed: Any) -> dict[str, Any]:
-        """What an operation takes that does not check by itself."""
+        """For operations that do not check by themselves."""
         if not isinstance(parsed, dict):
             raise SerializationException("")
         return parsed

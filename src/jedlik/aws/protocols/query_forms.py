@@ -3,8 +3,8 @@
     Tags.member.1.Key=team      the first element of the list Tags, its member Key
     Attributes.entry.1.key=a    the first entry of the map Attributes, its key
 
-How long a form is, how many fields there are, how long their names and how deep their paths is limited before anything
-is made of them.
+The length of a form, the number of its fields, the lengths of their names and the depth of their paths are limited
+before anything is made from them.
 
 Source: "AWS Query protocol" in Smithy's documentation.
 """
@@ -21,12 +21,12 @@ from urllib.parse import parse_qsl
 from jedlik.aws.protocols.wire_models import Definition, WireModel
 
 MOST_FIELDS = 20_000
-"""Of a form: as many elements as a collection may have elsewhere where AWS states no limit."""
+"""Fields of a form: as many as the elements of a collection elsewhere for which AWS states no limit."""
 LARGEST = 1 << 20
-"""Bytes of a form, which become up to 75 times as many for the fifth of a second in which they are read. No service
-takes more: this is the limit of CloudWatch, which takes the most."""
+"""Bytes of a form, which take up to 75 times as many for the fifth of a second in which they are read. No service
+accepts more: this is the limit of CloudWatch, which accepts the most."""
 LONGEST_NAME = 1024
-"""Characters of a field's name, many times as many as the longest path of any input has."""
+"""Characters of a field's name: many times as many as in the longest path of any input."""
 DEEPEST = 32
 """Steps of a field's path. No input of a service has as many."""
 LONGEST_NUMBER = 9
@@ -37,15 +37,15 @@ Tree = dict[str, Any]
 
 
 class Malformed(Exception):
-    """A form that is none, or whose fields make no input. The message says why."""
+    """A form that is malformed, or whose fields make no input. The message gives the reason."""
 
 
 class WrongValue(Exception):
-    """A field whose value is not of its type. The message says why."""
+    """A field whose value has the wrong type. The message gives the reason."""
 
 
 def fields(body: bytes) -> dict[str, str]:
-    """The fields of a form; of those with one name, the first. Raises Malformed."""
+    """The fields of a form; if several have one name, the first. Raises Malformed."""
     if len(body) > LARGEST:
         raise Malformed(f"The form is larger than {LARGEST:,} bytes.")
     try:
@@ -61,7 +61,7 @@ def fields(body: bytes) -> dict[str, str]:
 
 
 def input_of(model: WireModel, shape: str | None, given: dict[str, str]) -> dict[str, Any]:
-    """The input that fields are, typed as in the model; what it does not have is left out.
+    """The input in the fields, typed as in the model; members that the model does not have are left out.
 
     Raises Malformed, and WrongValue.
     """
@@ -93,7 +93,7 @@ def _tree(model: WireModel, shape: str, given: dict[str, str]) -> Tree:
 
 
 def _name_of(model: WireModel, name: str, member: Definition) -> str:
-    """What a member is called in forms: a list without a level of its own may be called like its elements."""
+    """The name of a member in forms: a list without a level of its own may be called like its elements."""
     definition = model.shapes[member["shape"]]
     if definition["type"] == "list" and definition.get("flattened") and "locationName" in definition["member"]:
         return str(definition["member"]["locationName"])

@@ -15,7 +15,7 @@ from jedlik.aws.protocols.wire_models import WireModel
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that cannot stand in XML at all, not even escaped: they are left out."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
-"""The ampersand first. A carriage return that is not escaped is a line feed to who reads it."""
+"""The ampersand first. An XML parser reads an unescaped carriage return as a line feed."""
 
 
 def answer(model: WireModel, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:

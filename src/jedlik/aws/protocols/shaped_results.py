@@ -1,8 +1,9 @@
-"""Results of operations as their shapes say: what handlers return, with each scalar in the form that a protocol has.
+"""Results of operations in the form of their shapes: handlers' results, with each scalar in a protocol's form.
 
 Handlers return plain values: texts, numbers, booleans, bytes for blobs, seconds since the epoch for timestamps, lists
-and dicts. What a shape does not have is a mistake of ours and raises, before anything of it reaches a client. Members
-that are None are left out. Stored items are JSON already: where JSON is made they pass, and elsewhere they are parsed.
+and dicts. A value that its shape does not have is a fault of ours and raises, before any of it reaches a client.
+Members without a value are left out. Stored items are JSON already: they are copied into JSON, and parsed for other
+forms.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from jedlik.aws.protocols.wire_models import Definition, WireModel
 from jedlik.aws.stored_items import StoredItem, StoredItems
 
 Form = Callable[[Any, Definition], Any]
-"""The form that a scalar of a shape has."""
+"""The form of a shape's scalar."""
 Forms = Mapping[str, Form]
 """By the model's name of a scalar type."""
 
 
 class NotOfItsShape(TypeError):
-    """A result is not as the model has it."""
+    """A result does not fit the model."""
 
 
 def shaped(model: WireModel, shape: str, value: Any, forms: Forms) -> Any:
@@ -55,7 +56,7 @@ def shaped(model: WireModel, shape: str, value: Any, forms: Forms) -> Any:
 
 
 def _told(value: Any) -> str:
-    """What a value is, without what may be secret in it."""
+    """The type of a value, without a content that may be secret."""
     return f"one with {', '.join(map(str, value))}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
 
 
@@ -69,7 +70,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "timestamp": (float, int),
     "blob": (bytes,),
 }
-"""Of what handlers return, by the model's name of a scalar type."""
+"""The Python types that handlers return, by the model's name of a scalar type."""
 
 
 def _itself(value: Any, definition: Definition) -> Any:
@@ -77,7 +78,7 @@ def _itself(value: Any, definition: Definition) -> Any:
 
 
 def _number(value: float, definition: Definition) -> float | str:
-    """JSON has no numbers that are none, so they are texts."""
+    """JSON has no infinities and no NaN, so they are texts."""
     return value if math.isfinite(value) else _decimal(value, definition)
 
 

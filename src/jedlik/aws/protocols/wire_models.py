@@ -1,6 +1,6 @@
-"""Service models as the codecs read them: shapes by name, and what each operation takes, answers and is refused with.
+"""Service models as the codecs read them: shapes by name, and the input, the output and the errors of each operation.
 
-They are botocore's data files, read when a service is first asked for something: a server starts with none of them.
+They are botocore's data files, each read at the first request of its service: a server starts without them.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ class WireModel:
     shapes: dict[str, Definition]
 
     def input_shape(self, operation: str) -> str | None:
-        """The name of the shape of what an operation takes; None if it takes nothing."""
+        """The name of the shape of an operation's input; None if it has no input."""
         return _shape_of(self.operations[operation].get("input"))
 
     def output_shape(self, operation: str) -> str | None:
-        """The name of the shape of what an operation answers; None if that is nothing."""
+        """The name of the shape of an operation's output; None if it has no output."""
         return _shape_of(self.operations[operation].get("output"))
 
     def message_member(self, error: str) -> str:
-        """What the text of an error is called: `Message` where its shape says so, else `message`."""
+        """The member with the text of an error: `Message` if its shape has that, otherwise `message`."""
         members = self.shapes.get(error, {}).get("members", {})
         return "Message" if "Message" in members else "message"
 
     def code(self, error: str) -> str:
-        """What an error is called in the query protocol: what its shape says, else as the shape."""
+        """The name of an error in the query protocol: the code of its shape, or else the shape's name."""
         return str(self._about(error).get("code", error))
 
     def status(self, error: str, otherwise: int) -> int:
-        """The status that an error's shape says."""
+        """The status of an error's shape."""
         is_fault = self.shapes.get(error, {}).get("fault", False)
         return int(self._about(error).get("httpStatusCode", 500 if is_fault else otherwise))
 

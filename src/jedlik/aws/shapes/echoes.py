@@ -1,7 +1,7 @@
-"""How errors show what they refuse: as Java prints it, or as the JSON that it was.
+"""How errors show what they refuse: as Java prints it, or as the original JSON.
 
-What is shown may be all that a client sent, so there is a limit to it that what AWS shows has no need of: of a
-collection, of how deep things are nested, and of the text as a whole.
+An error may show everything that a client sent. So there are limits that AWS never needs: to the elements of a
+collection, to the depth, and to the text as a whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jedlik.aws.shapes.service_shapes import Definitions, ServiceShapes
 from jedlik.aws.shapes.shape_rules import shown_scalar
 
 ELEMENTS = 1000
-"""Elements of a collection that are shown. The text of each may be many times as long as what was sent."""
+"""Elements of a collection that are shown. The text of each may be many times as long as the original."""
 LENGTH = 1 << 16
 """Characters of the whole."""
 _DEPTH = 40
@@ -30,12 +30,12 @@ def shown(service: ServiceShapes, shapes: Definitions, name: str, value: Any) ->
         try:
             return orjson.dumps(value).decode()[:LENGTH]
         except orjson.JSONEncodeError:
-            pass  # It is nested too deeply for that.
+            pass  # It is nested too deeply to be shown.
     return _Java(service, shapes).text(name, value)
 
 
 def java_type(service: ServiceShapes, shapes: Definitions, name: str) -> str:
-    """What Java calls the type of a shape."""
+    """Java's name for the type of a shape."""
     definition = shapes[name]
     match definition["type"]:
         case "structure":

@@ -1,6 +1,6 @@
 r"""Patterns of the service models, which are Java's, as patterns of Python.
 
-What differs, as far as models use it: classes of Unicode's categories (`\p{L}`), characters beyond the first 65,536 as
+The differences that matter in models: classes of Unicode's categories (`\p{L}`), characters beyond the first 65,536 as
 pairs of surrogates, a hyphen between a class and a character (`[\w-_]`), and that `\w` and `\d` mean ASCII.
 
 Source: the documentation of java.util.regex.Pattern.
@@ -14,11 +14,11 @@ from unicodedata import category
 
 _PROPERTY = re.compile(r"\\p\{(\w+)\}")
 _IN_CLASS = re.compile(r"(\[(?:[^\]\\]|\\.)*\])")
-"""A class of characters; none of the models' has another in it."""
+"""A class of characters; no class of the models contains another."""
 _SURROGATES = re.compile(r"\\u(D[89AB][0-9A-F]{2})\\u(D[C-F][0-9A-F]{2})", re.IGNORECASE)
 _CLASS_THEN_HYPHEN = re.compile(r"(\\[wds])-(?=[^\]])")
 _LAST = 0x3FFFF
-"""The last character that is looked up: those behind it are of no category that models name."""
+"""The last character that is looked up: later ones are in no category that models name."""
 _CATEGORIES = re.findall("..", "CcCfCnCoCsLlLmLoLtLuMcMeMnNdNlNoPcPdPePfPiPoPsScSkSmSoZlZpZs")
 _SIGNS = {name: chr(0x100 + number) for number, name in enumerate(_CATEGORIES)}
 """Unicode's categories, each with a character that stands for it."""
@@ -28,7 +28,7 @@ _POSIX = {"Print": r"\x20-\x7E", "ASCII": r"\x00-\x7F", "Alpha": "a-zA-Z", "Digi
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
-    """The pattern. Raises re.error for one that Python cannot do, which no operation may come to use."""
+    """The pattern. Raises re.error for one that Python cannot express, which no supported operation may use."""
     pattern = _SURROGATES.sub(_astral, pattern)
     parts = _IN_CLASS.split(pattern)
     for index, part in enumerate(parts):
@@ -65,5 +65,5 @@ def _ranges(name: str) -> str:
 
 @cache
 def _signs() -> str:
-    """A sign of its category for each character."""
+    """A character for the category of each character."""
     return "".join(map(_SIGNS.__getitem__, map(category, map(chr, range(_LAST + 1)))))

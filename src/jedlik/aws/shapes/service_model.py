@@ -1,7 +1,7 @@
-"""Service models: which operations there are, and what the shapes of their requests look like.
+"""Service models: the operations, and the shapes of their requests.
 
-They are botocore's, of which only the data files are read, with what each service says of its shapes
-(`ServiceShapes`). Importing botocore would take longer than reading a file.
+The models are botocore's, of which only the data files are read, with the departures of each service (`ServiceShapes`).
+Importing botocore would take longer than reading a file.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from jedlik.aws.shapes.service_shapes import Definitions, ServiceShapes
 
 @dataclass(frozen=True, slots=True)
 class ServiceModel:
-    """A service's model as its requests are checked by it."""
+    """A service's model, in the form in which its requests are checked."""
 
     operations: dict[str, str]
-    """The operations that take something, with the name of the shape of it."""
+    """The operations that have an input, with the name of its shape."""
     shapes: Definitions
     """Structures have the names of their members' shapes, in the order in which they are checked."""
 
 
 @cache
 def model(service: ServiceShapes) -> ServiceModel:
-    """The model of a service with all that it says of its shapes."""
+    """The model of a service with all of its departures."""
     given = read(service.service)
     return ServiceModel(
         {name: operation["input"]["shape"] for name, operation in given["operations"].items() if "input" in operation},
@@ -39,7 +39,7 @@ def model(service: ServiceShapes) -> ServiceModel:
 
 
 def read(service: str, version: str | None = None) -> dict[str, Any]:
-    """A service's model as it stands in the file of a version, or of the last, without its documentation."""
+    """A service's model from the file of a version, or of the last, without its documentation."""
     read: dict[str, Any] = orjson.loads(gzip.decompress(_path(service, version).read_bytes()))
     for documented in (*read["shapes"].values(), *read["operations"].values()):
         documented.pop("documentation", None)
@@ -60,7 +60,7 @@ def _path(service: str, version: str | None) -> Path:
 
 
 def _amended(service: ServiceShapes, name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """A shape of the model with what the service says of it, and with each member's shape by name."""
+    """A shape of the model with the service's departures, and with each member's shape by name."""
     amendment = service.shapes.get(name, {})
     shape = dict(amendment) if "type" in amendment else {**given, **amendment}
     if name in service.enum_sets:
@@ -74,5 +74,5 @@ def _amended(service: ServiceShapes, name: str, given: dict[str, Any]) -> dict[s
 
 @cache
 def operation_names(service: str) -> frozenset[str]:
-    """The operations that a service has, whether or not they are done here."""
+    """The operations of a service, whether or not they are supported here."""
     return frozenset(read(service)["operations"])

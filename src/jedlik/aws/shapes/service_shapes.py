@@ -1,4 +1,4 @@
-"""What a service says of its shapes beyond its published model, as one value that it gives to the compiler (`shapes`).
+"""A service's departures from its published model, as one value for the compiler (`shapes`).
 
 A model in botocore describes what clients may send; the service checks much the same, with exceptions that only its
 answers show. Each service states its own; names are the model's.
@@ -15,9 +15,9 @@ from jedlik.aws.shapes.shape_rules import NOT_NULL, Accept, Constrain, Rule, bro
 Definitions = dict[str, dict[str, Any]]
 """The shapes of a model, by name."""
 MOST_ERRORS = 10
-"""That are named in one refusal."""
+"""The most faults in one refusal."""
 _LONGEST_COLLECTION = 20_000
-"""Elements, where neither the model nor the service has a limit."""
+"""The most elements if neither the model nor the service has a limit."""
 
 
 class Printer(Protocol):
@@ -37,21 +37,21 @@ class Printer(Protocol):
 
 
 ShowOpaque = Callable[[Printer, Any, int], str]
-"""Shows an opaque value, which stands at a depth."""
+"""Shows an opaque value at a depth."""
 
 
 class Members(NamedTuple):
-    """What is compiled of the members of a structure."""
+    """The compiled form of a structure's members."""
 
     name: str
-    """Of the structure."""
+    """The name of the structure."""
     shapes: Definitions
     checks: dict[str, tuple[str, Constrain | None]]
-    """By member: its name in errors, and what constrains it."""
+    """By member: its name in errors, and its constraints."""
     required: frozenset[str]
 
     def constraint(self) -> Constrain:
-        """What constrains the members, one after the other."""
+        """The constraints on the members, one after the other."""
         checks, required = self.checks, self.required
 
         def constrain_members(value: Any, path: str, errors: list[str]) -> None:
@@ -70,13 +70,13 @@ class Members(NamedTuple):
 
 
 class SpecialText(Protocol):
-    """A shape of texts that are checked in a way that no model can say."""
+    """A shape of texts with a check that no model can express."""
 
     key_rules: tuple[Rule, ...]
-    """What constrains them where they are the keys of a map."""
+    """The constraints if they are the keys of a map."""
 
     def checks(self, structure: str) -> tuple[Accept, Constrain]:
-        """What accepts and what constrains them where they are members of a structure."""
+        """The functions that accept and constrain them if they are members of a structure."""
         ...
 
 
@@ -87,7 +87,7 @@ class ServiceShapes:
     service: str
     """As botocore calls it."""
     package: str = ""
-    """What comes before the names of its structures in Java, with the dot at the end."""
+    """The prefix of its structures' names in Java, with the dot at the end."""
     opaque: Mapping[str, ShowOpaque] = field(default_factory=dict)
     """Shapes that the service checks in a walk of its own, and how errors show them."""
     shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class ServiceShapes:
     terse: frozenset[tuple[str, str]] = frozenset()
     """Members whose error names them as in the request and does not show the value."""
     shown_as_json: frozenset[str] = frozenset()
-    """Shapes whose values errors show as the JSON that they were, and not as Java prints them."""
+    """Shapes whose values errors show as their original JSON, and not as Java prints them."""
     hidden_members: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Members of structures that the service has beyond those of its published model; errors show them as null."""
     longest_collection: int = _LONGEST_COLLECTION

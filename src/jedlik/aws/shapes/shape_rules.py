@@ -1,7 +1,7 @@
-"""The rules of the service model and the words in which a request that breaks one is refused.
+"""The rules of the service model, and the words that refuse a request which breaks one.
 
-The words are those of AWS's checker, which is written in Java and shows it: types go by their Java names, and the
-checker says "Member must ..." of everything.
+The words are those of AWS's checker, and show that it is written in Java: types have their Java names, and the checker
+writes "Member must ..." about everything.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jedlik.aws.shapes import java_patterns
 from jedlik.utf16 import text_length
 
 Convert = Callable[[Any], Any]
-"""Takes a member that is not null to the value that is used; raises SerializationException."""
+"""Converts a member that is not null to the value that is used; raises SerializationException."""
 Accept = Callable[[Any], bool]
-"""Whether a value is right as it is, so that nothing needs to be converted and no constraint looked at. What is only
-right once it is converted is not accepted, nor is null."""
+"""Whether a value is valid as it is, so that no conversion is needed and no constraint need be checked. A value that is
+valid only after conversion is not accepted, nor is null."""
 
 Constrain = Callable[[Any, str, list[str]], None]
-"""Takes a converted value and its path, and adds what is wrong with it to a list."""
+"""Takes a converted value and its path, and adds its faults to a list."""
 
 NOT_NULL = "Member must not be null"
 STRUCTURE_UNEXPECTED = "Start of structure or map found where not expected"
@@ -41,17 +41,17 @@ class Rule(NamedTuple):
 
 
 def broken(shown: str, path: str, text: str) -> str:
-    """That the value at `path` breaks a rule. `shown` is the value in quotes, or null."""
+    """The fault that the value at `path` breaks a rule. `shown` is the value in quotes, or null."""
     return f"Value {shown} at '{path}' failed to satisfy constraint: {text}"
 
 
 def unshown(path: str, text: str) -> str:
-    """The same of a value that is not shown."""
+    """The same for a value that is not shown."""
     return f"Value at '{path}' failed to satisfy constraint: {text}"
 
 
 def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
-    """The rules of a shape on a value itself, in the order in which they are told one by one."""
+    """The rules of a shape on a value itself, in the order of single faults."""
     rules = []
     enum = definition.get("enum")
     if enum is not None:
@@ -76,14 +76,14 @@ def rules_of(definition: dict[str, Any]) -> tuple[Rule, ...]:
 
 
 def together(rules: tuple[Rule, ...]) -> str:
-    """Rules on the elements of a collection, which are told together and the other way round."""
+    """Rules on the elements of a collection, which are reported together, in reverse order."""
     return f"[{', '.join(rule.text for rule in reversed(rules))}]"
 
 
 def enumerated(allowed: Iterable[str], listed: str) -> Constrain:
-    """What constrains an enumeration, in the words of AWS's newer checker: it does not name the member.
+    """The constraint of an enumeration, in the words of AWS's newer checker: it does not name the member.
 
-    `listed` is what it says to be `allowed`.
+    `listed` is the list of `allowed` values in the text.
     """
     allowed = frozenset(allowed)
     text = f"Failed to satisfy constraint: Member must satisfy enum value set: [{listed}]"
@@ -96,7 +96,7 @@ def enumerated(allowed: Iterable[str], listed: str) -> Constrain:
 
 
 def terse(rules: tuple[Rule, ...], inside: Constrain | None) -> Constrain:
-    """Rules that are told without the value, and with members named as in the request."""
+    """Rules whose faults do not show the value, and name members as in the request."""
 
     def constrain(value: Any, path: str, errors: list[str]) -> None:
         for rule in rules:
@@ -117,7 +117,7 @@ def shown_scalar(value: Any) -> str:
     return str(value).lower() if type(value) is bool else str(value)
 
 
-# Types. A scalar of the wrong type is named by what the parser saw; a collection by what it was to become.
+# Types. A scalar of the wrong type is named by what the parser saw; a collection by the expected type.
 
 
 def _wrong_scalar(value: Any, java_type: str) -> Never:
@@ -208,7 +208,7 @@ class Scalar(NamedTuple):
 
     convert: Convert
     accepted: type | None
-    """The type of values that may be right as they are; None where all have to be converted."""
+    """The type of values that may be valid as they are; None if all have to be converted."""
 
 
 Scalars = dict[str, Scalar]
@@ -224,20 +224,20 @@ JSON_SCALARS: Scalars = {
     "timestamp": Scalar(_moment, float),
     "blob": Scalar(_blob_in_text, None),
 }
-"""Of values that were JSON, which has no bytes."""
+"""For values that were JSON, which has no bytes."""
 TYPED_SCALARS = JSON_SCALARS | {"blob": Scalar(_blob, bytes)}
-"""Of values that were read as what they are."""
+"""For values that were read with their types."""
 
 _FITTING = {
     "integer": (Rule(_INTEGERS.__contains__, ""),),
     "long": (Rule(_LONGS.__contains__, ""),),
     "timestamp": (Rule(isfinite, ""),),
 }
-"""What `_whole` and `_moment` refuse in their own words."""
+"""Types that `_whole` and `_moment` refuse in their own words."""
 
 
 def accepting(scalars: Scalars, scalar: str, rules: tuple[Rule, ...]) -> Accept:
-    """Accepts scalars of one of the model's types that break none of the rules."""
+    """Accepts scalars of one of the model's types that break no rule."""
     type_ = scalars[scalar].accepted
     rules = _FITTING.get(scalar, ()) + rules
     if type_ is None:
@@ -256,9 +256,9 @@ def first_broken(rules: tuple[Rule, ...], value: Any) -> Rule | None:
 
 
 def wrong_collection(value: Any, wanted: str, java_type: str, nested: bool) -> Never:
-    """Refuse a value that is not of the collection `wanted`: "structure", "list" or "map".
+    """Refuse a value that is not of the collection type `wanted`: "structure", "list" or "map".
 
-    `java_type` is what it was to become; `nested` says that it stands in a list or a map.
+    `java_type` is the expected type; `nested` means that it is in a list or a map.
     """
     if type(value) is dict:
         raise SerializationException(STRUCTURE_UNEXPECTED)

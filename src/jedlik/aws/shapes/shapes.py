@@ -1,16 +1,16 @@
-"""What the service model says of a request, compiled into closures.
+"""The service model's rules for a request, compiled into closures.
 
-AWS checks the shape of a request in two passes, and so does this. First every member must have its type:
-the first that has not is a SerializationException. Then every constraint is looked at (required, length,
-range, pattern, enumeration), and what is broken is told together, ten at the most, in a ValidationException.
-What depends on more than one member is the operation's own business and comes after. But nearly every request is
-right, so it is first asked, in one walk that makes no texts, whether this one is.
+AWS checks the shape of a request in two passes, and so does this. First every member must have its type: the first that
+has not is a SerializationException. Then every constraint is checked (required, length, range, pattern, enumeration),
+and the faults are reported together, ten at most, in a ValidationException. Rules about more than one member belong to
+the operation and come later. But nearly every request is valid, so a first walk, which makes no texts, only finds out
+whether this one is.
 
-A collection that is longer than it may be is cut to what its refusal shows, before either pass: nobody waits while a
-million elements are looked at that are refused for their number.
+A collection that is too long is cut to the part that its refusal shows, before either pass: nobody waits for a check of
+a million elements that are refused for their number.
 
-Each shape of the model becomes three functions, one for each pass and one for that walk. An operation is compiled when
-it is first asked for, and the model is read then: most processes use a few operations, and a server must start fast.
+Each shape of the model becomes three functions: one for each pass and one for that first walk. An operation is compiled
+at its first request, and the model is read then: most processes use few operations, and a server must start fast.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from jedlik.aws.shapes.shape_rules import (
 )
 
 _MEMBERS_LOOKED_AT = 1000
-"""Of a structure. Where there are more, the unknown ones are not gone through to be dropped."""
+"""Members of a structure. If there are more, the unknown ones are not dropped one by one."""
 
 
 class Shape(NamedTuple):
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
     convert: Convert
     accept: Accept
     rules: tuple[Rule, ...] = ()
-    """Constraints on a value itself. Where it stands decides in what words they are told."""
+    """Constraints on a value itself. The message depends on where the value stands."""
     inside: Constrain | None = None
     """Constraints on what it holds."""
 
@@ -63,15 +63,15 @@ class Shape(NamedTuple):
 def validator(operation: str, service: ServiceShapes, is_json: bool = True) -> Callable[[Any], dict[str, Any]]:
     """A function that checks the shape of an operation's request, whose values were JSON, or are typed as in the model.
 
-    It takes the decoded body, which it may change, and returns it without the members that are null or unknown.
-    It raises SerializationException for a wrong type and ValidationException for broken constraints.
+    It takes the decoded body, which it may change, and returns it without null and unknown members. It raises
+    SerializationException for a wrong type and ValidationException for broken constraints.
     """
 
     shape: Shape | None = None
 
     def validate(request: Any) -> dict[str, Any]:
         nonlocal shape
-        if shape is None:  # Compiled when it is first needed.
+        if shape is None:  # Compiled at its first use.
             shape = input_shape(service, operation, is_json)
         if not shape.accept(request):
             convert, _, _, inside = shape
@@ -103,7 +103,7 @@ def input_shape(service: ServiceShapes, operation: str, is_json: bool = True) ->
     )
 
 
-# The compiler. `nested` says that a shape stands in a list or a map and not in a structure: the errors differ.
+# The compiler. `nested` means that a shape is in a list or a map and not in a structure: the errors differ.
 
 
 class _Compiler:
@@ -235,7 +235,7 @@ class _Compiler:
         return Shape(convert_list, accept_list, rules, inside)
 
     def _limited(self, name: str) -> dict[str, Any]:
-        """The definition of a collection, with a limit to its length unless what it holds is opaque."""
+        """The definition of a collection, with a limit to its length unless its elements are opaque."""
         definition = self._shapes[name]
         element = definition["member" if definition["type"] == "list" else "value"]["shape"]
         if element in self._service.opaque:
@@ -285,10 +285,9 @@ class _Compiler:
         return Shape(convert_map, accept_map, rules, constrain_map)
 
     def _elements(self, name: str, element_name: str, element: Shape, text: str) -> Constrain | None:
-        """What constrains the elements of a list or the values of a map.
+        """The constraints on the elements of a list or the values of a map.
 
-        What they break themselves is told once, of the whole collection; what is broken inside them, one by
-        one.
+        Faults of the elements themselves are reported once, for the whole collection; faults inside them, one by one.
         """
         if element_name in self._service.opaque:
             return None
@@ -315,7 +314,7 @@ class _Compiler:
 
 
 def _kept(definition: dict[str, Any]) -> int:
-    """How many elements of a collection are looked at: enough to see that there are too many, and to show them."""
+    """How many elements of a collection are checked: enough to see that there are too many, and to show them."""
     most: int = definition.get("max", maxsize)
     return max(most + 1, echoes.ELEMENTS)
 
