@@ -6,7 +6,7 @@ import ast
 import re
 import textwrap
 
-from jedlik.aws.service import key_spaces
+from jedlik.aws.service import identity_key_spaces, key_spaces
 from jedlik.dynamodb.model import keys
 from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
@@ -24,7 +24,9 @@ LAYERS = {
     "tagging": {"aws", "regions"},
     "dax": {"aws", "regions", "storage", "wire"},
     "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
-    "process": {"aws", "background", "dax", "dynamodb", "regions", "storage", "sts", "tagging", "upkeep", "wire"},
+    "process": {
+        *("aws", "background", "dax", "dynamodb", "iam", "regions", "storage", "sts", "tagging", "upkeep", "wire"),
+    },
     "cli": {"aws", "background", "dynamodb", "process", "regions", "storage", "upkeep", "wire"},
 }
 """Each folder, and the folders that it may import, for types alone too."""
@@ -71,6 +73,11 @@ def test_the_model_knows_only_plain_types_of_the_storage() -> None:
             assert set(names.split(", ")) <= {"Row", "Writes", "entry_content", "entry_time", "stored_entry"}, path
 
 
+def test_the_layout_of_identity_stores_in_the_document_is_that_of_the_code() -> None:
+    document = (ROOT / "docs" / "architecture.md").read_text()
+    assert keyspaces.drawn(identity_key_spaces(SERVICES)) in document
+
+
 def test_the_model_imports_no_other_room() -> None:
     known = (
         "dynamodb.model.",
@@ -89,7 +96,7 @@ def test_the_model_imports_no_other_room() -> None:
 
 def test_the_document_shows_the_key_layout_of_the_code() -> None:
     document = (ROOT / "docs" / "architecture.md").read_text()
-    [layout] = re.findall(r"^```\n(space  then.*?)^```$", document, re.DOTALL | re.MULTILINE)
+    layout, _ = re.findall(r"^```\n(space  then.*?)^```$", document, re.DOTALL | re.MULTILINE)
     table, words = layout.split("\n\n", 1)
     assert table + "\n" == keyspaces.drawn(key_spaces(SERVICES))
     assert textwrap.indent(words, "    ") in (keys.__doc__ or "")

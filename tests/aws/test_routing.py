@@ -32,7 +32,7 @@ from jedlik.wire.messages import NOWHERE, Request, Response, Source
 from testing.jedlik_process import Server
 from testing.raw_http import Answer, Wire, request
 
-HERE = "It serves dynamodb, sts and tagging."
+HERE = "It serves dynamodb, sts, iam, tagging and dax."
 FORM = b"Content-Type: application/x-www-form-urlencoded; charset=utf-8"
 JSON_1_1 = b"Content-Type: application/x-amz-json-1.1"
 
@@ -154,7 +154,7 @@ def test_services_are_told_apart_by_headers_and_path(asked: dict[str, Any], way:
             "UnknownOperationException",
             400,
         ),
-        ("iam", "list_users", {}, "InvalidAction", 400),
+        ("elasticache", "describe_users", {}, "InvalidAction", 400),
         ("ec2", "describe_vpc_endpoints", {}, "InvalidAction", 400),
         ("cloudwatch", "list_metrics", {}, "UnknownOperationException", 400),
         ("lambda", "list_functions", {}, "UnknownOperationException", 404),
@@ -256,11 +256,11 @@ def test_an_answer_in_the_query_mode_of_cloudwatch(server: Server) -> None:
 
 
 def test_an_answer_to_an_unsigned_form(server: Server) -> None:
-    answer = ask(server, b"Action=ListUsers&Version=2010-05-08", FORM)
+    answer = ask(server, b"Action=ListMetrics&Version=2010-08-01", FORM)
     assert (answer.status, answer.headers["content-type"]) == (400, "text/xml")
     assert answer.body.decode() == (
         "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>"
-        f"<Message>Jedlik does not serve iam at this endpoint. {HERE}</Message></Error>"
+        f"<Message>Jedlik does not serve monitoring at this endpoint. {HERE}</Message></Error>"
         f"<RequestId>{answer.headers['x-amzn-requestid']}</RequestId></ErrorResponse>\n"
     )
 

@@ -140,6 +140,8 @@ class Service:
     """By name."""
     keyspaces: tuple[Keyspace, ...] = ()
     """What it keeps in a region's store."""
+    identity_keyspaces: tuple[Keyspace, ...] = ()
+    """What it keeps in an account's identity store."""
     job_kinds: tuple[JobKind, ...] = ()
     """The background work that ends."""
     duties: tuple[Callable[[Settings], Duty], ...] = ()
@@ -174,6 +176,12 @@ def key_spaces(services: Iterable[Service]) -> tuple[Keyspace, ...]:
     """Every key space of a store, in the order of the keys. Raises ValueError where one is in another's way."""
     own = (space for service in services for space in service.keyspaces)
     return keyspaces.arranged((keyspaces.STORE, *work.KEYSPACES, *own))
+
+
+def identity_key_spaces(services: Iterable[Service]) -> tuple[Keyspace, ...]:
+    """Every key space of an identity store, in the order of the keys. Raises ValueError as `key_spaces` does."""
+    own = (space for service in services for space in service.identity_keyspaces)
+    return keyspaces.arranged((keyspaces.STORE, *own))
 
 
 def background_work(services: Iterable[Service], settings: Settings) -> Work:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.service import Service
+from jedlik.config import Settings
 from jedlik.dax import service as dax
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
+from jedlik.iam import service as iam
+from jedlik.iam.identity_stores import IdentityStores
 from jedlik.sts import service as sts
 from jedlik.tagging import service as tagging
 
 
-def served(account: str, credentials: Credentials | None) -> tuple[Service, ...]:
+def served(
+    account: str, credentials: Credentials | None, identities: IdentityStores | None = None
+) -> tuple[Service, ...]:
     """The services of a server with an account of its own, and these access keys, or any if none are verified."""
 
     def account_of(access_key: str) -> str | None:
@@ -20,7 +25,14 @@ def served(account: str, credentials: Credentials | None) -> tuple[Service, ...]
         credential = credentials.get(access_key)
         return None if credential is None else credential.account or account
 
-    return (*dynamodb.SERVICES, sts.declared(account_of), tagging.declared((TaggedTables(),)), dax.SERVICE)
+    stores = IdentityStores(Settings()) if identities is None else identities
+    return (
+        *dynamodb.SERVICES,
+        sts.declared(account_of),
+        iam.declared(stores),
+        tagging.declared((TaggedTables(),)),
+        dax.SERVICE,
+    )
 
 
 SERVICES = served("", None)

@@ -31,6 +31,7 @@ from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
+from jedlik.iam.identity_stores import IdentityStores
 from jedlik.memory import Memory
 from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
@@ -110,7 +111,9 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     memory = Memory()
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of
-    watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch")
+    identities = IdentityStores(settings)
+    most_looks = math.ceil(settings.hang_timeout)
+    watch = loop.create_task(_keep_watch(stores, identities, most_looks, beat), name="watch")
     watch.add_done_callback(log_failure)
     idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
     idle.add_done_callback(log_failure)
@@ -129,7 +132,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
         dispatcher = Dispatcher(
             stores,
-            Router(served(settings.account, credentials), verifier, {PEERS.name: peer_verifier}),
+            Router(served(settings.account, credentials, identities), verifier, {PEERS.name: peer_verifier}),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             OwnAccount() if settings.auth == "on" else Everybody(),
             body_limit=limits.body,
@@ -156,6 +159,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         await jobs.end()
         await peers.close()
         await stores.close()
+        await identities.close()
         watch.cancel()
 
 
@@ -170,12 +174,14 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
+async def _keep_watch(stores: Stores, identities: IdentityStores, most: int, beat: memoryview[int]) -> None:
     """Show the parent that the event loop turns, fail commits that hang, and make room for counts, as long as the
     worker runs."""
     while True:
         beat[0] += 1
         stores.look(most)
+        identities.look()
+        identities.look_after(most)
         metrics.current().look()
         await asyncio.sleep(BEAT_SECONDS)
 

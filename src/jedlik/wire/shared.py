@@ -18,6 +18,7 @@ REASONS = {
     403: b"Forbidden",
     404: b"Not Found",
     408: b"Request Timeout",
+    409: b"Conflict",
     413: b"Request Entity Too Large",
     417: b"Expectation Failed",
     500: b"Internal Server Error",

@@ -1,0 +1,54 @@
+"""IAM's errors. Their codes and statuses are in its model.
+
+Source: the API reference; the texts are IAM's.
+"""
+
+from __future__ import annotations
+
+from jedlik.aws.errors import ServiceError
+
+
+class NoSuchEntityException(ServiceError):
+    """There is no such user, role, policy or key."""
+
+    status = 404
+
+
+class EntityAlreadyExistsException(ServiceError):
+    """There is one of that name."""
+
+    status = 409
+
+
+class DeleteConflictException(ServiceError):
+    """Something else still needs it."""
+
+    status = 409
+
+
+class LimitExceededException(ServiceError):
+    """The account has as many as it may have."""
+
+    status = 409
+
+
+class MalformedPolicyDocumentException(ServiceError):
+    """A document is no policy."""
+
+
+class InvalidInputException(ServiceError):
+    """The request breaks a rule that its shape cannot state."""
+
+
+class UnmodifiableEntityException(ServiceError):
+    """It belongs to AWS."""
+
+
+class ValidationError(ServiceError):
+    """The request breaks a rule of its shape."""
+
+
+class AccessDenied(ServiceError):
+    """It belongs to another account."""
+
+    status = 403
