@@ -96,7 +96,8 @@ DIFFERENCES = (
     ),
     Difference(
         "Regions and accounts",
-        "With `--auth off` any name of letters, digits, `-` and `_` is a region, and twelve digits are an account.",
+        "With `--auth off` any name of letters, digits, `-` and `_` is a region, twelve digits are an account, and "
+        "every account may use another's tables by their ARNs.",
         "Tools and tests name regions that AWS does not have.",
     ),
     Difference(

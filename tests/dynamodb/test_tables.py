@@ -218,6 +218,10 @@ def test_an_arn_of_another_region_or_account(client: Any) -> None:
         f"1 validation error detected: Invalid AWS region in '{elsewhere}'"
     )
     assert refusal(client.describe_table, TableName=arn_of("Music", account="123456789012")) == (
+        "ResourceNotFoundException",
+        "Requested resource not found: Table: Music not found",
+    )
+    assert refusal(client.describe_table, TableName=arn_of("Music", account="../../../tmp")) == (
         "AccessDeniedException",
         "Access is denied",
     )

@@ -27,6 +27,16 @@ class Access(NamedTuple):
     """The condition keys that are known from the request, with their values: `dynamodb:LeadingKeys`..."""
 
 
+ACCOUNT_PART = 4
+"""The place of the account's number among the parts of an ARN, from 0."""
+
+
+def account_of(arn: str) -> str:
+    """The account in an ARN; empty if it has no account, or is malformed."""
+    parts = arn.split(":", 5)
+    return parts[ACCOUNT_PART] if len(parts) > ACCOUNT_PART else ""
+
+
 Known = Mapping[str, object]
 """Each table as the process has last seen it, by name (`Region.known`)."""
 Accesses = Callable[[Scope, Mapping[str, Any], Known], tuple[Access, ...]]

@@ -7,11 +7,16 @@ them; then the handler finds them in its context.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
 
 from jedlik.aws.access import Access
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException
+from jedlik.regions.region import Region
+
+Owner: TypeAlias = Callable[[], Awaitable[Region]]
+"""Opens the region that has a resource of another account. Raises AccessDeniedException if there is no such region."""
 
 
 class Authorizer(Protocol):
@@ -22,7 +27,13 @@ class Authorizer(Protocol):
         ...
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
-        """Raise AccessDeniedException unless all of them are allowed."""
+        """Raise AccessDeniedException unless all of them are allowed. Accesses to resources of another account are
+        allowed here if the caller's own policies allow them; the other account is asked in `check_across`."""
+        ...
+
+    async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
+        """Raise AccessDeniedException unless the account that has these resources allows all of the accesses, to a
+        caller of another account whose own account allows them. `owner` finds its region, where its policies are."""
         ...
 
 
@@ -36,29 +47,23 @@ class Everybody:
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """All of them are."""
 
-
-ACCOUNT_PART = 4
-"""The place of the account's number among the parts of an ARN, from 0."""
+    async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
+        """All of them are."""
 
 
 class OwnAccount:
     """A key of an account may do everything in it, and nothing in another: no resource has a policy."""
 
     def allows_everything(self, caller: Caller) -> bool:
-        """True: requests are served in the account of their caller."""
+        """True: as far as its own account is concerned."""
         return True
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
-        """Raise AccessDeniedException for the first access to a resource of another account."""
-        for access in accesses:
-            if account_of(access.resource) not in ("", caller.account):
-                raise denied(caller, access, "resource-based")
+        """All of them are."""
 
-
-def account_of(arn: str) -> str:
-    """The account in an ARN; empty if it has no account, or is malformed."""
-    parts = arn.split(":", 5)
-    return parts[ACCOUNT_PART] if len(parts) > ACCOUNT_PART else ""
+    async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
+        """Raise AccessDeniedException: none of them is."""
+        raise denied(caller, accesses[0], "resource-based")
 
 
 def denied(caller: Caller, access: Access, policy: str = "identity-based") -> AccessDeniedException:

@@ -108,6 +108,20 @@ class AccessDeniedException(ServiceError):
     message_member = "Message"
 
 
+class OtherAccount(AccessDeniedException):
+    """A request names a resource of another account, in whose store it is. Raised before a handler has done anything.
+
+    The front begins the request again in that store, if the operation allows it (`Operation.across_accounts`).
+    """
+
+    name = "AccessDeniedException"
+
+    def __init__(self, account: str) -> None:
+        super().__init__("Access is denied")
+        self.account = account
+        """Twelve digits."""
+
+
 class LimitExceededException(ServiceError):
     """Too much at once, or too often."""
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws import absent, answers, welcome
+from jedlik.aws import absent, across_accounts, answers, welcome
 from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Context, caller_of
 from jedlik.aws.errors import (
@@ -32,6 +32,7 @@ from jedlik.aws.errors import (
     InternalServerError,
     InvalidSignatureException,
     LimitExceededException,
+    OtherAccount,
     SerializationException,
     ServiceError,
     ServiceUnavailable,
@@ -175,6 +176,8 @@ class Dispatcher:
                 await self._stores.region(signed.store)
                 again = partial(self._begin_again, request, codec, operation, context)
                 result = await self._stores.use(signed.store, again)
+            except OtherAccount as other:
+                result = await self._across(request, codec, operation, context, other)
             body = codec.answer(operation.name, result, request_id)
         except ServiceError as error:
             refusal = error if operation is None else operation.reword(error, data)
@@ -217,6 +220,21 @@ class Dispatcher:
     async def _region(self, service: Service, name: str) -> Region:
         """The region whose store is called `name` and not open. Raises NotServed, but not for a global service."""
         return await (self._stores.find_any(name) if service.is_global else self._stores.find(name))
+
+    async def _across(
+        self, request: Request, codec: Codec, operation: Operation, context: Context, other: OtherAccount
+    ) -> Mapping[str, Any] | None:
+        """The result of a request for resources of another account, in that account's store."""
+        asked = checked(codec, operation, self._parsed(request, codec))
+        accesses = operation.accesses(context.scope, asked, {})
+        name = await across_accounts.store_of(self._stores, self._authorizer, operation, context, accesses, other)
+
+        async def again(region: Region) -> Mapping[str, Any] | None:
+            context.region = region
+            context.accesses = operation.accesses(context.scope, asked, region.known)
+            return await self._begin_again(request, codec, operation, context, region)
+
+        return await self._stores.use(name, again)
 
     async def _begin_again(
         self, request: Request, codec: Codec, operation: Operation, context: Context, region: Region

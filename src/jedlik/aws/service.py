@@ -115,6 +115,9 @@ class Operation:
     """Checks the shape of a request, which is an object, where the codec does not."""
     reword: Reword = as_raised
     """How the operation's refusals are worded, where that depends on the request."""
+    across_accounts: bool = False
+    """Whether it may be asked for resources of another account, by their ARNs. If it is given such an ARN, the handler
+    must raise OtherAccount before it has done anything."""
     count: Count = uncounted
     answer: int = 0
     """Bytes for which there must be room before it begins: of its largest answer, where that has many items."""

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jedlik.aws.access import Access, Accesses, Known, Scope
+from jedlik.aws.access import Access, Accesses, Known, Scope, account_of
 from jedlik.dynamodb import access_conditions, access_statements
 from jedlik.dynamodb.access_conditions import Asked, Context, Request
 
@@ -89,7 +89,8 @@ def _index(scope: Scope, request: Request) -> Iterator[str]:
 
 def _in_region(scope: Scope, name_or_arn: str, region: str) -> str:
     """A table's ARN in another region."""
-    return table_arn(scope._replace(region=region), table_name(name_or_arn))
+    account = account_of(name_or_arn) or scope.account
+    return table_arn(scope._replace(account=account, region=region), table_name(name_or_arn))
 
 
 def _global_table(scope: Scope, request: Request) -> Iterator[str]:
@@ -202,6 +203,34 @@ REPLICAS: dict[str, dict[str, tuple[str, ...]]] = {
 """The accesses that UpdateTable needs in the other region for each replica that these members create, update or
 delete."""
 
+
+ACROSS_ACCOUNTS = frozenset(
+    {
+        "BatchGetItem",
+        "BatchWriteItem",
+        "DeleteItem",
+        "DeleteTable",
+        "DescribeStream",
+        "DescribeTable",
+        "GetItem",
+        "GetRecords",
+        "GetShardIterator",
+        "ListTagsOfResource",
+        "PutItem",
+        "Query",
+        "Scan",
+        "TagResource",
+        "TransactGetItems",
+        "TransactWriteItems",
+        "UntagResource",
+        "UpdateItem",
+        "UpdateTable",
+    }
+)
+"""The operations that take ARNs of another account. PartiQL's do not.
+
+Source: "DynamoDB API operations supported by resource-based policies" in the developer guide.
+"""
 
 TAGGING = frozenset({"CreateTable", "TagResource", "UntagResource"})
 """The operations whose condition keys are the tags that they add or remove."""

@@ -125,6 +125,7 @@ def _operation(name: str, handler: Handler) -> Operation:
         short=_SHORT.get(name),
         validate=shapes.validator(name, DYNAMODB),
         reword=partial(_reworded, words=words, find_values=find_values),
+        across_accounts=name in accesses.ACROSS_ACCOUNTS,
         count=RequestCounts(name).count,
         answer=_ANSWERS.get(name, 0),
     )
@@ -139,6 +140,7 @@ STREAMS_OPERATIONS = {
         handler=handler,
         accesses=accesses.of(name),
         validate=shapes.validator(name, STREAMS),
+        across_accounts=name in accesses.ACROSS_ACCOUNTS,
         count=RequestCounts(name).count,
         answer=_ANSWERS.get(name, 0),
     )

@@ -162,6 +162,10 @@ class Stores:
             opening.add_done_callback(lambda _: self._opening.pop(name))
         return await asyncio.shield(opening)
 
+    def named(self, account: str, region: str) -> str:
+        """What the store of a region of an account is called."""
+        return layout.store_name(region, None if account == self._settings.account else account)
+
     def opened(self, name: str) -> Region | None:
         """The region called `name`, if its store is open."""
         return self._regions.get(name)

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from jedlik.aws.access import ACCOUNT_PART
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.stored_items import StoredItem
@@ -124,6 +125,7 @@ async def get_shard_iterator(context: Context, request: Request) -> Response:
 async def get_records(context: Context, request: Request) -> Response:
     """The records from an iterator on: at most 1,000, and at most 1 MB of them."""
     region = context.region
+    _check_account(region, request["ShardIterator"])
     iterator = Iterator.unseal(request["ShardIterator"], region.secret)
     now = region.clock()
     if now - iterator.issued_at > SHARD_ITERATOR_SECONDS:
@@ -206,7 +208,15 @@ def _parse_arn(arn: str) -> tuple[str, str]:
     return name, label
 
 
+def _check_account(region: Region, arn: str) -> None:
+    """Raise OtherAccount for the ARN of a stream of another account, or for what begins with one."""
+    parts = arn.split(":", 5)
+    if parts[0] == "arn" and len(parts) > ACCOUNT_PART:
+        table_names.check_account(parts[ACCOUNT_PART], region.account)
+
+
 async def _stream(region: Region, arn: str) -> streams.Document:
+    _check_account(region, arn)
     [raw] = await region.engine.get((keys.stream_key(*_parse_arn(arn)),))
     stream: streams.Document | None = orjson.loads(raw) if raw is not None else None
     if stream is None or stream["StreamArn"] != arn:

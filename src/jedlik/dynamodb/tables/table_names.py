@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jedlik.aws.errors import AccessDeniedException, ValidationException
+from jedlik.aws.errors import AccessDeniedException, OtherAccount, ValidationException
 from jedlik.aws.shapes.shape_rules import Accept, Rule, broken
+from jedlik.regions.layout import is_account
 
 _PATTERN = "[a-zA-Z0-9_.-]+"
 _is_named_well = re.compile(_PATTERN).fullmatch
@@ -33,18 +34,24 @@ def arn(region: str, account: str, table: str) -> str:
 
 
 def resolve(name_or_arn: str, region: str, account: str) -> str:
-    """The name of a table, from its name or ARN, in a request to `region` by `account`.
+    """The name of a table, from its name or ARN, in a request to a `region` of an `account`.
 
-    Raises ValidationException for an ARN of another region, AccessDeniedException for one of another account.
+    Raises ValidationException for an ARN of another region, OtherAccount for one of another account.
     """
     if not name_or_arn.startswith("arn:"):
         return name_or_arn
     _, _, _, arn_region, arn_account, resource = name_or_arn.split(":", 5)
-    if arn_account != account:
-        raise AccessDeniedException("Access is denied")
+    check_account(arn_account, account)
     if arn_region != region:
         raise ValidationException(f"1 validation error detected: Invalid AWS region in '{name_or_arn}'", bare=True)
     return resource.partition("/")[2]
+
+
+def check_account(named: str, account: str) -> None:
+    """Raise OtherAccount where an ARN names another account than that of the store, and AccessDeniedException where it
+    can name no account."""
+    if named != account:
+        raise OtherAccount(named) if is_account(named) else AccessDeniedException("Access is denied")
 
 
 def is_name(text: str) -> bool:

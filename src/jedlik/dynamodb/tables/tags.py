@@ -157,8 +157,9 @@ def _table_name(region: Region, arn: str) -> str:
         text = _ARN_PARTS[len(parts) - 1 if parts[0] == "arn" else 0]
         raise ValidationException(f"{INVALID}{text}: {arn}")
     _, _, service, arn_region, account, resource = parts
-    if service != "dynamodb" or account != region.account:
+    if service != "dynamodb":
         raise AccessDeniedException("Access is denied")
+    table_names.check_account(account, region.account)
     kind, _, name = resource.partition("/")
     if kind != "table" or not name:
         raise ValidationException(f"{INVALID}Provided Arn is not a DynamoDB resource arn: {arn}")
