@@ -1,8 +1,8 @@
-"""Answers of peers, as far as they can be taken over: a peer is a stranger, and its answers are checked like requests.
+"""Answers of peers, checked like requests: a peer is a stranger.
 
-Every question to a peer goes through `ask`, which checks that the answer has its form (`messages`). What a form cannot
-say is checked here, too. What no region answers raises WrongAnswer, and what must wait PutAside; the table that it is
-about is then put aside (`aside`).
+Every question to a peer goes through `ask`, which checks that the answer has its form (`peer_messages`). Rules that a
+form cannot express are checked here, too. An answer that no region gives raises WrongAnswer, and one that must wait
+raises PutAside; the table that it concerns is then put aside (`aside`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 TURN_SECONDS = 0.01
-"""How long the changes of an answer keep the event loop from others while they are checked."""
+"""The longest time that checking the changes of an answer keeps the event loop busy."""
 
 
 async def ask(region: Region, peer: str, operation: str, request: Body) -> Body:
-    """What a peer answers, which has the form of such an answer.
+    """A peer's answer, which has the form of such an answer.
 
-    Raises PeerUnreachable, what the peer refuses with (a ServiceError), and WrongAnswer.
+    Raises PeerUnreachable, the peer's refusal (a ServiceError), and WrongAnswer.
     """
     answer = await region.peers.call(peer, operation, request)
     _check_form(peer_messages.ANSWERS[operation], answer, operation)
@@ -39,7 +39,7 @@ async def ask(region: Region, peer: str, operation: str, request: Body) -> Body:
 
 
 def by_table(answer: Body, asked: Collection[str]) -> dict[str, Body]:
-    """By name: what a Pull's answer says of the tables that were asked for. Raises WrongAnswer."""
+    """By name: a Pull's answer about each of the requested tables. Raises WrongAnswer."""
     found: dict[str, Body] = {}
     for told in answer["Tables"]:
         name = told.get("TableName")  # Any JSON: no form has checked it yet.
@@ -50,9 +50,9 @@ def by_table(answer: Body, asked: Collection[str]) -> dict[str, Body]:
 
 
 def check_told(told: Body, group_id: str, source: str | None, position: int, now: float) -> None:
-    """Check what a Pull's answer says of one table, but for its changes (`changes`).
+    """Check a Pull's answer about one table, except for its changes (`changes`).
 
-    `group_id` is that of the replica here; `source` and `position` are what was asked for. Raises PutAside.
+    `group_id` is that of the replica here; `source` and `position` are those of the request. Raises PutAside.
     """
     form = (
         peer_messages.GONE
@@ -67,7 +67,7 @@ def check_told(told: Body, group_id: str, source: str | None, position: int, now
             raise WrongAnswer("Pull: the document of another group")
         group_documents.check(told["Group"], now)
     if "Entries" in told:
-        # Of another table that the peer has made under the name, the positions begin anew.
+        # In another table that the peer has created under the name, the positions start again.
         reached = position if told["SourceId"] == source else 0
         for entry in told["Entries"]:
             if entry["Position"] < reached:
@@ -78,15 +78,15 @@ def check_told(told: Body, group_id: str, source: str | None, position: int, now
 
 
 def check_cursor(before: str | None, after: str | None) -> None:
-    """Check where a copy is to go on, which must be further than where it was. Raises WrongAnswer."""
+    """Check the cursor where a copy goes on, which must be further than before. Raises WrongAnswer."""
     if before is not None and after is not None and bytes.fromhex(after) <= bytes.fromhex(before):
         raise WrongAnswer("CopyPage: the cursor goes back")
 
 
 def known_time(told: float, now: float) -> float:
-    """A time by a peer's clock, up to which something has been seen: not further ahead than versions may be.
+    """A time by a peer's clock, up to which changes have been seen: no further ahead than versions may be.
 
-    What was seen up to a time was seen up to an earlier one. A later one would take for seen what is yet to be written.
+    Changes seen up to a time were also seen up to an earlier one. With a later one, future changes would count as seen.
     """
     return min(told, now + versions.FURTHEST_AHEAD_SECONDS)
 
@@ -94,7 +94,7 @@ def known_time(told: float, now: float) -> float:
 async def changes(
     table: Table, told: Sequence[dict[str, Any]], now: float
 ) -> tuple[list[RemoteChange], PutAside | None]:
-    """The changes that a peer tells of a table, up to the first that cannot be taken over, and why that cannot.
+    """A peer's changes of a table, up to the first that cannot be applied, and the reason why that cannot.
 
     They have their form. `now` is in seconds since the epoch.
     """
@@ -112,7 +112,7 @@ async def changes(
 
 
 def _change(table: Table, told: dict[str, Any], now: float) -> RemoteChange:
-    """The change that a peer tells. Raises PutAside."""
+    """A peer's change. Raises PutAside."""
     try:
         change = remote_changes.checked(table, remote_changes.parse(told))
     except (ValueError, ServiceError) as error:

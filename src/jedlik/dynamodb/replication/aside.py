@@ -1,13 +1,13 @@
-"""Tables put aside: those whose peer answers what cannot be taken over, so that they rest and are asked for again.
+"""Tables put aside: their peer gives unusable answers, so they pause and are requested again later.
 
-Whoever takes an answer over raises PutAside for the table that it is about (`replication.exchange` catches it, in one
-place). Nothing of what was refused is applied and nothing is skipped: the position stays before it. Other tables of the
-same peer, and other peers, go on. The table is asked for again after a rest that grows up to a minute, and comes back
-by itself with the first answer that can be taken.
+Code that uses an answer raises PutAside for the table that the answer concerns (`replication.exchange` catches it, in
+one place). Nothing that was refused is applied and nothing is skipped: the position stays before it. Other tables of
+the same peer, and other peers, go on. The table is requested again after a pause that grows up to a minute, and returns
+by itself with the first usable answer.
 
-While a table is aside there is a record of it in the store, for `jedlik stats` and for the worker that has the lease
-next. Without the record it would be put aside all the same. A job that a peer holds up (`replication.membership`) keeps
-the same in its state: a peer may answer its questions wrongly, and pulls of the table rightly.
+While a table is aside, the store has a record of it, for `jedlik stats` and for the worker that has the lease next.
+Without the record it would be put aside all the same. A job that a peer holds up (`replication.membership`) has such a
+record in its state: a peer may answer its questions wrongly, and pulls of the table rightly.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 FIRST_REST_SECONDS = 1.0
 LAST_REST_SECONDS = 60.0
-"""How long a table rests that is put aside: twice as long each time, within these bounds."""
+"""How long a table that is put aside pauses: twice as long each time, within these bounds."""
 _HELD_UP = "HeldUp"
 """In the state of a job: by peer, the reason why it holds the job up, and since when."""
 _LONGEST_REASON = 300
-"""Characters. A reason may quote what a peer has answered."""
+"""Characters. A reason may quote a peer's answer."""
 
 
 class PutAside(Exception):
-    """What a peer answers of a table cannot be taken over, at least not now. Says why.
+    """A peer's answer about a table is unusable, at least now. The text gives the reason.
 
-    The reason stays the same as long as it is the same, without figures that move: a new one is logged.
+    The text contains no figures that move, so it stays the same as long as the reason does: a new text is logged.
     """
 
     @property
@@ -49,12 +49,12 @@ class PutAside(Exception):
 
 
 class WrongAnswer(PutAside):
-    """A peer answers what no region does."""
+    """A peer gives an answer that no region gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """That a table is put aside for one peer."""
+    """The record that a table is put aside for one peer."""
 
     region: str
     """The peer."""
@@ -64,40 +64,40 @@ class Aside:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, fit for a log."""
+    """The text of an error, in a form for the log."""
     text = str(error)[:_LONGEST_REASON]
     return text if text.isprintable() else ascii(text)
 
 
 def rest(times: int) -> float:
-    """How many seconds a table rests that has been put aside so many times before, one after the other."""
+    """How many seconds a table pauses that has been put aside this many times in a row before."""
     return min(FIRST_REST_SECONDS * 2.0 ** min(times, 10), LAST_REST_SECONDS)
 
 
 def parse(raw: bytes) -> Aside:
-    """The record that is stored. Raises ValueError or TypeError for what is none."""
+    """The stored record. Raises ValueError or TypeError if it is malformed."""
     return Aside(**orjson.loads(raw))
 
 
 async def read(region: Region, table: Table, peer: str) -> Aside | None:
-    """What is stored of a table that is put aside for a peer; None if it is not."""
+    """The stored record of a table that is put aside for a peer; None if it is not."""
     [raw] = await region.engine.get([_key(table, peer)])
     return None if raw is None else parse(raw)
 
 
 async def note(region: Region, table: Table, aside: Aside) -> None:
-    """Store that a table is put aside, if it is still there."""
+    """Store that a table is put aside, if the table still exists."""
     key = _key(table, aside.region)
     await _write(region, table, lambda writes: writes.put(key, orjson.dumps(asdict(aside))))
 
 
 async def clear(region: Region, table: Table, peer: str) -> None:
-    """Store that a table is put aside no more."""
+    """Store that a table is no longer put aside."""
     await _write(region, table, lambda writes: writes.delete(_key(table, peer)))
 
 
 def forget(table_id: bytes, peer: str, writes: Writes) -> None:
-    """Remove the record for a peer that has no replica any more."""
+    """Remove the record for a peer that no longer has a replica."""
     writes.delete(keys.aside_key(table_id, versions.region_id(peer)))
 
 
@@ -105,14 +105,14 @@ def forget(table_id: bytes, peer: str, writes: Writes) -> None:
 
 
 def of_state(state: State) -> Iterator[Aside]:
-    """The peers that hold up a job, and why. Raises TypeError or AttributeError for what is none."""
+    """The peers that hold up a job, and their reasons. Raises TypeError or AttributeError if the state is malformed."""
     for peer, known in state.get(_HELD_UP, {}).items():
         yield Aside(peer, **known)
 
 
 def held_up(state: State, errors: Mapping[str, Exception | None], now: float) -> State:
-    """The state of a job that is held up by peers now, by `errors`, or is not by them, by None. The same if nothing is
-    new."""
+    """The state of a job that peers hold up now, by `errors`, or no longer hold up, by None. The same state if nothing
+    is new."""
     before: dict[str, Any] = state.get(_HELD_UP, {})
     after = before
     for peer, error in errors.items():
@@ -131,7 +131,7 @@ def _key(table: Table, peer: str) -> bytes:
 
 
 async def _write(region: Region, table: Table, fill: Callable[[Writes], None]) -> None:
-    """Commit what `fill` writes, unless the table has gone: what it leaves is purged once."""
+    """Commit the writes of `fill`, unless the table has been deleted: its rows are purged only once."""
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()

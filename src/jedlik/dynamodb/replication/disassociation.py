@@ -1,13 +1,11 @@
-"""Disassociation: what a replica still has to take of the others before it becomes a table of its own.
+"""Disassociation: the changes that a replica must still get from the others before it becomes a table of its own.
 
-The replica goes on serving meanwhile. What was written to it before the request is in shards that were closed by it,
-and of these the others are told to the end; what is written to it since is its own (`replication.replica_updates`). And
-it takes what others had written before: it asks each where its log ends, notes that in its job, and waits until it has
-come so far.
+Meanwhile the replica goes on serving. The request closes the shards with the earlier writes, and the others get these
+shards to the end; later writes are the replica's own (`replication.replica_updates`). It also gets the earlier writes
+of the others: it asks each for the end of its log, records that in its job, and waits until it has come so far.
 
-Source: "Disassociating a global table replica" in the developer guide, and the API reference of UpdateTable: the
-mode WAIT_FOR_REPLICATION is the only one. What becomes of writes that are made to the replica meanwhile is not said
-there.
+Source: "Disassociating a global table replica" in the developer guide, and the API reference of UpdateTable: the mode
+WAIT_FOR_REPLICATION is the only one. They do not define the fate of writes that are made to the replica meanwhile.
 """
 
 from __future__ import annotations
@@ -29,19 +27,19 @@ if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 LOOK_SECONDS = 0.2
-"""How long to wait for what a peer has written."""
+"""How long to wait for a peer's writes."""
 UNREACHABLE_SECONDS = 5.0
-"""How long to wait when it cannot be asked."""
+"""How long to wait if a peer cannot be asked."""
 _AWAITED = "Awaited"
-"""In the state of the job: by peer, where its log ended when it was asked (SourceId and Position)."""
+"""In the state of the job: by peer, the end of its log when it was asked (SourceId and Position)."""
 
 _log = logging.getLogger(__name__)
 
 
 async def behind(region: Region, job: Job, table: Table, peers: Collection[str]) -> dict[str, float]:
-    """Those of `peers` that had written what is not here yet, or of which that is not known, and how long to wait.
+    """Those of `peers` whose writes are not all here yet, or of which that is unknown, and how long to wait.
 
-    Where their logs end is noted in the job, and which of them hold it up: it has then moved.
+    The job records the ends of their logs, and which of them hold it up: then it has moved.
     """
     awaited: dict[str, Any] = job.state.get(_AWAITED, {})
     ends: dict[str, Any] = {}
@@ -60,7 +58,7 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
             errors[peer] = error
             found[peer] = UNREACHABLE_SECONDS
         except ServiceError as error:
-            # It is incomplete itself, or is about to hear that this replica goes.
+            # It is incomplete itself, or has not received yet that this replica is being deleted.
             _log.debug("%s says: %s", peer, error, extra={"region": region.store, "table": table.name})
             found[peer] = LOOK_SECONDS
     state = aside.held_up(job.state, errors, region.clock())
@@ -73,20 +71,20 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
 
 
 def _say(region: Region, table: Table, before: State, after: State) -> None:
-    """Log which peers hold up the job since now, or for another reason than before."""
+    """Log the peers that hold up the job since now, or for a new reason."""
     for one in {*aside.of_state(after)} - {*aside.of_state(before)}:
         where = {"region": region.store, "peer": one.region, "table": table.name}
         _log.warning("a replica cannot disassociate yet: %s", one.reason, extra=where)
 
 
 async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any]) -> bool:
-    """Whether what a peer had written before `end` of its log is here."""
+    """Whether all writes of a peer before `end` of its log are here."""
     checkpoint = await pull_positions.read(region, table.id, peer) or Checkpoint(peer, end["SourceId"])
     if checkpoint.copying is not None or checkpoint.source != end["SourceId"]:
         return False
     if checkpoint.position >= end["Position"]:
         return True
-    # While only changes of other regions are passed over, the checkpoint is seldom written. Are there any of its own?
+    # While only changes of other regions are skipped, the position is seldom written. Are there any of the peer's own?
     asking = _asking(table) | {"Position": checkpoint.position, "SourceId": checkpoint.source, "GroupVersion": None}
     answer = await answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
     told = answers.by_table(answer, [table.name]).get(table.name)

@@ -1,9 +1,9 @@
-"""An exchange with a peer: what is asked of it for the tables shared with it, and what is done with its answers.
+"""An exchange with a peer: the questions about the tables shared with it, and the use of its answers.
 
 Tables that have to be copied, because they are new here or have been away for too long, are copied a page at a time
-(`copying`); all others are pulled in one request. What comes is applied in batches, each in one commit with the
-checkpoint (`replication.applying`). Everything that has to survive is in the store. What is kept here besides saves
-commits and questions, and may be thrown away at any time, as it is when the lease is lost.
+(`copying`); all others are pulled in one request. Changes are applied in batches, each in one commit with the position
+(`replication.applying`). Everything that has to survive is in the store. The other state here saves commits and
+questions, and may be dropped at any time, as it is when the lease is lost.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 TABLE_RETRY_SECONDS = 1.0
-"""How long a table rests that the peer does not have, or cannot be copied from yet."""
+"""How long a table pauses that the peer does not have, or that cannot be copied yet."""
 SAVE_SECONDS = 10.0
-"""How often a checkpoint is written while only other regions' changes are passed over."""
+"""How often a position is written while only other regions' changes are skipped."""
 AHEAD_SECONDS = 60.0
-"""By how much a peer's clock may be ahead of ours before that is logged."""
+"""How far a peer's clock may be ahead of ours before that is logged."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far one table has come with the peer."""
+    """The progress of one table with the peer."""
 
     saved: Checkpoint | None
     """As it is in the store."""
     reached: Checkpoint
-    """Beyond that, changes of other regions have been passed over."""
+    """Beyond that, changes of other regions have been skipped."""
     saved_at: float
     due: float
-    """When the table may be asked for again."""
+    """When the table may be requested again."""
     digest: str | None = None
-    """Of the group document that last came from the peer."""
+    """The version of the last group document from the peer."""
     complaint: str = ""
-    """Why the table cannot be copied yet."""
+    """The reason why the table cannot be copied yet."""
     aside: Aside | None = None
-    """Why the table is put aside, as it is in the store; None if it is not."""
+    """The stored reason why the table is put aside; None if it is not."""
     refusals: int = 0
-    """Answers that could not be taken over, since the last that could."""
+    """The number of unusable answers since the last usable one."""
 
 
 class Exchange:
-    """With one peer. `monotonic` tells seconds since some moment, for what is to be done again after a while."""
+    """With one peer. `monotonic` returns seconds since some moment, for things to do again after a while."""
 
     def __init__(self, region: Region, peer: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._region = region
@@ -79,22 +79,22 @@ class Exchange:
         self._progress: dict[bytes, _Progress] = {}
         """By table id."""
         self._first = 0
-        """Which of the tables is asked for first."""
+        """The table that is first in the next request."""
         self._at_once = peer_messages.TABLES_AT_ONCE
-        """How many tables are asked for in one pull: fewer while an answer as a whole cannot be taken over."""
+        """How many tables are requested in one pull: fewer while whole answers are unusable."""
         self._told_ahead = -AHEAD_SECONDS
         self.latency = Latency()
 
     def forget(self) -> None:
-        """Begin anew from what is in the store: another may have moved on."""
+        """Start again from the store's state: another worker may have moved on."""
         self._progress.clear()
 
     async def round(self, tables: Sequence[Replicated], wait: float) -> bool:
-        """Do a piece of work for each of `tables`: copy a page, or pull; whether there was anything to ask for.
+        """Do a piece of work for each of `tables`: copy a page, or pull. Returns whether there was anything to request.
 
-        A table whose peer answers what cannot be taken over is put aside. A pull waits at the peer for up to `wait`
-        seconds, unless there is something to copy. Raises PeerUnreachable, ServiceError for a request that the peer
-        refuses, and CheckpointMoved when another worker does the same.
+        A table whose peer gives unusable answers is put aside. A pull waits at the peer for up to `wait` seconds,
+        unless there is something to copy. Raises PeerUnreachable, ServiceError for a request that the peer refuses, and
+        CheckpointMoved when another worker does the same.
         """
         pulled = []
         copied = False
@@ -103,7 +103,7 @@ class Exchange:
             if self._monotonic() < progress.due:
                 continue
             if progress.saved is None and found.replica.status == replicas.CREATING:
-                # Where to pull from is known when the copying from the source has begun.
+                # The position to pull from is known once the copying from the source has begun.
                 if self._peer == found.replica.source:
                     copied |= await self._copy_if_good(found, progress)
                 elif await self._has_begun(found):
@@ -138,7 +138,7 @@ class Exchange:
     # Copying
 
     async def _copy_if_good(self, found: Replicated, progress: _Progress) -> bool:
-        """The same as `_copy`; a table whose peer answers what cannot be taken over is put aside."""
+        """The same as `_copy`, except that a table whose peer gives unusable answers is put aside."""
         try:
             going_on = await self._copy(found, progress)
         except PutAside as error:
@@ -149,7 +149,7 @@ class Exchange:
         return going_on
 
     async def _copy(self, found: Replicated, progress: _Progress) -> bool:
-        """Begin to copy a table or copy the next page; False if it cannot be now. Raises PutAside."""
+        """Begin to copy a table or copy the next page. Returns False if that is not possible now. Raises PutAside."""
         try:
             current = await self._current(found)
             if progress.saved is not None and progress.saved.copying is not None:
@@ -178,10 +178,10 @@ class Exchange:
         try:
             after = await copying.step(self._region, found, before)
         except ResourceNotFoundException:
-            # The peer has another table by now, or none, which it then says again.
+            # The peer now has another table, or none; then the next answer states that again.
             return await self._begin(found, before)
         except ValidationException:
-            # The cursor is none of the peer's.
+            # The cursor is not one of the peer's.
             self._rest(progress)
             return await self._begin(found, before)
         if after.copying is None:
@@ -189,7 +189,7 @@ class Exchange:
         return after
 
     async def _current(self, found: Replicated) -> Replicated:
-        """A table as it is now. Raises CheckpointMoved if it is gone, and what is known of it with it."""
+        """A table as it is now. If it has been deleted, its state here is dropped; raises CheckpointMoved."""
         current = await replicated.find(self._region, found.table.name)
         if current is None or current.table.id != found.table.id:
             raise CheckpointMoved
@@ -210,7 +210,7 @@ class Exchange:
             answer = await answers.ask(self._region, self._peer, "Pull", request)
             told = answers.by_table(answer, asked)
         except WrongAnswer as error:
-            # Any of the tables may be why the answer as a whole is none: fewer are asked for, until it is a single one.
+            # Any of the tables may make the whole answer invalid: fewer are requested, until a single one is left.
             self._at_once = max(1, len(group) // 2)
             if len(group) == 1:
                 self._first += 1
@@ -234,7 +234,7 @@ class Exchange:
                 await self._taken(found, progress)
 
     async def _take(self, found: Replicated, progress: _Progress, told: dict[str, Any], now: float) -> None:
-        """Take over what the peer tells of one table: up to what cannot be, for which it raises PutAside."""
+        """Apply the peer's answer about one table, up to an unusable change, for which it raises PutAside."""
         here, reached = self._region.clock(), progress.reached
         answers.check_told(told, found.replica.group_id, reached.source, reached.position, here)
         if "Gone" in told:
@@ -283,9 +283,9 @@ class Exchange:
         self._warn_of_clock(max((change.version for change in changes), default=versions.ZERO), now)
 
     async def _begin_again(self, found: Replicated, progress: _Progress) -> None:
-        """The peer's log does not reach back to where this replica is: it has been away for too long."""
+        """The peer's log does not reach back to the position of this replica: it has been away for too long."""
         if found.replica.status == replicas.CREATING:
-            # What is not here by then has been deleted. Before, it may be yet to come from the source.
+            # Items that are still missing then have been deleted. Before that, they may yet come from the source.
             self._rest(progress)
             return
         if not progress.complaint:
@@ -293,7 +293,7 @@ class Exchange:
         await self._copy(found, progress)
 
     async def _save_if_due(self, found: Replicated, progress: _Progress) -> None:
-        """Write the checkpoint, when for a while nothing was applied with which it would have been written."""
+        """Write the position, if no applied changes have written it for a while."""
         passed_over = progress.reached != progress.saved
         if passed_over and self._monotonic() - progress.saved_at >= SAVE_SECONDS:
             await self._apply(found, progress, [], progress.reached)
@@ -309,7 +309,7 @@ class Exchange:
     # Tables put aside
 
     async def _put_aside(self, found: Replicated, progress: _Progress, error: PutAside) -> None:
-        """Let a table rest whose peer answers what cannot be taken over; log and store it when the reason is new."""
+        """Let a table pause whose peer gives unusable answers; log and store the reason when it is new."""
         progress.due = self._monotonic() + aside.rest(progress.refusals)
         progress.refusals += 1
         known = progress.aside
@@ -322,7 +322,7 @@ class Exchange:
         await aside.note(self._region, found.table, progress.aside)
 
     async def refused(self, tables: Sequence[Replicated], refusal: PeerRefuses) -> None:
-        """Store of all tables that their peer refuses to be one, until it takes a question of each."""
+        """Store for all tables that their peer refuses to be one, until it accepts a question about each."""
         for found in tables:
             progress = await self._progress_of(found)
             reason = aside.reason_of(refusal)
@@ -331,7 +331,7 @@ class Exchange:
                 await aside.note(self._region, found.table, progress.aside)
 
     async def _taken(self, found: Replicated, progress: _Progress) -> None:
-        """An answer has been taken over: the table is put aside no more."""
+        """An answer has been applied: the table is no longer put aside."""
         progress.refusals = 0
         if progress.aside is not None:
             await aside.clear(self._region, found.table, self._peer)
@@ -339,7 +339,8 @@ class Exchange:
             self._say("a table is put aside no more", found)
 
     def _warn_of_clock(self, latest: bytes, now: float) -> None:
-        """Say so when a version is far ahead: writes over such items are versioned ahead, too, for as long."""
+        """Log when a version is far ahead: as long as it is, writes over such items get versions that are ahead,
+        too."""
         ahead = versions.seconds(latest) - now
         if ahead > AHEAD_SECONDS and self._monotonic() - self._told_ahead >= AHEAD_SECONDS:
             self._told_ahead = self._monotonic()

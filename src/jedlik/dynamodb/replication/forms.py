@@ -1,7 +1,8 @@
-"""Forms: what a JSON value must be, made of a few parts, so that a message is declared as a table and checked by it.
+"""Forms: the requirements of a JSON value, composed of a few parts, so that a message is declared as a table and
+checked by it.
 
-A form is a function of a value and the path to it, which raises Misshapen where the value does not have that form.
-Every form is bounded: numbers have a range, texts a length, collections a count. So a value that has its form has a
+A form is a function of a value and the path to it, which raises Misshapen if the value does not have that form. Every
+form is bounded: numbers have a range, texts a length, collections a count. So a value that has its form has a bounded
 size, too.
 """
 
@@ -12,11 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Form = Callable[[Any, str], None]
-"""Checks a value; the path says where it stands, for the text of Misshapen."""
+"""Checks a value; the path is its place, for the text of Misshapen."""
 
 
 class Misshapen(Exception):
-    """A value does not have its form. Says where, and what it should be; never what it is."""
+    """A value does not have its form. The text contains its place and the expected form, but never the value."""
 
     def __init__(self, path: str, wanted: str) -> None:
         super().__init__(f"{path or 'the message'} is not {wanted}")
@@ -43,7 +44,7 @@ def number(least: float, most: float) -> Form:
 
 
 def text(longest: int, pattern: str = "", shortest: int = 0) -> Form:
-    """A string of so many characters, which matches the pattern if there is one."""
+    """A string of at most this many characters, which matches the pattern if there is one."""
     matches = re.compile(pattern, re.ASCII).fullmatch if pattern else None
 
     def check(value: Any, path: str) -> None:
@@ -93,7 +94,7 @@ def each(form: Form, most: int, least: int = 0) -> Form:
 
 
 def exactly(*forms: Form) -> Form:
-    """A list of as many elements, each of its own form."""
+    """A list of this number of elements, each of its own form."""
 
     def check(value: Any, path: str) -> None:
         if type(value) is not list or len(value) != len(forms):
@@ -105,7 +106,7 @@ def exactly(*forms: Form) -> Form:
 
 
 def mapping(name: Form, form: Form, most: int) -> Form:
-    """An object of so many members at most, whose names and values have these forms."""
+    """An object of at most this many members, whose names and values have these forms."""
 
     def check(value: Any, path: str) -> None:
         if type(value) is not dict or len(value) > most:
@@ -122,7 +123,7 @@ def anything(value: Any, path: str) -> None:
 
 
 def members(required: Mapping[str, Form], optional: Mapping[str, Form] | None = None) -> Form:
-    """An object with these members, each of its form, perhaps with some of the others, and with none besides."""
+    """An object with these members, each of its form, perhaps with some of the others, and with no more."""
     known = {**required, **(optional or {})}
 
     def check(value: Any, path: str) -> None:

@@ -1,7 +1,7 @@
 """DescribeGlobalTableSettings and UpdateGlobalTableSettings: the settings of global tables as of 2017.
 
-Write capacity and the billing mode are one for all replicas, which are the shared settings of a group document
-(`model.shared_settings`); read capacity and the table class are each replica's own, which are overrides.
+Write capacity and the billing mode are the same for all replicas: they are the shared settings of a group document
+(`model.shared_settings`). Read capacity and the table class belong to each replica: they are overrides.
 
 Source: the API reference.
 """
@@ -37,7 +37,7 @@ async def describe_global_table_settings(context: Context, request: Request) -> 
 
 
 async def update_global_table_settings(context: Context, request: Request) -> Response:
-    """Change the settings of all replicas, or those that each has of its own."""
+    """Change the settings of all replicas, or the overrides of each."""
     table = await _global_table(context, request["GlobalTableName"])
     _check(request, table.descriptor)
 
@@ -103,7 +103,7 @@ def _units(whose: str, of: Descriptor | IndexDefinition, override: Request) -> R
 
 
 def _check(request: Request, table: Descriptor) -> None:
-    """All that can be said against a request. Raises the errors of UpdateGlobalTableSettings."""
+    """All checks of a request that need no table. Raises the errors of UpdateGlobalTableSettings."""
     if request.keys() == {"GlobalTableName"}:
         raise ValidationException(INVALID.removesuffix(": "))
     of_replicas = request.get("ReplicaSettingsUpdate", [])
@@ -129,7 +129,7 @@ def _check(request: Request, table: Descriptor) -> None:
 
 
 def _check_units(request: Request, table: Descriptor, indexes: set[str]) -> None:
-    """Units go with provisioned throughput; to change to it, all must be given some for writing and for reading."""
+    """Units belong to provisioned throughput; a change to it must give units for writing and for reading to all."""
     mode = request.get("GlobalTableBillingMode", table.billing_mode)
     units = "GlobalTableProvisionedWriteCapacityUnits" in request
     if mode == PAY_PER_REQUEST and units:
@@ -167,14 +167,14 @@ def _shared(request: Request, table: Descriptor) -> Request:
 
 
 def _switched(throughput: Request, mode: str) -> Request:
-    """Throughput in another billing mode: none on demand; provisioned, one unit for what the request does not say."""
+    """Throughput in another billing mode: none on demand; provisioned, one unit where the request names none."""
     units = 1 if mode == PROVISIONED else 0
     kept = {member: value for member, value in throughput.items() if member != "OnDemand"}
     return kept | {"ReadCapacityUnits": units, "WriteCapacityUnits": units}
 
 
 def _overrides(of_replica: Request) -> Request:
-    """What a replica is given of its own."""
+    """The overrides that the request gives a replica."""
     given: Request = {}
     if "ReplicaProvisionedReadCapacityUnits" in of_replica:
         given[_READ] = {"ReadCapacityUnits": of_replica["ReplicaProvisionedReadCapacityUnits"]}

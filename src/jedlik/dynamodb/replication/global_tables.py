@@ -1,10 +1,10 @@
 """CreateGlobalTable, UpdateGlobalTable, DescribeGlobalTable and ListGlobalTables: global tables as of 2017.
 
 They act on the same group documents as UpdateTable's ReplicaUpdates (`replica_updates`), so a global table that was
-made in one way can be seen and changed in the other. What is theirs: they make replicas of empty tables that are there,
+created in one way can be seen and changed in the other. The differences: they make replicas of existing empty tables,
 with the same keys and indexes and a stream of new and old images, and a replica that is removed stays as a table.
 
-AWS still answers to them, and makes no new global tables of this sort.
+AWS still answers these operations, but creates no new global tables with them.
 
 Source: the API reference; the texts are DynamoDB's answers where these are known.
 """
@@ -42,12 +42,12 @@ Change = Callable[[Descriptor, float, Writes], Descriptor]
 """Makes another descriptor of a descriptor, at a time."""
 
 _LIST_LIMIT = 100
-"""Names in a ListGlobalTables answer, at the most."""
+"""The most names in a ListGlobalTables answer."""
 _BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 async def create_global_table(context: Context, request: Request) -> Response:
-    """Make a global table of empty tables that are there."""
+    """Make a global table of existing empty tables."""
     region, name = context.region, request["GlobalTableName"]
     wanted = [member.get("RegionName") for member in request["ReplicationGroup"]]
     if not wanted:
@@ -78,7 +78,7 @@ async def create_global_table(context: Context, request: Request) -> Response:
 
 
 async def update_global_table(context: Context, request: Request) -> Response:
-    """Add replicas to a global table, of empty tables that are there, and remove replicas, whose tables stay."""
+    """Add existing empty tables as replicas to a global table, and remove replicas, whose tables stay."""
     region, name = context.region, request["GlobalTableName"]
     added, removed = _updates(request["ReplicaUpdates"])
     table = await global_table(region, name)
@@ -167,7 +167,7 @@ async def _table(region: Region, name: str, missing: Exception) -> Table:
 
 
 async def _check_alike(region: Region, table: Descriptor, other: str) -> None:
-    """Whether a replica of a table can be made of the table of its name in another region."""
+    """Whether the table of the same name in another region can become a replica of a table."""
     name = table.name
     found = await replica_updates.look_up(region, other, name)
     if found is None:
@@ -192,7 +192,7 @@ def _check_empty(name: str, region: str, items: int) -> None:
 
 
 def _updates(updates: Sequence[Request]) -> tuple[list[str], list[str]]:
-    """The regions in which replicas are to be added and removed. Raises ValidationException."""
+    """The regions whose replicas are to be added and removed. Raises ValidationException."""
     if not updates or not all(update.keys() & {"Create", "Delete"} for update in updates):
         raise ValidationException(INVALID.removesuffix(": "))
     if any(update.keys() >= {"Create", "Delete"} for update in updates):

@@ -1,4 +1,4 @@
-"""Documents of groups as peers tell them: checked before they are merged, and what they come to before it is stored."""
+"""Group documents from peers: checked before they are merged, and the result before it is stored."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _STAGES = ("CREATING", "ACTIVE", "DELETING", "DELETED")
 
 
 def check(group: Group, now: float) -> None:
-    """Check the document that a peer tells. It has its form (`messages.GROUP`); `now` is in seconds since the epoch.
+    """Check a peer's document. It has its form (`peer_messages.GROUP`); `now` is in seconds since the epoch.
 
-    Raises WrongAnswer, and PutAside for what was written by a clock that is far ahead: whatever changes a document
-    writes after all that it holds, so one such register would take all later changes ahead.
+    Raises WrongAnswer, and PutAside for writes by a clock that is far ahead: every change of a document is later than
+    everything in it, so one such register would put all later changes ahead.
     """
     try:
         for name, register in group["Settings"].items():
@@ -43,7 +43,7 @@ def check(group: Group, now: float) -> None:
 
 
 def check_merged(table: Descriptor, merged: Group) -> None:
-    """Check what a replica's descriptor is to follow, when a peer's document has been merged. Raises WrongAnswer."""
+    """Check the group document that a replica's descriptor will follow after a merge. Raises WrongAnswer."""
     settings = replicas.settings(merged)
     _check_complete(settings)
     local = {index.name for index in table.local_indexes}
@@ -67,7 +67,7 @@ def _check_setting(name: str, value: Any) -> None:
 
 
 def _check_index(name: str, definition: dict[str, Any]) -> None:
-    """The key of an index: one to four attributes to hash, then none to four to sort by, all of them defined."""
+    """The key of an index: one to four attributes to hash, then up to four to sort by, all of them defined."""
     kinds = [element["KeyType"] for element in definition["KeySchema"]]
     names = [element["AttributeName"] for element in definition["KeySchema"]]
     defined = [element["AttributeName"] for element in definition["AttributeDefinitions"]]

@@ -1,6 +1,6 @@
 """Peers elsewhere, over HTTP, with every request signed with the peer secret (`aws.peer_signatures`).
 
-aiohttp is the client, and signatures are botocore's, as those of any SDK. Over HTTPS it takes only certificates that an
+aiohttp is the client, and signatures are botocore's, as in any SDK. Over HTTPS it accepts only certificates that an
 authority known to OpenSSL has signed for the host; SSL_CERT_FILE names others. So answers need no proof of the secret.
 """
 
@@ -33,8 +33,8 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = LONGEST_WAIT + 10.0
 """For a whole answer: the longest wait at the peer, and time to send a megabyte over a slow line."""
 ANSWER_BYTES = 8 * MIB
-"""More than any answer has, before and after decompression. A page of a copy is half a megabyte, the item that ends it
-(400 KB of control characters are 2.4 MB of JSON) and the keys of its items once more: 6 MB. A Pull has less."""
+"""The most bytes of an answer, before and after decompression. A page of a copy is half a megabyte, the item that ends
+it (400 KB of control characters are 2.4 MB of JSON) and the keys of its items once more: 6 MB. A Pull has less."""
 LONGEST_MESSAGE = 300
 """Characters of a refusal's text that are kept: it is logged."""
 
@@ -47,7 +47,8 @@ REFUSALS: dict[str, type[ServiceError]] = {
         errors.ValidationException,
     )
 }
-"""What a region may refuse with, by name. Any other error is one of its own, and the region as good as unreachable."""
+"""The errors with which a region may refuse, by name. Any other error is a fault of the region, which then counts as
+unreachable."""
 NO_PEER = {
     refusal.name
     for refusal in (
@@ -58,7 +59,7 @@ NO_PEER = {
         errors.UnrecognizedClientException,
     )
 }
-"""What a region answers to who is no peer of it: a refusal of all that can be asked, and not of a request."""
+"""A region's answers to a server that is no peer of it: they refuse all questions, and not this one only."""
 
 _CONTENT_TYPE = "application/x-amz-json-1.0"
 _CODING = "gzip"
@@ -69,13 +70,13 @@ _SERVER_FAULT = 500
 
 
 class HttpPeers:
-    """The regions that the settings name an endpoint of."""
+    """The regions for which the settings have an endpoint."""
 
     def __init__(self, peers: Mapping[str, Peer], secret: str, memory: Share) -> None:
         self._peers = peers
         self._credentials = Credentials(KEY, secret)
         self._memory = memory
-        """What answers may take together."""
+        """The memory for all answers together."""
         self._session: aiohttp.ClientSession | None = None
 
     def of(self, account: str | None) -> Peers:
@@ -83,11 +84,11 @@ class HttpPeers:
         return _OfAccount(self, service_of(account))
 
     async def call(self, region: str, operation: str, body: Body, service: str = SERVICE) -> Body:
-        """What the region answers. Raises PeerUnreachable (PeerRefuses), WrongAnswer, and what it refuses with.
+        """The region's answer. Raises PeerUnreachable (PeerRefuses), WrongAnswer, and the region's refusals.
 
-        The answer is a JSON object; its members have not been looked at.
+        The answer is a JSON object; its members are not checked yet.
         """
-        # The client wants to be run by a task, and handlers are not (`wire.connection`).
+        # The client must run in a task, and handlers do not (`wire.connection`).
         return await asyncio.get_running_loop().create_task(self._call(region, operation, body, service))
 
     async def close(self) -> None:
@@ -125,7 +126,7 @@ class HttpPeers:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-            # A peer's cookies are no business of ours, and bodies are decompressed here, where there is a limit.
+            # A peer's cookies do not concern us, and bodies are decompressed here, where there is a limit.
             self._session = aiohttp.ClientSession(
                 timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
@@ -146,14 +147,14 @@ class _OfAccount:
         self._service = service
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """What the region of this account answers."""
+        """The answer of the region of this account."""
         return await self._peers.call(region, operation, body, self._service)
 
 
 async def _read(response: aiohttp.ClientResponse, held: Holding) -> bytes:
     """The body of an answer, decompressed, as far as both forms stay within the limit.
 
-    Raises WrongAnswer, and Exhausted when all answers together take too much.
+    Raises WrongAnswer, and Exhausted if all answers together take too much memory.
     """
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in (_CODING, "identity"):
@@ -180,7 +181,7 @@ async def _read(response: aiohttp.ClientResponse, held: Holding) -> bytes:
 
 
 def _refusal(region: str, status: int, told: Body) -> Exception:
-    """What a region's error is raised as."""
+    """The exception for a region's error."""
     name = str(told.get("__type", "")).rpartition("#")[2][:LONGEST_MESSAGE]
     message = str(told.get("message", told.get("Message", "")))[:LONGEST_MESSAGE]
     error = REFUSALS.get(name)

@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class KnownPeers:
-    """The regions that can be asked from here; those elsewhere may answer what there is memory for."""
+    """The regions that can be asked from here; answers of those elsewhere share a limit of memory."""
 
     def __init__(self, settings: Settings, stores: Stores, memory: Share) -> None:
         self._settings = settings
         self._stores = stores
         self._elsewhere: HttpPeers | None = None
         if settings.peers:
-            # Imported only where there are peers elsewhere: the client costs memory in every worker.
+            # Imported only if there are peers elsewhere: the client costs memory in every worker.
             from jedlik.dynamodb.replication.http_peers import HttpPeers
 
             self._elsewhere = HttpPeers(settings.peers, settings.peer_secrets[0], memory)
 
     def of(self, account: str) -> Peers:
-        """The regions that those of an account can ask."""
+        """The regions that the regions of an account can ask."""
         other = None if account == self._settings.account else account
         local = LocalPeers(partial(self._serve, other))
         if self._elsewhere is None:
@@ -45,7 +45,7 @@ class KnownPeers:
         return RoutedPeers(dict.fromkeys(self._settings.peers, self._elsewhere.of(other)), local)
 
     async def close(self) -> None:
-        """Let go of what the way to regions elsewhere needs."""
+        """Release the connections to regions elsewhere."""
         if self._elsewhere is not None:
             await self._elsewhere.close()
 

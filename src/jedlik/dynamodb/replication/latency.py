@@ -1,6 +1,6 @@
-"""ReplicationLatency: from the moment at which a write is made in one region to that at which another has applied it.
+"""ReplicationLatency: the time from a write in one region until another has applied it.
 
-It is taken of every change as it is applied, from the clocks of both regions; what these differ by is in it.
+Every change is measured as it is applied, by the clocks of both regions; the figure includes their difference.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import deque
 
 WINDOW = 1000
-"""The last so many changes from a peer are looked at."""
+"""The number of last changes from a peer that count."""
 
 
 class Latency:
-    """What has been measured of one peer."""
+    """The measurements of one peer."""
 
     def __init__(self) -> None:
         self._window: deque[float] = deque(maxlen=WINDOW)
@@ -20,7 +20,7 @@ class Latency:
         """Changes applied since the puller started."""
 
     def add(self, seconds: float) -> None:
-        """A change was applied so long after it was made."""
+        """A change was applied this long after it was made."""
         self._window.append(seconds)
         self.applied += 1
 

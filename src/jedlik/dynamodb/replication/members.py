@@ -1,11 +1,11 @@
-"""What a region is asked by a peer about the replicas of a global table, beside their changes (`replication.serving`).
+"""The requests of a peer about the replicas of a global table, besides their changes (`replication.serving`).
 
-    LookUp   whether a table of some name is here, and of what sort
-    Join     have a replica here: make the table, or make one of an empty table that is there
-    Leave    tell that the changes made here have come to the peer, up to a position, for the replica here is to go
+    LookUp   whether a table of some name is here, and its properties
+    Join     make a replica here: create the table, or use an existing empty one
+    Leave    the replica here is being deleted, and the peer has its changes up to a position
 
-Each may be asked any number of times. A region that can never join refuses with ResourceInUseException; whatever else
-goes wrong, it is asked again (`replication.membership`).
+Each may be repeated any number of times. A region that can never join refuses with ResourceInUseException; after any
+other failure it is asked again (`replication.membership`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Response = dict[str, Any]
 
 
 def validate(operation: str, request: Request) -> Request:
-    """The request, if it is one that a peer may make. Raises ValidationException."""
+    """The request, if a peer may make it. Raises ValidationException."""
     serving.validate(operation, request)
     if operation == "Join":
         _check_definition(request)
@@ -42,14 +42,14 @@ def validate(operation: str, request: Request) -> Request:
 
 
 def _check_definition(request: Request) -> None:
-    """The key and the local indexes of a replica are what those of a new table may be. Raises ValidationException."""
+    """The key and the local indexes of a replica are valid for a new table. Raises ValidationException."""
     schemas = [request["KeySchema"], *(index["KeySchema"] for index in request["LocalSecondaryIndexes"])]
     used = {element["AttributeName"] for schema in schemas for element in schema}
     local = request["LocalSecondaryIndexes"]
     index_definitions.check_new_table(
         {
             "KeySchema": request["KeySchema"],
-            # Those of global indexes are there as well; their definitions come with the settings.
+            # Those of global indexes are among them; their definitions come with the settings.
             "AttributeDefinitions": [d for d in request["AttributeDefinitions"] if d["AttributeName"] in used],
         }
         | ({"LocalSecondaryIndexes": local} if local else {})
@@ -57,7 +57,7 @@ def _check_definition(request: Request) -> None:
 
 
 def _check_merged(table: Descriptor, merged: Group) -> None:
-    """The same for what it comes to with the one here."""
+    """The same for the result of merging it with the one here."""
     try:
         group_documents.check_merged(table, merged)
     except PutAside as error:
@@ -73,8 +73,8 @@ def _check_group(group: Group, now: float) -> None:
 
 
 async def look_up(context: Context, request: Request) -> Response:
-    """What there is of that name: Table is None, or has KeySchema, StreamSpecification, Indexes (the key schemas of
-    its secondary indexes, by name), ItemCount, IsReplica and DeletionProtectionEnabled.
+    """The table of that name: Table is null, or has KeySchema, StreamSpecification, Indexes (the key schemas of its
+    secondary indexes, by name), ItemCount, IsReplica and DeletionProtectionEnabled.
     """
     region = context.region
     table = await catalog.find(region, request["TableName"])
@@ -90,9 +90,9 @@ async def look_up(context: Context, request: Request) -> Response:
 
 
 async def join(context: Context, request: Request) -> Response:
-    """Make the replica that the group document says is CREATING here.
+    """Make the replica that is CREATING here according to the group document.
 
-    Raises ResourceInUseException where it cannot be made, and ServiceUnavailable when that cannot be told yet.
+    Raises ResourceInUseException if it cannot be made, and ServiceUnavailable if that is not known yet.
     """
     region = context.region
     name, group = request["TableName"], request["Group"]
@@ -127,7 +127,7 @@ async def join(context: Context, request: Request) -> Response:
 
 
 async def leave(context: Context, request: Request) -> Response:
-    """Note that the peer has the changes made here. Gone says whether there is no such replica here any more."""
+    """Record that the peer has the changes of this region. Gone is whether the replica no longer exists here."""
     region = context.region
     name, group = request["TableName"], request["Group"]
     _check_group(group, region.clock())
@@ -144,7 +144,7 @@ async def leave(context: Context, request: Request) -> Response:
 
 
 def already_there(name: str) -> str:
-    """What is said when a region that is to have a replica has a table of that name."""
+    """The refusal when a region that shall have a replica has a table of that name."""
     return (
         f"Failed to create a the new replica of table with name: ‘{name}’ because one or more replicas already "
         "existed as tables."
@@ -152,7 +152,8 @@ def already_there(name: str) -> str:
 
 
 def comparable(table: Descriptor) -> Response:
-    """What must be alike in tables that are to be replicas of each other: KeySchema, StreamSpecification, Indexes."""
+    """The members that must be equal in tables that become replicas of each other: KeySchema, StreamSpecification,
+    Indexes."""
     stream = table.stream
     return {
         "KeySchema": table.key_schema,
@@ -162,7 +163,7 @@ def comparable(table: Descriptor) -> Response:
 
 
 def _made(request: Request, region: Region, table_id: str, now: float, writes: Writes) -> Descriptor:
-    """The descriptor of the new replica, which is empty and so has nothing to fill its indexes with."""
+    """The descriptor of the new replica, which is empty, so its indexes need no backfill."""
     name, group = request["TableName"], request["Group"]
     arn = table_names.arn(region.name, region.account, name)
     empty = replace(new_table(name, table_id, arn, now, request), group=group)
@@ -177,7 +178,7 @@ def _made(request: Request, region: Region, table_id: str, now: float, writes: W
 
 
 def _check_existing(table: Descriptor, items: int, request: Request, region: str) -> None:
-    """Whether a replica may be made of a table that is there. Raises ResourceInUseException."""
+    """Whether an existing table may become a replica. Raises ResourceInUseException."""
     wanted = replicas.status(request["Group"], region).get("Existing", False)
     if not wanted or table.group is not None or items or table.key_schema != request["KeySchema"]:
         raise ResourceInUseException(already_there(table.name))

@@ -1,19 +1,19 @@
-"""Membership: brings the tables of a region, and their replicas elsewhere, to what group documents say.
+"""Membership: makes the tables of a region, and their replicas elsewhere, follow their group documents.
 
-A group document (`model.replicas`) comes with pulls, with calls of peers, and from UpdateTable. `follow` writes what it
-says into a descriptor, together with the jobs that it makes necessary: filling and removing indexes, and, for each
-replica that is coming or going, one of these:
+A group document (`model.replicas`) comes with pulls, with calls of peers, and from UpdateTable. `follow` applies it to
+a descriptor, and submits the jobs that become necessary: filling and removing indexes, and, for each replica that is
+created or deleted, one of these:
 
 - REPLICA, in a region one of whose peers is CREATING a replica of the one here, or DELETING one: asks the peer to
-  `Join` or to `Leave`. Both may be asked any number of times.
+  `Join` or to `Leave`. Both may be repeated any number of times.
 - DEPARTURE, in the region whose own replica is DELETING: waits until every other replica has left it, which is when it
-  has pulled the last change that was made here, and deletes the table (or, when it is to be kept, lets it be an
-  ordinary table). One that disassociates serves its items all the while: what it gives away ends with the commit that
-  begins this, and it waits for what the others had written, too (`disassociation`).
+  has pulled the last change that was made here, and deletes the table (or, if it is to be kept, makes it an ordinary
+  table). A replica that disassociates serves its items all the while: the others get only the changes before the commit
+  that begins this, and it waits for their earlier writes, too (`disassociation`).
 
-So nothing that was acknowledged in a region is lost when its replica is deleted: writes are refused from the commit
-with which its own descriptor says DELETING, and what was written before that is pulled by all. A peer that does not
-come for as long as the change log is kept is not waited for.
+So no acknowledged write is lost when a region's replica is deleted: writes are refused from the commit that sets its
+own descriptor to DELETING, and earlier ones are pulled by all. A peer that stays away for as long as the change log is
+kept is not waited for.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ REPLICA = "REPLICA"
 DEPARTURE = "DEPARTURE"
 
 UNREACHABLE_SECONDS = 5.0
-"""How long a job rests when its peer cannot be reached."""
+"""How long a job pauses when its peer cannot be reached."""
 WAITING_SECONDS = 0.2
-"""How long a job rests when a peer is not as far yet."""
+"""How long a job pauses when a peer has not come so far."""
 
 _log = logging.getLogger(__name__)
 
 
 async def adopt(region: Region, name: str, theirs: Group) -> None:
-    """Take over what another copy of a table's group document says, if there is still such a replica.
+    """Merge another copy of a table's group document, if the replica still exists.
 
-    The document has been checked (`documents.check`). Raises WrongAnswer for what cannot be followed.
+    The document has been checked (`group_documents.check`). Raises WrongAnswer if the result is impossible.
     """
     now = region.clock()
 
@@ -84,7 +84,7 @@ def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descr
     own = table.region
     was_active = replicas.status(table.shared_group, own)["Status"] == ACTIVE
     if was_active and replicas.status(group, own)["Status"] == CREATING:
-        # Created by two regions at once: the later creation is what counts, and there is nothing more to copy.
+        # Created by two regions at once: the later creation counts, and there is nothing more to copy.
         group = replicas.moved(group, own, ACTIVE, now)
     taken = shared_settings.applied(replace(table, group=group), now)
     table = taken.table
@@ -103,7 +103,7 @@ def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descr
 
 
 def ordinary(table: Descriptor, writes: Writes) -> Descriptor:
-    """The descriptor of a table that is no replica any more. Its stream stays, and the settings of its own."""
+    """The descriptor of a table that is no longer a replica. Its stream stays, and its own settings."""
     purge.submit_replication(table, writes)
     kept = shared_settings.effective(table)
     alone = replace(kept, group=None, left_by=(), told_shards=None, disassociation_protected=None)
@@ -111,12 +111,12 @@ def ordinary(table: Descriptor, writes: Writes) -> Descriptor:
 
 
 def activated(table: Descriptor, now: float) -> Descriptor:
-    """The descriptor of a replica that has copied what there was."""
+    """The descriptor of a replica that has copied everything."""
     return replace(table, group=replicas.moved(table.shared_group, table.region, ACTIVE, now))
 
 
 def left(table: Descriptor, peer: str) -> Descriptor:
-    """The descriptor of a replica that is going, when the replica in `peer` has all that was written here."""
+    """The descriptor of a replica that is being deleted, when the replica in `peer` has received all of its writes."""
     return replace(table, left_by=tuple(sorted({*table.left_by, peer})))
 
 
@@ -133,9 +133,9 @@ def _submit_members(table: Descriptor, writes: Writes) -> None:
 
 
 async def abandon(region: Region, table: Table) -> None:
-    """End a replica that is still being made when its source, the only other region, knows nothing of it any more.
+    """End a replica that is still being created when its source, the only other region, no longer knows it.
 
-    It was removed before it had joined: its creation came late. Nothing has been written to it by anyone.
+    It was removed before it had joined: its creation came late. Nobody has written to it.
     """
     if table.replica is None or table.replica.status != CREATING:
         return
@@ -158,7 +158,7 @@ async def abandon(region: Region, table: Table) -> None:
 
 
 async def step(region: Region, job: Job) -> None:
-    """Ask the peer to join or to leave, and note the outcome. Raises JobMoved and JobWaits."""
+    """Ask the peer to join or to leave, and record the outcome. Raises JobMoved and JobWaits."""
     table, peer = await _table_of(region, job), job.state["Peer"]
     status = None if table is None else replicas.status(table.descriptor.shared_group, peer)["Status"]
     ask = {CREATING: _join, DELETING: _leave}.get(status or "")
@@ -185,7 +185,8 @@ async def step(region: Region, job: Job) -> None:
 
 
 async def _join(region: Region, table: Table, peer: str) -> str | None:
-    """Have the peer make its replica. DELETED if it cannot be: the peer has another table of that name by now."""
+    """Ask the peer to make its replica. Returns DELETED if that is impossible: the peer now has another table of that
+    name."""
     descriptor = table.descriptor
     request = {
         "TableName": table.name,
@@ -203,7 +204,8 @@ async def _join(region: Region, table: Table, peer: str) -> str | None:
 
 
 async def _leave(region: Region, table: Table, peer: str) -> str | None:
-    """Tell the peer how much of its changes has come here; DELETED when it has deleted its table. Raises JobWaits."""
+    """Report to the peer how many of its changes have come here. Returns DELETED when it has deleted its table. Raises
+    JobWaits."""
     checkpoint = await pull_positions.read(region, table.id, peer)
     position = 0 if checkpoint is None or checkpoint.copying else checkpoint.position
     group = table.descriptor.shared_group
@@ -215,7 +217,7 @@ async def _leave(region: Region, table: Table, peer: str) -> str | None:
 
 
 async def _held_up(region: Region, job: Job, peer: str, error: Exception | None) -> None:
-    """Log and note that a peer does not do as it is asked, if the reason is new, or that it does again."""
+    """Log and record that a peer does not comply, if the reason is new, or that it does again."""
     state = aside.held_up(job.state, {peer: error}, region.clock())
     if state is job.state:
         return
@@ -277,11 +279,11 @@ async def departure_step(region: Region, job: Job) -> None:
     region.jobs_wanted.set()
 
 
-# Of both
+# Common to both
 
 
 async def _table_of(region: Region, job: Job) -> Table | None:
-    """The replica that a job is about; None if it is a replica no more."""
+    """The replica of a job; None if it is no longer a replica."""
     table = await catalog.find(region, job.state["TableName"])
     if table is None or table.replica is None or table.descriptor.id != job.state["TableId"]:
         return None
@@ -293,9 +295,9 @@ Change = Callable[[Table, float, Writes], Descriptor | None]
 
 
 async def _finish(region: Region, job: Job, table: Table | None, change: Change) -> None:
-    """End a job that has found `table`, with a change of it.
+    """End a job that has found `table`, with a change of the table.
 
-    A change of the table in between may have made the same job necessary again, so it is then looked at anew.
+    If the table has changed in between, the same job may be necessary again, so it is then checked again.
     """
     now = region.clock()
 
@@ -317,13 +319,13 @@ async def _finish(region: Region, job: Job, table: Table | None, change: Change)
 
 
 def _leaving(table: Descriptor) -> Iterator[Unfinished]:
-    """The replicas elsewhere that are to go."""
+    """The replicas elsewhere that are being deleted."""
     for peer in sorted(_going(table) - {table.region}):
         yield Unfinished(f"its replica in {peer} is to go", {"TableId": table.id, "Peer": peer})
 
 
 def _departing(table: Descriptor) -> Iterator[Unfinished]:
-    """The replica here, if it is to go."""
+    """The replica here, if it is being deleted."""
     if table.region in _going(table):
         yield Unfinished("it is to go as a replica", {"TableId": table.id})
 

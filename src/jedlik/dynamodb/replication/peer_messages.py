@@ -1,7 +1,7 @@
-"""Messages between regions: the form of every request that one makes of another, and of every answer to it.
+"""Messages between regions: the form of every request to another region, and of every answer.
 
-What a form cannot say is checked where the message is taken: items and keys as a client's are
-(`remote_changes.check`), positions against those before (`answers`), and documents of groups as a whole (`documents`).
+Rules that a form cannot express are checked where the message is used: items and keys as a client's are
+(`remote_changes.check`), positions against those before (`answers`), and whole group documents (`group_documents`).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from jedlik.dynamodb.replication.forms import (
 from jedlik.dynamodb.replication.forms import text as text_of
 
 KEYS_AT_ONCE = 1000
-"""Keys that may be asked for in one Missing request."""
+"""The most keys in one Missing request."""
 TABLES_AT_ONCE = TABLES
-"""Tables that may be asked for in one Pull: as many as a region may have, so no region needs more."""
+"""The most tables in one Pull: as many as a region may have, so no region needs more."""
 
 _REGIONS = 100
 """More replicas than a table can have: AWS has fewer regions."""
 _REGISTERS = 5000
-"""Of a kind in the document of a group. Each index that a table has ever had leaves two."""
+"""The most members of a kind in a group document. Each index that a table has ever had leaves two."""
 _LAST_POSITION = (1 << 63) - 1
 _LONGEST_KEY = 1978
 """Bytes of a storage key (`lmdb.lmdb_engine`)."""
@@ -48,9 +48,10 @@ _KEYS = 2
 """Attributes of a table's key."""
 KEY_PARTS = INDEX_KEY_ATTRIBUTES
 INDEXES = 4 * GLOBAL_INDEXES
-"""Global indexes of a table. Regions that add some at once may come to more than one may have, for a while."""
+"""Global indexes of a table. Regions that add some at once may exceed the limit of a table for a while."""
 _CHANGES = 20_000
-"""In one answer. A Pull ends after a megabyte of log entries, of which each takes 60 bytes at the least."""
+"""The most entries in one answer. A Pull ends after a megabyte of log entries, each of which takes at least 60
+bytes."""
 
 TIME = number(0, _YEAR_9999)
 """Seconds since the epoch."""
@@ -104,7 +105,7 @@ SETTINGS: dict[str, Form] = {
     "Encryption": maybe(one_of("AWS", "CUSTOMER")),
     "TableClass": maybe(_TABLE_CLASS),
 }
-"""The settings that replicas share (`shared_settings`), but those of indexes."""
+"""The settings that replicas share (`shared_settings`), except those of indexes."""
 INDEX_SETTINGS: dict[str, Form] = {
     "Index": maybe(
         members({"KeySchema": KEY_SCHEMA, "Projection": PROJECTION, "AttributeDefinitions": ATTRIBUTE_DEFINITIONS})
@@ -119,7 +120,7 @@ OVERRIDES: dict[str, Form] = {
     "KMSMasterKeyId": maybe(text_of(2048, shortest=1)),
     "DeletionProtectionEnabled": maybe(flag),
 }
-"""What a replica may have of its own, and an index of it."""
+"""The overrides that a replica, and an index of it, may have."""
 
 
 def _registers(form: Form, version: Form = _VERSION) -> Form:
@@ -138,7 +139,7 @@ GROUP = members(
         "Settings": _registers(anything),
     }
 )
-"""The document of a group. Which settings and overrides there are, `documents` says."""
+"""The group document. `group_documents` checks which settings and overrides it has."""
 
 # Requests
 
@@ -183,7 +184,7 @@ _CHANGE_OPTIONS: dict[str, Form] = {"Again": flag, "Item": anything}
 _OF_PEER = {"SourceId": maybe(ID), "Position": POSITION, "Covered": TIME}
 
 ANSWERS: dict[str, Form] = {
-    # Each table of a Pull is checked by itself (TOLD): what one of them is must not hold up the others.
+    # Each table of a Pull is checked by itself (`TOLD`): a fault in one must not hold up the others.
     "Pull": members({"Now": TIME, "Full": flag, "Tables": each(mapping(anything, anything, 8), TABLES_AT_ONCE)}),
     "BeginCopy": members(
         {
@@ -229,4 +230,4 @@ TOLD = members(
     },
     {"Group": GROUP},
 )
-"""What a Pull's answer says of one table is one of these three."""
+"""A Pull's answer about one table is one of these three."""

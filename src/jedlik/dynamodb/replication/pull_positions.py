@@ -1,8 +1,8 @@
-"""Checkpoints: how far a replica has come with the changes of each peer.
+"""Pull positions: how many of the changes of each peer a replica has applied. (The stored record is a `Checkpoint`.)
 
-One record for each replicated table and peer. It is written in the same commit as the changes that it covers, and only
-by one who has read it, so two workers that pull from the same peer cannot undo each other's work: the second finds that
-the checkpoint has moved.
+There is one record for each replicated table and peer. It is written in the same commit as the changes that it covers,
+and only after it was read, so two workers that pull from the same peer cannot undo each other's work: the second finds
+that the checkpoint has moved.
 
 A position is one in the peer's log (`model.changelog`), and means nothing in another table that the peer may have made
 under the same name meanwhile; so the record names the peer's table by its id.
@@ -62,14 +62,14 @@ class CheckpointMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """That the peer's table is being copied, and how far that is (`replication.copying`)."""
+    """The progress of copying the peer's table (`replication.copying`)."""
 
     phase: str = ITEMS
-    """ITEMS: what the peer has is being taken over. ABSENT: what it does not have is being dealt with."""
+    """ITEMS: the peer's items are being copied. ABSENT: items that it does not have are being examined."""
     cursor: str | None = None
-    """Where the phase goes on; None at its beginning."""
+    """The place where the phase goes on; None at its beginning."""
     again: bool = False
-    """Whether this replica has been one before, and has been away for too long."""
+    """Whether this replica existed before, and has been away for too long."""
     since: float = 0.0
     """When the copying began, in seconds since the epoch."""
     seen: dict[str, float] = field(default_factory=dict)
@@ -77,22 +77,22 @@ class Copying:
     seen_here: dict[str, float] = field(default_factory=dict)
     """The same of this replica."""
     covered: float = 0.0
-    """What the checkpoint will cover when the copying is done."""
+    """The position that the checkpoint will have when the copying is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a replica has come with the changes of one peer."""
+    """How many of the changes of one peer a replica has applied."""
 
     region: str
     """The peer."""
     source: str | None = None
-    """TableId of the peer's table; None as long as nothing is known of it."""
+    """TableId of the peer's table; None as long as it is unknown."""
     position: int = 0
     """In the peer's log: everything before it has been applied."""
     covered: float = 0.0
     """By the peer's clock, in seconds since the epoch: its writes up to then have been applied. While the peer's table
-    is copied, this says what had been applied before."""
+    is copied, this is the time before that."""
     copying: Copying | None = None
     """None while changes are pulled."""
     latency: dict[str, float] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Checkpoint:
 
 
 def key(table_id: bytes, peer: str) -> bytes:
-    """Of the checkpoint of a table for a peer."""
+    """The key of the checkpoint of a table for a peer."""
     return keys.checkpoint_key(table_id, versions.region_id(peer))
 
 
@@ -114,10 +114,10 @@ def encode(checkpoint: Checkpoint) -> bytes:
 
 
 def parse(raw: bytes) -> Checkpoint:
-    """The checkpoint that is stored. Raises ValueError, TypeError or KeyError for what is none.
+    """The stored checkpoint. Raises ValueError, TypeError or KeyError if it is malformed.
 
-    What a peer has answered was once kept unchecked. In place of a position that is none the checkpoint has the first
-    one, in no table that the peer has: so it begins anew, and what it has applied comes to the same again.
+    Earlier versions stored peers' answers unchecked. In place of an invalid position the checkpoint gets the first one,
+    in no table of the peer: so replication starts again, and reapplying changes makes no difference.
     """
     stored = orjson.loads(raw)
     copying = stored.pop("copying")
@@ -126,7 +126,7 @@ def parse(raw: bytes) -> Checkpoint:
 
 
 def fault(raw: bytes) -> str | None:
-    """What is wrong with what a stored checkpoint has of a peer; None if nothing is."""
+    """The fault of the peer's part of a stored checkpoint; None if it has none."""
     try:
         _FORM(orjson.loads(raw), "")
     except Misshapen as error:
@@ -135,13 +135,13 @@ def fault(raw: bytes) -> str | None:
 
 
 async def read(region: Region, table_id: bytes, peer: str) -> Checkpoint | None:
-    """The checkpoint of a table for a peer; None as long as nothing has come from there."""
+    """The checkpoint of a table for a peer; None as long as no change has come from there."""
     [raw] = await region.engine.get([key(table_id, peer)])
     return None if raw is None else parse(raw)
 
 
 async def fault_of(region: Region, table_id: bytes, peer: str) -> str | None:
-    """What is wrong with the stored checkpoint of a table for a peer; None if nothing is, or there is none."""
+    """The fault of the stored checkpoint of a table for a peer; None if it has none, or does not exist."""
     [raw] = await region.engine.get([key(table_id, peer)])
     return None if raw is None else fault(raw)
 
@@ -159,5 +159,5 @@ def check(expected: Checkpoint | None, raw: bytes | None) -> None:
 
 
 def forget(table_id: bytes, peer: str, writes: Writes) -> None:
-    """Remove the checkpoint for a peer that has no replica any more."""
+    """Remove the checkpoint for a peer that no longer has a replica."""
     writes.delete(key(table_id, peer))

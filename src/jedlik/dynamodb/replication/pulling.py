@@ -1,10 +1,10 @@
 """Pulling: keeps the replicas of a region up to date with their peers.
 
-For each region that any table here shares there is a puller in each worker, and the one whose worker has the lease
-exchanges with the peer (`exchange`), over and over. What fails is tried again after a while that grows up to a bound; a
-peer that cannot be reached is logged when it is lost and when it is found. One that refuses this region, because their
-secrets differ, is asked again as often, and shown by `jedlik stats`. What was applied, and how late, is logged once a
-minute.
+For each region with which a table here is shared there is a puller in each worker. The one whose worker has the lease
+exchanges with the peer (`exchange`), again and again. After a failure it tries again, with a pause that grows up to a
+bound; a peer that cannot be reached is logged when it is lost and when it is found. One that refuses this region,
+because their secrets differ, is asked again as often, and shown by `jedlik stats`. The number of applied changes, and
+their latency, are logged once a minute.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 """How soon a worker notices that a table has become a replica, or that another worker's lease has run out."""
 IDLE_SECONDS = 0.1
-"""How long a puller rests when there is nothing that it could ask for."""
+"""How long a puller pauses when it has nothing to request."""
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 2.0
-"""How long a puller rests after a failure: twice as long each time, within these bounds."""
+"""How long a puller pauses after a failure: twice as long each time, within these bounds."""
 REPORT_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ async def run(region: Region, stop: asyncio.Event) -> None:
             pullers[peer] = asyncio.create_task(running, name=f"pulling of {region.name} from {peer}")
         await _rest(stop, LOOK_SECONDS)
     for puller in pullers.values():
-        puller.cancel()  # It may be waiting for its peer. What it does is safe to leave at any point.
+        puller.cancel()  # It may be waiting for its peer. It is safe to stop it at any point.
     await asyncio.gather(*pullers.values(), return_exceptions=True)
 
 
@@ -98,14 +98,14 @@ class Puller:
         self._failures = 0
         """Since the last success."""
         self._said = ""
-        """Why the peer refuses, as it was last logged since the last success."""
+        """The reason of the peer's refusal, as last logged since the last success."""
         self._reported = 0
         """Changes that had been applied at the last report."""
         self._report_due = 0.0
         self._context = {"region": region.store, "peer": peer}
 
     async def run(self) -> None:
-        """Pull until told to stop, or until nothing is shared with the peer any more."""
+        """Pull until stopped, or until no table is shared with the peer any more."""
         try:
             while not self._stop.is_set() and self._tables.with_peer(self._peer):
                 rest = await self._turn()
@@ -116,7 +116,7 @@ class Puller:
             await self._leases.release_all()
 
     async def _turn(self) -> float:
-        """Exchange once with the peer; how long to rest, in seconds."""
+        """Exchange once with the peer. Returns how long to pause, in seconds."""
         try:
             if not await self._leases.hold(f"pulling/{self._peer}"):
                 self._exchange.forget()
@@ -134,7 +134,7 @@ class Puller:
         return 0.0 if busy else IDLE_SECONDS
 
     async def _round(self) -> bool:
-        """Do a piece of work for all tables that are shared with the peer; whether there was any."""
+        """Do a piece of work for all tables that are shared with the peer. Returns whether there was any."""
         tables = self._tables.with_peer(self._peer)
         try:
             return await self._exchange.round(tables, LONGEST_WAIT)
@@ -143,7 +143,7 @@ class Puller:
             raise
 
     def _failed(self, error: Exception) -> float:
-        """Say so, the first time and when the peer refuses for another reason; how long to rest, in seconds."""
+        """Log the refusal, the first time and for each new reason. Returns how long to pause, in seconds."""
         refusal = str(error) if isinstance(error, PeerRefuses) else self._said
         if not self._failures or refusal != self._said:
             self._said = refusal

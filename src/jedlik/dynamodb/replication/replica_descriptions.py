@@ -1,7 +1,7 @@
-"""Descriptions of replicas: what DescribeTable and the older DescribeGlobalTable show of a group document.
+"""Descriptions of replicas: how DescribeTable and the older DescribeGlobalTable show a group document.
 
-In each region the other replicas are shown, in the order in which they were made, each with what it has of its own;
-what it has as the table has it is left out.
+In each region the other replicas are shown, in the order of their creation, each with its overrides; settings that it
+has as the table has them are left out.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Shown = dict[str, Any]
 
 VERSION = "2019.11.21"
 _SETTINGS_MODE = "ENABLED_WITH_OVERRIDES"
-"""That replicas share settings and may override some, as those of one account do."""
+"""The value for replicas of one account, which share settings and may override some."""
 _OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
 
 
 def table_status(table: Descriptor) -> str:
-    """The TableStatus of a table on which nothing is being changed but, perhaps, its replicas.
+    """The TableStatus of a table on which nothing is being changed except, perhaps, its replicas.
 
-    A table is UPDATING as long as a replica is being made anywhere. While one is being deleted it is ACTIVE, for that
-    may take as long as a region is down.
+    A table is UPDATING as long as a replica is being created anywhere. While one is being deleted it is ACTIVE, because
+    that may take as long as a region is down.
     """
     if table.group is None:
         return ACTIVE
@@ -43,7 +43,7 @@ def table_status(table: Descriptor) -> str:
 
 
 def members(table: Descriptor) -> Shown:
-    """What the description of a replica has beside that of an ordinary table."""
+    """The members of a replica's description besides those of an ordinary table."""
     if table.group is None:
         return {}
     others = [region for region in replicas.regions(table.group) if region != table.region]
@@ -61,7 +61,7 @@ def is_protected(table: Descriptor) -> bool:
 
 
 async def say_copied_again(region: Region, table: Descriptor, shown: Shown) -> None:
-    """Say in a table's description of which replicas it is copied again, after having been away for too long."""
+    """Mark in a table's description the replicas from which it is copied again, after having been away for too long."""
     if table.group is None:
         return
     known = await pull_positions.of_table(region, keys.table_id(table.id))
@@ -78,7 +78,7 @@ async def say_copied_again(region: Region, table: Descriptor, shown: Shown) -> N
 
 
 def description(table: Descriptor, region: str) -> Shown:
-    """The ReplicaDescription of the replica in `region`, as another replica's descriptor has it."""
+    """The ReplicaDescription of the replica in `region`, from another replica's descriptor."""
     group = table.shared_group
     overrides = replicas.overrides(group, region)
     status = replicas.status(group, region)

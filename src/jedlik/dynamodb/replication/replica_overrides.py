@@ -1,4 +1,4 @@
-"""What a replica may have of its own, and what an action of UpdateTable gives it: read capacity, table class, KMS key.
+"""The overrides that a replica may have, and those in an action of UpdateTable: read capacity, table class, KMS key.
 
 Sources: the API reference of UpdateTable; the texts are DynamoDB's answers.
 """
@@ -35,7 +35,7 @@ def check_key(table: Descriptor, region: str, settings: Request) -> None:
 
 
 def key_missing() -> ValidationException:
-    """The refusal of a replica without a key of its own, where the others have one."""
+    """The refusal of a replica without a key of its own, if the others have one."""
     return ValidationException(f"{INVALID}KMSMasterKeyId must be specified for each replica.")
 
 
@@ -60,12 +60,12 @@ def check(table: Descriptor, settings: Request) -> None:
 
 
 def given(table: Descriptor, settings: Request) -> Request:
-    """What a request gives a replica of its own, by member; None for what is as the table has it."""
+    """The overrides that a request gives a replica, by member; None for a setting that it has as the table has it."""
     found: Request = {m: settings[m] for m in ("KMSMasterKeyId", "TableClassOverride") if m in settings}
     found |= _throughput(settings, table, "")
     indexes = {index.name: index for index in table.global_indexes}
     for index in settings.get("GlobalSecondaryIndexes", ()):
-        # As on AWS, a new replica may be given overrides of indexes that there are not, which say nothing.
+        # As on AWS, a new replica may get overrides of indexes that do not exist, which have no effect.
         if index["IndexName"] in indexes:
             found |= _throughput(index, indexes[index["IndexName"]], f"{index['IndexName']}/")
     return found

@@ -1,11 +1,12 @@
 """ReplicaUpdates of UpdateTable: adding, changing, removing and disassociating replicas (version 2019.11.21).
 
-The group document is changed in the commit that answers the request; what follows from it happens in the background
-(`replication.membership`). Any region that has a replica may change it, and while a replica is being made nothing else
-may be changed, but that it may be removed again: on AWS making it always comes to an end, here its region may be down.
+The group document is changed in the commit that answers the request; its consequences follow in the background
+(`replication.membership`). Any region that has a replica may change it. While a replica is being created nothing else
+may be changed, except that it may be removed again: on AWS creating it always comes to an end, but here its region may
+be down.
 
-A table with provisioned throughput may have replicas. AWS wants its write capacity to be scaled automatically, lest
-replication be throttled; here nothing is.
+A table with provisioned throughput may have replicas. AWS requires auto scaling of its write capacity, lest replication
+be throttled; here nothing is.
 
 Sources: the API reference of UpdateTable, "Global tables" in the developer guide, and DynamoDB's answers as public
 conformance notes of 2026 record them.
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 
 SOURCE_SECONDS = 24 * 60 * 60
-"""How long a replica of which another was made must stay, as long as the other does."""
+"""How long the source of a replica must stay, if that replica still exists."""
 
 _ACTIONS = ("Create", "Update", "Delete", "Disassociate")
 _NO_ACTION = "There are no actions specified in the Replica Update Action of the request."
@@ -64,11 +65,11 @@ class Action:
     settings: Request
 
 
-# What can be said of the request alone
+# Checks of the request alone
 
 
 def check(request: Request, region: str) -> None:
-    """All that can be said against a request in `region` without its table. Raises ValidationException."""
+    """All checks of a request in `region` that need no table. Raises ValidationException."""
     updates = request["ReplicaUpdates"]
     strong = request.get("MultiRegionConsistency") == "STRONG"
     if strong:
@@ -117,7 +118,7 @@ def _more_than(what: str) -> ValidationException:
 
 
 def _check_strong(request: Request, updates: Sequence[Request], region: str) -> None:
-    """Multi-Region strong consistency: what is wrong with the request, and then that it cannot be had yet."""
+    """Multi-Region strong consistency: the faults of the request, and then that it is not supported yet."""
     if any("Create" not in update for update in updates):
         raise ValidationException(
             "Only Replica Create actions are supported when MultiRegionConsistency parameter is provided."
@@ -151,11 +152,11 @@ def _only_action(request: Request) -> Action:
     return _action(request["ReplicaUpdates"][0])
 
 
-# What can be said with the table
+# Checks with the table
 
 
 def check_usable(table: Descriptor, request: Request) -> None:
-    """Whether a table may be changed by UpdateTable at all. Raises what DynamoDB says of one that may not."""
+    """Whether UpdateTable may change a table at all. Raises DynamoDB's error if not."""
     if table.group is None:
         return
     name, group, own = table.name, table.group, table.region
@@ -176,7 +177,8 @@ def check_usable(table: Descriptor, request: Request) -> None:
 
 
 async def check_elsewhere(region: Region, table: Descriptor, request: Request) -> None:
-    """Whether another region can have a new replica, or lets its own go. Raises ValidationException where not."""
+    """Whether another region can have a new replica, or permits the deletion of its own. Raises ValidationException if
+    not."""
     action, name = _only_action(request), table.name
     if action.kind == "Disassociate":
         await _check_complete(region, table)
@@ -187,21 +189,21 @@ async def check_elsewhere(region: Region, table: Descriptor, request: Request) -
         raise ValidationException(already_there(name))
     if action.kind == "Delete" and there:
         answer: Request = {"Table": None}
-        with suppress(PeerUnreachable, PutAside, ServiceError):  # Then the group document says how it was.
+        with suppress(PeerUnreachable, PutAside, ServiceError):  # Then the group document has its last known state.
             answer = await answers.ask(region, action.region, "LookUp", {"TableName": name})
         if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
             raise _protected(name, action.region)
 
 
 async def _check_complete(region: Region, table: Descriptor) -> None:
-    """Whether a replica is not being copied again: what it finds out then is for others to know, too."""
+    """Whether a replica is not being copied again: then its discoveries must still reach others."""
     known = await pull_positions.of_table(region, keys.table_id(table.id))
     if any(checkpoint.copying for checkpoint in known):
         raise ResourceInUseException(_IN_USE)
 
 
 async def look_up(region: Region, peer: str, name: str) -> Request | None:
-    """What another region has under a table's name. Raises ValidationException when it cannot be asked."""
+    """Another region's table of this name. Raises ValidationException if the region cannot be asked."""
     if not region_names.is_aws(peer):
         raise ValidationException(f"Region {peer} is not supported.")
     try:
@@ -213,7 +215,7 @@ async def look_up(region: Region, peer: str, name: str) -> Request | None:
 
 
 def check_encryption(table: Descriptor, wanted: Encryption | None) -> None:
-    """Whether a replica's encryption may become `wanted`: a customer's keys are given to all replicas or to none."""
+    """Whether a replica's encryption may become `wanted`: all replicas have a customer's keys, or none has."""
     if table.group is None or wanted is None or wanted.key_arn.endswith(shared_settings.AWS_KEY):
         return
     others = [region for region in replicas.regions(table.group) if region != table.region]
@@ -225,14 +227,14 @@ def check_encryption(table: Descriptor, wanted: Encryption | None) -> None:
 
 
 def change(update: Update, request: Request) -> None:
-    """Make the change that the request asks for."""
+    """Make the requested change."""
     action = _only_action(request)
     _CHANGES[action.kind](update, action)
     update.status = "UPDATING"
 
 
 def started(table: Descriptor, group_id: str, now: float, writes: Writes) -> Descriptor:
-    """The descriptor of a table that is to have replicas: with a stream, whose log has both images, and a group."""
+    """The descriptor of a table that will have replicas: with a stream, whose log has both images, and a group."""
     if table.stream is None:
         table = streams.enable(table, "NEW_AND_OLD_IMAGES", now, writes)
     purge.keep_replication(table, writes)
@@ -241,7 +243,7 @@ def started(table: Descriptor, group_id: str, now: float, writes: Writes) -> Des
 
 
 def overruled(table: Descriptor, request: Request, now: float) -> Descriptor:
-    """A replica's descriptor without the overrides that a request of its own region has set anew for all regions."""
+    """A replica's descriptor without the overrides that a request in its own region has replaced for all regions."""
     if table.group is None:
         return table
     group, own = table.group, table.region
@@ -296,10 +298,10 @@ def _delete(update: Update, action: Action) -> None:
 
 
 def _disassociate(update: Update, action: Action) -> None:
-    """Begin to make a table of its own of the replica here.
+    """Begin to make a table of its own from the replica here.
 
-    Its shards are rolled in the same commit: what was written before, which the others are to have, and what is
-    written from now on, which is its own, are then in different ones.
+    Its shards are rolled in the same commit. So earlier writes, which the others must get, and later ones, which are
+    its own, are in different shards.
     """
     table = update.table
     group = _group_with(table, action.region)
@@ -329,7 +331,7 @@ def change_protection(update: Update, request: Request) -> None:
 
 
 def check_not_moving(table: Descriptor) -> None:
-    """Whether DeleteTable may delete a table: not while its replica, or another, is being made or is going."""
+    """Whether DeleteTable may delete a table: not while its replica, or another, is being created or deleted."""
     if table.group is None:
         return
     group, own = table.group, table.region
@@ -342,7 +344,7 @@ def check_not_moving(table: Descriptor) -> None:
 
 
 def check_deletable(table: Descriptor, region: str, now: float) -> None:
-    """Whether the replica in `region` may go. Raises ValidationException and ResourceInUseException."""
+    """Whether the replica in `region` may be deleted. Raises ValidationException and ResourceInUseException."""
     name, group = table.name, table.shared_group
     if replicas.overrides(group, region).get("DeletionProtectionEnabled"):
         raise _protected(name, region)

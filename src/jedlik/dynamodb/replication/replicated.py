@@ -1,7 +1,7 @@
-"""The replicated tables of a region, whatever state they are in.
+"""The replicated tables of a region, in whatever state.
 
-Requests see a table only when it can be used (`dynamodb.catalog`); replication sees replicas that are being made or
-deleted, too, and keeps what it has made of their descriptors by the bytes of these.
+Requests see a table only when it can be used (`dynamodb.catalog`); replication also sees replicas that are being
+created or deleted. It keeps parsed descriptors by their bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 1024
 """Parsed descriptors kept, by their bytes."""
 _MARK = b'"Replication"'
-"""In every descriptor of a replicated table; where it is in another, parsing tells."""
+"""In every descriptor of a replicated table; if another contains it, parsing shows that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Replicated:
     replica: Replica
     group: Group
     digest: str
-    """Tells this group document from others (`replicas.version`)."""
+    """Distinguishes this group document from others (`replicas.version`)."""
 
     @property
     def table_id(self) -> str:

@@ -1,13 +1,13 @@
-"""Serving: what a region tells its peers. Operations, reached like any other, of a target prefix of Jedlik's own.
+"""Serving: a region's answers to its peers. They are operations like any other, with a target prefix of Jedlik's own.
 
     Pull        the changes made here in each of several tables since a position, waiting a while for one to come
-    BeginCopy   where a copy of a table made from now on has to start pulling, here and in other regions
+    BeginCopy   the positions, here and in other regions, to pull from after a copy made from now on
     CopyPage    a page of a table's items and tombstones, with their versions
-    Missing     which of some items this region knows nothing of
+    Missing     which of some items this region does not know
 
 Positions are the store's own, given to log entries in commit order over all shards. A pull reads several shards, one
-after the other, and must not pass over an entry that is committed meanwhile: so it first looks up the last position,
-and then reads up to there. Whoever has seen a position never sees an earlier one appear (`storage.engine`).
+after the other, and must not miss an entry that is committed meanwhile. So it first looks up the last position, and
+then reads up to there. Code that has seen a position never sees an earlier one appear (`storage.engine`).
 """
 
 from __future__ import annotations
@@ -41,18 +41,19 @@ Request = dict[str, Any]
 Response = dict[str, Any]
 
 TARGET = "JedlikPeers_1"
-"""What stands before the names of these operations in a request's X-Amz-Target."""
+"""The prefix of these operations in a request's X-Amz-Target."""
 
 LONGEST_WAIT = 1.0
-"""Seconds that a pull waits for a change at the most."""
+"""The most seconds that a pull waits for a change."""
 LOOK_SECONDS = 0.02
-"""How often a waiting pull looks for changes: what replication is late by when there is nothing else to do."""
+"""How often a waiting pull checks for changes: the delay of replication when there is nothing else to do."""
 REST_FACTOR = 4
-"""It rests at least so many times as long as a look takes: however many tables there are, a fifth of a worker."""
+"""It pauses at least this many times as long as a check takes: however many tables there are, it takes a fifth of a
+worker."""
 PULL_BYTES = MIB
 """Bytes of log entries after which a pull's answer ends."""
 _ENTRY_BYTES = 160
-"""What an entry takes in an answer beside its item and its keys."""
+"""The bytes of an entry in an answer besides its item and its keys."""
 PAGE_ITEMS = 500
 PAGE_BYTES = MIB // 2
 
@@ -63,10 +64,10 @@ async def pull(context: Context, request: Request) -> Response:
     Request: Wait (seconds) and Tables, each with TableName, GroupId, Position, SourceId (TableId of the table here to
     which the position belongs) and GroupVersion (the digest of the group document that the peer last had from here).
 
-    Answer: Now (seconds since the epoch, before the last look), Full (whether it ended before the last table) and
-    Tables, those of which there is something to tell. Each has TableName and either Gone, or SourceId and perhaps Group
-    (the document, if it is another), and either CopyAgain, for the position is no longer in the log, or Entries (each a
-    remote change with its Position), Position (where to go on) and More (whether there are more at once).
+    Answer: Now (seconds since the epoch, before the last check), Full (whether it ended before the last table) and
+    Tables, those with news. Each has TableName and either Gone, or SourceId and perhaps Group (the document, if it is
+    another), and either CopyAgain, if the position is no longer in the log, or Entries (each a remote change with its
+    Position), Position (where to go on) and More (whether there are more at once).
     """
     region = context.region
     loop = asyncio.get_running_loop()
@@ -93,12 +94,11 @@ async def pull(context: Context, request: Request) -> Response:
 
 
 async def begin_copy(context: Context, request: Request) -> Response:
-    """Where to pull from after copying a table's items from now on.
+    """The positions to pull from after copying a table's items from now on.
 
     Answer: Now (seconds since the epoch), SourceId and Position, here, and Checkpoints, by region, each with SourceId,
-    Position and Covered (as in `checkpoints`): what will have been copied of the other regions' changes, and what this
-    one has seen of each.
-    Raises ResourceInUseException while this replica is itself incomplete.
+    Position and Covered (as in `pull_positions`): how many of the other regions' changes the copy will contain, and how
+    much this region has seen of each. Raises ResourceInUseException while this replica is itself incomplete.
     """
     region = context.region
     now = region.clock()
@@ -136,7 +136,7 @@ async def _page(region: Region, table: Table, request: Request) -> Response:
     start = table.prefix if request["Cursor"] is None else _cursor(request["Cursor"])
     if table.prefix <= start < items_end:
         rows = await region.engine.range(start, items_end, PAGE_ITEMS, PAGE_BYTES)
-        # Items and versions must be of one state, so both are read again.
+        # Items and versions must belong to one state, so both are read again.
         page = [key for key, _ in rows]
         found = await region.engine.get([*page, *(keys.version_key(table, key) for key in page)])
         pairs = zip(found[: len(page)], found[len(page) :], strict=True)
@@ -150,7 +150,7 @@ async def _page(region: Region, table: Table, request: Request) -> Response:
 
 
 async def missing(context: Context, request: Request) -> Response:
-    """Which of some items this region has neither the item nor a tombstone of.
+    """The items of which this region has neither the item nor a tombstone.
 
     Request: TableName, GroupId, SourceId and Keys (key attributes). Answer: Missing, a boolean for each.
     """
@@ -192,13 +192,14 @@ def validate(operation: str, request: Request) -> Request:
 
 
 _STREAMS = 1024
-"""Streams of which it is remembered how far they have been trimmed."""
+"""Streams for which it is remembered how far they have been trimmed."""
 TURN_SECONDS = 0.01
-"""How long a request of many elements keeps the event loop from others."""
+"""How long a request of many elements keeps the event loop busy."""
 
 
 async def _let_others(begun: float) -> float:
-    """Let others in if this turn, begun at a time of `time.perf_counter`, has been long; when the turn has begun."""
+    """Let other requests run if this turn, begun at a time of `time.perf_counter`, has been long. Returns when the turn
+    has begun."""
     if time.perf_counter() - begun < TURN_SECONDS:
         return begun
     await asyncio.sleep(0)
@@ -217,7 +218,7 @@ def _cursor(text: str) -> bytes:
 
 @dataclass(slots=True)
 class _Asked:
-    """What a pull asks of one table, and how far the looks so far have come."""
+    """A pull's request for one table, and the progress of the checks so far."""
 
     name: str
     group: str
@@ -226,7 +227,7 @@ class _Asked:
     digest: str | None
 
     def passed(self) -> Response:
-        """The answer when there was nothing to tell: other regions' changes have been passed over."""
+        """The answer if there was no news: other regions' changes have been skipped."""
         return {"TableName": self.name, "SourceId": self.source, **_told([], self.position, False)}
 
 
@@ -240,9 +241,9 @@ _MEMBERS = {
 
 
 async def _look(region: Region, asked: _Asked, room: int, first: bool) -> tuple[Response | None, int]:
-    """What there is to tell of a table, if anything, and how many bytes that takes.
+    """The news of a table, if there is any, and the bytes that it takes.
 
-    With the `first` look it is made sure that the position asked for is not behind the end of the log.
+    The `first` check makes sure that the requested position is not behind the end of the log.
     """
     found = await replicated.find(region, asked.name)
     if found is None or found.replica.group_id != asked.group:
@@ -255,7 +256,7 @@ async def _look(region: Region, asked: _Asked, room: int, first: bool) -> tuple[
     if asked.digest != found.digest:
         answer["Group"] = found.group
     kept = await _first_kept(region, table)
-    # Of a table that disassociates the end is told no more, so nobody can be said to be behind it.
+    # The end of a disassociating table is no longer sent, so no peer can be found to be behind it.
     looks_at_end = first and not _disassociates(table)
     if asked.position < kept or (looks_at_end and asked.position > max(await _last_position(region, table) + 1, kept)):
         # It is no longer in the log, or has never been: the peer has it from elsewhere, or this store is an older one.
@@ -281,7 +282,7 @@ def _told(entries: list[Response], position: int, more: bool) -> Response:
 async def _own_entries(
     region: Region, table: Table, asked: _Asked, room: int
 ) -> tuple[list[tuple[int, Change]], int, bool]:
-    """Entries of changes made here, from the position asked for on, which is moved; bytes; whether there are more."""
+    """Entries of changes made here, from the requested position on, which is moved; bytes; whether there are more."""
     if not await _has_news(region, table, asked.position):
         return [], 0, False
     last = await _last_position(region, table)
@@ -293,7 +294,7 @@ async def _own_entries(
 
 
 def _is_own(change: Change, own: bytes) -> bool:
-    """Whether it is for this region to tell a change: it was made here, or is told again."""
+    """Whether this region must send a change: it was made here, or is sent again."""
     return bool(change.version) and (change.kind is Kind.TOLD or versions.origin(change.version) == own)
 
 
@@ -310,7 +311,7 @@ def _trimmed_to(stream: bytes) -> int:
 
 
 async def _has_news(region: Region, table: Table, position: int) -> bool:
-    """Whether there is an entry from `position` on. A shard that closes opens another, so the open ones tell."""
+    """Whether there is an entry from `position` on. A shard that closes opens another, so the open ones decide."""
     assert table.log is not None, "a replicated table has a change log"
     logs = await _shard_logs(region, table) if _disassociates(table) else table.log.prefixes
     for log in logs:
@@ -327,7 +328,7 @@ def _size(change: Change) -> int:
 async def _shard_logs(region: Region, table: Table) -> list[bytes]:
     """The log prefixes of a table's shards, in the order in which they were opened.
 
-    Without those that were opened when the table began to disassociate: what is in them is its own.
+    Without those that were opened when the table began to disassociate: their entries are its own.
     """
     before = table.descriptor.told_shards if _disassociates(table) else None
     return await log_entries.shard_logs(region, table.id, before)
@@ -343,21 +344,21 @@ def _disassociates(table: Table) -> bool:
 
 
 def _refuse_disassociating(region: Region, table: Table) -> None:
-    """Nothing is copied of a table that disassociates: what has been written to it since is for nobody else."""
+    """Nothing is copied of a disassociating table: later writes to it are for no other region."""
     if _disassociates(table):
         raise ResourceInUseException(f"The replica of table {table.name} in {region.name} is being disassociated")
 
 
 async def _is_as_read(region: Region, table: Table) -> bool:
-    """Whether a table is still as its descriptor says, and so was when its log or its items were read after that.
+    """Whether a table is still as in its descriptor, and so was when its log or its items were read after that.
 
-    If it has begun to disassociate meanwhile, what was read may have been written since, and is not to be told.
+    If it has begun to disassociate meanwhile, the data read may be newer than that, and must not be sent.
     """
     return await catalog.is_as_read(region, table)
 
 
 async def _replica(region: Region, request: Request) -> Replicated:
-    """The replica that a request is about. Raises ResourceNotFoundException."""
+    """The replica of a request. Raises ResourceNotFoundException."""
     found = await replicated.find(region, request["TableName"])
     same = found is not None and found.replica.group_id == request["GroupId"]
     if found is None or not same or request.get("SourceId", found.table_id) != found.table_id:
