@@ -30,7 +30,7 @@ LAYERS = {
     "cli": {"aws", "background", "dynamodb", "process", "regions", "storage", "upkeep", "wire"},
 }
 """Each folder, and the folders that it may import, for types alone too."""
-LEAVES = {"clock", "config", "memory", "owner_files", "region_names", "timekeeping", "utf16"}
+LEAVES = {"buckets", "clock", "config", "memory", "owner_files", "region_names", "timekeeping", "utf16"}
 """Modules that every folder may import. They import nothing but each other."""
 OUTSIDE = {"", "__main__"}
 """Modules that may import everything."""

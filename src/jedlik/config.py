@@ -7,7 +7,14 @@ order. Where other regions are is said in the file alone, in a table for each re
     [regions.eu-west-1]
     endpoint = "https://jedlik.example.com:8000"
 
-and an empty one, [regions.eu-central-1], for a region that is served here. The secret by which regions know each other
+and an empty one, [regions.eu-central-1], for a region that is served here. The buckets that requests may name are
+tables as well,
+
+    [buckets.my-exports]
+    url = "s3://bucket/folder"
+    access_key_id = "..."
+
+with the options of their clients. The secret by which regions know each other
 is no option, for everybody on the machine can read a command line: it is in a file of its own (`--peer-secret-file`),
 in JEDLIK_PEER_SECRET, or in the configuration file.
 """
@@ -27,7 +34,8 @@ from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from jedlik import owner_files, region_names
+from jedlik import buckets, owner_files, region_names
+from jedlik.buckets import Bucket
 
 DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
@@ -80,6 +88,10 @@ class Settings:
     host: Annotated[str, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, "Port to listen on; 0 takes a free one."] = 8000
     data_dir: Annotated[Path, "Folder of the store."] = Path("data")
+    backups: Annotated[
+        str | None,
+        "Where backups are kept: a folder, by default `backups` in the data folder, or bucket://NAME/FOLDER.",
+    ] = None
     workers: Annotated[int, "Worker processes; 0 is one per core."] = 0
     in_memory: Annotated[bool, "Sync nothing and keep nothing after the end: for tests."] = False
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"
@@ -111,6 +123,8 @@ class Settings:
     dax_memory: Annotated[int, "Memory of DAX's caches, in MB."] = 256
     stream_rotation: Annotated[float, "Age at which a stream's shards are rolled over."] = 4 * 60 * 60.0
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
+    buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    """The buckets that requests may name, by the name; "*" is for all others."""
     peers: Mapping[str, Peer] = field(default_factory=dict)
     """The regions that are served elsewhere, by name."""
     peer_secret: tuple[str, ...] = field(default=(), repr=False)
@@ -252,6 +266,11 @@ class Settings:
         return region not in self.peers and self.names_region(region)
 
     @property
+    def backups_folder(self) -> Path:
+        """Where backups are kept, unless that is in a bucket."""
+        return self.data_dir / "backups" if self.backups is None else Path(self.backups)
+
+    @property
     def credentials_file(self) -> Path:
         """Where the access keys are."""
         return self.credentials or self.data_dir / "credentials.json"
@@ -299,7 +318,8 @@ def is_loopback_itself(host: str) -> bool:
         return host == "localhost"
 
 
-NO_OPTIONS = ("peers", PEER_SECRET)
+BUCKETS = "buckets"
+NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS)
 
 
 def options() -> list[Field[Any]]:
@@ -367,21 +387,30 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
     try:
         with path.open() as file:
             given = tomllib.loads(file.read())
-            if PEER_SECRET in given:
+            if PEER_SECRET in given or buckets.hold_keys(given.get(BUCKETS)):
                 _check_private(file, path)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    known = [*(setting.name for setting in options()), PEER_SECRET]
+    known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS]
     unknown = sorted(given.keys() - set(known))
     if unknown:
         raise SettingsError(f"{path}: no such setting: {', '.join(suggested(unknown, known))}")
     if PEER_SECRET in given:
         given[PEER_SECRET] = _secrets(given[PEER_SECRET], path)
+    if BUCKETS in given:
+        given[BUCKETS] = _buckets(given[BUCKETS], path)
     if isinstance(given.get("regions"), dict):
         given |= _regions(given.pop("regions"), path)
     return given
+
+
+def _buckets(tables: Any, path: Path) -> Mapping[str, Bucket]:
+    try:
+        return buckets.of_tables(tables)
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def _regions(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

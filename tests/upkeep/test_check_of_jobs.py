@@ -10,16 +10,19 @@ import pytest
 
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.dynamodb.backups import backup_removal, restores, table_copies
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
 from jedlik.dynamodb.tables import backfill, purge
 from jedlik.process.services import SERVICES
+from jedlik.regions.object_places import ObjectPlaces
 from jedlik.upkeep.check import StoreCheck
 from testing import jobs
 from testing.dynamodb.definitions import attributes, index
 from testing.global_tables.world import A, B, World
 from testing.storage.memory import MemoryView
+from testing.storage.objects import MemoryObjects
 
 ITEMS = 120
 """More than a step of any job takes."""
@@ -70,12 +73,29 @@ async def two_replicas(world: World) -> None:
     await world[B].put("b")
 
 
+async def backups_are_made_restored_and_deleted(world: World) -> None:
+    await filled(world)
+    place = world[A]
+    place.region.places = ObjectPlaces(MemoryObjects(), {})
+    arns = []
+    for name in ("one", "two", "six"):
+        made = await place.call("CreateBackup", BackupName=name)
+        arns.append(made["BackupDetails"]["BackupArn"])
+        for number in range(ITEMS // 2):
+            await place.put(f"{number}", x=number + len(arns))
+        while name != "six" and (found := await place.region.engine.range(*job_records.job_range(), 1, MIB)):
+            await jobs.step(place.region, job_records.parse(found[0]))
+    await place.do("RestoreTableFromBackup", TargetTableName="Again", BackupArn=arns[0])
+    await place.do("DeleteBackup", BackupArn=arns[1])
+
+
 SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     an_index_is_made: {backfill.KIND},
     a_table_is_deleted: {purge.KIND},
     time_to_live_is_enabled: {expiring.KIND},
     a_replica_comes: {membership.REPLICA},
     a_replica_is_deleted_elsewhere: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
+    backups_are_made_restored_and_deleted: {table_copies.KIND, restores.KIND, backup_removal.KIND},
     a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
 }
 """The events, and the kinds of job that are in progress then or later."""

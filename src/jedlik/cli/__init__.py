@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jedlik import __version__
-from jedlik.cli import access_keys, account_commands, serve_command, store_commands
+from jedlik.cli import access_keys, account_commands, backup_commands, serve_command, store_commands
 from jedlik.cli.program import Group
 
 
@@ -19,6 +19,7 @@ for command in (
     serve_command.serve,
     access_keys.credentials,
     account_commands.account,
+    backup_commands.backups,
     store_commands.check,
     store_commands.stats,
     store_commands.compact,

@@ -12,6 +12,8 @@ import click
 from jedlik.cli.program import Command, Refusal
 from jedlik.cli.setting_options import NO_OPTIONS, all_settings, config_file
 from jedlik.config import PEER_SECRET, Settings, SettingsError, peer_secret
+from jedlik.regions import object_places
+from jedlik.storage.object_store import ObjectStoreError
 
 
 class Rereadable(Command):
@@ -32,7 +34,11 @@ def settings_of(words: Sequence[str]) -> Settings:
         context = serve.make_context("serve", list(words))
         more = context.meta[NO_OPTIONS]
         secret = peer_secret(context.params["peer_secret_file"], more.get(PEER_SECRET, ()), os.environ)
-        return Settings(**context.params, **(more | {PEER_SECRET: secret}))
+        settings = Settings(**context.params, **(more | {PEER_SECRET: secret}))
+        object_places.check(settings)
+        return settings
+    except (ObjectStoreError, object_places.NoBucket) as error:
+        raise SettingsError(str(error)) from error
     except click.ClickException as error:
         raise SettingsError(error.format_message()) from error
 

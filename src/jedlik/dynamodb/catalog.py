@@ -60,6 +60,19 @@ def remove(descriptor: Descriptor, writes: Writes) -> None:
     writes.delete(keys.descriptor_key(descriptor.name))
 
 
+# Records that hold a table as it was, like those of backups
+
+
+def document(descriptor: Descriptor) -> dict[str, Any]:
+    """A descriptor as JSON has it."""
+    return descriptors.document(descriptor)
+
+
+def of_document(stored: dict[str, Any]) -> Descriptor:
+    """The descriptor in such a document."""
+    return descriptors.descriptor_of(stored)
+
+
 # Reads
 
 

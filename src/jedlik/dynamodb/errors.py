@@ -46,6 +46,26 @@ class TableNotFoundException(DynamoDBError):
     """No such table, from the operations that report it in this way."""
 
 
+class TableAlreadyExistsException(DynamoDBError):
+    """A table that is to be made of a backup exists already."""
+
+
+class TableInUseException(DynamoDBError):
+    """The table is being made or deleted, from the operations on backups."""
+
+
+class BackupNotFoundException(DynamoDBError):
+    """No such backup."""
+
+
+class BackupInUseException(DynamoDBError):
+    """The backup is being made, deleted or restored."""
+
+
+class ContinuousBackupsUnavailableException(DynamoDBError):
+    """Backups cannot be made now."""
+
+
 class GlobalTableNotFoundException(DynamoDBError):
     """No such global table, from the operations of 2017."""
 

@@ -15,6 +15,7 @@ from jedlik.aws.errors import SerializationException, ServiceError, ValidationEx
 from jedlik.aws.service import Handler, Operation, Short
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
+from jedlik.dynamodb.backups import backup_operations, restore_operations
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
 from jedlik.dynamodb.items import batches, queries, short_reads, single_items, transactions
 from jedlik.dynamodb.model import limits, value_types
@@ -29,10 +30,14 @@ _HANDLERS: dict[str, Handler] = {
     "BatchExecuteStatement": partiql_operations.batch_execute_statement,
     "BatchGetItem": batches.batch_get_item,
     "BatchWriteItem": batches.batch_write_item,
+    "CreateBackup": backup_operations.create_backup,
     "CreateGlobalTable": global_tables.create_global_table,
     "CreateTable": table_operations.create_table,
+    "DeleteBackup": backup_operations.delete_backup,
     "DeleteItem": single_items.delete_item,
     "DeleteTable": table_operations.delete_table,
+    "DescribeBackup": backup_operations.describe_backup,
+    "DescribeContinuousBackups": backup_operations.describe_continuous_backups,
     "DescribeEndpoints": account.describe_endpoints,
     "DescribeGlobalTable": global_tables.describe_global_table,
     "DescribeGlobalTableSettings": global_table_settings.describe_global_table_settings,
@@ -42,11 +47,13 @@ _HANDLERS: dict[str, Handler] = {
     "ExecuteStatement": partiql_operations.execute_statement,
     "ExecuteTransaction": partiql_operations.execute_transaction,
     "GetItem": single_items.get_item,
+    "ListBackups": backup_operations.list_backups,
     "ListGlobalTables": global_tables.list_global_tables,
     "ListTables": table_operations.list_tables,
     "ListTagsOfResource": tags.list_tags_of_resource,
     "PutItem": single_items.put_item,
     "Query": queries.query,
+    "RestoreTableFromBackup": restore_operations.restore_table_from_backup,
     "Scan": queries.scan,
     "TagResource": tags.tag_resource,
     "TransactGetItems": transactions.transact_get_items,

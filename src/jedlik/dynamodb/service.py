@@ -5,6 +5,7 @@ from __future__ import annotations
 from jedlik.aws import peer_signatures
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
+from jedlik.dynamodb.backups import backup_removal, restores, table_copies
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.checks import every_table, scrubbing, small_records, strays, stream_check
 from jedlik.dynamodb.items import expiring, old_tokens
@@ -22,7 +23,16 @@ SERVICE = Service(
     target_prefix="DynamoDB_20120810",
     operations=OPERATIONS,
     keyspaces=spaces.KEYSPACES,
-    job_kinds=(backfill.JOB, expiring.JOB, membership.DEPARTURE_JOB, membership.REPLICA_JOB, purge.JOB),
+    job_kinds=(
+        backfill.JOB,
+        backup_removal.JOB,
+        expiring.JOB,
+        membership.DEPARTURE_JOB,
+        membership.REPLICA_JOB,
+        purge.JOB,
+        restores.JOB,
+        table_copies.JOB,
+    ),
     duties=(expiring.duty, old_tokens.duty, scrubbing.duty),
     checks=(small_records.CHECK, every_table.CHECK, strays.CHECK),
     standing=(replicated.any_of,),

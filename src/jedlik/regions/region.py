@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from jedlik.clock import Clock, TrustedClock
+from jedlik.regions.object_places import ObjectPlaces
 from jedlik.regions.peers import NoPeers, Peers
 from jedlik.storage.engine import Engine
 
@@ -45,6 +46,7 @@ class Region:
         "known",
         "name",
         "peers",
+        "places",
         "replicated",
         "secret",
         "store",
@@ -73,6 +75,8 @@ class Region:
         """The key of the store's hashes of partition keys."""
         self.peers = peers or NoPeers()
         """The other regions, as far as they are known here."""
+        self.places: ObjectPlaces | None = None
+        """Where its backups are kept, and the buckets that requests may name."""
         self.known: dict[str, Described] = {}
         """Each table as `dynamodb.catalog` has last seen it, by name. Possibly stale."""
         self.jobs_wanted = asyncio.Event()

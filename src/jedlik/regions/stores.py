@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
-from jedlik.regions import clock_watch, keyspaces, layout, store_format
+from jedlik.regions import clock_watch, keyspaces, layout, object_places, store_format
 from jedlik.regions.peers import NoPeers, Peers
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import EmptyEngine, NoStore
@@ -75,6 +75,7 @@ class Stores:
         busy: Callable[[Region], Awaitable[bool]] = _nothing_to_do,
     ) -> None:
         self._settings = settings
+        self._places = object_places.of_settings(settings)
         self._clock = clock
         self._steady = steady
         self._opened = opened
@@ -126,6 +127,7 @@ class Stores:
         account, region_name = self._parts(name)
         region = Region(region_name, account, engine, self._clock, secret, self.peers_of(account), self._steady)
         region.store = name
+        region.places = self._places
         return region
 
     def _parts(self, name: str) -> tuple[str, str]:

@@ -77,6 +77,12 @@ OPTIONAL: dict[str, Any] = {
     "LeftBy": ["eu-west-1"],
     "ToldShards": 4,
     "DisassociationProtectionEnabled": False,
+    "RestoreSummary": {
+        "SourceBackupArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music/backup/01700000000500-01234567",
+        "SourceTableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music",
+        "RestoreDateTime": 6.5,
+        "RestoreInProgress": True,
+    },
 }
 """Every member that there is besides, once."""
 RECORDS = [
@@ -88,6 +94,7 @@ RECORDS = [
     definitions.LogReader,
     definitions.LogSetting,
     definitions.OpenShard,
+    definitions.Restored,
     definitions.StreamSetting,
     definitions.TableClass,
 ]
@@ -149,7 +156,7 @@ def test_every_field_is_a_member() -> None:
     found: list[Any] = [everything, *everything.indexes, everything.billing, everything.encryption, everything.expiry]
     assert everything.log is not None
     found += [everything.log, *everything.log.shards, *everything.log.readers, everything.stream]
-    found += [everything.table_class]
+    found += [everything.table_class, everything.restored]
     assert {type(record) for record in found} == set(RECORDS)
     for record in found:
         if record in everything.local_indexes:

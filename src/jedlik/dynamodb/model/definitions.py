@@ -151,6 +151,20 @@ class TableClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """What a table was restored from, in the words of RestoreSummary."""
+
+    source_table: str
+    """Its ARN."""
+    at: float
+    """The time whose state it has, in seconds since the epoch."""
+    source_backup: str | None = None
+    """Its ARN, if it is a backup."""
+    in_progress: bool = True
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """The stored definition of a table."""
 
@@ -193,6 +207,8 @@ class Descriptor:
     """The number of the first shard that a disassociating replica does not share with other regions."""
     disassociation_protected: bool | None = None
     """None until UpdateTable sets it."""
+    restored: Restored | None = None
+    """Where its items come from, or are coming from, if it was restored."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
     @property
@@ -209,6 +225,11 @@ class Descriptor:
     def billing_mode(self) -> str:
         """PROVISIONED or PAY_PER_REQUEST. A table that was never on demand has no record of it."""
         return PROVISIONED if self.billing is None else self.billing.mode
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether it is being restored: CREATING, and closed to everybody."""
+        return self.restored is not None and self.restored.in_progress
 
     @property
     def indexes(self) -> tuple[IndexDefinition, ...]:
@@ -280,6 +301,11 @@ def with_index(
 def filled(index: IndexDefinition) -> IndexDefinition:
     """An index that is completely filled."""
     return replace(index, status="ACTIVE", backfilling=None)
+
+
+def used_attributes(table: Descriptor) -> Definitions:
+    """The definitions of the attributes that are in a key of the table or of its indexes."""
+    return stored_definitions(table.attributes, _key_schemas(table))
 
 
 def _key_schemas(table: Descriptor) -> list[KeySchema]:

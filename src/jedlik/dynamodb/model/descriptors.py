@@ -29,6 +29,7 @@ from jedlik.dynamodb.model.definitions import (
     LogReader,
     LogSetting,
     OpenShard,
+    Restored,
     StreamSetting,
     TableClass,
 )
@@ -176,6 +177,16 @@ _TABLE: _Members = {
     "LeftBy": _Member("left_by", tuple, list, ()),
     "ToldShards": _Member("told_shards"),
     "DisassociationProtectionEnabled": _Member("disassociation_protected"),
+    "RestoreSummary": _one(
+        Restored,
+        {
+            "SourceBackupArn": _Member("source_backup"),
+            "SourceTableArn": _Member("source_table"),
+            "RestoreDateTime": _Member("at"),
+            "RestoreInProgress": _Member("in_progress"),
+        },
+        "restored",
+    ),
 }
 """In the order in which a new descriptor has them."""
 

@@ -12,6 +12,7 @@ The layout, drawn from the declarations, is in docs/architecture.md. Its parts a
     primary    keyed BLAKE2b of the item's own key (partition and sort, as above): what makes an entry unique
                when items share an index key
     peer       what stands for a region in versions (`versions.region_id`)
+    backup     the milliseconds of its creation and some random digits, as in its ARN
 
 Strings sort as their UTF-8 bytes and binaries as they are, so both are byte strings. Such a string ends in
 00 00, and its own zero bytes are written by the run, so that a key of 1,024 bytes grows by a half at worst

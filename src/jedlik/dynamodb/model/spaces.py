@@ -90,6 +90,28 @@ ASIDES = Keyspace(
     lost="nothing",
     within=STORE,
 )
+BACKUPS = Keyspace(
+    "backups",
+    b"\x78",
+    Owner.STORE,
+    "backups",
+    (("table name  00  backup", "backup"),),
+    lost="a backup: what is kept of it stays where it is",
+)
+PIECES = Keyspace(
+    "pieces",
+    b"\x80",
+    Owner.STORE,
+    "pieces of unfinished backups",
+    (("backup  00  kind (1)  number (4)", "piece of a backup that is being made"),),
+)
+MARKS = Keyspace(
+    "marks",
+    b"\x88",
+    Owner.STORE,
+    "marks of unfinished backups",
+    (("backup  00  position (8)", "where in the logs a backup begins"),),
+)
 
 KEYSPACES = (
     DESCRIPTORS,
@@ -104,5 +126,8 @@ KEYSPACES = (
     VERSIONS,
     CHECKPOINTS,
     ASIDES,
+    BACKUPS,
+    PIECES,
+    MARKS,
 )
 """All of them."""

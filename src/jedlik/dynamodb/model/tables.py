@@ -81,8 +81,9 @@ class Table:
 
     @property
     def usable(self) -> bool:
-        """Whether its items may be read and written: not those of a replica that is being created or deleted."""
-        return self.replica is None or self.replica.usable
+        """Whether its items may be read and written: not while it is being restored, and a replica's not while it is
+        being made or deleted."""
+        return (self.replica is None or self.replica.usable) and not self.descriptor.is_being_made
 
     def index(self, name: str) -> Index | None:
         """The index called `name`, if it may be read or is being created."""

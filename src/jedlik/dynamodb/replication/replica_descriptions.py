@@ -30,6 +30,8 @@ def table_status(table: Descriptor) -> str:
     A table is UPDATING as long as a replica is being created anywhere. While one is being deleted it is ACTIVE, because
     that may take as long as a region is down.
     """
+    if table.is_being_made:
+        return CREATING
     if table.group is None:
         return ACTIVE
     group = table.group

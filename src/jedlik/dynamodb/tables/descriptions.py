@@ -37,6 +37,7 @@ _SHOWN = (
     "DeletionProtectionEnabled",
     "OnDemandThroughput",
     "WarmThroughput",
+    "RestoreSummary",
 )
 """The members of a descriptor that are shown, in the order of the model."""
 
@@ -107,6 +108,8 @@ def _warming(shown: Shown, settings: dict[str, Any]) -> None:
 
 def _index(index: IndexDefinition, table: Descriptor, counted: Counts, now: float) -> Shown:
     shown = {name: value for name, value in descriptors.index_document(index).items() if name != "IndexNumber"}
+    if table.is_being_made and "IndexStatus" in shown:
+        shown["IndexStatus"] = "CREATING"
     shown["IndexArn"] = f"{table.arn}/index/{index.name}"
     shown["ItemCount"], shown["IndexSizeBytes"] = counted.get(index.number, (0, 0))
     if "ProvisionedThroughput" in shown:

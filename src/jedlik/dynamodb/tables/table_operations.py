@@ -25,7 +25,7 @@ from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Bill
 from jedlik.dynamodb.model.limits import TABLES
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
-from jedlik.dynamodb.tables import descriptions, index_definitions, purge, table_names, table_settings
+from jedlik.dynamodb.tables import busy_tables, descriptions, index_definitions, purge, table_names, table_settings
 from jedlik.dynamodb.tables.tags import check_tags
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -92,6 +92,7 @@ async def delete_table(context: Context, request: Request) -> Response:
     """
     region = context.region
     found = await described(region, request["TableName"])
+    busy_tables.check_made(found)
     replica_updates.check_not_moving(found)
     counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
@@ -103,6 +104,8 @@ async def delete_table(context: Context, request: Request) -> Response:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         table = stored(name, values[0])
         stream = streams.current(table, values[1:])
+        busy_tables.check_made(table)
+        busy_tables.check_not_backed_up(table)
         replica_updates.check_not_moving(table)
         if table.group is not None:
             replica_updates.check_deletable(table, region.name, now)

@@ -25,7 +25,7 @@ from jedlik.dynamodb.model import descriptors, shared_settings, streams
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, TableClass
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replica_updates
-from jedlik.dynamodb.tables import descriptions, index_updates, table_names, table_settings
+from jedlik.dynamodb.tables import busy_tables, descriptions, index_updates, table_names, table_settings
 from jedlik.dynamodb.tables.table_operations import described, stored
 from jedlik.dynamodb.tables.unfinished_update import Update
 from jedlik.storage.engine import Writes
@@ -65,6 +65,7 @@ async def update_table(context: Context, request: Request) -> Response:
     region = context.region
     changes = _check(request, region.name)
     found = await described(region, request["TableName"])
+    busy_tables.check_made(found)
     replica_updates.check_usable(found, request)
     if "ReplicaUpdates" in changes:
         await replica_updates.check_elsewhere(region, found, request)
@@ -77,6 +78,7 @@ async def update_table(context: Context, request: Request) -> Response:
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Update]:
         table = stored(name, values[0])
+        busy_tables.check_made(table)
         replica_updates.check_usable(table, request)
         update = Update(table, region, now, streams.current(table, values[1:]), group_id)
         for member, change in _APPLY.items():

@@ -1,0 +1,192 @@
+"""RestoreTableFromBackup: makes the table, which is then filled in the background (`restores`).
+
+The new table has the keys, indexes, billing mode, throughput and encryption of the old one, unless the request gives
+others. It has not its tags, stream, time to live, recovery and protection, and is no replica.
+
+Source: "Restoring a DynamoDB table from a backup" in the developer guide, and the API reference.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jedlik.aws.context import Context
+from jedlik.aws.errors import LimitExceededException, ValidationException
+from jedlik.background import job_records
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.backups import backup_records, restores
+from jedlik.dynamodb.backups.backup_operations import BACKUP_IN_USE, TABLE_IN_USE, place
+from jedlik.dynamodb.backups.backup_records import AVAILABLE
+from jedlik.dynamodb.capacity import throughput
+from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.errors import BackupInUseException, TableAlreadyExistsException, TableInUseException
+from jedlik.dynamodb.model import definitions
+from jedlik.dynamodb.model.definitions import (
+    PAY_PER_REQUEST,
+    PROVISIONED,
+    Billing,
+    Descriptor,
+    IndexDefinition,
+    Restored,
+)
+from jedlik.dynamodb.model.limits import MIB, TABLES
+from jedlik.dynamodb.tables import descriptions, table_names, table_settings
+from jedlik.regions.region import Region
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+RESTORES = 50
+"""At once, in a region: AWS's limit for an account."""
+
+_UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
+
+
+async def restore_table_from_backup(context: Context, request: Request) -> Response:
+    """Make a table of a backup."""
+    region, arn, name = context.region, request["BackupArn"], request["TargetTableName"]
+    check_overrides(request)
+    place(region)
+    parts = backup_records.of_arn(region, arn)
+    await check_room(region)
+    now, table_id = region.clock(), str(uuid.uuid4())
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
+        backup = backup_records.found(values[0], arn)
+        if backup.status != AVAILABLE:
+            raise BackupInUseException(BACKUP_IN_USE)
+        check_target(name, values[1])
+        made = new_table(backup.table, name, table_id, now, region, request)
+        made = replace(made, restored=Restored(backup.table.arn, backup.created, backup.arn))
+        writes = Writes()
+        catalog.put(made, writes)
+        backup.put(writes, restoring=(*backup.restoring, table_id))
+        restores.submit(backup, made, backup.folder, writes)
+        return writes, made
+
+    made = await region.engine.mutate([backup_records.backup_key(parts.table, parts.id), catalog.key(name)], decide)
+    region.jobs_wanted.set()
+    return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
+
+
+async def check_room(region: Region) -> None:
+    """Whether another restore may begin. Two that begin at once may both be the last: it is a soft limit."""
+    running = 0
+    start, end = job_records.job_range()
+    while rows := await region.engine.range(start, end, 1000, MIB):
+        running += sum(job_records.parse(row).kind == restores.KIND for row in rows)
+        start = rows[-1][0] + b"\0"
+    if running >= RESTORES:
+        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {RESTORES} concurrent restores")
+    if len(await catalog.names(region, None, TABLES)) >= TABLES:
+        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {TABLES} tables per subscriber")
+
+
+def check_target(name: str, raw: bytes | None) -> None:
+    """Whether a table may be made under a name. Raises TableAlreadyExistsException and TableInUseException."""
+    there = catalog.stored(raw)
+    if there is None:
+        return
+    if not there.usable:
+        raise TableInUseException(TABLE_IN_USE)
+    raise TableAlreadyExistsException(f"Table already exists: {name}")
+
+
+def check_overrides(request: Request) -> None:
+    """All that can be wrong with a restore before its source is known."""
+    mode = request.get("BillingModeOverride")
+    provisioned = request.get("ProvisionedThroughputOverride")
+    table_settings.check_encryption({"SSESpecification": request.get("SSESpecificationOverride", {})})
+    if "VectorIndexOverride" in request:
+        raise ValidationException("Jedlik does not support vector indexes yet: VectorIndexOverride")
+    if mode == PAY_PER_REQUEST and provisioned is not None:
+        raise ValidationException(
+            f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
+            "PAY_PER_REQUEST"
+        )
+    if provisioned is not None:
+        throughput.check_bounds(provisioned)
+
+
+def new_table(source: Descriptor, name: str, table_id: str, now: float, region: Region, request: Request) -> Descriptor:
+    """The descriptor of a table that is restored from what `source` was. Raises ValidationException."""
+    mode = request.get("BillingModeOverride", source.billing_mode)
+    local = _kept(source.local_indexes, request.get("LocalSecondaryIndexOverride"), "LocalSecondaryIndexOverride")
+    whole = [index for index in source.global_indexes if index.status != "DELETING"]
+    kept = _kept(whole, request.get("GlobalSecondaryIndexOverride"), "GlobalSecondaryIndexOverride")
+    wanted = {index["IndexName"]: index for index in request.get("GlobalSecondaryIndexOverride", ())}
+    encryption = source.encryption
+    if "SSESpecificationOverride" in request:
+        encryption = table_settings.encryption(request["SSESpecificationOverride"], region.name, region.account)
+    table = Descriptor(
+        name=name,
+        id=table_id,
+        arn=table_names.arn(region.name, region.account, name),
+        created=now,
+        key_schema=source.key_schema,
+        protected=False,
+        next_index=source.next_index,
+        attributes=source.attributes,
+        local_indexes=local,
+        global_indexes=tuple(
+            replace(
+                definitions.filled(index),
+                **throughput.initial(_settings(index, mode, source, wanted.get(index.name, {}), "")),
+            )
+            for index in kept
+        ),
+        billing=Billing(PAY_PER_REQUEST, now) if mode == PAY_PER_REQUEST else None,
+        table_class=source.table_class,
+        encryption=encryption,
+    )
+    table = replace(table, **throughput.initial(_settings(source, mode, source, request, "Override")))
+    return replace(table, attributes=definitions.used_attributes(table))
+
+
+def _settings(
+    stored: Descriptor | IndexDefinition, mode: str, source: Descriptor, given: Mapping[str, Any], suffix: str
+) -> Request:
+    """The throughput of a restored table or index, as a request that makes one gives it."""
+    settings: Request = {}
+    if mode == PROVISIONED:
+        provisioned = given.get(f"ProvisionedThroughput{suffix}")
+        if provisioned is None and source.billing_mode == PAY_PER_REQUEST:
+            raise ValidationException(
+                f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is "
+                "PROVISIONED"
+            )
+        settings["ProvisionedThroughput"] = provisioned or {unit: stored.provisioned[unit] for unit in _UNITS}
+    else:
+        on_demand = given.get(f"OnDemandThroughput{suffix}", stored.on_demand)
+        if on_demand is not None:
+            settings["OnDemandThroughput"] = on_demand
+    return settings
+
+
+def _kept(
+    there: Iterable[IndexDefinition], override: list[dict[str, Any]] | None, member: str
+) -> tuple[IndexDefinition, ...]:
+    """The indexes that a restored table has: all, or those that the request names, as they were."""
+    indexes = {index.name: index for index in there}
+    if override is None:
+        return tuple(indexes.values())
+    for wanted in override:
+        index = indexes.get(wanted["IndexName"])
+        if index is None or _definition(wanted) != _definition(
+            {"KeySchema": index.key_schema, "Projection": index.projection}
+        ):
+            raise ValidationException(
+                f"{INVALID}{member} must name indexes of the source with their key schema and projection: "
+                f"{wanted['IndexName']}"
+            )
+    return tuple(index for name, index in indexes.items() if name in {wanted["IndexName"] for wanted in override})
+
+
+def _definition(index: Mapping[str, Any]) -> tuple[Any, ...]:
+    projection = index["Projection"]
+    names = sorted(projection.get("NonKeyAttributes", ()))
+    return [dict(element) for element in index["KeySchema"]], projection.get("ProjectionType"), names

@@ -1,0 +1,295 @@
+"""Restores: how a table is made of a backup. It is CREATING, and closed to everybody, until it is whole.
+
+The job applies a backup's pieces in the order that `manifests` states, some rows in each commit, with the job's place
+behind them: so each row is applied once, whatever workers die. Several commits are under way at a time, each with the
+place that the one before it leaves; if one fails, those behind it do nothing. At the end the table's counters must be
+those of the backup. A restore that cannot be finished takes its table away again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from jedlik.background import job_records
+from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.work import JobKind, Unfinished
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.backups import backup_records, manifests, pieces
+from jedlik.dynamodb.backups.backup_records import Backup
+from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
+from jedlik.dynamodb.backups.pieces import ABSENT, DamagedPiece, Rows
+from jedlik.dynamodb.model import indexes, items, keys
+from jedlik.dynamodb.model.changelog import Caller
+from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.model.writes import check_descriptor, record
+from jedlik.dynamodb.tables import purge
+from jedlik.storage.counters import counter
+from jedlik.storage.engine import Row, Writes
+from jedlik.storage.object_store import ObjectMissing, ObjectStore, ObjectStoreError
+
+if TYPE_CHECKING:
+    from jedlik.regions.region import Region
+
+KIND = "RESTORE"
+
+ROWS_AT_ONCE = 250
+"""Rows that are written in one commit. Others wait for it, at two microseconds a row and a sync."""
+BYTES_AT_ONCE = MIB // 2
+COMMITS = 4
+"""Commits that are under way at once."""
+WAIT_SECONDS = 5.0
+"""After a failure of the place of backups."""
+OPEN_PIECES = 4
+"""Pieces that a worker keeps unpacked, each of 8 MB: one for each restore that it works on."""
+
+_log = logging.getLogger(__name__)
+
+
+def submit(backup: Backup, table: Descriptor, folder: str, made: Writes) -> None:
+    """Begin to fill a table with a backup, in the commit that makes it."""
+    state = {
+        "TableName": table.name,
+        "TableId": table.id,
+        "Backup": backup.arn,
+        "Folder": folder,
+        "Piece": 0,
+        "Row": 0,
+    }
+    job_records.submit(f"restore/{table.id}", KIND, state, made)
+
+
+async def step(region: Region, job: Job) -> None:
+    """Write the next rows, or open the table. Raises JobMoved and JobWaits."""
+    places = region.places
+    assert places is not None, "a region with backups has a place for them"
+    try:
+        source = await _Source.of(region, job, places.backups)
+        if source.rows is None:
+            await _finish(region, job, source.manifest)
+        else:
+            await _write(region, job, source)
+    except (DamagedManifest, DamagedPiece, ObjectMissing) as error:
+        await _fail(region, job, str(error))
+    except ObjectStoreError as error:
+        _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
+        raise JobWaits(WAIT_SECONDS) from error
+
+
+@dataclass(slots=True)
+class _Source:
+    """A piece of a backup, as a worker has read it for a job."""
+
+    manifest: Manifest
+    number: int
+    """Its place in the order in which pieces are applied."""
+    kind: Rows = Rows.ITEMS
+    rows: list[Row] | None = None
+    """Its rows, in the order in which they are applied. None behind the last piece."""
+
+    @classmethod
+    async def of(cls, region: Region, job: Job, store: ObjectStore) -> _Source:
+        """The piece that the job applies now. Raises ObjectStoreError, DamagedManifest and DamagedPiece."""
+        name = f"{region.store}/{job.name}"
+        number, folder = job.state["Piece"], job.state["Folder"]
+        known = _open.pop(name, None)
+        if known is None or known.number != number:
+            manifest = await manifests.read(store, folder) if known is None else known.manifest
+            known = cls(manifest, number)
+            await known._read(folder, store)
+        _open[name] = known
+        while len(_open) > OPEN_PIECES:
+            _open.popitem(last=False)
+        return known
+
+    async def _read(self, folder: str, store: ObjectStore) -> None:
+        order = [*self.manifest.of(Rows.ITEMS), *reversed(self.manifest.of(Rows.CHANGES))]
+        if self.number >= len(order):
+            return
+        piece = order[self.number]
+        content = await store.get(f"{folder}/{piece.name}")
+        self.kind, rows = await asyncio.to_thread(pieces.unpacked, content)
+        if self.kind is not piece.kind or len(rows) != piece.rows or not piece.name.endswith(pieces.checksum(content)):
+            raise DamagedPiece(f"{piece.name} is not the piece that the manifest lists")
+        self.rows = rows if self.kind is Rows.ITEMS else rows[::-1]
+
+
+_open: OrderedDict[str, _Source] = OrderedDict()
+"""By store and job, what this worker has read last."""
+
+
+async def _write(region: Region, job: Job, source: _Source) -> None:
+    """Write the next rows, in several commits."""
+    [descriptor] = await region.engine.get([catalog.key(job.state["TableName"])])
+    table = _target(job, descriptor)
+    if table is None:
+        await _cancel(region, job)
+        return
+    is_same_store = source.manifest.secret == manifests.fingerprint(region.secret)
+    under_way: list[asyncio.Future[None]] = []
+    current = job
+    while len(under_way) < COMMITS and current.state["Piece"] == source.number:
+        commit = _Commit(region.secret, current, table, source, is_same_store)
+        under_way.append(region.engine.mutate(commit.reads, commit.decide))
+        current = commit.next_job
+    for done in await asyncio.gather(*under_way, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
+
+
+def _target(job: Job, descriptor: bytes | None) -> Table | None:
+    """The table that a job fills, if it is there and is not whole."""
+    table = catalog.stored(descriptor)
+    if table is None or table.descriptor.id != job.state["TableId"] or not table.descriptor.is_being_made:
+        return None
+    return table
+
+
+class _Commit:
+    """Some rows, and the job's place behind them."""
+
+    def __init__(self, secret: bytes, job: Job, table: Table, source: _Source, is_same_store: bool) -> None:
+        assert source.rows is not None
+        self._secret = secret
+        self._job = job
+        self._table = table
+        self._undoes = source.kind is Rows.CHANGES
+        first: int = job.state["Row"]
+        end, size = first, 0
+        while end < len(source.rows) and end - first < ROWS_AT_ONCE and size < BYTES_AT_ONCE:
+            size += len(source.rows[end][1])
+            end += 1
+        rows = source.rows[first:end]
+        if is_same_store:
+            self._keys = [table.prefix + key for key, _ in rows]
+        else:
+            self._keys = [self._key(value) for _, value in rows]
+        self._values = _of_generation([value for _, value in rows], indexes.generation(table))
+        made = Writes()
+        behind = {"Row": end} if end < len(source.rows) else {"Piece": source.number + 1, "Row": 0}
+        job.advance(job.state | behind, made)
+        self.next_job = job_records.parse((job.key, made.puts[job.key] or b""))
+        """The job as this commit leaves it."""
+        self.reads = [job.key, table.descriptor_key, *(self._keys if self._undoes else ())]
+
+    def _key(self, value: bytes) -> bytes:
+        attributes = orjson.loads(value[1:]) if value.startswith(ABSENT) else items.decode(value)
+        return keys.item_key(self._table, attributes, self._secret)
+
+    def decide(self, found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        """What is written."""
+        self._job.check(found[0])
+        check_descriptor(self._table, found[1])
+        made = Writes()
+        if self._undoes:
+            for key, before, value in zip(self._keys, found[2:], self._values, strict=True):
+                self._record(key, before, None if value.startswith(ABSENT) else value, made)
+        elif self._table.indexes:
+            for key, value in zip(self._keys, self._values, strict=True):
+                self._record(key, None, value, made)
+        else:
+            made.puts.update(zip(self._keys, self._values, strict=True))
+            made.add(keys.item_count_key(self._table.id, 0), len(self._keys))
+            made.add(keys.item_bytes_key(self._table.id, 0), items.total_size(self._values))
+        made.put(self._job.key, self.next_job.raw)
+        return made, None
+
+    def _record(self, key: bytes, before: bytes | None, value: bytes | None, made: Writes) -> None:
+        old = None if before is None else items.decode(before)
+        new = None if value is None else items.decode(value)
+        if before != value:
+            record(self._table, key, old, new, before, value, made, self._secret, Caller.CUSTOMER)
+
+
+def _of_generation(values: list[bytes], generation: int) -> list[bytes]:
+    """The items of values in a generation: in the new table, indexes may have other numbers."""
+    wanted = generation.to_bytes(2, "little")
+    return [
+        value if value.startswith(ABSENT) or value[5:7] == wanted else items.with_generation(value, generation)
+        for value in values
+    ]
+
+
+async def _finish(region: Region, job: Job, manifest: Manifest) -> None:
+    """Open the table, if it holds what the backup does."""
+    name, backup = job.state["TableName"], manifest.backup
+    key = backup_records.backup_key(backup.table.name, backup.id)
+    table_id = keys.table_id(job.state["TableId"])
+    counters = [keys.item_count_key(table_id, 0), keys.item_bytes_key(table_id, 0)]
+    restored = [counter(stored) for stored in await region.engine.get(counters)]
+    if restored != [backup.items, backup.size]:
+        await _fail(region, job, f"it has {backup.items} items of {backup.size} bytes, and {restored} were restored")
+        return
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(found[0])
+        made = Writes()
+        table = _target(job, found[1])
+        if table is not None and table.descriptor.restored is not None:
+            summary = replace(table.descriptor.restored, in_progress=False)
+            catalog.put(replace(table.descriptor, restored=summary), made)
+        _release(job, found[2], made)
+        job.finish(made)
+        return made, None
+
+    await region.engine.mutate([job.key, catalog.key(name), key], decide)
+    _open.pop(f"{region.store}/{job.name}", None)
+
+
+async def _fail(region: Region, job: Job, reason: str) -> None:
+    """Take the table away again: the backup cannot be restored."""
+    await _cancel(region, job)
+    _log.error(
+        "a backup could not be restored, and the table has been removed: %s",
+        reason,
+        extra={"region": region.store, "table": job.state["TableName"], "backup": job.state["Backup"]},
+    )
+
+
+async def _cancel(region: Region, job: Job) -> None:
+    arn = backup_records.of_arn(region, job.state["Backup"])
+    key = backup_records.backup_key(arn.table, arn.id)
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(found[0])
+        made = Writes()
+        table = _target(job, found[1])
+        if table is not None:
+            purge.delete_table(table.descriptor, None, region.clock(), made)
+        _release(job, found[2], made)
+        job.finish(made)
+        return made, None
+
+    await region.engine.mutate([job.key, catalog.key(job.state["TableName"]), key], decide)
+    _open.pop(f"{region.store}/{job.name}", None)
+    region.jobs_wanted.set()
+
+
+def _release(job: Job, record: bytes | None, made: Writes) -> None:
+    """Note in a backup's record that it is not being restored to the job's table any more."""
+    if record is not None:
+        backup = backup_records.parse(record)
+        left = tuple(table for table in backup.restoring if table != job.state["TableId"])
+        backup.put(made, restoring=left)
+
+
+def _unfinished(table: Descriptor) -> Iterator[Unfinished]:
+    """A table that is being restored."""
+    if table.restored is not None and table.restored.in_progress:
+        yield Unfinished("it is being restored", {"TableId": table.id})
+
+
+JOB = JobKind(
+    KIND,
+    step,
+    state={"TableName": str, "TableId": str, "Backup": str, "Folder": str, "Piece": int, "Row": int},
+    finishes=_unfinished,
+)

@@ -1,0 +1,29 @@
+"""Busy tables: those that nobody may change or delete now, because they are being restored or backed up."""
+
+from __future__ import annotations
+
+from jedlik.dynamodb.errors import ResourceInUseException
+from jedlik.dynamodb.model import log_readers
+from jedlik.dynamodb.model.definitions import Descriptor
+
+BACKUP_READER = "backup/"
+"""What the names of the readers of the change log begin with that backups add, followed by the backup."""
+
+_IN_USE = "Attempt to change a resource which is still in use: "
+
+
+def check_made(table: Descriptor) -> None:
+    """Raises ResourceInUseException for a table that is being restored."""
+    if table.is_being_made:
+        raise ResourceInUseException(f"{_IN_USE}Table is being created: {table.name}")
+
+
+def check_not_backed_up(table: Descriptor) -> None:
+    """Raises ResourceInUseException for a table of which a backup is being made."""
+    if is_backed_up(table):
+        raise ResourceInUseException(f"{_IN_USE}Table is being backed up: {table.name}")
+
+
+def is_backed_up(table: Descriptor) -> bool:
+    """Whether a backup of the table is being made."""
+    return any(reader.name.startswith(BACKUP_READER) for reader in log_readers.listed(table))
