@@ -24,6 +24,15 @@ class DictEngine:
         self.clock: Clock = system_clock
         self._position = self._time = 0
 
+    @property
+    def state(self) -> tuple[dict[bytes, bytes], int, int]:
+        """Everything that a mutation changes."""
+        return dict(self.rows), self._position, self._time
+
+    @state.setter
+    def state(self, state: tuple[dict[bytes, bytes], int, int]) -> None:
+        self.rows, self._position, self._time = state
+
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """As every engine's."""
         return [self.rows.get(key) for key in keys]

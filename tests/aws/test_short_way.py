@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,117 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jedlik.aws import credentials
-from jedlik.aws.authorizer import Authorizer, Everybody, OwnAccount
+from jedlik.aws.authorizer import OwnAccount
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.credentials import Credential, Credentials
 from jedlik.aws.errors import ServiceError
-from jedlik.aws.front import Dispatcher
 from jedlik.aws.meter import Meter
-from jedlik.aws.origins import AnyOrigin, OwnOrigins
+from jedlik.aws.origins import OwnOrigins
 from jedlik.aws.request_log import RequestLog
-from jedlik.aws.routing import Router
-from jedlik.aws.sigv4 import REFRESH_SECONDS, Verifier
-from jedlik.aws.unsigned import Trusting
-from jedlik.clock import system_clock
-from jedlik.config import Settings
+from jedlik.aws.sigv4 import REFRESH_SECONDS
 from jedlik.dynamodb.operations import OPERATIONS
-from jedlik.memory import Memory
-from jedlik.process.services import SERVICES
-from jedlik.regions.stores import Stores
-from jedlik.wire.messages import Request, Response
-
-AUTHORIZATION = (
-    b"AWS4-HMAC-SHA256 Credential=AKID/20261128/us-east-1/dynamodb/aws4_request, "
-    b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=0"
-)
-HEADERS = {
-    b"host": b"localhost:8000",
-    b"accept-encoding": b"identity",
-    b"content-type": b"application/x-amz-json-1.0",
-    b"x-amz-date": b"20261128T120000Z",
-    b"authorization": AUTHORIZATION,
-}
-TABLE = {
-    "TableName": "both",
-    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
-    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": type_} for name, type_ in ("pS", "sN", "xS")],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "global",
-            "KeySchema": [{"AttributeName": "x", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
-    ],
-    "LocalSecondaryIndexes": [
-        {
-            "IndexName": "local",
-            "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "x", "KeyType": "RANGE"}],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-BARE = {
-    "TableName": "bare",
-    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-ITEMS = [
-    {"p": {"S": p}, "s": {"N": str(s)}, "x": {"S": f"x{s % 3}"}, "text": {"S": "long" * 40 * s}}
-    for p in ("a", "é", "a\0b")
-    for s in (-5, 0, 1, 2, 10, 22)
-]
-
-
-class Site:
-    """A dispatcher over the stores of a folder."""
-
-    def __init__(self, folder: Path, keys: Credentials | None = None, **given: Any) -> None:
-        configured = Settings(data_dir=folder, in_memory=True)
-        self.stores = Stores(configured)
-        self.now = 0.0
-        verifier = Trusting((), system_clock) if keys is None else Verifier(keys, system_clock, lambda: self.now)
-        authorizer: Authorizer = Everybody() if keys is None else OwnAccount()
-        self.memory = Memory()
-        self.dispatcher = Dispatcher(
-            self.stores,
-            Router(SERVICES, verifier),
-            given.pop("origins", AnyOrigin()),
-            given.pop("authorizer", authorizer),
-            body_limit=1 << 20,
-            memory=self.memory,
-            **given,
-        )
-        self.loop = asyncio.Runner()
-        self.loop.run(self.stores.region("us-east-1"))
-        for table in (TABLE, BARE):
-            self.must("CreateTable", table)
-        for item in ITEMS:
-            self.must("PutItem", {"TableName": "both", "Item": item})
-        self.must("PutItem", {"TableName": "bare", "Item": {"p": {"S": "a"}}})
-
-    def must(self, operation: str, asked: Any) -> Meter:
-        """What a request that succeeds has used, by the handler of the long way."""
-        context = Context(self.region, "id", Caller("0" * 12, "p"))
-
-        async def answered() -> None:
-            declared = OPERATIONS[operation]
-            await declared.handler(context, declared.validate(orjson.loads(orjson.dumps(asked))))
-
-        self.loop.run(answered())
-        return context.meter
-
-    @property
-    def region(self) -> Any:
-        return self.stores.opened("us-east-1")
-
-    def long(self, request: Request) -> Response:
-        return self.loop.run(self.dispatcher.handle(request))
-
-    def close(self) -> None:
-        self.loop.run(self.stores.close())
-        self.loop.close()
+from jedlik.wire.messages import Request
+from testing.dynamodb.both_ways import GET, KEY, Site, request, without_id
 
 
 @pytest.fixture(scope="module")
@@ -138,20 +37,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.close()
 
 
-def request(operation: str, asked: Any, **headers: bytes) -> Request:
-    more = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    body = asked if isinstance(asked, bytes) else orjson.dumps(asked)
-    target = {b"x-amz-target": b"DynamoDB_20120810." + operation.encode()}
-    return Request(b"POST", b"/", HEADERS | target | more, b"", body)
-
-
-def without_id(response: Response) -> list[bytes]:
-    return [line for line in response.headers.split(b"\r\n") if not line.startswith(b"x-amzn-RequestId")]
-
-
 def agree(site: Site, operation: str, asked: Any) -> bool:
     """Whether the short way has an answer, which must be that of the long way, and cost as much."""
-    short = site.dispatcher.at_once(request(operation, asked))
+    short = site.short(request(operation, asked))
     if short is None:
         return False
     long = site.long(request(operation, asked))
@@ -169,8 +57,6 @@ def used(meter: Meter) -> tuple[object, ...]:
     return meter.table, meter.name, meter.writes, meter.units, meter.parts, meter.items, meter.size, meter.more
 
 
-KEY = {"p": {"S": "a"}, "s": {"N": "1"}}
-GET = {"TableName": "both", "Key": KEY}
 BY_P = {"TableName": "both", "KeyConditionExpression": "p = :p", "ExpressionAttributeValues": {":p": {"S": "a"}}}
 
 
@@ -232,7 +118,7 @@ LONG = [
 
 @pytest.mark.parametrize(("operation", "asked"), LONG)
 def test_what_is_refused_or_unusual_goes_the_long_way(site: Site, operation: str, asked: Any) -> None:
-    assert site.dispatcher.at_once(request(operation, asked)) is None
+    assert site.short(request(operation, asked)) is None
 
 
 TEXTS = st.sampled_from(
@@ -332,27 +218,27 @@ def test_a_table_that_was_made_again_is_not_taken_for_the_one_before(tmp_path: P
     ],
 )
 def test_unusual_headers_go_the_long_way(site: Site, headers: dict[str, bytes]) -> None:
-    assert site.dispatcher.at_once(request("GetItem", GET, **headers)) is None
+    assert site.short(request("GetItem", GET, **headers)) is None
 
 
 def test_another_path_or_method_or_host_goes_the_long_way(site: Site, tmp_path: Path) -> None:
     asked = request("GetItem", GET)
     asked.target = b"/?x"
-    assert site.dispatcher.at_once(asked) is None
+    assert site.short(asked) is None
     asked = request("GetItem", GET)
     asked.method = b"PUT"
-    assert site.dispatcher.at_once(asked) is None
+    assert site.short(asked) is None
     own = Site(tmp_path, origins=OwnOrigins(("localhost",), ()))
-    assert own.dispatcher.at_once(request("GetItem", GET, host=b"example.com")) is None
-    assert own.dispatcher.at_once(request("GetItem", GET)) is None, "its signer is not known yet"
+    assert own.short(request("GetItem", GET, host=b"example.com")) is None
+    assert own.short(request("GetItem", GET)) is None, "its signer is not known yet"
     own.long(request("GetItem", GET))
-    assert own.dispatcher.at_once(request("GetItem", GET)) is not None
+    assert own.short(request("GetItem", GET)) is not None
     own.close()
 
 
 def test_a_long_answer_is_compressed_as_on_the_long_way(site: Site) -> None:
     asked = BY_P | {"Limit": 6}
-    short = site.dispatcher.at_once(request("Query", asked, accept_encoding=b"gzip"))
+    short = site.short(request("Query", asked, accept_encoding=b"gzip"))
     long = site.long(request("Query", asked, accept_encoding=b"gzip"))
     assert short is not None
     assert b"Content-Encoding: gzip" in short.headers
@@ -362,16 +248,16 @@ def test_a_long_answer_is_compressed_as_on_the_long_way(site: Site) -> None:
 def test_a_request_waits_for_memory_where_answers_have_none(site: Site) -> None:
     answers = site.memory.answers
     answers.hold(answers.size)
-    assert site.dispatcher.at_once(request("Query", BY_P)) is None
-    assert site.dispatcher.at_once(request("GetItem", GET)) is not None
+    assert site.short(request("Query", BY_P)) is None
+    assert site.short(request("GetItem", GET)) is not None
     answers.give_back(answers.size)
-    assert site.dispatcher.at_once(request("Query", BY_P)) is not None
+    assert site.short(request("Query", BY_P)) is not None
 
 
 def test_what_is_logged_goes_the_long_way(tmp_path: Path) -> None:
     site = Site(tmp_path, log=RequestLog(every=True, slow=None))
     site.long(request("GetItem", GET))
-    assert site.dispatcher.at_once(request("GetItem", GET)) is None
+    assert site.short(request("GetItem", GET)) is None
     site.close()
 
 
@@ -385,7 +271,7 @@ class Nobody(OwnAccount):
 def test_a_caller_who_may_not_do_everything_goes_the_long_way(tmp_path: Path) -> None:
     site = Site(tmp_path, authorizer=Nobody())
     site.long(request("GetItem", GET))
-    assert site.dispatcher.at_once(request("GetItem", GET)) is None
+    assert site.short(request("GetItem", GET)) is None
     site.close()
 
 
@@ -406,27 +292,27 @@ def test_a_key_that_is_deleted_or_expires_is_good_no_longer(tmp_path: Path) -> N
     site = Site(tmp_path / "data", Credentials(file))
     for key in (credential, temporary):
         asked = signed(key)
-        assert site.dispatcher.at_once(asked) is None, "nobody knows it yet"
+        assert site.short(asked) is None, "nobody knows it yet"
         assert site.long(asked).status == 200
-        short = site.dispatcher.at_once(signed(key))
+        short = site.short(signed(key))
         assert short is not None
         assert short.body == site.long(signed(key)).body
         forged = signed(key)
         forged.headers[b"authorization"] = forged.headers[b"authorization"][:-1] + b"x"
-        assert site.dispatcher.at_once(forged) is None
+        assert site.short(forged) is None
         assert site.long(forged).status == 400
         changed = signed(key)
         changed.body = changed.body.replace(b'"a"', b'"b"')
-        assert site.dispatcher.at_once(changed) is None
+        assert site.short(changed) is None
         assert site.long(changed).status == 400
     without = signed(temporary)
     del without.headers[b"x-amz-security-token"]
-    assert site.dispatcher.at_once(without) is None
+    assert site.short(without) is None
     for key in (credential, temporary):
         credentials.delete(file, key.access_key)
     site.now += REFRESH_SECONDS
     for key in (credential, temporary):
-        assert site.dispatcher.at_once(signed(key)) is None
+        assert site.short(signed(key)) is None
         assert site.long(signed(key)).status == 400
     site.close()
 
@@ -446,8 +332,8 @@ def test_the_requests_of_sdks_go_the_short_way_whatever_headers_they_sign(
     credential = credentials.create(tmp_path / "keys.json")
     site = Site(tmp_path / "data", Credentials(tmp_path / "keys.json"))
     assert site.long(signed(credential, **headers)).status == 200
-    assert site.dispatcher.at_once(signed(credential, **headers)) is not None
-    assert site.dispatcher.at_once(signed(credential, **headers, **{"x-amz-more": "x"})) is None
+    assert site.short(signed(credential, **headers)) is not None
+    assert site.short(signed(credential, **headers, **{"x-amz-more": "x"})) is None
     site.close()
 
 
@@ -456,4 +342,4 @@ def test_a_fault_of_the_short_way_is_an_answer_of_the_long_way(site: Site, monke
         raise ServiceError("refused")
 
     monkeypatch.setattr(site.region.engine, "get_now", refuse)
-    assert site.dispatcher.at_once(request("GetItem", GET)) is None
+    assert site.short(request("GetItem", GET)) is None

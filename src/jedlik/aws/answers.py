@@ -6,7 +6,7 @@ import secrets
 import zlib
 from collections.abc import Iterator
 
-from jedlik.aws.errors import ServiceError
+from jedlik.aws.errors import InternalServerError, ServiceError
 from jedlik.aws.stored_items import json_of
 from jedlik.wire.messages import Response
 
@@ -17,6 +17,9 @@ XML = b"application/xml"
 
 NOT_AN_OPERATION = b"<UnknownOperationException/>\n"
 """The body of DynamoDB's 404 for requests that are not even AWS JSON."""
+
+FAULT = InternalServerError("Internal server error")
+"""The refusal for a fault of ours, which is in the log."""
 
 REQUEST_ID_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 REQUEST_ID_LENGTH = 52

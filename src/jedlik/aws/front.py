@@ -43,7 +43,7 @@ from jedlik.aws.request_log import Answered, RequestLog
 from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
-from jedlik.aws.short_way import ShortWay
+from jedlik.aws.short_way import Answer, ShortWay
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
@@ -67,7 +67,6 @@ HEALTHY = b"/healthz"
 ICON = b"/favicon.ico"
 READY = b"/readyz"
 """Whether the stores that this worker has open can be written to."""
-FAULT = InternalServerError("Internal server error")
 FORBIDDEN = 403
 BUSY = ServiceUnavailable("The server is too busy; try again")
 
@@ -100,8 +99,8 @@ class Dispatcher:
         self._log = log
         self._request_ids = answers.request_ids()
         self.welcome = welcome.Welcome()
-        short = ShortWay(stores, router, origins, authorizer, self._answers, self._request_ids)
-        self.at_once: Callable[[Request], Response | None] = no_answer if log is not None else short.answer
+        short = ShortWay(stores, router, origins, authorizer, self._answers, self._request_ids, self)
+        self.at_once: Callable[[Request], Answer | None] = no_answer if log is not None else short.answer
         """The answer to a request that can go the short way; the log needs to know more about it."""
 
     async def handle(self, request: Request) -> Response:
@@ -184,9 +183,9 @@ class Dispatcher:
             try:
                 status, lines, body = codec.error(refusal, request_id)
             except Exception as fault:  # The protocol has no form for what it holds.
-                refusal = FAULT
-                status, lines, body = codec.error(FAULT, request_id)
-                self._log_fault(request, request_id, fault)
+                refusal = answers.FAULT
+                status, lines, body = codec.error(answers.FAULT, request_id)
+                self.log_fault(request, request_id, fault)
         except (NotServed, NoAccount, TooManyOpen) as error:
             refusal = region_refusal(error)
             status, lines, body = codec.error(refusal, request_id)
@@ -196,9 +195,9 @@ class Dispatcher:
         except TooLarge:
             status, body = 413, b""
         except (Exception, asyncio.CancelledError) as error:
-            refusal = FAULT
-            status, lines, body = codec.error(FAULT, request_id)
-            self._log_fault(request, request_id, error)
+            refusal = answers.FAULT
+            status, lines, body = codec.error(answers.FAULT, request_id)
+            self.log_fault(request, request_id, error)
         finally:
             if region is not None:
                 region.ended += 1
@@ -324,7 +323,8 @@ class Dispatcher:
             size = len(response.body)
             self._log.note(Answered(request, request_id, None, None, response.status, error, size, 0.0))
 
-    def _log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
+    def log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
+        """Log what a client gets answers.FAULT for."""
         fields = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}
         # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
         trace = None if isinstance(error, StorageError) else error

@@ -7,6 +7,7 @@ fields here; the types of what is declared stand where it is used.
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -69,11 +70,6 @@ class Codec(Protocol):
         ...
 
 
-Short = Callable[[Context, dict[str, Any]], Mapping[str, Any] | None]
-"""Does an operation at once, where its request, whose shape nobody has checked, has the commonest form, and charges it.
-None, with nothing changed, for any other request, which the operation's `handler` then does or refuses. Neither changes
-the request nor waits, and may raise what a handler may: then the same happens."""
-
 Validate = Callable[[Any], dict[str, Any]]
 """Checks the shape of a decoded body, which it may change, and returns the request. Raises what refuses it."""
 
@@ -83,6 +79,29 @@ def by_codec(request: Any) -> dict[str, Any]:
     checked: dict[str, Any] = request
     return checked
 
+
+class Begun(Protocol):
+    """What a short handler has begun, and is not done yet."""
+
+    @property
+    def future(self) -> Future[Any]:
+        """What it waits for."""
+        ...
+
+    def answer(self, done: Any) -> Mapping[str, Any]:
+        """The answer's body, of what the future holds, which is charged."""
+        ...
+
+    def refusal(self, error: Exception) -> ServiceError | None:
+        """The error that refuses the request, which is charged then, for this one of the future. None if nothing has
+        been done, and the operation's `handler` does or refuses it. Raises the error if it is a fault."""
+        ...
+
+
+Short = Callable[[Context, dict[str, Any]], dict[str, Any] | Begun | None]
+"""Does or begins an operation at once, where its request, whose shape nobody has checked, has a common form. None, with
+nothing changed, for any other request, which the operation's `handler` then does or refuses. May change what it is
+given, and raise what a handler may: then it has changed nothing either."""
 
 Reword = Callable[[ServiceError, Any], ServiceError]
 """The error that a client gets for one with which a request, given as decoded, was refused."""

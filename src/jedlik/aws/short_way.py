@@ -1,10 +1,11 @@
-"""The short way of a request: from its bytes to its answer in one step, for the commonest forms of a few operations.
+"""The short way of a request, for the commonest forms of a few operations: from its bytes to its answer, or to the work
+that it waits for, in one step.
 
 The long way (`front`) can do everything, and most of what it does for a usual request is to find that nothing is
 unusual. Here a request is looked at once. If it has the usual headers, a caller who was verified before, an open store
-and a form that the operation's short handler knows, the handler's result is the answer. Otherwise there is no answer
-here, nothing has changed, and the request goes the long way: also one that must be refused, since the words of
-refusals are there only.
+and a form that the operation's short handler knows, the handler's result is the answer, or what it has begun becomes
+the answer. Otherwise there is no answer here, nothing has changed, and the request goes the long way: also one that
+must be refused, since the words of refusals are there only.
 
 So both ways must mean the same wherever the short one answers. The fuzzer takes every input both ways and compares the
 answers, and so do the tests (`tests/aws/test_short_way.py`).
@@ -12,9 +13,10 @@ answers, and so do the tests (`tests/aws/test_short_way.py`).
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 
@@ -25,16 +27,29 @@ from jedlik.aws.errors import ServiceError
 from jedlik.aws.origins import Origins
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.routing import Router
+from jedlik.aws.service import Begun, Operation
 from jedlik.aws.stored_items import json_of
-from jedlik.memory import KIB, Share
+from jedlik.memory import LARGE, Share
 from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import COMPRESSED_FROM, Request, Response
 
 if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
 
-LONGEST = 4 * KIB
-"""Bytes of a body. What short handlers remember of requests is as small as these."""
+Answer: TypeAlias = Response | Coroutine[Any, Any, Response]
+"""An answer, or what makes it and has to wait."""
+
+
+class LongWay(Protocol):
+    """What can answer every request."""
+
+    def handle(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """The answer to a request."""
+        ...
+
+    def log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
+        """Log what a client is answered that there was a fault for."""
+        ...
 
 
 class ShortWay:
@@ -48,6 +63,7 @@ class ShortWay:
         authorizer: Authorizer,
         room: Share,
         request_ids: Iterator[str],
+        long_way: LongWay,
     ) -> None:
         self._opened = stores.opened
         self._known_hosts = origins.known_hosts
@@ -55,6 +71,7 @@ class ShortWay:
         self._room = room
         """For answers."""
         self._request_ids = request_ids
+        self._long_way = long_way
         self._routes = {
             target: (route.operation, route.operation.short, route.service.signing_name, route.authenticator.recognised)
             for target, route in router.targets.items()
@@ -62,7 +79,7 @@ class ShortWay:
         }
         """By X-Amz-Target."""
 
-    def answer(self, request: Request) -> Response | None:
+    def answer(self, request: Request) -> Answer | None:
         """The answer to a request, or None: then the request goes the long way, and nothing has been done."""
         headers = request.headers
         route = self._routes.get(headers.get(b"x-amz-target", b""))
@@ -77,7 +94,7 @@ class ShortWay:
             or request.method != b"POST"
             or b"content-encoding" in headers
             or b"origin" in headers
-            or not 0 < len(body) <= LONGEST
+            or not 0 < len(body) <= LARGE
             or (known_hosts is not None and host not in known_hosts)
         ):
             return None
@@ -106,10 +123,55 @@ class ShortWay:
         if result is None:
             return None
         region.begun += 1
+        if not isinstance(result, dict):
+            return self._wait(request, content_type, operation, context, started, result)
         region.ended += 1
-        made = json_of(result)
-        operation.count(context, None, time.perf_counter() - started)
-        lines = b""
-        if len(made) >= COMPRESSED_FROM:
-            made, lines = request.encoded(made)
-        return answers.response(200, content_type, made, request_id, lines)
+        return _response(request, content_type, operation, context, started, result)
+
+    async def _wait(
+        self,
+        request: Request,
+        content_type: bytes,
+        operation: Operation,
+        context: Context,
+        started: float,
+        begun: Begun,
+    ) -> Response:
+        """The answer to a request whose work has begun."""
+        refusal: ServiceError
+        try:
+            try:
+                result = begun.answer(await begun.future)
+            except Exception as error:
+                final = begun.refusal(error)
+                if final is None:
+                    return await self._long_way.handle(request)
+                refusal = final
+            else:
+                return _response(request, content_type, operation, context, started, result)
+        except (Exception, asyncio.CancelledError) as error:
+            refusal = answers.FAULT
+            self._long_way.log_fault(request, context.request_id, error)
+        finally:
+            context.region.ended += 1
+        operation.count(context, refusal, time.perf_counter() - started)
+        status, lines, body = json_1_0.CODEC.error(refusal, context.request_id)
+        body, coding = request.encoded(body)
+        return answers.response(status, content_type, body, context.request_id, lines + coding)
+
+
+def _response(
+    request: Request,
+    content_type: bytes,
+    operation: Operation,
+    context: Context,
+    started: float,
+    result: Mapping[str, Any],
+) -> Response:
+    """The answer to a request that has succeeded, which is counted."""
+    body = json_of(result)
+    operation.count(context, None, time.perf_counter() - started)
+    lines = b""
+    if len(body) >= COMPRESSED_FROM:
+        body, lines = request.encoded(body)
+    return answers.response(200, content_type, body, context.request_id, lines)

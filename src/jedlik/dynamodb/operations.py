@@ -6,6 +6,7 @@ handler here. `dynamodb.service` declares the services that they make.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -17,7 +18,8 @@ from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
 from jedlik.dynamodb.backups import backup_operations, restore_operations
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
-from jedlik.dynamodb.items import batches, queries, short_reads, single_items, transactions
+from jedlik.dynamodb.items import batches, prepared, queries, short_reads, short_writes, single_items, transactions
+from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.model import limits, value_types
 from jedlik.dynamodb.partiql import partiql_operations
 from jedlik.dynamodb.replication import global_table_settings, global_tables, members, serving
@@ -66,11 +68,16 @@ _HANDLERS: dict[str, Handler] = {
     "UpdateTimeToLive": ttl.update_time_to_live,
 }
 
-_SHORT: dict[str, Short] = {
+_SHORT_READS: dict[str, Short] = {
     "GetItem": short_reads.get_item,
     "Query": short_reads.query,
 }
-"""What does the commonest requests of an operation (`aws.short_way`)."""
+_SHORT_WRITES: dict[str, Callable[[Any, bytes], Prepared]] = {
+    "DeleteItem": prepared.delete,
+    "PutItem": prepared.put,
+    "UpdateItem": partial(prepared.update, alone=True),
+}
+"""What does the commonest requests of operations (`aws.short_way`), and what prepares them."""
 
 _STREAMS_HANDLERS: dict[str, Handler] = {
     "DescribeStream": stream_operations.describe_stream,
@@ -125,12 +132,16 @@ def _reworded(
 def _operation(name: str, handler: Handler) -> Operation:
     find_values = partial(attribute_values.find, DYNAMODB, name)
     words = wording.OF_OPERATIONS.get(name, wording.older)
+    validate = shapes.validator(name, DYNAMODB)
+    short = _SHORT_READS.get(name)
+    if name in _SHORT_WRITES:
+        short = partial(short_writes.begin, validate=validate, prepare=_SHORT_WRITES[name])
     return Operation(
         name=name,
         handler=handler,
         accesses=accesses.of(name),
-        short=_SHORT.get(name),
-        validate=shapes.validator(name, DYNAMODB),
+        short=short,
+        validate=validate,
         reword=partial(_reworded, words=words, find_values=find_values),
         across_accounts=name in accesses.ACROSS_ACCOUNTS,
         count=RequestCounts(name).count,

@@ -267,10 +267,10 @@ class Connection(asyncio.Protocol):
             return
         request.source = self._source
         answer = server.application.at_once(request)
-        if answer is not None:
+        if isinstance(answer, Response):
             self._answer(request, answer)
             return
-        coroutine = server.application.handle(request)
+        coroutine = server.application.handle(request) if answer is None else answer
         try:
             waited = coroutine.send(None)
         except StopIteration as end:

@@ -121,8 +121,9 @@ class Response:
 class Application(Protocol):
     """Who answers requests."""
 
-    def at_once(self, request: Request) -> Response | None:
-        """The answer, if there is one without any waiting; None if `handle` has to make it. Raises nothing."""
+    def at_once(self, request: Request) -> Response | Coroutine[Any, Any, Response] | None:
+        """The answer to a common request, or what makes it, as `handle` does; None if `handle` has to. Raises
+        nothing."""
         ...
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Response]:

@@ -92,18 +92,8 @@ async def delete_item(context: Context, request: Request) -> Response:
 
 async def _write(context: Context, request: Request, write: Prepared) -> Response:
     """Do one write, and answer as the request asks."""
-
     operation, change = await single_writes.write(context, request["TableName"], write.operation)
-    charging.wrote(context.meter, operation.table, request["TableName"], change)
-    response: Response = {}
-    returned = request.get("ReturnValues", "NONE")
-    if returned != "NONE":
-        attributes = single_writes.RETURNED[returned](operation, change)
-        if attributes:
-            response["Attributes"] = attributes
-    detail = request.get("ReturnConsumedCapacity", "NONE")
-    if detail != "NONE":
-        response["ConsumedCapacity"] = charging.consumed(context.meter, detail)
+    response = single_writes.answer(context, request, operation, change)
     if request.get("ReturnItemCollectionMetrics") == "SIZE":
         [metrics] = await item_collections.metrics(context.region, [(operation, write.attributes)])
         if metrics is not None:

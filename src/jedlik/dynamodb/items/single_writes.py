@@ -10,11 +10,16 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.errors import ConditionalCheckFailedException, DuplicateItemException
 from jedlik.dynamodb.items import item_collections
+from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import items, writes
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor, perform, version_keys
+from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
+
+STOPPED = (ConditionalCheckFailedException, DuplicateItemException)
+"""What stops a write that is charged all the same."""
 
 
 async def write(
@@ -28,32 +33,70 @@ async def write(
     region = context.region
 
     async def attempt(table: Table) -> tuple[Operation, Change]:
-        stored: bytes | None = None
         operation = operation_of(table)
         [full] = await item_collections.are_full(region, [operation]) if has_collections(table) else [False]
-        at = 0.0 if table.log is None else region.clock()  # A change is dated in the log, and nowhere else.
-
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, Change]:
-            nonlocal stored
-            check_descriptor(table, found[0])
-            stored = found[1]
-            into = Writes()
-            version = None if table.replica is None else found[2]
-            change = perform(operation, stored, into, region.secret, at, version)
-            if full:
-                item_collections.refuse_growth(change)
-            return into, change
-
-        read: tuple[bytes, ...] = (table.descriptor_key, operation.key)
-        if table.replica is not None:
-            read += tuple(version_keys((operation,)))
+        decision = Decision(region, operation, full)
         try:
-            return operation, await region.engine.mutate(read, decide)
-        except (ConditionalCheckFailedException, DuplicateItemException):
-            charging.stopped(context.meter, table_name, operation, stored)
+            return operation, await region.engine.mutate(decision.reads, decision.decide)
+        except STOPPED:
+            charging.stopped(context.meter, table_name, operation, decision.stored)
             raise
 
     return await catalog.with_table(region, table_name, attempt)
+
+
+class Decision:
+    """The mutation that does one operation."""
+
+    __slots__ = ("_at", "_full", "_operation", "_secret", "stored")
+
+    def __init__(self, region: Region, operation: Operation, full: bool = False) -> None:
+        """`full` if the collection of the item may not grow."""
+        self._operation = operation
+        self._secret = region.secret
+        self._full = full
+        self._at = 0.0 if operation.table.log is None else region.clock()
+        """When the change is made. That is written into the log only."""
+        self.stored: bytes | None = None
+        """The item as it was found, when that was decided."""
+
+    @property
+    def reads(self) -> tuple[bytes, ...]:
+        """The keys to be read."""
+        operation = self._operation
+        table = operation.table
+        if table.replica is None:
+            return table.descriptor_key, operation.key
+        return table.descriptor_key, operation.key, *version_keys((operation,))
+
+    def decide(self, found: Sequence[bytes | None]) -> tuple[Writes, Change]:
+        """What is written, and how the item changes. Raises DescriptorChanged, and what `perform` raises."""
+        operation = self._operation
+        table = operation.table
+        check_descriptor(table, found[0])
+        stored = self.stored = found[1]
+        into = Writes()
+        version = None if table.replica is None else found[2]
+        change = perform(operation, stored, into, self._secret, self._at, version)
+        if self._full:
+            item_collections.refuse_growth(change)
+        return into, change
+
+
+def answer(context: Context, request: Request, operation: Operation, change: Change) -> Response:
+    """What a PutItem, UpdateItem or DeleteItem answers, which is charged."""
+    name = request["TableName"]
+    charging.wrote(context.meter, operation.table, name, change)
+    response: Response = {}
+    returned = request.get("ReturnValues", "NONE")
+    if returned != "NONE":
+        attributes = RETURNED[returned](operation, change)
+        if attributes:
+            response["Attributes"] = attributes
+    detail = request.get("ReturnConsumedCapacity", "NONE")
+    if detail != "NONE":
+        response["ConsumedCapacity"] = charging.consumed(context.meter, detail)
+    return response
 
 
 def _whole(stored: bytes | None) -> Any:

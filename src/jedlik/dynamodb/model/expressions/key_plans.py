@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 1024
 """Plans at a time."""
+LONGEST = 1024
+"""Characters of a text, with its placeholders and names, for which there is a plan."""
 _NUMBERED = 9
 """Digits of a number before a placeholder."""
 
@@ -80,6 +82,8 @@ def plan(table: Table, index: Index | None, text: str, names: Any, values: Any) 
         return None
     if remembered is not None and remembered[0] is of:
         return remembered[1]
+    if len(text) + sum(map(len, values)) + len(str(names)) > LONGEST:
+        return None
     made = _plan(of, index is None, text, names, tuple(values))
     if len(_plans) >= REMEMBERED:
         _plans.clear()

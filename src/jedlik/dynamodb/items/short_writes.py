@@ -1,0 +1,66 @@
+"""PutItem, UpdateItem and DeleteItem, begun without waiting (`aws.short_way`).
+
+The request is checked and prepared as on the long way, and by the same functions. What is spared is the waiting for
+what nearly never comes: the table is as this process has last seen it, which the decision makes sure of, and has no
+item collections to be measured. Whatever is not like that, and every refusal but that of a condition, is for
+`single_items`, with which this module must agree.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from typing import Any
+
+from jedlik.aws.context import Context
+from jedlik.aws.errors import ServiceError
+from jedlik.aws.service import Validate
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.capacity import charging
+from jedlik.dynamodb.errors import DescriptorChanged
+from jedlik.dynamodb.items import single_writes
+from jedlik.dynamodb.items.parameters import Request, Response
+from jedlik.dynamodb.items.prepared import Prepared
+from jedlik.dynamodb.items.single_writes import Decision
+from jedlik.dynamodb.model.indexes import has_collections
+from jedlik.dynamodb.model.writes import Change, Operation
+
+
+class Write:
+    """A write that has been handed to the engine."""
+
+    __slots__ = ("_context", "_decision", "_operation", "_request", "future")
+
+    def __init__(self, context: Context, request: Request, operation: Operation) -> None:
+        self._context = context
+        self._request = request
+        self._operation = operation
+        decision = self._decision = Decision(context.region, operation)
+        self.future: Future[Change] = context.region.engine.mutate(decision.reads, decision.decide)
+
+    def answer(self, change: Change) -> Response:
+        """What the write answers, which is charged."""
+        return single_writes.answer(self._context, self._request, self._operation, change)
+
+    def refusal(self, error: Exception) -> ServiceError | None:
+        """The error of a condition that has stopped the write, which is charged. For any other that leaves nothing
+        written None, and the write has to be looked at again."""
+        if isinstance(error, single_writes.STOPPED):
+            name = self._request["TableName"]
+            charging.stopped(self._context.meter, name, self._operation, self._decision.stored)
+            return error
+        if isinstance(error, ServiceError | DescriptorChanged):
+            return None
+        raise error
+
+
+def begin(
+    context: Context, request: dict[str, Any], *, validate: Validate, prepare: Callable[[Request, bytes], Prepared]
+) -> Write | None:
+    """Begin a write that `prepare` makes of a request, of which `validate` knows the shape."""
+    asked = validate(request)
+    region = context.region
+    table = catalog.last_seen(region, asked["TableName"])
+    if table is None or has_collections(table):
+        return None
+    return Write(context, asked, prepare(asked, region.secret).operation(table))
