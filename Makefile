@@ -19,13 +19,13 @@ help:
 	@echo 'make test-clients  run SDKs of other languages against it; needs Node.js, Java and Go (ARGS="-k java" for one)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
-	@echo 'make reference  write docs/reference/coverage.md anew: what is covered of DynamoDB, by the tests of tests/dynamodb'
+	@echo 'make reference  run tests/dynamodb and write docs/reference/coverage.md: the parts of DynamoDB that are covered'
 	@echo 'make bench    compare speed with other servers; needs wrk (ARGS="--help" for options)'
 	@echo 'make growth   measure how it holds up as tables grow, to 10 million items; needs wrk and 10 GB of disk'
 	@echo 'make fuzz     look for inputs that break Jedlik, a minute for each kind (ARGS="--seconds 600 partiql")'
 	@echo 'make torture  kill servers, cut the power, damage files, break disks, set clocks, part regions; some minutes (ARGS="kills --seconds 600")'
-	@echo 'make coverage  run the tests and say which lines they leave out (ARGS="tests/dynamodb" for some tests)'
-	@echo 'make lock     choose the versions that development uses anew: $(LOCK)'
+	@echo 'make coverage  run the tests and list the lines that they do not reach (ARGS="tests/dynamodb" for some tests)'
+	@echo 'make lock     choose the versions for development again: $(LOCK)'
 	@echo 'make dist     build the wheel and the sdist in ./dist'
 	@echo 'make clean    remove what the above made; ./data stays'
 
@@ -85,7 +85,7 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
-	@test -n '$(PYTHON)' || { echo 'Jedlik needs Python 3.11 or later; say which with PYTHON=...' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'Jedlik needs Python 3.11 or later; choose one with PYTHON=...' >&2; exit 1; }
 	$(SAY) '1 of 2: making $(VENV), with $(PYTHON)'
 	$(PYTHON) -m venv $(VENV)
 	$(SAY) '2 of 2: installing Jedlik and what it needs there; the first time that takes about a minute'
