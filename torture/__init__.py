@@ -11,8 +11,8 @@ the recording the files that a power cut may leave. `faults` makes the disk full
 refused one is, requests have taken effect entirely or not at all, and `jedlik check` is clean.
 
 `flips` damages the files of a store whose server was killed, or takes a file from another time or store. A store that
-opens still has all acknowledged writes. One that does not is refused and left unchanged, and it opens when the right
-file is put back.
+opens still has every write that was acknowledged. One that does not is refused and left unchanged, and it opens when
+the right file is put back.
 
 `clocks` makes the wall clock jump under load, and kills the server while the clock is wrong. Then, too, nothing may
 have been trimmed or expired before its time, and no transaction may have taken effect twice.

@@ -1,14 +1,14 @@
-"""Damaged stores: bits are flipped, sectors lost and copies of files mixed up, of stores whose server was killed.
+"""Damaged stores: bits are flipped, sectors lost and copies of files mixed up, in stores whose server was killed.
 
-A server is written to, killed and started again, a few times, and after each its files are kept with what the writers
-knew then. Of these, damaged ones are made: a bit of the journal is another, a sector is zeros or garbage, the journal
-is cut short, empty or gone, or a file is of another time or another store. Such a store either opens, with every write
-that was acknowledged, or it is refused: by a message that names a file, having changed nothing, and it opens when the
-right file is put back. `jedlik check --recover-damaged` makes a store of it that opens and agrees with itself; and if
-only the journal is damaged, nothing is lost, as LMDB's file has everything after a kill.
+A server is written to, killed and started again, a few times. After each kill its files are kept together with the
+writers' knowledge. Damaged copies are made from them: a flipped bit of the journal, a sector of zeros or garbage, a
+journal that is cut short, empty or missing, or a file of another time or another store. Such a store either opens, with
+every write that was acknowledged, or it is refused. Then the message names a file, nothing has changed, and the store
+opens when the right file is put back. `jedlik check --recover-damaged` makes a store from it that opens and agrees with
+itself; if only the journal is damaged, nothing is lost, as LMDB's file has everything after a kill.
 
-In some, the power has failed too: LMDB's meta pages are those of the last checkpoint, so what is behind it is in the
-journal alone. There the last record is spared, as damage to it cannot be told from a write that was cut off.
+In some, the power has failed too: LMDB's meta pages are those of the last checkpoint, so everything after it is in the
+journal alone. There the last record is spared, because damage to it looks like a write that was cut off.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from torture.reopened import REGION, Reopened, reopened
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Item, Version, Writer, item, some
 
 MADE_STORES = 100
-"""Damaged ones of a run of servers."""
+"""Damaged stores from one run of servers."""
 LIVES = 3
 LONGEST_LIFE = 0.8
 """Seconds of load before a kill: the first checkpoints come after half a second."""
@@ -57,12 +57,12 @@ Files = dict[str, bytes]
 
 
 class Known(NamedTuple):
-    """What a writer knows of its items after a kill."""
+    """A writer's knowledge of its items after a kill."""
 
     owner: str
     acknowledged: dict[int, Version]
     possible: dict[int, Version]
-    """What those may be that its last request was about."""
+    """The possible items of its last request."""
 
 
 class Kept(NamedTuple):
@@ -79,13 +79,13 @@ class Damaged(NamedTuple):
 
     files: Files
     right: Kept
-    """What is put back, and what must be there if it opens as it is."""
+    """The file that is put back, and the items that must be there if it opens as it is."""
     what: str
     """Was done to it."""
     only_journal: bool
-    """Whether LMDB's file is what it was."""
+    """Whether LMDB's file is unchanged."""
     may_open: bool = True
-    """Whether it may be opened: not if a file is another store's."""
+    """Whether it may be opened: not if a file belongs to another store."""
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class Flips:
 
 
 def run(folder: Path, random: Random, flips: int, say: Callable[[str], None]) -> Flips:
-    """Make so many damaged stores. Raises Broken."""
+    """Make `flips` damaged stores. Raises Broken."""
     done = Flips()
     part = 0
     while done.stores < flips:
@@ -121,7 +121,7 @@ def run(folder: Path, random: Random, flips: int, say: Callable[[str], None]) ->
 
 
 def record(folder: Path, random: Random) -> list[Kept]:
-    """Have a server written to and killed, a few times; what is left each time."""
+    """Write to a server and kill it, a few times. Returns the remains of each time."""
     folder.mkdir()
     server = Server(folder / "log", data_dir=folder / "data", workers=2, **OPTIONS)
     writers = [Writer(f"writer {n}", Random(random.random())) for n in range(WRITERS)]
@@ -158,7 +158,7 @@ def damaged(lives: list[Kept], others: list[Kept], random: Random) -> Damaged:
 
 
 def look_at(folder: Path, made: Damaged, random: Random, done: Flips) -> None:
-    """Demand what must hold of a damaged store."""
+    """Check the requirements of a damaged store."""
     done.stores += 1
     store = folder / REGION
     _write(store, made.files)
@@ -283,7 +283,7 @@ def _write(store: Path, files: Files) -> None:
 
 
 def _records(kept: Kept) -> list[Record]:
-    """Those behind the last checkpoint."""
+    """Those after the last checkpoint."""
     with _journal(kept) as journal:
         return list(journal.records())
 
@@ -309,11 +309,11 @@ def _journal(kept: Kept) -> Iterator[Journal]:
             yield journal
 
 
-# Looking at a store, in a process of its own, because one that is damaged may end it
+# Examining a store, in another process, because a damaged store may end it
 
 
 def _in_a_child(look: Coroutine[Any, Any, str]) -> str:
-    """What comes of looking at a store; or why that went wrong."""
+    """The result of examining a store, or the reason why that failed."""
     told, telling = os.pipe()
     child = os.fork()
     if child == 0:
@@ -332,7 +332,7 @@ def _in_a_child(look: Coroutine[Any, Any, str]) -> str:
 
 
 async def _opened(store: Path, right: Kept, when: str) -> str:
-    """Open a store, and compare it with what was known."""
+    """Open a store, and compare it with the writers' knowledge."""
     try:
         engine = LmdbEngine.open(store, durable=True)
     except StorageError as error:
@@ -345,7 +345,7 @@ async def _opened(store: Path, right: Kept, when: str) -> str:
 
 
 async def _recovered(store: Path, made: Damaged) -> str:
-    """Have what can be kept of a store be kept."""
+    """Keep the parts of a store that can be kept."""
     said: list[str] = []
     # It runs an event loop of its own.
     problems = await asyncio.to_thread(reports.recover_damaged, stored(store), said.append, services=SERVICES)

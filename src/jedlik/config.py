@@ -1,8 +1,8 @@
-"""The settings: one table says each setting's name, type, meaning and default.
+"""The settings: one table has each setting's name, type, meaning and default.
 
 From that table follow the command line's options (`--data-dir`), the environment variables
 (`JEDLIK_DATA_DIR`) and the keys of the configuration file (`data_dir`); the first that is given wins, in that
-order. Where other regions are is said in the file alone, in a table for each region,
+order. Only the file has the endpoints of other regions, in a table for each region,
 
     [regions.eu-west-1]
     endpoint = "https://jedlik.example.com:8000"
@@ -14,9 +14,9 @@ tables as well,
     url = "s3://bucket/folder"
     access_key_id = "..."
 
-with the options of their clients. The secret by which regions know each other
-is no option, for everybody on the machine can read a command line: it is in a file of its own (`--peer-secret-file`),
-in JEDLIK_PEER_SECRET, or in the configuration file.
+with the options of their clients. The secret by which regions recognise each other is no option, because everybody on
+the machine can read a command line: it is in a file of its own (`--peer-secret-file`), in JEDLIK_PEER_SECRET, or in the
+configuration file.
 """
 
 from __future__ import annotations
@@ -356,7 +356,7 @@ def _check_private(file: IO[str], path: Path) -> None:
 
 
 def check_variables(environment: Mapping[str, str]) -> None:
-    """Raise SettingsError if a variable is named like a setting and is none: it was meant to do something."""
+    """Raise SettingsError if a variable is named like a setting but unknown: it may be a misspelt setting."""
     known = [CONFIG_VARIABLE, PEER_SECRET_VARIABLE, *(VARIABLE + setting.name.upper() for setting in options())]
     unknown = [
         name
@@ -368,7 +368,7 @@ def check_variables(environment: Mapping[str, str]) -> None:
 
 
 def suggested(unknown: Iterable[str], known: Sequence[str]) -> Iterator[str]:
-    """Each unknown name, with the known one that it looks most like. What all begin with makes none alike."""
+    """Each unknown name, with the most similar known one. Their common prefix does not count."""
     likely = {name.removeprefix(VARIABLE): name for name in known}
     for name in unknown:
         close = difflib.get_close_matches(name.removeprefix(VARIABLE), likely, n=1)
@@ -376,9 +376,9 @@ def suggested(unknown: Iterable[str], known: Sequence[str]) -> Iterator[str]:
 
 
 def from_file(path: Path | None) -> Mapping[str, Any]:
-    """The settings in a configuration file; none when no file is named and there is none by the default name.
+    """The settings in a configuration file; empty if no file is named and the default one does not exist.
 
-    Raises SettingsError when the file cannot be read or holds what is no setting.
+    Raises SettingsError if the file cannot be read or contains an unknown setting.
     """
     if path is None:
         if not DEFAULT_FILE.exists():

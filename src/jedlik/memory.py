@@ -1,11 +1,11 @@
-"""How much memory the work of one process may take: one budget, counted here and nowhere else.
+"""The memory that the work of one process may take: one budget, counted here and nowhere else.
 
-It has a share for each kind of work, so that none takes what another needs: strangers who send bodies slowly do not
-hold up answers, and clients who do not read theirs do not hold up bodies. Only what is large counts. A small request
-pays a comparison at most, and what many small ones may take is bounded by the limits on connections and requests.
+It has a share for each kind of work, so that none takes the memory of another: strangers who send bodies slowly do not
+block answers, and clients who do not read theirs do not block bodies. Only large amounts count. A small request pays a
+comparison at most, and the limits on connections and requests bound the memory of many small ones.
 
-Whoever takes part holds bytes of a share and gives them back: at once or not at all (`try_hold`, or `grow` of a
-`holding`), in turn (`take`), or come what may, for what is there already (`hold`).
+Work holds bytes of a share and releases them. It takes them at once or not at all (`try_hold`, or `grow` of a
+`holding`), in turn (`take`), or unconditionally, for memory already in use (`hold`).
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ WAIT_SECONDS = 30.0
 
 
 class Exhausted(Exception):
-    """There is no room, and there has not been for as long as one waits. It may be tried again later."""
+    """There is no room, not even after the longest wait. The client may retry later."""
 
 
 class Share:
-    """So many bytes for one kind of work. Nobody may ask for more than all of it."""
+    """This number of bytes for one kind of work. Nobody may ask for more than all of it."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.free = size
-        """Below zero when more had to be held than there was."""
+        """Below zero if more had to be held than the share has."""
         self._turn: asyncio.Handle | None = None
         self._waiting: deque[tuple[int, Turn]] = deque()
 
     @property
     def short(self) -> bool:
-        """Whether somebody waits, or more is held than there should be."""
+        """Whether somebody waits, or more is held than the share has."""
         return self.free < 0 or bool(self._waiting)
 
     def has_room(self, size: int) -> bool:
@@ -59,14 +59,14 @@ class Share:
         self.free -= size
 
     def holding(self) -> Holding:
-        """What one piece of work holds, to be grown as it goes, and given back at the end of a `with`."""
+        """The memory that one piece of work holds, which grows as it goes, and is released at the end of a `with`."""
         return Holding(self)
 
     async def take(self, size: int) -> None:
         """Wait for room and hold it, first come, first served. Raises Exhausted after WAIT_SECONDS.
 
-        Only one is let in in a round of the event loop: small requests come between. Whoever gives up waiting closes
-        the coroutine.
+        Only one is admitted in a turn of the event loop: small requests come between. To give up waiting, close the
+        coroutine.
         """
         loop = asyncio.get_running_loop()
         turn = Turn(loop=loop)
@@ -103,7 +103,7 @@ class Share:
             self._turn = asyncio.get_running_loop().call_soon(self._let_in)
 
     def _let_in(self) -> None:
-        """Let the first one in, if it is still there and so is the room."""
+        """Admit the first one, if it still waits and there is room."""
         self._turn = None
         if self._waiting and self._waiting[0][0] <= self.free:
             size, turn = self._waiting.popleft()
@@ -113,11 +113,11 @@ class Share:
 
 
 class Turn(asyncio.Future[None]):
-    """What waits for room. Nothing has been done yet, so whoever asked for it may be dropped."""
+    """A wait for room. Nothing has been done yet, so the request may be dropped."""
 
 
 class Holding:
-    """What one piece of work holds of a share."""
+    """The part of a share that one piece of work holds."""
 
     def __init__(self, share: Share) -> None:
         self._share = share
@@ -138,13 +138,13 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The budget of a process. The shares add up to what its work may take: 768 MiB."""
+    """The budget of a process. The shares add up to the limit of its work: 768 MiB."""
 
     bodies: Share = field(default_factory=lambda: Share(128 * MIB))
-    """Large bodies, as they come. There is no waiting: what does not fit is refused."""
+    """Large bodies, as they come. There is no waiting: a body without room is refused."""
     parsed: Share = field(default_factory=lambda: Share(320 * MIB))
-    """What large bodies become: the largest takes all of it."""
+    """Large bodies once they are parsed: the largest takes the whole share."""
     answers: Share = field(default_factory=lambda: Share(256 * MIB))
-    """Large answers, while they are made and until their clients have taken them."""
+    """Large answers, while they are made and until their clients have read them."""
     peers: Share = field(default_factory=lambda: Share(64 * MIB))
     """What other regions answer."""

@@ -1,4 +1,5 @@
-"""Requests for resources of another account, which they name by ARN: whether they may be, and where they are served.
+"""Requests for resources of another account, which they name by ARN: whether they are permitted, and where they are
+served.
 
 A handler looks for a table only in its own store, and raises OtherAccount for the ARN of another account before it has
 done anything. The front comes here then, and begins the request again in that account's store, in the same region. So
@@ -60,7 +61,7 @@ async def store_of(
 
 
 async def _owner(stores: Stores, name: str, context: Context, access: Access) -> Region:
-    """The region of another account. To the caller it makes no difference whether there is such an account."""
+    """The region of another account. The caller cannot find out whether the account exists."""
     try:
         return await stores.find(name)
     except NoAccount:

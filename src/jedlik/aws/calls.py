@@ -1,7 +1,7 @@
-"""Operations of a service, called by another part of the process: what a request does, without HTTP around it.
+"""Operations of a service, called by another part of the process: the effect of a request, without HTTP around it.
 
-The same checks of shapes, the same authorizer, the same handlers, counted in the same metrics; the answer is what the
-handler returns, and a refusal is the exception that a client would be sent. The request is in the form of the service's
+The same checks of shapes, the same authorizer, the same handlers, counted in the same metrics; the answer is the
+handler's result, and a refusal is the exception that a client would get. The request is in the form of the service's
 JSON.
 """
 
@@ -39,7 +39,7 @@ class Calls:
         self, store: str, caller: Caller, name: str, request: dict[str, Any], request_id: str
     ) -> Mapping[str, Any]:
         """The result of an operation on the region whose store is called `store`. The request may be changed: its
-        attribute values are in normal form afterwards. Raises ServiceError, and what a fault of ours raises."""
+        attribute values are in normal form afterwards. Raises ServiceError, and the exceptions of our own faults."""
         operation = self._operations[name]
         started = time.perf_counter()
         context: Context | None = None

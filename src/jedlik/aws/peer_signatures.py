@@ -1,13 +1,13 @@
-"""Requests of peers: signed with the secret that the servers of all regions share, and with nobody's access key.
+"""Requests of peers: signed with the secret that the servers of all regions share, and with no access key.
 
-The proof is Signature Version 4, as for everybody else (`sigv4`), with the secret in the place of an access key's and a
+The proof is Signature Version 4, as for every other caller (`sigv4`), with the secret in place of an access key's and a
 service of its own in the credential scope. So it covers method, path, host, operation, time, region and body; an access
-key cannot make one, and it is good for nothing but the operations of peers. It is good for a quarter of an hour, the
-time that clocks may differ by. Within that time it may be sent again, which changes nothing: whatever peers ask of each
-other may be asked any number of times.
+key cannot make one, and it is valid only for the operations of peers. It is valid for a quarter of an hour, the time by
+which clocks may differ. Within that time it may be repeated, which changes nothing: any question of a peer may be asked
+any number of times.
 
-The account whose region is asked is in the name of that service; where it is the server's own, it is not named. So what
-earlier versions ask is understood, and they refuse what is asked of them for another account than their own.
+The name of that service contains the account whose region is asked, unless it is the server's own. So questions of
+earlier versions are understood, and those versions refuse questions for another account than their own.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from jedlik.wire.messages import Request
 SERVICE = "jedlik-peers"
 """In the credential scope, for regions of the server's own account."""
 KEY = "JEDLIKPEER"
-"""In the place of the id of an access key."""
+"""In place of the id of an access key."""
 
-# The texts have no figures that move: they are logged, and shown by `jedlik stats`, once for each.
+# The texts contain no figures that move: they are logged, and shown by `jedlik stats`, once each.
 NO_SECRET = (
     "Only regions of global tables may ask for this, and this server does not know any: it has no peer_secret. "
     "Set the same one for the servers of all regions (--peer-secret-file)."
@@ -46,12 +46,12 @@ ANOTHER_TIME = "The request was signed at a time that differs from the clock her
 
 
 def service_of(account: str | None) -> str:
-    """What stands in the credential scope for regions of an account, None for the server's own."""
+    """The service in the credential scope for regions of an account, None for the server's own."""
     return SERVICE if account is None else f"{SERVICE}-{account}"
 
 
 class PeerVerifier:
-    """Tells whether a peer has signed a request, by any of several secrets."""
+    """Verifies that a peer has signed a request, with any of several secrets."""
 
     verifies = True
 
@@ -61,11 +61,11 @@ class PeerVerifier:
         self._clock = clock
 
     def recognised(self, request: Request, service: str) -> Signed | None:
-        """None: peers' requests are few, and each is looked at closely."""
+        """None: peers' requests are few, and each is examined closely."""
         return None
 
     def signed(self, request: Request, service: str) -> Signed:
-        """Which region a peer has signed the request for. Raises the error that refuses it."""
+        """The region for which the peer has signed the request. Raises the error that refuses it."""
         if request.target != b"/":
             raise IncompleteSignatureException("A peer signs in the Authorization header, without a query string.")
         said = sigv4.claim(request)

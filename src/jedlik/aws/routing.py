@@ -1,16 +1,16 @@
-"""Which service and operation a request is for, from its headers and path alone.
+"""The service and operation of a request, from its headers and path alone.
 
-All services answer on one port. What tells them apart, in this order:
+All services answer on one port. They are distinguished in this order:
 
 1. `smithy-protocol`, with a path that names service and operation;
 2. X-Amz-Target: its prefix is a service's. Nearly every request is found by it, in one look-up;
 3. the service in the credential scope, in the Authorization header or, presigned, in the query string;
-4. of unsigned forms, their Version: each service has another;
-5. whatever is left is for the first service, which says what it is not (`front`).
+4. for unsigned forms, their Version: each service has another;
+5. all others go to the first service, which refuses them (`front`).
 
-What is for a service that is not here is `Absent`: it says so in the protocol of the request (`absent`).
+A request for a service that is not here is `Absent`: it gets an error in its own protocol (`absent`).
 
-Source: what the SDKs of October 2026 send to one address, recorded; botocore's models for prefixes and versions.
+Source: recorded requests of the SDKs of October 2026 to one address; botocore's models for prefixes and versions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from jedlik.wire.messages import Request
 
 RPC_CBOR = b"rpc-v2-cbor"
 PATH = ("", "service", "SERVICE", "operation", "OPERATION")
-"""Of requests in Smithy's RPC v2."""
+"""The header value of requests in Smithy's RPC v2."""
 LONGEST_NAME = 64
 """Characters in the name of a service."""
 VERSIONS = {
@@ -38,22 +38,22 @@ VERSIONS = {
     b"2011-06-15": "sts",
     b"2016-11-15": "ec2",
 }
-"""The services that forms are for, by the Version in them; the names are those of credential scopes."""
+"""The services of forms, by the Version in them; the names are those of credential scopes."""
 
 
 class Authenticator(Protocol):
-    """Knows who has signed a request."""
+    """Identifies the signer of a request."""
 
     verifies: bool
-    """Whether it believes nothing that it has not verified. Then it is asked before all else."""
+    """Whether it believes nothing that it has not verified. Then it comes before everything else."""
 
     def signed(self, request: Request, service: str) -> Signed:
-        """Who has signed the request to a service, which is what credential scopes call it. Raises what refuses it."""
+        """The signer of a request to a service, named as in credential scopes. Raises the error that refuses it."""
         ...
 
     def recognised(self, request: Request, service: str) -> Signed | None:
-        """The same, if the signer is known and all is right; None if it takes a closer look. May raise what refuses
-        it."""
+        """The same, if the signer is known and everything is right; None if that needs a closer look. May raise the
+        error that refuses it."""
         ...
 
 
@@ -62,7 +62,7 @@ class Route(NamedTuple):
 
     service: Service
     operation: Operation | None
-    """None where the service does not know it, or the body has to say."""
+    """None if the service does not have it, or if the body names it."""
     authenticator: Authenticator
     codec: Codec
 
@@ -72,11 +72,11 @@ class Absent:
     """A request for a service that is not here."""
 
     service: str
-    """As credential scopes call it, or as the path does."""
+    """The name in credential scopes, or in the path."""
 
 
 class Router:
-    """Finds the way of a request. The services are in the order in which they are asked about; see `find`."""
+    """Finds the way of a request. The services are in the order in which they are tried; see `find`."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Router:
         authenticator: Authenticator,
         others: Mapping[str, Authenticator] = MappingProxyType({}),
     ) -> None:
-        """`others` are those who know the callers of some services, by the service's name."""
+        """`others` are the authenticators of services that identify callers in another way, by the service's name."""
         self._services = services
         ways = {service.name: others.get(service.name, authenticator) for service in services}
         self.targets = {
@@ -97,17 +97,18 @@ class Router:
         self._others = [Route(service, None, ways[service.name], service.codec) for service in services]
         """A way to each service."""
         self._unsupported: dict[str, dict[str, Operation]] = {}
-        """What AWS's service does and the one here does not, by the service's name; looked up when first asked for."""
+        """The operations that AWS's service has and the one here has not, by the service's name; looked up at the first
+        request."""
 
     @property
     def names(self) -> list[str]:
-        """What is here, as credential scopes call it; without Jedlik's own."""
+        """The services here, as credential scopes name them; without Jedlik's own."""
         return list(dict.fromkeys(service.signing_name for service in self._services if service.api_version))
 
     def find(self, request: Request) -> Route | Absent:
         """The way of a request whose target is no operation's."""
         headers = request.headers
-        if request.method == b"OPTIONS":  # A browser asks whether it may ask, for whatever service.
+        if request.method == b"OPTIONS":  # A browser may ask whether a request is permitted, for any service.
             return self._others[0]
         if b"smithy-protocol" in headers:
             return self._in_path(request) or Absent(scope_service(request) or path_names(request.target)[0] or "this")
@@ -125,7 +126,7 @@ class Router:
         return self._others[0]
 
     def _in_path(self, request: Request) -> Route | None:
-        """The way of a request whose path says what is asked."""
+        """The way of a request whose operation is in its path."""
         prefix, name = path_names(request.target)
         for route in self._others:
             service = route.service
@@ -142,14 +143,14 @@ class Router:
         return operation
 
     def _refusing(self, service: Service, name: str) -> Operation | None:
-        """What refuses an operation that AWS's service has; None if it has none of that name."""
+        """The refusal of an operation that AWS's service has; None if it has none of that name."""
         if service.name not in self._unsupported:
             self._unsupported[service.name] = unsupported(service)
         return self._unsupported[service.name].get(name)
 
 
 def scope_service(request: Request) -> str | None:
-    """The service in a request's credential scope; None if there is no scope, or if nothing is called like that."""
+    """The service in a request's credential scope; None if there is no scope, or if no service can have this name."""
     authorization = request.headers.get(b"authorization", b"")
     _, found, rest = authorization.partition(b"Credential=")
     credential = rest.replace(b",", b" ").partition(b" ")[0].decode("latin-1")
@@ -175,10 +176,10 @@ def speaks_cbor(request: Request) -> bool:
 
 
 def service_name(text: str) -> str | None:
-    """A text, if a service can be called that."""
+    """A text, if a service can have this name."""
     return text if 0 < len(text) <= LONGEST_NAME and text.isascii() and text.replace("-", "").isalnum() else None
 
 
 def form_version(body: bytes) -> bytes:
-    """The Version in a form, which need not be a sound one; empty if there is none."""
+    """The Version in a form, which may be malformed; empty if it has no Version."""
     return (b"&" + body).partition(b"&Version=")[2].partition(b"&")[0]

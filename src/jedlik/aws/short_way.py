@@ -1,14 +1,14 @@
 """The short way of a request, for the commonest forms of a few operations: from its bytes to its answer, or to the work
 that it waits for, in one step.
 
-The long way (`front`) can do everything, and most of what it does for a usual request is to find that nothing is
-unusual. Here a request is looked at once. If it has the usual headers, a caller who was verified before, an open store
-and a form that the operation's short handler knows, the handler's result is the answer, or what it has begun becomes
-the answer. Otherwise there is no answer here, nothing has changed, and the request goes the long way: also one that
-must be refused, since the words of refusals are there only.
+The long way (`front`) can do everything, and most of its work for a usual request is to find that nothing is unusual.
+Here a request is examined once. If it has the usual headers, a caller who was verified before, an open store and a form
+that the operation's short handler knows, the answer is the handler's result, or follows from the work that it has
+begun. Otherwise there is no answer here, nothing has changed, and the request goes the long way. So does one that must
+be refused, because the words of refusals are there only.
 
-So both ways must mean the same wherever the short one answers. The fuzzer takes every input both ways and compares the
-answers, and so do the tests (`tests/aws/test_short_way.py`).
+So both ways must have the same result wherever the short one answers. The fuzzer sends every input both ways and
+compares the answers, and so do the tests (`tests/aws/test_short_way.py`).
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
 
 Answer: TypeAlias = Response | Coroutine[Any, Any, Response]
-"""An answer, or what makes it and has to wait."""
+"""An answer, or work that has to wait for it."""
 
 
 class LongWay(Protocol):
-    """What can answer every request."""
+    """The way that can answer every request."""
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Response]:
         """The answer to a request."""
         ...
 
     def log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
-        """Log what a client is answered that there was a fault for."""
+        """Logs a fault that a client gets as an internal error."""
         ...
 
 

@@ -28,7 +28,7 @@ class Snapshot(Protocol):
         ...
 
     def first(self, start: bytes, end: bytes) -> Row | None:
-        """The first row with start <= key < end; None if there is none."""
+        """The first row with start <= key < end; None if the range is empty."""
         ...
 
     def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:

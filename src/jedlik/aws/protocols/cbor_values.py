@@ -1,11 +1,11 @@
 """CBOR, as far as Smithy's protocols use it: the values of JSON, with byte strings and timestamps as well.
 
-What is read may have definite and indefinite lengths, and numbers in any width. What is written has definite lengths
-and the shortest integers, and doubles. Simple values but false, true, null and undefined, tags but that of a timestamp,
-and keys but texts are refused, as is what is nested more deeply than `DEEPEST` or has more values than `MOST_VALUES`.
+The reader accepts definite and indefinite lengths, and numbers in any width. The writer uses definite lengths, the
+shortest integers, and doubles. Refused are simple values except false, true, null and undefined, tags except that of a
+timestamp, keys except texts, and anything nested more deeply than `DEEPEST` or with more values than `MOST_VALUES`.
 DAX's protocol has tags and keys of its own: its `Reader` (`dax/values_on_the_wire.py`) adds them.
 
-Sources: RFC 8949; "Smithy RPC v2 CBOR protocol" in Smithy's documentation, for what of it is used.
+Sources: RFC 8949; "Smithy RPC v2 CBOR protocol" in Smithy's documentation, for the parts that it uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEEPEST = 64
 """Levels of arrays and maps. No input of a service has as many, and each is a frame of the reader."""
 MOST_VALUES = 100_000
 """In one body, keys and parts of strings included. A value of one byte takes 60 bytes and two microseconds to read, and
-meanwhile nobody else is served: 16 MB of them would take a gigabyte and half a minute."""
+meanwhile no other request is served: 16 MB of them would take a gigabyte and half a minute."""
 
 UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, _SIMPLE = range(8)
 """Major types."""
@@ -39,11 +39,11 @@ class Timestamp(NamedTuple):
 
 
 class NotCbor(Exception):
-    """Bytes that are not one value, or one that is not read here. The message says why."""
+    """Bytes that are not one value, or a value that is not supported here. The message gives the reason."""
 
 
 def decoded(data: bytes) -> Any:
-    """The one value that `data` is. Raises NotCbor."""
+    """The one value in `data`. Raises NotCbor."""
     reader = Reader(data)
     value = reader.value(0)
     reader.check_end()
@@ -141,7 +141,7 @@ class Reader:
         return self.take(len(self._data) - self.position)
 
     def check_room(self, values: int) -> None:
-        """Each value takes a byte at least, so a length that lies is known before anything is made of it."""
+        """Each value takes a byte at least, so a false length is found before anything is made from it."""
         if values > len(self._data) - self.position:
             raise NotCbor("the value is cut off")
 
@@ -170,7 +170,7 @@ class Reader:
         return number
 
     def ends(self) -> bool:
-        """Whether the break of a value without a length comes next; if so, it is passed."""
+        """Whether the break of a value without a length comes next; if so, it is consumed."""
         (byte,) = self.take(1)
         if byte != BREAK:
             self.position -= 1

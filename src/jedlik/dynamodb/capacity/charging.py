@@ -1,9 +1,9 @@
-"""Charging: what reads and writes of items cost, put on a request's meter; and what an answer says of it.
+"""Charging: adds the costs of reads and writes of items to a request's meter, and shows them in its answer.
 
-The rules are `model.capacity`'s. A write that a condition stops costs what the larger of the item there and the item to
-be written would; one of a transaction that is cancelled was prepared and not committed, and costs half of what it would
-have. Source: "DynamoDB read and write operations" in the developer guide, and for transactions what it says of their
-two halves.
+The rules are `model.capacity`'s. A write that a condition stops costs as much as a write of the larger of the present
+item and the new one. A write in a canceled transaction was prepared and not committed, and costs half of a committed
+one. Source: "DynamoDB read and write operations" in the developer guide, which also describes the two halves of
+transactions.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def add_page(
     partitions: int,
     consistent: bool,
 ) -> None:
-    """Charge what a page has read of a stretch, to a request of one table: each of the `partitions` apart, and each
-    item that was fetched for an entry."""
+    """Charge the reads of a page in a stretch, to a request of one table: each of the `partitions` apart, and each item
+    that was fetched for an entry."""
     fetched = page.fetched
     if partitions == 1 and fetched is None:
         units = read_units(page.size, consistent)
@@ -104,7 +104,7 @@ def queried(
 
 
 def add_nothing(meter: Meter, index: Index | None, consistent: bool) -> None:
-    """Charge a reading that was sure to find nothing."""
+    """Charge a reading that could not find anything."""
     units = read_units(0, consistent)
     if index is None:
         meter.units += units
@@ -113,12 +113,12 @@ def add_nothing(meter: Meter, index: Index | None, consistent: bool) -> None:
 
 
 def stopped(meter: Meter, name: str, operation: Operation, stored: bytes | None) -> None:
-    """Charge a write that what was stored there has stopped."""
+    """Charge a write that the stored item has stopped."""
     meter.of(operation.table, name, True).stop(attempted_units(operation, stored), 1)
 
 
 def attempted_units(operation: Operation, stored: bytes | None) -> float:
-    """What an operation costs that changed nothing, because of what was stored there."""
+    """The cost of an operation that changed nothing because of the stored item."""
     return write_units(max(_size(stored), _size(operation.stored) if isinstance(operation, Put) else 0))
 
 
@@ -138,7 +138,7 @@ def _size(stored: bytes | None) -> int:
     return 0 if stored is None else items.size(stored)
 
 
-# What answers say
+# The figures in answers
 
 
 def each_consumed(meter: Meter, detail: str, in_transaction: bool = False) -> list[_Document]:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 PERIOD = 60.0
-"""Seconds between two looks at what is to be removed."""
+"""Seconds between two rounds of removal."""
 STEP_RECORDS = 500
 """Records removed in one mutation."""
 
 
 async def remove_old(region: Region) -> bool:
-    """Remove a batch of old records; whether there is more. Those of this interval of time and of the last stay."""
+    """Remove a batch of old records. Returns whether there are more. Those of this interval of time and of the last
+    stay."""
     if region.clock.doubtful:
         return False
     interval = int(region.clock.slowest() // IDEMPOTENCY_SECONDS)
@@ -42,7 +43,7 @@ async def remove_old(region: Region) -> bool:
 
 
 def duty(settings: Settings) -> Duty:
-    """The removal, whatever the settings are."""
+    """The removal, which no setting changes."""
     return Duty("tokens", PERIOD, remove_old, _has_tokens)
 
 

@@ -1,7 +1,7 @@
-"""Pages: rows of a table or an index, read in bounded pieces so that others have their turn.
+"""Pages: rows of a table or an index, read in bounded pieces so that other requests get their turn.
 
-A page may take several reads, each of its own snapshot. Whether the table is still what it was taken for is looked at
-in that of the last one.
+A page may take several reads, each of its own snapshot. The snapshot of the last one shows whether the table is still
+the same.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from jedlik.regions.region import Region
 from jedlik.storage.engine import Row
 
 ROWS_AT_ONCE = 1000
-"""Rows read before others have their turn."""
+"""Rows that are read before other requests get their turn."""
 FETCHED_AT_ONCE = 20
-"""Items fetched for the entries of a local index before others have their turn. They may be large."""
+"""Items that are fetched for the entries of a local index before other requests get their turn. They may be large."""
 
 
 class Page:
-    """What has been read of a stretch."""
+    """The result of reading a stretch."""
 
     __slots__ = ("fetched", "full", "rows", "size", "stored")
 
     def __init__(self, fetched: list[bytes] | None) -> None:
         self.rows: list[Row] = []
-        """What has been examined, in order."""
+        """The examined rows, in order."""
         self.stored: list[bytes] = []
         """The values of those rows."""
         self.fetched = fetched
-        """The items of those rows, where they are entries of a local index that do not do; else None."""
+        """The items of those rows, if they are entries of a local index that are not enough; else None."""
         self.size = 0
         """Bytes that count against the limit of the page."""
         self.full = False
-        """Whether it ended by its limits, so that it must be told where to go on."""
+        """Whether it ended by its limits, so that the answer must contain the position where to go on."""
 
 
 async def read(
@@ -52,7 +52,7 @@ async def read(
 ) -> Page:
     """Examine rows until `limit` of them or `room` bytes are reached or the stretch ends. Raises DescriptorChanged.
 
-    `fetches` says that items are wanted for the entries of a local index.
+    `fetches` means that items are wanted for the entries of a local index.
     """
     page = Page([] if fetches else None)
     most = FETCHED_AT_ONCE if fetches else ROWS_AT_ONCE

@@ -1,7 +1,7 @@
 """The parameters that operations on items share: expressions, and the older parameters that they replaced.
 
-Each operation first lets `refuse_mixed` look at which parameters it was given together, and builds its expressions only
-after what DynamoDB checks in between.
+Each operation first passes all its parameters to `refuse_mixed`, and builds its expressions only after the checks that
+DynamoDB makes in between.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Family:
     replaced: tuple[str, ...]
     names: frozenset[str]
     operator_last: bool
-    """Whether the conditions that a ConditionalOperator joins are checked before how many they are. AWS's older checker
+    """Whether the conditions that a ConditionalOperator joins are checked before they are counted. AWS's older checker
     of requests does that, its newer one does not."""
 
     @classmethod
@@ -54,7 +54,7 @@ SCAN = Family.of(
 SHOWING = frozenset(
     {"ProjectionExpression", "AttributesToGet", "FilterExpression", "QueryFilter", "ScanFilter", "ConditionalOperator"}
 )
-"""Those that say which items are shown, and what of them. Most queries have none."""
+"""Those that select the items of the answer, and their attributes. Most queries have none."""
 
 
 def refuse_mixed(family: Family, request: Request) -> bool:
@@ -70,7 +70,7 @@ def refuse_mixed(family: Family, request: Request) -> bool:
 
 @lru_cache(maxsize=1024)
 def _are_unmixed(family: Family, given: tuple[str, ...]) -> bool:
-    """Whether parameters go together, as far as their names tell. A client gives the same ones again and again."""
+    """Whether parameters may be combined, by their names alone. A client gives the same ones again and again."""
     try:
         legacy.refuse_mixed_parameters(dict.fromkeys(given, True), family.expressions, family.replaced)
     except ValidationException:
@@ -84,21 +84,21 @@ def placeholders(request: Request) -> Placeholders:
 
 
 def projection(request: Request, known: Placeholders) -> Projection | None:
-    """What ProjectionExpression or AttributesToGet selects; None if there is neither. Raises ValidationException."""
+    """The selection by ProjectionExpression or AttributesToGet; None without them. Raises ValidationException."""
     if "ProjectionExpression" in request:
         return projections.projection(request["ProjectionExpression"], known)
     return replaced_projection(request)
 
 
 def replaced_projection(request: Request) -> Projection | None:
-    """What the older AttributesToGet selects. Raises ValidationException."""
+    """The selection by the older AttributesToGet. Raises ValidationException."""
     if "AttributesToGet" in request:
         return legacy.attributes_to_get(request["AttributesToGet"])
     return None
 
 
 def condition(request: Request, known: Placeholders) -> Predicate | None:
-    """What ConditionExpression or Expected asks; None if there is neither. Raises ValidationException."""
+    """The condition of ConditionExpression or Expected; None without them. Raises ValidationException."""
     if "Expected" in request or "ConditionalOperator" in request:
         return legacy.expected(request.get("Expected", {}), request.get("ConditionalOperator"))
     if "ConditionExpression" in request:
@@ -107,7 +107,7 @@ def condition(request: Request, known: Placeholders) -> Predicate | None:
 
 
 def update(request: Request, known: Placeholders) -> Update | None:
-    """What UpdateExpression or AttributeUpdates changes; None if nothing. Raises ValidationException."""
+    """The change by UpdateExpression or AttributeUpdates; None without them. Raises ValidationException."""
     if request.get("AttributeUpdates"):
         return legacy.attribute_updates(request["AttributeUpdates"])
     if "UpdateExpression" in request:
@@ -116,7 +116,7 @@ def update(request: Request, known: Placeholders) -> Update | None:
 
 
 def replaced_filter(request: Request, replaced: Literal["QueryFilter", "ScanFilter"]) -> Predicate | None:
-    """What the older `replaced` asks. Raises ValidationException."""
+    """The condition of the older `replaced`. Raises ValidationException."""
     if replaced not in request and "ConditionalOperator" not in request:
         return None
     made = legacy.filter_conditions(request.get(replaced, {}), request.get("ConditionalOperator"), replaced)
@@ -125,7 +125,7 @@ def replaced_filter(request: Request, replaced: Literal["QueryFilter", "ScanFilt
 
 
 def item_filter(request: Request, known: Placeholders) -> Predicate | None:
-    """What FilterExpression asks. Raises ValidationException."""
+    """The condition of FilterExpression. Raises ValidationException."""
     if "FilterExpression" in request:
         return conditions.condition(request["FilterExpression"], known, "FilterExpression")
     return None

@@ -1,8 +1,8 @@
 """Query and Scan: pages of a table or an index.
 
-Both check what can be said of the request alone, then find their stretch of rows with the table as last seen, read
-it in bounded pieces, and look afterwards whether the table is still that. Source: the API reference; errors as
-DynamoDB words them.
+Both first make the checks that need only the request. Then they find their stretch of rows with the table as last seen,
+read it in bounded pieces, and check afterwards whether the table is still the same. Source: the API reference; errors
+as DynamoDB words them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from jedlik.dynamodb.model.values import Item
 _INVALID = "One or more parameter values were invalid: "
 _START_KEY = "The provided starting key is invalid: "
 _TOLD_BARE = ("duplicates", "number set", "numeric value", "significant digits", "number with magnitude")
-"""Of an ExclusiveStartKey's values DynamoDB says these without saying where they are."""
+"""DynamoDB's errors about an ExclusiveStartKey's values that do not contain their place."""
 
 
 class _Reading(NamedTuple):
-    """What a Query or a Scan asks, apart from where it begins and ends."""
+    """The parameters of a Query or a Scan, except where it begins and ends."""
 
     request: Request
     consistent: bool
@@ -106,7 +106,7 @@ async def query(context: Context, request: Request) -> Response:
 
 
 async def scan(context: Context, request: Request) -> Response:
-    """The items of a table or an index, or of one of its segments, in an order that means nothing."""
+    """The items of a table or an index, or of one of its segments, in an order without meaning."""
     _check_select(request, "")
     parameters.refuse_mixed(parameters.SCAN, request)
     replaced_projection = parameters.replaced_projection(request)
@@ -144,7 +144,7 @@ async def scan(context: Context, request: Request) -> Response:
 
 
 def _check_select(request: Request, prefix: str) -> None:
-    """Refuses a Select that contradicts the other parameters. Query and Scan word that alike but for a prefix."""
+    """Refuses a Select that contradicts the other parameters. Query and Scan word that alike except for a prefix."""
     select = request.get("Select")
     if select is None:
         return
@@ -175,7 +175,7 @@ def _start_key(request: Request) -> Item | None:
 
 
 def _segment(request: Request) -> tuple[int, int]:
-    """Which segment a Scan reads, and of how many."""
+    """The segment that a Scan reads, and the number of segments."""
     if "TotalSegments" not in request:
         if "Segment" in request:
             raise ValidationException(
@@ -199,7 +199,7 @@ def _segment(request: Request) -> tuple[int, int]:
 
 
 def _index(table: Table, reading: _Reading) -> Index | None:
-    """The index to be read; None for the table itself."""
+    """The index to read; None for the table itself."""
     name = reading.request.get("IndexName")
     if name is None:
         return None
@@ -214,7 +214,7 @@ def _index(table: Table, reading: _Reading) -> Index | None:
 
 
 def _refuse_unprojected(index: Index | None, condition: Predicate) -> None:
-    """Refuses a Query's filter that reads what the index does not have."""
+    """Refuses a Query's filter that reads attributes which the index does not have."""
     if index is None or index.projected is None:
         return
     missing = condition.attribute_names - index.projected
@@ -226,9 +226,9 @@ def _refuse_unprojected(index: Index | None, condition: Predicate) -> None:
 
 
 def _fetches(index: Index | None, reading: _Reading) -> bool:
-    """Whether items must be fetched for entries, because a local index has not all that is asked for.
+    """Whether items must be fetched for entries, because a local index lacks requested attributes.
 
-    A global index that has not refuses.
+    A global index that lacks them refuses.
     """
     if index is None or index.projected is None:
         return False
@@ -261,7 +261,7 @@ def _response(
     stretch: Stretch,
     partitions: int,
 ) -> Response:
-    """What a Query or Scan answers with a page of `stretch`, for which it charges each of the `partitions` apart."""
+    """The answer of a Query or Scan with a page of `stretch`, for which it charges each of the `partitions` apart."""
     stored = page.stored if page.fetched is None else page.fetched
     response: Response = {}
     if reading.select == "COUNT":

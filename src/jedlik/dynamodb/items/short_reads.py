@@ -1,9 +1,9 @@
 """GetItem and Query in their commonest forms, done without waiting (`aws.short_way`).
 
 A GetItem here has a table, a key of short strings and numbers, and perhaps ConsistentRead. A Query has a key condition
-on such values and nothing that chooses what is shown of the items. The table is as this process has last seen it, and
-one read from the store shows that, and is all. Whatever is not like that is for `single_items` and `queries`, which
-this module must agree with.
+on such values and no parameter that selects parts of the items. The table is as this process has last seen it; a single
+read from the store also confirms that. All other requests are for `single_items` and `queries`, which this module must
+agree with.
 """
 
 from __future__ import annotations

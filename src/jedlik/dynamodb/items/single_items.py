@@ -1,8 +1,7 @@
 """PutItem, GetItem, UpdateItem and DeleteItem.
 
-Each checks what can be said of the request alone, in the order in which DynamoDB does, then makes its keys and its
-operation from the table as last seen, and reads or mutates once. Sources: the API reference; errors as DynamoDB
-words them.
+Each first checks the request alone, in DynamoDB's order, then makes its keys and its operation from the table as last
+seen, and reads or mutates once. Sources: the API reference; errors as DynamoDB words them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from jedlik.dynamodb.model.writes import check_descriptor
 
 
 async def get_item(context: Context, request: Request) -> Response:
-    """An item, or the parts of it that are asked for; nothing if there is none."""
+    """An item, or the requested parts of it; nothing if it does not exist."""
     region = context.region
     has_parameters = parameters.refuse_mixed(parameters.GET, request)
     key, _ = values.normalise_item(request["Key"])
@@ -44,7 +43,7 @@ async def get_item(context: Context, request: Request) -> Response:
                 read = known.descriptor_key, keys.item_key(known, key, region.secret)
                 raw, stored = await region.engine.get(read, consistent)
             except ValidationException:
-                raw = None  # What the table is really like decides.
+                raw = None  # The present table decides.
             if raw == known.raw:
                 charging.got(context.meter, known, name, stored, consistent)
                 if "ReturnConsumedCapacity" in request or stored is None:
@@ -66,7 +65,7 @@ async def get_item(context: Context, request: Request) -> Response:
 
 
 def _answer(meter: Meter, request: Request, stored: bytes | None, projection: Projection | None) -> Response:
-    """What a GetItem answers, which has been charged."""
+    """The answer of a GetItem, which has been charged."""
     response: Response = {}
     if stored is not None:
         response["Item"] = items.whole(stored) if projection is None else projection.apply(items.decode(stored))
@@ -76,22 +75,22 @@ def _answer(meter: Meter, request: Request, stored: bytes | None, projection: Pr
 
 
 async def put_item(context: Context, request: Request) -> Response:
-    """Store an item in place of the one with its key, if there is one."""
+    """Store an item in place of the one with its key, if that exists."""
     return await _write(context, request, prepared.put(request, context.region.secret))
 
 
 async def update_item(context: Context, request: Request) -> Response:
-    """Change attributes of an item, or make it if there is none."""
+    """Change attributes of an item, or create the item."""
     return await _write(context, request, prepared.update(request, context.region.secret, alone=True))
 
 
 async def delete_item(context: Context, request: Request) -> Response:
-    """Delete an item; fine if there is none."""
+    """Delete an item; it need not exist."""
     return await _write(context, request, prepared.delete(request, context.region.secret))
 
 
 async def _write(context: Context, request: Request, write: Prepared) -> Response:
-    """Do one write, and answer as the request asks."""
+    """Do one write, and answer as the request demands."""
     operation, change = await single_writes.write(context, request["TableName"], write.operation)
     response = single_writes.answer(context, request, operation, change)
     if request.get("ReturnItemCollectionMetrics") == "SIZE":

@@ -1,4 +1,4 @@
-"""Requests of many elements, by turns: one that takes long lets others in between its elements."""
+"""Requests of many elements, by turns: a slow one lets other requests run between its elements."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar("T")
 M = TypeVar("M")
 
 TURN_SECONDS = 0.01
-"""How long the elements of a request may keep the event loop from others. Hardly any request takes as long in all."""
+"""How long the elements of a request may keep the event loop busy. Hardly any request takes as long in all."""
 
 
 async def by_turns(elements: Iterable[T], make: Callable[[T], M]) -> list[M]:
-    """What `make` makes of each element. Raises what it raises."""
+    """The results of `make` for the elements. Raises its errors."""
     made = []
     begun = time.perf_counter()
     for element in elements:

@@ -2,8 +2,8 @@
 checked by it.
 
 A form is a function of a value and the path to it, which raises Misshapen if the value does not have that form. Every
-form is bounded: numbers have a range, texts a length, collections a count. So a value that has its form has a bounded
-size, too.
+form is bounded: numbers have a range, texts a length, collections a count. So the size of a value that has its form is
+bounded, too.
 """
 
 from __future__ import annotations

@@ -90,14 +90,14 @@ class Record(NamedTuple):
     changes: bytes
     """The changes of its batch (`changes.packed`)."""
     following: Place
-    """Of the next record."""
+    """The place of the next record."""
 
 
 class Checkpoint(NamedTuple):
     """A state of LMDB that is completely on the disk."""
 
     number: int
-    """Of checkpoints before this one."""
+    """The number of checkpoints before this one."""
     transaction: int
     """That made the state."""
     metas: bytes
@@ -120,7 +120,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError, FileNotFoundError if there is none."""
+        """Raises OSError; FileNotFoundError if the journal does not exist."""
         self._path = folder / JOURNAL
         self._file = os.open(self._path, os.O_RDWR | os.O_DSYNC)
         self._size = os.fstat(self._file).st_size
@@ -303,7 +303,7 @@ class Journal:
         return self._record(place) is not None
 
     def _record(self, place: Place) -> Record | None:
-        """The record at a place; None if there is none."""
+        """The record at a place; None if no record is there."""
         head = os.pread(self._file, _RECORD.size, place.offset)
         if len(head) < _RECORD.size:
             return None

@@ -2,8 +2,8 @@
 first.
 
     data file         its newest state, which after a kill has every commit, as memory was not lost, and records behind
-                      that. Tried if what is lost is in it, or if no journal belongs to it; and refused if it has
-                      something else than what the records wrote last
+                      that. Tried if it has the lost records, or if no journal belongs to it; and refused if it
+                      does not have what the records wrote last
     all records       the checkpoint's state, and behind it all records that can be read, those behind the damage too
     up to the damage  the checkpoint's state, and the records before the damage
 
@@ -45,7 +45,7 @@ class Readable(NamedTuple):
     """The readable part of a journal that belongs to LMDB's file."""
 
     metas: bytes
-    """Of the checkpoint."""
+    """The meta pages of the checkpoint."""
     newest: int
     """The number of the first record that is not in the newest state of LMDB's file; -1 if that is not to be had."""
     before: list[Record]
