@@ -11,12 +11,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements-dev.lock
 SAY := @printf '\n==> %s\n'
 
-.PHONY: help serve test test-clients check format reference bench growth fuzz torture coverage lock dist clean
+.PHONY: help serve console test test-clients check format reference bench growth fuzz torture coverage lock dist clean
 
 help:
 	@echo 'make serve    start Jedlik on http://127.0.0.1:8000, its data in ./data (ARGS="--port 9000" for options)'
+	@echo 'make console  build the console that /console/ shows; needs a package registry, and gets Node.js if there is none'
 	@echo 'make test     check style and types, then run every test (ARGS="tests/dynamodb/model" for some)'
-	@echo 'make test-clients  run SDKs of other languages against it; needs Node.js, Java and Go (ARGS="-k java" for one)'
+	@echo 'make test-clients  run SDKs of other languages against it; needs Node.js, Java, Go and Chromium (ARGS="-k java" for one)'
 	@echo 'make check    check style and types only'
 	@echo 'make format   put the code in its style'
 	@echo 'make reference  run tests/dynamodb and write docs/reference/coverage.md: the parts of DynamoDB that are covered'
@@ -30,7 +31,11 @@ help:
 	@echo 'make clean    remove what the above made; ./data stays'
 
 serve: $(VENV)/installed
+	@$(BIN)/python console/build.py --background
 	$(BIN)/jedlik serve $(ARGS)
+
+console: $(VENV)/installed
+	$(BIN)/python console/build.py
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
@@ -77,11 +82,13 @@ lock: $(VENV)/installed-dev
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
 dist: $(VENV)/installed-dev
+	$(BIN)/python console/build.py
 	rm -rf dist
 	$(BIN)/hatchling build
 
 clean:
-	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/node_modules dist
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache bench/node_modules console/node_modules \
+		src/jedlik/console/built src/jedlik/console/build-state.json dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testing import recorded_calls
 from testing.dynamodb.replicated_tables import ELSEWHERE, HERE, THERE
 from testing.jedlik_process import Server
 
+# Slow is the machine, not the test: no property waits for the clock.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 # The model checker's own asserts show what they compare, as those of tests do.
 pytest.register_assert_rewrite("testing.stateful.model_checker", "testing.dax.twins")
 

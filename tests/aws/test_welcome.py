@@ -10,10 +10,13 @@ import requests
 from jedlik import __version__
 from testing.jedlik_process import Server
 
+NO_CONSOLE = {"console": "off"}
+"""With one, a browser is led there."""
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def test_a_browser_is_shown_a_page(server: Server) -> None:
+def test_a_browser_is_shown_a_page(start_server: Callable[..., Server]) -> None:
+    server = start_server(**NO_CONSOLE)
     answer = requests.get(server.url, headers={"Accept": BROWSER}, timeout=60)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -27,7 +30,7 @@ def test_a_browser_is_shown_a_page(server: Server) -> None:
 
 
 def test_the_page_names_the_regions_that_are_served(start_server: Callable[..., Server]) -> None:
-    server = start_server(regions="eu-west-1,us-east-1")
+    server = start_server(regions="eu-west-1,us-east-1", **NO_CONSOLE)
     text = requests.get(server.url, headers={"Accept": BROWSER}, timeout=60).text
     assert "<dt>Regions</dt><dd>eu-west-1, us-east-1</dd>" in text
     assert "export AWS_DEFAULT_REGION=eu-west-1\n" in text
@@ -47,7 +50,7 @@ def test_the_icon_is_an_image(server: Server) -> None:
 
 
 def test_an_invalid_host_is_not_repeated(start_server: Callable[..., Server]) -> None:
-    server = start_server(auth="on")
+    server = start_server(auth="on", **NO_CONSOLE)
     headers = {"Accept": BROWSER, "Host": "<script>alert(1)</script>"}
     text = requests.get(server.url, headers=headers, timeout=60).text
     assert "script" not in text

@@ -15,6 +15,8 @@ from jedlik import __version__
 from testing.source_tree import PACKAGE, ROOT
 
 BUILD_SECONDS = 120
+NOT_PACKED = {"build-state.json"}
+"""What the build of the console leaves beside the sources."""
 LICENCE = f"jedlik-{__version__}.dist-info/licenses/LICENSE"
 
 
@@ -91,5 +93,5 @@ def source_files(project: Path) -> set[Path]:
     return {
         path.relative_to(project)
         for path in (project / PACKAGE.relative_to(ROOT)).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.suffix != ".pyc" and path.name not in NOT_PACKED
     }

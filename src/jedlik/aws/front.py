@@ -44,6 +44,7 @@ from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
 from jedlik.aws.short_way import Answer, ShortWay
+from jedlik.aws.web_pages import Pages
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
@@ -102,6 +103,8 @@ class Dispatcher:
         short = ShortWay(stores, router, origins, authorizer, self._answers, self._request_ids, self)
         self.at_once: Callable[[Request], Answer | None] = no_answer if log is not None else short.answer
         """The answer to a request that can go the short way; the log needs to know more about it."""
+        self.pages: Pages | None = None
+        """What is served to browsers, the one page of `welcome` aside."""
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
@@ -296,7 +299,19 @@ class Dispatcher:
         if request.target == ICON:
             return answers.response(200, welcome.SVG, welcome.ICON, request_id, more + welcome.KEPT_LONG)
         is_root = at_root(request.target)
-        if is_root and welcome.is_wanted(headers.get(b"accept", b"")):
+        wants_page = is_root and welcome.is_wanted(headers.get(b"accept", b""))
+        if self.pages is not None:
+            home = self.pages.home
+            path, _, _ = request.target.partition(b"?")
+            if path == home[:-1] or (wants_page and self.pages.are_here):
+                away = b"Location: %b\r\nVary: Accept\r\n" % home
+                return answers.response(302, answers.TEXT, b"", request_id, more + away)
+            if path.startswith(home):
+                shown = self.pages.page(path, headers)
+                if shown is None:
+                    return None
+                return answers.response(shown.status, shown.content_type, shown.body, request_id, more + shown.lines)
+        if wants_page:
             page = self.welcome.page(headers.get(b"host", b""), self._router.names)
             return answers.response(200, welcome.HTML, page, request_id, more + welcome.HEADERS)
         if is_root or request.target == HEALTHY:

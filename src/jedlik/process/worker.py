@@ -29,6 +29,7 @@ from jedlik.aws.welcome import Welcome
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
+from jedlik.console.static_files import StaticFiles
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
 from jedlik.iam.identity_stores import IdentityStores
@@ -140,6 +141,10 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             log=RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None,
         )
         dispatcher.welcome = Welcome(settings.served, is_secure=site.tls is not None)
+        if settings.console == "on":
+            dispatcher.pages = StaticFiles(
+                account=settings.account, regions=settings.served, verifies=settings.auth == "on"
+            )
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.start(site.listening, site.tls)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Protocol
 
 from jedlik.memory import Memory
@@ -12,20 +13,8 @@ from jedlik.wire.known_heads import KnownHeads
 from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Application, Limits, Request
 
-REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    403: b"Forbidden",
-    404: b"Not Found",
-    408: b"Request Timeout",
-    409: b"Conflict",
-    413: b"Request Entity Too Large",
-    417: b"Expectation Failed",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    503: b"Service Unavailable",
-    505: b"HTTP Version Not Supported",
-}
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {413: b"Request Entity Too Large"}
+"""By status. 413 as DynamoDB has it, and as RFC 7231 had it before it was renamed."""
 
 
 class Member(Protocol):

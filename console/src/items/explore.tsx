@@ -1,0 +1,287 @@
+import {
+  DeleteItemCommand,
+  QueryCommand,
+  type QueryCommandOutput,
+  ScanCommand,
+  type ScanCommandOutput,
+  type TableDescription,
+} from "@aws-sdk/client-dynamodb";
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Checkbox from "@cloudscape-design/components/checkbox";
+import Container from "@cloudscape-design/components/container";
+import ContentLayout from "@cloudscape-design/components/content-layout";
+import FormField from "@cloudscape-design/components/form-field";
+import Grid from "@cloudscape-design/components/grid";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import Modal from "@cloudscape-design/components/modal";
+import SegmentedControl from "@cloudscape-design/components/segmented-control";
+import Select from "@cloudscape-design/components/select";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { type FormEvent, useEffect, useMemo, useRef, useState } from "react";
+import { useNavigate, useParams } from "react-router-dom";
+import type { Item } from "../attributes/values";
+import { useAction, useLoaded } from "../loading";
+import { Refusal, useTell } from "../notices";
+import { useSession } from "../session";
+import { describe, keys, tableNames } from "../tables/descriptions";
+import { texts } from "../texts";
+import { ConditionValue, FilterRows, operatorOptions } from "./filter-rows";
+import { type Condition, expression, type KeyCondition, keyExpression, Placeholders, SORT_CONDITIONS } from "./filters";
+import { Results } from "./results";
+
+const LIMIT = 300;
+/** Items that a page of results asks for. */
+const NOTHING: KeyCondition = { partitions: [], operator: "=", first: "", second: "" };
+const SORT_OPERATORS = operatorOptions(SORT_CONDITIONS);
+
+export default function Explore() {
+  const { name } = useParams();
+  const { clients } = useSession();
+  const navigate = useNavigate();
+  const names = useLoaded((signal) => tableNames(clients.dynamodb, signal), [clients]);
+  const table = useLoaded(
+    async (signal) => (name === undefined ? undefined : describe(clients.dynamodb, name, signal)),
+    [clients, name],
+  );
+  const options = (names.value ?? []).map((value) => ({ value, label: value }));
+  return (
+    <ContentLayout header={<Header variant="h1">{name ?? texts.exploreItems}</Header>}>
+      <SpaceBetween size="l">
+        <Select
+          ariaLabel={texts.explore.choose}
+          placeholder={texts.explore.choose}
+          filteringType="auto"
+          statusType={names.loading ? "loading" : "finished"}
+          options={options}
+          selectedOption={options.find((one) => one.value === name) ?? null}
+          onChange={({ detail }) =>
+            navigate(`/dynamodb/items/${encodeURIComponent(detail.selectedOption.value ?? "")}`)
+          }
+        />
+        <Refusal error={names.error ?? table.error} retry={table.refresh} />
+        {table.value?.TableName === name && table.value && <Search key={name} table={table.value} />}
+      </SpaceBetween>
+    </ContentLayout>
+  );
+}
+
+interface Found {
+  items: Item[];
+  scanned: number;
+  units: number;
+  after: Item | undefined;
+}
+
+function Search({ table }: { table: TableDescription }) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const name = table.TableName ?? "";
+  const [isQuery, setIsQuery] = useState(false);
+  const [indexName, setIndexName] = useState<string>();
+  const [condition, setCondition] = useState<KeyCondition>(NOTHING);
+  const [descending, setDescending] = useState(false);
+  const [filters, setFilters] = useState<Condition[]>([]);
+  const [found, setFound] = useState<Found>({ items: [], scanned: 0, units: 0, after: undefined });
+  const [asksToDelete, setAsksToDelete] = useState<Item[]>([]);
+  const indexes = [...(table.GlobalSecondaryIndexes ?? []), ...(table.LocalSecondaryIndexes ?? [])];
+  const schema = indexes.find((index) => index.IndexName === indexName)?.KeySchema ?? table.KeySchema;
+  const partition = keys(table, schema, "HASH");
+  const [sort] = keys(table, schema, "RANGE");
+  const keyNames = useMemo(
+    () => [...keys(table, table.KeySchema, "HASH"), ...keys(table, table.KeySchema, "RANGE")].map((key) => key.name),
+    [table],
+  );
+  const sources = [
+    { value: "", label: texts.explore.table(name) },
+    ...indexes.map(({ IndexName = "" }) => ({ value: IndexName, label: texts.explore.index(IndexName) })),
+  ];
+  const running = useAction(async (after?: Item) => {
+    const placeholders = new Placeholders();
+    const condition_ = isQuery ? keyExpression(partition, sort, condition, placeholders) : undefined;
+    const filter = filters.map((one) => expression(one, placeholders)).join(" AND ");
+    const input = {
+      TableName: name,
+      ...(indexName ? { IndexName: indexName } : {}),
+      ...(filter ? { FilterExpression: filter } : {}),
+      ...placeholders.members,
+      ...(after ? { ExclusiveStartKey: after } : {}),
+      Limit: LIMIT,
+      ReturnConsumedCapacity: "TOTAL" as const,
+    };
+    const page: ScanCommandOutput | QueryCommandOutput = isQuery
+      ? await clients.dynamodb.send(
+          new QueryCommand({ ...input, KeyConditionExpression: condition_, ScanIndexForward: !descending }),
+        )
+      : await clients.dynamodb.send(new ScanCommand(input));
+    setFound((before) => {
+      const earlier = after ? before : { items: [], scanned: 0, units: 0 };
+      return {
+        items: [...earlier.items, ...(page.Items ?? [])],
+        scanned: earlier.scanned + (page.ScannedCount ?? 0),
+        units: earlier.units + (page.ConsumedCapacity?.CapacityUnits ?? 0),
+        after: page.LastEvaluatedKey,
+      };
+    });
+  });
+  const start = useRef(running.start);
+  start.current = running.start;
+  useEffect(() => {
+    void start.current();
+  }, []);
+  const run = (event: FormEvent) => {
+    event.preventDefault();
+    void running.start();
+  };
+  return (
+    <SpaceBetween size="l">
+      <form onSubmit={run}>
+        <Container
+          header={<Header variant="h2">{texts.explore.scanOrQuery}</Header>}
+          footer={
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button variant="primary" loading={running.running}>
+                {texts.explore.run}
+              </Button>
+              <Button
+                formAction="none"
+                onClick={() => {
+                  setCondition(NOTHING);
+                  setFilters([]);
+                  setDescending(false);
+                }}
+              >
+                {texts.explore.reset}
+              </Button>
+            </SpaceBetween>
+          }
+        >
+          <SpaceBetween size="l">
+            <Grid gridDefinition={[{ colspan: 4 }, { colspan: 8 }]}>
+              <SegmentedControl
+                label={texts.explore.scanOrQuery}
+                selectedId={isQuery ? "query" : "scan"}
+                onChange={({ detail }) => setIsQuery(detail.selectedId === "query")}
+                options={[
+                  { id: "scan", text: texts.explore.scan },
+                  { id: "query", text: texts.explore.query },
+                ]}
+              />
+              <Select
+                ariaLabel={texts.explore.from}
+                options={sources}
+                selectedOption={sources.find((one) => one.value === (indexName ?? "")) ?? null}
+                onChange={({ detail }) => {
+                  setIndexName(detail.selectedOption.value || undefined);
+                  setCondition(NOTHING);
+                }}
+              />
+            </Grid>
+            {isQuery && (
+              <SpaceBetween size="s">
+                {partition.map((key, number) => (
+                  <FormField key={key.name} label={texts.explore.partitionKey(key.name)}>
+                    <Input
+                      value={condition.partitions[number] ?? ""}
+                      onChange={({ detail }) => {
+                        const partitions = [...condition.partitions];
+                        partitions[number] = detail.value;
+                        setCondition({ ...condition, partitions });
+                      }}
+                    />
+                  </FormField>
+                ))}
+                {sort && (
+                  <FormField label={texts.explore.sortKey(sort.name)}>
+                    <SpaceBetween direction="horizontal" size="xs">
+                      <Select
+                        ariaLabel={texts.explore.condition}
+                        options={SORT_OPERATORS}
+                        selectedOption={SORT_OPERATORS.find((one) => one.value === condition.operator) ?? null}
+                        onChange={({ detail }) =>
+                          setCondition({ ...condition, operator: detail.selectedOption.value ?? "=" })
+                        }
+                      />
+                      <ConditionValue
+                        operator={condition.operator}
+                        first={condition.first}
+                        second={condition.second}
+                        label={texts.explore.sortKey(sort.name)}
+                        change={(first, second) => setCondition({ ...condition, first, second })}
+                      />
+                      <Checkbox checked={descending} onChange={({ detail }) => setDescending(detail.checked)}>
+                        {texts.explore.descending}
+                      </Checkbox>
+                    </SpaceBetween>
+                  </FormField>
+                )}
+              </SpaceBetween>
+            )}
+            <div>
+              <Box variant="h3">{texts.explore.filters}</Box>
+              <FilterRows filters={filters} change={setFilters} />
+            </div>
+          </SpaceBetween>
+        </Container>
+      </form>
+      <Refusal error={running.error} />
+      <Results
+        table={name}
+        keyNames={keyNames}
+        items={found.items}
+        summary={texts.explore.summary(found.items.length, found.scanned, found.units)}
+        loading={running.running}
+        more={found.after && (() => void running.start(found.after))}
+        deletes={setAsksToDelete}
+      />
+      {asksToDelete.length > 0 && (
+        <DeleteItems
+          table={name}
+          chosen={asksToDelete}
+          dismiss={() => setAsksToDelete([])}
+          done={() => {
+            tell("success", texts.explore.deleted(asksToDelete.length));
+            setAsksToDelete([]);
+            void running.start();
+          }}
+        />
+      )}
+    </SpaceBetween>
+  );
+}
+
+function DeleteItems(props: { table: string; chosen: Item[]; dismiss: () => void; done: () => void }) {
+  const { clients } = useSession();
+  const deleting = useAction(async () => {
+    for (const key of props.chosen) {
+      await clients.dynamodb.send(new DeleteItemCommand({ TableName: props.table, Key: key }));
+    }
+    props.done();
+  });
+  return (
+    <Modal
+      visible
+      onDismiss={props.dismiss}
+      header={texts.explore.deleteTitle(props.chosen.length)}
+      footer={
+        <Box float="right">
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" onClick={props.dismiss}>
+              {texts.cancel}
+            </Button>
+            <Button variant="primary" loading={deleting.running} onClick={() => void deleting.start()}>
+              {texts.delete}
+            </Button>
+          </SpaceBetween>
+        </Box>
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={deleting.error} />
+        <Alert type="warning">{texts.explore.deleteWarning}</Alert>
+      </SpaceBetween>
+    </Modal>
+  );
+}

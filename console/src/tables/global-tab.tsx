@@ -1,0 +1,174 @@
+import { type ReplicaDescription, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Modal from "@cloudscape-design/components/modal";
+import Select from "@cloudscape-design/components/select";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { useAction } from "../loading";
+import { Refusal, useTell } from "../notices";
+import { useSession } from "../session";
+import { texts } from "../texts";
+import type { TabProps } from "./details";
+import { Status } from "./status";
+import { describe } from "./descriptions";
+
+const WAIT = 250;
+const MOST_WAITS = 240;
+
+export function GlobalTab({ table, refresh }: TabProps) {
+  const { clients, region } = useSession();
+  const tell = useTell();
+  const [selected, setSelected] = useState<ReplicaDescription[]>([]);
+  const [creates, setCreates] = useState(false);
+  const replicas = table.Replicas ?? [];
+  const deleting = useAction(async () => {
+    for (const replica of selected) {
+      await clients.dynamodb.send(
+        new UpdateTableCommand({
+          TableName: table.TableName,
+          ReplicaUpdates: [{ Delete: { RegionName: replica.RegionName } }],
+        }),
+      );
+      tell("success", texts.global.deleted(replica.RegionName ?? ""));
+    }
+    setSelected([]);
+    refresh();
+  });
+  return (
+    <SpaceBetween size="l">
+      <Refusal error={deleting.error} />
+      <Table<ReplicaDescription>
+        trackBy="RegionName"
+        selectionType="single"
+        selectedItems={selected}
+        isItemDisabled={(replica) => replica.RegionName === region}
+        onSelectionChange={({ detail }) => setSelected(detail.selectedItems)}
+        items={replicas}
+        empty={<Box textAlign="center">{texts.global.empty}</Box>}
+        columnDefinitions={[
+          {
+            id: "region",
+            header: texts.global.region,
+            isRowHeader: true,
+            cell: ({ RegionName }) => (RegionName === region ? `${RegionName} (${texts.global.thisTable})` : RegionName),
+          },
+          {
+            id: "status",
+            header: texts.global.status,
+            cell: ({ ReplicaStatus }) => <Status status={ReplicaStatus} />,
+          },
+        ]}
+        ariaLabels={{
+          selectionGroupLabel: texts.global.title,
+          itemSelectionLabel: (_, replica) => `${texts.global.region}: ${replica.RegionName}`,
+        }}
+        header={
+          <Header
+            variant="h2"
+            counter={`(${replicas.length})`}
+            description={texts.global.about}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button
+                  disabled={!selected.length}
+                  loading={deleting.running}
+                  onClick={() => void deleting.start()}
+                >
+                  {texts.delete}
+                </Button>
+                <Button variant="primary" onClick={() => setCreates(true)}>
+                  {texts.global.create}
+                </Button>
+              </SpaceBetween>
+            }
+          >
+            {texts.global.title}
+          </Header>
+        }
+      />
+      {creates && (
+        <CreateReplica
+          table={table}
+          dismiss={() => setCreates(false)}
+          done={() => {
+            setCreates(false);
+            refresh();
+          }}
+        />
+      )}
+    </SpaceBetween>
+  );
+}
+
+function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dismiss: () => void; done: () => void }) {
+  const { clients, region, server } = useSession();
+  const tell = useTell();
+  const taken = new Set([region, ...(table.Replicas ?? []).map((replica) => replica.RegionName)]);
+  const options = server.regions.filter((one) => !taken.has(one)).map((value) => ({ value, label: value }));
+  const [chosen, setChosen] = useState<string>();
+  const hasStream = table.StreamSpecification?.StreamViewType === "NEW_AND_OLD_IMAGES";
+  const creating = useAction(async () => {
+    const name = table.TableName ?? "";
+    if (!table.StreamSpecification?.StreamEnabled) {
+      await clients.dynamodb.send(
+        new UpdateTableCommand({
+          TableName: name,
+          StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" },
+        }),
+      );
+      for (let waits = 0; waits < MOST_WAITS; waits += 1) {
+        if ((await describe(clients.dynamodb, name)).TableStatus === "ACTIVE") {
+          break;
+        }
+        await new Promise((resolve) => setTimeout(resolve, WAIT));
+      }
+    }
+    await clients.dynamodb.send(
+      new UpdateTableCommand({ TableName: name, ReplicaUpdates: [{ Create: { RegionName: chosen } }] }),
+    );
+    tell("success", texts.global.created(chosen ?? ""));
+    done();
+  });
+  return (
+    <Modal
+      visible
+      onDismiss={dismiss}
+      header={texts.global.create}
+      footer={
+        <Box float="right">
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" onClick={dismiss}>
+              {texts.cancel}
+            </Button>
+            <Button
+              variant="primary"
+              loading={creating.running}
+              disabled={chosen === undefined}
+              onClick={() => void creating.start()}
+            >
+              {texts.global.create}
+            </Button>
+          </SpaceBetween>
+        </Box>
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={creating.error} />
+        <FormField label={texts.global.region} description={texts.global.regionAbout}>
+          <Select
+            placeholder={texts.global.choose}
+            filteringType="auto"
+            options={options}
+            selectedOption={options.find((one) => one.value === chosen) ?? null}
+            onChange={({ detail }) => setChosen(detail.selectedOption.value)}
+          />
+        </FormField>
+        {!hasStream && <Box color="text-body-secondary">{texts.global.needsStream}</Box>}
+      </SpaceBetween>
+    </Modal>
+  );
+}

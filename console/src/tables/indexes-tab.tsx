@@ -1,0 +1,187 @@
+import {
+  type GlobalSecondaryIndexDescription,
+  type LocalSecondaryIndexDescription,
+  UpdateTableCommand,
+} from "@aws-sdk/client-dynamodb";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Header from "@cloudscape-design/components/header";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { useAction } from "../loading";
+import { Refusal, useTell } from "../notices";
+import { useSession } from "../session";
+import { texts } from "../texts";
+import type { TabProps } from "./details";
+import { isOnDemand, keys, shownBytes, shownKeys } from "./descriptions";
+import { definitionOf, definitions, IndexForm, newIndex, throughput } from "./index-form";
+import { Status } from "./status";
+
+type Index = GlobalSecondaryIndexDescription | LocalSecondaryIndexDescription;
+const UNITS = "5";
+
+export function IndexesTab({ table, refresh }: TabProps) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const [selected, setSelected] = useState<Index[]>([]);
+  const [creates, setCreates] = useState(false);
+  const deleting = useAction(async () => {
+    for (const index of selected) {
+      await clients.dynamodb.send(
+        new UpdateTableCommand({
+          TableName: table.TableName,
+          GlobalSecondaryIndexUpdates: [{ Delete: { IndexName: index.IndexName } }],
+        }),
+      );
+      tell("success", texts.indexes.deleted(index.IndexName ?? ""));
+    }
+    setSelected([]);
+    refresh();
+  });
+  const columns: TableProps.ColumnDefinition<Index>[] = [
+    { id: "name", header: texts.list.name, isRowHeader: true, cell: (index) => index.IndexName },
+    {
+      id: "status",
+      header: texts.list.status,
+      cell: (index) =>
+        "IndexStatus" in index ? (
+          <>
+            <Status status={index.IndexStatus} /> {index.Backfilling && texts.indexes.backfilling}
+          </>
+        ) : (
+          texts.none
+        ),
+    },
+    {
+      id: "partition",
+      header: texts.list.partitionKey,
+      cell: (index) => shownKeys(keys(table, index.KeySchema, "HASH")),
+    },
+    { id: "sort", header: texts.list.sortKey, cell: (index) => shownKeys(keys(table, index.KeySchema, "RANGE")) },
+    {
+      id: "projection",
+      header: texts.create.projection,
+      cell: ({ Projection }) =>
+        [Projection?.ProjectionType, ...(Projection?.NonKeyAttributes ?? [])].join(", ").replaceAll("_", " "),
+    },
+    { id: "size", header: texts.list.size, cell: (index) => shownBytes(index.IndexSizeBytes) },
+    { id: "items", header: texts.list.items, cell: (index) => index.ItemCount },
+  ];
+  const empty = <Box textAlign="center">{texts.indexes.empty}</Box>;
+  return (
+    <SpaceBetween size="l">
+      <Refusal error={deleting.error} />
+      <Table<Index>
+        trackBy="IndexName"
+        selectionType="single"
+        selectedItems={selected}
+        onSelectionChange={({ detail }) => setSelected(detail.selectedItems)}
+        items={table.GlobalSecondaryIndexes ?? []}
+        columnDefinitions={columns}
+        empty={empty}
+        ariaLabels={{
+          selectionGroupLabel: texts.indexes.globalTitle,
+          itemSelectionLabel: (_, index) => `${texts.create.indexName}: ${index.IndexName}`,
+        }}
+        header={
+          <Header
+            variant="h2"
+            counter={`(${table.GlobalSecondaryIndexes?.length ?? 0})`}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button
+                  disabled={!selected.length}
+                  loading={deleting.running}
+                  onClick={() => void deleting.start()}
+                >
+                  {texts.delete}
+                </Button>
+                <Button variant="primary" onClick={() => setCreates(true)}>
+                  {texts.indexes.create}
+                </Button>
+              </SpaceBetween>
+            }
+          >
+            {texts.indexes.globalTitle}
+          </Header>
+        }
+      />
+      <Table<Index>
+        items={table.LocalSecondaryIndexes ?? []}
+        columnDefinitions={columns.filter(({ id }) => id !== "status")}
+        empty={empty}
+        header={
+          <Header variant="h2" counter={`(${table.LocalSecondaryIndexes?.length ?? 0})`}>
+            {texts.indexes.localTitle}
+          </Header>
+        }
+      />
+      {creates && (
+        <CreateIndex
+          table={table}
+          dismiss={() => setCreates(false)}
+          done={() => {
+            setCreates(false);
+            refresh();
+          }}
+        />
+      )}
+    </SpaceBetween>
+  );
+}
+
+function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismiss: () => void; done: () => void }) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const [index, setIndex] = useState(() => newIndex(false));
+  const creating = useAction(async () => {
+    const known = keys(table, table.KeySchema, "HASH").concat(keys(table, table.KeySchema, "RANGE"));
+    await clients.dynamodb.send(
+      new UpdateTableCommand({
+        TableName: table.TableName,
+        AttributeDefinitions: definitions([...known, index.partition, index.sort]),
+        GlobalSecondaryIndexUpdates: [
+          {
+            Create: {
+              ...definitionOf(index, ""),
+              ...(isOnDemand(table) ? {} : { ProvisionedThroughput: throughput(UNITS, UNITS) }),
+            },
+          },
+        ],
+      }),
+    );
+    tell("success", texts.indexes.created(index.name));
+    done();
+  });
+  return (
+    <Modal
+      visible
+      onDismiss={dismiss}
+      header={texts.indexes.create}
+      footer={
+        <Box float="right">
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" onClick={dismiss}>
+              {texts.cancel}
+            </Button>
+            <Button
+              variant="primary"
+              loading={creating.running}
+              disabled={!index.name || !index.partition.name}
+              onClick={() => void creating.start()}
+            >
+              {texts.indexes.create}
+            </Button>
+          </SpaceBetween>
+        </Box>
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={creating.error} />
+        <IndexForm index={index} change={setIndex} />
+      </SpaceBetween>
+    </Modal>
+  );
+}

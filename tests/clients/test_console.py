@@ -1,0 +1,398 @@
+"""The console in a real browser: what people do there, and what a page must not be able to do to them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from testing.dynamodb.definitions import attributes, create
+from testing.jedlik_process import Server
+from tests.clients import browser as browsers
+
+AXE = browsers.ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+SCREENSHOTS = browsers.ROOT / ".cache" / "console" / "screenshots"
+NUMBER = "12345678901234567890123456789012345678"
+"""38 digits, which no JavaScript number holds."""
+PATIENCE = 30_000.0
+"""Milliseconds for which a page waits for what must come."""
+WITHIN_SECONDS = 1.0
+"""In which an item is to be in another region; a busy machine gets many times as long to show it."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    browsers.console()
+    with browsers.browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without signatures, for all tests here; each has tables of its own."""
+    folder = tmp_path_factory.mktemp("console")
+    server = Server(folder / "log", in_memory=True, data_dir=folder / "data")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def page(browser: Browser, running: Server) -> Iterator[Page]:
+    """The console's first page. No script may fail, and nothing may be blocked by the page's own policy."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light")
+    opened = context.new_page()
+    opened.set_default_timeout(PATIENCE)
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda told: wrong.append(told.text) if "Content Security Policy" in told.text else None)
+    opened.goto(running.url)
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def go(page: Page, server: Server, path: str) -> None:
+    page.goto(f"{server.url}/console/#{path}")
+
+
+def choose(page: Page, button: str, item: str) -> None:
+    """Choose an item of a button's menu."""
+    page.get_by_role("button", name=button, exact=True).click()
+    page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def switch_region(page: Page, before: str, after: str) -> None:
+    page.get_by_role("button", name=f"Region: {before}").click()
+    page.get_by_role("menuitem", name=after, exact=True).click()
+
+
+def row(page: Page, text: str) -> Any:
+    return page.get_by_role("row").filter(has_text=text)
+
+
+def test_the_walk_of_a_new_user(page: Page, running: Server) -> None:
+    page.get_by_role("link", name="DynamoDB", exact=True).click()
+    page.get_by_role("button", name="Create table").click()
+    page.get_by_label("Table name").fill("music")
+    page.get_by_label("Partition key", exact=True).fill("artist")
+    page.get_by_role("button", name="Create table").click()
+    expect(row(page, "music")).to_contain_text("Active")
+    page.get_by_role("link", name="music").click()
+    page.get_by_role("button", name="Explore table items").click()
+    choose(page, "Actions", "Create item")
+    page.get_by_label("Value: artist").fill("Nina Simone")
+    for kind, value in (("String", "a text"), ("Number", NUMBER), ("Binary", "AAEC")):
+        choose(page, "Add new attribute", kind)
+        page.get_by_label("Attribute name").last.fill(kind)
+        page.get_by_label(f"Value: {kind}", exact=True).fill(value)
+    choose(page, "Add new attribute", "Boolean")
+    page.get_by_label("Value: NewAttribute").locator("visible=true").click()
+    choose(page, "Add new attribute", "Null")
+    page.get_by_label("Attribute name").last.fill("Nothing")
+    for kind, value in (("String set", "one"), ("Number set", "1"), ("Binary set", "AA=="), ("List", ""), ("Map", "")):
+        choose(page, "Add new attribute", kind)
+        page.get_by_label("Attribute name").last.fill(kind)
+        if value:
+            page.get_by_role("button", name="Insert a field").last.click()
+            page.get_by_label("Value: 0").last.fill(value)
+    page.get_by_role("button", name="Create item", exact=True).click()
+    expect(row(page, "Nina Simone")).to_contain_text(NUMBER)
+    stored = running.client().get_item(TableName="music", Key={"artist": {"S": "Nina Simone"}})["Item"]
+    assert stored == {
+        "artist": {"S": "Nina Simone"},
+        "String": {"S": "a text"},
+        "Number": {"N": NUMBER},
+        "Binary": {"B": b"\x00\x01\x02"},
+        "NewAttribute": {"BOOL": True},
+        "Nothing": {"NULL": True},
+        "String set": {"SS": ["one"]},
+        "Number set": {"NS": ["1"]},
+        "Binary set": {"BS": [b"\x00"]},
+        "List": {"L": []},
+        "Map": {"M": {}},
+    }
+
+    go(page, running, "/dynamodb/tables/music")
+    page.get_by_role("tab", name="Exports and streams").click()
+    page.get_by_role("button", name="Turn on").click()
+    page.get_by_role("dialog").get_by_role("button", name="Turn on").click()
+    expect(page.get_by_role("button", name="Turn off")).to_be_visible()
+    page.get_by_role("tab", name="Global tables").click()
+    page.get_by_role("button", name="Create replica").click()
+    page.get_by_role("button", name="Replication Region").click()
+    page.get_by_role("option", name="eu-west-1").click()
+    page.get_by_role("dialog").get_by_role("button", name="Create replica").click()
+    expect(row(page, "eu-west-1")).to_contain_text("Active")
+
+    switch_region(page, "us-east-1", "eu-west-1")
+    go(page, running, "/dynamodb/tables")
+    expect(row(page, "music")).to_contain_text("Active")
+    go(page, running, "/dynamodb/item/music")
+    page.get_by_label("Value: artist").fill("Édith Piaf")
+    page.get_by_role("button", name="Create item", exact=True).click()
+    expect(row(page, "Édith Piaf")).to_be_visible()
+    written = time.monotonic()
+    here = running.client()
+    while "Item" not in here.get_item(TableName="music", Key={"artist": {"S": "Édith Piaf"}}):
+        assert time.monotonic() - written < 20 * WITHIN_SECONDS
+        time.sleep(0.02)
+    switch_region(page, "eu-west-1", "us-east-1")
+    go(page, running, "/dynamodb/items/music")
+    expect(row(page, "Édith Piaf")).to_be_visible()
+
+
+def test_items_are_queried_filtered_edited_duplicated_and_downloaded(page: Page, running: Server) -> None:
+    client = running.client()
+    create(
+        client,
+        TableName="orders",
+        AttributeDefinitions=attributes(customer="S", number="N"),
+        KeySchema=[
+            {"AttributeName": "customer", "KeyType": "HASH"},
+            {"AttributeName": "number", "KeyType": "RANGE"},
+        ],
+    )
+    for number in range(20):
+        item = {"customer": {"S": "Ada"}, "number": {"N": str(number)}, "sum": {"N": str(number * 10)}}
+        client.put_item(TableName="orders", Item=item)
+    client.put_item(TableName="orders", Item={"customer": {"S": "=1+1"}, "number": {"N": NUMBER}})
+
+    go(page, running, "/dynamodb/items/orders")
+    expect(page.get_by_text("Items returned: 21.")).to_be_visible()
+    page.get_by_role("button", name="Query", exact=True).click()
+    page.get_by_role("textbox", name="customer (Partition key)").fill("Ada")
+    page.get_by_role("textbox", name="number (Sort key)").fill("7")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("Items returned: 1.")).to_be_visible()
+    page.get_by_role("textbox", name="number (Sort key)").fill("")
+    page.get_by_role("button", name="Add filter").click()
+    page.get_by_label("Attribute name").fill("sum")
+    page.get_by_role("button", name="Type").click()
+    page.get_by_role("option", name="Number").click()
+    page.get_by_role("button", name="Condition").last.click()
+    page.get_by_role("option", name="Greater than", exact=True).click()
+    page.get_by_role("textbox", name="Value", exact=True).fill("150")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("Items returned: 4. Items scanned: 20.")).to_be_visible()
+
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Scan", exact=True).click()
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("Items returned: 21.")).to_be_visible()
+    with page.expect_download() as download:
+        choose(page, "Actions", "Download results to CSV")
+    with Path(download.value.path()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {"customer": "'=1+1", "number": NUMBER, "sum": ""} in rows  # No formula for a spreadsheet.
+    with page.expect_download() as download:
+        choose(page, "Actions", "Download results to JSON")
+    assert {"customer": {"S": "=1+1"}, "number": {"N": NUMBER}} in json.loads(Path(download.value.path()).read_text())
+
+    page.get_by_label("Select an item").and_(page.get_by_role("checkbox")).last.check()
+    choose(page, "Actions", "Duplicate item")
+    page.get_by_label("Value: customer").fill("Grace")
+    page.get_by_role("button", name="Create item", exact=True).click()
+    expect(row(page, "Grace")).to_be_visible()
+
+    go(page, running, "/dynamodb/items/orders")
+    page.get_by_role("link", name="Grace").click()
+    choose(page, "Add new attribute", "String")
+    page.get_by_label("Attribute name").last.fill("note")
+    page.get_by_label("Value: note").fill("mine")
+    [theirs] = [item for item in client.scan(TableName="orders")["Items"] if item["customer"]["S"] == "Grace"]
+    client.put_item(TableName="orders", Item=theirs | {"note": {"S": "theirs"}})
+    page.get_by_role("button", name="Save and close").click()
+    expect(page.get_by_text("Somebody else has changed this item")).to_be_visible()
+    page.get_by_role("button", name="Reload the item").click()
+    expect(page.get_by_label("Value: note")).to_have_value("theirs")
+    page.get_by_role("button", name="JSON view").click()
+    text = page.get_by_label("JSON view").last
+    text.fill(text.input_value().replace("theirs", "both"))
+    page.get_by_label("View DynamoDB JSON").uncheck(force=True)
+    assert json.loads(text.input_value())["note"] == "both"
+    text.fill(text.input_value().replace('"both"', NUMBER))
+    page.get_by_role("button", name="Save and close").click()
+    expect(row(page, "Grace")).to_contain_text(NUMBER)
+    key = {name: theirs[name] for name in ("customer", "number")}
+    assert client.get_item(TableName="orders", Key=key)["Item"]["note"] == {"N": NUMBER}
+
+    row(page, "Grace").get_by_role("checkbox").check()
+    choose(page, "Actions", "Delete items")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row(page, "Grace")).to_have_count(0)
+    assert "Item" not in client.get_item(TableName="orders", Key=key)
+
+
+def test_settings_of_a_table_are_changed(page: Page, running: Server) -> None:
+    client = running.client()
+    go(page, running, "/dynamodb/create-table")
+    page.get_by_label("Table name").fill("events")
+    page.get_by_label("Partition key", exact=True).fill("id")
+    page.get_by_role("textbox", name="Sort key - optional").fill("at")
+    page.get_by_role("button", name="Sort key - optional: Type").click()
+    page.get_by_role("option", name="Number").click()
+    page.get_by_role("radio", name="Customize settings").check()
+    page.get_by_role("radio", name="Provisioned").check()
+    page.get_by_label("Read capacity units").fill("7")
+    page.get_by_role("button", name="Add global index").click()
+    page.get_by_label("Index name").fill("by-kind")
+    page.get_by_label("Partition key", exact=True).last.fill("kind")
+    page.get_by_role("button", name="Add new tag").click()
+    page.get_by_role("textbox", name="Key", exact=True).fill("team")
+    page.get_by_role("textbox", name="Value - optional", exact=True).fill("core")
+    page.get_by_role("button", name="Create table").click()
+    page.get_by_role("link", name="events").click()
+    expect(page.get_by_text("at (Number)")).to_be_visible()
+    table = client.describe_table(TableName="events")["Table"]
+    assert table["ProvisionedThroughput"]["ReadCapacityUnits"] == 7
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["by-kind"]
+
+    page.get_by_role("tab", name="Indexes").click()
+    page.get_by_role("button", name="Create index").click()
+    page.get_by_role("dialog").get_by_label("Index name").fill("by-place")
+    page.get_by_role("dialog").get_by_label("Partition key", exact=True).fill("place")
+    page.get_by_role("dialog").get_by_role("button", name="Create index").click()
+    expect(row(page, "by-place")).to_contain_text("Active")
+    page.get_by_role("tab", name="Additional settings").click()
+    page.get_by_label("TTL attribute name").fill("expires")
+    ttl = page.get_by_role("button", name="Turn on")
+    ttl.first.click()
+    expect(page.get_by_text("expires")).to_be_visible()
+    assert client.describe_time_to_live(TableName="events")["TimeToLiveDescription"]["AttributeName"] == "expires"
+    ttl.last.click()
+    expect(page.get_by_role("button", name="Turn off")).to_have_count(2)
+    assert client.describe_table(TableName="events")["Table"]["DeletionProtectionEnabled"]
+    page.get_by_role("button", name="Actions", exact=True).click()
+    page.get_by_role("menuitem", name="Delete table").click()
+    page.get_by_label("To confirm the deletion").fill("confirm")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text("deletion protection")
+    client.update_table(TableName="events", DeletionProtectionEnabled=False)
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Tables")).to_be_visible()
+    expect(row(page, "events")).to_have_count(0)
+
+
+def test_partiql_streams_and_requests(page: Page, running: Server) -> None:
+    client = running.client()
+    view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    create(client, TableName="log", AttributeDefinitions=attributes(p="S"), StreamSpecification=view)
+    go(page, running, "/dynamodb/partiql")
+    page.get_by_role("textbox", name="Statement").fill("INSERT INTO log VALUE {'p': 'one', 'n': 1}")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("The statement was run.")).to_be_visible()
+    page.get_by_role("textbox", name="Statement").fill("SELEC")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("ValidationException")).to_be_visible()
+    page.get_by_role("textbox", name="Statement").fill("SELECT * FROM log")
+    page.get_by_role("button", name="Run").click()
+    expect(row(page, "one")).to_be_visible()
+
+    go(page, running, "/dynamodb/tables/log/streams")
+    page.get_by_role("button", name="Follow the stream").click()
+    deadline = time.monotonic() + PATIENCE / 1000
+    number = 0
+    while not row(page, "MODIFY").count():  # It follows what comes after it has found the end of the stream.
+        assert time.monotonic() < deadline
+        number += 1
+        client.put_item(TableName="log", Item={"p": {"S": "one"}, "n": {"N": str(number)}})
+        page.wait_for_timeout(200)
+    page.get_by_role("button", name="Requests").click()
+    drawer = page.get_by_role("complementary").filter(has_text="ExecuteStatement")
+    expect(drawer.first).to_be_visible()
+
+
+def test_a_key_signs_in_and_stays_in_the_memory_of_the_page(
+    browser: Browser, start_server: Callable[..., Server]
+) -> None:
+    server = start_server(auth="on")
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.url)
+    page.get_by_label("Access key ID").fill(server.access_key)
+    page.get_by_label("Secret access key").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("InvalidSignatureException")).to_be_visible()
+    page.get_by_label("Secret access key").fill(server.secret_key)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="DynamoDB", exact=True).click()
+    expect(page.get_by_role("heading", name="Tables")).to_be_visible()
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert server.secret_key not in kept
+    page.reload()
+    expect(page.get_by_label("Access key ID")).to_be_visible()
+    context.close()
+
+
+def test_names_and_values_are_never_markup(page: Page, running: Server) -> None:
+    client = running.client()
+    evil = '<img src=x onerror="window.hacked=1">'
+    create(client, TableName="evil", AttributeDefinitions=attributes(p="S"))
+    client.put_item(TableName="evil", Item={"p": {"S": evil}, evil: {"S": evil}, "m": {"M": {evil: {"S": evil}}}})
+    go(page, running, "/dynamodb/items/evil")
+    expect(row(page, "onerror").first).to_be_visible()
+    page.get_by_role("link", name="<img").click()
+    expect(page.get_by_label("Attribute name").first).to_have_value(evil)
+    go(page, running, "/dynamodb/tables/%3Cimg%20src%3Dx%20onerror%3D%22window.hacked%3D1%22%3E")
+    expect(page.get_by_text("ValidationException")).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_no_foreign_page_frames_it_or_asks_in_its_name(browser: Browser, running: Server) -> None:
+    answer = requests.get(f"{running.url}/console/", timeout=60)
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert "Set-Cookie" not in answer.headers
+    asked = requests.post(
+        running.url,
+        headers={"X-Amz-Target": "DynamoDB_20120810.ListTables", "Origin": "https://evil.example"},
+        data="{}",
+        timeout=60,
+    )
+    assert asked.status_code == 403
+
+
+PAGES = {
+    "home": "/",
+    "tables": "/dynamodb/tables",
+    "create-table": "/dynamodb/create-table",
+    "overview": "/dynamodb/tables/shown",
+    "indexes": "/dynamodb/tables/shown/indexes",
+    "global-tables": "/dynamodb/tables/shown/global",
+    "streams": "/dynamodb/tables/shown/streams",
+    "settings": "/dynamodb/tables/shown/settings",
+    "items": "/dynamodb/items/shown",
+    "item": "/dynamodb/item/shown",
+    "partiql": "/dynamodb/partiql",
+}
+
+
+def test_every_page_is_for_everybody_light_and_dark(page: Page, running: Server) -> None:
+    """axe finds nothing serious or critical, and a picture of each page is kept."""
+    client = running.client()
+    create(client, TableName="shown", AttributeDefinitions=attributes(p="S"))
+    client.put_item(TableName="shown", Item={"p": {"S": "one"}, "n": {"N": "1"}})
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    findings: dict[str, list[str]] = {}
+    for mode in ("Dark mode", "Light mode"):
+        go(page, running, "/")
+        page.get_by_role("button", name=mode).click()
+        for name, path in PAGES.items():
+            go(page, running, path)
+            page.wait_for_load_state("networkidle")
+            expect(page.get_by_role("heading", level=1).first).to_be_visible()
+            page.screenshot(path=SCREENSHOTS / f"{name}-{mode.partition(' ')[0].lower()}.png")
+            page.evaluate(AXE.read_text())
+            found = page.evaluate("axe.run()")["violations"]
+            serious = [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+            if serious:
+                findings[f"{name}, {mode}"] = serious
+    assert findings == {}
