@@ -18,10 +18,6 @@ MOST_PARAMETERS = 7
 LONG_MODULES: set[str] = {"aws/sigv4.py"}
 MANY_PARAMETERS: set[str] = {
     "dynamodb.items.pages.read",
-    "dynamodb.model.indexes._keep_entry",
-    "dynamodb.model.indexes.keep_entries",
-    "dynamodb.model.writes._log",
-    "dynamodb.model.writes.record",
 }
 REPEATED_NAMES: set[str] = {"answers", "changes", "conditions", "lexer", "operations", "paths"}
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from jedlik.dynamodb.model import items, writes
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.model.writes import Change, Operation
@@ -22,11 +25,15 @@ class Store:
         """By the last mutation."""
 
     def do(self, operation: Operation, at: float = NOW) -> Change:
-        self.written = Writes()
-        versions = (self.rows.get(key) for key in writes.version_keys([operation]))
-        change = writes.perform(operation, self.rows.get(operation.key), self.written, SECRET, at, *versions)
+        mutation = self.mutation(at)
+        change = writes.perform(operation, mutation)
+        self.written = mutation.writes
         self.apply(self.written)
         return change
+
+    def mutation(self, at: float = NOW) -> Mutation:
+        """A mutation that has read everything."""
+        return Mutation(defaultdict(lambda: None, self.rows), SECRET, at)
 
     def apply(self, written: Writes) -> None:
         for key, value in written.puts.items():

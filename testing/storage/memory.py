@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from jedlik.clock import Clock, system_clock
-from jedlik.storage.batch import POSITION_SIZE, Batch, Mutation
+from jedlik.storage.batch import POSITION_SIZE, Batch, Call
 from jedlik.storage.counters import counter, counter_value
 from jedlik.storage.engine import Decide, Row, Scrubbed, StorageError, stored_entry
 from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
@@ -52,7 +52,7 @@ class MemoryEngine:
         self._values: dict[bytes, bytes] = {} if values is None else values
         self._keys = sorted(self._values)
         self.clock = clock
-        self._queue: list[Mutation] = []
+        self._queue: list[Call] = []
         self._closed = False
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
@@ -114,7 +114,7 @@ class MemoryEngine:
             return future
         if not self._queue:
             loop.call_soon(self._commit)
-        self._queue.append(Mutation(keys, decide, future))
+        self._queue.append(Call(keys, decide, future))
         return future
 
     def scrub_is_due(self, now: float) -> bool:

@@ -34,7 +34,7 @@ _RESERVED = 0
 
 
 @dataclass(slots=True, eq=False)
-class Mutation:
+class Call:
     """A call of `Engine.mutate`, and its latest decision."""
 
     keys: Sequence[bytes]
@@ -80,7 +80,7 @@ class Batch:
         """When it was begun, in microseconds since the epoch."""
         self.damaged = damaged
         """Counters that cannot be added to, and keys of the engine's own without which nothing can be appended."""
-        self.members: list[Mutation] = []
+        self.members: list[Call] = []
         """Those whose outcome depends on the commit, in commit order."""
         self.reads: dict[bytes, bytes | None] = {}
         """What was read from the snapshot."""
@@ -93,7 +93,7 @@ class Batch:
         self.size = 0
         """Bytes to be written."""
 
-    def add(self, mutation: Mutation, read: Read) -> None:
+    def add(self, mutation: Call, read: Read) -> None:
         """Decide `mutation` after those that are in the batch already.
 
         A mutation that writes nothing and has read nothing that the batch writes does not become a member. It is
@@ -113,7 +113,7 @@ class Batch:
         for mutation in self.members:
             self._decide(mutation, read)
 
-    def _decide(self, mutation: Mutation, read: Read) -> bool:
+    def _decide(self, mutation: Call, read: Read) -> bool:
         """Decide, and collect the writes. Returns whether the outcome depends on the commit.
 
         An exception from `read` is raised, except DamagedValue, which fails this mutation alone.

@@ -74,12 +74,11 @@ class RegionStore(Store):
         """Apply a change as it comes over the wire. Returns whether it was later than the version here."""
         change = remote_changes.parse(stored_items.plain(told))
         key = keys.item_key(self.table, change.keys, SECRET)
-        stored, record = self.rows.get(key), self.rows.get(keys.version_key(self.table, key))
-        written = Writes()
-        new = remote_changes.apply(self.table, key, change, stored, record, written, SECRET)
-        self.apply(written)
+        mutation = self.mutation()
+        new = remote_changes.apply(self.table, key, change, mutation)
+        self.apply(mutation.writes)
         assert self.rows.get(key) == new
-        return bool(written.puts)
+        return bool(mutation.writes.puts)
 
     def version(self, key: Item) -> bytes:
         return versions.of_record(self.record(key))

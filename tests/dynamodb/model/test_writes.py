@@ -19,8 +19,8 @@ from jedlik.dynamodb.model.expressions import updates
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Condition, Delete, Operation, Put, Update
-from jedlik.storage.engine import Writes, stored_entry
+from jedlik.dynamodb.model.writes import Change, Condition, Delete, Operation, Put, Update
+from jedlik.storage.engine import stored_entry
 from testing.dynamodb.schemas import n, s, table
 from testing.dynamodb.stores import SECRET, Store
 
@@ -71,7 +71,7 @@ def test_a_put_of_the_same_item_writes_nothing() -> None:
 
 def test_a_delete_of_nothing_writes_nothing() -> None:
     store = Store()
-    assert store.do(delete(PLAIN, {"p": s("a")})) == (None, None, [])
+    assert store.do(delete(PLAIN, {"p": s("a")})) == Change(None, None, [])
     assert not store.written.puts
 
 
@@ -90,7 +90,7 @@ def test_an_update_without_actions_creates_the_item_from_its_key() -> None:
 @pytest.mark.parametrize("text", ["REMOVE x", "REMOVE x, y"])
 def test_an_update_that_only_removes_creates_no_item(text: str) -> None:
     store = Store()
-    assert store.do(update(PLAIN, {"p": s("a")}, text)) == (None, None, [])
+    assert store.do(update(PLAIN, {"p": s("a")}, text)) == Change(None, None, [])
     assert store.items(PLAIN) == []
 
 
@@ -118,7 +118,7 @@ def test_a_failed_condition_refuses_and_shows_the_item_only_on_request(operation
     assert refusal.value.message == "The conditional request failed"
     assert refusal.value.fields == {}
     with pytest.raises(ConditionalCheckFailedException) as refusal:
-        store.do(operation._replace(return_old_on_failure=True))
+        store.do(replace(operation, return_old_on_failure=True))
     assert json_of(refusal.value.fields) == b'{"Item":{"p":{"S":"a"},"x":{"N":"1"}}}'
     assert store.items(PLAIN) == [{"p": s("a"), "x": n("1")}]
 
@@ -228,7 +228,7 @@ def test_each_change_is_logged() -> None:
     assert logged(store, update(LOGGED, {"p": s("a")}, "SET x = :x", x=n("2"))) == [(Kind.MODIFY, key, old, new)]
     assert logged(store, delete(LOGGED, {"p": s("a")})) == [(Kind.REMOVE, key, new, b"")]
     store.do(put(LOGGED, one))
-    expired = delete(LOGGED, {"p": s("a")})._replace(expired=True)
+    expired = replace(delete(LOGGED, {"p": s("a")}), expired=True)
     assert logged(store, expired) == [(Kind.EXPIRE, key, old, b"")]
 
 
@@ -327,11 +327,11 @@ def test_filling_new_indexes_and_writing_meanwhile_come_to_the_same(
         store.do(put(bare, item))
 
     def fill(key: bytes) -> None:
-        written = Writes()
-        filled = indexes.fill(INDEXED, store.rows[key], written, SECRET)
+        mutation = store.mutation()
+        filled = indexes.fill(INDEXED, store.rows[key], mutation)
         if filled is not None:
-            written.put(key, filled)
-        store.apply(written)
+            mutation.writes.put(key, filled)
+        store.apply(mutation.writes)
 
     for kind, item in steps:
         key = keys.item_key(INDEXED, item, SECRET)
@@ -348,6 +348,6 @@ def test_filling_new_indexes_and_writing_meanwhile_come_to_the_same(
 
 def test_filling_an_item_that_is_up_to_date_does_nothing() -> None:
     operation = put(INDEXED, {"p": s("1"), "c": s("2"), "x": s("3")})
-    written = Writes()
-    assert indexes.fill(INDEXED, operation.stored, written, SECRET) is None
-    assert not written.puts
+    mutation = Store().mutation()
+    assert indexes.fill(INDEXED, operation.stored, mutation) is None
+    assert not mutation.writes.puts

@@ -20,17 +20,17 @@ import orjson
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import JobKind, Unfinished
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.backups import backup_records, manifests, pieces
 from jedlik.dynamodb.backups.backup_records import Backup
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.pieces import ABSENT, DamagedPiece, Rows
 from jedlik.dynamodb.model import indexes, items, keys
-from jedlik.dynamodb.model.changelog import Caller
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.mutations import Mutation, New, Old
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import check_descriptor, record
+from jedlik.dynamodb.model.writes import record
 from jedlik.dynamodb.tables import purge
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Row, Writes
@@ -138,7 +138,7 @@ async def _write(region: Region, job: Job, source: _Source) -> None:
     current = job
     while len(under_way) < COMMITS and current.state["Piece"] == source.number:
         commit = _Commit(region.secret, current, table, source, is_same_store)
-        under_way.append(region.engine.mutate(commit.reads, commit.decide))
+        under_way.append(mini_transaction.mutate(region, (table,), commit.items, commit.decide, (job.key,)))
         current = commit.next_job
     for done in await asyncio.gather(*under_way, return_exceptions=True):
         if isinstance(done, BaseException):
@@ -178,35 +178,33 @@ class _Commit:
         job.advance(job.state | behind, made)
         self.next_job = job_records.parse((job.key, made.puts[job.key] or b""))
         """The job as this commit leaves it."""
-        self.reads = [job.key, table.descriptor_key, *(self._keys if self._undoes else ())]
+        self.items = [(table, key) for key in self._keys] if self._undoes else []
+        """What is read besides the job and the table's descriptor."""
 
     def _key(self, value: bytes) -> bytes:
         attributes = orjson.loads(value[1:]) if value.startswith(ABSENT) else items.decode(value)
         return keys.item_key(self._table, attributes, self._secret)
 
-    def decide(self, found: Sequence[bytes | None]) -> tuple[Writes, None]:
-        """What is written."""
-        self._job.check(found[0])
-        check_descriptor(self._table, found[1])
-        made = Writes()
+    def decide(self, mutation: Mutation) -> None:
+        """Write the rows."""
+        self._job.check(mutation.found[self._job.key])
+        made = mutation.writes
         if self._undoes:
-            for key, before, value in zip(self._keys, found[2:], self._values, strict=True):
-                self._record(key, before, None if value.startswith(ABSENT) else value, made)
+            for key, value in zip(self._keys, self._values, strict=True):
+                self._record(key, mutation.stored(key), None if value.startswith(ABSENT) else value, mutation)
         elif self._table.indexes:
             for key, value in zip(self._keys, self._values, strict=True):
-                self._record(key, None, value, made)
+                self._record(key, None, value, mutation)
         else:
             made.puts.update(zip(self._keys, self._values, strict=True))
             made.add(keys.item_count_key(self._table.id, 0), len(self._keys))
             made.add(keys.item_bytes_key(self._table.id, 0), items.total_size(self._values))
         made.put(self._job.key, self.next_job.raw)
-        return made, None
 
-    def _record(self, key: bytes, before: bytes | None, value: bytes | None, made: Writes) -> None:
-        old = None if before is None else items.decode(before)
-        new = None if value is None else items.decode(value)
+    def _record(self, key: bytes, before: bytes | None, value: bytes | None, mutation: Mutation) -> None:
         if before != value:
-            record(self._table, key, old, new, before, value, made, self._secret, Caller.CUSTOMER)
+            old = Old(before, None if before is None else items.decode(before))
+            record(self._table, key, old, New(value, None if value is None else items.decode(value)), mutation)
 
 
 def _of_generation(values: list[bytes], generation: int) -> list[bytes]:

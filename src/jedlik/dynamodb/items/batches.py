@@ -15,26 +15,17 @@ import orjson
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.meter import Meter
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.items import item_collections, parameters
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.turns import by_turns
 from jedlik.dynamodb.model import items, key_values, keys, limits, values, writes
 from jedlik.dynamodb.model.expressions.projections import Projection
-from jedlik.dynamodb.model.indexes import has_collections
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import (
-    Change,
-    Operation,
-    check_descriptor,
-    check_item_size,
-    perform,
-    version_keys,
-    versions_of,
-)
-from jedlik.storage.engine import Writes
+from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor, check_item_size, perform
 
 _DUPLICATES = "Provided list of item keys contains duplicates"
 
@@ -159,29 +150,13 @@ async def batch_write_item(context: Context, request: Request) -> Response:
         ]
         if len({operation.key for operation in operations}) < len(operations):
             raise ValidationException(_DUPLICATES)
-        at = region.clock()
-        full = [False] * len(operations)
-        if any(has_collections(table) for table in tables):
-            full = await item_collections.are_full(region, operations)
+        full = await item_collections.full(region, operations)
 
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, list[tuple[Operation, Change]]]:
-            for table, raw in zip(tables, found, strict=False):
-                check_descriptor(table, raw)
-            into = Writes()
-            done = []
-            stored = found[len(tables) : versions_from]
-            versions = versions_of(operations, found[versions_from:])
-            for operation, old, refuses, version in zip(operations, stored, full, versions, strict=True):
-                change = perform(operation, old, into, region.secret, at, version)
-                if refuses:
-                    item_collections.refuse_growth(change)
-                done.append((operation, change))
-            return into, done
+        def decide(mutation: Mutation) -> list[tuple[Operation, Change]]:
+            return [(operation, perform(operation, mutation)) for operation in operations]
 
-        read = [table.descriptor_key for table in tables] + [o.key for o in operations]
-        versions_from = len(read)
-        read += version_keys(operations)
-        return tables, await region.engine.mutate(read, decide)
+        named = ((operation.table, operation.key) for operation in operations)
+        return tables, await mini_transaction.mutate(region, tables, named, decide, full=full)
 
     tables, changes = await catalog.with_tables(region, list(wanted), attempt)
     done = iter(changes)

@@ -14,7 +14,7 @@ Source: "Idempotency" under "TransactWriteItems API" in the developer guide.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +56,15 @@ class ClientToken:
             reading,
         )
 
-    def find(self, records: Sequence[bytes | None], tables: Sequence[Table]) -> list[float] | None:
-        """The units that a replay returns, if one of the `records` under `keys` is of the same transaction.
+    def find(self, found: Mapping[bytes, bytes | None], tables: Sequence[Table]) -> list[float] | None:
+        """The units that a replay returns, if one of the records `found` under `keys` is of the same transaction.
 
         `tables` are those that the request names, as they are now. Raises IdempotentParameterMismatchException if a
         record is of another transaction.
         """
         ids = {table.name: table.id.hex() for table in tables}
-        for raw in records:
+        for key in self.keys:
+            raw = found[key]
             if raw is None:
                 continue
             record = orjson.loads(raw)

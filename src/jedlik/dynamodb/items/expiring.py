@@ -21,14 +21,15 @@ from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
 from jedlik.background.work import Duty, JobKind, Unfinished
 from jedlik.config import Settings
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import expiry, items, keys
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import Delete, check_descriptor, perform
+from jedlik.dynamodb.model.writes import Delete, perform
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Row, Writes
 
@@ -71,27 +72,27 @@ async def step(region: Region, job: Job) -> None:
         start, end = keys.expiry_range(table_id, 0, expiry.LAST_SECOND)
     found = await stretches.first_keys(region, start, end, STEP_ITEMS, STEP_BYTES)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        job.check(values[0])
-        if values[1] != raw:
+    def decide(mutation: Mutation) -> None:
+        job.check(mutation.found[job.key])
+        if mutation.found[descriptor_key] != raw:
             raise job_records.JobMoved
-        writes = Writes()
+        writes = mutation.writes
         if table is None:
             job.finish(writes)
         elif not found:
             catalog.put(_finished(table.descriptor, noting), writes)
             job.finish(writes)
         elif noting:
-            for key, stored in zip(found, values[2:], strict=True):
+            for key in found:
+                stored = mutation.found[key]
                 if stored is not None:
                     expiry.renew_note(table, key, None, items.decode(stored), writes)
             job.advance(state | {"Position": (found[-1] + b"\0").hex()}, writes)
         else:
             for key in found:
                 writes.delete(key)
-        return writes, None
 
-    await region.engine.mutate([job.key, descriptor_key, *(found if noting else ())], decide)
+    await mini_transaction.mutate(region, (), (), decide, [job.key, descriptor_key, *(found if noting else ())])
 
 
 def _as_asked(table: Table | None, state: job_records.State) -> Table | None:
@@ -162,26 +163,19 @@ async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[
     """Delete those of the noted items that have expired; returns how many."""
     item_keys = [keys.item_of_expiry_key(table, note) for note, _ in notes]
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, int]:
-        check_descriptor(table, values[0])
-        writes = Writes()
+    def decide(mutation: Mutation) -> int:
         deleted = 0
-        found = values[1:versions_from]
-        records = values[versions_from:] or [None] * len(found)
-        for (note, _), key, stored, known in zip(notes, item_keys, found, records, strict=True):
+        for (note, _), key in zip(notes, item_keys, strict=True):
             # Goes in any case: with its item, or because its item has another by now.
-            writes.delete(note)
+            mutation.writes.delete(note)
+            stored = mutation.stored(key)
             item = items.decode(stored) if stored is not None else None
             if item is not None and expiry.has_expired(item, attribute, now):
-                perform(Delete(table, key, item, expired=True), stored, writes, region.secret, now, known)
+                perform(Delete(table, key, item, expired=True), mutation)
                 deleted += 1
-        return writes, deleted
+        return deleted
 
-    read = [table.descriptor_key, *item_keys]
-    versions_from = len(read)
-    if table.replica is not None:
-        read += [keys.version_key(table, key) for key in item_keys]
-    return await region.engine.mutate(read, decide)
+    return await mini_transaction.mutate(region, [table], ((table, key) for key in item_keys), decide)
 
 
 def duty(settings: Settings) -> Duty:

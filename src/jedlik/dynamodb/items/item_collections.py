@@ -9,24 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jedlik.dynamodb.errors import ItemCollectionSizeLimitExceededException
-from jedlik.dynamodb.model import indexes, items, keys
+from jedlik.dynamodb.model import indexes, keys
 from jedlik.dynamodb.model.limits import GIB, ITEM_COLLECTION_SIZE
+from jedlik.dynamodb.model.mutations import NONE_FULL
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Change, Operation
+from jedlik.dynamodb.model.writes import Operation
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 
 
-async def are_full(region: Region, operations: Sequence[Operation]) -> list[bool]:
-    """Of each operation, whether the collection of its item has reached the limit."""
-    return [size is not None and size >= ITEM_COLLECTION_SIZE for size in await _sizes(region, operations)]
-
-
-def refuse_growth(change: Change) -> None:
-    """Raises ItemCollectionSizeLimitExceededException when a change makes an item larger. For full collections."""
-    if change.new is not None and (change.old is None or items.size(change.new) > items.size(change.old)):
-        raise ItemCollectionSizeLimitExceededException("Collection size exceeded.")
+async def full(region: Region, operations: Sequence[Operation]) -> frozenset[bytes]:
+    """The keys of the items whose collection has reached the limit (`Mutation.full`)."""
+    counted = [operation for operation in operations if indexes.has_collections(operation.table)]
+    if not counted:
+        return NONE_FULL
+    sizes = await _sizes(region, counted)
+    return frozenset(
+        operation.key
+        for operation, size in zip(counted, sizes, strict=True)
+        if size is not None and size >= ITEM_COLLECTION_SIZE
+    )
 
 
 async def metrics(region: Region, operations: Sequence[tuple[Operation, Item]]) -> list[dict[str, Any] | None]:

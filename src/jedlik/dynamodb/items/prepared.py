@@ -8,18 +8,19 @@ operation, of the table as last seen (see `catalog.with_tables`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.items import parameters
 from jedlik.dynamodb.items.parameters import Request
 from jedlik.dynamodb.model import key_values, keys, values, writes
+from jedlik.dynamodb.model.quick_values import quick_value
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.model.writes import Condition, Operation
 
 
-class Prepared(NamedTuple):
+@quick_value
+class Prepared:
     """A write that waits for its table."""
 
     attributes: Item

@@ -21,7 +21,7 @@ from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.items import single_writes
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.prepared import Prepared
-from jedlik.dynamodb.items.single_writes import Decision
+from jedlik.dynamodb.items.single_writes import SingleWrite
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.writes import Change, Operation
 
@@ -29,25 +29,24 @@ from jedlik.dynamodb.model.writes import Change, Operation
 class Write:
     """A write that has been handed to the engine."""
 
-    __slots__ = ("_context", "_decision", "_operation", "_request", "future")
+    __slots__ = ("_context", "_request", "_single", "future")
 
     def __init__(self, context: Context, request: Request, operation: Operation) -> None:
         self._context = context
         self._request = request
-        self._operation = operation
-        decision = self._decision = Decision(context.region, operation)
-        self.future: Future[Change] = context.region.engine.mutate(decision.reads, decision.decide)
+        self._single = SingleWrite(operation)
+        self.future: Future[Change] = self._single.begin(context.region)
 
     def answer(self, change: Change) -> Response:
         """What the write answers, which is charged."""
-        return single_writes.answer(self._context, self._request, self._operation, change)
+        return single_writes.answer(self._context, self._request, self._single.operation, change)
 
     def refusal(self, error: Exception) -> ServiceError | None:
         """The error of a condition that has stopped the write, which is charged. For any other that leaves nothing
         written None, and the write has to be looked at again."""
         if isinstance(error, single_writes.STOPPED):
             name = self._request["TableName"]
-            charging.stopped(self._context.meter, name, self._operation, self._decision.stored)
+            charging.stopped(self._context.meter, name, self._single.operation, self._single.stored)
             return error
         if isinstance(error, ServiceError | DescriptorChanged):
             return None

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from asyncio import Future
+from collections.abc import Callable
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.errors import ConditionalCheckFailedException, DuplicateItemException
 from jedlik.dynamodb.items import item_collections
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import items, writes
-from jedlik.dynamodb.model.indexes import has_collections
+from jedlik.dynamodb.model.mutations import NONE_FULL, Mutation
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor, perform, version_keys
+from jedlik.dynamodb.model.writes import Change, Operation, perform
 from jedlik.regions.region import Region
-from jedlik.storage.engine import Writes
 
 STOPPED = (ConditionalCheckFailedException, DuplicateItemException)
 """What stops a write that is charged all the same."""
@@ -33,54 +33,38 @@ async def write(
     region = context.region
 
     async def attempt(table: Table) -> tuple[Operation, Change]:
-        operation = operation_of(table)
-        [full] = await item_collections.are_full(region, [operation]) if has_collections(table) else [False]
-        decision = Decision(region, operation, full)
+        single = SingleWrite(operation_of(table))
+        full = await item_collections.full(region, (single.operation,))
         try:
-            return operation, await region.engine.mutate(decision.reads, decision.decide)
+            return single.operation, await single.begin(region, full)
         except STOPPED:
-            charging.stopped(context.meter, table_name, operation, decision.stored)
+            charging.stopped(context.meter, table_name, single.operation, single.stored)
             raise
 
     return await catalog.with_table(region, table_name, attempt)
 
 
-class Decision:
-    """The mutation that does one operation."""
+class SingleWrite:
+    """The mini-transaction that does one operation."""
 
-    __slots__ = ("_at", "_full", "_operation", "_secret", "stored")
+    __slots__ = ("operation", "stored")
 
-    def __init__(self, region: Region, operation: Operation, full: bool = False) -> None:
-        """`full` if the collection of the item may not grow."""
-        self._operation = operation
-        self._secret = region.secret
-        self._full = full
-        self._at = 0.0 if operation.table.log is None else region.clock()
-        """When the change is made. That is written into the log only."""
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
         self.stored: bytes | None = None
         """The item as it was found, when that was decided."""
 
-    @property
-    def reads(self) -> tuple[bytes, ...]:
-        """The keys to be read."""
-        operation = self._operation
-        table = operation.table
-        if table.replica is None:
-            return table.descriptor_key, operation.key
-        return table.descriptor_key, operation.key, *version_keys((operation,))
+    def begin(self, region: Region, full: frozenset[bytes] = NONE_FULL) -> Future[Change]:
+        """Hand the operation to the engine. `full`: see `Mutation`."""
+        table, key = self.operation.table, self.operation.key
+        if table.replica is None and not full:
+            return mini_transaction.mutate_one(region, table, key, self._decide)
+        return mini_transaction.mutate(region, (table,), ((table, key),), self._decide, full=full)
 
-    def decide(self, found: Sequence[bytes | None]) -> tuple[Writes, Change]:
-        """What is written, and how the item changes. Raises DescriptorChanged, and what `perform` raises."""
-        operation = self._operation
-        table = operation.table
-        check_descriptor(table, found[0])
-        stored = self.stored = found[1]
-        into = Writes()
-        version = None if table.replica is None else found[2]
-        change = perform(operation, stored, into, self._secret, self._at, version)
-        if self._full:
-            item_collections.refuse_growth(change)
-        return into, change
+    def _decide(self, mutation: Mutation) -> Change:
+        operation = self.operation
+        self.stored = mutation.found[operation.key]
+        return perform(operation, mutation)
 
 
 def answer(context: Context, request: Request, operation: Operation, change: Change) -> Response:

@@ -13,14 +13,14 @@ Source: "Managing complex workflows with DynamoDB transactions" in the developer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.aws.meter import Meter
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.errors import (
     ConditionalCheckFailedException,
@@ -38,20 +38,11 @@ from jedlik.dynamodb.items.turns import by_turns
 from jedlik.dynamodb.model import items, key_values, keys, limits, values
 from jedlik.dynamodb.model.capacity import read_units
 from jedlik.dynamodb.model.expressions.projections import Projection
-from jedlik.dynamodb.model.indexes import has_collections
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import (
-    Change,
-    ConditionCheck,
-    Operation,
-    check_descriptor,
-    perform,
-    version_keys,
-    versions_of,
-)
+from jedlik.dynamodb.model.writes import Change, ConditionCheck, Operation, check_descriptor, perform
 from jedlik.regions.region import Region
-from jedlik.storage.engine import Writes
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -106,43 +97,32 @@ async def write(context: Context, wanted: Sequence[tuple[str, Prepared]], token:
     names = list(dict.fromkeys(name for name, _ in wanted))
 
     async def attempt(tables: Sequence[Table]) -> Outcome:
-        stored: Sequence[bytes | None] = ()
+        found: Mapping[bytes, bytes | None] = {}
         table_of = dict(zip(names, tables, strict=True))
         operations = await _made(region, tables, wanted, lambda pair: pair[1].operation(table_of[pair[0]]))
         if len({operation.key for operation in operations}) < len(operations):
             raise ValidationException(_ONE_ITEM_TWICE)
-        full = [False] * len(operations)
-        if any(has_collections(table) for table in tables):
-            full = await item_collections.are_full(region, operations)
-        at = region.clock()
-        token_keys = [] if token is None else token.keys
-        descriptor_keys = [table.descriptor_key for table in tables]
-        tables_from, items_from = len(token_keys), len(token_keys) + len(tables)
-        versions_from = items_from + len(operations)
+        full = await item_collections.full(region, operations)
 
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, Outcome]:
-            for table, raw in zip(tables, found[tables_from:items_from], strict=True):
-                check_descriptor(table, raw)
+        def decide(mutation: Mutation) -> Outcome:
+            nonlocal found
+            found = mutation.found
             if token is not None:
-                replayed = token.find(found[:tables_from], tables)
+                replayed = token.find(found, tables)
                 if replayed is not None:
-                    return Writes(), Outcome(operations, (), replayed)
-            nonlocal stored
-            into = Writes()
-            versions = versions_of(operations, found[versions_from:])
-            stored = found[items_from:versions_from]
-            changes = _perform_all(operations, stored, versions, full, into, region.secret, at)
+                    return Outcome(operations, (), replayed)
+            changes = _perform_all(operations, mutation)
             if token is not None:
-                token.record([_replay_units(change) for change in changes], tables, into)
-            return into, Outcome(operations, changes)
+                token.record([_replay_units(change) for change in changes], tables, mutation.writes)
+            return Outcome(operations, changes)
 
-        read = [*token_keys, *descriptor_keys, *(operation.key for operation in operations)]
-        read += version_keys(operations)
+        named = ((operation.table, operation.key) for operation in operations)
+        token_keys = () if token is None else token.keys
         try:
-            outcome = await region.engine.mutate(read, decide)
+            outcome = await mini_transaction.mutate(region, tables, named, decide, token_keys, full)
         except TransactionCanceledException:
-            for (name, _), operation, there in zip(wanted, operations, stored, strict=True):
-                units = charging.attempted_units(operation, there)
+            for (name, _), operation in zip(wanted, operations, strict=True):
+                units = charging.attempted_units(operation, found[operation.key])
                 context.meter.of(operation.table, name, True).stop(units, 0)
             raise
         _charge(context.meter, [name for name, _ in wanted], outcome)
@@ -291,26 +271,16 @@ def _reason(error: ServiceError) -> Response:
     return {"Code": _REASON_CODES[type(error)], "Message": error.message, **error.fields}
 
 
-def _perform_all(
-    operations: Sequence[Operation],
-    found: Sequence[bytes | None],
-    versions: Sequence[bytes | None],
-    full: Sequence[bool],
-    into: Writes,
-    secret: bytes,
-    at: float,
-) -> list[Change]:
+def _perform_all(operations: Sequence[Operation], mutation: Mutation) -> list[Change]:
     """Perform every operation.
 
     Raises TransactionCanceledException with all their reasons if one fails, but EmptyKeyValueException as it is.
     """
     changes: list[Change] = []
     reasons: list[Response] = []
-    for operation, stored, version, refuses in zip(operations, found, versions, full, strict=True):
+    for operation in operations:
         try:
-            change = perform(operation, stored, into, secret, at, version)
-            if refuses:
-                item_collections.refuse_growth(change)
+            change = perform(operation, mutation)
         except EmptyKeyValueException:
             raise
         except tuple(_REASON_CODES) as error:

@@ -11,15 +11,18 @@ writes go on: a write brings its item up to date as well, and neither needs to k
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from jedlik.dynamodb.model import items, keys, values
+from jedlik.dynamodb.model.mutations import Mutation, New, Old
+from jedlik.dynamodb.model.quick_values import quick_value
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.storage.engine import Row, Writes
 
+_NOTHING = Old(None, None)
 
-class EntryChange(NamedTuple):
+
+@quick_value
+class EntryChange:
     """What a write did to an item's entry in one index. There is none for an entry that stayed as it was."""
 
     of: Index
@@ -36,33 +39,21 @@ def has_collections(table: Table) -> bool:
 
 def generation(table: Table) -> int:
     """The generation of an item that is written to `table` now."""
-    return max([index.number for index in table.indexes], default=0)
+    return max([index.number for index in table.indexes]) if table.indexes else 0
 
 
-def keep_entries(
-    table: Table,
-    key: bytes,
-    old: Item | None,
-    new: Item | None,
-    old_stored: bytes | None,
-    new_stored: bytes | None,
-    writes: Writes,
-    secret: bytes,
-) -> list[EntryChange]:
+def keep_entries(table: Table, key: bytes, old: Old, new: New, mutation: Mutation) -> list[EntryChange]:
     """Make the entries of the item under `key` those of `new` instead of those of `old`. Counters follow."""
-    had = items.generation(old_stored) if old_stored is not None else 0
+    had = items.generation(old.stored) if old.stored is not None else 0
     changes = []
     for index in table.indexes:
-        known = index.number <= had
-        change = _keep_entry(
-            table, index, key, old if known else None, new, old_stored if known else None, new_stored, writes, secret
-        )
+        change = _keep_entry(table, index, key, old if index.number <= had else _NOTHING, new, mutation)
         if change is not None:
             changes.append(change)
     return changes
 
 
-def fill(table: Table, stored: bytes, writes: Writes, secret: bytes) -> bytes | None:
+def fill(table: Table, stored: bytes, mutation: Mutation) -> bytes | None:
     """Bring a stored item up to date: write the entries that it lacks, and return it as it is to be stored now.
 
     None if it lacks none. The caller, whose mutation read the item and the descriptor, puts the returned item in the
@@ -73,10 +64,10 @@ def fill(table: Table, stored: bytes, writes: Writes, secret: bytes) -> bytes | 
     if had >= current:
         return None
     item = items.decode(stored)
-    key = keys.item_key(table, item, secret)
+    key = keys.item_key(table, item, mutation.secret)
     for index in table.indexes:
         if index.number > had:
-            _keep_entry(table, index, key, None, item, None, stored, writes, secret)
+            _keep_entry(table, index, key, _NOTHING, New(stored, item), mutation)
     return items.with_generation(stored, current)
 
 
@@ -86,25 +77,16 @@ def required_entry(table: Table, index: Index, key: bytes, item: Item, stored: b
     The value may differ from what is stored in the generation that both tell, which in an entry means nothing.
     """
     entry_key = keys.index_key(table, index, item, secret, key)
-    value = _entry(index, item, stored)
+    value = _entry(index, New(stored, item))
     return None if entry_key is None or value is None else (entry_key, value)
 
 
-def _keep_entry(
-    table: Table,
-    index: Index,
-    key: bytes,
-    old: Item | None,
-    new: Item | None,
-    old_stored: bytes | None,
-    new_stored: bytes | None,
-    writes: Writes,
-    secret: bytes,
-) -> EntryChange | None:
-    old_key = keys.index_key(table, index, old, secret, key) if old is not None else None
-    new_key = keys.index_key(table, index, new, secret, key) if new is not None else None
-    old_entry = _entry(index, old, old_stored) if old_key is not None else None
-    new_entry = _entry(index, new, new_stored) if new_key is not None else None
+def _keep_entry(table: Table, index: Index, key: bytes, old: Old, new: New, mutation: Mutation) -> EntryChange | None:
+    secret, writes = mutation.secret, mutation.writes
+    old_key = keys.index_key(table, index, old.item, secret, key) if old.item is not None else None
+    new_key = keys.index_key(table, index, new.item, secret, key) if new.item is not None else None
+    old_entry = _entry(index, old) if old_key is not None else None
+    new_entry = _entry(index, new) if new_key is not None else None
     old_size = items.size(old_entry) if old_entry is not None else 0
     new_size = items.size(new_entry) if new_entry is not None else 0
     deleted = written = None
@@ -126,11 +108,11 @@ def _keep_entry(
     return EntryChange(index, deleted, written)
 
 
-def _entry(index: Index, item: Item | None, stored: bytes | None) -> bytes | None:
+def _entry(index: Index, of: Old | New) -> bytes | None:
     """The entry of an item in an index: what the index projects, in the form of a stored item."""
-    if item is None or index.projected is None:
-        return stored
-    projected = {name: value for name, value in item.items() if name in index.projected}
+    if of.item is None or index.projected is None:
+        return of.stored
+    projected = {name: value for name, value in of.item.items() if name in index.projected}
     return items.encode(projected, values.item_size(projected))
 
 

@@ -24,9 +24,9 @@ from jedlik.aws.errors import ValidationException
 from jedlik.aws.stored_items import StoredItem
 from jedlik.dynamodb.model import indexes, items, key_values, keys, values, versions, writes
 from jedlik.dynamodb.model.changelog import Caller, Change, Kind
+from jedlik.dynamodb.model.mutations import Mutation, New, Old
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.storage.engine import Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +96,29 @@ def deletion(version: bytes, keys: Item) -> RemoteChange:
     return RemoteChange(versions.deletion(version), 0.0, keys, None, again=True)
 
 
-def apply(
-    table: Table,
-    key: bytes,
-    change: RemoteChange,
-    stored: bytes | None,
-    record: bytes | None,
-    into: Writes,
-    secret: bytes,
-) -> bytes | None:
-    """Apply `change` to the item under `key`, of which `stored` and `record` are the item and its version record.
+def apply(table: Table, key: bytes, change: RemoteChange, mutation: Mutation) -> bytes | None:
+    """Apply `change` to the item under `key`, which the mutation has read with its version.
 
-    Returns the item as it is stored from now on, None if there is none. If
-    nothing is put into `into`, the change was not later than what is here.
+    Returns the item as it is stored from now on, None if there is none. If nothing is written, the change was not later
+    than what is here.
     """
+    stored, record = mutation.stored(key), mutation.stored(keys.version_key(table, key))
     if not _is_later(change, stored, record):
         if change.again and change.version < versions.of_record(record):
-            writes.tell_again(table, key, change.keys, stored, versions.of_record(record), into)
+            writes.tell_again(table, key, change.keys, stored, versions.of_record(record), mutation)
         return stored
     # What is from before the replication stays without a version, and so do its copies.
     version = None if change.version == versions.ZERO else change.version
     new_stored = None
     if change.item is not None:
         new_stored = items.encode(change.item, values.item_size(change.item), indexes.generation(table))
+    new = New(new_stored, change.item, Caller.REPLICATION, version)
     if new_stored == stored:
         if version is not None:
-            writes.touch(table, key, change.keys, stored, version, into, Caller.REPLICATION)
+            writes.touch(table, key, change.keys, new, mutation)
     else:
-        old = None if stored is None else items.decode(stored)
-        caller = Caller.REPLICATION
-        writes.record(table, key, old, change.item, stored, new_stored, into, secret, caller, version)
+        old = Old(stored, None if stored is None else items.decode(stored))
+        writes.record(table, key, old, new, mutation)
     return new_stored
 
 

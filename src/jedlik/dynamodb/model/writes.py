@@ -5,31 +5,33 @@ writes, elements of batches and of transactions, PartiQL statements and expiries
 checked as far as the request allows, before the mutation begins; inside it `perform` does what depends on what is
 stored: it tests the condition, works out the new item and hands it to `record`, which writes the item, its index
 entries, counters, expiry note and change log entry. An operation rests on its table's definition, so the mutation
-reads the descriptor as well and begins with `check_descriptor`:
+reads and compares the descriptor as well (`dynamodb.mini_transaction`):
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Change]:
-        check_descriptor(operation.table, values[0])
-        writes = Writes()
-        return writes, perform(operation, values[1], writes, secret, at, *values[2:])
-
-    read = [operation.table.descriptor_key, operation.key, *version_keys([operation])]
-    change = await engine.mutate(read, decide)
+    change = await mini_transaction.mutate(
+        region, [table], [(table, operation.key)], lambda mutation: perform(operation, mutation)
+    )
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 import orjson
 
 from jedlik.aws.errors import ValidationException
-from jedlik.dynamodb.errors import ConditionalCheckFailedException, DescriptorChanged
+from jedlik.dynamodb.errors import (
+    ConditionalCheckFailedException,
+    DescriptorChanged,
+    ItemCollectionSizeLimitExceededException,
+)
 from jedlik.dynamodb.model import expiry, indexes, items, key_values, keys, limits, values, versions
 from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.dynamodb.model.expressions.updates import TOO_LARGE
 from jedlik.dynamodb.model.expressions.updates import Update as UpdateAction
 from jedlik.dynamodb.model.indexes import EntryChange
+from jedlik.dynamodb.model.mutations import Mutation, New, Old
+from jedlik.dynamodb.model.quick_values import quick_value
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.storage.engine import Writes
@@ -37,10 +39,9 @@ from jedlik.storage.engine import Writes
 Condition: TypeAlias = Callable[[Item], bool]
 """Tells whether an item satisfies it; {} stands for no item."""
 
-# Operations are named tuples because one is made for every write: making a frozen dataclass takes three times as long.
 
-
-class Put(NamedTuple):
+@quick_value
+class Put:
     """Store an item in place of what is there."""
 
     table: Table
@@ -53,7 +54,8 @@ class Put(NamedTuple):
     """Whether a failed condition tells what was there."""
 
 
-class Update(NamedTuple):
+@quick_value
+class Update:
     """Change what is there, or make it from its key."""
 
     table: Table
@@ -65,7 +67,8 @@ class Update(NamedTuple):
     return_old_on_failure: bool = False
 
 
-class Delete(NamedTuple):
+@quick_value
+class Delete:
     """Delete what is there, if anything."""
 
     table: Table
@@ -77,7 +80,8 @@ class Delete(NamedTuple):
     """Whether it is the service that deletes, for the item's time to live has passed."""
 
 
-class ConditionCheck(NamedTuple):
+@quick_value
+class ConditionCheck:
     """Change nothing, but only under a condition."""
 
     table: Table
@@ -89,7 +93,8 @@ class ConditionCheck(NamedTuple):
 Operation: TypeAlias = Put | Update | Delete | ConditionCheck
 
 
-class Change(NamedTuple):
+@quick_value
+class Change:
     """What a write did to one item."""
 
     old: bytes | None
@@ -125,35 +130,16 @@ def check_descriptor(table: Table, raw: bytes | None) -> None:
         raise DescriptorChanged
 
 
-def version_keys(operations: Sequence[Operation]) -> list[bytes]:
-    """What a mutation of these operations reads besides their items: the versions of those in replicated tables."""
-    return [keys.version_key(o.table, o.key) for o in operations if o.table.replica is not None]
+def perform(operation: Operation, mutation: Mutation) -> Change:
+    """Do `operation` to what is stored under its key, which the mutation has read, with its version.
 
-
-def versions_of(operations: Sequence[Operation], found: Sequence[bytes | None]) -> list[bytes | None]:
-    """For each operation its item's version record, from what was found under `version_keys`."""
-    records = iter(found)
-    return [None if o.table.replica is None else next(records) for o in operations]
-
-
-def perform(
-    operation: Operation,
-    stored: bytes | None,
-    writes: Writes,
-    secret: bytes,
-    at: float,
-    version_record: bytes | None = None,
-) -> Change:
-    """Do `operation` to what is stored under its key, adding to `writes`. `at` is now, in seconds since the epoch.
-
-    `version_record` is what was found under the item's `version_keys`, if the table is replicated.
-
-    Raises ConditionalCheckFailedException, with the Item if the operation wants it told, and ValidationException for
-    an update that cannot be made of this item.
+    Raises ConditionalCheckFailedException, with the Item if the operation wants it told, ValidationException for an
+    update that cannot be made of this item, and ItemCollectionSizeLimitExceededException.
     """
     table = operation.table
     condition = operation.condition
-    old: Item | None = None
+    stored = mutation.stored(operation.key)
+    item: Item | None = None
     if stored is not None and (
         condition is not None
         or table.indexes
@@ -161,135 +147,118 @@ def perform(
         or table.log is not None
         or type(operation) is Update
     ):
-        old = items.decode(stored)
-    if condition is not None and not condition(old or {}):
+        item = items.decode(stored)
+    if condition is not None and not condition(item or {}):
         told = {"Item": items.whole(stored)} if stored is not None and operation.return_old_on_failure else {}
         raise ConditionalCheckFailedException("The conditional request failed", **told)
 
-    new: Item | None
+    new_item: Item | None
     new_stored: bytes | None
-    expired = False
+    caller = Caller.CUSTOMER
     match operation:
         case Put():
-            new, new_stored = operation.item, operation.stored
+            new_item, new_stored = operation.item, operation.stored
         case Update():
-            new = _updated(operation, old)
-            new_stored = _encode_update(operation, old, new, stored)
+            new_item = _updated(operation, item)
+            new_stored = _encode_update(operation, item, new_item, stored)
         case Delete():
-            new = new_stored = None
-            expired = operation.expired
+            new_item = new_stored = None
+            if operation.expired:
+                caller = Caller.EXPIRY
         case ConditionCheck():
             return Change(stored, stored, [])
-    version = None
-    if table.replica is not None:
-        region = table.replica.region
-        if expired:
-            version = versions.following(version_record, region)
-        else:
-            version = versions.superseding(version_record, at, region)
-    if new_stored == stored:
-        if version is not None:
-            touch(table, operation.key, _key_attributes(operation), stored, version, writes, Caller.CUSTOMER)
-        return Change(stored, stored, [])
-    caller = Caller.EXPIRY if expired else Caller.CUSTOMER
-    entries = record(table, operation.key, old, new, stored, new_stored, writes, secret, caller, version)
-    return Change(stored, new_stored, entries)
+    if operation.key in mutation.full:
+        _refuse_growth(stored, new_stored)
+    version = None if table.replica is None else _version(operation, caller, mutation)
+    if new_stored != stored:
+        new = New(new_stored, new_item, caller, version)
+        return Change(stored, new_stored, record(table, operation.key, Old(stored, item), new, mutation))
+    if version is not None:
+        touch(table, operation.key, _key_attributes(operation), New(stored, new_item, caller, version), mutation)
+    return Change(stored, stored, [])
 
 
-def record(
-    table: Table,
-    key: bytes,
-    old: Item | None,
-    new: Item | None,
-    old_stored: bytes | None,
-    new_stored: bytes | None,
-    writes: Writes,
-    secret: bytes,
-    caller: Caller,
-    version: bytes | None = None,
-) -> list[EntryChange]:
-    """Change the item under `key`, with everything that hangs on it.
-
-    `old_stored` and `new_stored` are the item before and after as it is stored, None where there is none; `old` and
-    `new` are the same parsed. For a table without indexes, time to live and change log, `old` may be left out. In a
-    replicated table, `version` is the one that the item has from now on.
-    """
-    if new_stored is None:
+def record(table: Table, key: bytes, old: Old, new: New, mutation: Mutation) -> list[EntryChange]:
+    """Change the item under `key`, with everything that hangs on it."""
+    writes = mutation.writes
+    if new.stored is None:
         writes.delete(key)
     else:
-        writes.put(key, new_stored)
-    items_added = (new_stored is not None) - (old_stored is not None)
-    bytes_added = _size(new_stored) - _size(old_stored)
-    indexes.count(table, None, key, items_added, bytes_added, writes)
-    entries = (
-        indexes.keep_entries(table, key, old, new, old_stored, new_stored, writes, secret) if table.indexes else []
-    )
-    expiry.renew_note(table, key, old, new, writes)
+        writes.put(key, new.stored)
+    items_added = (new.stored is not None) - (old.stored is not None)
+    bytes_added = _size(new.stored) - _size(old.stored)
+    if items_added or bytes_added:
+        indexes.count(table, None, key, items_added, bytes_added, writes)
+    entries = indexes.keep_entries(table, key, old, new, mutation) if table.indexes else []
+    if table.ttl_attribute is not None:
+        expiry.renew_note(table, key, old.item, new.item, writes)
     primary = None
-    if version is not None:
-        primary = keys.key_of(table, None, new or old or {})
-        _keep_version(table, key, primary, new_stored, version, writes)
+    if new.version is not None:
+        primary = keys.key_of(table, None, new.item or old.item or {})
+        _keep_version(table, key, primary, new, writes)
     if table.log is not None:
-        kind = _kind(old, new, caller)
-        if kind is not Kind.SAME or version is not None:
-            primary = primary or keys.key_of(table, None, new or old or {})
-            _log(table, key, kind, primary, old_stored, new_stored, version, writes, caller)
+        kind = _kind(old.item, new.item, new.caller)
+        if kind is not Kind.SAME or new.version is not None:
+            primary = primary or keys.key_of(table, None, new.item or old.item or {})
+            _log(table, key, kind, primary, old.stored, new, writes)
     return entries
 
 
-def touch(
-    table: Table,
-    key: bytes,
-    key_attributes: Item,
-    stored: bytes | None,
-    version: bytes,
-    writes: Writes,
-    caller: Caller,
-) -> None:
+def touch(table: Table, key: bytes, key_attributes: Item, now: New, mutation: Mutation) -> None:
     """Give the item under `key` of a replicated table, or its absence, another version, and leave it as it is.
 
     A write that finds what it would have written is a write all the same: it must win over an earlier one that has
     not arrived yet from another region, and be told to the others.
     """
-    _keep_version(table, key, key_attributes, stored, version, writes)
-    _log(table, key, Kind.SAME, key_attributes, None, stored, version, writes, caller)
+    _keep_version(table, key, key_attributes, now, mutation.writes)
+    _log(table, key, Kind.SAME, key_attributes, None, now, mutation.writes)
 
 
 def tell_again(
-    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes
+    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, mutation: Mutation
 ) -> None:
     """Have the item under `key` of a replicated table, or its absence, told to other regions with the version it has.
 
     A region does so when it cannot be certain that all others know, and they answer in the same way if they know
     better (`remote_changes`).
     """
-    _log(table, key, Kind.TOLD, key_attributes, None, stored, version, writes, Caller.REPLICATION)
+    now = New(stored, None, Caller.REPLICATION, version)
+    _log(table, key, Kind.TOLD, key_attributes, None, now, mutation.writes)
 
 
-def _keep_version(
-    table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, writes: Writes
-) -> None:
-    is_there = stored is not None
-    record = versions.record(version) if is_there else versions.tombstone(version, orjson.dumps(key_attributes))
+def _version(operation: Operation, caller: Caller, mutation: Mutation) -> bytes:
+    """The version that a write to a replicated table, made in this region, gives its item."""
+    replica = operation.table.replica
+    assert replica is not None, "only items of replicated tables have versions"
+    seen = mutation.stored(keys.version_key(operation.table, operation.key))
+    if caller is Caller.EXPIRY:
+        return versions.following(seen, replica.region)
+    return versions.superseding(seen, mutation.at, replica.region)
+
+
+def _keep_version(table: Table, key: bytes, key_attributes: Item, now: New, writes: Writes) -> None:
+    assert now.version is not None, "items of a replicated table have versions"
+    if now.stored is None:
+        record = versions.tombstone(now.version, orjson.dumps(key_attributes))
+    else:
+        record = versions.record(now.version)
     writes.put(keys.version_key(table, key), record)
 
 
 def _log(
-    table: Table,
-    key: bytes,
-    kind: Kind,
-    key_attributes: Item,
-    old: bytes | None,
-    new: bytes | None,
-    version: bytes | None,
-    writes: Writes,
-    caller: Caller,
+    table: Table, key: bytes, kind: Kind, key_attributes: Item, old: bytes | None, new: New, writes: Writes
 ) -> None:
     log = table.log
     assert log is not None, "a replicated table has a change log"
-    size = values.item_size(key_attributes)
-    entry = log.entry(kind, orjson.dumps(key_attributes), size, old or b"", new or b"", version or b"", caller)
+    size, version = values.item_size(key_attributes), new.version or b""
+    entry = log.entry(kind, orjson.dumps(key_attributes), size, old or b"", new.stored or b"", version, new.caller)
     writes.append(log.prefix_for(key[len(table.prefix) :]), entry)
+
+
+def _refuse_growth(old: bytes | None, new: bytes | None) -> None:
+    """Raises ItemCollectionSizeLimitExceededException when an item becomes larger."""
+    if new is not None and (old is None or items.size(new) > items.size(old)):
+        raise ItemCollectionSizeLimitExceededException("Collection size exceeded.")
 
 
 def _key_attributes(operation: Put | Update | Delete) -> Item:

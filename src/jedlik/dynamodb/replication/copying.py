@@ -24,8 +24,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.model import items, keys, remote_changes, versions, writes
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.replication import answers, applying, membership, pull_positions
@@ -181,28 +182,22 @@ async def _settle(
     table = found.table
     checkpoint_key = pull_positions.key(table.id, before.region)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        writes.check_descriptor(table, values[0])
-        pull_positions.check(before, values[1])
-        into = Writes()
-        stored = values[2 : 2 + len(missing)]
-        records = values[2 + len(missing) :]
-        for item, now, record in zip(missing, stored, records, strict=True):
+    def decide(mutation: Mutation) -> None:
+        pull_positions.check(before, mutation.found[checkpoint_key])
+        for item in missing:
+            now, record = mutation.found[item.key], mutation.found[keys.version_key(table, item.key)]
             if now is None or record != item.record:
                 continue  # Written meanwhile: the peer will hear of that.
             version = versions.of_record(record)
             if _was_seen(version, seen):
                 deletion = remote_changes.deletion(version, item.attributes)
-                now = remote_changes.apply(table, item.key, deletion, now, record, into, region.secret)
+                now = remote_changes.apply(table, item.key, deletion, mutation)
                 version = deletion.version
-            writes.tell_again(table, item.key, item.attributes, now, version, into)
-        into.put(checkpoint_key, pull_positions.encode(after))
-        return into, None
+            writes.tell_again(table, item.key, item.attributes, now, version, mutation)
+        mutation.writes.put(checkpoint_key, pull_positions.encode(after))
 
-    item_keys = [item.key for item in missing]
-    version_keys = [keys.version_key(table, key) for key in item_keys]
-    read = [table.descriptor_key, checkpoint_key, *item_keys, *version_keys]
-    await region.engine.mutate(read, decide)
+    items_read = ((table, item.key) for item in missing)
+    await mini_transaction.mutate(region, (table,), items_read, decide, (checkpoint_key,))
 
 
 def _horizons(seen: dict[str, float], own: str) -> dict[bytes, float]:

@@ -8,17 +8,18 @@ index ACTIVE.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
 from jedlik.background.work import JobKind, Unfinished
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.model import indexes, keys
 from jedlik.dynamodb.model.definitions import Descriptor, filled
 from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
 from jedlik.storage.engine import Writes
@@ -51,24 +52,24 @@ async def step(region: Region, job: Job) -> None:
     item_keys = await stretches.first_keys(region, bytes.fromhex(state["Position"]), end, STEP_ITEMS, STEP_BYTES)
     descriptor_key = catalog.key(state["TableName"])
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        job.check(values[0])
-        writes = Writes()
-        table = _table_with_index(values[1], state["TableId"], state["IndexNumber"])
+    def decide(mutation: Mutation) -> None:
+        job.check(mutation.found[job.key])
+        writes = mutation.writes
+        table = _table_with_index(mutation.found[descriptor_key], state["TableId"], state["IndexNumber"])
         if table is None:
             job.finish(writes)
         elif item_keys:
-            for key, stored in zip(item_keys, values[2:], strict=True):
-                brought = None if stored is None else indexes.fill(table, stored, writes, region.secret)
+            for key in item_keys:
+                stored = mutation.found[key]
+                brought = None if stored is None else indexes.fill(table, stored, mutation)
                 if brought is not None:
                     writes.put(key, brought)
             job.advance(state | {"Position": (item_keys[-1] + b"\x00").hex()}, writes)
         else:
             catalog.put(_activated(table.descriptor, state["IndexNumber"]), writes)
             job.finish(writes)
-        return writes, None
 
-    await region.engine.mutate([job.key, descriptor_key, *item_keys], decide)
+    await mini_transaction.mutate(region, (), (), decide, [job.key, descriptor_key, *item_keys])
 
 
 def _table_with_index(raw: bytes | None, table_id: str, index_number: int) -> Table | None:

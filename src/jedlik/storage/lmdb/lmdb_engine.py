@@ -25,7 +25,7 @@ from typing import TypeAlias, TypeVar
 import lmdb
 
 from jedlik.clock import Clock, system_clock
-from jedlik.storage.batch import Batch, Mutation
+from jedlik.storage.batch import Batch, Call
 from jedlik.storage.engine import DamagedValue, Decide, Row, Scrubbed, StorageError
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
@@ -69,7 +69,7 @@ class LmdbEngine:
         self._longest_key = self._environment.max_key_size()
         self._seen: dict[bytes, Row] = {}
         """Values found under keys with which many reads begin (`checksums.read_all`)."""
-        self._queue: deque[Mutation] = deque()
+        self._queue: deque[Call] = deque()
         self._closing = False
         self._idle = asyncio.Event()
         """Set while no batch is due, being decided or being committed."""
@@ -176,7 +176,7 @@ class LmdbEngine:
         if self._closing:
             future.set_exception(StorageError(f"the store in {self._path} is closed"))
             return future
-        self._queue.append(Mutation(keys, decide, future))
+        self._queue.append(Call(keys, decide, future))
         if self._idle.is_set():
             self._idle.clear()
             loop.call_soon(self._start_batch)
