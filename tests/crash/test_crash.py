@@ -16,7 +16,7 @@ from torture import kills
 from torture.expected import Expected, check_indexes, check_partitions, check_store
 from torture.writers import ATTRIBUTES, DEFINITION, GLOBAL_INDEXES, TABLE, WRITERS, Writer, item
 
-KILLS = 100
+KILLS = 60
 LONGEST_LIFE = 0.3
 """The longest load between a start and a kill, in seconds."""
 FULL_CHECK = 10
@@ -37,7 +37,7 @@ def load_and_kill(server: Server, writers: list[Writer], seconds: float) -> None
         thread.join()
 
 
-def test_acknowledged_writes_survive_a_hundred_kills(start_server: StartServer, random: Random) -> None:
+def test_acknowledged_writes_survive_sixty_kills(start_server: StartServer, random: Random) -> None:
     server = start_server()
     server.client().create_table(**DEFINITION)
     writers = [Writer(f"writer {number}", Random(random.random())) for number in range(WRITERS)]
