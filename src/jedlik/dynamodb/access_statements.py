@@ -20,24 +20,24 @@ from jedlik.dynamodb.model.partiql import key_terms, spans
 from jedlik.dynamodb.model.partiql.key_terms import Key, Terms
 from jedlik.dynamodb.model.partiql.statements import (
     RETURN_VALUES,
-    Delete,
-    Exists,
-    Insert,
-    Select,
-    Update,
-    Write,
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    SelectStatement,
+    UpdateStatement,
+    WriteStatement,
     statement,
 )
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import AttributeValue
 
-_ACTIONS: dict[type[Select | Write], str] = {
-    Delete: "PartiQLDelete",
+_ACTIONS: dict[type[SelectStatement | WriteStatement], str] = {
+    DeleteStatement: "PartiQLDelete",
     # The reference has no action of its own for a condition of a transaction, which only reads.
-    Exists: "PartiQLSelect",
-    Insert: "PartiQLInsert",
-    Select: "PartiQLSelect",
-    Update: "PartiQLUpdate",
+    ExistsStatement: "PartiQLSelect",
+    InsertStatement: "PartiQLInsert",
+    SelectStatement: "PartiQLSelect",
+    UpdateStatement: "PartiQLUpdate",
 }
 
 
@@ -51,7 +51,7 @@ class Needed(NamedTuple):
     asked: Asked
 
 
-def parsed(request: Request) -> Select | Write | None:
+def parsed(request: Request) -> SelectStatement | WriteStatement | None:
     """The statement of a request, or of an element of a batch or transaction; None if it is malformed."""
     try:
         return statement(request["Statement"])
@@ -59,30 +59,30 @@ def parsed(request: Request) -> Select | Write | None:
         return None
 
 
-def needed(found: Select | Write, request: Request, table: object, enclosing: str | None) -> Needed:
+def needed(found: SelectStatement | WriteStatement, request: Request, table: object, enclosing: str | None) -> Needed:
     """The accesses that a statement of a request needs. `table` is its table, if that is known."""
-    index = found.index if isinstance(found, Select) else None
-    where = None if isinstance(found, Insert) else found.where
+    index = found.index if isinstance(found, SelectStatement) else None
+    where = None if isinstance(found, InsertStatement) else found.where
     given = _given(found, request)
     shows_old = access_conditions.return_values(request) == "ALL_OLD"
     asked = Asked(attributes=_attributes(found, where), enclosing_operation=enclosing)
     match found:
-        case Insert():
+        case InsertStatement():
             item = _item(found, request)
             key = access_conditions.partition_key(table)
             asked = asked._replace(partitions=access_conditions.partitions_of((item,), key))
-        case Select() | Exists():
+        case SelectStatement() | ExistsStatement():
             partitions, scans = _read(where, given, table, index)
-            selected = _selected(found) if isinstance(found, Select) else _shown(shows_old)
+            selected = _selected(found) if isinstance(found, SelectStatement) else _shown(shows_old)
             asked = asked._replace(partitions=partitions, select=selected, full_table_scan=scans)
-        case Update() | Delete():
+        case UpdateStatement() | DeleteStatement():
             returned = "NONE" if found.returning is None else RETURN_VALUES[found.returning]
             partitions, _ = _read(where, given, table, None)
             asked = asked._replace(partitions=partitions, return_values="ALL_OLD" if shows_old else returned)
     return Needed(_ACTIONS[type(found)], found.table, index, asked)
 
 
-def _given(found: Select | Write, request: Request) -> Values | None:
+def _given(found: SelectStatement | WriteStatement, request: Request) -> Values | None:
     """The values that the statement's conditions refer to; None if its handler will refuse the request."""
     try:
         return found.constants.values([_parameter(raw) for raw in request.get("Parameters", ())])
@@ -99,7 +99,7 @@ def _parameter(raw: Any) -> AttributeValue:
     return {types[0]: None} if types else {"NULL": True}
 
 
-def _item(insert: Insert, request: Request) -> dict[str, Any]:
+def _item(insert: InsertStatement, request: Request) -> dict[str, Any]:
     """The item of an INSERT, as far as the request gives its parameters."""
     given = request.get("Parameters", ())
     return {
@@ -108,21 +108,21 @@ def _item(insert: Insert, request: Request) -> dict[str, Any]:
     }
 
 
-def _attributes(found: Select | Write, where: Condition | None) -> Iterator[str]:
+def _attributes(found: SelectStatement | WriteStatement, where: Condition | None) -> Iterator[str]:
     """The attributes that a statement names."""
     match found:
-        case Insert():
+        case InsertStatement():
             yield from found.attributes
-        case Update():
+        case UpdateStatement():
             yield from found.names
-        case Select():
+        case SelectStatement():
             yield from () if found.projection is None else found.projection.names
             yield from (name for name, _ in found.order)
     if where is not None:
         yield from key_terms.names_of((where,))
 
 
-def _selected(found: Select) -> str:
+def _selected(found: SelectStatement) -> str:
     if found.projection is not None:
         return "SPECIFIC_ATTRIBUTES"
     return "ALL_ATTRIBUTES" if found.index is None else "ALL_PROJECTED_ATTRIBUTES"

@@ -33,12 +33,12 @@ from jedlik.dynamodb.model.partiql.errors import EXISTS_OUTSIDE
 from jedlik.dynamodb.model.partiql.key_terms import single_item
 from jedlik.dynamodb.model.partiql.statements import (
     RETURN_VALUES,
-    Delete,
-    Exists,
-    Insert,
-    Select,
-    Update,
-    Write,
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    SelectStatement,
+    UpdateStatement,
+    WriteStatement,
     statement,
 )
 from jedlik.dynamodb.model.tables import Table
@@ -52,7 +52,7 @@ from jedlik.regions.region import Region
 class _Asked:
     """A statement with the parameters of its request."""
 
-    statement: Select | Write
+    statement: SelectStatement | WriteStatement
     parameters: list[AttributeValue]
     given: Values
     request: Request
@@ -85,21 +85,21 @@ def _prepared(asked: _Asked, secret: bytes) -> Prepared:
     parsed, given, tells_old = asked.statement, asked.given, asked.tells_old
     size = sum(map(values.value_size, asked.parameters))
     match parsed:
-        case Insert():
+        case InsertStatement():
             item, size = operations.item_of(parsed, asked.parameters)
             return Prepared(item, size, lambda table: operations.put(table, item, size, secret))
-        case Update():
+        case UpdateStatement():
             return Prepared({}, size, lambda table: operations.update(parsed, table, given, secret, tells_old))
-        case Delete():
+        case DeleteStatement():
             return Prepared({}, size, lambda table: operations.delete(parsed, table, given, secret, tells_old))
-        case Exists():
+        case ExistsStatement():
             return Prepared({}, size, lambda table: operations.condition_check(parsed, table, given, secret, tells_old))
     raise AssertionError(f"not a write: {parsed}")
 
 
-def _returned(write: Write, operation: Operation, change: Change) -> Any:
+def _returned(write: WriteStatement, operation: Operation, change: Change) -> Any:
     """The parts of the item that the RETURNING clause of a statement returns; None if there is no clause."""
-    returning = write.returning if isinstance(write, Update | Delete) else None
+    returning = write.returning if isinstance(write, UpdateStatement | DeleteStatement) else None
     return single_writes.RETURNED[RETURN_VALUES[returning]](operation, change) if returning else None
 
 
@@ -109,9 +109,9 @@ def _returned(write: Write, operation: Operation, change: Change) -> Any:
 async def execute_statement(context: Context, request: Request) -> Response:
     """One statement: a page of a SELECT, or one write."""
     asked = _asked(request)
-    if isinstance(asked.statement, Exists):
+    if isinstance(asked.statement, ExistsStatement):
         raise ValidationException(EXISTS_OUTSIDE)
-    if isinstance(asked.statement, Select):
+    if isinstance(asked.statement, SelectStatement):
         return await _select(context, asked.statement, asked)
     operation, change = await single_writes.write(
         context, asked.statement.table, _prepared(asked, context.region.secret).operation
@@ -121,7 +121,7 @@ async def execute_statement(context: Context, request: Request) -> Response:
     return {"Items": [returned] if returned else [], **_told(request, context.meter)}
 
 
-async def _select(context: Context, select: Select, asked: _Asked) -> Response:
+async def _select(context: Context, select: SelectStatement, asked: _Asked) -> Response:
     region, request = context.region, asked.request
     seal = (request["Statement"], asked.parameters, region.secret)
     position = continuation.position(request["NextToken"], *seal) if "NextToken" in request else Position()
@@ -147,7 +147,7 @@ async def batch_execute_statement(context: Context, request: Request) -> Respons
     region = context.region
     wanted = await by_turns(request["Statements"], _batched)
     asked = [one for one in wanted if isinstance(one, _Asked)]
-    if len({isinstance(one.statement, Select) for one in asked}) > 1:
+    if len({isinstance(one.statement, SelectStatement) for one in asked}) > 1:
         raise ValidationException("Read and write requests together in the same batch is not supported.")
     targets = [target for one in asked if (target := await _target(region, one)) is not None]
     if len(set(targets)) < len(targets):
@@ -166,7 +166,7 @@ def _batched(element: Request) -> _Asked | ValidationException:
     """The request of a statement of a batch, or the reason why it is refused."""
     try:
         asked = _asked(element)
-        if isinstance(asked.statement, Exists):
+        if isinstance(asked.statement, ExistsStatement):
             raise ValidationException(EXISTS_OUTSIDE)
     except ValidationException as error:
         return error
@@ -186,10 +186,10 @@ async def _target(region: Region, asked: _Asked) -> bytes | None:
 def _key(asked: _Asked, table: Table) -> Item | None:
     """The key that a statement names, if it names one."""
     match asked.statement:
-        case Insert() as insert:
+        case InsertStatement() as insert:
             item, _ = operations.item_of(insert, asked.parameters)
             return {name: item[name] for name in table.key_names if name in item}
-        case Select() as select:
+        case SelectStatement() as select:
             return planner.single_key(select, table, asked.given)
         case write:
             single = single_item(table, write.where, asked.given)
@@ -202,7 +202,7 @@ async def _execute(context: Context, asked: _Asked | ValidationException) -> Res
         return {"Error": _error(asked)}
     table_name = asked.statement.table
     try:
-        if isinstance(asked.statement, Select):
+        if isinstance(asked.statement, SelectStatement):
             return await _read_member(context, asked.statement, asked)
         prepared = _prepared(asked, context.region.secret)
         operation, change = await single_writes.write(context, table_name, prepared.operation)
@@ -219,7 +219,7 @@ async def _execute(context: Context, asked: _Asked | ValidationException) -> Res
     return response | {"Item": returned} if returned else response
 
 
-async def _read_member(context: Context, select: Select, asked: _Asked) -> Response:
+async def _read_member(context: Context, select: SelectStatement, asked: _Asked) -> Response:
     region, meter = context.region, context.meter
 
     async def attempt(table: Table) -> bytes | None:
@@ -258,14 +258,14 @@ async def execute_transaction(context: Context, request: Request) -> Response:
     """Up to 100 reads of one moment, or up to 100 writes and conditions, all of them or none."""
     region = context.region
     asked = await by_turns(enumerate(request["TransactStatements"]), lambda pair: _in_transaction(*pair))
-    if len({isinstance(one.statement, Select) for one in asked}) > 1:
+    if len({isinstance(one.statement, SelectStatement) for one in asked}) > 1:
         raise ValidationException(
             "ExecuteTransaction API does not support both read and write operations in the same request."
         )
-    if isinstance(asked[0].statement, Select):
+    if isinstance(asked[0].statement, SelectStatement):
         return await _transact_reads(context, asked, request)
     for number, one in enumerate(asked):
-        if isinstance(one.statement, Exists):
+        if isinstance(one.statement, ExistsStatement):
             await _check_exists(region, number, one)
     wanted = await by_turns(asked, lambda one: (one.statement.table, _prepared(one, region.secret)))
     if sum(write.size for _, write in wanted) > limits.TRANSACTION_SIZE:
@@ -281,9 +281,9 @@ def _in_transaction(number: int, element: Request) -> _Asked:
     """The request of a statement of a transaction. Raises SerializationException and ValidationException."""
     try:
         parsed = statement(element["Statement"])
-        if isinstance(parsed, Update | Delete) and parsed.returning is not None:
+        if isinstance(parsed, UpdateStatement | DeleteStatement) and parsed.returning is not None:
             raise ValidationException("RETURNING clause is not supported in ExecuteTransaction.")
-        if isinstance(parsed, Select) and parsed.index is not None:
+        if isinstance(parsed, SelectStatement) and parsed.index is not None:
             raise ValidationException("Reads on indices are not supported within transactions.")
     except ValidationException as error:
         if error.message == EXISTS_OUTSIDE:
@@ -311,7 +311,7 @@ async def _check_exists(region: Region, number: int, asked: _Asked) -> None:
 
 async def _transact_reads(context: Context, asked: Sequence[_Asked], request: Request) -> Response:
     region, meter = context.region, context.meter
-    selects = [(one.statement, one.given) for one in asked if isinstance(one.statement, Select)]
+    selects = [(one.statement, one.given) for one in asked if isinstance(one.statement, SelectStatement)]
     names = list(dict.fromkeys(select.table for select, _ in selects))
 
     async def attempt(tables: Sequence[Table]) -> tuple[dict[str, Table], list[bytes | None]]:
@@ -336,7 +336,7 @@ async def _transact_reads(context: Context, asked: Sequence[_Asked], request: Re
     return {"Responses": responses, **transactions.told(request, meter)}
 
 
-def _read_key(number: int, select: Select, table: Table, given: Values) -> Item:
+def _read_key(number: int, select: SelectStatement, table: Table, given: Values) -> Item:
     """The key of the item that a SELECT of a transaction reads. Raises ValidationException."""
     try:
         key = planner.single_key(select, table, given)

@@ -19,7 +19,7 @@ from jedlik.dynamodb.model.partiql import planner
 from jedlik.dynamodb.model.partiql.continuation import Position
 from jedlik.dynamodb.model.partiql.operations import predicate
 from jedlik.dynamodb.model.partiql.planner import Plan
-from jedlik.dynamodb.model.partiql.statements import Select
+from jedlik.dynamodb.model.partiql.statements import SelectStatement
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
@@ -45,7 +45,7 @@ class Selected:
 
 
 async def select(
-    context: Context, statement: Select, given: Values, position: Position, limit: int | None, consistent: bool
+    context: Context, statement: SelectStatement, given: Values, position: Position, limit: int | None, consistent: bool
 ) -> Selected:
     """The results of a SELECT from `position` on, after at most `limit` examined items. Charges the request alone with
     them.
@@ -82,14 +82,14 @@ async def get(region: Region, table: Table, key: Item, consistent: bool) -> byte
     return stored
 
 
-def shown(statement: Select, stored: bytes) -> Any:
+def shown(statement: SelectStatement, stored: bytes) -> Any:
     """The selected parts of a stored item, for the response."""
     if statement.projection is None:
         return items.whole(stored)
     return statement.projection.apply(items.decode(stored))
 
 
-def _shown(statement: Select, plan: Plan, given: Values, found: Sequence[bytes]) -> tuple[int, Any]:
+def _shown(statement: SelectStatement, plan: Plan, given: Values, found: Sequence[bytes]) -> tuple[int, Any]:
     """The number of found items that pass the plan's filter, and their selected parts."""
     keep = predicate(plan.filter, given)
     if statement.projection is None:

@@ -38,7 +38,7 @@ from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-Change = Callable[[Descriptor, float, Writes], Descriptor]
+DescriptorChange = Callable[[Descriptor, float, Writes], Descriptor]
 """Makes another descriptor of a descriptor, at a time."""
 
 _LIST_LIMIT = 100
@@ -139,8 +139,8 @@ async def global_table(region: Region, name: str) -> Table:
     return table
 
 
-async def change(region: Region, table: Table, made: Change) -> Descriptor:
-    """Change a table's descriptor, against which the request has been checked. Returns the new one.
+async def change(region: Region, table: Table, made: DescriptorChange) -> Descriptor:
+    """DescriptorChange a table's descriptor, against which the request has been checked. Returns the new one.
 
     Raises ResourceInUseException if it has changed since.
     """

@@ -34,7 +34,7 @@ from jedlik.regions.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
-    from jedlik.dynamodb.tables.unfinished_update import Update
+    from jedlik.dynamodb.tables.unfinished_update import TableUpdate
     from jedlik.regions.region import Region
 
 Request = dict[str, Any]
@@ -226,7 +226,7 @@ def check_encryption(table: Descriptor, wanted: Encryption | None) -> None:
 # The changes
 
 
-def change(update: Update, request: Request) -> None:
+def change(update: TableUpdate, request: Request) -> None:
     """Make the requested change."""
     action = _only_action(request)
     _CHANGES[action.kind](update, action)
@@ -259,7 +259,7 @@ def overruled(table: Descriptor, request: Request, now: float) -> Descriptor:
     return replace(table, group=group)
 
 
-def _create(update: Update, action: Action) -> None:
+def _create(update: TableUpdate, action: Action) -> None:
     table = update.table
     if table.group is None:
         table = started(table, update.group_id, update.now, update.writes)
@@ -274,7 +274,7 @@ def _create(update: Update, action: Action) -> None:
     update.table = membership.follow(table, group, update.now, update.writes)
 
 
-def _update(update: Update, action: Action) -> None:
+def _update(update: TableUpdate, action: Action) -> None:
     table = update.table
     group, own = _group_with(table, action.region), update.region.name
     if "KMSMasterKeyId" in action.settings:
@@ -287,7 +287,7 @@ def _update(update: Update, action: Action) -> None:
     update.updated_replica = action.region
 
 
-def _delete(update: Update, action: Action) -> None:
+def _delete(update: TableUpdate, action: Action) -> None:
     table = update.table
     group = _group_with(table, action.region)
     if replicas.status(group, action.region)["Status"] == DELETING:
@@ -297,7 +297,7 @@ def _delete(update: Update, action: Action) -> None:
     update.table = membership.follow(table, group, update.now, update.writes)
 
 
-def _disassociate(update: Update, action: Action) -> None:
+def _disassociate(update: TableUpdate, action: Action) -> None:
     """Begin to make a table of its own from the replica here.
 
     Its shards are rolled in the same commit. So earlier writes, which the others must get, and later ones, which are
@@ -321,7 +321,7 @@ def _disassociate(update: Update, action: Action) -> None:
 _CHANGES = {"Create": _create, "Update": _update, "Delete": _delete, "Disassociate": _disassociate}
 
 
-def change_protection(update: Update, request: Request) -> None:
+def change_protection(update: TableUpdate, request: Request) -> None:
     """Switch the protection against being disassociated on or off."""
     if update.table.group is None:
         raise ValidationException(

@@ -30,15 +30,15 @@ from jedlik.dynamodb.model.limits import GLOBAL_INDEXES
 from jedlik.dynamodb.tables import backfill, index_definitions, purge
 
 if TYPE_CHECKING:
-    from jedlik.dynamodb.tables.unfinished_update import Update
+    from jedlik.dynamodb.tables.unfinished_update import TableUpdate
 
-Change = dict[str, Any]
+IndexUpdate = dict[str, Any]
 """An element of GlobalSecondaryIndexUpdates: Create, Update or Delete."""
 
 _ACTIONS = ("Update", "Create", "Delete")
 
 
-def check(changes: Sequence[Change], definitions: Definitions | None) -> None:
+def check(changes: Sequence[IndexUpdate], definitions: Definitions | None) -> None:
     """All checks of changes that need no table. Raises ValidationException."""
     seen = set()
     for change in changes:
@@ -72,7 +72,7 @@ def _check_new(index: dict[str, Any], definitions: Definitions | None) -> None:
     index_definitions.check_projection(index["Projection"])
 
 
-def switch(update: Update, changes: Sequence[Change], mode: str) -> None:
+def switch(update: TableUpdate, changes: Sequence[IndexUpdate], mode: str) -> None:
     """Adapt the indexes when the table's billing mode changes to `mode`.
 
     A change to provisioned throughput must give each index some in the same request. Raises ValidationException.
@@ -91,7 +91,7 @@ def switch(update: Update, changes: Sequence[Change], mode: str) -> None:
     update.shown_indexes |= {name: {"IndexStatus": "UPDATING"} for name in names}
 
 
-def apply(update: Update, changes: Sequence[Change], definitions: Definitions) -> None:
+def apply(update: TableUpdate, changes: Sequence[IndexUpdate], definitions: Definitions) -> None:
     """Make the changes. Raises the errors of `check` that need the table."""
     _check_one_at_a_time(update.table, changes)
     for change in changes:
@@ -102,7 +102,7 @@ def apply(update: Update, changes: Sequence[Change], definitions: Definitions) -
             _APPLY[action](update, settings, definitions)
 
 
-def _check_one_at_a_time(table: Descriptor, changes: Sequence[Change]) -> None:
+def _check_one_at_a_time(table: Descriptor, changes: Sequence[IndexUpdate]) -> None:
     """Only one index at a time may be under creation or deletion. It may be deleted while it is being created."""
     moving = {index.name for index in table.global_indexes if index.status == "CREATING"}
     for change in changes:
@@ -116,7 +116,7 @@ def _check_one_at_a_time(table: Descriptor, changes: Sequence[Change]) -> None:
         )
 
 
-def _create(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
+def _create(update: TableUpdate, settings: dict[str, Any], definitions: Definitions) -> None:
     table, name = update.table, settings["IndexName"]
     if any(index.name == name for index in table.indexes):
         raise ValidationException("Attempting to create an index which already exists")
@@ -134,7 +134,7 @@ def _create(update: Update, settings: dict[str, Any], definitions: Definitions) 
     backfill.submit(update.table, table.next_index, update.writes)
 
 
-def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
+def _check_new_throughput(update: TableUpdate, settings: dict[str, Any]) -> None:
     name, units = settings["IndexName"], settings.get("ProvisionedThroughput")
     mode = update.table.billing_mode
     if mode == PAY_PER_REQUEST and units is not None:
@@ -150,7 +150,7 @@ def _check_new_throughput(update: Update, settings: dict[str, Any]) -> None:
     throughput.check_first_warm(settings.get("WarmThroughput", {}), Of(name), units)
 
 
-def _update(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
+def _update(update: TableUpdate, settings: dict[str, Any], definitions: Definitions) -> None:
     name = settings["IndexName"]
     before = _existing(update.table, name, "update")
     if before.status == "CREATING":
@@ -185,7 +185,7 @@ def _update(update: Update, settings: dict[str, Any], definitions: Definitions) 
     update.table = replace(update.table, global_indexes=tuple(indexes))
 
 
-def _delete(update: Update, settings: dict[str, Any], definitions: Definitions) -> None:
+def _delete(update: TableUpdate, settings: dict[str, Any], definitions: Definitions) -> None:
     name = settings["IndexName"]
     deleted = _existing(update.table, name, "delete")
     update.table = without_index(update.table, name)
@@ -195,7 +195,7 @@ def _delete(update: Update, settings: dict[str, Any], definitions: Definitions) 
     purge.submit_index(update.table, deleted.number, update.writes)
 
 
-_APPLY: dict[str, Callable[[Update, dict[str, Any], Definitions], None]] = {
+_APPLY: dict[str, Callable[[TableUpdate, dict[str, Any], Definitions], None]] = {
     "Create": _create,
     "Update": _update,
     "Delete": _delete,

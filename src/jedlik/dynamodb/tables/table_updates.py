@@ -27,7 +27,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replica_updates
 from jedlik.dynamodb.tables import busy_tables, descriptions, index_updates, table_names, table_settings
 from jedlik.dynamodb.tables.table_operations import described, stored
-from jedlik.dynamodb.tables.unfinished_update import Update
+from jedlik.dynamodb.tables.unfinished_update import TableUpdate
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -73,14 +73,14 @@ async def update_table(context: Context, request: Request) -> Response:
     name = table_names.resolve(request["TableName"], region.name, region.account)
     now, group_id = region.clock(), str(uuid.uuid4())
 
-    async def attempt(table: Table) -> Update:
+    async def attempt(table: Table) -> TableUpdate:
         return await region.engine.mutate([catalog.key(name), *streams.current_key(table.descriptor)], decide)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Update]:
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, TableUpdate]:
         table = stored(name, values[0])
         busy_tables.check_made(table)
         replica_updates.check_usable(table, request)
-        update = Update(table, region, now, streams.current(table, values[1:]), group_id)
+        update = TableUpdate(table, region, now, streams.current(table, values[1:]), group_id)
         for member, change in _APPLY.items():
             if member in changes:
                 change(update, request)
@@ -166,7 +166,7 @@ def _no_units() -> ValidationException:
 # The changes
 
 
-def _change_units(update: Update, request: Request) -> None:
+def _change_units(update: TableUpdate, request: Request) -> None:
     before, units = update.table, request["ProvisionedThroughput"]
     mode = before.billing_mode
     if request.get("BillingMode", mode) == PAY_PER_REQUEST:
@@ -178,7 +178,7 @@ def _change_units(update: Update, request: Request) -> None:
         update.status = "UPDATING"
 
 
-def _change_billing_mode(update: Update, request: Request) -> None:
+def _change_billing_mode(update: TableUpdate, request: Request) -> None:
     wanted = request["BillingMode"]
     update.status = "UPDATING"
     if wanted == update.table.billing_mode:
@@ -192,25 +192,25 @@ def _change_billing_mode(update: Update, request: Request) -> None:
     update.shown["BillingModeSummary"] = {"BillingMode": wanted}
 
 
-def _change_indexes(update: Update, request: Request) -> None:
+def _change_indexes(update: TableUpdate, request: Request) -> None:
     index_updates.apply(update, request["GlobalSecondaryIndexUpdates"], request.get("AttributeDefinitions", []))
 
 
-def _change_on_demand(update: Update, request: Request) -> None:
+def _change_on_demand(update: TableUpdate, request: Request) -> None:
     wanted = request["OnDemandThroughput"]
     throughput.check_on_demand(wanted, TABLE, update.table.billing_mode, creating=False)
     update.shown["OnDemandThroughput"] = (update.table.on_demand or {}) | wanted
     update.table = throughput.with_on_demand(update.table, wanted)
 
 
-def _change_warm(update: Update, request: Request) -> None:
+def _change_warm(update: TableUpdate, request: Request) -> None:
     wanted, current = request["WarmThroughput"], update.table.warm
     throughput.check_warmer(wanted, current, TABLE)
     update.table = throughput.with_warm(update.table, wanted)
     update.shown["WarmThroughput"] = current | {"Status": "UPDATING"}
 
 
-def _change_stream(update: Update, request: Request) -> None:
+def _change_stream(update: TableUpdate, request: Request) -> None:
     specification = request["StreamSpecification"]
     name = update.table.name
     if specification["StreamEnabled"]:
@@ -225,7 +225,7 @@ def _change_stream(update: Update, request: Request) -> None:
     update.status = "UPDATING"
 
 
-def _change_encryption(update: Update, request: Request) -> None:
+def _change_encryption(update: TableUpdate, request: Request) -> None:
     current = update.table.encryption
     wanted = table_settings.encryption(request["SSESpecification"], update.region.name, update.region.account)
     if wanted is None and current is None:
@@ -241,7 +241,7 @@ def _change_encryption(update: Update, request: Request) -> None:
     update.shown["SSEDescription"] = shown | {"Status": "UPDATING"}
 
 
-def _change_table_class(update: Update, request: Request) -> None:
+def _change_table_class(update: TableUpdate, request: Request) -> None:
     wanted = request["TableClass"]
     current = "STANDARD" if update.table.table_class is None else update.table.table_class.name
     update.status = "UPDATING"
@@ -252,11 +252,11 @@ def _change_table_class(update: Update, request: Request) -> None:
     update.table = replace(update.table, table_class=TableClass(wanted, update.now))
 
 
-def _change_deletion_protection(update: Update, request: Request) -> None:
+def _change_deletion_protection(update: TableUpdate, request: Request) -> None:
     update.table = replace(update.table, protected=request["DeletionProtectionEnabled"])
 
 
-_APPLY: dict[str, Callable[[Update, Request], None]] = {
+_APPLY: dict[str, Callable[[TableUpdate, Request], None]] = {
     "ProvisionedThroughput": _change_units,
     "BillingMode": _change_billing_mode,
     "GlobalSecondaryIndexUpdates": _change_indexes,

@@ -13,7 +13,7 @@ from jedlik.storage.engine import Writes
 
 
 @dataclass(slots=True)
-class Update:
+class TableUpdate:
     """An update in progress, inside its mutation."""
 
     table: Descriptor

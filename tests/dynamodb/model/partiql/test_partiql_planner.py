@@ -14,7 +14,7 @@ from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.partiql import planner
 from jedlik.dynamodb.model.partiql.operations import predicate
 from jedlik.dynamodb.model.partiql.planner import Plan
-from jedlik.dynamodb.model.partiql.statements import Select, statement
+from jedlik.dynamodb.model.partiql.statements import SelectStatement, statement
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue, Item
 from testing.dynamodb.schemas import n, s, table
@@ -29,7 +29,7 @@ ITEMS: list[Item] = [
 def planned(where: str, *parameters: AttributeValue, of: Table = MUSIC, index: str = "") -> Plan:
     """The plan of a SELECT with this condition."""
     select = statement(f'SELECT * FROM "Music"{index} WHERE {where}')
-    assert isinstance(select, Select)
+    assert isinstance(select, SelectStatement)
     return planner.plan(select, of, select.bound(parameters), False, SECRET)
 
 
@@ -150,7 +150,7 @@ conditions = st.recursive(
 @given(conditions)
 def test_a_plan_finds_the_items_that_meet_the_condition(where: str) -> None:
     select = statement(f"SELECT * FROM Music WHERE {where}")
-    assert isinstance(select, Select)
+    assert isinstance(select, SelectStatement)
     assert select.where is not None
     given_values: Any = select.bound(())
     whole = predicate((select.where,), given_values)

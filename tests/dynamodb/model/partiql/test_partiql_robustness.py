@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.errors import DuplicateItemException
 from jedlik.dynamodb.model.partiql import operations, planner
-from jedlik.dynamodb.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
+from jedlik.dynamodb.model.partiql.statements import (
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    SelectStatement,
+    UpdateStatement,
+    statement,
+)
 from jedlik.dynamodb.model.values import AttributeValue, Item
 from testing.dynamodb.schemas import n, s, table
 
@@ -102,26 +109,26 @@ def execute(text: str, parameter: AttributeValue) -> None:
     parameters = [parameter] * found.constants.parameters
     values = found.bound(parameters)
     match found:
-        case Select():
+        case SelectStatement():
             plan = planner.plan(found, MUSIC, values, False, SECRET)
             keep = operations.predicate(plan.filter, values)
             assert keep is None or keep(ITEM) in (True, False)
             if found.projection is not None:
                 found.projection.apply(ITEM)
-        case Insert():
+        case InsertStatement():
             put = operations.put(MUSIC, *operations.item_of(found, parameters), SECRET)
             assert put.condition is not None
             assert put.condition({})
-        case Update():
+        case UpdateStatement():
             update = operations.update(found, MUSIC, values, SECRET, False)
             assert update.condition is not None
             if update.condition(ITEM) and update.action is not None:
                 update.action.apply(ITEM)
             assert not update.condition({})
-        case Delete():
+        case DeleteStatement():
             delete = operations.delete(found, MUSIC, values, SECRET, False)
             assert delete.condition is None or delete.condition({})
-        case Exists():
+        case ExistsStatement():
             check = operations.condition_check(found, MUSIC, values, SECRET, False)
             assert not check.condition({})
 

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model.partiql import literals
-from jedlik.dynamodb.model.partiql.statements import Delete, Exists, Insert, Select, Update, statement
+from jedlik.dynamodb.model.partiql.statements import (
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    SelectStatement,
+    UpdateStatement,
+    statement,
+)
 from jedlik.dynamodb.model.values import Item
 
 
@@ -23,10 +30,10 @@ def refusal(text: str, *parameters: Any) -> str:
 
 def test_a_select_names_a_table_and_perhaps_an_index() -> None:
     plain = statement("SELECT * FROM Music")
-    assert isinstance(plain, Select)
+    assert isinstance(plain, SelectStatement)
     assert (plain.table, plain.index, plain.projection, plain.where, plain.order) == ("Music", None, None, None, ())
     indexed = statement('SELECT * FROM "Music"."by-genre" ORDER BY Genre DESC, Year')
-    assert isinstance(indexed, Select)
+    assert isinstance(indexed, SelectStatement)
     assert (indexed.table, indexed.index) == ("Music", "by-genre")
     assert indexed.order == (("Genre", True), ("Year", False))
 
@@ -34,13 +41,13 @@ def test_a_select_names_a_table_and_perhaps_an_index() -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("INSERT INTO Music VALUE {'pk': 1}", Insert),
-        ("UPDATE Music SET a = 1 WHERE pk = 1", Update),
-        ("FROM Music WHERE pk = 1 REMOVE a", Update),
-        ("DELETE FROM Music WHERE pk = 1", Delete),
-        ("EXISTS(SELECT * FROM Music WHERE pk = 1 AND a = 1)", Exists),
-        ("exists (SELECT * FROM Music WHERE pk = 1 AND a = 1)", Exists),
-        ("(SELECT * FROM Music)", Select),
+        ("INSERT INTO Music VALUE {'pk': 1}", InsertStatement),
+        ("UPDATE Music SET a = 1 WHERE pk = 1", UpdateStatement),
+        ("FROM Music WHERE pk = 1 REMOVE a", UpdateStatement),
+        ("DELETE FROM Music WHERE pk = 1", DeleteStatement),
+        ("EXISTS(SELECT * FROM Music WHERE pk = 1 AND a = 1)", ExistsStatement),
+        ("exists (SELECT * FROM Music WHERE pk = 1 AND a = 1)", ExistsStatement),
+        ("(SELECT * FROM Music)", SelectStatement),
     ],
 )
 def test_kinds_of_statements(text: str, kind: type) -> None:
@@ -388,7 +395,7 @@ def test_a_selected_value_is_named_after_the_last_name_of_its_path(columns: str,
         "m": {"M": {"x": {"S": "deep"}, "n": {"L": [{"L": [{"N": "1"}, {"BOOL": True}]}]}}},
     }
     found = statement(f"SELECT {columns} FROM Music")
-    assert isinstance(found, Select)
+    assert isinstance(found, SelectStatement)
     assert found.projection is not None
     assert found.projection.apply(item) == selected
 

@@ -26,10 +26,10 @@ from jedlik.dynamodb.model.expressions.ast import (
 from jedlik.dynamodb.model.expressions.operands import getter
 from jedlik.dynamodb.model.values import ordered
 
-Change = Callable[[AttributeValue | None, Item, Values], AttributeValue | None]
+PathChange = Callable[[AttributeValue | None, Item, Values], AttributeValue | None]
 """Returns the new value at the end of a path, given the old one (None if missing) and the item before the
 update."""
-ChangeMaker = Callable[[Action], Change]
+ChangeMaker = Callable[[Action], PathChange]
 """Creates the change that an action stands for."""
 Source = Callable[[Item, Values], AttributeValue]
 """What SET assigns."""
@@ -38,13 +38,13 @@ _WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 _MISSING = "The provided expression refers to an attribute that does not exist in the item"
 
 
-def _set(action: Action) -> Change:
+def _set(action: Action) -> PathChange:
     assert action.value is not None
     source = _source(action.value)
     return lambda _, item, values: source(item, values)
 
 
-def remove(_: Action) -> Change:
+def remove(_: Action) -> PathChange:
     """The change that removes a value."""
     return lambda _, __, ___: None
 
@@ -52,7 +52,7 @@ def remove(_: Action) -> Change:
 def operation(operate: Callable[[AttributeValue | None, AttributeValue], AttributeValue | None]) -> ChangeMaker:
     """A kind of change that depends on the present value, or None, and the action's own value."""
 
-    def make(action: Action) -> Change:
+    def make(action: Action) -> PathChange:
         assert action.value is not None
         operand = _source(action.value)
         return lambda value, item, values: operate(value, operand(item, values))

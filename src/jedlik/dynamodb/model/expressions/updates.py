@@ -30,7 +30,7 @@ from jedlik.dynamodb.model.expressions.ast import (
     ValuePlaceholder,
     Values,
 )
-from jedlik.dynamodb.model.expressions.changes import CHANGES, Change, ChangeMaker
+from jedlik.dynamodb.model.expressions.changes import CHANGES, ChangeMaker, PathChange
 from jedlik.dynamodb.model.expressions.key_attributes import refuse_nested_keys, refuse_updated_keys
 from jedlik.dynamodb.model.expressions.operands import Refusal, operand_checks
 from jedlik.dynamodb.model.expressions.parser import parse_update, update_placeholders
@@ -140,7 +140,7 @@ class Update:
 class Plan(NamedTuple):
     """An update ready to be bound to values."""
 
-    tree: Branch[Change]
+    tree: Branch[PathChange]
     touched: Branch[None]
     checks: tuple[Check, ...]
     changed_names: tuple[str, ...]
@@ -243,7 +243,7 @@ def _operand_type_check(verb: str, placeholder: str, allowed: Collection[str]) -
 
 
 def _changed(
-    branch: Branch[Change], value: AttributeValue | None, item: Item, values: Values, depth: int
+    branch: Branch[PathChange], value: AttributeValue | None, item: Item, values: Values, depth: int
 ) -> AttributeValue:
     """A map or list with the changes below it made, `depth` levels inside the item."""
     if value is not None:
@@ -255,7 +255,7 @@ def _changed(
     raise ValidationException(_INVALID_PATH)
 
 
-def _changed_members(branch: Branch[Change], members: Item, item: Item, values: Values, depth: int) -> Item:
+def _changed_members(branch: Branch[PathChange], members: Item, item: Item, values: Values, depth: int) -> Item:
     changed = members.copy()
     for name, node in branch.children.items():
         assert isinstance(name, str)
@@ -268,7 +268,7 @@ def _changed_members(branch: Branch[Change], members: Item, item: Item, values: 
 
 
 def _changed_elements(
-    branch: Branch[Change], elements: list[AttributeValue], item: Item, values: Values, depth: int
+    branch: Branch[PathChange], elements: list[AttributeValue], item: Item, values: Values, depth: int
 ) -> list[AttributeValue]:
     changed = elements.copy()
     removed = []
@@ -289,7 +289,7 @@ def _changed_elements(
 
 
 def _changed_node(
-    node: Branch[Change] | Change, value: AttributeValue | None, item: Item, values: Values, depth: int
+    node: Branch[PathChange] | PathChange, value: AttributeValue | None, item: Item, values: Values, depth: int
 ) -> AttributeValue | None:
     if isinstance(node, Branch):
         return _changed(node, value, item, values, depth + 1)

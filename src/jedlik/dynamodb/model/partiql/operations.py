@@ -16,7 +16,13 @@ from jedlik.dynamodb.model.expressions.ast import And, Condition, Item, Values
 from jedlik.dynamodb.model.expressions.conditions import Compiled, Predicate
 from jedlik.dynamodb.model.partiql.errors import NO_KEY, invalid
 from jedlik.dynamodb.model.partiql.key_terms import check_key, refuse_second_values, single_item
-from jedlik.dynamodb.model.partiql.statements import CACHED, Delete, Exists, Insert, Update
+from jedlik.dynamodb.model.partiql.statements import (
+    CACHED,
+    DeleteStatement,
+    ExistsStatement,
+    InsertStatement,
+    UpdateStatement,
+)
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue
 
@@ -31,7 +37,7 @@ def _compiled(parts: tuple[Condition, ...]) -> Compiled:
     return conditions.compile_condition(parts[0] if len(parts) == 1 else And(parts))
 
 
-def item_of(insert: Insert, parameters: Sequence[AttributeValue]) -> tuple[Item, int]:
+def item_of(insert: InsertStatement, parameters: Sequence[AttributeValue]) -> tuple[Item, int]:
     """The item of an INSERT, normalised, and its size in bytes. Raises ValidationException."""
     item = {name: parameters[value] if isinstance(value, int) else value for name, value in insert.attributes.items()}
     normalised, size = values.normalise_item(item)
@@ -53,7 +59,7 @@ def _absent(item: Item) -> bool:
     return True
 
 
-def update(statement: Update, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Update:
+def update(statement: UpdateStatement, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Update:
     """An UPDATE. Raises ValidationException."""
     key, condition = _key_and_condition(table, statement.where, given)
     action = updates.Update(statement.plan, given)
@@ -65,7 +71,7 @@ def update(statement: Update, table: Table, given: Values, secret: bytes, tells_
     return writes.Update(table, keys.item_key(table, key, secret), key, action, is_met, tells_old)
 
 
-def delete(statement: Delete, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Delete:
+def delete(statement: DeleteStatement, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Delete:
     """A DELETE. Raises ValidationException."""
     key, condition = _key_and_condition(table, statement.where, given)
 
@@ -86,7 +92,7 @@ def _key_and_condition(table: Table, where: Condition | None, given: Values) -> 
 
 
 def condition_check(
-    statement: Exists, table: Table, given: Values, secret: bytes, tells_old: bool
+    statement: ExistsStatement, table: Table, given: Values, secret: bytes, tells_old: bool
 ) -> writes.ConditionCheck:
     """An EXISTS. Raises ValidationException."""
     single = single_item(table, statement.where, given)

@@ -19,7 +19,7 @@ from jedlik.dynamodb.model.partiql import key_terms, spans
 from jedlik.dynamodb.model.partiql.errors import invalid
 from jedlik.dynamodb.model.partiql.key_terms import Key, Terms, single_item
 from jedlik.dynamodb.model.partiql.spans import Span
-from jedlik.dynamodb.model.partiql.statements import Select
+from jedlik.dynamodb.model.partiql.statements import SelectStatement
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import AttributeValue, Item
@@ -44,7 +44,7 @@ class Plan:
     """Whether items are fetched for the entries of a local index that lacks some of the selected attributes."""
 
 
-def single_key(select: Select, table: Table, given: Values) -> Item | None:
+def single_key(select: SelectStatement, table: Table, given: Values) -> Item | None:
     """The key of the item that a statement names, if it has no other conditions; not checked.
 
     Raises ValidationException if the statement's index cannot be read or a key attribute has another type.
@@ -58,7 +58,7 @@ def single_key(select: Select, table: Table, given: Values) -> Item | None:
     return single.key
 
 
-def plan(select: Select, table: Table, given: Values, consistent: bool, secret: bytes) -> Plan:
+def plan(select: SelectStatement, table: Table, given: Values, consistent: bool, secret: bytes) -> Plan:
     """The reading of a statement on a table with the values `given`. Raises ValidationException."""
     index = _index(select, table, consistent)
     key = key_terms.key_of(table, index)
@@ -82,7 +82,7 @@ def plan(select: Select, table: Table, given: Values, consistent: bool, secret: 
     return Plan(index, None, partitions, _filter(key, terms, len(found) == 1), fetches)
 
 
-def _index(select: Select, table: Table, consistent: bool) -> Index | None:
+def _index(select: SelectStatement, table: Table, consistent: bool) -> Index | None:
     if select.index is None:
         return None
     index = table.index(select.index)
@@ -102,7 +102,7 @@ def _index(select: Select, table: Table, consistent: bool) -> Index | None:
     return index
 
 
-def _check_order(select: Select, key: Key, is_query: bool, partitions: int) -> None:
+def _check_order(select: SelectStatement, key: Key, is_query: bool, partitions: int) -> None:
     """Raises ValidationException for an ORDER BY that the order of keys cannot satisfy."""
     if not select.order:
         return
@@ -122,7 +122,7 @@ def _check_order(select: Select, key: Key, is_query: bool, partitions: int) -> N
         )
 
 
-def _fetches(select: Select, index: Index, key: Key, terms: Terms) -> bool:
+def _fetches(select: SelectStatement, index: Index, key: Key, terms: Terms) -> bool:
     """Whether an index lacks selected attributes, so that a local one has to fetch them. A global one refuses."""
     if index.projected is None:
         return False
@@ -148,7 +148,7 @@ def _missing(names: Collection[str], projected: Collection[str]) -> list[str]:
 
 
 def _partitions(
-    select: Select,
+    select: SelectStatement,
     key: Key,
     grouped: list[_Partition],
     of: Table | Index,

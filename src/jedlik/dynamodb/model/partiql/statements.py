@@ -78,7 +78,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Select(Statement):
+class SelectStatement(Statement):
     """A read."""
 
     index: str | None
@@ -92,7 +92,7 @@ class Select(Statement):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Insert(Statement):
+class InsertStatement(Statement):
     """Creates an item that does not exist yet."""
 
     attributes: dict[str, AttributeValue | int]
@@ -100,7 +100,7 @@ class Insert(Statement):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Update(Statement):
+class UpdateStatement(Statement):
     """A change to an existing item."""
 
     plan: Plan
@@ -112,7 +112,7 @@ class Update(Statement):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Delete(Statement):
+class DeleteStatement(Statement):
     """Removes an item, if it exists."""
 
     where: ast.Condition | None
@@ -121,13 +121,13 @@ class Delete(Statement):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exists(Statement):
+class ExistsStatement(Statement):
     """A condition on an item that a transaction makes."""
 
     where: ast.Condition | None
 
 
-Write = Insert | Update | Delete | Exists
+WriteStatement = InsertStatement | UpdateStatement | DeleteStatement | ExistsStatement
 
 
 class Projection:
@@ -148,7 +148,7 @@ class Projection:
 
 
 @lru_cache(CACHED)
-def statement(text: str) -> Select | Write:
+def statement(text: str) -> SelectStatement | WriteStatement:
     """The statement of a text. Raises ValidationException."""
     node, parameters = parse(text)
     constants = Constants(parameters)
@@ -167,7 +167,7 @@ def statement(text: str) -> Select | Write:
     raise invalid(EXISTS_OUTSIDE if kind == "NAry" else f"Unsupported operation: {kind}")
 
 
-def _select(node: Query, constants: Constants) -> Select:
+def _select(node: Query, constants: Constants) -> SelectStatement:
     table, index = _source(node.sources)
     if index is not None:
         _check_name(index)
@@ -180,7 +180,7 @@ def _select(node: Query, constants: Constants) -> Select:
         refusal = error.message
     where = _where(node.where, constants)
     order = tuple([(_ordering(key), descends) for key, descends in node.order])
-    return Select(table, constants, _checks(where), index, projection, where, order, refusal)
+    return SelectStatement(table, constants, _checks(where), index, projection, where, order, refusal)
 
 
 def _where(node: Node | None, constants: Constants) -> ast.Condition | None:
@@ -243,7 +243,7 @@ def _ordering(node: Node) -> str:
     return node.name
 
 
-def _insert(node: Insertion, constants: Constants) -> Insert:
+def _insert(node: Insertion, constants: Constants) -> InsertStatement:
     if not node.has_value:
         raise invalid("Unsupported operation: InsertOp")
     if not isinstance(node.target, Name):
@@ -252,10 +252,10 @@ def _insert(node: Insertion, constants: Constants) -> Insert:
     _check_name(table)
     if not isinstance(node.value, Struct):
         raise invalid(f"{_STRUCT_ONLY} at {node.value.token.place}")
-    return Insert(table, constants, (), literals.attributes(node.value))
+    return InsertStatement(table, constants, (), literals.attributes(node.value))
 
 
-def _manipulation(node: Manipulation, constants: Constants) -> Update | Delete:
+def _manipulation(node: Manipulation, constants: Constants) -> UpdateStatement | DeleteStatement:
     if any(isinstance(action, Insertion) for action in node.actions):
         raise invalid(f"Unsupported FROM ... WHERE ... clause in INSERT statement. at {node.token.place}")
     table, index = _source(node.sources)
@@ -267,13 +267,13 @@ def _manipulation(node: Manipulation, constants: Constants) -> Update | Delete:
         actions = changes.actions(clauses, constants)
         plan = _plan(actions)
         names = tuple(dict.fromkeys(map(paths.attribute, ast.paths(actions))))
-        return Update(table, constants, (*_checks(where), *plan.checks), plan, names, where, node.returning)
+        return UpdateStatement(table, constants, (*_checks(where), *plan.checks), plan, names, where, node.returning)
     if node.returning not in (None, "ALL OLD"):
         raise invalid(
             f"Invalid returning clause: RETURNING {node.returning} *. "
             "Only RETURNING ALL OLD * is allowed in DELETE statements."
         )
-    return Delete(table, constants, _checks(where), where, node.returning)
+    return DeleteStatement(table, constants, _checks(where), where, node.returning)
 
 
 def _plan(actions: Sequence[ast.Action]) -> Plan:
@@ -283,9 +283,9 @@ def _plan(actions: Sequence[ast.Action]) -> Plan:
     return updates.plan(actions, checks, CHANGES)
 
 
-def _exists(node: Query, constants: Constants) -> Exists:
+def _exists(node: Query, constants: Constants) -> ExistsStatement:
     table, index = _source(node.sources)
     if index is not None:
         raise invalid("Operations on indices are not supported in transactions")
     where = _where(node.where, constants)
-    return Exists(table, constants, _checks(where), where)
+    return ExistsStatement(table, constants, _checks(where), where)
