@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -25,7 +26,7 @@ NO_OPTIONS = f"{__name__}.no-options"
 
 def option(name: str) -> Callable[[F], F]:
     """The option, with its environment variable, for a setting."""
-    kind, meaning = get_args(get_type_hints(Settings, include_extras=True)[name])
+    kind, meaning = get_args(_hints()[name])
     default = next(setting.default for setting in options() if setting.name == name)
     switch = "--" + name.replace("_", "-")
     if kind is bool:
@@ -39,6 +40,12 @@ def option(name: str) -> Callable[[F], F]:
         envvar=VARIABLE + name.upper(),
         help=meaning,
     )
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    """The annotations of the settings. To work them out takes as long as to read ten modules."""
+    return get_type_hints(Settings, include_extras=True)
 
 
 def parameter_type(kind: Any) -> Any:
