@@ -68,8 +68,10 @@ class Foreign:
         stamp.write_text(state.hexdigest())
         return folder
 
-    def failures(self, server: Server, cases: Iterable[str], secret_key: str | None = None) -> dict[str, str | None]:
-        """Run cases against the server. Maps each to its failure, or to None."""
+    def failures(
+        self, server: Server, cases: Iterable[str], secret_key: str | None = None, **variables: str
+    ) -> dict[str, str | None]:
+        """Run cases against the server, with more environment variables. Maps each to its failure, or to None."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {
             "AWS_ACCESS_KEY_ID": server.access_key,
@@ -79,6 +81,7 @@ class Foreign:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **variables,
         }
         ended = _run((*self.run, *cases), self.installed(), environment, RUN_SECONDS)
         lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
@@ -125,3 +128,21 @@ PROGRAMS = (
     ),
 )
 """Every program. Each has every case."""
+
+DAX_PROGRAMS = (
+    Foreign(
+        "dax_javascript",
+        tools=("node", "npm"),
+        install=("npm", "ci", "--no-audit", "--no-fund"),
+        build=None,
+        run=("node", "cases.mjs"),
+    ),
+    Foreign(
+        "dax_java",
+        tools=("java", "javac", "mvn"),
+        install=("mvn", "-q", "-B", "dependency:copy-dependencies"),
+        build=("mvn", "-q", "-B", "compile"),
+        run=("java", "-cp", "target/classes:target/dependency/*", "Cases"),
+    ),
+)
+"""The programs that use DAX's clients. Each has every case of DAX."""
