@@ -122,6 +122,9 @@ class Settings:
     dax: Annotated[bool, "Serve DAX as well: a cluster of one node, a process that caches what it reads."] = False
     dax_port: Annotated[int, "Port of DAX, on the same address; 0 takes a free one."] = 8111
     dax_memory: Annotated[int, "Memory of DAX's caches, in MB."] = 256
+    dax_stale: Annotated[bool, "Serve items from DAX's cache for their time although they were written past it."] = (
+        False
+    )
     stream_rotation: Annotated[float, "Age at which a stream's shards are rolled over."] = 4 * 60 * 60.0
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
     buckets: Mapping[str, Bucket] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from testing.jedlik_process import Server
 @pytest.fixture(scope="module")
 def dax_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("dax")
-    running = Server(folder / "log", in_memory=True, data_dir=folder / "data", dax=True, dax_port=0)
+    running = Server(folder / "log", in_memory=True, data_dir=folder / "data", dax=True, dax_port=0, dax_stale=True)
     yield running
     running.kill()
 

@@ -50,16 +50,6 @@ def test_a_projection_lives_no_longer_than_the_entry_that_it_joins(cache: Cache,
     assert cache.find(_key(), b"projection") is None
 
 
-def test_writing_renews_the_life(cache: Cache, clock: Clock) -> None:
-    _fill(cache, _key(), seconds=300)
-    _fill(cache, _key(), b"part", b"projection")
-    clock.now += 299
-    cache.wrote(_key(), cache.lease(_key()), b"written", 300)
-    clock.now += 299
-    assert cache.find(_key()) == b"written"
-    assert cache.find(_key(), b"projection") is None
-
-
 def test_what_was_not_used_for_longest_makes_room(cache: Cache) -> None:
     size = ENTRY_BYTES + len(_key(0)[1]) + 10_000
     fit = 100_000 // size
@@ -85,27 +75,47 @@ def test_what_is_larger_than_the_room_is_not_kept(cache: Cache) -> None:
 
 def test_what_was_read_before_a_write_that_has_ended_is_not_kept(cache: Cache) -> None:
     reads = cache.lease(_key())
-    writes = cache.lease(_key())
-    cache.wrote(_key(), writes, b"new", 300)
+    cache.drop(_key())
+    cache.fill(_key(), reads, b"", b"old", 300)
+    assert cache.find(_key()) is None
+    _fill(cache, _key(), b"new")
     cache.fill(_key(), reads, b"", b"old", 300)
     assert cache.find(_key()) == b"new"
 
 
-def test_what_was_read_while_somebody_writes_goes_when_that_ends(cache: Cache) -> None:
-    writes = cache.lease(_key())
-    _fill(cache, _key(), b"old, or new")
-    cache.wrote(_key(), writes, b"new", 300)
+def test_a_write_ends_what_lacks_it_and_leaves_what_has_it(cache: Cache) -> None:
+    cache.fill(_key(), cache.lease(_key(), position=7), b"", b"seven", 300)
+    cache.changed(_key(), 7)
+    assert cache.find(_key()) == b"seven"
+    cache.changed(_key(), 8)
     assert cache.find(_key()) is None
 
 
-@pytest.mark.parametrize("first", [0, 1])
-def test_of_two_writes_at_once_neither_is_kept_for_certain(cache: Cache, first: int) -> None:
-    """The one that ends last may have been committed first."""
-    leases = [cache.lease(_key()), cache.lease(_key())]
-    answers = [b"one", b"two"]
-    cache.wrote(_key(), leases[first], answers[first], 300)
-    cache.wrote(_key(), leases[1 - first], answers[1 - first], 300)
+def test_a_write_ends_the_lease_of_a_read_that_may_lack_it(cache: Cache) -> None:
+    for position, kept in ((7, None), (8, b"read")):
+        lease = cache.lease(_key(), position)
+        cache.changed(_key(), 8)
+        cache.fill(_key(), lease, b"", b"read", 300)
+        assert cache.find(_key()) == kept
+
+
+def test_an_entry_is_as_old_as_its_oldest_answer(cache: Cache) -> None:
+    cache.fill(_key(), cache.lease(_key(), 7), b"", b"seven", 300)
+    cache.fill(_key(), cache.lease(_key(), 9), b"projection", b"nine", 300)
+    cache.changed(_key(), 8)
     assert cache.find(_key()) is None
+    assert cache.find(_key(), b"projection") is None
+
+
+def test_all_of_a_table_is_forgotten_at_once(cache: Cache) -> None:
+    _fill(cache, _key(1))
+    _fill(cache, (("store", "items"), b"other"))
+    lease = cache.lease(_key(2))
+    cache.drop_all((("store", "items"), b"key"))
+    cache.fill(_key(2), lease, b"", b"old", 300)
+    assert cache.find(_key(1)) is None
+    assert cache.find(_key(2)) is None
+    assert cache.find((("store", "items"), b"other")) == b"answer"
 
 
 def test_a_refused_write_leaves_what_is_there(cache: Cache) -> None:

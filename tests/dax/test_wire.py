@@ -14,7 +14,7 @@ import pytest
 from jedlik.dax.request_framing import MOST_BYTES
 from testing.dax import raw_client
 from testing.dax.raw_client import RawClient, authorization, preamble, request, values
-from testing.jedlik_process import Server, eventually
+from testing.jedlik_process import Server, eventually, run_jedlik
 
 GET = request(raw_client.GET_ITEM, b"p-s", b"raw", None)
 
@@ -180,8 +180,19 @@ def test_attribute_lists_and_items_survive_a_kill(start_server: Callable[..., Se
     with RawClient(server.dax_url) as client:
         client.send(preamble(), authorization(), request(raw_client.DEFINE_LIST, 2))
         assert client.answer(1) == [[], ["b", "a"]]
-        client.send(request(raw_client.GET_ITEM, b"kept", b"k", None))
+        get = request(raw_client.GET_ITEM, b"kept", b"k", None)
+        client.send(get)
         assert client.answer(1) == [[], {0: values(4, 7)}]
+        server.client().put_item(TableName="kept", Item={"p": {"S": "k"}, "v": {"N": "8"}})
+        eventually(lambda: _answer(client, get) == {0: values(4, 8)})  # The table is followed as before.
+    assert server.stop() == 0
+    checked = run_jedlik("check", "--data-dir", str(server.options["data_dir"]))
+    assert checked.returncode == 0, checked.stdout
+
+
+def _answer(client: RawClient, asked: bytes) -> Any:
+    client.send(asked)
+    return client.answer(1)[1]
 
 
 def test_a_node_that_dies_is_replaced(start_server: Callable[..., Server]) -> None:

@@ -36,10 +36,11 @@ class Calls:
         self._answers = answers
 
     async def call(
-        self, store: str, caller: Caller, name: str, request: dict[str, Any], request_id: str
+        self, store: str, caller: Caller, name: str, request: dict[str, Any], request_id: str, *, counted: bool = True
     ) -> Mapping[str, Any]:
         """The result of an operation on the region whose store is called `store`. The request may be changed: its
-        attribute values are in normal form afterwards. Raises ServiceError, and the exceptions of our own faults."""
+        attribute values are in normal form afterwards. One that is not `counted` is in no metric: nobody asked for it.
+        Raises ServiceError, and the exceptions of our own faults."""
         operation = self._operations[name]
         started = time.perf_counter()
         context: Context | None = None
@@ -68,7 +69,7 @@ class Calls:
         finally:
             if held:
                 self._answers.give_back(held)
-            if context is not None:
+            if context is not None and counted:
                 operation.count(context, refusal, time.perf_counter() - started)
 
     async def _handled(

@@ -14,9 +14,8 @@ from jedlik.dax import results_on_the_wire, wire_values
 from jedlik.dax.cache import Key, Lease
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.expression_texts import Expressions, Steps, projected
-from jedlik.dax.item_methods import plain_item
 from jedlik.dax.plane import Call, Plane, raw_bytes, table_name
-from jedlik.dax.results_on_the_wire import SUCCESS
+from jedlik.dax.results_on_the_wire import SUCCESS, plain_item
 from jedlik.dax.wire_keys import KeySchema
 from jedlik.dax.wire_values import Item
 
@@ -130,7 +129,7 @@ async def _read(
         request["RequestItems"][one.name] = asked
         if not one.consistent:
             keys = [plane.item_key(call, one.name, one.schema, one.keys[place]) for place in places]
-            leases += [(key, plane.cache.lease(key)) for key in keys]
+            leases += zip(keys, await plane.leases(call, one.name, one.schema, keys) or (), strict=False)
     try:
         result = await plane.ask(call, "BatchGetItem", request)
         held = dict(leases)
@@ -146,9 +145,9 @@ async def _read(
                     continue
                 if raw_key in items:
                     one.found[place] = await _as_cbor(plane, call, one, items[raw_key])
-                if not one.consistent:
+                key = plane.item_key(call, one.name, one.schema, one.keys[place])
+                if key in held:
                     answer = results_on_the_wire.found(one.found.get(place))
-                    key = plane.item_key(call, one.name, one.schema, one.keys[place])
                     plane.cache.fill(key, held[key], one.projection or b"", answer, plane.lives.items)
     finally:
         for key, lease in leases:
@@ -168,45 +167,38 @@ async def batch_write_item(plane: Plane, call: Call) -> bytes:
     asked, given = call.arguments
     parameters = CallParameters(given)
     request: dict[str, Any] = {"RequestItems": {}}
-    writes: list[tuple[Key, KeySchema, Item | None]] = []
+    writes: list[tuple[str, KeySchema, list[Item]]] = []
     for raw_name, elements in _map(asked).items():
         name = table_name(raw_name)
         if type(elements) is not list or len(elements) % 2:
             raise NotCbor("the writes of a batch are malformed")
         schema = await plane.schema(call, name)
         made = request["RequestItems"][name] = []
+        written: list[Item] = []
+        writes.append((name, schema, written))
         for raw_key, values in zip(elements[::2], elements[1::2], strict=True):
             key = schema.key(raw_bytes(raw_key, "a key"))
-            place = plane.item_key(call, name, schema, key)
+            written.append(dict(key))
             if values is None:
                 made.append({"DeleteRequest": {"Key": key}})
-                writes.append((place, schema, None))
                 continue
             item = await plane.item(call, schema, key, raw_bytes(values, "an item"))
             made.append({"PutRequest": {"Item": item}})
-            writes.append((place, schema, item))
     if parameters.capacity != "NONE":
         request["ReturnConsumedCapacity"] = parameters.capacity
     if parameters.metrics != "NONE":
         request["ReturnItemCollectionMetrics"] = parameters.metrics
-    leases = [(place, plane.cache.lease(place)) for place, _, _ in writes]
     try:
         result = await plane.ask(call, "BatchWriteItem", request)
     except ServiceError:
-        for place, lease in leases:
-            plane.cache.release(place, lease)
         raise
     except BaseException:  # They may have been written.
-        for place, _ in leases:
-            plane.cache.drop(place)
+        for name, schema, keys in writes:
+            for key in keys:
+                plane.cache.drop(plane.item_key(call, name, schema, key))
         raise
-    for (place, lease), (_, schema, new) in zip(leases, writes, strict=True):
-        written = None
-        try:
-            cbor = None if new is None else await plane.values(call, schema, new)
-            written = results_on_the_wire.found(cbor)
-        finally:
-            plane.cache.wrote(place, lease, written, plane.lives.items)
+    for name, schema, keys in writes:
+        await plane.read_again(call, name, schema, keys)
     into = bytearray(SUCCESS)
     wire_values.pairs(0, into)  # Nothing is left unprocessed: a batch is written as a whole.
     capacities = result.get("ConsumedCapacity", [])

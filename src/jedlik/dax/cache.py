@@ -5,10 +5,9 @@ there is no such item is an answer, too. An entry of the query cache is a page o
 parameters. Answers are bytes that are ready to be sent. An entry has a time to live, from when it was filled. Where
 memory is short, the one that has not been used for longest goes first, whichever cache it is of.
 
-Filling races with writing, so a method that reads or writes the table takes a lease first, as in Facebook's memcache
-(NSDI 2013). An answer is kept only if its lease still holds; a write that ends, and everything else that changes an
-item, ends the lease. So an entry never holds what was read before a write that has ended since, in whatever order the
-two end.
+Filling races with writing, so a method that reads a table takes a lease first, as in Facebook's memcache (NSDI 2013).
+An answer is kept only if its lease still holds; a write that has ended, and everything else that changes an item, ends
+the lease. So an entry never holds what was read before a write that has ended since.
 """
 
 from __future__ import annotations
@@ -26,15 +25,21 @@ ENTRY_BYTES = 700
 class Lease:
     """The right to fill one entry."""
 
-    __slots__ = ()
+    __slots__ = ("position",)
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        """The last write that was there for certain when it was taken."""
 
 
 class Entry:
     """What is remembered under one key."""
 
-    __slots__ = ("answers", "expires", "size")
+    __slots__ = ("answers", "expires", "position", "size")
 
-    def __init__(self, expires: float, size: int) -> None:
+    def __init__(self, expires: float, position: int, size: int) -> None:
+        self.position = position
+        """Its answers have all writes up to this one."""
         self.answers: dict[bytes, bytes] = {}
         """By projection; the whole item's is the empty one."""
         self.expires = expires
@@ -67,14 +72,14 @@ class Cache:
             self.entries.move_to_end(key)
         return answer
 
-    def lease(self, key: Key) -> Lease:
-        """To be taken before the table is read or written, and given back by `fill`, `wrote`, `release` or `drop`."""
-        lease = self._leases[key] = Lease()
+    def lease(self, key: Key, position: int = 0) -> Lease:
+        """Take a lease, before the table is read; `position` is that of the last write until then."""
+        lease = self._leases[key] = Lease(position)
         return lease
 
     def fill(self, key: Key, lease: Lease, variant: bytes, answer: bytes, seconds: float) -> None:
-        """Keep an answer that was read, if its lease holds. It lives for `seconds`, but not longer than the entry that
-        it joins."""
+        """Keep an answer that was read, if its lease holds, and end the lease. It lives for `seconds`, but not longer
+        than the entry that it joins."""
         if self._leases.get(key) is not lease:
             return
         del self._leases[key]
@@ -83,40 +88,13 @@ class Cache:
         if entry is not None and (entry.expires <= now or variant in entry.answers):
             self._remove(key)
             entry = None
-        self._keep(key, entry, variant, answer, now + seconds)
-
-    def wrote(self, key: Key, lease: Lease, answer: bytes | None, seconds: float) -> None:
-        """The item was written, and this is the answer for the whole of it, None if it is not known. Ends all leases;
-        if somebody else holds one, nothing is kept."""
-        holds = self._leases.get(key) is lease
-        self.drop(key)
-        if holds and answer is not None:
-            self._keep(key, None, b"", answer, self.clock() + seconds)
-
-    def release(self, key: Key, lease: Lease) -> None:
-        """Nothing was read that can be kept, and nothing was written."""
-        if self._leases.get(key) is lease:
-            del self._leases[key]
-
-    def drop(self, key: Key) -> None:
-        """What is there, or is being read, is true no more."""
-        self._leases.pop(key, None)
-        if key in self.entries:
-            self._remove(key)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._leases.clear()
-        self.entries.clear()
-        self.size = 0
-
-    def _keep(self, key: Key, entry: Entry | None, variant: bytes, answer: bytes, expires: float) -> None:
         size = len(variant) + len(answer)
         if entry is None:
             size += len(key[1]) + ENTRY_BYTES
             if size > self.room:
                 return
-            entry = self.entries[key] = Entry(expires, 0)
+            entry = self.entries[key] = Entry(now + seconds, lease.position, 0)
+        entry.position = min(entry.position, lease.position)
         entry.answers[variant] = answer
         entry.size += size
         self.size += size
@@ -125,6 +103,40 @@ class Cache:
             _, oldest = self.entries.popitem(last=False)
             self.size -= oldest.size
             self.evicted += oldest.size
+
+    def release(self, key: Key, lease: Lease) -> None:
+        """End a lease, if it holds: nothing was read that can be kept."""
+        if self._leases.get(key) is lease:
+            del self._leases[key]
+
+    def drop(self, key: Key) -> None:
+        """Forget what is there, and what is being read: it is true no more."""
+        self._leases.pop(key, None)
+        if key in self.entries:
+            self._remove(key)
+
+    def changed(self, key: Key, position: int) -> None:
+        """Forget what is there, and what is being read, if it lacks the write at this position."""
+        lease = self._leases.get(key)
+        if lease is not None and lease.position < position:
+            del self._leases[key]
+        entry = self.entries.get(key)
+        if entry is not None and entry.position < position:
+            self._remove(key)
+
+    def drop_all(self, first: Key) -> None:
+        """Forget all that has a key that begins so."""
+        owner, start = first
+        for keys in (list(self._leases), list(self.entries)):
+            for key in keys:
+                if key[0] == owner and key[1].startswith(start):
+                    self.drop(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._leases.clear()
+        self.entries.clear()
+        self.size = 0
 
     def _remove(self, key: Key) -> None:
         self.size -= self.entries.pop(key).size

@@ -45,14 +45,16 @@ async def get_item(plane: Plane, call: Call) -> bytes:
         call.asker.counts.item_hits.add(1)
         return kept
     call.asker.counts.item_misses.add(1)
-    lease = plane.cache.lease(place)
+    leases = await plane.leases(call, table, schema, [place])
     try:
         result = await plane.ask(call, "GetItem", request)
         item = await _item(plane, call, schema, paths, result)
         answer = results_on_the_wire.found(item)
-        plane.cache.fill(place, lease, variant, answer, plane.lives.items)
+        if leases is not None:
+            plane.cache.fill(place, leases[0], variant, answer, plane.lives.items)
     finally:
-        plane.cache.release(place, lease)
+        if leases is not None:
+            plane.cache.release(place, leases[0])
     capacity = result.get("ConsumedCapacity")
     return results_on_the_wire.found(item, results_on_the_wire.consumed(capacity)) if capacity else answer
 
@@ -63,14 +65,8 @@ async def _item(
     """The item of a result, as CBOR; None if nothing was found."""
     if "Item" not in result:
         return None
-    item = plain_item(result["Item"])
+    item = results_on_the_wire.plain_item(result["Item"])
     return await plane.values(call, schema, item) if paths is None else results_on_the_wire.chosen(paths, item)
-
-
-def plain_item(item: Any) -> Item:
-    """An item of a result, parsed if it is as it was stored."""
-    plain: Item = item if type(item) is dict else item.value
-    return plain
 
 
 async def put_item(plane: Plane, call: Call) -> bytes:
@@ -121,40 +117,22 @@ async def _write(
         request["ConditionExpression"] = expressions.condition(condition)
     request |= expressions.parameters
     returned = parameters.returned
-    request["ReturnValues"] = "ALL_NEW" if operation == "UpdateItem" and returned == "NONE" else returned
+    if returned != "NONE":
+        request["ReturnValues"] = returned
     if parameters.capacity != "NONE":
         request["ReturnConsumedCapacity"] = parameters.capacity
     if parameters.metrics != "NONE":
         request["ReturnItemCollectionMetrics"] = parameters.metrics
-    place = plane.item_key(call, request["TableName"], schema, key)
-    lease = plane.cache.lease(place)
+    table = request["TableName"]
     try:
         result = await plane.ask(call, operation, request)
     except ServiceError:
-        plane.cache.release(place, lease)
         raise
     except BaseException:  # It may have been written.
-        plane.cache.drop(place)
+        plane.cache.drop(plane.item_key(call, table, schema, key))
         raise
-    written = None
-    try:
-        written = await _written(plane, call, operation, request, result, schema)
-    finally:
-        plane.cache.wrote(place, lease, written, plane.lives.items)
+    await plane.read_again(call, table, schema, [key])
     return await _answer(plane, call, returned, result, schema)
-
-
-async def _written(
-    plane: Plane, call: Call, operation: str, request: dict[str, Any], result: Mapping[str, Any], schema: KeySchema
-) -> bytes | None:
-    """The answer for the item as it is now; None if that is not known."""
-    if operation == "DeleteItem":
-        return results_on_the_wire.NOTHING_FOUND
-    if operation == "PutItem":
-        return results_on_the_wire.found(await plane.values(call, schema, request["Item"]))
-    if request["ReturnValues"] == "ALL_NEW" and "Attributes" in result:
-        return results_on_the_wire.found(await plane.values(call, schema, plain_item(result["Attributes"])))
-    return None
 
 
 async def _answer(plane: Plane, call: Call, returned: str, result: Mapping[str, Any], schema: KeySchema) -> bytes:
@@ -164,7 +142,7 @@ async def _answer(plane: Plane, call: Call, returned: str, result: Mapping[str, 
         wire_values.integer(results_on_the_wire.CONSUMED_CAPACITY, into)
         into += results_on_the_wire.consumed(result["ConsumedCapacity"])
     if returned != "NONE" and "Attributes" in result:
-        attributes = plain_item(result["Attributes"])
+        attributes = results_on_the_wire.plain_item(result["Attributes"])
         wire_values.integer(results_on_the_wire.ATTRIBUTES, into)
         if returned.startswith("UPDATED"):
             names = tuple(sorted(attributes))

@@ -24,9 +24,10 @@ from jedlik.dax import call_parameters, wire_errors, wire_values
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.counting import NodeCounts
 from jedlik.dax.methods import METHODS, Method
-from jedlik.dax.plane import ITEMS, Asker, Call, Plane
+from jedlik.dax.plane import Asker, Call, Plane
 from jedlik.dax.results_on_the_wire import SUCCESS
 from jedlik.dax.wire_errors import NotAuthenticated
+from jedlik.dax.wire_keys import ITEMS
 from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import Request, Source
 

@@ -16,9 +16,8 @@ from jedlik.dax import call_parameters, results_on_the_wire, wire_numbers, wire_
 from jedlik.dax.cache import Key
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.expression_texts import Expressions, Steps
-from jedlik.dax.item_methods import plain_item
 from jedlik.dax.plane import QUERIES, Call, Plane, raw_bytes, table_name
-from jedlik.dax.results_on_the_wire import SUCCESS
+from jedlik.dax.results_on_the_wire import SUCCESS, plain_item
 from jedlik.dax.wire_keys import KeySchema
 from jedlik.dax.wire_values import BREAK, STREAM, Attribute, Item, WireReader
 

@@ -20,19 +20,21 @@ from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.dax import results_on_the_wire
 from jedlik.dax.attribute_lists import AttributeLists, ListTooLong, Names
-from jedlik.dax.cache import Cache, Key
+from jedlik.dax.cache import Cache, Key, Lease
 from jedlik.dax.counting import NodeCounts
 from jedlik.dax.expression_texts import Expressions, Steps
-from jedlik.dax.wire_keys import KeySchema
+from jedlik.dax.following import Following
+from jedlik.dax.wire_keys import KeySchema, item_entry
 from jedlik.dax.wire_values import Item, WireReader
+from jedlik.storage.engine import StorageError
 
 log = logging.getLogger(__name__)
 
 SCHEMA_SECONDS = 60.0
 """How long a table's key schema is believed, as by clients."""
 MOST_SCHEMAS = 10_000
-ITEMS, QUERIES = "items", "queries"
-"""The two caches, in keys."""
+QUERIES = "queries"
+"""In the keys of the query cache's entries."""
 
 CheckProjection = Callable[[str, Mapping[str, str]], None]
 """Refuses the text of a projection, with its names, that DynamoDB would refuse. Raises ValidationException."""
@@ -79,11 +81,13 @@ class Plane:
         cache: Cache,
         check_projection: CheckProjection,
         lives: Lives,
+        following: Following,
     ) -> None:
         self._calls = calls
         self.lists = lists
         self.cache = cache
         self.lives = lives
+        self.following = following
         self._check_projection = check_projection
         self._schemas: dict[tuple[str, str], tuple[float, KeySchema]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -153,9 +157,39 @@ class Plane:
             raise ValidationException("The names of the attributes have more bytes than an item may have") from None
 
     def item_key(self, call: Call, table: str, schema: KeySchema, key: Item) -> Key:
-        """Where an item's entry is: under the bytes of table and key, in the form in which clients send them."""
-        raw_table, raw_key = table.encode(), schema.encoded(key)
-        return call.asker.items, _head(raw_table) + raw_table + _head(raw_key) + raw_key
+        """Where an item's entry is."""
+        return item_entry(call.asker.store, table, schema.encoded(key))
+
+    # The cache
+
+    async def leases(self, call: Call, table: str, schema: KeySchema, places: Sequence[Key]) -> list[Lease] | None:
+        """Leases on the entries of items of one table, to be taken before these are read; None if what is read of the
+        table may not be kept."""
+        position = await self.following.position(call.asker.store, table, schema)
+        return None if position is None else [self.cache.lease(place, position) for place in places]
+
+    async def read_again(self, call: Call, table: str, schema: KeySchema, keys: Sequence[Item]) -> None:
+        """Read items that have just been written, into the cache. If that fails, they are read when somebody asks."""
+        places = [self.item_key(call, table, schema, key) for key in keys]
+        for place in places:
+            self.cache.drop(place)
+        leases: list[Lease] = []
+        try:
+            leases = await self.leases(call, table, schema, places) or []
+            for place, lease, key in zip(places, leases, keys, strict=False):
+                request = {"TableName": table, "Key": dict(key), "ConsistentRead": True}
+                result = await self._calls.call(
+                    call.asker.store, call.asker.caller, "GetItem", request, call.request_id, counted=False
+                )
+                item = None
+                if "Item" in result:
+                    item = await self.values(call, schema, results_on_the_wire.plain_item(result["Item"]))
+                self.cache.fill(place, lease, b"", results_on_the_wire.found(item), self.lives.items)
+        except (ServiceError, StorageError) as error:
+            log.warning("what was written is not in the cache: %s", error)
+        finally:
+            for place, lease in zip(places, leases, strict=False):
+                self.cache.release(place, lease)
 
     # Projections
 
@@ -171,15 +205,6 @@ class Plane:
             text = whole.projection(paths)
             self._check_projection(text, whole.parameters["ExpressionAttributeNames"])
         return expressions.projection(cut)
-
-
-def _head(raw: bytes) -> bytes:
-    size = len(raw)
-    if size < 24:
-        return bytes((0x40 | size,))
-    if size < 256:
-        return bytes((0x58, size))
-    return b"\x59" + size.to_bytes(2, "big") if size < 1 << 16 else b"\x5a" + size.to_bytes(4, "big")
 
 
 def _to_list(path: Steps) -> Steps:

@@ -27,6 +27,12 @@ UNITS = (("CapacityUnits", 1), ("ReadCapacityUnits", 2), ("WriteCapacityUnits", 
 INDEX_FAMILIES = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 
 
+def plain_item(item: Any) -> Item:
+    """An item of a result, parsed if it is as it was stored."""
+    plain: Item = item if type(item) is dict else item.value
+    return plain
+
+
 def found(item: bytes | None, capacity: bytes | None = None) -> bytes:
     """The answer to a GetItem that has found this, as CBOR, or nothing."""
     if capacity is None:

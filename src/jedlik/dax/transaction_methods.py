@@ -7,22 +7,30 @@ from it, and read again in the background, as AWS does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jedlik.aws.errors import ServiceError
 from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.dax import call_parameters, results_on_the_wire, wire_values
-from jedlik.dax.cache import Key
+from jedlik.dax.cache import Key, Lease
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.expression_texts import Expressions, projected
-from jedlik.dax.item_methods import plain_item
 from jedlik.dax.plane import Call, Plane, raw_bytes, table_name
-from jedlik.dax.results_on_the_wire import SUCCESS
+from jedlik.dax.results_on_the_wire import SUCCESS, plain_item
 from jedlik.dax.wire_keys import KeySchema
 from jedlik.dax.wire_values import NULL, Item
 
 OPERATIONS = {2: "Put", 7: "Delete", 9: "Update", 12: "ConditionCheck"}
 RETURNED_ON_FAILURE = {1: "NONE", 2: "ALL_OLD"}
+
+
+class _Written(NamedTuple):
+    """An item that a transaction writes."""
+
+    table: str
+    schema: KeySchema
+    key: Item
+    place: Key
 
 
 async def transact_get_items(plane: Plane, call: Call) -> bytes:
@@ -69,7 +77,7 @@ async def transact_write_items(plane: Plane, call: Call) -> bytes:
     columns = [_each(column, count) for column in (tables, keys, values, on_failure, conditions, updates)]
     elements, schemas = [], []
     places: list[Key] = []
-    gets: list[dict[str, Any]] = []
+    written: list[_Written] = []
     for operation, name, raw_key, item, returned, condition, update in zip(operations, *columns, strict=True):
         table = table_name(name)
         schema = await plane.schema(call, table)
@@ -86,7 +94,7 @@ async def transact_write_items(plane: Plane, call: Call) -> bytes:
         schemas.append(schema)
         if OPERATIONS[operation] != "ConditionCheck":
             places.append(plane.item_key(call, table, schema, key))
-            gets.append({"Get": {"TableName": table, "Key": dict(key)}})
+            written.append(_Written(table, schema, dict(key), places[-1]))
     request: dict[str, Any] = {"TransactItems": elements}
     if parameters.capacity != "NONE":
         request["ReturnConsumedCapacity"] = parameters.capacity
@@ -103,9 +111,8 @@ async def transact_write_items(plane: Plane, call: Call) -> bytes:
         _drop(plane, places)
         raise
     _drop(plane, places)
-    if gets:
-        plane.begin(_refresh(plane, call, gets, [schema for schema, one in zip(schemas, elements, strict=True)
-                                                 if "ConditionCheck" not in one], places))  # fmt: skip
+    if written:
+        plane.begin(_refresh(plane, call, written))
     into = bytearray(SUCCESS)
     wire_values.array(3, into)
     wire_values.array(0, into)
@@ -134,21 +141,25 @@ def _drop(plane: Plane, places: Sequence[Key]) -> None:
         plane.cache.drop(place)
 
 
-async def _refresh(
-    plane: Plane, call: Call, gets: list[dict[str, Any]], schemas: Sequence[KeySchema], places: Sequence[Key]
-) -> None:
+async def _refresh(plane: Plane, call: Call, written: Sequence[_Written]) -> None:
     """Read what a transaction has written, in another, into the cache."""
-    leases = [plane.cache.lease(place) for place in places]
+    leases: list[Lease] = []
     try:
+        for one in written:
+            taken = await plane.leases(call, one.table, one.schema, [one.place])
+            if taken is None:
+                return
+            leases += taken
+        gets = [{"Get": {"TableName": one.table, "Key": one.key}} for one in written]
         result = await plane.ask(call, "TransactGetItems", {"TransactItems": gets})
-        for response, schema, place, lease in zip(result["Responses"], schemas, places, leases, strict=True):
-            item = await plane.values(call, schema, plain_item(response["Item"])) if "Item" in response else None
-            plane.cache.fill(place, lease, b"", results_on_the_wire.found(item), plane.lives.items)
+        for response, one, lease in zip(result["Responses"], written, leases, strict=True):
+            item = await plane.values(call, one.schema, plain_item(response["Item"])) if "Item" in response else None
+            plane.cache.fill(one.place, lease, b"", results_on_the_wire.found(item), plane.lives.items)
     except ServiceError:
         return  # The items are read when they are asked for.
     finally:
-        for place, lease in zip(places, leases, strict=True):
-            plane.cache.release(place, lease)
+        for one, lease in zip(written, leases, strict=False):
+            plane.cache.release(one.place, lease)
 
 
 async def _asked(

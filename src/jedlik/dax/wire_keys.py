@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 from dataclasses import dataclass
 
-from jedlik.aws.protocols.cbor_values import NotCbor
+from jedlik.aws.protocols.cbor_values import BYTES, NotCbor, write_head
 from jedlik.dax import wire_numbers, wire_values
 from jedlik.dax.wire_values import Attribute, Item, WireReader
 
@@ -64,6 +64,30 @@ class KeySchema:
         else:
             wire_numbers.write(content, into)
         return bytes(into)
+
+
+ITEMS = "items"
+"""In the keys of the item cache's entries."""
+Entry = tuple[tuple[str, str], bytes]
+"""The key of an entry: whose it is, and what it is of."""
+
+
+def item_entry(store: str, table: str, key: bytes) -> Entry:
+    """The key of an item's entry: the bytes of table and key, in the form in which clients send them."""
+    raw = table.encode()
+    return (store, ITEMS), _head(raw) + raw + _head(key) + key
+
+
+def table_entries(store: str, table: str) -> Entry:
+    """What the keys of all entries of a table begin with."""
+    raw = table.encode()
+    return (store, ITEMS), _head(raw) + raw
+
+
+def _head(raw: bytes) -> bytes:
+    into = bytearray()
+    write_head(BYTES, len(raw), into)
+    return bytes(into)
 
 
 def _plain(raw: bytes, type_: str) -> Attribute:

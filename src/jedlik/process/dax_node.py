@@ -21,9 +21,11 @@ from jedlik.aws.unsigned import Trusting
 from jedlik.clock import system_clock
 from jedlik.dax.attribute_lists import AttributeLists
 from jedlik.dax.cache import Cache
+from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import Node, Place
 from jedlik.dax.plane import Lives, Plane
+from jedlik.dynamodb.changes import followers
 from jedlik.dynamodb.model.expressions import projections
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.service import SERVICE as DYNAMODB
@@ -70,22 +72,30 @@ async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memor
     for number in STOPPING | {RETIRE}:
         loop.add_signal_handler(number, stop.set)
     loop.add_reader(parent, stop.set)
-    stores = Stores(settings)
+    cache = Cache(settings.dax_memory * MIB)
+    lives = Lives()
+    node_name = f"{CLUSTER}-a"
+    follow = None if settings.dax_stale else followers.follow
+    following = Following(cache, follow, f"dax/{node_name}", lives.items)
+    stores = following.stores = Stores(settings, busy=following.wanted)
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch of a node of DAX")
     watch.add_done_callback(log_failure)
+    looking = loop.create_task(following.follow_all(), name="following of tables")
+    looking.add_done_callback(log_failure)
     memory = Memory()
     try:
         plane = Plane(
             Calls(stores, DYNAMODB.operations, Everybody(), memory.answers),
             AttributeLists(stores),
-            Cache(settings.dax_memory * MIB),
+            cache,
             check_projection,
-            Lives(),
+            lives,
+            following,
         )
         node = Node(
             plane,
             Trusting(settings.served, system_clock, settings.account),
-            Place(CLUSTER, f"{CLUSTER}-a", ZONE),
+            Place(CLUSTER, node_name, ZONE),
             settings.account,
         )
         listener = Listener(node, limits_of(settings), memory.bodies)
@@ -98,6 +108,8 @@ async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memor
             log.warning("connections of DAX cut off", extra={"connections": cut_off})
     finally:
         watch.cancel()
+        looking.cancel()
+        await following.end()
         await stores.close()
 
 

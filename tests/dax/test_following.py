@@ -1,0 +1,123 @@
+"""What is written past a node is seen through it soon: the node follows the tables of which it has items."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.dax import raw_client
+from testing.dax.raw_client import RawClient, authorization, preamble, request, values
+from testing.jedlik_process import Server, eventually
+from tests.upkeep.test_stats_json import series
+
+GET = request(raw_client.GET_ITEM, b"followed", b"k", None)
+SOON = 0.1
+"""Seconds in which a write past the node is seen, half of the times at least: machines of tests are busy."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("following")
+    running = Server(folder / "log", data_dir=folder / "data", dax=True, dax_port=0)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def table(server: Server) -> Iterator[Any]:
+    client = server.client()
+    client.create_table(
+        TableName="followed",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield client
+    client.delete_table(TableName="followed")
+
+
+@pytest.fixture
+def dax(server: Server, table: Any) -> Iterator[RawClient]:
+    with RawClient(server.dax_url) as client:
+        client.send(preamble(), authorization(), request(raw_client.DEFINE_LIST_ID, ["v"]))
+        client.answer(1)
+        yield client
+
+
+def _value(dax: RawClient) -> int | None:
+    dax.send(GET)
+    [_, answer] = dax.answer(1)
+    return answer[0][-1] if answer else None
+
+
+def _put(table: Any, value: int) -> None:
+    table.put_item(TableName="followed", Item={"p": {"S": "k"}, "v": {"N": str(value)}})
+
+
+def test_a_write_past_the_node_is_seen_soon(table: Any, dax: RawClient) -> None:
+    assert _value(dax) is None
+    seen = []
+    for value in range(12):
+        _put(table, value)
+        begun = time.monotonic()
+        eventually(lambda value=value: _value(dax) == value)  # type: ignore[misc]
+        seen.append(time.monotonic() - begun)
+    assert sorted(seen)[len(seen) // 2] < SOON
+    table.delete_item(TableName="followed", Key={"p": {"S": "k"}})
+    eventually(lambda: _value(dax) is None)
+
+
+def test_what_the_node_has_written_itself_stays(server: Server, table: Any, dax: RawClient) -> None:
+    data = Path(str(server.options["data_dir"]))
+    names = {"ClusterId": "default", "NodeId": "default-a"}
+    _value(dax)
+
+    def misses() -> float:
+        found = series(data, "ItemCacheMisses", **names)
+        assert found is not None
+        count: float = found["value"]
+        return count
+
+    before = misses()
+    for value in range(5):
+        dax.send(request(raw_client.PUT_ITEM, b"followed", b"k", values(2, value), None))
+        assert dax.answer(1) == [[], None]
+        time.sleep(2 * SOON)  # By then it has been looked at what was written.
+        assert _value(dax) == value
+    assert misses() == before
+
+
+def test_other_items_of_the_table_stay(server: Server, table: Any, dax: RawClient) -> None:
+    _put(table, 1)
+    assert _value(dax) == 1
+    other = request(raw_client.GET_ITEM, b"followed", b"other", None)
+    dax.send(other)
+    dax.answer(1)
+    _put(table, 2)
+    eventually(lambda: _value(dax) == 2)
+    hits = series(Path(str(server.options["data_dir"])), "ItemCacheHits", ClusterId="default", NodeId="default-a")
+    dax.send(other)
+    dax.answer(1)
+    more = series(Path(str(server.options["data_dir"])), "ItemCacheHits", ClusterId="default", NodeId="default-a")
+    assert hits is not None
+    assert more is not None
+    assert more["value"] == hits["value"] + 1
+
+
+def test_a_table_that_was_made_again_is_followed_again(table: Any, dax: RawClient) -> None:
+    _put(table, 1)
+    assert _value(dax) == 1
+    table.delete_table(TableName="followed")
+    table.create_table(
+        TableName="followed",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    eventually(lambda: _value(dax) is None)
+    _put(table, 2)
+    eventually(lambda: _value(dax) == 2)
