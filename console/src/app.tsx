@@ -16,6 +16,7 @@ const CreateTable = lazy(() => import("./tables/create"));
 const TableDetails = lazy(() => import("./tables/details"));
 const Explore = lazy(() => import("./items/explore"));
 const ItemPage = lazy(() => import("./items/item-page"));
+const BackupList = lazy(() => import("./backups/backup-list"));
 const Statements = lazy(() => import("./statements"));
 
 const MODE = "jedlik.mode";
@@ -94,6 +95,7 @@ export function App() {
               { type: "link", text: texts.tables, href: "#/dynamodb/tables" },
               { type: "link", text: texts.exploreItems, href: "#/dynamodb/items" },
               { type: "link", text: texts.partiql, href: "#/dynamodb/partiql" },
+              { type: "link", text: texts.backups, href: "#/dynamodb/backups" },
             ]}
           />
         }
@@ -108,6 +110,7 @@ export function App() {
               <Route path="/dynamodb/items" element={<Explore />} />
               <Route path="/dynamodb/items/:name" element={<Explore />} />
               <Route path="/dynamodb/item/:name" element={<ItemPage />} />
+              <Route path="/dynamodb/backups" element={<BackupList />} />
               <Route path="/dynamodb/partiql" element={<Statements />} />
               <Route path="*" element={<Navigate to="/" replace />} />
             </Routes>

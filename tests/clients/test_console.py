@@ -309,6 +309,30 @@ def test_partiql_streams_and_requests(page: Page, running: Server) -> None:
     expect(drawer.first).to_be_visible()
 
 
+def test_a_table_is_backed_up_and_restored(page: Page, running: Server) -> None:
+    client = running.client()
+    create(client, TableName="kept", AttributeDefinitions=attributes(p="S"))
+    client.put_item(TableName="kept", Item={"p": {"S": "one"}})
+    go(page, running, "/dynamodb/tables/kept/backups")
+    page.get_by_role("button", name="Create backup").click()
+    page.get_by_role("dialog").get_by_label("Backup name").fill("evening")
+    page.get_by_role("dialog").get_by_role("button", name="Create backup").click()
+    expect(row(page, "evening")).to_contain_text("Active")
+    client.delete_item(TableName="kept", Key={"p": {"S": "one"}})
+    go(page, running, "/dynamodb/backups")
+    row(page, "evening").get_by_role("radio").check()
+    page.get_by_role("button", name="Restore").click()
+    page.get_by_label("Name of the new table").fill("again")
+    page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    expect(row(page, "again")).to_contain_text("Active")
+    assert client.scan(TableName="again")["Items"] == [{"p": {"S": "one"}}]
+    go(page, running, "/dynamodb/backups")
+    row(page, "evening").get_by_role("radio").check()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row(page, "evening")).to_have_count(0)
+
+
 def test_a_key_signs_in_and_stays_in_the_memory_of_the_page(
     browser: Browser, start_server: Callable[..., Server]
 ) -> None:
@@ -372,6 +396,7 @@ PAGES = {
     "items": "/dynamodb/items/shown",
     "item": "/dynamodb/item/shown",
     "partiql": "/dynamodb/partiql",
+    "backups": "/dynamodb/backups",
 }
 
 

@@ -12,6 +12,7 @@ import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
+import { Backups } from "../backups/backups";
 import { ConfirmedDelete } from "./confirmed-delete";
 import { describe, pollWhileChanging } from "./descriptions";
 import { GlobalTab } from "./global-tab";
@@ -42,6 +43,7 @@ export default function TableDetails() {
     overview: <OverviewTab table={value} refresh={refresh} />,
     indexes: <IndexesTab table={value} refresh={refresh} />,
     global: <GlobalTab table={value} refresh={refresh} />,
+    backups: <Backups table={name} />,
     streams: <StreamsTab table={value} refresh={refresh} />,
     settings: <SettingsTab table={value} refresh={refresh} />,
   };

@@ -1,0 +1,291 @@
+import {
+  type BackupSummary,
+  CreateBackupCommand,
+  DeleteBackupCommand,
+  type DynamoDBClient,
+  ListBackupsCommand,
+  RestoreTableFromBackupCommand,
+} from "@aws-sdk/client-dynamodb";
+import { useCollection } from "@cloudscape-design/collection-hooks";
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Checkbox from "@cloudscape-design/components/checkbox";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import Modal from "@cloudscape-design/components/modal";
+import Pagination from "@cloudscape-design/components/pagination";
+import Select from "@cloudscape-design/components/select";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import TextFilter from "@cloudscape-design/components/text-filter";
+import { useState } from "react";
+import { useNavigate } from "react-router-dom";
+import { useAction, useLoaded } from "../loading";
+import { Refusal, useTell } from "../notices";
+import { useSession } from "../session";
+import { shownBytes, tableNames } from "../tables/descriptions";
+import { Status } from "../tables/status";
+import { texts } from "../texts";
+
+const PAGE = 20;
+const CHANGING = 1000;
+
+async function backupsOf(client: DynamoDBClient, table: string | undefined, signal: AbortSignal) {
+  const found: BackupSummary[] = [];
+  let after: string | undefined;
+  do {
+    const input = { TableName: table, BackupType: "ALL" as const, ExclusiveStartBackupArn: after };
+    const page = await client.send(new ListBackupsCommand(input), { abortSignal: signal });
+    found.push(...(page.BackupSummaries ?? []));
+    after = page.LastEvaluatedBackupArn;
+  } while (after !== undefined);
+  return found.reverse();
+}
+
+const isMade = ({ BackupStatus: status }: BackupSummary) => status === "AVAILABLE";
+const pollWhileMade = (found: BackupSummary[]) => (found.every(isMade) ? undefined : CHANGING);
+
+/** The backups of a table, or of all tables. */
+export function Backups({ table }: { table?: string }) {
+  const { clients } = useSession();
+  const navigate = useNavigate();
+  const found = useLoaded((signal) => backupsOf(clients.dynamodb, table, signal), [clients, table], pollWhileMade);
+  const [open, setOpen] = useState<"create" | "restore" | "delete">();
+  const { items, filterProps, paginationProps, collectionProps, actions } = useCollection(found.value ?? [], {
+    filtering: { fields: ["TableName", "BackupName"], empty: texts.backup.empty, noMatch: texts.backup.empty },
+    pagination: { pageSize: PAGE },
+    sorting: {},
+    selection: { trackBy: "BackupArn" },
+  });
+  const [chosen] = collectionProps.selectedItems ?? [];
+  const close = () => setOpen(undefined);
+  const done = () => {
+    close();
+    actions.setSelectedItems([]);
+    found.refresh();
+  };
+  return (
+    <SpaceBetween size="l">
+      <Refusal error={found.error} retry={found.refresh} />
+      <Table<BackupSummary>
+        {...collectionProps}
+        items={items}
+        trackBy="BackupArn"
+        selectionType="single"
+        loading={found.loading && found.value === undefined}
+        loadingText={texts.loading}
+        filter={
+          <TextFilter
+            {...filterProps}
+            filteringPlaceholder={texts.backup.find}
+            filteringAriaLabel={texts.backup.find}
+          />
+        }
+        pagination={<Pagination {...paginationProps} />}
+        ariaLabels={{
+          selectionGroupLabel: texts.backup.title,
+          itemSelectionLabel: (_, { BackupName }) => `${texts.backup.name}: ${BackupName}`,
+        }}
+        header={
+          <Header
+            variant="h2"
+            counter={`(${found.value?.length ?? 0})`}
+            description={texts.backup.about}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button iconName="refresh" ariaLabel={texts.refresh} onClick={found.refresh} />
+                <Button disabled={!chosen || !isMade(chosen)} onClick={() => setOpen("restore")}>
+                  {texts.backup.restore}
+                </Button>
+                <Button disabled={!chosen} onClick={() => setOpen("delete")}>
+                  {texts.delete}
+                </Button>
+                <Button variant="primary" onClick={() => setOpen("create")}>
+                  {texts.backup.create}
+                </Button>
+              </SpaceBetween>
+            }
+          >
+            {texts.backup.title}
+          </Header>
+        }
+        columnDefinitions={[
+          {
+            id: "name",
+            header: texts.backup.name,
+            sortingField: "BackupName",
+            isRowHeader: true,
+            cell: ({ BackupName }) => BackupName,
+          },
+          { id: "table", header: texts.backup.table, sortingField: "TableName", cell: ({ TableName }) => TableName },
+          {
+            id: "status",
+            header: texts.backup.status,
+            cell: ({ BackupStatus }) => <Status status={BackupStatus === "AVAILABLE" ? "ACTIVE" : BackupStatus} />,
+          },
+          {
+            id: "created",
+            header: texts.backup.created,
+            sortingField: "BackupCreationDateTime",
+            cell: ({ BackupCreationDateTime: at }) => at?.toLocaleString(),
+          },
+          { id: "type", header: texts.backup.type, cell: ({ BackupType }) => BackupType },
+          { id: "size", header: texts.backup.size, cell: ({ BackupSizeBytes }) => shownBytes(BackupSizeBytes) },
+        ]}
+      />
+      {open === "create" && <CreateBackup table={table} dismiss={close} done={done} />}
+      {open === "restore" && chosen && (
+        <Restore backup={chosen} dismiss={close} done={() => navigate("/dynamodb/tables")} />
+      )}
+      {open === "delete" && chosen && <DeleteBackup backup={chosen} dismiss={close} done={done} />}
+    </SpaceBetween>
+  );
+}
+
+interface DialogProps {
+  dismiss: () => void;
+  done: () => void;
+}
+
+function Buttons(props: { text: string; disabled: boolean; running: boolean; start: () => void; dismiss: () => void }) {
+  return (
+    <Box float="right">
+      <SpaceBetween direction="horizontal" size="xs">
+        <Button variant="link" onClick={props.dismiss}>
+          {texts.cancel}
+        </Button>
+        <Button variant="primary" disabled={props.disabled} loading={props.running} onClick={props.start}>
+          {props.text}
+        </Button>
+      </SpaceBetween>
+    </Box>
+  );
+}
+
+function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | undefined }) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const [name, setName] = useState("");
+  const [chosen, setChosen] = useState(table);
+  const names = useLoaded(
+    async (signal) => (table === undefined ? tableNames(clients.dynamodb, signal) : [table]),
+    [clients, table],
+  );
+  const options = (names.value ?? []).map((value) => ({ value, label: value }));
+  const creating = useAction(async () => {
+    await clients.dynamodb.send(new CreateBackupCommand({ TableName: chosen, BackupName: name }));
+    tell("success", texts.backup.making(name));
+    done();
+  });
+  return (
+    <Modal
+      visible
+      onDismiss={dismiss}
+      header={texts.backup.create}
+      footer={
+        <Buttons
+          text={texts.backup.create}
+          disabled={!chosen || !name}
+          running={creating.running}
+          start={() => void creating.start()}
+          dismiss={dismiss}
+        />
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={names.error ?? creating.error} />
+        <FormField label={texts.backup.table}>
+          <Select
+            filteringType="auto"
+            placeholder={texts.explore.choose}
+            disabled={table !== undefined}
+            options={options}
+            selectedOption={options.find((one) => one.value === chosen) ?? null}
+            onChange={({ detail }) => setChosen(detail.selectedOption.value)}
+          />
+        </FormField>
+        <FormField label={texts.backup.name} constraintText={texts.backup.nameAbout}>
+          <Input value={name} onChange={({ detail }) => setName(detail.value)} />
+        </FormField>
+      </SpaceBetween>
+    </Modal>
+  );
+}
+
+function Restore({ backup, dismiss, done }: DialogProps & { backup: BackupSummary }) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const [name, setName] = useState("");
+  const [withIndexes, setWithIndexes] = useState(true);
+  const restoring = useAction(async () => {
+    await clients.dynamodb.send(
+      new RestoreTableFromBackupCommand({
+        TargetTableName: name,
+        BackupArn: backup.BackupArn,
+        ...(withIndexes ? {} : { GlobalSecondaryIndexOverride: [], LocalSecondaryIndexOverride: [] }),
+      }),
+    );
+    tell("success", texts.backup.restoring(name));
+    done();
+  });
+  return (
+    <Modal
+      visible
+      onDismiss={dismiss}
+      header={texts.backup.restoreTitle(backup.BackupName ?? "")}
+      footer={
+        <Buttons
+          text={texts.backup.restore}
+          disabled={!name}
+          running={restoring.running}
+          start={() => void restoring.start()}
+          dismiss={dismiss}
+        />
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={restoring.error} />
+        <Box>{texts.backup.restoreAbout}</Box>
+        <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
+          <Input value={name} onChange={({ detail }) => setName(detail.value)} />
+        </FormField>
+        <Checkbox checked={withIndexes} onChange={({ detail }) => setWithIndexes(detail.checked)}>
+          {texts.backup.indexes}
+        </Checkbox>
+      </SpaceBetween>
+    </Modal>
+  );
+}
+
+function DeleteBackup({ backup, dismiss, done }: DialogProps & { backup: BackupSummary }) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const deleting = useAction(async () => {
+    await clients.dynamodb.send(new DeleteBackupCommand({ BackupArn: backup.BackupArn }));
+    tell("success", texts.backup.deleted(backup.BackupName ?? ""));
+    done();
+  });
+  return (
+    <Modal
+      visible
+      onDismiss={dismiss}
+      header={texts.backup.deleteTitle}
+      footer={
+        <Buttons
+          text={texts.delete}
+          disabled={false}
+          running={deleting.running}
+          start={() => void deleting.start()}
+          dismiss={dismiss}
+        />
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={deleting.error} />
+        <Alert type="warning">{texts.backup.deleteWarning}</Alert>
+      </SpaceBetween>
+    </Modal>
+  );
+}
