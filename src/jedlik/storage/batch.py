@@ -87,7 +87,7 @@ class Batch:
         self.overlaid: set[bytes] = set()
         """Keys whose values came from the batch itself. To decide again, their stored values may be needed."""
         self.changes: dict[bytes, Change] = {}
-        """What becomes of each key."""
+        """The change of each key."""
         self.appends: list[Append] = []
         """In commit order."""
         self.size = 0

@@ -1,7 +1,7 @@
 """BatchGetItem and BatchWriteItem: many items of many tables in one request.
 
 A batch is read in one snapshot and written in one commit. DynamoDB promises neither, but here it is the cheapest way,
-and nothing is ever left unprocessed but what is too much for one answer.
+and the only unprocessed elements are those that exceed the size of an answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DUPLICATES = "Provided list of item keys contains duplicates"
 
 @dataclass(frozen=True, slots=True)
 class _Gets:
-    """What a BatchGetItem asks of one table."""
+    """A BatchGetItem's request about one table."""
 
     name: str
     request: Request
@@ -96,7 +96,7 @@ async def batch_get_item(context: Context, request: Request) -> Response:
 
 
 def _refuse_mixed(request_items: dict[str, Request]) -> None:
-    """Raises ValidationException for old parameters and expressions together, be it for different tables."""
+    """Raises ValidationException for old parameters together with expressions, even for different tables."""
     together: Request = {}
     for asked in request_items.values():
         together.update(asked)
@@ -104,7 +104,7 @@ def _refuse_mixed(request_items: dict[str, Request]) -> None:
 
 
 def _gets(name: str, asked: Request) -> _Gets:
-    """Checks what is asked of one table, as far as that goes without the table. Raises ValidationException."""
+    """Checks the request about one table, as far as that is possible without the table. Raises ValidationException."""
     projection = None
     if parameters.refuse_mixed(parameters.GET, asked):
         known = parameters.placeholders(asked)
@@ -128,7 +128,7 @@ class _Element:
     """One put or delete of a BatchWriteItem, waiting for its table."""
 
     item: Item
-    """Of a delete, the key."""
+    """For a delete, the key."""
     prepare: Callable[[Table, bytes], Operation]
     """Makes the operation. The second argument is the store's secret."""
 
@@ -179,7 +179,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
 
 
 def _element(element: Request) -> _Element:
-    """Checks one put or delete, as far as that goes without its table. Raises ValidationException."""
+    """Checks one put or delete, as far as that is possible without its table. Raises ValidationException."""
     if len(element) != 1:
         raise ValidationException(
             "Supplied AttributeValue has more than one datatypes set, "

@@ -1,12 +1,12 @@
-"""Client tokens: what makes a transaction that is sent again happen once.
+"""Client tokens: they make a repeated transaction take effect once.
 
-A transaction with a client token leaves a record, in the same commit, that says what it was. The record's key names
-the ten-minute interval in which it was made, so that a look into this interval and its neighbours finds it, and old
-ones are removed as a range (`items.old_tokens`). Where the wall clock has jumped, a record is looked for under each
-time that it may be, and is old only when both clocks say so.
+A transaction with a client token leaves a record of itself, in the same commit. The record's key contains the
+ten-minute interval in which it was made, so that a look-up in this interval and its neighbours finds it, and old ones
+are removed as a range (`items.old_tokens`). If the wall clock has jumped, a record is looked up under each possible
+time, and is old only by both clocks.
 
-A record is good for the tables that its transaction wrote to, by their ids. When one of them was deleted and made again
-since, nothing is left of what the transaction did there, so it runs.
+A record is valid for the tables that its transaction wrote to, by their ids. If one of them was deleted and created
+again since, nothing is left of the transaction's writes there, so it runs.
 
 Source: "Idempotency" under "TransactWriteItems API" in the developer guide.
 """
@@ -30,14 +30,14 @@ from jedlik.timekeeping import Reading
 
 @dataclass(frozen=True, slots=True)
 class ClientToken:
-    """A client token, and what identifies the request that came with it."""
+    """A client token, with the hash of the request that came with it."""
 
     fingerprint: str
     keys: list[bytes]
-    """Where a record of it may be: under this interval of time, where a new one goes, under the last, and under the
-    next, for a replay may overtake the request that it repeats."""
+    """The possible keys of its record: in this interval of time, where a new one goes, in the last, and in the next,
+    because a replay may overtake the request that it repeats."""
     now: float
-    """Seconds since the epoch, by the clock that is trusted."""
+    """Seconds since the epoch, by the trusted clock."""
     reading: Reading
 
     @classmethod

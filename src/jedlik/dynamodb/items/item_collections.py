@@ -1,4 +1,4 @@
-"""Item collections: all items of one partition key in a table with local indexes, their entries there included.
+"""Item collections: all items of one partition key in a table with local indexes, including their entries there.
 
 A collection's size is a counter that the write path keeps. Source: "Item collections in local secondary indexes" in the
 developer guide.
@@ -32,7 +32,7 @@ async def full(region: Region, operations: Sequence[Operation]) -> frozenset[byt
 
 
 async def metrics(region: Region, operations: Sequence[tuple[Operation, Item]]) -> list[dict[str, Any] | None]:
-    """Of each operation and its item or key, the ItemCollectionMetrics; None where the table has no collections."""
+    """For each operation and its item or key, the ItemCollectionMetrics; None if the table has no collections."""
     sizes = await _sizes(region, [operation for operation, _ in operations])
     return [
         None if size is None else _metrics(operation.table.partition_key[0].name, item, size)
@@ -41,7 +41,7 @@ async def metrics(region: Region, operations: Sequence[tuple[Operation, Item]]) 
 
 
 async def _sizes(region: Region, operations: Sequence[Operation]) -> list[int | None]:
-    """Of each operation, the size in bytes of the collection of its item; None where the table has none."""
+    """For each operation, the size in bytes of the collection of its item; None if the table has no collections."""
     counters = [keys.collection_bytes_key(operation.table, operation.key) for operation in operations]
     counted = await region.engine.get(counters)
     return [

@@ -1,8 +1,8 @@
-"""Prepared writes: what can be said of a Put, Update, Delete or ConditionCheck before its table is known.
+"""Prepared writes: a Put, Update, Delete or ConditionCheck, checked as far as possible without its table.
 
 The members of a PutItem request and those of a Put in a transaction are the same, and so are their checks. Preparing
-makes those that need the request alone, in the order in which DynamoDB makes them; `operation` makes the rest, and the
-operation, of the table as last seen (see `catalog.with_tables`).
+makes the checks that need only the request, in DynamoDB's order; `operation` makes the rest, and the operation, with
+the table as last seen (see `catalog.with_tables`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Prepared:
     attributes: Item
     """The item of a put, the key of any other."""
     size: int
-    """Bytes of those, as DynamoDB counts them."""
+    """Their bytes, as DynamoDB counts them."""
     operation: Callable[[Table], Operation]
-    """Makes the operation. Raises ValidationException where the request does not fit the table."""
+    """Makes the operation. Raises ValidationException if the request does not fit the table."""
 
 
 def put(request: Request, secret: bytes) -> Prepared:
@@ -97,7 +97,7 @@ def condition_check(request: Request, secret: bytes) -> Prepared:
 
 
 def check_expressions(request: Request) -> None:
-    """Raises ValidationException for what is wrong with the expressions of any of these."""
+    """Raises ValidationException for faults of the expressions of any of these."""
     known = parameters.placeholders(request)
     parameters.update(request, known)
     parameters.condition(request, known)

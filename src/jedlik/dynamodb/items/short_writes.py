@@ -1,9 +1,9 @@
 """PutItem, UpdateItem and DeleteItem, begun without waiting (`aws.short_way`).
 
-The request is checked and prepared as on the long way, and by the same functions. What is spared is the waiting for
-what nearly never comes: the table is as this process has last seen it, which the decision makes sure of, and has no
-item collections to be measured. Whatever is not like that, and every refusal but that of a condition, is for
-`single_items`, with which this module must agree.
+The request is checked and prepared as on the long way, by the same functions. Only the waiting for rare events is left
+out: the table is as this process has last seen it, which the decision verifies, and it has no item collections to
+measure. All other requests, and every refusal except that of a condition, are for `single_items`, with which this
+module must agree.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Write:
         self.future: Future[Change] = self._single.begin(context.region)
 
     def answer(self, change: Change) -> Response:
-        """What the write answers, which is charged."""
+        """The answer of the write, which is charged."""
         return single_writes.answer(self._context, self._request, self._single.operation, change)
 
     def refusal(self, error: Exception) -> ServiceError | None:
-        """The error of a condition that has stopped the write, which is charged. For any other that leaves nothing
-        written None, and the write has to be looked at again."""
+        """The error of a condition that has stopped the write, which is charged. None for any other error that leaves
+        nothing written; then the long way must examine the write again."""
         if isinstance(error, single_writes.STOPPED):
             name = self._request["TableName"]
             charging.stopped(self._context.meter, name, self._single.operation, self._single.stored)
@@ -56,7 +56,7 @@ class Write:
 def begin(
     context: Context, request: dict[str, Any], *, validate: Validate, prepare: Callable[[Request, bytes], Prepared]
 ) -> Write | None:
-    """Begin a write that `prepare` makes of a request, of which `validate` knows the shape."""
+    """Begin the write that `prepare` makes of a request; `validate` checks its shape."""
     asked = validate(request)
     region = context.region
     table = catalog.last_seen(region, asked["TableName"])

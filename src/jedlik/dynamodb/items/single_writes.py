@@ -19,16 +19,16 @@ from jedlik.dynamodb.model.writes import Change, Operation, perform
 from jedlik.regions.region import Region
 
 STOPPED = (ConditionalCheckFailedException, DuplicateItemException)
-"""What stops a write that is charged all the same."""
+"""The errors that stop a write which is charged all the same."""
 
 
 async def write(
     context: Context, table_name: str, operation_of: Callable[[Table], Operation]
 ) -> tuple[Operation, Change]:
-    """Do the operation that `operation_of` makes of a table. A write that a condition stops is charged; one that
-    succeeds is for the caller to charge.
+    """Do the operation that `operation_of` makes for a table. A write that a condition stops is charged; the caller
+    charges one that succeeds.
 
-    Raises ResourceNotFoundException, and what `operation_of` and the operation raise.
+    Raises ResourceNotFoundException, and the errors of `operation_of` and the operation.
     """
     region = context.region
 
@@ -52,10 +52,10 @@ class SingleWrite:
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self.stored: bytes | None = None
-        """The item as it was found, when that was decided."""
+        """The item as it was found by the decision."""
 
     def begin(self, region: Region, full: frozenset[bytes] = NONE_FULL) -> Future[Change]:
-        """Hand the operation to the engine. `full`: see `Mutation`."""
+        """Pass the operation to the engine. `full`: see `Mutation`."""
         table, key = self.operation.table, self.operation.key
         if table.replica is None and not full:
             return mini_transaction.mutate_one(region, table, key, self._decide)
@@ -68,7 +68,7 @@ class SingleWrite:
 
 
 def answer(context: Context, request: Request, operation: Operation, change: Change) -> Response:
-    """What a PutItem, UpdateItem or DeleteItem answers, which is charged."""
+    """The answer of a PutItem, UpdateItem or DeleteItem, which is charged."""
     name = request["TableName"]
     charging.wrote(context.meter, operation.table, name, change)
     response: Response = {}
@@ -88,7 +88,7 @@ def _whole(stored: bytes | None) -> Any:
 
 
 def _updated(operation: Operation, stored: bytes | None) -> Any:
-    """Of an item before or after an update, what the update touches."""
+    """The parts of an item, before or after an update, that the update touches."""
     if stored is None or not isinstance(operation, writes.Update) or operation.action is None:
         return None
     return operation.action.updated(items.decode(stored))
@@ -100,4 +100,4 @@ RETURNED: dict[str, Callable[[Operation, Change], Any]] = {
     "UPDATED_OLD": lambda operation, change: _updated(operation, change.old),
     "UPDATED_NEW": lambda operation, change: _updated(operation, change.new),
 }
-"""ReturnValues to what a write returns of the item before or after it. What is empty or None is not to be told."""
+"""Maps ReturnValues to the attributes that a write returns; empty results are left out."""

@@ -1,12 +1,12 @@
 """TransactWriteItems and TransactGetItems: many items of many tables, all or nothing, isolated from everything else.
 
 A write transaction is one mini-transaction like any other write: it reads every item that it names, decides, and
-commits, so it can neither be seen half done nor meet another halfway. Nothing ever holds an item between its reading
-and its commit, hence no transaction is refused for a conflict: where DynamoDB would cancel one of two that meet, here
-the second is decided over what the first has left. A read transaction is a read of one snapshot.
+commits, so nobody can see it half done, and no two of them overlap. Nothing ever holds an item between its reading and
+its commit, so no transaction is refused for a conflict: where DynamoDB would cancel one of two that collide, here the
+second is decided after the first. A read transaction is a read of one snapshot.
 
-What is wrong with a request is told in one of two ways: faults that show in the request itself refuse it, as they would
-a single write; those that its tables or items bring to light cancel the transaction, with a reason for each operation.
+Faults are reported in one of two ways: those that show in the request itself refuse it, as they would a single write;
+those that depend on its tables or items cancel the transaction, with a reason for each operation.
 
 Source: "Managing complex workflows with DynamoDB transactions" in the developer guide.
 """
@@ -62,12 +62,12 @@ CHARGED = 2
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a write transaction did: the change of each operation, or what its replay is told."""
+    """The result of a write transaction: the change of each operation, or the units of its replay."""
 
     operations: Sequence[Operation]
     changes: Sequence[Change]
     replayed: Sequence[float] | None = None
-    """Read units of each operation, if the transaction had been done before; nothing was done then."""
+    """Read units of each operation, if the transaction had been done before; then nothing was written."""
 
 
 async def transact_write_items(context: Context, request: Request) -> Response:
@@ -184,12 +184,12 @@ class _Get:
     """One item that is asked for."""
 
     name: str
-    """Of its table."""
+    """The name of its table."""
     key: Item
     projection: Projection | None
 
     def item_key(self, table: Table, secret: bytes) -> bytes:
-        """The item's storage key. Raises ValidationException where the request does not fit the table."""
+        """The item's storage key. Raises ValidationException if the request does not fit the table."""
         key_values.check_key(table, self.key)
         if self.projection is not None:
             self.projection.refuse_nested_keys(table)
@@ -237,9 +237,10 @@ def _check_payload(elements: Sequence[Request], wanted: Sequence[tuple[str, Prep
 
 
 async def _made(region: Region, tables: Sequence[Table], wanted: Sequence[W], make: Callable[[W], T]) -> list[T]:
-    """What `make` makes of each, if all fit their tables.
+    """The results of `make`, if all elements fit their tables.
 
-    Raises TransactionCanceledException for the first that does not, but EmptyKeyValueException as it is.
+    Raises TransactionCanceledException for the first that does not, except EmptyKeyValueException, which it raises as
+    it is.
     """
     made: list[T] = []
     for one in wanted:
@@ -248,7 +249,7 @@ async def _made(region: Region, tables: Sequence[Table], wanted: Sequence[W], ma
         except EmptyKeyValueException:
             raise
         except ValidationException as error:
-            # Sure only if the tables are still as they were last seen.
+            # Certain only if the tables are still as they were last seen.
             raws = await region.engine.get([table.descriptor_key for table in tables])
             for table, raw in zip(tables, raws, strict=True):
                 check_descriptor(table, raw)
@@ -274,7 +275,8 @@ def _reason(error: ServiceError) -> Response:
 def _perform_all(operations: Sequence[Operation], mutation: Mutation) -> list[Change]:
     """Perform every operation.
 
-    Raises TransactionCanceledException with all their reasons if one fails, but EmptyKeyValueException as it is.
+    Raises TransactionCanceledException with all their reasons if one fails, except EmptyKeyValueException, which it
+    raises as it is.
     """
     changes: list[Change] = []
     reasons: list[Response] = []
@@ -294,7 +296,7 @@ def _perform_all(operations: Sequence[Operation], mutation: Mutation) -> list[Ch
 
 
 async def _metrics(region: Region, wanted: Sequence[tuple[str, Prepared]], outcome: Outcome) -> dict[str, list[Any]]:
-    """The ItemCollectionMetrics by table: of each write, not of condition checks."""
+    """The ItemCollectionMetrics by table: for each write, not for condition checks."""
     writes = [
         (name, (operation, write.attributes))
         for (name, write), operation in zip(wanted, outcome.operations, strict=True)
@@ -315,7 +317,7 @@ def told(request: Request, meter: Meter) -> Response:
 
 
 def _replay_units(change: Change) -> float:
-    """What a replay is told to have consumed: a transactional read of the item."""
+    """The charge of a replay: a transactional read of the item."""
     return CHARGED * read_units(max(_size(change.old), _size(change.new)), consistent=True)
 
 

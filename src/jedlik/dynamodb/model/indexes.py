@@ -3,10 +3,10 @@
 An entry's key is built from the item's index key and its primary key; its value is the part of the item that the
 index projects, in the form of a stored item, so that a page of an index is read like a page of a table.
 
-Which entries an item has is known from the item alone. A stored item carries its *generation*: the highest index
-number of the table when it was written. It has entries in those of the table's indexes whose number is not above that.
-So a new index is filled by bringing each item up to date with `fill`, in any order and as often as one likes, while
-writes go on: a write brings its item up to date as well, and neither needs to know of the other.
+The entries of an item follow from the item alone. A stored item carries its *generation*: the highest index number of
+the table when it was written. It has entries in those of the table's indexes whose number is not above that. So a new
+index is filled by updating each item with `fill`, in any order and any number of times, while writes go on: a write
+updates its item as well, and neither needs to know of the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NOTHING = Old(None, None)
 
 @quick_value
 class EntryChange:
-    """What a write did to an item's entry in one index. There is none for an entry that stayed as it was."""
+    """The effect of a write on an item's entry in one index. An unchanged entry has no EntryChange."""
 
     of: Index
     deleted: int | None
@@ -43,7 +43,7 @@ def generation(table: Table) -> int:
 
 
 def keep_entries(table: Table, key: bytes, old: Old, new: New, mutation: Mutation) -> list[EntryChange]:
-    """Make the entries of the item under `key` those of `new` instead of those of `old`. Counters follow."""
+    """Replace the entries of the item under `key`, from those of `old` to those of `new`, and update the counters."""
     had = items.generation(old.stored) if old.stored is not None else 0
     changes = []
     for index in table.indexes:
@@ -54,10 +54,10 @@ def keep_entries(table: Table, key: bytes, old: Old, new: New, mutation: Mutatio
 
 
 def fill(table: Table, stored: bytes, mutation: Mutation) -> bytes | None:
-    """Bring a stored item up to date: write the entries that it lacks, and return it as it is to be stored now.
+    """Update a stored item: write the entries that it lacks, and return its new stored form.
 
-    None if it lacks none. The caller, whose mutation read the item and the descriptor, puts the returned item in the
-    place of the other; it differs in its generation only.
+    None if it lacks none. The caller, whose mutation read the item and the descriptor, stores the returned item in
+    place of the other; only its generation differs.
     """
     current = generation(table)
     had = items.generation(stored)
@@ -72,9 +72,9 @@ def fill(table: Table, stored: bytes, mutation: Mutation) -> bytes | None:
 
 
 def required_entry(table: Table, index: Index, key: bytes, item: Item, stored: bytes, secret: bytes) -> Row | None:
-    """The entry that the item under `key` has in an index, if its generation says that it has one at all there.
+    """The entry that the item under `key` has in an index, if the item's generation includes that index.
 
-    The value may differ from what is stored in the generation that both tell, which in an entry means nothing.
+    The value may differ from the stored one in its generation, which has no meaning in an entry.
     """
     entry_key = keys.index_key(table, index, item, secret, key)
     value = _entry(index, New(stored, item))
@@ -109,7 +109,7 @@ def _keep_entry(table: Table, index: Index, key: bytes, old: Old, new: New, muta
 
 
 def _entry(index: Index, of: Old | New) -> bytes | None:
-    """The entry of an item in an index: what the index projects, in the form of a stored item."""
+    """The entry of an item in an index: the projected part, in the form of a stored item."""
     if of.item is None or index.projected is None:
         return of.stored
     projected = {name: value for name, value in of.item.items() if name in index.projected}
@@ -117,7 +117,7 @@ def _entry(index: Index, of: Old | New) -> bytes | None:
 
 
 def count(table: Table, index: Index | None, key: bytes, entries: int, size: int, writes: Writes) -> None:
-    """Add to the counters of a table or of one of its indexes what the item under `key` changes in them.
+    """Update the counters of a table or of one of its indexes for the change of the item under `key`.
 
     `size` is in bytes. An item collection, which only tables with local indexes have, is counted with both.
     """

@@ -1,8 +1,8 @@
-"""Changes of items as values: what one decision has found and writes, and an item before and after its change.
+"""Changes of items as values: the values found and the writes of one decision, and an item before and after its change.
 
-Everything that changes items decides over a `Mutation` (`dynamodb.mini_transaction`): it has the values that were read,
-by their keys, and collects what will be written. `Old` and `New` are one item before and after a change, each in two
-forms, stored and parsed, because some consequences of a change need the one and some the other.
+All code that changes items decides over a `Mutation` (`dynamodb.mini_transaction`): it has the values that were read,
+by their keys, and collects the writes. `Old` and `New` are one item before and after a change, each in two forms,
+stored and parsed, because some consequences of a change need the one and some the other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Old:
 
 @quick_value
 class New:
-    """An item after a change, and what its change log entry needs to know of the change."""
+    """An item after a change, with the parts of the change that its change log entry needs."""
 
     stored: bytes | None
     """None if there is no item."""
@@ -41,7 +41,7 @@ class New:
 
 
 class Mutation:
-    """One decision. A mutation that is decided again has another, for other values may have been found."""
+    """One decision. A mutation that is decided again has another one, because other values may have been found."""
 
     __slots__ = ("at", "found", "full", "secret", "writes")
 
@@ -60,7 +60,7 @@ class Mutation:
         self.at = at
         """The time from which versions are made, in seconds since the epoch."""
         self.full = full
-        """The keys of items that may not grow, since their item collections are full."""
+        """The keys of items that may not grow, because their item collections are full."""
 
     def stored(self, key: bytes) -> bytes | None:
         """The value of a key that was read, after the writes that this mutation has collected so far."""

@@ -1,11 +1,11 @@
 """The write path: the one place through which an item changes.
 
-A write is an `Operation`: a Put, an Update, a Delete or a ConditionCheck of one item, under a condition. Single
-writes, elements of batches and of transactions, PartiQL statements and expiries are all operations. They are made, and
-checked as far as the request allows, before the mutation begins; inside it `perform` does what depends on what is
-stored: it tests the condition, works out the new item and hands it to `record`, which writes the item, its index
-entries, counters, expiry note and change log entry. An operation rests on its table's definition, so the mutation
-reads and compares the descriptor as well (`dynamodb.mini_transaction`):
+A write is an `Operation`: a Put, an Update, a Delete or a ConditionCheck of one item, under a condition. Single writes,
+elements of batches and of transactions, PartiQL statements and expiries are all operations. They are made, and checked
+as far as the request allows, before the mutation begins. Inside it, `perform` does the part that depends on stored
+data: it tests the condition, computes the new item and passes it to `record`, which writes the item, its index entries,
+counters, expiry note and change log entry. An operation depends on its table's definition, so the mutation reads and
+compares the descriptor as well (`dynamodb.mini_transaction`):
 
     change = await mini_transaction.mutate(
         region, [table], [(table, operation.key)], lambda mutation: perform(operation, mutation)
@@ -37,12 +37,12 @@ from jedlik.dynamodb.model.values import Item
 from jedlik.storage.engine import Writes
 
 Condition: TypeAlias = Callable[[Item], bool]
-"""Tells whether an item satisfies it; {} stands for no item."""
+"""Whether an item satisfies it; {} stands for a missing item."""
 
 
 @quick_value
 class Put:
-    """Store an item in place of what is there."""
+    """Store an item, which replaces the present one."""
 
     table: Table
     key: bytes
@@ -51,25 +51,25 @@ class Put:
     stored: bytes
     condition: Condition | None = None
     return_old_on_failure: bool = False
-    """Whether a failed condition tells what was there."""
+    """Whether a failed condition returns the present item."""
 
 
 @quick_value
 class Update:
-    """Change what is there, or make it from its key."""
+    """Change the present item, or create it from its key."""
 
     table: Table
     key: bytes
     key_attributes: Item
     action: UpdateAction | None
-    """None changes nothing, but makes the item if there is none."""
+    """None changes nothing, but creates a missing item."""
     condition: Condition | None = None
     return_old_on_failure: bool = False
 
 
 @quick_value
 class Delete:
-    """Delete what is there, if anything."""
+    """Delete the item, if it exists."""
 
     table: Table
     key: bytes
@@ -77,12 +77,12 @@ class Delete:
     condition: Condition | None = None
     return_old_on_failure: bool = False
     expired: bool = False
-    """Whether it is the service that deletes, for the item's time to live has passed."""
+    """Whether the service deletes, because the item's time to live has passed."""
 
 
 @quick_value
 class ConditionCheck:
-    """Change nothing, but only under a condition."""
+    """Change nothing, but demand a condition."""
 
     table: Table
     key: bytes
@@ -98,11 +98,11 @@ class Change:
     """What a write did to one item."""
 
     old: bytes | None
-    """The item as it was stored; None if there was none."""
+    """The item as it was stored; None if it did not exist."""
     new: bytes | None
-    """The item as it is stored now; None if there is none."""
+    """The item as it is stored now; None if it does not exist."""
     entries: list[EntryChange]
-    """What became of its index entries, where something did."""
+    """The changes of its index entries."""
 
 
 def put(
@@ -119,22 +119,22 @@ def put(
 
 
 def check_item_size(size: int) -> None:
-    """Raises ValidationException for an item of more than 400 KB that is put."""
+    """Raises ValidationException if the item of a put has more than 400 KB."""
     if size > limits.ITEM_SIZE:
         raise ValidationException("Item size has exceeded the maximum allowed size", bare=True)
 
 
 def check_descriptor(table: Table, raw: bytes | None) -> None:
-    """Raises DescriptorChanged unless `raw`, read by the mutation, is what `table` was parsed from."""
+    """Raises DescriptorChanged unless `raw`, read by the mutation, is the descriptor that `table` was parsed from."""
     if raw != table.raw:
         raise DescriptorChanged
 
 
 def perform(operation: Operation, mutation: Mutation) -> Change:
-    """Do `operation` to what is stored under its key, which the mutation has read, with its version.
+    """Do `operation` to the item under its key, which the mutation has read, with its version.
 
-    Raises ConditionalCheckFailedException, with the Item if the operation wants it told, ValidationException for an
-    update that cannot be made of this item, and ItemCollectionSizeLimitExceededException.
+    Raises ConditionalCheckFailedException, with the Item if the operation wants it, ValidationException for an update
+    that is impossible for this item, and ItemCollectionSizeLimitExceededException.
     """
     table = operation.table
     condition = operation.condition
@@ -179,7 +179,7 @@ def perform(operation: Operation, mutation: Mutation) -> Change:
 
 
 def record(table: Table, key: bytes, old: Old, new: New, mutation: Mutation) -> list[EntryChange]:
-    """Change the item under `key`, with everything that hangs on it."""
+    """Change the item under `key`, with everything that depends on it."""
     writes = mutation.writes
     if new.stored is None:
         writes.delete(key)
@@ -207,8 +207,8 @@ def record(table: Table, key: bytes, old: Old, new: New, mutation: Mutation) -> 
 def touch(table: Table, key: bytes, key_attributes: Item, now: New, mutation: Mutation) -> None:
     """Give the item under `key` of a replicated table, or its absence, another version, and leave it as it is.
 
-    A write that finds what it would have written is a write all the same: it must win over an earlier one that has
-    not arrived yet from another region, and be told to the others.
+    A write that finds the item as it would leave it is a write all the same: it must win over an earlier one that has
+    not arrived yet from another region, and be replicated to the others.
     """
     _keep_version(table, key, key_attributes, now, mutation.writes)
     _log(table, key, Kind.SAME, key_attributes, None, now, mutation.writes)
@@ -217,9 +217,9 @@ def touch(table: Table, key: bytes, key_attributes: Item, now: New, mutation: Mu
 def tell_again(
     table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, mutation: Mutation
 ) -> None:
-    """Have the item under `key` of a replicated table, or its absence, told to other regions with the version it has.
+    """Send the item under `key` of a replicated table, or its absence, to other regions with its present version.
 
-    A region does so when it cannot be certain that all others know, and they answer in the same way if they know
+    A region does so when it cannot be certain that all others know it, and they answer in the same way if they know
     better (`remote_changes`).
     """
     now = New(stored, None, Caller.REPLICATION, version)
@@ -267,7 +267,7 @@ def _key_attributes(operation: Put | Update | Delete) -> Item:
 
 
 def _updated(operation: Update, old: Item | None) -> Item | None:
-    """The item after an update; None if there was none and the update, only removing, makes none."""
+    """The item after an update; None if it does not exist and the update, which only removes, does not create it."""
     if operation.action is None:
         return operation.key_attributes if old is None else old
     if old is not None:
@@ -283,7 +283,7 @@ def _encode_update(operation: Update, old: Item | None, new: Item | None, stored
     if old is None or stored is None or action is None:
         size = values.item_size(new)
     else:
-        # Only what has changed is measured: an item may be large, and most changes are not.
+        # Only the changed parts are measured: an item may be large, and most changes are not.
         names = action.top_level_names
         size = items.size(stored) + values.size_of(new, names) - values.size_of(old, names)
     if size > limits.ITEM_SIZE:

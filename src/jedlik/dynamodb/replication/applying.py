@@ -1,4 +1,4 @@
-"""Applying: a batch of changes from a peer and the checkpoint behind them, in one commit."""
+"""Applying: a batch of changes from a peer and the position after them, in one commit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def apply(
 ) -> None:
     """Apply `changes`, in their order, and move the peer's checkpoint from `before` to `after`.
 
-    `more` writes what else belongs into the commit. With `tell_new`, items that are new here are told again. Raises
+    `more` adds further writes to the commit. With `tell_new`, items that are new here are sent again. Raises
     CheckpointMoved, or DescriptorChanged, having done nothing.
     """
     item_keys = [keys.item_key(table, change.keys, region.secret) for change in changes]

@@ -1,20 +1,21 @@
-"""Copying: how a replica takes over what a peer has, when it is made or when it has been away for too long.
+"""Copying: how a replica gets a peer's items, when it is created or when it has been away for too long.
 
-First it notes from where to pull afterwards, then it takes over the peer's items and tombstones, page by page and by
-the rule for any remote change, so it does not matter what happens meanwhile and how often a page is taken. The cursor
-is in the checkpoint, so whoever has the lease goes on.
+First it notes the position to pull from afterwards. Then it copies the peer's items and tombstones, page by page and by
+the rule for any remote change, so it does not matter what happens meanwhile and how often a page is copied. The cursor
+is in the checkpoint, so the next worker with the lease continues.
 
-After having been away for longer than logs and tombstones are kept, that rule is not enough: an item that one side has
-and the other knows nothing of may have been deleted long ago, or never have arrived. So both have kept up to when they
-had seen whose writes (`checkpoints`). What the peer has and this replica had seen, it has deleted, and does not take
-again. What it does take that is new here, it tells again, for others may know better (`model.remote_changes`). In a
-second phase it asks of its own items which the peer knows nothing of. What the peer had seen, it has deleted; it is
-removed here, too. What it had not seen is told again, as it is.
+After an absence longer than logs and tombstones are kept, that rule is not enough: an item that one side has and the
+other does not may have been deleted long ago, or never have arrived. So both sides have recorded up to what time they
+had seen each other's writes (`pull_positions`). If this replica had seen an item that the peer has, this replica has
+deleted it, and does not take it again. It sends items that are new here once more to the others, because they may know
+better (`model.remote_changes`). In a second phase it asks the peer which of its own items the peer does not have. If
+the peer had seen such an item, the peer has deleted it, and it is removed here, too. If not, it is sent again, as it
+is.
 
-A deletion that is found out in one of these ways is kept and told like any other, by a tombstone that wins over what
-was deleted and over nothing else (`versions.deletion`), for the item may be on its way to others, or come back from
-them. Nothing that is told gets a version with which it could win over a write. Where it is not certain what was seen,
-the item stays; in any case all come to the same.
+A deletion that is discovered in one of these ways is stored and replicated like any other, by a tombstone that wins
+over the deleted version and over nothing else (`versions.deletion`), because the item may be on its way to others, or
+come back from them. Nothing that is sent again gets a version with which it could win over a write. If it is uncertain
+what was seen, the item stays. In any case all regions become equal.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ write's time is taken before its commit, and workers' clocks are not quite the s
 
 
 async def begin(region: Region, found: Replicated, source: str, before: Checkpoint | None) -> Checkpoint:
-    """Begin to copy from `source`; the checkpoint that says so. `before` is what there was.
+    """Begin to copy from `source`. Returns the checkpoint that records this. `before` is the former checkpoint.
 
     Raises PeerUnreachable, ServiceError (the peer is not ready), PutAside, CheckpointMoved and DescriptorChanged.
     """
@@ -55,7 +56,8 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
     now = region.clock()
     known = answer["Checkpoints"]
     covered = 0.0 if before is None else before.covered
-    # What is made of another replica begins where that one is; from a third it may have to copy as well, again.
+    # A copy of another replica begins at that replica's positions; from a third region it may have to copy as well,
+    # again.
     again = before is not None or found.replica.source != source
     if before is not None and before.copying is not None:
         again = before.copying.again
@@ -81,7 +83,7 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
 
 
 async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Checkpoint:
-    """Copy the next page, or deal with the next items that the peer may lack; the checkpoint behind it.
+    """Copy the next page, or examine the next items that the peer may lack. Returns the checkpoint after it.
 
     Raises as `begin` does.
     """
@@ -100,7 +102,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
         await apply(changes[: applying.BATCH], checkpoint, checkpoint)
         changes = changes[applying.BATCH :]
     if refusal is not None:
-        # The page is asked for again, as a whole: what has been taken of it will be nothing new.
+        # The whole page is requested again: the changes of it that were applied will be nothing new.
         await apply(changes, checkpoint, checkpoint)
         raise refusal
     if page["Cursor"] is not None:
@@ -123,7 +125,7 @@ async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Che
 async def _as_known(
     region: Region, found: Replicated, changes: Sequence[RemoteChange], copying: Copying
 ) -> list[RemoteChange]:
-    """The changes, with deletions for what this region has seen and, as it knows nothing of the item, has deleted."""
+    """The changes, with deletions for items that this region has seen and, as it does not have them, has deleted."""
     item_keys = [keys.item_key(found.table, change.keys, region.secret) for change in changes]
     known = await region.engine.get([*item_keys, *(keys.version_key(found.table, key) for key in item_keys)])
     seen = _horizons(copying.seen_here, region.name)
@@ -164,11 +166,11 @@ async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """An item that the peer knows nothing of."""
+    """An item that the peer does not have."""
 
     key: bytes
     attributes: Item
-    """Of its key."""
+    """The item's key attributes."""
     record: bytes | None
     """Its version record when the peer was asked."""
 
@@ -176,7 +178,7 @@ class _Missing:
 async def _settle(
     region: Region, found: Replicated, missing: Sequence[_Missing], before: Checkpoint, after: Checkpoint
 ) -> None:
-    """Remove, or tell again, what the peer knows nothing of, and move the checkpoint."""
+    """Remove, or send again, the items that the peer does not have, and move the checkpoint."""
     assert before.copying is not None
     seen = _horizons(before.copying.seen, before.region)
     table = found.table
@@ -187,7 +189,7 @@ async def _settle(
         for item in missing:
             now, record = mutation.found[item.key], mutation.found[keys.version_key(table, item.key)]
             if now is None or record != item.record:
-                continue  # Written meanwhile: the peer will hear of that.
+                continue  # It was written meanwhile: the peer will receive that.
             version = versions.of_record(record)
             if _was_seen(version, seen):
                 deletion = remote_changes.deletion(version, item.attributes)
@@ -201,14 +203,15 @@ async def _settle(
 
 
 def _horizons(seen: dict[str, float], own: str) -> dict[bytes, float]:
-    """By `region_id`: up to when the region `own`, which tells what it has `seen`, has surely seen whose writes."""
+    """By `region_id`: the time up to which the region `own`, with these times in `seen`, has surely seen that region's
+    writes."""
     return {versions.region_id(name): time - SEEN_SLACK for name, time in seen.items()} | {
         versions.region_id(own): float("inf")
     }
 
 
 def _was_seen(version: bytes, seen: dict[bytes, float]) -> bool:
-    """Whether a write with this version had been seen. What is from before the replication had been, by all."""
+    """Whether a write with this version had been seen. All regions had seen writes from before the replication."""
     if version == versions.ZERO:
         return True
     return versions.seconds(version) <= seen.get(versions.origin(version), 0.0)
