@@ -207,6 +207,22 @@ def place(own: Handlers) -> ObjectStore:
     return own.region.places.backups
 
 
+def test_a_worker_that_tidies_up_late_removes_nothing_of_a_backup(tmp_path: Path) -> None:
+    async def test(own: Handlers) -> None:
+        await with_table(own, tmp_path)
+        await own.call("PutItem", TableName="source", Item={"p": {"S": "a"}, "x": {"N": "1"}})
+        await own.call("CreateBackup", TableName="source", BackupName="one")
+        while (found := await current_jobs(own))[0].state["Phase"] != table_copies.TIDY:
+            await step(own, found[0])
+        await all_jobs(own)
+        kept = {found.name async for found in place(own).list("")}
+        await step(own, found[0])
+        assert {found.name async for found in place(own).list("")} == kept
+        assert len(kept) == 2
+
+    handlers.run(tmp_path / "store", test)
+
+
 def test_a_damaged_backup_is_not_restored_and_leaves_no_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test(own: Handlers) -> None:
         await with_table(own, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.dynamodb.backups import backup_removal, restores, table_copies
+from jedlik.dynamodb.backups import archiving, backup_removal, recovery_plans, restores, table_copies
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
@@ -20,7 +20,7 @@ from jedlik.regions.object_places import ObjectPlaces
 from jedlik.upkeep.check import StoreCheck
 from testing import jobs
 from testing.dynamodb.definitions import attributes, index
-from testing.global_tables.world import A, B, World
+from testing.global_tables.world import TABLE, A, B, World
 from testing.storage.memory import MemoryView
 from testing.storage.objects import MemoryObjects
 
@@ -89,6 +89,26 @@ async def backups_are_made_restored_and_deleted(world: World) -> None:
     await place.do("DeleteBackup", BackupArn=arns[1])
 
 
+async def recovery_begins_ends_and_restores(world: World) -> None:
+    place = world[A]
+    await world.make_tables(A)
+    place.region.places = ObjectPlaces(MemoryObjects(), {})
+    on = {"PointInTimeRecoveryEnabled": True}
+    await place.call("UpdateContinuousBackups", PointInTimeRecoverySpecification=on)
+    for number in range(ITEMS):
+        await place.put(f"{number}", x=number)
+    while found := await place.region.engine.range(*job_records.job_range(), 1, MIB):
+        await jobs.step(place.region, job_records.parse(found[0]))
+    await place.call(
+        "UpdateContinuousBackups", PointInTimeRecoverySpecification=on | {"PointInTimeRecoveryEnabled": False}
+    )
+    place.now += 1
+    await place.call("UpdateContinuousBackups", PointInTimeRecoverySpecification=on)
+    place.now += 2
+    source = {"SourceTableName": TABLE, "TargetTableName": "Again", "UseLatestRestorableTime": True}
+    await place.do("RestoreTableToPointInTime", **source)
+
+
 SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     an_index_is_made: {backfill.KIND},
     a_table_is_deleted: {purge.KIND},
@@ -96,6 +116,13 @@ SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     a_replica_comes: {membership.REPLICA},
     a_replica_is_deleted_elsewhere: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
     backups_are_made_restored_and_deleted: {table_copies.KIND, restores.KIND, backup_removal.KIND},
+    recovery_begins_ends_and_restores: {
+        table_copies.KIND,
+        archiving.REMOVAL,
+        backup_removal.KIND,
+        recovery_plans.KIND,
+        restores.KIND,
+    },
     a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
 }
 """The events, and the kinds of job that are in progress then or later."""

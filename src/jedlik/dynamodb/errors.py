@@ -62,6 +62,14 @@ class BackupInUseException(DynamoDBError):
     """The backup is being made, deleted or restored."""
 
 
+class PointInTimeRecoveryUnavailableException(DynamoDBError):
+    """The table has no recovery to a point in time."""
+
+
+class InvalidRestoreTimeException(DynamoDBError):
+    """The time is not one to which the table can be restored."""
+
+
 class ContinuousBackupsUnavailableException(DynamoDBError):
     """Backups cannot be made now."""
 

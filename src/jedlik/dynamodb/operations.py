@@ -16,7 +16,7 @@ from jedlik.aws.errors import SerializationException, ServiceError, ValidationEx
 from jedlik.aws.service import Handler, Operation, Short
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
-from jedlik.dynamodb.backups import backup_operations, restore_operations
+from jedlik.dynamodb.backups import backup_operations, recovery_operations, restore_operations
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
 from jedlik.dynamodb.items import batches, prepared, queries, short_reads, short_writes, single_items, transactions
 from jedlik.dynamodb.items.prepared import Prepared
@@ -39,7 +39,7 @@ _HANDLERS: dict[str, Handler] = {
     "DeleteItem": single_items.delete_item,
     "DeleteTable": table_operations.delete_table,
     "DescribeBackup": backup_operations.describe_backup,
-    "DescribeContinuousBackups": backup_operations.describe_continuous_backups,
+    "DescribeContinuousBackups": recovery_operations.describe_continuous_backups,
     "DescribeEndpoints": account.describe_endpoints,
     "DescribeGlobalTable": global_tables.describe_global_table,
     "DescribeGlobalTableSettings": global_table_settings.describe_global_table_settings,
@@ -56,11 +56,13 @@ _HANDLERS: dict[str, Handler] = {
     "PutItem": single_items.put_item,
     "Query": queries.query,
     "RestoreTableFromBackup": restore_operations.restore_table_from_backup,
+    "RestoreTableToPointInTime": recovery_operations.restore_table_to_point_in_time,
     "Scan": queries.scan,
     "TagResource": tags.tag_resource,
     "TransactGetItems": transactions.transact_get_items,
     "TransactWriteItems": transactions.transact_write_items,
     "UntagResource": tags.untag_resource,
+    "UpdateContinuousBackups": recovery_operations.update_continuous_backups,
     "UpdateGlobalTable": global_tables.update_global_table,
     "UpdateGlobalTableSettings": global_table_settings.update_global_table_settings,
     "UpdateItem": single_items.update_item,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jedlik.aws import peer_signatures
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
-from jedlik.dynamodb.backups import backup_removal, restores, table_copies
+from jedlik.dynamodb.backups import archiving, backup_removal, last_backups, recovery_plans, restores, table_copies
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.checks import every_table, scrubbing, small_records, strays, stream_check
 from jedlik.dynamodb.items import expiring, old_tokens
@@ -24,16 +24,18 @@ SERVICE = Service(
     operations=OPERATIONS,
     keyspaces=spaces.KEYSPACES,
     job_kinds=(
+        archiving.REMOVAL_JOB,
         backfill.JOB,
         backup_removal.JOB,
         expiring.JOB,
         membership.DEPARTURE_JOB,
         membership.REPLICA_JOB,
         purge.JOB,
+        recovery_plans.JOB,
         restores.JOB,
         table_copies.JOB,
     ),
-    duties=(expiring.duty, old_tokens.duty, scrubbing.duty),
+    duties=(archiving.duty, expiring.duty, last_backups.duty, old_tokens.duty, scrubbing.duty),
     checks=(small_records.CHECK, every_table.CHECK, strays.CHECK),
     standing=(replicated.any_of,),
     metrics=(*cloudwatch.METRICS, *scrubbing.METRICS),

@@ -17,7 +17,7 @@ from typing import Any
 from jedlik.aws.context import Context
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, backup_removal, table_copies
-from jedlik.dynamodb.backups.backup_records import AVAILABLE, CREATING, DELETED, SYSTEM, USER, Backup
+from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, DELETED, USER, Backup
 from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.errors import (
     BackupInUseException,
@@ -28,7 +28,6 @@ from jedlik.dynamodb.errors import (
 from jedlik.dynamodb.model import keys, log_readers
 from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
 from jedlik.dynamodb.model.limits import MIB
-from jedlik.dynamodb.replication import replica_descriptions
 from jedlik.dynamodb.tables import busy_tables, table_names
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
@@ -81,7 +80,7 @@ async def create_backup(context: Context, request: Request) -> Response:
         made = replace(backup, table=table, items=counter(values[1]), size=counter(values[2]))
         made.put(writes)
         table_copies.submit(made, now, writes)
-        catalog.put(log_readers.added(table, table_copies.reader(made.id), starts, writes), writes)
+        catalog.put(log_readers.added(table, table_copies.reader(made), starts, writes), writes)
         return writes, made
 
     counters = [keys.item_count_key(table_id, 0), keys.item_bytes_key(table_id, 0)]
@@ -127,7 +126,7 @@ async def delete_backup(context: Context, request: Request) -> Response:
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Backup]:
         backup = backup_records.found(values[0], arn)
-        if backup.status != AVAILABLE or backup.restoring or backup.type == SYSTEM:
+        if backup.status != AVAILABLE or backup.restoring:
             raise BackupInUseException(BACKUP_IN_USE)
         writes = Writes()
         writes.delete(backup.key)
@@ -169,7 +168,8 @@ def _backed_up(name: str, raw: bytes | None) -> Descriptor:
 def _is_wanted(backup: Backup, request: Request) -> bool:
     wanted = request.get("BackupType", USER)
     return (
-        wanted in (_ALL, backup.type)
+        backup.type != BASE
+        and wanted in (_ALL, backup.type)
         and backup.created >= request.get("TimeRangeLowerBound", backup.created)
         and ("TimeRangeUpperBound" not in request or backup.created < request["TimeRangeUpperBound"])
     )
@@ -250,19 +250,3 @@ def _index(index: IndexDefinition) -> Response:
 
 def _units(stored: Descriptor | IndexDefinition) -> dict[str, int]:
     return {unit: stored.provisioned[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
-
-
-async def describe_continuous_backups(context: Context, request: Request) -> Response:
-    """Whether a table is backed up continuously: on-demand backups can always be made, recovery to a point in time is
-    not there yet."""
-    region = context.region
-    name = table_names.resolve(request["TableName"], region.name, region.account)
-    table = await catalog.find(region, name)
-    if table is None or replica_descriptions.table_status(table.descriptor) == CREATING:
-        raise TableNotFoundException(f"Table not found: {name}")
-    return {
-        "ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }
-    }

@@ -31,6 +31,8 @@ CREATING = "CREATING"
 AVAILABLE = "AVAILABLE"
 DELETED = "DELETED"
 USER = "USER"
+BASE = "BASE"
+"""The type of a backup from which recovery to a point in time begins. Nobody sees it."""
 SYSTEM = "SYSTEM"
 
 _ARN = re.compile(r"arn:[^:]*:dynamodb:([^:]*):([^:]*):table/([^/]+)/backup/([^/]+)")
@@ -44,7 +46,7 @@ class Backup:
     """The milliseconds of its creation and a few random digits, so that backups of a table sort by time."""
     name: str
     type: str
-    """USER or SYSTEM."""
+    """USER, SYSTEM or BASE."""
     status: str
     created: float
     """Seconds since the epoch."""
@@ -58,6 +60,10 @@ class Backup:
     """The ids of the tables that are being made of it."""
     expires: float | None = None
     """When a SYSTEM backup goes."""
+    position: int | None = None
+    """Its position in the logs, once it is AVAILABLE."""
+    at: float | None = None
+    """The time of the commit at that position, in seconds since the epoch."""
     raw: bytes = b""
 
     @property
@@ -89,6 +95,8 @@ class Backup:
                 "Table": catalog.document(self.table),
                 "Restoring": self.restoring,
                 "Expires": self.expires,
+                "Position": self.position,
+                "At": self.at,
             }
         )
 
@@ -119,13 +127,15 @@ def parse(raw: bytes) -> Backup:
         table=catalog.of_document(record["Table"]),
         restoring=tuple(record["Restoring"]),
         expires=record["Expires"],
+        position=record.get("Position"),
+        at=record.get("At"),
         raw=raw,
     )
 
 
 def found(raw: bytes | None, arn: str) -> Backup:
-    """The backup whose record a read has found. Raises BackupNotFoundException."""
-    if raw is None:
+    """The backup whose record a read has found, for a customer. Raises BackupNotFoundException."""
+    if raw is None or parse(raw).type == BASE:
         raise BackupNotFoundException(f"Backup not found: {arn}")
     return parse(raw)
 

@@ -7,7 +7,8 @@
 A reader applies the pieces of ITEMS in any order, and then the pieces of CHANGES from the last to the first, each from
 its last row to its first. The items were copied after the position, while the table was written to, and each change
 takes an item back to what it was before. The first change of an item after the position is applied last, so each item
-ends as it was at the position.
+ends as it was at the position. In a plan, segments follow, from the first to the last: of each, the changes behind the
+position and up to a time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from jedlik.storage.object_store import ObjectStore
 
 NAME = "manifest"
 """In a backup's folder."""
+PLAN = "plan"
+"""The same of a restore to a point in time, whose pieces are in other folders (`recovery_plans`)."""
 FORMAT = 1
 
 
@@ -43,6 +46,8 @@ class Manifest:
     secret: str
     """`fingerprint` of the secret with which the keys of its rows were made."""
     pieces: tuple[Piece, ...]
+    until: int | None = None
+    """Changes in segments are taken up to this time, in microseconds since the epoch."""
 
     def of(self, kind: Rows) -> list[Piece]:
         """The pieces of a kind, in order."""
@@ -62,6 +67,7 @@ def serialized(manifest: Manifest) -> bytes:
         "Backup": orjson.Fragment(manifest.backup.stored()),
         "Position": manifest.position,
         "Secret": manifest.secret,
+        "Until": manifest.until,
         "Pieces": [backup_records.piece_document(piece) for piece in manifest.pieces],
     }
     line = orjson.dumps(document)
@@ -81,9 +87,10 @@ def parse(content: bytes) -> Manifest:
         document["Position"],
         document["Secret"],
         tuple(backup_records.piece_of(piece) for piece in document["Pieces"]),
+        document.get("Until"),
     )
 
 
-async def read(store: ObjectStore, folder: str) -> Manifest:
+async def read(store: ObjectStore, folder: str, name: str = NAME) -> Manifest:
     """The manifest of the backup in a folder. Raises ObjectStoreError and DamagedManifest."""
-    return parse(await store.get(f"{folder}/{NAME}"))
+    return parse(await store.get(f"{folder}/{name}"))

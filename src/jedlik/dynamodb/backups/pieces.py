@@ -6,8 +6,10 @@
 
 A row's key is that of an item in its table's store, without what all keys of the table begin with: so rows are in the
 order of the store, and of partitions. In a piece of ITEMS the value is the item as it is stored. In a piece of CHANGES
-it is the item as it was before a change; if it was not there, a byte 00 and the JSON of its key attributes. All
-integers are little-endian. Key id 0 is plain; others are for sealed contents, which this version refuses.
+it is the item as it was before a change; if it was not there, a byte 00 and the JSON of its key attributes. In a
+SEGMENT of an archived log it is the item after the change in the same way, and before the key stand the position of the
+entry and its time in microseconds, 8 bytes each and big-endian. All other integers are little-endian. Key id 0 is
+plain; others are for sealed contents, which this version refuses.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ LEVEL = 3
 """The level of zstandard: a third of the size of typical items, at 200 MB a second and more."""
 ABSENT = b"\0"
 """What the value of a change begins with before which the item was not there. Stored items begin otherwise."""
+STAMP = Struct(">QQ")
+"""What stands before a row's key in a segment: position, and microseconds since the epoch."""
 LARGEST = 1 << 30
 """Bytes of rows in a piece at the most. Pieces have 8 MB; a length beyond this is damage."""
 
@@ -42,6 +46,7 @@ class Rows(IntEnum):
 
     ITEMS = 1
     CHANGES = 2
+    SEGMENT = 3
 
 
 class DamagedPiece(Exception):

@@ -17,9 +17,10 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, restores
+from jedlik.dynamodb.backups import backup_records, manifests, recovery_plans, restores
 from jedlik.dynamodb.backups.backup_operations import BACKUP_IN_USE, TABLE_IN_USE, place
 from jedlik.dynamodb.backups.backup_records import AVAILABLE
+from jedlik.dynamodb.backups.restores import Place
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import BackupInUseException, TableAlreadyExistsException, TableInUseException
@@ -65,7 +66,7 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
         writes = Writes()
         catalog.put(made, writes)
         backup.put(writes, restoring=(*backup.restoring, table_id))
-        restores.submit(backup, made, backup.folder, writes)
+        restores.submit(name, table_id, Place(backup.folder, manifests.NAME), backup.key.hex(), writes)
         return writes, made
 
     made = await region.engine.mutate([backup_records.backup_key(parts.table, parts.id), catalog.key(name)], decide)
@@ -78,7 +79,7 @@ async def check_room(region: Region) -> None:
     running = 0
     start, end = job_records.job_range()
     while rows := await region.engine.range(start, end, 1000, MIB):
-        running += sum(job_records.parse(row).kind == restores.KIND for row in rows)
+        running += sum(job_records.parse(row).kind in (restores.KIND, recovery_plans.KIND) for row in rows)
         start = rows[-1][0] + b"\0"
     if running >= RESTORES:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {RESTORES} concurrent restores")

@@ -13,7 +13,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -21,11 +21,10 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import backup_records, manifests, pieces
-from jedlik.dynamodb.backups.backup_records import Backup
+from jedlik.dynamodb.backups import backup_records, backup_removal, manifests, pieces, recovery_records
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
-from jedlik.dynamodb.backups.pieces import ABSENT, DamagedPiece, Rows
-from jedlik.dynamodb.model import indexes, items, keys
+from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, DamagedPiece, Rows
+from jedlik.dynamodb.model import indexes, items, keys, spaces
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.mutations import Mutation, New, Old
@@ -54,17 +53,29 @@ OPEN_PIECES = 4
 _log = logging.getLogger(__name__)
 
 
-def submit(backup: Backup, table: Descriptor, folder: str, made: Writes) -> None:
-    """Begin to fill a table with a backup, in the commit that makes it."""
+class Place(NamedTuple):
+    """Where a manifest is."""
+
+    folder: str
+    name: str
+    """`manifests.NAME` or `manifests.PLAN`."""
+
+
+def submit(table: str, table_id: str, place: Place, source: str, made: Writes) -> None:
+    """Begin to fill a table.
+
+    `source` is the key of the record, in hexadecimal, of the backup or the recovery that must stay until then.
+    """
     state = {
-        "TableName": table.name,
-        "TableId": table.id,
-        "Backup": backup.arn,
-        "Folder": folder,
+        "TableName": table,
+        "TableId": table_id,
+        "Source": source,
+        "Folder": place.folder,
+        "Manifest": place.name,
         "Piece": 0,
         "Row": 0,
     }
-    job_records.submit(f"restore/{table.id}", KIND, state, made)
+    job_records.submit(f"restore/{table_id}", KIND, state, made)
 
 
 async def step(region: Region, job: Job) -> None:
@@ -102,7 +113,7 @@ class _Source:
         number, folder = job.state["Piece"], job.state["Folder"]
         known = _open.pop(name, None)
         if known is None or known.number != number:
-            manifest = await manifests.read(store, folder) if known is None else known.manifest
+            manifest = await manifests.read(store, folder, job.state["Manifest"]) if known is None else known.manifest
             known = cls(manifest, number)
             await known._read(folder, store)
         _open[name] = known
@@ -111,15 +122,30 @@ class _Source:
         return known
 
     async def _read(self, folder: str, store: ObjectStore) -> None:
-        order = [*self.manifest.of(Rows.ITEMS), *reversed(self.manifest.of(Rows.CHANGES))]
+        of = self.manifest.of
+        order = [*of(Rows.ITEMS), *reversed(of(Rows.CHANGES)), *of(Rows.SEGMENT)]
         if self.number >= len(order):
             return
         piece = order[self.number]
-        content = await store.get(f"{folder}/{piece.name}")
+        content = await store.get(piece.name if "/" in piece.name else f"{folder}/{piece.name}")
         self.kind, rows = await asyncio.to_thread(pieces.unpacked, content)
         if self.kind is not piece.kind or len(rows) != piece.rows or not piece.name.endswith(pieces.checksum(content)):
             raise DamagedPiece(f"{piece.name} is not the piece that the manifest lists")
-        self.rows = rows if self.kind is Rows.ITEMS else rows[::-1]
+        self.rows = _in_order(self.manifest, self.kind, rows)
+
+
+def _in_order(manifest: Manifest, kind: Rows, rows: list[Row]) -> list[Row]:
+    """The rows of a piece in the order in which they are applied, with the keys of items."""
+    if kind is Rows.ITEMS:
+        return rows
+    if kind is Rows.CHANGES:
+        return rows[::-1]
+    last: dict[bytes, bytes] = {}
+    for stamped, value in rows:
+        position, at = STAMP.unpack_from(stamped)
+        if position > manifest.position and (manifest.until is None or at <= manifest.until):
+            last[stamped[STAMP.size :]] = value
+    return list(last.items())
 
 
 _open: OrderedDict[str, _Source] = OrderedDict()
@@ -131,7 +157,7 @@ async def _write(region: Region, job: Job, source: _Source) -> None:
     [descriptor] = await region.engine.get([catalog.key(job.state["TableName"])])
     table = _target(job, descriptor)
     if table is None:
-        await _cancel(region, job)
+        await cancel(region, job)
         return
     is_same_store = source.manifest.secret == manifests.fingerprint(region.secret)
     under_way: list[asyncio.Future[None]] = []
@@ -161,7 +187,7 @@ class _Commit:
         self._secret = secret
         self._job = job
         self._table = table
-        self._undoes = source.kind is Rows.CHANGES
+        self._replaces = source.kind is not Rows.ITEMS
         first: int = job.state["Row"]
         end, size = first, 0
         while end < len(source.rows) and end - first < ROWS_AT_ONCE and size < BYTES_AT_ONCE:
@@ -178,7 +204,7 @@ class _Commit:
         job.advance(job.state | behind, made)
         self.next_job = job_records.parse((job.key, made.puts[job.key] or b""))
         """The job as this commit leaves it."""
-        self.items = [(table, key) for key in self._keys] if self._undoes else []
+        self.items = [(table, key) for key in self._keys] if self._replaces else []
         """What is read besides the job and the table's descriptor."""
 
     def _key(self, value: bytes) -> bytes:
@@ -189,7 +215,7 @@ class _Commit:
         """Write the rows."""
         self._job.check(mutation.found[self._job.key])
         made = mutation.writes
-        if self._undoes:
+        if self._replaces:
             for key, value in zip(self._keys, self._values, strict=True):
                 self._record(key, mutation.stored(key), None if value.startswith(ABSENT) else value, mutation)
         elif self._table.indexes:
@@ -219,11 +245,11 @@ def _of_generation(values: list[bytes], generation: int) -> list[bytes]:
 async def _finish(region: Region, job: Job, manifest: Manifest) -> None:
     """Open the table, if it holds what the backup does."""
     name, backup = job.state["TableName"], manifest.backup
-    key = backup_records.backup_key(backup.table.name, backup.id)
+    key = bytes.fromhex(job.state["Source"])
     table_id = keys.table_id(job.state["TableId"])
     counters = [keys.item_count_key(table_id, 0), keys.item_bytes_key(table_id, 0)]
     restored = [counter(stored) for stored in await region.engine.get(counters)]
-    if restored != [backup.items, backup.size]:
+    if manifest.until is None and restored != [backup.items, backup.size]:
         await _fail(region, job, f"it has {backup.items} items of {backup.size} bytes, and {restored} were restored")
         return
 
@@ -240,21 +266,22 @@ async def _finish(region: Region, job: Job, manifest: Manifest) -> None:
 
     await region.engine.mutate([job.key, catalog.key(name), key], decide)
     _open.pop(f"{region.store}/{job.name}", None)
+    region.jobs_wanted.set()
 
 
 async def _fail(region: Region, job: Job, reason: str) -> None:
     """Take the table away again: the backup cannot be restored."""
-    await _cancel(region, job)
+    await cancel(region, job)
     _log.error(
         "a backup could not be restored, and the table has been removed: %s",
         reason,
-        extra={"region": region.store, "table": job.state["TableName"], "backup": job.state["Backup"]},
+        extra={"region": region.store, "table": job.state["TableName"], "folder": job.state["Folder"]},
     )
 
 
-async def _cancel(region: Region, job: Job) -> None:
-    arn = backup_records.of_arn(region, job.state["Backup"])
-    key = backup_records.backup_key(arn.table, arn.id)
+async def cancel(region: Region, job: Job, doomed: Sequence[bytes] = ()) -> None:
+    """End a job that fills a table, with the table and some more rows."""
+    key = bytes.fromhex(job.state["Source"])
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(found[0])
@@ -263,6 +290,8 @@ async def _cancel(region: Region, job: Job) -> None:
         if table is not None:
             purge.delete_table(table.descriptor, None, region.clock(), made)
         _release(job, found[2], made)
+        for row in doomed:
+            made.delete(row)
         job.finish(made)
         return made, None
 
@@ -272,22 +301,26 @@ async def _cancel(region: Region, job: Job) -> None:
 
 
 def _release(job: Job, record: bytes | None, made: Writes) -> None:
-    """Note in a backup's record that it is not being restored to the job's table any more."""
-    if record is not None:
-        backup = backup_records.parse(record)
-        left = tuple(table for table in backup.restoring if table != job.state["TableId"])
-        backup.put(made, restoring=left)
+    """Note in the record of the source that it is not being restored to the job's table any more. The plan of the
+    restore, if it has one, is removed."""
+    if job.state.get("Manifest") == manifests.PLAN:
+        backup_removal.submit(f"plan-{job.state['TableId']}", job.state["Folder"], made)
+    if record is None:
+        return
+    is_backup = bytes.fromhex(job.state["Source"]).startswith(spaces.BACKUPS.prefix)
+    source = backup_records.parse(record) if is_backup else recovery_records.parse(record)
+    source.put(made, restoring=tuple(table for table in source.restoring if table != job.state["TableId"]))
 
 
 def _unfinished(table: Descriptor) -> Iterator[Unfinished]:
-    """A table that is being restored."""
-    if table.restored is not None and table.restored.in_progress:
+    """A table that is being restored from a backup."""
+    if table.restored is not None and table.restored.in_progress and table.restored.source_backup is not None:
         yield Unfinished("it is being restored", {"TableId": table.id})
 
 
 JOB = JobKind(
     KIND,
     step,
-    state={"TableName": str, "TableId": str, "Backup": str, "Folder": str, "Piece": int, "Row": int},
+    state={"TableName": str, "TableId": str, "Source": str, "Folder": str, "Piece": int, "Row": int},
     finishes=_unfinished,
 )

@@ -21,23 +21,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from jedlik.background import job_records
-from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, manifests, pieces
-from jedlik.dynamodb.backups.backup_records import AVAILABLE, Backup, Piece
+from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, SYSTEM, USER, Backup, Piece
 from jedlik.dynamodb.backups.manifests import Manifest
 from jedlik.dynamodb.backups.pieces import ABSENT, Rows
 from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.changes.readers import ReaderGone
 from jedlik.dynamodb.model import keys, log_readers
 from jedlik.dynamodb.model.changelog import Kind
-from jedlik.dynamodb.model.definitions import Descriptor, LogReader
+from jedlik.dynamodb.model.definitions import LAST_BACKUP_READER, Descriptor, LogReader
 from jedlik.dynamodb.model.limits import KIB, MIB
 from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.tables import purge
 from jedlik.dynamodb.tables.busy_tables import BACKUP_READER
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import Row, StorageError, Writes
+from jedlik.storage.engine import Row, StorageError, Writes, entry_time
 from jedlik.storage.object_store import ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60 * 60.0
 """A backup that has not come on for so long is given up: what it needs must not fill the disk."""
 
+READERS = {USER: BACKUP_READER, BASE: "base/", SYSTEM: LAST_BACKUP_READER}
+"""What the names of readers begin with, by the type of the backup."""
+
 ITEMS = "ITEMS"
 CHANGES = "CHANGES"
 TIDY = "TIDY"
@@ -68,9 +72,10 @@ _CHANGE_NOTHING = (Kind.OPEN, Kind.CLOSE, Kind.SAME, Kind.TOLD)
 _log = logging.getLogger(__name__)
 
 
-def reader(backup: str) -> LogReader:
+def reader(backup: Backup) -> LogReader:
     """The reader that a backup adds to the log of its table. The job removes it, so it is not temporary."""
-    return LogReader(BACKUP_READER + backup, old_images=True, new_images=False, seconds=KEPT_SECONDS, temporary=False)
+    name = READERS[backup.type] + backup.id
+    return LogReader(name, old_images=True, new_images=False, seconds=KEPT_SECONDS, temporary=False)
 
 
 def submit(backup: Backup, now: float, writes: Writes) -> None:
@@ -80,6 +85,7 @@ def submit(backup: Backup, now: float, writes: Writes) -> None:
         "TableName": backup.table.name,
         "TableId": backup.table.id,
         "Backup": backup.id,
+        "Reader": READERS[backup.type] + backup.id,
         "Phase": ITEMS,
         "Position": keys.index_prefix(table_id, 0).hex(),
         "Safe": "",
@@ -170,15 +176,26 @@ async def _copy(region: Region, job: Job, backup: Backup, table: Table, store: O
         return writes, None
 
     await region.engine.mutate([job.key], decide)
-    place = await readers.place_of(region, table.id, BACKUP_READER + backup.id)
+    place = await readers.place_of(region, table.id, state["Reader"])
     await readers.advance(region, replace(place, position=changes.position))
 
 
 async def _begin(region: Region, backup: Backup) -> int:
     """The first position of the log that is not in a backup."""
-    log = backup_records.mark_log(backup.id)
-    [(key, _)] = await region.engine.range(log, keyspaces.prefix_end(log), 1, 1)
-    return keys.log_position(key) + 1
+    return (await marked(region, backup.id))[0] + 1
+
+
+async def marked(region: Region, mark: str) -> tuple[int, float]:
+    """The position of a mark, and the time of its commit in seconds since the epoch.
+
+    Raises JobMoved if it is gone: another worker has done what it was needed for.
+    """
+    log = backup_records.mark_log(mark)
+    rows = await region.engine.range(log, keyspaces.prefix_end(log), 1, 1)
+    if not rows:
+        raise JobMoved
+    [(key, entry)] = rows
+    return keys.log_position(key), entry_time(entry) / 1e6
 
 
 async def _items(region: Region, table: Table, position: bytes) -> tuple[list[Row], bytes]:
@@ -230,17 +247,21 @@ async def _put(
 
 async def _finish(region: Region, job: Job, backup: Backup, store: ObjectStore) -> None:
     """Write the manifest; from then on the backup is AVAILABLE."""
-    begin = await _begin(region, backup)
+    position, at = await marked(region, backup.id)
     found = await _all_pieces(region, backup.id)
-    done = Manifest(backup, begin - 1, manifests.fingerprint(region.secret), tuple(found))
+    done = Manifest(
+        replace(backup, position=position, at=at), position, manifests.fingerprint(region.secret), tuple(found)
+    )
     await store.put(f"{backup.folder}/{manifests.NAME}", manifests.serialized(done))
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         writes = Writes()
-        _without_reader(job, values[1], writes)
-        current = backup_records.found(values[2], backup.arn)
-        current.put(writes, status=AVAILABLE)
+        _without_reader(job, values[1], region.clock(), writes)
+        if values[2] is None:
+            raise JobMoved
+        current = backup_records.parse(values[2])
+        current.put(writes, status=AVAILABLE, position=position, at=at)
         job.advance(job.state | {"Phase": TIDY, "Moved": region.clock()}, writes)
         return writes, None
 
@@ -256,11 +277,17 @@ async def _all_pieces(region: Region, backup: str) -> list[Piece]:
     return found
 
 
-def _without_reader(job: Job, descriptor: bytes | None, writes: Writes) -> None:
-    """Take the backup's reader from the log of its table, if the table is still there."""
+def _without_reader(job: Job, descriptor: bytes | None, now: float, writes: Writes) -> None:
+    """Take the backup's reader from the log of its table, if the table is still there. With its last backup a table
+    goes."""
     table = catalog.stored(descriptor)
-    if table is not None and table.descriptor.id == job.state["TableId"]:
-        catalog.put(log_readers.removed(table.descriptor, [BACKUP_READER + job.state["Backup"]], writes), writes)
+    if table is None or table.descriptor.id != job.state["TableId"]:
+        return
+    name = job.state["Reader"]
+    if name.startswith(LAST_BACKUP_READER):
+        purge.delete_table(table.descriptor, None, now, writes)
+    else:
+        catalog.put(log_readers.removed(table.descriptor, [name], writes), writes)
 
 
 async def _give_up(region: Region, job: Job, reason: str) -> None:
@@ -271,13 +298,17 @@ async def _give_up(region: Region, job: Job, reason: str) -> None:
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         writes = Writes()
-        _without_reader(job, values[1], writes)
+        _without_reader(job, values[1], region.clock(), writes)
         writes.delete(key)
         job.advance(job.state | {"Phase": TIDY, "Moved": region.clock()}, writes)
         return writes, None
 
     await region.engine.mutate([job.key, catalog.key(name), key], decide)
-    _log.error(
+    region.jobs_wanted.set()
+    # A base is needed by nobody any more when its table or the recovery is gone.
+    is_of_a_base = job.state["Reader"].startswith(READERS[BASE])
+    _log.log(
+        logging.INFO if is_of_a_base else logging.ERROR,
         "a backup could not be made and has been removed: %s",
         reason,
         extra={"region": region.store, "table": name, "backup": backup},
@@ -310,11 +341,14 @@ async def _tidy(region: Region, job: Job, store: ObjectStore) -> None:
 
 
 async def _sweep(region: Region, job: Job, folder: str, store: ObjectStore) -> None:
-    """Remove what workers have left in a backup's folder that died or were late."""
+    """Remove what workers have left in a backup's folder that died or were late.
+
+    The manifest decides what stays, not the records of pieces: another worker may have removed those already.
+    """
     [raw] = await region.engine.get([backup_records.backup_key(job.state["TableName"], job.state["Backup"])])
-    kept = {manifests.NAME, *(piece.name for piece in await _all_pieces(region, job.state["Backup"]))}
-    if raw is None:
-        kept = set()
+    kept = set()
+    if raw is not None:
+        kept = {manifests.NAME, *(piece.name for piece in (await manifests.read(store, folder)).pieces)}
     strays = [found.name async for found in store.list(folder) if found.name.rpartition("/")[2] not in kept]
     await store.delete(strays)
 
@@ -322,8 +356,8 @@ async def _sweep(region: Region, job: Job, folder: str, store: ObjectStore) -> N
 def _unfinished(table: Descriptor) -> Iterator[Unfinished]:
     """The backups of a table that are being made."""
     for one in log_readers.listed(table):
-        if one.name.startswith(BACKUP_READER):
-            backup = one.name.removeprefix(BACKUP_READER)
+        if one.name.startswith(tuple(READERS.values())):
+            backup = one.name.partition("/")[2]
             yield Unfinished(f"backup {backup}: it is being made", {"TableId": table.id, "Backup": backup})
 
 

@@ -150,6 +150,10 @@ class TableClass:
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
 
+LAST_BACKUP_READER = "last-backup/"
+"""What the name of the reader begins with that stands in the log of a deleted table until its last backup is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What a table was restored from, in the words of RestoreSummary."""
@@ -230,6 +234,11 @@ class Descriptor:
     def is_being_made(self) -> bool:
         """Whether it is being restored: CREATING, and closed to everybody."""
         return self.restored is not None and self.restored.in_progress
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it is deleted, and goes when its last backup is made: DELETING, and closed to everybody."""
+        return self.log is not None and any(r.name.startswith(LAST_BACKUP_READER) for r in self.log.readers)
 
     @property
     def indexes(self) -> tuple[IndexDefinition, ...]:

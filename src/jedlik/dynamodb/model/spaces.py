@@ -112,6 +112,30 @@ MARKS = Keyspace(
     "marks of unfinished backups",
     (("backup  00  position (8)", "where in the logs a backup begins"),),
 )
+RECOVERIES = Keyspace(
+    "recoveries",
+    b"\x90",
+    Owner.STORE,
+    "recoveries",
+    (("table id (8)", "recovery of a table to a point in time"),),
+    lost="how far a table's changes have been archived: recovery begins again",
+)
+SEGMENTS = Keyspace(
+    "segments",
+    b"\x98",
+    Owner.STORE,
+    "segments of archives",
+    (("table id (8)  history (8)  position (8)", "segment of an archived change log"),),
+    lost="some seconds to which a table could be restored",
+)
+BACKUP_EXPIRIES = Keyspace(
+    "backup expiries",
+    b"\xa0",
+    Owner.STORE,
+    "expiries of backups",
+    (("milliseconds (8)  table name  00  backup", "when a SYSTEM backup is removed"),),
+    lost="that a SYSTEM backup is removed after 35 days",
+)
 
 KEYSPACES = (
     DESCRIPTORS,
@@ -129,5 +153,8 @@ KEYSPACES = (
     BACKUPS,
     PIECES,
     MARKS,
+    RECOVERIES,
+    SEGMENTS,
+    BACKUP_EXPIRIES,
 )
 """All of them."""

@@ -81,9 +81,11 @@ class Table:
 
     @property
     def usable(self) -> bool:
-        """Whether its items may be read and written: not while it is being restored, and a replica's not while it is
-        being made or deleted."""
-        return (self.replica is None or self.replica.usable) and not self.descriptor.is_being_made
+        """Whether its items may be read and written: not while it is being restored or goes, and a replica's not while
+        it is being created or deleted."""
+        if self.descriptor.is_being_made or self.descriptor.is_going:
+            return False
+        return self.replica is None or self.replica.usable
 
     def index(self, name: str) -> Index | None:
         """The index called `name`, if it may be read or is being created."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jedlik.dynamodb.model import keys, replicas, shared_settings
 from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
-from jedlik.dynamodb.model.replicas import ACTIVE, CREATING
+from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
 from jedlik.dynamodb.replication import pull_positions
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def table_status(table: Descriptor) -> str:
     """
     if table.is_being_made:
         return CREATING
+    if table.is_going:
+        return DELETING
     if table.group is None:
         return ACTIVE
     group = table.group

@@ -8,14 +8,15 @@ from jedlik.dynamodb.model.definitions import Descriptor
 
 BACKUP_READER = "backup/"
 """What the names of the readers of the change log begin with that backups add, followed by the backup."""
-
 _IN_USE = "Attempt to change a resource which is still in use: "
 
 
-def check_made(table: Descriptor) -> None:
-    """Raises ResourceInUseException for a table that is being restored."""
+def check_free(table: Descriptor) -> None:
+    """Raises ResourceInUseException for a table that is being restored, or that goes when its last backup is made."""
     if table.is_being_made:
         raise ResourceInUseException(f"{_IN_USE}Table is being created: {table.name}")
+    if table.is_going:
+        raise ResourceInUseException(f"{_IN_USE}Table is being deleted: {table.name}")
 
 
 def check_not_backed_up(table: Descriptor) -> None:

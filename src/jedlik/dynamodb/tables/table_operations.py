@@ -17,8 +17,10 @@ import orjson
 from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.dynamodb import catalog
+from jedlik.dynamodb.backups import last_backups
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import definitions, keys, replicas, streams
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, Descriptor, TableClass
@@ -92,19 +94,22 @@ async def delete_table(context: Context, request: Request) -> Response:
     """
     region = context.region
     found = await described(region, request["TableName"])
-    busy_tables.check_made(found)
+    busy_tables.check_free(found)
     replica_updates.check_not_moving(found)
     counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
     now = region.clock()
 
+    starts = await readers.starting(region)
+
     async def attempt(table: Table) -> Descriptor:
-        return await region.engine.mutate([catalog.key(name), *streams.current_key(table.descriptor)], decide)
+        read = [catalog.key(name), *last_backups.reads(table.id), *streams.current_key(table.descriptor)]
+        return await region.engine.mutate(read, decide)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         table = stored(name, values[0])
-        stream = streams.current(table, values[1:])
-        busy_tables.check_made(table)
+        of_recovery, stream = values[1:4], streams.current(table, values[4:])
+        busy_tables.check_free(table)
         busy_tables.check_not_backed_up(table)
         replica_updates.check_not_moving(table)
         if table.group is not None:
@@ -124,7 +129,7 @@ async def delete_table(context: Context, request: Request) -> Response:
             group = replicas.moved(table.group, region.name, replicas.DELETING, now)
             table = membership.follow(table, group, now, writes)
             catalog.put(table, writes)
-        else:
+        elif not last_backups.begin(table, stream, of_recovery, starts, now, writes):
             purge.delete_table(table, stream, now, writes)
         return writes, table
 

@@ -65,7 +65,7 @@ async def update_table(context: Context, request: Request) -> Response:
     region = context.region
     changes = _check(request, region.name)
     found = await described(region, request["TableName"])
-    busy_tables.check_made(found)
+    busy_tables.check_free(found)
     replica_updates.check_usable(found, request)
     if "ReplicaUpdates" in changes:
         await replica_updates.check_elsewhere(region, found, request)
@@ -78,7 +78,7 @@ async def update_table(context: Context, request: Request) -> Response:
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, TableUpdate]:
         table = stored(name, values[0])
-        busy_tables.check_made(table)
+        busy_tables.check_free(table)
         replica_updates.check_usable(table, request)
         update = TableUpdate(table, region, now, streams.current(table, values[1:]), group_id)
         for member, change in _APPLY.items():

@@ -1,0 +1,178 @@
+"""UpdateContinuousBackups, DescribeContinuousBackups and RestoreTableToPointInTime.
+
+Sources: "Point-in-time backups for DynamoDB" in the developer guide, and the API reference. Texts that are not in
+either are those of the service model.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from jedlik.aws.context import Context
+from jedlik.aws.errors import ValidationException
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.backups import archiving, recovery_plans, recovery_records
+from jedlik.dynamodb.backups.backup_operations import place
+from jedlik.dynamodb.backups.recovery_records import Recovery
+from jedlik.dynamodb.backups.restore_operations import check_overrides, check_room, check_target, new_table
+from jedlik.dynamodb.changes import readers
+from jedlik.dynamodb.errors import (
+    ContinuousBackupsUnavailableException,
+    InvalidRestoreTimeException,
+    PointInTimeRecoveryUnavailableException,
+    TableNotFoundException,
+)
+from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.definitions import Descriptor, Restored
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.tables import descriptions, table_names
+from jedlik.regions.region import Region
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+DAYS = 35
+"""The recovery period of a request that names none."""
+LAG_SECONDS = 1.0
+"""How far the latest restorable time is behind the clock."""
+BEHIND_SECONDS = 3 * archiving.SEGMENT_SECONDS
+"""An entry that is not archived after so long shows that archiving is held up."""
+
+
+async def update_continuous_backups(context: Context, request: Request) -> Response:
+    """Switch a table's recovery on or off, or change its period."""
+    region = context.region
+    name = table_names.resolve(request["TableName"], region.name, region.account)
+    wanted = request["PointInTimeRecoverySpecification"]
+    enabled, days = wanted["PointInTimeRecoveryEnabled"], wanted.get("RecoveryPeriodInDays")
+    if not enabled and days is not None:
+        raise ValidationException("RecoveryPeriodInDays cannot be specified when PointInTimeRecoveryEnabled is false")
+    place(region)
+    table = found(name, await catalog.find(region, name))
+    table_id = keys.table_id(table.id)
+    starts = await readers.starting(region)
+    now = region.clock()
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        table = found(name, catalog.stored(values[0]))
+        if keys.table_id(table.id) != table_id:
+            raise ContinuousBackupsUnavailableException("Backups have not yet been enabled for this table.")
+        writes = Writes()
+        recovery = None if values[1] is None else recovery_records.parse(values[1])
+        if recovery is None and enabled:
+            archiving.begin(table, days or DAYS, starts, values[2:], now, writes)
+        elif recovery is not None and enabled:
+            recovery.put(writes, days=days or recovery.days)
+        elif recovery is not None:
+            catalog.put(archiving.end(table, recovery, writes), writes)
+        return writes, None
+
+    counters = [keys.item_count_key(table_id, 0), keys.item_bytes_key(table_id, 0)]
+    await region.engine.mutate([catalog.key(name), recovery_records.recovery_key(table_id), *counters], decide)
+    region.jobs_wanted.set()
+    return await _described(region, name)
+
+
+async def describe_continuous_backups(context: Context, request: Request) -> Response:
+    """Show whether a table has recovery, and to which times it can be restored."""
+    region = context.region
+    return await _described(region, table_names.resolve(request["TableName"], region.name, region.account))
+
+
+async def restore_table_to_point_in_time(context: Context, request: Request) -> Response:
+    """Make a table of what another held at a time."""
+    region, target = context.region, request["TargetTableName"]
+    check_overrides(request)
+    place(region)
+    name = _source(region, request)
+    until = _wanted_time(request)
+    await check_room(region)
+    source = found(name, await catalog.find(region, name))
+    now, table_id = region.clock(), str(uuid.uuid4())
+    recovery_key = recovery_records.recovery_key(keys.table_id(source.id))
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
+        source = found(name, catalog.stored(values[0]))
+        recovery = None if values[1] is None else recovery_records.parse(values[1])
+        if recovery is None or recovery.table_id != source.id:
+            raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
+        at = now - LAG_SECONDS if until is None else until
+        if not recovery.earliest(now) <= at <= now - LAG_SECONDS:
+            raise InvalidRestoreTimeException(
+                "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
+                "LatestRestorableDateTime."
+            )
+        check_target(target, values[2])
+        made = new_table(source, target, table_id, now, region, request)
+        made = replace(made, restored=Restored(source.arn, at))
+        writes = Writes()
+        catalog.put(made, writes)
+        recovery.put(writes, restoring=(*recovery.restoring, table_id))
+        recovery_plans.submit(recovery, made, at, writes)
+        return writes, made
+
+    made = await region.engine.mutate([catalog.key(name), recovery_key, catalog.key(target)], decide)
+    region.jobs_wanted.set()
+    return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
+
+
+def _source(region: Region, request: Request) -> str:
+    """The name of the table that is restored."""
+    arn, name = request.get("SourceTableArn"), request.get("SourceTableName")
+    if (arn is None) == (name is None):
+        raise ValidationException("Either SourceTableArn or SourceTableName must be provided, and not both")
+    return table_names.resolve(arn or name or "", region.name, region.account)
+
+
+def _wanted_time(request: Request) -> float | None:
+    """The time to which is restored, in seconds since the epoch; None for the latest."""
+    at: float | None = request.get("RestoreDateTime")
+    if request.get("UseLatestRestorableTime", False):
+        if at is not None:
+            raise ValidationException("RestoreDateTime cannot be specified when UseLatestRestorableTime is true")
+        return None
+    if at is None:
+        raise ValidationException("Either RestoreDateTime or UseLatestRestorableTime must be provided")
+    return at
+
+
+def found(name: str, table: Table | None) -> Descriptor:
+    """The descriptor of a table that is whole. Raises TableNotFoundException."""
+    if table is None or not table.usable:
+        raise TableNotFoundException(f"Table not found: {name}")
+    return table.descriptor
+
+
+async def _described(region: Region, name: str) -> Response:
+    table = await catalog.find(region, name)
+    descriptor = found(name, table)
+    recovery = await recovery_records.of_table(region, descriptor)
+    shown: Response = {"PointInTimeRecoveryStatus": "DISABLED"}
+    if recovery is not None and table is not None:
+        now = region.clock()
+        earliest = recovery.earliest(now)
+        shown = {
+            "PointInTimeRecoveryStatus": "ENABLED",
+            "RecoveryPeriodInDays": recovery.days,
+            "EarliestRestorableDateTime": earliest,
+            "LatestRestorableDateTime": max(earliest, await _latest(region, table, recovery, now)),
+        }
+    return {
+        "ContinuousBackupsDescription": {
+            "ContinuousBackupsStatus": "ENABLED",
+            "PointInTimeRecoveryDescription": shown,
+        }
+    }
+
+
+async def _latest(region: Region, table: Table, recovery: Recovery, now: float) -> float:
+    """The latest restorable time: nearly now, for a restore archives what is not archived yet. While archiving is held
+    up, it is the time of the first change that is not archived."""
+    first = await archiving.first_entry(region, table, recovery.position)
+    if first is not None and first.at < now - BEHIND_SECONDS:
+        return first.at
+    return now - LAG_SECONDS

@@ -1,0 +1,136 @@
+"""Recovery plans: what a table is made of that is restored to a point in time.
+
+The job archives the log up to the commit of the request, so that every change up to the time is in a segment. Then it
+writes a plan, in the form of a manifest: the pieces of the base copy before the time, and the segments behind it. The
+restore goes on from there as from a backup (`restores`). It takes what was committed up to the time, by the times in
+the log's entries, which never go back: so a transaction is in the table as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jedlik.background import job_records
+from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.work import JobKind
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.backups import archiving, backup_records, manifests, recovery_records, restores, table_copies
+from jedlik.dynamodb.backups.backup_records import AVAILABLE, Backup, Piece
+from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
+from jedlik.dynamodb.backups.pieces import Rows
+from jedlik.dynamodb.backups.recovery_records import Recovery
+from jedlik.dynamodb.backups.restores import Place
+from jedlik.dynamodb.changes.readers import ReaderGone
+from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.regions import keyspaces
+from jedlik.storage.engine import Writes
+from jedlik.storage.object_store import ObjectMissing, ObjectStore, ObjectStoreError
+
+if TYPE_CHECKING:
+    from jedlik.regions.region import Region
+
+KIND = "RECOVERY"
+WAIT_SECONDS = 1.0
+"""While the base copy is being made, or the place of backups is away."""
+
+_log = logging.getLogger(__name__)
+
+
+def submit(recovery: Recovery, table: Descriptor, until: float, writes: Writes) -> None:
+    """Begin to fill a table with what another held at a time, in the commit that makes it."""
+    state = {
+        "TableName": table.name,
+        "TableId": table.id,
+        "Source": recovery.key.hex(),
+        "History": recovery.history,
+        "Until": round(until * 1e6),
+    }
+    writes.append(backup_records.mark_log(table.id), b"")
+    job_records.submit(f"recovery/{table.id}", KIND, state, writes)
+
+
+async def step(region: Region, job: Job) -> None:
+    """Archive the log, or write the plan. Raises JobMoved and JobWaits."""
+    assert region.places is not None, "a region with recovery has a place for it"
+    [raw] = await region.engine.get([bytes.fromhex(job.state["Source"])])
+    recovery = None if raw is None else recovery_records.parse(raw)
+    if recovery is None or recovery.history != job.state["History"]:
+        await _fail(region, job, "the recovery of the source has ended")
+        return
+    try:
+        await _plan(region, job, recovery, region.places.backups)
+    except (ReaderGone, DamagedManifest, ObjectMissing) as error:
+        await _fail(region, job, f"it cannot be read: {error}")
+    except ObjectStoreError as error:
+        _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
+        raise JobWaits(WAIT_SECONDS) from error
+
+
+async def _plan(region: Region, job: Job, recovery: Recovery, store: ObjectStore) -> None:
+    position, _ = await table_copies.marked(region, job.state["TableId"])
+    if recovery.position <= position:
+        source = await catalog.find(region, recovery.table)
+        if source is None or source.descriptor.id != recovery.table_id:
+            await _fail(region, job, "the source is gone")
+            return
+        await archiving.flush(region, source, recovery)
+        return
+    until = job.state["Until"]
+    base = recovery_records.latest(await recovery_records.bases(region, recovery), until / 1e6)
+    if base is None:
+        await _fail(region, job, "there is no base copy before that time")
+        return
+    if base.status != AVAILABLE:
+        raise JobWaits(WAIT_SECONDS)
+    plan = await _manifest(region, recovery, base, until, store)
+    folder = backup_records.folder(region.account, region.name, recovery.table, f"plan-{job.state['TableId']}")
+    await store.put(f"{folder}/{manifests.PLAN}", manifests.serialized(plan))
+    marks = backup_records.mark_log(job.state["TableId"])
+    mark_rows = await region.engine.range(marks, keyspaces.prefix_end(marks), 1, 1)
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(found[0])
+        writes = Writes()
+        for key, _ in mark_rows:
+            writes.delete(key)
+        job.finish(writes)
+        restores.submit(
+            job.state["TableName"], job.state["TableId"], Place(folder, manifests.PLAN), job.state["Source"], writes
+        )
+        return writes, None
+
+    await region.engine.mutate([job.key], decide)
+    region.jobs_wanted.set()
+
+
+async def _manifest(region: Region, recovery: Recovery, base: Backup, until: int, store: ObjectStore) -> Manifest:
+    """The plan: with the names of objects as they are in the place of backups."""
+    of_base = await manifests.read(store, base.folder)
+    folder = recovery.folder(region)
+    later = [
+        Piece(Rows.SEGMENT, f"{folder}/{segment.name}", segment.rows, segment.size, segment.stored)
+        for segment in await recovery_records.segments(region, recovery)
+        if segment.last > of_base.position
+    ]
+    pieces = [piece._replace(name=f"{base.folder}/{piece.name}") for piece in of_base.pieces]
+    return Manifest(of_base.backup, of_base.position, of_base.secret, (*pieces, *later), until)
+
+
+async def _fail(region: Region, job: Job, reason: str) -> None:
+    marks = backup_records.mark_log(job.state["TableId"])
+    rows = await region.engine.range(marks, keyspaces.prefix_end(marks), 1, 1)
+    await restores.cancel(region, job, [key for key, _ in rows])
+    _log.error(
+        "a table could not be restored to a point in time, and has been removed: %s",
+        reason,
+        extra={"region": region.store, "table": job.state["TableName"]},
+    )
+
+
+JOB = JobKind(
+    KIND,
+    step,
+    state={"TableName": str, "TableId": str, "Source": str, "History": int, "Until": int},
+)
