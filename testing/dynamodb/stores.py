@@ -8,7 +8,7 @@ from jedlik.dynamodb.model import items, writes
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Change, Operation
+from jedlik.dynamodb.model.writes import ItemChange, ItemWrite
 from jedlik.storage.engine import Writes
 
 SECRET = b"secret"
@@ -24,7 +24,7 @@ class Store:
         self.written = Writes()
         """By the last mutation."""
 
-    def do(self, operation: Operation, at: float = NOW) -> Change:
+    def do(self, operation: ItemWrite, at: float = NOW) -> ItemChange:
         mutation = self.mutation(at)
         change = writes.perform(operation, mutation)
         self.written = mutation.writes

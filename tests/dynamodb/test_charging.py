@@ -11,7 +11,7 @@ from jedlik.dynamodb.capacity import charging
 from jedlik.dynamodb.model import items, keys, reads
 from jedlik.dynamodb.model.indexes import EntryChange
 from jedlik.dynamodb.model.reads import Stretch
-from jedlik.dynamodb.model.writes import Change, Delete, Put
+from jedlik.dynamodb.model.writes import Delete, ItemChange, Put
 from testing.dynamodb.schemas import table
 
 TABLE = table(sort=("c", "S"), local={"local": ("x", "S")}, global_={"global": ([("y", "S")], [])})
@@ -29,7 +29,7 @@ def stored(size: int) -> bytes:
 )
 def test_a_write_costs_the_larger_of_before_and_after(old: int | None, new: int | None, units: float) -> None:
     meter = Meter()
-    charging.wrote(meter, TABLE, "t", Change(stored(old) if old else None, stored(new) if new else None, []))
+    charging.wrote(meter, TABLE, "t", ItemChange(stored(old) if old else None, stored(new) if new else None, []))
     assert charging.consumed(meter, "TOTAL") == {"TableName": "t", "CapacityUnits": units}
     assert (meter.items, meter.size) == (1, max(old or 0, new or 0))
 
@@ -38,8 +38,8 @@ def test_units_are_split_by_index_on_request() -> None:
     meter = Meter()
     charge = meter.of(TABLE, "t", True)
     moved, replaced = EntryChange(LOCAL, 1, 2 * KB), EntryChange(GLOBAL, None, 5 * KB)
-    charging.add_write(meter, charge, Change(stored(1), stored(1), [moved, replaced]))
-    charging.add_write(meter, charge, Change(stored(1), stored(1), []))
+    charging.add_write(meter, charge, ItemChange(stored(1), stored(1), [moved, replaced]))
+    charging.add_write(meter, charge, ItemChange(stored(1), stored(1), []))
     assert charging.consumed(charge, "TOTAL") == {"TableName": "t", "CapacityUnits": 10}
     assert charging.consumed(charge, "INDEXES") == {
         "TableName": "t",
@@ -53,7 +53,7 @@ def test_units_are_split_by_index_on_request() -> None:
 def test_a_transaction_costs_the_table_double_and_shows_the_kind_of_unit() -> None:
     meter = Meter()
     charge = meter.of(TABLE, "t", True)
-    charging.add_write(meter, charge, Change(None, stored(1), [EntryChange(GLOBAL, None, 1)]), factor=2)
+    charging.add_write(meter, charge, ItemChange(None, stored(1), [EntryChange(GLOBAL, None, 1)]), factor=2)
     assert charging.consumed(charge, "INDEXES", in_transaction=True) == {
         "TableName": "t",
         "CapacityUnits": 3,

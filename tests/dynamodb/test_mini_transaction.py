@@ -74,7 +74,7 @@ def test_a_decision_sees_its_own_writes(tmp_path: Path) -> None:
         await store(region, {PLAIN.descriptor_key: PLAIN.raw})
         operation = put(region, PLAIN)
 
-        def put_and_delete(mutation: Mutation) -> list[writes.Change]:
+        def put_and_delete(mutation: Mutation) -> list[writes.ItemChange]:
             return [
                 writes.perform(operation, mutation),
                 writes.perform(writes.Delete(PLAIN, operation.key, ITEM), mutation),

@@ -19,7 +19,7 @@ from jedlik.dynamodb.model.expressions import updates
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Change, Condition, Delete, Operation, Put, Update
+from jedlik.dynamodb.model.writes import Condition, Delete, ItemChange, ItemWrite, Put, Update
 from jedlik.storage.engine import stored_entry
 from testing.dynamodb.schemas import n, s, table
 from testing.dynamodb.stores import SECRET, Store
@@ -71,7 +71,7 @@ def test_a_put_of_the_same_item_writes_nothing() -> None:
 
 def test_a_delete_of_nothing_writes_nothing() -> None:
     store = Store()
-    assert store.do(delete(PLAIN, {"p": s("a")})) == Change(None, None, [])
+    assert store.do(delete(PLAIN, {"p": s("a")})) == ItemChange(None, None, [])
     assert not store.written.puts
 
 
@@ -90,7 +90,7 @@ def test_an_update_without_actions_creates_the_item_from_its_key() -> None:
 @pytest.mark.parametrize("text", ["REMOVE x", "REMOVE x, y"])
 def test_an_update_that_only_removes_creates_no_item(text: str) -> None:
     store = Store()
-    assert store.do(update(PLAIN, {"p": s("a")}, text)) == Change(None, None, [])
+    assert store.do(update(PLAIN, {"p": s("a")}, text)) == ItemChange(None, None, [])
     assert store.items(PLAIN) == []
 
 
@@ -110,7 +110,7 @@ def test_an_item_may_shrink_to_its_key() -> None:
         writes.ConditionCheck(PLAIN, keys.item_key(PLAIN, {"p": s("a")}, SECRET), never),
     ],
 )
-def test_a_failed_condition_refuses_and_shows_the_item_only_on_request(operation: Operation) -> None:
+def test_a_failed_condition_refuses_and_shows_the_item_only_on_request(operation: ItemWrite) -> None:
     store = Store()
     store.do(put(PLAIN, {"p": s("a"), "x": n("1")}))
     with pytest.raises(ConditionalCheckFailedException) as refusal:
@@ -213,7 +213,7 @@ def test_an_update_of_an_index_key_must_fit_it() -> None:
 LOGGED = replace(PLAIN, log=ChangeLog(old_images=True, new_images=True, starts=(0,), prefixes=(b"log",)))
 
 
-def logged(store: Store, operation: Operation) -> list[tuple[Kind, bytes, bytes, bytes]]:
+def logged(store: Store, operation: ItemWrite) -> list[tuple[Kind, bytes, bytes, bytes]]:
     """The entry that an operation appends to the log: kind, key, old and new item."""
     store.do(operation)
     entries = [changelog.decode(stored_entry(entry, 0)) for log, entry in store.written.appends if log == b"log"]

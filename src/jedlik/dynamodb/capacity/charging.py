@@ -16,7 +16,7 @@ from jedlik.dynamodb.model import items, reads
 from jedlik.dynamodb.model.capacity import READ_UNIT, WRITE_UNIT, read_units, scan_units, write_units
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Index, Table
-from jedlik.dynamodb.model.writes import Change, Operation, Put
+from jedlik.dynamodb.model.writes import ItemChange, ItemWrite, Put
 
 _Document = dict[str, Any]
 
@@ -32,7 +32,7 @@ def got(meter: Meter, table: Table, name: str, stored: bytes | None, consistent:
             meter.units = read_units(size, consistent)
 
 
-def wrote(meter: Meter, table: Table, name: str, change: Change) -> None:
+def wrote(meter: Meter, table: Table, name: str, change: ItemChange) -> None:
     """Charge a request that writes one item."""
     old, new = change.old, change.new
     before = 0 if old is None else items.size(old)
@@ -55,7 +55,7 @@ def add_read(meter: Meter, charge: Charge, stored: bytes | None, consistent: boo
     charge.units += factor * read_units(size, consistent)
 
 
-def add_write(meter: Meter, charge: Charge, change: Change, factor: int = 1) -> None:
+def add_write(meter: Meter, charge: Charge, change: ItemChange, factor: int = 1) -> None:
     """Charge one write of several. `factor`, of the table's units alone, is 2 in a transaction."""
     size = max(_size(change.old), _size(change.new))
     charge.units += factor * write_units(size)
@@ -112,12 +112,12 @@ def add_nothing(meter: Meter, index: Index | None, consistent: bool) -> None:
         meter.add(units, part(index))
 
 
-def stopped(meter: Meter, name: str, operation: Operation, stored: bytes | None) -> None:
+def stopped(meter: Meter, name: str, operation: ItemWrite, stored: bytes | None) -> None:
     """Charge a write that the stored item has stopped."""
     meter.of(operation.table, name, True).stop(attempted_units(operation, stored), 1)
 
 
-def attempted_units(operation: Operation, stored: bytes | None) -> float:
+def attempted_units(operation: ItemWrite, stored: bytes | None) -> float:
     """The cost of an operation that changed nothing because of the stored item."""
     return write_units(max(_size(stored), _size(operation.stored) if isinstance(operation, Put) else 0))
 
@@ -127,7 +127,7 @@ def part(index: Index) -> tuple[bool, str]:
     return index.is_global, index.name
 
 
-def _add_entries(charge: Charge, change: Change) -> None:
+def _add_entries(charge: Charge, change: ItemChange) -> None:
     for entry in change.entries:
         for size in (entry.deleted, entry.written):
             if size is not None:

@@ -25,7 +25,7 @@ from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor, check_item_size, perform
+from jedlik.dynamodb.model.writes import ItemChange, ItemWrite, check_descriptor, check_item_size, perform
 
 _DUPLICATES = "Provided list of item keys contains duplicates"
 
@@ -129,7 +129,7 @@ class _Element:
 
     item: Item
     """For a delete, the key."""
-    prepare: Callable[[Table, bytes], Operation]
+    prepare: Callable[[Table, bytes], ItemWrite]
     """Makes the operation. The second argument is the store's secret."""
 
 
@@ -142,7 +142,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
     if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
         raise ValidationException("Too many items requested for the BatchWriteItem call")
 
-    async def attempt(tables: Sequence[Table]) -> tuple[Sequence[Table], list[tuple[Operation, Change]]]:
+    async def attempt(tables: Sequence[Table]) -> tuple[Sequence[Table], list[tuple[ItemWrite, ItemChange]]]:
         operations = [
             element.prepare(table, region.secret)
             for table, elements in zip(tables, wanted.values(), strict=True)
@@ -152,7 +152,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
             raise ValidationException(_DUPLICATES)
         full = await item_collections.full(region, operations)
 
-        def decide(mutation: Mutation) -> list[tuple[Operation, Change]]:
+        def decide(mutation: Mutation) -> list[tuple[ItemWrite, ItemChange]]:
             return [(operation, perform(operation, mutation)) for operation in operations]
 
         named = ((operation.table, operation.key) for operation in operations)
@@ -188,7 +188,7 @@ def _element(element: Request) -> _Element:
     if "DeleteRequest" in element:
         key, _ = values.normalise_item(element["DeleteRequest"]["Key"])
 
-        def delete(table: Table, secret: bytes) -> Operation:
+        def delete(table: Table, secret: bytes) -> ItemWrite:
             key_values.check_key(table, key)
             return writes.Delete(table, keys.item_key(table, key, secret), key)
 
@@ -197,7 +197,7 @@ def _element(element: Request) -> _Element:
     item, size = values.normalise_item(element["PutRequest"]["Item"])
     check_item_size(size)
 
-    def put(table: Table, secret: bytes) -> Operation:
+    def put(table: Table, secret: bytes) -> ItemWrite:
         key_values.check_batch_item_keys(table, item)
         return writes.put(table, item, size, secret)
 

@@ -13,12 +13,12 @@ from jedlik.dynamodb.model import indexes, keys
 from jedlik.dynamodb.model.limits import GIB, ITEM_COLLECTION_SIZE
 from jedlik.dynamodb.model.mutations import NONE_FULL
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Operation
+from jedlik.dynamodb.model.writes import ItemWrite
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 
 
-async def full(region: Region, operations: Sequence[Operation]) -> frozenset[bytes]:
+async def full(region: Region, operations: Sequence[ItemWrite]) -> frozenset[bytes]:
     """The keys of the items whose collection has reached the limit (`Mutation.full`)."""
     counted = [operation for operation in operations if indexes.has_collections(operation.table)]
     if not counted:
@@ -31,7 +31,7 @@ async def full(region: Region, operations: Sequence[Operation]) -> frozenset[byt
     )
 
 
-async def metrics(region: Region, operations: Sequence[tuple[Operation, Item]]) -> list[dict[str, Any] | None]:
+async def metrics(region: Region, operations: Sequence[tuple[ItemWrite, Item]]) -> list[dict[str, Any] | None]:
     """For each operation and its item or key, the ItemCollectionMetrics; None if the table has no collections."""
     sizes = await _sizes(region, [operation for operation, _ in operations])
     return [
@@ -40,7 +40,7 @@ async def metrics(region: Region, operations: Sequence[tuple[Operation, Item]]) 
     ]
 
 
-async def _sizes(region: Region, operations: Sequence[Operation]) -> list[int | None]:
+async def _sizes(region: Region, operations: Sequence[ItemWrite]) -> list[int | None]:
     """For each operation, the size in bytes of the collection of its item; None if the table has no collections."""
     counters = [keys.collection_bytes_key(operation.table, operation.key) for operation in operations]
     counted = await region.engine.get(counters)

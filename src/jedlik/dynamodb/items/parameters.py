@@ -15,7 +15,7 @@ from jedlik.dynamodb.model.expressions import conditions, legacy, projections, u
 from jedlik.dynamodb.model.expressions.conditions import Predicate
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.model.expressions.projections import Projection
-from jedlik.dynamodb.model.expressions.updates import Update
+from jedlik.dynamodb.model.expressions.updates import BoundUpdate
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -106,7 +106,7 @@ def condition(request: Request, known: Placeholders) -> Predicate | None:
     return None
 
 
-def update(request: Request, known: Placeholders) -> Update | None:
+def update(request: Request, known: Placeholders) -> BoundUpdate | None:
     """The change by UpdateExpression or AttributeUpdates; None without them. Raises ValidationException."""
     if request.get("AttributeUpdates"):
         return legacy.attribute_updates(request["AttributeUpdates"])

@@ -16,7 +16,7 @@ from jedlik.dynamodb.model import key_values, keys, values, writes
 from jedlik.dynamodb.model.quick_values import quick_value
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Condition, Operation
+from jedlik.dynamodb.model.writes import Condition, ItemWrite
 
 
 @quick_value
@@ -27,7 +27,7 @@ class Prepared:
     """The item of a put, the key of any other."""
     size: int
     """Their bytes, as DynamoDB counts them."""
-    operation: Callable[[Table], Operation]
+    operation: Callable[[Table], ItemWrite]
     """Makes the operation. Raises ValidationException if the request does not fit the table."""
 
 
@@ -39,7 +39,7 @@ def put(request: Request, secret: bytes) -> Prepared:
     writes.check_item_size(size)
     condition = _condition(request) if has_parameters else None
 
-    def operation(table: Table) -> Operation:
+    def operation(table: Table) -> ItemWrite:
         key_values.check_item_keys(table, item)
         return writes.put(table, item, size, secret, condition, _tells_old_on_failure(request))
 
@@ -53,7 +53,7 @@ def delete(request: Request, secret: bytes) -> Prepared:
     _check_return_values(request)
     condition = _condition(request) if has_parameters else None
 
-    def operation(table: Table) -> Operation:
+    def operation(table: Table) -> ItemWrite:
         key_values.check_key(table, key)
         item_key = keys.item_key(table, key, secret)
         return writes.Delete(table, item_key, key, condition, _tells_old_on_failure(request))
@@ -70,7 +70,7 @@ def update(request: Request, secret: bytes, alone: bool = False) -> Prepared:
     condition = parameters.condition(request, known)
     known.check_all_used()
 
-    def operation(table: Table) -> Operation:
+    def operation(table: Table) -> ItemWrite:
         key_values.check_key(table, key)
         if action is not None:
             action.refuse_key_attributes(table)
@@ -88,7 +88,7 @@ def condition_check(request: Request, secret: bytes) -> Prepared:
     condition = _condition(request)
     assert condition is not None, "the shape requires a ConditionExpression"
 
-    def operation(table: Table) -> Operation:
+    def operation(table: Table) -> ItemWrite:
         key_values.check_key(table, key)
         item_key = keys.item_key(table, key, secret)
         return writes.ConditionCheck(table, item_key, condition, _tells_old_on_failure(request))

@@ -23,7 +23,7 @@ from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.items.single_writes import SingleWrite
 from jedlik.dynamodb.model.indexes import has_collections
-from jedlik.dynamodb.model.writes import Change, Operation
+from jedlik.dynamodb.model.writes import ItemChange, ItemWrite
 
 
 class Write:
@@ -31,13 +31,13 @@ class Write:
 
     __slots__ = ("_context", "_request", "_single", "future")
 
-    def __init__(self, context: Context, request: Request, operation: Operation) -> None:
+    def __init__(self, context: Context, request: Request, operation: ItemWrite) -> None:
         self._context = context
         self._request = request
         self._single = SingleWrite(operation)
-        self.future: Future[Change] = self._single.begin(context.region)
+        self.future: Future[ItemChange] = self._single.begin(context.region)
 
-    def answer(self, change: Change) -> Response:
+    def answer(self, change: ItemChange) -> Response:
         """The answer of the write, which is charged."""
         return single_writes.answer(self._context, self._request, self._single.operation, change)
 

@@ -15,7 +15,7 @@ from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import items, writes
 from jedlik.dynamodb.model.mutations import NONE_FULL, Mutation
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import Change, Operation, perform
+from jedlik.dynamodb.model.writes import ItemChange, ItemWrite, perform
 from jedlik.regions.region import Region
 
 STOPPED = (ConditionalCheckFailedException, DuplicateItemException)
@@ -23,8 +23,8 @@ STOPPED = (ConditionalCheckFailedException, DuplicateItemException)
 
 
 async def write(
-    context: Context, table_name: str, operation_of: Callable[[Table], Operation]
-) -> tuple[Operation, Change]:
+    context: Context, table_name: str, operation_of: Callable[[Table], ItemWrite]
+) -> tuple[ItemWrite, ItemChange]:
     """Do the operation that `operation_of` makes for a table. A write that a condition stops is charged; the caller
     charges one that succeeds.
 
@@ -32,7 +32,7 @@ async def write(
     """
     region = context.region
 
-    async def attempt(table: Table) -> tuple[Operation, Change]:
+    async def attempt(table: Table) -> tuple[ItemWrite, ItemChange]:
         single = SingleWrite(operation_of(table))
         full = await item_collections.full(region, (single.operation,))
         try:
@@ -49,25 +49,25 @@ class SingleWrite:
 
     __slots__ = ("operation", "stored")
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: ItemWrite) -> None:
         self.operation = operation
         self.stored: bytes | None = None
         """The item as it was found by the decision."""
 
-    def begin(self, region: Region, full: frozenset[bytes] = NONE_FULL) -> Future[Change]:
+    def begin(self, region: Region, full: frozenset[bytes] = NONE_FULL) -> Future[ItemChange]:
         """Pass the operation to the engine. `full`: see `Mutation`."""
         table, key = self.operation.table, self.operation.key
         if table.replica is None and not full:
             return mini_transaction.mutate_one(region, table, key, self._decide)
         return mini_transaction.mutate(region, (table,), ((table, key),), self._decide, full=full)
 
-    def _decide(self, mutation: Mutation) -> Change:
+    def _decide(self, mutation: Mutation) -> ItemChange:
         operation = self.operation
         self.stored = mutation.found[operation.key]
         return perform(operation, mutation)
 
 
-def answer(context: Context, request: Request, operation: Operation, change: Change) -> Response:
+def answer(context: Context, request: Request, operation: ItemWrite, change: ItemChange) -> Response:
     """The answer of a PutItem, UpdateItem or DeleteItem, which is charged."""
     name = request["TableName"]
     charging.wrote(context.meter, operation.table, name, change)
@@ -87,14 +87,14 @@ def _whole(stored: bytes | None) -> Any:
     return None if stored is None else items.whole(stored)
 
 
-def _updated(operation: Operation, stored: bytes | None) -> Any:
+def _updated(operation: ItemWrite, stored: bytes | None) -> Any:
     """The parts of an item, before or after an update, that the update touches."""
     if stored is None or not isinstance(operation, writes.Update) or operation.action is None:
         return None
     return operation.action.updated(items.decode(stored))
 
 
-RETURNED: dict[str, Callable[[Operation, Change], Any]] = {
+RETURNED: dict[str, Callable[[ItemWrite, ItemChange], Any]] = {
     "ALL_OLD": lambda _, change: _whole(change.old),
     "ALL_NEW": lambda _, change: _whole(change.new),
     "UPDATED_OLD": lambda operation, change: _updated(operation, change.old),

@@ -41,7 +41,7 @@ from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.model.writes import Change, ConditionCheck, Operation, check_descriptor, perform
+from jedlik.dynamodb.model.writes import ConditionCheck, ItemChange, ItemWrite, check_descriptor, perform
 from jedlik.regions.region import Region
 
 T = TypeVar("T")
@@ -64,8 +64,8 @@ CHARGED = 2
 class Outcome:
     """The result of a write transaction: the change of each operation, or the units of its replay."""
 
-    operations: Sequence[Operation]
-    changes: Sequence[Change]
+    operations: Sequence[ItemWrite]
+    changes: Sequence[ItemChange]
     replayed: Sequence[float] | None = None
     """Read units of each operation, if the transaction had been done before; then nothing was written."""
 
@@ -272,13 +272,13 @@ def _reason(error: ServiceError) -> Response:
     return {"Code": _REASON_CODES[type(error)], "Message": error.message, **error.fields}
 
 
-def _perform_all(operations: Sequence[Operation], mutation: Mutation) -> list[Change]:
+def _perform_all(operations: Sequence[ItemWrite], mutation: Mutation) -> list[ItemChange]:
     """Perform every operation.
 
     Raises TransactionCanceledException with all their reasons if one fails, except EmptyKeyValueException, which it
     raises as it is.
     """
-    changes: list[Change] = []
+    changes: list[ItemChange] = []
     reasons: list[Response] = []
     for operation in operations:
         try:
@@ -316,7 +316,7 @@ def told(request: Request, meter: Meter) -> Response:
     return {} if detail == "NONE" else {"ConsumedCapacity": charging.each_consumed(meter, detail, in_transaction=True)}
 
 
-def _replay_units(change: Change) -> float:
+def _replay_units(change: ItemChange) -> float:
     """The charge of a replay: a transactional read of the item."""
     return CHARGED * read_units(max(_size(change.old), _size(change.new)), consistent=True)
 

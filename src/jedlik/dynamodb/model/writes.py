@@ -1,10 +1,10 @@
 """The write path: the one place through which an item changes.
 
-A write is an `Operation`: a Put, an Update, a Delete or a ConditionCheck of one item, under a condition. Single writes,
-elements of batches and of transactions, PartiQL statements and expiries are all operations. They are made, and checked
+A write is an `ItemWrite`: a Put, an Update, a Delete or a ConditionCheck of one item, under a condition. Single writes,
+elements of batches and of transactions, PartiQL statements and expiries are all item writes. They are made, and checked
 as far as the request allows, before the mutation begins. Inside it, `perform` does the part that depends on stored
 data: it tests the condition, computes the new item and passes it to `record`, which writes the item, its index entries,
-counters, expiry note and change log entry. An operation depends on its table's definition, so the mutation reads and
+counters, expiry note and change log entry. An item write depends on its table's definition, so the mutation reads and
 compares the descriptor as well (`dynamodb.mini_transaction`):
 
     change = await mini_transaction.mutate(
@@ -27,8 +27,7 @@ from jedlik.dynamodb.errors import (
 )
 from jedlik.dynamodb.model import expiry, indexes, items, key_values, keys, limits, values, versions
 from jedlik.dynamodb.model.changelog import Caller, Kind
-from jedlik.dynamodb.model.expressions.updates import TOO_LARGE
-from jedlik.dynamodb.model.expressions.updates import Update as UpdateAction
+from jedlik.dynamodb.model.expressions.updates import TOO_LARGE, BoundUpdate
 from jedlik.dynamodb.model.indexes import EntryChange
 from jedlik.dynamodb.model.mutations import Mutation, New, Old
 from jedlik.dynamodb.model.quick_values import quick_value
@@ -61,7 +60,7 @@ class Update:
     table: Table
     key: bytes
     key_attributes: Item
-    action: UpdateAction | None
+    action: BoundUpdate | None
     """None changes nothing, but creates a missing item."""
     condition: Condition | None = None
     return_old_on_failure: bool = False
@@ -90,11 +89,11 @@ class ConditionCheck:
     return_old_on_failure: bool = False
 
 
-Operation: TypeAlias = Put | Update | Delete | ConditionCheck
+ItemWrite: TypeAlias = Put | Update | Delete | ConditionCheck
 
 
 @quick_value
-class Change:
+class ItemChange:
     """What a write did to one item."""
 
     old: bytes | None
@@ -130,7 +129,7 @@ def check_descriptor(table: Table, raw: bytes | None) -> None:
         raise DescriptorChanged
 
 
-def perform(operation: Operation, mutation: Mutation) -> Change:
+def perform(operation: ItemWrite, mutation: Mutation) -> ItemChange:
     """Do `operation` to the item under its key, which the mutation has read, with its version.
 
     Raises ConditionalCheckFailedException, with the Item if the operation wants it, ValidationException for an update
@@ -166,16 +165,16 @@ def perform(operation: Operation, mutation: Mutation) -> Change:
             if operation.expired:
                 caller = Caller.EXPIRY
         case ConditionCheck():
-            return Change(stored, stored, [])
+            return ItemChange(stored, stored, [])
     if operation.key in mutation.full:
         _refuse_growth(stored, new_stored)
     version = None if table.replica is None else _version(operation, caller, mutation)
     if new_stored != stored:
         new = New(new_stored, new_item, caller, version)
-        return Change(stored, new_stored, record(table, operation.key, Old(stored, item), new, mutation))
+        return ItemChange(stored, new_stored, record(table, operation.key, Old(stored, item), new, mutation))
     if version is not None:
         touch(table, operation.key, _key_attributes(operation), New(stored, new_item, caller, version), mutation)
-    return Change(stored, stored, [])
+    return ItemChange(stored, stored, [])
 
 
 def record(table: Table, key: bytes, old: Old, new: New, mutation: Mutation) -> list[EntryChange]:
@@ -226,7 +225,7 @@ def tell_again(
     _log(table, key, Kind.TOLD, key_attributes, None, now, mutation.writes)
 
 
-def _version(operation: Operation, caller: Caller, mutation: Mutation) -> bytes:
+def _version(operation: ItemWrite, caller: Caller, mutation: Mutation) -> bytes:
     """The version that a write to a replicated table, made in this region, gives its item."""
     replica = operation.table.replica
     assert replica is not None, "only items of replicated tables have versions"

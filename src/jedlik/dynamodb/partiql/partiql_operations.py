@@ -43,7 +43,7 @@ from jedlik.dynamodb.model.partiql.statements import (
 )
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue, Item
-from jedlik.dynamodb.model.writes import Change, Operation, check_descriptor
+from jedlik.dynamodb.model.writes import ItemChange, ItemWrite, check_descriptor
 from jedlik.dynamodb.partiql import partiql_reads
 from jedlik.regions.region import Region
 
@@ -97,7 +97,7 @@ def _prepared(asked: _Asked, secret: bytes) -> Prepared:
     raise AssertionError(f"not a write: {parsed}")
 
 
-def _returned(write: WriteStatement, operation: Operation, change: Change) -> Any:
+def _returned(write: WriteStatement, operation: ItemWrite, change: ItemChange) -> Any:
     """The parts of the item that the RETURNING clause of a statement returns; None if there is no clause."""
     returning = write.returning if isinstance(write, UpdateStatement | DeleteStatement) else None
     return single_writes.RETURNED[RETURN_VALUES[returning]](operation, change) if returning else None

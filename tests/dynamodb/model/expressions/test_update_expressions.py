@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
-from jedlik.dynamodb.model.expressions.updates import Update, update
+from jedlik.dynamodb.model.expressions.updates import BoundUpdate, update
 from testing.dynamodb.schemas import b, n, s, table
 
 Values = dict[str, dict[str, Any]]
 Item = dict[str, dict[str, Any]]
 
 
-def bound(text: str, values: Values | None = None, names: dict[str, str] | None = None) -> Update:
+def bound(text: str, values: Values | None = None, names: dict[str, str] | None = None) -> BoundUpdate:
     return update(text, Placeholders(names, values))
 
 

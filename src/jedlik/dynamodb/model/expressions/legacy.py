@@ -35,7 +35,7 @@ from jedlik.dynamodb.model.expressions.changes import added, deleted, operation,
 from jedlik.dynamodb.model.expressions.conditions import Predicate, compile_condition
 from jedlik.dynamodb.model.expressions.key_conditions import AttributeCondition
 from jedlik.dynamodb.model.expressions.projections import Projection
-from jedlik.dynamodb.model.expressions.updates import Update, plan
+from jedlik.dynamodb.model.expressions.updates import BoundUpdate, plan
 
 if TYPE_CHECKING:
     pass
@@ -285,10 +285,10 @@ def parse_key_conditions(conditions: dict[str, Any]) -> dict[str, AttributeCondi
 # Updates
 
 
-def attribute_updates(updates: dict[str, Any]) -> Update:
+def attribute_updates(updates: dict[str, Any]) -> BoundUpdate:
     """The change of AttributeUpdates. Raises ValidationException."""
     actions = [_action(name, update) for name, update in updates.items()]
-    return Update(plan(actions, (), _CHANGES), {})
+    return BoundUpdate(plan(actions, (), _CHANGES), {})
 
 
 def _action(name: str, update: dict[str, Any]) -> Action:

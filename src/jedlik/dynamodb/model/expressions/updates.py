@@ -59,7 +59,7 @@ _TYPE_NAMES = {
 _SETS = ("SS", "NS", "BS")
 
 
-class Update:
+class BoundUpdate:
     """A change to an item, bound to its values."""
 
     __slots__ = ("_plan", "_values")
@@ -155,7 +155,7 @@ class Plan(NamedTuple):
     """UpdateItem's charge for it, if there is one."""
 
 
-def update(text: str, placeholders: Placeholders) -> Update:
+def update(text: str, placeholders: Placeholders) -> BoundUpdate:
     """The change of an UpdateExpression. Raises ValidationException."""
     try:
         names, used_values = update_placeholders(text)
@@ -164,7 +164,7 @@ def update(text: str, placeholders: Placeholders) -> Update:
             check(placeholders.values)
     except InvalidExpression as refusal:
         raise ValidationException(f"Invalid UpdateExpression: {refusal}") from None
-    return Update(plan, placeholders.values)
+    return BoundUpdate(plan, placeholders.values)
 
 
 @remembering

@@ -62,7 +62,7 @@ def _absent(item: Item) -> bool:
 def update(statement: UpdateStatement, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Update:
     """An UPDATE. Raises ValidationException."""
     key, condition = _key_and_condition(table, statement.where, given)
-    action = updates.Update(statement.plan, given)
+    action = updates.BoundUpdate(statement.plan, given)
     action.refuse_key_attributes(table)
 
     def is_met(item: Item) -> bool:
