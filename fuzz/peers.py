@@ -28,7 +28,7 @@ from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
 from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS
 from jedlik.dynamodb.replication.exchange import Exchange
-from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.dynamodb.replication.pull_positions import PositionMoved
 from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
 from jedlik.regions.peers import Body, LocalPeers, PeerUnreachable
@@ -254,7 +254,7 @@ async def _exchange(exchange: Exchange, region: Region, peer: str) -> None:
     found = [table for table in await replicated.all_of(region) if peer in table.replica.peers]
     try:
         await exchange.round(found, 0.0)
-    except (CheckpointMoved, DescriptorChanged):
+    except (PositionMoved, DescriptorChanged):
         exchange.forget()
     except (PeerUnreachable, ServiceError):
         pass  # It is tried again.

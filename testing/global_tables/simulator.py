@@ -37,7 +37,7 @@ from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import copying, serving
 from jedlik.dynamodb.replication.exchange import Exchange
-from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.dynamodb.replication.pull_positions import PositionMoved
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
@@ -279,7 +279,7 @@ class Simulation:
         """One turn of a puller (`replication.pulling`)."""
         try:
             await place.pull(peer, exchange=exchange)
-        except (CheckpointMoved, DescriptorChanged):
+        except (PositionMoved, DescriptorChanged):
             exchange.forget()
         except (PeerUnreachable, ServiceError):
             place.elapsed += 1

@@ -24,7 +24,7 @@ from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
 from jedlik.dynamodb.replication import pull_positions, replicated
 from jedlik.dynamodb.replication.exchange import Exchange
-from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.regions import keyspaces
@@ -135,7 +135,7 @@ class Place:
                 found[name] = (versions.of_record(record), False)
         return found
 
-    async def checkpoint(self, peer: str) -> Checkpoint | None:
+    async def checkpoint(self, peer: str) -> PullPosition | None:
         return await pull_positions.read(self.region, (await self.table()).id, peer)
 
     def exchange(self, peer: str, number: int = 0) -> Exchange:

@@ -16,7 +16,7 @@ from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.replicas import ACTIVE
 from jedlik.dynamodb.replication import membership, pull_positions
-from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
+from jedlik.dynamodb.replication.pull_positions import Copying, PullPosition
 from testing.global_tables.world import DAY, A, B, C, Place, item
 from testing.storage.memory import MemoryEngine
 from tests.global_tables.test_membership import HOURS, IN_USE, Net, refused, run, statuses, there, update, work
@@ -309,7 +309,7 @@ def test_a_replica_that_is_copied_again_cannot_be_disassociated() -> None:
     async def test(net: Net) -> None:
         here, _ = await make(net, A, B)
         table_id = (await here.table()).id
-        again = Checkpoint(B, copying=Copying(again=True, since=here.now))
+        again = PullPosition(B, copying=Copying(again=True, since=here.now))
         await here.change(lambda writes: writes.put(pull_positions.key(table_id, B), pull_positions.encode(again)))
         assert await refused(disassociate(here), ResourceInUseException) == IN_USE
 

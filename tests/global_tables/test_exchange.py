@@ -14,7 +14,7 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas, versions
 from jedlik.dynamodb.replication import membership, pull_positions, replicated, serving
-from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved, Copying
+from jedlik.dynamodb.replication.pull_positions import Copying, PositionMoved, PullPosition
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.process.services import SERVICES
 from jedlik.regions.peers import PeerUnreachable
@@ -108,7 +108,7 @@ async def test_one_of_two_concurrent_pullers_finds_that_the_checkpoint_has_moved
     await world[B].pull(A)
     world[B].exchanges[A, 0] = other
     await world[A].put("three", x=3)
-    with pytest.raises(CheckpointMoved):
+    with pytest.raises(PositionMoved):
         await world[B].pull(A)
     other.forget()
     await world[B].pull(A)
@@ -402,7 +402,7 @@ async def test_a_replica_that_is_incomplete_is_not_copied_from(world: World) -> 
 
 @joining
 async def test_copying_rests_when_the_source_is_not_ready(world: World) -> None:
-    copied_again = pull_positions.encode(Checkpoint(B, copying=Copying(again=True)))
+    copied_again = pull_positions.encode(PullPosition(B, copying=Copying(again=True)))
     key = pull_positions.key((await world[A].table()).id, B)
     await world[A].change(lambda writes: writes.put(key, copied_again))
     assert not await world[B].pull(A)

@@ -17,7 +17,7 @@ from jedlik.dynamodb.model import descriptors, keys, replicas
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETING
 from jedlik.dynamodb.replication import membership, pull_positions
-from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
+from jedlik.dynamodb.replication.pull_positions import Copying, PullPosition
 from jedlik.regions.peers import Body, LocalPeers, Peers, PeerUnreachable
 from testing import jobs
 from testing.global_tables.world import DAY, A, B, C, Place, World, item, key
@@ -253,7 +253,7 @@ def test_a_replica_that_is_copied_again_is_shown_as_such() -> None:
         await net.world.make_tables(A, B)
         await net.world.replicate(A, B)
         table_id = (await here.table()).id
-        again = Checkpoint(B, copying=Copying(again=True, since=here.now))
+        again = PullPosition(B, copying=Copying(again=True, since=here.now))
         await here.change(lambda writes: writes.put(pull_positions.key(table_id, B), pull_positions.encode(again)))
         [shown] = (await here.call("DescribeTable"))["Table"]["Replicas"]
         assert shown["ReplicaStatus"] == "UPDATING"

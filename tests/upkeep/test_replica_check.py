@@ -12,7 +12,7 @@ import pytest
 from jedlik.dynamodb.model import descriptors, keys, replicas, shared_settings, versions
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import pull_positions
-from jedlik.dynamodb.replication.pull_positions import Checkpoint, Copying
+from jedlik.dynamodb.replication.pull_positions import Copying, PullPosition
 from jedlik.dynamodb.tables import purge
 from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import Writes
@@ -36,7 +36,7 @@ async def replica(store: Handlers) -> Table:
     table = descriptors.parse(descriptors.serialize(replace(descriptor, group=group)))
     key = pull_positions.key(table.id, PEER)
     latency = {"Last": 12.0, "P50": 10.4, "P99": 99.0}
-    checkpoint = Checkpoint(PEER, "source", 17, START, None, latency)
+    checkpoint = PullPosition(PEER, "source", 17, START, None, latency)
     await change(store, lambda writes: writes.put(keys.descriptor_key(TABLE), table.raw))
     await change(store, lambda writes: writes.put(key, pull_positions.encode(checkpoint)))
     await store.call("PutItem", TableName=TABLE, Item=KNOWN)
@@ -102,7 +102,7 @@ DAMAGES: dict[str, tuple[Callable[[Place, Writes], None], list[str]]] = {
         ["table {table}: version under {version}: not a version: " + "ff" * 16],
     ),
     "checkpoint of another region": (
-        lambda place, writes: writes.put(place.checkpoint_key, pull_positions.encode(Checkpoint("ap-south-1"))),
+        lambda place, writes: writes.put(place.checkpoint_key, pull_positions.encode(PullPosition("ap-south-1"))),
         ["checkpoint under {checkpoint}: it is that of ap-south-1"],
     ),
     "note of what is put aside that cannot be read": (
@@ -179,7 +179,7 @@ def test_stats_show_the_progress_of_a_replica(tmp_path: Path) -> None:
 
     async def test(store: Handlers) -> None:
         table = await replica(store)
-        copying = Checkpoint("ap-south-1", copying=Copying())
+        copying = PullPosition("ap-south-1", copying=Copying())
         key = pull_positions.key(table.id, "ap-south-1")
         await change(store, lambda writes: writes.put(key, pull_positions.encode(copying)))
         await change(store, lambda writes: writes.put(keyspaces.format_key(), store_format.record()))

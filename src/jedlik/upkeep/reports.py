@@ -14,7 +14,7 @@ import orjson
 
 from jedlik.aws.service import Service
 from jedlik.dynamodb.replication.aside import Aside
-from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.regions import layout
 from jedlik.regions.layout import Stored, Which
 from jedlik.regions.store_format import FORMAT
@@ -240,7 +240,7 @@ def _time(seconds: float) -> str:
         return f"{seconds:.0f} s since the epoch"  # A clock can be set to what no calendar has.
 
 
-def _progress(peer: Checkpoint) -> str:
+def _progress(peer: PullPosition) -> str:
     """How far a replica is with the changes of another."""
     if peer.copying is not None:
         return f"being copied from {peer.region}"

@@ -11,7 +11,7 @@ from jedlik.background import job_records
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
-from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.regions import keyspaces
 from jedlik.regions.layout import Stored
 from jedlik.storage.counters import counter
@@ -36,7 +36,7 @@ class TableStats:
     """Bytes of the entries, as DynamoDB counts them."""
     log_entries: int
     """In its change log, that of former streams of the table included."""
-    peers: tuple[Checkpoint, ...]
+    peers: tuple[PullPosition, ...]
     """How far it is with the changes of its replicas in other regions."""
     asides: tuple[Aside, ...]
     """The replicas whose changes are not taken over now, or that hold up a job of the table, and why."""
@@ -55,7 +55,7 @@ class TableStats:
         }
 
 
-def _progress(peer: Checkpoint) -> dict[str, Any]:
+def _progress(peer: PullPosition) -> dict[str, Any]:
     return {
         "region": peer.region,
         "copying": peer.copying is not None,

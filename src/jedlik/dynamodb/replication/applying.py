@@ -12,7 +12,7 @@ from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import tell_again
 from jedlik.dynamodb.replication import pull_positions
-from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ async def apply(
     region: Region,
     table: Table,
     changes: Sequence[RemoteChange],
-    before: Checkpoint | None,
-    after: Checkpoint,
+    before: PullPosition | None,
+    after: PullPosition,
     more: Callable[[Writes], None] = lambda writes: None,
     tell_new: bool = False,
 ) -> None:
-    """Apply `changes`, in their order, and move the peer's checkpoint from `before` to `after`.
+    """Apply `changes`, in their order, and move the peer's pull position from `before` to `after`.
 
     `more` adds further writes to the commit. With `tell_new`, items that are new here are sent again. Raises
-    CheckpointMoved, or DescriptorChanged, having done nothing.
+    PositionMoved, or DescriptorChanged, having done nothing.
     """
     item_keys = [keys.item_key(table, change.keys, region.secret) for change in changes]
     checkpoint_key = pull_positions.key(table.id, after.region)

@@ -2,7 +2,7 @@
 
 First it notes the position to pull from afterwards. Then it copies the peer's items and tombstones, page by page and by
 the rule for any remote change, so it does not matter what happens meanwhile and how often a page is copied. The cursor
-is in the checkpoint, so the next worker with the lease continues.
+is in the pull position, so the next worker with the lease continues.
 
 After an absence longer than logs and tombstones are kept, that rule is not enough: an item that one side has and the
 other does not may have been deleted long ago, or never have arrived. So both sides have recorded up to what time they
@@ -33,7 +33,7 @@ from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.replication import answers, applying, membership, pull_positions
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.peer_messages import KEYS_AT_ONCE
-from jedlik.dynamodb.replication.pull_positions import ABSENT, Checkpoint, Copying
+from jedlik.dynamodb.replication.pull_positions import ABSENT, Copying, PullPosition
 from jedlik.dynamodb.replication.replicated import Replicated
 from jedlik.dynamodb.replication.serving import PAGE_BYTES
 from jedlik.regions import keyspaces
@@ -47,10 +47,10 @@ SEEN_SLACK = 60.0
 write's time is taken before its commit, and workers' clocks are not quite the same."""
 
 
-async def begin(region: Region, found: Replicated, source: str, before: Checkpoint | None) -> Checkpoint:
-    """Begin to copy from `source`. Returns the checkpoint that records this. `before` is the former checkpoint.
+async def begin(region: Region, found: Replicated, source: str, before: PullPosition | None) -> PullPosition:
+    """Begin to copy from `source`. Returns the pull position that records this. `before` is the former pull position.
 
-    Raises PeerUnreachable, ServiceError (the peer is not ready), PutAside, CheckpointMoved and DescriptorChanged.
+    Raises PeerUnreachable, ServiceError (the peer is not ready), PutAside, PositionMoved and DescriptorChanged.
     """
     answer = await answers.ask(region, source, "BeginCopy", _asking(found))
     now = region.clock()
@@ -68,57 +68,55 @@ async def begin(region: Region, found: Replicated, source: str, before: Checkpoi
         seen_here={c.region: c.covered for c in await pull_positions.of_table(region, found.table.id)},
         covered=answers.known_time(answer["Now"], now),
     )
-    after = Checkpoint(source, answer["SourceId"], answer["Position"], covered, copying)
+    after = PullPosition(source, answer["SourceId"], answer["Position"], covered, copying)
 
     def others(into: Writes) -> None:
         for name, told in known.items():
             if name != region.name and not again:
-                checkpoint = Checkpoint(
-                    name, told["SourceId"], told["Position"], answers.known_time(told["Covered"], now)
-                )
-                into.put(pull_positions.key(found.table.id, name), pull_positions.encode(checkpoint))
+                pull = PullPosition(name, told["SourceId"], told["Position"], answers.known_time(told["Covered"], now))
+                into.put(pull_positions.key(found.table.id, name), pull_positions.encode(pull))
 
     await applying.apply(region, found.table, [], before, after, others)
     return after
 
 
-async def step(region: Region, found: Replicated, checkpoint: Checkpoint) -> Checkpoint:
-    """Copy the next page, or examine the next items that the peer may lack. Returns the checkpoint after it.
+async def step(region: Region, found: Replicated, pull: PullPosition) -> PullPosition:
+    """Copy the next page, or examine the next items that the peer may lack. Returns the pull position after it.
 
     Raises as `begin` does.
     """
-    copying = checkpoint.copying
+    copying = pull.copying
     assert copying is not None
     if copying.phase == ABSENT:
-        return await _step_absent(region, found, checkpoint, copying)
-    asking = _asking(found) | {"SourceId": checkpoint.source, "Cursor": copying.cursor}
-    page = await answers.ask(region, checkpoint.region, "CopyPage", asking)
+        return await _step_absent(region, found, pull, copying)
+    asking = _asking(found) | {"SourceId": pull.source, "Cursor": copying.cursor}
+    page = await answers.ask(region, pull.region, "CopyPage", asking)
     answers.check_cursor(copying.cursor, page["Cursor"])
     changes, refusal = await answers.changes(found.table, page["Changes"], region.clock())
     if copying.again:
         changes = await _as_known(region, found, changes, copying)
     apply = partial(applying.apply, region, found.table, tell_new=copying.again)
     while len(changes) > applying.BATCH:
-        await apply(changes[: applying.BATCH], checkpoint, checkpoint)
+        await apply(changes[: applying.BATCH], pull, pull)
         changes = changes[applying.BATCH :]
     if refusal is not None:
         # The whole page is requested again: the changes of it that were applied will be nothing new.
-        await apply(changes, checkpoint, checkpoint)
+        await apply(changes, pull, pull)
         raise refusal
     if page["Cursor"] is not None:
-        after = checkpoint.moved(copying=replace(copying, cursor=page["Cursor"]))
-        await apply(changes, checkpoint, after)
+        after = pull.moved(copying=replace(copying, cursor=page["Cursor"]))
+        await apply(changes, pull, after)
     elif copying.again:
-        after = checkpoint.moved(copying=replace(copying, phase=ABSENT, cursor=None))
-        await apply(changes, checkpoint, after)
+        after = pull.moved(copying=replace(copying, phase=ABSENT, cursor=None))
+        await apply(changes, pull, after)
     else:
-        after = checkpoint.moved(covered=copying.covered, copying=None)
+        after = pull.moved(covered=copying.covered, copying=None)
         activated = membership.activated(found.table.descriptor, region.clock())
 
         def activate(into: Writes) -> None:
             catalog.put(activated, into)
 
-        await apply(changes, checkpoint, after, activate)
+        await apply(changes, pull, after, activate)
     return after
 
 
@@ -139,19 +137,19 @@ async def _as_known(
     return taken
 
 
-async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint, copying: Copying) -> Checkpoint:
+async def _step_absent(region: Region, found: Replicated, pull: PullPosition, copying: Copying) -> PullPosition:
     table = found.table
     start = table.prefix if copying.cursor is None else bytes.fromhex(copying.cursor)
     rows = await region.engine.range(start, keyspaces.prefix_end(table.prefix), KEYS_AT_ONCE, PAGE_BYTES)
     if not rows:
-        after = checkpoint.moved(covered=copying.covered, copying=None)
-        await applying.apply(region, table, [], checkpoint, after)
+        after = pull.moved(covered=copying.covered, copying=None)
+        await applying.apply(region, table, [], pull, after)
         return after
     page = [key for key, _ in rows]
     known = await region.engine.get([keys.version_key(table, key) for key in page])
     attributes = [keys.key_of(table, None, items.decode(stored)) for _, stored in rows]
-    asking = _asking(found) | {"SourceId": checkpoint.source, "Keys": attributes}
-    answer = await answers.ask(region, checkpoint.region, "Missing", asking)
+    asking = _asking(found) | {"SourceId": pull.source, "Keys": attributes}
+    answer = await answers.ask(region, pull.region, "Missing", asking)
     if len(answer["Missing"]) != len(page):
         raise WrongAnswer("Missing: the answers are not as many as the keys")
     missing = [
@@ -159,8 +157,8 @@ async def _step_absent(region: Region, found: Replicated, checkpoint: Checkpoint
         for key, key_attributes, record, is_missing in zip(page, attributes, known, answer["Missing"], strict=True)
         if is_missing
     ]
-    after = checkpoint.moved(copying=replace(copying, cursor=(page[-1] + b"\0").hex()))
-    await _settle(region, found, missing, checkpoint, after)
+    after = pull.moved(copying=replace(copying, cursor=(page[-1] + b"\0").hex()))
+    await _settle(region, found, missing, pull, after)
     return after
 
 
@@ -176,9 +174,9 @@ class _Missing:
 
 
 async def _settle(
-    region: Region, found: Replicated, missing: Sequence[_Missing], before: Checkpoint, after: Checkpoint
+    region: Region, found: Replicated, missing: Sequence[_Missing], before: PullPosition, after: PullPosition
 ) -> None:
-    """Remove, or send again, the items that the peer does not have, and move the checkpoint."""
+    """Remove, or send again, the items that the peer does not have, and move the pull position."""
     assert before.copying is not None
     seen = _horizons(before.copying.seen, before.region)
     table = found.table

@@ -19,7 +19,7 @@ from jedlik.background.job_records import Job, State
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import answers, aside, pull_positions
 from jedlik.dynamodb.replication.aside import PutAside
-from jedlik.dynamodb.replication.pull_positions import Checkpoint
+from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.regions.peers import PeerUnreachable
 from jedlik.storage.engine import Writes
 
@@ -79,18 +79,18 @@ def _say(region: Region, table: Table, before: State, after: State) -> None:
 
 async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any]) -> bool:
     """Whether all writes of a peer before `end` of its log are here."""
-    checkpoint = await pull_positions.read(region, table.id, peer) or Checkpoint(peer, end["SourceId"])
-    if checkpoint.copying is not None or checkpoint.source != end["SourceId"]:
+    pull = await pull_positions.read(region, table.id, peer) or PullPosition(peer, end["SourceId"])
+    if pull.copying is not None or pull.source != end["SourceId"]:
         return False
-    if checkpoint.position >= end["Position"]:
+    if pull.position >= end["Position"]:
         return True
     # While only changes of other regions are skipped, the position is seldom written. Are there any of the peer's own?
-    asking = _asking(table) | {"Position": checkpoint.position, "SourceId": checkpoint.source, "GroupVersion": None}
+    asking = _asking(table) | {"Position": pull.position, "SourceId": pull.source, "GroupVersion": None}
     answer = await answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
     told = answers.by_table(answer, [table.name]).get(table.name)
     if told is None:
         return False
-    answers.check_told(told, asking["GroupId"], checkpoint.source, checkpoint.position, region.clock())
+    answers.check_told(told, asking["GroupId"], pull.source, pull.position, region.clock())
     if "Entries" not in told or told["SourceId"] != end["SourceId"]:
         return False
     # The first change of its own that is not here; or it has none up to there.

@@ -31,7 +31,7 @@ from jedlik.dynamodb.replication import (
 )
 from jedlik.dynamodb.replication.aside import Aside, PutAside, WrongAnswer
 from jedlik.dynamodb.replication.latency import Latency
-from jedlik.dynamodb.replication.pull_positions import Checkpoint, CheckpointMoved
+from jedlik.dynamodb.replication.pull_positions import PositionMoved, PullPosition
 from jedlik.dynamodb.replication.replicated import Replicated
 from jedlik.regions.peers import PeerRefuses
 
@@ -52,9 +52,9 @@ _log = logging.getLogger(__name__)
 class _Progress:
     """The progress of one table with the peer."""
 
-    saved: Checkpoint | None
+    saved: PullPosition | None
     """As it is in the store."""
-    reached: Checkpoint
+    reached: PullPosition
     """Beyond that, changes of other regions have been skipped."""
     saved_at: float
     due: float
@@ -94,7 +94,7 @@ class Exchange:
 
         A table whose peer gives unusable answers is put aside. A pull waits at the peer for up to `wait` seconds,
         unless there is something to copy. Raises PeerUnreachable, ServiceError for a request that the peer refuses, and
-        CheckpointMoved when another worker does the same.
+        PositionMoved when another worker does the same.
         """
         pulled = []
         copied = False
@@ -124,9 +124,9 @@ class Exchange:
             saved = await pull_positions.read(self._region, found.table.id, self._peer)
             fault = await pull_positions.fault_of(self._region, found.table.id, self._peer)
             if fault is not None:
-                self._say("a checkpoint is none, and begins anew", found, fault=fault)
+                self._say("a pull position is malformed, and pulling starts again", found, fault=fault)
             now = self._monotonic()
-            progress = _Progress(saved, saved or Checkpoint(self._peer), saved_at=now, due=now)
+            progress = _Progress(saved, saved or PullPosition(self._peer), saved_at=now, due=now)
             progress.aside = await aside.read(self._region, found.table, self._peer)
             self._progress[found.table.id] = progress
         return progress
@@ -169,12 +169,12 @@ class Exchange:
         self._save(progress, after)
         return True
 
-    async def _begin(self, found: Replicated, before: Checkpoint | None) -> Checkpoint:
+    async def _begin(self, found: Replicated, before: PullPosition | None) -> PullPosition:
         after = await copying.begin(self._region, found, self._peer, before)
         self._say("copying begins", found, again=after.copying is not None and after.copying.again)
         return after
 
-    async def _step(self, found: Replicated, progress: _Progress, before: Checkpoint) -> Checkpoint:
+    async def _step(self, found: Replicated, progress: _Progress, before: PullPosition) -> PullPosition:
         try:
             after = await copying.step(self._region, found, before)
         except ResourceNotFoundException:
@@ -189,10 +189,10 @@ class Exchange:
         return after
 
     async def _current(self, found: Replicated) -> Replicated:
-        """A table as it is now. If it has been deleted, its state here is dropped; raises CheckpointMoved."""
+        """A table as it is now. If it has been deleted, its state here is dropped; raises PositionMoved."""
         current = await replicated.find(self._region, found.table.name)
         if current is None or current.table.id != found.table.id:
-            raise CheckpointMoved
+            raise PositionMoved
         return current
 
     # Pulling
@@ -265,7 +265,7 @@ class Exchange:
         progress.reached = reached.moved(position=told["Position"], covered=covered)
 
     async def _apply(
-        self, found: Replicated, progress: _Progress, changes: list[RemoteChange], after: Checkpoint
+        self, found: Replicated, progress: _Progress, changes: list[RemoteChange], after: PullPosition
     ) -> None:
         while True:
             current = await self._current(found)
@@ -298,8 +298,8 @@ class Exchange:
         if passed_over and self._monotonic() - progress.saved_at >= SAVE_SECONDS:
             await self._apply(found, progress, [], progress.reached)
 
-    def _save(self, progress: _Progress, checkpoint: Checkpoint) -> None:
-        progress.saved = progress.reached = checkpoint
+    def _save(self, progress: _Progress, pull: PullPosition) -> None:
+        progress.saved = progress.reached = pull
         progress.complaint = ""
         progress.saved_at = self._monotonic()
 

@@ -1,8 +1,8 @@
-"""Pull positions: how many of the changes of each peer a replica has applied. (The stored record is a `Checkpoint`.)
+"""Pull positions: how many of the changes of each peer a replica has applied.
 
 There is one record for each replicated table and peer. It is written in the same commit as the changes that it covers,
 and only after it was read, so two workers that pull from the same peer cannot undo each other's work: the second finds
-that the checkpoint has moved.
+that the pull position has moved.
 
 A position is one in the peer's log (`model.changelog`), and means nothing in another table that the peer may have made
 under the same name meanwhile; so the record names the peer's table by its id.
@@ -56,8 +56,8 @@ _FORM = members(
 )
 
 
-class CheckpointMoved(Exception):
-    """Another worker has moved the checkpoint meanwhile."""
+class PositionMoved(Exception):
+    """Another worker has moved the pull position meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class Copying:
     seen_here: dict[str, float] = field(default_factory=dict)
     """The same of this replica."""
     covered: float = 0.0
-    """The position that the checkpoint will have when the copying is done."""
+    """The position once the copying is done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class PullPosition:
     """How many of the changes of one peer a replica has applied."""
 
     region: str
@@ -98,35 +98,35 @@ class Checkpoint:
     latency: dict[str, float] = field(default_factory=dict)
     """ReplicationLatency from the peer when the record was written, in milliseconds (`latency`)."""
 
-    def moved(self, **changes: Any) -> Checkpoint:
-        """The checkpoint with other members."""
+    def moved(self, **changes: Any) -> PullPosition:
+        """The pull position with other members."""
         return replace(self, **changes)
 
 
 def key(table_id: bytes, peer: str) -> bytes:
-    """The key of the checkpoint of a table for a peer."""
+    """The key of the pull position of a table for a peer."""
     return keys.checkpoint_key(table_id, versions.region_id(peer))
 
 
-def encode(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint as it is stored."""
-    return orjson.dumps(asdict(checkpoint))
+def encode(pull: PullPosition) -> bytes:
+    """A pull position as it is stored."""
+    return orjson.dumps(asdict(pull))
 
 
-def parse(raw: bytes) -> Checkpoint:
-    """The stored checkpoint. Raises ValueError, TypeError or KeyError if it is malformed.
+def parse(raw: bytes) -> PullPosition:
+    """The stored pull position. Raises ValueError, TypeError or KeyError if it is malformed.
 
-    Earlier versions stored peers' answers unchecked. In place of an invalid position the checkpoint gets the first one,
-    in no table of the peer: so replication starts again, and reapplying changes makes no difference.
+    Earlier versions stored peers' answers unchecked. In place of an invalid position the pull position gets the first
+    one, in no table of the peer: so replication starts again, and reapplying changes makes no difference.
     """
     stored = orjson.loads(raw)
     copying = stored.pop("copying")
-    checkpoint = Checkpoint(**stored, copying=None if copying is None else Copying(**copying))
-    return checkpoint if fault(raw) is None else Checkpoint(checkpoint.region)
+    pull = PullPosition(**stored, copying=None if copying is None else Copying(**copying))
+    return pull if fault(raw) is None else PullPosition(pull.region)
 
 
 def fault(raw: bytes) -> str | None:
-    """The fault of the peer's part of a stored checkpoint; None if it has none."""
+    """The fault of the peer's part of a stored pull position; None if it has none."""
     try:
         _FORM(orjson.loads(raw), "")
     except Misshapen as error:
@@ -134,30 +134,30 @@ def fault(raw: bytes) -> str | None:
     return None
 
 
-async def read(region: Region, table_id: bytes, peer: str) -> Checkpoint | None:
-    """The checkpoint of a table for a peer; None as long as no change has come from there."""
+async def read(region: Region, table_id: bytes, peer: str) -> PullPosition | None:
+    """The pull position of a table for a peer; None as long as no change has come from there."""
     [raw] = await region.engine.get([key(table_id, peer)])
     return None if raw is None else parse(raw)
 
 
 async def fault_of(region: Region, table_id: bytes, peer: str) -> str | None:
-    """The fault of the stored checkpoint of a table for a peer; None if it has none, or does not exist."""
+    """The fault of the stored pull position of a table for a peer; None if it has none, or does not exist."""
     [raw] = await region.engine.get([key(table_id, peer)])
     return None if raw is None else fault(raw)
 
 
-async def of_table(region: Region, table_id: bytes) -> list[Checkpoint]:
-    """All checkpoints of a table."""
+async def of_table(region: Region, table_id: bytes) -> list[PullPosition]:
+    """All pull positions of a table."""
     rows = await region.engine.range(*keys.checkpoint_range(table_id), _PEERS, MIB)
     return [parse(raw) for _, raw in rows]
 
 
-def check(expected: Checkpoint | None, raw: bytes | None) -> None:
-    """Raises CheckpointMoved unless `raw`, read in the mutation, is the checkpoint that the caller knows."""
+def check(expected: PullPosition | None, raw: bytes | None) -> None:
+    """Raises PositionMoved unless `raw`, read in the mutation, is the pull position that the caller knows."""
     if (None if raw is None else parse(raw)) != expected:
-        raise CheckpointMoved
+        raise PositionMoved
 
 
 def forget(table_id: bytes, peer: str, writes: Writes) -> None:
-    """Remove the checkpoint for a peer that no longer has a replica."""
+    """Remove the pull position for a peer that no longer has a replica."""
     writes.delete(key(table_id, peer))

@@ -19,7 +19,7 @@ from jedlik.background.leases import Leases
 from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.replication import replicated
 from jedlik.dynamodb.replication.exchange import Exchange
-from jedlik.dynamodb.replication.pull_positions import CheckpointMoved
+from jedlik.dynamodb.replication.pull_positions import PositionMoved
 from jedlik.dynamodb.replication.replicated import Replicated
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT
 from jedlik.regions.peers import PeerRefuses, PeerUnreachable
@@ -122,7 +122,7 @@ class Puller:
                 self._exchange.forget()
                 return LOOK_SECONDS
             busy = await self._round()
-        except (CheckpointMoved, DescriptorChanged):
+        except (PositionMoved, DescriptorChanged):
             self._exchange.forget()
             await self._tables.look()
             return IDLE_SECONDS

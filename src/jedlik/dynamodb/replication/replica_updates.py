@@ -198,7 +198,7 @@ async def check_elsewhere(region: Region, table: Descriptor, request: Request) -
 async def _check_complete(region: Region, table: Descriptor) -> None:
     """Whether a replica is not being copied again: then its discoveries must still reach others."""
     known = await pull_positions.of_table(region, keys.table_id(table.id))
-    if any(checkpoint.copying for checkpoint in known):
+    if any(pull.copying for pull in known):
         raise ResourceInUseException(_IN_USE)
 
 

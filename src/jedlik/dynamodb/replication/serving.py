@@ -104,7 +104,7 @@ async def begin_copy(context: Context, request: Request) -> Response:
     now = region.clock()
     source = await _replica(region, request)
     known = await pull_positions.of_table(region, source.table.id)
-    if source.replica.status == replicas.CREATING or any(checkpoint.copying for checkpoint in known):
+    if source.replica.status == replicas.CREATING or any(pull.copying for pull in known):
         raise ResourceInUseException(f"The replica of table {source.table.name} in {region.name} is incomplete itself")
     _refuse_disassociating(region, source.table)
     return {
