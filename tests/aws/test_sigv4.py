@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jedlik.aws import credentials as access_keys
 from jedlik.aws import sigv4
@@ -175,6 +177,31 @@ def test_the_time_may_be_in_a_date_header(verifier: Verifier, credential: Creden
         f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=date;host, Signature={signature.decode()}".encode()
     )
     assert verifier.signed(asked, SERVICE) == caller
+
+
+@given(
+    asked=st.lists(
+        st.tuples(
+            st.sampled_from([b"GetItem", b"PutItem", b"two  words", b"x" * 2000]),
+            st.sampled_from([b"20261123T120000Z", b"20261123T120001Z"]),
+            st.sampled_from([b"", b"{}", b"[]"]),
+            st.sampled_from([b"", b"a=b"]),
+        ),
+        max_size=8,
+    )
+)
+def test_a_signer_signs_as_one_that_has_signed_nothing_before(
+    asked: list[tuple[bytes, bytes, bytes, bytes]],
+) -> None:
+    def signer() -> Signer:
+        signed = Signed.of("AKID", "us-east-1", SERVICE)
+        return Signer(signed, access_keys.Credential("AKID", "secret"), "20261123", "host;x-amz-date;x-amz-target")
+
+    known = signer()
+    for target, time, body, query in asked:
+        headers = {b"host": b"localhost", b"x-amz-date": time, b"x-amz-target": target}
+        sent = Request(b"POST", b"/", headers, b"", body)
+        assert known.signature(sent, query, time) == signer().signature(sent, query, time)
 
 
 @pytest.mark.parametrize("seconds", [-15 * 60, 0, 15 * 60])

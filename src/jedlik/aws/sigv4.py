@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime, strptime
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from jedlik import region_names
@@ -33,6 +33,9 @@ from jedlik.config import DEFAULT_ACCOUNT
 from jedlik.regions.layout import is_account, store_name
 from jedlik.wire.messages import Request
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
 log = logging.getLogger(__name__)
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -46,7 +49,7 @@ LONGEST_PRESIGNED = 7 * 24 * 3600
 KNOWN_SIGNERS = 4096
 """Clients remembered at a time."""
 LONGEST_FIXED = 1024
-"""Bytes of an Authorization header that is remembered, several times as many as SDKs send."""
+"""Bytes of an Authorization header, and of a canonical request, that is remembered: more than SDKs send."""
 REFRESH_SECONDS = 1.0
 """How often it is looked whether the credentials have changed."""
 AMZ = "x-amz-"
@@ -122,11 +125,15 @@ class Signer:
     """What the requests of one client have in common for a day, derived once."""
 
     __slots__ = (
+        "_asked",
+        "_begun",
         "_canonical",
         "_date",
+        "_hashed",
         "_headers",
         "_inner",
         "_outer",
+        "_signed_at",
         "_to_sign",
         "covered",
         "credential",
@@ -152,10 +159,14 @@ class Signer:
         names = raw(signed_headers)
         self._headers = names.lower().split(b";")
         lines = [b"%b", b"%b", b"%b", *[name.replace(b"%", b"%%") + b":%b" for name in self._headers]]
-        self._canonical = b"\n".join([*lines, b"", names.replace(b"%", b"%%"), b"%b"])
-        """The canonical request, but for method, path, query string, the headers' values and the body's hash."""
+        self._canonical = b"\n".join([*lines, b"", names.replace(b"%", b"%%"), b""])
+        """The canonical request up to the body's hash, but for method, path, query string and the headers' values."""
+        self._asked: list[bytes] = []
+        self._hashed = sha256()
+        """Those of the last request, and the hash that has taken in what they make: the requests of a client for one
+        operation in one second mostly have the same."""
         scope = f"{date}/{signed.region}/{signed.service}/{TERMINATOR}".encode()
-        self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n%b"
+        self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n"
         key = b"AWS4" + credential.secret.encode()
         for part in scope.split(b"/"):
             key = hmac.digest(key, part, "sha256")
@@ -163,22 +174,37 @@ class Signer:
         block = key.ljust(SHA256_BLOCK, b"\0")
         self._inner = sha256(block.translate(INNER_PAD))
         self._outer = sha256(block.translate(OUTER_PAD))
+        self._signed_at = b""
+        self._begun = self._inner
+        """The time of the last request, and the inner hash that has taken in what goes before its canonical form."""
 
     def signature(self, request: Request, query: bytes, time: bytes, path: bytes = b"/") -> bytes:
         """The signature that the request should have."""
         headers = request.headers
         try:
-            values = [*map(headers.__getitem__, self._headers)]
+            asked = [request.method, path, query, *map(headers.__getitem__, self._headers)]
         except KeyError:  # Who signs a header that is not sent has signed it as empty.
-            values = [headers.get(name, b"") for name in self._headers]
-        body = sha256(request.body).hexdigest().encode()
-        canonical = self._canonical % (request.method, path, query, *values, body)
-        if SPACE in canonical or TAB in canonical:  # Hardly ever: few values that are signed are several words.
-            canonical = self._canonical % (request.method, path, query, *map(single_spaced, values), body)
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(self._to_sign % (time, sha256(canonical).hexdigest().encode()))
+            asked = [request.method, path, query, *[headers.get(name, b"") for name in self._headers]]
+        hashed = self._hashed.copy() if asked == self._asked else self._hash(asked)
+        hashed.update(sha256(request.body).hexdigest().encode())
+        if time != self._signed_at:
+            begun = self._inner.copy()
+            begun.update(self._to_sign % time)
+            self._signed_at, self._begun = time, begun
+        inner, outer = self._begun.copy(), self._outer.copy()
+        inner.update(hashed.hexdigest().encode())
         outer.update(inner.digest())
         return outer.hexdigest().encode()
+
+    def _hash(self, asked: list[bytes]) -> Hash:
+        """The hash that has taken in the canonical request up to the body's hash. It is remembered if it is short."""
+        canonical = self._canonical % tuple(asked)
+        if SPACE in canonical or TAB in canonical:  # Hardly ever: few values that are signed are several words.
+            canonical = self._canonical % (*asked[:3], *map(single_spaced, asked[3:]))
+        hashed = sha256(canonical)
+        if len(canonical) <= LONGEST_FIXED:
+            self._asked, self._hashed = asked, hashed.copy()
+        return hashed
 
     def is_of_day(self, time: bytes) -> bool:
         """Whether a time is one of the day for which the key is good; if so, it is remembered."""
