@@ -19,7 +19,6 @@ from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import items, keys, limits, plain_keys
 from jedlik.dynamodb.model.expressions import key_plans
 
-_GET = {"TableName", "Key", "ConsistentRead"}
 _QUERY = {
     "TableName",
     "IndexName",
@@ -36,7 +35,9 @@ def get_item(context: Context, request: Request) -> Response | None:
     """A whole item by its key."""
     key, name = request.get("Key"), request.get("TableName")
     consistent = request.get("ConsistentRead", False)
-    if not request.keys() <= _GET or type(key) is not dict or type(name) is not str or type(consistent) is not bool:
+    if type(key) is not dict or type(name) is not str or type(consistent) is not bool:
+        return None
+    if len(request) != 2 + ("ConsistentRead" in request):  # There is something else.
         return None
     region = context.region
     table = catalog.last_seen(region, name)
