@@ -22,7 +22,7 @@ from jedlik.dax.client_connection import ClientConnection
 from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import Node, Place
-from jedlik.dax.plane import Lives, Plane
+from jedlik.dax.plane import Plane
 from jedlik.dynamodb.service import SERVICE
 from jedlik.memory import MIB, Memory
 from jedlik.process.dax_node import check_projection
@@ -61,7 +61,7 @@ class NodeOfOne:
             made = calls.call("us-east-1", caller, "CreateTable", table | {"BillingMode": "PAY_PER_REQUEST"}, "")
             self.loop.run_until_complete(made)
         self.cache = Cache(MIB)
-        plane = Plane(calls, lists, self.cache, check_projection, Lives(), Following(self.cache, None, "", 1.0))
+        plane = Plane(calls, lists, self.cache, check_projection, stores, Following(self.cache, None, ""))
         self.node = Node(plane, Trusting((), lambda: NOW), Place("default", "default-a", "local"), ACCOUNT)
         self.kept = dict(self.engine.rows)
 

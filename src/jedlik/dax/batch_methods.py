@@ -148,7 +148,7 @@ async def _read(
                 key = plane.item_key(call, one.name, one.schema, one.keys[place])
                 if key in held:
                     answer = results_on_the_wire.found(one.found.get(place))
-                    plane.cache.fill(key, held[key], one.projection or b"", answer, plane.lives.items)
+                    plane.cache.fill(key, held[key], one.projection or b"", answer, (await plane.lives(call)).items)
     finally:
         for key, lease in leases:
             plane.cache.release(key, lease)

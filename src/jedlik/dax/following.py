@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.03
 """How often it is looked for writes: a write is to be seen within 100 ms."""
+LIFE_MARGIN = 5.0
+"""Seconds for which a table is followed beyond the life of its last entry: that begins when it has been read."""
 RENEW_SECONDS = 15.0
 """How often it is shown that this node still follows, which lets the log be trimmed."""
 
@@ -33,8 +35,8 @@ class _Table:
 
     followed: Followed
     schema: KeySchema
-    used: float
-    """When something of it was last to be cached, by the event loop's clock."""
+    until: float
+    """When all that is cached of it is too old, by the event loop's clock."""
     renewed: float
 
 
@@ -50,22 +52,20 @@ class _Store:
 class Following:
     """All tables that a node follows. Without `follow`, it follows none."""
 
-    def __init__(self, cache: Cache, follow: Follow | None, name: str, life: float) -> None:
+    def __init__(self, cache: Cache, follow: Follow | None, name: str) -> None:
         self.stores: Stores
         """Set once, when they are made: they ask here which of them must stay open."""
         self._cache = cache
         self._follow = follow
         self._name = name
-        self._life = life
-        """Seconds after which a table is followed no more, if nothing of it was cached meanwhile."""
         self._followed: dict[str, _Store] = {}
         self._beginning: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
         """Held while one begins or ends: both go by the name of the follower."""
 
-    async def position(self, store: str, table: str, schema: KeySchema) -> int | None:
-        """The position of the last write before all that is read from now on; the table is followed from there. None if
-        the table cannot be followed, so that nothing of it may be kept."""
+    async def position(self, store: str, table: str, schema: KeySchema, life: float) -> int | None:
+        """The position of the last write before all that is read from now on, which is to be kept for `life` seconds;
+        the table is followed from there. None if it cannot be followed, so that nothing of it may be kept."""
         if self._follow is None:
             return 0
         now = asyncio.get_running_loop().time()
@@ -73,34 +73,36 @@ class Following:
         followed = None if known is None else known.tables.get(table)
         if followed is None or followed.schema != schema:
             try:
-                await self._begin_once(store, table, schema)
+                await self._begin_once(store, table, schema, life)
             except (Lost, ServiceError) as error:
                 log.debug("%s is not followed: %s", table, error)
                 return None
         else:
-            followed.used = now
+            followed.until = max(followed.until, now + life + LIFE_MARGIN)
         region = await self._region(store)
         return await region.engine.last_position()
 
     async def _region(self, store: str) -> Region:
         return self.stores.opened(store) or await self.stores.find(store)
 
-    async def _begin_once(self, store: str, table: str, schema: KeySchema) -> None:
+    async def _begin_once(self, store: str, table: str, schema: KeySchema, life: float) -> None:
         beginning = self._beginning.get((store, table))
         if beginning is None:
-            work = self._begin(store, table, schema)
+            work = self._begin(store, table, schema, life)
             beginning = self._beginning[store, table] = asyncio.get_running_loop().create_task(work)
             beginning.add_done_callback(lambda _: self._beginning.pop((store, table)))
         await asyncio.shield(beginning)
 
-    async def _begin(self, store: str, table: str, schema: KeySchema) -> None:
+    async def _begin(self, store: str, table: str, schema: KeySchema, life: float) -> None:
         follow = self._follow
         assert follow is not None
         now = asyncio.get_running_loop().time()
         async with self._changing:
             followed = await self.stores.use(store, lambda region: follow(region, table, self._name))
             self._cache.drop_all(table_entries(store, table))
-            self._followed.setdefault(store, _Store()).tables[table] = _Table(followed, schema, now, now)
+            self._followed.setdefault(store, _Store()).tables[table] = _Table(
+                followed, schema, now + life + LIFE_MARGIN, now
+            )
 
     async def follow_all(self) -> None:
         """Look for writes for as long as the node runs."""
@@ -126,7 +128,7 @@ class Following:
             try:
                 if last > store.position:
                     await self._drop_written(name, table, one)
-                if now - one.used > self._life:
+                if now > one.until:
                     async with self._changing:
                         del store.tables[table]
                         await one.followed.end()

@@ -51,7 +51,7 @@ async def get_item(plane: Plane, call: Call) -> bytes:
         item = await _item(plane, call, schema, paths, result)
         answer = results_on_the_wire.found(item)
         if leases is not None:
-            plane.cache.fill(place, leases[0], variant, answer, plane.lives.items)
+            plane.cache.fill(place, leases[0], variant, answer, (await plane.lives(call)).items)
     finally:
         if leases is not None:
             plane.cache.release(place, leases[0])

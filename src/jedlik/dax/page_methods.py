@@ -73,8 +73,9 @@ async def _page(
     try:
         result = await _result(plane, call, operation, request, parameters)
         answer = await _answer(plane, call, result, schema, paths, request, with_capacity=False)
-        if plane.lives.queries > 0:
-            plane.cache.fill(place, lease, b"", answer, plane.lives.queries)
+        life = (await plane.lives(call)).queries
+        if life > 0:
+            plane.cache.fill(place, lease, b"", answer, life)
     finally:
         plane.cache.release(place, lease)
     if "ConsumedCapacity" not in result:

@@ -18,7 +18,7 @@ from jedlik.aws.calls import Calls
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.aws.protocols.cbor_values import NotCbor
-from jedlik.dax import results_on_the_wire
+from jedlik.dax import cluster_records, results_on_the_wire
 from jedlik.dax.attribute_lists import AttributeLists, ListTooLong, Names
 from jedlik.dax.cache import Cache, Key, Lease
 from jedlik.dax.counting import NodeCounts
@@ -26,6 +26,7 @@ from jedlik.dax.expression_texts import Expressions, Steps
 from jedlik.dax.following import Following
 from jedlik.dax.wire_keys import KeySchema, item_entry
 from jedlik.dax.wire_values import Item, WireReader
+from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 SCHEMA_SECONDS = 60.0
 """How long a table's key schema is believed, as by clients."""
 MOST_SCHEMAS = 10_000
+LIVES_SECONDS = 1.0
+"""How long the parameters of a cluster are believed."""
 QUERIES = "queries"
 """In the keys of the query cache's entries."""
 
@@ -42,10 +45,10 @@ CheckProjection = Callable[[str, Mapping[str, str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Lives:
-    """How long entries of the caches live, in seconds: AWS's default."""
+    """How long entries of the caches live, in seconds. What lives for none is not kept."""
 
-    items: float = 300.0
-    queries: float = 300.0
+    items: float
+    queries: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,14 @@ class Plane:
         lists: AttributeLists,
         cache: Cache,
         check_projection: CheckProjection,
-        lives: Lives,
+        stores: Stores,
         following: Following,
     ) -> None:
         self._calls = calls
         self.lists = lists
         self.cache = cache
-        self.lives = lives
+        self._stores = stores
+        self._lives: dict[str, tuple[float, Lives]] = {}
         self.following = following
         self._check_projection = check_projection
         self._schemas: dict[tuple[str, str], tuple[float, KeySchema]] = {}
@@ -127,6 +131,22 @@ class Plane:
         self._schemas[call.asker.store, table] = now + SCHEMA_SECONDS, schema
         return schema
 
+    async def lives(self, call: Call) -> Lives:
+        """How long entries live that are made now: as the parameter group of the region's cluster has it."""
+        now = time.monotonic()
+        store = call.asker.store
+        known = self._lives.get(store)
+        if known is not None and known[0] > now:
+            return known[1]
+        region = self._stores.opened(store) or await self._stores.find(store)
+        settings = await cluster_records.settings_of(region, cluster_records.DEFAULT_CLUSTER)
+        group = await cluster_records.group_of(region, settings.group) or cluster_records.BUILT_IN
+        lives = Lives(
+            group.milliseconds(cluster_records.ITEM_LIFE) / 1000, group.milliseconds(cluster_records.QUERY_LIFE) / 1000
+        )
+        self._lives[store] = now + LIVES_SECONDS, lives
+        return lives
+
     # Items
 
     async def item(self, call: Call, schema: KeySchema, key: Item, raw: bytes) -> Item:
@@ -165,7 +185,8 @@ class Plane:
     async def leases(self, call: Call, table: str, schema: KeySchema, places: Sequence[Key]) -> list[Lease] | None:
         """Leases on the entries of items of one table, to be taken before these are read; None if what is read of the
         table may not be kept."""
-        position = await self.following.position(call.asker.store, table, schema)
+        life = (await self.lives(call)).items
+        position = await self.following.position(call.asker.store, table, schema, life) if life > 0 else None
         return None if position is None else [self.cache.lease(place, position) for place in places]
 
     async def read_again(self, call: Call, table: str, schema: KeySchema, keys: Sequence[Item]) -> None:
@@ -184,7 +205,7 @@ class Plane:
                 item = None
                 if "Item" in result:
                     item = await self.values(call, schema, results_on_the_wire.plain_item(result["Item"]))
-                self.cache.fill(place, lease, b"", results_on_the_wire.found(item), self.lives.items)
+                self.cache.fill(place, lease, b"", results_on_the_wire.found(item), (await self.lives(call)).items)
         except (ServiceError, StorageError) as error:
             log.warning("what was written is not in the cache: %s", error)
         finally:

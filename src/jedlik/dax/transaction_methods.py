@@ -154,7 +154,7 @@ async def _refresh(plane: Plane, call: Call, written: Sequence[_Written]) -> Non
         result = await plane.ask(call, "TransactGetItems", {"TransactItems": gets})
         for response, one, lease in zip(result["Responses"], written, leases, strict=True):
             item = await plane.values(call, one.schema, plain_item(response["Item"])) if "Item" in response else None
-            plane.cache.fill(one.place, lease, b"", results_on_the_wire.found(item), plane.lives.items)
+            plane.cache.fill(one.place, lease, b"", results_on_the_wire.found(item), (await plane.lives(call)).items)
     except ServiceError:
         return  # The items are read when they are asked for.
     finally:

@@ -21,10 +21,12 @@ from jedlik.aws.unsigned import Trusting
 from jedlik.clock import system_clock
 from jedlik.dax.attribute_lists import AttributeLists
 from jedlik.dax.cache import Cache
+from jedlik.dax.cluster_operations import ZONE
+from jedlik.dax.cluster_records import DEFAULT_CLUSTER as CLUSTER
 from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import Node, Place
-from jedlik.dax.plane import Lives, Plane
+from jedlik.dax.plane import Plane
 from jedlik.dynamodb.changes import followers
 from jedlik.dynamodb.model.expressions import projections
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
@@ -44,10 +46,6 @@ from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
 
 log = logging.getLogger(__name__)
-
-CLUSTER = "default"
-"""The cluster that a server has of its own."""
-ZONE = "local"
 
 
 def work(site: Site, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
@@ -73,10 +71,9 @@ async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memor
         loop.add_signal_handler(number, stop.set)
     loop.add_reader(parent, stop.set)
     cache = Cache(settings.dax_memory * MIB)
-    lives = Lives()
     node_name = f"{CLUSTER}-a"
     follow = None if settings.dax_stale else followers.follow
-    following = Following(cache, follow, f"dax/{node_name}", lives.items)
+    following = Following(cache, follow, f"dax/{node_name}")
     stores = following.stores = Stores(settings, busy=following.wanted)
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch of a node of DAX")
     watch.add_done_callback(log_failure)
@@ -89,7 +86,7 @@ async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memor
             AttributeLists(stores),
             cache,
             check_projection,
-            lives,
+            stores,
             following,
         )
         node = Node(

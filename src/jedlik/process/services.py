@@ -6,6 +6,7 @@ from jedlik.aws.credentials import Credentials
 from jedlik.aws.service import Service
 from jedlik.config import Settings
 from jedlik.dax import service as dax
+from jedlik.dax.cluster_operations import ServerCluster
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.iam import service as iam
@@ -15,9 +16,13 @@ from jedlik.tagging import service as tagging
 
 
 def served(
-    account: str, credentials: Credentials | None, identities: IdentityStores | None = None
+    account: str,
+    credentials: Credentials | None,
+    identities: IdentityStores | None = None,
+    cluster: ServerCluster | None = None,
 ) -> tuple[Service, ...]:
-    """The services of a server with an account of its own, and these access keys, or any if none are verified."""
+    """The services of a server with an account of its own, these access keys, or any if none are verified, and this
+    cluster of DAX, if it has one."""
 
     def account_of(access_key: str) -> str | None:
         if credentials is None:
@@ -31,7 +36,7 @@ def served(
         sts.declared(account_of),
         iam.declared(stores),
         tagging.declared((TaggedTables(),)),
-        dax.SERVICE,
+        dax.declared(cluster),
     )
 
 

@@ -9,8 +9,9 @@ import math
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvloop
 
@@ -30,6 +31,7 @@ from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.console.static_files import StaticFiles
+from jedlik.dax.cluster_operations import ServerCluster
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
 from jedlik.iam.identity_stores import IdentityStores
@@ -68,11 +70,21 @@ class Site:
     loads: Loads
     dax: list[socket.socket]
     """Where DAX listens; empty without DAX."""
+    since: float = field(default_factory=time.time)
+    """When the server began, in seconds since the epoch."""
 
     @property
     def url(self) -> str:
         """Where the server is to be found."""
         return f"{'https' if self.tls else 'http'}://{_authority(self.listening)}"
+
+    @property
+    def cluster(self) -> ServerCluster | None:
+        """The cluster of DAX that the server has."""
+        if not self.dax:
+            return None
+        host, port = self.dax[0].getsockname()[:2]
+        return ServerCluster(host, port, self.tls is not None, self.since)
 
     @property
     def dax_url(self) -> str | None:
@@ -133,7 +145,9 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
         dispatcher = Dispatcher(
             stores,
-            Router(served(settings.account, credentials, identities), verifier, {PEERS.name: peer_verifier}),
+            Router(
+                served(settings.account, credentials, identities, site.cluster), verifier, {PEERS.name: peer_verifier}
+            ),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             OwnAccount() if settings.auth == "on" else Everybody(),
             body_limit=limits.body,

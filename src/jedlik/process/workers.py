@@ -63,7 +63,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
         logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
-        return Site(placed, site.listening, look_at(placed), Loads(placed.process_count), site.dax)
+        return Site(placed, site.listening, look_at(placed), Loads(placed.process_count), site.dax, site.since)
 
     placed = _placed(settings, folder)
     tls = look_at(placed)

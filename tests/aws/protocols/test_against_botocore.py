@@ -30,6 +30,7 @@ from jedlik.aws.shapes.service_shapes import ServiceShapes
 Codec = JsonCodec | CborCodec | QueryCodec
 VERSIONS = {
     "cloudwatch": "2010-08-01",
+    "dax": "2017-04-19",
     "iam": "2010-05-08",
     "kms": "2014-11-01",
     "resourcegroupstaggingapi": "2017-01-26",
