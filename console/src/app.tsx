@@ -17,9 +17,37 @@ const TableDetails = lazy(() => import("./tables/details"));
 const Explore = lazy(() => import("./items/explore"));
 const ItemPage = lazy(() => import("./items/item-page"));
 const BackupList = lazy(() => import("./backups/backup-list"));
+const Entities = lazy(() => import("./iam/entities"));
+const EntityDetails = lazy(() => import("./iam/entity-details"));
+const Policies = lazy(() => import("./iam/policies"));
+const PolicyDetails = lazy(() => import("./iam/policy-details"));
 const Statements = lazy(() => import("./statements"));
 
 const MODE = "jedlik.mode";
+
+const MENUS: { below: string; header: { text: string; href: string }; links: [string, string][] }[] = [
+  {
+    below: "/dynamodb",
+    header: { text: texts.dynamodb, href: "#/dynamodb/tables" },
+    links: [
+      [texts.tables, "#/dynamodb/tables"],
+      [texts.exploreItems, "#/dynamodb/items"],
+      [texts.partiql, "#/dynamodb/partiql"],
+      [texts.backups, "#/dynamodb/backups"],
+    ],
+  },
+  {
+    below: "/iam",
+    header: { text: texts.iam.title, href: "#/iam/users" },
+    links: [
+      [texts.iam.groups, "#/iam/groups"],
+      [texts.iam.users, "#/iam/users"],
+      [texts.iam.roles, "#/iam/roles"],
+      [texts.iam.policies, "#/iam/policies"],
+    ],
+  },
+];
+/** The links at the left, by the service that a page belongs to. */
 
 /** The frame of every page: the bar with account and region, the way to other pages, and the page. */
 export function App() {
@@ -39,7 +67,7 @@ export function App() {
       navigate(href.slice(1));
     }
   };
-  const inDynamoDB = pathname.startsWith("/dynamodb");
+  const menu = MENUS.find(({ below }) => pathname.startsWith(below));
   const switchMode = () => {
     localStorage.setItem(MODE, dark ? "light" : "dark");
     setDark(!dark);
@@ -71,7 +99,7 @@ export function App() {
       </div>
       <AppLayout
         headerSelector="#bar"
-        navigationHide={!inDynamoDB}
+        navigationHide={menu === undefined}
         toolsHide
         notifications={<Notices />}
         drawers={[
@@ -87,17 +115,14 @@ export function App() {
         activeDrawerId={showsRequests ? "requests" : null}
         onDrawerChange={({ detail }) => setShowsRequests(detail.activeDrawerId !== null)}
         navigation={
-          <SideNavigation
-            header={{ text: texts.dynamodb, href: "#/dynamodb/tables" }}
-            activeHref={`#${pathname}`}
-            onFollow={follow}
-            items={[
-              { type: "link", text: texts.tables, href: "#/dynamodb/tables" },
-              { type: "link", text: texts.exploreItems, href: "#/dynamodb/items" },
-              { type: "link", text: texts.partiql, href: "#/dynamodb/partiql" },
-              { type: "link", text: texts.backups, href: "#/dynamodb/backups" },
-            ]}
-          />
+          menu && (
+            <SideNavigation
+              header={menu.header}
+              activeHref={`#${pathname}`}
+              onFollow={follow}
+              items={menu.links.map(([text, href]) => ({ type: "link", text, href }))}
+            />
+          )
         }
         content={
           <Suspense fallback={<Spinner size="large" />}>
@@ -111,6 +136,10 @@ export function App() {
               <Route path="/dynamodb/items/:name" element={<Explore />} />
               <Route path="/dynamodb/item/:name" element={<ItemPage />} />
               <Route path="/dynamodb/backups" element={<BackupList />} />
+              <Route path="/iam/policies" element={<Policies />} />
+              <Route path="/iam/policies/:arn" element={<PolicyDetails />} />
+              <Route path="/iam/:kind" element={<Entities />} />
+              <Route path="/iam/:kind/:name" element={<EntityDetails />} />
               <Route path="/dynamodb/partiql" element={<Statements />} />
               <Route path="*" element={<Navigate to="/" replace />} />
             </Routes>

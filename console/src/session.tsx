@@ -1,5 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBStreamsClient } from "@aws-sdk/client-dynamodb-streams";
+import { IAMClient } from "@aws-sdk/client-iam";
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from "react";
 
 /** What the server says of itself at `/console/settings.json`. */
@@ -29,6 +30,7 @@ export interface Asked {
 export interface Clients {
   dynamodb: DynamoDBClient;
   streams: DynamoDBStreamsClient;
+  iam: IAMClient;
 }
 
 export interface Session {
@@ -44,6 +46,7 @@ export interface Session {
 
 const MOST_ASKED = 50;
 const REGION = "jedlik.region";
+const operationOf = (command: string | undefined) => (command ?? "").replace(/Command$/, "");
 const SessionContext = createContext<Session | null>(null);
 
 export function useSession(): Session {
@@ -75,18 +78,26 @@ export function SessionProvider(props: { server: Server; keys: Keys; signOut: ()
       let clients = made.get(of);
       if (clients === undefined) {
         const options = { region: of, endpoint: window.location.origin, credentials: keys, maxAttempts: 2 };
-        clients = { dynamodb: new DynamoDBClient(options), streams: new DynamoDBStreamsClient(options) };
+        clients = {
+          dynamodb: new DynamoDBClient(options),
+          streams: new DynamoDBStreamsClient(options),
+          iam: new IAMClient(options),
+        };
+        const note = (service: string, operation: string, input: object) => {
+          number += 1;
+          const one = { number, service, operation, input, region: of };
+          setAsked((before) => [one, ...before].slice(0, MOST_ASKED));
+        };
         clients.dynamodb.middlewareStack.add(
           (next, context) => (args) => {
-            number += 1;
-            const one = {
-              number,
-              service: "dynamodb",
-              operation: (context.commandName ?? "").replace(/Command$/, ""),
-              input: args.input,
-              region: of,
-            };
-            setAsked((before) => [one, ...before].slice(0, MOST_ASKED));
+            note("dynamodb", operationOf(context.commandName), args.input);
+            return next(args);
+          },
+          { step: "initialize", name: "asked" },
+        );
+        clients.iam.middlewareStack.add(
+          (next, context) => (args) => {
+            note("iam", operationOf(context.commandName), args.input);
             return next(args);
           },
           { step: "initialize", name: "asked" },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -333,6 +334,76 @@ def test_a_table_is_backed_up_and_restored(page: Page, running: Server) -> None:
     expect(row(page, "evening")).to_have_count(0)
 
 
+def test_users_roles_and_policies_are_managed(page: Page, running: Server) -> None:
+    client = running.client("iam")
+    page.get_by_role("link", name="IAM", exact=True).click()
+    page.get_by_role("button", name="Create user").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("ada")
+    page.get_by_role("dialog").get_by_role("button", name="Create user").click()
+    expect(row(page, "ada")).to_be_visible()
+
+    page.get_by_role("link", name="Policies").click()
+    page.get_by_role("button", name="Create policy").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Policy name").fill("readers")
+    dialog.get_by_label("Policy document").fill("{")
+    expect(dialog.get_by_text("JSON")).to_be_visible()
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "dynamodb:Gett*", "Resource": "x"}],
+    }
+    dialog.get_by_label("Policy document").fill(json.dumps(document))
+    dialog.get_by_role("button", name="Create policy").click()
+    expect(dialog.get_by_text("MalformedPolicyDocument")).to_be_visible()
+    document["Statement"] = [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}]
+    dialog.get_by_label("Policy document").fill(json.dumps(document))
+    dialog.get_by_role("button", name="Create policy").click()
+    expect(dialog).to_have_count(0)
+    [policy] = client.list_policies(Scope="Local")["Policies"]
+    assert policy["PolicyName"] == "readers"
+
+    go(page, running, "/iam/users/ada")
+    page.get_by_role("button", name="Attach policy").click()
+    page.get_by_role("dialog").get_by_role("button", name="Policy name").click()
+    page.get_by_role("option", name="readers").click()
+    page.get_by_role("dialog").get_by_role("button", name="Attach policy").click()
+    expect(row(page, "readers")).to_be_visible()
+    page.get_by_role("button", name="Create access key").click()
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    [key] = client.list_access_keys(UserName="ada")["AccessKeyMetadata"]
+    page.get_by_role("button", name=f"Deactivate {key['AccessKeyId']}").click()
+    expect(row(page, key["AccessKeyId"])).to_contain_text("Inactive")
+    page.get_by_role("button", name="Create inline policy").click()
+    page.get_by_role("dialog").get_by_label("Policy name").fill("own")
+    page.get_by_role("dialog").get_by_role("button", name="Save changes").click()
+    expect(row(page, "own")).to_be_visible()
+    assert client.list_user_policies(UserName="ada")["PolicyNames"] == ["own"]
+
+    page.get_by_role("link", name="User groups").click()
+    page.get_by_role("button", name="Create user group").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("team")
+    page.get_by_role("dialog").get_by_role("button", name="Create user group").click()
+    page.get_by_role("link", name="team").click()
+    page.get_by_role("button", name="Users in this group").click()
+    page.get_by_role("option", name="ada").click()
+    page.get_by_role("button", name="Add user").click()
+    expect(row(page, "ada")).to_be_visible()
+    assert [group["GroupName"] for group in client.list_groups_for_user(UserName="ada")["Groups"]] == ["team"]
+
+    page.get_by_role("link", name="Roles").click()
+    page.get_by_role("button", name="Create role").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("reader")
+    page.get_by_role("dialog").get_by_role("button", name="Create role").click()
+    page.get_by_role("link", name="reader").click()
+    expect(page.get_by_label("Trust policy").last).to_have_value(re.compile("sts:AssumeRole"))
+    go(page, running, "/iam/users")
+    row(page, "ada").get_by_role("radio").check()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row(page, "ada")).to_have_count(0)
+    assert client.list_users()["Users"] == []
+
+
 def test_a_key_signs_in_and_stays_in_the_memory_of_the_page(
     browser: Browser, start_server: Callable[..., Server]
 ) -> None:
@@ -397,6 +468,9 @@ PAGES = {
     "item": "/dynamodb/item/shown",
     "partiql": "/dynamodb/partiql",
     "backups": "/dynamodb/backups",
+    "users": "/iam/users",
+    "role": "/iam/roles/shown",
+    "policy": "/iam/policies/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess",
 }
 
 
@@ -405,6 +479,9 @@ def test_every_page_is_for_everybody_light_and_dark(page: Page, running: Server)
     client = running.client()
     create(client, TableName="shown", AttributeDefinitions=attributes(p="S"))
     client.put_item(TableName="shown", Item={"p": {"S": "one"}, "n": {"N": "1"}})
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    trusted = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    running.client("iam").create_role(RoleName="shown", AssumeRolePolicyDocument=trusted)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     findings: dict[str, list[str]] = {}
     for mode in ("Dark mode", "Light mode"):
