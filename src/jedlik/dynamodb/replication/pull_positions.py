@@ -77,7 +77,7 @@ class Copying:
     seen_here: dict[str, float] = field(default_factory=dict)
     """The same of this replica."""
     covered: float = 0.0
-    """The position once the copying is done."""
+    """The value of `covered` once the copying is done."""
 
 
 @dataclass(frozen=True, slots=True)
