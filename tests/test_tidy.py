@@ -19,7 +19,7 @@ LONG_MODULES: set[str] = {"aws/sigv4.py"}
 MANY_PARAMETERS: set[str] = {
     "dynamodb.items.pages.read",
 }
-REPEATED_NAMES: set[str] = {"answers", "changes", "conditions", "lexer", "operations", "paths"}
+REPEATED_NAMES: set[str] = set()
 
 MAY_REPEAT = {"__init__", "errors", "keys", "service"}
 """Names that are clear together with their folder's."""

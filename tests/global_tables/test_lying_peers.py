@@ -13,7 +13,7 @@ import pytest
 from jedlik.aws import stored_items
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import descriptors, keys, versions
-from jedlik.dynamodb.replication import answers, pull_positions
+from jedlik.dynamodb.replication import peer_answers, pull_positions
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS, Aside, WrongAnswer
 from jedlik.regions.peers import Body, LocalPeers
 from jedlik.upkeep.stats import TableStats, of_tables
@@ -382,10 +382,10 @@ def test_copying_from_a_lying_peer_continues_when_it_is_honest(what: str) -> Non
 
 def test_a_cursor_goes_on() -> None:
     for before, after in ((None, "28"), ("28", "2801"), ("28", None)):
-        answers.check_cursor(before, after)
+        peer_answers.check_cursor(before, after)
     for after in ("28", "27ff"):
         with pytest.raises(WrongAnswer, match="CopyPage: the cursor goes back"):
-            answers.check_cursor("28", after)
+            peer_answers.check_cursor("28", after)
 
 
 # Documents

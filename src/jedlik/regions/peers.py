@@ -28,7 +28,7 @@ class Peers(Protocol):
     """The other regions."""
 
     async def call(self, region: str, operation: str, body: Body) -> Body:
-        """The unchecked answer of `region` (`answers.ask`).
+        """The unchecked answer of `region` (`peer_answers.ask`).
 
         Raises PeerUnreachable (PeerRefuses), WrongAnswer, and the region's refusal, which is a ServiceError.
         """

@@ -27,7 +27,7 @@ from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.items.turns import by_turns
 from jedlik.dynamodb.model import key_values, keys, limits, values
 from jedlik.dynamodb.model.expressions.ast import Values
-from jedlik.dynamodb.model.partiql import continuation, literals, operations, planner
+from jedlik.dynamodb.model.partiql import continuation, literals, planner, statement_writes
 from jedlik.dynamodb.model.partiql.continuation import Position
 from jedlik.dynamodb.model.partiql.errors import EXISTS_OUTSIDE
 from jedlik.dynamodb.model.partiql.key_terms import single_item
@@ -86,14 +86,16 @@ def _prepared(asked: _Asked, secret: bytes) -> Prepared:
     size = sum(map(values.value_size, asked.parameters))
     match parsed:
         case InsertStatement():
-            item, size = operations.item_of(parsed, asked.parameters)
-            return Prepared(item, size, lambda table: operations.put(table, item, size, secret))
+            item, size = statement_writes.item_of(parsed, asked.parameters)
+            return Prepared(item, size, lambda table: statement_writes.put(table, item, size, secret))
         case UpdateStatement():
-            return Prepared({}, size, lambda table: operations.update(parsed, table, given, secret, tells_old))
+            return Prepared({}, size, lambda table: statement_writes.update(parsed, table, given, secret, tells_old))
         case DeleteStatement():
-            return Prepared({}, size, lambda table: operations.delete(parsed, table, given, secret, tells_old))
+            return Prepared({}, size, lambda table: statement_writes.delete(parsed, table, given, secret, tells_old))
         case ExistsStatement():
-            return Prepared({}, size, lambda table: operations.condition_check(parsed, table, given, secret, tells_old))
+            return Prepared(
+                {}, size, lambda table: statement_writes.condition_check(parsed, table, given, secret, tells_old)
+            )
     raise AssertionError(f"not a write: {parsed}")
 
 
@@ -187,7 +189,7 @@ def _key(asked: _Asked, table: Table) -> Item | None:
     """The key that a statement names, if it names one."""
     match asked.statement:
         case InsertStatement() as insert:
-            item, _ = operations.item_of(insert, asked.parameters)
+            item, _ = statement_writes.item_of(insert, asked.parameters)
             return {name: item[name] for name in table.key_names if name in item}
         case SelectStatement() as select:
             return planner.single_key(select, table, asked.given)

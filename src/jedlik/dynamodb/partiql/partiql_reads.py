@@ -17,8 +17,8 @@ from jedlik.dynamodb.model import capacity, items, key_values, keys, limits, rea
 from jedlik.dynamodb.model.expressions.ast import Values
 from jedlik.dynamodb.model.partiql import planner
 from jedlik.dynamodb.model.partiql.continuation import Position
-from jedlik.dynamodb.model.partiql.operations import predicate
 from jedlik.dynamodb.model.partiql.planner import Plan
+from jedlik.dynamodb.model.partiql.statement_writes import predicate
 from jedlik.dynamodb.model.partiql.statements import SelectStatement
 from jedlik.dynamodb.model.reads import Stretch
 from jedlik.dynamodb.model.tables import Table

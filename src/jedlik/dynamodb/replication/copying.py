@@ -30,7 +30,7 @@ from jedlik.dynamodb.model import items, keys, remote_changes, versions, writes
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.replication import answers, applying, membership, pull_positions
+from jedlik.dynamodb.replication import applying, membership, peer_answers, pull_positions
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.peer_messages import KEYS_AT_ONCE
 from jedlik.dynamodb.replication.pull_positions import ABSENT, Copying, PullPosition
@@ -52,7 +52,7 @@ async def begin(region: Region, found: Replicated, source: str, before: PullPosi
 
     Raises PeerUnreachable, ServiceError (the peer is not ready), PutAside, PositionMoved and DescriptorChanged.
     """
-    answer = await answers.ask(region, source, "BeginCopy", _asking(found))
+    answer = await peer_answers.ask(region, source, "BeginCopy", _asking(found))
     now = region.clock()
     known = answer["Checkpoints"]
     covered = 0.0 if before is None else before.covered
@@ -64,16 +64,18 @@ async def begin(region: Region, found: Replicated, source: str, before: PullPosi
     copying = Copying(
         again=again,
         since=now,
-        seen={name: answers.known_time(told["Covered"], now) for name, told in known.items()},
+        seen={name: peer_answers.known_time(told["Covered"], now) for name, told in known.items()},
         seen_here={c.region: c.covered for c in await pull_positions.of_table(region, found.table.id)},
-        covered=answers.known_time(answer["Now"], now),
+        covered=peer_answers.known_time(answer["Now"], now),
     )
     after = PullPosition(source, answer["SourceId"], answer["Position"], covered, copying)
 
     def others(into: Writes) -> None:
         for name, told in known.items():
             if name != region.name and not again:
-                pull = PullPosition(name, told["SourceId"], told["Position"], answers.known_time(told["Covered"], now))
+                pull = PullPosition(
+                    name, told["SourceId"], told["Position"], peer_answers.known_time(told["Covered"], now)
+                )
                 into.put(pull_positions.key(found.table.id, name), pull_positions.encode(pull))
 
     await applying.apply(region, found.table, [], before, after, others)
@@ -90,9 +92,9 @@ async def step(region: Region, found: Replicated, pull: PullPosition) -> PullPos
     if copying.phase == ABSENT:
         return await _step_absent(region, found, pull, copying)
     asking = _asking(found) | {"SourceId": pull.source, "Cursor": copying.cursor}
-    page = await answers.ask(region, pull.region, "CopyPage", asking)
-    answers.check_cursor(copying.cursor, page["Cursor"])
-    changes, refusal = await answers.changes(found.table, page["Changes"], region.clock())
+    page = await peer_answers.ask(region, pull.region, "CopyPage", asking)
+    peer_answers.check_cursor(copying.cursor, page["Cursor"])
+    changes, refusal = await peer_answers.changes(found.table, page["Changes"], region.clock())
     if copying.again:
         changes = await _as_known(region, found, changes, copying)
     apply = partial(applying.apply, region, found.table, tell_new=copying.again)
@@ -149,7 +151,7 @@ async def _step_absent(region: Region, found: Replicated, pull: PullPosition, co
     known = await region.engine.get([keys.version_key(table, key) for key in page])
     attributes = [keys.key_of(table, None, items.decode(stored)) for _, stored in rows]
     asking = _asking(found) | {"SourceId": pull.source, "Keys": attributes}
-    answer = await answers.ask(region, pull.region, "Missing", asking)
+    answer = await peer_answers.ask(region, pull.region, "Missing", asking)
     if len(answer["Missing"]) != len(page):
         raise WrongAnswer("Missing: the answers are not as many as the keys")
     missing = [

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jedlik.aws.errors import ServiceError
 from jedlik.background.job_records import Job, State
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.replication import answers, aside, pull_positions
+from jedlik.dynamodb.replication import aside, peer_answers, pull_positions
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.regions.peers import PeerUnreachable
@@ -49,7 +49,7 @@ async def behind(region: Region, job: Job, table: Table, peers: Collection[str])
         errors[peer] = None
         try:
             if peer not in awaited:
-                answer = await answers.ask(region, peer, "BeginCopy", _asking(table))
+                answer = await peer_answers.ask(region, peer, "BeginCopy", _asking(table))
                 ends[peer] = {name: answer[name] for name in ("SourceId", "Position")}
             elif await _has_all(region, table, peer, awaited[peer]):
                 continue
@@ -86,11 +86,11 @@ async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any])
         return True
     # While only changes of other regions are skipped, the position is seldom written. Are there any of the peer's own?
     asking = _asking(table) | {"Position": pull.position, "SourceId": pull.source, "GroupVersion": None}
-    answer = await answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
-    told = answers.by_table(answer, [table.name]).get(table.name)
+    answer = await peer_answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
+    told = peer_answers.by_table(answer, [table.name]).get(table.name)
     if told is None:
         return False
-    answers.check_told(told, asking["GroupId"], pull.source, pull.position, region.clock())
+    peer_answers.check_told(told, asking["GroupId"], pull.source, pull.position, region.clock())
     if "Entries" not in told or told["SourceId"] != end["SourceId"]:
         return False
     # The first change of its own that is not here; or it has none up to there.

@@ -20,11 +20,11 @@ from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import replicas, versions
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.replication import (
-    answers,
     applying,
     aside,
     copying,
     membership,
+    peer_answers,
     peer_messages,
     pull_positions,
     replicated,
@@ -207,8 +207,8 @@ class Exchange:
             "Tables": [_asking(found, progress) for found, progress in group],
         }
         try:
-            answer = await answers.ask(self._region, self._peer, "Pull", request)
-            told = answers.by_table(answer, asked)
+            answer = await peer_answers.ask(self._region, self._peer, "Pull", request)
+            told = peer_answers.by_table(answer, asked)
         except WrongAnswer as error:
             # Any of the tables may make the whole answer invalid: fewer are requested, until a single one is left.
             self._at_once = max(1, len(group) // 2)
@@ -225,7 +225,7 @@ class Exchange:
                 if name in told:
                     await self._take(found, progress, told[name], answer["Now"])
                 else:
-                    covered = answers.known_time(answer["Now"], self._region.clock())
+                    covered = peer_answers.known_time(answer["Now"], self._region.clock())
                     progress.reached = progress.reached.moved(covered=covered)
                 await self._save_if_due(found, progress)
             except PutAside as error:
@@ -236,7 +236,7 @@ class Exchange:
     async def _take(self, found: Replicated, progress: _Progress, told: dict[str, Any], now: float) -> None:
         """Apply the peer's answer about one table, up to an unusable change, for which it raises PutAside."""
         here, reached = self._region.clock(), progress.reached
-        answers.check_told(told, found.replica.group_id, reached.source, reached.position, here)
+        peer_answers.check_told(told, found.replica.group_id, reached.source, reached.position, here)
         if "Gone" in told:
             self._rest(progress)
             return
@@ -246,14 +246,14 @@ class Exchange:
         if "CopyAgain" in told:
             await self._begin_again(found, progress)
             return
-        changes, refusal = await answers.changes(found.table, told["Entries"], here)
+        changes, refusal = await peer_answers.changes(found.table, told["Entries"], here)
         entries = told["Entries"][: len(changes)]
         reached = reached.moved(source=told["SourceId"])
         for start in range(0, len(changes), applying.BATCH):
             batch = changes[start : start + applying.BATCH]
             last = start + len(batch)
             reached = reached.moved(
-                position=entries[last - 1]["Position"] + 1, covered=answers.known_time(batch[-1].at, here)
+                position=entries[last - 1]["Position"] + 1, covered=peer_answers.known_time(batch[-1].at, here)
             )
             if last == len(changes):
                 position = reached.position if refusal is not None else told["Position"]
@@ -261,7 +261,7 @@ class Exchange:
             await self._apply(found, progress, batch, reached)
         if refusal is not None:
             raise refusal
-        covered = reached.covered if told["More"] else answers.known_time(now, here)
+        covered = reached.covered if told["More"] else peer_answers.known_time(now, here)
         progress.reached = reached.moved(position=told["Position"], covered=covered)
 
     async def _apply(

@@ -35,7 +35,7 @@ from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.replication import answers, aside, disassociation, group_documents, pull_positions
+from jedlik.dynamodb.replication import aside, disassociation, group_documents, peer_answers, pull_positions
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.tables import backfill, purge
 from jedlik.regions.peers import PeerUnreachable
@@ -196,7 +196,7 @@ async def _join(region: Region, table: Table, peer: str) -> str | None:
         "AttributeDefinitions": descriptor.attributes,
     }
     try:
-        await answers.ask(region, peer, "Join", request)
+        await peer_answers.ask(region, peer, "Join", request)
     except ResourceInUseException as error:
         _log.error("no replica in %s: %s", peer, error.message, extra={"region": region.store, "table": table.name})
         return DELETED
@@ -210,7 +210,7 @@ async def _leave(region: Region, table: Table, peer: str) -> str | None:
     position = 0 if checkpoint is None or checkpoint.copying else checkpoint.position
     group = table.descriptor.shared_group
     request = {"TableName": table.name, "Group": group, "Region": region.name, "Position": position}
-    answer = await answers.ask(region, peer, "Leave", request)
+    answer = await peer_answers.ask(region, peer, "Leave", request)
     if not answer["Gone"]:
         raise JobWaits(WAITING_SECONDS)
     return DELETED

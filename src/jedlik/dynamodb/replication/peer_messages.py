@@ -1,7 +1,8 @@
 """Messages between regions: the form of every request to another region, and of every answer.
 
 Rules that a form cannot express are checked where the message is used: items and keys as a client's are
-(`remote_changes.check`), positions against those before (`answers`), and whole group documents (`group_documents`).
+(`remote_changes.check`), positions against those before (`peer_answers`), and whole group documents
+(`group_documents`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,13 @@ from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundExcep
 from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor, Encryption
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
-from jedlik.dynamodb.replication import answers, membership, pull_positions, replica_descriptions, replica_overrides
+from jedlik.dynamodb.replication import (
+    membership,
+    peer_answers,
+    pull_positions,
+    replica_descriptions,
+    replica_overrides,
+)
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.replication.members import already_there
 from jedlik.dynamodb.tables import purge, table_settings
@@ -190,7 +196,7 @@ async def check_elsewhere(region: Region, table: Descriptor, request: Request) -
     if action.kind == "Delete" and there:
         answer: Request = {"Table": None}
         with suppress(PeerUnreachable, PutAside, ServiceError):  # Then the group document has its last known state.
-            answer = await answers.ask(region, action.region, "LookUp", {"TableName": name})
+            answer = await peer_answers.ask(region, action.region, "LookUp", {"TableName": name})
         if answer["Table"] is not None and answer["Table"]["DeletionProtectionEnabled"]:
             raise _protected(name, action.region)
 
@@ -207,7 +213,7 @@ async def look_up(region: Region, peer: str, name: str) -> Request | None:
     if not region_names.is_aws(peer):
         raise ValidationException(f"Region {peer} is not supported.")
     try:
-        answer = await answers.ask(region, peer, "LookUp", {"TableName": name})
+        answer = await peer_answers.ask(region, peer, "LookUp", {"TableName": name})
     except (PeerUnreachable, PutAside, ServiceError) as error:
         raise ValidationException(f"Failed to access the region: ‘{peer}’. {error}") from error
     found: Request | None = answer["Table"]

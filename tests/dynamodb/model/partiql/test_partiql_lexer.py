@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jedlik.aws.errors import ValidationException
-from jedlik.dynamodb.model.partiql.lexer import tokens
+from jedlik.dynamodb.model.partiql.partiql_lexer import tokens
 
 NOT_WELL_FORMED = "Statement wasn't well formed, can't be processed: "
 

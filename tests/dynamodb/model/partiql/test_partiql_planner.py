@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.partiql import planner
-from jedlik.dynamodb.model.partiql.operations import predicate
 from jedlik.dynamodb.model.partiql.planner import Plan
+from jedlik.dynamodb.model.partiql.statement_writes import predicate
 from jedlik.dynamodb.model.partiql.statements import SelectStatement, statement
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import AttributeValue, Item

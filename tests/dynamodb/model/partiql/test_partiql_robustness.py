@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.errors import DuplicateItemException
-from jedlik.dynamodb.model.partiql import operations, planner
+from jedlik.dynamodb.model.partiql import planner, statement_writes
 from jedlik.dynamodb.model.partiql.statements import (
     DeleteStatement,
     ExistsStatement,
@@ -111,25 +111,25 @@ def execute(text: str, parameter: AttributeValue) -> None:
     match found:
         case SelectStatement():
             plan = planner.plan(found, MUSIC, values, False, SECRET)
-            keep = operations.predicate(plan.filter, values)
+            keep = statement_writes.predicate(plan.filter, values)
             assert keep is None or keep(ITEM) in (True, False)
             if found.projection is not None:
                 found.projection.apply(ITEM)
         case InsertStatement():
-            put = operations.put(MUSIC, *operations.item_of(found, parameters), SECRET)
+            put = statement_writes.put(MUSIC, *statement_writes.item_of(found, parameters), SECRET)
             assert put.condition is not None
             assert put.condition({})
         case UpdateStatement():
-            update = operations.update(found, MUSIC, values, SECRET, False)
+            update = statement_writes.update(found, MUSIC, values, SECRET, False)
             assert update.condition is not None
             if update.condition(ITEM) and update.action is not None:
                 update.action.apply(ITEM)
             assert not update.condition({})
         case DeleteStatement():
-            delete = operations.delete(found, MUSIC, values, SECRET, False)
+            delete = statement_writes.delete(found, MUSIC, values, SECRET, False)
             assert delete.condition is None or delete.condition({})
         case ExistsStatement():
-            check = operations.condition_check(found, MUSIC, values, SECRET, False)
+            check = statement_writes.condition_check(found, MUSIC, values, SECRET, False)
             assert not check.condition({})
 
 

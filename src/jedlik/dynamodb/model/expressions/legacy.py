@@ -31,9 +31,9 @@ from jedlik.dynamodb.model.expressions.ast import (
     Or,
     Path,
 )
-from jedlik.dynamodb.model.expressions.changes import added, deleted, operation, remove
 from jedlik.dynamodb.model.expressions.conditions import Predicate, compile_condition
 from jedlik.dynamodb.model.expressions.key_conditions import AttributeCondition
+from jedlik.dynamodb.model.expressions.path_changes import added, deleted, operation, remove
 from jedlik.dynamodb.model.expressions.projections import Projection
 from jedlik.dynamodb.model.expressions.updates import BoundUpdate, plan
 

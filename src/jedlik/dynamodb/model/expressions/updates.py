@@ -30,10 +30,10 @@ from jedlik.dynamodb.model.expressions.ast import (
     ValuePlaceholder,
     Values,
 )
-from jedlik.dynamodb.model.expressions.changes import CHANGES, ChangeMaker, PathChange
 from jedlik.dynamodb.model.expressions.key_attributes import refuse_nested_keys, refuse_updated_keys
 from jedlik.dynamodb.model.expressions.operands import Refusal, operand_checks
 from jedlik.dynamodb.model.expressions.parser import parse_update, update_placeholders
+from jedlik.dynamodb.model.expressions.path_changes import CHANGES, ChangeMaker, PathChange
 from jedlik.dynamodb.model.expressions.paths import Branch
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.model.expressions.remembering import remembering

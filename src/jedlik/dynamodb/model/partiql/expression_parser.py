@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from jedlik.dynamodb.model import limits
 from jedlik.dynamodb.model.partiql.errors import invalid, malformed
-from jedlik.dynamodb.model.partiql.lexer import Token
+from jedlik.dynamodb.model.partiql.partiql_lexer import Token
 from jedlik.dynamodb.model.partiql.syntax import (
     Bag,
     Between,

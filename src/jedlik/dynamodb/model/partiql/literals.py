@@ -15,7 +15,7 @@ from typing import Any
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import numbers, values
 from jedlik.dynamodb.model.partiql.errors import EMPTY_COMPONENT, invalid
-from jedlik.dynamodb.model.partiql.lexer import INTEGER_MAX
+from jedlik.dynamodb.model.partiql.partiql_lexer import INTEGER_MAX
 from jedlik.dynamodb.model.partiql.syntax import (
     Bag,
     Between,

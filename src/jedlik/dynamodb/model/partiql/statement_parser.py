@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jedlik.dynamodb.model.partiql.errors import ALIASING, invalid, malformed
 from jedlik.dynamodb.model.partiql.expression_parser import ExpressionParser
-from jedlik.dynamodb.model.partiql.lexer import Token, tokens
+from jedlik.dynamodb.model.partiql.partiql_lexer import Token, tokens
 from jedlik.dynamodb.model.partiql.syntax import (
     Action,
     Assignment,

@@ -13,13 +13,13 @@ from functools import lru_cache
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model.expressions import ast, operands, paths, updates
 from jedlik.dynamodb.model.expressions.ast import Check, InvalidExpression, Item, Values
-from jedlik.dynamodb.model.expressions.changes import CHANGES
+from jedlik.dynamodb.model.expressions.path_changes import CHANGES
 from jedlik.dynamodb.model.expressions.updates import Plan
-from jedlik.dynamodb.model.partiql import changes, conditions, literals
+from jedlik.dynamodb.model.partiql import literals, update_clauses, where_clauses
 from jedlik.dynamodb.model.partiql.constants import Constants
 from jedlik.dynamodb.model.partiql.errors import EXISTS_OUTSIDE, ONE_SOURCE, UNEXPECTED_SOURCE, invalid
-from jedlik.dynamodb.model.partiql.paths import path, table_path
 from jedlik.dynamodb.model.partiql.statement_parser import parse
+from jedlik.dynamodb.model.partiql.statement_paths import path, table_path
 from jedlik.dynamodb.model.partiql.syntax import (
     Assignment,
     Call,
@@ -184,7 +184,7 @@ def _select(node: Query, constants: Constants) -> SelectStatement:
 
 
 def _where(node: Node | None, constants: Constants) -> ast.Condition | None:
-    return None if node is None else conditions.where(node, constants)
+    return None if node is None else where_clauses.where(node, constants)
 
 
 def _checks(where: ast.Condition | None) -> tuple[Check, ...]:
@@ -264,7 +264,7 @@ def _manipulation(node: Manipulation, constants: Constants) -> UpdateStatement |
     where = _where(node.where, constants)
     if node.actions:
         clauses = [action for action in node.actions if isinstance(action, Assignment | Removal)]
-        actions = changes.actions(clauses, constants)
+        actions = update_clauses.actions(clauses, constants)
         plan = _plan(actions)
         names = tuple(dict.fromkeys(map(paths.attribute, ast.paths(actions))))
         return UpdateStatement(table, constants, (*_checks(where), *plan.checks), plan, names, where, node.returning)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jedlik.dynamodb.model.partiql.lexer import Token
+from jedlik.dynamodb.model.partiql.partiql_lexer import Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jedlik.dynamodb.model.expressions import ast, functions
-from jedlik.dynamodb.model.partiql.conditions import MISSING, subquery, unrecognized, unsupported, wrong_count
 from jedlik.dynamodb.model.partiql.constants import Constants
 from jedlik.dynamodb.model.partiql.errors import invalid
-from jedlik.dynamodb.model.partiql.paths import path
+from jedlik.dynamodb.model.partiql.statement_paths import path
 from jedlik.dynamodb.model.partiql.syntax import (
     Assignment,
     Bag,
@@ -31,6 +30,7 @@ from jedlik.dynamodb.model.partiql.syntax import (
     Removal,
     Unary,
 )
+from jedlik.dynamodb.model.partiql.where_clauses import MISSING, subquery, unrecognized, unsupported, wrong_count
 
 _SET_VERBS = {"set_add": "ADD", "set_delete": "DELETE"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jedlik.dynamodb.model.expressions import ast
 from jedlik.dynamodb.model.partiql.errors import EMPTY_COMPONENT, invalid
-from jedlik.dynamodb.model.partiql.lexer import INTEGER_MAX
+from jedlik.dynamodb.model.partiql.partiql_lexer import INTEGER_MAX
 from jedlik.dynamodb.model.partiql.syntax import Literal, Name, Node, Path, Star, Unary
 
 

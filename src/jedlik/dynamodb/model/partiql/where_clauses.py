@@ -13,7 +13,7 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model.expressions import ast, functions
 from jedlik.dynamodb.model.partiql.constants import Constants
 from jedlik.dynamodb.model.partiql.errors import invalid
-from jedlik.dynamodb.model.partiql.paths import path
+from jedlik.dynamodb.model.partiql.statement_paths import path
 from jedlik.dynamodb.model.partiql.syntax import (
     Bag,
     Between,
