@@ -2,7 +2,8 @@
 
 Single writes, batches, transactions, expiries, changes from other regions and steps of jobs over items differ in what
 they read besides the items, and in what they decide. What they have in common is here: the keys that are read, the
-comparison of the tables' descriptors, and that values are found by their keys.
+comparison of the tables' descriptors, and that values are found by their keys. Changes of definitions find values by
+their keys as well.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ def mutate(
         return mutation.writes, decide(mutation)
 
     return region.engine.mutate(read, decided)
+
+
+def mutate_keys(region: Region, read: Iterable[bytes], decide: Callable[[Mutation], T]) -> Future[T]:
+    """The same for definitions, jobs and whatever else rests on nothing but the values of the keys in `read`."""
+    return mutate(region, (), (), decide, read)
 
 
 def mutate_one(region: Region, table: Table, key: bytes, decide: Callable[[Mutation], T]) -> Future[T]:

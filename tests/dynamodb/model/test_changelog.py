@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import changelog, keys, streams, versions
 from jedlik.dynamodb.model.changelog import Caller, Change, ChangeLog, Kind
 from jedlik.dynamodb.model.definitions import Descriptor, LogSetting, OpenShard
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.storage.engine import Writes, stored_entry
 from testing.dynamodb import schemas
 
@@ -127,3 +129,19 @@ def test_a_stream_enabled_again_uses_new_shards() -> None:
     table = streams.disable(table, stream_in(first, table), NOW + 1, Writes())
     again = streams.enable(table, "KEYS_ONLY", NOW + 2, Writes())
     assert again.log == LogSetting(False, False, (OpenShard(1, 0),))
+
+
+def test_a_mutation_finds_the_stream_that_the_table_has_and_no_other() -> None:
+    table = streams.enable(TABLE, "KEYS_ONLY", NOW, written := Writes())
+    stream = stream_in(written, table)
+    disabled = streams.disable(table, stream, NOW + 1, Writes())
+    again = streams.enable(disabled, "KEYS_ONLY", NOW + 2, Writes())
+
+    def read_for(last_seen: Descriptor) -> Mutation:
+        return Mutation({key: written.puts[key] for key in streams.current_key(last_seen)}, b"secret", NOW)
+
+    assert streams.current(table, read_for(table)) == stream
+    assert streams.current(disabled, read_for(table)) is None
+    for now, last_seen in ((table, disabled), (again, table)):
+        with pytest.raises(DescriptorChanged):
+            streams.current(now, read_for(last_seen))

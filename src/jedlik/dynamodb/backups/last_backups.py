@@ -17,10 +17,11 @@ from jedlik.config import Settings
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import archiving, backup_records, backup_removal, recovery_records, table_copies
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, CREATING, SYSTEM, Backup
-from jedlik.dynamodb.errors import ResourceInUseException
+from jedlik.dynamodb.errors import DescriptorChanged, ResourceInUseException
 from jedlik.dynamodb.model import keys, log_readers, spaces, streams
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.log_readers import Position
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
@@ -40,21 +41,20 @@ def reads(table_id: bytes) -> list[bytes]:
     return [recovery_records.recovery_key(table_id), *counts]
 
 
-def begin(
-    table: Descriptor,
-    stream: streams.Document | None,
-    found: Sequence[bytes | None],
-    starts: Position,
-    now: float,
-    writes: Writes,
-) -> bool:
+def begin(table: Descriptor, stream: streams.Document | None, starts: Position, now: float, mutation: Mutation) -> bool:
     """Delete a table by its last backup; whether it has recovery, and so is deleted in this way.
 
-    `found` is what was found under `reads`. Raises ResourceInUseException while a table is restored from it.
+    Raises ResourceInUseException while a table is restored from it, and DescriptorChanged if the mutation has not read
+    the keys that `reads` gives for this table: it was made for an earlier table of the name.
     """
-    if found[0] is None:
+    recovery_key, items_key, size_key = reads(keys.table_id(table.id))
+    if recovery_key not in mutation.found:
+        raise DescriptorChanged
+    found, writes = mutation.found, mutation.writes
+    stored = found[recovery_key]
+    if stored is None:
         return False
-    recovery = recovery_records.parse(found[0])
+    recovery = recovery_records.parse(stored)
     if recovery.restoring:
         raise ResourceInUseException(
             f"Attempt to change a resource which is still in use: Table is being restored to another: {table.name}"
@@ -66,8 +66,8 @@ def begin(
         type=SYSTEM,
         status=CREATING,
         created=now,
-        items=counter(found[1]),
-        size=counter(found[2]),
+        items=counter(found[items_key]),
+        size=counter(found[size_key]),
         table=table,
         expires=now + KEPT_SECONDS,
     )

@@ -37,7 +37,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.changes import log_entries
 from jedlik.dynamodb.changes.log_entries import Entries
 from jedlik.dynamodb.errors import ResourceNotFoundException
@@ -45,6 +45,7 @@ from jedlik.dynamodb.model import keys, log_readers
 from jedlik.dynamodb.model.definitions import Descriptor, LogReader
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.log_readers import Position
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.engine import Writes
 
@@ -176,16 +177,14 @@ async def drop_forgotten(region: Region, table: Table) -> None:
     def forgotten(found: Sequence[bytes | None]) -> list[str]:
         return [name for name, stored in zip(temporary, found, strict=True) if _is_forgotten(stored, before)]
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        writes = Writes()
-        now = catalog.stored(values[0])
-        names = forgotten(values[1:])
+    def decide(mutation: Mutation) -> None:
+        now = catalog.stored(mutation.found[table.descriptor_key])
+        names = forgotten([mutation.found[key] for key in positions])
         if now is not None and now.id == table.id and names:
-            catalog.put(log_readers.removed(now.descriptor, names, writes), writes)
-        return writes, None
+            catalog.put(log_readers.removed(now.descriptor, names, mutation.writes), mutation.writes)
 
     if forgotten(await region.engine.get(positions)):
-        await region.engine.mutate([table.descriptor_key, *positions], decide)
+        await mini_transaction.mutate_keys(region, [table.descriptor_key, *positions], decide)
 
 
 def _position(stored: bytes | None, name: str) -> Position:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.model import changelog, keys, log_readers, spaces, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.log_readers import Need, Position
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import Row
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -88,7 +89,7 @@ async def trim(
         tombstones = [] if table is None or table.replica is None else _tombstones(region, table, old)
         lost = [] if table is None else [keys.reader_key(table.id, name) for name in losing]
         removal = Removal([opening, *gone] if whole else gone, whole, tombstones, lost, shard)
-        await region.engine.mutate(removal.reads, removal.decide)
+        await mini_transaction.mutate_keys(region, removal.reads, removal.decide)
         if whole or len(old) < len(rows):
             return
 
@@ -129,24 +130,23 @@ class Removal:
         listing = [] if self.shard is None else [self.shard.stream]
         return [*self.losing, *(key for key, _ in self.tombstones), *listing]
 
-    def decide(self, values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        """What it writes."""
+    def decide(self, mutation: Mutation) -> None:
+        """Write it."""
         end = keys.log_position(self.gone[-1]) + 1
-        writes = Writes()
+        found, writes = mutation.found, mutation.writes
         for entry_key in self.gone:
             writes.delete(entry_key)
-        positions, records = values[: len(self.losing)], values[len(self.losing) :]
-        for key, stored in zip(self.losing, positions, strict=True):
+        for key in self.losing:
+            stored = found[key]
             position = None if stored is None else Position.unpack(stored)
             if position is not None and position.number < end:
                 writes.put(key, position._replace(lost=True).pack())
-        for (version_key, tombstone), record in zip(self.tombstones, records, strict=False):
-            if record == tombstone:
+        for version_key, tombstone in self.tombstones:
+            if found[version_key] == tombstone:
                 writes.delete(version_key)
-        if self.shard is not None and (stream := values[-1]) is not None:
+        if self.shard is not None and (stream := found[self.shard.stream]) is not None:
             trimmed = streams.trimmed(orjson.loads(stream), self.shard.number, end, self.whole)
             writes.put(self.shard.stream, orjson.dumps(trimmed))
-        return writes, None
 
 
 async def own_shards(region: Region) -> AsyncIterator[tuple[bytes, Table | None]]:

@@ -92,7 +92,7 @@ async def step(region: Region, job: Job) -> None:
             for key in found:
                 writes.delete(key)
 
-    await mini_transaction.mutate(region, (), (), decide, [job.key, descriptor_key, *(found if noting else ())])
+    await mini_transaction.mutate_keys(region, [job.key, descriptor_key, *(found if noting else ())], decide)
 
 
 def _as_asked(table: Table | None, state: job_records.State) -> Table | None:

@@ -13,7 +13,6 @@ Source: "Change data capture for DynamoDB Streams" in the developer guide, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import changelog, keys, log_readers
 from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.dynamodb.model.definitions import Descriptor, LogSetting, OpenShard, StreamSetting
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.storage.engine import Writes
 
 HASH_SPACE = 1 << 32
@@ -106,22 +106,24 @@ def roll(table: Descriptor, stream: Document, split: bool, now: float, writes: W
 
 
 def current_key(table: Descriptor) -> list[bytes]:
-    """The key of a table's enabled stream, or no key: to be read in a mutation that may disable it."""
+    """The key of a table's enabled stream, or no key: for a mutation that may disable it."""
     if table.stream is None or table.stream_label is None:
         return []
     return [keys.stream_key(table.name, table.stream_label)]
 
 
-def current(table: Descriptor, found: Sequence[bytes | None]) -> Document | None:
-    """A table's enabled stream, from the value found under the `current_key` of the table as last seen.
+def current(table: Descriptor, mutation: Mutation) -> Document | None:
+    """A table's enabled stream, in a mutation that has read the `current_key` of the table as last seen.
 
     None if it has none. Raises DescriptorChanged if it has another one by now.
     """
-    stream: Document | None = orjson.loads(found[0]) if found and found[0] is not None else None
-    label = table.stream_label if table.stream is not None else None
-    if label != (stream and stream["StreamLabel"]):
-        raise DescriptorChanged
-    return stream
+    for key in current_key(table):
+        stored = mutation.found.get(key)
+        if stored is None:
+            raise DescriptorChanged
+        stream: Document = orjson.loads(stored)
+        return stream
+    return None
 
 
 def open_shards(stream: Document) -> list[Document]:

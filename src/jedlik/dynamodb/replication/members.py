@@ -17,10 +17,11 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceUnavailable, ValidationException
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor, filled, new_table
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.replicas import DELETING, Group
 from jedlik.dynamodb.replication import group_documents, membership, serving
 from jedlik.dynamodb.replication.aside import PutAside
@@ -102,26 +103,27 @@ async def join(context: Context, request: Request) -> Response:
     there = None if found is None else found.descriptor
     counters = [] if found is None else [keys.item_count_key(found.id, 0)]
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, bool]:
-        if values[0] != (None if found is None else found.raw):
+    def decide(mutation: Mutation) -> bool:
+        if mutation.found[catalog.key(name)] != (None if found is None else found.raw):
             raise ServiceUnavailable("The table is being changed; ask again")
-        writes = Writes()
+        writes = mutation.writes
         if there is None:
             table = _made(request, region, table_id, now, writes)
         elif there.group is not None and there.group["GroupId"] == group["GroupId"]:
             merged = replicas.merge(there.group, group)
             if merged == there.group:
-                return writes, False
+                return False
             _check_merged(there, merged)
             table = membership.follow(there, merged, now, writes)
         else:
-            _check_existing(there, counter(values[1]), request, region.name)
+            items = sum(counter(mutation.found[key]) for key in counters)
+            _check_existing(there, items, request, region.name)
             table = _begun(there, group, now, writes)
         catalog.put(table, writes)
-        return writes, True
+        return True
 
     being_made = replicas.status(group, region.name)["Status"] == replicas.CREATING
-    if being_made and await region.engine.mutate([catalog.key(name), *counters], decide):
+    if being_made and await mini_transaction.mutate_keys(region, [catalog.key(name), *counters], decide):
         region.jobs_wanted.set()
     return {}
 

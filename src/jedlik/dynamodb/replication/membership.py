@@ -27,12 +27,13 @@ from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import aside, disassociation, group_documents, peer_answers, pull_positions
@@ -141,17 +142,16 @@ async def abandon(region: Region, table: Table) -> None:
         return
     now, descriptor = region.clock(), table.descriptor
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        writes = Writes()
-        if values[0] == table.raw:
+    def decide(mutation: Mutation) -> None:
+        writes = mutation.writes
+        if mutation.found[table.descriptor_key] == table.raw:
             if replicas.status(descriptor.shared_group, region.name).get("Existing"):
                 catalog.put(ordinary(descriptor, writes), writes)
             else:
-                purge.delete_table(descriptor, streams.current(descriptor, values[1:]), now, writes)
-        return writes, None
+                purge.delete_table(descriptor, streams.current(descriptor, mutation), now, writes)
 
     _log.warning("a replica is abandoned by its source", extra={"region": region.store, "table": table.name})
-    await region.engine.mutate([table.descriptor_key, *streams.current_key(descriptor)], decide)
+    await mini_transaction.mutate_keys(region, [table.descriptor_key, *streams.current_key(descriptor)], decide)
 
 
 # A replica elsewhere
@@ -261,21 +261,20 @@ async def departure_step(region: Region, job: Job) -> None:
 
     kept = replicas.status(group, region.name).get("Kept", False)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        job.check(values[0])
-        if values[1] != table.raw:
+    def decide(mutation: Mutation) -> None:
+        job.check(mutation.found[job.key])
+        if mutation.found[table.descriptor_key] != table.raw:
             raise JobMoved
-        writes = Writes()
+        writes = mutation.writes
         if kept:
             catalog.put(ordinary(table.descriptor, writes), writes)
         else:
-            stream = streams.current(table.descriptor, values[2:])
+            stream = streams.current(table.descriptor, mutation)
             purge.delete_table(table.descriptor, stream, now, writes)
         job.finish(writes)
-        return writes, None
 
-    stream_key = streams.current_key(table.descriptor)
-    await region.engine.mutate([job.key, table.descriptor_key, *stream_key], decide)
+    read = [job.key, table.descriptor_key, *streams.current_key(table.descriptor)]
+    await mini_transaction.mutate_keys(region, read, decide)
     region.jobs_wanted.set()
 
 
@@ -299,20 +298,18 @@ async def _finish(region: Region, job: Job, table: Table | None, change: Change)
 
     If the table has changed in between, the same job may be necessary again, so it is then checked again.
     """
-    now = region.clock()
+    now, descriptor_key = region.clock(), catalog.key(job.state["TableName"])
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        job.check(values[0])
-        if table is not None and values[1] != table.raw:
+    def decide(mutation: Mutation) -> None:
+        job.check(mutation.found[job.key])
+        if table is not None and mutation.found[descriptor_key] != table.raw:
             raise JobMoved
-        writes = Writes()
-        changed = None if table is None else change(table, now, writes)
+        changed = None if table is None else change(table, now, mutation.writes)
         if changed is not None:
-            catalog.put(changed, writes)
-        job.finish(writes)
-        return writes, None
+            catalog.put(changed, mutation.writes)
+        job.finish(mutation.writes)
 
-    await region.engine.mutate([job.key, catalog.key(job.state["TableName"])], decide)
+    await mini_transaction.mutate_keys(region, [job.key, descriptor_key], decide)
 
 
 # As declared

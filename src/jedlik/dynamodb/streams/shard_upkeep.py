@@ -23,15 +23,15 @@ import orjson
 from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.changes import readers, trimming
 from jedlik.dynamodb.changes.trimming import StreamShard
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, log_readers, spaces, streams
 from jedlik.dynamodb.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.log_readers import Need
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import check_descriptor
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
@@ -114,17 +114,15 @@ async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, pol
     if not split and now - opened[0]["OpenedAt"] < policy.rotation:
         return
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        descriptor, current = values
-        check_descriptor(table, descriptor)
+    def decide(mutation: Mutation) -> None:
+        current = mutation.found[key]
         if current is None:
             raise DescriptorChanged
-        writes = Writes()
-        catalog.put(streams.roll(table.descriptor, orjson.loads(current), split, now, writes), writes)
-        return writes, None
+        rolled = streams.roll(table.descriptor, orjson.loads(current), split, now, mutation.writes)
+        catalog.put(rolled, mutation.writes)
 
     try:
-        await region.engine.mutate([table.descriptor_key, key], decide)
+        await mini_transaction.mutate(region, [table], (), decide, [key])
     except DescriptorChanged:
         return  # The next round sees the state of that time.
 

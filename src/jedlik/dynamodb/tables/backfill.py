@@ -69,7 +69,7 @@ async def step(region: Region, job: Job) -> None:
             catalog.put(_activated(table.descriptor, state["IndexNumber"]), writes)
             job.finish(writes)
 
-    await mini_transaction.mutate(region, (), (), decide, [job.key, descriptor_key, *item_keys])
+    await mini_transaction.mutate_keys(region, [job.key, descriptor_key, *item_keys], decide)
 
 
 def _table_with_index(raw: bytes | None, table_id: str, index_number: int) -> Table | None:

@@ -16,7 +16,7 @@ import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.backups import last_backups
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
@@ -25,6 +25,7 @@ from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundExcep
 from jedlik.dynamodb.model import definitions, keys, replicas, streams
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, Descriptor, TableClass
 from jedlik.dynamodb.model.limits import TABLES
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
 from jedlik.dynamodb.tables import busy_tables, descriptions, index_definitions, purge, table_names, table_settings
@@ -104,11 +105,11 @@ async def delete_table(context: Context, request: Request) -> Response:
 
     async def attempt(table: Table) -> Descriptor:
         read = [catalog.key(name), *last_backups.reads(table.id), *streams.current_key(table.descriptor)]
-        return await region.engine.mutate(read, decide)
+        return await mini_transaction.mutate_keys(region, read, decide)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
-        table = stored(name, values[0])
-        of_recovery, stream = values[1:4], streams.current(table, values[4:])
+    def decide(mutation: Mutation) -> Descriptor:
+        table = stored(name, mutation.found[catalog.key(name)])
+        stream = streams.current(table, mutation)
         busy_tables.check_free(table)
         busy_tables.check_not_backed_up(table)
         replica_updates.check_not_moving(table)
@@ -124,14 +125,13 @@ async def delete_table(context: Context, request: Request) -> Response:
                 "Attempt to change a resource which is still in use: "
                 "Cannot delete table while indexes are being created, updated, or deleted."
             )
-        writes = Writes()
         if table.group is not None:
             group = replicas.moved(table.group, region.name, replicas.DELETING, now)
-            table = membership.follow(table, group, now, writes)
-            catalog.put(table, writes)
-        elif not last_backups.begin(table, stream, of_recovery, starts, now, writes):
-            purge.delete_table(table, stream, now, writes)
-        return writes, table
+            table = membership.follow(table, group, now, mutation.writes)
+            catalog.put(table, mutation.writes)
+        elif not last_backups.begin(table, stream, starts, now, mutation):
+            purge.delete_table(table, stream, now, mutation.writes)
+        return table
 
     table = await catalog.with_table(region, name, attempt)
     region.jobs_wanted.set()

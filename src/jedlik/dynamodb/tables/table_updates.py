@@ -12,23 +12,23 @@ fit together, what is refused first, and in what words, are DynamoDB's answers.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, TABLE
 from jedlik.dynamodb.model import descriptors, shared_settings, streams
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, TableClass
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replica_updates
 from jedlik.dynamodb.tables import busy_tables, descriptions, index_updates, table_names, table_settings
 from jedlik.dynamodb.tables.table_operations import described, stored
 from jedlik.dynamodb.tables.unfinished_update import TableUpdate
-from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -74,19 +74,20 @@ async def update_table(context: Context, request: Request) -> Response:
     now, group_id = region.clock(), str(uuid.uuid4())
 
     async def attempt(table: Table) -> TableUpdate:
-        return await region.engine.mutate([catalog.key(name), *streams.current_key(table.descriptor)], decide)
+        read = [catalog.key(name), *streams.current_key(table.descriptor)]
+        return await mini_transaction.mutate_keys(region, read, decide)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, TableUpdate]:
-        table = stored(name, values[0])
+    def decide(mutation: Mutation) -> TableUpdate:
+        table = stored(name, mutation.found[catalog.key(name)])
         busy_tables.check_free(table)
         replica_updates.check_usable(table, request)
-        update = TableUpdate(table, region, now, streams.current(table, values[1:]), group_id)
+        update = TableUpdate(table, region, now, streams.current(table, mutation), group_id, mutation.writes)
         for member, change in _APPLY.items():
             if member in changes:
                 change(update, request)
         update.table = shared_settings.noted(replica_updates.overruled(update.table, request, now), now)
         catalog.put(update.table, update.writes)
-        return update.writes, update
+        return update
 
     update = await catalog.with_table(region, name, attempt)
     region.jobs_wanted.set()

@@ -16,14 +16,14 @@ import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import AccessDeniedException, ValidationException
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceNotFoundException
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.limits import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, TAGS
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
-from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Tags = dict[str, str]
@@ -116,17 +116,15 @@ async def _change(region: Region, name: str, arn: str, changed: Callable[[Tags],
     descriptor_key = catalog.key(name)
     tags_key = await _tags_key(region, descriptor_key, arn)
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-        if _stored_tags_key(values[0], arn) != tags_key:
+    def decide(mutation: Mutation) -> None:
+        if _stored_tags_key(mutation.found[descriptor_key], arn) != tags_key:
             # The table was deleted and created again since: for the caller, the present table was never tagged.
             raise _not_found(arn)
-        tags = changed(_parse(values[1]))
+        tags = changed(_parse(mutation.found[tags_key]))
         _check_count(tags)
-        writes = Writes()
-        writes.put(tags_key, orjson.dumps(tags))
-        return writes, None
+        mutation.writes.put(tags_key, orjson.dumps(tags))
 
-    await region.engine.mutate([descriptor_key, tags_key], decide)
+    await mini_transaction.mutate_keys(region, [descriptor_key, tags_key], decide)
 
 
 async def _tags_key(region: Region, descriptor_key: bytes, arn: str) -> bytes:

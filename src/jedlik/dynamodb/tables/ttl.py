@@ -8,22 +8,20 @@ Source: "Using time to live (TTL) in DynamoDB" in the developer guide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
-from jedlik.dynamodb import catalog
+from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import keys, shared_settings
 from jedlik.dynamodb.model.definitions import Expiry
 from jedlik.dynamodb.model.limits import TTL_CHANGE_SECONDS
+from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import check_descriptor
 from jedlik.storage.counters import counter
-from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -46,21 +44,20 @@ async def update_time_to_live(context: Context, request: Request) -> Response:
     now = region.clock()
 
     async def attempt(table: Table) -> None:
-        def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
-            check_descriptor(table, values[0])
+        items = keys.item_count_key(table.id, 0)
+
+        def decide(mutation: Mutation) -> None:
             if table.replica is not None and table.replica.disassociates:
                 raise ResourceInUseException("The resource which you are attempting to change is in use.")
             _check_change(table.descriptor.expiry, attribute, enabled, now)
-            writes = Writes()
-            empty = counter(values[1]) == 0
+            empty = counter(mutation.found[items]) == 0
             setting = Expiry(attribute, _STATUS[enabled, empty], now)
             changed = shared_settings.noted(replace(table.descriptor, expiry=setting), now)
-            catalog.put(changed, writes)
+            catalog.put(changed, mutation.writes)
             if not empty:
-                expiring.submit(changed, writes)
-            return writes, None
+                expiring.submit(changed, mutation.writes)
 
-        await region.engine.mutate([table.descriptor_key, keys.item_count_key(table.id, 0)], decide)
+        await mini_transaction.mutate(region, [table], (), decide, [items])
 
     await catalog.with_table(region, request["TableName"], attempt)
     region.jobs_wanted.set()
