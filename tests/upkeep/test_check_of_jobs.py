@@ -10,7 +10,7 @@ import pytest
 
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.dynamodb.backups import archiving, backup_removal, recovery_plans, restores, table_copies
+from jedlik.dynamodb.backups import archiving, backup_removal, importing, recovery_plans, restores, table_copies
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
@@ -19,7 +19,7 @@ from jedlik.process.services import SERVICES
 from jedlik.regions.object_places import ObjectPlaces
 from jedlik.upkeep.check import StoreCheck
 from testing import jobs
-from testing.dynamodb.definitions import attributes, index
+from testing.dynamodb.definitions import attributes, index, key_schema
 from testing.global_tables.world import TABLE, A, B, World
 from testing.storage.memory import MemoryView
 from testing.storage.objects import MemoryObjects
@@ -109,6 +109,21 @@ async def recovery_begins_ends_and_restores(world: World) -> None:
     await place.do("RestoreTableToPointInTime", **source)
 
 
+async def a_table_is_imported(world: World) -> None:
+    objects = MemoryObjects()
+    objects.kept["data/part"] = b"".join(b'{"Item": {"p": {"S": "%d"}}}\n' % number for number in range(2 * ITEMS))
+    place = world[A]
+    place.region.places = ObjectPlaces(objects, {})
+    place.region.places.bucket = lambda name: objects  # type: ignore[method-assign]
+    table = {"TableName": "Imported", "KeySchema": key_schema("p"), "AttributeDefinitions": attributes(p="S")}
+    await place.do(
+        "ImportTable",
+        S3BucketSource={"S3Bucket": "bucket"},
+        InputFormat="DYNAMODB_JSON",
+        TableCreationParameters=table | {"BillingMode": "PAY_PER_REQUEST"},
+    )
+
+
 SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     an_index_is_made: {backfill.KIND},
     a_table_is_deleted: {purge.KIND},
@@ -123,6 +138,7 @@ SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
         recovery_plans.KIND,
         restores.KIND,
     },
+    a_table_is_imported: {importing.KIND},
     a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
 }
 """The events, and the kinds of job that are in progress then or later."""

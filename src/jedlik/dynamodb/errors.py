@@ -70,6 +70,14 @@ class InvalidRestoreTimeException(DynamoDBError):
     """The time is not one to which the table can be restored."""
 
 
+class ImportNotFoundException(DynamoDBError):
+    """No such import."""
+
+
+class ImportConflictException(DynamoDBError):
+    """A client token was used again with another import."""
+
+
 class ContinuousBackupsUnavailableException(DynamoDBError):
     """Backups cannot be made now."""
 

@@ -16,7 +16,7 @@ from jedlik.aws.errors import SerializationException, ServiceError, ValidationEx
 from jedlik.aws.service import Handler, Operation, Short
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
-from jedlik.dynamodb.backups import backup_operations, recovery_operations, restore_operations
+from jedlik.dynamodb.backups import backup_operations, import_operations, recovery_operations, restore_operations
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
 from jedlik.dynamodb.items import batches, prepared, queries, short_reads, short_writes, single_items, transactions
 from jedlik.dynamodb.items.prepared import Prepared
@@ -43,14 +43,17 @@ _HANDLERS: dict[str, Handler] = {
     "DescribeEndpoints": account.describe_endpoints,
     "DescribeGlobalTable": global_tables.describe_global_table,
     "DescribeGlobalTableSettings": global_table_settings.describe_global_table_settings,
+    "DescribeImport": import_operations.describe_import,
     "DescribeLimits": account.describe_limits,
     "DescribeTable": table_operations.describe_table,
     "DescribeTimeToLive": ttl.describe_time_to_live,
     "ExecuteStatement": partiql_operations.execute_statement,
     "ExecuteTransaction": partiql_operations.execute_transaction,
     "GetItem": single_items.get_item,
+    "ImportTable": import_operations.import_table,
     "ListBackups": backup_operations.list_backups,
     "ListGlobalTables": global_tables.list_global_tables,
+    "ListImports": import_operations.list_imports,
     "ListTables": table_operations.list_tables,
     "ListTagsOfResource": tags.list_tags_of_resource,
     "PutItem": single_items.put_item,

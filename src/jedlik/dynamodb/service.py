@@ -5,7 +5,15 @@ from __future__ import annotations
 from jedlik.aws import peer_signatures
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
-from jedlik.dynamodb.backups import archiving, backup_removal, last_backups, recovery_plans, restores, table_copies
+from jedlik.dynamodb.backups import (
+    archiving,
+    backup_removal,
+    importing,
+    last_backups,
+    recovery_plans,
+    restores,
+    table_copies,
+)
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.checks import every_table, scrubbing, small_records, strays, stream_check
 from jedlik.dynamodb.items import expiring, old_tokens
@@ -28,6 +36,7 @@ SERVICE = Service(
         backfill.JOB,
         backup_removal.JOB,
         expiring.JOB,
+        importing.JOB,
         membership.DEPARTURE_JOB,
         membership.REPLICA_JOB,
         purge.JOB,

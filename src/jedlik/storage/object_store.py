@@ -37,6 +37,8 @@ TIMEOUT = "60s"
 CONNECT_TIMEOUT = "10s"
 RETRIES = 3
 DELETED_AT_ONCE = 500
+CHUNK_BYTES = 1 << 20
+"""Bytes of an object that are read at once."""
 
 
 class ObjectStoreError(Exception):
@@ -102,6 +104,23 @@ class ObjectStore:
         try:
             answer = await obstore.get_async(store, name)
             return bytes(await answer.bytes_async())
+        except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+            raise ObjectMissing(f"{self.url}: there is no {name}") from error
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise self._failed(f"cannot read {name}", error) from error
+
+    async def chunks(self, name: str) -> AsyncIterator[bytes]:
+        """An object, in parts of some megabytes. Raises ObjectMissing."""
+        import obstore
+
+        _check_name(name)
+        store = self._store()
+        if self._root is not None:
+            await asyncio.to_thread(self._check_inside, name)
+        try:
+            answer = await obstore.get_async(store, name)
+            async for chunk in answer.stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
         except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
             raise ObjectMissing(f"{self.url}: there is no {name}") from error
         except (obstore.exceptions.BaseError, OSError) as error:

@@ -77,6 +77,7 @@ OPTIONAL: dict[str, Any] = {
     "LeftBy": ["eu-west-1"],
     "ToldShards": 4,
     "DisassociationProtectionEnabled": False,
+    "ImportedBy": "arn:aws:dynamodb:us-east-1:000000000000:table/Music/import/01700000000500-01234567",
     "RestoreSummary": {
         "SourceBackupArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music/backup/01700000000500-01234567",
         "SourceTableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music",

@@ -213,6 +213,8 @@ class Descriptor:
     """None until UpdateTable sets it."""
     restored: Restored | None = None
     """Where its items come from, or are coming from, if it was restored."""
+    importing: str | None = None
+    """The ARN of the import that fills it."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
     @property
@@ -232,8 +234,8 @@ class Descriptor:
 
     @property
     def is_being_made(self) -> bool:
-        """Whether it is being restored: CREATING, and closed to everybody."""
-        return self.restored is not None and self.restored.in_progress
+        """Whether it is being restored or imported: CREATING, and closed to everybody."""
+        return self.importing is not None or (self.restored is not None and self.restored.in_progress)
 
     @property
     def is_going(self) -> bool:

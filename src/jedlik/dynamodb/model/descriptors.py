@@ -177,6 +177,7 @@ _TABLE: _Members = {
     "LeftBy": _Member("left_by", tuple, list, ()),
     "ToldShards": _Member("told_shards"),
     "DisassociationProtectionEnabled": _Member("disassociation_protected"),
+    "ImportedBy": _Member("importing"),
     "RestoreSummary": _one(
         Restored,
         {

@@ -136,6 +136,14 @@ BACKUP_EXPIRIES = Keyspace(
     (("milliseconds (8)  table name  00  backup", "when a SYSTEM backup is removed"),),
     lost="that a SYSTEM backup is removed after 35 days",
 )
+IMPORTS = Keyspace(
+    "imports",
+    b"\xa8",
+    Owner.STORE,
+    "imports",
+    (("table name  00  import", "import"),),
+    lost="what an import has come to",
+)
 
 KEYSPACES = (
     DESCRIPTORS,
@@ -156,5 +164,6 @@ KEYSPACES = (
     RECOVERIES,
     SEGMENTS,
     BACKUP_EXPIRIES,
+    IMPORTS,
 )
 """All of them."""

@@ -43,11 +43,11 @@ _LIST_LIMIT = 100
 async def create_table(context: Context, request: Request) -> Response:
     """Make a table."""
     region = context.region
-    _check_new(request, region)
+    check_new(request, region)
     name = table_names.resolve(request["TableName"], region.name, region.account)
-    await _check_table_count(region)
+    await check_table_count(region)
     now = region.clock()
-    made = _new_table(request, name, str(uuid.uuid4()), region, now)
+    made = new_table(request, name, str(uuid.uuid4()), region, now)
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
@@ -156,7 +156,7 @@ def _descriptor(name: str, table: Table | None) -> Descriptor:
     return table.descriptor
 
 
-async def _check_table_count(region: Region) -> None:
+async def check_table_count(region: Region) -> None:
     """The region may have this many tables. It is a soft limit: two requests at once may both create the last one."""
     if len(await catalog.names(region, None, TABLES)) >= TABLES:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {TABLES} tables per subscriber")
@@ -165,7 +165,7 @@ async def _check_table_count(region: Region) -> None:
 # CreateTable
 
 
-def _check_new(request: Request, region: Region) -> None:
+def check_new(request: Request, region: Region) -> None:
     """All checks of a new table, in DynamoDB's order."""
     mode = request.get("BillingMode", PROVISIONED)
     provisioned = request.get("ProvisionedThroughput")
@@ -209,7 +209,7 @@ def _check_throughput(settings: Request, of: throughput.Of, mode: str, region: R
         throughput.check_maximum(provisioned, of, region.name)
 
 
-def _new_table(request: Request, name: str, table_id: str, region: Region, now: float) -> Descriptor:
+def new_table(request: Request, name: str, table_id: str, region: Region, now: float) -> Descriptor:
     arn = table_names.arn(region.name, region.account, name)
     table = replace(definitions.new_table(name, table_id, arn, now, request), **throughput.initial(request))
     for index in request.get("GlobalSecondaryIndexes", ()):

@@ -1,0 +1,202 @@
+"""ImportTable, DescribeImport and ListImports.
+
+Sources: "DynamoDB data import from Amazon S3" in the developer guide, and the API reference.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from jedlik.aws.context import Context
+from jedlik.aws.errors import LimitExceededException, ValidationException
+from jedlik.background import job_records
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.backups import backup_records, import_records, importing
+from jedlik.dynamodb.backups.import_records import IN_PROGRESS, Import
+from jedlik.dynamodb.errors import ImportConflictException, ResourceInUseException
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.tables import table_names
+from jedlik.dynamodb.tables.table_operations import check_new, check_table_count, new_table
+from jedlik.regions.region import Region
+from jedlik.storage.engine import Writes
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+
+IMPORTS = 50
+"""At once, in a region: AWS's limit for an account."""
+TOKEN_SECONDS = 8 * 60 * 60.0
+"""How long a client token is remembered."""
+LISTED_SECONDS = 90 * 24 * 60 * 60.0
+"""How long an import is listed."""
+
+_PAGE = 25
+_TOKEN_UNIT = 16
+_TOKEN_LENGTH = 112
+"""Hexadecimal digits that a token has at the least, and a multiple of which it has."""
+
+
+async def import_table(context: Context, request: Request) -> Response:
+    """Make a table, and fill it from objects of a bucket."""
+    region = context.region
+    parameters = request["TableCreationParameters"]
+    _check(request)
+    check_new(parameters, region)
+    name = parameters["TableName"]
+    now = region.clock()
+    again = await _same_token(region, request, now)
+    if again is not None:
+        return {"ImportTableDescription": await _description(region, again)}
+    await check_table_count(region)
+    await _check_room(region)
+    table_id = str(uuid.uuid4())
+    found = Import(backup_records.new_id(now, secrets.token_hex(4)), name, table_id, now, request)
+    made = replace(new_table(parameters, name, table_id, region, now), importing=import_records.arn(region, found))
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+        if values[0] is not None:
+            raise ResourceInUseException(f"Table already exists: {name}")
+        writes = Writes()
+        catalog.put(made, writes)
+        found.put(writes)
+        importing.submit(found, now, writes)
+        return writes, None
+
+    await region.engine.mutate([catalog.key(name)], decide)
+    region.jobs_wanted.set()
+    return {"ImportTableDescription": await _description(region, found)}
+
+
+def _check(request: Request) -> None:
+    """All that can be wrong with an import before the table is looked at."""
+    if request["InputFormat"] == "ION":
+        raise ValidationException("Jedlik does not support imports of Amazon Ion yet: InputFormat")
+    if request["InputFormat"] != "CSV" and "InputFormatOptions" in request:
+        raise ValidationException("InputFormatOptions can only be specified for InputFormat CSV")
+
+
+async def describe_import(context: Context, request: Request) -> Response:
+    """Show an import."""
+    found = await import_records.find(context.region, request["ImportArn"])
+    return {"ImportTableDescription": await _description(context.region, found)}
+
+
+async def list_imports(context: Context, request: Request) -> Response:
+    """The imports of the last 90 days, by table and time."""
+    region = context.region
+    name = request.get("TableArn")
+    if name is not None:
+        name = table_names.resolve(name, region.name, region.account)
+    start, end = import_records.import_range(name)
+    if "NextToken" in request:
+        start = max(start, _place(request["NextToken"]))
+    limit = request.get("PageSize", _PAGE)
+    oldest = region.clock() - LISTED_SECONDS
+    found: list[Import] = []
+    while len(found) <= limit:
+        rows = await region.engine.range(start, end, _PAGE, MIB)
+        if not rows:
+            break
+        found += [one for _, raw in rows if (one := import_records.parse(raw)).started >= oldest]
+        start = rows[-1][0] + b"\0"
+    response: Response = {"ImportSummaryList": [_summary(region, one) for one in found[:limit]]}
+    if len(found) > limit:
+        response["NextToken"] = _token(found[limit].key)
+    return response
+
+
+def _token(key: bytes) -> str:
+    """A token of the form that AWS's have: the key, and what fills it up."""
+    text = len(key).to_bytes(2, "big") + key
+    digits = max(_TOKEN_LENGTH, 2 * len(text))
+    digits += -digits % _TOKEN_UNIT
+    return text.hex().ljust(digits, "0")
+
+
+def _place(token: str) -> bytes:
+    """The key in a token. Raises ValidationException."""
+    found = bytes.fromhex(token)
+    length = int.from_bytes(found[:2], "big")
+    if length > len(found) - 2 or not found[2:].startswith(import_records.import_range(None)[0]):
+        raise ValidationException("Invalid NextToken")
+    return found[2 : 2 + length]
+
+
+async def _same_token(region: Region, request: Request, now: float) -> Import | None:
+    """The import that was begun with the same client token. Raises ImportConflictException if it is another one."""
+    token = request.get("ClientToken")
+    if token is None:
+        return None
+    start, end = import_records.import_range(None)
+    while rows := await region.engine.range(start, end, _PAGE, MIB):
+        start = rows[-1][0] + b"\0"
+        for _, raw in rows:
+            found = import_records.parse(raw)
+            if found.request.get("ClientToken") == token and found.started > now - TOKEN_SECONDS:
+                if found.request != request:
+                    raise ImportConflictException(
+                        "There was a conflict when importing from the specified S3 source. This can occur when the "
+                        "current import conflicts with a previous import request that had the same client token."
+                    )
+                return found
+    return None
+
+
+async def _check_room(region: Region) -> None:
+    """Whether another import may begin. Two that begin at once may both be the last: it is a soft limit."""
+    running = 0
+    start, end = job_records.job_range()
+    while rows := await region.engine.range(start, end, 1000, MIB):
+        running += sum(job_records.parse(row).kind == importing.KIND for row in rows)
+        start = rows[-1][0] + b"\0"
+    if running >= IMPORTS:
+        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {IMPORTS} concurrent imports")
+
+
+async def _description(region: Region, found: Import) -> Response:
+    request = found.request
+    shown = _summary(region, found) | {"TableId": found.table_id}
+    for member in ("ClientToken", "InputFormatOptions", "InputCompressionType", "TableCreationParameters"):
+        if member in request:
+            shown[member] = request[member]
+    counts = found.processed, found.imported, found.errors, found.size
+    if found.status == IN_PROGRESS:
+        counts = await _counts(region, found)
+    processed, imported, errors, size = counts
+    shown |= {
+        "ProcessedItemCount": processed,
+        "ImportedItemCount": imported,
+        "ErrorCount": errors,
+        "ProcessedSizeBytes": size,
+    }
+    if found.failure is not None:
+        shown["FailureCode"], shown["FailureMessage"] = found.failure
+    return shown
+
+
+async def _counts(region: Region, found: Import) -> tuple[int, int, int, int]:
+    """How far an import is, by its job."""
+    key = job_records.job_key(f"import/{found.table_id}")
+    [raw] = await region.engine.get([key])
+    if raw is None:
+        return 0, 0, 0, 0
+    state = job_records.parse((key, raw)).state
+    return state["Processed"], state["Imported"], state["Errors"], state["Size"]
+
+
+def _summary(region: Region, found: Import) -> Response:
+    shown: Response = {
+        "ImportArn": import_records.arn(region, found),
+        "ImportStatus": found.status,
+        "TableArn": table_names.arn(region.name, region.account, found.table),
+        "S3BucketSource": found.request["S3BucketSource"],
+        "InputFormat": found.request["InputFormat"],
+        "StartTime": found.started,
+    }
+    if found.ended is not None:
+        shown["EndTime"] = found.ended
+    return shown

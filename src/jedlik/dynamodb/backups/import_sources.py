@@ -1,0 +1,119 @@
+"""Import sources: the records in the objects of an import, decompressed and parsed as they come.
+
+An object is never in memory as a whole. A record that cannot be read is an error of its own; where an object cannot be
+decompressed, or has a line without an end, the rest of it is one.
+
+Source: "DynamoDB import formats" in the developer guide: a line of DYNAMODB_JSON is {"Item": {...}}; the values of CSV
+are strings, but for those of keys, which have the types of the keys.
+"""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+import zstandard
+
+from jedlik.aws.errors import ServiceError
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.object_store import ObjectStore
+
+LONGEST_LINE = 8 * MIB
+"""Bytes. An item has 400 KB, and its JSON a few times as much."""
+_GZIP = 31
+"""What zlib calls a gzip header."""
+
+
+class Malformed(Exception):
+    """A record, or the rest of an object, cannot be read. The message has the reason."""
+
+
+class Line(NamedTuple):
+    """A record of an object."""
+
+    number: int
+    """The number of the line, from 1 on."""
+    content: bytes
+    problem: str | None = None
+    """Why it cannot be read, nor what stands behind it."""
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _decompressor(compression: str) -> _Decompressor | None:
+    if compression == "GZIP":
+        return zlib.decompressobj(_GZIP)
+    if compression == "ZSTD":
+        return zstandard.ZstdDecompressor().decompressobj()
+    return None
+
+
+async def lines(store: ObjectStore, name: str, compression: str) -> AsyncIterator[Line]:
+    """The lines of an object that are not empty. Raises ObjectStoreError."""
+    decompressor = _decompressor(compression)
+    rest, number = b"", 0
+    async for chunk in store.chunks(name):
+        try:
+            rest += chunk if decompressor is None else decompressor.decompress(chunk)
+        except (zlib.error, zstandard.ZstdError) as error:
+            yield Line(number + 1, b"", f"it is not {compression}: {error}")
+            return
+        *whole, rest = rest.split(b"\n")
+        for line in whole:
+            number += 1
+            if line.strip():
+                yield Line(number, line)
+        if len(rest) > LONGEST_LINE:
+            yield Line(number + 1, b"", f"a line is longer than {LONGEST_LINE} bytes")
+            return
+    if rest.strip():
+        yield Line(number + 1, rest)
+
+
+Parse = Callable[[bytes], dict[str, Any]]
+"""Makes an item of a line, in the form of a request. Raises Malformed."""
+
+
+def json_item(line: bytes) -> dict[str, Any]:
+    """The item in a line of DYNAMODB_JSON. Raises Malformed."""
+    try:
+        item = orjson.loads(line)["Item"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Malformed('it is not JSON of the form {"Item": {...}}') from error
+    if not isinstance(item, dict):
+        raise Malformed("its Item is not an object")
+    return item
+
+
+def csv_values(line: bytes, delimiter: str) -> list[str]:
+    """The values in a line of CSV. Raises Malformed."""
+    try:
+        [values] = csv.reader([line.decode("utf-8-sig").rstrip("\r")], delimiter=delimiter, strict=True)
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise Malformed(f"it is not a line of CSV: {error}") from error
+    return values
+
+
+def csv_item(header: Sequence[str], delimiter: str, table: Table) -> Parse:
+    """Makes items of lines of CSV."""
+    keys = [*table.key, *(attribute for index in table.indexes for attribute in index.key)]
+    types = {attribute.name: attribute.type for attribute in keys}
+
+    def parse(line: bytes) -> dict[str, Any]:
+        values = csv_values(line, delimiter)
+        if len(values) != len(header):
+            raise Malformed(f"it has {len(values)} values, and the header {len(header)}")
+        return {name: {types.get(name, "S"): value} for name, value in zip(header, values, strict=True)}
+
+    return parse
+
+
+def problem_of(error: ServiceError | Malformed) -> str:
+    """Why a record is not an item that the table can have."""
+    return error.message if isinstance(error, ServiceError) else str(error)

@@ -1,0 +1,336 @@
+"""Importing: how a table is filled from the objects of a bucket. It is CREATING, and closed to everybody, until then.
+
+The job goes over the objects in the order of their names, and commits some hundred records at a time together with its
+place and its counts: so each is counted once, whatever workers die. Records with the same key replace each other. A
+record that is no item is counted and logged, with where it stands and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from jedlik.aws.errors import ServiceError
+from jedlik.background import job_records
+from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.work import JobKind, Unfinished
+from jedlik.dynamodb import catalog, mini_transaction
+from jedlik.dynamodb.backups import import_records, import_sources
+from jedlik.dynamodb.backups.import_records import COMPLETED, FAILED, Import
+from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
+from jedlik.dynamodb.model import items, key_values, values
+from jedlik.dynamodb.model import writes as item_writes
+from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.mutations import Mutation, New, Old
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.tables import purge
+from jedlik.regions.object_places import NoBucket
+from jedlik.storage.engine import Writes
+from jedlik.storage.object_store import ObjectStore, ObjectStoreError
+
+if TYPE_CHECKING:
+    from jedlik.regions.region import Region
+
+KIND = "IMPORT"
+
+OBJECTS = 50_000
+"""The most in one import: AWS's limit."""
+LINES_AT_ONCE = 200
+"""Records that are written in one commit."""
+BYTES_AT_ONCE = MIB // 2
+COMMITS = 4
+"""Commits that are under way at once."""
+LOGGED = 1000
+"""Errors of one import that are logged; the rest is counted."""
+WAIT_SECONDS = 5.0
+PATIENCE_SECONDS = 60 * 60.0
+"""An import fails that has not come on for so long."""
+OPEN_SOURCES = 4
+
+_log = logging.getLogger(__name__)
+
+
+def submit(found: Import, now: float, made: Writes) -> None:
+    """Begin an import, in the commit that makes its table."""
+    state = {
+        "TableName": found.table,
+        "TableId": found.table_id,
+        "Import": found.key.hex(),
+        "Object": "",
+        "Line": 0,
+        "Processed": 0,
+        "Imported": 0,
+        "Errors": 0,
+        "Size": 0,
+        "Moved": now,
+    }
+    job_records.submit(f"import/{found.table_id}", KIND, state, made)
+
+
+@dataclass(slots=True)
+class _Source:
+    """The objects of an import, as a worker reads them for a job."""
+
+    store: ObjectStore
+    options: dict[str, Any]
+    """The request."""
+    names: list[str]
+    """Those that are left, the next one last."""
+    place: tuple[str, int] = ("", 0)
+    """The object and the line up to which it has been read."""
+    lines: AsyncIterator[Line] | None = None
+    header: list[str] = field(default_factory=list)
+
+    async def read(self) -> list[Line] | None:
+        """The next lines of an object, none at its end. None behind the last object."""
+        if self.lines is None:
+            if not self.names:
+                return None
+            self.place = self.names.pop(), 0
+            await self._open(0)
+        assert self.lines is not None
+        found: list[Line] = []
+        size = 0
+        while len(found) < COMMITS * LINES_AT_ONCE and size < COMMITS * BYTES_AT_ONCE:
+            line = await anext(self.lines, None)
+            if line is None:
+                self.lines = None
+                break
+            found.append(line)
+            size += len(line.content)
+        if found:
+            self.place = self.place[0], found[-1].number
+        return found
+
+    async def _open(self, line: int) -> None:
+        """Read the current object, and go on behind a line."""
+        compression = self.options.get("InputCompressionType", "NONE")
+        self.lines = import_sources.lines(self.store, self.place[0], compression)
+        csv = self.options.get("InputFormatOptions", {}).get("Csv", {})
+        self.header = csv.get("HeaderList", [])
+        passed = 0
+        if self.options["InputFormat"] == "CSV" and not self.header:
+            first = await anext(self.lines, None)
+            if first is not None and first.problem is None:
+                try:
+                    self.header = import_sources.csv_values(first.content, csv.get("Delimiter", ","))
+                except Malformed:
+                    self.header = []
+                passed = first.number
+        while passed < line:
+            skipped = await anext(self.lines, None)
+            if skipped is None:
+                break
+            passed = skipped.number
+
+    @classmethod
+    async def of(cls, region: Region, job: Job, found: Import) -> _Source:
+        """What the job reads next. Raises ObjectStoreError, NoBucket and Malformed."""
+        name = f"{region.store}/{job.name}"
+        place = job.state["Object"], job.state["Line"]
+        known = _open.pop(name, None)
+        if known is None or known.place != place:
+            assert region.places is not None, "a region with imports has buckets"
+            source = found.request["S3BucketSource"]
+            store = region.places.bucket(source["S3Bucket"])
+            names = await _names(store, source.get("S3KeyPrefix", ""))
+            known = cls(store, found.request, sorted((n for n in names if n > place[0]), reverse=True), place)
+            if place[0]:
+                await known._open(place[1])
+        return known
+
+    def keep(self, region: Region, job: Job) -> None:
+        """Remember it for the next step."""
+        _open[f"{region.store}/{job.name}"] = self
+        while len(_open) > OPEN_SOURCES:
+            _open.popitem(last=False)
+
+
+_open: OrderedDict[str, _Source] = OrderedDict()
+"""By store and job, what this worker reads."""
+
+
+def forget() -> None:
+    """Forget what this worker reads: the next step opens it again."""
+    _open.clear()
+
+
+async def _names(store: ObjectStore, prefix: str) -> list[str]:
+    folder = prefix.rpartition("/")[0].strip("/")
+    names = []
+    async for found in store.list(folder):
+        if found.name.startswith(prefix.lstrip("/")) and found.size:
+            names.append(found.name)
+        if len(names) > OBJECTS:
+            raise Malformed(f"there are more than {OBJECTS} objects with the prefix {prefix!r}")
+    return names
+
+
+async def step(region: Region, job: Job) -> None:
+    """Write the next records, or open the table. Raises JobMoved and JobWaits."""
+    [raw, descriptor] = await region.engine.get(
+        [bytes.fromhex(job.state["Import"]), catalog.key(job.state["TableName"])]
+    )
+    table = catalog.stored(descriptor)
+    if raw is None or table is None or table.descriptor.id != job.state["TableId"]:
+        await _end(region, job, ("InternalServerError", "the table is gone"))
+        return
+    found = import_records.parse(raw)
+    try:
+        source = await _Source.of(region, job, found)
+        if job.state["Object"] == "" and not source.names:
+            await _end(region, job, ("S3NoSuchKey", "There is no object with the prefix in the bucket"))
+            return
+        lines = await source.read()
+    except NoBucket:
+        await _end(region, job, ("S3NoSuchBucket", "The specified bucket does not exist"))
+        return
+    except Malformed as error:
+        await _end(region, job, ("ItemValidationError", str(error)))
+        return
+    except ObjectStoreError as error:
+        if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
+            await _end(region, job, ("S3Error", str(error)))
+            return
+        _log.warning("an import waits: %s", error, extra={"region": region.store, "table": found.table})
+        raise JobWaits(WAIT_SECONDS) from error
+    if lines is None:
+        await _end(region, job, None)
+        return
+    await _write(region, job, table, source, lines)
+    source.keep(region, job)
+
+
+async def _write(region: Region, job: Job, table: Table, source: _Source, lines: list[Line]) -> None:
+    """Write lines, in several commits, and the job's place behind them."""
+    parse = _parser(source, table)
+    under_way: list[asyncio.Future[None]] = []
+    rest = list(lines)
+    while rest or not under_way:
+        part, size = 0, 0
+        while part < len(rest) and part < LINES_AT_ONCE and size < BYTES_AT_ONCE:
+            size += len(rest[part].content)
+            part += 1
+        commit = _Commit(region, job, table, parse, source.place[0], rest[:part])
+        rest = rest[part:]
+        under_way.append(mini_transaction.mutate(region, (table,), commit.items, commit.decide, (job.key,)))
+        job = commit.next_job
+    for done in await asyncio.gather(*under_way, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
+
+
+def _parser(source: _Source, table: Table) -> Parse:
+    if source.options["InputFormat"] == "CSV":
+        delimiter = source.options.get("InputFormatOptions", {}).get("Csv", {}).get("Delimiter", ",")
+        return import_sources.csv_item(source.header, delimiter, table)
+    return import_sources.json_item
+
+
+class _Commit:
+    """Some records, and the job's place and counts behind them."""
+
+    def __init__(self, region: Region, job: Job, table: Table, parse: Parse, name: str, lines: Sequence[Line]) -> None:
+        self._job = job
+        self._table = table
+        puts: dict[bytes, item_writes.Put] = {}
+        errors = 0
+        for line in lines:
+            try:
+                put = _put(table, parse, line, region.secret)
+                puts[put.key] = put
+            except (ServiceError, Malformed) as error:
+                errors += 1
+                if job.state["Errors"] + errors <= LOGGED:
+                    _log.warning(
+                        "a record was not imported: %s",
+                        import_sources.problem_of(error),
+                        extra={"region": region.store, "table": table.name, "object": name, "line": line.number},
+                    )
+        self._puts = list(puts.values())
+        state = job.state
+        after = state | {
+            "Object": name,
+            "Line": lines[-1].number if lines else state["Line"] if state["Object"] == name else 0,
+            "Processed": state["Processed"] + len(lines),
+            "Imported": state["Imported"] + len(lines) - errors,
+            "Errors": state["Errors"] + errors,
+            "Size": state["Size"] + sum(len(line.content) + 1 for line in lines),
+            "Moved": region.clock(),
+        }
+        made = Writes()
+        job.advance(after, made)
+        self.next_job = job_records.parse((job.key, made.puts[job.key] or b""))
+        """The job as this commit leaves it."""
+        self.items = [(table, put.key) for put in self._puts]
+
+    def decide(self, mutation: Mutation) -> None:
+        """Write the records."""
+        self._job.check(mutation.found[self._job.key])
+        for put in self._puts:
+            before = mutation.stored(put.key)
+            if before != put.stored:
+                old = Old(before, None if before is None else items.decode(before))
+                item_writes.record(self._table, put.key, old, New(put.stored, put.item), mutation)
+        mutation.writes.put(self._job.key, self.next_job.raw)
+
+
+def _put(table: Table, parse: Parse, line: Line, secret: bytes) -> item_writes.Put:
+    """The write of a record. Raises ServiceError and Malformed."""
+    if line.problem is not None:
+        raise Malformed(line.problem)
+    item, size = values.normalise_item(parse(line.content))
+    item_writes.check_item_size(size)
+    key_values.check_item_keys(table, item)
+    return item_writes.put(table, item, size, secret)
+
+
+async def _end(region: Region, job: Job, failure: tuple[str, str] | None) -> None:
+    """Open the table; or remove it, where the import has failed."""
+    state = job.state
+    key = bytes.fromhex(state["Import"])
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        job.check(found[0])
+        made = Writes()
+        table = catalog.stored(found[1])
+        if table is not None and table.descriptor.id == state["TableId"]:
+            if failure is None:
+                catalog.put(replace(table.descriptor, importing=None), made)
+            else:
+                purge.delete_table(table.descriptor, None, region.clock(), made)
+        if found[2] is not None:
+            import_records.parse(found[2]).put(
+                made,
+                status=COMPLETED if failure is None else FAILED,
+                ended=region.clock(),
+                processed=state["Processed"],
+                imported=state["Imported"],
+                errors=state["Errors"],
+                size=state["Size"],
+                failure=failure,
+            )
+        job.finish(made)
+        return made, None
+
+    await region.engine.mutate([job.key, catalog.key(state["TableName"]), key], decide)
+    region.jobs_wanted.set()
+
+
+def _unfinished(table: Descriptor) -> Iterator[Unfinished]:
+    """A table that is being imported."""
+    if table.importing is not None:
+        yield Unfinished("it is being imported", {"TableId": table.id})
+
+
+JOB = JobKind(
+    KIND,
+    step,
+    state={"TableName": str, "TableId": str, "Import": str, "Object": str, "Line": int},
+    finishes=_unfinished,
+)

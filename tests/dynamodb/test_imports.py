@@ -1,0 +1,259 @@
+"""ImportTable, DescribeImport and ListImports: from objects of a bucket into a new table."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+import zstandard
+from botocore.exceptions import ClientError
+
+from jedlik.background import job_records
+from jedlik.background.job_records import JobMoved
+from jedlik.dynamodb.backups import importing
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.regions.object_places import ObjectPlaces
+from testing.dynamodb import handlers
+from testing.dynamodb.definitions import attributes, index, key_schema
+from testing.dynamodb.handlers import Handlers
+from testing.jedlik_process import Server, eventually
+from testing.storage.objects import MemoryObjects
+
+TABLE = {"KeySchema": key_schema("p", "s"), "AttributeDefinitions": attributes(p="S", s="N")}
+ON_DEMAND = {"BillingMode": "PAY_PER_REQUEST"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("buckets")
+
+
+@pytest.fixture(scope="module")
+def importer(place: Path) -> Iterator[Server]:
+    """A server with a bucket."""
+    settings = place / "jedlik.toml"
+    settings.write_text(f'[buckets.my-data]\nurl = "{(place / "data").as_uri()}"\n')
+    server = Server(place / "log", config=settings, data_dir=place / "store", in_memory=True)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def client(importer: Server) -> Any:
+    return importer.client()
+
+
+def put(place: Path, name: str, content: bytes) -> str:
+    """Put an object into the bucket, under a folder of its own; the folder."""
+    folder = uuid4().hex
+    path = place / "data" / folder / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return folder
+
+
+def begun(client: Any, folder: str, form: str, **more: Any) -> dict[str, Any]:
+    parameters = {"TableName": f"table-{uuid4().hex}", **TABLE, **ON_DEMAND} | more.pop("table", {})
+    answer: dict[str, Any] = client.import_table(
+        S3BucketSource={"S3Bucket": "my-data", "S3KeyPrefix": f"{folder}/"},
+        InputFormat=form,
+        TableCreationParameters=parameters,
+        **more,
+    )["ImportTableDescription"]
+    return answer
+
+
+def imported(client: Any, folder: str, form: str, **more: Any) -> dict[str, Any]:
+    """What has become of an import."""
+    arn = begun(client, folder, form, **more)["ImportArn"]
+    eventually(lambda: described(client, arn)["ImportStatus"] != "IN_PROGRESS")
+    return described(client, arn)
+
+
+def described(client: Any, arn: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.describe_import(ImportArn=arn)["ImportTableDescription"]
+    return found
+
+
+def held(client: Any, done: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items of the table, in the order of their keys."""
+    found = client.scan(TableName=done["TableArn"].rpartition("/")[2])["Items"]
+    return sorted(found, key=lambda item: (item["p"]["S"], int(item["s"]["N"])))
+
+
+def lines(*items: dict[str, Any]) -> bytes:
+    return b"".join(orjson.dumps({"Item": item}) + b"\n" for item in items)
+
+
+def item(number: int, **more: Any) -> dict[str, Any]:
+    return {"p": {"S": "a"}, "s": {"N": f"{number}"}, **more}
+
+
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    "NONE": bytes,
+    "GZIP": gzip.compress,
+    "ZSTD": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_dynamodb_json_is_imported(client: Any, place: Path, compression: str) -> None:
+    items = [item(n, list={"L": [{"BOOL": True}, {"NULL": True}]}, set={"NS": ["1", "2"]}) for n in range(1000)]
+    content = lines(*items)
+    folder = put(place, "part-0", COMPRESSIONS[compression](content))
+    done = imported(client, folder, "DYNAMODB_JSON", InputCompressionType=compression)
+    name = done["TableArn"].rpartition("/")[2]
+    assert {member: done[member] for member in done if not member.endswith("Time")} == {
+        "ImportArn": done["ImportArn"],
+        "ImportStatus": "COMPLETED",
+        "TableArn": f"arn:aws:dynamodb:us-east-1:000000000000:table/{name}",
+        "TableId": client.describe_table(TableName=name)["Table"]["TableId"],
+        "ClientToken": done["ClientToken"],
+        "S3BucketSource": {"S3Bucket": "my-data", "S3KeyPrefix": f"{folder}/"},
+        "ErrorCount": 0,
+        "InputFormat": "DYNAMODB_JSON",
+        "InputCompressionType": compression,
+        "TableCreationParameters": {"TableName": name, **TABLE, **ON_DEMAND},
+        "ProcessedSizeBytes": len(content),
+        "ProcessedItemCount": 1000,
+        "ImportedItemCount": 1000,
+    }
+    assert done["EndTime"] >= done["StartTime"]
+    assert held(client, done) == items
+    table = client.describe_table(TableName=name)["Table"]
+    assert (table["TableStatus"], table["ItemCount"]) == ("ACTIVE", 1000)
+    assert "RestoreSummary" not in table
+    client.delete_table(TableName=name)
+
+
+def test_csv_has_strings_and_the_types_of_keys(client: Any, place: Path) -> None:
+    folder = put(place, "people.csv", b'p,s,x,text\r\na,1,5,"one, two"\r\na,2,6,plain\r\n\r\n')
+    by_x = {
+        "AttributeDefinitions": attributes(p="S", s="N", x="N"),
+        "GlobalSecondaryIndexes": [index("by-x", "x")],
+    }
+    done = imported(client, folder, "CSV", table=by_x)
+    wanted = [item(1, x={"N": "5"}, text={"S": "one, two"}), item(2, x={"N": "6"}, text={"S": "plain"})]
+    assert held(client, done) == wanted
+    name = done["TableArn"].rpartition("/")[2]
+    assert client.scan(TableName=name, IndexName="by-x")["Count"] == 2
+
+    folder = put(place, "people.csv", b"a;1\na;2\n")
+    options = {"Csv": {"Delimiter": ";", "HeaderList": ["p", "s"]}}
+    done = imported(client, folder, "CSV", InputFormatOptions=options)
+    assert held(client, done) == [item(1), item(2)]
+    assert (done["ProcessedItemCount"], done["InputFormatOptions"]) == (2, options)
+
+
+def test_what_is_no_item_is_counted_and_logged(client: Any, place: Path, importer: Server) -> None:
+    broken = b'not JSON\n{"Item": 5}\n' + lines(
+        {"p": {"S": "a"}}, {"p": {"N": "1"}, "s": {"N": "1"}}, item(7, text={"S": "t" * 410_000}), item(1)
+    )
+    folder = put(place, "a", broken)
+    (place / "data" / folder / "b").write_bytes(lines(item(1, second={"BOOL": True}), item(2)))
+    done = imported(client, folder, "DYNAMODB_JSON")
+    assert done["ImportStatus"] == "COMPLETED"
+    assert (done["ProcessedItemCount"], done["ImportedItemCount"], done["ErrorCount"]) == (8, 3, 5)
+    assert held(client, done) == [item(1, second={"BOOL": True}), item(2)]
+    logged = [line for line in importer.log_lines() if line.get("object", "").startswith(folder)]
+    assert [line["line"] for line in logged] == [1, 2, 3, 4, 5]
+
+    folder = put(place, "a", gzip.compress(lines(item(1)))[:-12] + b"damaged")
+    done = imported(client, folder, "DYNAMODB_JSON", InputCompressionType="GZIP")
+    assert (done["ImportStatus"], done["ErrorCount"]) == ("COMPLETED", 1)
+
+
+def test_an_import_without_a_source_fails_and_leaves_no_table(client: Any, place: Path) -> None:
+    done = imported(client, "missing", "DYNAMODB_JSON")
+    assert (done["ImportStatus"], done["FailureCode"]) == ("FAILED", "S3NoSuchKey")
+    name = done["TableArn"].rpartition("/")[2]
+    assert name not in client.list_tables()["TableNames"]
+    arn = client.import_table(
+        S3BucketSource={"S3Bucket": "other-bucket"},
+        InputFormat="CSV",
+        TableCreationParameters={"TableName": name, **TABLE, **ON_DEMAND},
+    )["ImportTableDescription"]["ImportArn"]
+    eventually(lambda: described(client, arn)["ImportStatus"] == "FAILED")
+    assert described(client, arn)["FailureCode"] == "S3NoSuchBucket"
+    assert described(client, arn)["FailureMessage"] == "The specified bucket does not exist"
+
+
+def test_imports_are_listed_and_a_token_begins_one_only(client: Any, place: Path) -> None:
+    folder = put(place, "a", lines(item(1)))
+    name = f"table-{uuid4().hex}"
+    arns = []
+    for _ in range(3):
+        done = imported(client, folder, "DYNAMODB_JSON", table={"TableName": name})
+        arns.append(done["ImportArn"])
+        client.delete_table(TableName=name)
+    listed = client.list_imports(TableArn=done["TableArn"])["ImportSummaryList"]
+    assert [one["ImportArn"] for one in listed] == arns
+    assert listed[0].keys() == {
+        "ImportArn", "ImportStatus", "TableArn", "S3BucketSource", "InputFormat", "StartTime", "EndTime",
+    }  # fmt: skip
+    page = client.list_imports(TableArn=done["TableArn"], PageSize=2)
+    assert [one["ImportArn"] for one in page["ImportSummaryList"]] == arns[:2]
+    rest = client.list_imports(TableArn=done["TableArn"], PageSize=2, NextToken=page["NextToken"])
+    assert [one["ImportArn"] for one in rest["ImportSummaryList"]] == arns[2:]
+    assert "NextToken" not in rest
+
+    first = begun(client, folder, "DYNAMODB_JSON", table={"TableName": name}, ClientToken="mine")
+    again = begun(client, folder, "DYNAMODB_JSON", table={"TableName": name}, ClientToken="mine")
+    assert again["ImportArn"] == first["ImportArn"]
+    with pytest.raises(ClientError) as caught:
+        begun(client, folder, "CSV", table={"TableName": name}, ClientToken="mine")
+    assert caught.value.response["Error"]["Code"] == "ImportConflictException"
+    with pytest.raises(ClientError) as caught:
+        begun(client, folder, "DYNAMODB_JSON", table={"TableName": name})
+    assert caught.value.response["Error"]["Code"] == "ResourceInUseException"
+    with pytest.raises(ClientError) as caught:
+        described(client, first["ImportArn"] + "0")
+    assert caught.value.response["Error"]["Code"] == "ImportNotFoundException"
+
+
+@pytest.mark.parametrize("form", ["CSV", "DYNAMODB_JSON"])
+def test_each_record_counts_once_whatever_workers_die(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
+    monkeypatch.setattr(importing, "COMMITS", 2)
+    random = Random(1)
+
+    async def test(own: Handlers) -> None:
+        objects = MemoryObjects()
+        own.region.places = ObjectPlaces(objects, {})
+        monkeypatch.setattr(own.region.places, "bucket", lambda name: objects)
+        for part in range(5):
+            numbers = range(part * 40, part * 40 + 40)
+            rows = b"p,s\n" + b"".join(b"a,%d\n" % n for n in numbers)
+            content = rows if form == "CSV" else lines(*map(item, numbers))
+            objects.kept[f"part-{part}"] = gzip.compress(content)
+        objects.kept["part-5"] = b""
+        answer = await own.call(
+            "ImportTable",
+            S3BucketSource={"S3Bucket": "any-bucket", "S3KeyPrefix": "part"},
+            InputFormat=form,
+            InputCompressionType="GZIP",
+            TableCreationParameters={"TableName": "target", **TABLE, **ON_DEMAND},
+        )
+        late = []
+        while rows_of_jobs := await own.region.engine.range(*job_records.job_range(), 1, MIB):
+            late.append(job_records.parse(rows_of_jobs[0]))
+            if random.random() < 0.3:
+                importing.forget()  # Another worker, which has nothing open.
+            for job in (late[-1], random.choice(late)):
+                with suppress(JobMoved):
+                    await importing.step(own.region, job)
+        arn = answer["ImportTableDescription"]["ImportArn"]
+        done = (await own.call("DescribeImport", ImportArn=arn))["ImportTableDescription"]
+        assert (done["ImportStatus"], done["ImportedItemCount"], done["ErrorCount"]) == ("COMPLETED", 200, 0)
+        assert (await own.call("DescribeTable", TableName="target"))["Table"]["ItemCount"] == 200
+
+    handlers.run(tmp_path / "store", test)
