@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,95 @@ def test_there_is_a_limit_to_open_stores(tmp_path: Path, monkeypatch: pytest.Mon
             await opened.close()
 
     asyncio.run(run())
+
+
+def test_a_quiet_store_makes_room_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "OPEN_STORES", 2)
+    monkeypatch.setattr(stores, "QUIET_SECONDS", 0.0)
+    ended: list[str] = []
+
+    async def end(region: Region) -> None:
+        ended.append(region.store)
+
+    async def run() -> None:
+        opened = Stores(Settings(data_dir=tmp_path), closing=end, busy=BUSY)
+
+        async def refused() -> bool:
+            """Whether no other store is opened."""
+            try:
+                await opened.use("us-west-1", partial(put_row, key=b"\x30row"))
+            except TooManyOpen:
+                return True
+            return False
+
+        first = await opened.region("us-east-1")
+        second = await opened.region("111111111111/us-east-1")
+        for region in (first, second):
+            await put_row(region, b"\x30row")
+        committer = engine_of(first).committer
+        assert committer is not None
+        assert await refused(), "nobody knows yet how long they have been quiet"
+
+        async def during(region: Region) -> bool:
+            return await refused()
+
+        async def both(region: Region) -> bool:
+            return await opened.use(second.store, during)
+
+        assert await opened.use(first.store, both), "both are being answered"
+        assert await opened.use(second.store, during) is False
+        assert ended == [first.store]
+        assert opened.opened(first.store) is None
+        assert opened.opened(second.store) is second
+        assert await eventually(lambda: not is_process(committer))
+        again = await opened.region(first.store)
+        assert await again.engine.get([b"\x30row"]) == [b"value"], "nothing of it is lost"
+        await opened.close()
+
+    asyncio.run(run())
+
+
+def test_a_store_with_work_makes_room_too_and_has_its_turn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "OPEN_STORES", 1)
+    monkeypatch.setattr(stores, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(stores, "TURN_SECONDS", 0.0)
+
+    async def run() -> None:
+        opened = Stores(settings(tmp_path), busy=BUSY)
+        await put_row(await opened.region("us-east-1"), job_records.job_key("job"))
+        with pytest.raises(TooManyOpen):
+            await opened.region("us-west-1")
+        await opened.region("us-west-1")
+        assert opened.opened("us-east-1") is None
+        while opened.opened("us-east-1") is None:
+            await opened.look_into_next()
+        assert opened.opened("us-west-1") is None
+        await opened.close()
+
+    asyncio.run(run())
+
+
+def engine_of(region: Region) -> LmdbEngine:
+    assert isinstance(region.engine, LmdbEngine)
+    return region.engine
+
+
+def is_process(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def eventually(holds: Callable[[], bool]) -> bool:
+    for _ in range(2000):
+        if holds():
+            return True
+        await asyncio.sleep(0.01)
+    return False
 
 
 async def put_row(region: Region, key: bytes, value: bytes | None = b"value") -> None:

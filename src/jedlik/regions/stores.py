@@ -28,6 +28,7 @@ from jedlik.regions.peers import NoPeers, Peers
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.lmdb import idle_committers
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 T = TypeVar("T")
@@ -245,16 +246,16 @@ class Stores:
         self._regions.clear()
 
     def look(self, most: int) -> None:
-        """Look after the open stores, once a second: a commit that `most` looks find unanswered has failed."""
-        for name, region in self._regions.items():
-            engine = region.engine
-            if not isinstance(engine, LmdbEngine):
-                continue
+        """Look after the open stores, once a second: a commit that `most` looks find unanswered has failed, and most
+        committers that have nothing to do end."""
+        engines = {name: one.engine for name, one in self._regions.items() if isinstance(one.engine, LmdbEngine)}
+        for name, engine in engines.items():
             engine.look(most)
             if engine.trouble is not None and name not in self._probing:
                 # Whoever sends requests to servers that are ready sends none here, so we must find out ourselves.
                 probing = self._probing[name] = asyncio.get_running_loop().create_task(_probe(engine))
                 probing.add_done_callback(partial(self._probed, name))
+        idle_committers.end_most(engines.values())
 
     def _probed(self, name: str, _: asyncio.Task[None]) -> None:
         del self._probing[name]

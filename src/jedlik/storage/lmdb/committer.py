@@ -78,8 +78,12 @@ class Committer:
         """Whether another one is needed."""
         self._loop = loop
         self._answered = answered
+        self.unanswered_looks = 0
+        """Looks in a row that found the same question unanswered, after the first."""
+        self.quiet_looks = 0
+        """Looks in a row that found nothing to do, after the first."""
         self._asked = False
-        self._questions = 0
+        self._questions = self._looked_at = 0
         self._killed = False
         self._unsent = memoryview(b"")
         self._received = bytearray()
@@ -98,10 +102,14 @@ class Committer:
         """Of the process."""
         return self._process.pid
 
-    @property
-    def waiting_for(self) -> tuple[int, int] | None:
-        """The unanswered question: its process and its number."""
-        return (self._process.pid, self._questions) if self._asked else None
+    def look(self) -> None:
+        """Count a look at what it does, one a second.
+
+        Looks are counted, not seconds: while the worker itself stood still, it could neither ask nor receive an answer.
+        """
+        same, self._looked_at = self._questions == self._looked_at, self._questions
+        self.unanswered_looks = self.unanswered_looks + 1 if same and self._asked else 0
+        self.quiet_looks = self.quiet_looks + 1 if same and not self._asked else 0
 
     @property
     def lingers(self) -> bool:
@@ -122,6 +130,7 @@ class Committer:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_KILLED_SECONDS)
         self._killed = True
+        self.unanswered_looks = 0
         self._tell((FAILED, _KILLED, True, None))
 
     async def end(self) -> None:

@@ -30,6 +30,7 @@ from jedlik.storage.engine import DamagedValue, Decide, Row, Scrubbed, StorageEr
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
 from jedlik.storage.lmdb.checksums import is_damaged, read, read_all, reading
+from jedlik.storage.lmdb.commit_troubles import CommitTroubles
 from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
@@ -77,20 +78,17 @@ class LmdbEngine:
         self._batch: Batch | None = None
         """What is being committed."""
         self._committer: Committer | None = None
-        """Started with the first batch."""
+        """Started with the first batch, and again after it was ended."""
+        self.committers_started = 0
+        """How many there have been."""
         self._at_once: CommitsAtOnce | None = None
         self._reads = 0
         """Since the last batch."""
-        self._failure: str | None = None
-        """Why the last commit failed."""
-        self._watched: tuple[int, int] | None = None
-        """The question that the committer had not answered at the last check."""
-        self._looks = 0
-        """Checks in a row that found it unanswered."""
+        self._troubles = CommitTroubles(self._path)
+        self._ending: set[asyncio.Task[None]] = set()
+        """Committers that are no longer needed."""
         self._damaged: set[bytes] = set()
         """Keys of values that commits could not read lately (`_try_without`)."""
-        self._unsynced: str | None = None
-        """Why the last checkpoint could not be made."""
         self._scrub = Scrub(path) if durable else None
         """None for a store that is not meant to last."""
         if durable:
@@ -203,22 +201,31 @@ class LmdbEngine:
     @property
     def trouble(self) -> str | None:
         """The reason why writes fail, as far as is known."""
-        if self._looks >= _LOOKS_OF_PATIENCE:
+        if self._committer is not None and self._committer.unanswered_looks >= _LOOKS_OF_PATIENCE:
             return "commits are not answered"
-        return None if self._failure is None else f"commits fail: {self._failure}"
+        failure = self._troubles.failure
+        return None if failure is None else f"commits fail: {failure}"
 
     def look(self, most: int) -> None:
-        """Kill the committer if it has not answered the same question at more than `most` looks, one a second.
+        """Kill the committer if it has not answered the same question at more than `most` looks, one a second."""
+        if self._committer is not None:
+            self._committer.look()
+            if self._committer.unanswered_looks >= most:
+                _log.error("the process that commits to the store in %s does not answer and is killed", self._path)
+                self._committer.kill()
 
-        Checks are counted, not seconds: while the worker itself stood still, it could receive no answer.
-        """
-        waiting = None if self._committer is None else self._committer.waiting_for
-        self._looks = self._looks + 1 if waiting is not None and waiting == self._watched else 0
-        self._watched = waiting
-        if self._looks >= most and self._committer is not None:
-            _log.error("the process that commits to the store in %s does not answer and is killed", self._path)
-            self._looks = 0
-            self._committer.kill()
+    @property
+    def quiet_looks(self) -> int | None:
+        """For how many looks in a row the committer has had nothing to do; None if there is none."""
+        return None if self._committer is None else self._committer.quiet_looks
+
+    def end_committer(self) -> None:
+        """Begin to end the committer, unless it has something to do. The next commit that needs one starts another."""
+        if self._committer is not None and self._idle.is_set() and not self._committer.ended:
+            task = asyncio.get_running_loop().create_task(self._committer.end())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            self._committer = None
 
     @contextlib.contextmanager
     def view(self) -> Iterator[View]:
@@ -233,6 +240,7 @@ class LmdbEngine:
         committer, self._committer = self._committer, None
         if committer is not None:
             await committer.end()
+        await asyncio.gather(*self._ending)
         if self._at_once is not None:
             self._at_once.close()
         if self._scrub is not None:
@@ -299,7 +307,7 @@ class LmdbEngine:
         else:
             self._idle.set()
         if batch.members:
-            self._take_note(failure)
+            self._troubles.take_note(failure)
         for mutation in batch.members:
             if failure is not None:
                 mutation.error = _storage_error(failure)
@@ -320,22 +328,6 @@ class LmdbEngine:
         self._queue.extendleft(reversed(batch.members))
         self._start_batch()
         return True
-
-    def _take_note(self, failure: Exception | None) -> None:
-        """Log that commits begin to fail, or succeed again. The failure of a request is logged with its answer."""
-        if failure is not None and self._failure is None:
-            _log.error("commits to the store in %s fail: %s", self._path, failure)
-        elif failure is None and self._failure is not None:
-            _log.warning("commits to the store in %s succeed again", self._path)
-        self._failure = None if failure is None else str(failure)
-
-    def _take_note_of_checkpoints(self, failure: str | None) -> None:
-        """Log that checkpoints begin to fail or succeed again. Commits go on until the journal is full."""
-        if failure is not None and self._unsynced is None:
-            _log.error("checkpoints of the store in %s fail: %s", self._path, failure)
-        elif failure is None and self._unsynced is not None:
-            _log.warning("checkpoints of the store in %s succeed again", self._path)
-        self._unsynced = failure
 
     def _refuse_queue(self, reason: StorageError) -> None:
         """Fail all that is queued, because there is no snapshot to be had."""
@@ -358,6 +350,7 @@ class LmdbEngine:
             loop = asyncio.get_running_loop()
             try:
                 self._committer = Committer(self._path, self._map_size, loop, self._take_answer)
+                self.committers_started += 1
             except OSError as error:
                 loop.call_soon(self._end_batch, batch, error)
                 return
@@ -379,7 +372,7 @@ class LmdbEngine:
             _, checkpoint, failure = answer
             assert self._at_once is not None
             self._at_once.trust(checkpoint)
-            self._take_note_of_checkpoints(failure)
+            self._troubles.take_note_of_checkpoints(failure)
             self._end_batch(batch)
         else:
             # A process that cannot be killed yet may hold the lock. Then the next commit does this instead.
