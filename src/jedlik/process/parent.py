@@ -28,6 +28,7 @@ from jedlik.config import SettingsError
 from jedlik.process.listeners import StartError
 from jedlik.process.metrics_memory import MetricsMemory
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
+from jedlik.storage.lmdb import large_blocks
 from jedlik.wire.loads import ABSENT
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Keep the workers running until SIGTERM or SIGINT. Returns the exit code."""
+        large_blocks.map_apart()
         signal.set_wakeup_fd(self._signals_end)
         for watched in WATCHED:
             signal.signal(watched, _only_wake_up)

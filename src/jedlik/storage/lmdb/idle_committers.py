@@ -1,6 +1,6 @@
 """Committers that have nothing to do: a process keeps a few of them, and ends the others.
 
-A committer takes 16 MB, and a process has one for each store that it has written to. Starting one takes a tenth of a
+A committer takes 13 MB, and a process has one for each store that it has written to. Starting one takes a tenth of a
 second, for which the first commit of a store waits. So a process that writes to few stores keeps them all; a process
 that writes to many keeps those of the stores that were written to last.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-KEPT = 8
-"""Committers that a process keeps although they are idle. With two workers, these are 256 MB."""
+KEPT = 4
+"""Committers that a process keeps although they are idle. With two workers, these are a hundred megabytes."""
 QUIET_LOOKS = 3
 """Looks, one a second, at which a store's first committer was idle before it may be ended. Twice as many for each
 further one, so a store that is written to regularly soon keeps its committer: background work writes every ten
