@@ -14,7 +14,7 @@ import lmdb
 from jedlik.storage.batch import Append, Change
 from jedlik.storage.lmdb.changes import Transaction, packed
 from jedlik.storage.lmdb.checksums import value_of
-from jedlik.storage.lmdb.committer import Commits
+from jedlik.storage.lmdb.committer_process import Commits
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA

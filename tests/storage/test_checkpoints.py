@@ -14,7 +14,7 @@ import pytest
 
 from jedlik.storage.lmdb import checkpoints, journal
 from jedlik.storage.lmdb.checkpoints import is_pinned
-from jedlik.storage.lmdb.committer import Commits
+from jedlik.storage.lmdb.committer_process import Commits
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
 from testing.storage.committing import commit, committing, left_by_a_kill, records, rows, rows_of

@@ -16,7 +16,7 @@ from jedlik.storage.lmdb import checkpoints, lmdb_file
 from jedlik.storage.lmdb import journal as journal_module
 from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.coherence import DamagedStore
-from jedlik.storage.lmdb.committer import Commits
+from jedlik.storage.lmdb.committer_process import Commits
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from jedlik.storage.lmdb import idle_committers
@@ -108,3 +110,10 @@ def is_there(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_committer_starts_without_what_only_the_worker_needs() -> None:
+    """It is started often where many stores are written to: an event loop would double its time and its memory."""
+    loaded = "import sys, jedlik.storage.lmdb.committer_process; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-P", "-c", loaded], check=True, capture_output=True, text=True).stdout
+    assert not {"asyncio", "subprocess", "ssl", "msgspec", "orjson", "botocore"} & set(modules.split())

@@ -20,7 +20,9 @@ that begins then. An entry holds the item as it is afterwards, so applying one a
 are its `old` and `new`, as they are stored; only INSERT, MODIFY, REMOVE and EXPIRE change an item.
 
 To add or drop a reader in your own mutation, together with the record of its purpose, use `log_readers.added` and
-`log_readers.removed`, and let `starting` make the position. `place_of` finds a reader again after a restart.
+`log_readers.removed`, and let `starting` make the position before it. Entries from before your commit may lack what the
+reader wants: begin at another `starting`, made after the commit, or append an entry of your own in the commit and begin
+behind that. `place_of` finds a reader again after a restart.
 
 A reader that only follows a table, and keeps its position in memory, reads with `read` from that position and advances
 now and then. `read` costs one look-up if nothing has been logged in the whole store since.

@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from xxhash import xxh3_64_digest as _digest
 from xxhash import xxh3_64_intdigest as _seed
 
-from jedlik.memory import KIB
 from jedlik.storage.engine import DamagedValue, Row
 
 HEADER = 12
@@ -28,7 +27,7 @@ _CHECKSUM, _VALUE = slice(4, HEADER), slice(HEADER, None)
 """Where they are. Reads do not look at what is before: as long as there is one kind of header, it tells nothing."""
 _PLAIN = b"\x01\x00\x00\x00"
 _SEEN = 1000
-_SEEN_SIZE = 16 * KIB
+_SEEN_SIZE = 16 << 10
 """Values that are kept to be compared, and the bytes of the longest: items may be read first, too."""
 
 

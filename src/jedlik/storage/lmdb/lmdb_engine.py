@@ -32,7 +32,8 @@ from jedlik.storage.lmdb.changes import packed, write
 from jedlik.storage.lmdb.checksums import is_damaged, read, read_all, reading
 from jedlik.storage.lmdb.commit_troubles import CommitTroubles
 from jedlik.storage.lmdb.commits import changed, has_panicked
-from jedlik.storage.lmdb.committer import DONE, STALE, Committer, Message
+from jedlik.storage.lmdb.committer import Committer
+from jedlik.storage.lmdb.committer_messages import DONE, STALE, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.scrub import Scrub
 from jedlik.storage.lmdb.store import open_store
@@ -216,7 +217,7 @@ class LmdbEngine:
 
     @property
     def quiet_looks(self) -> int | None:
-        """For how many looks in a row the committer has had nothing to do; None if there is none."""
+        """For how many looks in a row the committer has had nothing to do; None without a committer."""
         return None if self._committer is None else self._committer.quiet_looks
 
     def end_committer(self) -> None:
