@@ -443,7 +443,7 @@ class Simulation:
             prefix = keys.log_prefix((await place.table()).id)
             for _, entry in await place.region.engine.range(prefix, keyspaces.prefix_end(prefix), 100_000, 1 << 30):
                 change = changelog.decode(entry)
-                if change.kind is Kind.TOLD or not change.version:
+                if change.kind is Kind.SENT_AGAIN or not change.version:
                     continue
                 if versions.origin(change.version) == versions.region_id(place.name):
                     told = remote_changes.parse(_plain(remote_changes.of_entry(change)))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
-from jedlik.aws.damage import DAMAGE, told
+from jedlik.aws.damage import DAMAGE, described
 from jedlik.background.job_records import Job
 from jedlik.background.work import JobKind, Range, Record
 from jedlik.storage.engine import Row
@@ -71,4 +71,4 @@ def unreadable(rows: Iterable[Row], name: str, read: Callable[[Row], object]) ->
         try:
             read(row)
         except DAMAGE as error:
-            yield f"{name} under {row[0].hex()}: {told(error)}"
+            yield f"{name} under {row[0].hex()}: {described(error)}"

@@ -10,6 +10,6 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, struct.error, Serv
 """What reading a row may raise when its bytes are damaged. (JSON's own error is a ValueError.)"""
 
 
-def told(error: Exception) -> str:
+def described(error: Exception) -> str:
     """One of DAMAGE in words, for a report. The message alone would often be useless: 'p'."""
     return str(error) if type(error) is ValueError else f"it cannot be read ({type(error).__name__}: {error})"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from jedlik.aws.damage import DAMAGE, told
+from jedlik.aws.damage import DAMAGE, described
 from jedlik.aws.service import Service, key_spaces
 from jedlik.dynamodb.checks import table_repair
 from jedlik.dynamodb.checks.table_repair import Fix
@@ -67,7 +67,7 @@ async def _repair_table(engine: LmdbEngine, table: Table, say: Say) -> None:
         try:
             made = await _commit(engine, table_repair.fixes(view, table, secret))
         except DAMAGE as error:
-            say(f"table {table.name}: it cannot be repaired: {told(error)}")
+            say(f"table {table.name}: it cannot be repaired: {described(error)}")
             return
     say(f"table {table.name}: {made} index entries, counters and notes were made again or removed")
 

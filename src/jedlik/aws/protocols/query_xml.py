@@ -28,8 +28,8 @@ def answer(model: WireModel, operation: str, result: Mapping[str, Any] | None, r
         wrapper = output.get("resultWrapper")
         inner = content if wrapper is None else f"<{wrapper}>{content}</{wrapper}>"
     namespace = model.metadata["xmlNamespace"]
-    told = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
-    return f'<{operation}Response xmlns="{namespace}">{inner}{told}</{operation}Response>\n'.encode()
+    metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
+    return f'<{operation}Response xmlns="{namespace}">{inner}{metadata}</{operation}Response>\n'.encode()
 
 
 def refusal(
@@ -43,8 +43,8 @@ def refusal(
         more = "".join(_members(model, name, shaped_results.shaped(model, name, fields, shaped_results.XML)))
     error = f"<Type>{kind}</Type><Code>{escaped(code)}</Code><Message>{escaped(message)}</Message>{more}"
     namespace = model.metadata["xmlNamespace"]
-    told = f"<Error>{error}</Error><RequestId>{request_id}</RequestId>"
-    return f'<ErrorResponse xmlns="{namespace}">{told}</ErrorResponse>\n'.encode()
+    content = f"<Error>{error}</Error><RequestId>{request_id}</RequestId>"
+    return f'<ErrorResponse xmlns="{namespace}">{content}</ErrorResponse>\n'.encode()
 
 
 def _members(model: WireModel, shape: str, value: Mapping[str, Any]) -> Iterator[str]:

@@ -37,25 +37,25 @@ def shaped(model: WireModel, shape: str, value: Any, forms: Forms) -> Any:
     if kind == "structure":
         members = definition["members"]
         if not isinstance(value, Mapping) or not value.keys() <= members.keys():
-            raise NotOfItsShape(f"{shape} cannot be {_told(value)}")
+            raise NotOfItsShape(f"{shape} cannot be {_type_of(value)}")
         given = ((name, content) for name, content in value.items() if content is not None)
         return {name: shaped(model, members[name]["shape"], content, forms) for name, content in given}
     if kind == "list":
         if not isinstance(value, list | tuple):
-            raise NotOfItsShape(f"{shape} cannot be {_told(value)}")
+            raise NotOfItsShape(f"{shape} cannot be {_type_of(value)}")
         element = definition["member"]["shape"]
         return [shaped(model, element, one, forms) for one in value]
     if kind == "map":
         if not isinstance(value, Mapping) or not all(type(key) is str for key in value):
-            raise NotOfItsShape(f"{shape} cannot be {_told(value)}")
+            raise NotOfItsShape(f"{shape} cannot be {_type_of(value)}")
         element = definition["value"]["shape"]
         return {key: shaped(model, element, one, forms) for key, one in value.items()}
     if type(value) not in _TYPES[kind]:
-        raise NotOfItsShape(f"{shape} cannot be {_told(value)}")
+        raise NotOfItsShape(f"{shape} cannot be {_type_of(value)}")
     return forms[kind](value, definition)
 
 
-def _told(value: Any) -> str:
+def _type_of(value: Any) -> str:
     """The type of a value, without a content that may be secret."""
     return f"one with {', '.join(map(str, value))}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
 

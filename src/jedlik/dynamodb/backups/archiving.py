@@ -58,7 +58,7 @@ LEAST_BETWEEN_BASES = 64 * MIB
 """Bytes that are archived at the least before the next base copy."""
 REMOVED_AT_ONCE = 100
 
-_CHANGE_NOTHING = (Kind.OPEN, Kind.CLOSE, Kind.SAME, Kind.TOLD)
+_CHANGE_NOTHING = (Kind.OPEN, Kind.CLOSE, Kind.SAME, Kind.SENT_AGAIN)
 
 _log = logging.getLogger(__name__)
 

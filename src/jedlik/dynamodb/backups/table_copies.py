@@ -67,7 +67,7 @@ ITEMS = "ITEMS"
 CHANGES = "CHANGES"
 TIDY = "TIDY"
 
-_CHANGE_NOTHING = (Kind.OPEN, Kind.CLOSE, Kind.SAME, Kind.TOLD)
+_CHANGE_NOTHING = (Kind.OPEN, Kind.CLOSE, Kind.SAME, Kind.SENT_AGAIN)
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from jedlik.aws.checks import Check, Checking
-from jedlik.aws.damage import DAMAGE, told
+from jedlik.aws.damage import DAMAGE, described
 from jedlik.dynamodb.checks import version_check
 from jedlik.dynamodb.checks.table_check import TableCheck
 from jedlik.dynamodb.model import descriptors, keys, log_readers, spaces
@@ -39,7 +39,7 @@ def _of_names(snapshot: Snapshot) -> Iterator[str]:
             name = keys.name_of_descriptor_key(key)
             table = descriptors.parse(raw)
         except DAMAGE as error:
-            yield f"descriptor under {key.hex()}: {told(error)}"
+            yield f"descriptor under {key.hex()}: {described(error)}"
             continue
         if table.name != name:
             yield f"table {name}: its descriptor is that of {table.name}"

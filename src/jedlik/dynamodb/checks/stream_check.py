@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import orjson
 
 from jedlik.aws.checks import Check, Checking
-from jedlik.aws.damage import DAMAGE, told
+from jedlik.aws.damage import DAMAGE, described
 from jedlik.dynamodb.checks import every_table
 from jedlik.dynamodb.model import changelog, items, keys, log_readers, spaces, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
@@ -23,7 +23,7 @@ from jedlik.storage.snapshot import Snapshot
 _MARKS = (Kind.OPEN, Kind.CLOSE)
 _HAS_OLD = (Kind.MODIFY, Kind.REMOVE, Kind.EXPIRE)
 _HAS_NEW = (Kind.INSERT, Kind.MODIFY)
-_MAY_HAVE_NEW = (Kind.SAME, Kind.TOLD)
+_MAY_HAVE_NEW = (Kind.SAME, Kind.SENT_AGAIN)
 _OLD_IMAGES = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _NEW_IMAGES = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 
@@ -48,7 +48,7 @@ class StreamCheck:
                 stream = orjson.loads(raw)
                 yield from (f"stream {stream['StreamArn']}: {problem}" for problem in self._check_stream(key, stream))
             except DAMAGE as error:
-                yield f"stream under {key.hex()}: {told(error)}"
+                yield f"stream under {key.hex()}: {described(error)}"
         for log in self._snapshot.prefixes(*spaces.LOGS.range, keys.SHARD_PREFIX):
             if log not in self._logs:
                 yield from self._check_unlisted(log)
@@ -109,7 +109,7 @@ class StreamCheck:
                 if change.kind not in _MARKS:
                     self._check_change(change, stream, shard, table)
             except DAMAGE as error:
-                yield f"entry {position}: {told(error)}"
+                yield f"entry {position}: {described(error)}"
                 before = Kind.OPEN if before is None else before
                 continue
             if (change.kind is Kind.OPEN) != (before is None):

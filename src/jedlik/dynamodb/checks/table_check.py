@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from jedlik.aws.damage import DAMAGE, told
+from jedlik.aws.damage import DAMAGE, described
 from jedlik.dynamodb.model import expiry, indexes, items, keys, values
 from jedlik.dynamodb.model.tables import Index, Table
 from jedlik.dynamodb.model.values import Item
@@ -77,7 +77,7 @@ class TableCheck:
                 item = self._read(key, stored)
             except DAMAGE as error:
                 self._unreadable += 1
-                yield f"item under {key.hex()}: {told(error)}"
+                yield f"item under {key.hex()}: {described(error)}"
                 continue
             size = items.size(stored)
             self._bytes[0] += size
@@ -150,7 +150,7 @@ class TableCheck:
                 entry = items.decode(value)
                 item_key = keys.item_key(self._table, entry, self._secret)
             except DAMAGE as error:
-                yield f"index {index.name}: entry under {key.hex()}: {told(error)}"
+                yield f"index {index.name}: entry under {key.hex()}: {described(error)}"
                 continue
             stored = self._snapshot.get(item_key)
             if stored is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from jedlik.aws.damage import DAMAGE, told
+from jedlik.aws.damage import DAMAGE, described
 from jedlik.dynamodb.model import keys, versions
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.snapshot import Snapshot
@@ -30,7 +30,7 @@ def problems(snapshot: Snapshot, table: Table, secret: bytes) -> Iterator[str]:
             else:
                 belongs = item_key
         except DAMAGE as error:
-            yield f"version under {key.hex()}: {told(error)}"
+            yield f"version under {key.hex()}: {described(error)}"
             continue
         if belongs != item_key:
             yield f"version under {key.hex()}: it is that of another item"

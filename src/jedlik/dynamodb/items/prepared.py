@@ -41,7 +41,7 @@ def put(request: Request, secret: bytes) -> Prepared:
 
     def operation(table: Table) -> ItemWrite:
         key_values.check_item_keys(table, item)
-        return writes.put(table, item, size, secret, condition, _tells_old_on_failure(request))
+        return writes.put(table, item, size, secret, condition, _returns_old_on_failure(request))
 
     return Prepared(item, size, operation)
 
@@ -56,7 +56,7 @@ def delete(request: Request, secret: bytes) -> Prepared:
     def operation(table: Table) -> ItemWrite:
         key_values.check_key(table, key)
         item_key = keys.item_key(table, key, secret)
-        return writes.Delete(table, item_key, key, condition, _tells_old_on_failure(request))
+        return writes.Delete(table, item_key, key, condition, _returns_old_on_failure(request))
 
     return Prepared(key, size, operation)
 
@@ -77,7 +77,7 @@ def update(request: Request, secret: bytes, alone: bool = False) -> Prepared:
             if alone:
                 action.check_charge(known.size)
         item_key = keys.item_key(table, key, secret)
-        return writes.Update(table, item_key, key, action, condition, _tells_old_on_failure(request))
+        return writes.Update(table, item_key, key, action, condition, _returns_old_on_failure(request))
 
     return Prepared(key, size, operation)
 
@@ -91,7 +91,7 @@ def condition_check(request: Request, secret: bytes) -> Prepared:
     def operation(table: Table) -> ItemWrite:
         key_values.check_key(table, key)
         item_key = keys.item_key(table, key, secret)
-        return writes.ConditionCheck(table, item_key, condition, _tells_old_on_failure(request))
+        return writes.ConditionCheck(table, item_key, condition, _returns_old_on_failure(request))
 
     return Prepared(key, size, operation)
 
@@ -116,5 +116,5 @@ def _check_return_values(request: Request) -> None:
         raise ValidationException("ReturnValues can only be ALL_OLD or NONE")
 
 
-def _tells_old_on_failure(request: Request) -> bool:
+def _returns_old_on_failure(request: Request) -> bool:
     return request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"

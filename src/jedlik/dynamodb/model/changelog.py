@@ -62,7 +62,7 @@ class Kind(IntEnum):
     SAME = 6
     """A write to a replicated table that left the item, or its absence, as it was. Other replicas need to receive it,
     because theirs may differ; no stream shows it."""
-    TOLD = 7
+    SENT_AGAIN = 7
     """No change: an item of a replicated table, or its absence, that is sent to other replicas again, wherever its
     version was made."""
 

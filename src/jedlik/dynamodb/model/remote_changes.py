@@ -49,11 +49,11 @@ class RemoteChange:
         return versions.origin(self.version)
 
 
-def parse(told: dict[str, Any]) -> RemoteChange:
+def parse(message: dict[str, Any]) -> RemoteChange:
     """The change in a region's message. Raises ValueError or KeyError if it is malformed."""
-    version = bytes.fromhex(told["Version"])
+    version = bytes.fromhex(message["Version"])
     versions.check(version)
-    return RemoteChange(version, told["At"], told["Keys"], told.get("Item"), told.get("Again", False))
+    return RemoteChange(version, message["At"], message["Keys"], message.get("Item"), message.get("Again", False))
 
 
 def checked(table: Table, change: RemoteChange) -> RemoteChange:
@@ -74,10 +74,10 @@ def checked(table: Table, change: RemoteChange) -> RemoteChange:
 
 def of_entry(change: Change) -> dict[str, Any]:
     """A change log entry, in the form for other regions."""
-    told = {"Version": change.version.hex(), "At": change.at, "Keys": StoredItem(change.keys)}
-    if change.kind is Kind.TOLD:
-        told["Again"] = True
-    return told | {"Item": items.whole(change.new)} if change.new else told
+    message = {"Version": change.version.hex(), "At": change.at, "Keys": StoredItem(change.keys)}
+    if change.kind is Kind.SENT_AGAIN:
+        message["Again"] = True
+    return message | {"Item": items.whole(change.new)} if change.new else message
 
 
 def of_item(table: Table, stored: bytes, record: bytes | None) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def apply(table: Table, key: bytes, change: RemoteChange, mutation: Mutation) ->
     stored, record = mutation.stored(key), mutation.stored(keys.version_key(table, key))
     if not _is_later(change, stored, record):
         if change.again and change.version < versions.of_record(record):
-            writes.tell_again(table, key, change.keys, stored, versions.of_record(record), mutation)
+            writes.send_again(table, key, change.keys, stored, versions.of_record(record), mutation)
         return stored
     # An item from before the replication stays without a version, and so do its copies.
     version = None if change.version == versions.ZERO else change.version

@@ -213,7 +213,7 @@ def touch(table: Table, key: bytes, key_attributes: Item, now: New, mutation: Mu
     _log(table, key, Kind.SAME, key_attributes, None, now, mutation.writes)
 
 
-def tell_again(
+def send_again(
     table: Table, key: bytes, key_attributes: Item, stored: bytes | None, version: bytes, mutation: Mutation
 ) -> None:
     """Send the item under `key` of a replicated table, or its absence, to other regions with its present version.
@@ -222,7 +222,7 @@ def tell_again(
     better (`remote_changes`).
     """
     now = New(stored, None, Caller.REPLICATION, version)
-    _log(table, key, Kind.TOLD, key_attributes, None, now, mutation.writes)
+    _log(table, key, Kind.SENT_AGAIN, key_attributes, None, now, mutation.writes)
 
 
 def _version(operation: ItemWrite, caller: Caller, mutation: Mutation) -> bytes:

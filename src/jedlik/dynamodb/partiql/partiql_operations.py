@@ -59,7 +59,7 @@ class _Asked:
     """The members of the request, or of the element of a batch or transaction, that contains it."""
 
     @property
-    def tells_old(self) -> bool:
+    def returns_old(self) -> bool:
         """Whether a failed condition returns the present item."""
         return self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
@@ -82,19 +82,19 @@ def _parameters(request: Request) -> list[AttributeValue]:
 
 def _prepared(asked: _Asked, secret: bytes) -> Prepared:
     """The write of a statement, which still needs its table. Raises ValidationException."""
-    parsed, given, tells_old = asked.statement, asked.given, asked.tells_old
+    parsed, given, returns_old = asked.statement, asked.given, asked.returns_old
     size = sum(map(values.value_size, asked.parameters))
     match parsed:
         case InsertStatement():
             item, size = statement_writes.item_of(parsed, asked.parameters)
             return Prepared(item, size, lambda table: statement_writes.put(table, item, size, secret))
         case UpdateStatement():
-            return Prepared({}, size, lambda table: statement_writes.update(parsed, table, given, secret, tells_old))
+            return Prepared({}, size, lambda table: statement_writes.update(parsed, table, given, secret, returns_old))
         case DeleteStatement():
-            return Prepared({}, size, lambda table: statement_writes.delete(parsed, table, given, secret, tells_old))
+            return Prepared({}, size, lambda table: statement_writes.delete(parsed, table, given, secret, returns_old))
         case ExistsStatement():
             return Prepared(
-                {}, size, lambda table: statement_writes.condition_check(parsed, table, given, secret, tells_old)
+                {}, size, lambda table: statement_writes.condition_check(parsed, table, given, secret, returns_old)
             )
     raise AssertionError(f"not a write: {parsed}")
 

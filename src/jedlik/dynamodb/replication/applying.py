@@ -10,7 +10,7 @@ from jedlik.dynamodb.model import keys, remote_changes
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.model.writes import tell_again
+from jedlik.dynamodb.model.writes import send_again
 from jedlik.dynamodb.replication import pull_positions
 from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.storage.engine import Writes
@@ -29,11 +29,11 @@ async def apply(
     before: PullPosition | None,
     after: PullPosition,
     more: Callable[[Writes], None] = lambda writes: None,
-    tell_new: bool = False,
+    send_new: bool = False,
 ) -> None:
     """Apply `changes`, in their order, and move the peer's pull position from `before` to `after`.
 
-    `more` adds further writes to the commit. With `tell_new`, items that are new here are sent again. Raises
+    `more` adds further writes to the commit. With `send_new`, items that are new here are sent again. Raises
     PositionMoved, or DescriptorChanged, having done nothing.
     """
     item_keys = [keys.item_key(table, change.keys, region.secret) for change in changes]
@@ -44,8 +44,8 @@ async def apply(
         for change, key in zip(changes, item_keys, strict=True):
             is_new = mutation.stored(key) is None and mutation.stored(keys.version_key(table, key)) is None
             stored_now = remote_changes.apply(table, key, change, mutation)
-            if tell_new and is_new:
-                tell_again(table, key, change.keys, stored_now, change.version, mutation)
+            if send_new and is_new:
+                send_again(table, key, change.keys, stored_now, change.version, mutation)
         mutation.writes.put(checkpoint_key, pull_positions.encode(after))
         more(mutation.writes)
 

@@ -64,17 +64,20 @@ async def begin(region: Region, found: Replicated, source: str, before: PullPosi
     copying = Copying(
         again=again,
         since=now,
-        seen={name: peer_answers.known_time(told["Covered"], now) for name, told in known.items()},
+        seen={name: peer_answers.known_time(known_position["Covered"], now) for name, known_position in known.items()},
         seen_here={c.region: c.covered for c in await pull_positions.of_table(region, found.table.id)},
         covered=peer_answers.known_time(answer["Now"], now),
     )
     after = PullPosition(source, answer["SourceId"], answer["Position"], covered, copying)
 
     def others(into: Writes) -> None:
-        for name, told in known.items():
+        for name, known_position in known.items():
             if name != region.name and not again:
                 pull = PullPosition(
-                    name, told["SourceId"], told["Position"], peer_answers.known_time(told["Covered"], now)
+                    name,
+                    known_position["SourceId"],
+                    known_position["Position"],
+                    peer_answers.known_time(known_position["Covered"], now),
                 )
                 into.put(pull_positions.key(found.table.id, name), pull_positions.encode(pull))
 
@@ -97,7 +100,7 @@ async def step(region: Region, found: Replicated, pull: PullPosition) -> PullPos
     changes, refusal = await peer_answers.changes(found.table, page["Changes"], region.clock())
     if copying.again:
         changes = await _as_known(region, found, changes, copying)
-    apply = partial(applying.apply, region, found.table, tell_new=copying.again)
+    apply = partial(applying.apply, region, found.table, send_new=copying.again)
     while len(changes) > applying.BATCH:
         await apply(changes[: applying.BATCH], pull, pull)
         changes = changes[applying.BATCH :]
@@ -195,7 +198,7 @@ async def _settle(
                 deletion = remote_changes.deletion(version, item.attributes)
                 now = remote_changes.apply(table, item.key, deletion, mutation)
                 version = deletion.version
-            writes.tell_again(table, item.key, item.attributes, now, version, mutation)
+            writes.send_again(table, item.key, item.attributes, now, version, mutation)
         mutation.writes.put(checkpoint_key, pull_positions.encode(after))
 
     items_read = ((table, item.key) for item in missing)

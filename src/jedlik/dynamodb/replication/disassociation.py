@@ -87,14 +87,14 @@ async def _has_all(region: Region, table: Table, peer: str, end: dict[str, Any])
     # While only changes of other regions are skipped, the position is seldom written. Are there any of the peer's own?
     asking = _asking(table) | {"Position": pull.position, "SourceId": pull.source, "GroupVersion": None}
     answer = await peer_answers.ask(region, peer, "Pull", {"Wait": 0, "Tables": [asking]})
-    told = peer_answers.by_table(answer, [table.name]).get(table.name)
-    if told is None:
+    news = peer_answers.by_table(answer, [table.name]).get(table.name)
+    if news is None:
         return False
-    peer_answers.check_told(told, asking["GroupId"], pull.source, pull.position, region.clock())
-    if "Entries" not in told or told["SourceId"] != end["SourceId"]:
+    peer_answers.check_news(news, asking["GroupId"], pull.source, pull.position, region.clock())
+    if "Entries" not in news or news["SourceId"] != end["SourceId"]:
         return False
     # The first change of its own that is not here; or it has none up to there.
-    first: int = told["Entries"][0]["Position"] if told["Entries"] else told["Position"]
+    first: int = news["Entries"][0]["Position"] if news["Entries"] else news["Position"]
     awaited: int = end["Position"]
     return first >= awaited
 

@@ -82,7 +82,7 @@ class Exchange:
         """The table that is first in the next request."""
         self._at_once = peer_messages.TABLES_AT_ONCE
         """How many tables are requested in one pull: fewer while whole answers are unusable."""
-        self._told_ahead = -AHEAD_SECONDS
+        self._logged_ahead = -AHEAD_SECONDS
         self.latency = Latency()
 
     def forget(self) -> None:
@@ -208,7 +208,7 @@ class Exchange:
         }
         try:
             answer = await peer_answers.ask(self._region, self._peer, "Pull", request)
-            told = peer_answers.by_table(answer, asked)
+            news = peer_answers.by_table(answer, asked)
         except WrongAnswer as error:
             # Any of the tables may make the whole answer invalid: fewer are requested, until a single one is left.
             self._at_once = max(1, len(group) // 2)
@@ -219,11 +219,11 @@ class Exchange:
         self._first += 1 if len(group) == len(pulled) else len(group)
         self._at_once = min(2 * self._at_once, peer_messages.TABLES_AT_ONCE)
         for name, (found, progress) in asked.items():
-            if name not in told and answer["Full"]:
+            if name not in news and answer["Full"]:
                 continue
             try:
-                if name in told:
-                    await self._take(found, progress, told[name], answer["Now"])
+                if name in news:
+                    await self._take(found, progress, news[name], answer["Now"])
                 else:
                     covered = peer_answers.known_time(answer["Now"], self._region.clock())
                     progress.reached = progress.reached.moved(covered=covered)
@@ -233,22 +233,22 @@ class Exchange:
             else:
                 await self._taken(found, progress)
 
-    async def _take(self, found: Replicated, progress: _Progress, told: dict[str, Any], now: float) -> None:
+    async def _take(self, found: Replicated, progress: _Progress, news: dict[str, Any], now: float) -> None:
         """Apply the peer's answer about one table, up to an unusable change, for which it raises PutAside."""
         here, reached = self._region.clock(), progress.reached
-        peer_answers.check_told(told, found.replica.group_id, reached.source, reached.position, here)
-        if "Gone" in told:
+        peer_answers.check_news(news, found.replica.group_id, reached.source, reached.position, here)
+        if "Gone" in news:
             self._rest(progress)
             return
-        if "Group" in told:
-            await membership.adopt(self._region, found.table.name, told["Group"])
-            progress.digest = replicas.version(told["Group"])
-        if "CopyAgain" in told:
+        if "Group" in news:
+            await membership.adopt(self._region, found.table.name, news["Group"])
+            progress.digest = replicas.version(news["Group"])
+        if "CopyAgain" in news:
             await self._begin_again(found, progress)
             return
-        changes, refusal = await peer_answers.changes(found.table, told["Entries"], here)
-        entries = told["Entries"][: len(changes)]
-        reached = reached.moved(source=told["SourceId"])
+        changes, refusal = await peer_answers.changes(found.table, news["Entries"], here)
+        entries = news["Entries"][: len(changes)]
+        reached = reached.moved(source=news["SourceId"])
         for start in range(0, len(changes), applying.BATCH):
             batch = changes[start : start + applying.BATCH]
             last = start + len(batch)
@@ -256,13 +256,13 @@ class Exchange:
                 position=entries[last - 1]["Position"] + 1, covered=peer_answers.known_time(batch[-1].at, here)
             )
             if last == len(changes):
-                position = reached.position if refusal is not None else told["Position"]
+                position = reached.position if refusal is not None else news["Position"]
                 reached = reached.moved(position=position, latency=self.latency.summary())
             await self._apply(found, progress, batch, reached)
         if refusal is not None:
             raise refusal
-        covered = reached.covered if told["More"] else peer_answers.known_time(now, here)
-        progress.reached = reached.moved(position=told["Position"], covered=covered)
+        covered = reached.covered if news["More"] else peer_answers.known_time(now, here)
+        progress.reached = reached.moved(position=news["Position"], covered=covered)
 
     async def _apply(
         self, found: Replicated, progress: _Progress, changes: list[RemoteChange], after: PullPosition
@@ -342,8 +342,8 @@ class Exchange:
         """Log when a version is far ahead: as long as it is, writes over such items get versions that are ahead,
         too."""
         ahead = versions.seconds(latest) - now
-        if ahead > AHEAD_SECONDS and self._monotonic() - self._told_ahead >= AHEAD_SECONDS:
-            self._told_ahead = self._monotonic()
+        if ahead > AHEAD_SECONDS and self._monotonic() - self._logged_ahead >= AHEAD_SECONDS:
+            self._logged_ahead = self._monotonic()
             context = {"region": self._region.store, "peer": self._peer, "ahead_seconds": round(ahead, 3)}
             _log.warning("a peer's clock is ahead", extra=context)
 

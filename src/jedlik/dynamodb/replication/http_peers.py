@@ -112,16 +112,16 @@ class HttpPeers:
             raise PeerUnreachable(f"{region}: no memory for its answer") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PeerUnreachable(f"{region}: {str(error)[:LONGEST_MESSAGE] or type(error).__name__}") from error
-        told: Any = None
+        parsed: Any = None
         if content_type == _CONTENT_TYPE:
             with suppress(orjson.JSONDecodeError):
-                told = orjson.loads(answer)
+                parsed = orjson.loads(answer)
         if status != _OK:
-            raise _refusal(region, status, told if isinstance(told, dict) else {})
-        if not isinstance(told, dict):
+            raise _refusal(region, status, parsed if isinstance(parsed, dict) else {})
+        if not isinstance(parsed, dict):
             operation = headers["X-Amz-Target"].rpartition(".")[2]
             raise WrongAnswer(f"{operation}: an answer with status {status} that is no JSON object")
-        return told
+        return parsed
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -180,10 +180,10 @@ async def _read(response: aiohttp.ClientResponse, held: Holding) -> bytes:
     return b"".join(parts)
 
 
-def _refusal(region: str, status: int, told: Body) -> Exception:
+def _refusal(region: str, status: int, parsed: Body) -> Exception:
     """The exception for a region's error."""
-    name = str(told.get("__type", "")).rpartition("#")[2][:LONGEST_MESSAGE]
-    message = str(told.get("message", told.get("Message", "")))[:LONGEST_MESSAGE]
+    name = str(parsed.get("__type", "")).rpartition("#")[2][:LONGEST_MESSAGE]
+    message = str(parsed.get("message", parsed.get("Message", "")))[:LONGEST_MESSAGE]
     error = REFUSALS.get(name)
     if status < _SERVER_FAULT and name in NO_PEER:
         return PeerRefuses(f"{region} refuses this region: {_printable(f'{name}: {message}')}")

@@ -54,8 +54,8 @@ class KnownPeers:
 
         async def answer(asked: Region) -> Body:
             context = Context(asked, "of a peer", own(asked))
-            told: Body = stored_items.plain(await served.handler(context, served.validate(body)) or {})
-            return told
+            answer: Body = stored_items.plain(await served.handler(context, served.validate(body)) or {})
+            return answer
 
         try:
             return await self._stores.use(store_name(region, account), answer)

@@ -41,39 +41,39 @@ async def ask(region: Region, peer: str, operation: str, request: Body) -> Body:
 def by_table(answer: Body, asked: Collection[str]) -> dict[str, Body]:
     """By name: a Pull's answer about each of the requested tables. Raises WrongAnswer."""
     found: dict[str, Body] = {}
-    for told in answer["Tables"]:
-        name = told.get("TableName")  # Any JSON: no form has checked it yet.
+    for news in answer["Tables"]:
+        name = news.get("TableName")  # Any JSON: no form has checked it yet.
         if type(name) is not str or name not in asked or name in found:
             raise WrongAnswer("Pull: the tables are not those asked for")
-        found[name] = told
+        found[name] = news
     return found
 
 
-def check_told(told: Body, group_id: str, source: str | None, position: int, now: float) -> None:
+def check_news(news: Body, group_id: str, source: str | None, position: int, now: float) -> None:
     """Check a Pull's answer about one table, except for its changes (`changes`).
 
     `group_id` is that of the replica here; `source` and `position` are those of the request. Raises PutAside.
     """
     form = (
         peer_messages.GONE
-        if "Gone" in told
+        if "Gone" in news
         else peer_messages.COPY_AGAIN
-        if "CopyAgain" in told
-        else peer_messages.TOLD
+        if "CopyAgain" in news
+        else peer_messages.TABLE_NEWS
     )
-    _check_form(form, told, "Pull")
-    if "Group" in told:
-        if told["Group"]["GroupId"] != group_id:
+    _check_form(form, news, "Pull")
+    if "Group" in news:
+        if news["Group"]["GroupId"] != group_id:
             raise WrongAnswer("Pull: the document of another group")
-        group_documents.check(told["Group"], now)
-    if "Entries" in told:
+        group_documents.check(news["Group"], now)
+    if "Entries" in news:
         # In another table that the peer has created under the name, the positions start again.
-        reached = position if told["SourceId"] == source else 0
-        for entry in told["Entries"]:
+        reached = position if news["SourceId"] == source else 0
+        for entry in news["Entries"]:
             if entry["Position"] < reached:
                 raise WrongAnswer("Pull: positions go back")
             reached = entry["Position"] + 1
-        if told["Position"] < reached:
+        if news["Position"] < reached:
             raise WrongAnswer("Pull: the position to go on from is before what was told")
 
 
@@ -83,16 +83,16 @@ def check_cursor(before: str | None, after: str | None) -> None:
         raise WrongAnswer("CopyPage: the cursor goes back")
 
 
-def known_time(told: float, now: float) -> float:
+def known_time(news: float, now: float) -> float:
     """A time by a peer's clock, up to which changes have been seen: no further ahead than versions may be.
 
     Changes seen up to a time were also seen up to an earlier one. With a later one, future changes would count as seen.
     """
-    return min(told, now + versions.FURTHEST_AHEAD_SECONDS)
+    return min(news, now + versions.FURTHEST_AHEAD_SECONDS)
 
 
 async def changes(
-    table: Table, told: Sequence[dict[str, Any]], now: float
+    table: Table, news: Sequence[dict[str, Any]], now: float
 ) -> tuple[list[RemoteChange], PutAside | None]:
     """A peer's changes of a table, up to the first that cannot be applied, and the reason why that cannot.
 
@@ -100,7 +100,7 @@ async def changes(
     """
     taken: list[RemoteChange] = []
     begun = time.perf_counter()
-    for each in told:
+    for each in news:
         try:
             taken.append(_change(table, each, now))
         except PutAside as refusal:
@@ -111,10 +111,10 @@ async def changes(
     return taken, None
 
 
-def _change(table: Table, told: dict[str, Any], now: float) -> RemoteChange:
+def _change(table: Table, news: dict[str, Any], now: float) -> RemoteChange:
     """A peer's change. Raises PutAside."""
     try:
-        change = remote_changes.checked(table, remote_changes.parse(told))
+        change = remote_changes.checked(table, remote_changes.parse(news))
     except (ValueError, ServiceError) as error:
         raise WrongAnswer(f"a change is none: {error}") from error
     if versions.is_ahead(change.version, now):

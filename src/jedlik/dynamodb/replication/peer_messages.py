@@ -185,7 +185,7 @@ _CHANGE_OPTIONS: dict[str, Form] = {"Again": flag, "Item": anything}
 _OF_PEER = {"SourceId": maybe(ID), "Position": POSITION, "Covered": TIME}
 
 ANSWERS: dict[str, Form] = {
-    # Each table of a Pull is checked by itself (`TOLD`): a fault in one must not hold up the others.
+    # Each table of a Pull is checked by itself (`TABLE_NEWS`): a fault in one must not hold up the others.
     "Pull": members({"Now": TIME, "Full": flag, "Tables": each(mapping(anything, anything, 8), TABLES_AT_ONCE)}),
     "BeginCopy": members(
         {
@@ -222,7 +222,7 @@ ANSWERS: dict[str, Form] = {
 _SAME: dict[str, Form] = {"TableName": TABLE_NAME, "SourceId": ID}
 GONE = members({"TableName": TABLE_NAME, "Gone": one_of(True)})
 COPY_AGAIN = members({**_SAME, "CopyAgain": one_of(True)}, {"Group": GROUP})
-TOLD = members(
+TABLE_NEWS = members(
     {
         **_SAME,
         "Entries": each(members({**_CHANGE, "Position": POSITION}, _CHANGE_OPTIONS), _CHANGES),

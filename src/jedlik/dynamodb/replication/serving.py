@@ -76,7 +76,7 @@ async def pull(context: Context, request: Request) -> Response:
     first = True
     while True:
         now, begun = region.clock(), loop.time()
-        told: list[Response] = []
+        news: list[Response] = []
         room = PULL_BYTES
         turn = time.perf_counter()
         for table in asked:
@@ -85,10 +85,10 @@ async def pull(context: Context, request: Request) -> Response:
             answer, size = await _look(region, table, room, first)
             room -= size
             if answer is not None:
-                told.append(answer)
+                news.append(answer)
             turn = await _let_others(turn)
-        if told or loop.time() >= deadline:
-            return {"Now": now, "Full": room <= 0, "Tables": told or [table.passed() for table in asked]}
+        if news or loop.time() >= deadline:
+            return {"Now": now, "Full": room <= 0, "Tables": news or [table.passed() for table in asked]}
         first = False
         await asyncio.sleep(max(LOOK_SECONDS, REST_FACTOR * (loop.time() - begun)))
 
@@ -228,7 +228,7 @@ class _Asked:
 
     def passed(self) -> Response:
         """The answer if there was no news: other regions' changes have been skipped."""
-        return {"TableName": self.name, "SourceId": self.source, **_told([], self.position, False)}
+        return {"TableName": self.name, "SourceId": self.source, **_news([], self.position, False)}
 
 
 _MEMBERS = {
@@ -271,11 +271,11 @@ async def _look(region: Region, asked: _Asked, room: int, first: bool) -> tuple[
         size += len(table.raw)  # It is in the descriptor.
     if not entries and "Group" not in answer and not more:
         return None, size
-    told = [remote_changes.of_entry(change) | {"Position": position} for position, change in entries]
-    return answer | _told(told, asked.position, more), size
+    news = [remote_changes.of_entry(change) | {"Position": position} for position, change in entries]
+    return answer | _news(news, asked.position, more), size
 
 
-def _told(entries: list[Response], position: int, more: bool) -> Response:
+def _news(entries: list[Response], position: int, more: bool) -> Response:
     return {"Entries": entries, "Position": position, "More": more}
 
 
@@ -295,7 +295,7 @@ async def _own_entries(
 
 def _is_own(change: Change, own: bytes) -> bool:
     """Whether this region must send a change: it was made here, or is sent again."""
-    return bool(change.version) and (change.kind is Kind.TOLD or versions.origin(change.version) == own)
+    return bool(change.version) and (change.kind is Kind.SENT_AGAIN or versions.origin(change.version) == own)
 
 
 async def _first_kept(region: Region, table: Table) -> int:

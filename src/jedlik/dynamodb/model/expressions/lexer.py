@@ -41,14 +41,14 @@ class Token(NamedTuple):
     end: int
 
 
-def tokens(text: str, keywords: frozenset[str], tells_size: bool = True) -> list[Token]:
+def tokens(text: str, keywords: frozenset[str], shows_size: bool = True) -> list[Token]:
     """The tokens of an expression, the last one END. Raises InvalidExpression if it is too long or empty.
 
-    `tells_size` decides whether the refusal of one that is too long contains its length: that of an update does not.
+    `shows_size` decides whether the refusal of one that is too long contains its length: that of an update does not.
     """
     size = len(text.encode())
     if size > limits.EXPRESSION_SIZE:
-        told = f" expression size: {size}" if tells_size else ""
+        told = f" expression size: {size}" if shows_size else ""
         raise InvalidExpression(f"Expression size has exceeded the maximum allowed size;{told}")
     found = []
     for match in _TOKEN.finditer(text):

@@ -62,7 +62,7 @@ def parse_condition(text: str) -> Condition:
 @remembering
 def parse_update(text: str) -> tuple[Action, ...]:
     """The actions of an update expression, in the order of the text. Raises InvalidExpression."""
-    parser = _Parser(text, _SECTIONS, tells_size=False)
+    parser = _Parser(text, _SECTIONS, shows_size=False)
     sections = parser.sections()
     parser.check_parentheses()
     actions = tuple([action for _, actions in sections for action in actions])
@@ -132,9 +132,9 @@ class _Group:
 class _Parser:
     """A place in a text's tokens."""
 
-    def __init__(self, text: str, keywords: frozenset[str], tells_size: bool = True) -> None:
+    def __init__(self, text: str, keywords: frozenset[str], shows_size: bool = True) -> None:
         self._text = text
-        self._tokens = lexer.tokens(text, keywords, tells_size)
+        self._tokens = lexer.tokens(text, keywords, shows_size)
         self._position = 0
         self._kind = self._tokens[0].kind
         self._operators = 0

@@ -59,7 +59,7 @@ def _absent(item: Item) -> bool:
     return True
 
 
-def update(statement: UpdateStatement, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Update:
+def update(statement: UpdateStatement, table: Table, given: Values, secret: bytes, returns_old: bool) -> writes.Update:
     """An UPDATE. Raises ValidationException."""
     key, condition = _key_and_condition(table, statement.where, given)
     action = updates.BoundUpdate(statement.plan, given)
@@ -68,10 +68,10 @@ def update(statement: UpdateStatement, table: Table, given: Values, secret: byte
     def is_met(item: Item) -> bool:
         return bool(item) and (condition is None or condition(item))
 
-    return writes.Update(table, keys.item_key(table, key, secret), key, action, is_met, tells_old)
+    return writes.Update(table, keys.item_key(table, key, secret), key, action, is_met, returns_old)
 
 
-def delete(statement: DeleteStatement, table: Table, given: Values, secret: bytes, tells_old: bool) -> writes.Delete:
+def delete(statement: DeleteStatement, table: Table, given: Values, secret: bytes, returns_old: bool) -> writes.Delete:
     """A DELETE. Raises ValidationException."""
     key, condition = _key_and_condition(table, statement.where, given)
 
@@ -79,7 +79,7 @@ def delete(statement: DeleteStatement, table: Table, given: Values, secret: byte
         return condition is None or not item or condition(item)
 
     item_key = keys.item_key(table, key, secret)
-    return writes.Delete(table, item_key, key, None if condition is None else is_met, tells_old)
+    return writes.Delete(table, item_key, key, None if condition is None else is_met, returns_old)
 
 
 def _key_and_condition(table: Table, where: Condition | None, given: Values) -> tuple[Item, Predicate | None]:
@@ -92,7 +92,7 @@ def _key_and_condition(table: Table, where: Condition | None, given: Values) -> 
 
 
 def condition_check(
-    statement: ExistsStatement, table: Table, given: Values, secret: bytes, tells_old: bool
+    statement: ExistsStatement, table: Table, given: Values, secret: bytes, returns_old: bool
 ) -> writes.ConditionCheck:
     """An EXISTS. Raises ValidationException."""
     single = single_item(table, statement.where, given)
@@ -105,4 +105,4 @@ def condition_check(
     def is_met(item: Item) -> bool:
         return bool(item) and condition(item)
 
-    return writes.ConditionCheck(table, keys.item_key(table, key, secret), is_met, tells_old)
+    return writes.ConditionCheck(table, keys.item_key(table, key, secret), is_met, returns_old)
