@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,34 @@ def test_a_table_is_backed_up_and_restored(page: Page, running: Server) -> None:
     expect(row(page, "evening")).to_have_count(0)
 
 
+def test_a_table_is_restored_to_a_moment(page: Page, running: Server) -> None:
+    client = running.client()
+    create(client, TableName="past", AttributeDefinitions=attributes(p="S"))
+    go(page, running, "/dynamodb/tables/past/backups")
+    page.get_by_role("button", name="Turn on recovery").click()
+    page.get_by_role("dialog").get_by_label("Period in days").fill("3")
+    page.get_by_role("dialog").get_by_role("button", name="Turn on recovery").click()
+    expect(page.get_by_role("button", name="Turn off recovery")).to_be_visible()
+    client.put_item(TableName="past", Item={"p": {"S": "one"}})
+    written = datetime.now(UTC)
+
+    def latest() -> datetime:
+        described = client.describe_continuous_backups(TableName="past")["ContinuousBackupsDescription"]
+        recovery = described["PointInTimeRecoveryDescription"]
+        assert recovery["RecoveryPeriodInDays"] == 3
+        return recovery.get("LatestRestorableDateTime", datetime.min.replace(tzinfo=UTC))
+
+    deadline = time.monotonic() + PATIENCE / 1000
+    while latest() <= written:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    page.get_by_role("button", name="Restore to point in time").click()
+    page.get_by_label("Name of the new table").fill("past-again")
+    page.get_by_role("dialog").get_by_role("button", name="Restore").click()
+    expect(row(page, "past-again")).to_contain_text("Active")
+    assert client.scan(TableName="past-again")["Items"] == [{"p": {"S": "one"}}]
+
+
 def test_users_roles_and_policies_are_managed(page: Page, running: Server) -> None:
     client = running.client("iam")
     page.get_by_role("link", name="IAM", exact=True).click()
@@ -469,6 +498,7 @@ PAGES = {
     "partiql": "/dynamodb/partiql",
     "backups": "/dynamodb/backups",
     "users": "/iam/users",
+    "table-backups": "/dynamodb/tables/shown/backups",
     "role": "/iam/roles/shown",
     "policy": "/iam/policies/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess",
 }

@@ -14,7 +14,6 @@ import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
 import Pagination from "@cloudscape-design/components/pagination";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
@@ -22,7 +21,8 @@ import Table from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import { useNavigate } from "react-router-dom";
-import { useAction, useLoaded } from "../loading";
+import { Dialog } from "../dialog";
+import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { shownBytes, tableNames } from "../tables/descriptions";
@@ -149,21 +149,6 @@ interface DialogProps {
   done: () => void;
 }
 
-function Buttons(props: { text: string; disabled: boolean; running: boolean; start: () => void; dismiss: () => void }) {
-  return (
-    <Box float="right">
-      <SpaceBetween direction="horizontal" size="xs">
-        <Button variant="link" onClick={props.dismiss}>
-          {texts.cancel}
-        </Button>
-        <Button variant="primary" disabled={props.disabled} loading={props.running} onClick={props.start}>
-          {props.text}
-        </Button>
-      </SpaceBetween>
-    </Box>
-  );
-}
-
 function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | undefined }) {
   const { clients } = useSession();
   const tell = useTell();
@@ -174,43 +159,33 @@ function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | 
     [clients, table],
   );
   const options = (names.value ?? []).map((value) => ({ value, label: value }));
-  const creating = useAction(async () => {
-    await clients.dynamodb.send(new CreateBackupCommand({ TableName: chosen, BackupName: name }));
-    tell("success", texts.backup.making(name));
-    done();
-  });
   return (
-    <Modal
-      visible
-      onDismiss={dismiss}
-      header={texts.backup.create}
-      footer={
-        <Buttons
-          text={texts.backup.create}
-          disabled={!chosen || !name}
-          running={creating.running}
-          start={() => void creating.start()}
-          dismiss={dismiss}
-        />
-      }
+    <Dialog
+      title={texts.backup.create}
+      submit={texts.backup.create}
+      disabled={!chosen || !name}
+      dismiss={dismiss}
+      act={async () => {
+        await clients.dynamodb.send(new CreateBackupCommand({ TableName: chosen, BackupName: name }));
+        tell("success", texts.backup.making(name));
+        done();
+      }}
     >
-      <SpaceBetween size="m">
-        <Refusal error={names.error ?? creating.error} />
-        <FormField label={texts.backup.table}>
-          <Select
-            filteringType="auto"
-            placeholder={texts.explore.choose}
-            disabled={table !== undefined}
-            options={options}
-            selectedOption={options.find((one) => one.value === chosen) ?? null}
-            onChange={({ detail }) => setChosen(detail.selectedOption.value)}
-          />
-        </FormField>
-        <FormField label={texts.backup.name} constraintText={texts.backup.nameAbout}>
-          <Input value={name} onChange={({ detail }) => setName(detail.value)} />
-        </FormField>
-      </SpaceBetween>
-    </Modal>
+      <Refusal error={names.error} />
+      <FormField label={texts.backup.table}>
+        <Select
+          filteringType="auto"
+          placeholder={texts.explore.choose}
+          disabled={table !== undefined}
+          options={options}
+          selectedOption={options.find((one) => one.value === chosen) ?? null}
+          onChange={({ detail }) => setChosen(detail.selectedOption.value)}
+        />
+      </FormField>
+      <FormField label={texts.backup.name} constraintText={texts.backup.nameAbout}>
+        <Input value={name} onChange={({ detail }) => setName(detail.value)} />
+      </FormField>
+    </Dialog>
   );
 }
 
@@ -219,73 +194,50 @@ function Restore({ backup, dismiss, done }: DialogProps & { backup: BackupSummar
   const tell = useTell();
   const [name, setName] = useState("");
   const [withIndexes, setWithIndexes] = useState(true);
-  const restoring = useAction(async () => {
-    await clients.dynamodb.send(
-      new RestoreTableFromBackupCommand({
-        TargetTableName: name,
-        BackupArn: backup.BackupArn,
-        ...(withIndexes ? {} : { GlobalSecondaryIndexOverride: [], LocalSecondaryIndexOverride: [] }),
-      }),
-    );
-    tell("success", texts.backup.restoring(name));
-    done();
-  });
   return (
-    <Modal
-      visible
-      onDismiss={dismiss}
-      header={texts.backup.restoreTitle(backup.BackupName ?? "")}
-      footer={
-        <Buttons
-          text={texts.backup.restore}
-          disabled={!name}
-          running={restoring.running}
-          start={() => void restoring.start()}
-          dismiss={dismiss}
-        />
-      }
+    <Dialog
+      title={texts.backup.restoreTitle(backup.BackupName ?? "")}
+      submit={texts.backup.restore}
+      disabled={!name}
+      dismiss={dismiss}
+      act={async () => {
+        await clients.dynamodb.send(
+          new RestoreTableFromBackupCommand({
+            TargetTableName: name,
+            BackupArn: backup.BackupArn,
+            ...(withIndexes ? {} : { GlobalSecondaryIndexOverride: [], LocalSecondaryIndexOverride: [] }),
+          }),
+        );
+        tell("success", texts.backup.restoring(name));
+        done();
+      }}
     >
-      <SpaceBetween size="m">
-        <Refusal error={restoring.error} />
-        <Box>{texts.backup.restoreAbout}</Box>
-        <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
-          <Input value={name} onChange={({ detail }) => setName(detail.value)} />
-        </FormField>
-        <Checkbox checked={withIndexes} onChange={({ detail }) => setWithIndexes(detail.checked)}>
-          {texts.backup.indexes}
-        </Checkbox>
-      </SpaceBetween>
-    </Modal>
+      <Box>{texts.backup.restoreAbout}</Box>
+      <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
+        <Input value={name} onChange={({ detail }) => setName(detail.value)} />
+      </FormField>
+      <Checkbox checked={withIndexes} onChange={({ detail }) => setWithIndexes(detail.checked)}>
+        {texts.backup.indexes}
+      </Checkbox>
+    </Dialog>
   );
 }
 
 function DeleteBackup({ backup, dismiss, done }: DialogProps & { backup: BackupSummary }) {
   const { clients } = useSession();
   const tell = useTell();
-  const deleting = useAction(async () => {
-    await clients.dynamodb.send(new DeleteBackupCommand({ BackupArn: backup.BackupArn }));
-    tell("success", texts.backup.deleted(backup.BackupName ?? ""));
-    done();
-  });
   return (
-    <Modal
-      visible
-      onDismiss={dismiss}
-      header={texts.backup.deleteTitle}
-      footer={
-        <Buttons
-          text={texts.delete}
-          disabled={false}
-          running={deleting.running}
-          start={() => void deleting.start()}
-          dismiss={dismiss}
-        />
-      }
+    <Dialog
+      title={texts.backup.deleteTitle}
+      submit={texts.delete}
+      dismiss={dismiss}
+      act={async () => {
+        await clients.dynamodb.send(new DeleteBackupCommand({ BackupArn: backup.BackupArn }));
+        tell("success", texts.backup.deleted(backup.BackupName ?? ""));
+        done();
+      }}
     >
-      <SpaceBetween size="m">
-        <Refusal error={deleting.error} />
-        <Alert type="warning">{texts.backup.deleteWarning}</Alert>
-      </SpaceBetween>
-    </Modal>
+      <Alert type="warning">{texts.backup.deleteWarning}</Alert>
+    </Dialog>
   );
 }

@@ -15,7 +15,7 @@ import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
-import { Dialog } from "./dialog";
+import { Dialog } from "../dialog";
 import { DocumentField } from "./document-field";
 import { type Entity, type Kind, KINDS, removeWhole } from "./kinds";
 

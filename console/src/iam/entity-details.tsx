@@ -24,7 +24,7 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import { AccessKeys } from "./access-keys";
-import { Dialog } from "./dialog";
+import { Dialog } from "../dialog";
 import { DocumentField, EMPTY_POLICY } from "./document-field";
 import { type Attached, type Entity, type Kind, KINDS } from "./kinds";
 import { policiesOf } from "./policies";

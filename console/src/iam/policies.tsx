@@ -21,7 +21,7 @@ import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
-import { Dialog } from "./dialog";
+import { Dialog } from "../dialog";
 import { DocumentField, EMPTY_POLICY } from "./document-field";
 import { every } from "./kinds";
 

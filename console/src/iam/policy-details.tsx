@@ -20,7 +20,7 @@ import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
-import { Dialog } from "./dialog";
+import { Dialog } from "../dialog";
 import { DocumentField } from "./document-field";
 import { every, readable } from "./kinds";
 import { isAws } from "./policies";

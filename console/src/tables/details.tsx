@@ -13,6 +13,7 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import { Backups } from "../backups/backups";
+import { Recovery } from "../backups/recovery";
 import { ConfirmedDelete } from "./confirmed-delete";
 import { describe, pollWhileChanging } from "./descriptions";
 import { GlobalTab } from "./global-tab";
@@ -43,7 +44,12 @@ export default function TableDetails() {
     overview: <OverviewTab table={value} refresh={refresh} />,
     indexes: <IndexesTab table={value} refresh={refresh} />,
     global: <GlobalTab table={value} refresh={refresh} />,
-    backups: <Backups table={name} />,
+    backups: (
+      <SpaceBetween size="l">
+        <Recovery table={name} />
+        <Backups table={name} />
+      </SpaceBetween>
+    ),
     streams: <StreamsTab table={value} refresh={refresh} />,
     settings: <SettingsTab table={value} refresh={refresh} />,
   };

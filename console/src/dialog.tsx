@@ -3,9 +3,9 @@ import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
-import { useAction } from "../loading";
-import { Refusal } from "../notices";
-import { texts } from "../texts";
+import { useAction } from "./loading";
+import { Refusal } from "./notices";
+import { texts } from "./texts";
 
 /** A dialog that does one thing. It stays open, with the server's words, when that is refused. */
 export function Dialog(props: {
