@@ -1,8 +1,9 @@
-"""Writes that go the short way answer, store and charge what they do on the long way."""
+"""Writes, single ones and transactions, that go the short way answer, store and charge what they do on the long way."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jedlik.aws.context import Caller, Context
+from jedlik.aws.errors import ServiceError
+from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import Response
 from testing.dynamodb.both_ways import GET, KEY, Site, request, without_id
@@ -176,6 +180,98 @@ WRITES = st.one_of(
 @settings(max_examples=250)
 def test_a_write_means_the_same_both_ways(sites: tuple[Site, Site], asked: tuple[str, Any]) -> None:
     agree(sites, *asked)
+
+
+PUT = {"Put": {"TableName": "plain", "Item": ITEM}}
+COUNTED = {"Update": KEYED | COUNT | {"ConditionExpression": "attribute_exists(p)"}}
+CHECK = {"ConditionCheck": KEYED | {"Key": KEY | {"s": {"N": "7"}}, "ConditionExpression": "attribute_not_exists(p)"}}
+DELETE = {"Delete": {"TableName": "plain", "Key": KEY | {"s": {"N": "8"}}}}
+
+
+def test_transactions_of_few_operations_go_the_short_way(sites: tuple[Site, Site]) -> None:
+    agree(sites, "PutItem", {"TableName": "log", "Item": ITEM})
+    for asked in (
+        {"TransactItems": [PUT, COUNTED, CHECK, DELETE], "ReturnConsumedCapacity": "INDEXES"},
+        {"TransactItems": [PUT, COUNTED], "ClientRequestToken": "once"},
+        {"TransactItems": [PUT, COUNTED], "ClientRequestToken": "once", "ReturnConsumedCapacity": "TOTAL"},
+        {"TransactItems": [PUT], "ClientRequestToken": "once"},
+        {
+            "TransactItems": [PUT, {"Put": {"TableName": "log", "Item": ITEM, **UNLESS}}],
+            "ReturnConsumedCapacity": "TOTAL",
+        },
+        {"TransactItems": [{"Delete": DELETE["Delete"] | {"ConditionExpression": "attribute_exists(p)"}}]},
+        {"TransactItems": [{"Update": KEYED | COUNT | {"UpdateExpression": "SET n = p + :one"}}]},
+    ):
+        assert agree(sites, "TransactWriteItems", asked), asked
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"TransactItems": [{"Put": {"TableName": "plain", "Item": KEY | {"s": {"N": str(n)}}}} for n in range(11)]},
+        {"TransactItems": [COUNTED, {"Delete": KEYED}]},
+        {"TransactItems": [PUT, {"Put": {"TableName": "both", "Item": ITEM}}]},
+        {"TransactItems": [PUT, {"Put": {"TableName": "plain", "Item": {"p": {"S": "a"}}}}]},
+        {"TransactItems": [PUT], "ReturnItemCollectionMetrics": "SIZE"},
+        {"TransactItems": []},
+        {"TransactItems": [{}]},
+        {"TransactItems": [PUT | {"Delete": KEYED}]},
+    ],
+)
+def test_other_transactions_go_the_long_way(sites: tuple[Site, Site], asked: Any) -> None:
+    assert not agree(sites, "TransactWriteItems", asked)
+
+
+@given(
+    asked=st.fixed_dictionaries(
+        {
+            "TransactItems": st.lists(
+                WRITES.map(lambda write: {write[0].removesuffix("Item"): write[1]}), min_size=1, max_size=3
+            )
+        },
+        optional={
+            "ReturnConsumedCapacity": st.sampled_from(["NONE", "TOTAL", "INDEXES"]),
+            "ClientRequestToken": st.sampled_from(["a", "b", ""]),
+        },
+    )
+)
+@settings(max_examples=150)
+def test_a_transaction_means_the_same_both_ways(sites: tuple[Site, Site], asked: Any) -> None:
+    agree(sites, "TransactWriteItems", asked)
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("PutItem", {"TableName": "log", "Item": ITEM, **UNLESS}),
+        ("UpdateItem", KEYED | COUNT),
+        ("TransactWriteItems", {"TransactItems": [PUT, {"Put": {"TableName": "log", "Item": ITEM, **UNLESS}}]}),
+        ("TransactWriteItems", {"TransactItems": [PUT, COUNTED]}),
+    ],
+)
+def test_both_ways_charge_the_same(sites: tuple[Site, Site], operation: str, asked: Any) -> None:
+    agree(sites, "PutItem", {"TableName": "log", "Item": ITEM})
+    site, declared = sites[0], OPERATIONS[operation]
+
+    async def short(context: Context) -> None:
+        assert declared.short is not None
+        begun: Any = declared.short(context, orjson.loads(orjson.dumps(asked)))
+        try:
+            begun.answer(await begun.future)
+        except ServiceError as error:
+            begun.refusal(error)
+
+    async def long(context: Context) -> None:
+        with contextlib.suppress(ServiceError):
+            await declared.handler(context, declared.validate(orjson.loads(orjson.dumps(asked))))
+
+    def charges(context: Context) -> list[tuple[object, ...]]:
+        return [(one.name, one.units, one.attempted, one.refusals) for one in context.meter.charges()]
+
+    contexts = [Context(site.region, "id", Caller("0" * 12, "p")) for _ in range(2)]
+    site.loop.run(short(contexts[0]))
+    site.loop.run(long(contexts[1]))
+    assert charges(contexts[0]) == charges(contexts[1]) != []
 
 
 def test_a_table_that_another_process_has_changed_is_looked_at_again(sites: tuple[Site, Site]) -> None:

@@ -18,7 +18,16 @@ from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, wording
 from jedlik.dynamodb.backups import backup_operations, import_operations, recovery_operations, restore_operations
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
-from jedlik.dynamodb.items import batches, prepared, queries, short_reads, short_writes, single_items, transactions
+from jedlik.dynamodb.items import (
+    batches,
+    prepared,
+    queries,
+    short_reads,
+    short_transactions,
+    short_writes,
+    single_items,
+    transactions,
+)
 from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.model import limits, value_types
 from jedlik.dynamodb.partiql import partiql_operations
@@ -141,6 +150,8 @@ def _operation(name: str, handler: Handler) -> Operation:
     short = _SHORT_READS.get(name)
     if name in _SHORT_WRITES:
         short = partial(short_writes.begin, validate=validate, prepare=_SHORT_WRITES[name])
+    elif name == "TransactWriteItems":
+        short = partial(short_transactions.begin, validate=validate)
     return Operation(
         name=name,
         handler=handler,

@@ -13,6 +13,7 @@ Source: "Managing complex workflows with DynamoDB transactions" in the developer
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ from jedlik.dynamodb.items.turns import by_turns
 from jedlik.dynamodb.model import items, key_values, keys, limits, values
 from jedlik.dynamodb.model.capacity import read_units
 from jedlik.dynamodb.model.expressions.projections import Projection
-from jedlik.dynamodb.model.mutations import Mutation
+from jedlik.dynamodb.model.mutations import NONE_FULL, Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
 from jedlik.dynamodb.model.writes import ConditionCheck, ItemChange, ItemWrite, check_descriptor, perform
@@ -74,8 +75,8 @@ async def transact_write_items(context: Context, request: Request) -> Response:
     """Do up to 100 writes and condition checks, all of them or none."""
     region = context.region
     elements = request["TransactItems"]
-    wanted = await by_turns(elements, lambda element: _element(element, region.secret))
-    _check_payload(elements, wanted)
+    wanted = await by_turns(elements, lambda one: element(one, region.secret))
+    check_payload(elements, wanted)
     text = request.get("ClientRequestToken")
     token = None if text is None else ClientToken.of("TransactWriteItems", text, elements, region.clock)
     outcome = await write(context, wanted, token)
@@ -97,48 +98,80 @@ async def write(context: Context, wanted: Sequence[tuple[str, Prepared]], token:
     names = list(dict.fromkeys(name for name, _ in wanted))
 
     async def attempt(tables: Sequence[Table]) -> Outcome:
-        found: Mapping[bytes, bytes | None] = {}
         table_of = dict(zip(names, tables, strict=True))
         operations = await _made(region, tables, wanted, lambda pair: pair[1].operation(table_of[pair[0]]))
-        if len({operation.key for operation in operations}) < len(operations):
+        if are_of_one_item(operations):
             raise ValidationException(_ONE_ITEM_TWICE)
         full = await item_collections.full(region, operations)
-
-        def decide(mutation: Mutation) -> Outcome:
-            nonlocal found
-            found = mutation.found
-            if token is not None:
-                replayed = token.find(found, tables)
-                if replayed is not None:
-                    return Outcome(operations, (), replayed)
-            changes = _perform_all(operations, mutation)
-            if token is not None:
-                token.record([_replay_units(change) for change in changes], tables, mutation.writes)
-            return Outcome(operations, changes)
-
-        named = ((operation.table, operation.key) for operation in operations)
-        token_keys = () if token is None else token.keys
+        transaction = WriteTransaction([name for name, _ in wanted], operations, tables, token)
         try:
-            outcome = await mini_transaction.mutate(region, tables, named, decide, token_keys, full)
+            outcome = await transaction.begin(region, full)
         except TransactionCanceledException:
-            for (name, _), operation in zip(wanted, operations, strict=True):
-                units = charging.attempted_units(operation, found[operation.key])
-                context.meter.of(operation.table, name, True).stop(units, 0)
+            transaction.charge_canceled(context.meter)
             raise
-        _charge(context.meter, [name for name, _ in wanted], outcome)
+        transaction.charge(context.meter, outcome)
         return outcome
 
     return await catalog.with_tables(region, names, attempt)
 
 
-def _charge(meter: Meter, names: Sequence[str], outcome: Outcome) -> None:
-    """Charge a write transaction. `names` are those of the operations' tables. A replay has read."""
-    if outcome.replayed is not None:
-        for name, operation, units in zip(names, outcome.operations, outcome.replayed, strict=True):
-            meter.of(operation.table, name, False).units += units
-        return
-    for name, operation, change in zip(names, outcome.operations, outcome.changes, strict=True):
-        charging.add_write(meter, meter.of(operation.table, name, True), change, CHARGED)
+def are_of_one_item(operations: Sequence[ItemWrite]) -> bool:
+    """Whether two operations are of one item."""
+    return len({operation.key for operation in operations}) < len(operations)
+
+
+class WriteTransaction:
+    """The mini-transaction that does several operations."""
+
+    __slots__ = ("_found", "_names", "_operations", "_tables", "_token")
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        operations: Sequence[ItemWrite],
+        tables: Sequence[Table],
+        token: ClientToken | None,
+    ) -> None:
+        """`names` are what the request calls the tables of the operations; `tables` are all of these, each once."""
+        self._names = names
+        self._operations = operations
+        self._tables = tables
+        self._token = token
+        self._found: Mapping[bytes, bytes | None] = {}
+        """What was read when it was decided."""
+
+    def begin(self, region: Region, full: frozenset[bytes] = NONE_FULL) -> Future[Outcome]:
+        """Hand the operations to the engine. `full`: see `Mutation`."""
+        named = [(operation.table, operation.key) for operation in self._operations]
+        also = () if self._token is None else self._token.keys
+        return mini_transaction.mutate(region, self._tables, named, self._decide, also, full)
+
+    def _decide(self, mutation: Mutation) -> Outcome:
+        operations, token = self._operations, self._token
+        found = self._found = mutation.found
+        if token is not None:
+            replayed = token.find(found, self._tables)
+            if replayed is not None:
+                return Outcome(operations, (), replayed)
+        changes = _perform_all(operations, mutation)
+        if token is not None:
+            token.record([_replay_units(change) for change in changes], self._tables, mutation.writes)
+        return Outcome(operations, changes)
+
+    def charge(self, meter: Meter, outcome: Outcome) -> None:
+        """Charge the transaction. A replay has read."""
+        if outcome.replayed is not None:
+            for name, operation, units in zip(self._names, self._operations, outcome.replayed, strict=True):
+                meter.of(operation.table, name, False).units += units
+            return
+        for name, operation, change in zip(self._names, self._operations, outcome.changes, strict=True):
+            charging.add_write(meter, meter.of(operation.table, name, True), change, CHARGED)
+
+    def charge_canceled(self, meter: Meter) -> None:
+        """Charge the transaction, which was canceled."""
+        for name, operation in zip(self._names, self._operations, strict=True):
+            units = charging.attempted_units(operation, self._found[operation.key])
+            meter.of(operation.table, name, True).stop(units, 0)
 
 
 async def transact_get_items(context: Context, request: Request) -> Response:
@@ -213,7 +246,7 @@ def _get(request: Request) -> _Get:
     return _Get(request["TableName"], key, projection)
 
 
-def _element(element: Request, secret: bytes) -> tuple[str, Prepared]:
+def element(element: Request, secret: bytes) -> tuple[str, Prepared]:
     """The name of the table of a TransactWriteItem, and the write. Raises ValidationException."""
     if len(element) != 1:
         raise ValidationException(_SEVERAL_ACTIONS if element else _NO_ACTION)
@@ -225,7 +258,7 @@ def _element(element: Request, secret: bytes) -> tuple[str, Prepared]:
         raise
 
 
-def _check_payload(elements: Sequence[Request], wanted: Sequence[tuple[str, Prepared]]) -> None:
+def check_payload(elements: Sequence[Request], wanted: Sequence[tuple[str, Prepared]]) -> None:
     """Raises ValidationException for more than 4 MB of items, keys and values in a request."""
     size = sum(write.size for _, write in wanted)
     for element in elements:
