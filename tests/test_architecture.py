@@ -41,7 +41,7 @@ LAYERS = {
             "wire",
         ),
     },
-    "cli": {"aws", "background", "dynamodb", "process", "regions", "storage", "upkeep", "wire"},
+    "cli": {"aws", "background", "dynamodb", "iam", "process", "regions", "storage", "upkeep", "wire"},
 }
 """Each folder, and the folders that it may import, for types alone too."""
 LEAVES = {"buckets", "clock", "config", "memory", "owner_files", "region_names", "timekeeping", "utf16"}

@@ -58,7 +58,7 @@ def key_of(data: Path, account: str | None = None) -> dict[str, str]:
 def account_made(data: Path, *arguments: str) -> str:
     made = run_jedlik("account", "create", "--data-dir", str(data), *arguments)
     assert (made.returncode, made.stderr) == (0, "")
-    return made.stdout.strip()
+    return made.stdout.splitlines()[0]
 
 
 # Where nothing is verified.
@@ -169,7 +169,8 @@ def test_a_key_belongs_to_an_account(start_server: StartServer, tmp_path: Path) 
     assert info(AccessKeyId=key["aws_access_key_id"])["Account"] == ONE
     assert info(AccessKeyId=server.access_key)["Account"] == OWN
     listed = run_jedlik("credentials", "list", "--data-dir", str(data)).stdout
-    assert listed == f"{server.access_key}\n{key['aws_access_key_id']} of account {ONE}\n"
+    assert listed.splitlines()[::2] == [server.access_key, f"{key['aws_access_key_id']} of account {ONE}"]
+    assert listed.splitlines()[1].endswith(f" of account {ONE}")
     assert refusal(client_of(server, ONE).list_tables)[0] == "UnrecognizedClientException"
     assert accounts_in(data) == [OWN, ONE]
 
@@ -198,11 +199,14 @@ def test_accounts_are_made_and_listed(tmp_path: Path) -> None:
         return ended.returncode, ended.stdout + ended.stderr
 
     code, said = run("create", "--alias", "music")
-    drawn = said.strip()
+    drawn, profile, *key = said.splitlines()
     assert code == 0
+    assert profile == "[music]"
+    assert [line.split(" = ")[0] for line in key] == ["aws_access_key_id", "aws_secret_access_key"]
     assert len(drawn) == 12
     assert drawn.isdecimal()
-    assert run("create", ONE) == (0, f"{ONE}\n")
+    code, said = run("create", ONE)
+    assert (code, said.splitlines()[:2]) == (0, [ONE, f"[{ONE}]"])
     assert run("create", ONE) == (2, f"jedlik: there is an account {ONE} already\n")
     assert run("create", OTHER, "--alias", "music") == (2, "jedlik: there is an account with the alias music already\n")
     store_in(tmp_path, account=OTHER).mkdir(parents=True)
@@ -212,7 +216,8 @@ def test_accounts_are_made_and_listed(tmp_path: Path) -> None:
     assert [row[:2] for row in rows] == sorted([[OWN, "-"], [ONE, "-"], [OTHER, "-"], [drawn, "music"]])
     assert [row[3:] for row in rows if row[0] == OWN] == [["(the", "server's", "own)"]]
     assert [row[2] for row in rows if row[0] == OTHER] == ["-"]
-    assert run("create", OTHER, "--alias", "later") == (0, f"{OTHER}\n")
+    code, said = run("create", OTHER, "--alias", "later")
+    assert (code, said.splitlines()[:2]) == (0, [OTHER, "[later]"])
     assert json.loads((tmp_path / "accounts" / OTHER / "identity" / "account.json").read_text())["Alias"] == "later"
 
 

@@ -14,9 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from jedlik.aws import absent
-from jedlik.aws.access import needs_nothing
+from jedlik.aws.access import Scope, needs_nothing
 from jedlik.aws.authorizer import Everybody
-from jedlik.aws.context import Context
+from jedlik.aws.context import Caller, Context
 from jedlik.aws.errors import MissingAuthenticationTokenException
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin
@@ -352,13 +352,14 @@ def test_a_handler_gets_the_caller_and_its_address(tmp_path: Path) -> None:
     declared = service("tests", target_prefix="Tests", operations={"Look": look_around})
     Site(tmp_path, declared).ask(b"Tests.Look", scoped("tests"), Source("192.0.2.7", "127.0.0.1:8000"))
     [context] = seen
-    assert context.caller == (
-        "000000000000",
-        "arn:aws:iam::000000000000:root",
-        "AKIDEXAMPLE",
-        None,
-        "192.0.2.7",
-        "127.0.0.1:8000",
+    assert context.caller == Caller(
+        account="000000000000",
+        principal="arn:aws:iam::000000000000:root",
+        access_key="AKIDEXAMPLE",
+        source_address="192.0.2.7",
+        listener="127.0.0.1:8000",
+        region="us-east-1",
+        scope=Scope("aws", "000000000000", "us-east-1"),
     )
     assert context.scope == ("aws", "000000000000", "us-east-1")
     assert context.accesses is None

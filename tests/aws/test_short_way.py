@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jedlik.aws import credentials
+from jedlik.aws.access import Access
 from jedlik.aws.authorizer import OwnAccount
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.credentials import Credential, Credentials
@@ -261,17 +262,23 @@ def test_what_is_logged_goes_the_long_way(tmp_path: Path) -> None:
     site.close()
 
 
-class Nobody(OwnAccount):
-    """Looks at what everybody asks for."""
+class Reader(OwnAccount):
+    """Allows reads of one table, and looks at the accesses of every request."""
 
     def allows_everything(self, caller: Caller) -> bool:
         return False
 
+    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
+        return [access.resource for access in accesses] == [f"arn:aws:dynamodb:us-east-1:{'0' * 12}:table/both"]
 
-def test_a_caller_who_may_not_do_everything_goes_the_long_way(tmp_path: Path) -> None:
-    site = Site(tmp_path, authorizer=Nobody())
-    site.long(request("GetItem", GET))
-    assert site.short(request("GetItem", GET)) is None
+
+def test_a_caller_goes_the_short_way_with_what_it_may_do(tmp_path: Path) -> None:
+    site = Site(tmp_path, authorizer=Reader())
+    other = GET | {"TableName": "bare", "Key": {"p": {"S": "a"}}}
+    for asked in (GET, other):
+        site.long(request("GetItem", asked))
+    assert site.short(request("GetItem", GET)) is not None
+    assert site.short(request("GetItem", other)) is None
     site.close()
 
 

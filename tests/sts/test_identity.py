@@ -82,9 +82,8 @@ def test_what_is_no_key(server: Server) -> None:
 
 
 def test_unsupported_operations_are_refused_by_name(server: Server) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/reader"
-    refused = error(sts(server).assume_role, RoleArn=role, RoleSessionName="me-again")
-    assert refused == (400, "InvalidAction", "Jedlik does not support AssumeRole yet")
+    refused = error(sts(server).decode_authorization_message, EncodedMessage="x")
+    assert refused == (400, "InvalidAction", "Jedlik does not support DecodeAuthorizationMessage yet")
 
 
 def test_the_signature_is_verified(start_server: Callable[..., Server]) -> None:

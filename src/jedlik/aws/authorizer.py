@@ -26,6 +26,10 @@ class Authorizer(Protocol):
         """Whether the caller may do everything. Asked for every request: a look-up at most."""
         ...
 
+    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
+        """Whether all of them are allowed. If not, `check` raises the reason."""
+        ...
+
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """Raise AccessDeniedException unless all of them are allowed. Accesses to resources of another account are
         allowed here if the caller's own policies allow them; the other account is asked in `check_across`."""
@@ -44,6 +48,10 @@ class Everybody:
         """True."""
         return True
 
+    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
+        """True."""
+        return True
+
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """All of them are."""
 
@@ -58,6 +66,10 @@ class OwnAccount:
         """True: as far as its own account is concerned."""
         return True
 
+    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
+        """True: as far as its own account is concerned."""
+        return True
+
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """All of them are."""
 
@@ -67,12 +79,24 @@ class OwnAccount:
 
 
 def denied(caller: Caller, access: Access, policy: str = "identity-based") -> AccessDeniedException:
-    """The refusal of an access that no policy allows, in AWS's words. Across accounts, two kinds of policy must allow
-    it.
+    """The refusal of an access that no policy allows. Across accounts, two kinds of policy must allow it."""
+    return refused(caller, access, f"{policy} policy", is_explicit=False)
+
+
+def refused(caller: Caller, access: Access, policy: str, *, is_explicit: bool) -> AccessDeniedException:
+    """The refusal of an access that a kind of policy denies, or does not allow, in AWS's words.
 
     Source: "Troubleshooting access denied error messages" in the IAM user guide.
     """
-    return AccessDeniedException(
-        f"User: {caller.principal} is not authorized to perform: {access.action} on resource: {access.resource} "
-        f"because no {policy} policy allows the {access.action} action"
+    article = "an" if policy[0] in "aeiou" else "a"
+    reason = (
+        f"with an explicit deny in {article} {policy}"
+        if is_explicit
+        else f"because no {policy} allows the {access.action} action"
     )
+    error = AccessDeniedException(
+        f"User: {caller.principal} is not authorized to perform: {access.action} on resource: {access.resource} "
+        f"{reason}"
+    )
+    error.action, error.resource = access.action, access.resource
+    return error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jedlik.aws.access import Access, Scope
 from jedlik.aws.meter import Meter
+from jedlik.aws.principals import Principal
 from jedlik.regions.region import Region
 from jedlik.wire.messages import Source
 
@@ -31,6 +32,12 @@ class Caller(NamedTuple):
     """The address that the request came from, as the socket has it; empty for a part of this server."""
     listener: str = ""
     """Where it came in: the address and port of the socket that took the connection."""
+    who: Principal | None = None
+    """Whose policies hold; None for the account itself, and for a part of this server, which may do everything."""
+    region: str = ""
+    """That was asked, as the credential scope names it."""
+    scope: Scope | None = None
+    """Where its requests are served, as ARNs express it; None for a part of this server."""
 
 
 def root(account: str) -> str:
@@ -40,8 +47,18 @@ def root(account: str) -> str:
 
 def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
     """Who has signed a request to a region. The connection keeps it: the next request has mostly the same signer."""
-    account = region.account
-    caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+    account, who = region.account, signed.principal
+    caller = Caller(
+        account=account,
+        principal=root(account) if who is None else who.arn,
+        access_key=signed.access_key,
+        session=signed.session,
+        source_address=source.address,
+        who=who,
+        region=signed.region,
+        scope=Scope(PARTITION, account, region.name),
+        listener=source.listener,
+    )
     source.note = (signed, caller)
     return caller
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from jedlik import owner_files
+from jedlik.aws.principals import Principal
 
 PERMANENT = "AKIA"
 TEMPORARY = "ASIA"
@@ -46,6 +48,22 @@ class Credential:
     expires: float | None = None
     account: str | None = None
     """The account of the key; None for the server's own, whichever it is (`--account`)."""
+    root: bool = False
+    """Whether the key is the account's own. One in the file that is not was made before there were users."""
+    principal: Principal | None = None
+    """Who the key belongs to; None for the account itself. It is not in the file."""
+
+
+class KeySource(Protocol):
+    """Where access keys are found."""
+
+    def get(self, access_key: str, token: str | None = None) -> Credential | None:
+        """A key that may be used, or None. A session token may have to be given with it."""
+        ...
+
+    def refresh(self) -> bool:
+        """Look for changes. Returns whether there are any. Raises CredentialsError."""
+        ...
 
 
 class Credentials:
@@ -60,9 +78,13 @@ class Credentials:
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, access_key: str) -> Credential | None:
+    def get(self, access_key: str, token: str | None = None) -> Credential | None:
         """The key, or None if it is unknown."""
         return self._known.get(access_key)
+
+    def all(self) -> Iterable[Credential]:
+        """Every key."""
+        return self._known.values()
 
     def refresh(self) -> bool:
         """Read the file again if it has changed. Returns whether it has. Raises CredentialsError if it cannot be
@@ -105,6 +127,7 @@ def create(path: Path, lifetime: float | None = None, account: str | None = None
         secrets.token_urlsafe(TOKEN_BYTES) if temporary else None,
         datetime.now(UTC).timestamp() + lifetime if lifetime is not None else None,
         account,
+        root=True,
     )
     with _changing(path) as credentials:
         credentials.append(credential)
@@ -138,6 +161,7 @@ def _changing(path: Path) -> Iterator[list[Credential]]:
                 "session_token": credential.session_token,
                 "expires": credential.expires,
                 **({} if credential.account is None else {"account": credential.account}),
+                **({"root": True} if credential.root else {}),
             }
             for credential in credentials
         }

@@ -106,6 +106,8 @@ class AccessDeniedException(ServiceError):
 
     namespace = CORAL
     message_member = "Message"
+    action = resource = ""
+    """What the caller may not do, and to what; for the log."""
 
 
 class OtherAccount(AccessDeniedException):

@@ -39,7 +39,7 @@ from jedlik.aws.errors import (
     UnrecognizedClientException,
 )
 from jedlik.aws.origins import Origins
-from jedlik.aws.request_log import Answered, RequestLog
+from jedlik.aws.request_log import Answered, RequestLog, note_refused
 from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
@@ -170,7 +170,10 @@ class Dispatcher:
                     asked = checked(codec, operation, data)
                 if not self._allows_everything(caller):
                     context.accesses = operation.accesses(context.scope, asked, region.known)
-                    await self._authorizer.check(caller, context.accesses)
+                    if not self._authorizer.allows(caller, context.accesses):
+                        await operation.learn(region, context.accesses)
+                        context.accesses = operation.accesses(context.scope, asked, region.known)
+                        await self._authorizer.check(caller, context.accesses)
                 elif self._log is not None:
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                 result = await operation.handler(context, asked)
@@ -182,6 +185,8 @@ class Dispatcher:
                 result = await self._across(request, codec, operation, context, other)
             body = codec.answer(operation.name, result, request_id)
         except ServiceError as error:
+            if isinstance(error, AccessDeniedException) and context is not None:
+                note_refused(error, context)
             refusal = error if operation is None else operation.reword(error, data)
             try:
                 status, lines, body = codec.error(refusal, request_id)

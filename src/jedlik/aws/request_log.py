@@ -6,6 +6,7 @@ import logging
 from typing import NamedTuple
 
 from jedlik.aws.context import Context
+from jedlik.aws.errors import AccessDeniedException
 from jedlik.wire.messages import Request
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,20 @@ class Answered(NamedTuple):
     size: int
     """Bytes of the answer's body."""
     seconds: float
+
+
+def note_refused(error: AccessDeniedException, context: Context) -> None:
+    """Log that a caller was not allowed something."""
+    caller = context.caller
+    fields = {
+        "request_id": context.request_id,
+        "caller": caller.principal,
+        "access_key": caller.access_key and caller.access_key[:LONGEST],
+        "action": error.action,
+        "resource": error.resource[:LONGEST],
+        "client": caller.source_address,
+    }
+    log.warning("access denied", extra={name: value for name, value in fields.items() if value})
 
 
 class RequestLog:

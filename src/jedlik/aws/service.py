@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jedlik.aws.access import Accesses, needs_nothing
+from jedlik.aws.access import Access, Accesses, needs_nothing
 from jedlik.aws.checks import Check
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceError, UnknownOperationException
@@ -23,6 +23,7 @@ from jedlik.background.work import Duty, JobKind, Wanted, Work
 from jedlik.config import Settings
 from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Keyspace
+from jedlik.regions.region import Region
 
 Handler = Callable[[Context, dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 """Does an operation. The shape of the request has been checked; what is returned is the answer's body, None for an
@@ -112,6 +113,14 @@ def as_raised(error: ServiceError, request: Any) -> ServiceError:
     return error
 
 
+Learn = Callable[[Region, tuple[Access, ...]], Awaitable[None]]
+"""Has a region know all that accesses depend on. Raises nothing for what is not there."""
+
+
+async def nothing_to_learn(region: Region, accesses: tuple[Access, ...]) -> None:
+    """For operations whose accesses depend on the request alone."""
+
+
 Count = Callable[[Context, ServiceError | None, float], None]
 """Counts a request in the service's metrics, from its meter, when it has an answer: with the error, None if there is
 none, and the seconds that it has taken. Does not raise."""
@@ -130,6 +139,8 @@ class Operation:
     accesses: Accesses
     short: Short | None = None
     """Does the commonest requests (`short_way`)."""
+    learn: Learn = nothing_to_learn
+    """What to know before a request is refused: `accesses` go by what the process has seen of tables so far."""
     validate: Validate = by_codec
     """Checks the shape of a request, which is an object, where the codec does not."""
     reword: Reword = as_raised

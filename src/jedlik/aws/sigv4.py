@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from jedlik import region_names
-from jedlik.aws.credentials import Credential, Credentials, CredentialsError
+from jedlik.aws.credentials import Credential, CredentialsError, KeySource
 from jedlik.aws.errors import (
     ExpiredTokenException,
     IncompleteSignatureException,
@@ -28,6 +28,7 @@ from jedlik.aws.errors import (
     MissingAuthenticationTokenException,
     UnrecognizedClientException,
 )
+from jedlik.aws.principals import Principal
 from jedlik.clock import Clock, steady_clock
 from jedlik.config import DEFAULT_ACCOUNT
 from jedlik.regions.layout import is_account, store_name
@@ -98,14 +99,22 @@ class Signed(NamedTuple):
     """The session token of a temporary key, verified; None for other keys."""
     store: str
     """What the store is called that the request is for."""
+    principal: Principal | None = None
+    """Who the key belongs to; None for the account itself."""
 
     @classmethod
     def of(
-        cls, access_key: str, region: str, service: str, session: str | None = None, account: str | None = None
+        cls,
+        access_key: str,
+        region: str,
+        service: str,
+        session: str | None = None,
+        account: str | None = None,
+        principal: Principal | None = None,
     ) -> Signed:
         """One whose key belongs to an account; None stands for the server's own."""
         store = region if account is None else store_name(region, account)
-        return cls(access_key, region, service, session, store)
+        return cls(access_key, region, service, session, store, principal)
 
 
 class Claim(NamedTuple):
@@ -235,7 +244,7 @@ class Verifier:
 
     def __init__(
         self,
-        credentials: Credentials | None,
+        credentials: KeySource | None,
         clock: Clock,
         steady: Callable[[], float] = steady_clock,
         own_account: str = DEFAULT_ACCOUNT,
@@ -249,6 +258,8 @@ class Verifier:
         """On the steady clock: while the other is behind, a key that has been deleted would stay good."""
         self._signers: dict[bytes, Signer] = {}
         """By the Authorization header up to its signature."""
+        self._forgotten: list[tuple[Signed, int]] = []
+        """Signers that were forgotten, with the time of their last request, until somebody has looked."""
         self._believed: dict[bytes, Signed] = {}
         """The same, where nothing is verified."""
 
@@ -316,8 +327,15 @@ class Verifier:
             )
         access_key, date, region, claimed, terminator = credential_parts(said.credential)
         check_scope(service, date, region, claimed, terminator, said.time)
-        credential = self._credential(access_key)
-        signed = Signed.of(access_key, region, service, credential.session_token, self._other(credential.account))
+        credential = self._credential(access_key, said.token)
+        signed = Signed.of(
+            access_key,
+            region,
+            service,
+            credential.session_token,
+            self._other(credential.account),
+            credential.principal,
+        )
         signer = Signer(signed, credential, date, said.signed_headers)
         query, path = canonical_query(request.target), canonical_path(request.target)
         signature = signer.signature(request, query, raw(said.time), path)
@@ -327,6 +345,7 @@ class Verifier:
         if raw(said.signature) == rest:  # Otherwise other parts follow the signature in the header, or it is presigned.
             signer = self._signers.get(fixed) or signer
             signer.cover(tuple(request.headers))
+            signer.is_of_day(raw(said.time))
             remember(self._signers, fixed, signer)
         return signed
 
@@ -334,15 +353,27 @@ class Verifier:
         """An account, if it is another than the server's own."""
         return None if account == self._own_account else account
 
-    def _credential(self, access_key: str) -> Credential:
+    def _credential(self, access_key: str, token: str | None) -> Credential:
         assert self._credentials is not None
-        credential = self._credentials.get(access_key)
+        credential = self._credentials.get(access_key, token)
         if credential is None:
             self._refresh()
-            credential = self._credentials.get(access_key)
+            credential = self._credentials.get(access_key, token)
         if credential is None:
             raise UnrecognizedClientException("The security token included in the request is invalid.")
         return credential
+
+    def forget(self) -> None:
+        """Forget the callers that are known: what they may do, or who they are, has changed."""
+        if len(self._forgotten) < KNOWN_SIGNERS:
+            self._forgotten += [(signer.signed, signer.moment) for signer in self._signers.values()]
+        self._signers.clear()
+
+    def last_uses(self) -> list[tuple[Signed, int]]:
+        """The callers that are known, or were until the last call, each with the time of its last request, in epoch
+        seconds."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten + [(signer.signed, signer.moment) for signer in self._signers.values()]
 
     def _refresh(self) -> None:
         """Look whether the credentials have changed; if they have become unusable, keep those that were."""
@@ -350,7 +381,7 @@ class Verifier:
         self._refresh_at = self._steady() + REFRESH_SECONDS
         try:
             if self._credentials.refresh():
-                self._signers.clear()
+                self.forget()
         except CredentialsError as error:
             log.error("credentials not renewed: %s", error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -45,8 +46,9 @@ def credentials() -> None:
 @click.option(
     "--account", "of_account", callback=account_id, help="Account of the key; by default the server's own, whichever."
 )
+@click.option("--user", help="IAM user whose key it is to be; by default the account itself, which may do everything.")
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
-def create(profile: str, of_account: str | None, lifetime: float | None, **given: Any) -> None:
+def create(profile: str, of_account: str | None, user: str | None, lifetime: float | None, **given: Any) -> None:
     """Make an access key and print it as a profile of an AWS credentials file.
 
     SDKs and the AWS CLI read it from a file that AWS_SHARED_CREDENTIALS_FILE names, or from ~/.aws/credentials.
@@ -57,17 +59,53 @@ def create(profile: str, of_account: str | None, lifetime: float | None, **given
     if of_account is not None and not accounts.is_there(given["data_dir"], of_account, own_account()):
         raise Refusal(f"there is no account {of_account}: make it with `jedlik account create {of_account}`")
 
+    if user is not None:
+        if lifetime is not None:
+            raise Refusal("--lifetime is for keys of the account itself: a user calls sts:GetSessionToken")
+        account = own_account() if of_account is None else of_account
+        made_for_user = key_of_user(given["data_dir"], account, user)
+        say_profile(profile, made_for_user["AccessKeyId"], made_for_user["SecretAccessKey"])
+        return
+
     def make(path: Path) -> access_keys.Credential:
         made = access_keys.create(path, lifetime, of_account)
         click.echo(f"A server accepts this key if it keeps its keys in {path.absolute()}.", err=True)
         return made
 
     made = with_credentials_file(given, make)
+    say_profile(profile, made.access_key, made.secret, made.session_token)
+
+
+def say_profile(profile: str, access_key: str, secret: str, token: str | None = None) -> None:
+    """Print an access key as a profile of an AWS credentials file."""
     say(f"[{profile}]")
-    say(f"aws_access_key_id = {made.access_key}")
-    say(f"aws_secret_access_key = {made.secret}")
-    if made.session_token is not None:
-        say(f"aws_session_token = {made.session_token}")
+    say(f"aws_access_key_id = {access_key}")
+    say(f"aws_secret_access_key = {secret}")
+    if token is not None:
+        say(f"aws_session_token = {token}")
+
+
+def key_of_user(data_dir: Path, account: str, user: str) -> dict[str, Any]:
+    """A new access key of a user, in the account's identity store, which a server may have open. Raises Refusal."""
+    from jedlik.aws.errors import ServiceError
+    from jedlik.iam.identity_stores import IdentityStores
+    from jedlik.iam.users import access_key_of
+    from jedlik.storage.engine import StorageError
+
+    async def make() -> dict[str, Any]:
+        stores = IdentityStores(Settings(data_dir=data_dir, account=account))
+        try:
+            identity = stores.of(account)
+            if not identity.is_there:
+                raise Refusal(f"account {account} has no users")
+            return await access_key_of(identity, user)
+        finally:
+            await stores.close()
+
+    try:
+        return asyncio.run(make())
+    except (ServiceError, StorageError, SettingsError) as error:
+        raise Refusal(str(error)) from error
 
 
 @credentials.command("list")

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import click
 
+from jedlik.cli import access_keys
 from jedlik.cli.program import Group, Refusal, say
 from jedlik.cli.setting_options import account_id, config_file, option, own_account
 
@@ -27,14 +28,24 @@ def account() -> None:
 @account.command()
 @config_file
 @option("data_dir")
+@option("credentials")
 @click.argument("account", metavar="[ID]", required=False, callback=account_id)
 @click.option("--alias", help="A name for people, like an AWS account's; no other account may have it.")
-def create(data_dir: Path, account: str | None, alias: str | None) -> None:
-    """Create an account and print its id: twelve digits, random ones if none are given."""
+def create(data_dir: Path, account: str | None, alias: str | None, credentials: Path | None) -> None:
+    """Create an account. Print its id, twelve digits, random ones if none are given, and its first access key.
+
+    The key is the account's own (AWS: its root user's) and may do everything in it. It is printed as a profile of an
+    AWS credentials file.
+    """
+    from jedlik.aws import credentials as keys
     from jedlik.regions import accounts
 
     own = own_account()
-    say(_doing(lambda: accounts.create(data_dir, account, alias, own)).id)
+    made = _doing(lambda: accounts.create(data_dir, account, alias, own))
+    given = {"data_dir": data_dir, "credentials": credentials}
+    key = access_keys.with_credentials_file(given, lambda path: keys.create(path, None, made.id))
+    say(made.id)
+    access_keys.say_profile(made.alias or made.id, key.access_key, key.secret)
 
 
 @account.command("list")

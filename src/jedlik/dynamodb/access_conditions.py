@@ -218,7 +218,12 @@ def partitions_of(items: Iterable[Request], key: tuple[str, ...] | None) -> tupl
     each = list(items)
     if key is None:
         return (texts(value for item in each for value in item.values()),)
-    return tuple([texts(item[name] for item in each if name in item) for name in key])
+    return tuple([texts(value for item in each for value in _values_of(item, name)) for name in key])
+
+
+def _values_of(item: Request, name: str) -> Iterable[Any]:
+    """The value of a partition key's attribute; of an item without it, which has been seen wrong, all values."""
+    return (item[name],) if name in item else item.values()
 
 
 def queried_partitions(request: Request, key: tuple[str, ...] | None) -> tuple[tuple[str, ...], ...]:

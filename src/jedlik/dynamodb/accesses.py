@@ -26,6 +26,7 @@ from typing import Any
 from jedlik.aws.access import Access, Accesses, Known, Scope, account_of
 from jedlik.dynamodb import access_conditions, access_statements
 from jedlik.dynamodb.access_conditions import Asked, Context, Request
+from jedlik.dynamodb.plain_accesses import plain_gets
 
 Resources = Callable[[Scope, Request], Iterable[str]]
 """The ARNs that an operation is on."""
@@ -405,4 +406,4 @@ def of(operation: str) -> Accesses:
     def accesses(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
         return tuple(work(operation, scope, request, known))
 
-    return accesses
+    return plain_gets(accesses) if operation == "GetItem" else accesses

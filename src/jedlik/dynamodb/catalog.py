@@ -13,9 +13,11 @@ where a descriptor may be damaged.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from jedlik.aws.errors import InternalServerError, ValidationException
+from jedlik.aws.access import Access
+from jedlik.aws.errors import InternalServerError, ServiceError, ValidationException
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.definitions import Descriptor
@@ -30,6 +32,7 @@ T = TypeVar("T")
 DESCRIPTOR_ATTEMPTS = 10
 """How often an operation is started again because a table's descriptor changed meanwhile. A descriptor changes with
 UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth means that something is wrong."""
+_ARN_PARTS = 6
 _PAGE = 100
 """Descriptors read at once."""
 _PAGE_BYTES = MIB
@@ -132,6 +135,15 @@ async def current(region: Region, name: str, *, missing: str = "Requested resour
         region.known.pop(name, None)
         raise ResourceNotFoundException(missing)
     return table
+
+
+async def learn(region: Region, accesses: tuple[Access, ...]) -> None:
+    """See all tables that accesses are on, as they are now: their partition keys are among the condition keys."""
+    for access in accesses:
+        parts = access.resource.split(":", 5)
+        if len(parts) == _ARN_PARTS and parts[4] == region.account and parts[5].startswith("table/"):
+            with suppress(ServiceError):
+                await current(region, parts[5].split("/")[1])
 
 
 def seen(region: Region, name: str, raw: bytes) -> Table:

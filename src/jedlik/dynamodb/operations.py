@@ -15,7 +15,7 @@ from jedlik.aws.access import needs_nothing
 from jedlik.aws.errors import SerializationException, ServiceError, ValidationException
 from jedlik.aws.service import Handler, Operation, Short
 from jedlik.aws.shapes import shapes
-from jedlik.dynamodb import accesses, account, attribute_values, wording
+from jedlik.dynamodb import accesses, account, attribute_values, catalog, wording
 from jedlik.dynamodb.backups import backup_operations, import_operations, recovery_operations, restore_operations
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
 from jedlik.dynamodb.items import (
@@ -156,6 +156,7 @@ def _operation(name: str, handler: Handler) -> Operation:
         name=name,
         handler=handler,
         accesses=accesses.of(name),
+        learn=catalog.learn,
         short=short,
         validate=validate,
         reword=partial(_reworded, words=words, find_values=find_values),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -178,3 +179,8 @@ def listed(identity: AccountIdentity, kind: Kind, request: Request) -> Iterable[
 def size(document: str) -> int:
     """Characters of a policy that count against IAM's limits: all but white space."""
     return len("".join(document.split()))
+
+
+def iso(seconds: float) -> str:
+    """A time as policies have it, in ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

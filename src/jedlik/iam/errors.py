@@ -52,3 +52,7 @@ class AccessDenied(ServiceError):
     """It belongs to another account."""
 
     status = 403
+
+
+class PackedPolicyTooLargeException(ServiceError):
+    """The policies and tags of a session take too much room in its token."""

@@ -97,6 +97,8 @@ class AccountIdentity:
         self.engine: Engine = EmptyEngine()
         self.asked = time.monotonic()
         """When somebody last asked for it."""
+        self.is_used = False
+        """Whether what is kept of it has been used since the last look."""
         self.changes = 0
         """The counter of changes when it was last looked at."""
         self.kept: dict[Any, Any] = {}
@@ -179,12 +181,11 @@ class IdentityStores:
         self,
         settings: Settings,
         clock: Callable[[], float] = time.time,
-        has_imported: Callable[[str], bool] = lambda account: False,
     ) -> None:
-        """An account that `has_imported` keys gets the user that they belong to."""
         self.settings = settings
         self.clock = clock
-        self._has_imported = has_imported
+        self.has_imported: Callable[[str], bool] = lambda account: False
+        """Whether an account has keys that were made before there were users: a user is made for them."""
         self._open: dict[str, AccountIdentity] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._absent: set[str] = set()
@@ -199,13 +200,23 @@ class IdentityStores:
             found = AccountIdentity(self, account)
             if self._has_store(account):
                 self._begin(found)
-            elif len(self._absent) < MOST_ACCOUNTS:  # Strangers can name many.
+            elif self._has_account(account) and len(self._absent) < MOST_ACCOUNTS:
                 self._absent.add(account)
         found.asked = time.monotonic()
         return found
 
+    async def founded(self, account: str) -> AccountIdentity:
+        """The identity store of an account, which is made if need be. Raises what `made` does."""
+        identity = self.of(account)
+        await self.made(identity)
+        return identity
+
     def _path(self, account: str) -> Path:
         return layout.account_folder(self.settings.data_dir, account) / layout.IDENTITY
+
+    def _has_account(self, account: str) -> bool:
+        settings = self.settings
+        return account == settings.account or layout.account_folder(settings.data_dir, account).is_dir()
 
     def _has_store(self, account: str) -> bool:
         return (self._path(account) / DATA).exists()
@@ -256,7 +267,7 @@ class IdentityStores:
             if found[0] is None:
                 writes.put(keyspaces.format_key(), store_format.record())
                 writes.put(keyspaces.secret_key(), secret)
-                if self._has_imported(identity.account):
+                if self.has_imported(identity.account):
                     writes.put(USER.key(IMPORTED), packed(row))
                     writes.put(id_key(unique_id), USER.key(IMPORTED))
                     writes.add(USER.count, 1)
@@ -268,9 +279,7 @@ class IdentityStores:
 
     def _check_room(self, account: str) -> None:
         """Raise LimitExceededException where a request may make no more accounts."""
-        settings = self.settings
-        is_new = account != settings.account and not layout.account_folder(settings.data_dir, account).is_dir()
-        if is_new and len(layout.accounts(settings.data_dir)) >= MOST_ACCOUNTS:
+        if not self._has_account(account) and len(layout.accounts(self.settings.data_dir)) >= MOST_ACCOUNTS:
             raise LimitExceededException(
                 f"This server has {MOST_ACCOUNTS} accounts, and makes no more without `jedlik account create`"
             )
@@ -304,7 +313,9 @@ class IdentityStores:
         for identity in list(self._open.values()):
             if isinstance(identity.engine, LmdbEngine):
                 identity.engine.look(most_looks)
-            if now - identity.asked > IDLE_SECONDS:
+            if identity.is_used:
+                identity.asked, identity.is_used = now, False
+            elif now - identity.asked > IDLE_SECONDS:
                 self._begin_closing(identity)
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -19,8 +20,10 @@ from jedlik.iam import (
     roles,
     users,
 )
-from jedlik.iam.identity_rows import GROUP, KEYSPACES, POLICY, PROFILE, ROLE, USER, Kind
+from jedlik.iam.identity_rows import GROUP, KEYSPACES, KINDS, POLICY, PROFILE, ROLE, USER, Kind
 from jedlik.iam.identity_stores import AccountIdentity, IdentityStores
+
+log = logging.getLogger(__name__)
 
 NAME, VERSION = "iam", "2010-05-08"
 
@@ -90,6 +93,25 @@ DONE: dict[str, Does] = {_name(function): function for function in _PLAIN} | _of
 """What is done here, by the operation's name."""
 
 
+_READING = ("Get", "List", "Simulate")
+"""What the names of operations begin with that change nothing."""
+
+
+def _note_change(name: str, context: Context, request: Mapping[str, Any]) -> None:
+    """Log a change of identities."""
+    members = [kind.name for kind in KINDS] + ["PolicyArn", "AccessKeyId"]
+    fields = {
+        "request_id": context.request_id,
+        "caller": context.caller.principal,
+        "access_key": context.caller.access_key,
+        "action": f"iam:{name}",
+        "account": context.region.account,
+        "resource": ",".join(str(request[member]) for member in members if member in request),
+        "client": context.caller.source_address,
+    }
+    log.info("identity changed", extra={field: value for field, value in fields.items() if value})
+
+
 def declared(stores: IdentityStores) -> Service:
     """The service over the identity stores of a server."""
 
@@ -99,8 +121,22 @@ def declared(stores: IdentityStores) -> Service:
 
         return handle
 
+    def changing(name: str, does: Does) -> Handler:
+        handle = handling(does)
+
+        async def handle_and_note(context: Context, request: dict[str, Any]) -> Mapping[str, Any] | None:
+            result = await handle(context, request)
+            _note_change(name, context, request)
+            return result
+
+        return handle_and_note
+
     operations = {
-        name: Operation(name=name, handler=handling(does), accesses=needed_permissions.of(name, stores))
+        name: Operation(
+            name=name,
+            handler=handling(does) if name.startswith(_READING) else changing(name, does),
+            accesses=needed_permissions.of(name, stores),
+        )
         for name, does in DONE.items()
     }
     return Service(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jedlik.aws.credentials import Credentials
 from jedlik.aws.service import Service
 from jedlik.config import Settings
 from jedlik.dax import service as dax
@@ -10,30 +9,31 @@ from jedlik.dax.cluster_operations import ServerCluster
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.iam import service as iam
+from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.identity_stores import IdentityStores
+from jedlik.iam.issuing import PolicySessions
+from jedlik.iam.known_keys import KnownKeys
 from jedlik.sts import service as sts
 from jedlik.tagging import service as tagging
 
 
 def served(
     account: str,
-    credentials: Credentials | None,
+    keys: KnownKeys | None,
     identities: IdentityStores | None = None,
+    authorizer: PolicyAuthorizer | None = None,
     cluster: ServerCluster | None = None,
 ) -> tuple[Service, ...]:
     """The services of a server with an account of its own, these access keys, or any if none are verified, and this
-    cluster of DAX, if it has one."""
+    cluster of DAX, if it has one. Without an authorizer everybody may do everything."""
 
     def account_of(access_key: str) -> str | None:
-        if credentials is None:
-            return account
-        credential = credentials.get(access_key)
-        return None if credential is None else credential.account or account
+        return account if keys is None else keys.account_of(access_key)
 
     stores = IdentityStores(Settings()) if identities is None else identities
     return (
         *dynamodb.SERVICES,
-        sts.declared(account_of),
+        sts.declared(account_of, PolicySessions(stores, authorizer)),
         iam.declared(stores),
         tagging.declared((TaggedTables(),)),
         dax.declared(cluster),

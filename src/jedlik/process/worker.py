@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import uvloop
 
 from jedlik.aws import metrics
-from jedlik.aws.authorizer import Everybody, OwnAccount
+from jedlik.aws.authorizer import Everybody
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
 from jedlik.aws.origins import AnyOrigin, OwnOrigins
@@ -34,7 +34,10 @@ from jedlik.console.static_files import StaticFiles
 from jedlik.dax.cluster_operations import ServerCluster
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
+from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.identity_stores import IdentityStores
+from jedlik.iam.known_keys import KnownKeys
+from jedlik.iam.last_uses import LastUses
 from jedlik.memory import Memory
 from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
@@ -124,9 +127,25 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     memory = Memory()
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of
+    credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
     identities = IdentityStores(settings)
     most_looks = math.ceil(settings.hang_timeout)
-    watch = loop.create_task(_keep_watch(stores, identities, most_looks, beat), name="watch")
+    keys = None if credentials is None else KnownKeys(credentials, identities)
+    verifier = (
+        Trusting(settings.served, system_clock, settings.account)
+        if keys is None
+        else Verifier(keys, system_clock, own_account=settings.account)
+    )
+    identities.changed = verifier.forget
+    last_uses = LastUses(identities, verifier.last_uses)
+
+    def look() -> None:
+        stores.look(most_looks)
+        identities.look()
+        identities.look_after(most_looks)
+        last_uses.look()
+
+    watch = loop.create_task(_keep_watch(look, beat), name="watch")
     watch.add_done_callback(log_failure)
     idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
     idle.add_done_callback(log_failure)
@@ -135,21 +154,18 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     try:
         await stores.open_existing()
         limits = limits_of(settings)
-        credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
-        verifier = (
-            Trusting(settings.served, system_clock, settings.account)
-            if credentials is None
-            else Verifier(credentials, system_clock, own_account=settings.account)
-        )
+        authorizer = None if keys is None else PolicyAuthorizer(identities, is_secure=site.tls is not None)
         is_logged = settings.access_log or settings.slow_request is not None
         peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
         dispatcher = Dispatcher(
             stores,
             Router(
-                served(settings.account, credentials, identities, site.cluster), verifier, {PEERS.name: peer_verifier}
+                served(settings.account, keys, identities, authorizer, site.cluster),
+                verifier,
+                {PEERS.name: peer_verifier},
             ),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
-            OwnAccount() if settings.auth == "on" else Everybody(),
+            authorizer or Everybody(),
             body_limit=limits.body,
             memory=memory,
             log=RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None,
@@ -193,14 +209,12 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def _keep_watch(stores: Stores, identities: IdentityStores, most: int, beat: memoryview[int]) -> None:
-    """Show the parent that the event loop turns, fail commits that hang, and make room for counts, as long as the
-    worker runs."""
+async def _keep_watch(look: Callable[[], None], beat: memoryview[int]) -> None:
+    """Show the parent that the event loop turns, look after stores and identities, and make room for counts, as long as
+    the worker runs."""
     while True:
         beat[0] += 1
-        stores.look(most)
-        identities.look()
-        identities.look_after(most)
+        look()
         metrics.current().look()
         await asyncio.sleep(BEAT_SECONDS)
 

@@ -12,3 +12,7 @@ class InvalidClientTokenId(ServiceError):
     """There is no such access key."""
 
     status = 403
+
+
+class ValidationError(ServiceError):
+    """The request breaks a rule, or wants what is not done here."""

@@ -27,7 +27,8 @@ class Identity:
     async def get_caller_identity(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         """Who has signed the request."""
         caller = context.caller
-        return {"UserId": caller.account, "Account": caller.account, "Arn": caller.principal}
+        user_id = caller.account if caller.who is None else caller.who.unique_id
+        return {"UserId": user_id, "Account": caller.account, "Arn": caller.principal}
 
     async def get_access_key_info(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         """The account of an access key, whether or not the key may still be used."""

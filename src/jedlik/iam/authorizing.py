@@ -1,0 +1,243 @@
+"""The authorizer: whether the policies of a caller allow what it requests.
+
+What depends on neither the item nor the moment is decided once for a principal, an action and a resource, and kept
+until the account's identity store changes (`evaluation.prepare`). What is left is a few conditions on the values of the
+request. They are most often values of the access itself, so these are looked up as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from jedlik.aws.access import Access, account_of
+from jedlik.aws.authorizer import Owner, denied, refused
+from jedlik.aws.context import Caller
+from jedlik.aws.errors import AccessDeniedException, UnrecognizedClientException
+from jedlik.aws.principals import Principal
+from jedlik.iam.entities import iso
+from jedlik.iam.identity_stores import AccountIdentity, IdentityStores
+from jedlik.iam.policies.condition_tests import Holds
+from jedlik.iam.policies.evaluation import (
+    Decision,
+    Identity,
+    Prepared,
+    Source,
+    finish,
+    prepare,
+)
+from jedlik.iam.subjects import identity_of
+
+MOST_PREPARED = 1024
+"""Decisions that are kept of a principal: of its actions and resources."""
+MOST_PRINCIPALS = 4096
+"""Principals of an account that are kept."""
+
+_WRITTEN = (
+    *("Attributes", "LeadingKeys", "Select", "ReturnValues", "ReturnConsumedCapacity", "FullTableScan"),
+    *("EnclosingOperation", "FirstPartitionKeyValues", "SecondPartitionKeyValues", "ThirdPartitionKeyValues"),
+    "FourthPartitionKeyValues",
+)
+CANONICAL = {f"dynamodb:{name.lower()}": f"dynamodb:{name}" for name in _WRITTEN} | {
+    name.lower(): name for name in ("aws:TagKeys", "iam:PolicyARN", "iam:PermissionsBoundary")
+}
+"""The condition keys in accesses, by their names in small letters."""
+
+
+class RequestValues(Mapping[str, tuple[str, ...]]):
+    """The condition keys of a request, by their names in small letters: those of the access, and of the moment."""
+
+    def __init__(self, access: Access, caller: Caller, is_secure: bool, clock: Callable[[], float]) -> None:
+        self._context = access.context
+        self._access = access
+        self._caller = caller
+        self._is_secure = is_secure
+        self._clock = clock
+
+    def __getitem__(self, key: str) -> tuple[str, ...]:
+        canonical = CANONICAL.get(key)
+        if canonical is not None:
+            return self._context[canonical]
+        made = _OF_MOMENT.get(key)
+        if made is not None:
+            return made(self)
+        for name, values in self._context.items():
+            if name.lower() == key:
+                return values
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*_OF_MOMENT, *map(str.lower, self._context))))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def epoch(self) -> tuple[str, ...]:
+        return (str(int(self._clock())),)
+
+    def time(self) -> tuple[str, ...]:
+        return (iso(self._clock()),)
+
+    def address(self) -> tuple[str, ...]:
+        return (self._caller.source_address,)
+
+    def secure(self) -> tuple[str, ...]:
+        return ("true" if self._is_secure else "false",)
+
+    def region(self) -> tuple[str, ...]:
+        return (self._caller.region,)
+
+    def owner(self) -> tuple[str, ...]:
+        return (account_of(self._access.resource) or self._caller.account,)
+
+
+_OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
+    "aws:currenttime": RequestValues.time,
+    "aws:epochtime": RequestValues.epoch,
+    "aws:sourceip": RequestValues.address,
+    "aws:securetransport": RequestValues.secure,
+    "aws:requestedregion": RequestValues.region,
+    "aws:resourceaccount": RequestValues.owner,
+}
+
+Quick = tuple[tuple[tuple[str, Holds], ...], ...]
+"""Statements, one of which must apply, with the keys of their conditions as accesses have them."""
+
+
+class Ready(NamedTuple):
+    """What is kept of a principal, an action and a resource."""
+
+    prepared: Prepared
+    quick: Quick | None
+    """All that is to be tested, where that is simple."""
+
+
+class Subject:
+    """A principal, with what is kept of it."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self._ready: dict[tuple[str, str], Ready] = {}
+
+    def ready(self, action: str, resource: str) -> Ready:
+        """What is left to be decided of an action on a resource, as far as the caller's own account decides."""
+        found = self._ready.get((action, resource))
+        if found is None:
+            prepared = prepare(self.identity, action, resource, owner=self.identity.account)
+            found = Ready(prepared, _quick(prepared))
+            if len(self._ready) >= MOST_PREPARED:
+                self._ready.clear()
+            self._ready[action, resource] = found
+        return found
+
+
+def _quick(prepared: Prepared) -> Quick | None:
+    """The statements to be tested, if only the identity's policies decide, and nothing but the access
+    determines whether they apply."""
+    if prepared.denies or prepared.boundary is not None or prepared.session is not None:
+        return None
+    if prepared.decided is not None:
+        return None
+    for one in prepared.identity:
+        if one.late or one.resources or any(key not in CANONICAL for key, _ in one.conditions):
+            return None
+    return tuple(tuple((CANONICAL[key], holds) for key, holds in one.conditions) for one in prepared.identity)
+
+
+class PolicyAuthorizer:
+    """The authorizer of a server that verifies signatures."""
+
+    def __init__(
+        self, stores: IdentityStores, *, is_secure: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._stores = stores
+        self._is_secure = is_secure
+        self._clock = clock
+        self._known: dict[int, tuple[Principal, AccountIdentity, dict[Any, Any], Subject]] = {}
+        """Subjects by the identity of the principal object, which a caller keeps: it need not be hashed. With each goes
+        what its account's store kept then: another object means that the store has changed since."""
+
+    def allows_everything(self, caller: Caller) -> bool:
+        """Whether the caller is the account itself, or its key was made before there were users."""
+        who = caller.who
+        return who is None or (not who.subject and who.policies is None and not who.policy_arns)
+
+    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
+        """Whether all of them are allowed, as far as the caller's own account decides. Raises nothing."""
+        who = caller.who
+        if who is None:
+            return True
+        known = self._known.get(id(who))
+        if known is not None and known[0] is who and known[1].kept is known[2]:
+            known[1].is_used = True
+            subject: Subject | None = known[3]
+        else:
+            subject = self.subject(caller.account, who)
+        if subject is None:
+            return False
+        for access in accesses:
+            ready = subject.ready(access.action, access.resource)
+            if ready.quick is not None:
+                context = access.context
+                for conditions in ready.quick:
+                    for key, holds in conditions:
+                        if not holds(context.get(key, ())):
+                            break
+                    else:
+                        break
+                else:
+                    return False
+            elif not self._decided(ready, caller, access).allowed:
+                return False
+        return True
+
+    async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
+        """Raise AccessDeniedException for the first that the caller's own account does not allow."""
+        if caller.who is None or self.allows(caller, accesses):
+            return
+        subject = self.subject(caller.account, caller.who)
+        if subject is None:
+            raise UnrecognizedClientException("The security token included in the request is invalid.")
+        for access in accesses:
+            decision = self._decided(subject.ready(access.action, access.resource), caller, access)
+            if not decision.allowed:
+                raise refusal(caller, access, decision)
+
+    async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
+        """Raise AccessDeniedException: no resource has a policy yet."""
+        raise denied(caller, accesses[0], "resource-based")
+
+    def values(self, access: Access, caller: Caller) -> RequestValues:
+        """The condition keys of a request for an access."""
+        return RequestValues(access, caller, self._is_secure, self._clock)
+
+    def _decided(self, ready: Ready, caller: Caller, access: Access) -> Decision:
+        if ready.prepared.decided is not None:
+            return ready.prepared.decided
+        return finish(ready.prepared, self.values(access, caller))
+
+    def subject(self, account: str, principal: Principal) -> Subject | None:
+        """A principal with its policies; None if its user or role is no longer there. Raises StorageError."""
+        identity = self._stores.of(account)
+        found: Subject | None = identity.kept.get(principal)
+        if found is None:
+            made = identity_of(identity, principal)
+            if made is None:
+                return None
+            found = Subject(made)
+            if len(identity.kept) >= MOST_PRINCIPALS:
+                identity.kept = {}
+            if identity.is_there:
+                identity.kept[principal] = found
+        if identity.is_there:
+            if len(self._known) >= MOST_PRINCIPALS:
+                self._known.clear()
+            self._known[id(principal)] = principal, identity, identity.kept, found
+        return found
+
+
+def refusal(caller: Caller, access: Access, decision: Decision) -> AccessDeniedException:
+    """The error for an access that a decision does not allow, in AWS's words."""
+    source = decision.source or Source.IDENTITY
+    return refused(caller, access, source.value, is_explicit=decision.denied)
