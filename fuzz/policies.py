@@ -12,9 +12,9 @@ from typing import Any
 
 from fuzz.choices import Choices
 from fuzz.service import Finding
-from jedlik.iam.policies.evaluation import Asking, Identity, decide, finish, prepare
-from jedlik.iam.policies.policy_documents import Kind, Policy
-from jedlik.iam.policies.policy_parser import MalformedPolicy, parsed
+from jedlik.aws.policies.evaluation import Asking, Identity, decide, finish, prepare
+from jedlik.aws.policies.policy_documents import Kind, Policy
+from jedlik.aws.policies.policy_parser import MalformedPolicy, parsed
 
 ACCOUNT = "111111111111"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/app"

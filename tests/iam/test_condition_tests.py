@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.iam.policies.condition_tests import ALL, ANY, OPERATORS, SINGLE, Condition, compiled, date
-from jedlik.iam.policies.wildcards import template
+from jedlik.aws.policies.condition_tests import ALL, ANY, OPERATORS, SINGLE, Condition, compiled, date
+from jedlik.aws.policies.wildcards import template
 
 
 def holds(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.iam.policies.evaluation import Asking, Decision, Identity, Source, decide, finish, prepare
-from jedlik.iam.policies.policy_documents import Kind, Policy
-from jedlik.iam.policies.policy_parser import parsed
+from jedlik.aws.policies.evaluation import Asking, Decision, Identity, Source, decide, finish, prepare
+from jedlik.aws.policies.policy_documents import Kind, Policy
+from jedlik.aws.policies.policy_parser import parsed
 
 ACCOUNT, OTHER = "111111111111", "222222222222"
 BOB = f"arn:aws:iam::{ACCOUNT}:user/bob"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.iam.policies.policy_documents import Kind
-from jedlik.iam.policies.policy_parser import MalformedPolicy, parsed
+from jedlik.aws.policies.policy_documents import Kind
+from jedlik.aws.policies.policy_parser import MalformedPolicy, parsed
 
 SYNTAX = "Syntax errors in policy."
 LEGACY = "The policy failed legacy parsing"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.iam.policies.wildcards import arn_matcher, escaped, matcher, template, unescaped
+from jedlik.aws.policies.wildcards import arn_matcher, escaped, matcher, template, unescaped
 
 TEXT = st.text("ab*?:\0$", max_size=8)
 

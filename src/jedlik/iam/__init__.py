@@ -1,4 +1,4 @@
 """AWS Identity and Access Management: users, groups, roles, their access keys and policies, and who may do what.
 
-`policies` is the policy language: pure functions of documents and requests. Everything else is built on it.
+The policy language is in `aws.policies`, for other services have policies, too.
 """

@@ -15,11 +15,8 @@ from jedlik.aws.access import Access, account_of
 from jedlik.aws.authorizer import Owner, denied, refused
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException, UnrecognizedClientException
-from jedlik.aws.principals import Principal
-from jedlik.iam.entities import iso
-from jedlik.iam.identity_stores import AccountIdentity, IdentityStores
-from jedlik.iam.policies.condition_tests import Holds
-from jedlik.iam.policies.evaluation import (
+from jedlik.aws.policies.condition_tests import Holds
+from jedlik.aws.policies.evaluation import (
     Decision,
     Identity,
     Prepared,
@@ -27,6 +24,9 @@ from jedlik.iam.policies.evaluation import (
     finish,
     prepare,
 )
+from jedlik.aws.principals import Principal
+from jedlik.iam.entities import iso
+from jedlik.iam.identity_stores import AccountIdentity, IdentityStores
 from jedlik.iam.subjects import identity_of
 
 MOST_PREPARED = 1024

@@ -17,6 +17,9 @@ from typing import Any
 from jedlik.aws.access import Access, account_of
 from jedlik.aws.context import Caller, root
 from jedlik.aws.errors import AccessDeniedException, ValidationException
+from jedlik.aws.policies.evaluation import Identity, finish, prepare
+from jedlik.aws.policies.policy_documents import Kind, Policy
+from jedlik.aws.policies.policy_parser import parsed
 from jedlik.aws.principals import FEDERATED_USER, ROLE_SESSION, Principal
 from jedlik.aws.principals import USER as A_USER
 from jedlik.aws.sessions import Issued
@@ -31,9 +34,6 @@ from jedlik.iam.errors import (
 )
 from jedlik.iam.identity_rows import ROLE, Row
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
-from jedlik.iam.policies.evaluation import Identity, finish, prepare
-from jedlik.iam.policies.policy_documents import Kind, Policy
-from jedlik.iam.policies.policy_parser import parsed
 from jedlik.iam.policy_checks import checked_document
 from jedlik.iam.session_tokens import LONGEST, packed_size, sealed
 from jedlik.iam.subjects import managed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from jedlik.aws.policies.policy_documents import Kind, Policy
+from jedlik.aws.policies.policy_parser import MalformedPolicy, parsed
 from jedlik.iam.errors import MalformedPolicyDocumentException
-from jedlik.iam.policies.policy_documents import Kind, Policy
-from jedlik.iam.policies.policy_parser import MalformedPolicy, parsed
 
 _KEPT = 4096
 """Policies that a worker keeps parsed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jedlik.aws.context import Context
+from jedlik.aws.policies.policy_documents import Kind
 from jedlik.iam import entities
 from jedlik.iam.attachments import check_attachable, set_boundary
 from jedlik.iam.entities import Request
@@ -16,7 +17,6 @@ from jedlik.iam.errors import DeleteConflictException, LimitExceededException, M
 from jedlik.iam.identity_rows import PROFILE, ROLE, Row, boundaries_key, last_use_key
 from jedlik.iam.identity_stores import AccountIdentity, Rows
 from jedlik.iam.listings import page
-from jedlik.iam.policies.policy_documents import Kind
 from jedlik.iam.policy_checks import checked_document
 
 USUAL_DURATION = 3600

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jedlik.aws.policies.evaluation import Asking, Identity
+from jedlik.aws.policies.policy_documents import Policy
 from jedlik.aws.principals import FEDERATED_USER, ROLE_SESSION, Principal
 from jedlik.iam import entities
 from jedlik.iam.attachments import document_of, policy_row
 from jedlik.iam.identity_rows import ROLE, USER, Row
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity
-from jedlik.iam.policies.evaluation import Asking, Identity
-from jedlik.iam.policies.policy_documents import Policy
 from jedlik.iam.policy_checks import stored_policy
 
 _ASKING = {ROLE_SESSION: Asking.ROLE_SESSION, FEDERATED_USER: Asking.FEDERATED_USER}

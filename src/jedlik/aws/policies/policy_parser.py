@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from jedlik.iam.policies.condition_tests import NULL, OPERATORS, Condition, split_operator
-from jedlik.iam.policies.policy_documents import ANYBODY, Kind, Policy, Principals, Statement
-from jedlik.iam.policies.wildcards import ARN_PARTS, template
+from jedlik.aws.policies.condition_tests import NULL, OPERATORS, Condition, split_operator
+from jedlik.aws.policies.policy_documents import ANYBODY, Kind, Policy, Principals, Statement
+from jedlik.aws.policies.wildcards import ARN_PARTS, template
 
 WITH_VARIABLES = "2012-10-17"
 VERSIONS = ("2008-10-17", WITH_VARIABLES)

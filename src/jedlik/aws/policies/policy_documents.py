@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from jedlik.iam.policies.condition_tests import Condition
-from jedlik.iam.policies.wildcards import Template
+from jedlik.aws.policies.condition_tests import Condition
+from jedlik.aws.policies.wildcards import Template
 
 ANYBODY = "*"
 """Every principal."""

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from jedlik.iam.policies.condition_tests import Condition, Holds, compiled
-from jedlik.iam.policies.policy_documents import ANYBODY, Policy, Statement
-from jedlik.iam.policies.wildcards import Template, Values, arn_matcher, matcher
+from jedlik.aws.policies.condition_tests import Condition, Holds, compiled
+from jedlik.aws.policies.policy_documents import ANYBODY, Policy, Statement
+from jedlik.aws.policies.wildcards import Template, Values, arn_matcher, matcher
 
 
 class Source(Enum):

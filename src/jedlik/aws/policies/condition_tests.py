@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-from jedlik.iam.policies.wildcards import Template, Values, arn_matcher, matcher, unescaped
+from jedlik.aws.policies.wildcards import Template, Values, arn_matcher, matcher, unescaped
 
 Test = Callable[[str], bool]
 """Whether a value of a request passes, for one value of a policy."""
