@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from testing.dynamodb.definitions import create, unused_name
 from testing.jedlik_process import Server, eventually, run_jedlik
+from tests.upkeep.test_stats_json import stats
 
 OWN, ONE, OTHER = "000000000000", "111111111111", "222222222222"
 REGION = "us-east-1"
@@ -193,6 +194,20 @@ def test_what_another_account_does_not_have(server: Server, one: Any, table: str
         "ValidationException",
         f"1 validation error detected: Invalid AWS region in '{elsewhere}'",
     )
+
+
+def test_the_account_of_the_table_counts_what_it_is_asked_for(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server()
+    table = create(server.client(region=REGION, aws_access_key_id=OTHER))
+    server.client(region=REGION, aws_access_key_id=ONE).get_item(TableName=arn_of(table), Key=KEY)
+    counted = [
+        (one["account"], one["dimensions"]["TableName"], one["value"])
+        for one in stats(tmp_path / "data")["metrics"]["series"]
+        if one["name"] == "ConsumedReadCapacityUnits"
+    ]
+    assert counted == [(OTHER, table, 0.5)]
 
 
 # Where signatures are verified

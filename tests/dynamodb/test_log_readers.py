@@ -167,6 +167,21 @@ async def test_no_entry_is_missed_or_shown_when_a_stream_comes_and_goes(store: S
     assert len(streams) == 2, "the log's own shards are in no stream"
 
 
+def test_pages_of_several_shards_pass_over_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_entries, "MOST_ENTRIES", 1)
+
+    @over_store
+    async def scenario(store: Store) -> None:
+        place = await readers.add(store.region, TABLE, NEW)
+        for turn in range(3):
+            await store.stream("NEW_IMAGE" if turn % 2 == 0 else None)
+            for x in range(3):
+                await store.put(f"{turn}", x=3 * turn + x)
+        assert [new for _, _, new in await store.changes(place)] == [str(x) for x in range(9)]
+
+    scenario(tmp_path)
+
+
 @over_store
 async def test_entries_stay_until_the_slowest_reader_has_passed_them(store: Store) -> None:
     fast = await readers.add(store.region, TABLE, NEW)
