@@ -350,7 +350,8 @@ def test_a_table_is_restored_to_a_moment(page: Page, running: Server) -> None:
         described = client.describe_continuous_backups(TableName="past")["ContinuousBackupsDescription"]
         recovery = described["PointInTimeRecoveryDescription"]
         assert recovery["RecoveryPeriodInDays"] == 3
-        return recovery.get("LatestRestorableDateTime", datetime.min.replace(tzinfo=UTC))
+        found: datetime = recovery.get("LatestRestorableDateTime", datetime.min.replace(tzinfo=UTC))
+        return found
 
     deadline = time.monotonic() + PATIENCE / 1000
     while latest() <= written:
