@@ -62,7 +62,7 @@ def test_a_damaged_store(tmp_path: Path) -> None:
     with (tmp_path / "data.mdb").open("r+b") as file:
         file.seek(2 * 4096)
         file.write(b"\xff" * 40 * 4096)
-    said = rf"^{tmp_path / 'data.mdb'} is damaged, or not the file that the journal beside it belongs to: the files of "
+    said = rf"^{tmp_path / 'data.mdb'} is damaged, or not the file that the journal beside it belongs to \(page "
     with pytest.raises(StorageError, match=said):
         LmdbEngine.open(tmp_path, durable=True)
 

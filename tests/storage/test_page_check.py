@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from jedlik.storage.engine import Engine, StorageError
-from jedlik.storage.lmdb import lmdb_file, page_check
-from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb.lmdb_pages import DATA, meta_of
 from testing.storage.engines import append, lmdb_durable, put, run
 
 FLIPS = 400
@@ -57,7 +57,7 @@ def flipped(store: Path, folder: Path, random: Random, number: int) -> Iterator[
 def seen(path: Path) -> str | None:
     """What sees the damage; None if nothing does."""
     try:
-        if list(page_check.problems(path)):
+        if list(lmdb_file.page_problems(path)):
             return "pages"
         with lmdb_file.view(path) as view:
             if list(view.damaged()):
@@ -68,7 +68,7 @@ def seen(path: Path) -> str | None:
 
 
 def test_pages_of_a_healthy_store(store: Path) -> None:
-    assert list(page_check.problems(store)) == []
+    assert list(lmdb_file.page_problems(store)) == []
     assert len((store / DATA).read_bytes()) > 50 * PAGE
 
 
@@ -97,22 +97,22 @@ def test_each_part_of_a_page_head(store: Path, tmp_path: Path, offset: int, said
     for page in pages:
         data[page * PAGE + offset + (7 if offset == 8 else 0)] ^= 1
     (copy / DATA).write_bytes(bytes(data))
-    assert any(said in problem for problem in page_check.problems(copy))
+    assert any(said in str(problem) for problem in lmdb_file.page_problems(copy))
 
 
 def test_a_meta_page_that_others_have_overwritten_is_no_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    states: list[object] = []
-    look = page_check._Check._state
+    found: list[bytes | None] = []
 
-    def overtaken(self: page_check._Check) -> object:
-        states.append(look(self))
-        return "no meta page is that of transaction 7" if len(states) < 4 else states[-1]
+    def overtaken(pages: bytes, transaction: int) -> bytes | None:
+        found.append(meta_of(pages, transaction))
+        return None if len(found) < 4 else found[-1]
 
-    monkeypatch.setattr(page_check._Check, "_state", overtaken)
-    assert list(page_check.problems(store)) == []
-    assert len(states) == 4
+    monkeypatch.setattr(lmdb_file, "meta_of", overtaken)
+    assert list(lmdb_file.page_problems(store)) == []
+    assert len(found) == 4
 
 
 def test_a_meta_page_that_stays_missing_is_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_check._Check, "_state", lambda self: "meta page 0 is not one")
-    assert list(page_check.problems(store)) == ["meta page 0 is not one"]
+    monkeypatch.setattr(lmdb_file, "meta_of", lambda pages, transaction: None)
+    [problem] = lmdb_file.page_problems(store)
+    assert str(problem).startswith("no meta page is that of transaction ")

@@ -15,7 +15,7 @@ from jedlik.storage.engine import Engine, Scrubbed
 from jedlik.storage.lmdb import scrub
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA
-from jedlik.storage.lmdb.scrub import PASS_SECONDS, Progress, read_progress
+from jedlik.storage.lmdb.scrub_progress import NAME, PASS_SECONDS, Progress, read_progress
 from testing.storage.engines import lmdb_durable, lmdb_forgetful, put, run
 
 NOW = 1_000_000.0
@@ -87,7 +87,7 @@ def test_after_a_restart_a_pass_goes_on(store: Path) -> None:
 
 def test_one_process_scrubs_at_a_time(store: Path) -> None:
     async def scenario(engine: Engine) -> None:
-        with (store / f"{scrub.NAME}.lock").open("w") as other:
+        with (store / f"{NAME}.lock").open("w") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
             assert engine.scrub(NOW) == Scrubbed(0, 0, (), False)
             assert engine.scrub_is_due(NOW), "the store is to stay open"
@@ -120,12 +120,12 @@ def test_a_stretch_that_keeps_ending_processes_is_skipped(store: Path, caplog: p
 
 @pytest.mark.parametrize("found", [b"", b"{", b"[]", b"{}", b'{"damaged": [], "last_damaged": [], "x": 1}'])
 def test_an_unreadable_progress_file_counts_as_empty(store: Path, found: bytes) -> None:
-    (store / scrub.NAME).write_bytes(found)
+    (store / NAME).write_bytes(found)
     assert read_progress(store) == Progress()
 
 
 def test_an_unwritable_progress_file_stops_nothing(store: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (store / f"{scrub.NAME}.lock").mkdir()
+    (store / f"{NAME}.lock").mkdir()
 
     async def scenario(engine: Engine) -> list[Scrubbed]:
         return passed(engine) + passed(engine)
@@ -143,5 +143,5 @@ def test_a_store_in_memory_is_never_due(tmp_path: Path) -> None:
 
 def test_progress_is_stored_unchanged(tmp_path: Path) -> None:
     progress = replace(Progress(), position="0102", damaged=("03",), last_damaged=("04", "05"), finished=1.5)
-    (tmp_path / scrub.NAME).write_bytes(orjson.dumps(progress))
+    (tmp_path / NAME).write_bytes(orjson.dumps(progress))
     assert read_progress(tmp_path) == progress

@@ -10,6 +10,7 @@ import pytest
 from jedlik.storage.engine import Engine, StorageError
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb import store as store_module
+from jedlik.storage.lmdb.coherence import Extent
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -36,9 +37,9 @@ def test_the_first_process_recovers_and_others_join(left: Path, monkeypatch: pyt
     assert records(left)
     recovered: list[Path] = []
 
-    def note(path: Path, formats: frozenset[bytes]) -> None:
+    def note(path: Path, formats: frozenset[bytes], extent: Extent) -> bool:
         recovered.append(path)
-        recover(path, formats)
+        return recover(path, formats, extent)
 
     with other_process(lmdb_durable, left) as other:
         assert records(left) == []

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
 
+from jedlik.dynamodb.model import spaces
+from jedlik.storage.lmdb import lmdb_engine, lmdb_file
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from testing.data_folders import data_of, store_in
 from testing.dynamodb.definitions import create
@@ -76,17 +81,93 @@ def test_a_check_of_pages(start_server: StartServer, server: Server) -> None:
     checked = run_jedlik("check", "--pages", "--data-dir", folder)
     assert checked.returncode == 1  # The pages are intact, and the value is not.
     assert "its checksum is wrong" in checked.stdout
-    data = bytearray((store_of(server) / DATA).read_bytes())
+    damage_pages(store_of(server))
+    checked = run_jedlik("check", "--pages", "--data-dir", folder)
+    assert checked.returncode == 1
+    assert "its flags are 3, at depth" in checked.stdout
+    assert checked.stdout.endswith("in the pages: nothing else was checked\n")
+
+
+def test_a_store_with_a_damaged_page_is_refused_at_the_start(server: Server) -> None:
+    data = damage_pages(store_of(server))
+    [found, *_] = re.findall(r"page (\d+) of the rows: its flags are 3", refused(server))
+    assert int(found) in damaged_pages(data)
+
+
+def test_a_damaged_key_is_put_back(server: Server) -> None:
+    path = store_of(server) / DATA
+    folder = str(data_of(store_of(server)))
+    with lmdb_file.view(store_of(server)) as view:
+        [key] = [key for key, value in view.whole_rows(*spaces.ROWS.range) if b'"good"' in value]
+    damaged = key[:-1] + bytes((key[-1] ^ 1,))
+    path.write_bytes(path.read_bytes().replace(key, damaged))
+    said = f"the key {damaged.hex()} is damaged: it was {key.hex()}. Nothing has been changed: put back a copy"
+    assert said in refused(server)
+    recovered = run_jedlik("check", "--recover-damaged", "--data-dir", folder)
+    assert recovered.returncode == 1, "the edited item is lost"
+    assert f"put back: the row with the key {key.hex()}, which was under {damaged.hex()}" in recovered.stdout
+    server.restart()
+    assert server.client().get_item(TableName="table", Key=GOOD)["Item"]["x"] == {"N": "1234567"}
+    assert run_jedlik("check", "--data-dir", folder).returncode == 0
+
+
+def refused(server: Server) -> str:
+    """What a server logs that does not start, because its store is damaged."""
+    with pytest.raises(AssertionError):
+        server.restart()
+    assert server.wait() == 2
+    return str(server.log.read_text())
+
+
+def stopped_using_the_store(server: Server) -> set[int]:
+    """The workers that logged that they do not use a store any more."""
+    return {
+        int(line["pid"])
+        for line in server.log_lines()
+        if line.get("logger") == lmdb_engine.__name__ and "The store is used no more" in str(line["message"])
+    }
+
+
+def damage_pages(store: Path) -> bytes:
+    """Spoil the flags of pages with items, and return the file as it is then."""
+    data = bytearray((store / DATA).read_bytes())
     for start in range(2 * 4096, len(data), 4096):
         page = data[start : start + 4096]
         # The page with the place in the journal is checked before the store is opened, which is then refused.
         if b"x" * 200 in page and b"\x00journal" not in page:
             data[start + 18] ^= 1
-    (store_of(server) / DATA).write_bytes(bytes(data))
-    checked = run_jedlik("check", "--pages", "--data-dir", folder)
-    assert checked.returncode == 1
-    assert "its flags are 3, at depth" in checked.stdout
-    assert checked.stdout.endswith("in the pages: nothing else was checked\n")
+    (store / DATA).write_bytes(bytes(data))
+    return bytes(data)
+
+
+def damaged_pages(data: bytes) -> set[int]:
+    return {start // 4096 for start in range(2 * 4096, len(data), 4096) if data[start + 18] == 3}
+
+
+def test_a_large_store_with_a_damaged_page_is_used_no_more(start_server: StartServer) -> None:
+    server = start_server(workers=2)
+    client = server.client()
+    create(client, TableName="table")
+    for number in range(50):
+        client.put_item(TableName="table", Item={"p": {"S": str(number)}, "x": {"S": "x" * 380_000}})
+        client.put_item(TableName="table", Item={"p": {"S": f"small {number}"}, "x": {"S": "x" * 300}})
+    server.stop()
+    path = store_of(server) / DATA
+    whole = path.read_bytes()
+    damage_pages(store_of(server))
+    server.restart()
+    eventually(lambda: stopped_using_the_store(server) == server.workers())
+    with pytest.raises(ClientError) as refusal:
+        server.client().list_tables()
+    assert refusal.value.response["Error"]["Code"] == "InternalServerError"
+    with pytest.raises(HTTPError) as unready:
+        urllib.request.urlopen(f"{server.url}/readyz")
+    assert re.search(r"damaged: page \d+ of the rows: its flags are 3", unready.value.read().decode())
+    server.stop()
+    assert re.search(r"page (\d+) of the rows: its flags are 3", refused(server)), "large as it is"
+    path.write_bytes(whole)
+    server.restart()
+    assert server.client().list_tables()["TableNames"] == ["table"]
 
 
 def test_a_check_of_pages_beside_a_server_that_is_written_to(start_server: StartServer) -> None:

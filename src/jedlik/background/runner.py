@@ -67,14 +67,19 @@ class _Runner:
         self._leases = Leases(region, secrets.token_hex(8))
         self._due: dict[str, float] = {}
         """When a duty, or anything that failed, may run again, by the event loop's clock."""
+        self._failure = ""
+        """Why nothing was possible in the last round, which has been logged."""
 
     async def run(self) -> None:
         while not self._stop.is_set():
             self._region.jobs_wanted.clear()
             try:
                 more = await self._round()
-            except StorageError:  # It may go on later.
-                _log.exception("no background work is possible")
+                self._failure = ""
+            except StorageError as error:  # It may go on later.
+                if str(error) != self._failure:
+                    _log.exception("no background work is possible")
+                self._failure = str(error)
                 more = False
             if not more:
                 await self._wait()

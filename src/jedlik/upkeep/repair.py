@@ -1,4 +1,5 @@
-"""The repair of damaged values: a row that can be done without is removed, and what follows from items is made again.
+"""The repair of damaged rows: one whose key is damaged is put back, one that can be done without is removed, and what
+follows from items is made again.
 
 Each key space declares what is lost with a row (`Keyspace.lost`). Where nothing else can be read without it, as
 without a table's descriptor, the row stays, and with it all that it leads to: nothing is destroyed that a copy could
@@ -23,6 +24,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Keyspace, Owner
 from jedlik.storage.engine import StorageError, Writes
+from jedlik.storage.lmdb.coherence import Extent
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
 
@@ -36,15 +38,17 @@ _NOTHING = "nothing"
 async def repair(folder: Path, services: Sequence[Service], say: Say) -> int:
     """Repair what is damaged in the store in a folder, and print what is lost. Returns how much that is.
 
-    Raises StorageError.
+    Its pages have been checked, and no more is wrong with them than keys of rows. Raises StorageError.
     """
-    engine = LmdbEngine.open(folder, durable=True)
+    engine = LmdbEngine.open(folder, durable=True, extent=Extent.NONE)
     try:
         with engine.view() as view:
             damaged = list(view.damaged())
             if not damaged:
                 return 0
-            losses = _Losses(view, key_spaces(services), damaged)
+            fixes = dict(_put_back(view, damaged, say))
+            damaged = [key for key in damaged if key not in fixes]
+            losses = _Losses(view, key_spaces(services), damaged, fixes)
             removable = [key for key in damaged if losses.may_go(key)]
             lost = 0
             for key in damaged:
@@ -52,12 +56,27 @@ async def repair(folder: Path, services: Sequence[Service], say: Say) -> int:
                 if what is not None:
                     lost += 1
                     say(what)
-        await _commit(engine, ((key, None) for key in removable))
+        await _commit(engine, [*fixes.items(), *((key, None) for key in removable)])
         for table in losses.tables:
             await _repair_table(engine, table, say)
         return lost
     finally:
         await engine.close()
+
+
+def _put_back(view: View, damaged: Iterable[bytes], say: Say) -> Iterator[Fix]:
+    """Put rows with a damaged key back where they belong, unless another has been written there since."""
+    for key in damaged:
+        row = view.misplaced(key)
+        if row is None:
+            continue
+        original, _ = row
+        yield key, None
+        if view.first_key(original, original + b"\x00") is None:
+            say(f"put back: the row with the key {original.hex()}, which was under {key.hex()}")
+            yield row
+        else:
+            say(f"removed: an older row with the key {original.hex()}, which was under {key.hex()}")
 
 
 async def _repair_table(engine: LmdbEngine, table: Table, say: Say) -> None:
@@ -91,7 +110,9 @@ async def _commit(engine: LmdbEngine, fixes: Iterable[Fix]) -> int:
 class _Losses:
     """What is lost with damaged values."""
 
-    def __init__(self, view: View, declared: Iterable[Keyspace], damaged: Sequence[bytes]) -> None:
+    def __init__(
+        self, view: View, declared: Iterable[Keyspace], damaged: Sequence[bytes], put_back: Iterable[bytes]
+    ) -> None:
         self._view = view
         self._spaces = list(declared)
         secret = view.get(keyspaces.secret_key())
@@ -103,9 +124,9 @@ class _Losses:
             with suppress(*DAMAGE):
                 table = descriptors.parse(raw)
                 self._tables[table.id] = table
-        of = {keys.table_of_key(key) for key in damaged if self._owner(key) is not Owner.STORE}
+        of = {keys.table_of_key(key) for key in (*damaged, *put_back) if self._owner(key) is not Owner.STORE}
         self.tables = [table for table_id, table in self._tables.items() if table_id in of]
-        """Those that have something damaged."""
+        """Those that have, or had, something damaged."""
         self._items = dict(self._damaged_items(set(damaged)))
 
     def may_go(self, key: bytes) -> bool:

@@ -19,12 +19,12 @@ from jedlik.regions import layout
 from jedlik.regions.layout import Stored, Which
 from jedlik.regions.store_format import FORMAT
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb import lmdb_file, page_check
-from jedlik.storage.lmdb.coherence import DamagedStore
+from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb.coherence import DamagedPages, DamagedStore
 from jedlik.storage.lmdb.environment import FORMAT as STORAGE_FORMAT
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.salvage import salvaging
-from jedlik.storage.lmdb.scrub import Progress
+from jedlik.storage.lmdb.scrub_progress import Progress
 from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
 from jedlik.upkeep import losses, moving, opening, server_metrics
@@ -47,7 +47,7 @@ def check_pages(stored: Stored, say: Say, watch: Watch = unwatched, *, services:
     Where a page is damaged the rest is not looked at: LMDB believes its pages, and may end the process.
     """
     found = 0
-    for problem in page_check.problems(stored.path):
+    for problem in lmdb_file.page_problems(stored.path):
         say(f"{stored.label}: {problem}")
         found += 1
     if found:
@@ -101,6 +101,9 @@ def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, servi
         with opening.view(stored.path):
             say(f"{stored.label}: the store is not damaged in a way that keeps it from being opened")
             lost = 0
+    except DamagedPages as damage:
+        say(f"{stored.label}: {damage.reason}")
+        lost = 0
     except DamagedStore as damage:
         say(f"{stored.label}: {damage.reason}")
         lost = _salvage(stored, say, watch, services)
@@ -111,7 +114,9 @@ def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, servi
 
 def _refuse_damaged_pages(folder: Path) -> None:
     """Raises StorageError for a store in which LMDB would lose its way: to write there could destroy more."""
-    for problem in page_check.problems(folder):
+    for problem in lmdb_file.page_problems(folder):
+        if problem.is_of_a_key:
+            continue
         raise StorageError(f"the pages of the store in {folder} are damaged ({problem}): put back a copy of the store")
 
 

@@ -16,7 +16,7 @@ from jedlik.regions import keyspaces
 from jedlik.regions.layout import Stored
 from jedlik.storage.counters import counter
 from jedlik.storage.lmdb.lmdb_pages import DATA, META_PAGES
-from jedlik.storage.lmdb.scrub import Progress, read_progress
+from jedlik.storage.lmdb.scrub_progress import Progress, read_progress
 from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
 from jedlik.upkeep import opening

@@ -30,6 +30,9 @@ _SEEN = 1000
 _SEEN_SIZE = 16 << 10
 """Values that are kept to be compared, and the bytes of the longest: items may be read first, too."""
 
+_SHORT = 1024
+"""Bytes of a value of which many checksums may be worked out: 15,000 take 4 ms."""
+
 
 def kept(key: bytes, value: bytes) -> bytes:
     """The bytes that LMDB keeps for `value` under `key`."""
@@ -106,6 +109,27 @@ def value_of(key: bytes, found: bytes) -> bytes:
     if found[_CHECKSUM] != _digest(value, _seed(key)):
         raise DamagedValue(key)
     return value
+
+
+def doubtful(rows: Sequence[Row]) -> list[Row]:
+    """The rows, with what LMDB has, whose checksum is wrong."""
+    digest, seed, checksum, rest = _digest, _seed, _CHECKSUM, _VALUE
+    return [(key, found) for key, found in rows if found[checksum] != digest(found[rest], seed(key))]
+
+
+def original_key(key: bytes, found: bytes) -> bytes | None:
+    """The key under which a value was written, if it stands under another: one that differs in a byte, or in a bit if
+    the value is long. None if it is the value that is damaged, or more than that of the key."""
+    if len(found) < HEADER:
+        return None
+    known, value = found[_CHECKSUM], found[_VALUE]
+    changes = range(1, 256) if len(found) <= _SHORT else [1 << bit for bit in range(8)]
+    for at, byte in enumerate(key):
+        for change in changes:
+            other = key[:at] + bytes((byte ^ change,)) + key[at + 1 :]
+            if _digest(value, _seed(other)) == known:
+                return other
+    return None
 
 
 def is_whole(key: bytes, found: bytes) -> bool:

@@ -18,26 +18,69 @@ the last record looks as if the record had been cut short while it was written, 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from enum import Enum, auto
 from pathlib import Path
+from typing import NamedTuple
 
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.environment import BARE_FORMAT, FORMAT, FORMAT_KEY, NOW, refuse_cut_short, refuse_other_format
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, Place
 from jedlik.storage.lmdb.lmdb_pages import DATA, lacks_a_page, metas, newest_meta, value_of
+from jedlik.storage.lmdb.page_check import PageCheck, Problem, pages_of
 
 _COMPACTED = 1
 """The transaction of a file that LMDB has compacted. Earlier versions left it without a journal."""
+SMALL_PAGES = 4096
+"""The most pages in use of a store whose pages are all checked before it is used. That takes some 40 ms."""
+
+
+class Extent(Enum):
+    """Which pages are checked before a store is used."""
+
+    SMALL = auto()
+    """All pages of a small store. A large one is checked while it is used already (`page_checker`)."""
+    ALL = auto()
+    NONE = auto()
 
 
 class DamagedStore(StorageError):
     """A store is refused because a file is damaged, or does not belong to the others."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(
+        self,
+        reason: str,
+        remedy: str = "put back the file that belongs there, or have `jedlik check --recover-damaged` keep what can be "
+        "kept",
+    ) -> None:
         self.reason = reason
+        super().__init__(f"{reason}. Nothing has been changed: {remedy}")
+
+
+class DamagedPages(DamagedStore):
+    """A store is refused because pages of LMDB's file are damaged, which LMDB would believe."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+        self.problems = problems
+        more = len(problems) - 1
+        only_keys = all(problem.is_of_a_key for problem in problems)
+        and_more = f" (and {_counted(more, 'more problem')})" if more else ""
         super().__init__(
-            f"{reason}. Nothing has been changed: put back the file that belongs there, or have "
-            "`jedlik check --recover-damaged` keep what can be kept"
+            f"{path / DATA} is damaged: {problems[0]}{and_more}",
+            "put back a copy of the store, or have `jedlik check --recover-damaged` put back the rows"
+            if only_keys
+            else "put back a copy of the store. `jedlik check --pages` lists all that is wrong",
         )
+
+
+class Examined(NamedTuple):
+    """What is known of a store whose files belong together."""
+
+    checkpoint: Checkpoint
+    records: int
+    """How many there are behind the checkpoint."""
+    unchecked: bool
+    """Whether its pages have yet to be checked, because there are too many."""
 
 
 def fitting_checkpoint(path: Path, file: int, journal: Journal) -> Checkpoint:
@@ -50,8 +93,8 @@ def fitting_checkpoint(path: Path, file: int, journal: Journal) -> Checkpoint:
     return checkpoint
 
 
-def examined(path: Path, file: int, journal: Journal, formats: frozenset[bytes]) -> tuple[Checkpoint, int]:
-    """The last checkpoint of the store in the directory `path`, and how many records are behind it.
+def examined(path: Path, file: int, journal: Journal, formats: frozenset[bytes], extent: Extent) -> Examined:
+    """The last checkpoint of the store in the directory `path`, and what is behind it.
 
     `file` is LMDB's. Nobody else uses the store. Raises DamagedStore, StorageError for a store of none of these
     formats, and OSError. Writes nothing.
@@ -76,30 +119,48 @@ def examined(path: Path, file: int, journal: Journal, formats: frozenset[bytes])
             f"in the {JOURNAL} beside it, which has {_counted(records, 'record')}: the {JOURNAL} is an older one, or "
             f"damaged at offset {place.offset} (record {place.sequence}). What it lacks was acknowledged"
         )
-    return checkpoint, records
+    began = newest_meta(checkpoint.metas)
+    assert began is not None, "it leads to the state that was looked at"
+    return Examined(checkpoint, records, _refuse_damaged_pages(path, file, began[1], extent))
 
 
-def refuse_lost_journal(path: Path) -> None:
+def refuse_lost_journal(path: Path, extent: Extent) -> bool:
     """Raises DamagedStore if the store in the directory `path`, which has no journal, has had one, and OSError.
 
-    What is in LMDB's file may be in pieces then.
+    What is in LMDB's file may be in pieces then. Returns whether its pages have yet to be checked.
     """
     file = os.open(path / DATA, os.O_RDONLY)
     try:
         found = metas(file)
         newest = newest_meta(found)
-        if newest is None or newest[0] == _COMPACTED:
-            return
-        try:
-            if value_of(file, newest[1], FORMAT_KEY) not in (FORMAT, BARE_FORMAT):
-                return  # Whoever opens it says so.
-            place = value_of(file, newest[1], JOURNAL_KEY)
-        except StorageError as error:
-            raise DamagedStore(f"{path / DATA} is damaged, or a {JOURNAL} is missing beside it: {error}") from error
+        if newest is None:
+            return False  # LMDB refuses it.
+        if newest[0] != _COMPACTED:
+            try:
+                if value_of(file, newest[1], FORMAT_KEY) not in (FORMAT, BARE_FORMAT):
+                    return False  # To open it fails for that.
+                place = value_of(file, newest[1], JOURNAL_KEY)
+            except StorageError as error:
+                raise DamagedStore(f"{path / DATA} is damaged, or a {JOURNAL} is missing beside it: {error}") from error
+            if place is not None:
+                raise DamagedStore(f"{path / JOURNAL} is missing: the store has had one, with its last writes")
+        return _refuse_damaged_pages(path, file, newest[1], extent)
     finally:
         os.close(file)
-    if place is not None:
-        raise DamagedStore(f"{path / JOURNAL} is missing: the store has had one, with its last writes")
+
+
+def _refuse_damaged_pages(path: Path, file: int, meta: bytes, extent: Extent) -> bool:
+    """Raises DamagedPages, and OSError. Returns whether the pages have yet to be checked, being too many."""
+    if extent is Extent.NONE:
+        return False
+    if extent is Extent.SMALL:
+        if pages_of(meta) > SMALL_PAGES:
+            return True
+        os.posix_fadvise(file, 0, 2 * SMALL_PAGES * os.sysconf("SC_PAGESIZE"), os.POSIX_FADV_WILLNEED)
+    problems = tuple(PageCheck(file, meta).problems())
+    if problems:
+        raise DamagedPages(path, problems)
+    return False
 
 
 def _last_checkpoint(journal: Journal) -> Checkpoint:
@@ -123,25 +184,26 @@ def _refuse_other_times(
         raise DamagedStore(f"{path / JOURNAL} has a checkpoint that leads to nothing")
     if lacks_a_page(file, checkpoint.metas):
         refuse_cut_short(path / DATA)
-        agree, store_format = False, None  # Its own state is whole, so it is of another time.
+        agree, store_format, why = False, None, ""  # Its own state is whole, so it is of another time.
     else:
-        agree, store_format = _state_of(file, began[1], checkpoint.place)
+        agree, store_format, why = _state_of(file, began[1], checkpoint.place)
     if newest is not None and newest[0] == checkpoint.transaction:
         agree = agree and newest == began
     if not agree:
         raise DamagedStore(
-            f"{path / DATA} is damaged, or not the file that the {JOURNAL} beside it belongs to: the files of a store "
-            "belong together"
+            f"{path / DATA} is damaged, or not the file that the {JOURNAL} beside it belongs to{why}: the files of a "
+            "store belong together"
         )
     refuse_other_format(str(path), store_format, formats)
 
 
-def _state_of(file: int, meta: bytes, place: Place) -> tuple[bool, bytes | None]:
-    """Whether the state to which a meta page leads is the one from which a journal goes on, and its format."""
+def _state_of(file: int, meta: bytes, place: Place) -> tuple[bool, bytes | None, str]:
+    """Whether the state to which a meta page leads is the one from which a journal goes on, and its format; or why
+    that cannot be read."""
     try:
-        return _goes_on(place, value_of(file, meta, JOURNAL_KEY)), value_of(file, meta, FORMAT_KEY)
-    except StorageError:
-        return False, None
+        return _goes_on(place, value_of(file, meta, JOURNAL_KEY)), value_of(file, meta, FORMAT_KEY), ""
+    except StorageError as error:
+        return False, None, f" ({error})"
 
 
 def _goes_on(place: Place, kept: bytes | None) -> bool:

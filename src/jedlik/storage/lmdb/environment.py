@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import lmdb
 
@@ -90,6 +91,23 @@ def refuse_cut_short(data: Path) -> None:
     """Raises StorageError if the file of a store lacks pages at its end, and OSError."""
     if is_cut_short(data):
         raise StorageError(f"{data} has been cut short: pages that the store needs are missing at its end")
+
+
+class NoEnvironment:
+    """Takes the place of the environment of a store that is used no more, because its pages are damaged.
+
+    No snapshot can be had of it. So the reads of a healthy store need not ask whether it is one.
+    """
+
+    def __init__(self, path: Path, damage: str) -> None:
+        self.reason = (
+            f"{path / DATA} is damaged: {damage}. The store is used no more: stop the server and put back a copy of "
+            "the store. `jedlik check --pages` lists all that is wrong"
+        )
+
+    def begin(self, write: bool = False) -> NoReturn:
+        """Raises StorageError."""
+        raise StorageError(self.reason)
 
 
 def sync_directories(directories: list[Path]) -> None:

@@ -18,9 +18,9 @@ import contextlib
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar, cast
 
 import lmdb
 
@@ -30,24 +30,24 @@ from jedlik.storage.engine import DamagedValue, Decide, Row, Scrubbed, StorageEr
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
 from jedlik.storage.lmdb.checksums import is_damaged, read, read_all, reading
+from jedlik.storage.lmdb.coherence import Extent
 from jedlik.storage.lmdb.commit_troubles import CommitTroubles
 from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import Committer
 from jedlik.storage.lmdb.committer_messages import DONE, STALE, Message
-from jedlik.storage.lmdb.environment import MAP_SIZE
+from jedlik.storage.lmdb.environment import MAP_SIZE, NoEnvironment
 from jedlik.storage.lmdb.scrub import Scrub
+from jedlik.storage.lmdb.scrub_progress import Progress
+from jedlik.storage.lmdb.snapshots import Snapshot, read_in, storage_error
 from jedlik.storage.lmdb.store import open_store
 from jedlik.storage.lmdb.view import View, rows_between, view_of
 
 T = TypeVar("T")
-Snapshot: TypeAlias = "lmdb.Transaction[bytes]"
 
 _BATCH_MUTATIONS = 256
 """With more mutations, a batch gets no cheaper per mutation, and its decisions would block the event loop."""
 _BATCH_BYTES = 4 << 20
 """Of values in a batch; it ends with the mutation that reaches this."""
-_SNAPSHOTS = 10
-"""Tries for a read. Beside writers that never rest, one read in a hundred thousand needs a second snapshot."""
 _TRIES = 100
 """Damaged values that one batch may do without. Each is found by a commit that fails."""
 _LOOKS_OF_PATIENCE = 5
@@ -60,11 +60,11 @@ _log = logging.getLogger(__name__)
 class LmdbEngine:
     """A store in a directory. Made by `open`; a child of a fork must open its own."""
 
-    def __init__(self, path: Path, durable: bool, map_size: int) -> None:
+    def __init__(self, path: Path, durable: bool, map_size: int, extent: Extent) -> None:
         self._path = path
         self._durable = durable
         self._map_size = map_size
-        self._store = open_store(path, durable, map_size)
+        self._store = open_store(path, durable, map_size, extent)
         self._environment = self._store.environment
         self.clock: Clock = system_clock
         """What entries of logs are dated by."""
@@ -72,7 +72,8 @@ class LmdbEngine:
         self._seen: dict[bytes, Row] = {}
         """Values found under keys with which many reads begin (`checksums.read_all`)."""
         self._queue: deque[Call] = deque()
-        self._closing = False
+        self._ended: str | None = None
+        """Why no mutation is taken any more."""
         self._idle = asyncio.Event()
         """Set while no batch is due, being decided or being committed."""
         self._idle.set()
@@ -92,21 +93,26 @@ class LmdbEngine:
         """Keys of values that commits could not read lately (`_try_without`)."""
         self._scrub = Scrub(path) if durable else None
         """None for a store that is not meant to last."""
+        if self._scrub is not None:
+            self._heed(self._scrub.progress())
         if durable:
             try:
                 self._at_once = CommitsAtOnce(path)
             except OSError as error:
                 self._store.close()
-                raise _storage_error(error) from error
+                raise storage_error(error) from error
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE) -> LmdbEngine:
+    def open(
+        cls, path: str | os.PathLike[str], durable: bool, map_size: int = MAP_SIZE, extent: Extent = Extent.SMALL
+    ) -> LmdbEngine:
         """The store in the directory `path`, which is made if need be; `map_size` is the most bytes that it may take.
 
-        Unless `durable`, nothing is synced: the store outlives the process, but not surely the machine. Raises
-        StorageError if the directory cannot be used, or holds something that is no store of this version.
+        Unless `durable`, nothing is synced: the store outlives the process, but not surely the machine. `extent` is
+        which pages are checked first. Raises StorageError if the directory cannot be used, or holds something that is
+        no store of this version, or a damaged one.
         """
-        return cls(Path(path), durable, map_size)
+        return cls(Path(path), durable, map_size, extent)
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
@@ -120,7 +126,7 @@ class LmdbEngine:
                 return read_all(keys, snapshot.get, self._seen)
         except lmdb.Error:
             # Another snapshot may succeed. The first one is tried without the loop, as most requests are reads.
-            return self._read(lambda snapshot: read_all(keys, snapshot.get, self._seen))
+            return read_in(self._environment, lambda snapshot: read_all(keys, snapshot.get, self._seen))
 
     async def range(
         self,
@@ -137,7 +143,7 @@ class LmdbEngine:
             with self._environment.begin() as snapshot:
                 return rows_between(snapshot, start, end, limit, max_bytes, reverse)
         except lmdb.Error:  # As above.
-            return self._read(lambda snapshot: rows_between(snapshot, start, end, limit, max_bytes, reverse))
+            return read_in(self._environment, lambda state: rows_between(state, start, end, limit, max_bytes, reverse))
 
     async def get_and_range(
         self,
@@ -162,18 +168,18 @@ class LmdbEngine:
             with self._environment.begin() as snapshot:
                 return read_all((key,), snapshot.get, self._seen)[0], rows_between(snapshot, *asked)
         except lmdb.Error:  # As above.
-            return self._read(lambda snapshot: (read(key, snapshot.get(key)), rows_between(snapshot, *asked)))
+            return read_in(self._environment, lambda state: (read(key, state.get(key)), rows_between(state, *asked)))
 
     async def last_position(self) -> int:
         """The position of the last entry of all logs, in the newest state. Never suspends."""
-        return self._read(lambda snapshot: View(snapshot).last_position)
+        return read_in(self._environment, lambda snapshot: View(snapshot).last_position)
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction, together with the others that are called before the event loop comes round."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        if self._closing:
-            future.set_exception(StorageError(f"the store in {self._path} is closed"))
+        if self._ended is not None:
+            future.set_exception(StorageError(self._ended))
             return future
         self._queue.append(Call(keys, decide, future))
         if self._idle.is_set():
@@ -183,37 +189,57 @@ class LmdbEngine:
 
     def scrub_is_due(self, now: float) -> bool:
         """Whether a pass over all values is to begin or to go on."""
-        return self._scrub is not None and self._scrub.progress().is_due(now)
+        if self._scrub is None:
+            return False
+        return self._scrub.progress().is_due(now)
 
     def scrub(self, now: float) -> Scrubbed:
         """Read the values of a pass on for a piece (`scrub.Scrub`)."""
         if self._scrub is None:
             return Scrubbed(0, 0, (), False)
         try:
-            return self._scrub.read_piece(self._environment, now)
+            found = self._scrub.read_piece(self._environment, now)
         except lmdb.Error as error:
-            raise _storage_error(error) from error
+            raise storage_error(error) from error
+        self._heed(self._scrub.progress())
+        return found
 
     @property
     def committer(self) -> int | None:
         """The process that commits, if one was needed so far."""
         return None if self._committer is None else self._committer.pid
 
+    def _heed(self, progress: Progress) -> None:
+        """Use the store no more if its pages were found damaged: every answer could be wrong."""
+        if progress.page_damage is None or self._ended is not None:
+            return
+        no_more = NoEnvironment(self._path, progress.page_damage)
+        self._ended = no_more.reason
+        _log.error("%s", self._ended)
+        self._environment = cast("lmdb.Environment", no_more)
+        self.end_committer()
+
     @property
     def trouble(self) -> str | None:
         """The reason why writes fail, as far as is known."""
+        if self._ended is not None:
+            return self._ended
         if self._committer is not None and self._committer.unanswered_looks >= _LOOKS_OF_PATIENCE:
             return "commits are not answered"
         failure = self._troubles.failure
         return None if failure is None else f"commits fail: {failure}"
 
     def look(self, most: int) -> None:
-        """Kill the committer if it has not answered the same question at more than `most` looks, one a second."""
+        """Kill the committer if it has not answered the same question at more than `most` looks, one a second. Look
+        after the check of the pages, too."""
         if self._committer is not None:
             self._committer.look()
             if self._committer.unanswered_looks >= most:
                 _log.error("the process that commits to the store in %s does not answer and is killed", self._path)
                 self._committer.kill()
+        if self._scrub is not None:
+            self._scrub.look()
+            self._heed(self._scrub.progress())
 
     @property
     def quiet_looks(self) -> int | None:
@@ -236,7 +262,7 @@ class LmdbEngine:
 
     async def close(self) -> None:
         """Wait for the mutations in flight and release the store."""
-        self._closing = True
+        self._ended = f"the store in {self._path} is closed"
         await self._idle.wait()
         committer, self._committer = self._committer, None
         if committer is not None:
@@ -248,24 +274,6 @@ class LmdbEngine:
             self._scrub.close()
         self._store.close()
 
-    def _read(self, query: Callable[[Snapshot], T]) -> T:
-        """What `query` finds in a snapshot.
-
-        LMDB gives a reader the number of the last state first and the root of the tree after it. If the reader is held
-        up in between, two commits long, the root is a later one, and the pages then look too new for the number.
-        Nothing is damaged: another snapshot will do.
-        """
-        for _ in range(_SNAPSHOTS):
-            try:
-                with self._environment.begin() as snapshot:
-                    return query(snapshot)
-            except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
-                reason: lmdb.Error = error
-            except lmdb.Error as error:
-                reason = error
-                break
-        raise _storage_error(reason)
-
     # On the event loop
 
     def _start_batch(self) -> None:
@@ -273,7 +281,7 @@ class LmdbEngine:
         waiting = len(self._queue)
         reads, self._reads = self._reads, 0
         try:
-            batch = self._read(self._decide_queue)
+            batch = read_in(self._environment, self._decide_queue)
         except StorageError as error:
             self._refuse_queue(error)
             return
@@ -311,7 +319,7 @@ class LmdbEngine:
             self._troubles.take_note(failure)
         for mutation in batch.members:
             if failure is not None:
-                mutation.error = _storage_error(failure)
+                mutation.error = storage_error(failure)
             mutation.resolve()
 
     def _try_without(self, key: bytes, batch: Batch) -> bool:
@@ -332,13 +340,14 @@ class LmdbEngine:
 
     def _refuse_queue(self, reason: StorageError) -> None:
         """Fail all that is queued, because there is no snapshot to be had."""
-        _log.error("the store cannot be read", exc_info=reason)
         refused, self._queue = self._queue, deque()
         self._idle.set()
-        if has_panicked(self._environment):
-            self._reopen()
+        if self._ended is None:
+            _log.error("the store cannot be read", exc_info=reason)
+            if has_panicked(self._environment):
+                self._reopen()
         for mutation in refused:
-            mutation.error = _storage_error(reason)
+            mutation.error = storage_error(reason)
             mutation.resolve()
 
     def _commit(self, batch: Batch) -> None:
@@ -435,10 +444,3 @@ class LmdbEngine:
         except StorageError:
             # Mutations go on failing, and each tries this again.
             _log.exception("the store could not be opened again")
-
-
-def _storage_error(cause: Exception) -> StorageError:
-    """The error for one caller when something failed beneath: raising an exception changes it."""
-    error = StorageError(str(cause))
-    error.__cause__ = cause
-    return error

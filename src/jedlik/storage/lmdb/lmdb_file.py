@@ -1,4 +1,4 @@
-"""Works on an LMDB store from outside its server: views it, compacts its file, upgrades it to the current format.
+"""Works on an LMDB store from outside its server: views it, checks its pages, compacts its file, upgrades it.
 
 A store may be looked at while a server has it open; LMDB's reader table tells the server which pages to keep. It may be
 compacted or upgraded only while nobody has it open: LMDB's lock file knows the states of one data file and not of
@@ -18,6 +18,7 @@ import lmdb
 
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.checksums import kept
+from jedlik.storage.lmdb.coherence import DamagedPages, Extent
 from jedlik.storage.lmdb.environment import (
     FORMAT,
     FORMAT_KEY,
@@ -29,7 +30,8 @@ from jedlik.storage.lmdb.environment import (
     refuse_other_format,
 )
 from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
-from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import DATA, meta_of, metas
+from jedlik.storage.lmdb.page_check import PageCheck, Problem
 from jedlik.storage.lmdb.replacement import replace
 from jedlik.storage.lmdb.store import alone, shared
 from jedlik.storage.lmdb.view import View, view_of
@@ -37,6 +39,8 @@ from jedlik.storage.lmdb.view import View, view_of
 _COPY = "data.mdb.compact"
 _ROWS_COPIED = 10_000
 """In one transaction of an upgrade."""
+_ATTEMPTS = 10
+"""Snapshots that are tried until one has its meta page still."""
 
 
 Convert = Callable[[bytes, bytes], tuple[bytes, int]]
@@ -58,6 +62,32 @@ def view(path: Path) -> Iterator[View]:
     with shared(path), opened_for_reading(path) as environment, view_of(environment) as found:
         refuse_other_format(str(path), found.get(FORMAT_KEY))
         yield found
+
+
+def page_problems(path: Path, long_values: bool = True, rest: Callable[[], None] = lambda: None) -> Iterator[Problem]:
+    """What is wrong with the pages of the store in the directory `path` (`page_check`). A server may go on beside it.
+
+    If nobody has the store open, it is checked as its last user left it, and recovered only if nothing is wrong. Raises
+    StorageError if there is no store, or if it is being compacted.
+    """
+    try:
+        with shared(path, Extent.ALL), opened_for_reading(path) as environment:
+            file = os.open(path / DATA, os.O_RDONLY)
+            try:
+                for left in reversed(range(_ATTEMPTS)):
+                    # While the snapshot is held its pages are not written over, whatever others commit; only its meta
+                    # page is, by the second commit, which may come before we have read it.
+                    with environment.begin() as snapshot:
+                        meta = meta_of(metas(file), snapshot.id())
+                        if meta is not None:
+                            yield from PageCheck(file, meta, long_values, rest).problems()
+                            return
+                        if not left:
+                            yield Problem(f"no meta page is that of transaction {snapshot.id()}")
+            finally:
+                os.close(file)
+    except DamagedPages as damage:
+        yield from damage.problems
 
 
 def compact(path: Path) -> tuple[int, int]:

@@ -117,6 +117,15 @@ def newest_meta(found: bytes) -> tuple[int, bytes] | None:
     return max(known, default=None)
 
 
+def meta_of(found: bytes, transaction: int) -> bytes | None:
+    """The one of the meta pages (`metas`) that leads to the state after a transaction; None if neither does."""
+    for begin in range(0, len(found) - _META.size + 1, _META.size):
+        meta = found[begin : begin + _META.size]
+        if _State(*_META.unpack(meta)).transaction == transaction:
+            return meta
+    return None
+
+
 def lacks_a_page(file: int, found: bytes) -> bool:
     """Whether the state to which meta pages (`metas`) lead uses a page beyond the end of the file.
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.lmdb.changes import packed, write_again, write_bare
-from jedlik.storage.lmdb.coherence import examined
+from jedlik.storage.lmdb.coherence import Extent, examined
 from jedlik.storage.lmdb.environment import BARE_FORMAT, MAP_SIZE, NOW, format_of, open_environment, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal, first_place
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
@@ -28,17 +28,17 @@ from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_me
 _NOTHING = packed({}, [], 0)
 
 
-def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
+def recover(path: Path, formats: frozenset[bytes] = NOW, extent: Extent = Extent.SMALL) -> bool:
     """Restore the store in the directory `path` to its state when the last record was written to its journal.
 
-    It has one of these formats, and keeps it.
+    It has one of these formats, and keeps it. Returns whether its pages have yet to be checked.
 
     Raises StorageError if something is damaged, having written nothing, lmdb.Error and OSError.
     """
     file = os.open(path / DATA, os.O_RDWR)
     try:
         with closing(Journal(path)) as journal:
-            checkpoint, records = examined(path, file, journal, formats)
+            checkpoint, records, unchecked = examined(path, file, journal, formats, extent)
             # The process that made the checkpoint may have been killed before the sync, and the records before it are
             # about to be overwritten.
             journal.confirm()
@@ -46,7 +46,7 @@ def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
                 if metas(file) != checkpoint.metas:
                     write_metas(file, checkpoint.metas)
                     os.fdatasync(file)
-                return
+                return unchecked
             write_metas(file, checkpoint.metas)
             place = first_place()
             with (
@@ -63,6 +63,7 @@ def recover(path: Path, formats: frozenset[bytes] = NOW) -> None:
                 found = metas(file)
                 os.fdatasync(file)
                 journal.write_checkpoint(transaction_of(found), found, place)
+            return unchecked
     finally:
         os.close(file)
 

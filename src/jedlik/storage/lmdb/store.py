@@ -23,13 +23,14 @@ from pathlib import Path
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.coherence import DamagedStore, refuse_lost_journal
+from jedlik.storage.lmdb.coherence import DamagedStore, Extent, refuse_lost_journal
 from jedlik.storage.lmdb.commits import take_back
 from jedlik.storage.lmdb.environment import LOCK, NOW, make_environment, open_environment, sync_directories
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.recovery import begin_journal, recover
 from jedlik.storage.lmdb.replacement import finish
+from jedlik.storage.lmdb.scrub_progress import note_pages, read_progress
 
 _OPENING = "opening.lock"
 _DYING_SECONDS = 10.0
@@ -63,8 +64,8 @@ class Store:
             self._share = None
 
 
-def open_store(path: Path, durable: bool, map_size: int) -> Store:
-    """The store in the directory `path`, made if need be, and recovered if need be.
+def open_store(path: Path, durable: bool, map_size: int, extent: Extent = Extent.SMALL) -> Store:
+    """The store in the directory `path`, made if need be, and checked and recovered if need be.
 
     Unless `durable`, it has no journal. Raises StorageError.
     """
@@ -74,7 +75,7 @@ def open_store(path: Path, durable: bool, map_size: int) -> Store:
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _opening(path):
-                alone = _join(path, share)
+                alone = _join(path, share, extent)
                 if alone and not (path / DATA).exists():
                     make_environment(path, durable)
                 if alone and not durable:
@@ -116,14 +117,14 @@ def _take_back(path: Path, environment: lmdb.Environment) -> None:
 
 
 @contextmanager
-def shared(path: Path) -> Iterator[None]:
+def shared(path: Path, extent: Extent = Extent.SMALL) -> Iterator[None]:
     """Hold a share of the lock of the store in the directory `path`, to read it beside other processes. Raises
     StorageError."""
     with _as_storage_errors(path):
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _opening(path):
-                if _join(path, share):
+                if _join(path, share, extent):
                     sync_directories([path])  # For who opens it beside us.
                     fcntl.flock(share, fcntl.LOCK_SH)
             yield
@@ -141,16 +142,16 @@ def alone(path: Path, damaged: bool = False, formats: frozenset[bytes] = NOW) ->
         share = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _opening(path):
-                if not _join(path, share, damaged, formats):
+                if not _join(path, share, Extent.SMALL, damaged, formats):
                     raise StorageError(f"the store in {path} is in use, or being looked at, by a check perhaps")
             yield
         finally:
             os.close(share)
 
 
-def _join(path: Path, share: int, damaged: bool = False, formats: frozenset[bytes] = NOW) -> bool:
+def _join(path: Path, share: int, extent: Extent, damaged: bool = False, formats: frozenset[bytes] = NOW) -> bool:
     """Take a share of the folder's lock, or the whole lock if nobody holds a share. With the whole lock, the store is
-    recovered, unless it is `damaged`. Returns whether the whole lock was taken."""
+    checked and recovered, unless it is `damaged`. Returns whether the whole lock was taken."""
     try:
         fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -166,11 +167,17 @@ def _join(path: Path, share: int, damaged: bool = False, formats: frozenset[byte
     has_data, has_journal = (path / DATA).exists(), (path / JOURNAL).exists()
     if has_journal and not has_data:
         raise DamagedStore(f"{path / DATA} is missing, and its {JOURNAL} is there")
+    if not has_data:
+        return True
+    if extent is Extent.SMALL and read_progress(path).page_damage is not None:
+        extent = Extent.ALL
     if has_journal:
         _wait_for_lmdb(path)
-        recover(path, formats)
-    elif has_data:
-        refuse_lost_journal(path)
+        unchecked = recover(path, formats, extent)
+    else:
+        unchecked = refuse_lost_journal(path, extent)
+    if extent is not Extent.NONE:
+        note_pages(path, unchecked)
     return True
 
 

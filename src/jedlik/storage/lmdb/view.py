@@ -16,7 +16,7 @@ from typing import TypeAlias
 import lmdb
 
 from jedlik.storage.engine import Row, StorageError
-from jedlik.storage.lmdb.checksums import HEADER, is_whole, read, read_rows, value_of
+from jedlik.storage.lmdb.checksums import HEADER, is_whole, original_key, read, read_rows, value_of
 from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
@@ -96,6 +96,15 @@ class View:
             return (self._transaction.get(key) or b"")[HEADER:]
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
+
+    def misplaced(self, key: bytes) -> Row | None:
+        """The row that was written, if what is damaged under `key` is only the key (`checksums.original_key`)."""
+        try:
+            found = self._transaction.get(key)
+        except lmdb.Error as error:
+            raise StorageError(str(error)) from error
+        original = None if found is None or is_whole(key, found) else original_key(key, found)
+        return None if found is None or original is None else (original, found[HEADER:])
 
     def whole_rows(self, start: bytes, end: bytes) -> Iterator[Row]:
         """The rows of a range that are as they were written."""
