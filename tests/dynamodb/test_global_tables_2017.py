@@ -289,6 +289,22 @@ def test_the_billing_mode_is_one_for_all(here: Any, there: Any) -> None:
     assert capacity(describe_index(there, name, "by-x")) == (1, 2)
 
 
+def test_a_global_table_of_one_region_is_changed_and_stays_one(here: Any) -> None:
+    name = create(here, StreamSpecification=BOTH_IMAGES, **WITH_INDEX)
+    here.create_global_table(GlobalTableName=name, ReplicationGroup=regions(HERE))
+    [mine] = here.update_global_table_settings(
+        GlobalTableName=name,
+        GlobalTableProvisionedWriteCapacityUnits=13,
+        ReplicaSettingsUpdate=[{"RegionName": HERE, "ReplicaProvisionedReadCapacityUnits": 11}],
+    )["ReplicaSettings"]
+    assert (mine["RegionName"], mine["ReplicaStatus"]) == (HERE, "ACTIVE")
+    assert (mine["ReplicaProvisionedReadCapacityUnits"], mine["ReplicaProvisionedWriteCapacityUnits"]) == (11, 13)
+    assert capacity(describe(here, name)) == (11, 13)
+    here.update_table(TableName=name, ProvisionedThroughput=units(11, 14))
+    assert capacity(describe(here, name)) == (11, 14)
+    assert shown(here, name) == {HERE: "ACTIVE"}
+
+
 def test_settings_that_are_refused(here: Any, provisioned: str) -> None:
     def refused(**settings: Any) -> tuple[str, str]:
         return refusal(here.update_global_table_settings, GlobalTableName=provisioned, **settings)

@@ -83,6 +83,7 @@ async def adopt(region: Region, name: str, theirs: Group) -> None:
 def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descriptor:
     """A replica's descriptor that follows `group`, its group document from now on; the jobs go to `writes`."""
     own = table.region
+    before = replicas.regions(table.shared_group)
     was_active = replicas.status(table.shared_group, own)["Status"] == ACTIVE
     if was_active and replicas.status(group, own)["Status"] == CREATING:
         # Created by two regions at once: the later creation counts, and there is nothing more to copy.
@@ -95,7 +96,7 @@ def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descr
         purge.submit_index(table, number, writes)
     if taken.expiry_changed:
         expiring.submit(table, writes)
-    if replicas.regions(group) == [own]:
+    if replicas.regions(group) == [own] != before:  # One that is made in a single region stays a global table.
         return ordinary(table, writes)
     if replicas.status(group, own)["Status"] != DELETING:
         table = replace(table, left_by=(), told_shards=None)
