@@ -1,5 +1,24 @@
-"""`python -m jedlik` is `jedlik`."""
+"""`python -m jedlik` is `jedlik`: the program, from its first moment."""
 
-from jedlik.cli import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+
+
+def main() -> None:
+    """Load the command line and run it."""
+    # A shell may have it ignored, for what runs in the background.
+    is_heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heeded:
+        # Nothing has been begun while modules are loaded, so there is nothing to end, and no traceback to be shown.
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    from jedlik.cli import main as run
+
+    if is_heeded:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+if __name__ == "__main__":
+    main()

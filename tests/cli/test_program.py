@@ -36,6 +36,28 @@ def test_errors_have_one_form(words: list[str], code: int, said: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
 
 
+INTERRUPTED_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+module, folder = sys.argv[1:]
+sys.argv[1:] = ["serve", "--data-dir", folder]
+runpy.run_module("jedlik", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "jedlik.cli.serve_command", "jedlik.process.workers", "uvloop"])
+def test_an_interrupt_ends_a_start_quietly(module: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED_IMPORT, module, str(tmp_path)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.strip(), ended.stdout) == (130, "", "")
+
+
 def test_summaries_are_whole() -> None:
     shown = " ".join(run_jedlik("--help").stdout.split())
     for name, command in main.commands.items():

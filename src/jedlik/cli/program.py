@@ -15,6 +15,8 @@ CANNOT_START = 2
 """Exit code when the settings, the port, the data folder or the access keys cannot be used."""
 NOBODY_READS = 128 + 13
 """Exit code when the reader of our output has gone: a shell's number for SIGPIPE."""
+
+
 INTERRUPTED = 128 + 2
 """Exit code after Ctrl-C: a shell's number for SIGINT."""
 
