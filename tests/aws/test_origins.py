@@ -21,6 +21,12 @@ HEADERS = (
 )
 EXPOSED = "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date"
 ASKED = (b"Access-Control-Request-Method: POST", b"Access-Control-Request-Headers: authorization, x-amz-target")
+IDENTITY = (
+    b"/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&"
+    b"X-Amz-Date=20261123T120000Z&X-Amz-Expires=60&X-Amz-Signature=0&"
+    b"X-Amz-Credential=AKID%2F20261123%2Fus-east-1%2Fsts%2Faws4_request"
+)
+"""What calls an operation with a GET."""
 METHODS = (b"POST", b"GET", b"OPTIONS", b"PUT")
 
 LOOPBACK = [
@@ -170,6 +176,31 @@ def test_the_refusal_of_a_page_explains_what_to_do(server: Server) -> None:
         "With --auth off Jedlik serves web pages of this machine only, and 'https://app.example.com' is none. "
         "If it is one of yours, start Jedlik with --allowed-origins https://app.example.com",
     )
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_of_another_page_calls_no_operation(server: Server, site: str) -> None:
+    metadata = f"Sec-Fetch-Site: {site}".encode()
+    refused = get(server, IDENTITY, metadata)
+    check_refused(
+        refused,
+        "With --auth off Jedlik serves web pages of this machine only, and a browser sent this request for another "
+        f"page, without its Origin (Sec-Fetch-Site: {site}).",
+    )
+    assert get(server, b"/", metadata, b"Accept: text/html").status == 200, "the page of the server itself"
+    assert get(server, IDENTITY, metadata, b"Origin: http://localhost:3000").status == 200
+
+
+@pytest.mark.parametrize("site", [b"same-origin", b"none", None])
+def test_a_person_and_the_servers_own_page_call_operations(server: Server, site: bytes | None) -> None:
+    metadata = [] if site is None else [b"Sec-Fetch-Site: " + site]
+    assert get(server, IDENTITY, *metadata).status == 200
+
+
+def get(server: Server, target: bytes, *headers: bytes) -> Answer:
+    with Wire(server.port) as wire:
+        wire.send(request(b"", *headers, method=b"GET", target=target))
+        return wire.receive()
 
 
 @pytest.mark.parametrize(

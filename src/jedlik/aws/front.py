@@ -128,6 +128,9 @@ class Dispatcher:
             content_type = unusual_content_type(request, route, content_type)
             if content_type is None:
                 return self._other(request, request_id)
+            forbidden = self._origins.linked_refusal(headers)
+            if forbidden is not None:
+                return self._forbid(request, forbidden, request_id)
         started = time.perf_counter()
         status = 200
         lines = codec.headers

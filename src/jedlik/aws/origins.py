@@ -5,9 +5,11 @@ is served, as on AWS. If not, everybody who reaches the server may do everything
 loopback address of its reader: by a request, or under a name that leads there (DNS rebinding). So then the Host must be
 a loopback name or one that the settings allow, and a page must come from the server itself, from this machine, or from
 an origin that they allow. Others are refused before anything is done: a page changes the data even if it cannot read
-the answer.
+the answer. A browser sends no Origin with the GET of an image or a link: Sec-Fetch-Site shows where that comes from. It
+may open the server's own page, but call no operation.
 
-Sources: the Fetch standard (CORS); RFC 6761 and RFC 5735 for the names and addresses that are loopback.
+Sources: the Fetch standard (CORS); W3C, Fetch Metadata Request Headers; RFC 6761 and RFC 5735 for the names and
+addresses that are loopback.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ KNOWN = 1024
 SHOWN = 255
 """Characters of a name that a refusal shows."""
 
+OTHER_SITES = {b"cross-site", b"same-site"}
+"""Values of Sec-Fetch-Site for requests of pages that are not the server's own."""
+
 Headers = dict[bytes, bytes]
 T = TypeVar("T")
 
@@ -40,6 +45,10 @@ class Origins(Protocol):
         """The reason why a request with these headers is refused; None if it is served."""
         ...
 
+    def linked_refusal(self, headers: Headers) -> AccessDeniedException | None:
+        """The reason why a request that a page can make without an Origin, like a GET, may not call an operation."""
+        ...
+
     def allowance(self, headers: Headers) -> bytes:
         """The lines of an answer that let a page from the request's Origin read it."""
         ...
@@ -51,6 +60,10 @@ class AnyOrigin:
     known_hosts: Container[bytes] | None = None
 
     def refusal(self, headers: Headers) -> AccessDeniedException | None:
+        """None."""
+        return None
+
+    def linked_refusal(self, headers: Headers) -> AccessDeniedException | None:
         """None."""
         return None
 
@@ -89,6 +102,20 @@ class OwnOrigins:
             else:
                 remember(self._known, (origin, host))
         return None
+
+    def linked_refusal(self, headers: Headers) -> AccessDeniedException | None:
+        """The reason why a request is refused that comes from an image, a form or a link of another site's page.
+
+        Browsers send no Origin with these, but the relation of the two sites (W3C, Fetch Metadata). A page of another
+        port of this machine counts as one of the same site; it can send its Origin (`fetch`).
+        """
+        site = headers.get(b"sec-fetch-site")
+        if site not in OTHER_SITES or b"origin" in headers:
+            return None
+        return AccessDeniedException(
+            "With --auth off Jedlik serves web pages of this machine only, and a browser sent this request for another "
+            f"page, without its Origin (Sec-Fetch-Site: {site.decode()})."
+        )
 
     def allowance(self, headers: Headers) -> bytes:
         """The lines that let an allowed page read the answer."""
