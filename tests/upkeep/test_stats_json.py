@@ -101,3 +101,12 @@ def test_a_lock_that_names_another_process_leads_to_nobody_s_counts(start_server
     other = start_server(data_dir=tmp_path / "other")
     (tmp_path / "data" / "lock").write_text(str(other.pid))
     assert stats(tmp_path / "data")["metrics"] is None
+
+
+def test_metrics_are_chosen_by_the_name_of_a_region_or_of_its_folder(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server()
+    for region in ("local", "us-east-1"):
+        create(server.client(region=region), TableName=f"songs-of-{region}")
+    for named in ("local", "@local"):
+        metrics = stats(tmp_path / "data", "--region", named)["metrics"]
+        assert {one["region"] for one in metrics["series"]} - {None} == {"local"}

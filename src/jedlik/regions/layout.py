@@ -82,8 +82,12 @@ class Which:
 
     def means(self, stored: Stored) -> bool:
         """Whether a store is one of them."""
-        region = self.region
-        return self.account in (None, stored.account) and region in (None, stored.region, stored.path.name)
+        return self.means_region(stored.account, stored.region)
+
+    def means_region(self, account: str | None, region: str) -> bool:
+        """Whether the store of a region of an account is one of them."""
+        is_named = self.region in (None, region) or region_names.of_folder(self.region or "") == region
+        return is_named and self.account in (None, account)
 
 
 def accounts(data: Path) -> list[str]:

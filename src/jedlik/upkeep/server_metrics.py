@@ -95,7 +95,7 @@ class ServerMetrics:
 
 def _is_of(one: Counted, which: Which) -> bool:
     """Whether a series belongs to some of these stores. The rest of a metric belongs to all."""
-    return one.region is None or (which.account in (None, one.account) and which.region in (None, one.region))
+    return one.region is None or which.means_region(one.account, one.region)
 
 
 def of_server(data_dir: Path, which: Which) -> ServerMetrics | None:
