@@ -8,7 +8,7 @@ import signal
 
 def main() -> None:
     """Load the command line and run it."""
-    # A shell may have it ignored, for what runs in the background.
+    # Shells ignore it for background programs, and so do we then.
     is_heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_heeded:
         # Nothing has been begun while modules are loaded, so there is nothing to end, and no traceback to be shown.
