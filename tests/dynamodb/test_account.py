@@ -32,7 +32,10 @@ def test_the_endpoint_is_the_one_that_the_client_used(server: Server, client: An
     ]
 
 
-@pytest.mark.parametrize("operation", ["create_backup", "export_table_to_point_in_time", "list_imports"])
+@pytest.mark.parametrize(
+    "operation",
+    ["list_contributor_insights", "describe_kinesis_streaming_destination", "update_table_replica_auto_scaling"],
+)
 def test_unsupported_operations_are_refused_by_name(client: Any, operation: str) -> None:
     name = client.meta.method_to_api_mapping[operation]
     assert refusal(getattr(client, operation)) == (
