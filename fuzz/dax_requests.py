@@ -62,7 +62,7 @@ class NodeOfOne:
             self.loop.run_until_complete(made)
         self.cache = Cache(MIB)
         plane = Plane(calls, lists, self.cache, check_projection, stores, Following(self.cache, None, ""))
-        self.node = Node(plane, Trusting((), lambda: NOW), Place("default", "default-a", "local"), ACCOUNT)
+        self.node = Node(plane, Trusting((), lambda: NOW), Place("default", "default-a", "local", (8111,)), ACCOUNT)
         self.kept = dict(self.engine.rows)
 
     def opened(self, name: str) -> Region:

@@ -43,6 +43,8 @@ DEFAULT_FILE = Path("jedlik.toml")
 ACCOUNT_DIGITS = 12
 DEFAULT_ACCOUNT = "0" * ACCOUNT_DIGITS
 LAST_PORT = (1 << 16) - 1
+MOST_NODES = 11
+"""A cluster of DAX has at most as many, as on AWS."""
 MOST_WORKERS = 1024
 """More than any machine has use for: each is a process with one more beside it for each store."""
 
@@ -119,9 +121,12 @@ class Settings:
     hang_timeout: Annotated[float, "How long a commit may take; a worker may stand still for twice as long."] = 30.0
     max_connections: Annotated[int, "Connections per worker."] = 10_000
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
-    dax: Annotated[bool, "Serve DAX as well: a cluster of one node, a process that caches what it reads."] = False
-    dax_port: Annotated[int, "Port of DAX, on the same address; 0 takes a free one."] = 8111
-    dax_memory: Annotated[int, "Memory of DAX's caches, in MB."] = 256
+    dax: Annotated[bool, "Serve DAX as well: a cluster of nodes, which are processes that cache what they read."] = (
+        False
+    )
+    dax_port: Annotated[int, "Port of DAX's first node, others follow; 0 takes free ones."] = 8111
+    dax_nodes: Annotated[int, "Nodes of DAX: a primary and up to ten replicas."] = 1
+    dax_memory: Annotated[int, "Memory of the caches of each node of DAX, in MB."] = 256
     dax_stale: Annotated[bool, "Serve items from DAX's cache for their time although they were written past it."] = (
         False
     )
@@ -138,7 +143,8 @@ class Settings:
         for name, value, most in (
             ("workers", self.workers, MOST_WORKERS),
             ("port", self.port, LAST_PORT),
-            ("dax_port", self.dax_port, LAST_PORT),
+            ("dax_port", self.dax_port, LAST_PORT + 1 - self.dax_nodes),
+            ("dax_nodes", self.dax_nodes, MOST_NODES),
         ):
             if value < 0:
                 raise SettingsError(f"{name} must not be negative")
@@ -155,6 +161,7 @@ class Settings:
             "expiry_interval",
             "slow_request",
             "dax_memory",
+            "dax_nodes",
         ):
             value = getattr(self, name)
             if value is None:
@@ -173,6 +180,8 @@ class Settings:
         self._check_access()
 
     def _check_access(self) -> None:
+        if self.dax_stale and self.dax_nodes > 1:
+            raise SettingsError("dax_stale is for one node of DAX: others would not see what is written through it")
         if self.dax and self.auth == "on":
             raise SettingsError(
                 "dax is for --auth off as yet: a cluster of DAX reads and writes tables as a role of its own, "
@@ -281,12 +290,8 @@ class Settings:
 
     @property
     def process_count(self) -> int:
-        """Processes that serve: the workers, and behind them, by number, the node of DAX."""
-        return self.worker_count + self.dax
-
-    def is_node(self, number: int) -> bool:
-        """Whether the process with this number is a node of DAX."""
-        return number >= self.worker_count
+        """Processes that serve: the workers, and behind them, by number, the nodes of DAX."""
+        return self.worker_count + (self.dax_nodes if self.dax else 0)
 
     @property
     def worker_count(self) -> int:

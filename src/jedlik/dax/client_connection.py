@@ -227,7 +227,7 @@ class ClientConnection(asyncio.Protocol):
             if self._source is NOWHERE:  # The client has gone already.
                 self.abort()
                 return
-            self._send(self._node.endpoints(*self._address()))
+            self._send(self._node.endpoints(self._address()))
         else:
             work = self._do(self._asker, number, arguments, raw[last:])
             self._at_work = asyncio.get_running_loop().create_task(work)
@@ -239,9 +239,8 @@ class ClientConnection(asyncio.Protocol):
             self._asker = None
             self._refusal = str(error)
 
-    def _address(self) -> tuple[str, int]:
-        host, _, port = self._source.listener.rpartition(":")
-        return host.strip("[]"), int(port)
+    def _address(self) -> str:
+        return self._source.listener.rpartition(":")[0].strip("[]")
 
     async def _do(self, asker: Asker, number: int, arguments: list[Any], last: bytes) -> None:
         answer = await self._node.answer(asker, number, arguments, last)

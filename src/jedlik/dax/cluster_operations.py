@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 from typing import Any
 
 from jedlik.aws.context import PARTITION, Context
@@ -44,10 +45,21 @@ class ServerCluster:
     """The cluster that a server has, and where it is."""
 
     address: str
-    port: int
+    ports: tuple[int, ...]
+    """That of each node; the first is the primary."""
     is_encrypted: bool
     since: float
     """Seconds since the epoch."""
+
+    @property
+    def nodes(self) -> list[str]:
+        """What the nodes are called."""
+        return [node_id(number) for number in range(len(self.ports))]
+
+
+def node_id(number: int) -> str:
+    """What a node of the server's cluster is called, as AWS does: by a letter."""
+    return f"{DEFAULT_CLUSTER}-{ascii_lowercase[number]}"
 
 
 class ClusterOperations:
@@ -158,26 +170,30 @@ class ClusterOperations:
             address = context.host.decode("latin-1").rpartition(":")[0].strip("[]") or address
         scheme = "daxs" if cluster.is_encrypted else "dax"
         place = f"[{address}]" if ":" in address else address
-        endpoint = {"Address": address, "Port": cluster.port}
         described = {} if settings.description is None else {"Description": settings.description}
         return {
             "ClusterName": name,
             **described,
             "ClusterArn": _arn(context, name),
-            "TotalNodes": 1,
-            "ActiveNodes": 1,
+            "TotalNodes": len(cluster.ports),
+            "ActiveNodes": len(cluster.ports),
             "NodeType": NODE_TYPE,
             "Status": "available",
-            "ClusterDiscoveryEndpoint": {**endpoint, "URL": f"{scheme}://{place}:{cluster.port}"},
+            "ClusterDiscoveryEndpoint": {
+                "Address": address,
+                "Port": cluster.ports[0],
+                "URL": f"{scheme}://{place}:{cluster.ports[0]}",
+            },
             "Nodes": [
                 {
-                    "NodeId": f"{name}-a",
-                    "Endpoint": endpoint,
+                    "NodeId": node,
+                    "Endpoint": {"Address": address, "Port": port},
                     "NodeCreateTime": cluster.since,
                     "AvailabilityZone": ZONE,
                     "NodeStatus": "available",
                     "ParameterGroupStatus": "in-sync",
                 }
+                for node, port in zip(cluster.nodes, cluster.ports, strict=True)
             ],
             "SecurityGroups": [],
             "ParameterGroup": {

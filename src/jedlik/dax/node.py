@@ -45,7 +45,7 @@ HOSTS = (b"dax.amazonaws.com", b"https://dax.amazonaws.com")
 _WORD = re.compile(r"[!-+\--~]{1,200}")
 """What may stand in an Authorization header, between the commas."""
 NO_BODY = hashlib.sha256(b"").hexdigest()
-LEADER = 1
+LEADER, REPLICA = 1, 2
 EMPTY = b""
 
 
@@ -56,6 +56,8 @@ class Place:
     cluster: str
     node: str
     zone: str
+    ports: tuple[int, ...]
+    """The ports of all nodes of its cluster; the first is the primary's."""
 
 
 class Node:
@@ -196,14 +198,17 @@ class Node:
             wire_errors.AUTHENTICATION, message, request_id, "MissingAuthenticationTokenException", 400
         )
 
-    def endpoints(self, address: str, port: int) -> bytes:
+    def endpoints(self, address: str) -> bytes:
         """The nodes of the cluster, as a client sees them that has come by this address of ours."""
         into = bytearray(SUCCESS)
-        wire_values.array(1, into)
-        wire_values.pairs(7, into)
-        for number, value in enumerate((1, address, _packed(address), port, LEADER, self._place.zone, 1)):
-            wire_values.integer(number, into)
-            cbor_values.write(value, into)
+        wire_values.array(len(self._place.ports), into)
+        for number, port in enumerate(self._place.ports, 1):
+            role = LEADER if number == 1 else REPLICA
+            members = (number, address, _packed(address), port, role, self._place.zone, 1)
+            wire_values.pairs(len(members), into)
+            for member, value in enumerate(members):
+                wire_values.integer(member, into)
+                cbor_values.write(value, into)
         return bytes(into)
 
 

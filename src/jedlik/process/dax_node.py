@@ -21,7 +21,7 @@ from jedlik.aws.unsigned import Trusting
 from jedlik.clock import system_clock
 from jedlik.dax.attribute_lists import AttributeLists
 from jedlik.dax.cache import Cache
-from jedlik.dax.cluster_operations import ZONE
+from jedlik.dax.cluster_operations import ZONE, node_id
 from jedlik.dax.cluster_records import DEFAULT_CLUSTER as CLUSTER
 from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
@@ -48,30 +48,33 @@ from jedlik.storage.engine import StorageError
 log = logging.getLogger(__name__)
 
 
-def work(site: Site, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
-    """Serve until a signal to stop or to retire, or until the pipe `parent` closes because the parent is gone.
+def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
+    """Be the node with this number until a signal to stop or to retire, or until the pipe `parent` closes because the
+    parent is gone.
 
     Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
     gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(_serve(site, ready, parent, beat))
+            loop.run(_serve(site, number, ready, parent, beat))
     except StorageError as error:
         log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
         return CANNOT_START
     return 0
 
 
-async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
+async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
     settings = site.settings
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in STOPPING | {RETIRE}:
-        loop.add_signal_handler(number, stop.set)
+    for signal_number in STOPPING | {RETIRE}:
+        loop.add_signal_handler(signal_number, stop.set)
     loop.add_reader(parent, stop.set)
     cache = Cache(settings.dax_memory * MIB)
-    node_name = f"{CLUSTER}-a"
+    node_name = node_id(number)
+    cluster = site.cluster
+    assert cluster is not None
     follow = None if settings.dax_stale else followers.follow
     following = Following(cache, follow, f"dax/{node_name}")
     stores = following.stores = Stores(settings, busy=following.wanted)
@@ -92,11 +95,11 @@ async def _serve(site: Site, ready: Callable[[], None], parent: int, beat: memor
         node = Node(
             plane,
             Trusting(settings.served, system_clock, settings.account),
-            Place(CLUSTER, node_name, ZONE),
+            Place(CLUSTER, node_name, ZONE, cluster.ports),
             settings.account,
         )
         listener = Listener(node, limits_of(settings), memory.bodies)
-        await listener.start(site.dax, site.tls)
+        await listener.start(site.dax[number], site.tls)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
         ready()
         await stop.wait()

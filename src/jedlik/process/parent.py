@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from types import FrameType
 
 from jedlik.aws import metrics
@@ -259,10 +260,11 @@ class Supervisor:
                 signal.signal(watched, signal.SIG_IGN if watched == RESTART else signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             metrics.use(slab)
-            if self._site.settings.is_node(number):
+            node = number - self._site.settings.worker_count
+            if node >= 0:
                 from jedlik.process import dax_node  # A server without DAX starts without it, a sixth faster.
 
-                code = dax_node.work(self._site, self._tell_serving, self._parent, beat)
+                code = dax_node.work(self._site, node, self._tell_serving, self._parent, beat)
             else:
                 code = work(self._site, number, self._tell_serving, self._parent, beat)
         except BaseException:
@@ -275,7 +277,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask the workers to finish, and kill those that do not."""
-        for listening in (*self._site.listening, *self._site.dax):
+        for listening in (*self._site.listening, *chain.from_iterable(self._site.dax)):
             listening.close()
         seconds = self._site.settings.stop_timeout
         if self._ready:

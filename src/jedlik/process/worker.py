@@ -71,8 +71,8 @@ class Site:
     listening: list[socket.socket]
     tls: ssl.SSLContext | None
     loads: Loads
-    dax: list[socket.socket]
-    """Where DAX listens; empty without DAX."""
+    dax: list[list[socket.socket]]
+    """Where each node of DAX listens; empty without DAX."""
     since: float = field(default_factory=time.time)
     """When the server began, in seconds since the epoch."""
 
@@ -86,13 +86,14 @@ class Site:
         """The cluster of DAX that the server has."""
         if not self.dax:
             return None
-        host, port = self.dax[0].getsockname()[:2]
-        return ServerCluster(host, port, self.tls is not None, self.since)
+        host = self.dax[0][0].getsockname()[0]
+        ports = tuple(listening[0].getsockname()[1] for listening in self.dax)
+        return ServerCluster(host, ports, self.tls is not None, self.since)
 
     @property
     def dax_url(self) -> str | None:
-        """Where DAX is to be found."""
-        return f"{'daxs' if self.tls else 'dax'}://{_authority(self.dax)}" if self.dax else None
+        """Where DAX's first node is to be found."""
+        return f"{'daxs' if self.tls else 'dax'}://{_authority(self.dax[0])}" if self.dax else None
 
 
 def _authority(listening: list[socket.socket]) -> str:

@@ -35,7 +35,7 @@ from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
 
-TAKEN_ONCE = ("host", "port", "data_dir", "in_memory", "dax", "dax_port")
+TAKEN_ONCE = ("host", "port", "data_dir", "in_memory", "dax", "dax_port", "dax_nodes")
 """Settings of what the parent holds. To change them, the server must be stopped and started."""
 
 Read = Callable[[], Settings]
@@ -70,7 +70,9 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
     lock = take_data_folder(placed.data_dir)
     try:
         listening = take_port(placed.host, placed.port)
-        dax = take_port(placed.host, placed.dax_port) if placed.dax else []
+        first = placed.dax_port
+        nodes = range(placed.dax_nodes if placed.dax else 0)
+        dax = [take_port(placed.host, first + number if first else 0) for number in nodes]
         raise_descriptor_limit()
         return Supervisor(Site(placed, listening, tls, Loads(placed.process_count), dax), renew, announce).run()
     finally:
