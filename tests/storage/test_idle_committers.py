@@ -40,6 +40,12 @@ def test_those_that_were_idle_for_longest_end() -> None:
     assert ended(*reversed(idle)) == idle[:-4:-1]
 
 
+def test_the_caller_may_keep_fewer() -> None:
+    first, second = Fake(50), Fake(40)
+    idle_committers.end_most([first, second], kept=1)
+    assert (first.ended, second.ended) == (True, False)
+
+
 def test_committers_at_work_count_and_stay() -> None:
     busy, idle = [Fake(0) for _ in range(KEPT)], Fake(QUIET_LOOKS)
     assert ended(idle, *busy) == [idle]

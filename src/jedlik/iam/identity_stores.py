@@ -23,6 +23,7 @@ from jedlik.regions import keyspaces, layout, store_format
 from jedlik.storage.counters import counter
 from jedlik.storage.empty import EmptyEngine
 from jedlik.storage.engine import Engine, StorageError, Writes
+from jedlik.storage.lmdb import idle_committers
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA
 
@@ -308,11 +309,14 @@ class IdentityStores:
         return moved
 
     def look_after(self, most_looks: int) -> None:
-        """Once a second: fail commits that hang, and close what nobody has asked for in a while."""
+        """Once a second: fail commits that hang, end idle committers, and close what nobody has asked for in a while.
+        Identities are seldom changed, so one committer stays."""
         now = time.monotonic()
+        engines = [one.engine for one in self._open.values() if isinstance(one.engine, LmdbEngine)]
+        for engine in engines:
+            engine.look(most_looks)
+        idle_committers.end_most(engines, kept=1)
         for identity in list(self._open.values()):
-            if isinstance(identity.engine, LmdbEngine):
-                identity.engine.look(most_looks)
             if identity.is_used:
                 identity.asked, identity.is_used = now, False
             elif now - identity.asked > IDLE_SECONDS:

@@ -37,10 +37,11 @@ class Committing(Protocol):
         ...
 
 
-def end_most(engines: Iterable[Committing]) -> None:
-    """End the committers that have been idle for longest, but for `KEPT`. Call it once a second, after the looks."""
+def end_most(engines: Iterable[Committing], kept: int = KEPT) -> None:
+    """End the committers that have been idle for longest, except `kept` of them. Call it once a second, after the
+    looks."""
     idle = [(engine.quiet_looks or 0, engine) for engine in engines if engine.quiet_looks is not None]
     idle.sort(key=lambda one: one[0])
-    for looks, engine in idle[KEPT:]:
+    for looks, engine in idle[kept:]:
         if looks >= QUIET_LOOKS << min(engine.committers_started - 1, MOST_DOUBLINGS):
             engine.end_committer()
