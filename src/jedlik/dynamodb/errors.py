@@ -128,12 +128,6 @@ class TransactionConflictException(DynamoDBError):
     """A transaction holds the item."""
 
 
-class TransactionInProgressException(DynamoDBError):
-    """The same transaction is already being worked on."""
-
-    message_member = "Message"
-
-
 class IdempotentParameterMismatchException(DynamoDBError):
     """A client token was used again with another request."""
 
