@@ -13,7 +13,7 @@ WAIT_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 
 
-def eventually(look: Callable[[], object], expected: object) -> None:
+def becomes(look: Callable[[], object], expected: object) -> None:
     """Read until the result is as expected."""
     deadline = time.monotonic() + WAIT_SECONDS
     seen = look()
@@ -31,7 +31,7 @@ def replica_updates(kind: str, region: str, **settings: Any) -> dict[str, Any]:
 def add(client: Any, table: str, region: str, **settings: Any) -> None:
     """Give a table a replica and wait until it is there."""
     client.update_table(TableName=table, **replica_updates("Create", region, **settings))
-    eventually(lambda: statuses(client, table).get(region), "ACTIVE")
+    becomes(lambda: statuses(client, table).get(region), "ACTIVE")
 
 
 def global_table(here: Any, *regions: str, **definition: Any) -> str:

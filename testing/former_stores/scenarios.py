@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from testing.dynamodb.definitions import attributes, create, describe, describe_index, index, key_schema
-from testing.dynamodb.replicated_tables import HERE, THERE, add, eventually, replica_updates
+from testing.dynamodb.replicated_tables import HERE, THERE, add, becomes, replica_updates
 from testing.jedlik_process import Server
 
 ITEMS = 60
@@ -137,7 +137,7 @@ def two_regions(start: Start) -> dict[str, list[str]]:
         client.put_item(TableName="replicated", Item={"p": {"S": str(number)}, "x": {"N": str(number)}})
     here.delete_item(TableName="replicated", Key={"p": {"S": "1"}})
     for client in (here, there):
-        eventually(partial(_count, client), ITEMS - 1)
+        becomes(partial(_count, client), ITEMS - 1)
     server.kill()
     return {HERE: ["replicated"], THERE: ["replicated"]}
 

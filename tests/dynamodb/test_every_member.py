@@ -11,7 +11,7 @@ import pytest
 
 from testing.dynamodb.definitions import attributes, create, describe, describe_index, index, key_schema
 from testing.dynamodb.refusals import refusal
-from testing.dynamodb.replicated_tables import HERE, THERE, eventually, global_table, replica, replica_updates, statuses
+from testing.dynamodb.replicated_tables import HERE, THERE, becomes, global_table, replica, replica_updates, statuses
 from testing.jedlik_process import Server
 
 
@@ -146,7 +146,7 @@ def test_an_index_is_created_with_its_throughput_and_changed(client: Any) -> Non
     client.update_table(
         TableName=table, AttributeDefinitions=attributes(g="S"), GlobalSecondaryIndexUpdates=[{"Create": added}]
     )
-    eventually(lambda: shown(client, table, "two")["IndexStatus"], "ACTIVE")
+    becomes(lambda: shown(client, table, "two")["IndexStatus"], "ACTIVE")
     assert shown(client, table, "two")["OnDemandThroughput"] == MOST
     assert shown(client, table, "two")["WarmThroughput"] == WARM | {"Status": "ACTIVE"}
     less = {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 6}
@@ -179,7 +179,7 @@ def test_a_replica_is_created_with_its_own_throughput_and_changed(here: Any) -> 
     most = {"OnDemandThroughputOverride": {"MaxReadRequestUnits": 30}}
     of_index = [{"IndexName": "one", "OnDemandThroughputOverride": {"MaxReadRequestUnits": 7}}]
     here.update_table(TableName=name, **replica_updates("Create", THERE, **most, GlobalSecondaryIndexes=of_index))
-    eventually(lambda: statuses(here, name), {THERE: "ACTIVE"})
+    becomes(lambda: statuses(here, name), {THERE: "ACTIVE"})
     found = replica(here, name, THERE)
     assert found["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 30}
     assert found["GlobalSecondaryIndexes"][0]["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 7}

@@ -17,7 +17,7 @@ from testing.dynamodb.replicated_tables import (
     THERE,
     WAIT_SECONDS,
     add,
-    eventually,
+    becomes,
     global_table,
     item,
     keys_in,
@@ -48,7 +48,7 @@ def test_a_replica_is_creating_and_the_table_updating_until_it_is_there(here: An
             "GlobalTableSettingsReplicationMode": "ENABLED_WITH_OVERRIDES",
         }
     ]
-    eventually(lambda: table_status(here, name), "ACTIVE")
+    becomes(lambda: table_status(here, name), "ACTIVE")
     assert statuses(here, name) == {THERE: "ACTIVE"}
 
 
@@ -77,7 +77,7 @@ def test_a_table_without_a_stream_is_given_one(here: Any, there: Any) -> None:
     answer = here.update_table(TableName=name, **replica_updates("Create", THERE))["TableDescription"]
     both = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert answer["StreamSpecification"] == both
-    eventually(lambda: table_status(there, name), "ACTIVE")
+    becomes(lambda: table_status(there, name), "ACTIVE")
     assert describe(there, name)["StreamSpecification"] == both
     assert describe(there, name)["LatestStreamArn"].startswith(f"arn:aws:dynamodb:{THERE}:")
 
@@ -87,7 +87,7 @@ def test_a_stream_of_another_view_type_stays_and_replicates(here: Any, there: An
     name = global_table(here, THERE, StreamSpecification=keys_only)
     assert describe(here, name)["StreamSpecification"] == describe(there, name)["StreamSpecification"] == keys_only
     here.put_item(TableName=name, Item=item("a", x="here"))
-    eventually(lambda: there.get_item(TableName=name, Key=item("a")).get("Item"), item("a", x="here"))
+    becomes(lambda: there.get_item(TableName=name, Key=item("a")).get("Item"), item("a", x="here"))
 
 
 def test_the_replica_has_the_keys_and_indexes_of_the_table(here: Any, there: Any) -> None:
@@ -136,7 +136,7 @@ def test_a_full_table_is_copied_while_writes_go_on(here: Any, there: Any) -> Non
     finally:
         stop.set()
         writer.join()
-    eventually(lambda: keys_in(there, name), keys_in(here, name))
+    becomes(lambda: keys_in(there, name), keys_in(here, name))
     assert set(during) <= keys_in(there, name)
 
 
@@ -161,10 +161,10 @@ def test_writes_go_both_ways_and_deletes_too(here: Any, there: Any) -> None:
     name = global_table(here, THERE)
     put(here, name, "a", x="here")
     put(there, name, "b", x="there")
-    eventually(lambda: keys_in(there, name), {"a", "b"})
-    eventually(lambda: keys_in(here, name), {"a", "b"})
+    becomes(lambda: keys_in(there, name), {"a", "b"})
+    becomes(lambda: keys_in(here, name), {"a", "b"})
     there.delete_item(TableName=name, Key=item("a"))
-    eventually(lambda: keys_in(here, name), {"b"})
+    becomes(lambda: keys_in(here, name), {"b"})
 
 
 def test_a_replicated_change_is_in_the_stream_of_the_receiving_region(server: Server, here: Any) -> None:
@@ -182,7 +182,7 @@ def test_a_replicated_change_is_in_the_stream_of_the_receiving_region(server: Se
             records += streams.get_records(ShardIterator=iterator)["Records"]
         return [(r["eventName"], r["awsRegion"], r["dynamodb"]["NewImage"]) for r in records]
 
-    eventually(seen, [("INSERT", THERE, item("a"))])
+    becomes(seen, [("INSERT", THERE, item("a"))])
 
 
 def test_three_regions(here: Any, there: Any, elsewhere: Any) -> None:
@@ -191,14 +191,14 @@ def test_three_regions(here: Any, there: Any, elsewhere: Any) -> None:
     add(here, name, THERE)
     put(there, name, "between")
     add(there, name, ELSEWHERE)
-    eventually(lambda: [table_status(client, name) for client in (here, there, elsewhere)], ["ACTIVE"] * 3)
+    becomes(lambda: [table_status(client, name) for client in (here, there, elsewhere)], ["ACTIVE"] * 3)
     assert statuses(here, name) == {THERE: "ACTIVE", ELSEWHERE: "ACTIVE"}
     assert statuses(there, name) == {HERE: "ACTIVE", ELSEWHERE: "ACTIVE"}
     assert statuses(elsewhere, name) == {HERE: "ACTIVE", THERE: "ACTIVE"}
     for client, key in ((here, "here"), (there, "there"), (elsewhere, "elsewhere")):
         put(client, name, key)
     for client in (here, there, elsewhere):
-        eventually(partial(keys_in, client, name), {"before", "between", "here", "there", "elsewhere"})
+        becomes(partial(keys_in, client, name), {"before", "between", "here", "there", "elsewhere"})
 
 
 # Removing a replica
@@ -210,8 +210,8 @@ def test_a_replica_is_deleted_with_its_table_and_the_last_one_is_an_ordinary_tab
     answer = here.update_table(TableName=name, **replica_updates("Delete", THERE))["TableDescription"]
     assert answer["TableStatus"] == "UPDATING"
     assert answer["Replicas"][0]["ReplicaStatus"] == "DELETING"
-    eventually(lambda: table_status(there, name), None)
-    eventually(lambda: "GlobalTableVersion" in describe(here, name), False)
+    becomes(lambda: table_status(there, name), None)
+    becomes(lambda: "GlobalTableVersion" in describe(here, name), False)
     description = describe(here, name)
     assert description["TableStatus"] == "ACTIVE"
     assert "Replicas" not in description
@@ -238,17 +238,17 @@ def test_no_write_that_a_replica_has_acknowledged_is_lost_with_it(here: Any, the
         assert is_writing.wait(WAIT_SECONDS)
         here.update_table(TableName=name, **replica_updates("Delete", THERE))
         writer.result()
-    eventually(lambda: table_status(there, name), None)
+    becomes(lambda: table_status(there, name), None)
     for client in (here, elsewhere):
         assert set(written) <= keys_in(client, name)
-    eventually(lambda: (len(statuses(here, name)), len(statuses(elsewhere, name))), (1, 1))
+    becomes(lambda: (len(statuses(here, name)), len(statuses(elsewhere, name))), (1, 1))
 
 
 def test_delete_table_removes_the_replica_of_its_region(here: Any, there: Any) -> None:
     name = global_table(here, THERE)
     assert there.delete_table(TableName=name)["TableDescription"]["TableStatus"] == "DELETING"
-    eventually(lambda: table_status(there, name), None)
-    eventually(lambda: "Replicas" in describe(here, name), False)
+    becomes(lambda: table_status(there, name), None)
+    becomes(lambda: "Replicas" in describe(here, name), False)
     assert here.delete_table(TableName=name)["TableDescription"]["TableStatus"] == "DELETING"
     assert table_status(here, name) is None
 
@@ -257,20 +257,20 @@ def test_a_replica_can_be_created_again(here: Any, there: Any) -> None:
     name = global_table(here, THERE)
     put(here, name, "a", "b")
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
-    eventually(lambda: "Replicas" in describe(here, name), False)
+    becomes(lambda: "Replicas" in describe(here, name), False)
     here.delete_item(TableName=name, Key=item("a"))
     add(here, name, THERE)
-    eventually(lambda: keys_in(there, name), {"b"})
+    becomes(lambda: keys_in(there, name), {"b"})
     put(there, name, "c")
-    eventually(lambda: keys_in(here, name), {"b", "c"})
+    becomes(lambda: keys_in(here, name), {"b", "c"})
 
 
 def test_a_replica_that_is_being_created_may_be_deleted(here: Any, there: Any) -> None:
     name = create(here)
     here.update_table(TableName=name, **replica_updates("Create", THERE))
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
-    eventually(lambda: "Replicas" in describe(here, name), False)
-    eventually(lambda: table_status(there, name), None)
+    becomes(lambda: "Replicas" in describe(here, name), False)
+    becomes(lambda: table_status(there, name), None)
 
 
 def test_a_table_that_appears_in_the_region_meanwhile_prevents_the_replica(server: Server, here: Any) -> None:
@@ -307,7 +307,7 @@ def test_a_replica_is_disassociated_and_both_tables_stay(here: Any, there: Any) 
     assert answer["TableStatus"] == "UPDATING"
     put(there, name, "own")
     for client in (here, there):
-        eventually(partial(is_replica, client, name), False)
+        becomes(partial(is_replica, client, name), False)
         assert table_status(client, name) == "ACTIVE"
     assert keys_in(here, name) == {"a", "b"}
     assert keys_in(there, name) == {"a", "b", "own"}
@@ -319,13 +319,13 @@ def test_the_others_go_on_without_one_that_is_disassociated(here: Any, there: An
     name = global_table(here, THERE, ELSEWHERE)
     put(elsewhere, name, "a")
     # A region changes nothing until it has heard that the newest replica is there.
-    eventually(lambda: statuses(there, name), {HERE: "ACTIVE", ELSEWHERE: "ACTIVE"})
+    becomes(lambda: statuses(there, name), {HERE: "ACTIVE", ELSEWHERE: "ACTIVE"})
     there.update_table(TableName=name, DisassociationProtectionEnabled=False)
     there.update_table(TableName=name, **DISASSOCIATE)
-    eventually(lambda: "Replicas" in describe(there, name), False)
-    eventually(lambda: statuses(here, name), {ELSEWHERE: "ACTIVE"})
+    becomes(lambda: "Replicas" in describe(there, name), False)
+    becomes(lambda: statuses(here, name), {ELSEWHERE: "ACTIVE"})
     put(here, name, "b")
-    eventually(lambda: keys_in(elsewhere, name), {"a", "b"})
+    becomes(lambda: keys_in(elsewhere, name), {"a", "b"})
     assert keys_in(there, name) == {"a"}
 
 
@@ -343,7 +343,7 @@ def test_disassociating_continues_after_a_kill(start_server: Any) -> None:
     server.kill()
     server.restart()
     for client in (here, there):
-        eventually(partial(is_replica, client, name), False)
+        becomes(partial(is_replica, client, name), False)
         assert len(keys_in(client, name)) == 21
 
 
@@ -355,13 +355,13 @@ def test_creating_and_removing_replicas_continues_after_a_kill(start_server: Any
     here.update_table(TableName=name, **replica_updates("Create", THERE))
     server.kill()
     server.restart()
-    eventually(lambda: statuses(here, name), {THERE: "ACTIVE"})
+    becomes(lambda: statuses(here, name), {THERE: "ACTIVE"})
     assert len(keys_in(there, name)) == 100
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
     server.kill()
     server.restart()
-    eventually(lambda: table_status(there, name), None)
-    eventually(lambda: "Replicas" in describe(here, name), False)
+    becomes(lambda: table_status(there, name), None)
+    becomes(lambda: "Replicas" in describe(here, name), False)
 
 
 def test_with_several_workers(start_server: Any) -> None:
@@ -369,6 +369,6 @@ def test_with_several_workers(start_server: Any) -> None:
     here, there = server.client(region=HERE), server.client(region=THERE)
     name = global_table(here, THERE)
     put(here, name, "a")
-    eventually(lambda: table_status(there, name), "ACTIVE")
-    eventually(lambda: keys_in(there, name), {"a"})
+    becomes(lambda: table_status(there, name), "ACTIVE")
+    becomes(lambda: keys_in(there, name), {"a"})
     assert replica(there, name, HERE)["ReplicaStatus"] == "ACTIVE"

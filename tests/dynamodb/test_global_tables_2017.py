@@ -12,7 +12,7 @@ from testing.dynamodb.replicated_tables import (
     ELSEWHERE,
     HERE,
     THERE,
-    eventually,
+    becomes,
     global_table,
     item,
     keys_in,
@@ -51,11 +51,11 @@ def test_a_global_table_is_made_of_existing_tables(here: Any, there: Any) -> Non
     made = answer["GlobalTableDescription"]
     assert made["GlobalTableArn"] == f"arn:aws:dynamodb::000000000000:global-table/{name}"
     assert (made["GlobalTableName"], made["GlobalTableStatus"]) == (name, "CREATING")
-    eventually(lambda: shown(here, name), {HERE: "ACTIVE", THERE: "ACTIVE"})
+    becomes(lambda: shown(here, name), {HERE: "ACTIVE", THERE: "ACTIVE"})
     assert describe(there, name)["TableId"] == table_id
     put(here, name, "a")
     put(there, name, "b")
-    eventually(lambda: (keys_in(here, name), keys_in(there, name)), ({"a", "b"}, {"a", "b"}))
+    becomes(lambda: (keys_in(here, name), keys_in(there, name)), ({"a", "b"}, {"a", "b"}))
 
 
 def test_both_regions_describe_it_and_what_update_table_made(here: Any, there: Any) -> None:
@@ -137,16 +137,16 @@ def test_an_existing_table_becomes_a_replica_and_stays_when_the_replica_is_remov
 ) -> None:
     name = in_both(here, there)
     here.create_global_table(GlobalTableName=name, ReplicationGroup=regions(HERE, THERE))
-    eventually(lambda: statuses(there, name), {HERE: "ACTIVE"})
+    becomes(lambda: statuses(there, name), {HERE: "ACTIVE"})
     put(here, name, "a")
     create(elsewhere, TableName=name, StreamSpecification=BOTH_IMAGES)
     there.update_global_table(GlobalTableName=name, ReplicaUpdates=[{"Create": {"RegionName": ELSEWHERE}}])
-    eventually(lambda: shown(here, name).get(ELSEWHERE), "ACTIVE")
+    becomes(lambda: shown(here, name).get(ELSEWHERE), "ACTIVE")
     assert keys_in(elsewhere, name) == {"a"}
 
     put(elsewhere, name, "b")
     here.update_global_table(GlobalTableName=name, ReplicaUpdates=[{"Delete": {"RegionName": ELSEWHERE}}])
-    eventually(lambda: shown(here, name), {HERE: "ACTIVE", THERE: "ACTIVE"})
+    becomes(lambda: shown(here, name), {HERE: "ACTIVE", THERE: "ACTIVE"})
     assert describe(elsewhere, name).get("Replicas") is None
     assert keys_in(here, name) == keys_in(elsewhere, name) == {"a", "b"}
     put(elsewhere, name, "c")
@@ -264,7 +264,7 @@ def test_write_capacity_is_one_for_all_and_read_capacity_is_each_replicas_own(
         ReplicaSettingsUpdate=[of_there],
     )
     assert capacity(describe(here, provisioned)) == (5, 13)
-    eventually(lambda: capacity(describe(there, provisioned)), (11, 13))
+    becomes(lambda: capacity(describe(there, provisioned)), (11, 13))
     assert capacity(describe_index(here, provisioned, "by-x")) == (3, 14)
     assert capacity(describe_index(there, provisioned, "by-x")) == (12, 14)
     assert describe(there, provisioned)["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
@@ -274,7 +274,7 @@ def test_write_capacity_is_one_for_all_and_read_capacity_is_each_replicas_own(
 def test_the_billing_mode_is_one_for_all(here: Any, there: Any) -> None:
     name = global_table(here, THERE, **WITH_INDEX)
     here.update_global_table_settings(GlobalTableName=name, GlobalTableBillingMode="PAY_PER_REQUEST")
-    eventually(lambda: describe(there, name).get("BillingModeSummary", {}).get("BillingMode"), "PAY_PER_REQUEST")
+    becomes(lambda: describe(there, name).get("BillingModeSummary", {}).get("BillingMode"), "PAY_PER_REQUEST")
     assert capacity(describe(there, name)) == capacity(describe_index(there, name, "by-x")) == (0, 0)
     assert invalid(here.update_global_table_settings, GlobalTableName=name, GlobalTableBillingMode="PROVISIONED") == (
         f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
@@ -285,7 +285,7 @@ def test_the_billing_mode_is_one_for_all(here: Any, there: Any) -> None:
         GlobalTableProvisionedWriteCapacityUnits=4,
         GlobalTableGlobalSecondaryIndexSettingsUpdate=[{"IndexName": "by-x", "ProvisionedWriteCapacityUnits": 2}],
     )
-    eventually(lambda: capacity(describe(there, name)), (1, 4))
+    becomes(lambda: capacity(describe(there, name)), (1, 4))
     assert capacity(describe_index(there, name, "by-x")) == (1, 2)
 
 

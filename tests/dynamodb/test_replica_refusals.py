@@ -13,7 +13,7 @@ from testing.dynamodb.replicated_tables import (
     HERE,
     THERE,
     add,
-    eventually,
+    becomes,
     global_table,
     replica_updates,
     statuses,
@@ -157,7 +157,7 @@ def test_there_must_be_a_table(here: Any) -> None:
 def test_the_same_creation_twice_creates_one_replica(here: Any) -> None:
     name = create(here)
     here.update_table(TableName=name, **updates(action("Create"), action("Create")))
-    eventually(lambda: statuses(here, name), {THERE: "ACTIVE"})
+    becomes(lambda: statuses(here, name), {THERE: "ACTIVE"})
 
 
 def test_a_region_that_is_served_neither_here_nor_elsewhere_cannot_have_a_replica(start_server: Any) -> None:
@@ -201,12 +201,12 @@ def test_a_recent_source_stays_as_long_as_the_replica_made_from_it(here: Any, th
 def test_replicas_are_removed_from_the_last_to_the_first(server: Server, here: Any, there: Any) -> None:
     name = global_table(here, THERE)
     add(there, name, ELSEWHERE)
-    eventually(lambda: statuses(here, name), {THERE: "ACTIVE", ELSEWHERE: "ACTIVE"})
+    becomes(lambda: statuses(here, name), {THERE: "ACTIVE", ELSEWHERE: "ACTIVE"})
     assert invalid(here.update_table, TableName=name, **replica_updates("Delete", THERE)) == WAS_SOURCE
     here.update_table(TableName=name, **replica_updates("Delete", ELSEWHERE))
-    eventually(lambda: (statuses(here, name), statuses(there, name)), ({THERE: "ACTIVE"}, {HERE: "ACTIVE"}))
+    becomes(lambda: (statuses(here, name), statuses(there, name)), ({THERE: "ACTIVE"}, {HERE: "ACTIVE"}))
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
-    eventually(lambda: statuses(here, name), {})
+    becomes(lambda: statuses(here, name), {})
 
 
 def test_a_protected_replica_cannot_be_deleted(here: Any, there: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_protected_replica_cannot_be_deleted(here: Any, there: Any) -> None:
     assert describe(here, name)["DeletionProtectionEnabled"] is False
     there.update_table(TableName=name, DeletionProtectionEnabled=False)
     there.delete_table(TableName=name)
-    eventually(lambda: table_status(there, name), None)
+    becomes(lambda: table_status(there, name), None)
 
 
 # Overrides
@@ -370,5 +370,5 @@ def test_strong_consistency_is_checked_and_refused(
 def test_eventual_consistency_may_be_asked_for(here: Any) -> None:
     name = create(here)
     here.update_table(TableName=name, MultiRegionConsistency="EVENTUAL", **replica_updates("Create", THERE))
-    eventually(lambda: statuses(here, name), {THERE: "ACTIVE"})
+    becomes(lambda: statuses(here, name), {THERE: "ACTIVE"})
     assert "MultiRegionConsistency" not in describe(here, name)

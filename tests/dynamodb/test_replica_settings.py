@@ -11,7 +11,7 @@ from testing.dynamodb.definitions import attributes, create, describe, describe_
 from testing.dynamodb.replicated_tables import (
     HERE,
     THERE,
-    eventually,
+    becomes,
     global_table,
     item,
     put,
@@ -83,7 +83,7 @@ def test_a_replica_has_the_settings_of_the_table(clients: tuple[Any, Any]) -> No
     expiry = {"TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True}}
     here.update_time_to_live(TableName=name, **expiry)
     here.update_table(TableName=name, **replica_updates("Create", THERE))
-    eventually(lambda: describe(here, name)["TableStatus"], "ACTIVE")
+    becomes(lambda: describe(here, name)["TableStatus"], "ACTIVE")
     for member in ("ProvisionedThroughput", "WarmThroughput", "AttributeDefinitions"):
         assert describe(there, name)[member] == describe(here, name)[member]
     assert describe(there, name)["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
@@ -104,11 +104,11 @@ def test_throughput_follows(pair: tuple[Any, Any], provisioned: str) -> None:
     changed, other = pair
     read = capacity(describe(changed, provisioned))["ReadCapacityUnits"] + 1
     changed.update_table(TableName=provisioned, ProvisionedThroughput=units(read, 7 + read))
-    eventually(lambda: capacity(describe(other, provisioned)), units(read, 7 + read))
+    becomes(lambda: capacity(describe(other, provisioned)), units(read, 7 + read))
     assert "ProvisionedThroughputOverride" not in replica(changed, provisioned, other.meta.region_name)
     update = {"Update": {"IndexName": "by-x", "ProvisionedThroughput": units(read + 2, 9)}}
     changed.update_table(TableName=provisioned, GlobalSecondaryIndexUpdates=[update])
-    eventually(lambda: capacity(describe_index(other, provisioned, "by-x")), units(read + 2, 9))
+    becomes(lambda: capacity(describe_index(other, provisioned, "by-x")), units(read + 2, 9))
     assert describe(other, provisioned)["WarmThroughput"] == describe(changed, provisioned)["WarmThroughput"]
 
 
@@ -116,10 +116,10 @@ def test_the_billing_mode_follows(pair: tuple[Any, Any]) -> None:
     changed, other = pair
     name = global_table(changed, other.meta.region_name, **WITH_INDEX)
     changed.update_table(TableName=name, BillingMode="PAY_PER_REQUEST")
-    eventually(lambda: describe(other, name).get("BillingModeSummary", {}).get("BillingMode"), "PAY_PER_REQUEST")
+    becomes(lambda: describe(other, name).get("BillingModeSummary", {}).get("BillingMode"), "PAY_PER_REQUEST")
     assert capacity(describe(other, name)) == capacity(describe_index(other, name, "by-x")) == units(0, 0)
     other.update_table(TableName=name, OnDemandThroughput={"MaxReadRequestUnits": 20})
-    eventually(lambda: describe(changed, name).get("OnDemandThroughput"), {"MaxReadRequestUnits": 20})
+    becomes(lambda: describe(changed, name).get("OnDemandThroughput"), {"MaxReadRequestUnits": 20})
     back = [{"Update": {"IndexName": "by-x", "ProvisionedThroughput": units(1, 2)}}]
     other.update_table(
         TableName=name,
@@ -127,7 +127,7 @@ def test_the_billing_mode_follows(pair: tuple[Any, Any]) -> None:
         ProvisionedThroughput=units(3, 4),
         GlobalSecondaryIndexUpdates=back,
     )
-    eventually(lambda: capacity(describe(changed, name)), units(3, 4))
+    becomes(lambda: capacity(describe(changed, name)), units(3, 4))
     assert capacity(describe_index(changed, name, "by-x")) == units(1, 2)
     assert "OnDemandThroughput" not in describe(changed, name)
 
@@ -139,12 +139,12 @@ def test_an_index_is_created_and_removed_in_every_region(pair: tuple[Any, Any]) 
     new = {"Create": index("by-x", "x")}
     changed.update_table(TableName=name, AttributeDefinitions=attributes(x="S"), GlobalSecondaryIndexUpdates=[new])
     for client in pair:
-        eventually(partial(index_status, client, name, "by-x"), "ACTIVE")
-        eventually(partial(entries, client, name, "by-x", "v"), 50)
+        becomes(partial(index_status, client, name, "by-x"), "ACTIVE")
+        becomes(partial(entries, client, name, "by-x", "v"), 50)
     [shown] = replica(changed, name, other.meta.region_name)["GlobalSecondaryIndexes"]
     assert shown == {"IndexName": "by-x", "WarmThroughput": describe(changed, name)["WarmThroughput"]}
     other.update_table(TableName=name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-x"}}])
-    eventually(lambda: index_names(changed, name), set())
+    becomes(lambda: index_names(changed, name), set())
     assert describe(changed, name)["AttributeDefinitions"] == attributes(p="S")
 
 
@@ -156,7 +156,7 @@ def test_indexes_created_in_two_regions_at_once_both_exist(clients: tuple[Any, A
             TableName=name, AttributeDefinitions=attributes(**{attribute: "S"}), GlobalSecondaryIndexUpdates=[new]
         )
     for client in clients:
-        eventually(partial(index_names, client, name), {"by-x", "by-y"})
+        becomes(partial(index_names, client, name), {"by-x", "by-y"})
 
 
 def test_time_to_live_follows(pair: tuple[Any, Any]) -> None:
@@ -165,7 +165,7 @@ def test_time_to_live_follows(pair: tuple[Any, Any]) -> None:
     put(changed, name, "a")
     expiry = {"AttributeName": "expires", "Enabled": True}
     changed.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
-    eventually(
+    becomes(
         lambda: other.describe_time_to_live(TableName=name)["TimeToLiveDescription"],
         {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"},
     )
@@ -177,18 +177,16 @@ def test_encryption_is_shared_with_a_key_of_each_region(pair: tuple[Any, Any]) -
     name = global_table(changed, region)
     changed.update_table(TableName=name, SSESpecification={"Enabled": True})
     key = f"arn:aws:kms:{region}:000000000000:alias/aws/dynamodb"
-    eventually(lambda: describe(other, name).get("SSEDescription", {}).get("KMSMasterKeyArn"), key)
+    becomes(lambda: describe(other, name).get("SSEDescription", {}).get("KMSMasterKeyArn"), key)
     other.update_table(TableName=name, SSESpecification={"Enabled": False})
-    eventually(lambda: "SSEDescription" in describe(changed, name), False)
+    becomes(lambda: "SSEDescription" in describe(changed, name), False)
 
 
 def test_the_table_class_follows(pair: tuple[Any, Any]) -> None:
     changed, other = pair
     name = global_table(changed, other.meta.region_name)
     changed.update_table(TableName=name, TableClass="STANDARD_INFREQUENT_ACCESS")
-    eventually(
-        lambda: describe(other, name).get("TableClassSummary", {}).get("TableClass"), "STANDARD_INFREQUENT_ACCESS"
-    )
+    becomes(lambda: describe(other, name).get("TableClassSummary", {}).get("TableClass"), "STANDARD_INFREQUENT_ACCESS")
 
 
 # Each replica's own
@@ -200,7 +198,7 @@ def test_deletion_protection_and_tags_belong_to_each_replica(clients: tuple[Any,
     here.update_table(TableName=name, DeletionProtectionEnabled=True)
     # What follows comes after it.
     here.update_table(TableName=name, TableClass="STANDARD_INFREQUENT_ACCESS")
-    eventually(lambda: "TableClassSummary" in describe(there, name), True)
+    becomes(lambda: "TableClassSummary" in describe(there, name), True)
     assert describe(there, name)["DeletionProtectionEnabled"] is False
     assert there.list_tags_of_resource(ResourceArn=describe(there, name)["TableArn"])["Tags"] == []
 
@@ -210,7 +208,7 @@ def test_a_customers_key_belongs_to_each_replica(clients: tuple[Any, Any]) -> No
     encrypted = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "mine"}
     name = create(here, SSESpecification=encrypted)
     here.update_table(TableName=name, **replica_updates("Create", THERE, KMSMasterKeyId="theirs"))
-    eventually(lambda: describe(here, name)["TableStatus"], "ACTIVE")
+    becomes(lambda: describe(here, name)["TableStatus"], "ACTIVE")
     keys = {
         region: f"arn:aws:kms:{region}:000000000000:key/{key}" for region, key in ((HERE, "mine"), (THERE, "theirs"))
     }
@@ -219,7 +217,7 @@ def test_a_customers_key_belongs_to_each_replica(clients: tuple[Any, Any]) -> No
     assert replica(there, name, HERE)["KMSMasterKeyId"] == keys[HERE]
     there.update_table(TableName=name, SSESpecification=encrypted | {"KMSMasterKeyId": "another"})
     another = f"arn:aws:kms:{THERE}:000000000000:key/another"
-    eventually(lambda: replica(here, name, THERE)["KMSMasterKeyId"], another)
+    becomes(lambda: replica(here, name, THERE)["KMSMasterKeyId"], another)
     assert describe(here, name)["SSEDescription"]["KMSMasterKeyArn"] == keys[HERE]
 
 
@@ -231,7 +229,7 @@ def test_a_replica_may_be_created_with_overrides(clients: tuple[Any, Any]) -> No
     # As on AWS, an override of a missing index has no effect.
     indexes = [{"IndexName": "by-x", **read}, {"IndexName": "no-such-index", **read}]
     here.update_table(TableName=name, **replica_updates("Create", THERE, **overrides, GlobalSecondaryIndexes=indexes))
-    eventually(lambda: describe(here, name)["TableStatus"], "ACTIVE")
+    becomes(lambda: describe(here, name)["TableStatus"], "ACTIVE")
     shown = replica(here, name, THERE)
     assert shown["ProvisionedThroughputOverride"] == {"ReadCapacityUnits": 20}
     assert shown["ReplicaTableClassSummary"] == {"TableClass": "STANDARD_INFREQUENT_ACCESS"}
@@ -253,25 +251,25 @@ def test_an_override_stays_when_what_it_overrides_changes_and_goes_when_it_is_th
     answer = here.update_table(TableName=provisioned, **changes)["TableDescription"]
     assert (answer["TableStatus"], answer["Replicas"][0]["ReplicaStatus"]) == ("UPDATING", "UPDATING")
     assert replica(here, provisioned, THERE)["ReplicaStatus"] == "ACTIVE"
-    eventually(lambda: capacity(describe(there, provisioned))["ReadCapacityUnits"], 100)
+    becomes(lambda: capacity(describe(there, provisioned))["ReadCapacityUnits"], 100)
     here.update_table(TableName=provisioned, ProvisionedThroughput=units(31, 32))
-    eventually(lambda: capacity(describe(there, provisioned)), units(100, 32))
+    becomes(lambda: capacity(describe(there, provisioned)), units(100, 32))
     here.update_table(
         TableName=provisioned,
         **replica_updates("Update", THERE, ProvisionedThroughputOverride={"ReadCapacityUnits": 31}),
     )
     assert "ProvisionedThroughputOverride" not in replica(here, provisioned, THERE)
-    eventually(lambda: capacity(describe(there, provisioned)), units(31, 32))
+    becomes(lambda: capacity(describe(there, provisioned)), units(31, 32))
 
 
 def test_throughput_set_in_a_region_replaces_its_override(clients: tuple[Any, Any], provisioned: str) -> None:
     here, there = clients
     changes = replica_updates("Update", THERE, ProvisionedThroughputOverride={"ReadCapacityUnits": 200})
     here.update_table(TableName=provisioned, **changes)
-    eventually(lambda: capacity(describe(there, provisioned))["ReadCapacityUnits"], 200)
+    becomes(lambda: capacity(describe(there, provisioned))["ReadCapacityUnits"], 200)
     there.update_table(TableName=provisioned, ProvisionedThroughput=units(41, 42))
     assert capacity(describe(there, provisioned)) == units(41, 42)
-    eventually(lambda: capacity(describe(here, provisioned)), units(41, 42))
+    becomes(lambda: capacity(describe(here, provisioned)), units(41, 42))
     assert "ProvisionedThroughputOverride" not in replica(here, provisioned, THERE)
 
 
@@ -279,9 +277,9 @@ def test_an_ordinary_table_again_keeps_its_settings(clients: tuple[Any, Any]) ->
     here, there = clients
     name = global_table(here, THERE, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
     there.update_table(TableName=name, TableClass="STANDARD_INFREQUENT_ACCESS")
-    eventually(lambda: "TableClassSummary" in describe(here, name), True)
+    becomes(lambda: "TableClassSummary" in describe(here, name), True)
     here.update_table(TableName=name, **replica_updates("Delete", THERE))
-    eventually(lambda: "Replicas" in describe(here, name), False)
+    becomes(lambda: "Replicas" in describe(here, name), False)
     assert describe(here, name)["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
     here.update_table(TableName=name, StreamSpecification={"StreamEnabled": False})
     here.put_item(TableName=name, Item=item("a"))

@@ -15,7 +15,7 @@ from testing.dynamodb.replicated_tables import (
     HERE,
     THERE,
     add,
-    eventually,
+    becomes,
     keys_in,
     put,
     replica_updates,
@@ -45,11 +45,11 @@ def test_replicas_on_one_server_stay_within_their_account(server: Server) -> Non
     for region in (HERE, THERE):
         shown = describe(clients[ONE, region], name)
         assert shown["TableArn"] == f"arn:aws:dynamodb:{region}:{ONE}:table/{name}"
-        eventually(partial(keys_in, clients[ONE, region], name), {f"first of {ONE}", "from here", "from there"})
+        becomes(partial(keys_in, clients[ONE, region], name), {f"first of {ONE}", "from here", "from there"})
     assert keys_in(clients[OWN, HERE], name) == {f"first of {OWN}"}
     assert table_status(clients[OWN, THERE], name) is None
     clients[ONE, HERE].update_table(TableName=name, **replica_updates("Delete", THERE))
-    eventually(lambda: table_status(clients[ONE, THERE], name), None)
+    becomes(lambda: table_status(clients[ONE, THERE], name), None)
     assert keys_in(clients[ONE, HERE], name) == {f"first of {ONE}", "from here", "from there"}
 
 
@@ -87,7 +87,7 @@ def test_replicas_on_two_servers_survive_kills(two_servers: dict[str, Server], t
         put(killed, name, f"from {region} again")
         expected |= {f"while {region} was away", f"from {region} again"}
         for client in (here, there):
-            eventually(partial(keys_in, client, name), expected)
+            becomes(partial(keys_in, client, name), expected)
     for other in others:
         assert "Replicas" not in describe(other, name)
         assert keys_in(other, name) == set()

@@ -22,7 +22,7 @@ from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.upkeep.check import StoreCheck
 from testing.dynamodb.definitions import describe, describe_index
-from testing.dynamodb.replicated_tables import HERE, THERE, eventually, statuses
+from testing.dynamodb.replicated_tables import HERE, THERE, becomes, statuses
 from testing.former_stores.scenarios import SCENARIOS, contents_of
 from testing.jedlik_process import Server, run_jedlik
 
@@ -75,18 +75,18 @@ def _goes_on(server: Server, name: str) -> None:
     """Work that was in progress is completed, and replicated tables still replicate."""
     here = server.client()
     if name == "backfill":
-        eventually(lambda: (describe_index(here, "filled", "late") or {})["IndexStatus"], "ACTIVE")
+        becomes(lambda: (describe_index(here, "filled", "late") or {})["IndexStatus"], "ACTIVE")
         query = {"KeyConditionExpression": "g = :g", "ExpressionAttributeValues": {":g": {"S": "g3"}}}
         found = here.query(TableName="filled", IndexName="late", Select="COUNT", **query)
         assert found["Count"] == len(range(3, describe(here, "filled")["ItemCount"], 7))
     elif name == "new-replica":
-        eventually(lambda: statuses(here, "copied"), {THERE: "ACTIVE"})
+        becomes(lambda: statuses(here, "copied"), {THERE: "ACTIVE"})
         there = server.client(region=THERE)
         assert there.scan(TableName="copied", Select="COUNT")["Count"] == describe(here, "copied")["ItemCount"]
     elif name == "two-regions":
         key = {"p": {"S": "new"}}
         server.client(region=THERE).put_item(TableName="replicated", Item=key)
-        eventually(lambda: here.get_item(TableName="replicated", Key=key).get("Item"), key)
+        becomes(lambda: here.get_item(TableName="replicated", Key=key).get("Item"), key)
     elif name == "tables":
         here.put_item(TableName="plain", Item={"p": {"S": "last"}, "x": {"S": "changed"}})
         assert here.get_item(TableName="plain", Key={"p": {"S": "last"}})["Item"]["x"] == {"S": "changed"}
