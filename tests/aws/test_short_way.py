@@ -83,6 +83,11 @@ SHORT = [
     ("Query", by("x = :x and s = :s", {":x": {"S": "x1"}, ":s": {"N": "1"}}, IndexName="global", Limit=1)),
     ("Query", by("p = :p and begins_with(x, :x)", {":p": {"S": "a"}, ":x": {"S": "x"}}, IndexName="local")),
     ("Query", by("p = :p", {":p": {"S": "nobody"}}, Limit=1)),
+    ("Query", BY_P | {"ExclusiveStartKey": KEY}),
+    ("Query", BY_P | {"ExclusiveStartKey": KEY, "Limit": 2, "ScanIndexForward": False}),
+    ("Query", BY_P | {"ExclusiveStartKey": KEY | {"s": {"N": "22"}}, "Limit": 2}),
+    ("Query", BY_P | {"ExclusiveStartKey": KEY | {"s": {"N": "0.5"}}, "Limit": 2}),
+    ("Query", by("p = :p AND s > :s", {":p": {"S": "a"}, ":s": {"N": "0"}}, ExclusiveStartKey=KEY, Limit=1)),
 ]
 
 
@@ -105,6 +110,9 @@ LONG = [
     ("GetItem", b"{"),
     ("Query", BY_P | {"FilterExpression": "s > :p"}),
     ("Query", BY_P | {"Limit": 0}),
+    ("Query", BY_P | {"ExclusiveStartKey": KEY | {"p": {"S": "b"}}}),
+    ("Query", BY_P | {"ExclusiveStartKey": {"p": {"S": "a"}}}),
+    ("Query", by("p = :p AND s > :s", {":p": {"S": "a"}, ":s": {"N": "1"}}, ExclusiveStartKey=KEY)),
     ("Query", BY_P | {"Limit": True}),
     ("Query", BY_P | {"ExpressionAttributeNames": {}}),
     ("Query", BY_P | {"ExpressionAttributeNames": {"#unused": "p"}}),
@@ -169,7 +177,11 @@ QUERIES = st.fixed_dictionaries(
         "ScanIndexForward": FLAGS,
         "ConsistentRead": FLAGS,
         "Select": st.sampled_from(["COUNT", "ALL_ATTRIBUTES"]),
-        "ExclusiveStartKey": st.just(KEY),
+        "ExclusiveStartKey": st.builds(
+            lambda p, s: {"p": {"S": p}, "s": {"N": s}},
+            st.sampled_from(["a", "b"]),
+            st.sampled_from(["-9", "1", "22", "x"]),
+        ),
     },
 )
 
@@ -195,6 +207,20 @@ def test_a_query_that_finds_more_than_one_read_may_goes_the_long_way_from_then_o
     assert not agree(site, "Query", many)
     assert not agree(site, "Query", BY_P)
     assert agree(site, "Query", many | {"Limit": 1000})
+    site.close()
+
+
+def test_a_page_that_the_store_ends_before_dynamodb_would_goes_the_long_way(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.long(request("GetItem", GET))
+    numbers = {"L": [{"N": "1"}] * 3000}  # 30 KB where it is kept, and 9 KB by DynamoDB's count.
+    for number in range(40):
+        item = {"p": {"S": "wide"}, "s": {"N": str(number)}, "numbers": numbers}
+        site.must("PutItem", {"TableName": "both", "Item": item})
+    wide = BY_P | {"ExpressionAttributeValues": {":p": {"S": "wide"}}}
+    assert not agree(site, "Query", wide)
+    assert not agree(site, "Query", wide | {"Limit": 1000})
+    assert orjson.loads(site.long(request("Query", wide)).body)["Count"] == 40
     site.close()
 
 

@@ -18,6 +18,7 @@ from jedlik.dynamodb.items.pages import ROWS_AT_ONCE
 from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import items, keys, limits, plain_keys
 from jedlik.dynamodb.model.expressions import key_plans
+from jedlik.dynamodb.model.reads import Stretch
 
 _QUERY = {
     "TableName",
@@ -25,6 +26,7 @@ _QUERY = {
     "KeyConditionExpression",
     "ExpressionAttributeNames",
     "ExpressionAttributeValues",
+    "ExclusiveStartKey",
     "Limit",
     "ScanIndexForward",
     "ConsistentRead",
@@ -85,7 +87,16 @@ def query(context: Context, request: Request) -> Response | None:
     bounds = plan.bounds(values, region.secret)
     if bounds is None:
         return None
-    found = region.engine.get_and_range_now(table.descriptor_key, *bounds, limit, limits.PAGE_SIZE, not forward)
+    start, end = bounds
+    if "ExclusiveStartKey" in request:
+        start_key = request["ExclusiveStartKey"]
+        if index is not None or type(start_key) is not dict:
+            return None
+        place = plain_keys.item_key(table, start_key, region.secret)
+        if place is None or not start <= place < end:
+            return None
+        start, end, _ = Stretch(start, end, not forward).after(place)
+    found = region.engine.get_and_range_now(table.descriptor_key, start, end, limit, limits.PAGE_SIZE, not forward)
     if found is None or found[0] != table.raw:
         return None
     rows = found[1]
@@ -93,7 +104,9 @@ def query(context: Context, request: Request) -> Response | None:
     stored = [value for _, value in rows]
     size = items.total_size(stored)
     full = count == limit
-    if size >= limits.PAGE_SIZE or (full and "Limit" not in request):
+    # The store ends a read by the bytes that it keeps, and DynamoDB a page by those that it counts, which are fewer.
+    is_cut_off = sum(map(len, stored)) >= limits.PAGE_SIZE or size >= limits.PAGE_SIZE
+    if is_cut_off or (full and "Limit" not in request):
         plan.is_long = True
         return None
     charging.queried(context.meter, table, name, index, count, size, consistent)
