@@ -30,7 +30,7 @@ from jedlik.dynamodb.model import items, keys, remote_changes, versions, writes
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.remote_changes import RemoteChange
 from jedlik.dynamodb.model.values import Item
-from jedlik.dynamodb.replication import applying, membership, peer_answers, pull_positions
+from jedlik.dynamodb.replication import applying, membership, peer_answers, pull_positions, replicated
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.peer_messages import KEYS_AT_ONCE
 from jedlik.dynamodb.replication.pull_positions import ABSENT, Copying, PullPosition
@@ -130,11 +130,10 @@ async def _as_known(
 ) -> list[RemoteChange]:
     """The changes, with deletions for items that this region has seen and, as it does not have them, has deleted."""
     item_keys = [keys.item_key(found.table, change.keys, region.secret) for change in changes]
-    known = await region.engine.get([*item_keys, *(keys.version_key(found.table, key) for key in item_keys)])
+    known = await replicated.items_with_versions(region, found.table, item_keys)
     seen = _horizons(copying.seen_here, region.name)
-    pairs = zip(known[: len(changes)], known[len(changes) :], strict=True)
     taken = []
-    for change, (stored, record) in zip(changes, pairs, strict=True):
+    for change, (stored, record) in zip(changes, known, strict=True):
         if stored is not None or record is not None or not _was_seen(change.version, seen):
             taken.append(replace(change, again=True))
         elif change.item is not None:

@@ -6,12 +6,13 @@ created or deleted. It keeps parsed descriptors by their bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.model import descriptors, replicas
+from jedlik.dynamodb.model import descriptors, keys, replicas
 from jedlik.dynamodb.model.replicas import Group, Replica
 from jedlik.dynamodb.model.tables import Table
 
@@ -50,6 +51,15 @@ async def all_of(region: Region) -> list[Replicated]:
     """The replicated tables of a region."""
     every = [parse(raw) async for raw in catalog.raw_descriptors(region)]
     return [replicated for replicated in every if replicated is not None]
+
+
+async def items_with_versions(
+    region: Region, table: Table, item_keys: Sequence[bytes]
+) -> list[tuple[bytes | None, bytes | None]]:
+    """Each item of a replicated table and its version record, all of one state; None for what is absent."""
+    versions = [keys.version_key(table, key) for key in item_keys]
+    found = await region.engine.get([*item_keys, *versions])
+    return list(zip(found[: len(item_keys)], found[len(item_keys) :], strict=True))
 
 
 async def any_of(region: Region) -> bool:

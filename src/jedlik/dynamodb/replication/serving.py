@@ -138,9 +138,8 @@ async def _page(region: Region, table: Table, request: Request) -> Response:
         rows = await region.engine.range(start, items_end, PAGE_ITEMS, PAGE_BYTES)
         # Items and versions must belong to one state, so both are read again.
         page = [key for key, _ in rows]
-        found = await region.engine.get([*page, *(keys.version_key(table, key) for key in page)])
-        pairs = zip(found[: len(page)], found[len(page) :], strict=True)
-        changes = [remote_changes.of_item(table, stored, record) for stored, record in pairs if stored is not None]
+        found = await replicated.items_with_versions(region, table, page)
+        changes = [remote_changes.of_item(table, stored, record) for stored, record in found if stored is not None]
         return {"Changes": changes, "Cursor": (page[-1] + b"\0" if page else versions_start).hex()}
     if not versions_start <= start < versions_end:
         raise ValidationException("Invalid Cursor")
@@ -162,9 +161,8 @@ async def missing(context: Context, request: Request) -> Response:
         key_values.check_key(table, key)
         begun = await _let_others(begun)
     items = [keys.item_key(table, key, region.secret) for key in request["Keys"]]
-    found = await region.engine.get([*items, *(keys.version_key(table, key) for key in items)])
-    pairs = zip(found[: len(items)], found[len(items) :], strict=True)
-    return {"Missing": [stored is None and record is None for stored, record in pairs]}
+    found = await replicated.items_with_versions(region, table, items)
+    return {"Missing": [stored is None and record is None for stored, record in found]}
 
 
 async def has_changes_after(region: Region, table: Table, position: int) -> bool:
