@@ -122,4 +122,4 @@ def test_a_committer_starts_without_what_only_the_worker_needs() -> None:
     """It is started often where many stores are written to: an event loop would double its time and its memory."""
     loaded = "import sys, jedlik.storage.lmdb.committer_process; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-P", "-c", loaded], check=True, capture_output=True, text=True).stdout
-    assert not {"asyncio", "subprocess", "ssl", "msgspec", "orjson", "botocore"} & set(modules.split())
+    assert not {"asyncio", "subprocess", "ssl", "botocore"} & set(modules.split())
