@@ -21,7 +21,6 @@ from jedlik.aws.service import Operation, Service
 from jedlik.aws.sigv4 import Verifier
 from jedlik.config import Settings
 from jedlik.memory import Memory
-from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.wire.messages import Request, Response
 
@@ -132,5 +131,5 @@ def test_without_verification_everything_is_allowed() -> None:
     asyncio.run(Everybody().check_across(STRANGER, (ACCESS,), nobody))
 
 
-async def nobody() -> Region:
+async def nobody() -> tuple[Access, ...]:
     raise AssertionError("policies are looked up that do not exist")

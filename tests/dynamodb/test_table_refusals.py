@@ -332,9 +332,7 @@ SETTINGS_REFUSED = [
         f"{INVALID}Table is being created with a stream disabled, UpdateViewType should not be specified",
         id="a view type without a stream",
     ),
-    pytest.param(
-        {"ResourcePolicy": "{}"}, "Jedlik does not support resource policies yet: ResourcePolicy", id="a policy"
-    ),
+    pytest.param({"ResourcePolicy": "{}"}, "Invalid policy document: Syntax errors in policy.", id="a policy"),
     pytest.param(
         {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
         "Duplicate Tag Keys provided as input: Duplicate Tag Key found a",

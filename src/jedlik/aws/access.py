@@ -16,6 +16,10 @@ class Scope(NamedTuple):
     region: str
 
 
+UNSEEN = "unseen"
+"""Stands for the policy of a resource that is not known yet."""
+
+
 class Access(NamedTuple):
     """One of them."""
 
@@ -25,6 +29,9 @@ class Access(NamedTuple):
     """An ARN; `*` if the action is on no resource."""
     context: Mapping[str, tuple[str, ...]]
     """The condition keys that are known from the request, with their values: `dynamodb:LeadingKeys`..."""
+    policy: str | None = None
+    """The document of the resource's own policy; None if it has none. UNSEEN if the process has not seen the resource:
+    then nothing is allowed before it has been looked at (`Operation.learn`)."""
 
 
 ACCOUNT_PART = 4

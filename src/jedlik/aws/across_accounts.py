@@ -11,21 +11,25 @@ known.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from jedlik.aws.access import Access, account_of
+from jedlik.aws.access import Access, Known, Scope, account_of
 from jedlik.aws.authorizer import Authorizer, denied
 from jedlik.aws.context import Context
 from jedlik.aws.errors import OtherAccount, ValidationException
 from jedlik.aws.service import Operation
 from jedlik.regions.layout import is_account
-from jedlik.regions.region import NoAccount, Region
+from jedlik.regions.region import NoAccount
 
 if TYPE_CHECKING:
     from jedlik.regions.stores import Stores
 
 RESOURCE_BASED = "resource-based"
+
+Compute: TypeAlias = Callable[[Scope, Known], tuple[Access, ...]]
+"""Computes the accesses of a request, for where it is served and what is known of tables there."""
 
 
 async def store_of(
@@ -33,14 +37,14 @@ async def store_of(
     authorizer: Authorizer,
     operation: Operation,
     context: Context,
-    accesses: tuple[Access, ...],
+    compute: Compute,
     found: OtherAccount,
 ) -> str:
     """The name of the store that has the resources of a request, whose handler has found one of another account.
 
     Raises AccessDeniedException, and ValidationException for resources of several accounts.
     """
-    own = context.region.account
+    own, accesses = context.region.account, compute(context.scope, {})
     accounts = [account for account in dict.fromkeys(account_of(access.resource) for access in accesses) if account]
     for account in accounts:
         if account == own:
@@ -51,7 +55,8 @@ async def store_of(
         if not operation.across_accounts:
             raise denied(context.caller, asked[0], RESOURCE_BASED)
         name = stores.named(account, context.region.name)
-        await authorizer.check_across(context.caller, asked, partial(_owner, stores, name, context, asked[0]))
+        owner = partial(_accesses, stores, name, operation, context, asked, compute)
+        await authorizer.check_across(context.caller, asked, owner)
     if found.account not in accounts or not operation.across_accounts:
         raise found
     if len(accounts) > 1:
@@ -60,9 +65,20 @@ async def store_of(
     return stores.named(found.account, context.region.name)
 
 
-async def _owner(stores: Stores, name: str, context: Context, access: Access) -> Region:
-    """The region of another account. The caller cannot find out whether the account exists."""
+async def _accesses(
+    stores: Stores,
+    name: str,
+    operation: Operation,
+    context: Context,
+    asked: tuple[Access, ...],
+    compute: Compute,
+) -> tuple[Access, ...]:
+    """The accesses to resources of another account, as its region knows them. The caller cannot find out whether the
+    account exists."""
     try:
-        return await stores.find(name)
+        region = await stores.find(name)
     except NoAccount:
-        raise denied(context.caller, access, RESOURCE_BASED) from None
+        raise denied(context.caller, asked[0], RESOURCE_BASED) from None
+    await operation.learn(region, asked)
+    computed = compute(context.scope._replace(account=region.account), region.known)
+    return tuple(access for access in computed if account_of(access.resource) == region.account)

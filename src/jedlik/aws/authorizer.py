@@ -13,10 +13,10 @@ from typing import Protocol, TypeAlias
 from jedlik.aws.access import Access
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException
-from jedlik.regions.region import Region
 
-Owner: TypeAlias = Callable[[], Awaitable[Region]]
-"""Opens the region that has a resource of another account. Raises AccessDeniedException if there is no such region."""
+Owner: TypeAlias = Callable[[], Awaitable[tuple[Access, ...]]]
+"""Computes the accesses to resources of another account, as its region knows them. Raises AccessDeniedException if
+there is no such account."""
 
 
 class Authorizer(Protocol):
@@ -37,7 +37,8 @@ class Authorizer(Protocol):
 
     async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
         """Raise AccessDeniedException unless the account that has these resources allows all of the accesses, to a
-        caller of another account whose own account allows them. `owner` finds its region, where its policies are."""
+        caller of another account whose own account allows them. `owner` computes them again as that account's region
+        knows them, with the policies of the resources."""
         ...
 
 

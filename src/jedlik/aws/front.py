@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.aws import absent, across_accounts, answers, welcome
+from jedlik.aws.access import Access, Known, Scope
 from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Context, caller_of
 from jedlik.aws.errors import (
@@ -236,8 +237,11 @@ class Dispatcher:
     ) -> Mapping[str, Any] | None:
         """The result of a request for resources of another account, in that account's store."""
         asked = checked(codec, operation, self._parsed(request, codec))
-        accesses = operation.accesses(context.scope, asked, {})
-        name = await across_accounts.store_of(self._stores, self._authorizer, operation, context, accesses, other)
+
+        def compute(scope: Scope, known: Known) -> tuple[Access, ...]:
+            return operation.accesses(scope, asked, known)
+
+        name = await across_accounts.store_of(self._stores, self._authorizer, operation, context, compute, other)
 
         async def again(region: Region) -> Mapping[str, Any] | None:
             context.region = region

@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jedlik.aws.access import Access, Accesses, Known, Scope, account_of
+from jedlik.aws.access import UNSEEN, Access, Accesses, Known, Scope, account_of
 from jedlik.dynamodb import access_conditions, access_statements
 from jedlik.dynamodb.access_conditions import Asked, Context, Request
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.plain_accesses import plain_gets
 
 Resources = Callable[[Scope, Request], Iterable[str]]
@@ -210,14 +211,17 @@ ACROSS_ACCOUNTS = frozenset(
         "BatchGetItem",
         "BatchWriteItem",
         "DeleteItem",
+        "DeleteResourcePolicy",
         "DeleteTable",
         "DescribeStream",
         "DescribeTable",
         "GetItem",
         "GetRecords",
+        "GetResourcePolicy",
         "GetShardIterator",
         "ListTagsOfResource",
         "PutItem",
+        "PutResourcePolicy",
         "Query",
         "Scan",
         "TagResource",
@@ -398,12 +402,30 @@ ON_ITEMS: dict[str, _Worked] = {
 # All operations
 
 
+def _policy(scope: Scope, arn: str, known: Known) -> str | None:
+    """The policy of a table, which holds for its indexes too, or of its latest stream. Another account's is not known
+    here."""
+    parts = arn.split(":", 5)
+    words = parts[-1].split("/")
+    if len(parts) != 6 or words[0] != "table" or (parts[3], parts[4]) != (scope.region, scope.account):
+        return None
+    table = known.get(words[1])
+    if not isinstance(table, Table):
+        return UNSEEN
+    descriptor = table.descriptor
+    if len(words) > 3 and words[2] == "stream":
+        found = descriptor.stream_policy
+        return found.document if found is not None and found.label == words[3] else None
+    return None if descriptor.policy is None else descriptor.policy.document
+
+
 def of(operation: str) -> Accesses:
     """What an operation needs."""
     work = ON_ITEMS.get(operation, _on_resources)
     assert operation in ON_ITEMS or operation in RESOURCES, operation
 
     def accesses(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
-        return tuple(work(operation, scope, request, known))
+        needed = work(operation, scope, request, known)
+        return tuple(access._replace(policy=_policy(scope, access.resource, known)) for access in needed)
 
     return plain_gets(accesses) if operation == "GetItem" else accesses

@@ -24,7 +24,9 @@ from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import table_names
+from jedlik.regions.keyspaces import STORE
 from jedlik.regions.region import Region
+from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
 
 T = TypeVar("T")
@@ -135,6 +137,19 @@ async def current(region: Region, name: str, *, missing: str = "Requested resour
         region.known.pop(name, None)
         raise ResourceNotFoundException(missing)
     return table
+
+
+POLICIES = STORE.prefix + b"policies"
+"""Counts the changes of policies of tables and streams."""
+
+
+async def look(region: Region) -> None:
+    """Forget the tables of a region that were seen before a policy was last changed. Raises StorageError."""
+    [raw] = await region.engine.get((POLICIES,))
+    changes = counter(raw)
+    if changes != region.policy_changes:
+        region.policy_changes = changes
+        region.known.clear()
 
 
 async def learn(region: Region, accesses: tuple[Access, ...]) -> None:

@@ -38,6 +38,10 @@ class ResourceNotFoundException(DynamoDBError):
     """No such table, index, stream or backup."""
 
 
+class PolicyNotFoundException(DynamoDBError):
+    """The resource has no policy, or not the one that was expected."""
+
+
 class ResourceInUseException(DynamoDBError):
     """The resource exists already, or is being changed."""
 

@@ -34,7 +34,7 @@ from jedlik.dynamodb.partiql import partiql_operations
 from jedlik.dynamodb.replication import global_table_settings, global_tables, members, serving
 from jedlik.dynamodb.request_shapes import DYNAMODB, STREAMS
 from jedlik.dynamodb.streams import stream_operations
-from jedlik.dynamodb.tables import table_operations, table_updates, tags, ttl
+from jedlik.dynamodb.tables import resource_policies, table_operations, table_updates, tags, ttl
 from jedlik.dynamodb.wording import Wording
 
 _HANDLERS: dict[str, Handler] = {
@@ -63,7 +63,10 @@ _HANDLERS: dict[str, Handler] = {
     "ListBackups": backup_operations.list_backups,
     "ListGlobalTables": global_tables.list_global_tables,
     "ListImports": import_operations.list_imports,
+    "DeleteResourcePolicy": resource_policies.delete_resource_policy,
+    "GetResourcePolicy": resource_policies.get_resource_policy,
     "ListTables": table_operations.list_tables,
+    "PutResourcePolicy": resource_policies.put_resource_policy,
     "ListTagsOfResource": tags.list_tags_of_resource,
     "PutItem": single_items.put_item,
     "Query": queries.query,
@@ -174,6 +177,7 @@ STREAMS_OPERATIONS = {
         name=name,
         handler=handler,
         accesses=accesses.of(name),
+        learn=catalog.learn,
         validate=shapes.validator(name, STREAMS),
         across_accounts=name in accesses.ACROSS_ACCOUNTS,
         count=RequestCounts(name).count,

@@ -34,6 +34,7 @@ class _Plan(NamedTuple):
     action: str
     resource: str
     context: Mapping[str, tuple[str, ...]]
+    policy: str | None
 
 
 def plain_gets(compute: Compute) -> Compute:
@@ -47,7 +48,7 @@ def plain_gets(compute: Compute) -> Compute:
         plan = plans.get((table, *key))
         if plan is None:
             return planned(scope, request, known)
-        planned_scope, seen, partition, action, resource, context = plan
+        planned_scope, seen, partition, action, resource, context, policy = plan
         if seen is not known.get(table) or planned_scope != scope:
             return planned(scope, request, known)
         value = key[partition]
@@ -55,7 +56,7 @@ def plain_gets(compute: Compute) -> Compute:
         if type(text) is not str or len(value) != 1:
             return compute(scope, request, known)
         values = (text,)
-        return (_access(Access, (action, resource, {**context, _LEADING: values, _FIRST: values})),)
+        return (_access(Access, (action, resource, {**context, _LEADING: values, _FIRST: values}, policy)),)
 
     def planned(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
         """The accesses, and a plan for requests like this one if the partition key is one attribute."""

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jedlik.aws.access import Access, account_of
+from jedlik.aws.access import UNSEEN, Access, account_of
 from jedlik.aws.authorizer import Owner, denied, refused
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException, UnrecognizedClientException
 from jedlik.aws.policies.condition_tests import Holds
 from jedlik.aws.policies.evaluation import (
+    Asking,
     Decision,
     Identity,
     Prepared,
@@ -24,10 +25,12 @@ from jedlik.aws.policies.evaluation import (
     finish,
     prepare,
 )
+from jedlik.aws.policies.policy_documents import Kind
 from jedlik.aws.principals import Principal
 from jedlik.iam.entities import iso
-from jedlik.iam.identity_stores import AccountIdentity, IdentityStores
-from jedlik.iam.subjects import identity_of
+from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
+from jedlik.iam.policy_checks import stored_policy
+from jedlik.iam.subjects import identity_of, managed
 
 MOST_PREPARED = 1024
 """Decisions that are kept of a principal: of its actions and resources."""
@@ -118,17 +121,19 @@ class Subject:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._ready: dict[tuple[str, str], Ready] = {}
+        self._ready: dict[tuple[str, str, str | None], Ready] = {}
 
-    def ready(self, action: str, resource: str) -> Ready:
-        """What is left to be decided of an action on a resource, as far as the caller's own account decides."""
-        found = self._ready.get((action, resource))
+    def ready(self, access: Access) -> Ready:
+        """What is left to be decided of an access, as far as the caller's own account decides."""
+        action, resource, _, document = access
+        found = self._ready.get((action, resource, document))
         if found is None:
-            prepared = prepare(self.identity, action, resource, owner=self.identity.account)
+            policy = None if document is None or document is UNSEEN else stored_policy(document, Kind.RESOURCE)
+            prepared = prepare(self.identity, action, resource, policy, owner=self.identity.account)
             found = Ready(prepared, _quick(prepared))
             if len(self._ready) >= MOST_PREPARED:
                 self._ready.clear()
-            self._ready[action, resource] = found
+            self._ready[action, resource, document] = found
         return found
 
 
@@ -136,6 +141,8 @@ def _quick(prepared: Prepared) -> Quick | None:
     """The statements to be tested, if only the identity's policies decide, and nothing but the access
     determines whether they apply."""
     if prepared.denies or prepared.boundary is not None or prepared.session is not None:
+        return None
+    if prepared.unlimited or prepared.limited:
         return None
     if prepared.decided is not None:
         return None
@@ -177,7 +184,9 @@ class PolicyAuthorizer:
         if subject is None:
             return False
         for access in accesses:
-            ready = subject.ready(access.action, access.resource)
+            if access.policy is UNSEEN:
+                return False
+            ready = subject.ready(access)
             if ready.quick is not None:
                 context = access.context
                 for conditions in ready.quick:
@@ -200,13 +209,32 @@ class PolicyAuthorizer:
         if subject is None:
             raise UnrecognizedClientException("The security token included in the request is invalid.")
         for access in accesses:
-            decision = self._decided(subject.ready(access.action, access.resource), caller, access)
+            decision = self._decided(subject.ready(access), caller, access)
             if not decision.allowed:
                 raise refusal(caller, access, decision)
 
     async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
-        """Raise AccessDeniedException: no resource has a policy yet."""
-        raise denied(caller, accesses[0], "resource-based")
+        """Raise AccessDeniedException for the first that the policy of a resource of another account does not allow."""
+        identity = self._identity_of(caller)
+        for access in await owner():
+            if access.policy is None or access.policy is UNSEEN:
+                raise denied(caller, access, "resource-based")
+            policy = stored_policy(access.policy, Kind.RESOURCE)
+            prepared = prepare(identity, access.action, access.resource, policy)
+            decision = finish(prepared, self.values(access, caller))
+            if not decision.allowed:
+                raise refusal(caller, access, decision)
+
+    def _identity_of(self, caller: Caller) -> Identity:
+        """The caller with its policies; the account itself may do everything as far as it decides."""
+        if caller.who is not None:
+            subject = self.subject(caller.account, caller.who)
+            if subject is None:
+                raise UnrecognizedClientException("The security token included in the request is invalid.")
+            return subject.identity
+        everything = managed(self._stores.of(caller.account), ADMINISTRATOR)
+        assert everything is not None
+        return Identity(caller.account, caller.principal, Asking.ROOT, policies=(everything,))
 
     def values(self, access: Access, caller: Caller) -> RequestValues:
         """The condition keys of a request for an access."""

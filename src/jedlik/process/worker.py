@@ -10,7 +10,8 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import uvloop
@@ -32,6 +33,7 @@ from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.console.static_files import StaticFiles
 from jedlik.dax.cluster_operations import ServerCluster
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
 from jedlik.iam.authorizing import PolicyAuthorizer
@@ -146,7 +148,12 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         identities.look_after(most_looks)
         last_uses.look()
 
-    watch = loop.create_task(_keep_watch(look, beat), name="watch")
+    async def look_at_policies() -> None:
+        for region in stores.regions():
+            with suppress(StorageError):  # The engine has logged it.
+                await catalog.look(region)
+
+    watch = loop.create_task(_keep_watch(look, look_at_policies, beat), name="watch")
     watch.add_done_callback(log_failure)
     idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
     idle.add_done_callback(log_failure)
@@ -210,12 +217,15 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def _keep_watch(look: Callable[[], None], beat: memoryview[int]) -> None:
+async def _keep_watch(
+    look: Callable[[], None], look_at_policies: Callable[[], Awaitable[None]], beat: memoryview[int]
+) -> None:
     """Show the parent that the event loop turns, look after stores and identities, and make room for counts, as long as
     the worker runs."""
     while True:
         beat[0] += 1
         look()
+        await look_at_policies()
         metrics.current().look()
         await asyncio.sleep(BEAT_SECONDS)
 

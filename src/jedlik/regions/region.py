@@ -47,6 +47,7 @@ class Region:
         "name",
         "peers",
         "places",
+        "policy_changes",
         "replicated",
         "secret",
         "store",
@@ -81,6 +82,8 @@ class Region:
         """Each table as `dynamodb.catalog` has last seen it, by name. Possibly stale."""
         self.jobs_wanted = asyncio.Event()
         """Set when a background job has been written, so that the runner checks at once."""
+        self.policy_changes = 0
+        """How often policies of tables had been changed when `dynamodb.catalog` last looked."""
         self.begun = 0
         """Requests that have come here. The store is closed only when all of them have ended."""
         self.ended = 0

@@ -169,6 +169,10 @@ class Stores:
         """What the store of a region of an account is called."""
         return layout.store_name(region, None if account == self._settings.account else account)
 
+    def regions(self) -> list[Region]:
+        """The regions whose stores are open."""
+        return list(self._regions.values())
+
     def opened(self, name: str) -> Region | None:
         """The region called `name`, if its store is open."""
         return self._regions.get(name)

@@ -84,9 +84,12 @@ OPTIONAL: dict[str, Any] = {
         "RestoreDateTime": 6.5,
         "RestoreInProgress": True,
     },
+    "ResourcePolicy": {"Document": "{}", "RevisionId": "1", "StreamLabel": "none"},
+    "StreamResourcePolicy": {"Document": "{}", "RevisionId": "2", "StreamLabel": "2026-11-28T11:33:03.279"},
 }
 """Every member that there is besides, once."""
 RECORDS = [
+    definitions.AttachedPolicy,
     definitions.Billing,
     definitions.Descriptor,
     definitions.Encryption,
@@ -157,7 +160,7 @@ def test_every_field_is_a_member() -> None:
     found: list[Any] = [everything, *everything.indexes, everything.billing, everything.encryption, everything.expiry]
     assert everything.log is not None
     found += [everything.log, *everything.log.shards, *everything.log.readers, everything.stream]
-    found += [everything.table_class, everything.restored]
+    found += [everything.table_class, everything.restored, everything.policy, everything.stream_policy]
     assert {type(record) for record in found} == set(RECORDS)
     for record in found:
         if record in everything.local_indexes:

@@ -155,6 +155,17 @@ LAST_BACKUP_READER = "last-backup/"
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedPolicy:
+    """A policy of a table or of its stream."""
+
+    document: str
+    revision: str
+    label: str | None = None
+    """The label of the stream, if it is a stream's."""
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """What a table was restored from, in the words of RestoreSummary."""
 
@@ -215,6 +226,9 @@ class Descriptor:
     """Where its items come from, or are coming from, if it was restored."""
     importing: str | None = None
     """The ARN of the import that fills it."""
+    policy: AttachedPolicy | None = None
+    stream_policy: AttachedPolicy | None = None
+    """Holds only for the stream of its label."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
     @property

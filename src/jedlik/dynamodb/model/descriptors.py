@@ -4,8 +4,9 @@ A table's descriptor is one value in the store, JSON, under `keys.descriptor_key
 write can use an outdated definition.
 
 The JSON has DynamoDB's own names for members that DescribeTable shows. Ours are IndexNumber, NextIndexNumber,
-ChangeLog, NextShardNumber, TimeToLive, Replication, LeftBy and ToldShards. The tables below map members to fields; only
-this module knows them. A member that they do not contain comes from a later version, and stays in its place.
+ChangeLog, NextShardNumber, TimeToLive, Replication, LeftBy, ToldShards, and the policies. The tables below map members
+to fields; only this module knows them. A member that they do not contain comes from a later version, and stays in its
+place.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.changelog import ChangeLog
 from jedlik.dynamodb.model.definitions import (
     AsStored,
+    AttachedPolicy,
     Billing,
     Descriptor,
     Encryption,
@@ -127,6 +129,12 @@ _READER: _Members = {
     "Temporary": _Member("temporary"),
 }
 
+_POLICY: _Members = {
+    "Document": _Member("document"),
+    "RevisionId": _Member("revision"),
+    "StreamLabel": _Member("label"),
+}
+
 _TABLE: _Members = {
     "TableName": _Member("name"),
     "TableId": _Member("id"),
@@ -188,6 +196,8 @@ _TABLE: _Members = {
         },
         "restored",
     ),
+    "ResourcePolicy": _one(AttachedPolicy, _POLICY, "policy"),
+    "StreamResourcePolicy": _one(AttachedPolicy, _POLICY, "stream_policy"),
 }
 """In the order in which a new descriptor has them."""
 

@@ -28,7 +28,15 @@ from jedlik.dynamodb.model.limits import TABLES
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
-from jedlik.dynamodb.tables import busy_tables, descriptions, index_definitions, purge, table_names, table_settings
+from jedlik.dynamodb.tables import (
+    busy_tables,
+    descriptions,
+    index_definitions,
+    purge,
+    resource_policies,
+    table_names,
+    table_settings,
+)
 from jedlik.dynamodb.tables.tags import check_tags
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -45,6 +53,9 @@ async def create_table(context: Context, request: Request) -> Response:
     region = context.region
     check_new(request, region)
     name = table_names.resolve(request["TableName"], region.name, region.account)
+    if "ResourcePolicy" in request:
+        arn = table_names.arn(region.name, region.account, name)
+        resource_policies.check_new(request["ResourcePolicy"], context.caller, arn)
     await check_table_count(region)
     now = region.clock()
     made = new_table(request, name, str(uuid.uuid4()), region, now)
@@ -221,4 +232,5 @@ def new_table(request: Request, name: str, table_id: str, region: Region, now: f
         billing=Billing(PAY_PER_REQUEST, now) if request.get("BillingMode") == PAY_PER_REQUEST else None,
         table_class=TableClass(request["TableClass"]) if "TableClass" in request else None,
         encryption=table_settings.encryption(request.get("SSESpecification", {}), region.name, region.account),
+        policy=resource_policies.first(request),
     )

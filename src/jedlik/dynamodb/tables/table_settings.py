@@ -15,7 +15,6 @@ from jedlik.dynamodb.model.shared_settings import key_arn
 TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
 _UNSUPPORTED = {
-    "ResourcePolicy": "resource policies",
     "GlobalTableSourceArn": "global tables of several accounts",
     "GlobalTableSettingsReplicationMode": "global tables of several accounts",
     "VectorIndexes": "vector indexes",
