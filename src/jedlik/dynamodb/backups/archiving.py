@@ -25,9 +25,9 @@ from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import Duty, JobKind
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, backup_removal, pieces, recovery_records, table_copies
+from jedlik.dynamodb.backups import backup_records, backup_removal, recovery_records, table_copies
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, Backup
-from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, Rows
+from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, Packer, Rows
 from jedlik.dynamodb.backups.recovery_records import Recovery, Segment
 from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.changes.readers import ReaderGone
@@ -179,21 +179,20 @@ async def flush(region: Region, table: Table, recovery: Recovery) -> bool:
     assert region.places is not None, "a region with recovery has a place for it"
     last = await region.engine.last_position()
     logs = await log_entries.shard_logs(region, table.id)
-    position, size = recovery.position, 0
-    rows: list[Row] = []
-    while position <= last and size < SEGMENT_BYTES:
+    position, end_ = recovery.position, 0
+    rows = Packer(Rows.SEGMENT)
+    while position <= last and rows.size < SEGMENT_BYTES:
         changes, position = await log_entries.between(region, logs, position, last, READ_BYTES, log_entries.size)
-        for at, change in changes:
-            if change.kind not in _CHANGE_NOTHING:
-                rows.append(_row(region, table, at, change))
-                size += len(rows[-1][0]) + len(rows[-1][1])
+        found = [(at, change) for at, change in changes if change.kind not in _CHANGE_NOTHING]
+        if found:
+            rows.add([_row(region, table, at, change) for at, change in found])
+            end_ = found[-1][0]
         await asyncio.sleep(0)
     segment = None
     if rows:
-        packed = await asyncio.to_thread(pieces.packed, Rows.SEGMENT, rows)
+        packed = await asyncio.to_thread(rows.packed)
         name = f"segment-{recovery.position:016x}-{packed.check}"
         await region.places.backups.put(f"{recovery.folder(region)}/{name}", packed.content)
-        end_ = STAMP.unpack_from(rows[-1][0])[0]
         segment = Segment(name, recovery.position, end_, packed.rows, packed.size, len(packed.content))
     place = await readers.place_of(region, table.id, recovery_records.READER)
 
@@ -201,7 +200,7 @@ async def flush(region: Region, table: Table, recovery: Recovery) -> bool:
         writes = Writes()
         # If another worker has archived the same, there is nothing to do. If the reader is gone, so may be entries.
         if found[0] == recovery.raw and found[1] is not None and not Position.unpack(found[1]).lost:
-            recovery.put(writes, position=position, archived=recovery.archived + size)
+            recovery.put(writes, position=position, archived=recovery.archived + rows.size)
             if segment is not None:
                 segment.put(recovery, writes)
         return writes, None

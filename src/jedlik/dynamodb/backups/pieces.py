@@ -1,7 +1,8 @@
 """Pieces: the objects that a backup's items and changes are in, and their format, which is versioned.
 
     head      magic (8), format, kind of rows, compression, nothing; key id (4), rows (4), bytes of the rows (8)
-    content   compressed: lengths of the keys (2 bytes each), lengths of the values (4 bytes each), keys, values
+    content   compressed, in blocks of some rows: the number of rows (4), lengths of the keys (2 bytes each), lengths of
+              the values (4 bytes each), keys, values
     check     XXH3 of head and content, 16 bytes
 
 A row's key is that of an item in its table's store, without what all keys of the table begin with: so rows are in the
@@ -37,6 +38,7 @@ ABSENT = b"\0"
 """What the value of a change begins with before which the item was not there. Stored items begin otherwise."""
 STAMP = Struct(">QQ")
 """What stands before a row's key in a segment: position, and microseconds since the epoch."""
+BLOCK_ROWS = 200
 LARGEST = 1 << 30
 """Bytes of rows in a piece at the most. Pieces have 8 MB; a length beyond this is damage."""
 
@@ -64,23 +66,48 @@ class Packed(NamedTuple):
     """Its checksum, in hexadecimal: part of its name."""
 
 
+class Packer:
+    """A piece whose rows come one stretch after the other, each of which becomes a block.
+
+    To add some is short work. Only the compression takes long, and that leaves the event loop its interpreter.
+    """
+
+    def __init__(self, kind: Rows) -> None:
+        self._kind = kind
+        self._blocks: list[bytes] = []
+        self._rows = 0
+        self.size = 0
+        """Bytes so far."""
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add rows, some hundred at once."""
+        keys = [key for key, _ in rows]
+        values = [value for _, value in rows]
+        count = len(rows)
+        lengths = pack(f"<I{count}H{count}I", count, *map(len, keys), *map(len, values))
+        block = b"".join((lengths, *keys, *values))
+        self._blocks.append(block)
+        self._rows += count
+        self.size += len(block)
+
+    def packed(self) -> Packed:
+        """The piece. Takes a while: call it in a thread."""
+        compressor = zstandard.ZstdCompressor(level=LEVEL).compressobj(size=self.size)
+        compressed = b"".join([*map(compressor.compress, self._blocks), compressor.flush()])
+        content = _HEAD.pack(MAGIC, FORMAT, self._kind, _ZSTD, _PLAIN, self._rows, self.size) + compressed
+        check = xxhash.xxh3_128_digest(content)
+        return Packed(content + check, self._rows, self.size, check.hex())
+
+
 def packed(kind: Rows, rows: Sequence[Row]) -> Packed:
-    """A piece of rows. Takes a while: call it in a thread."""
-    keys = [key for key, _ in rows]
-    values = [value for _, value in rows]
-    count = len(rows)
-    body = b"".join(
-        (
-            pack(f"<{count}H", *map(len, keys)),
-            pack(f"<{count}I", *map(len, values)),
-            *keys,
-            *values,
-        )
-    )
-    compressed = zstandard.ZstdCompressor(level=LEVEL).compress(body)
-    head = _HEAD.pack(MAGIC, FORMAT, kind, _ZSTD, _PLAIN, count, len(body))
-    check = xxhash.xxh3_128_digest(head + compressed)
-    return Packed(head + compressed + check, count, len(body), check.hex())
+    """A piece of rows that are all there."""
+    packer = Packer(kind)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        packer.add(rows[start : start + BLOCK_ROWS])
+    return packer.packed()
 
 
 def unpacked(content: bytes) -> tuple[Rows, list[Row]]:
@@ -109,9 +136,17 @@ def checksum(content: bytes) -> str:
 
 
 def _rows(body: bytes, count: int) -> list[Row]:
-    lengths = unpack_from(f"<{count}H{count}I", body)
-    bounds = list(accumulate(lengths, initial=6 * count))
-    if bounds[-1] != len(body):
+    found: list[Row] = []
+    start = 0
+    while start < len(body):
+        [rows] = unpack_from("<I", body, start)
+        if rows > count:
+            raise DamagedPiece("its lengths contradict each other")
+        lengths = unpack_from(f"<{rows}H{rows}I", body, start + 4)
+        bounds = list(accumulate(lengths, initial=start + 4 + 6 * rows))
+        parts = [body[first:end] for first, end in pairwise(bounds)]
+        found += zip(parts[:rows], parts[rows:], strict=True)
+        start = bounds[-1]
+    if start != len(body) or len(found) != count:
         raise DamagedPiece("its lengths contradict each other")
-    parts = [body[start:end] for start, end in pairwise(bounds)]
-    return list(zip(parts[:count], parts[count:], strict=True))
+    return found

@@ -24,10 +24,10 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, manifests, pieces
+from jedlik.dynamodb.backups import backup_records, manifests
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, SYSTEM, USER, Backup, Piece
 from jedlik.dynamodb.backups.manifests import Manifest
-from jedlik.dynamodb.backups.pieces import ABSENT, Rows
+from jedlik.dynamodb.backups.pieces import ABSENT, Packer, Rows
 from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.changes.readers import ReaderGone
 from jedlik.dynamodb.model import keys, log_readers
@@ -38,7 +38,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import purge
 from jedlik.dynamodb.tables.busy_tables import BACKUP_READER
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import Row, StorageError, Writes, entry_time
+from jedlik.storage.engine import StorageError, Writes, entry_time
 from jedlik.storage.object_store import ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ PIECE_BYTES = 8 * MIB
 READ_ROWS = 200
 READ_BYTES = 64 * KIB
 """The size of one read, for which all requests wait: a tenth of a millisecond where the pages are in memory."""
+BUSY_SECONDS = 0.004
+"""The rest after each read while requests come: then a million items of 500 bytes take about a minute and a half."""
 CHANGES_BYTES = 256 * KIB
 TIDIED_AT_ONCE = 500
 WAIT_SECONDS = 5.0
@@ -139,7 +141,7 @@ async def _what(region: Region, job: Job) -> tuple[Backup, Table]:
 class _Changes(NamedTuple):
     """What a step has found in the log."""
 
-    rows: list[Row]
+    rows: Packer
     position: int
     """From where to go on."""
     last: int
@@ -150,9 +152,9 @@ async def _copy(region: Region, job: Job, backup: Backup, table: Table, store: O
     """Copy the next items and the changes that have come meanwhile."""
     state = job.state
     position = bytes.fromhex(state["Position"])
-    rows: list[Row] = []
+    rows = Packer(Rows.ITEMS)
     if state["Phase"] == ITEMS:
-        rows, position = await _items(region, table, position)
+        position = await _items(region, table, position, rows)
     begin = state["Log"] if state["Log"] is not None else await _begin(region, backup)
     changes = await _changes(region, table, begin, bytes.fromhex(state["Safe"]))
     counts = dict(state["Pieces"])
@@ -198,20 +200,19 @@ async def marked(region: Region, mark: str) -> tuple[int, float]:
     return keys.log_position(key), entry_time(entry) / 1e6
 
 
-async def _items(region: Region, table: Table, position: bytes) -> tuple[list[Row], bytes]:
-    """The items of the next piece, and where to go on; no items at the end."""
-    rows: list[Row] = []
-    size = 0
+async def _items(region: Region, table: Table, position: bytes, rows: Packer) -> bytes:
+    """Read the items of the next piece, none at the end; where to go on."""
     end = keyspaces.prefix_end(table.prefix)
-    while size < PIECE_BYTES:
+    requests = region.begun
+    while rows.size < PIECE_BYTES:
         found = await region.engine.range(position, end, READ_ROWS, READ_BYTES)
         if not found:
             break
-        rows += [(key[keys.INDEX_PREFIX :], value) for key, value in found]
-        size += sum(len(key) + len(value) for key, value in found)
+        rows.add([(key[keys.INDEX_PREFIX :], value) for key, value in found])
         position = found[-1][0] + b"\0"
-        await asyncio.sleep(0)
-    return rows, position
+        await asyncio.sleep(BUSY_SECONDS if region.begun != requests else 0)
+        requests = region.begun
+    return position
 
 
 async def _changes(region: Region, table: Table, position: int, safe: bytes) -> _Changes:
@@ -230,16 +231,21 @@ async def _changes(region: Region, table: Table, position: int, safe: bytes) -> 
                 first[key] = change.old or ABSENT + change.keys
                 size += len(key) + len(change.old)
         await asyncio.sleep(0)
-    return _Changes(list(first.items()), position, last)
+    rows = Packer(Rows.CHANGES)
+    found = list(first.items())
+    for start in range(0, len(found), READ_ROWS):
+        rows.add(found[start : start + READ_ROWS])
+        await asyncio.sleep(0)
+    return _Changes(rows, position, last)
 
 
 async def _put(
-    store: ObjectStore, backup: Backup, kind: Rows, counts: dict[str, int], rows: list[Row]
+    store: ObjectStore, backup: Backup, kind: Rows, counts: dict[str, int], rows: Packer
 ) -> tuple[bytes, Piece]:
     """Store a piece; its record's key, and what is to be its record. Counts it."""
     number = counts[kind.name]
     counts[kind.name] += 1
-    packed = await asyncio.to_thread(pieces.packed, kind, rows)
+    packed = await asyncio.to_thread(rows.packed)
     piece = backup_records.piece(number, kind, packed)
     await store.put(f"{backup.folder}/{piece.name}", packed.content)
     return backup_records.piece_key(backup.id, kind, number), piece
