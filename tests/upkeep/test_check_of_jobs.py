@@ -10,7 +10,15 @@ import pytest
 
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
-from jedlik.dynamodb.backups import archiving, backup_removal, importing, recovery_plans, restores, table_copies
+from jedlik.dynamodb.backups import (
+    archiving,
+    backup_removal,
+    exporting,
+    importing,
+    recovery_plans,
+    restores,
+    table_copies,
+)
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
@@ -124,6 +132,20 @@ async def a_table_is_imported(world: World) -> None:
     )
 
 
+async def a_table_is_exported(world: World) -> None:
+    place = world[A]
+    await world.make_tables(A)
+    place.region.places = ObjectPlaces(MemoryObjects(), {})
+    bucket = MemoryObjects()
+    place.region.places.bucket = lambda name: bucket  # type: ignore[method-assign]
+    on = {"PointInTimeRecoveryEnabled": True}
+    await place.call("UpdateContinuousBackups", PointInTimeRecoverySpecification=on)
+    await place.put("a", x=1)
+    place.now += 2
+    arn = (await place.call("DescribeTable"))["Table"]["TableArn"]
+    await place.do("ExportTableToPointInTime", TableArn=arn, S3Bucket="bucket")
+
+
 SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     an_index_is_made: {backfill.KIND},
     a_table_is_deleted: {purge.KIND},
@@ -138,6 +160,7 @@ SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
         recovery_plans.KIND,
         restores.KIND,
     },
+    a_table_is_exported: {table_copies.KIND, exporting.KIND, backup_removal.KIND},
     a_table_is_imported: {importing.KIND},
     a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
 }

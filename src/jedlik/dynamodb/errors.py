@@ -74,6 +74,18 @@ class InvalidRestoreTimeException(DynamoDBError):
     """The time is not one to which the table can be restored."""
 
 
+class ExportNotFoundException(DynamoDBError):
+    """No such export."""
+
+
+class ExportConflictException(DynamoDBError):
+    """A client token was used again with another export."""
+
+
+class InvalidExportTimeException(DynamoDBError):
+    """The time is not one to which the table can be restored."""
+
+
 class ImportNotFoundException(DynamoDBError):
     """No such import."""
 

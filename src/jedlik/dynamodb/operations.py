@@ -16,7 +16,13 @@ from jedlik.aws.errors import SerializationException, ServiceError, ValidationEx
 from jedlik.aws.service import Handler, Operation, Short
 from jedlik.aws.shapes import shapes
 from jedlik.dynamodb import accesses, account, attribute_values, catalog, wording
-from jedlik.dynamodb.backups import backup_operations, import_operations, recovery_operations, restore_operations
+from jedlik.dynamodb.backups import (
+    backup_operations,
+    export_operations,
+    import_operations,
+    recovery_operations,
+    restore_operations,
+)
 from jedlik.dynamodb.capacity.cloudwatch import RequestCounts
 from jedlik.dynamodb.items import (
     batches,
@@ -50,6 +56,7 @@ _HANDLERS: dict[str, Handler] = {
     "DescribeBackup": backup_operations.describe_backup,
     "DescribeContinuousBackups": recovery_operations.describe_continuous_backups,
     "DescribeEndpoints": account.describe_endpoints,
+    "DescribeExport": export_operations.describe_export,
     "DescribeGlobalTable": global_tables.describe_global_table,
     "DescribeGlobalTableSettings": global_table_settings.describe_global_table_settings,
     "DescribeImport": import_operations.describe_import,
@@ -58,9 +65,11 @@ _HANDLERS: dict[str, Handler] = {
     "DescribeTimeToLive": ttl.describe_time_to_live,
     "ExecuteStatement": partiql_operations.execute_statement,
     "ExecuteTransaction": partiql_operations.execute_transaction,
+    "ExportTableToPointInTime": export_operations.export_table_to_point_in_time,
     "GetItem": single_items.get_item,
     "ImportTable": import_operations.import_table,
     "ListBackups": backup_operations.list_backups,
+    "ListExports": export_operations.list_exports,
     "ListGlobalTables": global_tables.list_global_tables,
     "ListImports": import_operations.list_imports,
     "DeleteResourcePolicy": resource_policies.delete_resource_policy,

@@ -8,6 +8,7 @@ from jedlik.aws.service import Service
 from jedlik.dynamodb.backups import (
     archiving,
     backup_removal,
+    exporting,
     importing,
     last_backups,
     recovery_plans,
@@ -36,6 +37,7 @@ SERVICE = Service(
         backfill.JOB,
         backup_removal.JOB,
         expiring.JOB,
+        exporting.JOB,
         importing.JOB,
         membership.DEPARTURE_JOB,
         membership.REPLICA_JOB,

@@ -163,6 +163,15 @@ async def _is_due(region: Region, table: Table, recovery: Recovery) -> bool:
     return first is None or first.at < region.clock() - SEGMENT_SECONDS
 
 
+async def earliest(region: Region, recovery: Recovery, now: float) -> float:
+    """The earliest time to which a table can be restored: that of its first base copy, or when its period begins."""
+    found = await recovery_records.bases(region, recovery)
+    begins = recovery.since
+    if found:
+        begins = found[0].at or (await table_copies.marked(region, found[0].id))[1]
+    return max(begins, now - recovery.days * recovery_records.DAY)
+
+
 async def first_entry(region: Region, table: Table, position: int) -> Change | None:
     """The first entry of a table's log from a position on, if there is one."""
     last = await region.engine.last_position()

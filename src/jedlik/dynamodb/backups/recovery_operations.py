@@ -93,15 +93,17 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
     await check_room(region)
     source = found(name, await catalog.find(region, name))
     now, table_id = region.clock(), str(uuid.uuid4())
+    before = await recovery_records.of_table(region, source)
+    earliest = now if before is None else await archiving.earliest(region, before, now)
     recovery_key = recovery_records.recovery_key(keys.table_id(source.id))
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         source = found(name, catalog.stored(values[0]))
         recovery = None if values[1] is None else recovery_records.parse(values[1])
-        if recovery is None or recovery.table_id != source.id:
+        if recovery is None or before is None or recovery.history != before.history:
             raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
-        at = now - LAG_SECONDS if until is None else until
-        if not recovery.earliest(now) <= at <= now - LAG_SECONDS:
+        at = max(earliest, now - LAG_SECONDS) if until is None else until
+        if not earliest <= at <= max(earliest, now - LAG_SECONDS):
             raise InvalidRestoreTimeException(
                 "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
                 "LatestRestorableDateTime."
@@ -154,7 +156,7 @@ async def _described(region: Region, name: str) -> Response:
     shown: Response = {"PointInTimeRecoveryStatus": "DISABLED"}
     if recovery is not None and table is not None:
         now = region.clock()
-        earliest = recovery.earliest(now)
+        earliest = await archiving.earliest(region, recovery, now)
         shown = {
             "PointInTimeRecoveryStatus": "ENABLED",
             "RecoveryPeriodInDays": recovery.days,

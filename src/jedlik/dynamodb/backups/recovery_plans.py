@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jedlik.background import job_records
-from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.job_records import Job, JobWaits, State
 from jedlik.background.work import JobKind
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import archiving, backup_records, manifests, recovery_records, restores, table_copies
@@ -51,43 +51,25 @@ def submit(recovery: Recovery, table: Descriptor, until: float, writes: Writes) 
     job_records.submit(f"recovery/{table.id}", KIND, state, writes)
 
 
+class Unplannable(Exception):
+    """What was asked for cannot be had any more. The message has the reason."""
+
+
 async def step(region: Region, job: Job) -> None:
     """Archive the log, or write the plan. Raises JobMoved and JobWaits."""
     assert region.places is not None, "a region with recovery has a place for it"
-    [raw] = await region.engine.get([bytes.fromhex(job.state["Source"])])
-    recovery = None if raw is None else recovery_records.parse(raw)
-    if recovery is None or recovery.history != job.state["History"]:
-        await _fail(region, job, "the recovery of the source has ended")
-        return
+    state = job.state
     try:
-        await _plan(region, job, recovery, region.places.backups)
-    except (ReaderGone, DamagedManifest, ObjectMissing) as error:
-        await _fail(region, job, f"it cannot be read: {error}")
+        folder = await planned(region, state, state["TableId"], region.places.backups)
+    except Unplannable as error:
+        await _fail(region, job, str(error))
+        return
     except ObjectStoreError as error:
-        _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
+        _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": state["TableName"]})
         raise JobWaits(WAIT_SECONDS) from error
-
-
-async def _plan(region: Region, job: Job, recovery: Recovery, store: ObjectStore) -> None:
-    position, _ = await table_copies.marked(region, job.state["TableId"])
-    if recovery.position <= position:
-        source = await catalog.find(region, recovery.table)
-        if source is None or source.descriptor.id != recovery.table_id:
-            await _fail(region, job, "the source is gone")
-            return
-        await archiving.flush(region, source, recovery)
+    if folder is None:
         return
-    until = job.state["Until"]
-    base = recovery_records.latest(await recovery_records.bases(region, recovery), until / 1e6)
-    if base is None:
-        await _fail(region, job, "there is no base copy before that time")
-        return
-    if base.status != AVAILABLE:
-        raise JobWaits(WAIT_SECONDS)
-    plan = await _manifest(region, recovery, base, until, store)
-    folder = backup_records.folder(region.account, region.name, recovery.table, f"plan-{job.state['TableId']}")
-    await store.put(f"{folder}/{manifests.PLAN}", manifests.serialized(plan))
-    marks = backup_records.mark_log(job.state["TableId"])
+    marks = backup_records.mark_log(state["TableId"])
     mark_rows = await region.engine.range(marks, keyspaces.prefix_end(marks), 1, 1)
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
@@ -96,13 +78,49 @@ async def _plan(region: Region, job: Job, recovery: Recovery, store: ObjectStore
         for key, _ in mark_rows:
             writes.delete(key)
         job.finish(writes)
-        restores.submit(
-            job.state["TableName"], job.state["TableId"], Place(folder, manifests.PLAN), job.state["Source"], writes
-        )
+        restores.submit(state["TableName"], state["TableId"], Place(folder, manifests.PLAN), state["Source"], writes)
         return writes, None
 
     await region.engine.mutate([job.key], decide)
     region.jobs_wanted.set()
+
+
+async def planned(region: Region, state: State, name: str, store: ObjectStore) -> str | None:
+    """The folder of the plan for a job in this state, once it is written; until then, None.
+
+    `name` is that of the mark, and of the plan. Raises Unplannable, JobWaits, JobMoved and ObjectStoreError.
+    """
+    [raw] = await region.engine.get([bytes.fromhex(state["Source"])])
+    recovery = None if raw is None else recovery_records.parse(raw)
+    if recovery is None or recovery.history != state["History"]:
+        raise Unplannable("the recovery of the source has ended")
+    position, _ = await table_copies.marked(region, name)
+    try:
+        if recovery.position <= position:
+            await _flush(region, recovery)
+            return None
+        return await _write(region, recovery, state["Until"], name, store)
+    except (ReaderGone, DamagedManifest, ObjectMissing) as error:
+        raise Unplannable(f"the archive cannot be read: {error}") from error
+
+
+async def _flush(region: Region, recovery: Recovery) -> None:
+    source = await catalog.find(region, recovery.table)
+    if source is None or source.descriptor.id != recovery.table_id:
+        raise Unplannable("the source is gone")
+    await archiving.flush(region, source, recovery)
+
+
+async def _write(region: Region, recovery: Recovery, until: int, name: str, store: ObjectStore) -> str:
+    base = recovery_records.latest(await recovery_records.bases(region, recovery), until / 1e6)
+    if base is None:
+        raise Unplannable("there is no base copy before that time")
+    if base.status != AVAILABLE:
+        raise JobWaits(WAIT_SECONDS)
+    plan = await _manifest(region, recovery, base, until, store)
+    folder = backup_records.folder(region.account, region.name, recovery.table, f"plan-{name}")
+    await store.put(f"{folder}/{manifests.PLAN}", manifests.serialized(plan))
+    return folder
 
 
 async def _manifest(region: Region, recovery: Recovery, base: Backup, until: int, store: ObjectStore) -> Manifest:

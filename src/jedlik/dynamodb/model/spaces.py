@@ -144,6 +144,14 @@ IMPORTS = Keyspace(
     (("table name  00  import", "import"),),
     lost="what an import has come to",
 )
+EXPORTS = Keyspace(
+    "exports",
+    b"\xb0",
+    Owner.STORE,
+    "exports",
+    (("table name  00  export", "export"),),
+    lost="what an export has come to",
+)
 
 KEYSPACES = (
     DESCRIPTORS,
@@ -165,5 +173,6 @@ KEYSPACES = (
     SEGMENTS,
     BACKUP_EXPIRIES,
     IMPORTS,
+    EXPORTS,
 )
 """All of them."""
