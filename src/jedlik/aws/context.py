@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jedlik.aws.sigv4 import Signed
 
 PARTITION = "aws"
-"""Of every ARN that is made here."""
+"""The partition of every ARN that is made here."""
 
 
 class Caller(NamedTuple):
@@ -23,7 +23,7 @@ class Caller(NamedTuple):
     account: str
     """Twelve digits."""
     principal: str
-    """The ARN of who asks: a user's, a session's, or that of the account itself (`root`)."""
+    """The ARN of the caller: a user's, a session's, or that of the account itself (`root`)."""
     access_key: str | None = None
     """None for a part of this server."""
     session: str | None = None
@@ -80,12 +80,12 @@ class Context:
         self.meter = Meter()
         """What the request has used."""
         self.host = host
-        """The Host that the client has asked: a name, and perhaps a port; empty if it has not said."""
+        """The Host of the request: a name, and perhaps a port; empty if it has none."""
         self.accesses: tuple[Access, ...] | None = None
         """What the request needs to be allowed, which has been; None where it was not looked at: the caller may do
         everything."""
 
     @property
     def scope(self) -> Scope:
-        """Where the request is served, as ARNs say it."""
+        """The place where the request is served, in the terms of ARNs."""
         return Scope(PARTITION, self.region.account, self.region.name)

@@ -1,10 +1,10 @@
 """From a request to its answer: a request's way through all that services share.
 
     routing      which service and operation, from headers and path alone
-    sigv4        who asks, and for which region
-    the codec    content coding, what the body holds, its shape
-    authorizer   whether the caller may
-    the handler  what comes of it, and the codec again
+    sigv4        the caller, and the region
+    the codec    content coding, the value in the body, its shape
+    authorizer   whether the caller is permitted
+    the handler  the result, and the codec again
 
 Where signatures are verified, that is done over the body as it came: nothing of a stranger's request is decompressed,
 parsed or looked up but its access key. Then what is wrong is found in DynamoDB's order: content coding, JSON, target,
@@ -270,8 +270,8 @@ class Dispatcher:
         return answers.response(status, answers.JSON_1_0, body, next(self._request_ids))
 
     def _parsed(self, request: Request, codec: Codec) -> Any:
-        """What a body holds. Raises what DynamoDB says of a content coding that is wrong, and what the codec says of a
-        body that is."""
+        """The value in a body. Raises DynamoDB's error for a wrong content coding, and the codec's for a malformed
+        body."""
         if request.method != b"POST":
             return codec.parsed(request.target.partition(b"?")[2])
         try:
@@ -339,7 +339,8 @@ class Dispatcher:
         return response
 
     def _forbid(self, request: Request, refusal: AccessDeniedException, request_id: str) -> Response:
-        """The answer to who may not even ask, in a form that programs and people can read, but no foreign page."""
+        """The answer to a caller that is not permitted to send requests, in a form that programs and people can read,
+        but no foreign page."""
         response = answers.response(FORBIDDEN, answers.JSON_1_0, answers.error_body(refusal) + b"\n", request_id)
         self._note_refusal(request, request_id, response, refusal.name)
         return response
@@ -373,9 +374,9 @@ def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:
 
 
 def unusual_content_type(request: Request, route: Route, content_type: bytes | None) -> bytes | None:
-    """The content type of the answer to a request that is not simply a body sent to the root; None if it asks for no
-    operation. There may be no body, a query string, a path that says what is asked where a protocol has that, and
-    instead of a form the query string of a GET."""
+    """The content type of the answer to a request that is not simply a body sent to the root; None if it names no
+    operation. It may have no body, a query string, the operation in its path if its protocol permits that, or the query
+    string of a GET in place of a form."""
     service, _, _, codec = route
     if not (at_root(request.target) or codec is service.cbor):
         return None

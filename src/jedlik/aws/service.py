@@ -1,8 +1,8 @@
 """A service as it declares itself: on this page is every place where something can be added to the house.
 
-A service is one `Service`. What lists operations, targets, key spaces, jobs, duties, checks or metrics is derived from
-the declarations, and `process` puts the list of services together. Whoever wants to know what can be declared reads the
-fields here; the types of what is declared stand where it is used.
+A service is one `Service`. The lists of operations, targets, key spaces, jobs, duties, checks and metrics are derived
+from the declarations, and `process` puts the list of services together. The fields here show everything that can be
+declared; the types of the declarations are in the modules that use them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Codec(Protocol):
         ...
 
     def operation_of(self, parsed: Any) -> str:
-        """Which operation is asked for, where no target says so: the Action of a query. Raises the service's error."""
+        """The operation that a request names if no target does: the Action of a query. Raises the service's error."""
         ...
 
     def parsed(self, body: bytes) -> Any:
@@ -122,8 +122,8 @@ async def nothing_to_learn(region: Region, accesses: tuple[Access, ...]) -> None
 
 
 Count = Callable[[Context, ServiceError | None, float], None]
-"""Counts a request in the service's metrics, from its meter, when it has an answer: with the error, None if there is
-none, and the seconds that it has taken. Does not raise."""
+"""Counts an answered request in the service's metrics, from its meter: with the error, None for a success, and the
+seconds that it took. Does not raise."""
 
 
 def uncounted(context: Context, error: ServiceError | None, seconds: float) -> None:
@@ -162,11 +162,11 @@ class Service:
     signing_name: str
     """In credential scopes. Two services may share one, as DynamoDB and its streams do."""
     api_version: str | None
-    """Of AWS's service, whose model names the operations; None where there is none, for the service is Jedlik's own."""
+    """The version of AWS's service, whose model names the operations; None for a service of Jedlik's own."""
     codec: Codec
     """How its requests and answers are written."""
     cbor: Codec | None = None
-    """The same for clients that speak Smithy's RPC v2 in CBOR, if they may; then the path says what is asked."""
+    """The same for clients that use Smithy's RPC v2 in CBOR, if they may; then the path names the operation."""
     target_prefix: str | None
     """What X-Amz-Target begins with, before the dot and the operation's name; None where the protocol has no target."""
     operations: Mapping[str, Operation]
@@ -184,7 +184,7 @@ class Service:
     standing: tuple[Wanted, ...] = ()
     """What else keeps a region's store open, though it is neither a job nor a duty."""
     metrics: tuple[Metric, ...] = ()
-    """What it counts. `aws.metrics` says how."""
+    """Its metrics. See `aws.metrics`."""
     is_global: bool = False
     """Any region of the scope is right, whatever regions are served (IAM, STS)."""
 

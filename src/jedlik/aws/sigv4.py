@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 SCOPE_PARTS = 5
-"""Of a credential: access key, date, region, service, terminator."""
+"""The parts of a credential: access key, date, region, service, terminator."""
 SKEW = 15 * 60
 """Seconds that a client's clock may be off."""
 LONGEST_PRESIGNED = 7 * 24 * 3600
@@ -57,7 +57,7 @@ AMZ = "x-amz-"
 """What the names of headers begin with that must be signed, if they are sent."""
 NEED_NOT_BE_SIGNED = {
     "x-amz-cf-id",  # CloudFront adds it to what it passes on.
-    "x-amz-content-sha256",  # Of the body, which the signature has in it anyway; some SDKs add it afterwards.
+    "x-amz-content-sha256",  # The hash of the body, which the signature covers anyway; some SDKs add it afterwards.
     "x-amz-security-token",  # Compared with the key's own; AWS's documentation lets it be added afterwards.
 }
 HEADER_SETS = 8
@@ -118,7 +118,7 @@ class Signed(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a request says of its signature, in the header or in the query string alike."""
+    """A request's claim about its signature, in the same form for the header and the query string."""
 
     algorithm: str
     credential: str
@@ -240,7 +240,7 @@ class Signer:
 
 
 class Verifier:
-    """Tells who has signed a request. Without credentials it believes what the request says."""
+    """Verifies the signer of a request. Without credentials it believes the request's claim."""
 
     def __init__(
         self,
@@ -387,7 +387,7 @@ class Verifier:
 
 
 def claim(request: Request) -> Claim:
-    """What the request says of its signature. Raises when it says nothing, too little, or too much."""
+    """The request's claim about its signature. Raises if it is missing, or has too few or too many parts."""
     authorization = request.headers.get(b"authorization", b"").decode("latin-1")
     query = dict(query_pairs(request.target))
     if authorization and "X-Amz-Algorithm" in query:
@@ -402,7 +402,7 @@ def claim(request: Request) -> Claim:
 
 
 def header_claim(authorization: str, headers: dict[bytes, bytes]) -> Claim:
-    """What an Authorization header says."""
+    """The claim in an Authorization header."""
     algorithm, *words = authorization.replace(",", " ").split()
     parts: dict[str, str] = {}
     for word in words:
@@ -432,7 +432,7 @@ def header_claim(authorization: str, headers: dict[bytes, bytes]) -> Claim:
 
 
 def query_claim(query: dict[str, str]) -> Claim:
-    """What the query string of a presigned request says."""
+    """The claim in the query string of a presigned request."""
     missing = [f"AWS query-string parameters must include '{name}'. " for name in QUERY_PARTS if not query.get(name)]
     if missing:
         raise IncompleteSignatureException("".join(missing) + "Re-examine the query-string parameters.")
@@ -492,7 +492,7 @@ def check_signed_headers(signed: list[str], given: Iterable[bytes]) -> None:
     """Raise unless Host is signed, and of the headers that are `given` all that AWS gives a meaning to.
 
     Source: "Create a signed request" in the IAM user guide. DynamoDB's words are known for Host only; they are the same
-    for the others, one of which says what operation is meant.
+    for the others, one of which names the operation.
     """
     if "host" not in signed:
         raise InvalidSignatureException("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
@@ -523,7 +523,7 @@ def check_region(region: str) -> None:
 
 
 def check_scope(service: str, date: str, region: str, claimed: str, terminator: str, time: str) -> None:
-    """Raise when a credential is scoped to something else than a service; all that is wrong is said at once."""
+    """Raise if a credential is scoped to anything but a service; all its faults are reported at once."""
     wrong = []
     if not region_names.is_aws(region):
         wrong.append(f"Credential should be scoped to a valid region, not '{region}'. ")

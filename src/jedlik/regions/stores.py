@@ -1,11 +1,11 @@
 """The stores of a process: one for each region of each account, each in a folder of its own (`layout`).
 
-A region without a store answers as an empty one does, and costs nothing; its store is made by the first request that
-writes. The stores of the server's own account that are there are opened at the start, so that their background work
-goes on. Those of other accounts are opened when they are asked for, and looked into one after the other: those with
-background work stay open. One that nobody has asked for in five minutes, and that has no background work, is closed.
-Where as many are open as may be, the one that has been quiet for longest makes room; if it had work, it is opened again
-when there is room. A new store gets its format and its secret before anything is written to it.
+A region without a store answers as an empty one does, and costs nothing; the first request that writes creates its
+store. Existing stores of the server's own account are opened at the start, so that their background work goes on. Those
+of other accounts are opened by requests, and checked one after the other: those with background work stay open. A store
+that has been idle for five minutes, and has no background work, is closed. If the greatest number is open, the one that
+has been idle for longest makes room; if it had work, it is opened again when there is room. A new store gets its format
+and its secret before anything is written to it.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ SECRET_BYTES = 32
 OPEN_STORES = 64
 """At once. Each that is written to costs a process and a few files."""
 QUIET_SECONDS = 10.0
-"""For which nobody has asked for a store that makes room for another."""
+"""How long a store that makes room for another has been idle."""
 TURN_SECONDS = 30.0
-"""For which a store is open that does background work, before it makes room for another with such work."""
+"""How long a store with background work stays open before it makes room for another with such work."""
 MADE_ACCOUNTS = 1000
-"""Accounts that there are when no other is made by a request: who verifies nothing may be asked in any name."""
+"""Accounts beyond which requests create no others: if signatures are not verified, requests may name any account."""
 IDLE_SECONDS = 300.0
-"""After which a store that nobody has asked for is closed."""
+"""How long a store is idle before it is closed."""
 
 REFUSED_SECONDS = 60.0
-"""For which a server is not ready because a store could not be opened: then it may be asked for once more."""
+"""How long a server is not ready because a store could not be opened: then a request may try again."""
 PROBE_SECONDS = 2.0
 """From the end of one attempt to write to a store in trouble to the next."""
 
@@ -54,17 +54,17 @@ _log = logging.getLogger(__name__)
 
 
 async def _nothing_to_end(region: Region) -> None:
-    """For who begins nothing with a region."""
+    """The default, which starts nothing with a region."""
 
 
 async def _nothing_to_do(region: Region) -> bool:
-    """For who does no background work."""
+    """The default, which has no background work."""
     return False
 
 
 class Stores:
     """The open stores. `opened` is called with each region as it is opened, on the event loop; `closing` ends what that
-    has begun, before the store is closed because it is idle. One that is `busy` is never idle."""
+    has started, before the store is closed because it is idle. One that is `busy` is never idle."""
 
     def __init__(
         self,
@@ -83,27 +83,27 @@ class Stores:
         self._closing = closing
         self._busy = busy
         self.peers_of: Callable[[str], Peers] = lambda account: NoPeers()
-        """What the regions of an account that are opened from now on know each other by."""
+        """The peers of the regions of an account that are opened from now on."""
         self._regions: dict[str, Region] = {}
-        """By what their stores are called, as all that follow."""
+        """By the names of their stores, like all that follow."""
         self._opening: dict[str, asyncio.Task[Region]] = {}
         self._being_closed: dict[str, asyncio.Task[None]] = {}
         self._quiet: dict[str, tuple[int, float]] = {}
-        """How many requests had come to a region when it was last found busy, and when that was."""
+        """The number of requests to a region when it was last found busy, and when that was."""
         self._opened_at: dict[str, float] = {}
         self._refused: dict[str, float] = {}
-        """When a region's store could last not be opened."""
+        """The last time at which a region's store could not be opened."""
         self._probing: dict[str, asyncio.Task[None]] = {}
         self._unseen: deque[str] = deque()
         """Stores that may have background work, and are not open."""
         self._looked_into: set[str] = set()
-        """Those of them that are being opened for that alone, as long as nobody asks for them."""
+        """Those of them that are being opened for that alone, as long as no request needs them."""
 
     async def find(self, name: str) -> Region:
-        """The region whose store is called `name` (`layout.store_name`), to be asked at once.
+        """The region whose store is called `name` (`layout.store_name`), without waiting.
 
-        If it has no store, it is empty: who writes gets NoStore, and must ask for `region` instead. Raises what that
-        does.
+        If it has no store, it is empty: a write raises NoStore, and the caller must ask for `region` instead. Raises
+        the errors of that.
         """
         region = self._regions.get(name)
         if region is not None:
@@ -114,7 +114,8 @@ class Stores:
         return await self.region(name)
 
     async def find_any(self, name: str) -> Region:
-        """The same for a region that need not be served: one without a store, then. Who writes to that is refused."""
+        """The same for a region that need not be served; then it is one without a store, and writes to it are
+        refused."""
         account, region = self._parts(name)
         if self._settings.serves(region):
             return await self.find(name)
@@ -137,14 +138,15 @@ class Stores:
         return account or self._settings.account, region
 
     async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
-        """What `work` makes of the region called `name`. Its store is made, and `work` begun again, if it writes."""
+        """The result of `work` with the region called `name`. If it writes, its store is created, and `work` starts
+        again."""
         try:
             return await _counted(await self.find(name), work)
         except NoStore:
             return await _counted(await self.region(name), work)
 
     async def region(self, name: str) -> Region:
-        """The region whose store is called `name`, with the store, which is made if need be.
+        """The region whose store is called `name`, with the store, which is created if need be.
 
         Raises NotServed, NoAccount, TooManyOpen, and StorageError if its store cannot be opened.
         """
@@ -166,7 +168,7 @@ class Stores:
         return await asyncio.shield(opening)
 
     def named(self, account: str, region: str) -> str:
-        """What the store of a region of an account is called."""
+        """The name of the store of a region of an account."""
         return layout.store_name(region, None if account == self._settings.account else account)
 
     def regions(self) -> list[Region]:
@@ -178,8 +180,8 @@ class Stores:
         return self._regions.get(name)
 
     async def open_existing(self) -> None:
-        """Open the stores of the server's own account that are there, of regions that are served, and note the others
-        (`look_into_next`). Raises StorageError if one cannot be opened, or if all are where they were before."""
+        """Open the existing stores of the server's own account, of regions that are served, and note the others
+        (`look_into_next`). Raises StorageError if one cannot be opened, or if all are in their former place."""
         settings = self._settings
         if layout.former(settings.data_dir, settings.account):
             raise StorageError(layout.former_refusal(settings.data_dir))
@@ -191,7 +193,8 @@ class Stores:
                     self._unseen.append(stored.name)
 
     async def look_into_next(self) -> bool:
-        """Open the next store that may have background work, and leave it open if it has; whether there is another."""
+        """Open the next store that may have background work, and leave it open if it has. Returns whether there is
+        another."""
         if not self._unseen:
             return False
         if len(self._regions) + len(self._opening) >= OPEN_STORES and not self._make_room(QUIET_SECONDS, TURN_SECONDS):
@@ -203,15 +206,15 @@ class Stores:
                 region = await self._opened_once(name)
                 is_wanted = await self._busy(region) or region.begun > 0 or name not in self._looked_into
             except (StorageError, TooManyOpen):
-                is_wanted = True  # Why it could not be opened has been noted and logged.
+                is_wanted = True  # The reason why it could not be opened has been noted and logged.
             if not is_wanted and self._regions.get(name) is region:
                 await asyncio.shield(self._take_away(region))
             self._looked_into.discard(name)
         return bool(self._unseen)
 
     def _make_room(self, quiet: float, turn: float) -> bool:
-        """Begin to close the store that has been quiet for longest, if nobody has asked for it for `quiet` seconds, and
-        it has been open for `turn` seconds; whether there is one."""
+        """Begin to close the store that has been idle for longest, if it has been idle for `quiet` seconds and open for
+        `turn` seconds. Returns whether there is one."""
         now = asyncio.get_running_loop().time()
         found: tuple[float, Region] | None = None
         for name, region in self._regions.items():
@@ -227,7 +230,7 @@ class Stores:
         return True
 
     def _quiet_since(self, region: Region, now: float) -> float | None:
-        """Since when nobody has asked for a region; None if somebody has since the last look, or is being answered."""
+        """Since when a region has been idle; None if it has had a request since the last check, or is answering one."""
         begun, since = self._quiet.get(region.store, (-1, now))
         if region.begun != begun or region.ended != begun:
             self._quiet[region.store] = region.begun, now
@@ -235,7 +238,7 @@ class Stores:
         return since
 
     def _take_away(self, region: Region) -> asyncio.Task[None]:
-        """Begin to close a store. From here on no request finds it; who asks for it waits for the end."""
+        """Begin to close a store. From here on no request finds it; those that need it wait for the end."""
         del self._regions[region.store]
         self._quiet.pop(region.store, None)
         self._opened_at.pop(region.store, None)
@@ -243,20 +246,20 @@ class Stores:
         return task
 
     async def close(self) -> None:
-        """Close all stores, when what is being written has been written."""
+        """Close all stores when their pending writes are done."""
         await asyncio.gather(*self._being_closed.values())
         for region in self._regions.values():
             await region.engine.close()
         self._regions.clear()
 
     def look(self, most: int) -> None:
-        """Look after the open stores, once a second: a commit that `most` looks find unanswered has failed, and most
+        """Watch over the open stores, once a second: a commit that is unanswered at `most` checks has failed, and most
         committers that have nothing to do end."""
         engines = {name: one.engine for name, one in self._regions.items() if isinstance(one.engine, LmdbEngine)}
         for name, engine in engines.items():
             engine.look(most)
             if engine.trouble is not None and name not in self._probing:
-                # Whoever sends requests to servers that are ready sends none here, so we must find out ourselves.
+                # A load balancer sends no requests to a server that is not ready, so the server must find out itself.
                 probing = self._probing[name] = asyncio.get_running_loop().create_task(_probe(engine))
                 probing.add_done_callback(partial(self._probed, name))
         idle_committers.end_most(engines.values())
@@ -278,7 +281,7 @@ class Stores:
         return found
 
     async def close_idle(self) -> None:
-        """Close the stores that nobody has asked for in a while, where nothing is to be done."""
+        """Close the stores that have been idle for a while, and have no background work."""
         now = asyncio.get_running_loop().time()
         for name, region in list(self._regions.items()):
             begun = region.begun
@@ -287,7 +290,7 @@ class Stores:
                 continue
             try:
                 wanted = now - since < IDLE_SECONDS or await self._busy(region)
-            except StorageError:  # It is not idle, but in need of help; who asks it is answered with the reason.
+            except StorageError:  # It is not idle, but in trouble; requests to it are answered with the reason.
                 continue
             # A request may have come meanwhile. From here to where the region is taken away, none can.
             if not wanted and region.begun == begun == region.ended and self._regions.get(name) is region:
@@ -303,8 +306,8 @@ class Stores:
             del self._being_closed[region.store]
 
     def _check_served(self, name: str) -> None:
-        """Raise NotServed or NoAccount where there can be no such region. Where nothing is verified, an account that
-        is not there is empty, and made by the first that writes."""
+        """Raise NotServed or NoAccount if there can be no such region. If signatures are not verified, a missing
+        account is empty, and the first write creates it."""
         account, region = self._parts(name)
         if not self._settings.serves(region):
             raise NotServed(region)
@@ -330,8 +333,8 @@ class Stores:
         return layout.store_folder(self._settings.data_dir, *self._parts(name))
 
     def _is_there(self, name: str) -> bool:
-        """Whether there is anything where a store would be; also if it cannot be looked at, for then to open it says
-        why."""
+        """Whether there is anything in a store's place; also if it cannot be read, because then opening it reports the
+        reason."""
         try:
             os.stat(self._path(name))
         except (FileNotFoundError, NotADirectoryError):
@@ -383,7 +386,7 @@ async def _counted(region: Region, work: Callable[[Region], Awaitable[T]]) -> T:
 
 
 async def _probe(engine: Engine) -> None:
-    """Write what is there already, to find out whether that can be done."""
+    """Write a value that is already stored, to find out whether writing is possible."""
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
@@ -397,7 +400,7 @@ async def _probe(engine: Engine) -> None:
 
 
 async def _secret(engine: Engine, path: Path) -> bytes:
-    """The secret of the store in `path`, made if the store is new. Raises StorageError for one of another format."""
+    """The secret of the store in `path`, created if the store is new. Raises StorageError for one of another format."""
     offered = secrets.token_bytes(SECRET_BYTES)
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, bytes]:

@@ -395,7 +395,7 @@ class Connection(asyncio.Protocol):
         self.closing = True
 
     def finish(self) -> None:
-        """Close after the request at work, or at once if there is none."""
+        """Close after the request at work, or at once without one."""
         self.closing = True
         if self._transport is not None and not (
             self._busy or self._queue or self._reader.backlog or self._reader.reading

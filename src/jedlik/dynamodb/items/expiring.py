@@ -1,13 +1,12 @@
-"""Expiry: deleting what is past its time to live, and the notes by which it is found.
+"""Expiry: deletes items that are past their time to live, and keeps the notes by which it finds them.
 
-A sweep visits the tables that have notes, one look-up each, and reads of each the notes of the past; it never reads
-what has not expired. Each batch of items is deleted in one mutation, which reads the items again and deletes those
-that are still expired, so an item that was given more time in between stays. Each batch is logged with its lag: by how
-much the first of its items had outlived its time. Nothing is deleted while the clock is doubted
-(`clock.TrustedClock`).
+A sweep visits the tables that have notes, one look-up each, and reads the notes of the past; it never reads items that
+have not expired. Each batch of items is deleted in one mutation, which reads the items again and deletes those that are
+still expired, so an item that was given more time in between stays. Each batch is logged with its lag: by how much the
+first of its items had outlived its time. Nothing is deleted while the clock is doubted (`clock.TrustedClock`).
 
-Writes keep the notes of the items that they touch (`model.expiry`). When time to live is switched on for a table
-that has items already, a job notes those; when it is switched off, it clears the notes away.
+Writes keep the notes of the items that they touch (`model.expiry`). When time to live is switched on for a table that
+has items already, a job adds notes for those; when it is switched off, a job removes the notes.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 def submit(table: Descriptor, writes: Writes) -> None:
-    """Have a table's notes written or cleared, in the commit that changes its time to live."""
+    """Begin to write or remove a table's notes, in the commit that changes its time to live."""
     assert table.expiry is not None, "the setting has changed"
     state = {
         "TableName": table.name,
@@ -58,7 +57,7 @@ def submit(table: Descriptor, writes: Writes) -> None:
 
 
 async def step(region: Region, job: Job) -> None:
-    """Note the next items, or clear the next notes; when there are none, say so in the descriptor. Raises JobMoved."""
+    """Note the next items, or remove the next notes; at the end, record that in the descriptor. Raises JobMoved."""
     state = job.state
     table_id = keys.table_id(state["TableId"])
     descriptor_key = catalog.key(state["TableName"])
@@ -96,14 +95,14 @@ async def step(region: Region, job: Job) -> None:
 
 
 def _as_asked(table: Table | None, state: job_records.State) -> Table | None:
-    """The table whose time to live this job is about, unless it has gone or the setting has changed again."""
+    """The table whose time to live this job is about, unless it was deleted or the setting has changed again."""
     if table is None or table.descriptor.expiry is None or table.descriptor.id != state["TableId"]:
         return None
     return table if table.descriptor.expiry.updated_at == state["UpdatedAt"] else None
 
 
 def _finished(table: Descriptor, noting: bool) -> Descriptor:
-    """The table when its notes have been written or cleared."""
+    """The table when its notes have been written or removed."""
     assert table.expiry is not None
     return replace(table, expiry=replace(table.expiry, status="ENABLED" if noting else "DISABLED"))
 
@@ -123,7 +122,7 @@ JOB = JobKind(
 
 
 async def sweep(region: Region) -> bool:
-    """Delete a batch of what has expired in each table of the region; whether there is more."""
+    """Delete a batch of expired items in each table of the region. Returns whether there are more."""
     if region.clock.doubtful:
         return False
     more = False
@@ -147,7 +146,7 @@ async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
     except ResourceNotFoundException:
         return False
     if table.id != table_id or table.ttl_attribute is None:
-        # Another table has the name, or expiry is off: the notes wait for the job that clears them.
+        # Another table has the name, or expiry is off: the notes wait for the job that removes them.
         return False
     try:
         deleted = await _expire(region, table, table.ttl_attribute, notes, now)
@@ -160,13 +159,13 @@ async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
 
 
 async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[Row], now: float) -> int:
-    """Delete those of the noted items that have expired; returns how many."""
+    """Delete those of the noted items that have expired. Returns how many."""
     item_keys = [keys.item_of_expiry_key(table, note) for note, _ in notes]
 
     def decide(mutation: Mutation) -> int:
         deleted = 0
         for (note, _), key in zip(notes, item_keys, strict=True):
-            # Goes in any case: with its item, or because its item has another by now.
+            # Removed in any case: with its item, or because its item has another note by now.
             mutation.writes.delete(note)
             stored = mutation.stored(key)
             item = items.decode(stored) if stored is not None else None
@@ -179,7 +178,7 @@ async def _expire(region: Region, table: Table, attribute: str, notes: Sequence[
 
 
 def duty(settings: Settings) -> Duty:
-    """The sweep, as often as the settings say."""
+    """The sweep, as often as the settings demand."""
     return Duty("expiry", settings.expiry_interval, sweep, _has_notes)
 
 

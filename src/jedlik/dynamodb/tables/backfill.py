@@ -1,9 +1,8 @@
-"""Backfill: brings the items that were there before a global secondary index into it, while writes go on.
+"""Backfill: adds existing items to a new global secondary index, while writes go on.
 
-Each step reads a stretch of the table and, in one mutation, brings those of its items up to date that are not
-(`model.indexes.fill`) and moves the job on. Writes that come between bring their items up to date themselves,
-so it does not matter in which order things happen, nor how often a step is tried. The last step makes the
-index ACTIVE.
+Each step reads a stretch of the table. In one mutation it updates those of its items that need it
+(`model.indexes.fill`) and moves the job on. Writes in between update their items themselves, so neither the order of
+events nor the number of attempts matters. The last step makes the index ACTIVE.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ STEP_BYTES = MIB // 2
 
 
 def submit(table: Descriptor, index_number: int, writes: Writes) -> None:
-    """Have the index with this number filled, in the commit that adds it to the table's descriptor."""
+    """Begin to fill the index with this number, in the commit that adds it to the table's descriptor."""
     state = {
         "TableName": table.name,
         "TableId": table.id,
@@ -46,7 +45,7 @@ def submit(table: Descriptor, index_number: int, writes: Writes) -> None:
 
 
 async def step(region: Region, job: Job) -> None:
-    """Bring the next items into the index; when there are none, make it ACTIVE. Raises JobMoved."""
+    """Add the next items to the index; after the last, make it ACTIVE. Raises JobMoved."""
     state = job.state
     end = keyspaces.prefix_end(keys.index_prefix(keys.table_id(state["TableId"]), 0))
     item_keys = await stretches.first_keys(region, bytes.fromhex(state["Position"]), end, STEP_ITEMS, STEP_BYTES)
@@ -73,7 +72,7 @@ async def step(region: Region, job: Job) -> None:
 
 
 def _table_with_index(raw: bytes | None, table_id: str, index_number: int) -> Table | None:
-    """The table, if it is still the same one and has still the index; either may have been deleted meanwhile."""
+    """The table, if it is still the same one and still has the index; either may have been deleted meanwhile."""
     table = catalog.stored(raw)
     if table is None or table.descriptor.id != table_id or all(i.number != index_number for i in table.indexes):
         return None

@@ -48,9 +48,9 @@ class Committer:
         self._loop = loop
         self._answered = answered
         self.unanswered_looks = 0
-        """Looks in a row that found the same question unanswered, after the first."""
+        """Checks in a row that found the same question unanswered, after the first."""
         self.quiet_looks = 0
-        """Looks in a row that found nothing to do, after the first."""
+        """Checks in a row that found nothing to do, after the first."""
         self._asked = False
         self._questions = self._looked_at = 0
         self._killed = False
@@ -68,13 +68,14 @@ class Committer:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         return self._process.pid
 
     def look(self) -> None:
-        """Count a look at what it does, one a second.
+        """Count a check of its work, one a second.
 
-        Looks are counted, not seconds: while the worker itself stood still, it could neither ask nor receive an answer.
+        Checks are counted, not seconds: while the worker itself stood still, it could neither ask nor receive an
+        answer.
         """
         same, self._looked_at = self._questions == self._looked_at, self._questions
         self.unanswered_looks = self.unanswered_looks + 1 if same and self._asked else 0
@@ -134,7 +135,7 @@ class Committer:
             self._loop.add_writer(self._socket, self._send)
             return
         except OSError:
-            self._unsent = memoryview(b"")  # The committer has ended, and reading will say so.
+            self._unsent = memoryview(b"")  # The committer has ended, and reading will show that.
         self._loop.remove_writer(self._socket)
 
     def _receive(self) -> None:
