@@ -24,7 +24,7 @@ from jedlik.storage.engine import DamagedValue, Row
 HEADER = 12
 """Bytes before the value."""
 _CHECKSUM, _VALUE = slice(4, HEADER), slice(HEADER, None)
-"""Where they are. Reads do not look at what is before: as long as there is one kind of header, it tells nothing."""
+"""Their places. Reads ignore the bytes before them, which have no meaning as long as there is one kind of header."""
 _PLAIN = b"\x01\x00\x00\x00"
 _SEEN = 1000
 _SEEN_SIZE = 16 << 10

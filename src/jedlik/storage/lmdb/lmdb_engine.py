@@ -2,7 +2,7 @@
 
 Reads are done on the event loop and never suspend. Mutations queue, and a batch of them (`batch.py`) goes like this:
 
-    worker's event loop     decide all over a snapshot                            tell the callers, next batch
+    worker's event loop     decide all over a snapshot                            answer the callers, next batch
     committer's process                                lock, validate, journal, commit, unlock
 
 If another worker has committed meanwhile, what was read is compared with what is there now, and if anything differs the
@@ -47,7 +47,7 @@ T = TypeVar("T")
 _BATCH_MUTATIONS = 256
 """With more mutations, a batch gets no cheaper per mutation, and its decisions would block the event loop."""
 _BATCH_BYTES = 4 << 20
-"""Of values in a batch; it ends with the mutation that reaches this."""
+"""Bytes of values in a batch; it ends with the mutation that reaches this."""
 _TRIES = 100
 """Damaged values that one batch may do without. Each is found by a commit that fails."""
 _LOOKS_OF_PATIENCE = 5

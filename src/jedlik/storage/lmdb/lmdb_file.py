@@ -1,8 +1,8 @@
 """Works on an LMDB store from outside its server: views it, checks its pages, compacts its file, upgrades it.
 
-A store may be looked at while a server has it open; LMDB's reader table tells the server which pages to keep. It may be
+A store may be read while a server has it open; LMDB's reader table shows the server which pages to keep. It may be
 compacted or upgraded only while nobody has it open: LMDB's lock file knows the states of one data file and not of
-another that takes its place, and the journal belongs to one data file too (`store` has the lock).
+another that takes its place, and the journal belongs to one data file, too (`store` has the lock).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _META = struct.Struct("=24x I I 16x I 36x Q 40x Q Q Q")
 _WRITTEN_BY = struct.Struct("=8x Q")
 """The transaction that wrote a page."""
 NUMBER = struct.Struct("=Q")
-"""Of a page."""
+"""The number of a page."""
 _HEADER = struct.Struct("=18x H H 2x")
 NODE = struct.Struct("=H H H H")
 """The low and high half of the size, flags, and the size of the key."""
@@ -58,7 +58,7 @@ find damage."""
 
 
 class _State(NamedTuple):
-    """What a meta page says."""
+    """The content of a meta page."""
 
     magic: int
     version: int

@@ -1,11 +1,11 @@
-"""A check of the pages of an LMDB file, without LMDB, which believes what its pages say.
+"""A check of the pages of an LMDB file, without LMDB, which trusts its pages.
 
 It goes through the two trees to which a meta page leads, that of the rows and that of the free pages, and finds what
-would mislead a reader: a page that is not the one it should be, nodes that overlap or leave their page, keys out of
-order or outside what the pages above promise, a page that is in use twice or both in use and free, and totals that are
-not those of the meta page. A key may be damaged and still be in order: its row is then missing where it belongs. The
-row's checksum shows that, as it covers the key (`checksums.original_key`). A damaged value is no problem of a page: it
-misleads nobody, for whoever reads it sees that it is damaged.
+would mislead a reader: a wrong page, nodes that overlap or leave their page, keys out of order or outside the bounds
+that the pages above promise, a page that is in use twice or both in use and free, and totals that are not those of the
+meta page. A key may be damaged and still be in order: its row is then missing from its place. The row's checksum shows
+that, as it covers the key (`checksums.original_key`). A damaged value is no problem of a page: it misleads nobody,
+because every reader notices that it is damaged.
 
 Most pages are leaves without a fault, which `leaf_check` passes in a third of the time that it takes to name faults.
 The form of the file is described in `lmdb_pages`.
@@ -43,9 +43,9 @@ _META = struct.Struct("=Q 10x H 4x I I Q Q")
 """Number, flags, magic, version, address and map size of a meta page; then come the two trees."""
 _TREE = struct.Struct("=I H H Q Q Q Q Q")
 _END = struct.Struct("=Q Q")
-"""Of a meta page: the last page, and the transaction."""
+"""The last page and the transaction of a meta page."""
 _COUNT = struct.Struct("=I")
-"""Of the pages of a value, where other pages have `lower` and `upper`."""
+"""The number of the pages of a value, where other pages have `lower` and `upper`."""
 _COUNT_AT = 20
 
 _LEAF, _OVERFLOW, _META_FLAG = 2, 4, 8
@@ -84,7 +84,7 @@ class _Tree(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What a meta page says."""
+    """The content of a meta page."""
 
     free: _Tree
     rows: _Tree

@@ -66,7 +66,7 @@ class Scrub:
     def look(self) -> None:
         """Begin a check of the pages, if that is due and no other process does it, or see whether it has ended.
 
-        Called once a second. Background work is not to be relied on: a damaged page may keep it from being found.
+        Called once a second, and not by background work, which a damaged page may keep from being found.
         """
         if self.progress().unchecked and (self._lock is not None or self._take_lock()):
             self._check_pages()

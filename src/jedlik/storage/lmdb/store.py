@@ -1,8 +1,8 @@
 """A store in use, and who may use it at the same time.
 
-    opening.lock     held by whoever is opening a store, for as long as that takes
-    the folder       its lock is shared by all who use the store: engines, committers, and those who look at it.
-                     Whoever has it alone may recover the store, or put another file in the place of LMDB's
+    opening.lock     held by a process that opens a store, for as long as that takes
+    the folder       its lock is shared by all users of the store: engines, committers, and commands that read it. A
+                     process that has it alone may recover the store, or put another file in place of LMDB's
 
 The kernel drops the locks of a process that dies, after its last write has ended. So a process that holds the folder's
 lock alone knows that nobody else uses the store; a process that shares it knows that another one has found the store in
@@ -125,7 +125,7 @@ def shared(path: Path, extent: Extent = Extent.SMALL) -> Iterator[None]:
         try:
             with _opening(path):
                 if _join(path, share, extent):
-                    sync_directories([path])  # For who opens it beside us.
+                    sync_directories([path])  # For a process that opens it at the same time.
                     fcntl.flock(share, fcntl.LOCK_SH)
             yield
         finally:

@@ -135,7 +135,7 @@ class View:
         return found
 
     def first(self, start: bytes, end: bytes) -> Row | None:
-        """The first row with start <= key < end; None if there is none."""
+        """The first row with start <= key < end; None if the range is empty."""
         return next(self.rows(start, end), None)
 
     def prefixes(self, start: bytes, end: bytes, length: int) -> Iterator[bytes]:
@@ -146,7 +146,7 @@ class View:
             start = prefix + b"\x00" if len(prefix) < length else _successor(prefix)
 
     def first_key(self, start: bytes, end: bytes) -> bytes | None:
-        """The first key of a range, whatever its value; None if there is none."""
+        """The first key of a range, whatever its value; None if the range is empty."""
         try:
             with self._transaction.cursor() as cursor:
                 return cursor.key() if cursor.set_range(start) and cursor.key() < end else None
