@@ -1,7 +1,7 @@
-"""Words and turns of phrase that make a sentence hard to read, and how many of them each file still has.
+"""Finds the words and turns of phrase that make a sentence hard to read (`BANNED` in tests/test_tidy.py).
 
-`python -m testing.plain_english` lowers the counts in tests/not_yet_plain.txt to those of the tree. `python -m
-testing.plain_english PATH...` lists the places in these files and folders.
+`python -m testing.plain_english` lists their places in the tree, `python -m testing.plain_english PATH...` those in
+some files and folders.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import io
 import re
 import sys
 import tokenize
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from testing.source_tree import ROOT
 
-COUNTS = ROOT / "tests" / "not_yet_plain.txt"
-"""A line for each file: its count and its path."""
 FOLDERS = ("src", "tests", "testing", "torture", "fuzz", "bench", "reference", "docs")
 WITHOUT = {"docs/reference/coverage.md", "testing/plain_english.py"}
 """The first is generated; the second quotes the words."""
@@ -44,14 +41,10 @@ def places(path: Path, banned: re.Pattern[str]) -> list[Place]:
     return found
 
 
-def counts(banned: re.Pattern[str]) -> Counter[str]:
-    """The number of places in each file, by the file's path."""
-    return Counter({path.relative_to(ROOT).as_posix(): len(places(path, banned)) for path in _files()})
-
-
-def allowed() -> Counter[str]:
-    lines = (line.split(" ", 1) for line in COUNTS.read_text().splitlines())
-    return Counter({path: int(count) for count, path in lines})
+def in_tree(banned: re.Pattern[str]) -> dict[str, list[Place]]:
+    """The places in each file that has any, by the file's path."""
+    found = {path.relative_to(ROOT).as_posix(): places(path, banned) for path in sorted(_files())}
+    return {path: there for path, there in found.items() if there}
 
 
 def _files() -> Iterator[Path]:
@@ -91,16 +84,11 @@ def _prose(path: Path) -> Iterator[tuple[int, str]]:
 def main(arguments: list[str]) -> None:
     from tests.test_tidy import BANNED
 
-    if not arguments:
-        table = counts(BANNED) & allowed()
-        COUNTS.write_text("".join(f"{count} {path}\n" for path, count in sorted(table.items())))
-        return
-    for argument in arguments:
-        given = Path(argument).resolve()
-        for path in sorted(_files()):
-            if path.is_relative_to(given):
-                for place in places(path, BANNED):
-                    print(f"{path.relative_to(ROOT)}:{place.line}: {place.words}")
+    wanted = [Path(argument).resolve() for argument in arguments] or [ROOT]
+    for path, there in in_tree(BANNED).items():
+        if any((ROOT / path).is_relative_to(one) for one in wanted):
+            for place in there:
+                print(f"{path}:{place.line}: {place.words}")
 
 
 if __name__ == "__main__":

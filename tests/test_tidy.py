@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections import Counter
 from pathlib import Path
 
 from testing import plain_english
-from testing.source_tree import PACKAGE, ROOT, modules
+from testing.source_tree import PACKAGE, modules
 
 LONGEST_MODULE = 450
 """Lines."""
@@ -50,26 +49,11 @@ BANNED = re.compile(
     re.IGNORECASE,
 )
 """Words and turns of phrase that plain English does without, some with what to write instead."""
-TOO_HIGH = 1.2
-"""The counts may be this many times those of the tree, so that people who work side by side need not all change
-them."""
 
 
-def test_prose_becomes_plainer() -> None:
-    """The list may only shrink. A folder's sum counts, so that text may move to another module of its folder."""
-    found, allowed = plain_english.counts(BANNED), plain_english.allowed()
-    before, now = _by_folder(allowed), _by_folder(found)
-    worse = {
-        f"{path}:{place.line}": place.words
-        for path, count in found.items()
-        if count > allowed.get(path, 0) and now[_folder(path)] > before[_folder(path)]
-        for place in plain_english.places(ROOT / path, BANNED)
-    }
-    assert worse == {}, "more banned words than tests/not_yet_plain.txt allows: one or more of these are new"
-    hint = "run python -m testing.plain_english, which lowers the counts in tests/not_yet_plain.txt"
-    assert allowed.total() <= TOO_HIGH * found.total(), hint
-    if allowed.total() > found.total():
-        warnings.warn(f"{allowed.total() - found.total()} places fewer than the list allows: {hint}", stacklevel=1)
+def test_prose_is_plain() -> None:
+    found = plain_english.in_tree(BANNED)
+    assert {f"{path}:{place.line}": place.words for path, there in found.items() for place in there} == {}
 
 
 def test_banned_words_are_found_where_people_read_them(tmp_path: Path) -> None:
@@ -81,17 +65,6 @@ def test_banned_words_are_found_where_people_read_them(tmp_path: Path) -> None:
     )
     found = [place.words.lower() for place in plain_english.places(module, BANNED)]
     assert sorted(found) == ["of", "said", "tells", "what there is", "whoever"]
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _by_folder(counts: Counter[str]) -> Counter[str]:
-    sums: Counter[str] = Counter()
-    for path, count in counts.items():
-        sums[_folder(path)] += count
-    return sums
 
 
 def test_no_module_is_too_long() -> None:
