@@ -12,7 +12,7 @@ from fuzz.harness import HARNESSES, timed
 @pytest.mark.parametrize("name", HARNESSES)
 def test_the_seeds_of_a_harness_are_no_findings(name: str) -> None:
     harness = importlib.import_module(f"fuzz.{name}")
-    attempt = timed(harness.attempt)
     assert harness.SEEDS
-    for seed in harness.SEEDS:
-        attempt(seed)
+    for attempt in (harness.attempt, timed(harness.attempt)):  # The first round loads what is loaded when it is used.
+        for seed in harness.SEEDS:
+            attempt(seed)
