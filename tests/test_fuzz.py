@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+from collections.abc import Iterator
 
 import pytest
 
 from fuzz.harness import HARNESSES, timed
 
 
+@pytest.fixture
+def _young_garbage_only() -> Iterator[None]:
+    """Objects of other tests are not looked at: with many of them, one collection takes a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_young_garbage_only")
 @pytest.mark.parametrize("name", HARNESSES)
 def test_the_seeds_of_a_harness_are_no_findings(name: str) -> None:
     harness = importlib.import_module(f"fuzz.{name}")

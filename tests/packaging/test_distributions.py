@@ -65,7 +65,7 @@ def test_the_wheel_has_the_package_its_types_and_its_licence(wheel: Path) -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
     assert sorted(one for one in needed if "extra ==" not in one) == sorted(project["dependencies"])
-    assert entry_points.split() == ["[console_scripts]", "jedlik", "=", "jedlik.cli:main"]
+    assert entry_points.split() == ["[console_scripts]", "jedlik", "=", "jedlik.__main__:main"]
 
 
 def test_the_wheel_runs_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
