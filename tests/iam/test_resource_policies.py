@@ -34,7 +34,7 @@ def theirs(server: Server) -> dict[str, str]:
     """The key of another account itself."""
     made = run_jedlik("account", "create", OTHER, "--data-dir", str(server.options["data_dir"]))
     lines = dict(line.split(" = ") for line in made.stdout.splitlines() if " = " in line)
-    time.sleep(1.1)
+    time.sleep(2)
     return {name: lines[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
 
 
@@ -67,7 +67,7 @@ def statement(principal: Any, action: Any = "dynamodb:GetItem", effect: str = "A
 def put(server: Server, *statements: dict[str, Any], arn: str = TABLE) -> None:
     """Give a table a policy, and wait until every worker goes by it."""
     server.client().put_resource_policy(ResourceArn=arn, Policy=policy(*statements))
-    time.sleep(1.1)
+    time.sleep(2)
 
 
 def may_get(client: Any, table: str = TABLE) -> bool:
@@ -137,7 +137,7 @@ def test_in_one_account_it_allows_and_denies(server: Server) -> None:
     )
     full["dynamodb"].put_item(TableName="Shared", Item=KEY)
     server.client().delete_resource_policy(ResourceArn=TABLE)
-    time.sleep(1.1)
+    time.sleep(2)
     assert not any(may_get(bob["dynamodb"], "Shared") for _ in range(4))
     assert all(may_get(full["dynamodb"], "Shared") for _ in range(4))
 
