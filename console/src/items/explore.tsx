@@ -16,13 +16,13 @@ import FormField from "@cloudscape-design/components/form-field";
 import Grid from "@cloudscape-design/components/grid";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
-import Modal from "@cloudscape-design/components/modal";
 import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type FormEvent, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate, useParams } from "react-router-dom";
 import type { Item } from "../attributes/values";
+import { Dialog } from "../dialog";
 import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -254,34 +254,19 @@ function Search({ table }: { table: TableDescription }) {
 
 function DeleteItems(props: { table: string; chosen: Item[]; dismiss: () => void; done: () => void }) {
   const { clients } = useSession();
-  const deleting = useAction(async () => {
-    for (const key of props.chosen) {
-      await clients.dynamodb.send(new DeleteItemCommand({ TableName: props.table, Key: key }));
-    }
-    props.done();
-  });
   return (
-    <Modal
-      visible
-      onDismiss={props.dismiss}
-      header={texts.explore.deleteTitle(props.chosen.length)}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={props.dismiss}>
-              {texts.cancel}
-            </Button>
-            <Button variant="primary" loading={deleting.running} onClick={() => void deleting.start()}>
-              {texts.delete}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+    <Dialog
+      title={texts.explore.deleteTitle(props.chosen.length)}
+      submit={texts.delete}
+      dismiss={props.dismiss}
+      act={async () => {
+        for (const key of props.chosen) {
+          await clients.dynamodb.send(new DeleteItemCommand({ TableName: props.table, Key: key }));
+        }
+        props.done();
+      }}
     >
-      <SpaceBetween size="m">
-        <Refusal error={deleting.error} />
-        <Alert type="warning">{texts.explore.deleteWarning}</Alert>
-      </SpaceBetween>
-    </Modal>
+      <Alert type="warning">{texts.explore.deleteWarning}</Alert>
+    </Dialog>
   );
 }

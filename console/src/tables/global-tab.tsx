@@ -3,11 +3,11 @@ import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
-import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
+import { Dialog } from "../dialog";
 import { useAction } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -111,7 +111,7 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
   const options = server.regions.filter((one) => !taken.has(one)).map((value) => ({ value, label: value }));
   const [chosen, setChosen] = useState<string>();
   const hasStream = table.StreamSpecification?.StreamViewType === "NEW_AND_OLD_IMAGES";
-  const creating = useAction(async () => {
+  const create = async () => {
     const name = table.TableName ?? "";
     if (!table.StreamSpecification?.StreamEnabled) {
       await clients.dynamodb.send(
@@ -132,43 +132,25 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
     );
     tell("success", texts.global.created(chosen ?? ""));
     done();
-  });
+  };
   return (
-    <Modal
-      visible
-      onDismiss={dismiss}
-      header={texts.global.create}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={dismiss}>
-              {texts.cancel}
-            </Button>
-            <Button
-              variant="primary"
-              loading={creating.running}
-              disabled={chosen === undefined}
-              onClick={() => void creating.start()}
-            >
-              {texts.global.create}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+    <Dialog
+      title={texts.global.create}
+      submit={texts.global.create}
+      disabled={chosen === undefined}
+      dismiss={dismiss}
+      act={create}
     >
-      <SpaceBetween size="m">
-        <Refusal error={creating.error} />
-        <FormField label={texts.global.region} description={texts.global.regionAbout}>
-          <Select
-            placeholder={texts.global.choose}
-            filteringType="auto"
-            options={options}
-            selectedOption={options.find((one) => one.value === chosen) ?? null}
-            onChange={({ detail }) => setChosen(detail.selectedOption.value)}
-          />
-        </FormField>
-        {!hasStream && <Box color="text-body-secondary">{texts.global.needsStream}</Box>}
-      </SpaceBetween>
-    </Modal>
+      <FormField label={texts.global.region} description={texts.global.regionAbout}>
+        <Select
+          placeholder={texts.global.choose}
+          filteringType="auto"
+          options={options}
+          selectedOption={options.find((one) => one.value === chosen) ?? null}
+          onChange={({ detail }) => setChosen(detail.selectedOption.value)}
+        />
+      </FormField>
+      {!hasStream && <Box color="text-body-secondary">{texts.global.needsStream}</Box>}
+    </Dialog>
   );
 }

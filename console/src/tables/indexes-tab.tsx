@@ -6,10 +6,10 @@ import {
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
-import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { useState } from "react";
+import { Dialog } from "../dialog";
 import { useAction } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -136,7 +136,7 @@ function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismi
   const { clients } = useSession();
   const tell = useTell();
   const [index, setIndex] = useState(() => newIndex(false));
-  const creating = useAction(async () => {
+  const create = async () => {
     const known = keys(table, table.KeySchema, "HASH").concat(keys(table, table.KeySchema, "RANGE"));
     await clients.dynamodb.send(
       new UpdateTableCommand({
@@ -154,34 +154,16 @@ function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismi
     );
     tell("success", texts.indexes.created(index.name));
     done();
-  });
+  };
   return (
-    <Modal
-      visible
-      onDismiss={dismiss}
-      header={texts.indexes.create}
-      footer={
-        <Box float="right">
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" onClick={dismiss}>
-              {texts.cancel}
-            </Button>
-            <Button
-              variant="primary"
-              loading={creating.running}
-              disabled={!index.name || !index.partition.name}
-              onClick={() => void creating.start()}
-            >
-              {texts.indexes.create}
-            </Button>
-          </SpaceBetween>
-        </Box>
-      }
+    <Dialog
+      title={texts.indexes.create}
+      submit={texts.indexes.create}
+      disabled={!index.name || !index.partition.name}
+      dismiss={dismiss}
+      act={create}
     >
-      <SpaceBetween size="m">
-        <Refusal error={creating.error} />
-        <IndexForm index={index} change={setIndex} />
-      </SpaceBetween>
-    </Modal>
+      <IndexForm index={index} change={setIndex} />
+    </Dialog>
   );
 }
