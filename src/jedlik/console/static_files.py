@@ -15,12 +15,13 @@ import gzip
 import html
 import json
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
 
 import orjson
 
 from jedlik import __version__
+from jedlik.aws.shapes import service_model
 from jedlik.aws.web_pages import Page
 
 HOME = b"/console/"
@@ -115,12 +116,10 @@ class StaticFiles:
         )
 
 
+@cache
 def known_regions() -> list[str]:
     """The names of AWS's regions, those that most people use first."""
-    botocore = find_spec("botocore")
-    if botocore is None or botocore.origin is None:
-        raise FileNotFoundError("botocore is not installed")
-    partitions = json.loads((Path(botocore.origin).parent / "data" / "partitions.json").read_bytes())["partitions"]
+    partitions = orjson.loads((service_model.data_folder() / "partitions.json").read_bytes())["partitions"]
     [regions] = [partition["regions"] for partition in partitions if partition["id"] == PARTITION]
     return sorted((name for name in regions if "global" not in name), key=_order)
 

@@ -49,11 +49,16 @@ def read(service: str, version: str | None = None) -> dict[str, Any]:
     return read
 
 
-def _path(service: str, version: str | None) -> Path:
+def data_folder() -> Path:
+    """Where botocore keeps its data files."""
     botocore = find_spec("botocore")
     if botocore is None or botocore.submodule_search_locations is None:
         raise RuntimeError("botocore is not installed")
-    folder = Path(botocore.submodule_search_locations[0], "data", service)
+    return Path(botocore.submodule_search_locations[0], "data")
+
+
+def _path(service: str, version: str | None) -> Path:
+    folder = data_folder() / service
     if version is None:
         version = max(found.name for found in folder.iterdir() if found.is_dir())
     return folder / version / "service-2.json.gz"
