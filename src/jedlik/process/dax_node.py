@@ -7,12 +7,9 @@ do. Background work is the workers'.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import math
 from collections.abc import Callable, Mapping
-
-import uvloop
 
 from jedlik.aws import metrics
 from jedlik.aws.authorizer import Everybody
@@ -34,16 +31,15 @@ from jedlik.dynamodb.service import SERVICE as DYNAMODB
 from jedlik.memory import MIB, Memory
 from jedlik.process.worker import (
     BEAT_SECONDS,
-    CANNOT_START,
     IDLE_CHECK_SECONDS,
     RETIRE,
-    STOPPING,
     Site,
     limits_of,
     log_failure,
+    run,
+    stop_when_asked,
 )
 from jedlik.regions.stores import Stores
-from jedlik.storage.engine import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -54,23 +50,13 @@ def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: 
 
     Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
-    gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(_serve(site, number, ready, parent, beat))
-    except StorageError as error:
-        log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
-        return CANNOT_START
-    return 0
+    return run(site, _serve(site, number, ready, parent, beat))
 
 
 async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
     settings = site.settings
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for signal_number in STOPPING | {RETIRE}:
-        loop.add_signal_handler(signal_number, stop.set)
-    loop.add_reader(parent, stop.set)
+    stop = stop_when_asked(parent)
     cache = Cache(settings.dax_memory * MIB)
     node_name = node_id(number)
     cluster = site.cluster

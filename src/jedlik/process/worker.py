@@ -10,9 +10,10 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import uvloop
 
@@ -108,23 +109,35 @@ def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: 
 
     Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
+    return run(site, _serve(site, number, ready, parent, beat))
+
+
+def run(site: Site, serving: Coroutine[Any, Any, None]) -> int:
+    """Serve in an event loop of its own, in a process that was forked for it. Returns the exit code."""
     gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(_serve(site, number, ready, parent, beat))
+            loop.run(serving)
     except StorageError as error:
         log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
         return CANNOT_START
     return 0
 
 
-async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
-    settings = site.settings
+def stop_when_asked(parent: int) -> asyncio.Event:
+    """What is set by a signal to stop or to retire, and when the pipe `parent` closes because the parent is gone."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for signal_number in STOPPING | {RETIRE}:
         loop.add_signal_handler(signal_number, stop.set)
     loop.add_reader(parent, stop.set)
+    return stop
+
+
+async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
+    settings = site.settings
+    loop = asyncio.get_running_loop()
+    stop = stop_when_asked(parent)
     jobs = BackgroundWork(settings)
     stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of, busy=jobs.wanted)
     memory = Memory()
