@@ -13,10 +13,14 @@ from typing import Any
 
 import orjson
 
+from jedlik.memory import MIB
 from jedlik.regions.keyspaces import Keyspace, Owner
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import Engine, Row, Writes
 
 KEYSPACE = Keyspace("jobs", b"\x40", Owner.STORE, "jobs", (("name", "background job"),))
+
+_ROWS = 1000
+"""Jobs that are read at a time."""
 
 State = dict[str, Any]
 
@@ -88,6 +92,16 @@ def job_key(name: str) -> bytes:
 def job_range() -> tuple[bytes, bytes]:
     """The range of all jobs' records."""
     return KEYSPACE.range
+
+
+async def count_of_kinds(engine: Engine, *kinds: str) -> int:
+    """How many jobs of these kinds there are. Raises StorageError."""
+    found = 0
+    start, end = job_range()
+    while rows := await engine.range(start, end, _ROWS, MIB):
+        found += sum(parse(row).kind in kinds for row in rows)
+        start = rows[-1][0] + b"\0"
+    return found
 
 
 def name_of_job_key(key: bytes) -> str:

@@ -13,17 +13,17 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import archiving, backup_records, export_records, exporting, recovery_records
-from jedlik.dynamodb.backups.export_records import COMPLETED, Export
+from jedlik.dynamodb.backups import archiving, backup_records, export_records, exporting, recovery_records, transfers
+from jedlik.dynamodb.backups.export_records import Export
 from jedlik.dynamodb.backups.recovery_operations import LAG_SECONDS
 from jedlik.dynamodb.backups.recovery_operations import found as found_table
+from jedlik.dynamodb.backups.transfers import COMPLETED
 from jedlik.dynamodb.errors import (
     ExportConflictException,
     InvalidExportTimeException,
     PointInTimeRecoveryUnavailableException,
 )
 from jedlik.dynamodb.model import keys
-from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -33,12 +33,7 @@ Response = dict[str, Any]
 
 EXPORTS = 300
 """At once, in a region: AWS's limit for an account."""
-TOKEN_SECONDS = 8 * 60 * 60.0
-"""How long a client token is remembered."""
-LISTED_SECONDS = 90 * 24 * 60 * 60.0
-"""How long an export is listed."""
 
-_PAGE = 25
 _UNSUPPORTED = {
     "IncrementalExportSpecification": "incremental exports",
     "FilterSpecification": "filters of exports",
@@ -111,15 +106,8 @@ async def list_exports(context: Context, request: Request) -> Response:
     start, end = export_records.export_range(name)
     if "NextToken" in request:
         start = max(start, _place(request["NextToken"]))
-    limit = request.get("MaxResults", _PAGE)
-    oldest = region.clock() - LISTED_SECONDS
-    found: list[Export] = []
-    while len(found) <= limit:
-        rows = await region.engine.range(start, end, _PAGE, MIB)
-        if not rows:
-            break
-        found += [one for _, raw in rows if (one := export_records.parse(raw)).started >= oldest]
-        start = rows[-1][0] + b"\0"
+    limit = request.get("MaxResults", transfers.PAGE)
+    found = await transfers.listed(region, export_records.parse, start, end, limit)
     response: Response = {"ExportSummaries": [_summary(region, one) for one in found[:limit]]}
     if len(found) > limit:
         response["NextToken"] = found[limit].key.hex()
@@ -139,31 +127,16 @@ def _place(token: str) -> bytes:
 
 async def _same_token(region: Region, request: Request, now: float) -> Export | None:
     """The export that was begun with the same client token. Raises ExportConflictException if it is another one."""
-    token = request.get("ClientToken")
-    if token is None:
-        return None
-    start, end = export_records.export_range(None)
-    while rows := await region.engine.range(start, end, _PAGE, MIB):
-        start = rows[-1][0] + b"\0"
-        for _, raw in rows:
-            found = export_records.parse(raw)
-            if found.request.get("ClientToken") == token and found.started > now - TOKEN_SECONDS:
-                if found.request != request:
-                    raise ExportConflictException(
-                        "There was a conflict when writing to the specified S3 bucket. The client token was used for "
-                        "another export."
-                    )
-                return found
-    return None
+    conflict = ExportConflictException(
+        "There was a conflict when writing to the specified S3 bucket. The client token was used for another export."
+    )
+    between = export_records.export_range(None)
+    return await transfers.same_token(region, export_records.parse, between, request, now, conflict)
 
 
 async def _check_room(region: Region) -> None:
     """Whether another export may begin. Two that begin at once may both be the last: it is a soft limit."""
-    running = 0
-    start, end = job_records.job_range()
-    while rows := await region.engine.range(start, end, 1000, MIB):
-        running += sum(job_records.parse(row).kind == exporting.KIND for row in rows)
-        start = rows[-1][0] + b"\0"
+    running = await job_records.count_of_kinds(region.engine, exporting.KIND)
     if running >= EXPORTS:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {EXPORTS} concurrent exports")
 

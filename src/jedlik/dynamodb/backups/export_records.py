@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws.errors import AccessDeniedException, ValidationException
+from jedlik.dynamodb.backups import transfers
+from jedlik.dynamodb.backups.transfers import IN_PROGRESS
 from jedlik.dynamodb.errors import ExportNotFoundException
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.tables import table_names
@@ -17,12 +17,6 @@ from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
-
-IN_PROGRESS = "IN_PROGRESS"
-COMPLETED = "COMPLETED"
-FAILED = "FAILED"
-
-_ARN = re.compile(r"arn:[^:]*:dynamodb:([^:]*):([^:]*):table/([^/]+)/export/([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +111,4 @@ def arn(region: Region, found: Export) -> str:
 
 async def find(region: Region, export_arn: str) -> Export:
     """The export that has an ARN. Raises ExportNotFoundException, ValidationException and AccessDeniedException."""
-    match = _ARN.fullmatch(export_arn)
-    if match is None:
-        raise ValidationException(f"Invalid export ARN: {export_arn}", bare=True)
-    if match[2] != region.account:
-        raise AccessDeniedException("Access is denied")
-    [raw] = await region.engine.get([export_key(match[3], match[4])])
-    if match[1] != region.name or raw is None:
-        raise ExportNotFoundException(f"Export not found: {export_arn}")
-    return parse(raw)
+    return parse(await transfers.find(region, export_arn, "export", export_key, ExportNotFoundException))

@@ -40,11 +40,12 @@ from jedlik.dynamodb.backups import (
     recovery_plans,
     recovery_records,
 )
-from jedlik.dynamodb.backups.export_records import COMPLETED, FAILED, Export
+from jedlik.dynamodb.backups.export_records import Export
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, DamagedPiece, Rows
 from jedlik.dynamodb.backups.recovery_plans import Unplannable
 from jedlik.dynamodb.backups.recovery_records import Recovery
+from jedlik.dynamodb.backups.transfers import COMPLETED, FAILED
 from jedlik.dynamodb.model import items
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.tables import table_names

@@ -15,10 +15,10 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, import_records, importing
-from jedlik.dynamodb.backups.import_records import IN_PROGRESS, Import
+from jedlik.dynamodb.backups import backup_records, import_records, importing, transfers
+from jedlik.dynamodb.backups.import_records import Import
+from jedlik.dynamodb.backups.transfers import IN_PROGRESS
 from jedlik.dynamodb.errors import ImportConflictException, ResourceInUseException
-from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.tables import table_names
 from jedlik.dynamodb.tables.table_operations import check_new, check_table_count, new_table
 from jedlik.regions.region import Region
@@ -29,12 +29,7 @@ Response = dict[str, Any]
 
 IMPORTS = 50
 """At once, in a region: AWS's limit for an account."""
-TOKEN_SECONDS = 8 * 60 * 60.0
-"""How long a client token is remembered."""
-LISTED_SECONDS = 90 * 24 * 60 * 60.0
-"""How long an import is listed."""
 
-_PAGE = 25
 _TOKEN_UNIT = 16
 _TOKEN_LENGTH = 112
 """Hexadecimal digits that a token has at the least, and a multiple of which it has."""
@@ -94,15 +89,8 @@ async def list_imports(context: Context, request: Request) -> Response:
     start, end = import_records.import_range(name)
     if "NextToken" in request:
         start = max(start, _place(request["NextToken"]))
-    limit = request.get("PageSize", _PAGE)
-    oldest = region.clock() - LISTED_SECONDS
-    found: list[Import] = []
-    while len(found) <= limit:
-        rows = await region.engine.range(start, end, _PAGE, MIB)
-        if not rows:
-            break
-        found += [one for _, raw in rows if (one := import_records.parse(raw)).started >= oldest]
-        start = rows[-1][0] + b"\0"
+    limit = request.get("PageSize", transfers.PAGE)
+    found = await transfers.listed(region, import_records.parse, start, end, limit)
     response: Response = {"ImportSummaryList": [_summary(region, one) for one in found[:limit]]}
     if len(found) > limit:
         response["NextToken"] = _token(found[limit].key)
@@ -128,31 +116,17 @@ def _place(token: str) -> bytes:
 
 async def _same_token(region: Region, request: Request, now: float) -> Import | None:
     """The import that was begun with the same client token. Raises ImportConflictException if it is another one."""
-    token = request.get("ClientToken")
-    if token is None:
-        return None
-    start, end = import_records.import_range(None)
-    while rows := await region.engine.range(start, end, _PAGE, MIB):
-        start = rows[-1][0] + b"\0"
-        for _, raw in rows:
-            found = import_records.parse(raw)
-            if found.request.get("ClientToken") == token and found.started > now - TOKEN_SECONDS:
-                if found.request != request:
-                    raise ImportConflictException(
-                        "There was a conflict when importing from the specified S3 source. This can occur when the "
-                        "current import conflicts with a previous import request that had the same client token."
-                    )
-                return found
-    return None
+    conflict = ImportConflictException(
+        "There was a conflict when importing from the specified S3 source. This can occur when the "
+        "current import conflicts with a previous import request that had the same client token."
+    )
+    between = import_records.import_range(None)
+    return await transfers.same_token(region, import_records.parse, between, request, now, conflict)
 
 
 async def _check_room(region: Region) -> None:
     """Whether another import may begin. Two that begin at once may both be the last: it is a soft limit."""
-    running = 0
-    start, end = job_records.job_range()
-    while rows := await region.engine.range(start, end, 1000, MIB):
-        running += sum(job_records.parse(row).kind == importing.KIND for row in rows)
-        start = rows[-1][0] + b"\0"
+    running = await job_records.count_of_kinds(region.engine, importing.KIND)
     if running >= IMPORTS:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {IMPORTS} concurrent imports")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws.errors import AccessDeniedException, ValidationException
+from jedlik.dynamodb.backups import transfers
+from jedlik.dynamodb.backups.transfers import IN_PROGRESS
 from jedlik.dynamodb.errors import ImportNotFoundException
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.tables import table_names
@@ -17,12 +17,6 @@ from jedlik.storage.engine import Writes
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
-
-IN_PROGRESS = "IN_PROGRESS"
-COMPLETED = "COMPLETED"
-FAILED = "FAILED"
-
-_ARN = re.compile(r"arn:[^:]*:dynamodb:([^:]*):([^:]*):table/([^/]+)/import/([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +104,4 @@ def arn(region: Region, found: Import) -> str:
 
 async def find(region: Region, import_arn: str) -> Import:
     """The import that has an ARN. Raises ImportNotFoundException, ValidationException and AccessDeniedException."""
-    match = _ARN.fullmatch(import_arn)
-    if match is None:
-        raise ValidationException(f"Invalid import ARN: {import_arn}", bare=True)
-    if match[2] != region.account:
-        raise AccessDeniedException("Access is denied")
-    [raw] = await region.engine.get([import_key(match[3], match[4])])
-    if match[1] != region.name or raw is None:
-        raise ImportNotFoundException(f"Import not found: {import_arn}")
-    return parse(raw)
+    return parse(await transfers.find(region, import_arn, "import", import_key, ImportNotFoundException))

@@ -20,8 +20,9 @@ from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.backups import import_records, import_sources
-from jedlik.dynamodb.backups.import_records import COMPLETED, FAILED, Import
+from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
+from jedlik.dynamodb.backups.transfers import COMPLETED, FAILED
 from jedlik.dynamodb.model import items, key_values, values
 from jedlik.dynamodb.model import writes as item_writes
 from jedlik.dynamodb.model.definitions import Descriptor

@@ -33,7 +33,7 @@ from jedlik.dynamodb.model.definitions import (
     IndexDefinition,
     Restored,
 )
-from jedlik.dynamodb.model.limits import MIB, TABLES
+from jedlik.dynamodb.model.limits import TABLES
 from jedlik.dynamodb.tables import descriptions, table_names, table_settings
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -76,11 +76,7 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
 
 async def check_room(region: Region) -> None:
     """Whether another restore may begin. Two that begin at once may both be the last: it is a soft limit."""
-    running = 0
-    start, end = job_records.job_range()
-    while rows := await region.engine.range(start, end, 1000, MIB):
-        running += sum(job_records.parse(row).kind in (restores.KIND, recovery_plans.KIND) for row in rows)
-        start = rows[-1][0] + b"\0"
+    running = await job_records.count_of_kinds(region.engine, restores.KIND, recovery_plans.KIND)
     if running >= RESTORES:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {RESTORES} concurrent restores")
     if len(await catalog.names(region, None, TABLES)) >= TABLES:
