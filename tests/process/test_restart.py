@@ -383,14 +383,23 @@ def arn(server: Server) -> str:
     return str(described["Table"]["TableArn"])
 
 
+def appears(terminal: int, text: bytes) -> bool:
+    """Whether a terminal shows a text. What is written at once may come in pieces."""
+    seen = b""
+    while text not in seen:
+        seen += os.read(terminal, 2000)
+    return True
+
+
+@pytest.mark.timeout(PATIENCE)
 def test_a_terminal_that_closes_stops_the_server(tmp_path: Path) -> None:
     ours, terminal = os.openpty()
     serving = [sys.executable, "-m", "jedlik", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
     server = subprocess.Popen(serving, stderr=terminal, start_new_session=True)
     os.close(terminal)
-    assert b"Ctrl-C stops the server" in os.read(ours, 2000)
+    assert appears(ours, b"Ctrl-C stops the server")
     server.send_signal(signal.SIGHUP)
-    assert b"restarting" in os.read(ours, 1000)
+    assert appears(ours, b"restarting")
     os.close(ours)
     server.send_signal(signal.SIGHUP)
     assert server.wait(PATIENCE) == 0
