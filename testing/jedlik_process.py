@@ -13,13 +13,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+
+from testing.source_tree import ROOT
 
 PATIENCE = 60.0
 """Seconds that a test waits for a result: long, because much comes late on a busy machine."""
@@ -43,11 +46,25 @@ def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
 
 
 class Server:
-    """A running `jedlik serve`. Options are those of the command line, with underscores: `in_memory=True`."""
+    """A running `jedlik serve`. Options are those of the command line, with underscores: `in_memory=True`.
 
-    def __init__(self, log: Path, environment: dict[str, str] | None = None, **options: object) -> None:
+    With `holdable_jobs`, a test can hold its background jobs (`holding`).
+    """
+
+    def __init__(
+        self, log: Path, environment: dict[str, str] | None = None, holdable_jobs: bool = False, **options: object
+    ) -> None:
         self.log = log
+        self._program = "testing.held_jobs" if holdable_jobs else "jedlik"
+        self._held = log.with_name(f"{log.name}.held")
         self.environment = _environment() | (environment or {})
+        if holdable_jobs:
+            self._held.mkdir()
+            path = [str(ROOT), self.environment.get("PYTHONPATH", "")]
+            self.environment |= {
+                "TEST_HELD_JOBS": str(self._held),
+                "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            }
         self.options: dict[str, object] = {"host": "127.0.0.1", "port": 0, "workers": 1, **options}
         self.access_key = "AKIDEXAMPLE"
         self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -61,6 +78,7 @@ class Server:
         """A server that another process has started; it can only be asked."""
         server = cls.__new__(cls)
         server.log, server.url = log, url
+        server._held = log.with_name(f"{log.name}.held")
         server.access_key, server.secret_key = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         log.touch()
         return server
@@ -78,6 +96,18 @@ class Server:
         """The process of the only worker."""
         [pid] = self.workers()
         return pid
+
+    @contextmanager
+    def holding(self, *kinds: str) -> Iterator[None]:
+        """Hold all background jobs of these kinds before their next step, of a server with `holdable_jobs=True`."""
+        assert self._held.is_dir(), "the jobs of this server cannot be held"
+        for kind in kinds:
+            (self._held / kind).touch()
+        try:
+            yield
+        finally:
+            for kind in kinds:
+                (self._held / kind).unlink()
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send the server a signal, and go on."""
@@ -146,7 +176,7 @@ class Server:
         start_of_log = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jedlik", "serve", *_arguments(self.options)],
+                [sys.executable, "-m", self._program, "serve", *_arguments(self.options)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

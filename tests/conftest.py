@@ -1,7 +1,7 @@
 """The one way to start a real Jedlik for a test.
 
-`server` is shared by the whole run (in memory, one worker). `start_server(**options)` starts another with any
-options of `jedlik serve`. What a server logged is shown with the test that failed.
+`server` is shared by the whole run (in memory, one worker, with jobs that a test can hold). `start_server(**options)`
+starts another with any options of `jedlik serve`. What a server logged is shown with the test that failed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if endpoint is not None:
         yield Server.running_at(endpoint, folder / "log")
         return
-    running = Server(folder / "log", in_memory=True, data_dir=folder / "data")
+    running = Server(folder / "log", holdable_jobs=True, in_memory=True, data_dir=folder / "data")
     _started.append(running)
     yield running
     running.kill()
@@ -66,9 +66,9 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers with their own options, in the test's own folder; each ends with the test."""
     mine: list[Server] = []
 
-    def start(environment: dict[str, str] | None = None, **options: object) -> Server:
+    def start(environment: dict[str, str] | None = None, holdable_jobs: bool = False, **options: object) -> Server:
         options.setdefault("data_dir", tmp_path / "data")
-        running = Server(tmp_path / f"server-{len(mine)}.log", environment, **options)
+        running = Server(tmp_path / f"server-{len(mine)}.log", environment, holdable_jobs, **options)
         mine.append(running)
         _started.append(running)
         return running
