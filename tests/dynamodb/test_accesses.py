@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jedlik.aws.access import Access, Scope
+from jedlik.aws.policies import authorization_table
 from jedlik.aws.shapes import service_model
 from jedlik.dynamodb import access_conditions, accesses
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
@@ -40,7 +41,21 @@ NOBODY: dict[str, Any] = {}
 
 
 def needed(operation: str, request: dict[str, Any], known: dict[str, Any] | None = None) -> list[Access]:
-    return list(accesses.of(operation)(SCOPE, request, KNOWN if known is None else known))
+    found = list(accesses.of(operation)(SCOPE, request, KNOWN if known is None else known))
+    for access in found:
+        assert is_in_the_table(access), access
+    return found
+
+
+def is_in_the_table(access: Access) -> bool:
+    """Whether AWS's reference has an action with such a resource and with these condition keys."""
+    action = authorization_table.action(access.action)
+    if action is None:
+        return False
+    of_partition = {name for names in access_conditions.PARTITION_KEYS for name in names}
+    own = {key for key in access.context if not key.startswith("aws:")} - of_partition
+    is_known = own <= action.keys and all(map(authorization_table.type_of_key, access.context))
+    return is_known and (access.resource == "*" or action.template(access.resource) is not None)
 
 
 def context(operation: str, known: dict[str, Any] | None = None, /, **request: Any) -> dict[str, tuple[str, ...]]:

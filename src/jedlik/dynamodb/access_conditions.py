@@ -1,9 +1,9 @@
 """DynamoDB's condition keys: which of them an action has, and their values in a request.
 
-The keys of each action are a table. Values come from the request alone, except for `dynamodb:LeadingKeys` and similar
-ones: only the table defines which attribute is the partition key. If the table is unknown, every value that could be
-the partition key's counts, so that a policy which limits a caller to some of them refuses rather than allows. Malformed
-parts of a request are left out; its handler refuses it.
+The keys of each action are data (`authorization_table`). Values come from the request alone, except for
+`dynamodb:LeadingKeys` and similar ones: only the table defines which attribute is the partition key. If the table is
+unknown, every value that could be the partition key's counts, so that a policy which limits a caller to some of them
+refuses rather than allows. Malformed parts of a request are left out; its handler refuses it.
 
 `dynamodb:Attributes` are the top-level attributes that the request names anywhere: keys, items, expressions and the
 parameters that came before them. `dynamodb:ReturnValues` is ALL_OLD, too, if a failed condition shows the item.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jedlik.aws.errors import ServiceError
+from jedlik.aws.policies import authorization_table
 from jedlik.dynamodb.model import numbers, value_types
 from jedlik.dynamodb.model.expressions import ast
 from jedlik.dynamodb.model.expressions.ast import (
@@ -46,26 +47,10 @@ PARTITION_KEYS = (
 )
 """The condition keys with the values of each attribute of a partition key. The first two are one by two names."""
 
-_ITEM = frozenset({"Attributes", "LeadingKeys"})
-_READ = _ITEM | {"ReturnConsumedCapacity", "Select"}
-_WRITE = _ITEM | {"EnclosingOperation", "ReturnConsumedCapacity", "ReturnValues"}
-_STATEMENT = _ITEM | {"EnclosingOperation"}
-
 CONDITION_KEYS: dict[str, frozenset[str]] = {
-    "BatchGetItem": _READ,
-    "BatchWriteItem": _ITEM | {"ReturnConsumedCapacity"},
-    # The reference leaves EnclosingOperation out, but the guide's policies for transactions use it.
-    "ConditionCheckItem": _WRITE,
-    "DeleteItem": _WRITE,
-    "GetItem": _READ | {"EnclosingOperation"},
-    "PartiQLDelete": _STATEMENT | {"ReturnValues"},
-    "PartiQLInsert": _STATEMENT,
-    "PartiQLSelect": _STATEMENT | {"FullTableScan", "Select"},
-    "PartiQLUpdate": _STATEMENT | {"ReturnValues"},
-    "PutItem": _WRITE,
-    "Query": _READ | {"ReturnValues"},
-    "Scan": (_READ | {"ReturnValues"}) - {"LeadingKeys"},
-    "UpdateItem": _WRITE,
+    action.name.removeprefix("dynamodb:"): keys
+    for action in authorization_table.actions_of("dynamodb")
+    if "Attributes" in (keys := frozenset(key.removeprefix("dynamodb:") for key in action.keys))
 }
 """The condition keys of the actions on items, without `dynamodb:`."""
 

@@ -56,3 +56,9 @@ class AccessDenied(ServiceError):
 
 class PackedPolicyTooLargeException(ServiceError):
     """The policies and tags of a session take too much room in its token."""
+
+
+class PolicyEvaluationException(ServiceError):
+    """A simulated policy cannot be evaluated."""
+
+    status = 500

@@ -23,6 +23,11 @@ def after(request: Mapping[str, Any]) -> str:
         raise ValidationError(f"Invalid Marker: {marker}") from None
 
 
+def marker(name: str) -> str:
+    """The Marker of a page that ends with an element."""
+    return urlsafe_b64encode(name.encode()).decode()
+
+
 def page(
     request: Mapping[str, Any],
     member: str,
@@ -37,8 +42,7 @@ def page(
         if last and next_name <= last:
             continue
         if len(found) >= most:
-            marker = urlsafe_b64encode(name.encode()).decode()
-            return {member: found, "IsTruncated": True, "Marker": marker}
+            return {member: found, "IsTruncated": True, "Marker": marker(name)}
         found.append(shown(element))
         name = next_name
     return {member: found, "IsTruncated": False}

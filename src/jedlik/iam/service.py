@@ -18,6 +18,7 @@ from jedlik.iam import (
     managed_policies,
     needed_permissions,
     roles,
+    simulations,
     users,
 )
 from jedlik.iam.identity_rows import GROUP, KEYSPACES, KINDS, POLICY, PROFILE, ROLE, USER, Kind
@@ -46,6 +47,8 @@ _PLAIN: tuple[Does, ...] = (
     *(managed_policies.list_policy_versions, managed_policies.delete_policy_version),
     *(managed_policies.set_default_policy_version, attachments.list_entities_for_policy),
     *(account_details.get_account_summary, account_details.get_account_authorization_details),
+    *(simulations.simulate_custom_policy, simulations.simulate_principal_policy),
+    *(simulations.get_context_keys_for_custom_policy, simulations.get_context_keys_for_principal_policy),
 )
 """Operations of one kind of entity, called after their functions."""
 

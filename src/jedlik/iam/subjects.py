@@ -41,7 +41,7 @@ def identity_of(account: AccountIdentity, principal: Principal) -> Identity | No
         policies=tuple(policies),
         boundary=None if boundary is None else managed(account, boundary),
         session=_session(account, principal),
-        values=_values(account, principal, row),
+        values=values_of(account.account, principal, row),
     )
 
 
@@ -54,7 +54,7 @@ def _of_nobody(account: AccountIdentity, principal: Principal) -> Identity:
         unique_id=principal.unique_id,
         policies=(_administrator(account),),
         session=_session(account, principal),
-        values=_values(account, principal, {}),
+        values=values_of(account.account, principal, {}),
     )
 
 
@@ -88,12 +88,12 @@ def _session(account: AccountIdentity, principal: Principal) -> tuple[Policy, ..
     return (*inline, *(policy for policy in attached if policy is not None))
 
 
-def _values(account: AccountIdentity, principal: Principal, row: Row) -> dict[str, tuple[str, ...]]:
+def values_of(account: str, principal: Principal, row: Row) -> dict[str, tuple[str, ...]]:
     """The condition keys that are known of a principal ("AWS global condition context keys" in the user guide)."""
-    role_arn = ROLE.arn(account.account, row) if "RoleId" in row else None
+    role_arn = ROLE.arn(account, row) if "RoleId" in row else None
     found = {
         "aws:principalarn": (role_arn or principal.arn,),
-        "aws:principalaccount": (account.account,),
+        "aws:principalaccount": (account,),
         "aws:principaltype": (principal.kind,),
         "aws:principalisawsservice": ("false",),
         "aws:viaawsservice": ("false",),

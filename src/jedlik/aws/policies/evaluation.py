@@ -210,6 +210,20 @@ def _allowed(prepared: Prepared, applies: Applies) -> Decision:
     return ALLOWED
 
 
+def applying(
+    policy: Policy, identity: Identity, action: str, resource: str, values: Values, *, allows: bool
+) -> tuple[int, ...]:
+    """The places of a policy's statements that apply to a request: those that allow, or those that deny."""
+    prepared = Prepared(None, (), (), None, None, (), (), False, resource, identity.values)
+    found: list[int] = []
+    for place, statement in enumerate(policy.statements):
+        if statement.allows is allows and _is_about(statement, identity):
+            ready = _ready(statement, action.lower(), resource, identity.values)
+            if ready is not None and _applies(ready, values, prepared):
+                found.append(place)
+    return tuple(found)
+
+
 # Statements
 
 

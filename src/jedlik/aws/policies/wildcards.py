@@ -117,6 +117,12 @@ def template(text: str, has_variables: bool) -> Template:
     return Template(text, tuple(pieces))
 
 
+def written_variables(text: str) -> tuple[str, ...]:
+    """The names of the variables in a text, as they are written."""
+    found = ((one[1], one[2]) for one in _VARIABLE.finditer(text))
+    return tuple(name for name, default in found if default is not None or name not in _LITERAL)
+
+
 @lru_cache(maxsize=4096)
 def matcher(pattern: str) -> Matches:
     """What a pattern matches."""
