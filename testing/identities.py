@@ -24,3 +24,13 @@ def refusal(call: Callable[..., Any], **request: Any) -> tuple[int, str, str]:
         call(**request)
     answer = caught.value.response
     return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"]
+
+
+def answer(call: Callable[..., Any], **request: Any) -> str:
+    """The code with which a call is refused, or that it is allowed."""
+    try:
+        call(**request)
+    except ClientError as error:
+        code: str = error.response["Error"]["Code"]
+        return code
+    return "allowed"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from testing.identities import policy, refusal
-from testing.jedlik_process import Server, run_jedlik
+from testing.identities import answer, policy, refusal
+from testing.jedlik_process import Server, eventually, run_jedlik
 
 OWN, OTHER = "000000000000", "222222222222"
 TABLE = f"arn:aws:dynamodb:us-east-1:{OWN}:table/Shared"
@@ -34,7 +33,6 @@ def theirs(server: Server) -> dict[str, str]:
     """The key of another account itself."""
     made = run_jedlik("account", "create", OTHER, "--data-dir", str(server.options["data_dir"]))
     lines = dict(line.split(" = ") for line in made.stdout.splitlines() if " = " in line)
-    time.sleep(2)
     return {name: lines[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
 
 
@@ -65,9 +63,8 @@ def statement(principal: Any, action: Any = "dynamodb:GetItem", effect: str = "A
 
 
 def put(server: Server, *statements: dict[str, Any], arn: str = TABLE) -> None:
-    """Give a table a policy, and wait until every worker goes by it."""
+    """Give a table a policy. Other workers notice it within a second: `eventually`, for each client."""
     server.client().put_resource_policy(ResourceArn=arn, Policy=policy(*statements))
-    time.sleep(2)
 
 
 def may_get(client: Any, table: str = TABLE) -> bool:
@@ -127,7 +124,8 @@ def test_in_one_account_it_allows_and_denies(server: Server) -> None:
     allowing = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
     bob, full = user(server, {}), user(server, {}, allowing)
     put(server, statement({"AWS": bob["arn"]}), statement({"AWS": full["arn"]}, "dynamodb:GetItem", "Deny"))
-    assert may_get(bob["dynamodb"], "Shared")
+    eventually(lambda: may_get(bob["dynamodb"], "Shared"))
+    eventually(lambda: not may_get(full["dynamodb"], "Shared"))
     refused = refusal(bob["dynamodb"].put_item, TableName="Shared", Item=KEY)
     assert refused[1] == "AccessDeniedException"
     refused = refusal(full["dynamodb"].get_item, TableName="Shared", Key=KEY)
@@ -137,9 +135,8 @@ def test_in_one_account_it_allows_and_denies(server: Server) -> None:
     )
     full["dynamodb"].put_item(TableName="Shared", Item=KEY)
     server.client().delete_resource_policy(ResourceArn=TABLE)
-    time.sleep(2)
-    assert not any(may_get(bob["dynamodb"], "Shared") for _ in range(4))
-    assert all(may_get(full["dynamodb"], "Shared") for _ in range(4))
+    eventually(lambda: not may_get(bob["dynamodb"], "Shared"))
+    eventually(lambda: may_get(full["dynamodb"], "Shared"))
 
 
 def test_across_accounts_both_sides_must_allow(server: Server, theirs: dict[str, str]) -> None:
@@ -148,8 +145,8 @@ def test_across_accounts_both_sides_must_allow(server: Server, theirs: dict[str,
     root = server.client(**theirs)
     assert not may_get(eve["dynamodb"])
     put(server, statement({"AWS": OTHER}))
-    assert may_get(eve["dynamodb"])
-    assert may_get(root)
+    eventually(lambda: may_get(eve["dynamodb"]))
+    eventually(lambda: may_get(root))
     assert not may_get(without["dynamodb"])
     assert refusal(eve["dynamodb"].put_item, TableName=TABLE, Item=KEY)[2] == (
         f"User: {eve['arn']} is not authorized to perform: dynamodb:PutItem on resource: {TABLE} "
@@ -157,10 +154,10 @@ def test_across_accounts_both_sides_must_allow(server: Server, theirs: dict[str,
     )
     assert refusal(eve["dynamodb"].get_item, TableName="Shared", Key=KEY)[1] == "ResourceNotFoundException"
     put(server, statement({"AWS": eve["arn"]}, Condition={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "y"}}))
-    assert not may_get(eve["dynamodb"])
-    assert not may_get(root)
+    eventually(lambda: not may_get(eve["dynamodb"]))
+    eventually(lambda: not may_get(root))
     put(server, statement({"AWS": eve["arn"]}, Condition={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "x"}}))
-    assert may_get(eve["dynamodb"])
+    eventually(lambda: may_get(eve["dynamodb"]))
 
 
 def test_a_role_of_another_account_reads_a_table_through_its_policy(server: Server, theirs: dict[str, str]) -> None:
@@ -180,9 +177,9 @@ def test_a_role_of_another_account_reads_a_table_through_its_policy(server: Serv
         aws_secret_access_key=found["SecretAccessKey"],
         aws_session_token=found["SessionToken"],
     )
-    assert may_get(session)
+    eventually(lambda: may_get(session))
     put(server, statement({"AWS": role.replace("reader", "other")}))
-    assert not may_get(session)
+    eventually(lambda: not may_get(session))
 
 
 def test_a_stream_has_a_policy_of_its_own(server: Server, theirs: dict[str, str]) -> None:
@@ -190,6 +187,7 @@ def test_a_stream_has_a_policy_of_its_own(server: Server, theirs: dict[str, str]
     streams = server.client("dynamodbstreams", **theirs)
     assert refusal(streams.describe_stream, StreamArn=stream)[1] == "AccessDeniedException"
     put(server, statement({"AWS": OTHER}, "dynamodb:DescribeStream", Resource=stream), arn=stream)
+    eventually(lambda: answer(streams.describe_stream, StreamArn=stream) == "allowed")
     assert streams.describe_stream(StreamArn=stream)["StreamDescription"]["StreamArn"] == stream
     wrong = stream[:-1] + ("0" if stream[-1] != "0" else "1")
     assert refusal(server.client().get_resource_policy, ResourceArn=wrong)[1] == "ResourceNotFoundException"

@@ -156,7 +156,6 @@ def test_across_accounts_both_sides_must_allow(server: Server) -> None:
     made = run_jedlik("account", "create", OTHER, "--data-dir", str(server.options["data_dir"]))
     lines = dict(line.split(" = ") for line in made.stdout.splitlines() if " = " in line)
     theirs = {name: lines[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
-    time.sleep(2)
     iam = server.client("iam", **theirs)
     arn = iam.create_user(UserName="eve")["User"]["Arn"]
     made_key = iam.create_access_key(UserName="eve")["AccessKey"]
