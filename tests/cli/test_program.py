@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,3 +87,19 @@ def test_a_command_ends_quietly_when_the_reader_of_its_report_goes(
 def test_completion_knows_the_commands() -> None:
     completed = run_jedlik(_JEDLIK_COMPLETE="bash_complete", COMP_WORDS="jedlik c", COMP_CWORD="1")
     assert completed.stdout.split() == ["plain,credentials", "plain,check", "plain,compact"]
+
+
+THE_INTERPRETERS_END = 77
+
+
+def test_a_command_that_has_used_object_stores_does_not_wait_for_the_interpreters_end(tmp_path: Path) -> None:
+    """The threads of obstore may abort the process there."""
+    (tmp_path / "sitecustomize.py").write_text(f"import atexit, os; atexit.register(os._exit, {THE_INTERPRETERS_END})")
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))}
+    assert run_jedlik("--version", **path).returncode == THE_INTERPRETERS_END
+    place = tmp_path / "kept"
+    place.mkdir()
+    listed = run_jedlik("backups", "list", "--backups", str(place), **path)
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", "")
+    verified = run_jedlik("backups", "verify", "arn:other", "--backups", str(place), **path)
+    assert (verified.returncode, verified.stdout) == (1, f"arn:other: there is no such backup in {place.as_uri()}\n")

@@ -55,15 +55,31 @@ class Group(click.Group):
             code = super().main(args, **(options | {"prog_name": NAME, "standalone_mode": False}))
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
-            sys.exit(error.exit_code)
+            code = error.exit_code
         except click.ClickException as error:
             complain(error.format_message())
             if isinstance(error, click.UsageError) and error.ctx is not None:
                 click.echo(f"Try `{error.ctx.command_path} --help`.", err=True)
-            sys.exit(error.exit_code)
+            code = error.exit_code
         except click.Abort:
-            sys.exit(INTERRUPTED)
-        sys.exit(code if isinstance(code, int) else 0)
+            code = INTERRUPTED
+        except SystemExit as ended:
+            code = ended.code
+        end(code if isinstance(code, int) else 0)
+
+
+def end(code: int) -> NoReturn:
+    """End the program.
+
+    The interpreter's own end would abort it now and then where obstore has been at work: its threads may come back to
+    the interpreter at any time, and one that does so at its end is ended by an exception, in a language that permits
+    none.
+    """
+    if "obstore" not in sys.modules:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def summary(command: click.Command) -> str:
