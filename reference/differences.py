@@ -47,6 +47,16 @@ DIFFERENCES = (
         "It is the cheapest way here, and more than DynamoDB promises.",
     ),
     Difference(
+        "`DeleteTable`, `ImportTable`",
+        "To delete a table that is being imported cancels its import.",
+        "There is no other way to cancel one, and AWS does not document any.",
+    ),
+    Difference(
+        "`ExportTableToPointInTime.FilterSpecification`",
+        "In an incremental export, a change is exported if the item satisfies the filter before it or after it.",
+        "AWS does not document it; a copy that follows must learn that an item has left.",
+    ),
+    Difference(
         "Collections in requests",
         "Those for which DynamoDB states no limit (old conditions and their operands, definitions, tags) may have "
         "20,000 elements; `ExpressionAttributeNames` and `ExpressionAttributeValues` 4,096.",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+_ACCOUNT = re.compile("[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,8 @@ class Bucket:
     """`s3://bucket/folder`, `gs://...`, `az://...` or `file:///folder`."""
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What its client needs besides: endpoint, region, credentials."""
+    owner: str | None = None
+    """The account that it belongs to; without one, it belongs to every account that asks."""
 
 
 def hold_keys(tables: Any) -> bool:
@@ -31,7 +36,9 @@ def of_tables(tables: Any) -> dict[str, Bucket]:
 
 
 def _bucket(name: str, options: dict[str, Any]) -> Bucket:
-    url = options.pop("url", None)
+    url, owner = options.pop("url", None), options.pop("owner", None)
     if not isinstance(url, str) or not all(isinstance(value, str | bool) for value in options.values()):
         raise ValueError(f"buckets.{name} must have the string url, and options that are strings")
-    return Bucket(url, options)
+    if owner is not None and not (isinstance(owner, str) and _ACCOUNT.fullmatch(owner)):
+        raise ValueError(f"buckets.{name}: owner must be the twelve digits of an account, as a string")
+    return Bucket(url, options, owner)

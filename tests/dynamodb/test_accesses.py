@@ -142,6 +142,42 @@ def test_an_operation_is_an_action_on_its_resources(
     assert needed(operation, request_) == [Access(f"dynamodb:{operation}", arn, {}) for arn in resources]
 
 
+@pytest.mark.parametrize(
+    ("operation", "request_", "wanted"),
+    [
+        (
+            "ExportTableToPointInTime",
+            {"TableArn": MUSIC, "S3Bucket": "b", "S3Prefix": "/mine/"},
+            [("s3:PutObject", "arn:aws:s3:::b/mine/AWSDynamoDB/*", {})],
+        ),
+        (
+            "ImportTable",
+            {"TableCreationParameters": TABLE, "S3BucketSource": {"S3Bucket": "b", "S3KeyPrefix": "mine"}},
+            [
+                ("s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ("mine",)}),
+                ("s3:GetObject", "arn:aws:s3:::b/mine*", {}),
+            ],
+        ),
+        (
+            "StartBulkPutItems",
+            TABLE | {"InputS3Configuration": {"S3Bucket": "in"}, "OutputS3Configuration": {"S3Bucket": "out"}},
+            [
+                ("s3:ListBucket", "arn:aws:s3:::in", {"s3:prefix": ("",)}),
+                ("s3:GetObject", "arn:aws:s3:::in/*", {}),
+                ("s3:PutObject", "arn:aws:s3:::out/*", {}),
+            ],
+        ),
+    ],
+)
+def test_buckets_are_resources_too(
+    operation: str, request_: dict[str, Any], wanted: list[tuple[str, str, dict[str, tuple[str, ...]]]]
+) -> None:
+    assert list(accesses.of(operation)(SCOPE, request_, KNOWN)) == [
+        Access(f"dynamodb:{operation}", MUSIC, {}),
+        *(Access(*access) for access in wanted),
+    ]
+
+
 GLOBAL = "arn:aws:dynamodb::123456789012:global-table/Music"
 THERE = MUSIC.replace("us-west-2", "eu-west-1")
 
@@ -805,6 +841,6 @@ def test_nothing_that_the_shape_check_lets_through_raises(service: str, data: st
     before = copy.deepcopy(checked)
     for known in (KNOWN, NOBODY):
         for access in accesses.of(operation.name)(SCOPE, checked, known):
-            assert access.action.startswith("dynamodb:")
+            assert access.action.startswith(("dynamodb:", "s3:"))
             assert all(type(value) is str for values in access.context.values() for value in values)
     assert checked == before

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from base64 import b64encode
-from contextlib import suppress
-from hashlib import md5
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,101 +12,26 @@ import orjson
 import pytest
 
 from jedlik.aws.errors import ServiceError
-from jedlik.background import job_records
-from jedlik.background.job_records import Job, JobMoved, JobWaits
-from jedlik.clock import TrustedClock
-from jedlik.dynamodb.backups import archiving, exporting, table_copies
+from jedlik.background.job_records import Job
+from jedlik.dynamodb.backups import archiving, export_ranges, exporting, table_copies
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
-from jedlik.regions.object_places import ObjectPlaces
-from testing import jobs
 from testing.dynamodb import handlers
-from testing.dynamodb.definitions import attributes, definition, index, key_schema
+from testing.dynamodb.definitions import attributes, key_schema
+from testing.dynamodb.exports import ARN, all_jobs, current_jobs, exported, files_of, records_of, step, with_recovery
 from testing.dynamodb.handlers import Handlers
 from testing.dynamodb.histories import History, State
 from testing.jedlik_process import Server, eventually
 from testing.storage.objects import MemoryObjects
 
-ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/source"
-
-
-async def with_recovery(own: Handlers, monkeypatch: pytest.MonkeyPatch) -> MemoryObjects:
-    """A table with recovery, and a bucket."""
-    bucket = MemoryObjects()
-    own.region.places = ObjectPlaces(MemoryObjects(), {})
-    monkeypatch.setattr(own.region.places, "bucket", lambda name: bucket)
-    own.region.clock = own.region.engine.clock = TrustedClock(lambda: own.now, lambda: own.now)
-    settings = definition(
-        TableName="source",
-        KeySchema=key_schema("p"),
-        AttributeDefinitions=attributes(p="S", x="N"),
-        GlobalSecondaryIndexes=[index("by-x", "x")],
-    )
-    await own.call("CreateTable", **settings)
-    on = {"PointInTimeRecoveryEnabled": True}
-    await own.call("UpdateContinuousBackups", TableName="source", PointInTimeRecoverySpecification=on)
-    return bucket
-
-
-async def current_jobs(own: Handlers) -> list[Job]:
-    start, end = job_records.job_range()
-    return [job_records.parse(row) for row in await own.region.engine.range(start, end, 100, MIB)]
-
-
-async def step(own: Handlers, job: Job) -> None:
-    with suppress(JobMoved, JobWaits):
-        await jobs.step(own.region, job)
-
-
-async def all_jobs(own: Handlers) -> None:
-    for _ in range(3000):
-        found = await current_jobs(own)
-        if not found:
-            return
-        for job in found:
-            await step(own, job)
-    raise AssertionError("jobs are still in progress")
-
-
-async def exported(own: Handlers, **more: Any) -> dict[str, Any]:
-    answer = await own.call("ExportTableToPointInTime", TableArn=ARN, S3Bucket="bucket", **more)
-    description: dict[str, Any] = answer["ExportDescription"]
-    return description
-
-
-def files_of(bucket: MemoryObjects, description: dict[str, Any]) -> list[dict[str, Any]]:
-    """The lines of the manifest of files, after all that can be compared in an export."""
-    manifest = description["ExportManifest"]
-    folder = manifest.rpartition("/")[0]
-    for name in ("manifest-summary", "manifest-files"):
-        content = bucket.kept[f"{folder}/{name}.json"]
-        assert bucket.kept[f"{folder}/{name}.md5"] == b64encode(md5(content, usedforsecurity=False).digest())
-    summary = orjson.loads(bucket.kept[manifest])
-    assert summary["manifestFilesS3Key"] == f"{folder}/manifest-files.json"
-    assert (summary["itemCount"], summary["billedSizeBytes"]) == (
-        description["ItemCount"],
-        description["BilledSizeBytes"],
-    )
-    lines = [orjson.loads(line) for line in bucket.kept[f"{folder}/manifest-files.json"].splitlines()]
-    data = {name for name in bucket.kept if name.startswith(f"{folder}/data/")}
-    assert {line["dataFileS3Key"] for line in lines} == data
-    assert bucket.kept[f"{folder}/_started"] == b""
-    return lines
-
 
 def held(bucket: MemoryObjects, description: dict[str, Any]) -> State:
     """The items in an export."""
     found: State = {}
-    for line in files_of(bucket, description):
-        content = bucket.kept[line["dataFileS3Key"]]
-        digest = md5(content, usedforsecurity=False)
-        assert (line["md5Checksum"], line["etag"]) == (b64encode(digest.digest()).decode(), f"{digest.hexdigest()}-1")
-        records = [orjson.loads(record)["Item"] for record in gzip.decompress(content).splitlines()]
-        assert len(records) == line["itemCount"]
-        for record in records:
-            assert record["p"]["S"] not in found
-            found[record["p"]["S"]] = record
-    assert len(found) == description["ItemCount"]
+    for record in records_of(bucket, description):
+        item = orjson.loads(record)["Item"]
+        assert item["p"]["S"] not in found
+        found[item["p"]["S"]] = item
     return found
 
 
@@ -117,7 +39,7 @@ def held(bucket: MemoryObjects, description: dict[str, Any]) -> State:
 def test_an_export_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, range_bytes: int) -> None:
     monkeypatch.setattr(table_copies, "PIECE_BYTES", 600)
     monkeypatch.setattr(archiving, "SEGMENT_BYTES", 500)
-    monkeypatch.setattr(exporting, "RANGE_BYTES", range_bytes)
+    monkeypatch.setattr(export_ranges, "RANGE_BYTES", range_bytes)
     random = Random(seed)
 
     async def test(own: Handlers) -> None:
@@ -234,7 +156,11 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.
         assert code == "InvalidExportTimeException"
         code, _ = await refusal(own, "ExportTableToPointInTime", ExportTime=own.now - 100, **to)
         assert code == "InvalidExportTimeException"
-        for member in ({"ExportFormat": "ION"}, {"ExportType": "INCREMENTAL_EXPORT"}):
+        for member in (
+            {"ExportType": "INCREMENTAL_EXPORT"},
+            {"S3Prefix": "a/../../b"},
+            {"S3SseAlgorithm": "AES256", "S3SseKmsKeyId": "key"},
+        ):
             assert (await refusal(own, "ExportTableToPointInTime", **member, **to))[0] == "ValidationException"
         await exported(own, ClientToken="mine")
         code, _ = await refusal(own, "ExportTableToPointInTime", ClientToken="mine", S3Prefix="other", **to)
@@ -266,8 +192,9 @@ def test_an_export_can_be_imported(start_server: Any, tmp_path: Path) -> None:
         client.put_item(TableName="source", Item=item)
     arn = client.describe_table(TableName="source")["Table"]["TableArn"]
 
-    def run(bucket: str) -> dict[str, Any]:
-        export = client.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket)["ExportDescription"]["ExportArn"]
+    def run(bucket: str, **more: Any) -> dict[str, Any]:
+        begun = client.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket, **more)
+        export = begun["ExportDescription"]["ExportArn"]
 
         def described() -> dict[str, Any]:
             found: dict[str, Any] = client.describe_export(ExportArn=export)["ExportDescription"]
@@ -290,3 +217,20 @@ def test_an_export_can_be_imported(start_server: Any, tmp_path: Path) -> None:
     assert client.describe_import(ImportArn=begun["ImportArn"])["ImportTableDescription"]["ImportedItemCount"] == 100
     assert sorted(client.scan(TableName="target")["Items"], key=lambda item: str(item["p"]["S"])) == items
     assert len(client.list_exports(TableArn=arn)["ExportSummaries"]) >= 3
+    filtered = run(
+        "my-exports",
+        S3Prefix="filtered",
+        S3BucketOwner="000000000000",
+        ExportFormat="ION",
+        ExportType="FULL_EXPORT",
+        FilterSpecification={
+            "KeyConditionExpression": "#p = :p",
+            "FilterExpression": "#t = :t",
+            "ProjectionExpression": "#p",
+            "ExpressionAttributeNames": {"#p": "p", "#t": "text"},
+            "ExpressionAttributeValues": {":p": {"S": "007"}, ":t": {"S": "ű"}},
+        },
+    )
+    assert (filtered["ExportStatus"], filtered["ItemCount"], filtered["ExportFormat"]) == ("COMPLETED", 1, "ION")
+    [data] = (tmp_path / "bucket" / filtered["ExportManifest"]).parent.glob("data/*.ion.gz")
+    assert gzip.decompress(data.read_bytes()) == b'$ion_1_0 {Item:{p:"007"}}\n'

@@ -16,10 +16,13 @@ import zstandard
 from botocore.exceptions import ClientError
 
 from jedlik.background import job_records
-from jedlik.background.job_records import JobMoved
+from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.buckets import Bucket
 from jedlik.dynamodb.backups import importing
+from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
+from testing import jobs
 from testing.dynamodb import handlers
 from testing.dynamodb.definitions import attributes, index, key_schema
 from testing.dynamodb.handlers import Handlers
@@ -229,7 +232,7 @@ def test_each_record_counts_once_whatever_workers_die(
     async def test(own: Handlers) -> None:
         objects = MemoryObjects()
         own.region.places = ObjectPlaces(objects, {})
-        monkeypatch.setattr(own.region.places, "bucket", lambda name: objects)
+        monkeypatch.setattr(own.region.places, "bucket_with", lambda name, options: objects)
         for part in range(5):
             numbers = range(part * 40, part * 40 + 40)
             rows = b"p,s\n" + b"".join(b"a,%d\n" % n for n in numbers)
@@ -255,5 +258,73 @@ def test_each_record_counts_once_whatever_workers_die(
         done = (await own.call("DescribeImport", ImportArn=arn))["ImportTableDescription"]
         assert (done["ImportStatus"], done["ImportedItemCount"], done["ErrorCount"]) == ("COMPLETED", 200, 0)
         assert (await own.call("DescribeTable", TableName="target"))["Table"]["ItemCount"] == 200
+
+    handlers.run(tmp_path / "store", test)
+
+
+def test_an_import_is_cancelled_when_its_table_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
+    monkeypatch.setattr(importing, "COMMITS", 2)
+
+    async def test(own: Handlers) -> None:
+        objects = MemoryObjects()
+        own.region.places = ObjectPlaces(objects, {})
+        monkeypatch.setattr(own.region.places, "bucket_with", lambda name, options: objects)
+        objects.kept["part"] = lines(*map(item, range(100)))
+        answer = await own.call(
+            "ImportTable",
+            S3BucketSource={"S3Bucket": "any-bucket"},
+            InputFormat="DYNAMODB_JSON",
+            TableCreationParameters={"TableName": "target", **TABLE, **ON_DEMAND},
+        )
+
+        async def step() -> bool:
+            for row in await own.region.engine.range(*job_records.job_range(), 10, MIB):
+                with suppress(JobMoved, JobWaits):
+                    await jobs.step(own.region, job_records.parse(row))
+            return bool(await own.region.engine.range(*job_records.job_range(), 1, MIB))
+
+        assert await step()
+        await own.call("DeleteTable", TableName="target")
+        assert (await own.call("ListTables"))["TableNames"] == []
+        while await step():
+            pass
+        arn = answer["ImportTableDescription"]["ImportArn"]
+        done = (await own.call("DescribeImport", ImportArn=arn))["ImportTableDescription"]
+        assert (done["ImportStatus"], done["FailureCode"]) == ("CANCELLED", "ImportCancelled")
+        assert 0 < done["ImportedItemCount"] < 100
+        assert await own.region.engine.range(*spaces.ROWS.range, 1, 1) == []
+
+    handlers.run(tmp_path / "store", test)
+
+
+def test_a_bucket_has_an_owner(tmp_path: Path) -> None:
+    async def test(own: Handlers) -> None:
+        data = tmp_path / "data"
+        data.mkdir()
+        (data / "part").write_bytes(lines(item(1)))
+        theirs = Bucket(data.as_uri(), owner="111111111111")
+        own.region.places = ObjectPlaces(MemoryObjects(), {"theirs": theirs, "own": Bucket(data.as_uri())})
+
+        async def status(bucket: str, **owner: str) -> tuple[str, str | None]:
+            parameters = {"TableName": f"table-{uuid4().hex}", **TABLE, **ON_DEMAND}
+            answer = await own.call(
+                "ImportTable",
+                S3BucketSource={"S3Bucket": bucket, **owner},
+                InputFormat="DYNAMODB_JSON",
+                TableCreationParameters=parameters,
+            )
+            while rows := await own.region.engine.range(*job_records.job_range(), 1, MIB):
+                await jobs.step(own.region, job_records.parse(rows[0]))
+            arn = answer["ImportTableDescription"]["ImportArn"]
+            done = (await own.call("DescribeImport", ImportArn=arn))["ImportTableDescription"]
+            return done["ImportStatus"], done.get("FailureCode")
+
+        assert await status("own") == ("COMPLETED", None)
+        assert await status("own", S3BucketOwner="000000000000") == ("COMPLETED", None)
+        assert await status("own", S3BucketOwner="111111111111") == ("FAILED", "S3AccessDenied")
+        assert await status("theirs") == ("FAILED", "S3AccessDenied")
+        assert await status("theirs", S3BucketOwner="111111111111") == ("COMPLETED", None)
+        assert await status("missing") == ("FAILED", "S3NoSuchBucket")
 
     handlers.run(tmp_path / "store", test)

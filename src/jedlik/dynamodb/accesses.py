@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jedlik.aws.access import UNSEEN, Access, Accesses, Known, Scope, account_of
-from jedlik.dynamodb import access_conditions, access_statements
+from jedlik.dynamodb import access_conditions, access_statements, bucket_accesses
 from jedlik.dynamodb.access_conditions import Asked, Context, Request
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.plain_accesses import plain_gets
@@ -253,6 +253,7 @@ def _on_resources(operation: str, scope: Scope, request: Request, known: Known) 
                     yield Access(f"dynamodb:{action}", arn, tags if action == "TagResource" else _NO_CONTEXT)
     if operation == "UpdateTable":
         yield from _in_other_regions(scope, request)
+    yield from bucket_accesses.needed(operation, scope, request)
 
 
 def _in_other_regions(scope: Scope, request: Request) -> Iterator[Access]:

@@ -78,6 +78,11 @@ def of_document(stored: dict[str, Any]) -> Descriptor:
     return descriptors.descriptor_of(stored)
 
 
+def table_of(descriptor: Descriptor) -> Table:
+    """The table that a descriptor makes, for work on what was copied of it."""
+    return descriptors.parse(descriptors.serialize(descriptor))
+
+
 # Reads
 
 

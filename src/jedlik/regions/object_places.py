@@ -6,12 +6,15 @@ A region knows them as it knows its peers. Nothing is opened here before it is u
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from jedlik.buckets import Bucket
 from jedlik.config import Settings
 from jedlik.storage.object_store import ObjectStore
 
+OPEN_BUCKETS = 100
+"""Clients of buckets that a process keeps."""
 ANY = "*"
 """The bucket that stands for all that have no name in the settings."""
 BUCKET_SCHEME = "bucket://"
@@ -25,6 +28,10 @@ class NoBucket(Exception):
         super().__init__(f"there is no bucket {name!r} in the settings: [buckets.{name}]")
 
 
+class BucketOfOther(Exception):
+    """The bucket belongs to another account than the one that a request expects."""
+
+
 class ObjectPlaces:
     """The object stores of a server."""
 
@@ -32,14 +39,38 @@ class ObjectPlaces:
         self.backups = backups
         """Where backups are kept, and what is archived for recovery to a point in time."""
         self._buckets = buckets
-        self._open: dict[str, ObjectStore] = {}
+        self._open: dict[tuple[str, ...], ObjectStore] = {}
 
     def bucket(self, name: str) -> ObjectStore:
         """The bucket that requests call `name`. Raises NoBucket."""
-        found = self._open.get(name)
+        return self.bucket_with(name, {})
+
+    def bucket_with(self, name: str, options: Mapping[str, Any]) -> ObjectStore:
+        """The same with further options of its client. Raises NoBucket and ObjectStoreError."""
+        key = (name, *(text for option in sorted(options.items()) for text in option))
+        found = self._open.get(key)
         if found is None:
-            found = self._open[name] = bucket_store(name, "", self._buckets)
+            found = bucket_store(name, "", self._buckets, options)
+            while len(self._open) >= OPEN_BUCKETS:
+                self._open.pop(next(iter(self._open)))
+            self._open[key] = found
         return found
+
+    def encrypts(self, name: str) -> bool:
+        """Whether the objects of a bucket can be encrypted as a request wants it; True if there is no such bucket."""
+        bucket = self._configured(name)
+        return bucket is None or bucket.url.startswith("s3://")
+
+    def check_owner(self, name: str, account: str, expected: str) -> None:
+        """Whether a bucket belongs to the account that a request expects. One without an owner in the settings belongs
+        to every account that asks. Raises BucketOfOther."""
+        bucket = self._configured(name)
+        owner = account if bucket is None or bucket.owner is None else bucket.owner
+        if owner != expected:
+            raise BucketOfOther(f"the bucket {name!r} does not belong to the account {expected}")
+
+    def _configured(self, name: str) -> Bucket | None:
+        return self._buckets.get(name, self._buckets.get(ANY))
 
 
 def of_settings(settings: Settings) -> ObjectPlaces:
@@ -65,8 +96,10 @@ def backups_of(settings: Settings) -> ObjectStore:
     return ObjectStore(settings.backups_folder.absolute().as_uri(), {})
 
 
-def bucket_store(name: str, folder: str, buckets: Mapping[str, Bucket]) -> ObjectStore:
-    """A folder of a bucket; "" is all of it. Raises ObjectStoreError and NoBucket."""
+def bucket_store(
+    name: str, folder: str, buckets: Mapping[str, Bucket], more: Mapping[str, Any] = MappingProxyType({})
+) -> ObjectStore:
+    """A folder of a bucket; "" is all of it. `more` are further options. Raises ObjectStoreError and NoBucket."""
     bucket = buckets.get(name)
     if bucket is None:
         bucket = buckets.get(ANY)
@@ -74,5 +107,4 @@ def bucket_store(name: str, folder: str, buckets: Mapping[str, Bucket]) -> Objec
             raise NoBucket(name)
         folder = f"{name}/{folder}" if folder else name
     url = bucket.url if not folder else f"{bucket.url.rstrip('/')}/{folder.strip('/')}"
-    options: Mapping[str, Any] = bucket.options
-    return ObjectStore(url, options)
+    return ObjectStore(url, {**bucket.options, **more})

@@ -1,4 +1,4 @@
-"""ExportTableToPointInTime, DescribeExport and ListExports. Full exports in DynamoDB JSON.
+"""ExportTableToPointInTime, DescribeExport and ListExports.
 
 Sources: "DynamoDB data export to Amazon S3" in the developer guide, and the API reference.
 """
@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import archiving, backup_records, export_records, exporting, recovery_records, transfers
+from jedlik.dynamodb.backups import (
+    archiving,
+    backup_records,
+    export_records,
+    export_selections,
+    exporting,
+    recovery_records,
+    transfers,
+)
 from jedlik.dynamodb.backups.export_records import Export
 from jedlik.dynamodb.backups.recovery_operations import LAG_SECONDS
 from jedlik.dynamodb.backups.recovery_operations import found as found_table
@@ -24,6 +32,7 @@ from jedlik.dynamodb.errors import (
     PointInTimeRecoveryUnavailableException,
 )
 from jedlik.dynamodb.model import keys
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -34,19 +43,26 @@ Response = dict[str, Any]
 EXPORTS = 300
 """At once, in a region: AWS's limit for an account."""
 
-_UNSUPPORTED = {
-    "IncrementalExportSpecification": "incremental exports",
-    "FilterSpecification": "filters of exports",
-    "S3SseAlgorithm": "encryption by the bucket as a request names it",
-    "S3SseKmsKeyId": "encryption by the bucket as a request names it",
-}
-"""Members for which nothing is built yet."""
+SHORTEST_SECONDS = 15 * 60
+LONGEST_SECONDS = 24 * 60 * 60
+"""The windows of incremental exports."""
+
+_ECHOED = (
+    "ClientToken",
+    "FilterSpecification",
+    "S3Bucket",
+    "S3BucketOwner",
+    "S3Prefix",
+    "S3SseAlgorithm",
+    "S3SseKmsKeyId",
+)
+"""Members of the request that are shown as they were given."""
 
 
 async def export_table_to_point_in_time(context: Context, request: Request) -> Response:
     """Write what a table held at a time into a bucket."""
     region = context.region
-    _check(request)
+    _check(request, region)
     name = table_names.resolve(request["TableArn"], region.name, region.account)
     now = region.clock()
     again = await _same_token(region, request, now)
@@ -55,19 +71,23 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     await _check_room(region)
     table = found_table(name, await catalog.find(region, name))
     before = await recovery_records.of_table(region, table)
+    _check_filter(request, table, region)
     earliest = now if before is None else await archiving.earliest(region, before, now)
-    at = request.get("ExportTime", max(earliest, now - LAG_SECONDS))
-    export = Export(backup_records.new_id(now, secrets.token_hex(4)), name, table.id, now, at, request)
+    window = _window(request, max(earliest, now - LAG_SECONDS))
+    export = Export(
+        backup_records.new_id(now, secrets.token_hex(4)), name, table.id, now, window.end, request, since=window.begin
+    )
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         found_table(name, catalog.stored(values[0]))
         recovery = None if values[1] is None else recovery_records.parse(values[1])
         if recovery is None or before is None or recovery.history != before.history:
             raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
-        if not earliest <= at <= max(earliest, now):
-            raise InvalidExportTimeException(
-                "The specified ExportTime is outside of the point in time recovery window."
-            )
+        for member, at in window.times():
+            if not earliest <= at <= max(earliest, now):
+                raise InvalidExportTimeException(
+                    f"The specified {member} is outside of the point in time recovery window."
+                )
         writes = Writes()
         export.put(writes)
         recovery.put(writes, restoring=(*recovery.restoring, export.id))
@@ -80,15 +100,50 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     return {"ExportDescription": _description(region, export)}
 
 
-def _check(request: Request) -> None:
+def _check(request: Request, region: Region) -> None:
     """All that can be wrong with an export before the table is looked at."""
-    for member, what in _UNSUPPORTED.items():
-        if member in request:
-            raise ValidationException(f"Jedlik does not support {what} yet: {member}")
-    if request.get("ExportFormat", "DYNAMODB_JSON") == "ION":
-        raise ValidationException("Jedlik does not support exports in Amazon Ion yet: ExportFormat")
-    if request.get("ExportType", "FULL_EXPORT") != "FULL_EXPORT":
-        raise ValidationException("Jedlik does not support incremental exports yet: ExportType")
+    is_incremental = request.get("ExportType", export_records.FULL) == export_records.INCREMENTAL
+    if is_incremental != ("IncrementalExportSpecification" in request):
+        raise ValidationException(
+            "IncrementalExportSpecification must be provided for an export of type INCREMENTAL_EXPORT, and only for it"
+        )
+    if is_incremental and "ExportTime" in request:
+        raise ValidationException("ExportTime cannot be specified for an export of type INCREMENTAL_EXPORT")
+    transfers.check_output(region, request, request.get("S3Prefix", ""))
+
+
+def _check_filter(request: Request, table: Descriptor, region: Region) -> None:
+    export_selections.selection(request.get("FilterSpecification"), catalog.table_of(table), region.secret)
+
+
+class _Window(NamedTuple):
+    """The times of an export, in seconds since the epoch."""
+
+    begin: float | None
+    """The beginning of the window of an incremental export."""
+    end: float
+    """The end of its window, or the time whose state a full export has."""
+
+    def times(self) -> list[tuple[str, float]]:
+        """The times that must be restorable, each with the member that it is in."""
+        if self.begin is None:
+            return [("ExportTime", self.end)]
+        return [("ExportFromTime", self.begin), ("ExportToTime", self.end)]
+
+
+def _window(request: Request, latest: float) -> _Window:
+    """What is exported. Raises ValidationException."""
+    specification = request.get("IncrementalExportSpecification")
+    if specification is None:
+        return _Window(None, request.get("ExportTime", latest))
+    if "ExportFromTime" not in specification:
+        raise ValidationException("ExportFromTime must be provided in IncrementalExportSpecification")
+    window = _Window(specification["ExportFromTime"], specification.get("ExportToTime", latest))
+    if not SHORTEST_SECONDS <= window.end - specification["ExportFromTime"] <= LONGEST_SECONDS:
+        raise ValidationException(
+            "The difference between ExportFromTime and ExportToTime must be at least 15 minutes and at most 24 hours"
+        )
+    return window
 
 
 async def describe_export(context: Context, request: Request) -> Response:
@@ -147,10 +202,17 @@ def _description(region: Region, found: Export) -> Response:
         "StartTime": found.started,
         "TableArn": table_names.arn(region.name, region.account, found.table),
         "TableId": found.table_id,
-        "ExportTime": found.at,
-        "ExportFormat": "DYNAMODB_JSON",
+        "ExportFormat": found.format,
     }
-    for member in ("ClientToken", "S3Bucket", "S3BucketOwner", "S3Prefix"):
+    if found.is_incremental:
+        shown["IncrementalExportSpecification"] = {
+            "ExportFromTime": found.since,
+            "ExportToTime": found.at,
+            "ExportViewType": found.view,
+        }
+    else:
+        shown["ExportTime"] = found.at
+    for member in _ECHOED:
         if member in request:
             shown[member] = request[member]
     if found.ended is not None:
@@ -170,5 +232,5 @@ def _summary(region: Region, found: Export) -> Response:
     return {
         "ExportArn": export_records.arn(region, found),
         "ExportStatus": found.status,
-        "ExportType": "FULL_EXPORT",
+        "ExportType": found.type,
     }

@@ -18,6 +18,10 @@ from jedlik.storage.engine import Writes
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
+FULL = "FULL_EXPORT"
+INCREMENTAL = "INCREMENTAL_EXPORT"
+BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -30,7 +34,7 @@ class Export:
     started: float
     """Seconds since the epoch."""
     at: float
-    """The time whose state it has."""
+    """The time whose state it has; of an incremental export, the end of its window, which is not in it."""
     request: dict[str, Any]
     """What was asked for."""
     status: str = IN_PROGRESS
@@ -40,6 +44,8 @@ class Export:
     """Bytes of the items, as DynamoDB counts them."""
     failure: tuple[str, str] | None = None
     """Code and message."""
+    since: float | None = None
+    """The beginning of the window of an incremental export, which is in it."""
 
     @property
     def key(self) -> bytes:
@@ -47,14 +53,46 @@ class Export:
         return export_key(self.table, self.id)
 
     @property
-    def folder(self) -> str:
-        """Where its files are, behind the prefix."""
-        return f"AWSDynamoDB/{self.id}"
+    def type(self) -> str:
+        """FULL_EXPORT or INCREMENTAL_EXPORT."""
+        type_: str = self.request.get("ExportType", FULL)
+        return type_
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether it has the changes of a window."""
+        return self.type == INCREMENTAL
+
+    @property
+    def format(self) -> str:
+        """DYNAMODB_JSON or ION."""
+        format_: str = self.request.get("ExportFormat", "DYNAMODB_JSON")
+        return format_
+
+    @property
+    def view(self) -> str:
+        """NEW_IMAGE or NEW_AND_OLD_IMAGES, of an incremental export."""
+        view: str = self.request.get("IncrementalExportSpecification", {}).get("ExportViewType", BOTH_IMAGES)
+        return view
+
+    @property
+    def has_old_images(self) -> bool:
+        """Whether each change has the item before it."""
+        return self.view == BOTH_IMAGES
 
     def name(self, file: str) -> str:
         """The name of a file in the bucket."""
+        return self._behind_prefix(f"AWSDynamoDB/{self.id}/{file}")
+
+    def data_name(self, number: int, digest: str, suffix: str) -> str:
+        """The name of a data file in the bucket. Incremental exports have one folder for all."""
+        if self.is_incremental:
+            return self._behind_prefix(f"AWSDynamoDB/data/{self.id}-{number:08d}-{digest}.{suffix}")
+        return self.name(f"data/{number:08d}-{digest}.{suffix}")
+
+    def _behind_prefix(self, name: str) -> str:
         prefix = self.request.get("S3Prefix", "").strip("/")
-        return f"{prefix}/{self.folder}/{file}" if prefix else f"{self.folder}/{file}"
+        return f"{prefix}/{name}" if prefix else name
 
     def put(self, writes: Writes, **changed: Any) -> None:
         """Write the record, with other values of some fields."""
@@ -71,6 +109,7 @@ class Export:
             "Items": new.items,
             "Size": new.size,
             "Failure": new.failure,
+            "Since": new.since,
         }
         writes.put(new.key, orjson.dumps(document))
 
@@ -90,6 +129,7 @@ def parse(raw: bytes) -> Export:
         items=record["Items"],
         size=record["Size"],
         failure=None if record["Failure"] is None else tuple(record["Failure"]),
+        since=record.get("Since"),
     )
 
 

@@ -1,56 +1,46 @@
-"""Exporting: how a table's state at a time is written into a bucket, in the layout of AWS's full exports.
+"""Exporting: how a table's state at a time, or its changes within a window, are written into a bucket.
 
 The job makes a plan as a restore to a point in time does (`recovery_plans`). Then it goes over the base copy, a piece
-in each step, and writes the items of each that have not changed up to the time as one data file; at the end come those
-that have, as the changes and segments of the plan leave them. So that these fit into memory, the table is taken in
-ranges of its keys, one after the other. A data file is stored first, and then noted with the job's place in one commit.
-
-    PREFIX/AWSDynamoDB/ID/_started                 empty: the bucket can be written to
-    PREFIX/AWSDynamoDB/ID/data/NAME.json.gz        a line for each item: {"Item": {...}}
-    PREFIX/AWSDynamoDB/ID/manifest-files.json      a line for each data file
-    PREFIX/AWSDynamoDB/ID/manifest-summary.json    what was exported; written last, and each manifest has a .md5
-
-Source: "DynamoDB table export output format" in the developer guide.
+in each step, and writes one data file of what it decides; at the end come the items that the changes and segments of
+the plan decide about. So that these fit into memory, the table is taken in ranges of its keys, one after the other
+(`export_ranges`). A data file is stored first, and then noted with the job's place in one commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
-from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import md5
 from typing import TYPE_CHECKING
-
-import orjson
 
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
     backup_records,
     backup_removal,
+    export_files,
+    export_ranges,
     export_records,
-    manifests,
-    pieces,
+    export_selections,
     recovery_plans,
     recovery_records,
+    transfers,
 )
+from jedlik.dynamodb.backups.export_files import DataFile
+from jedlik.dynamodb.backups.export_ranges import Range
 from jedlik.dynamodb.backups.export_records import Export
-from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
-from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, DamagedPiece, Rows
+from jedlik.dynamodb.backups.manifests import DamagedManifest
+from jedlik.dynamodb.backups.pieces import DamagedPiece, Rows
 from jedlik.dynamodb.backups.recovery_plans import Unplannable
 from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.backups.transfers import COMPLETED, FAILED
-from jedlik.dynamodb.model import items
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions import keyspaces
-from jedlik.regions.object_places import NoBucket
+from jedlik.regions.object_places import BucketOfOther, NoBucket
 from jedlik.storage.engine import Row, Writes
 from jedlik.storage.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
@@ -59,16 +49,11 @@ if TYPE_CHECKING:
 
 KIND = "EXPORT"
 
-RANGE_BYTES = 64 * MIB
-"""Bytes of changes that are in memory at once."""
-MOST_RANGES = 1 << 16
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60 * 60.0
 """An export fails that has not come on for so long."""
 OPEN_RANGES = 2
 TIDIED_AT_ONCE = 500
-_LEVEL = 6
-"""The level of gzip."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,10 +66,12 @@ def submit(found: Export, recovery: Recovery, now: float, writes: Writes) -> Non
         "Export": found.key.hex(),
         "Source": recovery.key.hex(),
         "History": recovery.history,
-        "Until": round(found.at * 1e6),
+        "Until": round(found.at * 1e6) - (1 if found.is_incremental else 0),
+        "Since": None if found.since is None else round(found.since * 1e6),
         "Folder": None,
         "Range": 0,
         "Piece": 0,
+        "After": "",
         "Files": 0,
         "Items": 0,
         "Size": 0,
@@ -106,13 +93,13 @@ async def step(region: Region, job: Job) -> None:
         await _tidy(region, job, found)
         return
     try:
-        bucket = region.places.bucket(found.request["S3Bucket"])
+        bucket = transfers.bucket(region, found.request)
         if job.state["Folder"] is None:
             await _plan(region, job, found, bucket, region.places.backups)
         else:
             await _write(region, job, found, bucket, region.places.backups)
-    except NoBucket:
-        await _end(region, job, found, ("S3NoSuchBucket", "The specified bucket does not exist"))
+    except (NoBucket, BucketOfOther) as error:
+        await _end(region, job, found, transfers.failure_of(error))
     except (Unplannable, DamagedManifest, DamagedPiece, ObjectMissing) as error:
         await _end(region, job, found, ("InternalServerError", str(error)))
     except ObjectStoreError as error:
@@ -145,101 +132,59 @@ async def _move(region: Region, job: Job, changed: dict[str, object], more: Sequ
     await region.engine.mutate([job.key], decide)
 
 
-@dataclass(slots=True)
-class _Range:
-    """A range of keys, as a worker exports it."""
-
-    manifest: Manifest
-    number: int
-    count: int
-    """The number of ranges."""
-    changed: dict[bytes, bytes]
-    """The items that have changed since they were copied, by key, as they were at the time."""
-
-    def holds(self, key: bytes) -> bool:
-        """Whether a key is in the range."""
-        return self.count == 1 or int.from_bytes(key[:2], "big") * self.count >> 16 == self.number
-
-    @classmethod
-    async def of(cls, region: Region, job: Job, store: ObjectStore) -> _Range:
-        """The range that the job exports now. Raises ObjectStoreError, DamagedManifest and DamagedPiece."""
-        name = f"{region.store}/{job.name}"
-        known = _open.pop(name, None)
-        if known is None or known.number != job.state["Range"]:
-            manifest = await manifests.read(store, job.state["Folder"], manifests.PLAN)
-            size = sum(piece.size for piece in manifest.pieces if piece.kind is not Rows.ITEMS)
-            known = cls(manifest, job.state["Range"], min(size // RANGE_BYTES + 1, MOST_RANGES), {})
-            await known._read(store)
-        _open[name] = known
-        while len(_open) > OPEN_RANGES:
-            _open.popitem(last=False)
-        return known
-
-    async def _read(self, store: ObjectStore) -> None:
-        """Read what has changed: first what was before the changes, then what the segments leave."""
-        for piece in reversed(self.manifest.of(Rows.CHANGES)):
-            for key, value in reversed(await _rows(store, piece.name)):
-                if self.holds(key):
-                    self.changed[key] = value
-        until = self.manifest.until
-        for piece in self.manifest.of(Rows.SEGMENT):
-            for stamped, value in await _rows(store, piece.name):
-                position, at = STAMP.unpack_from(stamped)
-                key = stamped[STAMP.size :]
-                if position > self.manifest.position and (until is None or at <= until) and self.holds(key):
-                    self.changed[key] = value
-
-
-_open: OrderedDict[str, _Range] = OrderedDict()
+_open: OrderedDict[str, Range] = OrderedDict()
 """By store and job, what this worker has read."""
 
 
-async def _rows(store: ObjectStore, name: str) -> list[Row]:
-    content = await store.get(name)
-    _, rows = await asyncio.to_thread(pieces.unpacked, content)
-    return rows
+async def _range(region: Region, job: Job, store: ObjectStore) -> Range:
+    """The range that the job exports now. Raises ObjectStoreError, DamagedManifest and DamagedPiece."""
+    name = f"{region.store}/{job.name}"
+    known = _open.pop(name, None)
+    if known is None or known.number != job.state["Range"]:
+        known = await Range.of(store, job.state["Folder"], job.state["Range"], job.state.get("Since"))
+    _open[name] = known
+    while len(_open) > OPEN_RANGES:
+        _open.popitem(last=False)
+    return known
 
 
 async def _write(region: Region, job: Job, found: Export, bucket: ObjectStore, store: ObjectStore) -> None:
     """Write the next data file, or the manifests."""
     state = job.state
-    part = await _Range.of(region, job, store)
+    part = await _range(region, job, store)
     if part.number >= part.count:
         await _write_manifests(region, job, found, bucket)
         return
     copied = part.manifest.of(Rows.ITEMS)
+    after = state.get("After", "")
+    rows: list[Row] | None = None
+    behind: dict[str, object] = {"Piece": 0, "Range": part.number + 1, "After": ""}
     if state["Piece"] < len(copied):
-        rows = await _rows(store, copied[state["Piece"]].name)
-        stored = [value for key, value in rows if part.holds(key) and key not in part.changed]
-        behind = {"Piece": state["Piece"] + 1}
-    else:
-        stored = [value for value in part.changed.values() if not value.startswith(ABSENT)]
-        behind = {"Piece": 0, "Range": part.number + 1}
-    if not stored:
+        rows = await export_ranges.rows_of(store, copied[state["Piece"]].name)
+        behind = {"Piece": state["Piece"] + 1, "After": rows[-1][0].hex() if rows else after}
+    made = await asyncio.to_thread(_data_file, region.secret, found, part, rows, bytes.fromhex(after))
+    if made is None:
         await _move(region, job, behind)
         return
-    content = await asyncio.to_thread(_data_file, stored)
-    digest = md5(content, usedforsecurity=False)
-    name = f"data/{state['Files']:08d}-{digest.hexdigest()}.json.gz"
-    await bucket.put(found.name(name), content)
-    line = {
-        "itemCount": len(stored),
-        "md5Checksum": b64encode(digest.digest()).decode(),
-        "etag": f"{digest.hexdigest()}-1",
-        "dataFileS3Key": found.name(name),
-    }
+    name = found.data_name(state["Files"], made.hexdigest, export_files.suffix(found))
+    await bucket.put(name, made.content)
     counts = {
         "Files": state["Files"] + 1,
-        "Items": state["Items"] + len(stored),
-        "Size": state["Size"] + items.total_size(stored),
+        "Items": state["Items"] + made.records,
+        "Size": state["Size"] + made.size,
     }
     key = backup_records.piece_key(found.id, Rows.ITEMS, state["Files"])
-    await _move(region, job, behind | counts, [(key, orjson.dumps(line))])
+    await _move(region, job, behind | counts, [(key, made.note(name))])
 
 
-def _data_file(stored: list[bytes]) -> bytes:
-    lines = b"".join([b'{"Item":' + items.json_of(value) + b"}\n" for value in stored])
-    return gzip.compress(lines, _LEVEL, mtime=0)
+def _data_file(secret: bytes, found: Export, part: Range, rows: list[Row] | None, after: bytes) -> DataFile | None:
+    """The data file of a copied piece, or of what no piece decides about."""
+    table = catalog.table_of(part.manifest.backup.table)
+    selection = export_selections.selection(found.request.get("FilterSpecification"), table, secret)
+    if part.since is None:
+        return export_files.of_items(found, selection, part.rest() if rows is None else part.copied(rows))
+    changes = part.rest_of_changes(after) if rows is None else part.changes_of(rows, after)
+    return export_files.of_changes(found, table, selection, changes)
 
 
 async def _write_manifests(region: Region, job: Job, found: Export, bucket: ObjectStore) -> None:
@@ -249,34 +194,12 @@ async def _write_manifests(region: Region, job: Job, found: Export, bucket: Obje
         lines += [raw + b"\n" for _, raw in rows]
         start = rows[-1][0] + b"\0"
     ended = region.clock()
-    request = found.request
-    summary = {
-        "version": "2020-06-30",
-        "exportArn": export_records.arn(region, found),
-        "startTime": _time(found.started),
-        "endTime": _time(ended),
-        "tableArn": table_names.arn(region.name, region.account, found.table),
-        "tableId": found.table_id,
-        "exportTime": _time(found.at),
-        "s3Bucket": request["S3Bucket"],
-        "s3Prefix": request.get("S3Prefix"),
-        "s3SseAlgorithm": None,
-        "s3SseKmsKeyId": None,
-        "manifestFilesS3Key": found.name("manifest-files.json"),
-        "billedSizeBytes": job.state["Size"],
-        "itemCount": job.state["Items"],
-        "outputFormat": "DYNAMODB_JSON",
-        "exportType": "FULL_EXPORT",
-    }
-    for name, content in (("manifest-files", b"".join(lines)), ("manifest-summary", orjson.dumps(summary))):
-        digest = b64encode(md5(content, usedforsecurity=False).digest())
-        await bucket.put(found.name(f"{name}.md5"), digest)
+    table_arn = table_names.arn(region.name, region.account, found.table)
+    summary = export_files.summary(found, export_records.arn(region, found), table_arn, ended, job.state)
+    for name, content in (("manifest-files", b"".join(lines)), ("manifest-summary", summary)):
+        await bucket.put(found.name(f"{name}.md5"), export_files.checksum(content))
         await bucket.put(found.name(f"{name}.json"), content)
     await _end(region, job, found, None)
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def _end(region: Region, job: Job, found: Export, failure: tuple[str, str] | None) -> None:

@@ -72,6 +72,7 @@ def _check(request: Request) -> None:
         raise ValidationException("Jedlik does not support imports of Amazon Ion yet: InputFormat")
     if request["InputFormat"] != "CSV" and "InputFormatOptions" in request:
         raise ValidationException("InputFormatOptions can only be specified for InputFormat CSV")
+    transfers.check_prefix(request["S3BucketSource"].get("S3KeyPrefix", ""))
 
 
 async def describe_import(context: Context, request: Request) -> Response:

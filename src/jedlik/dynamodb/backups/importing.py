@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
-from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import import_records, import_sources
+from jedlik.dynamodb.backups import import_records, import_sources, transfers
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
-from jedlik.dynamodb.backups.transfers import COMPLETED, FAILED
+from jedlik.dynamodb.backups.transfers import CANCELLED, COMPLETED, FAILED
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import items, key_values, values
 from jedlik.dynamodb.model import writes as item_writes
 from jedlik.dynamodb.model.definitions import Descriptor
@@ -30,7 +31,7 @@ from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.mutations import Mutation, New, Old
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import purge
-from jedlik.regions.object_places import NoBucket
+from jedlik.regions.object_places import BucketOfOther, NoBucket
 from jedlik.storage.engine import Writes
 from jedlik.storage.object_store import ObjectStore, ObjectStoreError
 
@@ -41,6 +42,8 @@ KIND = "IMPORT"
 
 OBJECTS = 50_000
 """The most in one import: AWS's limit."""
+SOURCE_BYTES = 15 * 10**12
+"""The most bytes in all objects of an import: AWS's limit for all imports of an account."""
 LINES_AT_ONCE = 200
 """Records that are written in one commit."""
 BYTES_AT_ONCE = MIB // 2
@@ -136,9 +139,8 @@ class _Source:
         place = job.state["Object"], job.state["Line"]
         known = _open.pop(name, None)
         if known is None or known.place != place:
-            assert region.places is not None, "a region with imports has buckets"
             source = found.request["S3BucketSource"]
-            store = region.places.bucket(source["S3Bucket"])
+            store = transfers.bucket(region, source)
             names = await _names(store, source.get("S3KeyPrefix", ""))
             known = cls(store, found.request, sorted((n for n in names if n > place[0]), reverse=True), place)
             if place[0]:
@@ -164,11 +166,15 @@ def forget() -> None:
 async def _names(store: ObjectStore, prefix: str) -> list[str]:
     folder = prefix.rpartition("/")[0].strip("/")
     names = []
+    size = 0
     async for found in store.list(folder):
         if found.name.startswith(prefix.lstrip("/")) and found.size:
             names.append(found.name)
+            size += found.size
         if len(names) > OBJECTS:
             raise Malformed(f"there are more than {OBJECTS} objects with the prefix {prefix!r}")
+        if size > SOURCE_BYTES:
+            raise Malformed(f"the objects with the prefix {prefix!r} have more than {SOURCE_BYTES} bytes")
     return names
 
 
@@ -179,7 +185,7 @@ async def step(region: Region, job: Job) -> None:
     )
     table = catalog.stored(descriptor)
     if raw is None or table is None or table.descriptor.id != job.state["TableId"]:
-        await _end(region, job, ("InternalServerError", "the table is gone"))
+        await _end(region, job, ("ImportCancelled", "The table was deleted"), CANCELLED)
         return
     found = import_records.parse(raw)
     try:
@@ -188,8 +194,8 @@ async def step(region: Region, job: Job) -> None:
             await _end(region, job, ("S3NoSuchKey", "There is no object with the prefix in the bucket"))
             return
         lines = await source.read()
-    except NoBucket:
-        await _end(region, job, ("S3NoSuchBucket", "The specified bucket does not exist"))
+    except (NoBucket, BucketOfOther) as error:
+        await _end(region, job, transfers.failure_of(error))
         return
     except Malformed as error:
         await _end(region, job, ("ItemValidationError", str(error)))
@@ -222,6 +228,8 @@ async def _write(region: Region, job: Job, table: Table, source: _Source, lines:
         under_way.append(mini_transaction.mutate(region, (table,), commit.items, commit.decide, (job.key,)))
         job = commit.next_job
     for done in await asyncio.gather(*under_way, return_exceptions=True):
+        if isinstance(done, DescriptorChanged):
+            raise JobMoved from done  # The table has been deleted: the next step finds that.
         if isinstance(done, BaseException):
             raise done
 
@@ -291,8 +299,8 @@ def _put(table: Table, parse: Parse, line: Line, secret: bytes) -> item_writes.P
     return item_writes.put(table, item, size, secret)
 
 
-async def _end(region: Region, job: Job, failure: tuple[str, str] | None) -> None:
-    """Open the table; or remove it, where the import has failed."""
+async def _end(region: Region, job: Job, failure: tuple[str, str] | None, failed: str = FAILED) -> None:
+    """Open the table; or remove it, where the import has failed or was cancelled (`failed`)."""
     state = job.state
     key = bytes.fromhex(state["Import"])
 
@@ -308,7 +316,7 @@ async def _end(region: Region, job: Job, failure: tuple[str, str] | None) -> Non
         if found[2] is not None:
             import_records.parse(found[2]).put(
                 made,
-                status=COMPLETED if failure is None else FAILED,
+                status=COMPLETED if failure is None else failed,
                 ended=region.clock(),
                 processed=state["Processed"],
                 imported=state["Imported"],

@@ -99,7 +99,7 @@ async def planned(region: Region, state: State, name: str, store: ObjectStore) -
         if recovery.position <= position:
             await _flush(region, recovery)
             return None
-        return await _write(region, recovery, state["Until"], name, store)
+        return await _write(region, recovery, state, name, store)
     except (ReaderGone, DamagedManifest, ObjectMissing) as error:
         raise Unplannable(f"the archive cannot be read: {error}") from error
 
@@ -111,8 +111,16 @@ async def _flush(region: Region, recovery: Recovery) -> None:
     await archiving.flush(region, source, recovery)
 
 
-async def _write(region: Region, recovery: Recovery, until: int, name: str, store: ObjectStore) -> str:
-    base = recovery_records.latest(await recovery_records.bases(region, recovery), until / 1e6)
+async def _write(region: Region, recovery: Recovery, state: State, name: str, store: ObjectStore) -> str:
+    until: int = state["Until"]
+    since: int | None = state.get("Since")
+    bases = await recovery_records.bases(region, recovery)
+    base = None
+    if since is not None:
+        # A base of the same microsecond as the window's beginning may have changes in it that belong to the window.
+        base = recovery_records.latest(bases, (since - 1) / 1e6)
+    if base is None:
+        base = recovery_records.latest(bases, (until if since is None else since) / 1e6)
     if base is None:
         raise Unplannable("there is no base copy before that time")
     if base.status != AVAILABLE:

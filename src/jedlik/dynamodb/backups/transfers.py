@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from jedlik.aws.errors import AccessDeniedException, ServiceError, ValidationException
 from jedlik.memory import MIB
+from jedlik.regions.object_places import BucketOfOther, NoBucket
+from jedlik.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 IN_PROGRESS = "IN_PROGRESS"
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
+CANCELLED = "CANCELLED"
 
 TOKEN_SECONDS = 8 * 60 * 60.0
 """How long a client token is remembered."""
@@ -24,6 +27,53 @@ PAGE = 25
 """Records that a list has and that are read at a time, at the most."""
 
 _ARN = re.compile(r"arn:[^:]*:dynamodb:([^:]*):([^:]*):table/([^/]+)/([^/]+)/([^/]+)")
+
+
+_SSE_OPTIONS = {"AES256": "AES256", "KMS": "aws:kms"}
+"""The values of S3SseAlgorithm, as the headers of S3 have them."""
+
+Configuration = Mapping[str, Any]
+"""The members of a request that name a bucket: S3Bucket, S3BucketOwner, S3SseAlgorithm and S3SseKmsKeyId."""
+
+
+def bucket(region: Region, configuration: Configuration) -> ObjectStore:
+    """The bucket that a request names. Raises NoBucket and BucketOfOther."""
+    assert region.places is not None, "a region with exports and imports has buckets"
+    name = configuration["S3Bucket"]
+    region.places.check_owner(name, region.account, configuration.get("S3BucketOwner", region.account))
+    algorithm = configuration.get("S3SseAlgorithm")
+    if algorithm is None:
+        return region.places.bucket(name)
+    options = {"aws_server_side_encryption": _SSE_OPTIONS[algorithm]}
+    if "S3SseKmsKeyId" in configuration:
+        options["aws_sse_kms_key_id"] = configuration["S3SseKmsKeyId"]
+    return region.places.bucket_with(name, options)
+
+
+def check_output(region: Region, configuration: Configuration, prefix: str) -> None:
+    """Whether objects can be written with a prefix as a request wants them. Raises ValidationException."""
+    check_prefix(prefix)
+    algorithm = configuration.get("S3SseAlgorithm")
+    if "S3SseKmsKeyId" in configuration and algorithm != "KMS":
+        raise ValidationException("S3SseKmsKeyId can only be specified when S3SseAlgorithm is KMS")
+    name = configuration["S3Bucket"]
+    if algorithm is not None and region.places is not None and not region.places.encrypts(name):
+        raise ValidationException(
+            f"S3SseAlgorithm cannot be specified, because the bucket {name} is not in an object store that speaks S3"
+        )
+
+
+def check_prefix(prefix: str) -> None:
+    """Whether a prefix stays in its bucket. Raises ValidationException."""
+    if any(part in (".", "..") for part in prefix.split("/")) or "\0" in prefix:
+        raise ValidationException("The prefix cannot have the parts . and ..")
+
+
+def failure_of(error: NoBucket | BucketOfOther) -> tuple[str, str]:
+    """Code and message of what ended because of its bucket."""
+    if isinstance(error, NoBucket):
+        return "S3NoSuchBucket", "The specified bucket does not exist"
+    return "S3AccessDenied", "Access Denied"
 
 
 class Transfer(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import log_readers
 from jedlik.dynamodb.model.definitions import Descriptor
@@ -17,6 +19,11 @@ def check_free(table: Descriptor) -> None:
         raise ResourceInUseException(f"{_IN_USE}Table is being created: {table.name}")
     if table.is_going:
         raise ResourceInUseException(f"{_IN_USE}Table is being deleted: {table.name}")
+
+
+def check_deletable(table: Descriptor) -> None:
+    """The same, but a table that is being imported may be deleted."""
+    check_free(table if table.importing is None else replace(table, importing=None))
 
 
 def check_not_backed_up(table: Descriptor) -> None:

@@ -102,11 +102,12 @@ async def list_tables(context: Context, request: Request) -> Response:
 async def delete_table(context: Context, request: Request) -> Response:
     """Delete a table, unless it is protected or an index is being created.
 
-    A replica is deleted when the others have its last changes (`replication.membership`).
+    A replica is deleted when the others have its last changes (`replication.membership`). With a table that is being
+    imported, its import is cancelled.
     """
     region = context.region
     found = await described(region, request["TableName"])
-    busy_tables.check_free(found)
+    busy_tables.check_deletable(found)
     replica_updates.check_not_moving(found)
     counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
@@ -121,7 +122,7 @@ async def delete_table(context: Context, request: Request) -> Response:
     def decide(mutation: Mutation) -> Descriptor:
         table = stored(name, mutation.found[catalog.key(name)])
         stream = streams.current(table, mutation)
-        busy_tables.check_free(table)
+        busy_tables.check_deletable(table)
         busy_tables.check_not_backed_up(table)
         replica_updates.check_not_moving(table)
         if table.group is not None:
@@ -144,7 +145,10 @@ async def delete_table(context: Context, request: Request) -> Response:
             purge.delete_table(table, stream, now, mutation.writes)
         return table
 
-    table = await catalog.with_table(region, name, attempt)
+    if found.importing is None:
+        table = await catalog.with_table(region, name, attempt)
+    else:
+        table = await attempt(catalog.table_of(found))  # One that may not be used yet is not in the catalogue's cache.
     region.jobs_wanted.set()
     description = descriptions.description(table, counts, "DELETING", region.clock())
     return {"TableDescription": descriptions.deleted(description)}
