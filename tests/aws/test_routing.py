@@ -350,7 +350,8 @@ def test_a_handler_gets_the_caller_and_its_address(tmp_path: Path) -> None:
 
     look_around = Operation(name="Look", handler=look, accesses=needs_nothing, validate=dict)
     declared = service("tests", target_prefix="Tests", operations={"Look": look_around})
-    Site(tmp_path, declared).ask(b"Tests.Look", scoped("tests"), Source("192.0.2.7", "127.0.0.1:8000"))
+    source = Source("192.0.2.7", "127.0.0.1:8000")
+    Site(tmp_path, declared).ask(b"Tests.Look", scoped("tests"), source)
     [context] = seen
     assert context.caller == Caller(
         account="000000000000",
@@ -360,6 +361,7 @@ def test_a_handler_gets_the_caller_and_its_address(tmp_path: Path) -> None:
         listener="127.0.0.1:8000",
         region="us-east-1",
         scope=Scope("aws", "000000000000", "us-east-1"),
+        latest=source.latest,
     )
     assert context.scope == ("aws", "000000000000", "us-east-1")
     assert context.accesses is None

@@ -8,7 +8,7 @@ from jedlik.aws.access import Access, Scope
 from jedlik.aws.meter import Meter
 from jedlik.aws.principals import Principal
 from jedlik.regions.region import Region
-from jedlik.wire.messages import Source
+from jedlik.wire.messages import LatestHead, Source
 
 if TYPE_CHECKING:
     from jedlik.aws.sigv4 import Signed
@@ -38,6 +38,8 @@ class Caller(NamedTuple):
     """That was asked, as the credential scope names it."""
     scope: Scope | None = None
     """Where its requests are served, as ARNs express it; None for a part of this server."""
+    latest: LatestHead | None = None
+    """The headers of its connection's request; None for a part of this server."""
 
 
 def root(account: str) -> str:
@@ -58,6 +60,7 @@ def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
         region=signed.region,
         scope=Scope(PARTITION, account, region.name),
         listener=source.listener,
+        latest=source.latest,
     )
     source.note = (signed, caller)
     return caller

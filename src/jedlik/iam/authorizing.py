@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from jedlik.aws.access import UNSEEN, Access, account_of
@@ -30,7 +31,7 @@ from jedlik.aws.principals import Principal
 from jedlik.iam.entities import iso
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
 from jedlik.iam.policy_checks import stored_policy
-from jedlik.iam.subjects import identity_of, managed
+from jedlik.iam.subjects import identity_of, managed, values_of_root
 
 MOST_PREPARED = 1024
 """Decisions that are kept of a principal: of its actions and resources."""
@@ -48,17 +49,31 @@ CANONICAL = {f"dynamodb:{name.lower()}": f"dynamodb:{name}" for name in _WRITTEN
 """The condition keys in accesses, by their names in small letters."""
 
 
+TagsOf = Callable[[str], Mapping[str, str]]
+"""The tags of the resource with an ARN: none where there is no such resource."""
+_OF_RESOURCE = ("aws:resourcetag/", "iam:resourcetag/")
+
+
+def no_tags(arn: str) -> Mapping[str, str]:
+    """For a server whose resources have none."""
+    return {}
+
+
 class RequestValues(Mapping[str, tuple[str, ...]]):
     """The condition keys of a request, by their names in small letters: those of the access, and of the moment."""
 
-    def __init__(self, access: Access, caller: Caller, is_secure: bool, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, access: Access, caller: Caller, is_secure: bool, clock: Callable[[], float], tags_of: TagsOf = no_tags
+    ) -> None:
         self._context = access.context
         self._access = access
         self._caller = caller
         self._is_secure = is_secure
         self._clock = clock
+        self._tags_of = tags_of
 
     def __getitem__(self, key: str) -> tuple[str, ...]:
+        """Raises KeyError for a key that the request has not."""
         canonical = CANONICAL.get(key)
         if canonical is not None:
             return self._context[canonical]
@@ -68,10 +83,29 @@ class RequestValues(Mapping[str, tuple[str, ...]]):
         for name, values in self._context.items():
             if name.lower() == key:
                 return values
+        if key.startswith(_OF_RESOURCE):
+            return self.tags[key.partition("/")[2]]
         raise KeyError(key)
 
+    @cached_property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """The tags of the resource, by their keys in small letters."""
+        return {key.lower(): (value,) for key, value in self._tags_of(self._access.resource).items()}
+
+    def _header(self, name: bytes) -> tuple[str, ...]:
+        latest = self._caller.latest
+        value = None if latest is None else latest.headers.get(name)
+        return () if value is None else (value.decode("latin-1"),)
+
+    def agent(self) -> tuple[str, ...]:
+        return self._header(b"user-agent")
+
+    def referer(self) -> tuple[str, ...]:
+        return self._header(b"referer")
+
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*_OF_MOMENT, *map(str.lower, self._context))))
+        tags = (f"{prefix}{key}" for prefix in _OF_RESOURCE for key in self.tags)
+        return iter(dict.fromkeys((*_OF_MOMENT, *map(str.lower, self._context), *tags)))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -102,6 +136,8 @@ _OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
     "aws:securetransport": RequestValues.secure,
     "aws:requestedregion": RequestValues.region,
     "aws:resourceaccount": RequestValues.owner,
+    "aws:useragent": RequestValues.agent,
+    "aws:referer": RequestValues.referer,
 }
 
 Quick = tuple[tuple[tuple[str, Holds], ...], ...]
@@ -156,11 +192,17 @@ class PolicyAuthorizer:
     """The authorizer of a server that verifies signatures."""
 
     def __init__(
-        self, stores: IdentityStores, *, is_secure: bool = False, clock: Callable[[], float] = time.time
+        self,
+        stores: IdentityStores,
+        *,
+        is_secure: bool = False,
+        clock: Callable[[], float] = time.time,
+        tags_of: TagsOf = no_tags,
     ) -> None:
         self._stores = stores
         self._is_secure = is_secure
         self._clock = clock
+        self._tags_of = tags_of
         self._known: dict[int, tuple[Principal, AccountIdentity, dict[Any, Any], Subject]] = {}
         """Subjects by the identity of the principal object, which a caller keeps: it need not be hashed. With each goes
         what its account's store kept then: another object means that the store has changed since."""
@@ -234,11 +276,12 @@ class PolicyAuthorizer:
             return subject.identity
         everything = managed(self._stores.of(caller.account), ADMINISTRATOR)
         assert everything is not None
-        return Identity(caller.account, caller.principal, Asking.ROOT, policies=(everything,))
+        values = values_of_root(caller.account)
+        return Identity(caller.account, caller.principal, Asking.ROOT, policies=(everything,), values=values)
 
     def values(self, access: Access, caller: Caller) -> RequestValues:
         """The condition keys of a request for an access."""
-        return RequestValues(access, caller, self._is_secure, self._clock)
+        return RequestValues(access, caller, self._is_secure, self._clock, self._tags_of)
 
     def _decided(self, ready: Ready, caller: Caller, access: Access) -> Decision:
         if ready.prepared.decided is not None:

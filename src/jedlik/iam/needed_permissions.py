@@ -9,16 +9,18 @@ reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from jedlik.aws.access import Access, Accesses, Known, Scope
+from jedlik.aws.policies import authorization_table
 from jedlik.iam.identity_rows import GROUP, PROFILE, ROLE, USER, Kind
 from jedlik.iam.identity_stores import IdentityStores
 
 _NAMED = (USER, GROUP, ROLE, PROFILE)
-_NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+BOUNDARY, _POLICY = "iam:PermissionsBoundary", "iam:PolicyARN"
+_WITH_BOUNDARY = frozenset({"CreateRole", "CreateUser", "PutRolePermissionsBoundary", "PutUserPermissionsBoundary"})
+"""These bring a boundary; the others that have the condition key are about the one that the user or role has."""
 _ON_USER_AND_GROUP = frozenset({"AddUserToGroup", "RemoveUserFromGroup"})
 """On the group alone, although they name a user."""
 _ON_PROFILE = frozenset({"AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"})
@@ -33,18 +35,27 @@ CallerName = Callable[[], str | None]
 def of(operation: str, stores: IdentityStores) -> Accesses:
     """What an operation needs."""
     is_made = operation.startswith("Create")
+    about = authorization_table.action(f"iam:{operation}")
+    listed = frozenset() if about is None else about.keys
+    is_of_boundary = BOUNDARY in listed and operation not in _WITH_BOUNDARY
 
     def arn(scope: Scope, kind: Kind, name: str, request: Mapping[str, Any]) -> str:
         row = None if is_made else stores.of(scope.account).row(kind.key(name))
         return kind.arn(scope.account, row or {"Path": request.get("Path", "/"), kind.name: name})
 
+    def boundary(scope: Scope, kind: Kind, name: str) -> dict[str, tuple[str, ...]]:
+        """The boundary of the user or role that an operation changes."""
+        row = stores.of(scope.account).row(kind.key(name)) if is_of_boundary else None
+        return {BOUNDARY: (row["Boundary"],)} if row is not None and row.get("Boundary") else {}
+
     def accesses(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
-        context = _context(request)
+        context = _context(request, listed)
         if operation == "CreatePolicy":
             path, name = request.get("Path", "/"), request["PolicyName"]
             return (Access(f"iam:{operation}", f"arn:aws:iam::{scope.account}:policy{path}{name}", context),)
         for kind in _order(operation):
             if kind.name in request:
+                context = context | boundary(scope, kind, request[kind.name])
                 return (Access(f"iam:{operation}", arn(scope, kind, request[kind.name], request), context),)
         if "PolicyArn" in request:
             return (Access(f"iam:{operation}", request["PolicyArn"], context),)
@@ -62,17 +73,18 @@ def _order(operation: str) -> tuple[Kind, ...]:
     return (PROFILE,) if operation in _ON_PROFILE else _NAMED
 
 
-def _context(request: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
-    """The condition keys in a request: the policy that is attached, the boundary, and tags."""
+def _context(request: Mapping[str, Any], listed: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The condition keys in a request: the policy that is attached, the boundary, and tags; the keys that the action
+    has not are left out."""
     found: dict[str, tuple[str, ...]] = {}
-    if "PolicyArn" in request:
-        found["iam:PolicyARN"] = (request["PolicyArn"],)
-    if "PermissionsBoundary" in request:
-        found["iam:PermissionsBoundary"] = (request["PermissionsBoundary"],)
+    if "PolicyArn" in request and _POLICY in listed:
+        found[_POLICY] = (request["PolicyArn"],)
+    if "PermissionsBoundary" in request and BOUNDARY in listed:
+        found[BOUNDARY] = (request["PermissionsBoundary"],)
     tags = request.get("Tags", ())
     for tag in tags:
         found[f"aws:RequestTag/{tag['Key']}"] = (tag["Value"],)
     keys = tuple(tag["Key"] for tag in tags) or tuple(request.get("TagKeys", ()))
     if keys:
         found["aws:TagKeys"] = keys
-    return found or _NONE
+    return found

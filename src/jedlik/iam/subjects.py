@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jedlik.aws.context import root
 from jedlik.aws.policies.evaluation import Asking, Identity
 from jedlik.aws.policies.policy_documents import Policy
 from jedlik.aws.principals import FEDERATED_USER, ROLE_SESSION, Principal
@@ -86,6 +87,18 @@ def _session(account: AccountIdentity, principal: Principal) -> tuple[Policy, ..
     attached = (managed(account, arn) for arn in principal.policy_arns)
     inline = tuple(stored_policy(document) for document in principal.policies or ())
     return (*inline, *(policy for policy in attached if policy is not None))
+
+
+def values_of_root(account: str) -> dict[str, tuple[str, ...]]:
+    """The condition keys that are known of an account itself."""
+    return {
+        "aws:principalarn": (root(account),),
+        "aws:principalaccount": (account,),
+        "aws:principaltype": ("Account",),
+        "aws:principalisawsservice": ("false",),
+        "aws:viaawsservice": ("false",),
+        "aws:userid": (account,),
+    }
 
 
 def values_of(account: str, principal: Principal, row: Row) -> dict[str, tuple[str, ...]]:

@@ -37,10 +37,12 @@ from jedlik.dax.cluster_operations import ServerCluster
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
+from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.known_keys import KnownKeys
 from jedlik.iam.last_uses import LastUses
+from jedlik.iam.resource_tags import ResourceTags
 from jedlik.memory import Memory
 from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
@@ -175,7 +177,15 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     try:
         await stores.open_existing()
         limits = limits_of(settings)
-        authorizer = None if keys is None else PolicyAuthorizer(identities, is_secure=site.tls is not None)
+        authorizer = (
+            None
+            if keys is None
+            else PolicyAuthorizer(
+                identities,
+                is_secure=site.tls is not None,
+                tags_of=ResourceTags(stores, identities, (TaggedTables(),)).of,
+            )
+        )
         is_logged = settings.access_log or settings.slow_request is not None
         peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
         dispatcher = Dispatcher(

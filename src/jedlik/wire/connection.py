@@ -18,7 +18,7 @@ from typing import ClassVar, cast
 from jedlik.memory import KIB
 from jedlik.wire.farewell import Farewell
 from jedlik.wire.message_reader import MessageReader, PlainReader
-from jedlik.wire.messages import NOWHERE, Request, Response, source_of
+from jedlik.wire.messages import NOWHERE, Request, Response, Source, source_of
 from jedlik.wire.request_at_work import Exchange, hung_up
 from jedlik.wire.shared import Shared
 
@@ -91,7 +91,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITTEN_AHEAD)
-        self._source = source_of(self._transport)
+        source = source_of(self._transport)
+        self._source = Source("", "") if source is NOWHERE else source  # No two connections share one.
         server = self._server
         self.closing = server.stopping  # Not known before: a TLS handshake takes several messages.
         over = server.join(self) - server.limits.connections
@@ -265,7 +266,8 @@ class Connection(asyncio.Protocol):
         if server.requests >= server.limits.requests:
             self._answer(request, server.application.refuse(503))
             return
-        request.source = self._source
+        source = request.source = self._source
+        source.latest.headers = request.headers
         answer = server.application.at_once(request)
         if isinstance(answer, Response):
             self._answer(request, answer)

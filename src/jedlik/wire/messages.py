@@ -39,12 +39,22 @@ class Limits:
     """For TLS."""
 
 
+class LatestHead:
+    """The headers of the request that a connection is answering: one at a time."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self) -> None:
+        self.headers: dict[bytes, bytes] = {}
+
+
 class Source:
     """Where requests come from: the ends of their connection."""
 
-    __slots__ = ("address", "listener", "note")
+    __slots__ = ("address", "latest", "listener", "note")
 
     def __init__(self, address: str, listener: str) -> None:
+        self.latest = LatestHead()
         self.address = address
         """The client's."""
         self.listener = listener
