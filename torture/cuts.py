@@ -65,6 +65,8 @@ beginning."""
 MOST_OF_A_SMALL_JOURNAL = 4 << 20
 LEAST = 150
 """Requests in a recording: on a busy machine, that takes longer."""
+MOST_PATIENCE = 5.0
+"""Seconds until the next trouble if nothing is answered. The last one may be why."""
 NEXT_LIFE_SECONDS = 60.0
 
 
@@ -123,8 +125,12 @@ def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) ->
         server.restart()
         threads = [writer.start(server.url) for writer in some(writers, random)]
         deadline = time.monotonic() + seconds
+        answers, troubled = 0, time.monotonic()
         while time.monotonic() < deadline or _is_short(writers):
             time.sleep(random.uniform(0, 0.6))
+            if _answers(writers) == answers and time.monotonic() < troubled + MOST_PATIENCE:
+                continue  # On a busy machine, what was killed last has not started again.
+            answers, troubled = _answers(writers), time.monotonic()
             if random.random() < 0.5:
                 kill_one(server.pid, random)
             else:
@@ -327,6 +333,10 @@ def _compare(items: list[Item], knowledge: list[Knowledge], numbers: set[int], w
 def _is_short(writers: list[Writer]) -> bool:
     """Whether a recording is still short, and growing."""
     return sum(len(one.history) for one in writers) < LEAST and not any(one.surprise for one in writers)
+
+
+def _answers(writers: list[Writer]) -> int:
+    return sum(one.answers for one in writers)
 
 
 def _read(store: Path) -> dict[File, bytes]:
