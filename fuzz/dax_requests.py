@@ -22,6 +22,7 @@ from jedlik.dax.client_connection import ClientConnection
 from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import Node, Place
+from jedlik.dax.node_board import ANY_STORE, NodeBoard, NodeName, SeenNode
 from jedlik.dax.plane import Plane
 from jedlik.dynamodb.service import SERVICE
 from jedlik.memory import MIB, Memory
@@ -61,8 +62,11 @@ class NodeOfOne:
             made = calls.call("us-east-1", caller, "CreateTable", table | {"BillingMode": "PAY_PER_REQUEST"}, "")
             self.loop.run_until_complete(made)
         self.cache = Cache(MIB)
-        plane = Plane(calls, lists, self.cache, check_projection, stores, Following(self.cache, None, ""))
-        self.node = Node(plane, Trusting((), lambda: NOW), Place("default", "default-a", "local", (8111,)), ACCOUNT)
+        following = Following(self.cache, None, "")
+        plane = Plane(calls, lists, self.cache, check_projection, stores, following, "default")
+        name, board = NodeName(ANY_STORE, "default", "default-a"), NodeBoard()
+        board.write([SeenNode(name, "local", 8111, 0, is_serving=True)])
+        self.node = Node(plane, Trusting((), lambda: NOW), Place(name, board), ACCOUNT)
         self.kept = dict(self.engine.rows)
 
     def opened(self, name: str) -> Region:

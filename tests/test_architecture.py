@@ -23,7 +23,7 @@ LAYERS = {
     "iam": {"aws", "regions", "storage"},
     "sts": {"aws", "regions"},
     "tagging": {"aws", "regions"},
-    "dax": {"aws", "regions", "storage", "wire"},
+    "dax": {"aws", "background", "regions", "storage", "wire"},
     "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
     "process": {
         *(

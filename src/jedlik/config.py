@@ -289,11 +289,6 @@ class Settings:
         return self.credentials or self.data_dir / "credentials.json"
 
     @property
-    def process_count(self) -> int:
-        """Processes that serve: the workers, and behind them, by number, the nodes of DAX."""
-        return self.worker_count + (self.dax_nodes if self.dax else 0)
-
-    @property
     def worker_count(self) -> int:
         """Worker processes, at least one."""
         return self.workers or (

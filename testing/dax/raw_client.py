@@ -66,7 +66,7 @@ class RawClient:
         """The next answer, of this many values: what stands behind the empty array, or the values of an error."""
         received = b""
         while True:
-            reader = _AnswerReader(received)
+            reader = AnswerReader(received)
             try:
                 first = reader.value()
                 return [first, *(reader.value() for _ in range(2 if first else count))]
@@ -84,7 +84,7 @@ class RawClient:
             return True
 
 
-class _AnswerReader(cbor_values.Reader):
+class AnswerReader(cbor_values.Reader):
     """Reads answers: their maps have numbers as keys."""
 
     def key(self, depth: int) -> Any:

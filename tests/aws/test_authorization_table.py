@@ -9,6 +9,7 @@ from jedlik.aws.policies.authorization_table import action, actions_of, services
 from jedlik.dax.service import declared as declared_dax
 from jedlik.dynamodb import accesses
 from jedlik.iam.service import DONE
+from jedlik.process.services import NO_HOST
 
 TABLE = "arn:aws:dynamodb:eu-west-1:000000000000:table/Music"
 TYPES = {"ARN", "Bool", "Date", "IPAddress", "Numeric", "String"}
@@ -34,7 +35,7 @@ def test_every_operation_needs_an_action_of_the_table() -> None:
     needed |= {f"PartiQL{verb}" for verb in ("Delete", "Insert", "Select", "Update")} | {"ConditionCheckItem"}
     listed = [f"dynamodb:{name}" for name in needed]
     listed += [f"iam:{name}" for name in DONE]
-    listed += [f"dax:{name}" for name in declared_dax(None).operations]
+    listed += [f"dax:{name}" for name in declared_dax(NO_HOST, None).operations]
     listed += [f"sts:{name}" for name in ("AssumeRole", "TagSession", "SetSourceIdentity", "GetFederationToken")]
     assert {name for name in listed if action(name) is None} == set()
 

@@ -11,6 +11,7 @@ from amazondax import AmazonDaxClient
 from botocore.exceptions import ClientError
 
 from testing.jedlik_process import Server, eventually
+from tests.dax.test_nodes import process_of
 
 REGION = "eu-north-1"
 ARN = f"arn:aws:dax:{REGION}:000000000000:cache/default"
@@ -38,6 +39,7 @@ def refused(call: Callable[..., Any], code: str, **request: Any) -> str:
 
 
 def test_the_servers_cluster(dax_server: Server, control: Any) -> None:
+    eventually(lambda: _statuses(control) == ["available"])
     [cluster] = control.describe_clusters()["Clusters"]
     port = urlsplit(dax_server.dax_url).port
     endpoint = {"Address": "127.0.0.1", "Port": port}
@@ -78,15 +80,29 @@ def test_a_server_without_dax_has_no_cluster(server: Server) -> None:
     refused(control.describe_clusters, "ClusterNotFoundFault", ClusterNames=["default"])
 
 
-def test_what_is_not_here_yet_is_refused_by_name(control: Any) -> None:
-    request = {
-        "ClusterName": "x",
-        "NodeType": "dax.r4.large",
-        "ReplicationFactor": 1,
-        "IamRoleArn": "arn:aws:iam::1:role/x",
-    }
-    message = refused(control.create_cluster, "UnknownOperationException", **request)
-    assert message == "Jedlik does not support CreateCluster yet"
+def test_what_the_settings_determine_is_refused(control: Any) -> None:
+    own = {"ClusterName": "default"}
+    message = refused(control.delete_cluster, "InvalidClusterStateFault", **own)
+    assert message == "Cluster default is the server's own and cannot be deleted: see --dax and --dax-nodes"
+    refused(control.increase_replication_factor, "InvalidClusterStateFault", NewReplicationFactor=2, **own)
+    refused(control.decrease_replication_factor, "InvalidClusterStateFault", NewReplicationFactor=1, **own)
+    made = {"NodeType": "local", "ReplicationFactor": 1, "IamRoleArn": "arn:aws:iam::000000000000:role/x"}
+    refused(control.create_cluster, "ClusterAlreadyExistsFault", **own, **made)
+
+
+def test_a_node_of_the_servers_cluster_is_rebooted(dax_server: Server, control: Any) -> None:
+    eventually(lambda: _statuses(control) == ["available"])
+    before = process_of(urlsplit(dax_server.dax_url).port or 0)
+    rebooted = control.reboot_node(ClusterName="default", NodeId="default-a")["Cluster"]
+    assert [one["NodeStatus"] for one in rebooted["Nodes"]] == ["rebooting"]
+    eventually(lambda: process_of(urlsplit(dax_server.dax_url).port or 0) != before)
+    eventually(lambda: _statuses(control) == ["available"])
+    refused(control.reboot_node, "NodeNotFoundFault", ClusterName="default", NodeId="default-b")
+
+
+def _statuses(control: Any) -> list[str]:
+    [cluster] = control.describe_clusters()["Clusters"]
+    return [one["NodeStatus"] for one in cluster["Nodes"]]
 
 
 def test_parameters(control: Any, group: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from testing.jedlik_process import Server, eventually, run_jedlik
 
 NODES = 3
 GET = request(raw_client.GET_ITEM, b"shared", b"k", None)
-REPLACED_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +80,7 @@ def test_what_is_written_through_one_node_is_seen_through_the_others(server: Ser
         client.socket.close()
 
 
-def _process_of(port: int) -> int:
+def process_of(port: int) -> int:
     """The process that has the connections of a port: they are the children of the server that do not merely listen."""
     with _connected(port) as client:
         _asked(client, request(raw_client.ENDPOINTS))
@@ -133,16 +131,13 @@ def test_nothing_acknowledged_is_lost_when_the_primary_is_killed_and_clients_go_
     writer.start()
     eventually(lambda: len(acknowledged) > 20)
     before = len(server.workers())
-    os.kill(_process_of(primary), signal.SIGKILL)
-    killed = time.monotonic()
+    os.kill(process_of(primary), signal.SIGKILL)
     with _connected(primary) as client:  # The port stays, so who connects meanwhile waits.
         assert len(_asked(client, request(raw_client.ENDPOINTS))) == NODES
-    replaced = time.monotonic() - killed
     done = len(acknowledged)
     eventually(lambda: len(acknowledged) > done + 20)
     stop.set()
     writer.join()
-    assert replaced < REPLACED_SECONDS
     assert len(server.workers()) == before
     table = server.client()
     for number in acknowledged:

@@ -1,215 +1,237 @@
-"""The operations on clusters: there is the one that the server has, in every region that it serves.
+"""The operations that make, show, change and delete clusters.
 
-Clusters with replicas are not made here yet, so the operations that make and resize them are refused by name.
+They change records (`cluster_records`); the parent starts and ends the nodes (`cluster_upkeep`). The server's own
+cluster has its nodes from the settings, in every region, so it cannot be deleted here.
+
+Sources: the API reference of DAX; the texts of refusals of names and ARNs are AWS's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from string import ascii_lowercase
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from jedlik.aws.context import PARTITION, Context
-from jedlik.dax import cluster_records
-from jedlik.dax.cluster_records import DEFAULT_CLUSTER, DEFAULT_GROUP, ClusterSettings, cluster_key, group_key
+import orjson
+
+from jedlik.aws.context import Context
+from jedlik.dax import cluster_events, cluster_records, cluster_tags
+from jedlik.dax.cluster_nodes import check_available, check_room, new_nodes, own_cluster, zones_of_new
+from jedlik.dax.cluster_records import (
+    DEFAULT_CLUSTER,
+    DEFAULT_GROUP,
+    EVENTS_KEY,
+    NAMES_KEY,
+    Cluster,
+    Made,
+    Status,
+    cluster_key,
+    group_key,
+    subnet_group_key,
+)
+from jedlik.dax.cluster_roles import ClusterRoles
+from jedlik.dax.cluster_upkeep import order_now
+from jedlik.dax.cluster_views import NODE_TYPE, ClusterHost, ClusterViews, cluster_not_found
 from jedlik.dax.errors import (
-    ClusterNotFoundFault,
-    InvalidARNFault,
+    ClusterAlreadyExistsFault,
+    ClusterQuotaForCustomerExceededFault,
+    InvalidClusterStateFault,
+    InvalidParameterCombinationException,
     InvalidParameterValueException,
     ParameterGroupNotFoundFault,
-    TagNotFoundFault,
-    TagQuotaPerResourceExceeded,
+    SubnetGroupNotFoundFault,
 )
-from jedlik.dax.parameter_group_operations import page
+from jedlik.dax.listing import page
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
-NODE_TYPE = "local"
-ZONE = "local"
-MOST_TAGS = 50
-LONGEST_KEY, LONGEST_VALUE = 128, 256
-EVERYWHERE = ("0.0.0.0", "::")
-"""Addresses that stand for all of the machine's."""
+MOST_CLUSTERS = 20
+"""In a region."""
+LONGEST_NAME = 20
+_NAME = re.compile(r"[a-z](?!.*--)[a-z0-9-]*(?<!-)")
+_NODE_TYPE = re.compile(r"dax\.[a-z][0-9][a-z]*\.(small|medium|large|[0-9]*xlarge)")
+"""AWS's node types."""
+ARN_PARTS = (
+    "Second colon partition not found",
+    "Third colon vendor not found",
+    "Fourth colon (region/namespace delimiter) not found",
+    "Fifth colon (namespace/relative-id delimiter) not found",
+)
+_ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]{1,512}")
 NOT_HERE = {
     "PreferredMaintenanceWindow": "a cluster here is not maintained by anybody else",
     "NotificationTopicArn": "there are no notifications here",
     "NotificationTopicStatus": "there are no notifications here",
     "SecurityGroupIds": "there are no security groups here",
 }
-"""What UpdateCluster could set on AWS, and why it cannot here."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerCluster:
-    """The cluster that a server has, and where it is."""
-
-    address: str
-    ports: tuple[int, ...]
-    """That of each node; the first is the primary."""
-    is_encrypted: bool
-    since: float
-    """Seconds since the epoch."""
-
-    @property
-    def nodes(self) -> list[str]:
-        """What the nodes are called."""
-        return [node_id(number) for number in range(len(self.ports))]
-
-
-def node_id(number: int) -> str:
-    """What a node of the server's cluster is called, as AWS does: by a letter."""
-    return f"{DEFAULT_CLUSTER}-{ascii_lowercase[number]}"
+"""What a request could ask for on AWS, and why it cannot here."""
 
 
 class ClusterOperations:
-    """The operations of a server with this cluster, or with none."""
+    """The operations of a server."""
 
-    def __init__(self, cluster: ServerCluster | None) -> None:
-        self._cluster = cluster
+    def __init__(self, host: ClusterHost, roles: ClusterRoles | None) -> None:
+        """Without `roles`, signatures are not verified, and a role need only look like one."""
+        self.views = ClusterViews(host)
+        self._host = host
+        self._roles = roles
 
     async def describe_clusters(self, context: Context, request: Request) -> Request:
         """All clusters of a region, or those that are named."""
-        names = request.get("ClusterNames") or ([DEFAULT_CLUSTER] if self._cluster else [])
-        for name in names:
-            self._named(name)
-        found = [await self._shown(context, name) for name in names]
-        shown, more = page(found, request, lambda one: str(one["ClusterName"]))
-        return {"Clusters": shown, **more}
+        names = request.get("ClusterNames")
+        if names:
+            found = {name: await self.views.found(context, name) for name in map(str.lower, names)}
+        else:
+            found = await self.views.all(context)
+        shown = [self.views.shown(context, name, cluster) for name, cluster in found.items()]
+        kept, more = page(shown, request, lambda one: str(one["ClusterName"]))
+        return {"Clusters": kept, **more}
+
+    async def create_cluster(self, context: Context, request: Request) -> Request:
+        """Make a cluster, whose nodes begin at once."""
+        name, zones = self._checked(request)
+        group = request.get("ParameterGroupName", DEFAULT_GROUP)
+        subnets = request.get("SubnetGroupName", "")
+        role = request["IamRoleArn"]
+        if self._roles is not None:
+            self._roles.check(context.region.account, role)
+        others = await cluster_records.made_clusters(context.region)
+        check_room(others, len(zones))
+        now = context.region.clock()
+        tags = cluster_tags.checked(request.get("Tags", ()))
+        made = Made(
+            status=Status.CREATING,
+            node_type=request["NodeType"],
+            role=role,
+            nodes=new_nodes(name, (), zones, now),
+            version=int(now * 1000),
+            subnet_group=subnets,
+            is_encrypted=request.get("ClusterEndpointEncryptionType") == "TLS",
+            sealed=bool(request.get("SSESpecification", {}).get("Enabled")),
+        )
+        cluster = Cluster(request.get("Description"), group, tags, made)
+
+        def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+            names = cluster_records.names_in(found[0])
+            if name in names:
+                raise ClusterAlreadyExistsFault(f"Cluster already exists: {name}")
+            if len(names) >= MOST_CLUSTERS:
+                raise ClusterQuotaForCustomerExceededFault(f"A region may have {MOST_CLUSTERS} clusters")
+            _check_group(group, found[1])
+            if subnets and found[2] is None:
+                raise SubnetGroupNotFoundFault(f"Subnet group not found: {subnets}")
+            writes = Writes()
+            writes.put(cluster_key(name), cluster.packed())
+            writes.put(NAMES_KEY, orjson.dumps(sorted([*names, name])))
+            return writes, None
+
+        await context.region.engine.mutate([NAMES_KEY, group_key(group), subnet_group_key(subnets)], decide)
+        order_now(context.region, name, cluster)
+        return {"Cluster": self.views.shown(context, name, cluster)}
+
+    def _checked(self, request: Request) -> tuple[str, Sequence[str]]:
+        """The name and the zone of each node in a request to make a cluster. Raises what refuses it."""
+        name = request["ClusterName"].lower()
+        if not _NAME.fullmatch(name):
+            raise InvalidParameterValueException(
+                "Cluster ID specified is not a valid identifier. Identifiers must begin with a letter; must contain "
+                "only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive "
+                "hyphens."
+            )
+        if len(name) > LONGEST_NAME:
+            raise InvalidParameterValueException(f"A cluster name has at most {LONGEST_NAME} characters: {name}")
+        if name == DEFAULT_CLUSTER:
+            if self._host.has_default:
+                raise ClusterAlreadyExistsFault(f"Cluster already exists: {name}")
+            raise InvalidParameterValueException(f"{name} is the name of the cluster that `jedlik serve --dax` makes")
+        _check_role_arn(request["IamRoleArn"])
+        _refuse_what_is_not_here(request)
+        node_type = request["NodeType"]
+        if node_type != NODE_TYPE and not _NODE_TYPE.fullmatch(node_type):
+            raise InvalidParameterValueException(f"Invalid node type: {node_type}")
+        zones = zones_of_new(request, request["ReplicationFactor"], 0)
+        if request.get("ClusterEndpointEncryptionType") == "TLS" and not self._host.has_certificate:
+            raise InvalidParameterCombinationException(
+                "A cluster that takes TLS needs a server with a certificate: `jedlik serve --tls-cert`"
+            )
+        wanted = request.get("NetworkType", self._host.network_type)
+        if wanted != self._host.network_type:
+            raise InvalidParameterValueException(
+                f"Invalid NetworkType: {wanted}. The server listens on an address of {self._host.network_type}"
+            )
+        return name, zones
 
     async def update_cluster(self, context: Context, request: Request) -> Request:
         """Set a cluster's description and its parameter group."""
-        name = request["ClusterName"]
-        self._named(name)
-        for parameter, reason in NOT_HERE.items():
-            if parameter in request:
-                raise InvalidParameterValueException(f"{parameter} cannot be set: {reason}")
+        name = request["ClusterName"].lower()
+        _refuse_what_is_not_here(request)
         group = request.get("ParameterGroupName")
 
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
-            settings = ClusterSettings.unpacked(found[0])
-            if group not in (None, DEFAULT_GROUP) and found[1] is None:
-                raise ParameterGroupNotFoundFault(f"ParameterGroup not found: {group}")
-            settings = replace(
-                settings,
-                group=settings.group if group is None else group,
-                description=request.get("Description", settings.description),
+        def decide(found: Sequence[bytes | None]) -> tuple[Writes, Cluster]:
+            cluster = Cluster.unpacked(found[0])
+            if cluster.made is None and not self.views.is_own(name):
+                raise cluster_not_found(name)
+            check_available(name, cluster)
+            if group is not None:
+                _check_group(group, found[1])
+            cluster = replace(
+                cluster,
+                group=cluster.group if group is None else group,
+                description=request.get("Description", cluster.description),
             )
             writes = Writes()
-            writes.put(cluster_key(name), settings.packed())
-            return writes, None
+            writes.put(cluster_key(name), cluster.packed())
+            if group is not None:
+                message = f"Parameter group {group} applied."
+                cluster_events.add(found[2], writes, context.region.clock(), cluster_events.CLUSTER, name, [message])
+            return writes, cluster
 
-        await context.region.engine.mutate([cluster_key(name), group_key(group or DEFAULT_GROUP)], decide)
-        return {"Cluster": await self._shown(context, name)}
+        keys = [cluster_key(name), group_key(group or DEFAULT_GROUP), EVENTS_KEY]
+        cluster = await context.region.engine.mutate(keys, decide)
+        return {"Cluster": self.views.shown(context, name, cluster)}
 
-    async def list_tags(self, context: Context, request: Request) -> Request:
-        """The tags of a cluster."""
-        name = self._of_arn(context, request["ResourceName"])
-        settings = await cluster_records.settings_of(context.region, name)
-        shown, more = page(_tags(settings), request, lambda one: str(one["Key"]))
-        return {"Tags": shown, **more}
+    async def delete_cluster(self, context: Context, request: Request) -> Request:
+        """Delete a cluster: its nodes serve what they are at, and end."""
+        name = request["ClusterName"].lower()
+        if self.views.is_own(name):
+            raise own_cluster("deleted")
 
-    async def tag_resource(self, context: Context, request: Request) -> Request:
-        """Give a cluster tags."""
-        given: dict[str, str] = {}
-        for one in request["Tags"]:
-            key, value = one.get("Key", ""), one.get("Value", "")
-            if not 0 < len(key) <= LONGEST_KEY or len(value) > LONGEST_VALUE or key.lower().startswith("aws:"):
-                raise InvalidParameterValueException(f"Invalid tag: {key}")
-            given[key] = value
-
-        def change(tags: dict[str, str]) -> None:
-            tags.update(given)
-            if len(tags) > MOST_TAGS:
-                raise TagQuotaPerResourceExceeded(f"A cluster may have {MOST_TAGS} tags")
-
-        return await self._change_tags(context, request["ResourceName"], change)
-
-    async def untag_resource(self, context: Context, request: Request) -> Request:
-        """Remove tags from a cluster."""
-
-        def change(tags: dict[str, str]) -> None:
-            for key in request["TagKeys"]:
-                if tags.pop(key, None) is None:
-                    raise TagNotFoundFault(f"Tag not found: {key}")
-
-        return await self._change_tags(context, request["ResourceName"], change)
-
-    async def _change_tags(self, context: Context, arn: str, change: Callable[[dict[str, str]], None]) -> Request:
-        key = cluster_key(self._of_arn(context, arn))
-
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, ClusterSettings]:
-            settings = ClusterSettings.unpacked(found[0])
-            tags = dict(settings.tags)
-            change(tags)
-            settings = replace(settings, tags=tags)
+        def decide(found: Sequence[bytes | None]) -> tuple[Writes, Cluster]:
+            cluster = Cluster.unpacked(found[0])
+            if cluster.made is None:
+                raise cluster_not_found(name)
+            if cluster.made.status is Status.DELETING:
+                raise InvalidClusterStateFault(f"Cluster {name} is not in available state.")
+            nodes = [replace(one, status=Status.DELETING) for one in cluster.made.nodes]
+            cluster = cluster.with_nodes(Status.DELETING, nodes)
             writes = Writes()
-            writes.put(key, settings.packed())
-            return writes, settings
+            writes.put(cluster_key(name), cluster.packed())
+            return writes, cluster
 
-        return {"Tags": _tags(await context.region.engine.mutate([key], decide))}
-
-    def _named(self, name: str) -> ServerCluster:
-        if self._cluster is None or name != DEFAULT_CLUSTER:
-            raise ClusterNotFoundFault(f"Cluster not found: {name}")
-        return self._cluster
-
-    def _of_arn(self, context: Context, arn: str) -> str:
-        start = _arn(context, "")
-        if not arn.startswith(start):
-            raise InvalidARNFault(f"Not the ARN of a cluster of this region and account: {arn}")
-        name = arn.removeprefix(start)
-        self._named(name)
-        return name
-
-    async def _shown(self, context: Context, name: str) -> Request:
-        cluster = self._named(name)
-        settings = await cluster_records.settings_of(context.region, name)
-        address = cluster.address
-        if address in EVERYWHERE and context.host:
-            address = context.host.decode("latin-1").rpartition(":")[0].strip("[]") or address
-        scheme = "daxs" if cluster.is_encrypted else "dax"
-        place = f"[{address}]" if ":" in address else address
-        described = {} if settings.description is None else {"Description": settings.description}
-        return {
-            "ClusterName": name,
-            **described,
-            "ClusterArn": _arn(context, name),
-            "TotalNodes": len(cluster.ports),
-            "ActiveNodes": len(cluster.ports),
-            "NodeType": NODE_TYPE,
-            "Status": "available",
-            "ClusterDiscoveryEndpoint": {
-                "Address": address,
-                "Port": cluster.ports[0],
-                "URL": f"{scheme}://{place}:{cluster.ports[0]}",
-            },
-            "Nodes": [
-                {
-                    "NodeId": node,
-                    "Endpoint": {"Address": address, "Port": port},
-                    "NodeCreateTime": cluster.since,
-                    "AvailabilityZone": ZONE,
-                    "NodeStatus": "available",
-                    "ParameterGroupStatus": "in-sync",
-                }
-                for node, port in zip(cluster.nodes, cluster.ports, strict=True)
-            ],
-            "SecurityGroups": [],
-            "ParameterGroup": {
-                "ParameterGroupName": settings.group,
-                "ParameterApplyStatus": "in-sync",
-                "NodeIdsToReboot": [],
-            },
-            "SSEDescription": {"Status": "DISABLED"},
-            "ClusterEndpointEncryptionType": "TLS" if cluster.is_encrypted else "NONE",
-            "NetworkType": "ipv6" if ":" in address else "ipv4",
-        }
+        cluster = await context.region.engine.mutate([cluster_key(name)], decide)
+        order_now(context.region, name, cluster)
+        return {"Cluster": self.views.shown(context, name, cluster)}
 
 
-def _arn(context: Context, name: str) -> str:
-    return f"arn:{PARTITION}:dax:{context.region.name}:{context.region.account}:cache/{name}"
+def _check_role_arn(arn: str) -> None:
+    """Raise InvalidParameterValueException for what is no role's ARN."""
+    if not arn.startswith("arn:"):
+        raise InvalidParameterValueException(f"ARNs must start with 'arn:': {arn}")
+    colons = arn.count(":")
+    if colons <= len(ARN_PARTS):
+        raise InvalidParameterValueException(f"{ARN_PARTS[colons - 1]}: {arn}")
+    if not _ROLE.fullmatch(arn):
+        raise InvalidParameterValueException(f"Not the ARN of a role: {arn}")
 
 
-def _tags(settings: ClusterSettings) -> list[Request]:
-    return [{"Key": key, "Value": value} for key, value in sorted(settings.tags.items())]
+def _refuse_what_is_not_here(request: Request) -> None:
+    for parameter, reason in NOT_HERE.items():
+        if parameter in request:
+            raise InvalidParameterValueException(f"{parameter} cannot be set: {reason}")
+
+
+def _check_group(name: str, stored: bytes | None) -> None:
+    """Raise ParameterGroupNotFoundFault for a parameter group that is not there."""
+    if name != DEFAULT_GROUP and stored is None:
+        raise ParameterGroupNotFoundFault(f"ParameterGroup not found: {name}")

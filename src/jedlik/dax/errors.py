@@ -42,3 +42,59 @@ class TagNotFoundFault(ServiceError):
 
 class TagQuotaPerResourceExceeded(ServiceError):
     """The cluster would have too many tags."""
+
+
+class ClusterAlreadyExistsFault(ServiceError):
+    """There is a cluster of this name."""
+
+
+class ClusterQuotaForCustomerExceededFault(ServiceError):
+    """The region has as many clusters as it may."""
+
+
+class InsufficientClusterCapacityFault(ServiceError):
+    """The server has no room for these nodes."""
+
+
+class InvalidClusterStateFault(ServiceError):
+    """The cluster is not available, or is the server's own and cannot be changed in this way."""
+
+
+class InvalidParameterCombinationException(ServiceError):
+    """Parameters that do not go together."""
+
+
+class InvalidSubnet(ServiceError):
+    """That cannot be the id of a subnet."""
+
+
+class NodeNotFoundFault(ServiceError):
+    """The cluster has no such node."""
+
+
+class NodeQuotaForClusterExceededFault(ServiceError):
+    """The cluster would have too many nodes."""
+
+
+class NodeQuotaForCustomerExceededFault(ServiceError):
+    """The region would have too many nodes."""
+
+
+class SubnetGroupAlreadyExistsFault(ServiceError):
+    """There is a subnet group of this name."""
+
+
+class SubnetGroupInUseFault(ServiceError):
+    """A cluster uses the subnet group."""
+
+
+class SubnetGroupNotFoundFault(ServiceError):
+    """There is no such subnet group."""
+
+
+class SubnetGroupQuotaExceededFault(ServiceError):
+    """The region has as many subnet groups as it may."""
+
+
+class SubnetQuotaExceededFault(ServiceError):
+    """A subnet group would have too many subnets."""

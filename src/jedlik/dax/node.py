@@ -24,6 +24,7 @@ from jedlik.dax import call_parameters, wire_errors, wire_values
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.counting import NodeCounts
 from jedlik.dax.methods import METHODS, Method
+from jedlik.dax.node_board import ANY_STORE, NodeBoard, NodeName
 from jedlik.dax.plane import Asker, Call, Plane
 from jedlik.dax.results_on_the_wire import SUCCESS
 from jedlik.dax.wire_errors import NotAuthenticated
@@ -51,13 +52,10 @@ EMPTY = b""
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a node is called."""
+    """Where a node stands among the others."""
 
-    cluster: str
-    node: str
-    zone: str
-    ports: tuple[int, ...]
-    """The ports of all nodes of its cluster; the first is the primary's."""
+    name: NodeName
+    board: NodeBoard
 
 
 class Node:
@@ -111,6 +109,9 @@ class Node:
             signed = self._authenticator.signed(request, "dax")
         except ServiceError as error:
             raise NotAuthenticated(error.message) from None
+        store = self._place.name.store
+        if store not in (ANY_STORE, signed.store):
+            raise NotAuthenticated(f"Cluster {self._place.name.cluster} is of region {store}, not of {signed.store}")
         selects_all = agent.startswith("DaxGo")
         key = (signed, source.address, source.listener, selects_all)
         known = self._askers.get(key)
@@ -120,7 +121,7 @@ class Node:
         caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
         counts = self._counts.get((account, signed.region))
         if counts is None:
-            counts = NodeCounts(account, signed.region, self._place.cluster, self._place.node)
+            counts = NodeCounts(account, signed.region, self._place.name.cluster, self._place.name.node)
             if len(self._counts) < MOST_KNOWN:
                 self._counts[account, signed.region] = counts
         if len(self._askers) >= MOST_KNOWN:
@@ -199,12 +200,21 @@ class Node:
         )
 
     def endpoints(self, address: str) -> bytes:
-        """The nodes of the cluster, as a client sees them that has come by this address of ours."""
+        """The nodes of the cluster that serve, as a client sees them that has come by this address of ours.
+
+        The first of them is the primary. While it is being replaced, another is, if there is one.
+        """
+        name = self._place.name
+        nodes = [
+            (number, one)
+            for number, one in enumerate(self._place.board.of(name.store, name.cluster), 1)
+            if one.is_serving or one.name == name
+        ]
         into = bytearray(SUCCESS)
-        wire_values.array(len(self._place.ports), into)
-        for number, port in enumerate(self._place.ports, 1):
-            role = LEADER if number == 1 else REPLICA
-            members = (number, address, _packed(address), port, role, self._place.zone, 1)
+        wire_values.array(len(nodes), into)
+        for place, (number, one) in enumerate(nodes):
+            role = REPLICA if place else LEADER
+            members = (number, address, _packed(address), one.port, role, one.zone, 1)
             wire_values.pairs(len(members), into)
             for member, value in enumerate(members):
                 wire_values.integer(member, into)

@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.dax import cluster_records
+from jedlik.dax import cluster_events, cluster_records
 from jedlik.dax.cluster_records import (
     DEFAULT_CLUSTER,
     DEFAULT_GROUP,
     DEFAULTS,
+    EVENTS_KEY,
     MOST_GROUPS,
-    ClusterSettings,
+    NAMES_KEY,
+    Cluster,
     ParameterGroup,
     cluster_key,
     group_key,
@@ -29,13 +31,12 @@ from jedlik.dax.errors import (
     ParameterGroupNotFoundFault,
     ParameterGroupQuotaExceededFault,
 )
+from jedlik.dax.listing import check_group_name, page
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
-_NAME = re.compile(r"[A-Za-z](?!.*--)[A-Za-z0-9-]{0,254}(?<!-)")
 _WHOLE = re.compile(r"[0-9]{1,15}")
 """Milliseconds: up to thirty thousand years."""
-PAGE_SIZES = range(20, 101)
 _DESCRIPTIONS = {
     cluster_records.QUERY_LIFE: "Duration (in milliseconds) for queries to remain cached",
     cluster_records.ITEM_LIFE: "Duration (in milliseconds) for records to remain valid in cache",
@@ -45,11 +46,7 @@ _DESCRIPTIONS = {
 async def create_parameter_group(context: Context, request: Request) -> Request:
     """Make a group in which all parameters have their defaults."""
     name = request["ParameterGroupName"]
-    if not _NAME.fullmatch(name):
-        raise InvalidParameterValueException(
-            "The parameter ParameterGroupName must contain only ASCII letters, digits, and hyphens; must begin with a "
-            "letter; and must not end with a hyphen or contain two consecutive hyphens."
-        )
+    check_group_name("ParameterGroupName", name)
     group = ParameterGroup(name, request.get("Description"))
     existing = await cluster_records.all_groups(context.region)
     if len(existing) > MOST_GROUPS:
@@ -60,9 +57,10 @@ async def create_parameter_group(context: Context, request: Request) -> Request:
             raise ParameterGroupAlreadyExistsFault(f"ParameterGroup already exists: {name}")
         writes = Writes()
         writes.put(group_key(name), group.packed())
+        _add_event(context, found[1], writes, name, "created")
         return writes, None
 
-    await context.region.engine.mutate([group_key(name)], decide)
+    await context.region.engine.mutate([group_key(name), EVENTS_KEY], decide)
     return {"ParameterGroup": group.shown()}
 
 
@@ -84,9 +82,10 @@ async def update_parameter_group(context: Context, request: Request) -> Request:
         group = replace(group, values={**group.values, **values})
         writes = Writes()
         writes.put(group_key(name), group.packed())
+        _add_event(context, found[1], writes, name, "updated")
         return writes, group
 
-    group = await context.region.engine.mutate([group_key(name)], decide)
+    group = await context.region.engine.mutate([group_key(name), EVENTS_KEY], decide)
     return {"ParameterGroup": group.shown()}
 
 
@@ -94,17 +93,24 @@ async def delete_parameter_group(context: Context, request: Request) -> Request:
     """Delete a group that no cluster uses."""
     name = request["ParameterGroupName"]
     _refuse_default(name)
+    clusters = [DEFAULT_CLUSTER, *await cluster_records.made_clusters(context.region)]
 
-    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
-        if found[0] is None:
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, bool]:
+        group, events, names, *records = found
+        if group is None:
             raise _missing(name)
-        if ClusterSettings.unpacked(found[1]).group == name:
+        if any(Cluster.unpacked(record).group == name for record in records):
             raise InvalidParameterGroupStateFault(f"ParameterGroup {name} is in use by a cluster")
         writes = Writes()
+        if set(cluster_records.names_in(names)) - set(clusters):  # One has been made since.
+            return writes, False
         writes.delete(group_key(name))
-        return writes, None
+        _add_event(context, events, writes, name, "deleted")
+        return writes, True
 
-    await context.region.engine.mutate([group_key(name), cluster_key(DEFAULT_CLUSTER)], decide)
+    keys = [group_key(name), EVENTS_KEY, NAMES_KEY, *map(cluster_key, clusters)]
+    if not await context.region.engine.mutate(keys, decide):
+        return await delete_parameter_group(context, request)
     return {"DeletionMessage": f"Parameter group {name} has been deleted."}
 
 
@@ -156,20 +162,9 @@ def _shown(name: str, group: ParameterGroup) -> Request:
     }
 
 
-def page(found: Sequence[Any], request: Request, name_of: Any) -> tuple[Sequence[Any], Request]:
-    """A page of what was found, and the token of the next, if there is one. Raises InvalidParameterValueException."""
-    size = request.get("MaxResults", PAGE_SIZES[-1])
-    if size not in PAGE_SIZES:
-        raise InvalidParameterValueException(
-            f"MaxResults must be between {PAGE_SIZES[0]} and {PAGE_SIZES[-1]}, not {size}"
-        )
-    names = [name_of(one) for one in found]
-    token = request.get("NextToken")
-    if token is not None and token not in names:
-        raise InvalidParameterValueException("The NextToken is not valid")
-    start = 0 if token is None else names.index(token)
-    end = start + size
-    return found[start:end], {"NextToken": names[end]} if end < len(names) else {}
+def _add_event(context: Context, stored: bytes | None, writes: Writes, name: str, what: str) -> None:
+    message = f"Parameter group {name} {what}."
+    cluster_events.add(stored, writes, context.region.clock(), cluster_events.PARAMETER_GROUP, name, [message])
 
 
 def _refuse_default(name: str) -> None:

@@ -85,11 +85,14 @@ class Plane:
         check_projection: CheckProjection,
         stores: Stores,
         following: Following,
+        cluster: str,
     ) -> None:
         self._calls = calls
         self.lists = lists
         self.cache = cache
         self._stores = stores
+        self._cluster = cluster
+        """The name of the cluster."""
         self._lives: dict[str, tuple[float, Lives]] = {}
         self.following = following
         self._check_projection = check_projection
@@ -139,8 +142,8 @@ class Plane:
         if known is not None and known[0] > now:
             return known[1]
         region = self._stores.opened(store) or await self._stores.find(store)
-        settings = await cluster_records.settings_of(region, cluster_records.DEFAULT_CLUSTER)
-        group = await cluster_records.group_of(region, settings.group) or cluster_records.BUILT_IN
+        cluster = await cluster_records.cluster_of(region, self._cluster)
+        group = await cluster_records.group_of(region, cluster.group) or cluster_records.BUILT_IN
         lives = Lives(
             group.milliseconds(cluster_records.ITEM_LIFE) / 1000, group.milliseconds(cluster_records.QUERY_LIFE) / 1000
         )

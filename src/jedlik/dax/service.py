@@ -1,7 +1,7 @@
 """DAX: a cache in front of the tables, which its own clients reach by its own protocol, on a port of its own.
 
-Here is its control plane, over HTTP as all services have it. There is the cluster that `jedlik serve --dax` makes;
-what would make others is refused by name as yet.
+Here is its control plane, over HTTP as all services have it. Besides the clusters that are made by it, there is the one
+that `jedlik serve --dax` makes.
 """
 
 from __future__ import annotations
@@ -13,28 +13,46 @@ from typing import Any
 from jedlik.aws.access import Access, Known, Scope
 from jedlik.aws.protocols.codecs import JsonCodec
 from jedlik.aws.service import Handler, Operation, Service
-from jedlik.dax import attribute_lists, cluster_records, counting, parameter_group_operations
-from jedlik.dax.cluster_operations import ClusterOperations, ServerCluster
+from jedlik.dax import attribute_lists, cluster_events, cluster_records, cluster_upkeep, counting
+from jedlik.dax import parameter_group_operations as groups
+from jedlik.dax.cluster_nodes import NodeOperations
+from jedlik.dax.cluster_operations import ClusterOperations
+from jedlik.dax.cluster_roles import ClusterRoles
+from jedlik.dax.cluster_tags import TagOperations
+from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dax.errors import InvalidParameterValueException
+from jedlik.dax.subnet_group_operations import SubnetGroupOperations
 
 NAME, VERSION = "dax", "2017-04-19"
 
 
-def declared(cluster: ServerCluster | None) -> Service:
-    """The service of a server with this cluster, or with none."""
-    clusters = ClusterOperations(cluster)
+def declared(host: ClusterHost, roles: ClusterRoles | None) -> Service:
+    """The service of a server; without `roles`, signatures are not verified."""
+    clusters = ClusterOperations(host, roles)
+    nodes, tags = NodeOperations(clusters.views), TagOperations(clusters.views)
+    subnets = SubnetGroupOperations(host)
     handlers: dict[str, Handler] = {
-        "CreateParameterGroup": parameter_group_operations.create_parameter_group,
-        "DeleteParameterGroup": parameter_group_operations.delete_parameter_group,
+        "CreateCluster": clusters.create_cluster,
+        "CreateParameterGroup": groups.create_parameter_group,
+        "CreateSubnetGroup": subnets.create_subnet_group,
+        "DecreaseReplicationFactor": nodes.decrease_replication_factor,
+        "DeleteCluster": clusters.delete_cluster,
+        "DeleteParameterGroup": groups.delete_parameter_group,
+        "DeleteSubnetGroup": subnets.delete_subnet_group,
         "DescribeClusters": clusters.describe_clusters,
-        "DescribeDefaultParameters": parameter_group_operations.describe_default_parameters,
-        "DescribeParameterGroups": parameter_group_operations.describe_parameter_groups,
-        "DescribeParameters": parameter_group_operations.describe_parameters,
-        "ListTags": clusters.list_tags,
-        "TagResource": clusters.tag_resource,
-        "UntagResource": clusters.untag_resource,
+        "DescribeDefaultParameters": groups.describe_default_parameters,
+        "DescribeEvents": cluster_events.describe_events,
+        "DescribeParameterGroups": groups.describe_parameter_groups,
+        "DescribeParameters": groups.describe_parameters,
+        "DescribeSubnetGroups": subnets.describe_subnet_groups,
+        "IncreaseReplicationFactor": nodes.increase_replication_factor,
+        "ListTags": tags.list_tags,
+        "RebootNode": nodes.reboot_node,
+        "TagResource": tags.tag_resource,
+        "UntagResource": tags.untag_resource,
         "UpdateCluster": clusters.update_cluster,
-        "UpdateParameterGroup": parameter_group_operations.update_parameter_group,
+        "UpdateParameterGroup": groups.update_parameter_group,
+        "UpdateSubnetGroup": subnets.update_subnet_group,
     }
     return Service(
         name=NAME,
@@ -47,10 +65,14 @@ def declared(cluster: ServerCluster | None) -> Service:
             for name, handler in handlers.items()
         },
         keyspaces=(attribute_lists.LISTS, cluster_records.CLUSTERS),
+        duties=(cluster_upkeep.ordering, cluster_upkeep.duty),
         metrics=counting.METRICS,
     )
 
 
 def _accesses(action: str, scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
-    """The action itself: those of the control plane are on no resource in particular."""
-    return (Access(action, "*", {}),)
+    """The action itself: those of the control plane are on no resource in particular. A role is passed on to DAX."""
+    own = Access(action, "*", {})
+    if "IamRoleArn" not in request:
+        return (own,)
+    return own, Access("iam:PassRole", request["IamRoleArn"], {"iam:PassedToService": ("dax.amazonaws.com",)})

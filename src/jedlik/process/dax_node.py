@@ -16,10 +16,9 @@ from jedlik.aws.authorizer import Everybody
 from jedlik.aws.calls import Calls
 from jedlik.aws.unsigned import Trusting
 from jedlik.clock import system_clock
+from jedlik.dax import node_board
 from jedlik.dax.attribute_lists import AttributeLists
 from jedlik.dax.cache import Cache
-from jedlik.dax.cluster_operations import ZONE, node_id
-from jedlik.dax.cluster_records import DEFAULT_CLUSTER as CLUSTER
 from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import Node, Place
@@ -29,6 +28,7 @@ from jedlik.dynamodb.model.expressions import projections
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.service import SERVICE as DYNAMODB
 from jedlik.memory import MIB, Memory
+from jedlik.process.node_seats import Seat
 from jedlik.process.worker import (
     BEAT_SECONDS,
     IDLE_CHECK_SECONDS,
@@ -44,25 +44,23 @@ from jedlik.regions.stores import Stores
 log = logging.getLogger(__name__)
 
 
-def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
-    """Be the node with this number until a signal to stop or to retire, or until the pipe `parent` closes because the
+def work(site: Site, seat: Seat, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
+    """Be this node until a signal to stop or to retire, or until the pipe `parent` closes because the
     parent is gone.
 
     Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
-    return run(site, _serve(site, number, ready, parent, beat))
+    return run(site, _serve(site, seat, ready, parent, beat))
 
 
-async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
+async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
     settings = site.settings
     loop = asyncio.get_running_loop()
     stop = stop_when_asked(parent)
     cache = Cache(settings.dax_memory * MIB)
-    node_name = node_id(number)
-    cluster = site.cluster
-    assert cluster is not None
+    name = seat.name
     follow = None if settings.dax_stale else followers.follow
-    following = Following(cache, follow, f"dax/{node_name}")
+    following = Following(cache, follow, f"dax/{name.node}")
     stores = following.stores = Stores(settings, busy=following.wanted)
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch of a node of DAX")
     watch.add_done_callback(log_failure)
@@ -77,15 +75,18 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             check_projection,
             stores,
             following,
+            name.cluster,
         )
+        board = node_board.current()
+        assert board is not None
         node = Node(
             plane,
             Trusting(settings.served, system_clock, settings.account),
-            Place(CLUSTER, node_name, ZONE, cluster.ports),
+            Place(name, board),
             settings.account,
         )
         listener = Listener(node, limits_of(settings), memory.bodies)
-        await listener.start(site.dax[number], site.tls)
+        await listener.start(seat.listening, site.tls if seat.is_encrypted else None)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
         ready()
         await stop.wait()

@@ -1,12 +1,13 @@
 """The parent of the workers: starts them, replaces those that die, and on request replaces all, one after the other.
 
 It stays single-threaded and has no event loop, so that it can fork at any time. It holds nothing that clients need. A
-worker that is being replaced serves until another has taken its number. Then it accepts no connection, announces on
-each open one that the next answer is the last, and ends with its last connection. So no request is lost.
+node of DAX is a worker here, whose post is the node instead of a number. A worker that is being replaced serves until
+another has taken its post. Then it accepts no connection, announces on each open one that the next answer is the last,
+and ends with its last connection. So no request is lost.
 
 What a worker is, as the parent sees it:
 
-    starting --(reports that it serves)--> serving --(another has its number)--> finishing --> gone
+    starting --(reports that it serves)--> serving --(another has its post)--> finishing --> gone
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from types import FrameType
 
 from jedlik.aws import metrics
 from jedlik.aws.slabs import Slab
 from jedlik.config import SettingsError
+from jedlik.dax.node_board import NodeName
 from jedlik.process.listeners import StartError
 from jedlik.process.metrics_memory import MetricsMemory
+from jedlik.process.node_seats import NodeSeats, Seat
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
 from jedlik.storage.lmdb import large_blocks
 from jedlik.wire.loads import ABSENT
@@ -53,6 +55,8 @@ WATCHED = {signal.SIGCHLD, RESTART} | STOPPING
 """The signals that the parent heeds."""
 PID_BYTES = 4
 """The message by which a worker reports that it serves: its process id."""
+Post = int | NodeName
+"""What a process is there for: a worker's number, or a node of DAX."""
 
 
 @dataclass(slots=True)
@@ -60,7 +64,9 @@ class Worker:
     """A forked process that has not ended, as far as the parent knows."""
 
     pid: int
-    number: int
+    post: Post
+    generation: int
+    """How often another process was asked for, of a node."""
     site: Site
     beat: memoryview[int]
     """One number, in memory shared with the process, that goes up as long as its event loop turns."""
@@ -75,17 +81,23 @@ class Worker:
 
 
 class Supervisor:
-    """The workers of a server. `renew` returns a site with settings and files read again, and raises SettingsError or
-    StartError if they cannot be used; `announce` reports that the server is ready."""
+    """The workers of a server, and its nodes of DAX, which it treats alike.
 
-    def __init__(self, site: Site, renew: Callable[[Site], Site], announce: Callable[[Site], None]) -> None:
+    `renew` returns a site with settings and files read again, and raises SettingsError or StartError if they cannot be
+    used; `announce` reports that the server is ready.
+    """
+
+    def __init__(
+        self, site: Site, seats: NodeSeats, renew: Callable[[Site], Site], announce: Callable[[Site], None]
+    ) -> None:
         self._site = site
+        self._seats = seats
         self._renew = renew
         self._announce = announce
         self._workers: dict[int, Worker] = {}
         """By process id."""
-        self._due: dict[int, float] = {}
-        """When a worker's number may be given again, after it was last given."""
+        self._due: dict[Post, float] = {}
+        """When a worker's post may be given again, after it was last given."""
         self._look_due = 0.0
         self._metrics = MetricsMemory()
         self._ready = False
@@ -120,34 +132,39 @@ class Supervisor:
                 if not self._ready:
                     self._stop()
                     return code or FAILED
-                log.warning("worker %d ended with %d and is replaced", worker.number, code)
+                log.warning("%s ended with %d and is replaced", _named(worker.post), code)
             self._retire_replaced()
+            self._look_after_nodes()
 
     # What is to be done
 
     def _start_due(self) -> None:
         """Start workers: at once for numbers without one, one after the other to replace old ones."""
         now = time.monotonic()
-        for number in self._wanted():
-            if self._due.get(number, now) <= now:
-                self._start(number, now)
+        for post in self._wanted():
+            if self._due.get(post, now) <= now:
+                self._start(post, now)
 
-    def _wanted(self) -> Iterator[int]:
-        """The numbers that may be given to new workers."""
-        for number in range(self._site.settings.process_count):
-            taken = [worker for worker in self._workers.values() if worker.number == number and not worker.finishing]
+    def _posts(self) -> list[Post]:
+        """All posts that there are."""
+        return [*range(self._site.settings.worker_count), *(seat.name for seat in self._seats.startable())]
+
+    def _wanted(self) -> Iterator[Post]:
+        """The posts that may be given to new workers."""
+        for post in self._posts():
+            taken = [worker for worker in self._workers.values() if worker.post == post and not worker.finishing]
             if not taken or (not any(worker.site is self._site for worker in taken) and self._may_replace()):
-                yield number
+                yield post
 
     def _may_replace(self) -> bool:
         """Whether another old worker may be replaced now."""
         workers = self._workers.values()
         finishing = sum(worker.finishing for worker in workers)
         starting = any(not worker.serving and not worker.finishing for worker in workers)
-        return not starting and finishing < MOST_FINISHING * self._site.settings.process_count
+        return not starting and finishing < MOST_FINISHING * len(self._posts())
 
     def _seconds_to_next(self) -> float:
-        due = [self._due.get(number, 0.0) for number in self._wanted()]
+        due = [self._due.get(post, 0.0) for post in self._wanted()]
         return max(0.0, min(due) - time.monotonic()) if due else WHENEVER
 
     def _begin_restart(self) -> None:
@@ -158,6 +175,7 @@ class Supervisor:
             log.error("nothing is restarted: %s", error)
             return
         self._restarting = True
+        self._seats.renew(self._site.settings)
         self._due.clear()
         for worker in self._workers.values():
             if not worker.serving and not worker.finishing:  # it still starts with the former settings
@@ -165,16 +183,30 @@ class Supervisor:
         log.info("restarting", extra={"workers": self._site.settings.worker_count})
 
     def _retire_replaced(self) -> None:
-        """Let old workers finish whose number has a new worker; when every number has one, let all old workers
-        finish."""
-        serving = {worker.number for worker in self._workers.values() if worker.serving and worker.site is self._site}
-        complete = len(serving) == self._site.settings.process_count
+        """Let old workers finish whose post has a new worker; when every post has one, let all old workers finish."""
+        serving = {worker.post for worker in self._workers.values() if worker.serving and worker.site is self._site}
+        complete = serving.issuperset(self._posts())
         for worker in self._workers.values():
-            if worker.site is not self._site and not worker.finishing and (complete or worker.number in serving):
+            if worker.site is not self._site and not worker.finishing and (complete or worker.post in serving):
                 self._retire(worker)
         if complete and self._restarting:
             self._restarting = False
             log.info("restarted", extra={"workers": len(serving)})
+
+    def _look_after_nodes(self) -> None:
+        """Let nodes finish that are to be no more, or to be other processes; and show on the board which serve."""
+        seats = self._seats.seats
+        serving: dict[NodeName, int] = {}
+        for worker in self._workers.values():
+            if isinstance(worker.post, int) or worker.finishing:
+                continue
+            seat = seats.get(worker.post)
+            if seat is None or seat.generation != worker.generation:
+                self._retire(worker)
+            elif worker.serving:
+                serving[worker.post] = worker.generation
+        ending = [worker.post for worker in self._workers.values() if worker.finishing]
+        self._seats.show(serving, [post for post in ending if not isinstance(post, int)])
 
     def _retire(self, worker: Worker) -> None:
         """Ask a worker to finish. It may already serve although its report has not arrived, so it is asked as if it
@@ -196,7 +228,7 @@ class Supervisor:
             worker.still = worker.still + 1 if worker.serving and beat == worker.seen else 0
             worker.seen = beat
             if worker.still > 2 * worker.site.settings.hang_timeout:
-                log.error("worker %d does not answer and is killed", worker.number)
+                log.error("%s does not answer and is killed", _named(worker.post))
                 worker.still = 0
                 os.kill(worker.pid, signal.SIGKILL)
 
@@ -208,7 +240,9 @@ class Supervisor:
 
     def _arrived(self, seconds: float) -> set[int]:
         """The signals that have arrived. Waits up to `seconds` for one, or for a worker's report that it serves."""
-        readable, _, _ = select.select([self._signals, self._served], [], [], seconds)
+        readable, _, _ = select.select([self._signals, self._served, self._seats.board.orders], [], [], seconds)
+        if self._seats.board.orders in readable:
+            self._seats.carry_out()
         if self._served in readable:
             told = os.read(self._served, 1024 * PID_BYTES)
             for start in range(0, len(told), PID_BYTES):
@@ -231,44 +265,46 @@ class Supervisor:
             if pid == 0:
                 break
             worker = self._workers.pop(pid)
-            worker.site.loads.set(worker.number, ABSENT)
+            if isinstance(worker.post, int):
+                worker.site.loads.set(worker.post, ABSENT)
             self._metrics.take_back(worker.slab)
             ended.append((worker, os.waitstatus_to_exitcode(status)))
         return ended
 
     # Processes
 
-    def _start(self, number: int, now: float) -> None:
-        self._due[number] = now + SHORTEST_LIFE
+    def _start(self, post: Post, now: float) -> None:
+        self._due[post] = now + SHORTEST_LIFE
+        seat = None if isinstance(post, int) else self._seats.seats[post]
         beat = memoryview(mmap.mmap(-1, 8)).cast("Q")
         slab = self._metrics.give()
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # Until the child has handlers of its own.
         pid = os.fork()
         if pid == 0:
-            self._be_worker(number, beat, slab)
+            self._be_worker(post, seat, beat, slab)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-        self._workers[pid] = Worker(pid, number, self._site, beat, slab)
+        self._workers[pid] = Worker(pid, post, 0 if seat is None else seat.generation, self._site, beat, slab)
 
-    def _be_worker(self, number: int, beat: memoryview[int], slab: Slab) -> None:
+    def _be_worker(self, post: Post, seat: Seat | None, beat: memoryview[int], slab: Slab) -> None:
         """The life of a forked process, which does not return."""
         code = FAILED
         try:
             os.close(self._parent_end)
+            self._seats.close_all_but(None if seat is None else seat.name)
             signal.set_wakeup_fd(-1)
             for watched in WATCHED:
                 # A terminal that closes signals every process. Only the parent acts on it.
                 signal.signal(watched, signal.SIG_IGN if watched == RESTART else signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
             metrics.use(slab)
-            node = number - self._site.settings.worker_count
-            if node >= 0:
+            if seat is not None:
                 from jedlik.process import dax_node  # A server without DAX starts without it, a sixth faster.
 
-                code = dax_node.work(self._site, node, self._tell_serving, self._parent, beat)
-            else:
-                code = work(self._site, number, self._tell_serving, self._parent, beat)
+                code = dax_node.work(self._site, seat, self._tell_serving, self._parent, beat)
+            elif isinstance(post, int):
+                code = work(self._site, post, self._tell_serving, self._parent, beat)
         except BaseException:
-            log.exception("worker %d failed", number)
+            log.exception("%s failed", _named(post))
         finally:
             os._exit(code)
 
@@ -277,8 +313,9 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask the workers to finish, and kill those that do not."""
-        for listening in (*self._site.listening, *chain.from_iterable(self._site.dax)):
+        for listening in self._site.listening:
             listening.close()
+        self._seats.close()
         seconds = self._site.settings.stop_timeout
         if self._ready:
             log.info("stopping: requests in flight have %g seconds to finish", seconds)
@@ -298,6 +335,10 @@ class Supervisor:
     def _signal(self, number: int) -> None:
         for pid in self._workers:
             os.kill(pid, number)
+
+
+def _named(post: Post) -> str:
+    return f"worker {post}" if isinstance(post, int) else f"node {post.node}"
 
 
 def _only_wake_up(number: int, frame: FrameType | None) -> None:

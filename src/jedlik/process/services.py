@@ -5,7 +5,7 @@ from __future__ import annotations
 from jedlik.aws.service import Service
 from jedlik.config import Settings
 from jedlik.dax import service as dax
-from jedlik.dax.cluster_operations import ServerCluster
+from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.iam import service as iam
@@ -22,10 +22,10 @@ def served(
     keys: KnownKeys | None,
     identities: IdentityStores | None = None,
     authorizer: PolicyAuthorizer | None = None,
-    cluster: ServerCluster | None = None,
+    host: ClusterHost | None = None,
 ) -> tuple[Service, ...]:
-    """The services of a server with an account of its own, these access keys, or any if none are verified, and this
-    cluster of DAX, if it has one. Without an authorizer everybody may do everything."""
+    """The services of a server with an account of its own, these access keys, or any if none are verified, that
+    has clusters of DAX in this way. Without an authorizer everybody may do everything."""
 
     def account_of(access_key: str) -> str | None:
         return account if keys is None else keys.account_of(access_key)
@@ -36,9 +36,11 @@ def served(
         sts.declared(account_of, PolicySessions(stores, authorizer)),
         iam.declared(stores),
         tagging.declared((TaggedTables(),)),
-        dax.declared(cluster),
+        dax.declared(host or NO_HOST, None),
     )
 
 
+NO_HOST = ClusterHost("127.0.0.1", None, has_certificate=False, has_default=False, since=0.0)
+"""For where there is no server."""
 SERVICES = served("", None)
 """The parts that are the same for every server: what the services keep, count and do in the background."""

@@ -33,7 +33,7 @@ from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.console.static_files import StaticFiles
-from jedlik.dax.cluster_operations import ServerCluster
+from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
@@ -76,32 +76,30 @@ class Site:
     listening: list[socket.socket]
     tls: ssl.SSLContext | None
     loads: Loads
-    dax: list[list[socket.socket]]
-    """Where each node of DAX listens; empty without DAX."""
+    dax_url: str | None = None
+    """Where the first node of the server's own cluster of DAX is to be found."""
     since: float = field(default_factory=time.time)
     """When the server began, in seconds since the epoch."""
 
     @property
     def url(self) -> str:
         """Where the server is to be found."""
-        return f"{'https' if self.tls else 'http'}://{_authority(self.listening)}"
+        return f"{'https' if self.tls else 'http'}://{authority(self.listening)}"
 
     @property
-    def cluster(self) -> ServerCluster | None:
-        """The cluster of DAX that the server has."""
-        if not self.dax:
-            return None
-        host = self.dax[0][0].getsockname()[0]
-        ports = tuple(listening[0].getsockname()[1] for listening in self.dax)
-        return ServerCluster(host, ports, self.tls is not None, self.since)
-
-    @property
-    def dax_url(self) -> str | None:
-        """Where DAX's first node is to be found."""
-        return f"{'daxs' if self.tls else 'dax'}://{_authority(self.dax[0])}" if self.dax else None
+    def clusters(self) -> ClusterHost:
+        """What clusters of DAX depend on."""
+        return ClusterHost(
+            address=self.listening[0].getsockname()[0],
+            announced=None,
+            has_certificate=self.tls is not None,
+            has_default=self.settings.dax,
+            since=self.since,
+        )
 
 
-def _authority(listening: list[socket.socket]) -> str:
+def authority(listening: list[socket.socket]) -> str:
+    """The address and port of sockets, as a URL has them."""
     host, port = listening[0].getsockname()[:2]
     return f"{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -191,7 +189,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         dispatcher = Dispatcher(
             stores,
             Router(
-                served(settings.account, keys, identities, authorizer, site.cluster),
+                served(settings.account, keys, identities, authorizer, site.clusters),
                 verifier,
                 {PEERS.name: peer_verifier},
             ),

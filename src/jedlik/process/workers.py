@@ -29,8 +29,9 @@ from jedlik.process.listeners import (
     take_port,
     tls_context,
 )
+from jedlik.process.node_seats import NodeSeats
 from jedlik.process.parent import Supervisor
-from jedlik.process.worker import Site
+from jedlik.process.worker import Site, authority
 from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
@@ -63,18 +64,19 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
         logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
-        return Site(placed, site.listening, look_at(placed), Loads(placed.process_count), site.dax, site.since)
+        return Site(placed, site.listening, look_at(placed), Loads(placed.worker_count), site.dax_url, site.since)
 
     placed = _placed(settings, folder)
     tls = look_at(placed)
     lock = take_data_folder(placed.data_dir)
     try:
         listening = take_port(placed.host, placed.port)
-        first = placed.dax_port
-        nodes = range(placed.dax_nodes if placed.dax else 0)
-        dax = [take_port(placed.host, first + number if first else 0) for number in nodes]
+        seats = NodeSeats(placed)
+        first = next(iter(seats.seats.values()), None)
+        dax_url = None if first is None else f"{'daxs' if tls else 'dax'}://{authority(first.listening)}"
         raise_descriptor_limit()
-        return Supervisor(Site(placed, listening, tls, Loads(placed.process_count), dax), renew, announce).run()
+        site = Site(placed, listening, tls, Loads(placed.worker_count), dax_url)
+        return Supervisor(site, seats, renew, announce).run()
     finally:
         os.close(lock)
 
