@@ -57,7 +57,8 @@ class Server:
         self.log = log
         self._program = "testing.held_jobs" if holdable_jobs else "jedlik"
         self._held = log.with_name(f"{log.name}.held")
-        self.environment = _environment() | (environment or {})
+        self.given = environment or {}
+        self.environment = _environment() | self.given
         if holdable_jobs:
             self._held.mkdir()
             path = [str(ROOT), self.environment.get("PYTHONPATH", "")]
@@ -200,8 +201,10 @@ class Server:
         raise AssertionError(f"the server did not start in {START_SECONDS} s:\n{self.log.read_text()}")
 
     def _create_credentials(self) -> tuple[str, str]:
-        where = {name: value for name, value in self.options.items() if name in ("data_dir", "credentials")}
-        made = run_jedlik("credentials", "create", *_arguments(where))
+        where = {
+            name: value for name, value in self.options.items() if name in ("data_dir", "credentials", "root_key_file")
+        }
+        made = run_jedlik("credentials", "create", *_arguments(where), **self.given)
         assert made.returncode == 0, made.stderr
         lines = dict(line.split(" = ", 1) for line in made.stdout.splitlines() if " = " in line)
         return lines["aws_access_key_id"], lines["aws_secret_access_key"]

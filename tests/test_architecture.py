@@ -44,7 +44,18 @@ LAYERS = {
     "cli": {"aws", "background", "dynamodb", "iam", "process", "regions", "storage", "upkeep", "wire"},
 }
 """Each folder, and the folders that it may import, for types alone too."""
-LEAVES = {"buckets", "clock", "config", "memory", "owner_files", "region_names", "timekeeping", "utf16"}
+LEAVES = {
+    "buckets",
+    "clock",
+    "config",
+    "memory",
+    "owner_files",
+    "region_names",
+    "root_key",
+    "settings_file",
+    "timekeeping",
+    "utf16",
+}
 """Modules that every folder may import. They import nothing but each other."""
 OUTSIDE = {"", "__main__"}
 """Modules that may import everything."""

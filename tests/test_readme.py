@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from jedlik.aws.shapes import service_model
-from jedlik.config import Settings, from_file, options
+from jedlik.config import Settings, options
+from jedlik.settings_file import from_file
 from testing.jedlik_process import Server
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

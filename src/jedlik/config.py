@@ -14,31 +14,32 @@ tables as well,
     url = "s3://bucket/folder"
     access_key_id = "..."
 
-with the options of their clients. The secret by which regions recognise each other is no option, because everybody on
+with the options of their clients. Where the root key is has a table, too, whose keys are those settings without
+`root_key_`:
+
+    [root_key]
+    file = "/etc/jedlik/root-key"
+
+The secret by which regions recognise each other is no option, because everybody on
 the machine can read a command line: it is in a file of its own (`--peer-secret-file`), in JEDLIK_PEER_SECRET, or in the
-configuration file.
+configuration file. The root key itself is in JEDLIK_ROOT_KEY only, if it is nowhere else.
 """
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import math
 import os
 import re
 import socket
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from jedlik import buckets, owner_files, region_names
+from jedlik import owner_files, region_names
 from jedlik.buckets import Bucket
-
-DEFAULT_FILE = Path("jedlik.toml")
-"""Read from the working directory when no other is named and it is there."""
 
 ACCOUNT_DIGITS = 12
 DEFAULT_ACCOUNT = "0" * ACCOUNT_DIGITS
@@ -52,9 +53,6 @@ VARIABLE = "JEDLIK_"
 """What the environment variables of settings begin with."""
 CONFIG_VARIABLE = VARIABLE + "CONFIG"
 """Names the configuration file."""
-SERVICE_LINK = re.compile(r"JEDLIK_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_\w+)")
-"""What Kubernetes puts into the environment beside a Service named `jedlik`."""
-
 HOST = re.compile(r"[A-Za-z0-9._-]+")
 """A name or an IPv4 address, without a port."""
 ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s]+")
@@ -65,6 +63,9 @@ class SettingsError(Exception):
     """The settings cannot be used; the message is for the person who set them."""
 
 
+ROOT_KEY = "root_key"
+ROOT_KEY_VARIABLE = "JEDLIK_ROOT_KEY"
+"""Holds the root key itself. No option and no file of settings does: many can read these."""
 PEER_SECRET = "peer_secret"
 PEER_SECRET_VARIABLE = "JEDLIK_PEER_SECRET"
 PEER_SECRET_FORM = re.compile(r"[!-~]{32,256}")
@@ -103,6 +104,14 @@ class Settings:
         bool, "With --auth off and --allowed-hosts, listen on other addresses than loopback: for tests."
     ] = False
     credentials: Annotated[Path | None, "File of access keys; by default in the data folder."] = None
+    root_key_file: Annotated[
+        Path | None, "File of the root key, under which secrets are sealed; by default DATA_DIR.root-key, beside it."
+    ] = None
+    root_key_credential: Annotated[str | None, "Name of the systemd credential that holds the root key."] = None
+    root_key_command: Annotated[str | None, "Command that prints the root key. No shell reads it."] = None
+    root_key_make: Annotated[bool, "Make a root key if the data folder is empty and no service starts the server."] = (
+        True
+    )
     account: Annotated[str, "The server's own account, of those who name no other: twelve digits."] = DEFAULT_ACCOUNT
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
@@ -134,6 +143,8 @@ class Settings:
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     """The buckets that requests may name, by the name; "*" is for all others."""
+    root_key: str = field(default="", repr=False)
+    """The root key as the environment has it."""
     peers: Mapping[str, Peer] = field(default_factory=dict)
     """The regions that are served elsewhere, by name."""
     peer_secret: tuple[str, ...] = field(default=(), repr=False)
@@ -323,7 +334,7 @@ def is_loopback_itself(host: str) -> bool:
 
 
 BUCKETS = "buckets"
-NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS)
+NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS, ROOT_KEY)
 
 
 def options() -> list[Field[Any]]:
@@ -343,7 +354,7 @@ def peer_secret(file: Path | None, given: tuple[str, ...], environment: Mapping[
         raise SettingsError("peer_secret and peer_secret_file: the secret is to be in one place only")
     try:
         with file.open() as secret:
-            _check_private(secret, file)
+            check_private(secret, file)
             found = tuple(secret.read().split())
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}") from error
@@ -354,90 +365,7 @@ def peer_secret(file: Path | None, given: tuple[str, ...], environment: Mapping[
     return found
 
 
-def _check_private(file: IO[str], path: Path) -> None:
+def check_private(file: IO[str], path: Path) -> None:
+    """Raise SettingsError if others can read a file with a secret."""
     if owner_files.is_open_to_others(file.fileno()):
         raise SettingsError(f"{path} holds a secret and must be readable by its owner only: chmod 600 {path}")
-
-
-def check_variables(environment: Mapping[str, str]) -> None:
-    """Raise SettingsError if a variable is named like a setting but unknown: it may be a misspelt setting."""
-    known = [CONFIG_VARIABLE, PEER_SECRET_VARIABLE, *(VARIABLE + setting.name.upper() for setting in options())]
-    unknown = [
-        name
-        for name in sorted(environment)
-        if name.startswith(VARIABLE) and name not in known and not SERVICE_LINK.fullmatch(name)
-    ]
-    if unknown:
-        raise SettingsError(f"the environment: no such setting: {', '.join(suggested(unknown, known))}")
-
-
-def suggested(unknown: Iterable[str], known: Sequence[str]) -> Iterator[str]:
-    """Each unknown name, with the most similar known one. Their common prefix does not count."""
-    likely = {name.removeprefix(VARIABLE): name for name in known}
-    for name in unknown:
-        close = difflib.get_close_matches(name.removeprefix(VARIABLE), likely, n=1)
-        yield f"{name} (did you mean {likely[close[0]]}?)" if close else name
-
-
-def from_file(path: Path | None) -> Mapping[str, Any]:
-    """The settings in a configuration file; empty if no file is named and the default one does not exist.
-
-    Raises SettingsError if the file cannot be read or contains an unknown setting.
-    """
-    if path is None:
-        if not DEFAULT_FILE.exists():
-            return {}
-        path = DEFAULT_FILE
-    try:
-        with path.open() as file:
-            given = tomllib.loads(file.read())
-            if PEER_SECRET in given or buckets.hold_keys(given.get(BUCKETS)):
-                _check_private(file, path)
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
-    known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS]
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        raise SettingsError(f"{path}: no such setting: {', '.join(suggested(unknown, known))}")
-    if PEER_SECRET in given:
-        given[PEER_SECRET] = _secrets(given[PEER_SECRET], path)
-    if BUCKETS in given:
-        given[BUCKETS] = _buckets(given[BUCKETS], path)
-    if isinstance(given.get("regions"), dict):
-        given |= _regions(given.pop("regions"), path)
-    return given
-
-
-def _buckets(tables: Any, path: Path) -> Mapping[str, Bucket]:
-    try:
-        return buckets.of_tables(tables)
-    except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from error
-
-
-def _regions(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    """The settings that tables of regions make: those with an endpoint are peers, those without are served here."""
-    peers = {name: _peer(name, table, path) for name, table in tables.items() if table}
-    served = [name for name, table in tables.items() if not table]
-    return {"peers": peers} | ({"regions": ",".join(served)} if served else {})
-
-
-def _peer(name: str, table: Any, path: Path) -> Peer:
-    if isinstance(table, dict) and table.keys() & {"access_key", "secret_key"}:
-        raise SettingsError(
-            f"{path}: regions.{name}: regions do not know each other by access keys any more. Remove access_key and "
-            "secret_key, and give the servers of all regions the same peer_secret (--peer-secret-file)."
-        )
-    if not isinstance(table, dict) or table.keys() != {"endpoint"} or not isinstance(table["endpoint"], str):
-        raise SettingsError(f"{path}: regions.{name} must have the string endpoint, or nothing")
-    return Peer(**table)
-
-
-def _secrets(value: Any, path: Path) -> tuple[str, ...]:
-    """The secrets that are one string of the configuration file, or a list."""
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not found or not all(isinstance(secret, str) for secret in found):
-        raise SettingsError(f"{path}: peer_secret must be a string, or a list of two")
-    return tuple(found)

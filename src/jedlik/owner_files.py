@@ -22,14 +22,17 @@ def is_open_to_others(file: int) -> bool:
     return bool(os.fstat(file).st_mode & _OTHERS)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing, and sync it. The caller holds the lock that goes with it. Raises OSError."""
+def write_whole(path: Path, content: bytes, like: Path | None = None) -> None:
+    """Write a file, all or nothing, and sync it. The caller holds the lock that goes with it. Raises OSError.
+
+    If root writes it, it belongs to the owner of the folder `like`, by default of the folder that it is in.
+    """
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         file.flush()
-        give_to_owner(file.fileno(), path.parent)
+        give_to_owner(file.fileno(), like or path.parent)
         os.fsync(file.fileno())
     beside.replace(path)
     sync_folder(path.parent)

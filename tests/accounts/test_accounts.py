@@ -177,6 +177,7 @@ def test_a_key_belongs_to_an_account(start_server: StartServer, tmp_path: Path) 
 
 def test_a_key_of_a_missing_account_is_refused(start_server: StartServer, tmp_path: Path) -> None:
     data = tmp_path / "data"
+    run_jedlik("init", "--data-dir", str(data))
     account_made(data, ONE)
     key = key_of(data, ONE)
     server = start_server(auth="on")
@@ -198,6 +199,7 @@ def test_accounts_are_made_and_listed(tmp_path: Path) -> None:
         ended = run_jedlik("account", *arguments, "--data-dir", str(tmp_path), JEDLIK_ACCOUNT=OWN)
         return ended.returncode, ended.stdout + ended.stderr
 
+    run_jedlik("init", "--data-dir", str(tmp_path))
     code, said = run("create", "--alias", "music")
     drawn, profile, *key = said.splitlines()
     assert code == 0

@@ -17,6 +17,7 @@ from testing.jedlik_process import Server, run_jedlik
 
 def test_access_keys_are_created_listed_and_deleted(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
+    assert run_jedlik("init", *where).returncode == 0
     made = run_jedlik("credentials", "create", *where)
     form = "\\[default\\]\naws_access_key_id = (AKIA[A-Z2-7]{16})\naws_secret_access_key = ([A-Za-z0-9+/]{40})\n"
     found = re.fullmatch(form, made.stdout)
@@ -76,10 +77,13 @@ def test_expired_keys_are_marked_and_go_after_a_day(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
 def test_files_that_root_creates_belong_to_the_owner_of_the_data_folder(tmp_path: Path) -> None:
-    os.chown(tmp_path, 4711, 4712)
-    assert run_jedlik("credentials", "create", "--data-dir", str(tmp_path)).returncode == 0
-    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
-    assert owners == {"credentials.json": (4711, 4712), "credentials.json.lock": (4711, 4712)}
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 4711, 4712)
+    assert run_jedlik("credentials", "create", "--data-dir", str(data)).returncode == 0
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.rglob("*")}
+    files = ("credentials.json", "credentials.json.lock", "root-key.json", "root-key.json.lock", "data.root-key")
+    assert owners == dict.fromkeys(("data", *files), (4711, 4712))
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from jedlik import __version__
 from jedlik.cli.serve_command import settings_of
-from jedlik.config import OPEN_SECRETS, Peer, Settings, SettingsError, from_file, options
+from jedlik.config import OPEN_SECRETS, Peer, Settings, SettingsError, options
+from jedlik.settings_file import from_file
 from testing.data_folders import store_in
 from testing.jedlik_process import Server, run_jedlik
 

@@ -18,7 +18,8 @@ import requests
 import yaml
 
 from jedlik import __version__
-from jedlik.config import CONFIG_VARIABLE, Settings, check_variables, from_file
+from jedlik.config import CONFIG_VARIABLE, Settings
+from jedlik.settings_file import check_variables, from_file
 from testing.jedlik_process import Server
 from testing.source_tree import ROOT
 

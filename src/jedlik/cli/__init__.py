@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jedlik import __version__
-from jedlik.cli import access_keys, account_commands, backup_commands, serve_command, store_commands
+from jedlik.cli import access_keys, account_commands, backup_commands, root_key_commands, serve_command, store_commands
 from jedlik.cli.program import Group
 
 
@@ -17,6 +17,7 @@ def main() -> None:
 
 for command in (
     serve_command.serve,
+    root_key_commands.init,
     access_keys.credentials,
     account_commands.account,
     backup_commands.backups,

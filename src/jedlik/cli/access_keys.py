@@ -8,13 +8,25 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from jedlik.cli.program import Group, Refusal, say
-from jedlik.cli.setting_options import account_id, config_file, option, own_account
-from jedlik.config import Settings, SettingsError
+from jedlik.cli.root_key_commands import ensure_root_key
+from jedlik.cli.setting_options import (
+    account_id,
+    config_file,
+    option,
+    own_account,
+    root_key_in_environment,
+    root_key_options,
+)
+from jedlik.config import ROOT_KEY, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from jedlik.regions.root_key_record import Found
 
 T = TypeVar("T")
 
@@ -48,6 +60,7 @@ def credentials() -> None:
 )
 @click.option("--user", help="IAM user whose key it is to be; by default the account itself, which may do everything.")
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
+@root_key_options
 def create(profile: str, of_account: str | None, user: str | None, lifetime: float | None, **given: Any) -> None:
     """Make an access key and print it as a profile of an AWS credentials file.
 
@@ -56,6 +69,7 @@ def create(profile: str, of_account: str | None, user: str | None, lifetime: flo
     from jedlik.aws import credentials as access_keys
     from jedlik.regions import accounts
 
+    find_root_key(given)
     if of_account is not None and not accounts.is_there(given["data_dir"], of_account, own_account()):
         raise Refusal(f"there is no account {of_account}: make it with `jedlik account create {of_account}`")
 
@@ -72,8 +86,26 @@ def create(profile: str, of_account: str | None, user: str | None, lifetime: flo
         click.echo(f"A server accepts this key if it keeps its keys in {path.absolute()}.", err=True)
         return made
 
-    made = with_credentials_file(given, make)
+    made = with_credentials_file(without_root_key(given), make)
     say_profile(profile, made.access_key, made.secret, made.session_token)
+
+
+def without_root_key(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a command without those of the root key."""
+    return {name: value for name, value in given.items() if not name.startswith(ROOT_KEY)}
+
+
+def find_root_key(given: dict[str, Any]) -> Found | None:
+    """The root key under which a command with these settings seals. If only a file of keys is named, and no data
+    folder, the folder is not known, and the next start of the server seals."""
+    try:
+        settings = Settings(root_key=root_key_in_environment(), **given)
+    except SettingsError as error:
+        raise Refusal(str(error)) from error
+    source = click.get_current_context().get_parameter_source("data_dir")
+    if given["credentials"] is not None and source == ParameterSource.DEFAULT:
+        return None
+    return ensure_root_key(settings)
 
 
 def say_profile(profile: str, access_key: str, secret: str, token: str | None = None) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from jedlik.cli import access_keys
 from jedlik.cli.program import Group, Refusal, say
-from jedlik.cli.setting_options import account_id, config_file, option, own_account
+from jedlik.cli.setting_options import account_id, config_file, option, own_account, root_key_options
 
 T = TypeVar("T")
 
@@ -31,7 +31,8 @@ def account() -> None:
 @option("credentials")
 @click.argument("account", metavar="[ID]", required=False, callback=account_id)
 @click.option("--alias", help="A name for people, like an AWS account's; no other account may have it.")
-def create(data_dir: Path, account: str | None, alias: str | None, credentials: Path | None) -> None:
+@root_key_options
+def create(data_dir: Path, account: str | None, alias: str | None, credentials: Path | None, **root_key: Any) -> None:
     """Create an account. Print its id, twelve digits, random ones if none are given, and its first access key.
 
     The key is the account's own (AWS: its root user's) and may do everything in it. It is printed as a profile of an
@@ -41,6 +42,7 @@ def create(data_dir: Path, account: str | None, alias: str | None, credentials: 
     from jedlik.regions import accounts
 
     own = own_account()
+    access_keys.find_root_key({"data_dir": data_dir, "credentials": credentials, **root_key})
     made = _doing(lambda: accounts.create(data_dir, account, alias, own))
     given = {"data_dir": data_dir, "credentials": credentials}
     key = access_keys.with_credentials_file(given, lambda path: keys.create(path, None, made.id))

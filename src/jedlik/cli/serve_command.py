@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from jedlik.cli.program import Command, Refusal
-from jedlik.cli.setting_options import NO_OPTIONS, all_settings, config_file
-from jedlik.config import PEER_SECRET, Settings, SettingsError, peer_secret
+from jedlik.cli.setting_options import NO_OPTIONS, all_settings, config_file, root_key_in_environment
+from jedlik.config import PEER_SECRET, ROOT_KEY, Settings, SettingsError, peer_secret
 from jedlik.regions import object_places
 from jedlik.storage.object_store import ObjectStoreError
 
@@ -34,7 +34,7 @@ def settings_of(words: Sequence[str]) -> Settings:
         context = serve.make_context("serve", list(words))
         more = context.meta[NO_OPTIONS]
         secret = peer_secret(context.params["peer_secret_file"], more.get(PEER_SECRET, ()), os.environ)
-        settings = Settings(**context.params, **(more | {PEER_SECRET: secret}))
+        settings = Settings(**context.params, **(more | {PEER_SECRET: secret, ROOT_KEY: root_key_in_environment()}))
         object_places.check(settings)
         return settings
     except (ObjectStoreError, object_places.NoBucket) as error:

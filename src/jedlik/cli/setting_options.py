@@ -15,8 +15,9 @@ import click
 
 from jedlik import config
 from jedlik.cli.program import Refusal
-from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, check_variables, from_file, options
+from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, options
 from jedlik.regions import layout
+from jedlik.settings_file import check_variables, from_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +72,24 @@ def own_account() -> str:
     if not layout.is_account(str(given)):
         raise Refusal(f"account must have {config.ACCOUNT_DIGITS} digits, not {given!r}")
     return str(given)
+
+
+_taken: list[str] = []
+
+
+def root_key_in_environment() -> str:
+    """The root key in the environment, which no longer has it then: processes that we start must not inherit it."""
+    if config.ROOT_KEY_VARIABLE in os.environ:
+        _taken[:] = [os.environ.pop(config.ROOT_KEY_VARIABLE)]
+    return _taken[0] if _taken else ""
+
+
+def root_key_options(command: F) -> F:
+    """Give a command the options that name where the root key is."""
+    for setting in reversed(options()):
+        if setting.name.startswith(f"{config.ROOT_KEY}_"):
+            command = option(setting.name)(command)
+    return command
 
 
 def all_settings(command: F) -> F:

@@ -72,10 +72,16 @@ def _some(found: list[Stored], data_dir: Path, which: Which) -> list[Stored]:
 def take_stores(data_dir: Path) -> None:
     """Keep servers out until the end of the program. Ends the program if a server runs, or if there is no data
     folder."""
-    from jedlik.process.listeners import StartError, take_data_folder
-
     if not data_dir.is_dir():
         raise Refusal(f"there is no store in {data_dir}")
+    take_data_dir(data_dir)
+
+
+def take_data_dir(data_dir: Path) -> None:
+    """Keep servers out of a data folder, which is made if need be, until the end of the program. Ends the program if a
+    server runs."""
+    from jedlik.process.listeners import StartError, take_data_folder
+
     try:
         take_data_folder(data_dir)
     except StartError as error:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import secrets
 import string
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from jedlik.regions.keyspaces import Keyspace, Owner, prefix_end
+from jedlik.regions.keyspaces import Change, Keyspace, Owner, SealedParts, prefix_end
 
 Row = dict[str, Any]
 """What is under a key."""
@@ -136,6 +137,17 @@ def attachments_key(policy_arn: str) -> bytes:
 def boundaries_key(policy_arn: str) -> bytes:
     """The key of the counter of entities whose boundary a policy is."""
     return COUNTS.prefix + b"b" + policy_arn.encode()
+
+
+def sealed_members(*names: str) -> SealedParts:
+    """For rows with these members, each sealed and in base64: the name of a part is that of the member."""
+
+    def changed(value: bytes, change: Change) -> bytes:
+        row = unpacked(value)
+        new = {name: b64encode(change(b64decode(row[name]), name)).decode() for name in names if name in row}
+        return value if all(row[name] == kept for name, kept in new.items()) else packed(row | new)
+
+    return changed
 
 
 def packed(row: Row) -> bytes:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from jedlik.aws.errors import ServiceUnavailable
 from jedlik.config import Settings
-from jedlik.iam.errors import LimitExceededException
+from jedlik.iam.errors import InvalidInputException, LimitExceededException
 from jedlik.iam.identity_rows import CHANGES, ROLE, USER, Row, attachments_key, id_key, packed, unpacked
 from jedlik.regions import keyspaces, layout, store_format
+from jedlik.root_key import ABSENT, NoRootKey, RootKey, place
 from jedlik.storage.counters import counter
 from jedlik.storage.empty import EmptyEngine
 from jedlik.storage.engine import Engine, StorageError, Writes
@@ -110,6 +112,18 @@ class AccountIdentity:
         """Whether the account has a store."""
         return not isinstance(self.engine, EmptyEngine)
 
+    def sealed(self, key: bytes, secret: bytes, part: str) -> str:
+        """A secret as the row under `key` keeps it in its member `part`. Without a root key raises
+        InvalidInputException."""
+        try:
+            return b64encode(self._stores.root_key.seal(secret, place(self.account, "", key, part))).decode()
+        except NoRootKey as error:
+            raise InvalidInputException(str(error)) from error
+
+    def unsealed(self, key: bytes, kept: str, part: str) -> bytes:
+        """The secret that the row under `key` keeps in its member `part`. Raises Unsealable."""
+        return self._stores.root_key.unseal(b64decode(kept), place(self.account, "", key, part))
+
     @property
     def now(self) -> float:
         """The time, in whole seconds since the epoch, as IAM dates things."""
@@ -182,8 +196,10 @@ class IdentityStores:
         self,
         settings: Settings,
         clock: Callable[[], float] = time.time,
+        root_key: RootKey = ABSENT,
     ) -> None:
         self.settings = settings
+        self.root_key = root_key
         self.clock = clock
         self.has_imported: Callable[[str], bool] = lambda account: False
         """Whether an account has keys that were made before there were users: a user is made for them."""

@@ -61,7 +61,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     name = seat.name
     follow = None if settings.dax_stale else followers.follow
     following = Following(cache, follow, f"dax/{name.node}")
-    stores = following.stores = Stores(settings, busy=following.wanted)
+    stores = following.stores = Stores(settings, busy=following.wanted, root_key=site.root_key)
     watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch of a node of DAX")
     watch.add_done_callback(log_failure)
     looking = loop.create_task(following.follow_all(), name="following of tables")

@@ -9,6 +9,7 @@ import click
 
 from jedlik import __version__
 from jedlik.config import Settings
+from jedlik.regions.root_key_record import Found
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 """Wildcard addresses, each with the loopback address of the same family."""
@@ -16,10 +17,11 @@ ANY_REGION = "eu-central-1"
 """The region that examples name where any is served."""
 
 
-def greeting(settings: Settings, url: str, dax: str | None, *, colour: bool) -> str:
-    """The greeting of the server with these settings that is found at `url`, and its DAX at `dax`."""
+def greeting(settings: Settings, url: str, dax: str | None, key: Found | None, *, colour: bool) -> str:
+    """The greeting of the server with these settings that is found at `url`, its DAX at `dax`, and its root key."""
     facts = {
         "data": data(settings),
+        **({} if key is None else {"root key": root_key(key)}),
         "regions": ", ".join(settings.served) or "any; each has tables of its own",
         "access": access(settings),
         **({} if dax is None else {"DAX": f"{nearby(dax)}; caches up to {settings.dax_memory} MB"}),
@@ -55,6 +57,12 @@ def data(settings: Settings) -> str:
     if settings.in_memory:
         return "in memory, gone when the server stops"
     return f"{settings.data_dir.absolute()}; an acknowledged write is on the disk"
+
+
+def root_key(key: Found) -> str:
+    """Where the root key is, and what happens without it."""
+    new = "JUST MADE: keep a copy, not beside copies of the data. " if key.is_new else ""
+    return f"{key.source.name}; {new}{'W' if new else 'w'}ithout it, what it has sealed is lost"
 
 
 def access(settings: Settings) -> str:

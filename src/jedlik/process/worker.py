@@ -46,7 +46,9 @@ from jedlik.iam.resource_tags import ResourceTags
 from jedlik.memory import Memory
 from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
+from jedlik.regions.root_key_record import Found
 from jedlik.regions.stores import Stores
+from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import StorageError
 from jedlik.wire.http import HttpServer
 from jedlik.wire.loads import Loads
@@ -78,6 +80,10 @@ class Site:
     loads: Loads
     dax_url: str | None = None
     """Where the first node of the server's own cluster of DAX is to be found."""
+    root_key: RootKey = ABSENT
+    """Made before the workers are forked, and shared with them."""
+    key: Found | None = None
+    """Where the root key came from; None for a server without one."""
     since: float = field(default_factory=time.time)
     """When the server began, in seconds since the epoch."""
 
@@ -139,12 +145,12 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     loop = asyncio.get_running_loop()
     stop = stop_when_asked(parent)
     jobs = BackgroundWork(settings)
-    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of, busy=jobs.wanted)
+    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of, busy=jobs.wanted, root_key=site.root_key)
     memory = Memory()
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of
     credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
-    identities = IdentityStores(settings)
+    identities = IdentityStores(settings, root_key=site.root_key)
     most_looks = math.ceil(settings.hang_timeout)
     keys = None if credentials is None else KnownKeys(credentials, identities)
     verifier = (

@@ -32,12 +32,22 @@ from jedlik.process.listeners import (
 from jedlik.process.node_seats import NodeSeats
 from jedlik.process.parent import Supervisor
 from jedlik.process.worker import Site, authority
+from jedlik.regions import root_key_record, root_key_sources
+from jedlik.regions.root_key_record import Found
+from jedlik.regions.root_key_sources import RootKeyError
+from jedlik.root_key import RootKey, new_key
 from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
 
 TAKEN_ONCE = ("host", "port", "data_dir", "in_memory", "dax", "dax_port", "dax_nodes")
 """Settings of what the parent holds. To change them, the server must be stopped and started."""
+
+MADE = (
+    "The root key was just made in {}. Keep a copy of it, not beside copies of the data: without it, what it has "
+    "sealed is lost, which is access keys, passwords, encryption keys and encrypted tables"
+)
+"""What the log has of a root key that nobody has seen yet."""
 
 Read = Callable[[], Settings]
 """Reads the settings from their sources. Raises SettingsError."""
@@ -64,18 +74,24 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
         logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
-        return Site(placed, site.listening, look_at(placed), Loads(placed.worker_count), site.dax_url, site.since)
+        key = find_root_key(renewed, may_make=False)
+        tls = look_at(placed)
+        if key is not None:
+            key.hand_to(site.root_key)
+        return dataclasses.replace(site, settings=placed, tls=tls, loads=Loads(placed.worker_count), key=key)
 
     placed = _placed(settings, folder)
     tls = look_at(placed)
     lock = take_data_folder(placed.data_dir)
     try:
+        key = find_root_key(settings, may_make=not root_key_sources.is_service())
+        root_key = root_key_with(key, settings)
         listening = take_port(placed.host, placed.port)
         seats = NodeSeats(placed)
         first = next(iter(seats.seats.values()), None)
         dax_url = None if first is None else f"{'daxs' if tls else 'dax'}://{authority(first.listening)}"
         raise_descriptor_limit()
-        site = Site(placed, listening, tls, Loads(placed.worker_count), dax_url)
+        site = Site(placed, listening, tls, Loads(placed.worker_count), dax_url, root_key, key)
         return Supervisor(site, seats, renew, announce).run()
     finally:
         os.close(lock)
@@ -86,6 +102,26 @@ def _placed(settings: Settings, folder: Path | None) -> Settings:
     if folder is None:
         return settings
     return dataclasses.replace(settings, data_dir=folder, credentials=settings.credentials_file)
+
+
+def find_root_key(settings: Settings, *, may_make: bool) -> Found | None:
+    """The root key of the data folder. What is in memory needs none, unless there are access keys of a folder. Raises
+    StartError."""
+    try:
+        if settings.in_memory:
+            needs = settings.auth == "on" and root_key_record.read(settings.data_dir) is not None
+            return root_key_record.found(settings, may_make=False) if needs else None
+        return root_key_record.found(settings, may_make=may_make and settings.root_key_make)
+    except RootKeyError as error:
+        raise StartError(str(error)) from error
+
+
+def root_key_with(found: Found | None, settings: Settings) -> RootKey:
+    """What seals for the workers. A server in memory has a key that nobody sees."""
+    root_key = RootKey(new_key() if settings.in_memory else None)
+    if found is not None:
+        found.hand_to(root_key)
+    return root_key
 
 
 def look_at(settings: Settings) -> ssl.SSLContext | None:
@@ -112,8 +148,13 @@ def check_credentials(path: Path) -> None:
 def announce(site: Site) -> None:
     """Announce that the server is ready, and where."""
     settings = site.settings
+    if site.key is None and not settings.in_memory:
+        log.warning(
+            "the data folder %s has no root key, so its secrets lie open: stop the server and run `jedlik init`",
+            settings.data_dir,
+        )
     if logs.for_people(settings.log_format):
-        sys.stderr.write("\n" + greeting(settings, site.url, site.dax_url, colour=logs.coloured()) + "\n")
+        sys.stderr.write("\n" + greeting(settings, site.url, site.dax_url, site.key, colour=logs.coloured()) + "\n")
         sys.stderr.flush()
         return
     fields = {
@@ -123,5 +164,7 @@ def announce(site: Site) -> None:
         "workers": settings.worker_count,
         "auth": settings.auth,
         **({"dax": site.dax_url} if site.dax_url else {}),
+        **({"root_key": site.key.source.name} if site.key else {}),
+        **({"note": MADE.format(site.key.source.name)} if site.key and site.key.is_new else {}),
     }
     log.info("listening", extra=fields)

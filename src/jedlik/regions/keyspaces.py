@@ -7,7 +7,7 @@ purge of deleted tables, the check of a store, and the drawing of the layout in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,6 +37,12 @@ class Owner(Enum):
         return size
 
 
+Change = Callable[[bytes, str], bytes]
+"""A sealed part, given with its name (`root_key.place`), as it is afterwards."""
+SealedParts = Callable[[bytes, Change], bytes]
+"""The value of a row with each sealed part changed; the same value if the row has none, or none changes. Pure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keyspace:
     """A key space, as the owner of its rows declares it."""
@@ -51,6 +57,8 @@ class Keyspace:
     """For each form of its keys: the parts after the prefix (lengths in bytes), and the purpose of the value."""
     within: Keyspace | None = None
     """The one whose prefix its own begins with, if it has no byte to itself."""
+    sealed: SealedParts | None = None
+    """Its rows' parts that are sealed under the root key, if they have any: a rotation of the key goes over them."""
     lost: str | None = None
     """What is lost with a row that is removed because its value is damaged; "nothing" if it can be restored. None if no
     row may be removed, because others cannot be read without it."""

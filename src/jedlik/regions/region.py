@@ -9,6 +9,7 @@ from typing import Protocol
 from jedlik.clock import Clock, TrustedClock
 from jedlik.regions.object_places import ObjectPlaces
 from jedlik.regions.peers import NoPeers, Peers
+from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import Engine
 
 
@@ -49,6 +50,7 @@ class Region:
         "places",
         "policy_changes",
         "replicated",
+        "root_key",
         "secret",
         "store",
     )
@@ -76,6 +78,8 @@ class Region:
         """The key of the store's hashes of partition keys."""
         self.peers = peers or NoPeers()
         """The other regions, as far as they are known here."""
+        self.root_key: RootKey = ABSENT
+        """Seals what must not lie open in the store (`root_key.place` names the place)."""
         self.places: ObjectPlaces | None = None
         """Where its backups are kept, and the buckets that requests may name."""
         self.known: dict[str, Described] = {}

@@ -26,6 +26,7 @@ from jedlik.config import Settings
 from jedlik.regions import clock_watch, keyspaces, layout, object_places, store_format
 from jedlik.regions.peers import NoPeers, Peers
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
+from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import idle_committers
@@ -74,8 +75,10 @@ class Stores:
         opened: Callable[[Region], None] = lambda region: None,
         closing: Callable[[Region], Awaitable[None]] = _nothing_to_end,
         busy: Callable[[Region], Awaitable[bool]] = _nothing_to_do,
+        root_key: RootKey = ABSENT,
     ) -> None:
         self._settings = settings
+        self._root_key = root_key
         self._places = object_places.of_settings(settings)
         self._clock = clock
         self._steady = steady
@@ -130,6 +133,7 @@ class Stores:
         region = Region(region_name, account, engine, self._clock, secret, self.peers_of(account), self._steady)
         region.store = name
         region.places = self._places
+        region.root_key = self._root_key
         return region
 
     def _parts(self, name: str) -> tuple[str, str]:
