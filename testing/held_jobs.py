@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +25,20 @@ LOOK_SECONDS = 0.02
 
 
 def holdable(kind: JobKind, folder: Path) -> JobKind:
-    """The same kind of job, whose steps wait while it is held. Other jobs go on meanwhile."""
+    """The same kind of job, whose steps wait while it is held. Other jobs go on meanwhile.
+
+    The file of a kind has the number of steps that each process may do, of each job. A process that waits makes a file
+    of its own.
+    """
     held = folder / kind.name
+    done: Counter[str] = Counter()
 
     async def step(region: Region, job: Job) -> None:
-        if held.exists():
+        if held.exists() and done[job.name] >= int(held.read_text()):
+            (folder / f"{kind.name}.{os.getpid()}").touch()
             asyncio.get_running_loop().call_later(LOOK_SECONDS, region.jobs_wanted.set)
             raise JobWaits(LOOK_SECONDS / 2)
+        done[job.name] += 1
         await kind.step(region, job)
 
     return replace(kind, step=step)

@@ -99,16 +99,22 @@ class Server:
         return pid
 
     @contextmanager
-    def holding(self, *kinds: str) -> Iterator[None]:
-        """Hold all background jobs of these kinds before their next step, of a server with `holdable_jobs=True`."""
+    def holding(self, *kinds: str, after: int = 0) -> Iterator[None]:
+        """Hold all background jobs of these kinds, of a server with `holdable_jobs=True`. Before that, each process
+        may do some steps of each job."""
         assert self._held.is_dir(), "the jobs of this server cannot be held"
         for kind in kinds:
-            (self._held / kind).touch()
+            (self._held / "new").write_text(str(after))
+            (self._held / "new").rename(self._held / kind)
         try:
             yield
         finally:
             for kind in kinds:
                 (self._held / kind).unlink()
+
+    def held_by(self, kind: str) -> set[int]:
+        """The workers that hold a job of this kind, having done the steps that they may."""
+        return {pid for pid in self.workers() if (self._held / f"{kind}.{pid}").exists()}
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send the server a signal, and go on."""

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from jedlik.dynamodb.tables import backfill
 from testing.dynamodb.definitions import attributes, create, describe_index, index, key_schema
 from testing.jedlik_process import Server, eventually
 
 Item = dict[str, Any]
+STEPS = 15
+"""More than the workers of a test may do until they have been killed."""
 
 
 @pytest.fixture
@@ -211,30 +214,25 @@ def assert_index_follows_table(client: Any, table: str, name: str) -> None:
 
 
 def test_an_index_is_filled_while_writes_go_on(start_server: Callable[..., Server]) -> None:
-    server = start_server(workers=2, in_memory=True)
+    server = start_server(workers=2, in_memory=True, holdable_jobs=True)
     client = server.client()
     name = create(client)
     fill(client, name, [{"p": {"S": f"{n:04}"}, "x": {"S": "old"}} for n in range(2000)])
     with Writers(server, name, items=2000) as writers:
-        while not writers.writes:
-            time.sleep(0.01)
-        before = writers.writes
-        add(client, name, index("by-x", "x"), x="S")
+        eventually(lambda: writers.writes > 0)
+        with server.holding(backfill.KIND, after=3):
+            add(client, name, index("by-x", "x"), x="S")
+            before = writers.writes
+            eventually(lambda: writers.writes > before + 100)
         wait_until_active(client, name, "by-x")
-        after = writers.writes
     assert not writers.failures
-    assert after > before
     assert_index_follows_table(client, name, "by-x")
 
 
-ITEMS = (4_000, 16_000, 32_000)
-"""Enough for an index to be still filled when the kill comes; the busier the machine, the more."""
-
-
-def being_filled(client: Any, items: int) -> str:
+def being_filled(client: Any) -> str:
     """A table with items, to which an index is being added."""
     name = create(client)
-    fill(client, name, [{"p": {"S": f"{n:05}"}, "x": {"S": "old"}} for n in range(items)])
+    fill(client, name, [{"p": {"S": f"{n:04}"}, "x": {"S": "old"}} for n in range(STEPS * backfill.STEP_ITEMS)])
     add(client, name, index("by-x", "x"), x="S")
     return name
 
@@ -246,48 +244,32 @@ def is_being_filled(client: Any, name: str) -> bool:
 
 
 def test_an_index_is_filled_though_the_server_is_killed(start_server: Callable[..., Server]) -> None:
-    server = start_server(workers=1)
-    client = server.client()
-    for items in ITEMS:
-        name = being_filled(client, items)
-        kills = kill_while_filled(server, name)
-        wait_until_active(client, name, "by-x")
-        assert_index_follows_table(client, name, "by-x")
-        if kills:
-            return
-    raise AssertionError("the index was filled before the server could be killed")
-
-
-def kill_while_filled(server: Server, name: str) -> int:
-    """Kill a server three times. How often the index was being filled then."""
-    kills = 0
-    for delay in (0.01, 0.05, 0.1):
-        time.sleep(delay)
-        kills += is_being_filled(server.client(), name)
+    server = start_server(workers=1, holdable_jobs=True)
+    with server.holding(backfill.KIND, after=3):
+        name = being_filled(server.client())
         server.kill()
         server.restart()
-    return kills
+        eventually(lambda: server.held_by(backfill.KIND) == {server.worker()})
+        assert is_being_filled(server.client(), name)
+        server.kill()
+    server.restart()
+    wait_until_active(server.client(), name, "by-x")
+    assert_index_follows_table(server.client(), name, "by-x")
 
 
 def test_an_index_is_filled_though_its_worker_is_killed(start_server: Callable[..., Server]) -> None:
-    server = start_server(workers=2)
-    client = server.client()
-    for items in ITEMS:
-        name = being_filled(client, items)
-        kills = 0
-        # It cannot be seen which of the two does it: each is killed, and the other goes on until there is a new one.
-        for worker in server.workers():
-            kills += is_being_filled(client, name)
+    server = start_server(workers=2, holdable_jobs=True)
+    with server.holding(backfill.KIND, after=3):
+        name = being_filled(server.client())
+        for _ in range(2):
+            eventually(lambda: bool(server.held_by(backfill.KIND)))
+            worker = min(server.held_by(backfill.KIND))
             os.kill(worker, signal.SIGKILL)
             wait_until_dead(worker)
-        wait_until_active(client, name, "by-x")
-        assert_index_follows_table(client, name, "by-x")
-        if kills == 2:
-            return
-        eventually(lambda: len(server.workers()) == 2)
-    raise AssertionError("the index was filled before both workers could be killed")
+            assert is_being_filled(server.client(), name)
+    wait_until_active(server.client(), name, "by-x")
+    assert_index_follows_table(server.client(), name, "by-x")
 
 
 def wait_until_dead(pid: int) -> None:
-    while Path(f"/proc/{pid}").exists():
-        time.sleep(0.01)
+    eventually(lambda: not Path(f"/proc/{pid}").exists())

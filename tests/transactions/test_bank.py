@@ -21,8 +21,9 @@ OPENING = 100
 TOTAL = OPENING * len(ACCOUNTS)
 TELLERS = 4
 AUDITORS = 2
-SECONDS_BETWEEN_KILLS = 2.5
 KILLS = 3
+TRANSFERS = 150
+"""Transfers that are made before each kill."""
 PATIENCE = 60.0
 """Seconds for which a client tries to reach a server that is down."""
 
@@ -139,12 +140,17 @@ def test_no_money_is_made_or_lost(start_server: Callable[..., Server]) -> None:
     tellers = [Teller(server.client(config=config), seed) for seed in range(TELLERS)]
     auditors = [Auditor(server.client(config=config)) for _ in range(AUDITORS)]
     closing = threading.Event()
+
+    def transfers() -> int:
+        return sum(teller.done + teller.refused for teller in tellers)
+
     with ThreadPoolExecutor(TELLERS + AUDITORS) as threads:
         running = [threads.submit(teller.run, closing) for teller in tellers]
         running += [threads.submit(auditor.run, closing) for auditor in auditors]
         try:
             for _ in range(KILLS):
-                time.sleep(SECONDS_BETWEEN_KILLS)
+                enough = transfers() + TRANSFERS
+                eventually(lambda enough=enough: transfers() > enough)  # type: ignore[misc]
                 server.kill()
                 server.restart()
             eventually(lambda: sum(teller.done for teller in tellers) > 100)

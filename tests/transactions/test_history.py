@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, eventually
 from testing.serializability import NotSerializable, Seen, Transaction, replay, serial_order
 
 CLIENTS = 6
-SECONDS = 6.0
+TRANSACTIONS = 1000
+"""At least so many are recorded. Half of them before a worker is killed."""
 GROUP = 60
 """Consecutive transactions about the same items. Lists stay short that way."""
 ITEMS = 4
@@ -43,9 +45,9 @@ class Recorder:
         self._numbers = iter(numbers)
         self._chance = random.Random(seed)
 
-    def run(self, until: float) -> None:
+    def run(self, over: threading.Event) -> None:
         kinds = (self._get, self._batch_get, self._append, self._append_to_one, self._append_to_what_was_read)
-        while time.monotonic() < until:
+        while not over.is_set():
             number = next(self._numbers)
             items = [f"{number // GROUP}.{n}" for n in self._chance.sample(range(ITEMS), self._chance.randint(1, 3))]
             self._chance.choice(kinds)(number, items)
@@ -164,11 +166,19 @@ def test_a_serial_order_explains_what_clients_see(start_server: Callable[..., Se
     table = create_table(server.client())
     numbers = itertools.count(1)
     recorders = [Recorder(server.client(), table, numbers, seed) for seed in range(CLIENTS)]
-    until = time.monotonic() + SECONDS
+    over = threading.Event()
+
+    def recorded() -> int:
+        return sum(len(recorder.history) for recorder in recorders)
+
     with ThreadPoolExecutor(CLIENTS) as threads:
-        running = [threads.submit(recorder.run, until) for recorder in recorders]
-        time.sleep(SECONDS / 2)
-        os.kill(min(server.workers()), signal.SIGKILL)
+        running = [threads.submit(recorder.run, over) for recorder in recorders]
+        try:
+            eventually(lambda: recorded() > TRANSACTIONS / 2)
+            os.kill(min(server.workers()), signal.SIGKILL)
+            eventually(lambda: recorded() > TRANSACTIONS)
+        finally:
+            over.set()
         for each in running:
             each.result()
     recorders[0].read_all(next(numbers) // GROUP + 1)
@@ -176,8 +186,7 @@ def test_a_serial_order_explains_what_clients_see(start_server: Callable[..., Se
     history = [transaction for recorder in recorders for transaction in recorder.history]
     replay(serial_order(history), history)
     assert len(set().union(*(recorder.processes for recorder in recorders))) >= 2
-    assert len(history) > 20 * SECONDS
-    assert sum(len(transaction.appends) > 1 for transaction in history) > 2 * SECONDS
+    assert sum(len(transaction.appends) > 1 for transaction in history) > TRANSACTIONS / 50
 
     with pytest.raises(NotSerializable):
         serial_order(with_a_stale_read(history))

@@ -193,6 +193,14 @@ def refusal(wire: Wire) -> tuple[int, Any]:
     return answer.status, json.loads(answer.body)["__type"] if answer.body else None
 
 
+def late_refusal(wire: Wire) -> tuple[int, Any] | None:
+    """The refusal of a client that is too slow. None if it has sent more afterwards: then the refusal may be lost."""
+    try:
+        return refusal(wire)
+    except ConnectionError:
+        return None
+
+
 # Many.
 
 
@@ -254,9 +262,12 @@ def test_slow_senders_are_refused_in_time(start: Callable[..., Server]) -> None:
             wire.send(head(b"GetItem", b"Content-Length: 1000000") + b"\r\n")
         while time.monotonic() < started + 1.0:
             for wire in slow:
-                wire.send(b"x")
+                with suppress(ConnectionError):
+                    wire.send(b"x")
             time.sleep(0.1)
-        assert {refusal(wire) for wire in slow} == {(408, None)}
+        refusals = [late_refusal(wire) for wire in slow]
+        assert (408, None) in refusals
+        assert set(refusals) <= {(408, None), None}
     assert healthy.statuses == {200}
 
 
