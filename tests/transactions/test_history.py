@@ -23,7 +23,7 @@ from testing.serializability import NotSerializable, Seen, Transaction, replay, 
 
 CLIENTS = 6
 TRANSACTIONS = 1000
-"""At least so many are recorded. Half of them before a worker is killed."""
+"""The least that are recorded, half of them before a worker is killed."""
 GROUP = 60
 """Consecutive transactions about the same items. Lists stay short that way."""
 ITEMS = 4
