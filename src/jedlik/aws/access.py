@@ -16,6 +16,8 @@ class Scope(NamedTuple):
     region: str
 
 
+CALLER = "caller"
+"""Stands for the ARN of the one who asks, as an access's resource."""
 UNSEEN = "unseen"
 """Stands for the policy of a resource that is not known yet."""
 

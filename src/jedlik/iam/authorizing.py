@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jedlik.aws.access import UNSEEN, Access, account_of
+from jedlik.aws.access import CALLER, UNSEEN, Access, account_of
 from jedlik.aws.authorizer import Owner, denied, refused
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException, UnrecognizedClientException
@@ -165,7 +165,8 @@ class Subject:
         found = self._ready.get((action, resource, document))
         if found is None:
             policy = None if document is None or document is UNSEEN else stored_policy(document, Kind.RESOURCE)
-            prepared = prepare(self.identity, action, resource, policy, owner=self.identity.account)
+            named = self.identity.arn if resource == CALLER else resource
+            prepared = prepare(self.identity, action, named, policy, owner=self.identity.account)
             found = Ready(prepared, _quick(prepared))
             if len(self._ready) >= MOST_PREPARED:
                 self._ready.clear()
@@ -311,4 +312,6 @@ class PolicyAuthorizer:
 def refusal(caller: Caller, access: Access, decision: Decision) -> AccessDeniedException:
     """The error for an access that a decision does not allow, in AWS's words."""
     source = decision.source or Source.IDENTITY
+    if access.resource == CALLER:
+        access = access._replace(resource=caller.principal)
     return refused(caller, access, source.value, is_explicit=decision.denied)

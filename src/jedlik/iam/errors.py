@@ -40,6 +40,20 @@ class InvalidInputException(ServiceError):
     """The request breaks a rule that its shape cannot state."""
 
 
+class PasswordPolicyViolationException(ServiceError):
+    """A password breaks the account's rules."""
+
+
+class InvalidUserTypeException(ServiceError):
+    """Somebody asks for it who is no user."""
+
+
+class EntityTemporarilyUnmodifiableException(ServiceError):
+    """Somebody else is changing it at this moment."""
+
+    status = 409
+
+
 class UnmodifiableEntityException(ServiceError):
     """It belongs to AWS."""
 

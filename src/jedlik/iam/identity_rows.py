@@ -38,7 +38,10 @@ LAST_USES = Keyspace(
     b"\x98",
     Owner.STORE,
     "last uses",
-    (("access key id or unique id of a role", "when, where and for what"),),
+    (
+        ("access key id or unique id of a role", "when, where and for what"),
+        ("unique id of a user", "when the user's password"),
+    ),
 )
 COUNTS = Keyspace(
     "counts",
@@ -52,8 +55,16 @@ COUNTS = Keyspace(
         ('"v"', "counter of changes"),
     ),
 )
-KEYSPACES = (ENTITIES, UNIQUE_IDS, ACCESS_KEYS, LAST_USES, COUNTS)
+PASSWORDS = Keyspace(
+    "passwords",
+    b"\xb0",
+    Owner.STORE,
+    "passwords",
+    (('"p"  unique id', "hash of a user's password, former ones, when it was set"), ('"r"', "password policy")),
+)
+KEYSPACES = (ENTITIES, UNIQUE_IDS, ACCESS_KEYS, LAST_USES, COUNTS, PASSWORDS)
 
+PASSWORD_POLICY = PASSWORDS.prefix + b"r"
 CHANGES = COUNTS.prefix + b"v"
 """Counts the changes of the store: workers look whether it has moved."""
 
@@ -124,8 +135,13 @@ def access_key_key(access_key: str) -> bytes:
     return ACCESS_KEYS.prefix + access_key.encode()
 
 
+def password_key(unique_id: str) -> bytes:
+    """The key of a user's password, by the user's unique id."""
+    return PASSWORDS.prefix + b"p" + unique_id.encode()
+
+
 def last_use_key(of: str) -> bytes:
-    """The key of the last use of an access key, or of a role by its unique id."""
+    """The key of the last use of an access key, of a role by its unique id, or of a user's password by the user's."""
     return LAST_USES.prefix + of.encode()
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from jedlik.aws.errors import ServiceUnavailable
 from jedlik.config import Settings
 from jedlik.iam.errors import InvalidInputException, LimitExceededException
+from jedlik.iam.failed_sign_ins import FailedSignIns
 from jedlik.iam.identity_rows import CHANGES, ROLE, USER, Row, attachments_key, id_key, packed, unpacked
 from jedlik.regions import keyspaces, layout, store_format
 from jedlik.root_key import ABSENT, NoRootKey, RootKey, place
@@ -106,6 +107,21 @@ class AccountIdentity:
         """The counter of changes when it was last looked at."""
         self.kept: dict[Any, Any] = {}
         """What follows from the store, until it changes."""
+
+    @property
+    def failed_sign_ins(self) -> FailedSignIns:
+        """The failed sign-ins of the server."""
+        return self._stores.failed_sign_ins
+
+    @property
+    def data_dir(self) -> Path:
+        """The server's data folder."""
+        return self._stores.settings.data_dir
+
+    @property
+    def own_account(self) -> str:
+        """The account of the server itself."""
+        return self._stores.settings.account
 
     @property
     def is_there(self) -> bool:
@@ -197,10 +213,13 @@ class IdentityStores:
         settings: Settings,
         clock: Callable[[], float] = time.time,
         root_key: RootKey = ABSENT,
+        failed_sign_ins: FailedSignIns | None = None,
     ) -> None:
+        """`failed_sign_ins` are those of all workers."""
         self.settings = settings
         self.root_key = root_key
         self.clock = clock
+        self.failed_sign_ins = failed_sign_ins or FailedSignIns()
         self.has_imported: Callable[[str], bool] = lambda account: False
         """Whether an account has keys that were made before there were users: a user is made for them."""
         self._open: dict[str, AccountIdentity] = {}

@@ -9,10 +9,10 @@ reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from jedlik.aws.access import Access, Accesses, Known, Scope
+from jedlik.aws.access import CALLER, Access, Accesses, Known, Scope
 from jedlik.aws.policies import authorization_table
 from jedlik.iam.identity_rows import GROUP, PROFILE, ROLE, USER, Kind
 from jedlik.iam.identity_stores import IdentityStores
@@ -25,11 +25,19 @@ _ON_USER_AND_GROUP = frozenset({"AddUserToGroup", "RemoveUserFromGroup"})
 """On the group alone, although they name a user."""
 _ON_PROFILE = frozenset({"AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"})
 _OWN_USER = frozenset(
-    {"CreateAccessKey", "DeleteAccessKey", "GetUser", "ListAccessKeys", "UpdateAccessKey", "GetAccessKeyLastUsed"}
+    {
+        *(
+            "ChangePassword",
+            "CreateAccessKey",
+            "CreateLoginProfile",
+            "DeleteAccessKey",
+            "DeleteLoginProfile",
+            "GetUser",
+        ),
+        *("GetLoginProfile", "ListAccessKeys", "UpdateAccessKey"),
+    }
 )
 """Without a name they are about the one who asks."""
-
-CallerName = Callable[[], str | None]
 
 
 def of(operation: str, stores: IdentityStores) -> Accesses:
@@ -61,7 +69,7 @@ def of(operation: str, stores: IdentityStores) -> Accesses:
             return (Access(f"iam:{operation}", request["PolicyArn"], context),)
         if "PolicySourceArn" in request:
             return (Access(f"iam:{operation}", request["PolicySourceArn"], context),)
-        return (Access(f"iam:{operation}", "*", context),)
+        return (Access(f"iam:{operation}", CALLER if operation in _OWN_USER else "*", context),)
 
     return accesses
 

@@ -12,8 +12,11 @@ from jedlik.iam import entities
 from jedlik.iam.attachments import document_of, policy_row
 from jedlik.iam.identity_rows import ROLE, USER, Row
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity
+from jedlik.iam.password_rules import rules_of
 from jedlik.iam.policy_checks import stored_policy
 
+CHANGE_PASSWORD = "arn:aws:iam::aws:policy/IAMUserChangePassword"
+"""What all users are allowed whose account lets them change their passwords."""
 _ASKING = {ROLE_SESSION: Asking.ROLE_SESSION, FEDERATED_USER: Asking.FEDERATED_USER}
 
 
@@ -30,6 +33,9 @@ def identity_of(account: AccountIdentity, principal: Principal) -> Identity | No
         group = entities.by_id(account, group_id)
         if group is not None:
             policies += _own(account, group)
+    if kind is USER and rules_of(account).may_be_changed:
+        changing = managed(account, CHANGE_PASSWORD)
+        policies += () if changing is None else (changing,)
     boundary = row.get("Boundary")
     is_role = kind is ROLE
     return Identity(

@@ -65,13 +65,23 @@ async def get_user(identity: AccountIdentity, context: Context, request: Request
         root = {"UserId": identity.account, "Arn": context.caller.principal, "Path": "/", "UserName": "root"}
         return {"User": root | {"CreateDate": identity.now}}
     row = entities.loaded(identity, USER, named(context, request))
-    return {"User": entities.shown(identity.account, USER, row)}
+    return {"User": entities.shown(identity.account, USER, row) | _password_used(identity, row)}
+
+
+def _password_used(identity: AccountIdentity, row: Row) -> dict[str, Any]:
+    """When a user last signed in with a password, as it is shown; empty for never."""
+    used = identity.row(last_use_key(row["UserId"]))
+    return {} if used is None else {"PasswordLastUsed": used["LastUsedDate"]}
 
 
 async def list_users(identity: AccountIdentity, context: Context, request: Request) -> dict[str, Any]:
     """The users under a path."""
     found = entities.listed(identity, USER, request)
-    return page(request, "Users", found, lambda row: entities.shown(identity.account, USER, row, is_listed=True))
+
+    def show(row: Row) -> dict[str, Any]:
+        return entities.shown(identity.account, USER, row, is_listed=True) | _password_used(identity, row)
+
+    return page(request, "Users", found, show)
 
 
 async def update_user(identity: AccountIdentity, context: Context, request: Request) -> None:
@@ -96,8 +106,11 @@ async def delete_user(identity: AccountIdentity, context: Context, request: Requ
         entities.refuse_policies(row)
         if row.get("AccessKeys"):
             raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
+        if row.get("LoginProfile"):
+            raise DeleteConflictException("Cannot delete entity, must delete login profile first.")
         if row.get("Boundary"):
             rows.add(boundaries_key(row["Boundary"]), -1)
+        rows.delete(last_use_key(row["UserId"]))
         entities.remove(rows, USER, row)
 
     await identity.change([USER.key(name)], decide)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -21,11 +21,23 @@ from jedlik.regions.layout import IDENTITY, is_account
 
 _RECORD = "account.json"
 _LOCK = "lock"
-_is_alias = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]").fullmatch
+_has_form_of_alias = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]").fullmatch
 
 
 class AccountError(Exception):
     """An account cannot be created; the message is for the person who creates it."""
+
+
+class AliasTaken(AccountError):
+    """Another account has the alias."""
+
+
+def is_alias(text: str) -> bool:
+    """Whether a text has the form of an alias: that of an account's id is not for aliases.
+
+    Source: "Creating, deleting, and listing an AWS account alias" in the IAM user guide.
+    """
+    return _has_form_of_alias(text) is not None and not is_account(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +53,8 @@ class Account:
 
 def create(data: Path, account: str | None, alias: str | None, own: str) -> Account:
     """Create an account, of a random id if none is given. Also makes the record of one that a request has created, or
-    of the server's `own`, which have none yet. Raises AccountError, and OSError.
-
-    Source of the rules for an alias: "Creating, deleting, and listing an AWS account alias" in the IAM user guide.
-    """
-    if alias is not None and (not _is_alias(alias) or is_account(alias)):
+    of the server's `own`, which have none yet. Raises AccountError, and OSError."""
+    if alias is not None and not is_alias(alias):
         raise AccountError(
             f"the alias {alias!r} must have 3 to 63 small letters, digits and single hyphens between them, "
             "and not be twelve digits"
@@ -59,11 +68,38 @@ def create(data: Path, account: str | None, alias: str | None, own: str) -> Acco
         known = found.get(account)
         if known is not None and known.created is not None:
             raise AccountError(f"there is an account {account} already")
-        if alias is not None and any(one.alias == alias for one in found.values()):
-            raise AccountError(f"there is an account with the alias {alias} already")
+        _check_alias(found.values(), account, alias)
         made = Account(account, alias, time.time())
         _write(layout.account_folder(data, account) / IDENTITY, made)
     return made
+
+
+def _check_alias(found: Iterable[Account], account: str, alias: str | None) -> None:
+    if alias is not None and any(one.alias == alias and one.id != account for one in found):
+        raise AliasTaken(f"there is an account with the alias {alias} already")
+
+
+def set_alias(data: Path, account: str, alias: str | None, own: str, *, before: str | None = None) -> bool:
+    """Give an account an alias, or none, if the one that it has is `before`, should that be given. Returns whether it
+    was. Raises AliasTaken, AccountError, and OSError."""
+    _make(data / layout.ACCOUNTS)
+    with owner_files.locked(data / layout.ACCOUNTS / _LOCK, AccountError):
+        known = _read(data, account)
+        if before is not None and known.alias != before:
+            return False
+        _check_alias(all_of(data, own), account, alias)
+        _write(layout.account_folder(data, account) / IDENTITY, replace(known, alias=alias))
+    return True
+
+
+def alias_of(data: Path, account: str) -> str | None:
+    """The alias of an account; None if it has none. Raises AccountError, and OSError."""
+    return _read(data, account).alias
+
+
+def with_alias(data: Path, alias: str, own: str) -> str | None:
+    """The id of the account that has an alias; None if no account has it. Raises AccountError, and OSError."""
+    return next((one.id for one in all_of(data, own) if one.alias == alias), None)
 
 
 def all_of(data: Path, own: str) -> list[Account]:
@@ -80,7 +116,8 @@ def _read(data: Path, account: str) -> Account:
     path = layout.account_folder(data, account) / IDENTITY / _RECORD
     try:
         record = orjson.loads(path.read_bytes())
-        return Account(account, record["Alias"], float(record["Created"]))
+        created = record["Created"]
+        return Account(account, record["Alias"], None if created is None else float(created))
     except FileNotFoundError:
         return Account(account)
     except (ValueError, TypeError, LookupError) as error:
