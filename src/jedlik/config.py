@@ -98,7 +98,10 @@ class Settings:
     workers: Annotated[int, "Worker processes; 0 is one per core."] = 0
     in_memory: Annotated[bool, "Sync nothing and keep nothing after the end: for tests."] = False
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"
-    allowed_hosts: Annotated[str | None, "Names to answer to with --auth off, beside localhost, with commas."] = None
+    allowed_hosts: Annotated[
+        str | None,
+        "Names beside localhost, with commas: with --auth off for all requests, with on for the console's sign-in.",
+    ] = None
     allowed_origins: Annotated[str | None, "Origins of web pages to serve with --auth off, beside localhost's."] = None
     allow_unauthenticated: Annotated[
         bool, "With --auth off and --allowed-hosts, listen on other addresses than loopback: for tests."
@@ -215,8 +218,8 @@ class Settings:
             )
 
     def _check_origins(self) -> None:
-        if self.auth == "on" and (self.hosts or self.origins):
-            raise SettingsError("allowed_hosts and allowed_origins are for --auth off: with on, any page may ask")
+        if self.auth == "on" and self.origins:
+            raise SettingsError("allowed_origins is for --auth off: with on, any page may ask")
         for name in self.hosts:
             if not HOST.fullmatch(name) and not is_ipv6(name):
                 raise SettingsError(f"allowed_hosts: {name!r} is not a name or address, without a port")

@@ -128,6 +128,8 @@ class Dispatcher:
         if content_type is None or request.method != b"POST" or request.target != b"/":
             content_type = unusual_content_type(request, route, content_type)
             if content_type is None:
+                if self.pages is not None and request.method == b"POST" and self.pages.takes(request.target):
+                    return await self._posted(self.pages, request, request_id)
                 return self._other(request, request_id)
             forbidden = self._origins.linked_refusal(headers)
             if forbidden is not None:
@@ -300,6 +302,17 @@ class Dispatcher:
             if seen is not None:
                 return seen
         return answers.response(404, answers.XML, answers.NOT_AN_OPERATION, request_id, more)
+
+    async def _posted(self, pages: Pages, request: Request, request_id: str) -> Response:
+        """The answer to what a page of the server has sent to it. No other page may read it."""
+        try:
+            page = await pages.posted(request.headers, request.body, request.source.address, request_id)
+        except ServiceError as error:
+            return answers.response(error.status, answers.JSON, answers.error_body(error), request_id)
+        except (Exception, asyncio.CancelledError) as error:
+            self.log_fault(request, request_id, error)
+            return answers.response(answers.FAULT.status, answers.JSON, answers.error_body(answers.FAULT), request_id)
+        return answers.response(page.status, page.content_type, page.body, request_id, page.lines)
 
     def _seen(self, request: Request, request_id: str, more: bytes) -> Response | None:
         """What may be looked at: health, the page for people and its icon; None if there is no such thing."""

@@ -30,3 +30,11 @@ class Pages(Protocol):
     def page(self, path: bytes, headers: Mapping[bytes, bytes]) -> Page | None:
         """What a path below `home`, without its query, is answered with; None if it leads nowhere."""
         ...
+
+    def takes(self, path: bytes) -> bool:
+        """Whether something may be sent to a path, with POST."""
+        ...
+
+    async def posted(self, headers: Mapping[bytes, bytes], body: bytes, address: str, request_id: str) -> Page:
+        """What is answered to what was sent to such a path, from an address. Raises ServiceError and StorageError."""
+        ...

@@ -7,6 +7,7 @@ a checkout may build the console while the server runs.
     /console/                   the page; below it everything is of the page's own making (behind the #)
     /console/assets/...         its parts
     /console/settings.json      what it must know of the server: version, account, regions, whether it signs
+    /console/sign-in            where a user's password is sent, with POST (`sign_in_requests`)
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import orjson
 from jedlik import __version__
 from jedlik.aws.shapes import service_model
 from jedlik.aws.web_pages import Page
+from jedlik.console.sign_in_requests import SignInRequests
 
 HOME = b"/console/"
+SIGN_IN = b"/console/sign-in"
 BUILT = Path(__file__).parent / "built"
 """Where a build puts the files, each compressed by gzip."""
 STATE = Path(__file__).parent / "build-state.json"
@@ -61,8 +64,17 @@ class StaticFiles:
 
     home = HOME
 
-    def __init__(self, *, account: str, regions: Sequence[str], verifies: bool, built: Path = BUILT) -> None:
+    def __init__(
+        self,
+        *,
+        account: str,
+        regions: Sequence[str],
+        verifies: bool,
+        sign_in_requests: SignInRequests | None = None,
+        built: Path = BUILT,
+    ) -> None:
         """`regions` are those that are served; empty where any is."""
+        self._sign_in_requests = sign_in_requests
         self._built = built
         self._files: dict[str, bytes] = {}
         self._read_at = 0
@@ -91,6 +103,15 @@ class StaticFiles:
         if b"gzip" in headers.get(b"accept-encoding", b""):
             return Page(200, kind, content, lines + GZIPPED)
         return Page(200, kind, gzip.decompress(content), lines)
+
+    def takes(self, path: bytes) -> bool:
+        """Whether a path is that of sign-ins."""
+        return self._sign_in_requests is not None and path == SIGN_IN
+
+    async def posted(self, headers: Mapping[bytes, bytes], body: bytes, address: str, request_id: str) -> Page:
+        """The answer to a sign-in."""
+        assert self._sign_in_requests is not None
+        return await self._sign_in_requests.answer(headers, body, address, request_id)
 
     def _read(self) -> bool:
         """Read the files, if they are there and have changed. Returns whether they are there."""

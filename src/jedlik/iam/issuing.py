@@ -32,7 +32,7 @@ from jedlik.iam.errors import (
     MalformedPolicyDocumentException,
     PackedPolicyTooLargeException,
 )
-from jedlik.iam.identity_rows import ROLE, Row
+from jedlik.iam.identity_rows import ROLE, USER, Row
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
 from jedlik.iam.policy_checks import checked_document
 from jedlik.iam.session_tokens import LONGEST, packed_size, sealed
@@ -155,6 +155,12 @@ class PolicySessions:
             seconds = min(seconds, LONGEST_OF_ROOT)
         else:
             principal = who._replace(issued=identity.now)
+        return self._issued(identity, principal, seconds)
+
+    def of_user(self, identity: AccountIdentity, row: Row, seconds: int) -> Issued:
+        """A session of a user who has signed in."""
+        user_id = row["UserId"]
+        principal = Principal(A_USER, USER.arn(identity.account, row), user_id, user_id, issued=identity.now)
         return self._issued(identity, principal, seconds)
 
     async def federation_token(self, caller: Caller, request: Mapping[str, Any]) -> Issued:

@@ -32,6 +32,7 @@ from jedlik.aws.welcome import Welcome
 from jedlik.background import runner
 from jedlik.clock import system_clock
 from jedlik.config import Settings
+from jedlik.console.sign_in_requests import SignInRequests
 from jedlik.console.static_files import StaticFiles
 from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import catalog
@@ -39,10 +40,13 @@ from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.iam.authorizing import PolicyAuthorizer
+from jedlik.iam.failed_sign_ins import FailedSignIns
 from jedlik.iam.identity_stores import IdentityStores
+from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.known_keys import KnownKeys
 from jedlik.iam.last_uses import LastUses
 from jedlik.iam.resource_tags import ResourceTags
+from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
 from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
@@ -86,6 +90,7 @@ class Site:
     """Where the root key came from; None for a server without one."""
     since: float = field(default_factory=time.time)
     """When the server began, in seconds since the epoch."""
+    failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
 
     @property
     def url(self) -> str:
@@ -150,7 +155,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of
     credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
-    identities = IdentityStores(settings, root_key=site.root_key)
+    identities = IdentityStores(settings, root_key=site.root_key, failed_sign_ins=site.failed_sign_ins)
     most_looks = math.ceil(settings.hang_timeout)
     keys = None if credentials is None else KnownKeys(credentials, identities)
     verifier = (
@@ -208,7 +213,10 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         dispatcher.welcome = Welcome(settings.served, is_secure=site.tls is not None)
         if settings.console == "on":
             dispatcher.pages = StaticFiles(
-                account=settings.account, regions=settings.served, verifies=settings.auth == "on"
+                account=settings.account,
+                regions=settings.served,
+                verifies=settings.auth == "on",
+                sign_in_requests=sign_in_requests(site, identities, authorizer),
             )
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.start(site.listening, site.tls)
@@ -231,6 +239,17 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         await stores.close()
         await identities.close()
         watch.cancel()
+
+
+def sign_in_requests(
+    site: Site, identities: IdentityStores, authorizer: PolicyAuthorizer | None
+) -> SignInRequests | None:
+    """What answers people who sign in to the console; None where nobody needs to."""
+    if authorizer is None:
+        return None
+    sign_ins = PasswordSignIns(identities, authorizer, PolicySessions(identities, authorizer))
+    settings = site.settings
+    return SignInRequests(sign_ins, (settings.host, *settings.hosts), is_secure=site.tls is not None)
 
 
 def limits_of(settings: Settings) -> Limits:
