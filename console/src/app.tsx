@@ -5,6 +5,7 @@ import TopNavigation from "@cloudscape-design/components/top-navigation";
 import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { Navigate, Route, Routes, useLocation, useNavigate } from "react-router-dom";
+import { ChangePassword } from "./change-password";
 import { Notices } from "./notices";
 import { Requests } from "./requests";
 import { useSession } from "./session";
@@ -59,6 +60,7 @@ export function App() {
     return chosen === null ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
   });
   const [showsRequests, setShowsRequests] = useState(false);
+  const [changesPassword, setChangesPassword] = useState(false);
   useEffect(() => applyMode(dark ? Mode.Dark : Mode.Light), [dark]);
   const follow = (event: CustomEvent<{ href?: string; external?: boolean }>) => {
     const href = event.detail.href;
@@ -89,10 +91,15 @@ export function App() {
             },
             {
               type: "menu-dropdown",
-              text: `${texts.account} ${session.account}`,
+              text: session.who ? texts.whoAndAccount(session.who, session.account) : `${texts.account} ${session.account}`,
               iconName: "user-profile",
-              items: session.server.auth ? [{ id: "out", text: texts.signOut }] : [],
-              onItemClick: session.signOut,
+              items: session.server.auth
+                ? [
+                    ...(session.hasPassword ? [{ id: "password", text: texts.signIn.change }] : []),
+                    { id: "out", text: texts.signOut },
+                  ]
+                : [],
+              onItemClick: ({ detail }) => (detail.id === "out" ? session.signOut() : setChangesPassword(true)),
             },
           ]}
         />
@@ -146,6 +153,7 @@ export function App() {
           </Suspense>
         }
       />
+      {changesPassword && <ChangePassword dismiss={() => setChangesPassword(false)} />}
     </>
   );
 }

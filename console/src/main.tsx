@@ -1,7 +1,7 @@
 import "@cloudscape-design/global-styles/index.css";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
 import messages from "@cloudscape-design/components/i18n/messages/all.en";
-import { StrictMode, useState } from "react";
+import { StrictMode, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { HashRouter } from "react-router-dom";
 import { App } from "./app";
@@ -9,6 +9,7 @@ import { NoticesProvider, Refusal } from "./notices";
 import { type Keys, type Server, SessionProvider } from "./session";
 import { useLoaded } from "./loading";
 import { SignIn } from "./sign-in";
+import { texts } from "./texts";
 
 async function server(signal: AbortSignal): Promise<Server> {
   const answer = await fetch("settings.json", { signal });
@@ -18,19 +19,33 @@ async function server(signal: AbortSignal): Promise<Server> {
   return (await answer.json()) as Server;
 }
 
+/** The keys of somebody who need not sign: they name the account. */
+const unsigned = (account: string): Keys => ({ accessKeyId: account, secretAccessKey: "console", account });
+
 /** With signatures verified, whoever has keys; else straight in, as the account of the server. */
 function Entrance() {
   const { value, error, refresh } = useLoaded(server, []);
   const [keys, setKeys] = useState<Keys>();
+  const [notice, setNotice] = useState<string>();
+  const nobody = useMemo(() => unsigned(value?.account ?? ""), [value?.account]);
   if (value === undefined) {
     return <Refusal error={error} retry={refresh} />;
   }
-  const own = value.auth ? keys : (keys ?? { accessKeyId: value.account, secretAccessKey: "console" });
-  if (own === undefined) {
-    return <SignIn server={value} signIn={setKeys} />;
+  if (value.auth && keys === undefined) {
+    return <SignIn server={value} signIn={setKeys} notice={notice} />;
   }
+  const leave = (why: string) => {
+    setNotice(why);
+    setKeys(undefined);
+  };
   return (
-    <SessionProvider server={value} keys={own} signOut={() => setKeys(undefined)}>
+    <SessionProvider
+      key={keys?.accessKeyId}
+      server={value}
+      keys={keys ?? nobody}
+      signOut={() => leave(texts.signIn.out)}
+      ended={() => leave(texts.signIn.ended)}
+    >
       <App />
     </SessionProvider>
   );

@@ -1,7 +1,8 @@
+import { DAXClient } from "@aws-sdk/client-dax";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBStreamsClient } from "@aws-sdk/client-dynamodb-streams";
 import { IAMClient } from "@aws-sdk/client-iam";
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 
 /** What the server says of itself at `/console/settings.json`. */
 export interface Server {
@@ -12,10 +13,19 @@ export interface Server {
   regions: string[];
 }
 
+/** What signs the requests. It is kept nowhere but in the memory of the page. */
 export interface Keys {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string;
+  /** When they are good for nothing more, in milliseconds since the epoch. */
+  expires?: number;
+  /** The account that they belong to. */
+  account: string;
+  /** Who has them: the name of a user, or the end of another ARN. */
+  who?: string;
+  /** Whether it is a user, who has signed in with a password that can be changed. */
+  hasPassword?: boolean;
 }
 
 /** A request that was made, for people who want to make it themselves. */
@@ -31,12 +41,15 @@ export interface Clients {
   dynamodb: DynamoDBClient;
   streams: DynamoDBStreamsClient;
   iam: IAMClient;
+  dax: DAXClient;
 }
 
 export interface Session {
   server: Server;
   region: string;
   account: string;
+  who: string | undefined;
+  hasPassword: boolean;
   clients: Clients;
   asked: Asked[];
   setRegion: (region: string) => void;
@@ -46,6 +59,19 @@ export interface Session {
 
 const MOST_ASKED = 50;
 const REGION = "jedlik.region";
+const SERVICES: Record<keyof Clients, string> = {
+  dynamodb: "dynamodb",
+  streams: "dynamodbstreams",
+  iam: "iam",
+  dax: "dax",
+};
+/** What the AWS CLI calls them. */
+const SECRETS = new Set(["Password", "OldPassword", "NewPassword"]);
+/** Members that are not shown again. */
+const ENDED = new Set(["ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId"]);
+/** Errors that a request gets whose keys are good for nothing more. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 const operationOf = (command: string | undefined) => (command ?? "").replace(/Command$/, "");
 const SessionContext = createContext<Session | null>(null);
 
@@ -62,56 +88,91 @@ export function chosenRegion(server: Server): string {
   return chosen !== null && server.regions.includes(chosen) ? chosen : (server.regions[0] ?? "us-east-1");
 }
 
-/** Gives what is inside a session: clients of the region that is chosen, and the requests that they made. */
-export function SessionProvider(props: { server: Server; keys: Keys; signOut: () => void; children: ReactNode }) {
+const withoutSecrets = (input: object): object =>
+  Object.fromEntries(Object.entries(input).map(([name, value]) => [name, SECRETS.has(name) ? "********" : value]));
+
+/** The requests that were made with a further one. Of those that follow a stream, the newest of each kind is kept. */
+function noted(before: Asked[], one: Asked): Asked[] {
+  const isRepeated = (other: Asked) =>
+    one.service === SERVICES.streams && other.service === one.service && other.operation === one.operation;
+  return [one, ...before.filter((other) => !isRepeated(other))].slice(0, MOST_ASKED);
+}
+
+/** Gives what is inside a session: clients of the region that is chosen, and the requests that they made.
+ *
+ * `ended` is called when the keys are good for nothing more.
+ */
+export function SessionProvider(props: {
+  server: Server;
+  keys: Keys;
+  signOut: () => void;
+  ended: () => void;
+  children: ReactNode;
+}) {
   const { server, keys, signOut, children } = props;
   const [region, setChosen] = useState(() => chosenRegion(server));
   const [asked, setAsked] = useState<Asked[]>([]);
+  const ended = useRef(props.ended);
+  ended.current = props.ended;
   const setRegion = useCallback((chosen: string) => {
     localStorage.setItem(REGION, chosen);
     setChosen(chosen);
   }, []);
+  useEffect(() => {
+    if (keys.expires === undefined) {
+      return undefined;
+    }
+    const timer = window.setTimeout(() => ended.current(), Math.min(keys.expires - Date.now(), LONGEST_TIMER));
+    return () => window.clearTimeout(timer);
+  }, [keys]);
   const clientsOf = useMemo(() => {
     const made = new Map<string, Clients>();
+    const { accessKeyId, secretAccessKey, sessionToken } = keys;
+    const credentials = { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
     let number = 0;
     return (of: string) => {
       let clients = made.get(of);
       if (clients === undefined) {
-        const options = { region: of, endpoint: window.location.origin, credentials: keys, maxAttempts: 2 };
+        const options = { region: of, endpoint: window.location.origin, credentials, maxAttempts: 2 };
         clients = {
           dynamodb: new DynamoDBClient(options),
           streams: new DynamoDBStreamsClient(options),
           iam: new IAMClient(options),
+          dax: new DAXClient(options),
         };
-        const note = (service: string, operation: string, input: object) => {
-          number += 1;
-          const one = { number, service, operation, input, region: of };
-          setAsked((before) => [one, ...before].slice(0, MOST_ASKED));
-        };
-        clients.dynamodb.middlewareStack.add(
-          (next, context) => (args) => {
-            note("dynamodb", operationOf(context.commandName), args.input);
-            return next(args);
-          },
-          { step: "initialize", name: "asked" },
-        );
-        clients.iam.middlewareStack.add(
-          (next, context) => (args) => {
-            note("iam", operationOf(context.commandName), args.input);
-            return next(args);
-          },
-          { step: "initialize", name: "asked" },
-        );
+        for (const [name, client] of Object.entries(clients)) {
+          const service = SERVICES[name as keyof Clients];
+          // The clients have one kind of stack each, whose types differ in their operations alone.
+          (client as DynamoDBClient).middlewareStack.add(
+            (next, context) => async (args) => {
+              number += 1;
+              const operation = operationOf(context.commandName);
+              const one = { number, service, operation, input: withoutSecrets(args.input), region: of };
+              setAsked((before) => noted(before, one));
+              try {
+                return await next(args);
+              } catch (error) {
+                if (server.auth && error instanceof Error && ENDED.has(error.name)) {
+                  ended.current();
+                }
+                throw error;
+              }
+            },
+            { step: "initialize", name: "asked" },
+          );
+        }
         made.set(of, clients);
       }
       return clients;
     };
-  }, [keys]);
+  }, [keys, server]);
   const session = useMemo<Session>(
     () => ({
       server,
       region,
-      account: server.auth ? server.account : keys.accessKeyId,
+      account: keys.account,
+      who: keys.who,
+      hasPassword: keys.hasPassword === true,
       clients: clientsOf(region),
       asked,
       setRegion,

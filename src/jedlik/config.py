@@ -98,10 +98,7 @@ class Settings:
     workers: Annotated[int, "Worker processes; 0 is one per core."] = 0
     in_memory: Annotated[bool, "Sync nothing and keep nothing after the end: for tests."] = False
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"
-    allowed_hosts: Annotated[
-        str | None,
-        "Names beside localhost, with commas: with --auth off for all requests, with on for the console's sign-in.",
-    ] = None
+    allowed_hosts: Annotated[str | None, "Names beside localhost; with --auth on for the console's sign-in."] = None
     allowed_origins: Annotated[str | None, "Origins of web pages to serve with --auth off, beside localhost's."] = None
     allow_unauthenticated: Annotated[
         bool, "With --auth off and --allowed-hosts, listen on other addresses than loopback: for tests."

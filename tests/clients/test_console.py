@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from testing.dynamodb.definitions import attributes, create
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, eventually
 from tests.clients import browser as browsers
 
 AXE = browsers.ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
@@ -434,27 +434,222 @@ def test_users_roles_and_policies_are_managed(page: Page, running: Server) -> No
     assert client.list_users()["Users"] == []
 
 
-def test_a_key_signs_in_and_stays_in_the_memory_of_the_page(
-    browser: Browser, start_server: Callable[..., Server]
-) -> None:
-    server = start_server(auth="on")
+@pytest.fixture(scope="module")
+def verifying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that verifies signatures."""
+    folder = tmp_path_factory.mktemp("verifying")
+    server = Server(folder / "log", data_dir=folder / "data", auth="on", workers=1)
+    yield server
+    server.kill()
+
+
+def test_a_key_signs_in_and_stays_in_the_memory_of_the_page(browser: Browser, verifying: Server) -> None:
+    server = verifying
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(server.url)
+    page.get_by_role("tab", name="Access key").click()
     page.get_by_label("Access key ID").fill(server.access_key)
     page.get_by_label("Secret access key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("InvalidSignatureException")).to_be_visible()
+    expect(page.get_by_text("SignatureDoesNotMatch")).to_be_visible(timeout=PATIENCE)
     page.get_by_label("Secret access key").fill(server.secret_key)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="DynamoDB", exact=True).click()
-    expect(page.get_by_role("heading", name="Tables")).to_be_visible()
-    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
-    assert server.secret_key not in kept
+    expect(page.get_by_role("heading", name="Tables")).to_be_visible(timeout=PATIENCE)
+    assert server.secret_key not in stored(page)
     page.reload()
-    expect(page.get_by_label("Access key ID")).to_be_visible()
+    expect(page.get_by_role("tab", name="Access key")).to_be_visible(timeout=PATIENCE)
     context.close()
+
+
+def stored(page: Page) -> str:
+    """All that a page has put where it outlives the page."""
+    kept: str = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    return kept
+
+
+def enter(page: Page, account: str, user: str, password: str) -> None:
+    page.get_by_label("Account ID or alias").fill(account)
+    page.get_by_label("User name").fill(user)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_user_signs_in_with_a_password(browser: Browser, verifying: Server) -> None:
+    """A new password is chosen; what the user may not do is shown as AWS shows it; and a session has two ends."""
+    first, second = "Dynamo-1861", "Soda-water-1826"
+    iam = verifying.client("iam")
+    iam.create_account_alias(AccountAlias="music")
+    iam.create_user(UserName="ada")
+    statement = {"Effect": "Allow", "Action": ["dynamodb:ListTables", "iam:ChangePassword"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="ada", PolicyName="p", PolicyDocument=document)
+    iam.create_login_profile(UserName="ada", Password=first, PasswordResetRequired=True)
+    iam.update_login_profile(UserName="ada", MaxSigninSessionDuration=3600)
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.clock.install()
+    page.goto(verifying.url)
+    enter(page, "music", "ada", "wrong")
+    expect(page.get_by_text("Your authentication information is incorrect")).to_be_visible(timeout=PATIENCE)
+    enter(page, "music", "ada", first)
+    page.get_by_label("New password", exact=True).fill(second)
+    page.get_by_label("New password, once more").fill(second)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="ada @ 000000000000")).to_be_visible(timeout=PATIENCE)
+    assert "ASIA" not in stored(page)
+
+    go(page, verifying, "/iam/users")
+    expect(page.get_by_text("Access denied to iam:ListUsers").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("because no identity-based policy allows").first).to_be_visible(timeout=PATIENCE)
+    go(page, verifying, "/dynamodb/tables")
+    expect(page.get_by_text("This Region has no tables yet.")).to_be_visible(timeout=PATIENCE)
+
+    choose(page, "ada @ 000000000000", "Change password")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Old password").fill(second)
+    dialog.get_by_label("New password", exact=True).fill(first)
+    dialog.get_by_label("New password, once more").fill(first)
+    dialog.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Your password was changed.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Requests").first.click()
+    expect(page.get_by_text("ChangePassword")).to_be_visible(timeout=PATIENCE)
+    assert first not in page.content()
+
+    choose(page, "ada @ 000000000000", "Sign out")
+    expect(page.get_by_text("You have signed out.")).to_be_visible(timeout=PATIENCE)
+    enter(page, "000000000000", "ada", first)
+    expect(page.get_by_role("button", name="ada @ 000000000000")).to_be_visible(timeout=PATIENCE)
+    page.clock.fast_forward("02:00:00")
+    expect(page.get_by_text("Your session has ended.")).to_be_visible(timeout=PATIENCE)
+    lines = [line for line in verifying.log_lines() if line.get("action") == "signin:ConsoleLogin"]
+    assert [line["message"] for line in lines] == [
+        *("sign-in refused", "sign-in refused", "signed in", "signed in"),
+    ]
+    context.close()
+
+
+def test_a_session_that_the_server_has_ended_leads_back_to_the_sign_in(browser: Browser, verifying: Server) -> None:
+    iam = verifying.client("iam")
+    iam.create_user(UserName="eve")
+    iam.create_login_profile(UserName="eve", Password="Dynamo-1861")
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{verifying.url}/console/#/dynamodb/tables")
+    enter(page, "000000000000", "eve", "Dynamo-1861")
+    expect(page.get_by_text("Access denied to dynamodb:ListTables")).to_be_visible(timeout=PATIENCE)
+    iam.delete_login_profile(UserName="eve")
+    iam.delete_user(UserName="eve")
+
+    def has_ended() -> bool:
+        if page.get_by_text("Your session has ended.").is_visible():
+            return True
+        if page.get_by_role("button", name="Try again").first.is_visible():
+            page.get_by_role("button", name="Try again").first.click()
+        return False
+
+    eventually(has_ended)
+    context.close()
+
+
+def test_the_policies_of_a_table_and_its_stream(page: Page, running: Server) -> None:
+    client = running.client()
+    create(
+        client,
+        TableName="guarded",
+        AttributeDefinitions=attributes(p="S"),
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
+    table = client.describe_table(TableName="guarded")["Table"]
+    go(page, running, "/dynamodb/tables/guarded/permissions")
+    editor = page.get_by_role("textbox", name="Policy of the table")
+    editor.fill('{"Version": "2012-10-17",\n "Statement": [{"Effect": "Permit", "Action": "GetItem"}]}')
+    for finding in (
+        *(
+            "Effect must be Allow or Deny.",
+            "Principal or NotPrincipal is missing.",
+            "Resource or NotResource is missing.",
+        ),
+        "An action has the form service:Name",
+    ):
+        expect(page.get_by_text(finding)).to_be_visible()
+    page.get_by_role("button", name="Line 2, column 27").click()
+    expect(editor).to_be_focused()
+    assert editor.evaluate("field => field.selectionStart") == 52
+    editor.fill('{"Version": "2012-10-17",\n "Statement": [}')
+    expect(page.get_by_text("This is not JSON: expected")).to_be_visible()
+    save = page.get_by_role("button", name="Save changes")
+    save.first.click()
+    expect(page.get_by_text("ValidationException")).to_be_visible()
+    editor.fill("")
+    for number in (0, 1):
+        page.get_by_role("button", name="Insert an example").nth(number).click()
+    for arn, number in ((table["TableArn"], 0), (table["LatestStreamArn"], 1)):
+        text = page.get_by_role("textbox", name="Policy of the table" if number == 0 else "Policy of the stream")
+        text.fill(text.input_value().replace(":role/NAME", ":root"))
+        save.nth(number).click()
+        expect(page.get_by_role("button", name="Delete policy").nth(number)).to_be_enabled()
+        stored = client.get_resource_policy(ResourceArn=arn)
+        [statement] = json.loads(stored["Policy"])["Statement"]
+        assert statement["Resource"] == arn
+        expect(page.get_by_text(stored["RevisionId"])).to_be_visible()
+    # Somebody else changes it: what is here must not be lost, nor theirs.
+    arn = table["TableArn"]
+    other = client.get_resource_policy(ResourceArn=arn)["Policy"].replace("Statement1", "Theirs")
+    theirs = client.put_resource_policy(ResourceArn=arn, Policy=other)["RevisionId"]
+    save.first.click()
+    expect(page.get_by_text("PolicyNotFoundException")).to_be_visible()
+    assert client.get_resource_policy(ResourceArn=arn)["RevisionId"] == theirs
+    page.get_by_role("button", name="Refresh: Policy of the table").click()
+    expect(editor).to_have_value(re.compile("Theirs"))
+    page.get_by_role("button", name="Delete policy").first.click()
+    expect(editor).to_have_value("")
+    with pytest.raises(client.exceptions.PolicyNotFoundException):
+        client.get_resource_policy(ResourceArn=arn)
+
+
+def test_statements_are_coloured_and_errors_have_a_place(page: Page, running: Server) -> None:
+    client = running.client()
+    create(client, TableName="my-notes", AttributeDefinitions=attributes(p="S"))
+    for number in range(60):
+        client.put_item(TableName="my-notes", Item={"p": {"S": f"note{number:02}"}, "n": {"N": str(number)}})
+    go(page, running, "/dynamodb/partiql")
+    editor = page.get_by_label("Statement")
+    for statement, finding, place in (
+        ("SELECT * FROM my-notes", "Put this name in double quotes.", 1),
+        ('SELECT * FROM "my-notes"\nWHERE p = \'x', "This text has no end", 2),
+        ("SELECT * FROM \"my-notes\" WHERE p IN ['a'", "A ] is missing for this.", 1),
+        ('SELEC * FROM "my-notes"', "A statement begins with one of these", 1),
+    ):
+        editor.fill(statement)
+        expect(page.get_by_text(finding)).to_be_visible()
+        expect(page.get_by_role("button", name=f"Line {place}, column")).to_be_visible()
+        expect(page.locator(".editor .wrong")).not_to_have_count(0)
+    editor.fill('UPDATE "my-notes" SET n = 1 WHERE n = 2')
+    page.get_by_role("button", name="Run").click()
+    refused = "Where clause does not contain a mandatory equality on all key attributes"
+    expect(page.get_by_text(refused)).to_have_count(2)
+    expect(page.locator(".editor .wrong")).to_have_text("WHERE")
+    editor.fill('SELECT * FROM "my-notes"')
+    expect(page.locator(".editor .keyword").first).to_have_text("SELECT")
+    editor.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Results (60)")).to_be_visible()
+    page.get_by_role("button", name="n", exact=True).first.click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("note00")
+    page.get_by_role("button", name="n", exact=True).first.click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("note59")
+    with page.expect_download() as downloading:
+        choose(page, "Actions", "Download results to JSON")
+    assert len(json.loads(downloading.value.path().read_text())) == 60
+    page.reload()
+    page.get_by_role("button", name="SELECT * FROM").click()
+    expect(editor).to_have_value('SELECT * FROM "my-notes"')
+    page.get_by_role("button", name="Clear history").click()
+    expect(page.get_by_text("No statements yet")).to_be_visible()
 
 
 def test_names_and_values_are_never_markup(page: Page, running: Server) -> None:
@@ -493,6 +688,7 @@ PAGES = {
     "indexes": "/dynamodb/tables/shown/indexes",
     "global-tables": "/dynamodb/tables/shown/global",
     "streams": "/dynamodb/tables/shown/streams",
+    "permissions": "/dynamodb/tables/shown/permissions",
     "settings": "/dynamodb/tables/shown/settings",
     "items": "/dynamodb/items/shown",
     "item": "/dynamodb/item/shown",

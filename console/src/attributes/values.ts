@@ -209,3 +209,21 @@ export function csv(items: Item[], names: string[]): string {
   const rows = items.map((item) => names.map((name) => cell(shown(item[name]))).join(","));
   return [names.map(cell).join(","), ...rows, ""].join("\r\n");
 }
+
+const comparators = new Map<string, (one: { item: Item }, other: { item: Item }) => number>();
+
+/** Compares rows by an attribute. It is the same function each time: a table knows by it that a column is sorted. */
+export function comparing(name: string) {
+  const known = comparators.get(name);
+  const compare = known ?? ((one: { item: Item }, other: { item: Item }) => compared(one.item[name], other.item[name]));
+  comparators.set(name, compare);
+  return compare;
+}
+
+/** For sorting. Numbers by their value, everything else by its text. Order within a page does not need all 38 digits. */
+function compared(one: AttributeValue | undefined, other: AttributeValue | undefined): number {
+  if (one?.N !== undefined && other?.N !== undefined) {
+    return Number(one.N) - Number(other.N);
+  }
+  return shown(one).localeCompare(shown(other));
+}

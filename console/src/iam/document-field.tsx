@@ -1,5 +1,6 @@
-import FormField from "@cloudscape-design/components/form-field";
-import Textarea from "@cloudscape-design/components/textarea";
+import { useMemo } from "react";
+import { Editor } from "../editor/editor";
+import { type PolicyKind, policyFindings } from "../editor/policy-findings";
 import { texts } from "../texts";
 
 export const EMPTY_POLICY = JSON.stringify(
@@ -11,25 +12,22 @@ export const EMPTY_POLICY = JSON.stringify(
   2,
 );
 
-function problem(text: string): string | undefined {
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-/** A policy as text. What is not JSON is marked at once; the server decides the rest. */
-export function DocumentField(props: { label?: string; value: string; change: (value: string) => void }) {
+/** A policy as text. What is wrong with it is marked at its place; the server decides. */
+export function DocumentField(props: {
+  label?: string;
+  kind?: PolicyKind;
+  value: string;
+  change: (value: string) => void;
+}) {
+  const { kind = "identity", value } = props;
+  const findings = useMemo(() => policyFindings(value, kind), [value, kind]);
   return (
-    <FormField label={props.label ?? texts.iam.document} errorText={problem(props.value)} stretch>
-      <Textarea
-        rows={14}
-        spellcheck={false}
-        value={props.value}
-        onChange={({ detail }) => props.change(detail.value)}
-      />
-    </FormField>
+    <Editor
+      label={props.label ?? texts.iam.document}
+      language="json"
+      value={value}
+      change={props.change}
+      findings={findings}
+    />
   );
 }

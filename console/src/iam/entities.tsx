@@ -119,7 +119,7 @@ function EntityList({ kind }: { kind: Kind }) {
           <FormField label={texts.iam.name}>
             <Input value={name} onChange={({ detail }) => setName(detail.value)} />
           </FormField>
-          {kind.id === "roles" && <DocumentField label={texts.iam.trust} value={trust} change={setTrust} />}
+          {kind.id === "roles" && <DocumentField kind="trust" label={texts.iam.trust} value={trust} change={setTrust} />}
         </Dialog>
       )}
       {open === "delete" && chosen && (

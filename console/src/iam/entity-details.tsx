@@ -24,6 +24,7 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import { AccessKeys } from "./access-keys";
+import { ConsolePassword } from "./console-password";
 import { Dialog } from "../dialog";
 import { DocumentField, EMPTY_POLICY } from "./document-field";
 import { type Attached, type Entity, type Kind, KINDS } from "./kinds";
@@ -64,6 +65,7 @@ export default function EntityDetails() {
             </Container>
             <AttachedPolicies kind={kind} name={name} />
             <InlinePolicies kind={kind} name={name} />
+            {kind.id === "users" && <ConsolePassword user={name} />}
             {kind.id === "users" && <AccessKeys user={name} />}
             {kind.id !== "roles" && <Memberships kind={kind} name={name} />}
             {kind.id === "roles" && <Trust role={entity} refresh={found.refresh} />}
@@ -353,7 +355,7 @@ function Trust({ role, refresh }: { role: Entity; refresh: () => void }) {
     >
       <SpaceBetween size="m">
         <Refusal error={saving.error} />
-        <DocumentField label={texts.iam.trust} value={document} change={setDocument} />
+        <DocumentField kind="trust" label={texts.iam.trust} value={document} change={setDocument} />
       </SpaceBetween>
     </Container>
   );

@@ -10,7 +10,8 @@ import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { useCollection } from "@cloudscape-design/collection-hooks";
 import { useMemo, useState } from "react";
 import { useNavigate } from "react-router-dom";
-import { csv, dynamodbJson, type Item, shown } from "../attributes/values";
+import { comparing, csv, dynamodbJson, type Item, shown } from "../attributes/values";
+import { download } from "../download";
 import { texts } from "../texts";
 import { itemPath } from "./item-link";
 
@@ -32,26 +33,6 @@ interface Row {
 function stored(table: string): Preferences {
   const found = localStorage.getItem(`${PREFERENCES}.${table}`);
   return found === null ? { pageSize: 25, hidden: [] } : (JSON.parse(found) as Preferences);
-}
-
-function download(name: string, type: string, content: string) {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
-}
-
-/** Numbers by their value, everything else by its text. Order within a page does not need all 38 digits. */
-function compare(name: string) {
-  return (one: Row, other: Row) => {
-    const [first, second] = [one.item[name], other.item[name]];
-    if (first?.N !== undefined && second?.N !== undefined) {
-      return Number(first.N) - Number(second.N);
-    }
-    return shown(first).localeCompare(shown(second));
-  };
 }
 
 /** The items that a scan or query returned, in a table with a column for each attribute. */
@@ -91,7 +72,7 @@ export function Results(props: {
         ? texts.explore.partitionKey(name)
         : texts.explore.sortKey(name)
       : name,
-    sortingComparator: compare(name),
+    sortingComparator: comparing(name),
     isRowHeader: number === 0,
     cell: ({ item }) => {
       const text = shown(item[name]).slice(0, SHOWN);

@@ -19,6 +19,7 @@ import { describe, pollWhileChanging } from "./descriptions";
 import { GlobalTab } from "./global-tab";
 import { IndexesTab } from "./indexes-tab";
 import { OverviewTab } from "./overview-tab";
+import { PermissionsTab } from "./permissions-tab";
 import { SettingsTab } from "./settings-tab";
 import { StreamsTab } from "./streams-tab";
 
@@ -51,6 +52,7 @@ export default function TableDetails() {
       </SpaceBetween>
     ),
     streams: <StreamsTab table={value} refresh={refresh} />,
+    permissions: <PermissionsTab table={value} refresh={refresh} />,
     settings: <SettingsTab table={value} refresh={refresh} />,
   };
   return (

@@ -90,7 +90,9 @@ class RequestValues(Mapping[str, tuple[str, ...]]):
     @cached_property
     def tags(self) -> Mapping[str, tuple[str, ...]]:
         """The tags of the resource, by their keys in small letters."""
-        return {key.lower(): (value,) for key, value in self._tags_of(self._access.resource).items()}
+        resource = self._access.resource
+        tags = self._tags_of(self._caller.principal if resource == CALLER else resource)
+        return {key.lower(): (value,) for key, value in tags.items()}
 
     def _header(self, name: bytes) -> tuple[str, ...]:
         latest = self._caller.latest
