@@ -22,6 +22,29 @@ from jedlik.regions.keyspaces import Change, Keyspace, Owner, SealedParts, prefi
 Row = dict[str, Any]
 """What is under a key."""
 
+
+def sealed_members(*names: str) -> SealedParts:
+    """For rows with these members, each sealed and in base64: the name of a part is that of the member."""
+
+    def changed(value: bytes, change: Change) -> bytes:
+        row = unpacked(value)
+        new = {name: b64encode(change(b64decode(row[name]), name)).decode() for name in names if name in row}
+        return value if all(row[name] == kept for name, kept in new.items()) else packed(row | new)
+
+    return changed
+
+
+def packed(row: Row) -> bytes:
+    """A row's value."""
+    return orjson.dumps(row)
+
+
+def unpacked(value: bytes) -> Row:
+    """What a value holds."""
+    found: Row = orjson.loads(value)
+    return found
+
+
 ENTITIES = Keyspace(
     "entities",
     b"\x80",
@@ -60,7 +83,8 @@ PASSWORDS = Keyspace(
     b"\xb0",
     Owner.STORE,
     "passwords",
-    (('"p"  unique id', "hash of a user's password, former ones, when it was set"), ('"r"', "password policy")),
+    (('"p"  unique id', "hashes of a user's passwords, sealed; when it was set"), ('"r"', "password policy")),
+    sealed=sealed_members("Hashes"),
 )
 KEYSPACES = (ENTITIES, UNIQUE_IDS, ACCESS_KEYS, LAST_USES, COUNTS, PASSWORDS)
 
@@ -153,25 +177,3 @@ def attachments_key(policy_arn: str) -> bytes:
 def boundaries_key(policy_arn: str) -> bytes:
     """The key of the counter of entities whose boundary a policy is."""
     return COUNTS.prefix + b"b" + policy_arn.encode()
-
-
-def sealed_members(*names: str) -> SealedParts:
-    """For rows with these members, each sealed and in base64: the name of a part is that of the member."""
-
-    def changed(value: bytes, change: Change) -> bytes:
-        row = unpacked(value)
-        new = {name: b64encode(change(b64decode(row[name]), name)).decode() for name in names if name in row}
-        return value if all(row[name] == kept for name, kept in new.items()) else packed(row | new)
-
-    return changed
-
-
-def packed(row: Row) -> bytes:
-    """A row's value."""
-    return orjson.dumps(row)
-
-
-def unpacked(value: bytes) -> Row:
-    """What a value holds."""
-    found: Row = orjson.loads(value)
-    return found

@@ -1,6 +1,7 @@
 """Login profiles: the passwords with which users sign in to the console.
 
-What people see of a profile is in the user's row; the hash of the password, and former hashes, are a row of their own.
+What people see of a profile is in the user's row. The hash of the password, and former hashes, are in a row of their
+own, sealed under the root key.
 A hash takes long, so it is computed before the change, which then makes sure that nobody else has been faster.
 
 Sources: the API reference; "Managing passwords for IAM users" in the user guide.
@@ -9,6 +10,8 @@ Sources: the API reference; "Managing passwords for IAM users" in the user guide
 from __future__ import annotations
 
 from typing import Any
+
+import orjson
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ThrottlingException
@@ -53,6 +56,17 @@ def profile_of(row: Row) -> Row:
     return profile
 
 
+def _sealed(identity: AccountIdentity, key: bytes, hashes: list[str]) -> str:
+    """Hashes as the row under `key` keeps them."""
+    return identity.sealed(key, orjson.dumps(hashes), "Hashes")
+
+
+def hashes_of(identity: AccountIdentity, key: bytes, stored: Row) -> list[str]:
+    """The hashes in the row under `key`: of the password, and then of the former ones. Raises Unsealable."""
+    found: list[str] = orjson.loads(identity.unsealed(key, stored["Hashes"], "Hashes"))
+    return found
+
+
 async def create_login_profile(identity: AccountIdentity, context: Context, request: Request) -> dict[str, Any]:
     """Give a user a password."""
     name = named(context, request)
@@ -62,8 +76,8 @@ async def create_login_profile(identity: AccountIdentity, context: Context, requ
     if "LoginProfile" in row:
         raise _already_there(row["UserName"])
     rules_of(identity).check(request["Password"])
-    hashed, now = await passwords.hashed(request["Password"]), identity.now
-    key = password_key(row["UserId"])
+    key, now = password_key(row["UserId"]), identity.now
+    sealed = _sealed(identity, key, [await passwords.hashed(request["Password"])])
 
     def decide(rows: Rows) -> Row:
         current = _same(entities.read(rows, USER, name), row)
@@ -74,7 +88,7 @@ async def create_login_profile(identity: AccountIdentity, context: Context, requ
             profile["MaxSigninSessionDuration"] = request["MaxSigninSessionDuration"]
         made = current | {"LoginProfile": profile}
         rows.put(USER.key(name), made)
-        rows.put(key, {"Hash": hashed, "Set": now, "Former": []})
+        rows.put(key, {"Hashes": sealed, "Set": now})
         return made
 
     return {"LoginProfile": _shown(await identity.change([USER.key(name)], decide))}
@@ -122,15 +136,16 @@ async def _change(
 ) -> None:
     name, key = row["UserName"], password_key(row["UserId"])
     stored = identity.row(key)
-    hashed, now = "", identity.now
+    sealed, now = "", identity.now
     if password is not None:
         rules = rules_of(identity)
         rules.check(password)
         assert stored is not None, "a login profile has a password"
-        last = [stored["Hash"], *stored["Former"]][: rules.former]
+        hashes = hashes_of(identity, key, stored)
+        last = hashes[: rules.former]
         if last and await passwords.is_hash_of(password, *last):
             raise PasswordPolicyViolationException("Password does not conform to the account password policy: reused")
-        hashed = await passwords.hashed(password)
+        sealed = _sealed(identity, key, [await passwords.hashed(password), *hashes][: MOST_FORMER + 1])
 
     def decide(rows: Rows) -> None:
         current = _same(entities.read(rows, USER, name), row)
@@ -138,14 +153,12 @@ async def _change(
         if resets_duration:
             profile.pop("MaxSigninSessionDuration", None)
         rows.put(USER.key(name), current | {"LoginProfile": profile})
-        if hashed:
-            before = rows.get(key)
-            if before is None or before != stored:
+        if sealed:
+            if rows.get(key) != stored:
                 raise EntityTemporarilyUnmodifiableException(
                     f"The password of the user {name} is being changed by somebody else; try again"
                 )
-            former = [before["Hash"], *before["Former"]][:MOST_FORMER]
-            rows.put(key, {"Hash": hashed, "Set": now, "Former": former})
+            rows.put(key, {"Hashes": sealed, "Set": now})
 
     await identity.change([USER.key(name), key], decide)
 
@@ -172,12 +185,13 @@ async def change_password(identity: AccountIdentity, context: Context, request: 
     if row is None:
         raise NoSuchEntityException(f"The user with name {who.arn.rpartition('/')[2]} cannot be found.")
     profile_of(row)
-    stored = identity.row(password_key(who.subject))
+    key = password_key(who.subject)
+    stored = identity.row(key)
     typed, address = f"{identity.account} {row['UserName']}", context.caller.source_address
     wait = identity.failed_sign_ins.begin(typed, address)
     if wait:
         raise ThrottlingException(f"Too many wrong passwords; try again in {wait} seconds")
-    if stored is None or not await passwords.is_hash_of(request["OldPassword"], stored["Hash"]):
+    if stored is None or not await passwords.is_hash_of(request["OldPassword"], hashes_of(identity, key, stored)[0]):
         raise AccessDenied("The old password was incorrect.")
     identity.failed_sign_ins.succeeded(typed, address)
     await set_password(identity, row, request["NewPassword"])

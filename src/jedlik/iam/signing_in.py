@@ -25,7 +25,7 @@ from jedlik.iam.errors import PasswordPolicyViolationException
 from jedlik.iam.identity_rows import USER, Row, last_use_key, password_key
 from jedlik.iam.identity_stores import AccountIdentity, IdentityStores, Rows
 from jedlik.iam.issuing import PolicySessions
-from jedlik.iam.login_profiles import profile_of, set_password
+from jedlik.iam.login_profiles import hashes_of, profile_of, set_password
 from jedlik.iam.password_rules import rules_of
 from jedlik.regions import accounts
 from jedlik.regions.layout import is_account
@@ -64,7 +64,10 @@ class PasswordSignIns:
         identity = None if account is None else self._stores.of(account)
         row = None if identity is None or len(attempt.user) > LONGEST_NAME else identity.row(USER.key(attempt.user))
         stored = None if identity is None or row is None else identity.row(password_key(row["UserId"]))
-        is_right = await passwords.is_hash_of(attempt.password, passwords.NOBODY if stored is None else stored["Hash"])
+        hashed = passwords.NOBODY
+        if identity is not None and row is not None and stored is not None:
+            hashed = hashes_of(identity, password_key(row["UserId"]), stored)[0]
+        is_right = await passwords.is_hash_of(attempt.password, hashed)
         if not is_right or identity is None or row is None or stored is None:
             reason = "wrong password" if stored is not None else "no such user, or no password"
             raise _refused(attempt, reason, SignInRefused(401, "Incorrect", INCORRECT), row)
