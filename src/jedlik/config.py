@@ -117,6 +117,7 @@ class Settings:
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
+    oidc_hosts: Annotated[str | None, "Issuers of web identity tokens in private networks: hosts, with commas."] = None
     console: Annotated[Literal["on", "off"], "Serve the console, a web page, at /console/."] = "on"
     access_log: Annotated[bool, "Log every request."] = False
     slow_request: Annotated[float | None, "Log requests that take this long, as warnings."] = None

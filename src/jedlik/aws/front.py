@@ -7,7 +7,8 @@
     the handler  the result, and the codec again
 
 Where signatures are verified, that is done over the body as it came: nothing of a stranger's request is decompressed,
-parsed or looked up but its access key. Then what is wrong is found in DynamoDB's order: content coding, JSON, target,
+parsed or looked up but its access key, and the action of a form: an operation may need no signature because a token in
+the request proves who asks (`Operation.unsigned`). Then what is wrong is found in DynamoDB's order: content coding, JSON, target,
 and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes first, and the
 credential scope is read behind the target, as DynamoDB does it. What is answered without an operation (health, CORS
 preflight, refusals) is here too.
@@ -45,6 +46,7 @@ from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
 from jedlik.aws.short_way import Answer, ShortWay
+from jedlik.aws.sigv4 import UNSIGNED
 from jedlik.aws.web_pages import Pages
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
@@ -145,7 +147,10 @@ class Dispatcher:
         try:
             signed = request.signed
             if signed is None and authenticator.verifies:
-                signed = authenticator.signed(request, service.signing_name)
+                if b"authorization" not in headers and self._router.needs_no_signature(service, request):
+                    signed = UNSIGNED
+                else:
+                    signed = authenticator.signed(request, service.signing_name)
             is_coded = b"content-encoding" in headers
             if is_coded or len(request.body) > LARGE:
                 weighs = weight(request, self._body_limit)
@@ -157,7 +162,7 @@ class Dispatcher:
                 data = codec.parsed(request.body)
             if operation is None:
                 operation = self._router.named(service, codec.operation_of(data))
-            if signed is None:
+            if signed is None or (signed is UNSIGNED and not operation.unsigned):
                 signed = authenticator.signed(request, service.signing_name)
             region = self._stores.opened(signed.store) or await self._region(service, signed.store)
             region.begun += 1
@@ -174,7 +179,9 @@ class Dispatcher:
                     asked = validate(data)
                 else:
                     asked = checked(codec, operation, data)
-                if not self._allows_everything(caller):
+                if operation.unsigned:
+                    context.accesses = ()
+                elif not self._allows_everything(caller):
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                     if not self._authorizer.allows(caller, context.accesses):
                         await operation.learn(region, context.accesses)

@@ -29,3 +29,9 @@ class Principal(NamedTuple):
     issued: float | None = None
     """When the session began, in seconds since the epoch; None for a user's own key."""
     source_identity: str = ""
+    provider: str = ""
+    """The ARN of the OpenID Connect provider whose token began the session; empty if none did."""
+
+
+ANYBODY = Principal("Anonymous", "anonymous", "anonymous", "anonymous")
+"""Who has signed nothing: it may do nothing."""

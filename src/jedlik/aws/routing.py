@@ -30,6 +30,8 @@ from jedlik.wire.messages import Request
 RPC_CBOR = b"rpc-v2-cbor"
 PATH = ("", "service", "SERVICE", "operation", "OPERATION")
 """The header value of requests in Smithy's RPC v2."""
+LARGEST_UNSIGNED = 64 << 10
+"""Bytes of a request that needs no signature: a token has at most 20,000 characters, and a policy 2,048."""
 LONGEST_NAME = 64
 """Characters in the name of a service."""
 VERSIONS = {
@@ -96,6 +98,12 @@ class Router:
         """By X-Amz-Target."""
         self._others = [Route(service, None, ways[service.name], service.codec) for service in services]
         """A way to each service."""
+        self._unsigned = {
+            service.name: frozenset(
+                name.encode() for name, operation in service.operations.items() if operation.unsigned
+            )
+            for service in services
+        }
         self._unsupported: dict[str, dict[str, Operation]] = {}
         """The operations that AWS's service has and the one here has not, by the service's name; looked up at the first
         request."""
@@ -142,6 +150,14 @@ class Router:
             raise UnknownOperationException("")
         return operation
 
+    def needs_no_signature(self, service: Service, request: Request) -> bool:
+        """Whether an unsigned request is for an operation of forms that needs no signature. All that is looked at is
+        the beginning of its Action."""
+        actions = self._unsigned.get(service.name, frozenset())
+        return (
+            bool(actions) and len(request.body) <= LARGEST_UNSIGNED and form_value(request.body, b"Action") in actions
+        )
+
     def _refusing(self, service: Service, name: str) -> Operation | None:
         """The refusal of an operation that AWS's service has; None if it has none of that name."""
         if service.name not in self._unsupported:
@@ -182,4 +198,9 @@ def service_name(text: str) -> str | None:
 
 def form_version(body: bytes) -> bytes:
     """The Version in a form, which may be malformed; empty if it has no Version."""
-    return (b"&" + body).partition(b"&Version=")[2].partition(b"&")[0]
+    return form_value(body, b"Version")
+
+
+def form_value(body: bytes, name: bytes) -> bytes:
+    """The first value of a name in a form, as it is written; empty if it has none."""
+    return (b"&" + body).partition(b"&" + name + b"=")[2].partition(b"&")[0]

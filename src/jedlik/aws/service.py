@@ -137,6 +137,8 @@ class Operation:
     name: str
     handler: Handler
     accesses: Accesses
+    unsigned: bool = False
+    """Whether it needs no signature: what it is given proves who asks. Nobody's policies are asked then."""
     short: Short | None = None
     """Does the commonest requests (`short_way`)."""
     learn: Learn = nothing_to_learn

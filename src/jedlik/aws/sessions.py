@@ -22,11 +22,25 @@ class Issued(NamedTuple):
     """Per cent of the room for policies and tags that is used."""
 
 
+class WebIssued(NamedTuple):
+    """A session for a web identity token."""
+
+    issued: Issued
+    subject: str
+    audience: str
+    issuer: str
+    """The issuer's URL."""
+
+
 class Sessions(Protocol):
     """Who issues sessions. Requests are those of STS's operations, whose shapes have been checked."""
 
     async def assume_role(self, caller: Caller, request: Mapping[str, Any]) -> Issued:
         """A session of a role. Raises what refuses it."""
+        ...
+
+    async def web_identity(self, caller: Caller, request: Mapping[str, Any]) -> WebIssued:
+        """A session of a role, for whom a web identity token is of. Raises what refuses it."""
         ...
 
     async def session_token(self, caller: Caller, request: Mapping[str, Any]) -> Issued:

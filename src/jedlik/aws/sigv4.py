@@ -28,7 +28,7 @@ from jedlik.aws.errors import (
     MissingAuthenticationTokenException,
     UnrecognizedClientException,
 )
-from jedlik.aws.principals import Principal
+from jedlik.aws.principals import ANYBODY, Principal
 from jedlik.clock import Clock, steady_clock
 from jedlik.config import DEFAULT_ACCOUNT
 from jedlik.regions.layout import is_account, store_name
@@ -115,6 +115,10 @@ class Signed(NamedTuple):
         """One whose key belongs to an account; None stands for the server's own."""
         store = region if account is None else store_name(region, account)
         return cls(access_key, region, service, session, store, principal)
+
+
+UNSIGNED = Signed.of("", "us-east-1", "", principal=ANYBODY)
+"""Who calls an operation that needs no signature (`Operation.unsigned`), of a service without regions."""
 
 
 class Claim(NamedTuple):

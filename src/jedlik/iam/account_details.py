@@ -9,7 +9,7 @@ from jedlik.aws.context import Context
 from jedlik.iam import aws_policies, entities, inline_policies, managed_policies, users
 from jedlik.iam.attachments import attached_policy
 from jedlik.iam.entities import MOST_GROUPS, Request
-from jedlik.iam.identity_rows import GROUP, KINDS, POLICY, PROFILE, ROLE, USER, Row, attachments_key
+from jedlik.iam.identity_rows import GROUP, KINDS, POLICY, PROFILE, PROVIDER, ROLE, USER, Row, attachments_key
 from jedlik.iam.identity_stores import AccountIdentity
 from jedlik.iam.listings import page
 from jedlik.iam.roles import MOST_TRUST
@@ -30,6 +30,7 @@ async def get_account_summary(identity: AccountIdentity, context: Context, reque
             "PoliciesQuota": POLICY.most,
             "InstanceProfiles": counts[PROFILE],
             "InstanceProfilesQuota": PROFILE.most,
+            "Providers": counts[PROVIDER],
             "AccessKeysPerUserQuota": users.MOST_KEYS,
             "AttachedPoliciesPerUserQuota": entities.MOST_ATTACHED,
             "AttachedPoliciesPerGroupQuota": entities.MOST_ATTACHED,

@@ -76,3 +76,19 @@ class PolicyEvaluationException(ServiceError):
     """A simulated policy cannot be evaluated."""
 
     status = 500
+
+
+class InvalidIdentityTokenException(ServiceError):
+    """A web identity token is not one that its issuer has signed, or its issuer is not registered."""
+
+
+class ExpiredTokenException(ServiceError):
+    """A web identity token has expired."""
+
+
+class IDPCommunicationErrorException(ServiceError):
+    """The issuer of a web identity token could not be asked for its keys."""
+
+
+class Throttling(ServiceError):
+    """There are too many requests."""

@@ -49,7 +49,7 @@ ENTITIES = Keyspace(
     "entities",
     b"\x80",
     Owner.STORE,
-    "users, groups, roles, policies and instance profiles",
+    "users, groups, roles, policies, instance profiles and OpenID Connect providers",
     (("kind (1)  name in small letters", "entity"),),
 )
 UNIQUE_IDS = Keyspace("unique ids", b"\x88", Owner.STORE, "unique ids", (("unique id", "key of the entity"),))
@@ -146,7 +146,12 @@ PROFILE = Kind(
     *(b"i", "Instance Profile", "AIPA", "instance-profile", "InstanceProfileName", "InstanceProfileId"),
     *("InstanceProfilesPerAccount", 1000),
 )
-KINDS = (USER, GROUP, ROLE, POLICY, PROFILE)
+PROVIDER = Kind(
+    *(b"o", "OpenIDConnect Provider", "AOIP", "oidc-provider", "Url", "ProviderId"),
+    *("OpenIdConnectProvidersPerAccount", 100),
+)
+"""Its name is its URL without `https://`; nobody sees its unique id."""
+KINDS = (USER, GROUP, ROLE, POLICY, PROFILE, PROVIDER)
 
 
 def id_key(unique_id: str) -> bytes:

@@ -17,12 +17,12 @@ from typing import Any
 from jedlik.aws.access import Access, account_of
 from jedlik.aws.context import Caller, root
 from jedlik.aws.errors import AccessDeniedException, ValidationException
-from jedlik.aws.policies.evaluation import Identity, finish, prepare
+from jedlik.aws.policies.evaluation import Identity, applying, finish, prepare
 from jedlik.aws.policies.policy_documents import Kind, Policy
 from jedlik.aws.policies.policy_parser import parsed
 from jedlik.aws.principals import FEDERATED_USER, ROLE_SESSION, Principal
 from jedlik.aws.principals import USER as A_USER
-from jedlik.aws.sessions import Issued
+from jedlik.aws.sessions import Issued, WebIssued
 from jedlik.iam import entities
 from jedlik.iam.attachments import policy_row
 from jedlik.iam.authorizing import PolicyAuthorizer
@@ -34,10 +34,12 @@ from jedlik.iam.errors import (
 )
 from jedlik.iam.identity_rows import ROLE, USER, Row
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
+from jedlik.iam.oidc_providers import SCHEME
 from jedlik.iam.policy_checks import checked_document
 from jedlik.iam.session_tokens import LONGEST, packed_size, sealed
 from jedlik.iam.subjects import managed
 from jedlik.iam.users import new_access_key, new_secret
+from jedlik.iam.web_identities import WebIdentities
 
 TEMPORARY = "ASIA"
 MOST_ARNS = 10
@@ -69,16 +71,28 @@ class PolicySessions:
         """Without an authorizer everybody may do everything."""
         self._stores = stores
         self._authorizer = authorizer
+        self._web_identities = WebIdentities(stores)
 
     async def assume_role(self, caller: Caller, request: Mapping[str, Any]) -> Issued:
         """A session of a role."""
         arn = request["RoleArn"]
         row, identity = self._role(caller, arn)
-        who = caller.who
-        chained = who is not None and who.kind == ROLE_SESSION
-        tags, transitive = _tags(request, who)
         if self._authorizer is not None:
             self._check_trust(caller, identity, row, request, self._authorizer)
+        return self._of_role(identity, row, request, caller.who)
+
+    def _of_role(
+        self,
+        identity: AccountIdentity,
+        row: Row,
+        request: Mapping[str, Any],
+        who: Principal | None,
+        provider: str = "",
+    ) -> Issued:
+        """A session of a role that may be assumed. `who` is the caller, whose tags may go on; None for the account, or
+        a stranger for whom a provider vouches."""
+        chained = who is not None and who.kind == ROLE_SESSION
+        tags, transitive = _tags(request, who)
         seconds = request.get("DurationSeconds", USUAL_ROLE_SECONDS)
         if seconds > row["MaxSessionDuration"]:
             raise ValidationException("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
@@ -99,6 +113,7 @@ class PolicySessions:
             transitive=transitive,
             issued=identity.now,
             source_identity=source,
+            provider=provider,
         )
         return self._issued(identity, principal, seconds)
 
@@ -124,12 +139,7 @@ class PolicySessions:
         if subject is None:
             raise _not_authorized(caller, "sts:AssumeRole", arn)
         trust = trust_policy(row["AssumeRolePolicyDocument"], tuple(sorted(row["Trusted"].items())))
-        actions = ["sts:AssumeRole"]
-        if request.get("Tags"):
-            actions.append("sts:TagSession")
-        if "SourceIdentity" in request:
-            actions.append("sts:SetSourceIdentity")
-        for action in actions:
+        for action in _actions("sts:AssumeRole", request):
             access = Access(action, arn, _context(request))
             values = authorizer.values(access, caller)
             # Whatever its own policies are, the caller must be trusted: they are taken for all that there could be.
@@ -142,6 +152,37 @@ class PolicySessions:
         everything = managed(self._stores.of(identity.account), ADMINISTRATOR)
         assert everything is not None
         return replace(identity, policies=(everything,), boundary=None, session=None)
+
+    async def web_identity(self, caller: Caller, request: Mapping[str, Any]) -> WebIssued:
+        """A session of a role, for whom a web identity token is of."""
+        arn = request["RoleArn"]
+        account = account_of(arn)
+        identity = self._stores.of(account if account.isdecimal() else caller.account)
+        who = await self._web_identities.verified(identity, caller, request["WebIdentityToken"])
+        provider = f"arn:aws:iam::{identity.account}:oidc-provider/{who.issuer.removeprefix(SCHEME).rstrip('/')}"
+        tags, transitive = who.session_tags()
+        asked = {
+            **request,
+            **({"Tags": tags, "TransitiveTagKeys": transitive} if tags else {}),
+            **({"SourceIdentity": who.source_identity} if who.source_identity else {}),
+        }
+        action = "sts:AssumeRoleWithWebIdentity"
+        kind, _, path = arn.split(":", 5)[-1].partition("/")
+        row = identity.row(ROLE.key(path.rpartition("/")[2])) if kind == "role" else None
+        if row is None or ROLE.arn(account, row) != arn:
+            raise _refused_to_web_identity(action, arn)
+        if self._authorizer is not None:
+            nobody = Identity(identity.account, "", provider=provider)
+            trust = trust_policy(row["AssumeRolePolicyDocument"], tuple(sorted(row["Trusted"].items())))
+            context = {**_context(asked), **who.context(), "aws:FederatedProvider": (provider,)}
+            for one in _actions(action, asked):
+                values = self._authorizer.values(Access(one, arn, context), caller._replace(account=identity.account))
+                if applying(trust, nobody, one, arn, values, allows=False) or not applying(
+                    trust, nobody, one, arn, values, allows=True
+                ):
+                    raise _refused_to_web_identity(one, arn)
+        issued = self._of_role(identity, row, asked, None, provider)
+        return WebIssued(issued, who.subject, who.audience, who.issuer)
 
     async def session_token(self, caller: Caller, request: Mapping[str, Any]) -> Issued:
         """A session of the caller, who may do in it what it may do anyway."""
@@ -204,6 +245,22 @@ def _not_authorized(caller: Caller, action: str, arn: str) -> AccessDeniedExcept
     error = AccessDeniedException(f"User: {caller.principal} is not authorized to perform: {action} on resource: {arn}")
     error.action, error.resource = action, arn
     return error
+
+
+def _refused_to_web_identity(action: str, arn: str) -> AccessDeniedException:
+    error = AccessDeniedException(f"Not authorized to perform {action}")
+    error.action, error.resource = action, arn
+    return error
+
+
+def _actions(action: str, request: Mapping[str, Any]) -> list[str]:
+    """What a role's trust policy must allow for a request: the action, and what else it does to the session."""
+    actions = [action]
+    if request.get("Tags"):
+        actions.append("sts:TagSession")
+    if "SourceIdentity" in request:
+        actions.append("sts:SetSourceIdentity")
+    return actions
 
 
 def _context(request: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -65,6 +65,11 @@ def of(operation: str, stores: IdentityStores) -> Accesses:
             if kind.name in request:
                 context = context | boundary(scope, kind, request[kind.name])
                 return (Access(f"iam:{operation}", arn(scope, kind, request[kind.name], request), context),)
+        if operation == "CreateOpenIDConnectProvider":
+            url = request["Url"].partition("://")[2].rstrip("/")
+            return (Access(f"iam:{operation}", f"arn:aws:iam::{scope.account}:oidc-provider/{url}", context),)
+        if "OpenIDConnectProviderArn" in request:
+            return (Access(f"iam:{operation}", request["OpenIDConnectProviderArn"], context),)
         if "PolicyArn" in request:
             return (Access(f"iam:{operation}", request["PolicyArn"], context),)
         if "PolicySourceArn" in request:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jedlik.aws.tagged_resources import TaggedResources
-from jedlik.iam.identity_rows import KINDS
+from jedlik.iam.identity_rows import KINDS, PROVIDER
 from jedlik.iam.identity_stores import IdentityStores, at_once
 from jedlik.regions.layout import store_name
 
@@ -49,10 +49,12 @@ class ResourceTags:
         return _NONE
 
     def _of_entity(self, account: str, path: str, arn: str) -> Mapping[str, str]:
-        kind = _BY_TYPE.get(path.partition("/")[0])
+        kind_name, _, rest = path.partition("/")
+        kind = _BY_TYPE.get(kind_name)
         if kind is None or not account.isdecimal():
             return _NONE
-        row = self._identities.of(account).row(kind.key(path.rpartition("/")[2]))
+        name = rest if kind is PROVIDER else rest.rpartition("/")[2]
+        row = self._identities.of(account).row(kind.key(name))
         if row is None or kind.arn(account, row) != arn:
             return _NONE
         return {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())}

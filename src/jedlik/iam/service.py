@@ -19,6 +19,7 @@ from jedlik.iam import (
     login_profiles,
     managed_policies,
     needed_permissions,
+    oidc_providers,
     password_rules,
     roles,
     simulations,
@@ -101,7 +102,7 @@ def _name(function: Does) -> str:
     return "".join(word.capitalize() for word in words.split("_"))
 
 
-DONE: dict[str, Does] = {_name(function): function for function in _PLAIN} | _of_kinds()
+DONE: dict[str, Does] = {_name(function): function for function in _PLAIN} | _of_kinds() | oidc_providers.OPERATIONS
 """What is done here, by the operation's name."""
 
 
@@ -111,7 +112,7 @@ _READING = ("Get", "List", "Simulate")
 
 def _note_change(name: str, context: Context, request: Mapping[str, Any]) -> None:
     """Log a change of identities."""
-    members = [kind.name for kind in KINDS] + ["PolicyArn", "AccessKeyId"]
+    members = [kind.name for kind in KINDS] + ["PolicyArn", "AccessKeyId", "OpenIDConnectProviderArn"]
     fields = {
         "request_id": context.request_id,
         "caller": context.caller.principal,

@@ -123,6 +123,8 @@ def values_of(account: str, principal: Principal, row: Row) -> dict[str, tuple[s
     if principal.issued is not None:
         found["aws:tokenissuetime"] = (entities.iso(principal.issued),)
         found["aws:multifactorauthpresent"] = ("false",)
+    if principal.provider:
+        found["aws:federatedprovider"] = (principal.provider,)
     if principal.source_identity:
         found["aws:sourceidentity"] = (principal.source_identity,)
     tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())} | dict(principal.tags)

@@ -21,6 +21,12 @@ def declared(account_of: KeyOwners, sessions: Sessions) -> Service:
     operations = (
         # Who may assume a role is for its trust policy to decide, and who may have a session token for nobody.
         Operation(name="AssumeRole", handler=keys.assume_role, accesses=needs_nothing),
+        Operation(
+            name="AssumeRoleWithWebIdentity",
+            handler=keys.assume_role_with_web_identity,
+            accesses=needs_nothing,
+            unsigned=True,
+        ),
         Operation(name="GetFederationToken", handler=keys.get_federation_token, accesses=_federation),
         Operation(name="GetSessionToken", handler=keys.get_session_token, accesses=needs_nothing),
         Operation(name="GetAccessKeyInfo", handler=identity.get_access_key_info, accesses=_key_info),

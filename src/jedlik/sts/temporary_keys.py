@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _NEEDS_DEVICE = ("SerialNumber", "TokenCode")
 _NEEDS_CONTEXT = ("ProvidedContexts",)
+_NEEDS_ACCESS_TOKEN = ("ProviderId",)
+"""It names an issuer of OAuth 2.0 access tokens, which only that issuer can check."""
 
 
 class TemporaryKeys:
@@ -34,6 +36,23 @@ class TemporaryKeys:
             "Credentials": _key(issued),
             "AssumedRoleUser": {"AssumedRoleId": principal.unique_id, "Arn": principal.arn},
             "PackedPolicySize": issued.packed,
+            "SourceIdentity": principal.source_identity or None,
+        }
+
+    async def assume_role_with_web_identity(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        """A key with the permissions of a role, for whom an issuer vouches."""
+        _refuse(request, *_NEEDS_ACCESS_TOKEN)
+        found = await self._sessions.web_identity(context.caller, request)
+        issued = found.issued
+        principal = issued.principal
+        _note("sts:AssumeRoleWithWebIdentity", context, issued, f"{found.issuer}:{found.subject}")
+        return {
+            "Credentials": _key(issued),
+            "SubjectFromWebIdentityToken": found.subject,
+            "AssumedRoleUser": {"AssumedRoleId": principal.unique_id, "Arn": principal.arn},
+            "PackedPolicySize": issued.packed,
+            "Provider": found.issuer,
+            "Audience": found.audience,
             "SourceIdentity": principal.source_identity or None,
         }
 
@@ -72,11 +91,11 @@ def _refuse(request: dict[str, Any], *members: str) -> None:
             raise ValidationError(f"Jedlik does not support {member}")
 
 
-def _note(action: str, context: Context, issued: Issued) -> None:
+def _note(action: str, context: Context, issued: Issued, caller: str | None = None) -> None:
     """Log a sign-in."""
     fields = {
         "request_id": context.request_id,
-        "caller": context.caller.principal,
+        "caller": caller or context.caller.principal,
         "access_key": context.caller.access_key,
         "action": action,
         "resource": issued.principal.arn,

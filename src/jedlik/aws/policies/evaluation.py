@@ -62,6 +62,8 @@ class Identity:
     boundary: Policy | None = None
     session: tuple[Policy, ...] | None = None
     """None if there is no session policy."""
+    provider: str | None = None
+    """The ARN of the issuer that vouches for it, if it has no account yet: only Federated principals are about it."""
     values: Values = field(default_factory=dict)
     """The condition keys that are known of it, by their names in small letters: these no request can change."""
 
@@ -295,6 +297,9 @@ def _is_about(statement: Statement, identity: Identity) -> bool:
     listed = statement.principals
     if listed is None:
         return True
+    if identity.provider is not None:
+        named = identity.provider in listed.federated or (not statement.allows and ANYBODY in listed.aws)
+        return named and not statement.not_principals if statement.allows else named is not statement.not_principals
     found = bool(_every_name(identity) & listed.aws) or ANYBODY in listed.aws
     return found is not statement.not_principals
 
