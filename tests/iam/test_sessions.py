@@ -194,6 +194,48 @@ def test_a_session_policy_limits(server: Server) -> None:
     assert refusal(sts.assume_role, **asked, Policy=large)[1] == "PackedPolicyTooLarge"
 
 
+def test_the_size_of_a_token(server: Server) -> None:
+    """It grows with the session's policies and tags, and is never longer than 4,096 characters."""
+    bob = user(server)
+    arn = role(server, {"AWS": bob["arn"]}, GET)
+    sts = server.client("sts", **bob["keys"])
+    asked = {"RoleArn": arn, "RoleSessionName": "me"}
+    small = sts.assume_role(**asked)
+    token = small["Credentials"]["SessionToken"]
+    assert small["SessionTokenSize"] == len(token)
+    assert small["SessionTokenUtilization"] == small["PackedPolicySize"] == -(-100 * len(token) // 4096)
+    for least in (0, 100, 2001, 4096):
+        answer = sts.assume_role(**asked, MinimumSessionTokenSize=least)
+        size = len(answer["Credentials"]["SessionToken"])
+        assert max(least, len(token) - 20) <= size <= 4096
+        assert size <= max(least + 3, len(token) + 20)
+        assert may_get(server, session(answer))
+    assert refusal(sts.assume_role, **asked, MinimumSessionTokenSize=4097)[1] == "ValidationError"
+
+    def tags(size: int) -> list[dict[str, str]]:
+        return [{"Key": f"key{number}", "Value": os.urandom(size // 2).hex()} for number in range(25)]
+
+    more = sts.assume_role(**asked, Tags=tags(60))
+    assert small["PackedPolicySize"] < more["PackedPolicySize"] <= 100
+    status, code, text = refusal(sts.assume_role, **asked, Tags=tags(250))
+    assert (status, code) == (400, "PackedPolicyTooLarge")
+    assert text.startswith("Packed size of session tags consumes ")
+
+
+def test_there_are_no_devices(server: Server) -> None:
+    bob = user(server)
+    arn = role(server, {"AWS": bob["arn"]})
+    sts = server.client("sts", **bob["keys"])
+    device = {"SerialNumber": f"arn:aws:iam::{OWN}:mfa/bob", "TokenCode": "123456"}
+    refused = (400, "ValidationError", "Jedlik does not support SerialNumber")
+    assert refusal(sts.assume_role, RoleArn=arn, RoleSessionName="me", **device) == refused
+    assert refusal(sts.get_session_token, **device) == refused
+    # A trust policy that asks for one lets nobody in.
+    guarded = role(server, {"AWS": bob["arn"]}, condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+    refused = refusal(sts.assume_role, RoleArn=guarded, RoleSessionName="me")
+    assert refused == not_authorized(bob["arn"], "sts:AssumeRole", guarded)
+
+
 def test_durations(server: Server) -> None:
     bob = user(server)
     arn = role(server, {"AWS": bob["arn"]}, MaxSessionDuration=7200)

@@ -8,10 +8,10 @@
 
 Where signatures are verified, that is done over the body as it came: nothing of a stranger's request is decompressed,
 parsed or looked up but its access key, and the action of a form: an operation may need no signature because a token in
-the request proves who asks (`Operation.unsigned`). Then what is wrong is found in DynamoDB's order: content coding, JSON, target,
-and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes first, and the
-credential scope is read behind the target, as DynamoDB does it. What is answered without an operation (health, CORS
-preflight, refusals) is here too.
+the request proves who asks (`Operation.unsigned`). Then what is wrong is found in DynamoDB's order: content coding,
+JSON, target, and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes
+first, and the credential scope is read behind the target, as DynamoDB does it. What is answered without an operation
+(health, CORS preflight, refusals) is here too.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class Issued(NamedTuple):
     expires: float
     """In seconds since the epoch."""
     packed: int
-    """Per cent of the room for policies and tags that is used."""
+    """Per cent of the longest session token that this one takes."""
 
 
 class WebIssued(NamedTuple):

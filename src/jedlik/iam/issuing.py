@@ -36,7 +36,7 @@ from jedlik.iam.identity_rows import ROLE, USER, Row
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
 from jedlik.iam.oidc_providers import SCHEME
 from jedlik.iam.policy_checks import checked_document
-from jedlik.iam.session_tokens import LONGEST, packed_size, sealed
+from jedlik.iam.session_tokens import LONGEST, sealed
 from jedlik.iam.subjects import managed
 from jedlik.iam.users import new_access_key, new_secret
 from jedlik.iam.web_identities import WebIdentities
@@ -115,7 +115,7 @@ class PolicySessions:
             source_identity=source,
             provider=provider,
         )
-        return self._issued(identity, principal, seconds)
+        return self._issued(identity, principal, seconds, request)
 
     def _role(self, caller: Caller, arn: str) -> tuple[Row, AccountIdentity]:
         """A role, and the store that it is in. To the caller it makes no difference whether it is there."""
@@ -196,13 +196,13 @@ class PolicySessions:
             seconds = min(seconds, LONGEST_OF_ROOT)
         else:
             principal = who._replace(issued=identity.now)
-        return self._issued(identity, principal, seconds)
+        return self._issued(identity, principal, seconds, request)
 
     def of_user(self, identity: AccountIdentity, row: Row, seconds: int) -> Issued:
         """A session of a user who has signed in."""
         user_id = row["UserId"]
         principal = Principal(A_USER, USER.arn(identity.account, row), user_id, user_id, issued=identity.now)
-        return self._issued(identity, principal, seconds)
+        return self._issued(identity, principal, seconds, {})
 
     async def federation_token(self, caller: Caller, request: Mapping[str, Any]) -> Issued:
         """A session of somebody whom a user vouches for. It may do what both the user's policies and its own allow."""
@@ -224,20 +224,24 @@ class PolicySessions:
             transitive=transitive,
             issued=identity.now,
         )
-        return self._issued(identity, principal, min(seconds, LONGEST_OF_ROOT) if who is None else seconds)
+        seconds = min(seconds, LONGEST_OF_ROOT) if who is None else seconds
+        return self._issued(identity, principal, seconds, request)
 
-    def _issued(self, identity: AccountIdentity, principal: Principal, seconds: int) -> Issued:
+    def _issued(
+        self, identity: AccountIdentity, principal: Principal, seconds: int, request: Mapping[str, Any]
+    ) -> Issued:
         access_key, secret = new_access_key(identity.account, TEMPORARY), new_secret()
         expires = identity.now + seconds
-        token = sealed(identity, principal, access_key, secret, expires)
-        packed = packed_size(principal)
-        if packed > 100 or len(token) > LONGEST:
+        least = request.get("MinimumSessionTokenSize", 0)
+        token = sealed(identity, principal, access_key, secret, expires, least)
+        utilization = -(-100 * len(token) // LONGEST)
+        if utilization > 100:
             raise PackedPolicyTooLargeException(
-                f"Packed size of session tags consumes {packed}% of allotted space."
+                f"Packed size of session tags consumes {utilization}% of allotted space."
                 if principal.tags
-                else f"Packed policy consumes {packed}% of allotted space, please use smaller policy."
+                else f"Packed policy consumes {utilization}% of allotted space, please use smaller policy."
             )
-        return Issued(principal, access_key, secret, token, expires, packed)
+        return Issued(principal, access_key, secret, token, expires, utilization)
 
 
 def _not_authorized(caller: Caller, action: str, arn: str) -> AccessDeniedException:

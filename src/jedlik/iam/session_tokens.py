@@ -24,19 +24,22 @@ from jedlik.regions import keyspaces
 
 LONGEST = 4096
 """Characters of a token."""
-MOST_POLICIES = 2048
-"""Bytes that policies and tags of a session may take once they are compressed."""
 _VERSION = b"\x01"
 _NONCE = 12
+_OVERHEAD = 1 + _NONCE + 16
+"""Bytes beside the content: the version, the nonce and the cipher's tag."""
 _KEY_BYTES = 32
 _LARGEST_CONTENT = 1 << 20
 
 
-def sealed(identity: AccountIdentity, principal: Principal, access_key: str, secret: str, expires: float) -> str:
-    """The token of a session. It may be too long (`LONGEST`)."""
+def sealed(
+    identity: AccountIdentity, principal: Principal, access_key: str, secret: str, expires: float, least: int = 0
+) -> str:
+    """The token of a session, of `least` characters or more. It may be too long (`LONGEST`)."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # It takes long, and few servers need it.
 
     content = zlib.compress(orjson.dumps([secret, expires, list(principal)]))
+    content += bytes(max(0, -(-least * 3 // 4) - _OVERHEAD - len(content)))  # zlib ignores what follows its end.
     nonce = secrets.token_bytes(_NONCE)
     encrypted = AESGCM(_key(identity)).encrypt(nonce, content, access_key.encode())
     return b64encode(_VERSION + nonce + encrypted).decode()
@@ -59,12 +62,6 @@ def opened(identity: AccountIdentity, access_key: str, token: str) -> Credential
         return None
     secret, expires, principal = orjson.loads(zlib.decompressobj().decompress(content, _LARGEST_CONTENT))
     return Credential(access_key, secret, token, expires, identity.account, principal=_principal(principal))
-
-
-def packed_size(principal: Principal) -> int:
-    """Per cent of the room for a session's policies and tags that it uses."""
-    content = orjson.dumps([principal.policies, principal.policy_arns, principal.tags])
-    return -(-100 * len(zlib.compress(content)) // MOST_POLICIES)
 
 
 def _principal(found: list[object]) -> Principal:

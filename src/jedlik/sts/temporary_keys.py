@@ -36,6 +36,7 @@ class TemporaryKeys:
             "Credentials": _key(issued),
             "AssumedRoleUser": {"AssumedRoleId": principal.unique_id, "Arn": principal.arn},
             "PackedPolicySize": issued.packed,
+            **_token(issued),
             "SourceIdentity": principal.source_identity or None,
         }
 
@@ -51,6 +52,7 @@ class TemporaryKeys:
             "SubjectFromWebIdentityToken": found.subject,
             "AssumedRoleUser": {"AssumedRoleId": principal.unique_id, "Arn": principal.arn},
             "PackedPolicySize": issued.packed,
+            **_token(issued),
             "Provider": found.issuer,
             "Audience": found.audience,
             "SourceIdentity": principal.source_identity or None,
@@ -61,7 +63,7 @@ class TemporaryKeys:
         _refuse(request, *_NEEDS_DEVICE)
         issued = await self._sessions.session_token(context.caller, request)
         _note("sts:GetSessionToken", context, issued)
-        return {"Credentials": _key(issued)}
+        return {"Credentials": _key(issued), **_token(issued)}
 
     async def get_federation_token(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         """A temporary key of somebody whom the caller vouches for."""
@@ -72,6 +74,7 @@ class TemporaryKeys:
             "Credentials": _key(issued),
             "FederatedUser": {"FederatedUserId": principal.unique_id, "Arn": principal.arn},
             "PackedPolicySize": issued.packed,
+            **_token(issued),
         }
 
 
@@ -82,6 +85,11 @@ def _key(issued: Issued) -> dict[str, Any]:
         "SessionToken": issued.token,
         "Expiration": issued.expires,
     }
+
+
+def _token(issued: Issued) -> dict[str, int]:
+    """The size of the session token. PackedPolicySize is the older name of its share of the longest."""
+    return {"SessionTokenUtilization": issued.packed, "SessionTokenSize": len(issued.token)}
 
 
 def _refuse(request: dict[str, Any], *members: str) -> None:
