@@ -57,6 +57,12 @@ DIFFERENCES = (
         "AWS does not document it; a copy that follows must learn that an item has left.",
     ),
     Difference(
+        "`StartBulkPutItems`",
+        "A condition stands beside the Item of its record, in the members of PutItem; the report has the folders "
+        "`errors` and `condition-check-failures`.",
+        "AWS's pages on their forms could not be read.",
+    ),
+    Difference(
         "Collections in requests",
         "Those for which DynamoDB states no limit (old conditions and their operands, definitions, tags) may have "
         "20,000 elements; `ExpressionAttributeNames` and `ExpressionAttributeValues` 4,096.",

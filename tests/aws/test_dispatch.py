@@ -158,8 +158,8 @@ def test_other_targets_are_unknown_operations(wire: Wire, headers: tuple[bytes, 
 
 
 def test_an_operation_that_is_not_supported_is_refused_by_name(wire: Wire) -> None:
-    target = b"X-Amz-Target: DynamoDB_20120810.StartBulkPutItems"
-    refusal = {**UNKNOWN_OPERATION, "message": "Jedlik does not support StartBulkPutItems yet"}
+    target = b"X-Amz-Target: DynamoDB_20120810.SearchVectors"
+    refusal = {**UNKNOWN_OPERATION, "message": "Jedlik does not support SearchVectors yet"}
     check(ask(wire, b"{}", JSON_1_0, target, *SIGNED), 400, refusal)
 
 

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.buckets import Bucket
-from jedlik.dynamodb.backups import importing
+from jedlik.dynamodb.backups import importing, open_sources
+from jedlik.dynamodb.backups.open_sources import Amount
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
@@ -155,6 +156,14 @@ def test_csv_has_strings_and_the_types_of_keys(client: Any, place: Path) -> None
     assert (done["ProcessedItemCount"], done["InputFormatOptions"]) == (2, options)
 
 
+def test_amazon_ion_is_imported(client: Any, place: Path) -> None:
+    pytest.importorskip("amazon.ion")
+    text = b"".join(b'$ion_1_0 {Item:{p:"a",s:%d.,set:$dynamodb_NS::[1.,2.]}}\n' % number for number in range(300))
+    done = imported(client, put(place, "part.ion.gz", gzip.compress(text)), "ION", InputCompressionType="GZIP")
+    assert (done["ImportStatus"], done["ImportedItemCount"], done["InputFormat"]) == ("COMPLETED", 300, "ION")
+    assert held(client, done) == [item(number, set={"NS": ["1", "2"]}) for number in range(300)]
+
+
 def test_what_is_no_item_is_counted_and_logged(client: Any, place: Path, importer: Server) -> None:
     broken = b'not JSON\n{"Item": 5}\n' + lines(
         {"p": {"S": "a"}}, {"p": {"N": "1"}, "s": {"N": "1"}}, item(7, text={"S": "t" * 410_000}), item(1)
@@ -226,7 +235,7 @@ def test_each_record_counts_once_whatever_workers_die(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
-    monkeypatch.setattr(importing, "COMMITS", 2)
+    monkeypatch.setattr(open_sources, "READ", Amount(6, MIB))
     random = Random(1)
 
     async def test(own: Handlers) -> None:
@@ -250,7 +259,7 @@ def test_each_record_counts_once_whatever_workers_die(
         while rows_of_jobs := await own.region.engine.range(*job_records.job_range(), 1, MIB):
             late.append(job_records.parse(rows_of_jobs[0]))
             if random.random() < 0.3:
-                importing.forget()  # Another worker, which has nothing open.
+                open_sources.forget()  # Another worker, which has nothing open.
             for job in (late[-1], random.choice(late)):
                 with suppress(JobMoved):
                     await importing.step(own.region, job)
@@ -264,7 +273,7 @@ def test_each_record_counts_once_whatever_workers_die(
 
 def test_an_import_is_cancelled_when_its_table_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
-    monkeypatch.setattr(importing, "COMMITS", 2)
+    monkeypatch.setattr(open_sources, "READ", Amount(6, MIB))
 
     async def test(own: Handlers) -> None:
         objects = MemoryObjects()

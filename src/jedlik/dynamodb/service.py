@@ -8,6 +8,7 @@ from jedlik.aws.service import Service
 from jedlik.dynamodb.backups import (
     archiving,
     backup_removal,
+    bulk_puts,
     exporting,
     importing,
     last_backups,
@@ -36,6 +37,7 @@ SERVICE = Service(
         archiving.REMOVAL_JOB,
         backfill.JOB,
         backup_removal.JOB,
+        bulk_puts.JOB,
         expiring.JOB,
         exporting.JOB,
         importing.JOB,

@@ -15,7 +15,7 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, import_records, importing, transfers
+from jedlik.dynamodb.backups import backup_records, import_records, importing, ion_records, transfers
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.transfers import IN_PROGRESS
 from jedlik.dynamodb.errors import ImportConflictException, ResourceInUseException
@@ -29,10 +29,6 @@ Response = dict[str, Any]
 
 IMPORTS = 50
 """At once, in a region: AWS's limit for an account."""
-
-_TOKEN_UNIT = 16
-_TOKEN_LENGTH = 112
-"""Hexadecimal digits that a token has at the least, and a multiple of which it has."""
 
 
 async def import_table(context: Context, request: Request) -> Response:
@@ -68,8 +64,8 @@ async def import_table(context: Context, request: Request) -> Response:
 
 def _check(request: Request) -> None:
     """All that can be wrong with an import before the table is looked at."""
-    if request["InputFormat"] == "ION":
-        raise ValidationException("Jedlik does not support imports of Amazon Ion yet: InputFormat")
+    if request["InputFormat"] == "ION" and not ion_records.is_installed():
+        raise ValidationException(ion_records.MISSING)
     if request["InputFormat"] != "CSV" and "InputFormatOptions" in request:
         raise ValidationException("InputFormatOptions can only be specified for InputFormat CSV")
     transfers.check_prefix(request["S3BucketSource"].get("S3KeyPrefix", ""))
@@ -89,30 +85,13 @@ async def list_imports(context: Context, request: Request) -> Response:
         name = table_names.resolve(name, region.name, region.account)
     start, end = import_records.import_range(name)
     if "NextToken" in request:
-        start = max(start, _place(request["NextToken"]))
+        start = max(start, transfers.key_of_token(request["NextToken"], import_records.import_range(None)))
     limit = request.get("PageSize", transfers.PAGE)
     found = await transfers.listed(region, import_records.parse, start, end, limit)
     response: Response = {"ImportSummaryList": [_summary(region, one) for one in found[:limit]]}
     if len(found) > limit:
-        response["NextToken"] = _token(found[limit].key)
+        response["NextToken"] = transfers.token(found[limit].key)
     return response
-
-
-def _token(key: bytes) -> str:
-    """A token of the form that AWS's have: the key, and what fills it up."""
-    text = len(key).to_bytes(2, "big") + key
-    digits = max(_TOKEN_LENGTH, 2 * len(text))
-    digits += -digits % _TOKEN_UNIT
-    return text.hex().ljust(digits, "0")
-
-
-def _place(token: str) -> bytes:
-    """The key in a token. Raises ValidationException."""
-    found = bytes.fromhex(token)
-    length = int.from_bytes(found[:2], "big")
-    if length > len(found) - 2 or not found[2:].startswith(import_records.import_range(None)[0]):
-        raise ValidationException("Invalid NextToken")
-    return found[2 : 2 + length]
 
 
 async def _same_token(region: Region, request: Request, now: float) -> Import | None:

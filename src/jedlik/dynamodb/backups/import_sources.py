@@ -40,6 +40,15 @@ class Line(NamedTuple):
     content: bytes
     problem: str | None = None
     """Why it cannot be read, nor what stands behind it."""
+    parsed: Any = None
+    """The record of an object in Ion (`ion_records`)."""
+    length: int | None = None
+    """Bytes of such a record, as far as they are known."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object that the record takes."""
+        return len(self.content) + 1 if self.length is None else self.length
 
 
 class _Decompressor(Protocol):
@@ -54,41 +63,56 @@ def _decompressor(compression: str) -> _Decompressor | None:
     return None
 
 
-async def lines(store: ObjectStore, name: str, compression: str) -> AsyncIterator[Line]:
-    """The lines of an object that are not empty. Raises ObjectStoreError."""
+class _Undecompressed(Exception):
+    """An object is not compressed as the request states. The message has the reason."""
+
+
+async def decompressed(store: ObjectStore, name: str, compression: str) -> AsyncIterator[bytes]:
+    """The content of an object, in parts. Raises ObjectStoreError, and an exception if it is compressed otherwise."""
     decompressor = _decompressor(compression)
-    rest, number = b"", 0
     async for chunk in store.chunks(name):
         try:
-            rest += chunk if decompressor is None else decompressor.decompress(chunk)
+            yield chunk if decompressor is None else decompressor.decompress(chunk)
         except (zlib.error, zstandard.ZstdError) as error:
-            yield Line(number + 1, b"", f"it is not {compression}: {error}")
-            return
-        *whole, rest = rest.split(b"\n")
-        for line in whole:
-            number += 1
-            if line.strip():
-                yield Line(number, line)
-        if len(rest) > LONGEST_LINE:
-            yield Line(number + 1, b"", f"a line is longer than {LONGEST_LINE} bytes")
-            return
+            raise _Undecompressed(f"it is not {compression}: {error}") from error
+
+
+async def lines(store: ObjectStore, name: str, compression: str) -> AsyncIterator[Line]:
+    """The lines of an object that are not empty. Raises ObjectStoreError."""
+    rest, number = b"", 0
+    try:
+        async for chunk in decompressed(store, name, compression):
+            rest += chunk
+            *whole, rest = rest.split(b"\n")
+            for line in whole:
+                number += 1
+                if line.strip():
+                    yield Line(number, line)
+            if len(rest) > LONGEST_LINE:
+                yield Line(number + 1, b"", f"a line is longer than {LONGEST_LINE} bytes")
+                return
+    except _Undecompressed as error:
+        yield Line(number + 1, b"", str(error))
+        return
     if rest.strip():
         yield Line(number + 1, rest)
 
 
-Parse = Callable[[bytes], dict[str, Any]]
-"""Makes an item of a line, in the form of a request. Raises Malformed."""
+Parse = Callable[[Line], dict[str, Any]]
+"""Makes a record of a line: its Item, in the form of a request, and what stands beside it. Raises Malformed."""
 
 
-def json_item(line: bytes) -> dict[str, Any]:
-    """The item in a line of DYNAMODB_JSON. Raises Malformed."""
+def json_record(line: Line) -> dict[str, Any]:
+    """The record in a line of DYNAMODB_JSON. Raises Malformed."""
     try:
-        item = orjson.loads(line)["Item"]
+        record = orjson.loads(line.content)
+        item = record["Item"]
     except (ValueError, KeyError, TypeError) as error:
         raise Malformed('it is not JSON of the form {"Item": {...}}') from error
     if not isinstance(item, dict):
         raise Malformed("its Item is not an object")
-    return item
+    found: dict[str, Any] = record
+    return found
 
 
 def csv_values(line: bytes, delimiter: str) -> list[str]:
@@ -100,16 +124,16 @@ def csv_values(line: bytes, delimiter: str) -> list[str]:
     return values
 
 
-def csv_item(header: Sequence[str], delimiter: str, table: Table) -> Parse:
-    """Makes items of lines of CSV."""
+def csv_record(header: Sequence[str], delimiter: str, table: Table) -> Parse:
+    """Makes records of lines of CSV."""
     keys = [*table.key, *(attribute for index in table.indexes for attribute in index.key)]
     types = {attribute.name: attribute.type for attribute in keys}
 
-    def parse(line: bytes) -> dict[str, Any]:
-        values = csv_values(line, delimiter)
+    def parse(line: Line) -> dict[str, Any]:
+        values = csv_values(line.content, delimiter)
         if len(values) != len(header):
             raise Malformed(f"it has {len(values)} values, and the header {len(header)}")
-        return {name: {types.get(name, "S"): value} for name, value in zip(header, values, strict=True)}
+        return {"Item": {name: {types.get(name, "S"): value} for name, value in zip(header, values, strict=True)}}
 
     return parse
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jedlik.aws.errors import ServiceError
@@ -19,9 +18,10 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import import_records, import_sources, transfers
+from jedlik.dynamodb.backups import import_records, import_sources, open_sources, transfers
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
+from jedlik.dynamodb.backups.open_sources import Description, Source
 from jedlik.dynamodb.backups.transfers import CANCELLED, COMPLETED, FAILED
 from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import items, key_values, values
@@ -33,28 +33,21 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import purge
 from jedlik.regions.object_places import BucketOfOther, NoBucket
 from jedlik.storage.engine import Writes
-from jedlik.storage.object_store import ObjectStore, ObjectStoreError
+from jedlik.storage.object_store import ObjectStoreError
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
 KIND = "IMPORT"
 
-OBJECTS = 50_000
-"""The most in one import: AWS's limit."""
-SOURCE_BYTES = 15 * 10**12
-"""The most bytes in all objects of an import: AWS's limit for all imports of an account."""
 LINES_AT_ONCE = 200
 """Records that are written in one commit."""
 BYTES_AT_ONCE = MIB // 2
-COMMITS = 4
-"""Commits that are under way at once."""
 LOGGED = 1000
 """Errors of one import that are logged; the rest is counted."""
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60 * 60.0
 """An import fails that has not come on for so long."""
-OPEN_SOURCES = 4
 
 _log = logging.getLogger(__name__)
 
@@ -76,108 +69,6 @@ def submit(found: Import, now: float, made: Writes) -> None:
     job_records.submit(f"import/{found.table_id}", KIND, state, made)
 
 
-@dataclass(slots=True)
-class _Source:
-    """The objects of an import, as a worker reads them for a job."""
-
-    store: ObjectStore
-    options: dict[str, Any]
-    """The request."""
-    names: list[str]
-    """Those that are left, the next one last."""
-    place: tuple[str, int] = ("", 0)
-    """The object and the line up to which it has been read."""
-    lines: AsyncIterator[Line] | None = None
-    header: list[str] = field(default_factory=list)
-
-    async def read(self) -> list[Line] | None:
-        """The next lines of an object, none at its end. None behind the last object."""
-        if self.lines is None:
-            if not self.names:
-                return None
-            self.place = self.names.pop(), 0
-            await self._open(0)
-        assert self.lines is not None
-        found: list[Line] = []
-        size = 0
-        while len(found) < COMMITS * LINES_AT_ONCE and size < COMMITS * BYTES_AT_ONCE:
-            line = await anext(self.lines, None)
-            if line is None:
-                self.lines = None
-                break
-            found.append(line)
-            size += len(line.content)
-        if found:
-            self.place = self.place[0], found[-1].number
-        return found
-
-    async def _open(self, line: int) -> None:
-        """Read the current object, and go on behind a line."""
-        compression = self.options.get("InputCompressionType", "NONE")
-        self.lines = import_sources.lines(self.store, self.place[0], compression)
-        csv = self.options.get("InputFormatOptions", {}).get("Csv", {})
-        self.header = csv.get("HeaderList", [])
-        passed = 0
-        if self.options["InputFormat"] == "CSV" and not self.header:
-            first = await anext(self.lines, None)
-            if first is not None and first.problem is None:
-                try:
-                    self.header = import_sources.csv_values(first.content, csv.get("Delimiter", ","))
-                except Malformed:
-                    self.header = []
-                passed = first.number
-        while passed < line:
-            skipped = await anext(self.lines, None)
-            if skipped is None:
-                break
-            passed = skipped.number
-
-    @classmethod
-    async def of(cls, region: Region, job: Job, found: Import) -> _Source:
-        """What the job reads next. Raises ObjectStoreError, NoBucket and Malformed."""
-        name = f"{region.store}/{job.name}"
-        place = job.state["Object"], job.state["Line"]
-        known = _open.pop(name, None)
-        if known is None or known.place != place:
-            source = found.request["S3BucketSource"]
-            store = transfers.bucket(region, source)
-            names = await _names(store, source.get("S3KeyPrefix", ""))
-            known = cls(store, found.request, sorted((n for n in names if n > place[0]), reverse=True), place)
-            if place[0]:
-                await known._open(place[1])
-        return known
-
-    def keep(self, region: Region, job: Job) -> None:
-        """Remember it for the next step."""
-        _open[f"{region.store}/{job.name}"] = self
-        while len(_open) > OPEN_SOURCES:
-            _open.popitem(last=False)
-
-
-_open: OrderedDict[str, _Source] = OrderedDict()
-"""By store and job, what this worker reads."""
-
-
-def forget() -> None:
-    """Forget what this worker reads: the next step opens it again."""
-    _open.clear()
-
-
-async def _names(store: ObjectStore, prefix: str) -> list[str]:
-    folder = prefix.rpartition("/")[0].strip("/")
-    names = []
-    size = 0
-    async for found in store.list(folder):
-        if found.name.startswith(prefix.lstrip("/")) and found.size:
-            names.append(found.name)
-            size += found.size
-        if len(names) > OBJECTS:
-            raise Malformed(f"there are more than {OBJECTS} objects with the prefix {prefix!r}")
-        if size > SOURCE_BYTES:
-            raise Malformed(f"the objects with the prefix {prefix!r} have more than {SOURCE_BYTES} bytes")
-    return names
-
-
 async def step(region: Region, job: Job) -> None:
     """Write the next records, or open the table. Raises JobMoved and JobWaits."""
     [raw, descriptor] = await region.engine.get(
@@ -189,11 +80,11 @@ async def step(region: Region, job: Job) -> None:
         return
     found = import_records.parse(raw)
     try:
-        source = await _Source.of(region, job, found)
+        source = await open_sources.of(region, job, _description(found))
         if job.state["Object"] == "" and not source.names:
             await _end(region, job, ("S3NoSuchKey", "There is no object with the prefix in the bucket"))
             return
-        lines = await source.read()
+        lines = await source.read(open_sources.READ)
     except (NoBucket, BucketOfOther) as error:
         await _end(region, job, transfers.failure_of(error))
         return
@@ -213,15 +104,15 @@ async def step(region: Region, job: Job) -> None:
     source.keep(region, job)
 
 
-async def _write(region: Region, job: Job, table: Table, source: _Source, lines: list[Line]) -> None:
+async def _write(region: Region, job: Job, table: Table, source: Source, lines: list[Line]) -> None:
     """Write lines, in several commits, and the job's place behind them."""
-    parse = _parser(source, table)
+    parse = source.parser(table)
     under_way: list[asyncio.Future[None]] = []
     rest = list(lines)
     while rest or not under_way:
         part, size = 0, 0
         while part < len(rest) and part < LINES_AT_ONCE and size < BYTES_AT_ONCE:
-            size += len(rest[part].content)
+            size += rest[part].size
             part += 1
         commit = _Commit(region, job, table, parse, source.place[0], rest[:part])
         rest = rest[part:]
@@ -234,11 +125,14 @@ async def _write(region: Region, job: Job, table: Table, source: _Source, lines:
             raise done
 
 
-def _parser(source: _Source, table: Table) -> Parse:
-    if source.options["InputFormat"] == "CSV":
-        delimiter = source.options.get("InputFormatOptions", {}).get("Csv", {}).get("Delimiter", ",")
-        return import_sources.csv_item(source.header, delimiter, table)
-    return import_sources.json_item
+def _description(found: Import) -> Description:
+    request = found.request
+    return Description(
+        request["S3BucketSource"],
+        request["InputFormat"],
+        request.get("InputCompressionType", "NONE"),
+        request.get("InputFormatOptions", {}).get("Csv", {}),
+    )
 
 
 class _Commit:
@@ -251,7 +145,7 @@ class _Commit:
         errors = 0
         for line in lines:
             try:
-                put = _put(table, parse, line, region.secret)
+                put = put_of(table, item_of(parse, line), region.secret)
                 puts[put.key] = put
             except (ServiceError, Malformed) as error:
                 errors += 1
@@ -269,7 +163,7 @@ class _Commit:
             "Processed": state["Processed"] + len(lines),
             "Imported": state["Imported"] + len(lines) - errors,
             "Errors": state["Errors"] + errors,
-            "Size": state["Size"] + sum(len(line.content) + 1 for line in lines),
+            "Size": state["Size"] + sum(line.size for line in lines),
             "Moved": region.clock(),
         }
         made = Writes()
@@ -289,14 +183,22 @@ class _Commit:
         mutation.writes.put(self._job.key, self.next_job.raw)
 
 
-def _put(table: Table, parse: Parse, line: Line, secret: bytes) -> item_writes.Put:
-    """The write of a record. Raises ServiceError and Malformed."""
+def item_of(parse: Parse, line: Line) -> dict[str, Any]:
+    """The item in a record, in the form of a request. Raises Malformed."""
     if line.problem is not None:
         raise Malformed(line.problem)
-    item, size = values.normalise_item(parse(line.content))
+    item: dict[str, Any] = parse(line)["Item"]
+    return item
+
+
+def put_of(
+    table: Table, given: dict[str, Any], secret: bytes, condition: item_writes.Condition | None = None
+) -> item_writes.Put:
+    """The write of a record. Raises ServiceError."""
+    item, size = values.normalise_item(given)
     item_writes.check_item_size(size)
     key_values.check_item_keys(table, item)
-    return item_writes.put(table, item, size, secret)
+    return item_writes.put(table, item, size, secret, condition, return_old_on_failure=condition is not None)
 
 
 async def _end(region: Region, job: Job, failure: tuple[str, str] | None, failed: str = FAILED) -> None:

@@ -26,6 +26,10 @@ LISTED_SECONDS = 90 * 24 * 60 * 60.0
 PAGE = 25
 """Records that a list has and that are read at a time, at the most."""
 
+_TOKEN_UNIT = 16
+_TOKEN_LENGTH = 112
+"""Hexadecimal digits that a token has at the least, and a multiple of which it has."""
+
 _ARN = re.compile(r"arn:[^:]*:dynamodb:([^:]*):([^:]*):table/([^/]+)/([^/]+)/([^/]+)")
 
 
@@ -149,3 +153,20 @@ async def same_token(
                     raise conflict
                 return found
     return None
+
+
+def token(key: bytes) -> str:
+    """A token of the form that AWS's have: the key, and what fills it up."""
+    text = len(key).to_bytes(2, "big") + key
+    digits = max(_TOKEN_LENGTH, 2 * len(text))
+    digits += -digits % _TOKEN_UNIT
+    return text.hex().ljust(digits, "0")
+
+
+def key_of_token(given: str, between: tuple[bytes, bytes]) -> bytes:
+    """The key in a token. Raises ValidationException unless it lies between two keys."""
+    found = bytes.fromhex(given)
+    length = int.from_bytes(found[:2], "big")
+    if length > len(found) - 2 or not between[0] <= found[2:] < between[1]:
+        raise ValidationException("Invalid NextToken")
+    return found[2 : 2 + length]

@@ -152,6 +152,22 @@ EXPORTS = Keyspace(
     (("table name  00  export", "export"),),
     lost="what an export has come to",
 )
+BULKS = Keyspace(
+    "bulk operations",
+    b"\xb8",
+    Owner.STORE,
+    "bulk operations",
+    (("milliseconds, the latest first (8)  bulk operation", "bulk operation"),),
+    lost="what a bulk operation has come to",
+)
+BULK_REPORTS = Keyspace(
+    "bulk reports",
+    b"\xc0",
+    Owner.STORE,
+    "rows of the reports of bulk operations",
+    (("bulk operation  00  kind (1)  number (8)", "what was not written, until it is in a file"),),
+    lost="a line of the report of a bulk operation",
+)
 
 KEYSPACES = (
     DESCRIPTORS,
@@ -174,5 +190,7 @@ KEYSPACES = (
     BACKUP_EXPIRIES,
     IMPORTS,
     EXPORTS,
+    BULKS,
+    BULK_REPORTS,
 )
 """All of them."""

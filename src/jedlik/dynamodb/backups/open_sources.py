@@ -1,0 +1,169 @@
+"""Open sources: the objects that an import or a bulk put reads, as a worker has them open from one step to the next.
+
+A job's place is an object and a record in it. A worker that goes on where it has stopped keeps the object open; any
+other opens it again and passes over the records before the place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jedlik.background.job_records import Job
+from jedlik.dynamodb.backups import import_sources, ion_records, transfers
+from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
+from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from jedlik.regions.region import Region
+
+OBJECTS = 50_000
+"""The most in one import: AWS's limit."""
+SOURCE_BYTES = 15 * 10**12
+"""The most bytes in all objects of an import: AWS's limit for all imports of an account."""
+OPEN_SOURCES = 4
+
+
+class Description(NamedTuple):
+    """The source in a request."""
+
+    configuration: Mapping[str, Any]
+    """The part of the request that names the bucket and the prefix."""
+    format: str
+    """DYNAMODB_JSON, ION or CSV."""
+    compression: str
+    csv: Mapping[str, Any] = {}
+
+    @property
+    def delimiter(self) -> str:
+        """What stands between the values of CSV."""
+        delimiter: str = self.csv.get("Delimiter", ",")
+        return delimiter
+
+
+class Amount(NamedTuple):
+    """How much of an object is read at once."""
+
+    records: int
+    size: int
+    """Bytes after which no further record is read."""
+
+
+@dataclass(slots=True)
+class Source:
+    """The objects of a source, as a worker reads them for a job."""
+
+    store: ObjectStore
+    description: Description
+    names: list[str]
+    """Those that are left, the next one last."""
+    total: int
+    """Bytes of all objects, as they are stored."""
+    place: tuple[str, int] = ("", 0)
+    """The object and the record up to which it has been read."""
+    lines: AsyncIterator[Line] | None = None
+    header: list[str] = field(default_factory=list)
+
+    async def read(self, amount: Amount) -> list[Line] | None:
+        """The next records of an object, none at its end. None behind the last object."""
+        if self.lines is None:
+            if not self.names:
+                return None
+            self.place = self.names.pop(), 0
+            await self._open(0)
+        assert self.lines is not None
+        found: list[Line] = []
+        size = 0
+        while len(found) < amount.records and size < amount.size:
+            line = await anext(self.lines, None)
+            if line is None:
+                self.lines = None
+                break
+            found.append(line)
+            size += line.size
+        if found:
+            self.place = self.place[0], found[-1].number
+        return found
+
+    def parser(self, table: Table) -> Parse:
+        """What makes an item for a table of each record."""
+        if self.description.format == "CSV":
+            return import_sources.csv_record(self.header, self.description.delimiter, table)
+        return ion_records.record if self.description.format == "ION" else import_sources.json_record
+
+    async def _open(self, line: int) -> None:
+        """Read the current object, and go on behind a record."""
+        compression = self.description.compression
+        if self.description.format == "ION":
+            self.lines = ion_records.records(self.store, self.place[0], compression)
+        else:
+            self.lines = import_sources.lines(self.store, self.place[0], compression)
+        self.header = self.description.csv.get("HeaderList", [])
+        passed = 0
+        if self.description.format == "CSV" and not self.header:
+            first = await anext(self.lines, None)
+            if first is not None and first.problem is None:
+                try:
+                    self.header = import_sources.csv_values(first.content, self.description.delimiter)
+                except Malformed:
+                    self.header = []
+                passed = first.number
+        while passed < line:
+            skipped = await anext(self.lines, None)
+            if skipped is None:
+                break
+            passed = skipped.number
+
+    def keep(self, region: Region, job: Job) -> None:
+        """Remember it for the next step."""
+        _open[f"{region.store}/{job.name}"] = self
+        while len(_open) > OPEN_SOURCES:
+            _open.popitem(last=False)
+
+
+_open: OrderedDict[str, Source] = OrderedDict()
+"""By store and job, what this worker reads."""
+
+
+def forget() -> None:
+    """Forget what this worker reads: the next step opens it again."""
+    _open.clear()
+
+
+async def of(region: Region, job: Job, description: Description) -> Source:
+    """What a job reads next. Its state has the Object and the Line of its place.
+
+    Raises ObjectStoreError, NoBucket, BucketOfOther and Malformed.
+    """
+    place = job.state["Object"], job.state["Line"]
+    known = _open.pop(f"{region.store}/{job.name}", None)
+    if known is None or known.place != place:
+        store = transfers.bucket(region, description.configuration)
+        objects = await _objects(store, description.configuration.get("S3KeyPrefix", ""))
+        names = sorted((name for name in objects if name > place[0]), reverse=True)
+        known = Source(store, description, names, sum(objects.values()), place)
+        if place[0]:
+            await known._open(place[1])
+    return known
+
+
+async def _objects(store: ObjectStore, prefix: str) -> dict[str, int]:
+    """The names of the objects with a prefix, and their sizes."""
+    folder = prefix.rpartition("/")[0].strip("/")
+    sizes: dict[str, int] = {}
+    async for found in store.list(folder):
+        if found.name.startswith(prefix.lstrip("/")) and found.size:
+            sizes[found.name] = found.size
+        if len(sizes) > OBJECTS:
+            raise Malformed(f"there are more than {OBJECTS} objects with the prefix {prefix!r}")
+    if sum(sizes.values()) > SOURCE_BYTES:
+        raise Malformed(f"the objects with the prefix {prefix!r} have more than {SOURCE_BYTES} bytes")
+    return sizes
+
+
+READ = Amount(800, 2 * MIB)
+"""What imports read at once."""
