@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,12 @@ import yaml
 from jedlik import __version__
 from jedlik.config import CONFIG_VARIABLE, Settings
 from jedlik.settings_file import check_variables, from_file
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, run_jedlik
 from testing.source_tree import ROOT
 
 DEPLOY = ROOT / "deploy"
+SECRET = secrets.token_hex(32)
+"""A root key."""
 SECONDS_TO_STOP = Settings().stop_timeout + 5
 """After this the server kills the remaining processes."""
 COMPOSE = {name: yaml.safe_load((DEPLOY / name).read_text()) for name in ("compose.yaml", "compose.test.yaml")}
@@ -45,7 +48,8 @@ def compose_environment(name: str) -> dict[str, str]:
 
 def pod_environment() -> dict[str, str]:
     """The environment of the server in the pod."""
-    return image_environment() | {variable["name"]: variable["value"] for variable in CONTAINER["env"]}
+    given = {variable["name"]: variable.get("value", SECRET) for variable in CONTAINER["env"]}
+    return image_environment() | given
 
 
 @pytest.mark.parametrize(
@@ -57,12 +61,30 @@ def test_a_server_starts_with_its_settings(
     environment: dict[str, str], start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     check_variables(environment)
+    key = tmp_path / "root-key"
+    key.write_text(SECRET)
+    key.chmod(0o600)
+    environment = {name: str(key) if name == "JEDLIK_ROOT_KEY_FILE" else value for name, value in environment.items()}
+    is_tested = "JEDLIK_ALLOW_UNAUTHENTICATED" in environment
     there = environment | {"JEDLIK_DATA_DIR": str(tmp_path / "data"), "JEDLIK_PORT": "0"}
-    server = start_server(there, host=None, port=None, workers=1, data_dir=None)
+    server = start_server(there, host=None, port=None, workers=1, data_dir=None, in_memory=is_tested)
     for host in ("localhost", "jedlik"):
         for path in ("healthz", "readyz"):
             answer = requests.get(f"{server.url}/{path}", headers={"Host": f"{host}:8000"}, timeout=60)
             assert answer.status_code == 200
+
+
+def test_the_image_makes_no_root_key(tmp_path: Path) -> None:
+    environment = image_environment() | {"JEDLIK_DATA_DIR": str(tmp_path / "data"), "JEDLIK_PORT": "0"}
+    refused = run_jedlik("serve", **environment)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"jedlik: there is no root key in {tmp_path}/data.root-key, and a service makes none: make one with "
+        "`jedlik init`, or name where it is (--root-key-file)\n"
+    )
+    assert not list(tmp_path.glob("*.root-key"))
+    volumes = [volume.partition(":")[0] for volume in COMPOSE["compose.yaml"]["services"]["jedlik"]["volumes"]]
+    assert volumes == ["data", "keys"]
 
 
 def test_the_compose_file_for_tests_stores_nothing_and_admits_no_others(

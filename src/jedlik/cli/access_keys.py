@@ -27,6 +27,7 @@ from jedlik.config import ROOT_KEY, Settings, SettingsError
 
 if TYPE_CHECKING:
     from jedlik.regions.root_key_record import Found
+    from jedlik.root_key import RootKey
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ def create(profile: str, of_account: str | None, user: str | None, lifetime: flo
     from jedlik.aws import credentials as access_keys
     from jedlik.regions import accounts
 
-    find_root_key(given)
+    root_key = opened(find_root_key(given))
     if of_account is not None and not accounts.is_there(given["data_dir"], of_account, own_account()):
         raise Refusal(f"there is no account {of_account}: make it with `jedlik account create {of_account}`")
 
@@ -77,12 +78,12 @@ def create(profile: str, of_account: str | None, user: str | None, lifetime: flo
         if lifetime is not None:
             raise Refusal("--lifetime is for keys of the account itself: a user calls sts:GetSessionToken")
         account = own_account() if of_account is None else of_account
-        made_for_user = key_of_user(given["data_dir"], account, user)
+        made_for_user = key_of_user(given["data_dir"], account, user, root_key)
         say_profile(profile, made_for_user["AccessKeyId"], made_for_user["SecretAccessKey"])
         return
 
     def make(path: Path) -> access_keys.Credential:
-        made = access_keys.create(path, lifetime, of_account)
+        made = access_keys.create(path, lifetime, of_account, root_key)
         click.echo(f"A server accepts this key if it keeps its keys in {path.absolute()}.", err=True)
         return made
 
@@ -108,6 +109,16 @@ def find_root_key(given: dict[str, Any]) -> Found | None:
     return ensure_root_key(settings)
 
 
+def opened(found: Found | None) -> RootKey:
+    """What seals, if there is a root key."""
+    from jedlik.root_key import RootKey
+
+    root_key = RootKey()
+    if found is not None:
+        found.hand_to(root_key)
+    return root_key
+
+
 def say_profile(profile: str, access_key: str, secret: str, token: str | None = None) -> None:
     """Print an access key as a profile of an AWS credentials file."""
     say(f"[{profile}]")
@@ -117,7 +128,7 @@ def say_profile(profile: str, access_key: str, secret: str, token: str | None = 
         say(f"aws_session_token = {token}")
 
 
-def key_of_user(data_dir: Path, account: str, user: str) -> dict[str, Any]:
+def key_of_user(data_dir: Path, account: str, user: str, root_key: RootKey) -> dict[str, Any]:
     """A new access key of a user, in the account's identity store, which a server may have open. Raises Refusal."""
     from jedlik.aws.errors import ServiceError
     from jedlik.iam.identity_stores import IdentityStores
@@ -125,7 +136,7 @@ def key_of_user(data_dir: Path, account: str, user: str) -> dict[str, Any]:
     from jedlik.storage.engine import StorageError
 
     async def make() -> dict[str, Any]:
-        stores = IdentityStores(Settings(data_dir=data_dir, account=account))
+        stores = IdentityStores(Settings(data_dir=data_dir, account=account), root_key=root_key)
         try:
             identity = stores.of(account)
             if not identity.is_there:
@@ -148,7 +159,7 @@ def list_(**given: Any) -> None:
     """Print the access keys, without their secrets; temporary ones with the time when they expire."""
     from jedlik.aws import credentials as access_keys
 
-    for credential in with_credentials_file(given, access_keys.load):
+    for credential in with_credentials_file(given, access_keys.kept):
         account = "" if credential.account is None else f" of account {credential.account}"
         say(credential.access_key + account + expiry(credential.expires))
 

@@ -32,7 +32,7 @@ def account() -> None:
 @click.argument("account", metavar="[ID]", required=False, callback=account_id)
 @click.option("--alias", help="A name for people, like an AWS account's; no other account may have it.")
 @root_key_options
-def create(data_dir: Path, account: str | None, alias: str | None, credentials: Path | None, **root_key: Any) -> None:
+def create(data_dir: Path, account: str | None, alias: str | None, credentials: Path | None, **where: Any) -> None:
     """Create an account. Print its id, twelve digits, random ones if none are given, and its first access key.
 
     The key is the account's own (AWS: its root user's) and may do everything in it. It is printed as a profile of an
@@ -42,10 +42,10 @@ def create(data_dir: Path, account: str | None, alias: str | None, credentials: 
     from jedlik.regions import accounts
 
     own = own_account()
-    access_keys.find_root_key({"data_dir": data_dir, "credentials": credentials, **root_key})
-    made = _doing(lambda: accounts.create(data_dir, account, alias, own))
     given = {"data_dir": data_dir, "credentials": credentials}
-    key = access_keys.with_credentials_file(given, lambda path: keys.create(path, None, made.id))
+    root_key = access_keys.opened(access_keys.find_root_key(given | where))
+    made = _doing(lambda: accounts.create(data_dir, account, alias, own))
+    key = access_keys.with_credentials_file(given, lambda path: keys.create(path, None, made.id, root_key))
     say(made.id)
     access_keys.say_profile(made.alias or made.id, key.access_key, key.secret)
 

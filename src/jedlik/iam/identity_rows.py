@@ -23,17 +23,6 @@ Row = dict[str, Any]
 """What is under a key."""
 
 
-def sealed_members(*names: str) -> SealedParts:
-    """For rows with these members, each sealed and in base64: the name of a part is that of the member."""
-
-    def changed(value: bytes, change: Change) -> bytes:
-        row = unpacked(value)
-        new = {name: b64encode(change(b64decode(row[name]), name)).decode() for name in names if name in row}
-        return value if all(row[name] == kept for name, kept in new.items()) else packed(row | new)
-
-    return changed
-
-
 def packed(row: Row) -> bytes:
     """A row's value."""
     return orjson.dumps(row)
@@ -45,6 +34,17 @@ def unpacked(value: bytes) -> Row:
     return found
 
 
+def sealed_members(*names: str) -> SealedParts:
+    """For rows with these members, each sealed and in base64: the name of a part is that of the member."""
+
+    def changed(value: bytes, change: Change) -> bytes:
+        row = unpacked(value)
+        new = {name: b64encode(change(b64decode(row[name]), name)).decode() for name in names if name in row}
+        return value if all(row[name] == kept for name, kept in new.items()) else packed(row | new)
+
+    return changed
+
+
 ENTITIES = Keyspace(
     "entities",
     b"\x80",
@@ -53,8 +53,25 @@ ENTITIES = Keyspace(
     (("kind (1)  name in small letters", "entity"),),
 )
 UNIQUE_IDS = Keyspace("unique ids", b"\x88", Owner.STORE, "unique ids", (("unique id", "key of the entity"),))
+SEALED_SECRET = "SealedSecret"
+"""The member with the secret of an access key. An earlier version has it open, in `Secret`."""
 ACCESS_KEYS = Keyspace(
-    "access keys", b"\x90", Owner.STORE, "access keys", (("access key id", "secret, status, unique id of the user"),)
+    "access keys",
+    b"\x90",
+    Owner.STORE,
+    "access keys",
+    (("access key id", "sealed secret, status, unique id of the user"),),
+    sealed=sealed_members(SEALED_SECRET),
+)
+CURRENT, FORMER = "Current", "Former"
+"""The members with the keys of session tokens."""
+TOKEN_KEYS = Keyspace(
+    "token keys",
+    b"\xa8",
+    Owner.STORE,
+    "keys of session tokens",
+    (("", "sealed: the key of session tokens, and the one before"),),
+    sealed=sealed_members(CURRENT, FORMER),
 )
 LAST_USES = Keyspace(
     "last uses",
@@ -86,7 +103,7 @@ PASSWORDS = Keyspace(
     (('"p"  unique id', "hashes of a user's passwords, sealed; when it was set"), ('"r"', "password policy")),
     sealed=sealed_members("Hashes"),
 )
-KEYSPACES = (ENTITIES, UNIQUE_IDS, ACCESS_KEYS, LAST_USES, COUNTS, PASSWORDS)
+KEYSPACES = (ENTITIES, UNIQUE_IDS, ACCESS_KEYS, LAST_USES, COUNTS, TOKEN_KEYS, PASSWORDS)
 
 PASSWORD_POLICY = PASSWORDS.prefix + b"r"
 CHANGES = COUNTS.prefix + b"v"

@@ -20,7 +20,18 @@ from jedlik.aws.errors import ServiceUnavailable
 from jedlik.config import Settings
 from jedlik.iam.errors import InvalidInputException, LimitExceededException
 from jedlik.iam.failed_sign_ins import FailedSignIns
-from jedlik.iam.identity_rows import CHANGES, ROLE, USER, Row, attachments_key, id_key, packed, unpacked
+from jedlik.iam.identity_rows import (
+    CHANGES,
+    CURRENT,
+    ROLE,
+    TOKEN_KEYS,
+    USER,
+    Row,
+    attachments_key,
+    id_key,
+    packed,
+    unpacked,
+)
 from jedlik.regions import keyspaces, layout, store_format
 from jedlik.root_key import ABSENT, NoRootKey, RootKey, place
 from jedlik.storage.counters import counter
@@ -289,6 +300,9 @@ class IdentityStores:
     async def _found(self, identity: AccountIdentity) -> None:
         """Write what a new store begins with."""
         secret = secrets.token_bytes(SECRET_BYTES)
+        token_key = secrets.token_bytes(SECRET_BYTES)
+        row_of_keys = TOKEN_KEYS.prefix
+        sealed = identity.sealed(row_of_keys, token_key, CURRENT) if self.root_key.is_there else None
         unique_id = USER.new_id()
         row = {
             "Path": "/",
@@ -303,6 +317,8 @@ class IdentityStores:
             if found[0] is None:
                 writes.put(keyspaces.format_key(), store_format.record())
                 writes.put(keyspaces.secret_key(), secret)
+                if sealed is not None:
+                    writes.put(row_of_keys, packed({CURRENT: sealed}))
                 if self.has_imported(identity.account):
                     writes.put(USER.key(IMPORTED), packed(row))
                     writes.put(id_key(unique_id), USER.key(IMPORTED))

@@ -13,10 +13,12 @@ from jedlik.aws.credentials import TEMPORARY, Credential, Credentials
 from jedlik.aws.principals import USER as A_USER
 from jedlik.aws.principals import Principal
 from jedlik.iam import entities
-from jedlik.iam.identity_rows import USER, access_key_key
+from jedlik.iam.identity_rows import SEALED_SECRET, USER, Row, access_key_key
 from jedlik.iam.identity_stores import IMPORTED, AccountIdentity, IdentityStores
 from jedlik.iam.session_tokens import opened
 from jedlik.iam.users import ACTIVE, PERMANENT
+from jedlik.root_key import Unsealable
+from jedlik.storage.engine import StorageError
 
 _KEY_LENGTH = 20
 _ID_OF_IMPORTED = "AIDAIMPORTED000000000"
@@ -62,7 +64,7 @@ class KnownKeys:
         if key is None or user is None or key["Status"] != ACTIVE:
             return None
         principal = Principal(A_USER, USER.arn(account, user), user["UserId"], user["UserId"])
-        return Credential(access_key, key["Secret"], account=account, principal=principal)
+        return Credential(access_key, _secret(identity, access_key, key), account=account, principal=principal)
 
     def _imported(self, found: Credential) -> Credential | None:
         account = found.account or self._own_account
@@ -96,6 +98,17 @@ class KnownKeys:
     def has_imported(self, account: str) -> bool:
         """Whether there are keys of an account that were made before there were users."""
         return any(not one.root and (one.account or self._own_account) == account for one in self._file.all())
+
+
+def _secret(identity: AccountIdentity, access_key: str, row: Row) -> str:
+    """The secret of a user's access key. Raises StorageError."""
+    if SEALED_SECRET not in row:
+        secret: str = row["Secret"]
+        return secret
+    try:
+        return identity.unsealed(access_key_key(access_key), row[SEALED_SECRET], SEALED_SECRET).decode()
+    except (Unsealable, ValueError) as error:
+        raise StorageError(f"the secret of the access key {access_key} cannot be read: {error}") from error
 
 
 def _of_session(identity: AccountIdentity, access_key: str, token: str) -> Credential | None:

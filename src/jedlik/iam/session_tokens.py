@@ -1,7 +1,7 @@
 """Session tokens: all that is known of a session, sealed, so that nothing needs to be kept for it.
 
 A token has the session's principal, its policies, tags and expiry, and the secret of its key. It is sealed with
-AES-256-GCM under a key that follows from the secret of the account's identity store. The access key id is authenticated
+AES-256-GCM under a key of the account (`token_keys`). The access key id is authenticated
 with it, so a token is good for its own key alone, and names the account.
 
 Source of the most that a token may have: "AWS STS" in the IAM user guide's quotas, and what clients can carry in a
@@ -13,14 +13,14 @@ from __future__ import annotations
 import secrets
 import zlib
 from base64 import b64decode, b64encode
-from hashlib import blake2b
+from contextlib import suppress
 
 import orjson
 
 from jedlik.aws.credentials import Credential
 from jedlik.aws.principals import Principal
+from jedlik.iam import token_keys
 from jedlik.iam.identity_stores import AccountIdentity
-from jedlik.regions import keyspaces
 
 LONGEST = 4096
 """Characters of a token."""
@@ -28,7 +28,6 @@ _VERSION = b"\x01"
 _NONCE = 12
 _OVERHEAD = 1 + _NONCE + 16
 """Bytes beside the content: the version, the nonce and the cipher's tag."""
-_KEY_BYTES = 32
 _LARGEST_CONTENT = 1 << 20
 
 
@@ -41,7 +40,7 @@ def sealed(
     content = zlib.compress(orjson.dumps([secret, expires, list(principal)]))
     content += bytes(max(0, -(-least * 3 // 4) - _OVERHEAD - len(content)))  # zlib ignores what follows its end.
     nonce = secrets.token_bytes(_NONCE)
-    encrypted = AESGCM(_key(identity)).encrypt(nonce, content, access_key.encode())
+    encrypted = AESGCM(token_keys.keys_of(identity)[0]).encrypt(nonce, content, access_key.encode())
     return b64encode(_VERSION + nonce + encrypted).decode()
 
 
@@ -56,9 +55,15 @@ def opened(identity: AccountIdentity, access_key: str, token: str) -> Credential
         raw = b64decode(token, validate=True)
         if raw[:1] != _VERSION:
             return None
-        nonce, encrypted = raw[1 : 1 + _NONCE], raw[1 + _NONCE :]
-        content = AESGCM(_key(identity)).decrypt(nonce, encrypted, access_key.encode())
-    except (ValueError, InvalidTag):
+    except ValueError:
+        return None
+    nonce, encrypted = raw[1 : 1 + _NONCE], raw[1 + _NONCE :]
+    content = None
+    for key in token_keys.keys_of(identity):
+        with suppress(ValueError, InvalidTag):
+            content = AESGCM(key).decrypt(nonce, encrypted, access_key.encode())
+            break
+    if content is None:
         return None
     secret, expires, principal = orjson.loads(zlib.decompressobj().decompress(content, _LARGEST_CONTENT))
     return Credential(access_key, secret, token, expires, identity.account, principal=_principal(principal))
@@ -71,9 +76,3 @@ def _principal(found: list[object]) -> Principal:
 
 def _frozen(found: object) -> object:
     return tuple(_frozen(one) for one in found) if isinstance(found, list) else found
-
-
-def _key(identity: AccountIdentity) -> bytes:
-    secret = identity.value(keyspaces.secret_key())
-    assert secret is not None, "an identity store has a secret"
-    return blake2b(secret, digest_size=_KEY_BYTES, person=b"session token").digest()

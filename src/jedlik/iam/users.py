@@ -15,7 +15,7 @@ from jedlik.iam import entities
 from jedlik.iam.attachments import check_attachable, set_boundary
 from jedlik.iam.entities import Request
 from jedlik.iam.errors import DeleteConflictException, NoSuchEntityException, ValidationError
-from jedlik.iam.identity_rows import GROUP, USER, Row, access_key_key, boundaries_key, last_use_key
+from jedlik.iam.identity_rows import GROUP, SEALED_SECRET, USER, Row, access_key_key, boundaries_key, last_use_key
 from jedlik.iam.identity_stores import AccountIdentity, Rows
 from jedlik.iam.listings import page
 
@@ -143,6 +143,7 @@ async def access_key_of(identity: AccountIdentity, name: str) -> dict[str, Any]:
     """A new access key of a user, with its secret. Raises NoSuchEntityException and LimitExceededException."""
     access_key, secret, now = new_access_key(identity.account), new_secret(), identity.now
     key = access_key_key(access_key)
+    sealed = identity.sealed(key, secret.encode(), SEALED_SECRET)
 
     def decide(rows: Rows) -> dict[str, Any]:
         row = entities.read(rows, USER, name)
@@ -151,7 +152,7 @@ async def access_key_of(identity: AccountIdentity, name: str) -> dict[str, Any]:
         assert not rows.is_there(key), "two access keys are the same"
         made = {"AccessKeyId": access_key, "Status": ACTIVE, "CreateDate": now}
         rows.put(USER.key(name), row | {"AccessKeys": [*keys, made]})
-        rows.put(key, {"UserId": row["UserId"], "Secret": secret, "Status": ACTIVE})
+        rows.put(key, {"UserId": row["UserId"], SEALED_SECRET: sealed, "Status": ACTIVE})
         return {"UserName": row["UserName"], "SecretAccessKey": secret, **made}
 
     return await identity.change([USER.key(name), key], decide)

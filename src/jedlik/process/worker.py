@@ -154,7 +154,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     memory = Memory()
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of
-    credentials = Credentials(settings.credentials_file) if settings.auth == "on" else None
+    credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
     identities = IdentityStores(settings, root_key=site.root_key, failed_sign_ins=site.failed_sign_ins)
     most_looks = math.ceil(settings.hang_timeout)
     keys = None if credentials is None else KnownKeys(credentials, identities)

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jedlik import __version__
+from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
-from jedlik.process import logs
+from jedlik.process import first_sealing, logs
 from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
     MEMORY_PREFIX,
@@ -75,17 +76,19 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
         logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
         key = find_root_key(renewed, may_make=False)
-        tls = look_at(placed)
         if key is not None:
             key.hand_to(site.root_key)
+        tls = look_at(placed, site.root_key)
         return dataclasses.replace(site, settings=placed, tls=tls, loads=Loads(placed.worker_count), key=key)
 
     placed = _placed(settings, folder)
-    tls = look_at(placed)
     lock = take_data_folder(placed.data_dir)
     try:
         key = find_root_key(settings, may_make=not root_key_sources.is_service())
         root_key = root_key_with(key, settings)
+        tls = look_at(placed, root_key)
+        if key is not None and not settings.in_memory:
+            first_sealing.seal_stores(placed, key, root_key)
         listening = take_port(placed.host, placed.port)
         seats = NodeSeats(placed)
         first = next(iter(seats.seats.values()), None)
@@ -124,24 +127,26 @@ def root_key_with(found: Found | None, settings: Settings) -> RootKey:
     return root_key
 
 
-def look_at(settings: Settings) -> ssl.SSLContext | None:
-    """Check that the files can be used that the settings name. Returns what TLS needs; raises StartError."""
+def look_at(settings: Settings, root_key: RootKey) -> ssl.SSLContext | None:
+    """Check that the files can be used that the settings name, and seal the access keys that lie open. Returns what TLS
+    needs; raises StartError."""
     if settings.allow_unauthenticated:
         log.warning("anybody who reaches %s may read and change everything: --allow-unauthenticated", settings.host)
-    if settings.auth == "on":
-        check_credentials(settings.credentials_file)
+    try:
+        if root_key.is_there and not settings.in_memory:
+            credentials.seal(settings.credentials_file, root_key)
+        if settings.auth == "on":
+            check_credentials(settings.credentials_file, root_key)
+    except CredentialsError as error:
+        raise StartError(str(error)) from error
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     return tls_context(settings.tls_cert, settings.tls_key)
 
 
-def check_credentials(path: Path) -> None:
-    """Raise StartError if the access keys cannot be used; warn if the file is empty."""
-    try:
-        keys = len(Credentials(path))
-    except CredentialsError as error:
-        raise StartError(str(error)) from error
-    if not keys:
+def check_credentials(path: Path, root_key: RootKey) -> None:
+    """Raise CredentialsError if the access keys cannot be used; warn if the file is empty."""
+    if not len(Credentials(path, root_key)):
         log.warning("there are no access keys in %s: make one with `jedlik credentials create`", path)
 
 

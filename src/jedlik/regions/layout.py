@@ -57,11 +57,16 @@ class Stored:
     """The region's name."""
     is_own: bool = True
     """Whether the account is the server's own."""
+    is_identity: bool = False
+    """Whether it is the account's identity store, which is of no region."""
 
     @property
     def label(self) -> str:
-        """Its name in commands: the folder's name, with the account if it is not the server's own."""
-        return store_name(self.path.name, None if self.is_own else self.account)
+        """Its name in commands: the folder's name, with the account if it is not the server's own. No region can be
+        called as identity stores are here."""
+        return store_name(
+            "identity store" if self.is_identity else self.path.name, None if self.is_own else self.account
+        )
 
     @property
     def name(self) -> str:
@@ -86,6 +91,8 @@ class Which:
 
     def means_region(self, account: str | None, region: str) -> bool:
         """Whether the store of a region of an account is one of them."""
+        if region == "" and self.region is not None:
+            return False
         is_named = self.region in (None, region) or region_names.of_folder(self.region or "") == region
         return is_named and self.account in (None, account)
 
@@ -108,6 +115,14 @@ def stores(data: Path, own: str) -> Iterator[Stored]:
             region = region_names.of_folder(path.name)
             if region is not None and path.is_dir():
                 yield Stored(path, account, region, account == own)
+
+
+def identity_stores(data: Path, own: str) -> Iterator[Stored]:
+    """The existing identity stores, by account; `own` is the server's account, which comes first."""
+    for account in sorted(accounts(data), key=lambda account: (account != own, account)):
+        path = account_folder(data, account) / IDENTITY
+        if (path / DATA).exists():
+            yield Stored(path, account, "", account == own, is_identity=True)
 
 
 def former(data: Path, own: str) -> list[Stored]:
