@@ -5,12 +5,12 @@ It ends with the process that started it, even if that process is killed and can
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,19 +22,13 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
+from testing import prepared_program
+from testing.prepared_program import die_with_parent
 from testing.source_tree import ROOT
 
 PATIENCE = 60.0
 """Seconds that a test waits for a result: long, because much comes late on a busy machine."""
 START_SECONDS = STOP_SECONDS = PATIENCE
-PR_SET_PDEATHSIG = 1
-"""Linux's number for it, from <linux/prctl.h>."""
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that made it ends. Called between fork and exec."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -61,11 +55,7 @@ class Server:
         self.environment = _environment() | self.given
         if holdable_jobs:
             self._held.mkdir()
-            path = [str(ROOT), self.environment.get("PYTHONPATH", "")]
-            self.environment |= {
-                "TEST_HELD_JOBS": str(self._held),
-                "PYTHONPATH": os.pathsep.join(filter(None, path)),
-            }
+            self.environment["TEST_HELD_JOBS"] = str(self._held)
         self.options: dict[str, object] = {"host": "127.0.0.1", "port": 0, "workers": 1, **options}
         self.access_key = "AKIDEXAMPLE"
         self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -182,15 +172,7 @@ class Server:
     def _start(self) -> None:
         start_of_log = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self._program, "serve", *_arguments(self.options)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+            self._process = self._started(["serve", *_arguments(self.options)], log.fileno())
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             written = self.log.read_bytes()[start_of_log:].decode()
@@ -206,6 +188,20 @@ class Server:
         self.kill()
         raise AssertionError(f"the server did not start in {START_SECONDS} s:\n{self.log.read_text()}")
 
+    def _started(self, arguments: list[str], log: int) -> subprocess.Popen[bytes] | prepared_program.Started:
+        if prepared_program.can_start(self.environment):
+            return prepared_program.Started(self._program, arguments, self.environment, log, log)
+        path = [str(ROOT), self.environment.get("PYTHONPATH", "")]
+        return subprocess.Popen(
+            [sys.executable, "-m", self._program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self.environment | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+
     def _create_credentials(self) -> tuple[str, str]:
         where = {
             name: value for name, value in self.options.items() if name in ("data_dir", "credentials", "root_key_file")
@@ -218,14 +214,26 @@ class Server:
 
 def run_jedlik(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `jedlik` to its end, with these environment variables and no others of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "jedlik", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=_environment() | environment,
-        timeout=START_SECONDS,
-    )
+    whole = _environment() | environment
+    if not prepared_program.can_start(whole):
+        return subprocess.run(
+            [sys.executable, "-m", "jedlik", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=whole,
+            timeout=START_SECONDS,
+        )
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        running = prepared_program.Started("jedlik", arguments, whole, output.fileno(), errors.fileno())
+        try:
+            code = running.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGKILL)
+            raise
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output.read(), errors.read())
 
 
 def _arguments(options: dict[str, object]) -> list[str]:

@@ -10,7 +10,8 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
-from testing.jedlik_process import PATIENCE, die_with_parent
+from testing.jedlik_process import PATIENCE
+from testing.prepared_program import die_with_parent
 
 CONTROL_C = b"\x03"
 SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

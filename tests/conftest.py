@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from testing import recorded_calls
+from testing import prepared_program, recorded_calls
 from testing.dynamodb.replicated_tables import ELSEWHERE, HERE, THERE
 from testing.jedlik_process import Server
 
@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        prepared_program.prepare()  # Not in the process that only gives tests to others.
     config.pluginmanager.register(recorded_calls.Plugin(config))
 
 

@@ -15,7 +15,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from testing.dynamodb.definitions import attributes, key_schema
-from testing.jedlik_process import Server, die_with_parent, eventually, run_jedlik
+from testing.jedlik_process import Server, eventually, run_jedlik
+from testing.prepared_program import die_with_parent
 from tests.clients.foreign import CACHE, INSTALL_SECONDS
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"

@@ -18,6 +18,7 @@ import pytest
 
 from testing.data_folders import store_in
 from testing.jedlik_process import Server
+from testing.prepared_program import OWN_IMPORTS
 from testing.raw_http import Wire, request
 
 Start = Callable[..., Server]
@@ -82,7 +83,7 @@ def create_table(server: Server) -> None:
 
 
 def test_an_idle_server_takes_little_memory(start_server: Start) -> None:
-    server = start_server()
+    server = start_server(OWN_IMPORTS)
     create_table(server)
     assert resident_megabytes(server) < 80
 
