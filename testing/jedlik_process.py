@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from testing.source_tree import ROOT
 PATIENCE = 60.0
 """Seconds that a test waits for a result: long, because much comes late on a busy machine."""
 START_SECONDS = STOP_SECONDS = PATIENCE
+LOOPBACK = "127.0.0.1"
 
 
 def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -37,6 +39,34 @@ def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"it has not come about in {seconds} s"
         time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that it has not seen end."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def is_living(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def reserved_port() -> socket.socket:
+    """A port of the loopback address that is given to no other process as long as this is open.
+
+    It is bound, but nobody listens at it: a server may, and another after that one. Between two servers a port of the
+    kernel's choice would be free, and sometimes somebody else's.
+    """
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind((LOOPBACK, 0))
+    return taken
 
 
 class Server:
@@ -56,7 +86,12 @@ class Server:
         if holdable_jobs:
             self._held.mkdir()
             self.environment["TEST_HELD_JOBS"] = str(self._held)
-        self.options: dict[str, object] = {"host": "127.0.0.1", "port": 0, "workers": 1, **options}
+        self.options: dict[str, object] = {"host": LOOPBACK, "port": 0, "workers": 1, **options}
+        self._ports: list[socket.socket] = []
+        for option in ("port", "dax_port"):  # Nodes of DAX have a port each.
+            if self.options.get(option) == 0 and self.options["host"] == LOOPBACK and "dax_nodes" not in self.options:
+                self._ports.append(reserved_port())
+                self.options[option] = self._ports[-1].getsockname()[1]
         self.access_key = "AKIDEXAMPLE"
         self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         if self.options.get("auth") == "on":
@@ -81,7 +116,7 @@ class Server:
 
     def workers(self) -> set[int]:
         """The workers' processes, including those that are finishing."""
-        return {int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()}
+        return set(children(self.pid))
 
     def worker(self) -> int:
         """The process of the only worker."""
@@ -148,10 +183,14 @@ class Server:
             raise AssertionError(f"the server did not end in {STOP_SECONDS} s") from None
 
     def kill(self) -> None:
-        """Kill -9: the whole process group, workers included."""
+        """Kill -9: the whole process group, workers included. Waits until none of them has files open any more."""
         if self._process.poll() is None:
+            family = [self.pid]
+            for pid in family:  # It grows: the workers have children too.
+                family += children(pid)
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            eventually(lambda: not any(is_living(pid) for pid in family))
 
     def restart(self) -> None:
         """Stop if it runs, and start again on the same port with the same options."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from testing.dynamodb.definitions import attributes, key_schema
-from testing.jedlik_process import Server, eventually, run_jedlik
+from testing.jedlik_process import Server, eventually, reserved_port, run_jedlik
 from testing.prepared_program import die_with_parent
 from tests.clients.foreign import CACHE, INSTALL_SECONDS
 
@@ -39,8 +38,7 @@ def gateway() -> Path:
 def endpoint(gateway: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An S3 server with the bucket `jedlik`."""
     folder = tmp_path_factory.mktemp("s3")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with reserved_port() as free:
         port = free.getsockname()[1]
     command = [str(gateway), "--access", KEY, "--secret", SECRET, "--port", f"127.0.0.1:{port}", "posix", str(folder)]
     with (folder.parent / "s3.log").open("wb") as log:

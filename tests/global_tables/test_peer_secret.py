@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from testing.global_tables.three_regions import (
     scan,
     started,
 )
-from testing.jedlik_process import Server, eventually, run_jedlik
+from testing.jedlik_process import Server, eventually, reserved_port, run_jedlik
 
 StartServer = Callable[..., Server]
 
@@ -75,12 +74,10 @@ def test_three_servers_change_their_secret_under_load(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def ports() -> list[int]:
-    """Two ports that are free until another process takes them."""
-    with socket.socket() as one, socket.socket() as other:
-        for taken in (one, other):
-            taken.bind(("127.0.0.1", 0))
-        return [taken.getsockname()[1] for taken in (one, other)]
+def ports() -> Iterator[list[int]]:
+    """Two ports that no other process takes."""
+    with reserved_port() as one, reserved_port() as other:
+        yield [taken.getsockname()[1] for taken in (one, other)]
 
 
 def test_servers_on_loopback_addresses_that_verify_nothing_need_no_secret(

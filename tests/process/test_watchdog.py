@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from testing.jedlik_process import Server, eventually
+from testing.jedlik_process import Server, children, eventually
 from torture.disk import Disk, Failing, Fault, NoCompiler
 
 Start = Callable[..., Server]
@@ -49,10 +49,6 @@ def get(server: Server, path: str, method: str = "GET") -> tuple[int, bytes]:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_committer_that_hangs_is_replaced_and_nothing_acknowledged_is_lost(start_server: Start) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from testing.data_folders import store_in
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, children, is_living
 from testing.prepared_program import OWN_IMPORTS
 from testing.raw_http import Wire, request
 
@@ -34,18 +34,11 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def ended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def resident_megabytes(server: Server) -> float:
     """The memory of all processes of a server; shared memory is counted once."""
     family = [server.pid]
     for pid in family:  # It grows: the workers have children too.
-        family += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        family += children(pid)
     rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in family]
     lines = [line for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
     assert len(lines) == len(rollups)
@@ -132,7 +125,7 @@ def test_workers_end_when_their_parent_is_gone(start_server: Start) -> None:
     until(lambda: len(server.workers()) == 2)
     orphans = server.workers()
     os.kill(server.pid, signal.SIGKILL)
-    until(lambda: all(ended(pid) for pid in orphans))
+    until(lambda: not any(is_living(pid) for pid in orphans))
     server.restart()
     assert server.client().list_tables()["TableNames"] == []
 
