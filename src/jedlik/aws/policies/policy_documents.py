@@ -24,6 +24,8 @@ class Kind(Enum):
     """To a role: who may assume it. It has principals and no resources."""
     RESOURCE = "resource"
     """To a resource. It has both."""
+    KEY = "key"
+    """To a KMS key: as to a resource, but its Sids may have any characters."""
 
 
 @dataclass(frozen=True, slots=True)

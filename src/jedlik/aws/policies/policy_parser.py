@@ -60,7 +60,7 @@ def checked(found: Any, kind: Kind) -> Policy:
     for statement in statements:
         _check_actions(statement)
         _check_conditions(statement)
-    _check_sids(statements)
+    _check_sids(statements, kind)
     if kind is Kind.IDENTITY and found.get("Version", VERSIONS[0]) != WITH_VARIABLES:
         raise MalformedPolicy(f"Policy document must be version {WITH_VARIABLES} or greater.")
     has_variables = found.get("Version") == WITH_VARIABLES
@@ -163,7 +163,7 @@ def _check_principals(statements: list[dict[str, Any]], kind: Kind) -> None:
         has_one = "Principal" in statement or "NotPrincipal" in statement
         if kind is Kind.IDENTITY and has_one:
             raise MalformedPolicy("Policy document should not specify a principal.")
-        if kind is Kind.RESOURCE:
+        if kind is Kind.RESOURCE or kind is Kind.KEY:
             if not has_one:
                 raise MalformedPolicy("Missing required field Principal")
             _check_named(statement)
@@ -281,10 +281,10 @@ def _check_conditions(statement: dict[str, Any]) -> None:
                 raise MalformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 
 
-def _check_sids(statements: Iterable[dict[str, Any]]) -> None:
+def _check_sids(statements: Iterable[dict[str, Any]], kind: Kind) -> None:
     sids = [statement["Sid"] for statement in statements if statement.get("Sid")]
     for sid in sids:
-        if not _is_sid(sid):
+        if kind is not Kind.KEY and not _is_sid(sid):
             raise MalformedPolicy(
                 "Statement IDs (SID) must be alpha-numeric. "
                 "Check that your input satisfies the regular expression [0-9A-Za-z]*"
