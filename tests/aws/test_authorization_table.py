@@ -6,10 +6,13 @@ import pytest
 
 from jedlik.aws.policies import authorization_table
 from jedlik.aws.policies.authorization_table import action, actions_of, services, type_of_key
+from jedlik.config import Settings
 from jedlik.dax.service import declared as declared_dax
 from jedlik.dynamodb import accesses
 from jedlik.iam.service import DONE
+from jedlik.kms.service import declared as declared_kms
 from jedlik.process.services import NO_HOST
+from jedlik.regions.stores import Stores
 
 TABLE = "arn:aws:dynamodb:eu-west-1:000000000000:table/Music"
 TYPES = {"ARN", "Bool", "Date", "IPAddress", "Numeric", "String"}
@@ -36,6 +39,8 @@ def test_every_operation_needs_an_action_of_the_table() -> None:
     listed = [f"dynamodb:{name}" for name in needed]
     listed += [f"iam:{name}" for name in DONE]
     listed += [f"dax:{name}" for name in declared_dax(NO_HOST, None).operations]
+    on_keys = set(declared_kms(Stores(Settings())).operations) - {"ReEncrypt"} | {"ReEncryptFrom", "ReEncryptTo"}
+    listed += [f"kms:{name}" for name in on_keys]
     listed += [f"sts:{name}" for name in ("AssumeRole", "TagSession", "SetSourceIdentity", "GetFederationToken")]
     assert {name for name in listed if action(name) is None} == set()
 

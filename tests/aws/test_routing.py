@@ -32,7 +32,7 @@ from jedlik.wire.messages import NOWHERE, Request, Response, Source
 from testing.jedlik_process import Server
 from testing.raw_http import Answer, Wire, request
 
-HERE = "It serves dynamodb, sts, iam, tagging and dax."
+HERE = "It serves dynamodb, sts, iam, kms, tagging and dax."
 FORM = b"Content-Type: application/x-www-form-urlencoded; charset=utf-8"
 JSON_1_1 = b"Content-Type: application/x-amz-json-1.1"
 
@@ -144,7 +144,7 @@ def test_services_are_told_apart_by_headers_and_path(asked: dict[str, Any], way:
 @pytest.mark.parametrize(
     ("name", "operation", "arguments", "code", "status"),
     [
-        ("kms", "list_keys", {}, "UnknownOperationException", 400),
+        ("cloudtrail", "list_trails", {}, "UnknownOperationException", 400),
         ("logs", "describe_log_groups", {}, "UnknownOperationException", 400),
         ("kinesis", "list_streams", {}, "UnknownOperationException", 400),
         (
@@ -190,8 +190,8 @@ def client_of(server: Server, name: str) -> Any:
 
 def test_with_verification_the_answers_are_the_same(start_server: Any) -> None:
     server = start_server(auth="on", in_memory=True)
-    with pytest.raises(ClientError, match="Jedlik does not serve kms at this endpoint"):
-        client_of(server, "kms").list_keys()
+    with pytest.raises(ClientError, match="Jedlik does not serve logs at this endpoint"):
+        client_of(server, "logs").describe_log_groups()
 
 
 def ask(server: Server, body: bytes, *headers: bytes, method: bytes = b"POST", target: bytes = b"/") -> Answer:
@@ -231,15 +231,15 @@ def test_an_answer_in_the_cbor_of_kinesis(server: Server) -> None:
 
 
 def test_an_answer_in_json_has_the_content_type_of_the_request(server: Server) -> None:
-    target = b"X-Amz-Target: TrentService.ListKeys"
-    answer = ask(server, b"{}", target, JSON_1_1, b"Authorization: " + scoped("kms"))
+    target = b"X-Amz-Target: Logs_20140328.DescribeLogGroups"
+    answer = ask(server, b"{}", target, JSON_1_1, b"Authorization: " + scoped("logs"))
     assert (answer.status, answer.headers["content-type"]) == (400, "application/x-amz-json-1.1")
     assert json.loads(answer.body) == {
         "__type": "UnknownOperationException",
-        "message": f"Jedlik does not serve kms at this endpoint. {HERE}",
+        "message": f"Jedlik does not serve logs at this endpoint. {HERE}",
     }
     assert re.fullmatch("[0-9A-Z]{52}", answer.headers["x-amzn-requestid"])
-    other = ask(server, b"{}", target, b"Content-Type: evil/evil", b"Authorization: " + scoped("kms"))
+    other = ask(server, b"{}", target, b"Content-Type: evil/evil", b"Authorization: " + scoped("logs"))
     assert other.headers["content-type"] == "application/json"
 
 
@@ -279,7 +279,7 @@ def test_a_preflight_request_is_answered(server: Server) -> None:
 
 
 def test_a_request_that_names_no_service_is_not_found(server: Server) -> None:
-    for body, headers in ((b"a=b", (FORM,)), (b"{}", (JSON_1_1, b"X-Amz-Target: TrentService.ListKeys"))):
+    for body, headers in ((b"a=b", (FORM,)), (b"{}", (JSON_1_1, b"X-Amz-Target: Logs_20140328.DescribeLogGroups"))):
         answer = ask(server, body, *headers)
         assert (answer.status, answer.body) == (404, b"<UnknownOperationException/>\n")
 

@@ -10,6 +10,7 @@ import pytest
 
 from jedlik.background import job_records
 from jedlik.dynamodb.model import keys
+from jedlik.kms import key_rows
 from jedlik.process.services import SERVICES
 from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -25,6 +26,7 @@ DAMAGES: dict[str, tuple[Callable[[Writes], None], str]] = {
         lambda writes: writes.put(keys.token_key(1, "token"), b"?"),
         "client token under ",
     ),
+    "kms keys": (lambda writes: writes.put(key_rows.key_row("other"), b"?"), "KMS key under "),
     "tables": (lambda writes: writes.put(keys.descriptor_key("other"), b"?"), "descriptor under "),
     "strays": (lambda writes: writes.put(keys.tags_key(b"8 bytes."), b"{}"), "there are tags of "),
     "streams": (lambda writes: writes.put(keys.stream_key("other", "label"), b"?"), "stream under "),

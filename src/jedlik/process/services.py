@@ -12,7 +12,11 @@ from jedlik.iam import service as iam
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.issuing import PolicySessions
+from jedlik.iam.key_authorizing import KeyPolicyAuthorizer
 from jedlik.iam.known_keys import KnownKeys
+from jedlik.kms import service as kms
+from jedlik.kms.key_tags import TaggedKeys
+from jedlik.regions.stores import Stores
 from jedlik.sts import service as sts
 from jedlik.tagging import service as tagging
 
@@ -23,19 +27,24 @@ def served(
     identities: IdentityStores | None = None,
     authorizer: PolicyAuthorizer | None = None,
     host: ClusterHost | None = None,
+    regions: Stores | None = None,
 ) -> tuple[Service, ...]:
     """The services of a server with an account of its own, these access keys, or any if none are verified, that
-    has clusters of DAX in this way. Without an authorizer everybody may do everything."""
+    has clusters of DAX in this way, over these stores of regions. Without an authorizer everybody may do everything."""
 
     def account_of(access_key: str) -> str | None:
         return account if keys is None else keys.account_of(access_key)
 
     stores = IdentityStores(Settings()) if identities is None else identities
+    key_authorizer = None if authorizer is None else KeyPolicyAuthorizer(stores, authorizer)
+    keys_service = kms.declared(Stores(Settings()) if regions is None else regions, key_authorizer)
+    tag, untag = (keys_service.operations[name].handler for name in ("TagResource", "UntagResource"))
     return (
         *dynamodb.SERVICES,
         sts.declared(account_of, PolicySessions(stores, authorizer)),
         iam.declared(stores),
-        tagging.declared((TaggedTables(),)),
+        keys_service,
+        tagging.declared((TaggedTables(), TaggedKeys(tag, untag))),
         dax.declared(host or NO_HOST, None),
     )
 

@@ -200,7 +200,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         dispatcher = Dispatcher(
             stores,
             Router(
-                served(settings.account, keys, identities, authorizer, site.clusters),
+                served(settings.account, keys, identities, authorizer, site.clusters, stores),
                 verifier,
                 {PEERS.name: peer_verifier},
             ),
