@@ -2,10 +2,10 @@ import AppLayout from "@cloudscape-design/components/app-layout";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import Spinner from "@cloudscape-design/components/spinner";
 import TopNavigation from "@cloudscape-design/components/top-navigation";
-import { applyMode, Mode } from "@cloudscape-design/global-styles";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { Navigate, Route, Routes, useLocation, useNavigate } from "react-router-dom";
 import { ChangePassword } from "./change-password";
+import { useMode } from "./mode";
 import { Notices } from "./notices";
 import { Requests } from "./requests";
 import { useSession } from "./session";
@@ -22,9 +22,10 @@ const Entities = lazy(() => import("./iam/entities"));
 const EntityDetails = lazy(() => import("./iam/entity-details"));
 const Policies = lazy(() => import("./iam/policies"));
 const PolicyDetails = lazy(() => import("./iam/policy-details"));
+const Simulator = lazy(() => import("./iam/simulator"));
+const Clusters = lazy(() => import("./dax/clusters"));
+const ParameterGroups = lazy(() => import("./dax/parameter-groups"));
 const Statements = lazy(() => import("./statements"));
-
-const MODE = "jedlik.mode";
 
 const MENUS: { below: string; header: { text: string; href: string }; links: [string, string][] }[] = [
   {
@@ -35,6 +36,8 @@ const MENUS: { below: string; header: { text: string; href: string }; links: [st
       [texts.exploreItems, "#/dynamodb/items"],
       [texts.partiql, "#/dynamodb/partiql"],
       [texts.backups, "#/dynamodb/backups"],
+      [texts.dax.title, "#/dynamodb/dax"],
+      [texts.dax.groups, "#/dynamodb/dax-parameters"],
     ],
   },
   {
@@ -45,6 +48,7 @@ const MENUS: { below: string; header: { text: string; href: string }; links: [st
       [texts.iam.users, "#/iam/users"],
       [texts.iam.roles, "#/iam/roles"],
       [texts.iam.policies, "#/iam/policies"],
+      [texts.simulator.title, "#/iam/simulator"],
     ],
   },
 ];
@@ -55,13 +59,9 @@ export function App() {
   const session = useSession();
   const navigate = useNavigate();
   const { pathname } = useLocation();
-  const [dark, setDark] = useState(() => {
-    const chosen = localStorage.getItem(MODE);
-    return chosen === null ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
-  });
+  const [dark, switchMode] = useMode();
   const [showsRequests, setShowsRequests] = useState(false);
   const [changesPassword, setChangesPassword] = useState(false);
-  useEffect(() => applyMode(dark ? Mode.Dark : Mode.Light), [dark]);
   const follow = (event: CustomEvent<{ href?: string; external?: boolean }>) => {
     const href = event.detail.href;
     if (!event.detail.external && href?.startsWith("#")) {
@@ -70,10 +70,6 @@ export function App() {
     }
   };
   const menu = MENUS.find(({ below }) => pathname.startsWith(below));
-  const switchMode = () => {
-    localStorage.setItem(MODE, dark ? "light" : "dark");
-    setDark(!dark);
-  };
   return (
     <>
       <div id="bar">
@@ -143,8 +139,11 @@ export function App() {
               <Route path="/dynamodb/items/:name" element={<Explore />} />
               <Route path="/dynamodb/item/:name" element={<ItemPage />} />
               <Route path="/dynamodb/backups" element={<BackupList />} />
+              <Route path="/dynamodb/dax" element={<Clusters />} />
+              <Route path="/dynamodb/dax-parameters" element={<ParameterGroups />} />
               <Route path="/iam/policies" element={<Policies />} />
               <Route path="/iam/policies/:arn" element={<PolicyDetails />} />
+              <Route path="/iam/simulator" element={<Simulator />} />
               <Route path="/iam/:kind" element={<Entities />} />
               <Route path="/iam/:kind/:name" element={<EntityDetails />} />
               <Route path="/dynamodb/partiql" element={<Statements />} />

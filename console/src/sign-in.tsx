@@ -11,6 +11,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Tabs from "@cloudscape-design/components/tabs";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { useAction } from "./loading";
+import { useMode } from "./mode";
 import { Refusal } from "./notices";
 import { chosenRegion, type Keys, type Server } from "./session";
 import { texts } from "./texts";
@@ -55,6 +56,7 @@ async function keysOf(account: string, user: string, password: string, newPasswo
 
 /** Asks who somebody is, and gives the keys to the page. `notice` says why somebody is asked again. */
 export function SignIn(props: { server: Server; signIn: SignedIn; notice: string | undefined }) {
+  useMode();
   const [way, setWay] = useState("password");
   return (
     <main>

@@ -23,6 +23,7 @@ import { texts } from "./texts";
 const HISTORY = "jedlik.statements";
 const MOST_KEPT = 20;
 const PAGE = 50;
+const [WIDTH, MIN_WIDTH] = [220, 80];
 const SHOWN = 300;
 /** Characters of a cell. */
 
@@ -141,6 +142,8 @@ export default function Statements() {
             id: name,
             header: name,
             isRowHeader: name === names[0],
+            width: WIDTH,
+            minWidth: MIN_WIDTH,
             sortingComparator: comparing(name),
             cell: ({ item }: Row) => shown(item[name]).slice(0, SHOWN),
           }))}

@@ -46,6 +46,7 @@ DEFAULT_ACCOUNT = "0" * ACCOUNT_DIGITS
 LAST_PORT = (1 << 16) - 1
 MOST_NODES = 11
 """A cluster of DAX has at most as many, as on AWS."""
+MOST_TABLES = 10_000
 MOST_WORKERS = 1024
 """More than any machine has use for: each is a process with one more beside it for each store."""
 
@@ -131,6 +132,7 @@ class Settings:
     hang_timeout: Annotated[float, "How long a commit may take; a worker may stand still for twice as long."] = 30.0
     max_connections: Annotated[int, "Connections per worker."] = 10_000
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
+    max_tables: Annotated[int, "Tables of an account in each region: AWS's quota, which it raises to 10000."] = 2_500
     dax: Annotated[bool, "Serve DAX as well: a cluster of nodes, which are processes that cache what they read."] = (
         False
     )
@@ -157,6 +159,7 @@ class Settings:
             ("port", self.port, LAST_PORT),
             ("dax_port", self.dax_port, LAST_PORT + 1 - self.dax_nodes),
             ("dax_nodes", self.dax_nodes, MOST_NODES),
+            ("max_tables", self.max_tables, MOST_TABLES),
         ):
             if value < 0:
                 raise SettingsError(f"{name} must not be negative")
@@ -169,6 +172,7 @@ class Settings:
             "hang_timeout",
             "max_connections",
             "max_requests",
+            "max_tables",
             "stream_rotation",
             "expiry_interval",
             "slow_request",

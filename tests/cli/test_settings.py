@@ -329,6 +329,8 @@ def test_variables_that_kubernetes_sets_beside_a_service_are_ignored(tmp_path: P
         ({"idle_timeout": float("nan")}, "idle_timeout must be more than zero"),
         ({"hang_timeout": float("inf")}, "hang_timeout must not be infinite"),
         ({"max_requests": 0}, "max_requests must be more than zero"),
+        ({"max_tables": 0}, "max_tables must be more than zero"),
+        ({"max_tables": 10_001}, "max_tables must be at most 10000"),
         ({"account": "12"}, "account must have 12 digits, not '12'"),
         ({"account": "12345678901x"}, "account must have 12 digits, not '12345678901x'"),
         ({"account": "12345678901\u0661"}, "account must have 12 digits, not '12345678901\u0661'"),

@@ -357,3 +357,18 @@ def test_throughput_beyond_the_quota(client: Any, read: int, write: int, unit: s
         "Per table maximum: 40000. Refer to the Amazon DynamoDB Developer Guide for current limits and how to "
         "request higher limits.",
     )
+
+
+def test_tables_beyond_the_quota_which_an_operator_may_raise(start_server: Any) -> None:
+    server: Server = start_server(in_memory=True, max_tables=2)
+    client = server.client()
+    for name in ("one", "two"):
+        create(client, TableName=name, AttributeDefinitions=attributes(p="S"))
+    assert refusal(client.create_table, **definition(TableName="three")) == (
+        "LimitExceededException",
+        "Subscriber limit exceeded: There is a limit of 2 tables per subscriber",
+    )
+    create(server.client(region="eu-west-1"), TableName="three", AttributeDefinitions=attributes(p="S"))
+    client.delete_table(TableName="two")
+    client.get_waiter("table_not_exists").wait(TableName="two", WaiterConfig={"Delay": 1})
+    create(client, TableName="three", AttributeDefinitions=attributes(p="S"))

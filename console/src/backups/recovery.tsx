@@ -8,13 +8,11 @@ import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
-import DatePicker from "@cloudscape-design/components/date-picker";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import TimeInput from "@cloudscape-design/components/time-input";
 import { useState } from "react";
 import { useNavigate } from "react-router-dom";
 import { Dialog } from "../dialog";
@@ -23,6 +21,7 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { Status } from "../tables/status";
 import { texts } from "../texts";
+import { Moment, momentOf } from "./moment";
 
 const POLL = 5000;
 const LONGEST_DAYS = 35;
@@ -113,31 +112,32 @@ export function Recovery({ table }: { table: string }) {
           )}
         </Dialog>
       )}
-      {open === "restore" && <RestoreTo table={table} dismiss={() => setOpen(undefined)} />}
+      {open === "restore" && found.value && (
+        <RestoreTo table={table} range={found.value} dismiss={() => setOpen(undefined)} />
+      )}
     </>
   );
 }
 
-function RestoreTo({ table, dismiss }: { table: string; dismiss: () => void }) {
+function RestoreTo(props: { table: string; range: PointInTimeRecoveryDescription; dismiss: () => void }) {
+  const { table, range, dismiss } = props;
   const { clients } = useSession();
   const navigate = useNavigate();
   const tell = useTell();
   const [name, setName] = useState("");
   const [date, setDate] = useState("");
   const [time, setTime] = useState("");
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const moment = momentOf(date, time);
   return (
     <Dialog
       title={texts.backup.restoreTo}
       submit={texts.backup.restore}
-      disabled={!name || (date === "") !== (time === "")}
+      disabled={!name || moment === "incomplete"}
       dismiss={dismiss}
       act={async () => {
-        const moment = date
-          ? { RestoreDateTime: new Date(`${date}T${time}`) }
-          : { UseLatestRestorableTime: true };
+        const to = moment instanceof Date ? { RestoreDateTime: moment } : { UseLatestRestorableTime: true };
         await clients.dynamodb.send(
-          new RestoreTableToPointInTimeCommand({ SourceTableName: table, TargetTableName: name, ...moment }),
+          new RestoreTableToPointInTimeCommand({ SourceTableName: table, TargetTableName: name, ...to }),
         );
         tell("success", texts.backup.restoring(name));
         navigate("/dynamodb/tables");
@@ -147,22 +147,11 @@ function RestoreTo({ table, dismiss }: { table: string; dismiss: () => void }) {
       <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
         <Input value={name} onChange={({ detail }) => setName(detail.value)} />
       </FormField>
-      <FormField label={texts.backup.when} constraintText={texts.backup.whenAbout(zone)}>
-        <SpaceBetween direction="horizontal" size="xs">
-          <DatePicker
-            ariaLabel={texts.backup.date}
-            placeholder="YYYY/MM/DD"
-            value={date}
-            onChange={({ detail }) => setDate(detail.value)}
-          />
-          <TimeInput
-            ariaLabel={texts.backup.time}
-            placeholder="hh:mm:ss"
-            value={time}
-            onChange={({ detail }) => setTime(detail.value)}
-          />
-        </SpaceBetween>
-      </FormField>
+      <Moment
+        {...{ date, time, setDate, setTime }}
+        earliest={range.EarliestRestorableDateTime}
+        latest={range.LatestRestorableDateTime}
+      />
     </Dialog>
   );
 }

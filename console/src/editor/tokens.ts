@@ -18,7 +18,7 @@ const KEYWORDS = new Set(
 );
 
 const PATTERNS: Record<Language, RegExp> = {
-  json: /(?<name>"(?:[^"\\\n]|\\.)*"?(?=\s*:))|(?<string>"(?:[^"\\\n]|\\.)*"?)|(?<number>-?\d[\d.eE+-]*)|(?<word>[A-Za-z]+)/g,
+  json: /(?<name>"(?:[^"\\\n]|\\.)*"(?=\s*:))|(?<string>"(?:[^"\\\n]|\\.)*"?)|(?<number>-?\d[\d.eE+-]*)|(?<word>[A-Za-z]+)/g,
   partiql:
     /(?<comment>--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|(?<string>'(?:[^']|'')*'?)|(?<name>"(?:[^"]|"")*"?)|(?<number>\d[\d.eE]*)|(?<word>[A-Za-z_][A-Za-z0-9_]*)/g,
 };

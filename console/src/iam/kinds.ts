@@ -9,6 +9,7 @@ import {
   DeleteAccessKeyCommand,
   DeleteGroupCommand,
   DeleteGroupPolicyCommand,
+  DeleteLoginProfileCommand,
   DeleteRoleCommand,
   DeleteRolePolicyCommand,
   DeleteUserCommand,
@@ -34,6 +35,7 @@ import {
   ListRolesCommand,
   ListUserPoliciesCommand,
   ListUsersCommand,
+  NoSuchEntityException,
   PutGroupPolicyCommand,
   PutRolePolicyCommand,
   PutUserPolicyCommand,
@@ -126,6 +128,13 @@ const USERS: Kind = {
     const groups = await client.send(new ListGroupsForUserCommand({ UserName }));
     for (const { GroupName } of groups.Groups ?? []) {
       await client.send(new RemoveUserFromGroupCommand({ GroupName, UserName }));
+    }
+    try {
+      await client.send(new DeleteLoginProfileCommand({ UserName }));
+    } catch (error) {
+      if (!(error instanceof NoSuchEntityException)) {
+        throw error;
+      }
     }
     await client.send(new DeleteUserCommand({ UserName }));
   },

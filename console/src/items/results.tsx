@@ -18,6 +18,8 @@ import { itemPath } from "./item-link";
 const SIZES = [10, 25, 50, 100, 300];
 const SHOWN = 300;
 /** Characters of a cell. */
+const [FIRST_WIDTH, WIDTH, MIN_WIDTH] = [260, 200, 80];
+/** Pixels of columns, which can be pulled wider. */
 const PREFERENCES = "jedlik.columns";
 
 export interface Preferences {
@@ -74,6 +76,8 @@ export function Results(props: {
       : name,
     sortingComparator: comparing(name),
     isRowHeader: number === 0,
+    width: number === 0 ? FIRST_WIDTH : WIDTH,
+    minWidth: MIN_WIDTH,
     cell: ({ item }) => {
       const text = shown(item[name]).slice(0, SHOWN);
       return number === 0 ? (

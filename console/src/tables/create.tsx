@@ -1,4 +1,4 @@
-import { type CreateTableCommandInput, CreateTableCommand, type TableClass } from "@aws-sdk/client-dynamodb";
+import { type CreateTableCommandInput, CreateTableCommand, type StreamViewType, type TableClass } from "@aws-sdk/client-dynamodb";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Checkbox from "@cloudscape-design/components/checkbox";
@@ -15,6 +15,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Tiles from "@cloudscape-design/components/tiles";
 import { type FormEvent, useState } from "react";
 import { useNavigate } from "react-router-dom";
+import { DocumentField } from "../iam/document-field";
 import { useAction } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -35,7 +36,13 @@ interface Settings {
   write: string;
   indexes: NewIndex[];
   isProtected: boolean;
+  mostRead: string;
+  mostWrite: string;
+  stream: string;
+  policy: string;
 }
+
+const NO_STREAM = "";
 
 const DEFAULTS: Settings = {
   custom: false,
@@ -45,6 +52,10 @@ const DEFAULTS: Settings = {
   write: UNITS,
   indexes: [],
   isProtected: false,
+  mostRead: "",
+  mostWrite: "",
+  stream: NO_STREAM,
+  policy: "",
 };
 
 function request(name: string, partition: Key, sort: Key, settings: Settings, tags: TagRow[]): CreateTableCommandInput {
@@ -52,19 +63,36 @@ function request(name: string, partition: Key, sort: Key, settings: Settings, ta
   const capacity = onDemand ? {} : { ProvisionedThroughput: throughput(read, write) };
   const local = indexes.filter((index) => index.local);
   const global = indexes.filter((index) => !index.local);
-  const keys = [partition, sort, ...global.map((index) => index.partition), ...indexes.map((index) => index.sort)];
+  const keys = [
+    partition,
+    sort,
+    ...global.flatMap((index) => index.partition),
+    ...indexes.flatMap((index) => index.sort),
+  ];
+  const most = {
+    ...(settings.mostRead ? { MaxReadRequestUnits: Number(settings.mostRead) } : {}),
+    ...(settings.mostWrite ? { MaxWriteRequestUnits: Number(settings.mostWrite) } : {}),
+  };
   return {
     TableName: name,
-    KeySchema: keySchema(partition.name, sort.name),
+    KeySchema: keySchema([partition], [sort]),
     AttributeDefinitions: definitions(keys),
     BillingMode: onDemand ? "PAY_PER_REQUEST" : "PROVISIONED",
     ...capacity,
-    ...(local.length ? { LocalSecondaryIndexes: local.map((index) => definitionOf(index, partition.name)) } : {}),
+    ...(local.length ? { LocalSecondaryIndexes: local.map((index) => definitionOf(index, partition)) } : {}),
     ...(global.length
-      ? { GlobalSecondaryIndexes: global.map((index) => ({ ...definitionOf(index, partition.name), ...capacity })) }
+      ? { GlobalSecondaryIndexes: global.map((index) => ({ ...definitionOf(index, partition), ...capacity })) }
       : {}),
     ...(settings.custom
-      ? { TableClass: settings.tableClass, DeletionProtectionEnabled: settings.isProtected }
+      ? {
+          TableClass: settings.tableClass,
+          DeletionProtectionEnabled: settings.isProtected,
+          ...(onDemand && Object.keys(most).length ? { OnDemandThroughput: most } : {}),
+          ...(settings.stream === NO_STREAM
+            ? {}
+            : { StreamSpecification: { StreamEnabled: true, StreamViewType: settings.stream as StreamViewType } }),
+          ...(settings.policy.trim() ? { ResourcePolicy: settings.policy } : {}),
+        }
       : {}),
     ...(tags.length ? { Tags: tagsOf(tags) } : {}),
   };
@@ -197,6 +225,24 @@ function Custom({ settings, change }: { settings: Settings; change: (settings: S
               { value: "provisioned", label: texts.create.provisioned, description: texts.create.provisionedAbout },
             ]}
           />
+          {settings.onDemand && (
+            <ColumnLayout columns={2}>
+              <FormField label={`${texts.create.read}: ${texts.create.maximum}`} constraintText={texts.create.maximumAbout}>
+                <Input
+                  type="number"
+                  value={settings.mostRead}
+                  onChange={({ detail }) => change({ ...settings, mostRead: detail.value })}
+                />
+              </FormField>
+              <FormField label={`${texts.create.write}: ${texts.create.maximum}`} constraintText={texts.create.maximumAbout}>
+                <Input
+                  type="number"
+                  value={settings.mostWrite}
+                  onChange={({ detail }) => change({ ...settings, mostWrite: detail.value })}
+                />
+              </FormField>
+            </ColumnLayout>
+          )}
           {!settings.onDemand && (
             <ColumnLayout columns={2}>
               <FormField label={texts.create.read}>
@@ -257,6 +303,31 @@ function Custom({ settings, change }: { settings: Settings; change: (settings: S
             <IndexForm index={index} change={put} />
           </ExpandableSection>
         ))}
+      </Container>
+      <Container header={<Header variant="h2">{texts.create.stream}</Header>}>
+        <RadioGroup
+          ariaLabel={texts.create.stream}
+          value={settings.stream}
+          onChange={({ detail }) => change({ ...settings, stream: detail.value })}
+          items={[
+            { value: NO_STREAM, label: texts.create.streamOff },
+            ...Object.entries(texts.streams.views).map(([value, label]) => ({ value, label })),
+          ]}
+        />
+      </Container>
+      <Container
+        header={
+          <Header variant="h2" description={texts.create.policyAbout}>
+            {texts.permissions.table}
+          </Header>
+        }
+      >
+        <DocumentField
+          kind="resource"
+          label={texts.iam.document}
+          value={settings.policy}
+          change={(policy) => change({ ...settings, policy })}
+        />
       </Container>
       <Container header={<Header variant="h2">{texts.settings.protection}</Header>}>
         <Checkbox

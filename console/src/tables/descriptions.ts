@@ -69,9 +69,11 @@ export function shownMode(table: TableDescription): string {
   return isOnDemand(table) ? texts.create.onDemand : texts.create.provisioned;
 }
 
+const SETTLED = new Set(["ACTIVE", "ENABLED", "AVAILABLE", "COMPLETED"]);
+
 export function shownStatus(status: string | undefined): { type: StatusIndicatorProps.Type; text: string } {
   const text = status === undefined ? texts.none : status[0] + status.slice(1).toLowerCase().replaceAll("_", " ");
-  if (status === "ACTIVE" || status === "ENABLED") {
+  if (status !== undefined && SETTLED.has(status)) {
     return { type: "success", text };
   }
   if (status === undefined || status === "DISABLED") {

@@ -5,6 +5,7 @@ import type {
   ProjectionType,
   ProvisionedThroughput,
 } from "@aws-sdk/client-dynamodb";
+import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
@@ -18,12 +19,14 @@ export interface NewIndex {
   id: string;
   local: boolean;
   name: string;
-  partition: Key;
-  sort: Key;
+  /** A global index has up to four attributes in each of its keys. */
+  partition: Key[];
+  sort: Key[];
   projection: ProjectionType;
   included: string;
 }
 
+const MOST_ATTRIBUTES = 4;
 const PROJECTIONS = [
   { value: "ALL", label: texts.create.projectionAll },
   { value: "KEYS_ONLY", label: texts.create.projectionKeys },
@@ -36,17 +39,20 @@ export function newIndex(local: boolean): NewIndex {
     id: crypto.randomUUID(),
     local,
     name: "",
-    partition: key,
-    sort: key,
+    partition: [key],
+    sort: [key],
     projection: "ALL",
     included: "",
   };
 }
 
-export function keySchema(partition: string, sort: string): KeySchemaElement[] {
+/** Keys without a name are left out, but for a partition key: the server says that it is missing. */
+export function keySchema(partition: Key[], sort: Key[]): KeySchemaElement[] {
+  const [first, ...more] = partition;
   return [
-    { AttributeName: partition, KeyType: "HASH" },
-    ...(sort ? [{ AttributeName: sort, KeyType: "RANGE" as const }] : []),
+    { AttributeName: first?.name ?? "", KeyType: "HASH" },
+    ...more.filter(({ name }) => name).map(({ name }) => ({ AttributeName: name, KeyType: "HASH" as const })),
+    ...sort.filter(({ name }) => name).map(({ name }) => ({ AttributeName: name, KeyType: "RANGE" as const })),
   ];
 }
 
@@ -65,16 +71,52 @@ export function projection(index: NewIndex): Projection {
 }
 
 /** What every form of an index sends. */
-export function definitionOf(index: NewIndex, tablePartition: string) {
+export function definitionOf(index: NewIndex, tablePartition: Key) {
   return {
     IndexName: index.name,
-    KeySchema: keySchema(index.local ? tablePartition : index.partition.name, index.sort.name),
+    KeySchema: keySchema(index.local ? [tablePartition] : index.partition, index.sort),
     Projection: projection(index),
   };
 }
 
 export function throughput(read: string, write: string): ProvisionedThroughput {
   return { ReadCapacityUnits: Number(read), WriteCapacityUnits: Number(write) };
+}
+
+/** The attributes of a key. With `more`, there may be several. */
+function KeyInputs(props: { label: string; more: string | undefined; keys: Key[]; change: (keys: Key[]) => void }) {
+  const { label, more, keys, change } = props;
+  const last = keys.at(-1);
+  return (
+    <SpaceBetween size="s">
+      {keys.map((key, number) => (
+        // The attributes of a key are known by their order.
+        // eslint-disable-next-line react/no-array-index-key
+        <KeyInput
+          key={number}
+          label={number === 0 ? label : `${label} ${number + 1}`}
+          value={key}
+          change={(changed) => change(keys.map((one, other) => (other === number ? changed : one)))}
+        />
+      ))}
+      {more !== undefined && (
+        <SpaceBetween direction="horizontal" size="xs">
+          <Button
+            formAction="none"
+            disabled={keys.length >= MOST_ATTRIBUTES || !last?.name}
+            onClick={() => change([...keys, { name: "", type: "S" }])}
+          >
+            {more}
+          </Button>
+          {keys.length > 1 && (
+            <Button formAction="none" onClick={() => change(keys.slice(0, -1))}>
+              {texts.create.fewer}
+            </Button>
+          )}
+        </SpaceBetween>
+      )}
+    </SpaceBetween>
+  );
 }
 
 export function IndexForm({ index, change }: { index: NewIndex; change: (index: NewIndex) => void }) {
@@ -84,15 +126,17 @@ export function IndexForm({ index, change }: { index: NewIndex; change: (index: 
         <Input value={index.name} onChange={({ detail }) => change({ ...index, name: detail.value })} />
       </FormField>
       {!index.local && (
-        <KeyInput
+        <KeyInputs
           label={texts.create.partitionKey}
-          value={index.partition}
+          more={texts.create.morePartition}
+          keys={index.partition}
           change={(partition) => change({ ...index, partition })}
         />
       )}
-      <KeyInput
+      <KeyInputs
         label={index.local ? texts.list.sortKey : texts.create.sortKey}
-        value={index.sort}
+        more={index.local ? undefined : texts.create.moreSort}
+        keys={index.sort}
         change={(sort) => change({ ...index, sort })}
       />
       <FormField label={texts.create.projection}>

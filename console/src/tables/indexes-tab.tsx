@@ -141,11 +141,11 @@ function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismi
     await clients.dynamodb.send(
       new UpdateTableCommand({
         TableName: table.TableName,
-        AttributeDefinitions: definitions([...known, index.partition, index.sort]),
+        AttributeDefinitions: definitions([...known, ...index.partition, ...index.sort]),
         GlobalSecondaryIndexUpdates: [
           {
             Create: {
-              ...definitionOf(index, ""),
+              ...definitionOf(index, { name: "", type: "S" }),
               ...(isOnDemand(table) ? {} : { ProvisionedThroughput: throughput(UNITS, UNITS) }),
             },
           },
@@ -159,7 +159,7 @@ function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismi
     <Dialog
       title={texts.indexes.create}
       submit={texts.indexes.create}
-      disabled={!index.name || !index.partition.name}
+      disabled={!index.name || !index.partition[0]?.name}
       dismiss={dismiss}
       act={create}
     >

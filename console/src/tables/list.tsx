@@ -3,6 +3,7 @@ import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
+import CollectionPreferences from "@cloudscape-design/components/collection-preferences";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import Pagination from "@cloudscape-design/components/pagination";
@@ -21,7 +22,19 @@ import { Status } from "./status";
 
 const PAGE = 20;
 const CHANGING = 1000;
+const SIZES = [10, 20, 50, 100];
+const PREFERENCES = "jedlik.tables";
 const FAVOURITES = "jedlik.favourites";
+
+interface Preferences {
+  pageSize: number;
+  hidden: string[];
+}
+
+function storedPreferences(): Preferences {
+  const found = localStorage.getItem(PREFERENCES);
+  return found === null ? { pageSize: PAGE, hidden: [] } : (JSON.parse(found) as Preferences);
+}
 
 interface Row {
   name: string;
@@ -53,6 +66,7 @@ export default function TableList() {
   const [described, setDescribed] = useState<Record<string, TableDescription>>({});
   const [asksToDelete, setAsksToDelete] = useState(false);
   const [favourites, turnFavourite] = useFavourites();
+  const [preferences, setPreferences] = useState(storedPreferences);
   const rows: Row[] = (names.value ?? []).map((name) => ({ name, table: described[name] }));
   rows.sort((one, other) => Number(favourites.has(other.name)) - Number(favourites.has(one.name)));
   const { items, filterProps, paginationProps, collectionProps, actions, filteredItemsCount } = useCollection(rows, {
@@ -66,7 +80,7 @@ export default function TableList() {
         </SpaceBetween>
       ),
     },
-    pagination: { pageSize: PAGE },
+    pagination: { pageSize: preferences.pageSize },
     sorting: {},
     selection: { keepSelection: true, trackBy: "name" },
   });
@@ -165,6 +179,36 @@ export default function TableList() {
         loading={names.loading && names.value === undefined}
         loadingText={texts.loading}
         columnDefinitions={columns}
+        columnDisplay={columns.map(({ id = "" }) => ({ id, visible: !preferences.hidden.includes(id) }))}
+        preferences={
+          <CollectionPreferences
+            title={texts.explore.preferences}
+            confirmLabel={texts.save}
+            cancelLabel={texts.cancel}
+            preferences={{
+              pageSize: preferences.pageSize,
+              contentDisplay: columns.map(({ id = "" }) => ({ id, visible: !preferences.hidden.includes(id) })),
+            }}
+            pageSizePreference={{
+              title: texts.list.pageSize,
+              options: SIZES.map((value) => ({ value, label: texts.list.tables(value) })),
+            }}
+            contentDisplayPreference={{
+              title: texts.list.columns,
+              options: columns.map(({ id = "", header }) => ({
+                id,
+                label: String(header),
+                alwaysVisible: id === "name",
+              })),
+            }}
+            onConfirm={({ detail }) => {
+              const hidden = (detail.contentDisplay ?? []).filter((one) => !one.visible).map(({ id }) => id);
+              const chosen = { pageSize: detail.pageSize ?? PAGE, hidden };
+              localStorage.setItem(PREFERENCES, JSON.stringify(chosen));
+              setPreferences(chosen);
+            }}
+          />
+        }
         ariaLabels={{
           selectionGroupLabel: texts.tables,
           allItemsSelectionLabel: () => texts.list.selectAll,

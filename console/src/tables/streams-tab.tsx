@@ -17,6 +17,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useEffect, useState } from "react";
 import { type Item, plainObject } from "../attributes/values";
+import { Exports } from "../backups/exports";
 import { useAction } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -44,6 +45,7 @@ export function StreamsTab({ table, refresh }: TabProps) {
   });
   return (
     <SpaceBetween size="l">
+      <Exports table={table} />
       {!choosing && <Refusal error={turning.error} />}
       <Container
         header={

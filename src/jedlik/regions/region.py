@@ -45,6 +45,7 @@ class Region:
         "engine",
         "jobs_wanted",
         "known",
+        "most_tables",
         "name",
         "peers",
         "places",
@@ -82,6 +83,8 @@ class Region:
         """Seals what must not lie open in the store (`root_key.place` names the place)."""
         self.places: ObjectPlaces | None = None
         """Where its backups are kept, and the buckets that requests may name."""
+        self.most_tables = 2500
+        """How many it may have: the account's quota."""
         self.known: dict[str, Described] = {}
         """Each table as `dynamodb.catalog` has last seen it, by name. Possibly stale."""
         self.jobs_wanted = asyncio.Event()

@@ -134,6 +134,7 @@ class Stores:
         region.store = name
         region.places = self._places
         region.root_key = self._root_key
+        region.most_tables = self._settings.max_tables
         return region
 
     def _parts(self, name: str) -> tuple[str, str]:

@@ -33,7 +33,6 @@ from jedlik.dynamodb.model.definitions import (
     IndexDefinition,
     Restored,
 )
-from jedlik.dynamodb.model.limits import TABLES
 from jedlik.dynamodb.tables import descriptions, table_names, table_settings
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -79,8 +78,9 @@ async def check_room(region: Region) -> None:
     running = await job_records.count_of_kinds(region.engine, restores.KIND, recovery_plans.KIND)
     if running >= RESTORES:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {RESTORES} concurrent restores")
-    if len(await catalog.names(region, None, TABLES)) >= TABLES:
-        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {TABLES} tables per subscriber")
+    most = region.most_tables
+    if len(await catalog.names(region, None, most)) >= most:
+        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber")
 
 
 def check_target(name: str, raw: bytes | None) -> None:

@@ -24,7 +24,6 @@ from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import definitions, keys, replicas, streams
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, Descriptor, TableClass
-from jedlik.dynamodb.model.limits import TABLES
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import membership, replica_descriptions, replica_updates
@@ -173,8 +172,9 @@ def _descriptor(name: str, table: Table | None) -> Descriptor:
 
 async def check_table_count(region: Region) -> None:
     """The region may have this many tables. It is a soft limit: two requests at once may both create the last one."""
-    if len(await catalog.names(region, None, TABLES)) >= TABLES:
-        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {TABLES} tables per subscriber")
+    most = region.most_tables
+    if len(await catalog.names(region, None, most)) >= most:
+        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber")
 
 
 # CreateTable
