@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jedlik.aws.access import Access, Known, Scope
+from jedlik.aws.access import Access, Formed, Known, Scope
 from jedlik.aws.authorizer import Authorizer, Everybody, OwnAccount, Owner
 from jedlik.aws.context import Caller, Context, root
 from jedlik.aws.errors import AccessDeniedException
@@ -42,6 +42,12 @@ class Strict:
     def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
         self.asked.append(accesses)
         return all(access.action in self.allowed for access in accesses)
+
+    def permits(self, caller: Caller) -> Strict:
+        return self
+
+    def allow(self, formed: Formed) -> bool:
+        return False
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         self.asked.append(accesses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jedlik.aws import credentials
-from jedlik.aws.access import Access
+from jedlik.aws.access import Formed
 from jedlik.aws.authorizer import OwnAccount
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.credentials import Credential, Credentials
@@ -281,21 +282,63 @@ def test_a_request_waits_for_memory_where_answers_have_none(site: Site) -> None:
     assert site.short(request("Query", BY_P)) is not None
 
 
-def test_what_is_logged_goes_the_long_way(tmp_path: Path) -> None:
-    site = Site(tmp_path, log=RequestLog(every=True, slow=None))
-    site.long(request("GetItem", GET))
-    assert site.short(request("GetItem", GET)) is None
-    site.close()
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("GetItem", GET),
+        ("Query", BY_P),
+        ("PutItem", {"TableName": "bare", "Item": {"p": {"S": "a"}}}),
+        (
+            "PutItem",
+            {"TableName": "bare", "Item": {"p": {"S": "a"}}, "ConditionExpression": "attribute_not_exists(p)"},
+        ),
+        (
+            "TransactWriteItems",
+            {"TransactItems": [{"Put": {"TableName": "bare", "Item": {"p": {"S": name}}}} for name in ("a", "b")]},
+        ),
+    ],
+)
+@pytest.mark.parametrize("log", [RequestLog(every=True, slow=None), RequestLog(every=False, slow=0.0)])
+def test_both_ways_log_a_request_alike(
+    site: Site, operation: str, asked: Any, log: RequestLog, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO)
+    logging_site = Site(tmp_path, log=log)
+    asked_for = request(operation, asked)
+    logging_site.long(asked_for)
+    caplog.clear()
+    assert logging_site.short(request(operation, asked)) is not None
+    logging_site.long(request(operation, asked))
+    logging_site.close()
+    short, long = [{name: value for name, value in vars(record).items() if name in LOGGED} for record in caplog.records]
+    assert short == long
+    assert short["table"] == ("both" if operation in ("GetItem", "Query") else "bare")
+    levels = {record.levelname for record in caplog.records}
+    assert levels == {"INFO" if log.wants(-1.0) else "WARNING"}
+
+
+LOGGED = {
+    *("operation", "table", "region", "account", "caller", "access_key", "read_units", "write_units", "client"),
+    *("status", "error", "bytes_in", "bytes_out"),
+}
+
+
+def test_a_request_is_slow_or_not_whichever_way_it_goes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    slow = Site(tmp_path, log=RequestLog(every=False, slow=3600.0))
+    slow.long(request("GetItem", GET))
+    assert slow.short(request("GetItem", GET)) is not None
+    assert not caplog.records
+    slow.close()
 
 
 class Reader(OwnAccount):
-    """Allows reads of one table, and looks at the accesses of every request."""
+    """Allows reads of one table, and looks at every request."""
 
-    def allows_everything(self, caller: Caller) -> bool:
-        return False
+    def permits(self, caller: Caller) -> Any:
+        return self
 
-    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
-        return [access.resource for access in accesses] == [f"arn:aws:dynamodb:us-east-1:{'0' * 12}:table/both"]
+    def allow(self, formed: Formed) -> bool:
+        return formed[0].access.resource == f"arn:aws:dynamodb:us-east-1:{'0' * 12}:table/both"
 
 
 def test_a_caller_goes_the_short_way_with_what_it_may_do(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 
 class Scope(NamedTuple):
@@ -51,6 +51,30 @@ Known = Mapping[str, object]
 Accesses = Callable[[Scope, Mapping[str, Any], Known], tuple[Access, ...]]
 """Every access that a request needs, all of which must be allowed: a pure function of the place where it is served, of
 the checked request, and of the known tables."""
+
+
+class Form:
+    """What the accesses of many requests have in common: each needs this one access, in which some condition keys have
+    values of the request's own. What is decided of a form need not be decided for each of its requests."""
+
+    __slots__ = ("access", "varying")
+
+    def __init__(self, access: Access, varying: tuple[tuple[str, ...], ...]) -> None:
+        self.access = access
+        """Without the keys that vary."""
+        self.varying = varying
+        """These keys, by the place of their values in `Formed`: several may have the same."""
+
+
+Formed: TypeAlias = tuple[Form, tuple[Collection[str], ...]]
+"""A request's form, and the values of the keys that vary."""
+Forms = Callable[[Scope, Mapping[str, Any], Known], Formed | None]
+"""The form of a request, whose shape need not have been checked; None if that takes a closer look. An access with these
+values is what `Accesses` would compute, but that values may repeat."""
+
+
+def no_form(scope: Scope, request: Mapping[str, Any], known: Known) -> None:
+    """For operations whose requests have no forms."""
 
 
 def needs_nothing(scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:

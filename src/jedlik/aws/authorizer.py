@@ -8,26 +8,54 @@ them; then the handler finds them in its context.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from jedlik.aws.access import Access
-from jedlik.aws.context import Caller
+from jedlik.aws.access import Access, Formed
+from jedlik.aws.context import Caller, caller_of
 from jedlik.aws.errors import AccessDeniedException
+from jedlik.regions.region import Region
+from jedlik.wire.messages import Source
+
+if TYPE_CHECKING:
+    from jedlik.aws.sigv4 import Signed
 
 Owner: TypeAlias = Callable[[], Awaitable[tuple[Access, ...]]]
 """Computes the accesses to resources of another account, as its region knows them. Raises AccessDeniedException if
 there is no such account."""
 
 
+class Permits(Protocol):
+    """What one caller may do, at any time: changes of identities hold here, too."""
+
+    def allow(self, formed: Formed) -> bool:
+        """Whether a request of a known form is allowed, as `Authorizer.allows` would find; what depends on the form
+        alone has been decided before."""
+        ...
+
+
+class Noted(NamedTuple):
+    """What a connection keeps of the caller of its last request: the next mostly has the same."""
+
+    signed: Signed
+    """The same object as long as nothing about the signer has changed."""
+    caller: Caller
+    permits: Permits | None
+    """None if the caller may do everything."""
+
+
 class Authorizer(Protocol):
     """Who decides."""
 
     def allows_everything(self, caller: Caller) -> bool:
-        """Whether the caller may do everything. Asked for every request: a look-up at most."""
+        """Whether the caller may do everything, now and later."""
         ...
 
     def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
         """Whether all of them are allowed. If not, `check` raises the reason."""
+        ...
+
+    def permits(self, caller: Caller) -> Permits | None:
+        """What a caller may do, to be kept as long as the caller is; None if that is everything."""
         ...
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
@@ -42,6 +70,13 @@ class Authorizer(Protocol):
         ...
 
 
+def noted(authorizer: Authorizer, signed: Signed, region: Region, source: Source) -> Noted:
+    """Who has signed a request to a region, and what it may do. The connection keeps it."""
+    caller = caller_of(signed, region, source)
+    found = source.note = Noted(signed, caller, authorizer.permits(caller))
+    return found
+
+
 class Everybody:
     """The authorizer if signatures are not verified: everything is allowed."""
 
@@ -52,6 +87,9 @@ class Everybody:
     def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
         """True."""
         return True
+
+    def permits(self, caller: Caller) -> None:
+        """Everything."""
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """All of them are."""
@@ -70,6 +108,9 @@ class OwnAccount:
     def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
         """True: as far as its own account is concerned."""
         return True
+
+    def permits(self, caller: Caller) -> None:
+        """Everything, as far as its own account is concerned."""
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """All of them are."""

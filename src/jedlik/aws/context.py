@@ -48,9 +48,9 @@ def root(account: str) -> str:
 
 
 def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
-    """Who has signed a request to a region. The connection keeps it: the next request has mostly the same signer."""
+    """Who has signed a request to a region."""
     account, who = region.account, signed.principal
-    caller = Caller(
+    return Caller(
         account=account,
         principal=root(account) if who is None else who.arn,
         access_key=signed.access_key,
@@ -62,8 +62,6 @@ def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
         listener=source.listener,
         latest=source.latest,
     )
-    source.note = (signed, caller)
-    return caller
 
 
 def own(region: Region) -> Caller:

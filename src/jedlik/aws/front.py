@@ -27,8 +27,8 @@ import orjson
 
 from jedlik.aws import absent, across_accounts, answers, welcome
 from jedlik.aws.access import Access, Known, Scope
-from jedlik.aws.authorizer import Authorizer
-from jedlik.aws.context import Context, caller_of
+from jedlik.aws.authorizer import Authorizer, noted
+from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     AccessDeniedException,
     InternalServerError,
@@ -95,23 +95,22 @@ class Dispatcher:
         self._origins = origins
         self._known_hosts = origins.known_hosts
         self._authorizer = authorizer
-        self._allows_everything = authorizer.allows_everything
         self._body_limit = body_limit
         """Bytes of a body once it is decompressed."""
         self._room = Room(memory.parsed)
         self._answers = memory.answers
         self._log = log
-        self._request_ids = answers.request_ids()
+        self.request_ids = answers.request_ids()
         self.welcome = welcome.Welcome()
-        short = ShortWay(stores, router, origins, authorizer, self._answers, self._request_ids, self)
-        self.at_once: Callable[[Request], Answer | None] = no_answer if log is not None else short.answer
-        """The answer to a request that can go the short way; the log needs to know more about it."""
+        short = ShortWay(stores, router, origins, authorizer, self._answers, self, log)
+        self.at_once: Callable[[Request], Answer | None] = short.answer
+        """The answer to a request that can go the short way."""
         self.pages: Pages | None = None
         """What is served to browsers, the one page of `welcome` aside."""
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
-        request_id = next(self._request_ids)
+        request_id = next(self.request_ids)
         headers = request.headers
         host = headers.get(b"host", b"")
         known_hosts = self._known_hosts
@@ -167,7 +166,9 @@ class Dispatcher:
             region = self._stores.opened(signed.store) or await self._region(service, signed.store)
             region.begun += 1
             note = request.source.note
-            caller = note[1] if note is not None and note[0] is signed else caller_of(signed, region, request.source)
+            if note is None or note[0] is not signed:
+                note = noted(self._authorizer, signed, region, request.source)
+            _, caller, permits = note
             context = Context(region, request_id, caller, host)
             if operation.answer:
                 if not self._answers.try_hold(operation.answer):
@@ -181,13 +182,11 @@ class Dispatcher:
                     asked = checked(codec, operation, data)
                 if operation.unsigned:
                     context.accesses = ()
-                elif not self._allows_everything(caller):
-                    context.accesses = operation.accesses(context.scope, asked, region.known)
-                    if not self._authorizer.allows(caller, context.accesses):
-                        await operation.learn(region, context.accesses)
-                        context.accesses = operation.accesses(context.scope, asked, region.known)
-                        await self._authorizer.check(caller, context.accesses)
-                elif self._log is not None:
+                elif permits is not None:
+                    formed = operation.form(caller.scope or context.scope, asked, region.known)
+                    if formed is None or not permits.allow(formed):
+                        await self._check(operation, context, asked)
+                if self._log is not None and context.accesses is None:
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                 result = await operation.handler(context, asked)
             except NoStore:
@@ -237,6 +236,15 @@ class Dispatcher:
             self._log.note(Answered(request, request_id, name, context, status, reason, len(body), seconds))
         return answers.response(status, content_type, body, request_id, lines)
 
+    async def _check(self, operation: Operation, context: Context, asked: dict[str, Any]) -> None:
+        """Raise AccessDeniedException unless the caller is allowed what it asks for."""
+        region, caller = context.region, context.caller
+        context.accesses = operation.accesses(context.scope, asked, region.known)
+        if not self._authorizer.allows(caller, context.accesses):
+            await operation.learn(region, context.accesses)
+            context.accesses = operation.accesses(context.scope, asked, region.known)
+            await self._authorizer.check(caller, context.accesses)
+
     async def _region(self, service: Service, name: str) -> Region:
         """The region whose store is called `name` and not open. Raises NotServed, but not for a global service."""
         return await (self._stores.find_any(name) if service.is_global else self._stores.find(name))
@@ -276,7 +284,7 @@ class Dispatcher:
             body = answers.error_body(BUSY)
         elif text:
             body = orjson.dumps({"message": text})
-        return answers.response(status, answers.JSON_1_0, body, next(self._request_ids))
+        return answers.response(status, answers.JSON_1_0, body, next(self.request_ids))
 
     def _parsed(self, request: Request, codec: Codec) -> Any:
         """The value in a body. Raises DynamoDB's error for a wrong content coding, and the codec's for a malformed
@@ -377,10 +385,6 @@ class Dispatcher:
         # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
         trace = None if isinstance(error, StorageError) else error
         log.error("fault: %s", error, exc_info=trace, extra=fields)
-
-
-def no_answer(request: Request) -> None:
-    """Send every request the long way."""
 
 
 def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:

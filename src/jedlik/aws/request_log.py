@@ -55,6 +55,10 @@ class RequestLog:
         self._every = every
         self._slow = slow
 
+    def wants(self, seconds: float) -> bool:
+        """Whether a request that has taken this long is logged."""
+        return self._every or (self._slow is not None and seconds >= self._slow)
+
     def note(self, answered: Answered) -> None:
         """Log a request, if the settings ask for it."""
         is_slow = self._slow is not None and answered.seconds >= self._slow
@@ -101,7 +105,12 @@ def units(context: Context) -> dict[str, float]:
 
 
 def tables(context: Context) -> list[str]:
-    """The names of the tables of a request, from the accesses that it needs."""
-    resources = [access.resource.split(":", 5)[-1].split("/") for access in context.accesses or ()]
-    names = dict.fromkeys(parts[1] for parts in resources if parts[0] == "table" and len(parts) > 1)
+    """The names of the tables of a request: from the accesses that it needs, or, where nobody looked at them, those
+    that it was charged for."""
+    if context.accesses is None:
+        charged = (charge.table for charge in context.meter.charges())
+        names = dict.fromkeys(table.name for table in charged if table is not None)
+    else:
+        resources = [access.resource.split(":", 5)[-1].split("/") for access in context.accesses]
+        names = dict.fromkeys(parts[1] for parts in resources if parts[0] == "table" and len(parts) > 1)
     return list(names)[:MOST_TABLES]

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jedlik.aws.access import Access, Accesses, needs_nothing
+from jedlik.aws.access import Access, Accesses, Forms, needs_nothing, no_form
 from jedlik.aws.checks import Check
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceError, UnknownOperationException
@@ -141,6 +141,10 @@ class Operation:
     """Whether it needs no signature: what it is given proves who asks. Nobody's policies are asked then."""
     short: Short | None = None
     """Does the commonest requests (`short_way`)."""
+    short_members: frozenset[str] | None = None
+    """The members that requests may have which it does; None if that takes a closer look."""
+    form: Forms = no_form
+    """The common forms of its requests, of which is decided once what they may do."""
     learn: Learn = nothing_to_learn
     """What to know before a request is refused: `accesses` go by what the process has seen of tables so far."""
     validate: Validate = by_codec

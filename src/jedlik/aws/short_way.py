@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import orjson
 
 from jedlik.aws import answers
-from jedlik.aws.authorizer import Authorizer
-from jedlik.aws.context import Context, caller_of
+from jedlik.aws.authorizer import Authorizer, noted
+from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceError
 from jedlik.aws.origins import Origins
 from jedlik.aws.protocols import json_1_0
+from jedlik.aws.request_log import Answered, RequestLog
 from jedlik.aws.routing import Router
 from jedlik.aws.service import Begun, Operation
 from jedlik.aws.stored_items import json_of
@@ -42,6 +43,9 @@ Answer: TypeAlias = Response | Coroutine[Any, Any, Response]
 
 class LongWay(Protocol):
     """The way that can answer every request."""
+
+    request_ids: Iterator[str]
+    """For requests of both ways."""
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Response]:
         """The answer to a request."""
@@ -62,19 +66,26 @@ class ShortWay:
         origins: Origins,
         authorizer: Authorizer,
         room: Share,
-        request_ids: Iterator[str],
         long_way: LongWay,
+        log: RequestLog | None,
     ) -> None:
         self._opened = stores.opened
         self._known_hosts = origins.known_hosts
-        self._allows_everything = authorizer.allows_everything
-        self._allows = authorizer.allows
+        self._authorizer = authorizer
         self._room = room
         """For answers."""
-        self._request_ids = request_ids
+        self._request_ids = long_way.request_ids
         self._long_way = long_way
+        self._log = log
         self._routes = {
-            target: (route.operation, route.operation.short, route.service.signing_name, route.authenticator.recognised)
+            target: (
+                route.operation,
+                route.operation.short,
+                route.operation.short_members,
+                route.operation.form,
+                route.service.signing_name,
+                route.authenticator.recognised,
+            )
             for target, route in router.targets.items()
             if route.codec is json_1_0.CODEC and route.operation is not None and route.operation.short is not None
         }
@@ -100,7 +111,7 @@ class ShortWay:
         ):
             return None
         started = time.perf_counter()
-        operation, handler, service, recognised = route
+        operation, handler, members, form, service, recognised = route
         try:
             signed = request.signed = recognised(request, service)
             if signed is None:
@@ -110,14 +121,20 @@ class ShortWay:
                 return None
             source = request.source
             note = source.note
-            caller = note[1] if note is not None and note[0] is signed else caller_of(signed, region, source)
+            if note is None or note[0] is not signed:
+                note = noted(self._authorizer, signed, region, source)
+            _, caller, permits = note
             asked = orjson.loads(body)
             if type(asked) is not dict:
                 return None
             request_id = next(self._request_ids)
             context = Context(region, request_id, caller, host)
-            if not self._allows_everything(caller) and not self._allows_it(context, operation, asked):
-                return None
+            if permits is not None:
+                if members is not None and not asked.keys() <= members:
+                    return None
+                formed = form(caller.scope or context.scope, asked, region.known)
+                if not (self._allows(context, operation, asked) if formed is None else permits.allow(formed)):
+                    return None
             result = handler(context, asked)
             if result is None:
                 return None
@@ -127,9 +144,9 @@ class ShortWay:
         if not isinstance(result, dict):
             return self._wait(request, content_type, operation, context, started, result)
         region.ended += 1
-        return _response(request, content_type, operation, context, started, result)
+        return self._response(request, content_type, operation, context, started, result)
 
-    def _allows_it(self, context: Context, operation: Operation, asked: dict[str, Any]) -> bool:
+    def _allows(self, context: Context, operation: Operation, asked: dict[str, Any]) -> bool:
         """Whether the caller may do what it asks for. A request of the wrong form goes the long way, which refuses it;
         the short handler takes none."""
         caller = context.caller
@@ -138,7 +155,7 @@ class ShortWay:
             accesses = context.accesses = operation.accesses(scope, asked, context.region.known)
         except Exception:
             return False
-        return self._allows(caller, accesses)
+        return self._authorizer.allows(caller, accesses)
 
     async def _wait(
         self,
@@ -160,30 +177,42 @@ class ShortWay:
                     return await self._long_way.handle(request)
                 refusal = final
             else:
-                return _response(request, content_type, operation, context, started, result)
+                return self._response(request, content_type, operation, context, started, result)
         except (Exception, asyncio.CancelledError) as error:
             refusal = answers.FAULT
             self._long_way.log_fault(request, context.request_id, error)
         finally:
             context.region.ended += 1
-        operation.count(context, refusal, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        operation.count(context, refusal, seconds)
         status, lines, body = json_1_0.CODEC.error(refusal, context.request_id)
         body, coding = request.encoded(body)
+        if self._log is not None and self._log.wants(seconds):
+            if context.meter.table is None and context.accesses is None:
+                asked = operation.validate(orjson.loads(request.body))
+                context.accesses = operation.accesses(context.scope, asked, context.region.known)
+            self._log.note(
+                Answered(request, context.request_id, operation.name, context, status, refusal.name, len(body), seconds)
+            )
         return answers.response(status, content_type, body, context.request_id, lines + coding)
 
-
-def _response(
-    request: Request,
-    content_type: bytes,
-    operation: Operation,
-    context: Context,
-    started: float,
-    result: Mapping[str, Any],
-) -> Response:
-    """The answer to a request that has succeeded, which is counted."""
-    body = json_of(result)
-    operation.count(context, None, time.perf_counter() - started)
-    lines = b""
-    if len(body) >= COMPRESSED_FROM:
-        body, lines = request.encoded(body)
-    return answers.response(200, content_type, body, context.request_id, lines)
+    def _response(
+        self,
+        request: Request,
+        content_type: bytes,
+        operation: Operation,
+        context: Context,
+        started: float,
+        result: Mapping[str, Any],
+    ) -> Response:
+        """The answer to a request that has succeeded, which is counted."""
+        body = json_of(result)
+        seconds = time.perf_counter() - started
+        operation.count(context, None, seconds)
+        lines = b""
+        if len(body) >= COMPRESSED_FROM:
+            body, lines = request.encoded(body)
+        log = self._log
+        if log is not None and log.wants(seconds):
+            log.note(Answered(request, context.request_id, operation.name, context, 200, None, len(body), seconds))
+        return answers.response(200, content_type, body, context.request_id, lines)

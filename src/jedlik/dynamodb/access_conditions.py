@@ -229,7 +229,7 @@ def _equalities(request: Request) -> Iterator[tuple[str, Any]]:
         return
     names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
     try:
-        equalities = _equated(request["KeyConditionExpression"])
+        equalities = equated(request["KeyConditionExpression"])
     except InvalidExpression:
         return
     for name, placeholder in equalities:
@@ -238,7 +238,7 @@ def _equalities(request: Request) -> Iterator[tuple[str, Any]]:
 
 
 @remembering
-def _equated(text: str) -> tuple[tuple[str, str], ...]:
+def equated(text: str) -> tuple[tuple[str, str], ...]:
     """The attributes, or their #names, that a key condition requires to equal a :value, with that."""
     found: list[tuple[str, str]] = []
     pending: list[Condition] = [parse_condition(text)]

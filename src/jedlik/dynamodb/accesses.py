@@ -23,11 +23,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jedlik.aws.access import UNSEEN, Access, Accesses, Known, Scope, account_of
-from jedlik.dynamodb import access_conditions, access_statements, bucket_accesses
+from jedlik.aws.access import UNSEEN, Access, Accesses, Forms, Known, Scope, account_of, no_form
+from jedlik.dynamodb import access_conditions, access_forms, access_statements, bucket_accesses
 from jedlik.dynamodb.access_conditions import Asked, Context, Request
 from jedlik.dynamodb.model.tables import Table
-from jedlik.dynamodb.plain_accesses import plain_gets
 
 Resources = Callable[[Scope, Request], Iterable[str]]
 """The ARNs that an operation is on."""
@@ -429,4 +428,9 @@ def of(operation: str) -> Accesses:
         needed = work(operation, scope, request, known)
         return tuple(access._replace(policy=_policy(scope, access.resource, known)) for access in needed)
 
-    return plain_gets(accesses) if operation == "GetItem" else accesses
+    return accesses
+
+
+def forms_of(operation: str) -> Forms:
+    """The forms of an operation's requests."""
+    return access_forms.of(operation, of(operation)) if operation in access_forms.FORMED else no_form

@@ -109,6 +109,7 @@ _SHORT_WRITES: dict[str, Callable[[Any, bytes], Prepared]] = {
     "UpdateItem": partial(prepared.update, alone=True),
 }
 """What does the commonest requests of operations (`aws.short_way`), and what prepares them."""
+_SHORT_MEMBERS = {"GetItem": short_reads.GET_ITEM, "Query": short_reads.QUERY}
 
 _STREAMS_HANDLERS: dict[str, Handler] = {
     "DescribeStream": stream_operations.describe_stream,
@@ -173,8 +174,10 @@ def _operation(name: str, handler: Handler) -> Operation:
         name=name,
         handler=handler,
         accesses=accesses.of(name),
+        form=accesses.forms_of(name),
         learn=catalog.learn,
         short=short,
+        short_members=_SHORT_MEMBERS.get(name),
         validate=validate,
         reword=partial(_reworded, words=words, find_values=find_values),
         across_accounts=name in accesses.ACROSS_ACCOUNTS,

@@ -1,22 +1,23 @@
 """The authorizer: whether the policies of a caller allow what it requests.
 
 What depends on neither the item nor the moment is decided once for a principal, an action and a resource, and kept
-until the account's identity store changes (`evaluation.prepare`). What is left is a few conditions on the values of the
-request. They are most often values of the access itself, so these are looked up as they are.
+until the account's identity store changes (`evaluation.prepare`). For the requests of one form (`aws.access.Form`) more
+is decided once, and what is left is a few look-ups (`gates`). Sessions of one role share both, as far as policies do
+not ask which session it is.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from jedlik.aws.access import CALLER, UNSEEN, Access, account_of
+from jedlik.aws.access import CALLER, UNSEEN, Access, Form, Formed, account_of
 from jedlik.aws.authorizer import Owner, denied, refused
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException, UnrecognizedClientException
-from jedlik.aws.policies.condition_tests import Holds
 from jedlik.aws.policies.evaluation import (
     Asking,
     Decision,
@@ -24,11 +25,13 @@ from jedlik.aws.policies.evaluation import (
     Prepared,
     Source,
     finish,
+    open_keys,
     prepare,
 )
 from jedlik.aws.policies.policy_documents import Kind
 from jedlik.aws.principals import Principal
 from jedlik.iam.entities import iso
+from jedlik.iam.gates import Gate, gate_of
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
 from jedlik.iam.policy_checks import stored_policy
 from jedlik.iam.subjects import identity_of, managed, values_of_root
@@ -142,53 +145,82 @@ _OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
     "aws:referer": RequestValues.referer,
 }
 
-Quick = tuple[tuple[tuple[str, Holds], ...], ...]
-"""Statements, one of which must apply, with the keys of their conditions as accesses have them."""
+_OF_FORM = frozenset({"aws:securetransport", "aws:resourceaccount"})
+"""Those of them that are the same in all requests of a form."""
+_VARIES = _OF_MOMENT.keys() - _OF_FORM
 
 
-class Ready(NamedTuple):
-    """What is kept of a principal, an action and a resource."""
+def _varies(key: str) -> bool:
+    """Whether the requests of a form differ in a key besides those that vary with the item. Tags may change."""
+    return key in _VARIES or key.startswith(_OF_RESOURCE)
 
-    prepared: Prepared
-    quick: Quick | None
-    """All that is to be tested, where that is simple."""
+
+class Kept:
+    """What has been decided for an identity, or for all sessions of a role."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self._prepared: dict[tuple[str, str, str | None], tuple[Prepared, frozenset[str]]] = {}
+        self.gates: dict[Form, Gate] = {}
+
+    def prepared(self, access: Access) -> tuple[Prepared, frozenset[str]]:
+        """What is left to be decided of an access, as far as the caller's own account decides, and by which keys."""
+        action, resource, _, document = access
+        found = self._prepared.get((action, resource, document))
+        if found is None:
+            policy = None if document is None or document is UNSEEN else stored_policy(document, Kind.RESOURCE)
+            named = self.identity.arn if resource == CALLER else resource
+            prepared = prepare(self.identity, action, named, policy, owner=self.identity.account)
+            if len(self._prepared) >= MOST_PREPARED:
+                self._prepared.clear()
+            found = self._prepared[action, resource, document] = prepared, open_keys(prepared)
+        return found
 
 
 class Subject:
     """A principal, with what is kept of it."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, shared: Kept | None = None) -> None:
+        """`shared` is kept of all sessions like this one, whose identity leaves out what is a session's own."""
         self.identity = identity
-        self._ready: dict[tuple[str, str, str | None], Ready] = {}
+        self._own = Kept(identity)
+        self._shared = shared or self._own
+        known = self._shared.identity.values
+        self._apart = frozenset(key for key in identity.values if key not in known)
+        """The keys that are this session's own."""
+        self.gates = self._own.gates
 
-    def ready(self, access: Access) -> Ready:
+    def _kept(self, access: Access) -> Kept:
+        """Where decisions of an access are kept: with those of other sessions, unless they depend on this one. A
+        resource's policy may name it."""
+        shared = self._shared
+        names_session = access.policy is not None or access.resource == CALLER
+        if shared is self._own or not (names_session or not self._apart.isdisjoint(shared.prepared(access)[1])):
+            return shared
+        return self._own
+
+    def prepared(self, access: Access) -> Prepared:
         """What is left to be decided of an access, as far as the caller's own account decides."""
-        action, resource, _, document = access
-        found = self._ready.get((action, resource, document))
+        return self._kept(access).prepared(access)[0]
+
+    def gate(self, form: Form, values: RequestValues) -> Gate:
+        """What is left to be decided of the requests of a form; `values` are those of one of them."""
+        kept = self._kept(form.access)
+        found = kept.gates.get(form)
         if found is None:
-            policy = None if document is None or document is UNSEEN else stored_policy(document, Kind.RESOURCE)
-            named = self.identity.arn if resource == CALLER else resource
-            prepared = prepare(self.identity, action, named, policy, owner=self.identity.account)
-            found = Ready(prepared, _quick(prepared))
-            if len(self._ready) >= MOST_PREPARED:
-                self._ready.clear()
-            self._ready[action, resource, document] = found
+            known = {key.lower(): given for key, given in form.access.context.items()}
+            known |= {key: values[key] for key in _OF_FORM}
+            found = gate_of(kept.prepared(form.access)[0], form, known, _varies)
+            _keep(kept.gates, form, found)
+        if kept is not self._own:
+            _keep(self.gates, form, found)
         return found
 
 
-def _quick(prepared: Prepared) -> Quick | None:
-    """The statements to be tested, if only the identity's policies decide, and nothing but the access
-    determines whether they apply."""
-    if prepared.denies or prepared.boundary is not None or prepared.session is not None:
-        return None
-    if prepared.unlimited or prepared.limited:
-        return None
-    if prepared.decided is not None:
-        return None
-    for one in prepared.identity:
-        if one.late or one.resources or any(key not in CANONICAL for key, _ in one.conditions):
-            return None
-    return tuple(tuple((CANONICAL[key], holds) for key, holds in one.conditions) for one in prepared.identity)
+def _keep(gates: dict[Form, Gate], form: Form, made: Gate) -> None:
+    if len(gates) >= MOST_PREPARED:
+        gates.clear()
+    gates[form] = made
 
 
 class PolicyAuthorizer:
@@ -231,20 +263,14 @@ class PolicyAuthorizer:
         for access in accesses:
             if access.policy is UNSEEN:
                 return False
-            ready = subject.ready(access)
-            if ready.quick is not None:
-                context = access.context
-                for conditions in ready.quick:
-                    for key, holds in conditions:
-                        if not holds(context.get(key, ())):
-                            break
-                    else:
-                        break
-                else:
-                    return False
-            elif not self._decided(ready, caller, access).allowed:
+            if not self._decided(subject, caller, access).allowed:
                 return False
         return True
+
+    def permits(self, caller: Caller) -> Permits | None:
+        """What a caller may do; None if that is everything."""
+        who = caller.who
+        return None if who is None or self.allows_everything(caller) else Permits(self, caller, who)
 
     async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
         """Raise AccessDeniedException for the first that the caller's own account does not allow."""
@@ -254,7 +280,7 @@ class PolicyAuthorizer:
         if subject is None:
             raise UnrecognizedClientException("The security token included in the request is invalid.")
         for access in accesses:
-            decision = self._decided(subject.ready(access), caller, access)
+            decision = self._decided(subject, caller, access)
             if not decision.allowed:
                 raise refusal(caller, access, decision)
 
@@ -286,10 +312,12 @@ class PolicyAuthorizer:
         """The condition keys of a request for an access."""
         return RequestValues(access, caller, self._is_secure, self._clock, self._tags_of)
 
-    def _decided(self, ready: Ready, caller: Caller, access: Access) -> Decision:
-        if ready.prepared.decided is not None:
-            return ready.prepared.decided
-        return finish(ready.prepared, self.values(access, caller))
+    def _decided(self, subject: Subject, caller: Caller, access: Access) -> Decision:
+        return finish(subject.prepared(access), self.values(access, caller))
+
+    def identity(self, account: str) -> AccountIdentity:
+        """The identity store of an account. Raises StorageError."""
+        return self._stores.of(account)
 
     def subject(self, account: str, principal: Principal) -> Subject | None:
         """A principal with its policies; None if its user or role is no longer there. Raises StorageError."""
@@ -299,7 +327,7 @@ class PolicyAuthorizer:
             made = identity_of(identity, principal)
             if made is None:
                 return None
-            found = Subject(made)
+            found = Subject(made, _shared(identity, principal, made))
             if len(identity.kept) >= MOST_PRINCIPALS:
                 identity.kept = {}
             if identity.is_there:
@@ -309,6 +337,74 @@ class PolicyAuthorizer:
                 self._known.clear()
             self._known[id(principal)] = principal, identity, identity.kept, found
         return found
+
+
+def _shared(account: AccountIdentity, principal: Principal, identity: Identity) -> Kept | None:
+    """What is kept of all sessions that differ from this one by no more than their names and times."""
+    if principal.issued is None:
+        return None
+    alike = principal._replace(arn="", unique_id="", transitive=(), issued=None, source_identity="")
+    found: Kept | None = account.kept.get(alike)
+    if found is None:
+        theirs = identity_of(account, alike)
+        assert theirs is not None, "the session's own identity was found"
+        values = {key: value for key, value in theirs.values.items() if identity.values.get(key) == value}
+        found = Kept(replace(theirs, values=values))
+        if account.is_there:
+            account.kept[alike] = found
+    return found
+
+
+class Permits:
+    """What a caller may do that is limited by policies."""
+
+    __slots__ = ("_authorizer", "_caller", "_gates", "_identity", "_kept", "_who")
+
+    def __init__(self, authorizer: PolicyAuthorizer, caller: Caller, who: Principal) -> None:
+        self._authorizer = authorizer
+        self._caller = caller
+        self._who = who
+        self._identity: AccountIdentity | None = None
+        self._kept: dict[Any, Any] = {}
+        """What the account's store kept when `_gates` were: another object means that it has changed since."""
+        self._gates: dict[Form, Gate] = {}
+
+    def allow(self, formed: Formed) -> bool:
+        """Whether a request of a known form is allowed, as `PolicyAuthorizer.allows` would find."""
+        form, given = formed
+        identity = self._identity
+        if identity is None or identity.kept is not self._kept:
+            return self._allow_first(formed)
+        identity.is_used = True
+        gate = self._gates.get(form)
+        if gate is None:
+            return self._allow_first(formed)
+        tests = gate.tests
+        if tests is not None:
+            for place, holds in tests:
+                if not holds(given[place]):
+                    break
+            else:
+                return True
+            return False
+        return gate.allows(given) and (gate.rest is None or gate.rest.allows(given, self._values(form)))
+
+    def _allow_first(self, formed: Formed) -> bool:
+        """The same for the first request of a form, or after a change."""
+        form, given = formed
+        if form.access.policy is UNSEEN:
+            return False
+        subject = self._authorizer.subject(self._caller.account, self._who)
+        if subject is None:
+            return False
+        gate = subject.gate(form, self._values(form))
+        identity = self._authorizer.identity(self._caller.account)
+        if identity.is_there:
+            self._identity, self._kept, self._gates = identity, identity.kept, subject.gates
+        return gate.allows(given) and (gate.rest is None or gate.rest.allows(given, self._values(form)))
+
+    def _values(self, form: Form) -> RequestValues:
+        return self._authorizer.values(form.access, self._caller)
 
 
 def refusal(caller: Caller, access: Access, decision: Decision) -> AccessDeniedException:

@@ -20,7 +20,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -224,7 +224,7 @@ class Condition:
         return frozenset((self.key,)).union(*(value.keys for value in self.values))
 
 
-Holds = Callable[[tuple[str, ...]], bool]
+Holds = Callable[[Collection[str]], bool]
 """Whether a condition holds for the values of its key in a request."""
 
 

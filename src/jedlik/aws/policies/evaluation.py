@@ -183,6 +183,69 @@ def finish(prepared: Prepared, values: Values) -> Decision:
     return _allowed(prepared, lambda statements: _any(statements, values, prepared))
 
 
+Varies = Callable[[str], bool]
+"""Whether requests differ in the values of a key."""
+
+
+def narrowed(prepared: Prepared, values: Values, varies: Varies) -> Prepared:
+    """What is left to be decided for requests that all have these values, and differ in the keys that vary."""
+    if prepared.decided is not None:
+        return prepared
+    together = {**values, **prepared.known}
+
+    def settled(statements: Ready) -> Ready:
+        each = (_narrowed(one, prepared.resource, together, varies) for one in statements)
+        return tuple(one for one in each if one is not None)
+
+    found = prepared._replace(
+        denies=tuple((source, ready) for source, each in prepared.denies if (ready := settled(each))),
+        identity=settled(prepared.identity),
+        boundary=None if prepared.boundary is None else settled(prepared.boundary),
+        session=None if prepared.session is None else settled(prepared.session),
+        unlimited=settled(prepared.unlimited),
+        limited=settled(prepared.limited),
+    )
+    decided = _decided(found)
+    return found if decided is None else found._replace(decided=decided)
+
+
+def _narrowed(ready: _Ready, resource: str, values: Values, varies: Varies) -> _Ready | None:
+    """A statement, as far as it can be tested with these values; None if it does not apply."""
+    resources = ready.resources
+    if resources and not any(varies(key) for one in resources for key in one.keys):
+        if not _is_on(ready, values, resource):
+            return None
+        resources = ()
+    conditions: list[tuple[str, Holds]] = []
+    late: list[Condition] = []
+    for key, holds in ready.conditions:
+        if varies(key):
+            conditions.append((key, holds))
+        elif not holds(values.get(key, ())):
+            return None
+    for condition in ready.late:
+        if any(map(varies, condition.keys - {condition.key})):
+            late.append(condition)
+            continue
+        holds = compiled(condition, values, not ready.statement.allows)
+        if varies(condition.key):
+            conditions.append((condition.key, holds))
+        elif not holds(values.get(condition.key, ())):
+            return None
+    return ready._replace(conditions=tuple(conditions), late=tuple(late), resources=resources)
+
+
+def open_keys(prepared: Prepared) -> frozenset[str]:
+    """The condition keys that are left to be looked at."""
+    allowing = (prepared.identity, prepared.boundary, prepared.session, prepared.unlimited, prepared.limited)
+    found: set[str] = set()
+    for statements in (*(ready for _, ready in prepared.denies), *(ready for ready in allowing if ready is not None)):
+        for one in statements:
+            found.update(key for key, _ in one.conditions)
+            found.update(*(condition.keys for condition in one.late), *(template.keys for template in one.resources))
+    return frozenset(found)
+
+
 def _decided(prepared: Prepared) -> Decision | None:
     """The decision, if no condition is left that it could depend on."""
     for source, statements in prepared.denies:
@@ -279,14 +342,19 @@ def _applies(ready: _Ready, values: Values, prepared: Prepared) -> bool:
     if not ready.late and not ready.resources:
         return True
     together = {**values, **prepared.known}
+    if ready.resources and not _is_on(ready, together, prepared.resource):
+        return False
+    denies = not ready.statement.allows
+    return all(compiled(one, together, denies)(together.get(one.key, ())) for one in ready.late)
+
+
+def _is_on(ready: _Ready, values: Values, resource: str) -> bool:
+    """Whether a statement is about a resource, with these values of its variables."""
     statement = ready.statement
-    if ready.resources:
-        # A variable that has no value must not make NotResource allow more.
-        missing = any(one.pattern(together) is None for one in ready.resources)
-        found = any(_matches(one, prepared.resource, together) for one in ready.resources)
-        if found is statement.not_resources or (missing and statement.not_resources and statement.allows):
-            return False
-    return all(compiled(one, together, not statement.allows)(together.get(one.key, ())) for one in ready.late)
+    # A variable that has no value must not make NotResource allow more.
+    missing = any(one.pattern(values) is None for one in ready.resources)
+    found = any(_matches(one, resource, values) for one in ready.resources)
+    return found is not statement.not_resources and not (missing and statement.not_resources and statement.allows)
 
 
 # Principals

@@ -20,17 +20,21 @@ from jedlik.dynamodb.model import items, keys, limits, plain_keys
 from jedlik.dynamodb.model.expressions import key_plans
 from jedlik.dynamodb.model.reads import Stretch
 
-_QUERY = {
-    "TableName",
-    "IndexName",
-    "KeyConditionExpression",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ExclusiveStartKey",
-    "Limit",
-    "ScanIndexForward",
-    "ConsistentRead",
-}
+GET_ITEM = frozenset({"TableName", "Key", "ConsistentRead"})
+QUERY = frozenset(
+    {
+        "TableName",
+        "IndexName",
+        "KeyConditionExpression",
+        "ExpressionAttributeNames",
+        "ExpressionAttributeValues",
+        "ExclusiveStartKey",
+        "Limit",
+        "ScanIndexForward",
+        "ConsistentRead",
+    }
+)
+"""The members that requests may have here."""
 
 
 def get_item(context: Context, request: Request) -> Response | None:
@@ -62,7 +66,7 @@ def query(context: Context, request: Request) -> Response | None:
     name, text, limit = get("TableName"), get("KeyConditionExpression"), get("Limit", ROWS_AT_ONCE)
     consistent, forward = get("ConsistentRead", False), get("ScanIndexForward", True)
     if (
-        not request.keys() <= _QUERY
+        not request.keys() <= QUERY
         or type(name) is not str
         or type(text) is not str
         or type(limit) is not int
