@@ -25,7 +25,7 @@ LAYERS = {
     "sts": {"aws", "regions"},
     "tagging": {"aws", "regions"},
     "dax": {"aws", "background", "regions", "storage", "wire"},
-    "upkeep": {"aws", "background", "dynamodb", "regions", "storage"},
+    "upkeep": {"aws", "background", "dynamodb", "kms", "regions", "storage"},
     "process": {
         *(
             "aws",

@@ -146,3 +146,30 @@ DAX_PROGRAMS = (
     ),
 )
 """The programs that use DAX's clients. Each has every case of DAX."""
+
+KMS_PROGRAMS = (
+    Foreign(
+        "kms_javascript",
+        tools=("node", "npm"),
+        install=("npm", "ci", "--no-audit", "--no-fund"),
+        build=None,
+        run=("node", "cases.mjs"),
+    ),
+    Foreign(
+        "kms_java",
+        tools=("java", "javac", "mvn"),
+        install=("mvn", "-q", "-B", "dependency:copy-dependencies"),
+        build=("mvn", "-q", "-B", "compile"),
+        run=("java", "-cp", "target/classes:target/dependency/*", "Cases"),
+    ),
+)
+"""The programs that use KMS. Each has every case of KMS."""
+
+KMS_LIBRARIES = Foreign(
+    "kms_python",
+    tools=("python3", "sh"),
+    install=("sh", "-c", "python3 -m venv libraries && libraries/bin/pip install -q -r requirements.txt"),
+    build=None,
+    run=("libraries/bin/python", "cases.py"),
+)
+"""AWS's encryption libraries for Python, in an environment of their own: nothing else needs them."""

@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from jedlik.kms import due_keys
 from jedlik.kms.errors import ExpiredImportTokenException, KMSInvalidStateException
@@ -20,7 +15,7 @@ from jedlik.regions.region import Region
 from jedlik.root_key import RootKey, new_key
 from testing import regions
 from testing.identities import refusal
-from testing.kms_operations import call
+from testing.kms_operations import call, wrapped
 from testing.regions import SetClock
 
 ARN = "arn:aws:kms:us-east-1:000000000000:key/"
@@ -29,22 +24,13 @@ WRAPPING = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2
 STAYS = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
 
 
-def wrapped(material: bytes, parameters: Any, algorithm: str = "RSAES_OAEP_SHA_256") -> bytes:
-    """Material as a customer wraps it."""
-    public = load_der_public_key(parameters["PublicKey"])
-    assert isinstance(public, RSAPublicKey)
-    hasher = hashes.SHA1 if algorithm.endswith("SHA_1") else hashes.SHA256
-    oaep = padding.OAEP(padding.MGF1(hasher()), hasher(), None)
-    if algorithm.startswith("RSAES"):
-        return public.encrypt(material, oaep)
-    key = secrets.token_bytes(32)
-    return public.encrypt(key, oaep) + aes_key_wrap_with_padding(key, material)
-
-
 def brought(kms: Any, key: str, material: bytes, **more: Any) -> str:
     """Import material, and return its id."""
     parameters = kms.get_parameters_for_import(KeyId=key, **WRAPPING)
-    request = {"ImportToken": parameters["ImportToken"], "EncryptedKeyMaterial": wrapped(material, parameters)}
+    request = {
+        "ImportToken": parameters["ImportToken"],
+        "EncryptedKeyMaterial": wrapped(material, parameters["PublicKey"]),
+    }
     found: str = kms.import_key_material(KeyId=key, **request, **STAYS, **more)["KeyMaterialId"]
     return found
 
@@ -83,7 +69,7 @@ def test_material_is_imported_deleted_and_imported_again(kms: Any, external: str
     request = {
         "KeyId": external,
         "ImportToken": parameters["ImportToken"],
-        "EncryptedKeyMaterial": wrapped(material, parameters, algorithm),
+        "EncryptedKeyMaterial": wrapped(material, parameters["PublicKey"], algorithm),
         **STAYS,
     }
     imported = kms.import_key_material(**request)
@@ -100,14 +86,14 @@ def test_material_is_imported_deleted_and_imported_again(kms: Any, external: str
 
 def test_what_is_not_imported(kms: Any, external: str) -> None:
     parameters = kms.get_parameters_for_import(KeyId=external, **WRAPPING)
-    token, good = parameters["ImportToken"], wrapped(bytes(32), parameters)
+    token, good = parameters["ImportToken"], wrapped(bytes(32), parameters["PublicKey"])
     other = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
     soon = datetime.now(UTC) + timedelta(days=1)
     cases: list[tuple[dict[str, Any], str]] = [
         ({"KeyId": other}, "InvalidImportTokenException"),
         ({"ImportToken": b"nonsense"}, "InvalidImportTokenException"),
         ({"EncryptedKeyMaterial": b"x" * 256}, "InvalidCiphertextException"),
-        ({"EncryptedKeyMaterial": wrapped(bytes(16), parameters)}, "IncorrectKeyMaterialException"),
+        ({"EncryptedKeyMaterial": wrapped(bytes(16), parameters["PublicKey"])}, "IncorrectKeyMaterialException"),
         ({"ExpirationModel": "KEY_MATERIAL_EXPIRES"}, "ValidationException"),
         ({"ValidTo": soon}, "ValidationException"),
         ({"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": datetime(2020, 1, 1)}, "ValidationException"),
@@ -119,7 +105,7 @@ def test_what_is_not_imported(kms: Any, external: str) -> None:
         assert refusal(kms.import_key_material, **{**usual, **changed})[1] == code, changed
     assert kms.describe_key(KeyId=external)["KeyMetadata"]["KeyState"] == "PendingImport"
     kms.import_key_material(**usual)
-    new = wrapped(b"n" * 32, parameters)
+    new = wrapped(b"n" * 32, parameters["PublicKey"])
     again = {**usual, "EncryptedKeyMaterial": new}
     assert refusal(kms.import_key_material, **again)[1] == "IncorrectKeyMaterialException"
     assert refusal(kms.import_key_material, **usual, ImportType="NEW_KEY_MATERIAL")[1] == (
@@ -170,7 +156,10 @@ def test_material_expires_at_its_date(tmp_path: Path) -> None:
         region.root_key = RootKey(new_key())
         key = (await call(region, "CreateKey", Origin="EXTERNAL"))["KeyMetadata"]["KeyId"]
         parameters = await call(region, "GetParametersForImport", KeyId=key, **WRAPPING)
-        request = {"ImportToken": parameters["ImportToken"], "EncryptedKeyMaterial": wrapped(bytes(32), parameters)}
+        request = {
+            "ImportToken": parameters["ImportToken"],
+            "EncryptedKeyMaterial": wrapped(bytes(32), parameters["PublicKey"]),
+        }
         until = clock.now + 3 * DAY
         await call(region, "ImportKeyMaterial", KeyId=key, ValidTo=until, **request)
         metadata = (await call(region, "DescribeKey", KeyId=key))["KeyMetadata"]

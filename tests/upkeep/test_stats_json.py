@@ -41,10 +41,13 @@ def test_a_store_in_json(start_server: StartServer, tmp_path: Path) -> None:
     )
     client.put_item(TableName="songs", Item={"p": {"S": "1"}, "a": {"S": "a"}})
     create(server.client(region="eu-west-1"), TableName="empty")
+    server.client("kms").create_key()
     server.stop()
     document = stats(tmp_path / "data")
     assert document["metrics"] is None
     assert [store["region"] for store in document["stores"]] == ["eu-west-1", "us-east-1"]
+    assert [store["kms_keys"] for store in document["stores"]] == [0, 1]
+    assert "us-east-1: 1 KMS keys\n" in run_jedlik("stats", "--data-dir", str(tmp_path / "data")).stdout
     store = document["stores"][1]
     assert store["bytes"] >= store["page_bytes"] * (store["pages_used"] + store["pages_free"])
     assert store["tables"] == [

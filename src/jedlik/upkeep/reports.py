@@ -162,6 +162,8 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
     if store.clock is not None:
         say(f"{stored.label}: clock: {_clock(store.clock)}")
     say(f"{stored.label}: scrub: {_scrub(store.scrub)}")
+    if store.kms_keys:
+        say(f"{stored.label}: {store.kms_keys} KMS keys")
     items = sum(table.items for table in store.tables)
     each = f", {store.size / items:.0f} bytes an item" if items else ""
     pages = store.pages

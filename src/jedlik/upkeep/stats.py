@@ -12,6 +12,7 @@ from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import PullPosition
+from jedlik.kms import key_rows
 from jedlik.regions import keyspaces
 from jedlik.regions.layout import Stored
 from jedlik.storage.counters import counter
@@ -79,6 +80,8 @@ class StoreStats:
     """What the store knows of time; None if no server has noted it yet."""
     scrub: Progress
     """When all values were read last, and what was found."""
+    kms_keys: int
+    """Those of customers, and that of DynamoDB."""
 
     @property
     def free_pages(self) -> int:
@@ -109,6 +112,7 @@ class StoreStats:
                 if self.scrub.position is None
                 else {"values": self.scrub.values, "damaged_values": self.scrub.damaged_values},
             },
+            "kms_keys": self.kms_keys,
             "tables": [table.document() for table in self.tables],
         }
 
@@ -119,7 +123,9 @@ def of_store(stored: Stored) -> StoreStats:
     size = (path / DATA).stat().st_size
     with opening.view(path) as view:
         tables = tuple(of_tables(view))
-        return StoreStats(path.name, stored.account, size, view.pages, tables, of_clock(view), read_progress(path))
+        kms_keys = view.count(*key_rows.key_range())
+        progress = read_progress(path)
+        return StoreStats(path.name, stored.account, size, view.pages, tables, of_clock(view), progress, kms_keys)
 
 
 def of_clock(view: View) -> Timekeeping | None:
