@@ -33,7 +33,7 @@ async def made(region: Region, alias: str) -> KmsKey:
     key = KmsKey(
         id=key_id,
         created=now,
-        policy=_policy(region.account, alias),
+        policy=policy_of(region.account, alias),
         description=DESCRIPTIONS[alias],
         manager=AWS,
         aliases=(alias,),
@@ -59,7 +59,8 @@ async def made(region: Region, alias: str) -> KmsKey:
     return unpacked(stored)
 
 
-def _policy(account: str, alias: str) -> str:
+def policy_of(account: str, alias: str) -> str:
+    """The policy of one of these keys, whether or not it has been made."""
     service = alias.rpartition("/")[2]
     use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"]
     return json.dumps(

@@ -143,7 +143,8 @@ class KeyFinder:
     async def permitted(
         self, asker: Asker, region: Region, named: Named, operation: str, given: Values, tokens: Sequence[str] = ()
     ) -> KmsKey:
-        """The key that is named, if the caller may do this to it. Raises NotFoundException, AccessDeniedException."""
+        """The key that is named, if the caller may do this to it. A key of AWS's is made when it is first named by
+        somebody of its account. Raises NotFoundException, AccessDeniedException."""
         key = await found(region, named)
         if key is not None and key.regions is not None:
             key = await refreshed(self.stores, region, key, operation)
@@ -152,6 +153,10 @@ class KeyFinder:
         place = Named(named.account, named.region, named.name if key is None else key.id)
         values = key_permissions.values(key, named, asker.caller.account, asker.via, given)
         access = Access(f"kms:{operation}", place.arn, values, None if key is None else key.policy)
+        if key is None and named.name in aws_managed_keys.ALIASES and region.account == asker.region.account:
+            policy = aws_managed_keys.policy_of(region.account, named.name)
+            await self.authorizer.check_key(asker.caller, access._replace(policy=policy), _nobody)
+            return await aws_managed_keys.made(region, named.name)
         if key is None:
             await self.authorizer.check_key(asker.caller, access, _nobody)
             kind = f"Alias {named.arn} is not found." if named.is_alias else f"Key '{named.arn}' does not exist"
@@ -172,12 +177,12 @@ async def _nobody(names: frozenset[str]) -> bool:
 
 
 async def found(region: Region, named: Named) -> KmsKey | None:
-    """The key that is named in a region, if it exists. A key of AWS's is made when it is first named."""
+    """The key that is named in a region, if it exists."""
     key_id = named.name
     if named.is_alias:
         [value] = await region.engine.get([key_rows.alias_row(named.name)])
         if value is None:
-            return await aws_managed_keys.made(region, named.name) if named.name in aws_managed_keys.ALIASES else None
+            return None
         key_id = unpacked_alias(value).key_id
     [stored] = await region.engine.get([key_rows.key_row(key_id)])
     return there(stored)

@@ -19,7 +19,11 @@ from typing import NamedTuple
 
 from jedlik.aws.policies.evaluation import ALLOWED, Asking, Decision, Identity, Source, decide, finish, prepare
 from jedlik.aws.policies.policy_documents import Policy
+from jedlik.aws.policies.policy_parser import parsed
 from jedlik.aws.policies.wildcards import Values
+
+_EVERYTHING = parsed('{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}')
+"""Stands for a grant: a boundary and a session's policy limit what it allows."""
 
 
 class KeyDecision(NamedTuple):
@@ -44,10 +48,11 @@ def decide_on_key(identity: Identity, action: str, key_arn: str, values: Values,
         return KeyDecision(decision, decision)
     names_account = _in_one_account(_account_of(identity), action, key_arn, values, policy).allowed
     names_it = _in_one_account(replace(identity, policies=()), action, key_arn, values, policy).allowed
-    if names_it and not is_across:
-        return KeyDecision(ALLOWED, ALLOWED)
     decision = by_itself if names_account or names_it else Decision(False, False, Source.RESOURCE)
-    return KeyDecision(decision, by_itself if is_across else ALLOWED)
+    if is_across:
+        return KeyDecision(decision, by_itself)
+    granted = _in_one_account(replace(identity, policies=(_EVERYTHING,)), action, key_arn, values, None)
+    return KeyDecision(ALLOWED if names_it else decision, granted)
 
 
 def _in_one_account(identity: Identity, action: str, key_arn: str, values: Values, policy: Policy | None) -> Decision:
