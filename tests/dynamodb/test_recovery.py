@@ -18,6 +18,7 @@ from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.clock import TrustedClock
+from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
     archiving,
     backup_records,
@@ -29,15 +30,20 @@ from jedlik.dynamodb.backups import (
     restores,
     table_copies,
 )
-from jedlik.dynamodb.model import spaces
+from jedlik.dynamodb.backups.recovery_records import Recovery, Segment
+from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.log_readers import Position
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from jedlik.dynamodb.tables import purge
 from jedlik.regions.keyspaces import Keyspace
 from jedlik.regions.object_places import ObjectPlaces
+from jedlik.storage.engine import Writes
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.object_store import ObjectStore, ObjectStoreError
-from testing import jobs
+from jedlik.upkeep import stats
+from testing import full_store, jobs
 from testing.dynamodb import handlers
 from testing.dynamodb.definitions import attributes, definition, index, key_schema
 from testing.dynamodb.handlers import Handlers
@@ -317,11 +323,18 @@ def test_an_archive_that_is_away_stops_no_write_and_after_a_day_begins_again(
         await archived(own)
         behind = shown(await own.call("DescribeContinuousBackups", TableName="source"))
         assert behind["LatestRestorableDateTime"] == written
+        held_up = recovery_of(own)
+        assert held_up.waiting >= 1
+        assert held_up.record.held_up == (own.now, "the bucket is away")
+        own.now += 5
+        await archived(own)
+        assert recovery_of(own).record.held_up == held_up.record.held_up
         # It is back: nothing is missing.
         objects.away = False
         await archived(own)
         caught_up = shown(await own.call("DescribeContinuousBackups", TableName="source"))
         assert caught_up["LatestRestorableDateTime"] == own.now - 1
+        assert (recovery_of(own).waiting, recovery_of(own).record.held_up) == (0, None)
         objects.away = True
         await several(history)
         for _ in range(2):
@@ -333,14 +346,94 @@ def test_an_archive_that_is_away_stops_no_write_and_after_a_day_begins_again(
         await archived(own)
         again = shown(await own.call("DescribeContinuousBackups", TableName="source"))
         assert again["EarliestRestorableDateTime"] > own.now - 10
+        assert recovery_of(own).record.begun_again == recovery_of(own).record.since
+        assert problems_of(own) == []
         own.now += 10
         await restore(own, "target", own.now - 1)
         await all_jobs(own)
         assert await history.held("target") == history.states[-1]
 
-    handlers.run(tmp_path / "store", test)
+    full_store.run(tmp_path / "store", test)
     assert "the bucket is away" in caplog.text
     assert "recovery of the table begins again" in caplog.text
+
+
+def recovery_of(own: Handlers) -> stats.RecoveryStats:
+    """The recovery of the table as `jedlik stats` shows it."""
+    engine = own.region.engine
+    assert isinstance(engine, LmdbEngine)
+    with engine.view() as view:
+        [found] = [table.recovery for table in stats.of_tables(view) if table.name == "source"]
+    assert found is not None
+    return found
+
+
+def problems_of(own: Handlers) -> list[str]:
+    """What `jedlik check` finds."""
+    return full_store.problems(own)[1]
+
+
+def without(segment: Segment, recovery: Recovery) -> Writes:
+    writes = Writes()
+    writes.delete(recovery_records.segment_key(recovery, segment.first))
+    return writes
+
+
+def changed(**members: Any) -> Callable[[list[Segment], Recovery], Writes]:
+    def change(segments: list[Segment], recovery: Recovery) -> Writes:
+        writes = Writes()
+        recovery.put(writes, **members)
+        return writes
+
+    return change
+
+
+def read_to(position: int) -> Callable[[list[Segment], Recovery], Writes]:
+    def change(segments: list[Segment], recovery: Recovery) -> Writes:
+        writes = Writes()
+        key = keys.reader_key(keys.table_id(recovery.table_id), recovery_records.READER)
+        writes.put(key, Position(position, 0.0).pack())
+        return writes
+
+    return change
+
+
+BREAKS: list[tuple[Callable[[list[Segment], Recovery], Writes], str]] = [
+    (lambda segments, recovery: without(segments[2], recovery), "segments are missing between"),
+    (lambda segments, recovery: without(segments[-1], recovery), "segments are missing behind"),
+    (changed(position=3), "ends behind the archive"),
+    (read_to(1_000_000), "the log is kept from 1000000 on only"),
+]
+
+
+@pytest.mark.parametrize(("break_it", "problem"), BREAKS)
+def test_a_check_finds_where_archive_and_log_do_not_join(
+    tmp_path: Path, break_it: Callable[[list[Segment], Recovery], Writes], problem: str
+) -> None:
+    async def test(own: Handlers) -> None:
+        await with_table(own, MemoryObjects())
+        history = History(own, "source", Random(1))
+        await switch(own, True)
+        for _ in range(3):
+            await several(history)
+            own.now += 100
+            await archived(own)
+        await all_jobs(own)
+        assert problems_of(own) == []
+        table = await catalog.find(own.region, "source")
+        assert table is not None
+        recovery = await recovery_records.of_table(own.region, table.descriptor)
+        assert recovery is not None
+        segments = await recovery_records.segments(own.region, recovery)
+        assert len(segments) > 4
+        assert [segment.number for segment in segments] == list(range(len(segments)))
+        assert recovery.segments == len(segments)
+        writes = break_it(segments, recovery)
+        await own.region.engine.mutate([], lambda _: (writes, None))
+        found = [one for one in problems_of(own) if problem in one]
+        assert [one.partition(": ")[0] for one in found] == ["recovery of table source"]
+
+    full_store.run(tmp_path / "store", test)
 
 
 async def several(history: History) -> None:

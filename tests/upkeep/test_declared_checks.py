@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jedlik.background import job_records
+from jedlik.dynamodb.backups import recovery_records
 from jedlik.dynamodb.model import keys
 from jedlik.kms import key_rows
 from jedlik.process.services import SERVICES
@@ -27,6 +28,7 @@ DAMAGES: dict[str, tuple[Callable[[Writes], None], str]] = {
         "client token under ",
     ),
     "kms keys": (lambda writes: writes.put(key_rows.key_row("other"), b"?"), "KMS key under "),
+    "recoveries": (lambda writes: writes.put(recovery_records.recovery_key(b"8 bytes."), b"?"), "recovery under "),
     "tables": (lambda writes: writes.put(keys.descriptor_key("other"), b"?"), "descriptor under "),
     "strays": (lambda writes: writes.put(keys.tags_key(b"8 bytes."), b"{}"), "there are tags of "),
     "streams": (lambda writes: writes.put(keys.stream_key("other", "label"), b"?"), "stream under "),

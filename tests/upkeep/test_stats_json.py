@@ -60,6 +60,7 @@ def test_a_store_in_json(start_server: StartServer, tmp_path: Path) -> None:
             "log_entries": 0,
             "peers": [],
             "put_aside": [],
+            "recovery": None,
         }
     ]
     assert [store["region"] for store in stats(tmp_path / "data", "--region", "eu-west-1")["stores"]] == ["eu-west-1"]

@@ -24,6 +24,7 @@ for command in (
     store_commands.check,
     store_commands.stats,
     store_commands.compact,
+    store_commands.copy,
     store_commands.upgrade,
 ):
     main.add_command(command)

@@ -172,3 +172,29 @@ def upgrade(data_dir: Path, of_account: str | None, region: str | None) -> None:
     ]
     found = [*(stored for stored in former if which.means(stored)), *_in_their_places(data_dir, which)]
     each_store(_some(found, data_dir, which), partial(reports.upgrade, data_dir=data_dir))
+
+
+@click.command(cls=Command)
+@config_file
+@option("data_dir")
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+def copy(data_dir: Path, target: Path) -> None:
+    """Copy the data folder to DIR: all stores, identities and keys included. A server may run meanwhile.
+
+    Each store is copied in one state. Backups are not in the copy, and neither is the root key: keep that elsewhere,
+    for what it has sealed cannot be read without it.
+    """
+    from jedlik.storage.engine import StorageError
+    from jedlik.upkeep import folder_copies
+
+    if not data_dir.is_dir():
+        raise Refusal(f"there is no store in {data_dir}")
+
+    def done(store: folder_copies.CopiedStore) -> None:
+        say(f"{store.name}: {store.size} bytes, up to position {store.position} of its logs")
+
+    try:
+        folder_copies.copy(data_dir.absolute(), target.absolute(), done)
+    except StorageError as error:
+        raise Refusal(str(error)) from error
+    say(f"copied to {target}, without the root key and without backups")

@@ -17,7 +17,7 @@ from jedlik.dynamodb.backups import (
     table_copies,
 )
 from jedlik.dynamodb.capacity import cloudwatch
-from jedlik.dynamodb.checks import every_table, scrubbing, small_records, strays, stream_check
+from jedlik.dynamodb.checks import every_table, recovery_check, scrubbing, small_records, strays, stream_check
 from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
@@ -49,7 +49,7 @@ SERVICE = Service(
         table_copies.JOB,
     ),
     duties=(archiving.duty, expiring.duty, last_backups.duty, old_tokens.duty, scrubbing.duty),
-    checks=(small_records.CHECK, every_table.CHECK, strays.CHECK),
+    checks=(small_records.CHECK, every_table.CHECK, recovery_check.CHECK, strays.CHECK),
     standing=(replicated.any_of,),
     metrics=(*cloudwatch.METRICS, *scrubbing.METRICS),
 )

@@ -31,7 +31,7 @@ from jedlik.upkeep import losses, moving, opening, server_metrics
 from jedlik.upkeep.check import StoreCheck
 from jedlik.upkeep.repair import repair
 from jedlik.upkeep.server_metrics import Counted
-from jedlik.upkeep.stats import of_store
+from jedlik.upkeep.stats import RecoveryStats, of_store
 from jedlik.upkeep.upgrade import upgrade as upgrade_store
 from jedlik.upkeep.watching import Watch, unwatched
 
@@ -159,6 +159,8 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
             say(f"{stored.label}: table {table.name}: {_progress(peer)}")
         for aside in table.asides:
             say(f"{stored.label}: table {table.name}: {_put_aside(aside)}")
+        if table.recovery is not None:
+            say(f"{stored.label}: table {table.name}: {_recovery(table.recovery)}")
     if store.clock is not None:
         say(f"{stored.label}: clock: {_clock(store.clock)}")
     say(f"{stored.label}: scrub: {_scrub(store.scrub)}")
@@ -172,6 +174,19 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
         f"{pages.used} pages of {pages.page_size} bytes with {pages.rows} rows, {store.free_pages} pages free"
     )
     return 0
+
+
+def _recovery(found: RecoveryStats) -> str:
+    record = found.record
+    text = (
+        f"recovery of {record.days} days, since {_time(record.since)}: {found.segments} segments of "
+        f"{found.stored} bytes, {found.waiting} log entries not archived yet"
+    )
+    if record.begun_again is not None:
+        text += "; it began again, because nothing could be archived for a day, and what was before is lost"
+    if record.held_up is not None:
+        text += f"; nothing can be archived since {_time(record.held_up.since)}: {record.held_up.reason}"
+    return text
 
 
 def metrics(data_dir: Path, which: Which, say: Say) -> None:

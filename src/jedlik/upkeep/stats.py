@@ -8,7 +8,10 @@ from typing import Any
 
 from jedlik import timekeeping
 from jedlik.background import job_records
+from jedlik.dynamodb.backups import recovery_records
+from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.model import descriptors, keys
+from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import PullPosition
@@ -21,6 +24,32 @@ from jedlik.storage.lmdb.scrub_progress import Progress, read_progress
 from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
 from jedlik.upkeep import opening
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStats:
+    """How far the recovery of a table to a point in time has come."""
+
+    record: Recovery
+    segments: int
+    """Segments that are kept."""
+    stored: int
+    """Bytes of their objects."""
+    waiting: int
+    """Entries of the log that are not archived yet."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        held_up = self.record.held_up
+        return {
+            "days": self.record.days,
+            "since": self.record.since,
+            "segments": self.segments,
+            "segment_bytes": self.stored,
+            "log_entries_not_archived": self.waiting,
+            "held_up": None if held_up is None else {"since": held_up.since, "reason": held_up.reason},
+            "begun_again": self.record.begun_again,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +71,9 @@ class TableStats:
     asides: tuple[Aside, ...]
     """The replicas whose changes are not taken over now, or that hold up a job of the table, and why."""
 
+    recovery: RecoveryStats | None
+    """Its recovery to a point in time, if it is on."""
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -53,6 +85,7 @@ class TableStats:
             "log_entries": self.log_entries,
             "peers": [_progress(peer) for peer in self.peers],
             "put_aside": [{"region": a.region, "since": a.since, "reason": a.reason} for a in self.asides],
+            "recovery": None if self.recovery is None else self.recovery.document(),
         }
 
 
@@ -157,4 +190,19 @@ def of_tables(view: View) -> Iterator[TableStats]:
                 *(aside.parse(raw) for _, raw in view.rows(*keys.aside_range(table.id))),
                 *(one for job in jobs if job.state.get("TableId") == table_id for one in aside.of_state(job.state)),
             ),
+            recovery=_recovery(view, table),
         )
+
+
+def _recovery(view: View, table: Table) -> RecoveryStats | None:
+    raw = view.get(recovery_records.recovery_key(table.id))
+    if raw is None:
+        return None
+    record = recovery_records.parse(raw)
+    segments = [recovery_records.segment_of(one) for _, one in view.rows(*recovery_records.segments_range(record))]
+    log = keys.log_prefix(table.id)
+    waiting = sum(
+        view.count(*keys.log_range(shard, record.position))
+        for shard in view.prefixes(log, keyspaces.prefix_end(log), len(keys.shard_log_prefix(table.id, 0)))
+    )
+    return RecoveryStats(record, len(segments), sum(segment.stored for segment in segments), waiting)

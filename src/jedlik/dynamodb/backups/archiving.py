@@ -28,7 +28,7 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, backup_removal, recovery_records, table_copies
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, Backup
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, Packer, Rows
-from jedlik.dynamodb.backups.recovery_records import Recovery, Segment
+from jedlik.dynamodb.backups.recovery_records import Recovery, Segment, Trouble
 from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.changes.readers import ReaderGone
 from jedlik.dynamodb.model import keys, log_readers, spaces
@@ -64,14 +64,20 @@ _log = logging.getLogger(__name__)
 
 
 def begin(
-    table: Descriptor, days: int, starts: Position, counts: Sequence[bytes | None], now: float, writes: Writes
+    table: Descriptor,
+    days: int,
+    starts: Position,
+    counts: Sequence[bytes | None],
+    now: float,
+    writes: Writes,
+    again: bool = False,
 ) -> None:
     """Begin a history of a table, in a commit of its own: its log is archived from `starts` on.
 
-    `counts` are the stored counters of its items and bytes.
+    `counts` are the stored counters of its items and bytes; `again` is whether the history before it was lost.
     """
-    recovery = Recovery(table.name, table.id, int(now * 1000), days, starts.number)
-    recovery.put(writes)
+    recovery = Recovery(table.name, table.id, int(now * 1000), days, starts.number, segments=0)
+    recovery.put(writes, begun_again=now if again else None)
     with_reader = log_readers.added(table, recovery_records.reader(), starts, writes)
     catalog.put(_with_base(with_reader, starts, counts, now, writes), writes)
 
@@ -125,7 +131,22 @@ async def archive(region: Region) -> bool:
                 error,
                 extra={"region": region.store, "table": recovery.table},
             )
+            await _note(region, recovery, str(error))
     return more
+
+
+async def _note(region: Region, recovery: Recovery, reason: str) -> None:
+    """Note why nothing can be archived, when that begins."""
+    now = region.clock()
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        writes = Writes()
+        current = None if found[0] is None else recovery_records.parse(found[0])
+        if current is not None and current.history == recovery.history and current.held_up is None:
+            current.put(writes, held_up=Trouble(now, reason))
+        return writes, None
+
+    await region.engine.mutate([recovery.key], decide)
 
 
 async def _look_after(region: Region, recovery: Recovery) -> bool:
@@ -202,16 +223,20 @@ async def flush(region: Region, table: Table, recovery: Recovery) -> bool:
         packed = await asyncio.to_thread(rows.packed)
         name = f"segment-{recovery.position:016x}-{packed.check}"
         await region.places.backups.put(f"{recovery.folder(region)}/{name}", packed.content)
-        segment = Segment(name, recovery.position, end_, packed.rows, packed.size, len(packed.content))
+        sizes = packed.rows, packed.size, len(packed.content)
+        segment = Segment(name, recovery.position, end_, *sizes, number=recovery.segments)
     place = await readers.place_of(region, table.id, recovery_records.READER)
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         writes = Writes()
         # If another worker has archived the same, there is nothing to do. If the reader is gone, so may be entries.
         if found[0] == recovery.raw and found[1] is not None and not Position.unpack(found[1]).lost:
-            recovery.put(writes, position=position, archived=recovery.archived + rows.size)
+            made = recovery.segments
             if segment is not None:
                 segment.put(recovery, writes)
+                made = None if made is None else made + 1
+            archived = recovery.archived + rows.size
+            recovery.put(writes, position=position, archived=archived, segments=made, held_up=None)
         return writes, None
 
     await region.engine.mutate([recovery.key, place.key], decide)
@@ -248,7 +273,7 @@ async def _begin_again(region: Region, recovery: Recovery) -> None:
         writes = Writes()
         table = catalog.stored(found[1])
         if found[0] == recovery.raw and table is not None and table.descriptor.id == recovery.table_id:
-            begin(end(table.descriptor, recovery, writes), recovery.days, starts, found[2:], now, writes)
+            begin(end(table.descriptor, recovery, writes), recovery.days, starts, found[2:], now, writes, again=True)
         return writes, None
 
     await region.engine.mutate([recovery.key, catalog.key(recovery.table), *counts], decide)

@@ -31,6 +31,14 @@ LOG_SECONDS = 24 * 60 * 60.0
 DAY = 24 * 60 * 60.0
 
 
+class Trouble(NamedTuple):
+    """What keeps the log from being archived."""
+
+    since: float
+    """Seconds since the epoch."""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """The recovery of a table."""
@@ -48,6 +56,14 @@ class Recovery:
     """Bytes that have been archived since the last base copy began."""
     restoring: tuple[str, ...] = ()
     """The ids of the tables that are being made from it."""
+    segments: int | None = None
+    """How many have been archived, those that have been removed since included. None in records of earlier
+    versions."""
+    held_up: Trouble | None = None
+    """Why nothing can be archived now."""
+    begun_again: float | None = None
+    """When this history took the place of one that was lost, because nothing could be archived for too long, in seconds
+    since the epoch."""
     raw: bytes = b""
 
     @property
@@ -79,6 +95,9 @@ class Recovery:
             "Position": new.position,
             "Archived": new.archived,
             "Restoring": new.restoring,
+            "Segments": new.segments,
+            "HeldUp": None if new.held_up is None else list(new.held_up),
+            "BegunAgain": new.begun_again,
         }
         writes.put(new.key, orjson.dumps(document))
 
@@ -94,6 +113,9 @@ def parse(raw: bytes) -> Recovery:
         position=record["Position"],
         archived=record["Archived"],
         restoring=tuple(record["Restoring"]),
+        segments=record.get("Segments"),
+        held_up=None if record.get("HeldUp") is None else Trouble(*record["HeldUp"]),
+        begun_again=record.get("BegunAgain"),
         raw=raw,
     )
 
@@ -126,10 +148,17 @@ class Segment(NamedTuple):
     rows: int
     size: int
     stored: int
+    number: int | None = None
+    """Its place among the segments of its history, from 0 on. None in records of earlier versions."""
 
     def put(self, recovery: Recovery, writes: Writes) -> None:
         """Write its record."""
         writes.put(segment_key(recovery, self.first), orjson.dumps(list(self)))
+
+
+def segment_of(raw: bytes) -> Segment:
+    """The segment of a record."""
+    return Segment(*orjson.loads(raw))
 
 
 def segment_key(recovery: Recovery, first: int) -> bytes:
@@ -151,7 +180,7 @@ async def segments(region: Region, recovery: Recovery, limit: int | None = None)
         rows = await region.engine.range(start, end, 500, MIB)
         if not rows:
             break
-        found += [Segment(*orjson.loads(raw)) for _, raw in rows]
+        found += [segment_of(raw) for _, raw in rows]
         start = rows[-1][0] + b"\0"
     return found[:limit]
 

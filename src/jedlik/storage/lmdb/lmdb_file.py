@@ -32,7 +32,7 @@ from jedlik.storage.lmdb.environment import (
 from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 from jedlik.storage.lmdb.lmdb_pages import DATA, meta_of, metas
 from jedlik.storage.lmdb.page_check import PageCheck, Problem
-from jedlik.storage.lmdb.replacement import replace
+from jedlik.storage.lmdb.replacement import begin_again, replace
 from jedlik.storage.lmdb.store import alone, shared
 from jedlik.storage.lmdb.view import View, view_of
 
@@ -117,6 +117,18 @@ def compact(path: Path) -> tuple[int, int]:
         finally:
             copy.unlink(missing_ok=True)
     return before, after
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy the store in the directory `path`, as it is now, into the directory `to`, with a new journal. A server may
+    go on beside it. Raises StorageError."""
+    try:
+        with shared(path), opened_for_reading(path) as environment:
+            refuse_other_format(str(path), format_of(environment))
+            _write_copy(environment, to / DATA)
+        begin_again(to)
+    except (lmdb.Error, OSError) as error:
+        raise StorageError(f"cannot copy the store in {path}: {error}") from error
 
 
 def copied(path: Path) -> int:

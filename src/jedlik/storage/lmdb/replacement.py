@@ -20,7 +20,7 @@ import lmdb
 
 from jedlik.storage.lmdb.coherence import DamagedStore
 from jedlik.storage.lmdb.environment import MAP_SIZE, sync_directories
-from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Journal, first_place
+from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Journal, Place, first_place
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of
 
 _NEXT_DATA = f"{DATA}.next"
@@ -33,6 +33,29 @@ def replace(path: Path, copy: Path) -> None:
     The caller holds the store alone. Raises lmdb.Error and OSError; the store is then either the old one or the new
     one.
     """
+    place, found = _with_new_place(copy)
+    _discard(path)
+    Journal.make(path, transaction_of(found), found, place, _NEXT_JOURNAL)
+    sync_directories([path])
+    copy.replace(path / _NEXT_DATA)
+    sync_directories([path])
+    (path / _NEXT_JOURNAL).replace(path / JOURNAL)
+    sync_directories([path])
+    finish(path)
+
+
+def begin_again(path: Path) -> None:
+    """Give a journal of its own to the copy of a store in the directory `path`, which nobody has opened yet.
+
+    Raises lmdb.Error and OSError.
+    """
+    place, found = _with_new_place(path / DATA)
+    Journal.make(path, transaction_of(found), found, place)
+    sync_directories([path])
+
+
+def _with_new_place(copy: Path) -> tuple[Place, bytes]:
+    """Give a file of LMDB's the place of a new journal, and sync it; the place, and the file's meta pages."""
     place = first_place()
     with (
         lmdb.open(str(copy), map_size=MAP_SIZE, subdir=False, lock=False, lib_version=1) as environment,
@@ -42,17 +65,9 @@ def replace(path: Path, copy: Path) -> None:
     file = os.open(copy, os.O_RDONLY)
     try:
         os.fsync(file)
-        found = metas(file)
+        return place, metas(file)
     finally:
         os.close(file)
-    _discard(path)
-    Journal.make(path, transaction_of(found), found, place, _NEXT_JOURNAL)
-    sync_directories([path])
-    copy.replace(path / _NEXT_DATA)
-    sync_directories([path])
-    (path / _NEXT_JOURNAL).replace(path / JOURNAL)
-    sync_directories([path])
-    finish(path)
 
 
 def finish(path: Path) -> None:
