@@ -86,7 +86,7 @@ def test_a_command_ends_quietly_when_the_reader_of_its_report_goes(
 
 def test_completion_knows_the_commands() -> None:
     completed = run_jedlik(_JEDLIK_COMPLETE="bash_complete", COMP_WORDS="jedlik c", COMP_CWORD="1")
-    assert completed.stdout.split() == ["plain,credentials", "plain,check", "plain,compact"]
+    assert completed.stdout.split() == ["plain,credentials", "plain,check", "plain,compact", "plain,copy"]
 
 
 THE_INTERPRETERS_END = 77
