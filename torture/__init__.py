@@ -17,6 +17,9 @@ the right file is put back.
 `clocks` makes the wall clock jump under load, and kills the server while the clock is wrong. Then, too, nothing may
 have been trimmed or expired before its time, and no transaction may have taken effect twice.
 
+`backups` kills processes while tables are backed up and restored, and compares each restored second with what writers
+had been acknowledged until then.
+
 `regions` runs the simulator of global tables, without a server, with new schedules each time.
 
 A seed repeats the writers' choices and the moments, but not the scheduling of processes. Short versions are tests, in

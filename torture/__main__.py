@@ -15,12 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cuts, faults, flips, jumps, kills, pages, regions
+from torture import cuts, faults, flips, jumps, kills, pages, regions, restored_seconds
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
 KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
+    "backups": lambda options, folder, random: restored_seconds.run(folder, random, options.points, _say),
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
     "flips": lambda options, folder, random: flips.run(folder, random, options.flips, _say),
     "pages": lambda options, folder, random: pages.run(folder, random, options.flips, _say),
@@ -39,6 +40,7 @@ def main() -> int:
         "--seconds", type=float, default=90.0, help="how long to kill, to break disks, and so on (default: 90)"
     )
     parser.add_argument("--cuts", type=int, default=500, help="how many power cuts (default: 500)")
+    parser.add_argument("--points", type=int, default=40, help="how many seconds are restored (default: 40)")
     parser.add_argument("--flips", type=int, default=500, help="how many damaged stores (default: 500)")
     parser.add_argument("--seed", type=int, default=Random().randrange(1 << 32))
     options = parser.parse_args()

@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from jedlik import __version__
-from jedlik.cli import access_keys, account_commands, backup_commands, root_key_commands, serve_command, store_commands
+from jedlik.cli import (
+    access_keys,
+    account_commands,
+    backup_commands,
+    root_key_commands,
+    serve_command,
+    store_commands,
+    transfer_commands,
+)
 from jedlik.cli.program import Group
 
 
@@ -21,6 +29,8 @@ for command in (
     access_keys.credentials,
     account_commands.account,
     backup_commands.backups,
+    transfer_commands.export,
+    transfer_commands.import_,
     store_commands.check,
     store_commands.stats,
     store_commands.compact,

@@ -93,6 +93,21 @@ class ObjectStore:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise self._failed(f"cannot write {name}", error) from error
 
+    async def put_file(self, name: str, file: Path) -> None:
+        """Store the content of a file, in several parts where it is large."""
+        import obstore
+
+        _check_name(name)
+        store = self._store()
+        if self._root is not None:
+            await asyncio.to_thread(self._check_inside, name)
+        try:
+            await obstore.put_async(store, name, file)
+            if self._root is not None:
+                await asyncio.to_thread(_sync, self._root, name)
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise self._failed(f"cannot write {name}", error) from error
+
     async def get(self, name: str) -> bytes:
         """An object, whole. Raises ObjectMissing."""
         import obstore

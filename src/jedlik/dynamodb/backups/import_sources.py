@@ -57,10 +57,27 @@ class _Decompressor(Protocol):
 
 def _decompressor(compression: str) -> _Decompressor | None:
     if compression == "GZIP":
-        return zlib.decompressobj(_GZIP)
+        return _Members(lambda: zlib.decompressobj(_GZIP))
     if compression == "ZSTD":
-        return zstandard.ZstdDecompressor().decompressobj()
+        return _Members(lambda: zstandard.ZstdDecompressor().decompressobj())
     return None
+
+
+class _Members:
+    """Decompresses what consists of several parts, each compressed by itself."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._current = make()
+
+    def decompress(self, data: bytes, /) -> bytes:
+        found = b""
+        while data:
+            if self._current.eof:
+                self._current = self._make()
+            found += self._current.decompress(data)
+            data = self._current.unused_data if self._current.eof else b""
+        return found
 
 
 class _Undecompressed(Exception):
