@@ -56,6 +56,7 @@ CONFIG_VARIABLE = VARIABLE + "CONFIG"
 """Names the configuration file."""
 HOST = re.compile(r"[A-Za-z0-9._-]+")
 """A name or an IPv4 address, without a port."""
+ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[!-~]{1,512}")
 ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s]+")
 """An Origin header."""
 
@@ -139,6 +140,9 @@ class Settings:
     dax_port: Annotated[int, "Port of DAX's first node, others follow; 0 takes free ones."] = 8111
     dax_nodes: Annotated[int, "Nodes of DAX: a primary and up to ten replicas."] = 1
     dax_memory: Annotated[int, "Memory of the caches of each node of DAX, in MB."] = 256
+    dax_role: Annotated[
+        str | None, "ARN of the role as which the cluster of --dax reads and writes tables; needed with --auth on."
+    ] = None
     dax_stale: Annotated[bool, "Serve items from DAX's cache for their time although they were written past it."] = (
         False
     )
@@ -198,11 +202,13 @@ class Settings:
     def _check_access(self) -> None:
         if self.dax_stale and self.dax_nodes > 1:
             raise SettingsError("dax_stale is for one node of DAX: others would not see what is written through it")
-        if self.dax and self.auth == "on":
+        if self.dax and self.auth == "on" and self.dax_role is None:
             raise SettingsError(
-                "dax is for --auth off as yet: a cluster of DAX reads and writes tables as a role of its own, "
-                "and there are no roles yet"
+                "dax_role is needed for --dax with --auth on: the ARN of a role that lets dax.amazonaws.com assume it, "
+                "as which the cluster reads and writes tables"
             )
+        if self.dax_role is not None and not ROLE_ARN.fullmatch(self.dax_role):
+            raise SettingsError(f"dax_role must be the ARN of a role, not {self.dax_role!r}")
         if self.allow_unauthenticated and self.auth == "on":
             raise SettingsError("allow_unauthenticated is for --auth off")
         if self.auth == "on" or is_loopback(self.host):

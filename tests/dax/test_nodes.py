@@ -150,9 +150,3 @@ def test_stale_items_are_for_one_node(tmp_path: Path) -> None:
     refused = run_jedlik("serve", "--dax", "--dax-nodes", "2", "--dax-stale", "--data-dir", str(tmp_path))
     assert refused.returncode == 2
     assert refused.stderr.startswith("jedlik: dax_stale is for one node of DAX")
-
-
-def test_roles_are_needed_where_signatures_are_verified(tmp_path: Path) -> None:
-    refused = run_jedlik("serve", "--dax", "--auth", "on", "--data-dir", str(tmp_path))
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("jedlik: dax is for --auth off as yet")

@@ -82,7 +82,7 @@ def test_an_authorization_that_cannot_be_believed_is_refused_with_the_next_reque
     codes, message, [_, name, status] = raw.answer(1)
     assert codes == [4, 23, 31, 33]
     assert message.startswith("Credential should be scoped to a valid region, not 'no_region!'.")
-    assert (name, status) == ("MissingAuthenticationTokenException", 400)
+    assert (name, status) == ("InvalidSignatureException", 400)
     raw.send(authorization(), GET)
     assert raw.answer(1)[0] == []
 

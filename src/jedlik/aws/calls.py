@@ -78,7 +78,10 @@ class Calls:
         asked = operation.validate(request)
         if not self._authorizer.allows_everything(context.caller):
             context.accesses = operation.accesses(context.scope, asked, context.region.known)
-            await self._authorizer.check(context.caller, context.accesses)
+            if not self._authorizer.allows(context.caller, context.accesses):
+                await operation.learn(context.region, context.accesses)
+                context.accesses = operation.accesses(context.scope, asked, context.region.known)
+                await self._authorizer.check(context.caller, context.accesses)
         try:
             return await operation.handler(context, asked) or {}
         except NoStore:

@@ -10,7 +10,9 @@ answer, nothing more is read.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jedlik.aws.protocols.cbor_values import NotCbor
@@ -73,8 +75,10 @@ class ClientConnection(asyncio.Protocol):
         """Whether the client wants answers in frames, as that for Java does."""
         self._agent = ""
         self._asker: Asker | None = None
-        self._refusal = ""
+        self._refusal = NotAuthenticated("Authentication required")
         """Why nobody is known to ask."""
+        self.authorized_until = math.inf
+        """When who asks must be shown again."""
         self._at_work: asyncio.Task[None] | None = None
         self._method: int | None = None
         """What the request asks that is coming in, once it is known."""
@@ -201,10 +205,8 @@ class ClientConnection(asyncio.Protocol):
         agent = about.get("UserAgent", "")
         self._agent = agent if type(agent) is str else ""
         self._greeted = True
-        try:
+        with contextlib.suppress(NotAuthenticated):  # Nothing has been shown yet.
             self._asker = self._node.anybody(self._source, self._agent)
-        except NotAuthenticated:
-            self._refusal = "Authentication required"
         self.deadline = self._server.now + self._server.limits.idle
 
     def _request(self, number: int) -> None:
@@ -235,9 +237,16 @@ class ClientConnection(asyncio.Protocol):
     def _authorize(self, arguments: list[Any]) -> None:
         try:
             self._asker = self._node.identify(arguments, self._source, self._agent)
+            self.authorized_until = self._server.now + self._node.authorized_seconds
         except NotAuthenticated as error:
             self._asker = None
-            self._refusal = str(error)
+            self._refusal = error
+
+    def forget(self) -> None:
+        """Who asks must be shown again: that was too long ago."""
+        self._asker = None
+        self._refusal = NotAuthenticated("The authorization has expired", "ExpiredTokenException")
+        self.authorized_until = math.inf
 
     def _address(self) -> str:
         return self._source.listener.rpartition(":")[0].strip("[]")

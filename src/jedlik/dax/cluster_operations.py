@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from jedlik.aws.context import Context
+from jedlik.config import ROLE_ARN
 from jedlik.dax import cluster_events, cluster_records, cluster_tags
 from jedlik.dax.cluster_nodes import check_available, check_room, new_nodes, own_cluster, zones_of_new
 from jedlik.dax.cluster_records import (
@@ -32,7 +33,7 @@ from jedlik.dax.cluster_records import (
 )
 from jedlik.dax.cluster_roles import ClusterRoles
 from jedlik.dax.cluster_upkeep import order_now
-from jedlik.dax.cluster_views import NODE_TYPE, ClusterHost, ClusterViews, cluster_not_found
+from jedlik.dax.cluster_views import NODE_TYPE, ClusterHost, ClusterViews, arn_of, cluster_not_found
 from jedlik.dax.errors import (
     ClusterAlreadyExistsFault,
     ClusterQuotaForCustomerExceededFault,
@@ -58,7 +59,6 @@ ARN_PARTS = (
     "Fourth colon (region/namespace delimiter) not found",
     "Fifth colon (namespace/relative-id delimiter) not found",
 )
-_ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/[\x21-\x7e]{1,512}")
 NOT_HERE = {
     "PreferredMaintenanceWindow": "a cluster here is not maintained by anybody else",
     "NotificationTopicArn": "there are no notifications here",
@@ -95,7 +95,7 @@ class ClusterOperations:
         subnets = request.get("SubnetGroupName", "")
         role = request["IamRoleArn"]
         if self._roles is not None:
-            self._roles.check(context.region.account, role)
+            _check_trust(self._roles, role, arn_of(context, name))
         others = await cluster_records.made_clusters(context.region)
         check_room(others, len(zones))
         now = context.region.clock()
@@ -221,8 +221,16 @@ def _check_role_arn(arn: str) -> None:
     colons = arn.count(":")
     if colons <= len(ARN_PARTS):
         raise InvalidParameterValueException(f"{ARN_PARTS[colons - 1]}: {arn}")
-    if not _ROLE.fullmatch(arn):
+    if not ROLE_ARN.fullmatch(arn):
         raise InvalidParameterValueException(f"Not the ARN of a role: {arn}")
+
+
+def _check_trust(roles: ClusterRoles, role: str, cluster: str) -> None:
+    if not roles.is_trusting(role, cluster):
+        raise InvalidParameterValueException(
+            f"The role {role} must be of the cluster's account, and its trust policy must let dax.amazonaws.com assume "
+            "it"
+        )
 
 
 def _refuse_what_is_not_here(request: Request) -> None:

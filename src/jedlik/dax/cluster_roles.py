@@ -10,10 +10,11 @@ from jedlik.aws.context import Caller
 class ClusterRoles(Protocol):
     """Who has the roles."""
 
-    def check(self, account: str, role: str) -> None:
-        """Raise InvalidParameterValueException unless a role is there, and lets clusters of this account be it."""
+    def is_trusting(self, role: str, source: str) -> bool:
+        """Whether a role is there that DAX may assume for the cluster with the ARN `source`, which is of the same
+        account."""
         ...
 
-    def caller(self, account: str, role: str, cluster: str, region: str) -> Caller:
-        """A session of a role, for a cluster of an account. Raises AccessDeniedException if there can be none."""
+    def caller(self, role: str, source: str, region: str) -> Caller | None:
+        """A session of a role, for a cluster; None if there can be none."""
         ...

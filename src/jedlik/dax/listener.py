@@ -95,4 +95,7 @@ class Listener:
         self.now = now = time.monotonic()
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
+        for connection in self.connections:
+            if connection.authorized_until < now:
+                connection.forget()
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import re
 import socket
 from dataclasses import dataclass
 from typing import Any
 
 from jedlik.aws import answers
-from jedlik.aws.context import Caller, root
+from jedlik.aws.access import Scope
+from jedlik.aws.context import PARTITION, Caller, root
 from jedlik.aws.errors import InternalServerError, ServiceError, ServiceUnavailable, ValidationException
 from jedlik.aws.protocols import cbor_values
 from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.aws.routing import Authenticator
 from jedlik.dax import call_parameters, wire_errors, wire_values
 from jedlik.dax.call_parameters import CallParameters
+from jedlik.dax.cluster_access import ClusterAccess
 from jedlik.dax.counting import NodeCounts
 from jedlik.dax.methods import METHODS, Method
 from jedlik.dax.node_board import ANY_STORE, NodeBoard, NodeName
@@ -47,6 +50,10 @@ _WORD = re.compile(r"[!-+\--~]{1,200}")
 """What may stand in an Authorization header, between the commas."""
 NO_BODY = hashlib.sha256(b"").hexdigest()
 LEADER, REPLICA = 1, 2
+NOT_AUTHENTICATED = 400
+"""The status in HTTP that goes with it."""
+AUTHORIZED_SECONDS = 300.0
+"""How long an authorization is good; clients renew it after 150 or 225."""
 EMPTY = b""
 
 
@@ -61,11 +68,20 @@ class Place:
 class Node:
     """One node of a cluster."""
 
-    def __init__(self, plane: Plane, authenticator: Authenticator, place: Place, account: str) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        authenticator: Authenticator,
+        place: Place,
+        account: str,
+        access: ClusterAccess | None = None,
+    ) -> None:
+        """`access` is given where signatures are verified."""
         self._plane = plane
         self._cache = plane.cache
         self._authenticator = authenticator
         self._place = place
+        self._access = access
         self._account = account
         """The server's own."""
         self._request_ids = answers.request_ids()
@@ -76,6 +92,11 @@ class Node:
         by."""
 
     # Who asks
+
+    @property
+    def authorized_seconds(self) -> float:
+        """How long an authorization is good."""
+        return math.inf if self._access is None else AUTHORIZED_SECONDS
 
     def anybody(self, source: Source, agent: str) -> Asker:
         """Who asks without an authorization. Raises NotAuthenticated where one is needed."""
@@ -108,7 +129,7 @@ class Node:
         try:
             signed = self._authenticator.signed(request, "dax")
         except ServiceError as error:
-            raise NotAuthenticated(error.message) from None
+            raise NotAuthenticated(error.message, error.name) from None
         store = self._place.name.store
         if store not in (ANY_STORE, signed.store):
             raise NotAuthenticated(f"Cluster {self._place.name.cluster} is of region {store}, not of {signed.store}")
@@ -118,7 +139,18 @@ class Node:
         if known is not None:
             return known
         account = signed.store.rpartition("/")[0] or self._account
-        caller = Caller(account, root(account), signed.access_key, signed.session, source.address, source.listener)
+        who = signed.principal
+        caller = Caller(
+            account=account,
+            principal=root(account) if who is None else who.arn,
+            access_key=signed.access_key,
+            session=signed.session,
+            source_address=source.address,
+            listener=source.listener,
+            who=who,
+            region=signed.region,
+            scope=Scope(PARTITION, account, signed.region),
+        )
         counts = self._counts.get((account, signed.region))
         if counts is None:
             counts = NodeCounts(account, signed.region, self._place.name.cluster, self._place.name.node)
@@ -126,7 +158,10 @@ class Node:
                 self._counts[account, signed.region] = counts
         if len(self._askers) >= MOST_KNOWN:
             self._askers.clear()
-        asker = self._askers[key] = Asker(signed.store, caller, selects_all, counts, (signed.store, ITEMS))
+        permissions = None if self._access is None else self._access.permissions(caller)
+        asker = self._askers[key] = Asker(
+            signed.store, caller, selects_all, counts, (signed.store, ITEMS), permissions, self._access
+        )
         return asker
 
     # Answers
@@ -140,7 +175,7 @@ class Node:
         except IndexError:
             return None
         variant = self._variants.get(data[at:])
-        if variant is None:
+        if variant is None or not (asker.permissions is None or asker.permissions.allow_get_item()):
             return None
         answer = self._cache.find((asker.items, data[_AFTER:at]), variant)
         if answer is None:
@@ -173,6 +208,9 @@ class Node:
             return refusal(InternalServerError("Internal server error"), request_id)
 
     async def _answered(self, method: Method, call: Call) -> bytes:
+        permissions = call.asker.permissions
+        if permissions is not None:
+            await permissions.check(method.operation, call.arguments)
         try:
             return await method.answer(self._plane, call)
         except NotCbor as error:
@@ -192,11 +230,10 @@ class Node:
             self._variants.clear()
         self._variants[raw] = None if consistent else variant
 
-    def not_authenticated(self, message: str) -> bytes:
+    def not_authenticated(self, refusal: NotAuthenticated) -> bytes:
         """The answer to a request of nobody who is known."""
-        request_id = next(self._request_ids)
         return wire_errors.encoded(
-            wire_errors.AUTHENTICATION, message, request_id, "MissingAuthenticationTokenException", 400
+            wire_errors.AUTHENTICATION, str(refusal), next(self._request_ids), refusal.name, NOT_AUTHENTICATED
         )
 
     def endpoints(self, address: str) -> bytes:

@@ -21,6 +21,7 @@ from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.dax import cluster_records, results_on_the_wire
 from jedlik.dax.attribute_lists import AttributeLists, ListTooLong, Names
 from jedlik.dax.cache import Cache, Key, Lease
+from jedlik.dax.cluster_access import ClusterAccess, Permissions
 from jedlik.dax.counting import NodeCounts
 from jedlik.dax.expression_texts import Expressions, Steps
 from jedlik.dax.following import Following
@@ -63,6 +64,14 @@ class Asker:
     counts: NodeCounts
     items: tuple[str, str]
     """What the keys of the store's entries in the item cache begin with."""
+    permissions: Permissions | None = None
+    """What it may do with the cluster; None where signatures are not verified, and all may do everything."""
+    access: ClusterAccess | None = None
+
+    @property
+    def on_tables(self) -> Caller:
+        """As whom tables are read and written. Raises AccessDeniedException."""
+        return self.caller if self.access is None else self.access.session(self.caller.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ class Plane:
     async def ask(self, call: Call, operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
         """The result of an operation of DynamoDB. Raises ServiceError."""
         try:
-            return await self._calls.call(call.asker.store, call.asker.caller, operation, request, call.request_id)
+            return await self._calls.call(call.asker.store, call.asker.on_tables, operation, request, call.request_id)
         except ServiceError:
             if "TableName" in request:  # Perhaps the table is another by now.
                 self._schemas.pop((call.asker.store, request["TableName"]), None)
@@ -203,7 +212,7 @@ class Plane:
             for place, lease, key in zip(places, leases, keys, strict=False):
                 request = {"TableName": table, "Key": dict(key), "ConsistentRead": True}
                 result = await self._calls.call(
-                    call.asker.store, call.asker.caller, "GetItem", request, call.request_id, counted=False
+                    call.asker.store, call.asker.on_tables, "GetItem", request, call.request_id, counted=False
                 )
                 item = None
                 if "Item" in result:

@@ -14,13 +14,14 @@ from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.dax import call_parameters, results_on_the_wire, wire_values
 from jedlik.dax.cache import Key, Lease
 from jedlik.dax.call_parameters import CallParameters
+from jedlik.dax.cluster_access import CHECK, DELETE, PUT, UPDATE
 from jedlik.dax.expression_texts import Expressions, projected
 from jedlik.dax.plane import Call, Plane, raw_bytes, table_name
 from jedlik.dax.results_on_the_wire import SUCCESS, plain_item
 from jedlik.dax.wire_keys import KeySchema
 from jedlik.dax.wire_values import NULL, Item
 
-OPERATIONS = {2: "Put", 7: "Delete", 9: "Update", 12: "ConditionCheck"}
+OPERATIONS = {PUT: "Put", DELETE: "Delete", UPDATE: "Update", CHECK: "ConditionCheck"}
 RETURNED_ON_FAILURE = {1: "NONE", 2: "ALL_OLD"}
 
 

@@ -43,6 +43,11 @@ SPECIAL: dict[type[ServiceError], tuple[int, ...]] = {
 class NotAuthenticated(Exception):
     """It is not known who asks. The message is for the client."""
 
+    def __init__(self, message: str, name: str = "MissingAuthenticationTokenException") -> None:
+        super().__init__(message)
+        self.name = name
+        """What DynamoDB calls it."""
+
 
 def codes_of(error: ServiceError) -> tuple[int, ...]:
     """The codes of an error that refuses a request."""

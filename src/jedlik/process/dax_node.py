@@ -11,34 +11,39 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 
-from jedlik.aws import metrics
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.calls import Calls
-from jedlik.aws.unsigned import Trusting
-from jedlik.clock import system_clock
-from jedlik.dax import node_board
+from jedlik.aws.credentials import Credentials
+from jedlik.dax import cluster_records, node_board
 from jedlik.dax.attribute_lists import AttributeLists
 from jedlik.dax.cache import Cache
+from jedlik.dax.cluster_access import ClusterAccess
 from jedlik.dax.following import Following
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import Node, Place
+from jedlik.dax.node_board import NodeName
 from jedlik.dax.plane import Plane
 from jedlik.dynamodb.changes import followers
 from jedlik.dynamodb.model.expressions import projections
 from jedlik.dynamodb.model.expressions.placeholders import Placeholders
 from jedlik.dynamodb.service import SERVICE as DYNAMODB
+from jedlik.iam.identity_stores import IdentityStores
+from jedlik.iam.service_roles import ServiceRoles
 from jedlik.memory import MIB, Memory
+from jedlik.process.callers import Callers
 from jedlik.process.node_seats import Seat
+from jedlik.process.services import DAX_PRINCIPAL
 from jedlik.process.worker import (
-    BEAT_SECONDS,
-    IDLE_CHECK_SECONDS,
     RETIRE,
     Site,
+    close_idle,
+    keep_watch,
     limits_of,
     log_failure,
     run,
     stop_when_asked,
 )
+from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -62,14 +67,28 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     follow = None if settings.dax_stale else followers.follow
     following = Following(cache, follow, f"dax/{name.node}")
     stores = following.stores = Stores(settings, busy=following.wanted, root_key=site.root_key)
-    watch = loop.create_task(_keep_watch(stores, math.ceil(settings.hang_timeout), beat), name="watch of a node of DAX")
-    watch.add_done_callback(log_failure)
-    looking = loop.create_task(following.follow_all(), name="following of tables")
-    looking.add_done_callback(log_failure)
+    identities = IdentityStores(settings, root_key=site.root_key)
+    credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
+    callers = Callers(settings, credentials, stores, identities, is_secure=seat.is_encrypted)
+    most_looks = math.ceil(settings.hang_timeout)
+
+    def look() -> None:
+        stores.look(most_looks)
+        callers.look(most_looks)
+
+    tasks = {
+        "watch of a node of DAX": keep_watch(stores, look, beat),
+        "closing of idle stores": close_idle(stores),
+        "following of tables": following.follow_all(),
+    }
+    running = [loop.create_task(task, name=what) for what, task in tasks.items()]
+    for task in running:
+        task.add_done_callback(log_failure)
     memory = Memory()
     try:
+        authorizer = callers.authorizer
         plane = Plane(
-            Calls(stores, DYNAMODB.operations, Everybody(), memory.answers),
+            Calls(stores, DYNAMODB.operations, authorizer or Everybody(), memory.answers),
             AttributeLists(stores),
             cache,
             check_projection,
@@ -79,12 +98,11 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         )
         board = node_board.current()
         assert board is not None
-        node = Node(
-            plane,
-            Trusting(settings.served, system_clock, settings.account),
-            Place(name, board),
-            settings.account,
-        )
+        access = None
+        if authorizer is not None:
+            role = settings.dax_role if name.store == node_board.ANY_STORE else await _role(stores, name)
+            access = ClusterAccess(authorizer, ServiceRoles(identities, DAX_PRINCIPAL), name.cluster, role or "")
+        node = Node(plane, callers.verifier, Place(name, board), settings.account, access)
         listener = Listener(node, limits_of(settings), memory.bodies)
         await listener.start(seat.listening, site.tls if seat.is_encrypted else None)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
@@ -94,26 +112,23 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         if cut_off:
             log.warning("connections of DAX cut off", extra={"connections": cut_off})
     finally:
-        watch.cancel()
-        looking.cancel()
+        for task in running:
+            task.cancel()
         await following.end()
         await stores.close()
+        await identities.close()
+
+
+async def _role(stores: Stores, name: NodeName) -> str | None:
+    """The role of a cluster that was made; None if it has just been deleted."""
+
+    async def look_up(region: Region) -> str | None:
+        made = (await cluster_records.cluster_of(region, name.cluster)).made
+        return None if made is None else made.role
+
+    return await stores.use(name.store, look_up)
 
 
 def check_projection(text: str, names: Mapping[str, str]) -> None:
     """Refuse the text of a projection, with its names, that DynamoDB would refuse. Raises ValidationException."""
     projections.projection(text, Placeholders(dict(names), None))
-
-
-async def _keep_watch(stores: Stores, most: int, beat: memoryview[int]) -> None:
-    """Show the parent that the event loop turns, fail commits that hang, close stores that nobody asks for, and make
-    room for counts, as long as the node runs."""
-    beats = 0
-    while True:
-        beat[0] += 1
-        beats += 1
-        stores.look(most)
-        metrics.current().look()
-        if beats * BEAT_SECONDS % IDLE_CHECK_SECONDS == 0:
-            await stores.close_idle()
-        await asyncio.sleep(BEAT_SECONDS)

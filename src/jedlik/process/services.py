@@ -14,11 +14,15 @@ from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.key_authorizing import KeyPolicyAuthorizer
 from jedlik.iam.known_keys import KnownKeys
+from jedlik.iam.service_roles import ServiceRoles
 from jedlik.kms import service as kms
 from jedlik.kms.key_tags import TaggedKeys
 from jedlik.regions.stores import Stores
 from jedlik.sts import service as sts
 from jedlik.tagging import service as tagging
+
+DAX_PRINCIPAL = "dax.amazonaws.com"
+"""What trust policies name to let DAX assume a role."""
 
 
 def served(
@@ -45,7 +49,7 @@ def served(
         iam.declared(stores),
         keys_service,
         tagging.declared((TaggedTables(), TaggedKeys(tag, untag))),
-        dax.declared(host or NO_HOST, None),
+        dax.declared(host or NO_HOST, None if authorizer is None else ServiceRoles(stores, DAX_PRINCIPAL)),
     )
 
 

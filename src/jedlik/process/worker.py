@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,8 +26,6 @@ from jedlik.aws.peer_signatures import PeerVerifier
 from jedlik.aws.request_log import RequestLog
 from jedlik.aws.routing import Router
 from jedlik.aws.service import background_work
-from jedlik.aws.sigv4 import Verifier
-from jedlik.aws.unsigned import Trusting
 from jedlik.aws.welcome import Welcome
 from jedlik.background import runner
 from jedlik.clock import system_clock
@@ -38,16 +36,13 @@ from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
-from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.failed_sign_ins import FailedSignIns
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.issuing import PolicySessions
-from jedlik.iam.known_keys import KnownKeys
-from jedlik.iam.last_uses import LastUses
-from jedlik.iam.resource_tags import ResourceTags
 from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
+from jedlik.process.callers import Callers
 from jedlik.process.services import SERVICES, served
 from jedlik.regions.region import Region
 from jedlik.regions.root_key_record import Found
@@ -106,6 +101,7 @@ class Site:
             has_certificate=self.tls is not None,
             has_default=self.settings.dax,
             since=self.since,
+            role=self.settings.dax_role,
         )
 
 
@@ -156,52 +152,30 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     stores.peers_of = peers.of
     credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
     identities = IdentityStores(settings, root_key=site.root_key, failed_sign_ins=site.failed_sign_ins)
+    callers = Callers(settings, credentials, stores, identities, is_secure=site.tls is not None)
     most_looks = math.ceil(settings.hang_timeout)
-    keys = None if credentials is None else KnownKeys(credentials, identities)
-    verifier = (
-        Trusting(settings.served, system_clock, settings.account)
-        if keys is None
-        else Verifier(keys, system_clock, own_account=settings.account)
-    )
-    identities.changed = verifier.forget
-    last_uses = LastUses(identities, verifier.last_uses)
 
     def look() -> None:
         stores.look(most_looks)
-        identities.look()
-        identities.look_after(most_looks)
-        last_uses.look()
+        callers.look(most_looks)
 
-    async def look_at_policies() -> None:
-        for region in stores.regions():
-            with suppress(StorageError):  # The engine has logged it.
-                await catalog.look(region)
-
-    watch = loop.create_task(_keep_watch(look, look_at_policies, beat), name="watch")
+    watch = loop.create_task(keep_watch(stores, look, beat), name="watch")
     watch.add_done_callback(log_failure)
-    idle = loop.create_task(_close_idle(stores), name="closing of idle stores")
+    idle = loop.create_task(close_idle(stores), name="closing of idle stores")
     idle.add_done_callback(log_failure)
     looking = loop.create_task(_look_into(stores), name="looking into stores")
     looking.add_done_callback(log_failure)
     try:
         await stores.open_existing()
         limits = limits_of(settings)
-        authorizer = (
-            None
-            if keys is None
-            else PolicyAuthorizer(
-                identities,
-                is_secure=site.tls is not None,
-                tags_of=ResourceTags(stores, identities, (TaggedTables(),)).of,
-            )
-        )
+        authorizer = callers.authorizer
         is_logged = settings.access_log or settings.slow_request is not None
         peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
         dispatcher = Dispatcher(
             stores,
             Router(
-                served(settings.account, keys, identities, authorizer, site.clusters, stores),
-                verifier,
+                served(settings.account, callers.keys, identities, authorizer, site.clusters, stores),
+                callers.verifier,
                 {PEERS.name: peer_verifier},
             ),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
@@ -263,21 +237,21 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def _keep_watch(
-    look: Callable[[], None], look_at_policies: Callable[[], Awaitable[None]], beat: memoryview[int]
-) -> None:
-    """Show the parent that the event loop turns, look after stores and identities, and make room for counts, as long as
-    the worker runs."""
+async def keep_watch(stores: Stores, look: Callable[[], None], beat: memoryview[int]) -> None:
+    """Show the parent that the event loop turns, look after stores and identities by `look`, look whether policies of
+    tables have changed, and make room for counts, as long as the process runs."""
     while True:
         beat[0] += 1
         look()
-        await look_at_policies()
+        for region in stores.regions():
+            with suppress(StorageError):  # The engine has logged it.
+                await catalog.look(region)
         metrics.current().look()
         await asyncio.sleep(BEAT_SECONDS)
 
 
-async def _close_idle(stores: Stores) -> None:
-    """Close unused stores, as long as the worker runs."""
+async def close_idle(stores: Stores) -> None:
+    """Close unused stores, as long as the process runs."""
     while True:
         await asyncio.sleep(IDLE_CHECK_SECONDS)
         await stores.close_idle()

@@ -44,6 +44,8 @@ class Asking(Enum):
     USER = "user"
     ROLE_SESSION = "assumed-role"
     FEDERATED_USER = "federated-user"
+    SERVICE = "service"
+    """One of AWS's, in its own name: only policies that name it are about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Identity:
     """The ARN of the issuer that vouches for it, if it has no account yet: only Federated principals are about it."""
     values: Values = field(default_factory=dict)
     """The condition keys that are known of it, by their names in small letters: these no request can change."""
+    service: str = ""
+    """The principal of a service: `dax.amazonaws.com`."""
 
 
 class Decision(NamedTuple):
@@ -368,7 +372,10 @@ def _is_about(statement: Statement, identity: Identity) -> bool:
     if identity.provider is not None:
         named = identity.provider in listed.federated or (not statement.allows and ANYBODY in listed.aws)
         return named and not statement.not_principals if statement.allows else named is not statement.not_principals
-    found = bool(_every_name(identity) & listed.aws) or ANYBODY in listed.aws
+    if identity.kind is Asking.SERVICE:
+        found = identity.service in listed.services
+    else:
+        found = bool(_every_name(identity) & listed.aws) or ANYBODY in listed.aws
     return found is not statement.not_principals
 
 
@@ -377,6 +384,8 @@ def _names(statement: Statement, identity: Identity) -> bool:
     listed = statement.principals
     if listed is None or statement.not_principals or identity.kind is Asking.ROOT:
         return listed is None
+    if identity.kind is Asking.SERVICE:
+        return identity.service in listed.services
     return identity.arn in listed.aws or (identity.unique_id in listed.aws and bool(identity.unique_id))
 
 
