@@ -25,6 +25,8 @@ const PolicyDetails = lazy(() => import("./iam/policy-details"));
 const Simulator = lazy(() => import("./iam/simulator"));
 const Clusters = lazy(() => import("./dax/clusters"));
 const ParameterGroups = lazy(() => import("./dax/parameter-groups"));
+const Keys = lazy(() => import("./kms/keys"));
+const KeyDetails = lazy(() => import("./kms/key-details"));
 const Statements = lazy(() => import("./statements"));
 
 const MENUS: { below: string; header: { text: string; href: string }; links: [string, string][] }[] = [
@@ -50,6 +52,11 @@ const MENUS: { below: string; header: { text: string; href: string }; links: [st
       [texts.iam.policies, "#/iam/policies"],
       [texts.simulator.title, "#/iam/simulator"],
     ],
+  },
+  {
+    below: "/kms",
+    header: { text: texts.kms.title, href: "#/kms/keys" },
+    links: [[texts.kms.keys, "#/kms/keys"]],
   },
 ];
 /** The links at the left, by the service that a page belongs to. */
@@ -141,6 +148,8 @@ export function App() {
               <Route path="/dynamodb/backups" element={<BackupList />} />
               <Route path="/dynamodb/dax" element={<Clusters />} />
               <Route path="/dynamodb/dax-parameters" element={<ParameterGroups />} />
+              <Route path="/kms/keys" element={<Keys />} />
+              <Route path="/kms/keys/:id" element={<KeyDetails />} />
               <Route path="/iam/policies" element={<Policies />} />
               <Route path="/iam/policies/:arn" element={<PolicyDetails />} />
               <Route path="/iam/simulator" element={<Simulator />} />

@@ -13,6 +13,7 @@ export default function Home() {
       <SpaceBetween size="l">
         <Kind title={texts.database} href="#/dynamodb/tables" name={texts.dynamodb} about={texts.dynamodbAbout} />
         <Kind title={texts.iam.security} href="#/iam/users" name={texts.iam.title} about={texts.iam.about} />
+        <Kind title={texts.kms.security} href="#/kms/keys" name={texts.kms.title} about={texts.kms.about} />
       </SpaceBetween>
     </ContentLayout>
   );

@@ -2,6 +2,7 @@ import { DAXClient } from "@aws-sdk/client-dax";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBStreamsClient } from "@aws-sdk/client-dynamodb-streams";
 import { IAMClient } from "@aws-sdk/client-iam";
+import { KMSClient } from "@aws-sdk/client-kms";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from "react";
 
 /** What the server says of itself at `/console/settings.json`. */
@@ -42,6 +43,7 @@ export interface Clients {
   streams: DynamoDBStreamsClient;
   iam: IAMClient;
   dax: DAXClient;
+  kms: KMSClient;
 }
 
 export interface Session {
@@ -64,6 +66,7 @@ const SERVICES: Record<keyof Clients, string> = {
   streams: "dynamodbstreams",
   iam: "iam",
   dax: "dax",
+  kms: "kms",
 };
 /** What the AWS CLI calls them. */
 const SECRETS = new Set(["Password", "OldPassword", "NewPassword"]);
@@ -139,6 +142,7 @@ export function SessionProvider(props: {
           streams: new DynamoDBStreamsClient(options),
           iam: new IAMClient(options),
           dax: new DAXClient(options),
+          kms: new KMSClient(options),
         };
         for (const [name, client] of Object.entries(clients)) {
           const service = SERVICES[name as keyof Clients];

@@ -755,6 +755,48 @@ def test_clusters_of_dax(page: Page, running: Server) -> None:
     expect(row(page, "cache")).to_have_count(0, timeout=PATIENCE)
 
 
+def test_keys_of_kms(page: Page, running: Server) -> None:
+    kms = running.client("kms")
+    page.get_by_role("link", name="KMS", exact=True).click()
+    page.get_by_role("button", name="Create key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Alias - optional").fill("music")
+    dialog.get_by_label("Description").fill("For the tables of music")
+    dialog.get_by_role("button", name="Create key").click()
+    expect(row(page, "alias/music")).to_be_visible()
+    [alias] = [one for one in kms.list_aliases()["Aliases"] if one["AliasName"] == "alias/music"]
+    key = alias["TargetKeyId"]
+    page.get_by_label("New alias").fill("alias/songs")
+    page.get_by_role("button", name="Add alias").click()
+    expect(row(page, "alias/songs")).to_be_visible()
+    page.get_by_role("button", name="Delete alias/music").click()
+    expect(row(page, "alias/music")).to_have_count(0)
+    page.get_by_role("button", name="Turn on rotation").click()
+    expect(page.get_by_role("button", name="Turn off rotation")).to_be_visible()
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+    policy = page.get_by_role("textbox", name="Key policy")
+    expect(policy).to_have_value(re.compile("Statement"))
+    document = json.loads(policy.input_value())
+    document["Statement"][0]["Sid"] = "Changed"
+    policy.fill(json.dumps(document))
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text("Saved.").first).to_be_visible()
+    assert "Changed" in kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    kms.create_grant(KeyId=key, GranteePrincipal="arn:aws:iam::000000000000:root", Operations=["Decrypt"], Name="mine")
+    page.reload()
+    row(page, "mine").get_by_role("button", name="Revoke").click()
+    expect(row(page, "mine")).to_have_count(0)
+    page.get_by_role("button", name="Disable key").click()
+    expect(page.get_by_role("button", name="Enable key")).to_be_visible()
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Disabled"
+    page.get_by_role("button", name="Schedule deletion").click()
+    dialog.get_by_label("Waiting period in days").fill("7")
+    dialog.get_by_role("button", name="Schedule deletion").click()
+    expect(page.get_by_role("button", name="Cancel deletion")).to_be_visible()
+    page.get_by_role("link", name="Keys", exact=True).click()
+    expect(row(page, key)).to_contain_text("Pending deletion")
+
+
 def test_a_table_is_exported(page: Page, running: Server) -> None:
     client = running.client()
     create(client, TableName="exported", AttributeDefinitions=attributes(p="S"))
@@ -928,6 +970,8 @@ PAGES = {
     "role": "/iam/roles/shown",
     "policy": "/iam/policies/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess",
     "simulator": "/iam/simulator",
+    "keys": "/kms/keys",
+    "key": "/kms/keys/alias%2Fshown",
 }
 """Each page of the console, by the name of its pictures."""
 
@@ -969,6 +1013,8 @@ def show(running: Server) -> None:
     iam.create_user(UserName="shown")
     iam.create_login_profile(UserName="shown", Password="Dynamo-1861")
     iam.add_user_to_group(GroupName="shown", UserName="shown")
+    key = running.client("kms").create_key(Description="For tables")["KeyMetadata"]["KeyId"]
+    running.client("kms").create_alias(AliasName="alias/shown", TargetKeyId=key)
     dax = running.client("dax")
     role_arn = "arn:aws:iam::000000000000:role/shown"
     dax.create_cluster(ClusterName="shown", NodeType="dax.t3.small", ReplicationFactor=1, IamRoleArn=role_arn)

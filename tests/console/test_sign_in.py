@@ -158,6 +158,8 @@ def test_a_password_that_must_be_changed(verifying: Server, user: str) -> None:
         refused = sign_in(verifying, user, newPassword=new)
         assert (refused.status_code, refused.json()["error"]) == (400, "PasswordPolicyViolation")
     assert sign_in(verifying, user, newPassword=ANOTHER).status_code == 200
+    changed = [line for line in lines(verifying, "identity changed") if line.get("action") == "iam:ChangePassword"]
+    assert [line["resource"] for line in changed] == [user]
     assert iam.get_login_profile(UserName=user)["LoginProfile"]["PasswordResetRequired"] is False
     assert sign_in(verifying, user, ANOTHER).status_code == 200
     assert sign_in(verifying, user).json() == INCORRECT

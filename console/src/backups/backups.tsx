@@ -175,6 +175,7 @@ function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | 
       <FormField label={texts.backup.table}>
         <Select
           filteringType="auto"
+          virtualScroll
           placeholder={texts.explore.choose}
           disabled={table !== undefined}
           options={options}

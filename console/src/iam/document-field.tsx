@@ -12,6 +12,15 @@ export const EMPTY_POLICY = JSON.stringify(
   2,
 );
 
+/** A document as people write it. */
+export function indented(document: string): string {
+  try {
+    return JSON.stringify(JSON.parse(document), null, 2);
+  } catch {
+    return document;
+  }
+}
+
 /** A policy as text. What is wrong with it is marked at its place; the server decides. */
 export function DocumentField(props: {
   label?: string;

@@ -52,7 +52,7 @@ export default function EntityDetails() {
       <SpaceBetween size="l">
         <Refusal error={found.error} retry={found.refresh} />
         {entity && (
-          <>
+          <SpaceBetween size="l">
             <Container>
               <KeyValuePairs
                 columns={3}
@@ -69,7 +69,7 @@ export default function EntityDetails() {
             {kind.id === "users" && <AccessKeys user={name} />}
             {kind.id !== "roles" && <Memberships kind={kind} name={name} />}
             {kind.id === "roles" && <Trust role={entity} refresh={found.refresh} />}
-          </>
+          </SpaceBetween>
         )}
       </SpaceBetween>
     </ContentLayout>
@@ -141,6 +141,7 @@ function AttachedPolicies({ kind, name }: Parts) {
           <FormField label={texts.iam.policyName}>
             <Select
               filteringType="auto"
+              virtualScroll
               placeholder={texts.iam.choose}
               options={options}
               selectedOption={options.find((one) => one.value === arn) ?? null}
@@ -313,7 +314,7 @@ function Memberships({ kind, name }: Parts) {
                   onChange={({ detail }) => setChosen(detail.selectedOption.value)}
                 />
                 <Button disabled={!chosen} onClick={() => void acting.start(chosen ?? "", false)}>
-                  {texts.iam.addMember}
+                  {isGroup ? texts.iam.addMember : texts.iam.addToGroup}
                 </Button>
               </SpaceBetween>
             }

@@ -128,6 +128,7 @@ export default function Simulator() {
               <FormField label={texts.simulator.source}>
                 <Select
                   filteringType="auto"
+                  virtualScroll
                   options={options}
                   selectedOption={options.find((one) => one.value === source) ?? null}
                   onChange={({ detail }) => setSource(detail.selectedOption.value ?? CUSTOM)}

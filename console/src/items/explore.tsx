@@ -54,6 +54,7 @@ export default function Explore() {
           ariaLabel={texts.explore.choose}
           placeholder={texts.explore.choose}
           filteringType="auto"
+          virtualScroll
           statusType={names.loading ? "loading" : "finished"}
           options={options}
           selectedOption={options.find((one) => one.value === name) ?? null}

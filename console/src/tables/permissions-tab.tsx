@@ -12,7 +12,7 @@ import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useState } from "react";
-import { DocumentField } from "../iam/document-field";
+import { DocumentField, indented } from "../iam/document-field";
 import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -45,14 +45,6 @@ export function PermissionsTab({ table }: TabProps) {
       )}
     </SpaceBetween>
   );
-}
-
-function indented(document: string): string {
-  try {
-    return JSON.stringify(JSON.parse(document), null, 2);
-  } catch {
-    return document;
-  }
 }
 
 /** The policy of a table or a stream. It is changed only if it still is what was shown. */

@@ -111,6 +111,7 @@ class PasswordSignIns:
             if new == attempt.password:
                 raise PasswordPolicyViolationException("The new password must be another one than the old.")
             await set_password(identity, row, new)
+            _note_changed(attempt, identity, row)
         except AccessDeniedException as error:
             refusal = SignInRefused(403, "AccessDenied", error.message)
             raise _refused(attempt, "may not change the password", refusal, row) from None
@@ -141,6 +142,18 @@ def _note(attempt: Attempt, identity: AccountIdentity, row: Row, access_key: str
         "client": attempt.address,
     }
     log.info("signed in", extra=fields)
+
+
+def _note_changed(attempt: Attempt, identity: AccountIdentity, row: Row) -> None:
+    fields = {
+        "request_id": attempt.request_id,
+        "caller": USER.arn(identity.account, row),
+        "action": "iam:ChangePassword",
+        "account": identity.account,
+        "resource": row["UserName"],
+        "client": attempt.address,
+    }
+    log.info("identity changed", extra=fields)
 
 
 def _refused(attempt: Attempt, reason: str, refusal: SignInRefused, row: Row | None = None) -> SignInRefused:
