@@ -7,10 +7,8 @@ import asyncio
 import json
 import os
 import re
-import shutil
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,66 +25,9 @@ from jedlik.storage.engine import Writes
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.jedlik_process import Server, run_jedlik
+from tests.root_key.conftest import Filled
 
 Start = Callable[..., Server]
-STATEMENT = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
-TRUST = json.dumps({"Statement": STATEMENT, "Version": "2012-10-17"})
-
-
-@dataclass
-class Filled:
-    """A data folder with keys of all kinds."""
-
-    folder: Path
-    root: dict[str, str]
-    user: dict[str, str]
-    session: dict[str, str]
-
-    @property
-    def secrets(self) -> list[str]:
-        """What nobody may find in the folder."""
-        return [keys[name] for keys in (self.root, self.user) for name in keys if name != "aws_access_key_id"]
-
-    def can_all_sign_in(self, server: Server) -> bool:
-        """Whether a server knows every key."""
-        arns = [
-            server.client("sts", **keys).get_caller_identity()["Arn"] for keys in (self.root, self.user, self.session)
-        ]
-        return [arn.rpartition(":")[2].rpartition("/")[0] for arn in arns] == ["", "user", "assumed-role/reader"]
-
-
-def given(keys: dict[str, Any]) -> dict[str, str]:
-    members = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
-    more = {"aws_session_token": "SessionToken"} if "SessionToken" in keys else {}
-    return {name: keys[member] for name, member in (members | more).items()}
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
-    folder = tmp_path_factory.mktemp("filled") / "data"
-    server = Server(folder.with_name("log"), data_dir=folder, auth="on")
-    iam = server.client("iam")
-    iam.create_user(UserName="ann")
-    iam.attach_user_policy(UserName="ann", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    iam.create_role(RoleName="reader", AssumeRolePolicyDocument=TRUST)
-    user = given(iam.create_access_key(UserName="ann")["AccessKey"])
-    # Root may assume no role, as on AWS; a user of the account may.
-    session = given(
-        server.client("sts", **user).assume_role(
-            RoleArn="arn:aws:iam::000000000000:role/reader", RoleSessionName="once"
-        )["Credentials"]
-    )
-    root = {"aws_access_key_id": server.access_key, "aws_secret_access_key": server.secret_key}
-    assert server.stop() == 0
-    return Filled(folder, root, user, session)
-
-
-def copied(filled: Filled, tmp_path: Path) -> Filled:
-    """The folder, with its root key beside it, in a test's own place."""
-    folder = tmp_path / "data"
-    shutil.copytree(filled.folder, folder)
-    shutil.copy2(f"{filled.folder}.root-key", f"{folder}.root-key")
-    return Filled(folder, filled.root, filled.user, filled.session)
 
 
 def places_of(text: str, folder: Path) -> list[str]:
@@ -109,9 +50,9 @@ def test_all_files_are_their_owners_alone(filled: Filled) -> None:
 
 
 def test_the_keys_are_known_after_a_restart_and_without_the_root_key_nothing_starts(
-    filled: Filled, start_server: Start, tmp_path: Path
+    copied: Filled, start_server: Start, tmp_path: Path
 ) -> None:
-    mine = copied(filled, tmp_path)
+    mine = copied
     server = start_server(data_dir=mine.folder)
     assert server.stop() == 0
     server = Server(tmp_path / "again.log", data_dir=mine.folder, auth="on")
@@ -131,8 +72,8 @@ def test_the_keys_are_known_after_a_restart_and_without_the_root_key_nothing_sta
     assert after == before
 
 
-def test_a_secret_that_is_moved_to_another_key_does_not_open(filled: Filled, tmp_path: Path) -> None:
-    mine = copied(filled, tmp_path)
+def test_a_secret_that_is_moved_to_another_key_does_not_open(copied: Filled, tmp_path: Path) -> None:
+    mine = copied
     keys = json.loads((mine.folder / "credentials.json").read_text())
     made = run_jedlik("credentials", "create", "--data-dir", str(mine.folder)).stdout
     [other] = re.findall("AKIA[A-Z2-7]{16}", made)
@@ -176,9 +117,9 @@ async def _opened_up(folder: Path, root_key: RootKey) -> None:
 
 
 @pytest.fixture
-def former(filled: Filled, tmp_path: Path) -> Filled:
+def former(copied: Filled) -> Filled:
     """The same folder, as an earlier version would have it: without a root key."""
-    mine = copied(filled, tmp_path)
+    mine = copied
     found = root_key_record.found(Settings(data_dir=mine.folder), may_make=False)
     assert found is not None
     root_key = RootKey(found.current)
@@ -200,11 +141,7 @@ def test_a_former_folder_is_served_as_it_was_until_it_has_a_root_key(former: Fil
     assert all(places_of(secret, former.folder) for secret in former.secrets)
     server = served(former, tmp_path, "before.log")
     try:
-        former.session = given(
-            server.client("sts", **former.user).assume_role(
-                RoleArn="arn:aws:iam::000000000000:role/reader", RoleSessionName="once"
-            )["Credentials"]
-        )
+        former.session = former.new_session(server)
         assert former.can_all_sign_in(server)
         with pytest.raises(Exception, match="there is no root key to seal secrets with: make one with `jedlik init`"):
             server.client("iam").create_access_key(UserName="ann")

@@ -26,6 +26,7 @@ def main() -> None:
 for command in (
     serve_command.serve,
     root_key_commands.init,
+    root_key_commands.root_key,
     access_keys.credentials,
     account_commands.account,
     backup_commands.backups,

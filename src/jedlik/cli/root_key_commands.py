@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jedlik.cli.program import Command, Refusal, say
+from jedlik.cli.program import Command, Group, Refusal, say
 from jedlik.cli.setting_options import config_file, option, root_key_in_environment, root_key_options
 from jedlik.cli.store_commands import take_data_dir
 from jedlik.config import Settings, SettingsError
@@ -57,4 +57,39 @@ def init(data_dir: Path, **given: Any) -> None:
         raise Refusal(str(error)) from error
     say(f"data folder: {data_dir.absolute()}")
     say(f"root key: {found.source.name}{', just made' if found.is_new else ''}, with the id {found.record.key}")
+    say(KEEP)
+
+
+@click.group("root-key", cls=Group)
+def root_key() -> None:
+    """The root key, under which secrets in the data folder are sealed."""
+
+
+@root_key.command()
+@config_file
+@option("data_dir")
+@option("credentials")
+@option("account")
+@root_key_options
+def rotate(**given: Any) -> None:
+    """Put a new root key in the place of the present one, and seal everything again. A server may run meanwhile.
+
+    If the key is in a file, the new one is written there. Else put it there yourself, before the present one and a
+    space, and restart the server before you run this; remove the former one afterwards.
+
+    A rotation that is interrupted is finished by the next: until then the folder needs both keys or the new one.
+    """
+    from jedlik.process import root_key_rotation
+    from jedlik.process.services import SERVICES
+    from jedlik.regions.root_key_sources import RootKeyError
+
+    try:
+        settings = Settings(root_key=root_key_in_environment(), **given)
+        done = root_key_rotation.rotate(settings, SERVICES)
+    except (RootKeyError, SettingsError) as error:
+        raise Refusal(str(error)) from error
+    finished = "finished a rotation that was interrupted" if done.is_finished else "rotated"
+    say(f"{finished}: the root key in {done.source} has the id {done.key}; {done.sealed} secrets were sealed again")
+    if done.leftover:
+        say("Remove the former key there: nothing needs it any more.")
     say(KEEP)

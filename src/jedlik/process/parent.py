@@ -30,6 +30,7 @@ from jedlik.dax.node_board import NodeName
 from jedlik.process.listeners import StartError
 from jedlik.process.metrics_memory import MetricsMemory
 from jedlik.process.node_seats import NodeSeats, Seat
+from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
 from jedlik.storage.lmdb import large_blocks
 from jedlik.wire.loads import ABSENT
@@ -88,10 +89,16 @@ class Supervisor:
     """
 
     def __init__(
-        self, site: Site, seats: NodeSeats, renew: Callable[[Site], Site], announce: Callable[[Site], None]
+        self,
+        site: Site,
+        seats: NodeSeats,
+        holder: RootKeyHolder,
+        renew: Callable[[Site], Site],
+        announce: Callable[[Site], None],
     ) -> None:
         self._site = site
         self._seats = seats
+        self._holder = holder
         self._renew = renew
         self._announce = announce
         self._workers: dict[int, Worker] = {}
@@ -120,7 +127,7 @@ class Supervisor:
         while True:
             self._start_due()
             arrived = self._arrived(min(self._seconds_to_next(), LOOK_SECONDS))
-            self._kill_hanging()
+            self._look()
             if arrived & STOPPING or (RESTART in arrived and self._hung_up()):
                 self._stop()
                 return 0
@@ -214,8 +221,8 @@ class Supervisor:
         worker.finishing = True
         os.kill(worker.pid, RETIRE)
 
-    def _kill_hanging(self) -> None:
-        """Kill serving workers whose event loops have been stuck for long.
+    def _look(self) -> None:
+        """Once a second: kill serving workers whose event loops have been stuck for long.
 
         It counts checks, not seconds: what stopped the parent (a suspended machine) may have stopped its workers, too.
         """
@@ -223,6 +230,7 @@ class Supervisor:
         if now < self._look_due:
             return
         self._look_due = now + LOOK_SECONDS
+        self._holder.look()
         for worker in self._workers.values():
             beat = worker.beat[0]
             worker.still = worker.still + 1 if worker.serving and beat == worker.seen else 0
@@ -290,6 +298,7 @@ class Supervisor:
         code = FAILED
         try:
             os.close(self._parent_end)
+            self._holder.let_go()
             self._seats.close_all_but(None if seat is None else seat.name)
             signal.set_wakeup_fd(-1)
             for watched in WATCHED:

@@ -32,11 +32,10 @@ from jedlik.process.listeners import (
 )
 from jedlik.process.node_seats import NodeSeats
 from jedlik.process.parent import Supervisor
+from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.worker import Site, authority
-from jedlik.regions import root_key_record, root_key_sources
-from jedlik.regions.root_key_record import Found
-from jedlik.regions.root_key_sources import RootKeyError
-from jedlik.root_key import RootKey, new_key
+from jedlik.regions import root_key_sources
+from jedlik.root_key import RootKey
 from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
@@ -75,27 +74,25 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             raise SettingsError(f"{', '.join(fixed)} can be changed only by stopping the server and starting it")
         logs.start(renewed.log_format, renewed.log_level)
         placed = _placed(renewed, folder)
-        key = find_root_key(renewed, may_make=False)
-        if key is not None:
-            key.hand_to(site.root_key)
+        holder.take(renewed)
         tls = look_at(placed, site.root_key)
-        return dataclasses.replace(site, settings=placed, tls=tls, loads=Loads(placed.worker_count), key=key)
+        return dataclasses.replace(site, settings=placed, tls=tls, loads=Loads(placed.worker_count), key=holder.found)
 
     placed = _placed(settings, folder)
     lock = take_data_folder(placed.data_dir)
     try:
-        key = find_root_key(settings, may_make=not root_key_sources.is_service())
-        root_key = root_key_with(key, settings)
+        holder = RootKeyHolder(settings, may_make=not root_key_sources.is_service())
+        root_key = holder.root_key
         tls = look_at(placed, root_key)
-        if key is not None and not settings.in_memory:
-            first_sealing.seal_stores(placed, key, root_key)
+        if holder.found is not None and not settings.in_memory:
+            first_sealing.seal_stores(placed, holder.found, root_key)
         listening = take_port(placed.host, placed.port)
         seats = NodeSeats(placed)
         first = next(iter(seats.seats.values()), None)
         dax_url = None if first is None else f"{'daxs' if tls else 'dax'}://{authority(first.listening)}"
         raise_descriptor_limit()
-        site = Site(placed, listening, tls, Loads(placed.worker_count), dax_url, root_key, key)
-        return Supervisor(site, seats, renew, announce).run()
+        site = Site(placed, listening, tls, Loads(placed.worker_count), dax_url, root_key, holder.found)
+        return Supervisor(site, seats, holder, renew, announce).run()
     finally:
         os.close(lock)
 
@@ -105,26 +102,6 @@ def _placed(settings: Settings, folder: Path | None) -> Settings:
     if folder is None:
         return settings
     return dataclasses.replace(settings, data_dir=folder, credentials=settings.credentials_file)
-
-
-def find_root_key(settings: Settings, *, may_make: bool) -> Found | None:
-    """The root key of the data folder. What is in memory needs none, unless there are access keys of a folder. Raises
-    StartError."""
-    try:
-        if settings.in_memory:
-            needs = settings.auth == "on" and root_key_record.read(settings.data_dir) is not None
-            return root_key_record.found(settings, may_make=False) if needs else None
-        return root_key_record.found(settings, may_make=may_make and settings.root_key_make)
-    except RootKeyError as error:
-        raise StartError(str(error)) from error
-
-
-def root_key_with(found: Found | None, settings: Settings) -> RootKey:
-    """What seals for the workers. A server in memory has a key that nobody sees."""
-    root_key = RootKey(new_key() if settings.in_memory else None)
-    if found is not None:
-        found.hand_to(root_key)
-    return root_key
 
 
 def look_at(settings: Settings, root_key: RootKey) -> ssl.SSLContext | None:
