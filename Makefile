@@ -1,10 +1,13 @@
 # Everything a checkout can do. Needs Python 3.11 or later and, the first time, a package registry.
 #
 # The project lives in .venv, installed in place; a stamp there says what has been installed, and pyproject.toml is
-# what makes a stamp old.
+# what makes a stamp old. An interpreter that was built for speed is preferred (docs/operating/running.md).
 
-PYTHON := $(or $(PYTHON),$(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done))
+PYTHON := $(or $(PYTHON),$(shell for wanted in --enable-optimizations ''; do \
+	for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import sys, sysconfig; built = sysconfig.get_config_var("CONFIG_ARGS") or ""; \
+	sys.exit(sys.version_info < (3, 11) or not (sys.argv[1] in built or sys.base_prefix == "/usr"))' "$$wanted" 2>/dev/null \
+	&& echo $$python && break 2; done; done))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check

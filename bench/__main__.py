@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import load
 from bench.load import Unusable
 from bench.measuring import MOST_SECONDS, Filled, Shape, measure, say
-from bench.peers import FLOOR, JEDLIK, RIVALS, Peer, jedlik
+from bench.peers import FLOOR, OURS, RIVALS, Peer, jedlik
 from bench.process import Running
 from bench.report import report
 from bench.results import Idle, Results
@@ -43,7 +43,8 @@ def main() -> int:
     except Unusable as error:
         say(str(error))
         return 2
-    return 1 if any(peer == JEDLIK.name for _, peer in results.refused) else 0
+    ours = {peer.name for peer in OURS}
+    return 1 if any(peer in ours for _, peer in results.refused) else 0
 
 
 def _measured(options: argparse.Namespace) -> Results:
@@ -55,7 +56,7 @@ def _measured(options: argparse.Namespace) -> Results:
     if options.workers > 1:
         others.insert(0, jedlik(options.workers))
     results = Results()
-    peers = [JEDLIK, *(peer for peer in others if _is_here(peer, results))]
+    peers = [*OURS, *(peer for peer in others if _is_here(peer, results))]
     say(f"about {_minutes(len(wanted), len(peers), shape):.0f} minutes")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -70,7 +71,7 @@ def _measured(options: argparse.Namespace) -> Results:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description="Compare Jedlik's speed with other servers'.")
     parser.add_argument("--seconds", type=int, default=1, help="length of a run (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each server in a row (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="runs of each server in a row (default: %(default)s)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64], help="default: 1 16 64")
     parser.add_argument("--threads", type=int, default=1, help="of the load (default: %(default)s)")
     parser.add_argument(
@@ -146,7 +147,7 @@ def _start(peers: Sequence[Peer], results: Results, starts: int, stack: ExitStac
             try:
                 servers[peer.name] = Running(peer, FOLDER / peer.name)
             except (Unusable, Refused, OSError) as error:
-                if peer is JEDLIK:
+                if peer in OURS:
                     raise
                 servers.pop(peer.name, None)
                 _leave_out(peer, results, error)
@@ -163,7 +164,8 @@ def _print_report(results: Results, peers: Sequence[Peer], wanted: Sequence[Row]
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     sent = (
         f"{load.version()}, threads: {shape.threads}; items of 200 bytes unless a row says otherwise; median of "
-        f"{shape.rounds} alternating runs of {shape.seconds} s, with least and most; requests signed beforehand"
+        f"{shape.rounds} alternating runs of {shape.seconds} s, with its interval of 95 % confidence (of fewer than "
+        "six runs, least and most); requests signed beforehand"
     )
     print(report(results, peers, wanted, command, sent), flush=True)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Unusable
+from jedlik.process import interpreter
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / ".cache" / "peers"
@@ -82,7 +83,7 @@ def jedlik(workers: int) -> Peer:
 
 def _jedlik_version() -> str:
     parts = [f"{name} {importlib.metadata.version(name)}" for name in ("lmdb", "httptools", "uvloop", "orjson")]
-    return f"{importlib.metadata.version('jedlik')}, Python {sys.version.split()[0]}, {', '.join(parts)}"
+    return f"{importlib.metadata.version('jedlik')}, {interpreter.described()}; {', '.join(parts)}"
 
 
 def _jedlik_credentials(data: Path) -> Keys:
@@ -161,7 +162,18 @@ def _said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
 
+AS_IT_COMES = Peer(
+    name="Jedlik as it comes",
+    about="no option: a worker for each core, no signature verified; a write is answered when it is synced to disk",
+    command=lambda port, data: [
+        *(sys.executable, "-m", "jedlik", "serve", "--port", str(port), "--data-dir", str(data)),
+    ],
+    version=_jedlik_version,
+    is_rival=False,
+)
 JEDLIK = jedlik(1)
+OURS = (AS_IT_COMES, JEDLIK)
+"""What the others are compared with, each in a table of its own."""
 FLOOR = Peer(
     name="floor",
     about="Jedlik's HTTP server answering with the item of a GetItem, whatever is asked: nothing verified or stored",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.goals import goals_table
 from bench.memory import MB
-from bench.peers import JEDLIK, Peer
+from bench.peers import JEDLIK, OURS, Peer
 from bench.results import Results, Spread
 from bench.rows import Row
 
@@ -20,16 +20,14 @@ ROOT = Path(__file__).parent.parent
 
 
 def report(results: Results, peers: Sequence[Peer], rows: Sequence[Row], command: str, shape: str) -> str:
-    """The whole report. The first server is Jedlik; the others are compared with it."""
-    others = peers[1:]
-    parts = (
-        _circumstances(results, peers, command, shape),
-        _idle_table(results),
-        _rows_table(results, others, rows),
-        _refusals(results),
-        _behind(results, others, rows),
-        goals_table(results),
-    )
+    """The whole report: a table for each way in which Jedlik was started, in which all others are compared with it."""
+    parts = [_circumstances(results, peers, command, shape), _idle_table(results)]
+    names = {ours.name for ours in OURS}
+    for ours in (peer for peer in peers if peer.name in names):
+        is_single = ours.name == JEDLIK.name
+        others = [peer for peer in peers if peer.name not in names and (peer.is_rival or peer.is_floor or is_single)]
+        parts += [_rows_table(results, ours, others, rows), _behind(results, ours, others, rows)]
+    parts += [_refusals(results), goals_table(results)]
     title = f"# Jedlik beside other servers, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return "\n\n".join(text for text in (title, *map("\n".join, parts)) if text)
 
@@ -69,21 +67,25 @@ def _idle_table(results: Results) -> Iterator[str]:
         yield f"| {name} | {_spread(times, '.0f')} | {idle.resident / MB:.0f} |"
 
 
-def _rows_table(results: Results, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
-    yield "Jedlik's figures, and how many times each other server's throughput its throughput is:"
+def _rows_table(results: Results, ours: Peer, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
+    yield f"## {ours.name}" + ("" if ours.name != JEDLIK.name else ", one worker")
     yield ""
-    yield "| row | connections | Jedlik | p50 ms | p99 ms |" + "".join(f" ÷ {peer.name} |" for peer in others)
+    yield "Its figures, how many times each other server's throughput its throughput is, and the other's p99 in ms:"
+    yield ""
+    yield f"| row | connections | {ours.name} | p50 ms | p99 ms |" + "".join(
+        f" ÷ {peer.name}; p99 |" for peer in others
+    )
     yield "|---" * (5 + len(others)) + "|"
     connections = sorted({place[1] for place in results.runs})
     for row in rows:
         for count in connections:
-            cells = [row.name, str(count), *_ours(results, row, count)]
-            cells += [_compared(results, row.name, count, peer.name) for peer in others]
+            cells = [row.name, str(count), *_ours(results, ours, row, count)]
+            cells += [_compared(results, ours, row.name, count, peer.name) for peer in others]
             yield f"| {' | '.join(cells)} |"
 
 
-def _ours(results: Results, row: Row, connections: int) -> tuple[str, str, str]:
-    place = (row.name, connections, JEDLIK.name)
+def _ours(results: Results, ours: Peer, row: Row, connections: int) -> tuple[str, str, str]:
+    place = (row.name, connections, ours.name)
     runs = results.runs.get(place)
     if not runs:
         return "refused", "", ""
@@ -92,11 +94,12 @@ def _ours(results: Results, row: Row, connections: int) -> tuple[str, str, str]:
     return f"{_spread(rates, ',.0f')} {row.unit}", f"{p50:.3f}", f"{p99:.2f}"
 
 
-def _compared(results: Results, row: str, connections: int, peer: str) -> str:
+def _compared(results: Results, ours: Peer, row: str, connections: int, peer: str) -> str:
     if (row, peer) in results.refused:
         return "refused"
-    ahead = results.ahead(row, connections, peer)
-    return _spread(ahead, ".2f") if ahead else ""
+    ahead = results.ahead(row, connections, peer, ours.name)
+    p99 = results.figure((row, connections, peer), attrgetter("p99"))
+    return f"{_spread(ahead, '.2f')}; {p99:.2f}" if ahead else ""
 
 
 def _spread(spread: Spread, form: str) -> str:
@@ -108,20 +111,20 @@ def _refusals(results: Results) -> Iterator[str]:
         yield f"- {peer} refused {row}: {' '.join(reason.split())}"
 
 
-def _behind(results: Results, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
+def _behind(results: Results, ours: Peer, others: Sequence[Peer], rows: Sequence[Row]) -> Iterator[str]:
     """The rows where another program was faster in the median."""
     places = [(row.name, count) for row in rows for count in sorted({place[1] for place in results.runs})]
     behind = [
         f"- {row} at {count}: {_spread(ahead, '.2f')} of {peer.name}"
         for row, count in places
         for peer in others
-        if peer.is_rival and (ahead := results.ahead(row, count, peer.name)) and ahead.median < 1
+        if peer.is_rival and (ahead := results.ahead(row, count, peer.name, ours.name)) and ahead.median < 1
     ]
     if behind:
-        yield "Jedlik is behind here:"
+        yield f"{ours.name} is behind here:"
         yield ""
         yield from behind
     elif any(peer.is_rival for peer in others):
-        yield "Jedlik is ahead everywhere."
+        yield f"{ours.name} is ahead everywhere."
     else:
         yield "No other program was measured."

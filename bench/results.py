@@ -5,11 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import inf
+from itertools import accumulate
+from math import comb, inf
 
 from bench.load import Measurement
 from bench.peers import JEDLIK
 
+UNSURE = 0.05
+"""How often an interval may be wrong."""
 Place = tuple[str, int, str]
 """A row, a number of connections and a server: the key of comparable runs."""
 
@@ -24,7 +27,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some figures, and their spread."""
+    """The median of some figures, and the interval in which that of many more would be, with 95 % confidence."""
 
     median: float
     least: float
@@ -32,9 +35,14 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Iterable[float]) -> Spread:
-        """From at least one figure."""
+        """From at least one figure. The interval is from one of the figures to another, and supposes nothing of how
+        they are distributed; fewer than six are all in it."""
         ordered = sorted(figures)
-        return cls(statistics.median(ordered), ordered[0], ordered[-1])
+        count = len(ordered)
+        # That so few figures are below the median is as likely as so few heads of as many tosses of a coin.
+        chances = accumulate(comb(count, few) / 2**count for few in range(count))
+        left_out = max(sum(chance <= UNSURE / 2 for chance in chances) - 1, 0)
+        return cls(statistics.median(ordered), ordered[left_out], ordered[-1 - left_out])
 
 
 @dataclass(slots=True)
@@ -59,13 +67,13 @@ class Results:
         runs = self.runs.get(place)
         return statistics.median(read(run) for run in runs) if runs else None
 
-    def ahead(self, row: str, connections: int, peer: str) -> Spread | None:
-        """Jedlik's throughput as a multiple of this server's, from pairs of runs; None if one has no runs.
+    def ahead(self, row: str, connections: int, peer: str, ours: str = JEDLIK.name) -> Spread | None:
+        """Throughput of one of our servers as a multiple of this server's, from pairs of runs; None if one has no runs.
 
         Infinite if the other answered nothing in a run.
         """
-        ours, theirs = self.runs.get((row, connections, JEDLIK.name)), self.runs.get((row, connections, peer))
-        if not ours or not theirs:
+        first, second = self.runs.get((row, connections, ours)), self.runs.get((row, connections, peer))
+        if not first or not second:
             return None
-        pairs = zip(ours, theirs, strict=True)
+        pairs = zip(first, second, strict=True)
         return Spread.of(mine.per_second / other.per_second if other.per_second else inf for mine, other in pairs)

@@ -51,7 +51,8 @@ def _files() -> Iterator[Path]:
     yield from ROOT.glob("*.md")
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".md") and path.relative_to(ROOT).as_posix() not in WITHOUT:
+            is_ours = "node_modules" not in path.parts and path.relative_to(ROOT).as_posix() not in WITHOUT
+            if is_ours and path.suffix in (".py", ".md"):
                 yield path
 
 

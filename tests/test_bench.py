@@ -17,13 +17,14 @@ import pytest
 from bench.goals import Goal
 from bench.load import Measurement, Unusable
 from bench.measuring import Filled, Prepared
-from bench.peers import JEDLIK, RIVALS, Peer
+from bench.peers import AS_IT_COMES, JEDLIK, OURS, RIVALS, Peer
 from bench.process import Running
 from bench.report import report
 from bench.results import Results, Spread
 from bench.rows import Row, rows
 from bench.tables import INDEXED, MAIN, RECORDED, Table, table_of
 from jedlik.dynamodb.model.values import item_size
+from jedlik.process import interpreter
 
 FEW = 1_000
 """Items, where a row does not need more."""
@@ -92,6 +93,43 @@ def test_ratios_are_between_alternating_runs() -> None:
     assert results.ahead("PutItem", 16, RIVALS[0].name) == Spread(median=2.0, least=1.0, most=3.0)
 
 
+@pytest.mark.parametrize(
+    ("count", "least", "most"),
+    [(1, 1, 1), (5, 1, 5), (6, 1, 6), (8, 1, 8), (9, 2, 8), (20, 6, 15), (21, 6, 16), (40, 14, 27)],
+)
+def test_an_interval_has_the_median_of_more_figures_nineteen_times_in_twenty(count: int, least: int, most: int) -> None:
+    """Source: a table of order statistics for the confidence interval of a median."""
+    spread = Spread.of(range(count, 0, -1))
+    assert (spread.least, spread.most) == (least, most)
+    assert spread.median == (count + 1) / 2
+
+
+def test_jedlik_as_it_comes_is_compared_first_and_then_with_one_worker() -> None:
+    rival = replace(RIVALS[0], version=lambda: "1")
+    results = results_of([100, 100, 100], [200, 200, 100], rival)
+    results.runs["PutItem", 16, AS_IT_COMES.name] = [measured(rate) for rate in (400, 500, 600)]
+    row = next(row for row in rows() if row.name == "PutItem")
+    peers = [*(replace(peer, version=lambda: "1") for peer in OURS), rival]
+    lines = report(results, peers, [row], "python -m bench", "3 runs").splitlines()
+    first, second = (lines.index(f"## {title}") for title in (AS_IT_COMES.name, f"{JEDLIK.name}, one worker"))
+    assert first < second
+    assert "| PutItem | 16 | 500 (400 to 600) /s | 1.000 | 2.00 | 2.50 (2.00 to 6.00); 2.00 |" in lines[first:second]
+    assert f"{AS_IT_COMES.name} is ahead everywhere." in lines[first:second]
+    assert "| PutItem | 16 | 100 (100 to 100) /s | 1.000 | 2.00 | 0.50 (0.50 to 1.00); 2.00 |" in lines[second:]
+
+
+def test_jedlik_as_it_comes_answers(tmp_path: Path) -> None:
+    running = Running(AS_IT_COMES, tmp_path)
+    try:
+        assert running.client().call("ListTables", {}) == {"TableNames": []}
+    finally:
+        running.stop()
+
+
+def test_the_report_names_the_interpreter() -> None:
+    assert interpreter.described() in JEDLIK.version()
+
+
 def test_the_ratio_to_a_server_that_answered_nothing_is_infinite() -> None:
     results = results_of([100], [0], RIVALS[0])
     assert results.ahead("PutItem", 16, RIVALS[0].name) == Spread(inf, inf, inf)
@@ -106,7 +144,7 @@ def test_the_report_names_slower_rows_and_absent_and_refused_servers() -> None:
     row = next(row for row in rows() if row.name == "PutItem")
     lines = report(results, peers, [row], "python -m bench", "3 runs").splitlines()
     assert f"- {absent.name} is absent: it could not be installed" in lines
-    assert "| PutItem | 16 | 100 (100 to 100) /s | 1.000 | 2.00 | 0.50 (0.50 to 1.00) | refused |" in lines
+    assert "| PutItem | 16 | 100 (100 to 100) /s | 1.000 | 2.00 | 0.50 (0.50 to 1.00); 2.00 | refused |" in lines
     assert f"- {refusing.name} refused PutItem: PutItem: 400 no such operation" in lines
     assert f"- PutItem at 16: 0.50 (0.50 to 1.00) of {faster.name}" in lines
 

@@ -19,7 +19,7 @@ from jedlik import __version__
 from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
-from jedlik.process import first_sealing, logs
+from jedlik.process import first_sealing, interpreter, logs
 from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
     MEMORY_PREFIX,
@@ -142,6 +142,7 @@ def announce(site: Site) -> None:
     fields = {
         "url": site.url,
         "version": __version__,
+        "python": interpreter.described(),
         "data_dir": "memory" if settings.in_memory else str(settings.data_dir),
         "workers": settings.worker_count,
         "auth": settings.auth,
