@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from testing.jedlik_process import Server
+from jedlik.dynamodb.tables import backfill
+from testing.jedlik_process import Server, eventually
 from torture import kills
 from torture.expected import Expected, check_indexes, check_partitions, check_store
 from torture.writers import ATTRIBUTES, DEFINITION, GLOBAL_INDEXES, TABLE, WRITERS, Writer, item
@@ -22,9 +24,11 @@ LONGEST_LIFE = 0.3
 FULL_CHECK = 10
 """After this number of kills, the indexes are queried too, key by key."""
 
-BACKFILL_ITEMS = 10_000
 BACKFILL_KILLS = 4
-BACKFILL_SECONDS = 120.0
+BACKFILL_STEPS = 5
+"""The steps that a server may do before it is killed."""
+BACKFILL_ITEMS = 3_000
+"""More than these servers can fill the index with."""
 
 StartServer = Callable[..., Server]
 
@@ -63,7 +67,8 @@ def test_writes_go_on_and_none_is_lost_when_single_workers_are_killed(tmp_path: 
 
 def test_an_index_that_is_being_created_survives_kills(start_server: StartServer, random: Random) -> None:
     """UpdateTable adds a global index to a full table; kills come while it is filled and while writes go on."""
-    server = start_server()
+    assert BACKFILL_ITEMS > (BACKFILL_KILLS + 1) * BACKFILL_STEPS * backfill.STEP_ITEMS
+    server = start_server(holdable_jobs=True)
     client = server.client()
     used = [one for one in ATTRIBUTES if one["AttributeName"] in ("owner", "number", "rank")]
     without_index = {name: value for name, value in DEFINITION.items() if name != "GlobalSecondaryIndexes"}
@@ -73,22 +78,27 @@ def test_an_index_that_is_being_created_survives_kills(start_server: StartServer
     for first in range(0, BACKFILL_ITEMS, 25):
         puts = [{"PutRequest": {"Item": item("loader", number, number)}} for number in range(first, first + 25)]
         assert client.batch_write_item(RequestItems={TABLE: puts})["UnprocessedItems"] == {}
-    client.update_table(
-        TableName=TABLE,
-        AttributeDefinitions=ATTRIBUTES,
-        GlobalSecondaryIndexUpdates=[{"Create": index} for index in GLOBAL_INDEXES],
-    )
     writers = [Writer(f"writer {number}", Random(random.random())) for number in range(WRITERS)]
     expected = Expected([loader, *writers])
-    for _ in range(BACKFILL_KILLS):
-        load_and_kill(server, writers, random.uniform(0, LONGEST_LIFE))
-        server.restart()
-        expected.check(server.client())
-    client = server.client()
-    deadline = time.monotonic() + BACKFILL_SECONDS
-    while client.describe_table(TableName=TABLE)["Table"]["GlobalSecondaryIndexes"][0]["IndexStatus"] != "ACTIVE":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    with server.holding(backfill.KIND, after=BACKFILL_STEPS):
+        client.update_table(
+            TableName=TABLE,
+            AttributeDefinitions=ATTRIBUTES,
+            GlobalSecondaryIndexUpdates=[{"Create": index} for index in GLOBAL_INDEXES],
+        )
+        for _ in range(BACKFILL_KILLS):
+            load_and_kill(server, writers, random.uniform(0, LONGEST_LIFE))
+            server.restart()
+            expected.check(server.client())
+        client = server.client()
+        assert status_of_index(client) == "CREATING"
+    eventually(lambda: status_of_index(client) == "ACTIVE")
     items = expected.check(client)
     check_indexes(client, items)
     check_store(server)
+
+
+def status_of_index(client: Any) -> str:
+    [index] = client.describe_table(TableName=TABLE)["Table"]["GlobalSecondaryIndexes"]
+    status: str = index["IndexStatus"]
+    return status
