@@ -81,9 +81,13 @@ _prepared: _Prepared | None = None
 
 def prepare() -> None:
     """Start the prepared process, where the kernel can do what it needs. Called in the main thread: with the thread
-    that does this, all servers end."""
+    that does this, all servers end.
+
+    Not where lines are counted: `coverage` must be there from the first import."""
     global _prepared
     assert threading.current_thread() is threading.main_thread()
+    if any(name.startswith("COVERAGE_") for name in os.environ):
+        return
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError):
