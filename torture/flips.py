@@ -19,6 +19,7 @@ import os
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -320,7 +321,8 @@ def _in_a_child(look: Coroutine[Any, Any, str]) -> str:
         try:
             said = asyncio.run(look)
         except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
+            where = traceback.format_exception(error)[-4:]  # An assertion may have no message.
+            said = f"{type(error).__name__}: {error}\n{''.join(where)}"
         os.write(telling, said[:PIPE_BUF].encode())
         os._exit(0)
     look.close()

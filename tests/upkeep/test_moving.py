@@ -121,6 +121,7 @@ def test_moving_may_be_killed_at_every_step(start_server: StartServer, former: P
         if code == 0:
             break
         shutil.rmtree(data)
+    shutil.copy(f"{former}.root-key", f"{data}.root-key")  # It is kept beside the folder.
     served(start_server, data)
     assert step > 10
     assert len(places) == 3, "it was killed before, between and after the moves of the two stores"
