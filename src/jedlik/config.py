@@ -20,6 +20,8 @@ with the options of their clients. Where the root key is has a table, too, whose
     [root_key]
     file = "/etc/jedlik/root-key"
 
+and so has identity: [identity] with home and max_stale, where several servers have the same users and roles.
+
 The secret by which regions recognise each other is no option, because everybody on
 the machine can read a command line: it is in a file of its own (`--peer-secret-file`), in JEDLIK_PEER_SECRET, or in the
 configuration file. The root key itself is in JEDLIK_ROOT_KEY only, if it is nowhere else.
@@ -68,6 +70,7 @@ class SettingsError(Exception):
 ROOT_KEY = "root_key"
 ROOT_KEY_VARIABLE = "JEDLIK_ROOT_KEY"
 """Holds the root key itself. No option and no file of settings does: many can read these."""
+IDENTITY = "identity"
 PEER_SECRET = "peer_secret"
 PEER_SECRET_VARIABLE = "JEDLIK_PEER_SECRET"
 PEER_SECRET_FORM = re.compile(r"[!-~]{32,256}")
@@ -119,6 +122,12 @@ class Settings:
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
+    identity_home: Annotated[
+        str | None, "Endpoint of the server at which users, roles and policies are changed; by default this one."
+    ] = None
+    identity_max_stale: Annotated[
+        float | None, "How long users and roles are let in without identity_home; by default without limit."
+    ] = None
     oidc_hosts: Annotated[str | None, "Issuers of web identity tokens in private networks: hosts, with commas."] = None
     console: Annotated[Literal["on", "off"], "Serve the console, a web page, at /console/."] = "on"
     access_log: Annotated[bool, "Log every request."] = False
@@ -180,6 +189,7 @@ class Settings:
             "stream_rotation",
             "expiry_interval",
             "slow_request",
+            "identity_max_stale",
             "dax_memory",
             "dax_nodes",
         ):
@@ -196,6 +206,7 @@ class Settings:
             raise SettingsError("tls_cert and tls_key must be given together")
         self._check_regions()
         self._check_peers()
+        self._check_home()
         self._check_origins()
         self._check_access()
 
@@ -247,6 +258,22 @@ class Settings:
             url = urlsplit(peer.endpoint)
             if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
                 raise SettingsError(f"regions.{name}: endpoint must be like https://host:port, not {peer.endpoint!r}")
+
+    def _check_home(self) -> None:
+        if self.identity_home is None:
+            if self.identity_max_stale is not None:
+                raise SettingsError("identity_max_stale is for a server with identity_home")
+            return
+        url = urlsplit(self.identity_home)
+        if url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/"):
+            raise SettingsError(f"identity_home must be like https://host:port, not {self.identity_home!r}")
+        if url.scheme == "http" and not is_loopback_itself(url.hostname or ""):
+            raise SettingsError(
+                f"identity_home: refusing http to {self.identity_home}: secrets of access keys come from there. "
+                "Use https, or a loopback address."
+            )
+        if not self.peer_secrets:
+            raise SettingsError("identity_home needs a peer_secret, the same for both servers (--peer-secret-file)")
 
     def _check_peers(self) -> None:
         if len(self.peer_secret) > PEER_SECRETS:

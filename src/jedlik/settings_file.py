@@ -1,7 +1,7 @@
 """The configuration file, in TOML, and the names of environment variables: read, and checked for unknown settings.
 
 A table of the file makes settings that are no options (the peers' endpoints, the buckets), or several that are: a table
-for each region, and one for the root key, whose keys are the settings without `root_key_`.
+for each region, one for the root key, whose keys are the settings without `root_key_`, and one for identity likewise.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jedlik.buckets import Bucket
 from jedlik.config import (
     BUCKETS,
     CONFIG_VARIABLE,
+    IDENTITY,
     PEER_SECRET,
     PEER_SECRET_VARIABLE,
     ROOT_KEY,
@@ -33,6 +34,10 @@ DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
 SERVICE_LINK = re.compile(r"JEDLIK_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_\w+)")
 """What Kubernetes puts into the environment beside a Service named `jedlik`."""
+
+
+TABLES = {ROOT_KEY: "the root key is, like file = ...", IDENTITY: "identity is changed, like home = ..."}
+"""The tables whose keys are settings, with what each names."""
 
 
 def check_variables(environment: Mapping[str, str]) -> None:
@@ -79,8 +84,9 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS]
-    if ROOT_KEY in given:
-        given |= _root_key(given.pop(ROOT_KEY), path)
+    for name in TABLES:
+        if name in given:
+            given |= _prefixed(name, given.pop(name), path)
     unknown = sorted(given.keys() - set(known))
     if unknown:
         raise SettingsError(f"{path}: no such setting: {', '.join(suggested(unknown, known))}")
@@ -93,15 +99,15 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
     return given
 
 
-def _root_key(table: Any, path: Path) -> Mapping[str, Any]:
-    """The settings that the table of the root key makes."""
+def _prefixed(prefix: str, table: Any, path: Path) -> Mapping[str, Any]:
+    """The settings that a table makes, whose names begin with the table's."""
+    known = [setting.name.removeprefix(f"{prefix}_") for setting in options() if setting.name.startswith(f"{prefix}_")]
     if not isinstance(table, dict):
-        raise SettingsError(f"{path}: {ROOT_KEY} is a table that names where the root key is, like file = ...")
-    known = [setting.name.removeprefix(f"{ROOT_KEY}_") for setting in options() if setting.name.startswith(ROOT_KEY)]
+        raise SettingsError(f"{path}: {prefix} is a table that names where {TABLES[prefix]}")
     unknown = sorted(table.keys() - set(known))
     if unknown:
-        raise SettingsError(f"{path}: {ROOT_KEY}: no such setting: {', '.join(suggested(unknown, known))}")
-    return {f"{ROOT_KEY}_{name}": value for name, value in table.items()}
+        raise SettingsError(f"{path}: {prefix}: no such setting: {', '.join(suggested(unknown, known))}")
+    return {f"{prefix}_{name}": value for name, value in table.items()}
 
 
 def _buckets(tables: Any, path: Path) -> Mapping[str, Bucket]:

@@ -105,6 +105,8 @@ class Dispatcher:
         short = ShortWay(stores, router, origins, authorizer, self._answers, self, log)
         self.at_once: Callable[[Request], Answer | None] = short.answer
         """The answer to a request that can go the short way."""
+        self.identity_home: Callable[[], Mapping[str, Any] | None] = no_home
+        """What is known of the server at which identity is changed, and whether that is too old."""
         self.pages: Pages | None = None
         """What is served to browsers, the one page of `welcome` aside."""
 
@@ -334,8 +336,11 @@ class Dispatcher:
         headers = request.headers
         if request.target == READY:
             troubles = self._stores.troubles()
-            body = orjson.dumps({"ready": not troubles, **({"regions": troubles} if troubles else {})})
-            return answers.response(503 if troubles else 200, answers.JSON, body, request_id, more)
+            identity = self.identity_home()
+            is_ready = not troubles and not (identity or {}).get("stale")
+            answer = {"ready": is_ready, "regions": troubles or None, "identity": identity}
+            body = orjson.dumps({name: value for name, value in answer.items() if value is not None})
+            return answers.response(200 if is_ready else 503, answers.JSON, body, request_id, more)
         if request.target == ICON:
             return answers.response(200, welcome.SVG, welcome.ICON, request_id, more + welcome.KEPT_LONG)
         is_root = at_root(request.target)
@@ -385,6 +390,10 @@ class Dispatcher:
         # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
         trace = None if isinstance(error, StorageError) else error
         log.error("fault: %s", error, exc_info=trace, extra=fields)
+
+
+def no_home() -> None:
+    """For a server at which identity is changed."""
 
 
 def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:

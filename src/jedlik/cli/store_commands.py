@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -129,16 +130,20 @@ def stats(data_dir: Path, of_account: str | None, region: str | None, as_json: b
     operation.
     """
     from jedlik.aws.slabs import Unreadable
+    from jedlik.iam import identity_home
     from jedlik.storage.engine import StorageError
     from jedlik.upkeep import reports
 
     which = Which(of_account, region, own_account())
     found = stored_in(data_dir, which)
+    identity = identity_home.followed(data_dir, time.time())
     try:
         if as_json:
-            say(reports.stats_document(found, data_dir, which).decode())
+            say(reports.stats_document(found, data_dir, which, identity).decode())
         else:
             each_store(found, reports.stats)
+            if identity is not None:
+                say(f"users and roles: as at {identity['home']} {identity['age']:.0f} s ago")
             reports.metrics(data_dir, which, say)
     except (StorageError, Unreadable, OSError) as error:
         raise Refusal(str(error)) from error

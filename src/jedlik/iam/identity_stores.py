@@ -20,6 +20,7 @@ from jedlik.aws.errors import ServiceUnavailable
 from jedlik.config import Settings
 from jedlik.iam.errors import InvalidInputException, LimitExceededException
 from jedlik.iam.failed_sign_ins import FailedSignIns
+from jedlik.iam.identity_home import IdentityHome
 from jedlik.iam.identity_rows import (
     CHANGES,
     CURRENT,
@@ -201,6 +202,8 @@ class AccountIdentity:
 
         Unless `is_noticed`, nothing that others keep depends on the change. Raises what `decide` does.
         """
+        if is_noticed or not self.is_there:
+            self._stores.home.check_home()
         engine = await self._stores.made(self)
 
         def deciding(found: Sequence[bytes | None]) -> tuple[Writes, T]:
@@ -228,6 +231,8 @@ class IdentityStores:
     ) -> None:
         """`failed_sign_ins` are those of all workers."""
         self.settings = settings
+        self.home = IdentityHome(settings, clock)
+        """Where identity is changed."""
         self.root_key = root_key
         self.clock = clock
         self.failed_sign_ins = failed_sign_ins or FailedSignIns()
@@ -255,7 +260,21 @@ class IdentityStores:
     async def founded(self, account: str) -> AccountIdentity:
         """The identity store of an account, which is made if need be. Raises what `made` does."""
         identity = self.of(account)
+        if not identity.is_there:
+            self.home.check_home()
         await self.made(identity)
+        return identity
+
+    def accounts(self) -> list[str]:
+        """The accounts that have a store."""
+        return [account for account in layout.accounts(self.settings.data_dir) if self._has_store(account)]
+
+    async def for_copies(self, account: str) -> AccountIdentity:
+        """The identity store of an account, made without what a new store begins with: that is copied."""
+        identity = self.of(account)
+        if not identity.is_there:
+            self._begin(identity)
+            self._absent.discard(account)
         return identity
 
     def _path(self, account: str) -> Path:
@@ -346,9 +365,10 @@ class IdentityStores:
 
     def look(self) -> bool:
         """Look whether any store has changed, or has been made, and forget what is kept of it; whether there is one."""
+        is_other = self.home.look()
         made = {account for account in self._absent if self._has_store(account)}
         self._absent -= made
-        moved = bool(made)
+        moved = bool(made) or is_other
         for identity in self._open.values():
             changes = identity.counts([CHANGES])[0]
             if changes != identity.changes:

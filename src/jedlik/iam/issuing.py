@@ -155,6 +155,7 @@ class PolicySessions:
 
     async def web_identity(self, caller: Caller, request: Mapping[str, Any]) -> WebIssued:
         """A session of a role, for whom a web identity token is of."""
+        self._stores.home.check_fresh()
         arn = request["RoleArn"]
         account = account_of(arn)
         identity = self._stores.of(account if account.isdecimal() else caller.account)

@@ -54,6 +54,7 @@ class KnownKeys:
         account = account_of_key(access_key)
         if account is None:
             return None
+        self._stores.home.check_fresh()
         identity = self._stores.of(account)
         if access_key.startswith(TEMPORARY):
             return None if token is None else _of_session(identity, access_key, token)

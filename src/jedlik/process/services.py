@@ -8,6 +8,7 @@ from jedlik.dax import service as dax
 from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
+from jedlik.iam import identity_copies
 from jedlik.iam import service as iam
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.identity_stores import IdentityStores
@@ -47,6 +48,7 @@ def served(
         *dynamodb.SERVICES,
         sts.declared(account_of, PolicySessions(stores, authorizer)),
         iam.declared(stores),
+        identity_copies.declared(stores),
         keys_service,
         tagging.declared((TaggedTables(), TaggedKeys(tag, untag))),
         dax.declared(host or NO_HOST, None if authorizer is None else ServiceRoles(stores, DAX_PRINCIPAL)),

@@ -36,6 +36,7 @@ from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
+from jedlik.iam import identity_copies
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.failed_sign_ins import FailedSignIns
 from jedlik.iam.identity_stores import IdentityStores
@@ -165,6 +166,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     idle.add_done_callback(log_failure)
     looking = loop.create_task(_look_into(stores), name="looking into stores")
     looking.add_done_callback(log_failure)
+    following: asyncio.Task[None] | None = None
     try:
         await stores.open_existing()
         limits = limits_of(settings)
@@ -176,7 +178,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             Router(
                 served(settings.account, callers.keys, identities, authorizer, site.clusters, stores),
                 callers.verifier,
-                {PEERS.name: peer_verifier},
+                {PEERS.name: peer_verifier, identity_copies.NAME: peer_verifier},
             ),
             AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
             authorizer or Everybody(),
@@ -184,6 +186,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             memory=memory,
             log=RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None,
         )
+        dispatcher.identity_home = identities.home.document
         dispatcher.welcome = Welcome(settings.served, is_secure=site.tls is not None)
         if settings.console == "on":
             dispatcher.pages = StaticFiles(
@@ -200,6 +203,12 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             server.retire(stop.set)
 
         loop.add_signal_handler(RETIRE, retire)
+        if settings.identity_home is not None and number == 0:
+            # Imported only where there is a home: the client costs memory.
+            from jedlik.iam.identity_following import Following
+
+            following = loop.create_task(Following(identities, settings.peer_secrets[0]).run(), name="following")
+            following.add_done_callback(log_failure)
         ready()
         await stop.wait()
         cut_off = await server.stop(settings.stop_timeout)
@@ -208,6 +217,9 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     finally:
         idle.cancel()
         looking.cancel()
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         await jobs.end()
         await peers.close()
         await stores.close()

@@ -210,12 +210,16 @@ def _place(one: Counted, own: str) -> str:
     return layout.store_name(one.region, None if one.account == own else one.account)
 
 
-def stats_document(found: Sequence[Stored], data_dir: Path, which: Which) -> bytes:
-    """The statistics of some stores, and what the server of their data folder has counted, as JSON."""
+def stats_document(
+    found: Sequence[Stored], data_dir: Path, which: Which, identity: dict[str, object] | None = None
+) -> bytes:
+    """The statistics of some stores, and what the server of their data folder has counted, as JSON. `identity` is the
+    home of its users and roles, if that is another server."""
     server = server_metrics.of_server(data_dir, which)
     document = {
         "stores": [of_store(stored).document() for stored in found],
         "metrics": None if server is None else server.document(),
+        **({} if identity is None else {"identity": identity}),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
