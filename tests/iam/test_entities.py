@@ -389,26 +389,6 @@ def test_the_account_as_a_whole(iam: Any) -> None:
     assert (len(only["RoleDetailList"]), only["UserDetailList"], only["Policies"]) == (1, [], [])
 
 
-def test_calls_as_terraform_makes_them(iam: Any) -> None:
-    """The provider's calls for aws_iam_policy, aws_iam_role and aws_iam_role_policy_attachment, made and destroyed."""
-    arn = iam.create_policy(PolicyName="p", Path="/", PolicyDocument=ALLOW_READS, Tags=[])["Policy"]["Arn"]
-    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    assert iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-    iam.create_role(RoleName="r", Path="/", AssumeRolePolicyDocument=TRUST, MaxSessionDuration=3600)
-    iam.get_role(RoleName="r")
-    assert iam.list_role_policies(RoleName="r")["PolicyNames"] == []
-    iam.attach_role_policy(RoleName="r", PolicyArn=arn)
-    assert len(iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"]) == 1
-    iam.create_policy_version(PolicyArn=arn, PolicyDocument=ALLOW_READS, SetAsDefault=True)
-    iam.detach_role_policy(RoleName="r", PolicyArn=arn)
-    assert iam.list_instance_profiles_for_role(RoleName="r")["InstanceProfiles"] == []
-    iam.delete_role(RoleName="r")
-    for one in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
-        if not one["IsDefaultVersion"]:
-            iam.delete_policy_version(PolicyArn=arn, VersionId=one["VersionId"])
-    iam.delete_policy(PolicyArn=arn)
-
-
 def test_what_is_not_done_yet_is_refused_by_name(iam: Any) -> None:
     assert refusal(iam.create_virtual_mfa_device, VirtualMFADeviceName="x") == (
         *(400, "InvalidAction"),

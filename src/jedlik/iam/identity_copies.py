@@ -33,7 +33,9 @@ NAME, SIGNING_NAME, TARGET = "jedlikidentity", "jedlik-identity", "JedlikIdentit
 LONGEST_WAIT = 1.0
 LOOK_SECONDS = 0.1
 LOOKED_AT = 32
-"""Accounts that are looked at in one look: where there are more, they take turns."""
+"""Accounts that are all looked at in each look."""
+TURN = 4
+"""Accounts that are looked at in each look where there are more: they take turns, because each must be opened."""
 PAGE_ROWS = 500
 PAGE_BYTES = 1 << 20
 COPIED = tuple(space for space in KEYSPACES if space is not LAST_USES)
@@ -100,10 +102,11 @@ class Copies:
 
     def _differing(self, known: Mapping[str, Any]) -> dict[str, State]:
         accounts = self._stores.accounts()
+        most = LOOKED_AT if len(accounts) <= LOOKED_AT else TURN
         first = self._turn % max(len(accounts), 1)
-        self._turn = first + LOOKED_AT
+        self._turn = first + most
         found: dict[str, State] = {}
-        for account in islice((*accounts[first:], *accounts[:first]), LOOKED_AT):
+        for account in islice((*accounts[first:], *accounts[:first]), most):
             state = state_of(self._stores.of(account))
             if state is not None and state != known.get(account):
                 found[account] = state

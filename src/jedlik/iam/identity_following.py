@@ -67,6 +67,8 @@ class Following:
         self._credentials = Credentials(KEY, secret)
         self._session: aiohttp.ClientSession | None = None
         self._failures = 0
+        self._known: dict[str, State | None] = {}
+        """The state of each account's store here."""
 
     async def run(self) -> None:
         """Follow, until cancelled."""
@@ -89,8 +91,10 @@ class Following:
 
     async def _step(self) -> None:
         """Ask once, and copy what has changed."""
-        known = {account: state_of(self._stores.of(account)) for account in self._stores.accounts()}
-        answer = await self._call("State", {"Known": known, "Wait": LONGEST_WAIT if not self._failures else 0})
+        for account in self._stores.accounts():
+            if account not in self._known:  # A store is opened for this once only.
+                self._known[account] = state_of(self._stores.of(account))
+        answer = await self._call("State", {"Known": self._known, "Wait": LONGEST_WAIT if not self._failures else 0})
         accounts = answer.get("Accounts")
         if not isinstance(accounts, dict) or len(accounts) > MOST_ACCOUNTS or not all(map(layout.is_account, accounts)):
             raise HomeAway("its answer to State has not the form of one")
@@ -124,6 +128,7 @@ class Following:
             return writes, None
 
         await identity.engine.mutate([CHANGES], decide)
+        self._known[account] = state_of(identity)
         self._stores.look()
         log.info("identity copied", extra={"account": account, "home": self._url, "changes": state[0]})
 

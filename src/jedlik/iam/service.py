@@ -20,6 +20,7 @@ from jedlik.iam import (
     managed_policies,
     needed_permissions,
     oidc_providers,
+    other_credentials,
     password_rules,
     roles,
     simulations,
@@ -102,7 +103,12 @@ def _name(function: Does) -> str:
     return "".join(word.capitalize() for word in words.split("_"))
 
 
-DONE: dict[str, Does] = {_name(function): function for function in _PLAIN} | _of_kinds() | oidc_providers.OPERATIONS
+DONE: dict[str, Does] = (
+    {_name(function): function for function in _PLAIN}
+    | _of_kinds()
+    | oidc_providers.OPERATIONS
+    | other_credentials.OPERATIONS
+)
 """What is done here, by the operation's name."""
 
 
