@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from jedlik.config import Settings, SettingsError
+from jedlik.iam.identity_following import Following, HomeAway
 from jedlik.iam.identity_home import IdentityHome
+from jedlik.iam.identity_rows import ACCESS_KEYS, TOKEN_KEYS
+from jedlik.iam.identity_stores import IdentityStores
+from jedlik.root_key import RootKey, new_key
 from testing.identities import policy, refusal
 from testing.jedlik_process import Server, eventually, run_jedlik
 
@@ -115,6 +119,18 @@ def test_who_does_not_know_the_secret_gets_nothing(start_server: Callable[..., S
     )
     eventually(lambda: any(line["message"].startswith("identity is not followed") for line in other.log_lines()))
     assert other.client("iam").list_users()["Users"] == []
+
+
+def test_secrets_that_lie_open_at_home_do_not_come_to_a_server_with_a_root_key(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, identity_home="https://home:8000")
+    sealed = {TOKEN_KEYS.prefix: b"{}", ACCESS_KEYS.prefix + b"AKIA": b'{"Status": "Active"}'}
+    lie_open = sealed | {ACCESS_KEYS.prefix + b"AKIA": b'{"Secret": "open"}'}
+    with_key = Following(IdentityStores(settings, root_key=RootKey(new_key())), SECRET)
+    with_key.check_sealed(ACCOUNT, sealed)
+    for rows in (lie_open, {}):
+        with pytest.raises(HomeAway, match="without a root key"):
+            with_key.check_sealed(ACCOUNT, rows)
+        Following(IdentityStores(settings), SECRET).check_sealed(ACCOUNT, rows)
 
 
 @pytest.mark.parametrize(

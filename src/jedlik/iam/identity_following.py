@@ -31,8 +31,9 @@ from jedlik.iam.identity_copies import (
     space_of,
     state_of,
 )
-from jedlik.iam.identity_rows import CHANGES
+from jedlik.iam.identity_rows import ACCESS_KEYS, CHANGES, TOKEN_KEYS, unpacked
 from jedlik.iam.identity_stores import IdentityStores
+from jedlik.iam.open_secrets import OPEN
 from jedlik.regions import keyspaces, layout, store_format
 from jedlik.root_key import NoRootKey, Unsealable
 from jedlik.storage.engine import StorageError, Writes
@@ -104,6 +105,7 @@ class Following:
 
     async def _copy(self, account: str) -> None:
         rows, state = await self._rows(account)
+        self.check_sealed(account, rows)
         identity = await self._stores.for_copies(account)
         local: dict[bytes, bytes] = {}
         for space in COPIED:
@@ -131,6 +133,16 @@ class Following:
         self._known[account] = state_of(identity)
         self._stores.look()
         log.info("identity copied", extra={"account": account, "home": self._url, "changes": state[0]})
+
+    def check_sealed(self, account: str, rows: Mapping[bytes, bytes]) -> None:
+        """Raise HomeAway if the rows are of a store without a root key, and this server has one: they would lie open
+        here."""
+        if not self._stores.root_key.is_there:
+            return
+        start, end = ACCESS_KEYS.range
+        lie_open = any(start <= key < end and OPEN in unpacked(value) for key, value in rows.items())
+        if lie_open or TOKEN_KEYS.prefix not in rows:
+            raise HomeAway(f"it keeps the secrets of {account} without a root key, and this server has one")
 
     async def _rows(self, account: str) -> tuple[dict[bytes, bytes], State]:
         """All rows of an account's store, of one state. Raises HomeAway."""
