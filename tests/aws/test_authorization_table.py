@@ -6,13 +6,8 @@ import pytest
 
 from jedlik.aws.policies import authorization_table
 from jedlik.aws.policies.authorization_table import action, actions_of, services, type_of_key
-from jedlik.config import Settings
-from jedlik.dax.service import declared as declared_dax
 from jedlik.dynamodb import accesses
-from jedlik.iam.service import DONE
-from jedlik.kms.service import declared as declared_kms
-from jedlik.process.services import NO_HOST
-from jedlik.regions.stores import Stores
+from jedlik.process.services import SERVICES
 
 TABLE = "arn:aws:dynamodb:eu-west-1:000000000000:table/Music"
 TYPES = {"ARN", "Bool", "Date", "IPAddress", "Numeric", "String"}
@@ -30,18 +25,25 @@ def test_every_key_of_an_action_has_a_type() -> None:
             assert all(template.count(":") >= 5 for template in one.templates)
 
 
+NO_ACTIONS = {"BatchExecuteStatement", "ExecuteStatement", "ExecuteTransaction", "ReEncrypt"} | {
+    *("TransactGetItems", "TransactWriteItems"),
+}
+"""Operations that need actions of other names."""
+
+
 def test_every_operation_needs_an_action_of_the_table() -> None:
-    plain = {name for name in accesses.ON_ITEMS if not name.startswith(("Execute", "BatchExecute", "Transact"))}
-    needed = accesses.RESOURCES.keys() | plain
-    needed |= {one for besides in accesses.BESIDES.values() for _, actions, _ in besides for one in actions}
-    needed |= {one for verbs in accesses.REPLICAS.values() for actions in verbs.values() for one in actions}
-    needed |= {f"PartiQL{verb}" for verb in ("Delete", "Insert", "Select", "Update")} | {"ConditionCheckItem"}
-    listed = [f"dynamodb:{name}" for name in needed]
-    listed += [f"iam:{name}" for name in DONE]
-    listed += [f"dax:{name}" for name in declared_dax(NO_HOST, None).operations]
-    on_keys = set(declared_kms(Stores(Settings())).operations) - {"ReEncrypt"} | {"ReEncryptFrom", "ReEncryptTo"}
-    listed += [f"kms:{name}" for name in on_keys]
-    listed += [f"sts:{name}" for name in ("AssumeRole", "TagSession", "SetSourceIdentity", "GetFederationToken")]
+    listed = {
+        f"{service.signing_name}:{name}"
+        for service in SERVICES
+        if service.signing_name in services()
+        for name in service.operations.keys() - NO_ACTIONS
+    }
+    others = accesses.RESOURCES.keys() | {"ConditionCheckItem"}
+    others |= {one for besides in accesses.BESIDES.values() for _, actions, _ in besides for one in actions}
+    others |= {one for verbs in accesses.REPLICAS.values() for actions in verbs.values() for one in actions}
+    others |= {f"PartiQL{verb}" for verb in ("Delete", "Insert", "Select", "Update")}
+    listed |= {f"dynamodb:{name}" for name in others} | {"kms:ReEncryptFrom", "kms:ReEncryptTo"}
+    listed |= {"sts:TagSession", "sts:SetSourceIdentity"}
     assert {name for name in listed if action(name) is None} == set()
 
 

@@ -108,7 +108,7 @@ def test_what_is_changed_at_home_holds_elsewhere(start_server: Callable[..., Ser
     limited.client().list_tables()
     home.restart()
     eventually(lambda: allowed(limited, bob) == "yes")
-    assert any(line["message"] == "identity is followed again" for line in limited.log_lines())
+    eventually(lambda: any(line["message"] == "identity is followed again" for line in limited.log_lines()))
 
 
 def test_who_does_not_know_the_secret_gets_nothing(start_server: Callable[..., Server], tmp_path: Path) -> None:

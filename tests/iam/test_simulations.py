@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jedlik.aws.policies.document_texts import Position, spans
 from testing.identities import policy, refusal
 from testing.jedlik_process import Server
 
@@ -305,6 +306,34 @@ def test_pages(iam: Any) -> None:
 def test_what_cannot_be_simulated(iam: Any, more: dict[str, Any], message: str) -> None:
     request = {"PolicyInputList": [policy(says("Allow", "*"))], "ActionNames": ["dynamodb:GetItem"]} | more
     assert refusal(iam.simulate_custom_policy, **request) == (400, "InvalidInput", message)
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\ud800"), max_size=20), min_size=1, max_size=4),
+    st.sampled_from([None, 1, 4]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_span_holds_its_statement_and_no_other(
+    ids: list[str], indent: int | None, is_alone: bool, is_last: bool
+) -> None:
+    """Whatever the texts in it, which may have quotes, braces and line feeds."""
+    statements = [
+        says("Allow", "dynamodb:*", f"arn:aws:dynamodb:*:*:table/{name}", Sid=str(at_)) for at_, name in enumerate(ids)
+    ]
+    listed: Any = statements[0] if is_alone else statements
+    members = {"Id": '{}[],"Statement"', "Statement": listed, "Version": "2012-10-17"}
+    if not is_last:
+        members = dict(reversed(members.items()))
+    text = json.dumps(members, indent=indent)
+    lines = text.split("\n")
+
+    def offset(position: Position) -> int:
+        return sum(len(line) + 1 for line in lines[: position.line - 1]) + position.column - 1
+
+    found = [text[offset(span.start) : offset(span.end)].lstrip(", \n") for span in spans(text)]
+    whole = [one if one.startswith("{") else "{" + one for one in found]
+    assert [json.loads(one) for one in whole] == ([statements[0]] if is_alone else statements)
 
 
 # The policies of an entity

@@ -210,6 +210,8 @@ def test_tokens_that_are_refused(server: Server, issuer: Issuer, sts: Any) -> No
         assert found_text == text or not text
     unsigned = issuer.token().rpartition(".")[0] + "."
     assert refusal(sts.assume_role_with_web_identity, **asked(arn, unsigned))[1] == "InvalidIdentityToken"
+    refused = [line for line in server.log_lines() if line["message"] == "web identity refused" and line["role"] == arn]
+    assert {line["error"] for line in refused} == {"InvalidIdentityTokenException", "ExpiredTokenException"}
     more = refusal(sts.assume_role_with_web_identity, **asked(arn, issuer.token(), ProviderId="www.amazon.com"))
     assert more == (400, "ValidationError", "Jedlik does not support ProviderId")
 

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from jedlik.aws.context import Context
+from jedlik.aws.errors import ServiceError
 from jedlik.aws.sessions import Issued, Sessions
 from jedlik.sts.errors import ValidationError
 
@@ -43,7 +44,12 @@ class TemporaryKeys:
     async def assume_role_with_web_identity(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
         """A key with the permissions of a role, for whom an issuer vouches."""
         _refuse(request, *_NEEDS_ACCESS_TOKEN)
-        found = await self._sessions.web_identity(context.caller, request)
+        try:
+            found = await self._sessions.web_identity(context.caller, request)
+        except ServiceError as error:
+            fields = {"request_id": context.request_id, "role": request["RoleArn"], "error": error.name}
+            log.warning("web identity refused", extra=fields | {"client": context.caller.source_address})
+            raise
         issued = found.issued
         principal = issued.principal
         _note("sts:AssumeRoleWithWebIdentity", context, issued, f"{found.issuer}:{found.subject}")
