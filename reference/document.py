@@ -90,7 +90,7 @@ def document() -> str:
 def _others_served() -> Iterator[str]:
     """A row for each other AWS service here: what it does, and what it refuses."""
     for service in process_services.SERVICES:
-        if service in SERVICES:
+        if service in SERVICES or service.api_version is None:  # One of our own.
             continue
         all_names = members.names_of(service.name)
         served_names = [name for name in all_names if name in service.operations]
