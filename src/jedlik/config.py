@@ -149,6 +149,10 @@ class Settings:
     dax_port: Annotated[int, "Port of DAX's first node, others follow; 0 takes free ones."] = 8111
     dax_nodes: Annotated[int, "Nodes of DAX: a primary and up to ten replicas."] = 1
     dax_memory: Annotated[int, "Memory of the caches of each node of DAX, in MB."] = 256
+    dax_address: Annotated[
+        str | None,
+        "IP address by which clients reach DAX's nodes, if it is not the one that they come to: for containers.",
+    ] = None
     dax_role: Annotated[
         str | None, "ARN of the role as which the cluster of --dax reads and writes tables; needed with --auth on."
     ] = None
@@ -218,6 +222,8 @@ class Settings:
                 "dax_role is needed for --dax with --auth on: the ARN of a role that lets dax.amazonaws.com assume it, "
                 "as which the cluster reads and writes tables"
             )
+        if self.dax_address is not None and not is_address(self.dax_address):
+            raise SettingsError(f"dax_address must be an IP address, not {self.dax_address!r}")
         if self.dax_role is not None and not ROLE_ARN.fullmatch(self.dax_role):
             raise SettingsError(f"dax_role must be the ARN of a role, not {self.dax_role!r}")
         if self.allow_unauthenticated and self.auth == "on":
@@ -349,6 +355,15 @@ def is_ipv6(text: str) -> bool:
     """Whether a text is an IPv6 address, in brackets or without."""
     try:
         ipaddress.IPv6Address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address, without brackets."""
+    try:
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True

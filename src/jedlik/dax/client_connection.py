@@ -231,7 +231,7 @@ class ClientConnection(asyncio.Protocol):
                 return
             self._send(self._node.endpoints(self._address()))
         else:
-            work = self._do(self._asker, number, arguments, raw[last:])
+            work = self._do(self._asker, number, arguments, raw, last)
             self._at_work = asyncio.get_running_loop().create_task(work)
 
     def _authorize(self, arguments: list[Any]) -> None:
@@ -251,8 +251,8 @@ class ClientConnection(asyncio.Protocol):
     def _address(self) -> str:
         return self._source.listener.rpartition(":")[0].strip("[]")
 
-    async def _do(self, asker: Asker, number: int, arguments: list[Any], last: bytes) -> None:
-        answer = await self._node.answer(asker, number, arguments, last)
+    async def _do(self, asker: Asker, number: int, arguments: list[Any], raw: bytes, last: int) -> None:
+        answer = await self._node.answer(asker, number, arguments, raw[last:], len(raw))
         self._at_work = None
         self._let_go()
         self.deadline = self._server.now + self._server.limits.idle

@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from jedlik.aws.protocols import cbor_values
 from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.aws.routing import Authenticator
 from jedlik.dax import call_parameters, wire_errors, wire_values
+from jedlik.dax.access_log import AccessLog
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.cluster_access import ClusterAccess
 from jedlik.dax.counting import NodeCounts
@@ -63,6 +65,8 @@ class Place:
 
     name: NodeName
     board: NodeBoard
+    announced: str | None = None
+    """The address by which clients reach the nodes, if it is another than that to which they come."""
 
 
 class Node:
@@ -75,13 +79,15 @@ class Node:
         place: Place,
         account: str,
         access: ClusterAccess | None = None,
+        requests: AccessLog | None = None,
     ) -> None:
-        """`access` is given where signatures are verified."""
+        """`access` is given where signatures are verified, and `requests` where they are logged."""
         self._plane = plane
         self._cache = plane.cache
         self._authenticator = authenticator
         self._place = place
         self._access = access
+        self._log = requests
         self._account = account
         """The server's own."""
         self._request_ids = answers.request_ids()
@@ -184,12 +190,27 @@ class Node:
         counts.item_hits.add(1.0)
         counts.requests["GetItem"].add(1.0)
         counts.total.add(1.0)
+        if self._log is not None:
+            self._log.note(asker, "GetItem", 0.0, (len(data), len(answer)), hit=True)
         return answer
 
-    async def answer(self, asker: Asker, number: int, arguments: list[Any], raw: bytes) -> bytes:
-        """The answer to a request. `raw` is the last argument as it came."""
+    async def answer(self, asker: Asker, number: int, arguments: list[Any], raw: bytes, size: int = 0) -> bytes:
+        """The answer to a request of `size` bytes. `raw` is the last argument as it came."""
         method = METHODS[number]
-        request_id = next(self._request_ids)
+        if self._log is None or method.operation is None:
+            return (await self._counted(asker, method, arguments, raw, next(self._request_ids)))[0]
+        started, request_id = time.perf_counter(), next(self._request_ids)
+        answer, error = await self._counted(asker, method, arguments, raw, request_id)
+        seconds = time.perf_counter() - started
+        self._log.note(
+            asker, method.operation, seconds, (size, len(answer)), request_id=request_id, error=error, hit=False
+        )
+        return answer
+
+    async def _counted(
+        self, asker: Asker, method: Method, arguments: list[Any], raw: bytes, request_id: str
+    ) -> tuple[bytes, str | None]:
+        """The answer to a request, and the name of the error if it is one."""
         counts = asker.counts
         counts.total.add(1)
         if method.operation is not None:
@@ -197,15 +218,16 @@ class Node:
             if method.operation == "GetItem":
                 self._remember(arguments[-1], raw)
         try:
-            return await self._answered(method, Call(asker, arguments, request_id))
+            return await self._answered(method, Call(asker, arguments, request_id)), None
         except ServiceError as error:
             (counts.throttled if isinstance(error, ServiceUnavailable) else counts.errors).add(1)
-            return refusal(error, request_id)
+            return refusal(error, request_id), error.name
         except Exception as error:
             counts.faults.add(1)
-            fields = {"request_id": request_id, "method": method.operation or str(number)}
+            fields = {"request_id": request_id, "method": method.operation}
             log.error("fault: %s", error, exc_info=None if isinstance(error, StorageError) else error, extra=fields)
-            return refusal(InternalServerError("Internal server error"), request_id)
+            failure = InternalServerError("Internal server error")
+            return refusal(failure, request_id), failure.name
 
     async def _answered(self, method: Method, call: Call) -> bytes:
         permissions = call.asker.permissions
@@ -247,6 +269,7 @@ class Node:
             for number, one in enumerate(self._place.board.of(name.store, name.cluster), 1)
             if one.is_serving or one.name == name
         ]
+        address = self._place.announced or address
         into = bytearray(SUCCESS)
         wire_values.array(len(nodes), into)
         for place, (number, one) in enumerate(nodes):

@@ -15,6 +15,7 @@ from jedlik.aws.authorizer import Everybody
 from jedlik.aws.calls import Calls
 from jedlik.aws.credentials import Credentials
 from jedlik.dax import cluster_records, node_board
+from jedlik.dax.access_log import AccessLog
 from jedlik.dax.attribute_lists import AttributeLists
 from jedlik.dax.cache import Cache
 from jedlik.dax.cluster_access import ClusterAccess
@@ -102,7 +103,10 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         if authorizer is not None:
             role = settings.dax_role if name.store == node_board.ANY_STORE else await _role(stores, name)
             access = ClusterAccess(authorizer, ServiceRoles(identities, DAX_PRINCIPAL), name.cluster, role or "")
-        node = Node(plane, callers.verifier, Place(name, board), settings.account, access)
+        is_logged = settings.access_log or settings.slow_request is not None
+        requests = AccessLog(name, every=settings.access_log, slow=settings.slow_request) if is_logged else None
+        place = Place(name, board, settings.dax_address)
+        node = Node(plane, callers.verifier, place, settings.account, access, requests)
         listener = Listener(node, limits_of(settings), memory.bodies)
         await listener.start(seat.listening, site.tls if seat.is_encrypted else None)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))

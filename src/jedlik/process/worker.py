@@ -98,7 +98,7 @@ class Site:
         """What clusters of DAX depend on."""
         return ClusterHost(
             address=self.listening[0].getsockname()[0],
-            announced=None,
+            announced=self.settings.dax_address,
             has_certificate=self.tls is not None,
             has_default=self.settings.dax,
             since=self.since,
