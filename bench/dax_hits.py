@@ -1,7 +1,7 @@
-"""`python -m bench.dax_hits`: a hit of DAX beside a GetItem over HTTP and a bare echo, at one connection.
+"""`python -m bench.dax_hits`: a hit of DAX beside a GetItem over HTTP and a bare echo, at 1 and 64 connections.
 
 The echo is of as many bytes, on the same event loop: what a hit would cost if it were nothing but the loop and the
-sockets. The three are asked in turns by one client with plain sockets, with requests that were made beforehand.
+sockets. The three are asked in turns by a client in C (`raw_load.c`), with requests that were made beforehand.
 """
 
 from __future__ import annotations
@@ -9,23 +9,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import select
 import socket
 import statistics
+import subprocess
 import tempfile
-import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import uvloop
 
 from testing.dax import raw_client
-from testing.dax.raw_client import RawClient, authorization, preamble, request
+from testing.dax.raw_client import authorization, preamble, request
 from testing.jedlik_process import Server
 
 TABLE, KEY = "bench", "k"
 ITEM = {"p": {"S": KEY}, "a": {"S": "x" * 40}, "b": {"N": "12"}, "c": {"S": "y" * 40}}
-REQUESTS = 300
+REQUESTS = 2000
 """In each turn."""
+CONNECTIONS = (1, 64)
 
 
 class _Echo(asyncio.Protocol):
@@ -65,21 +69,41 @@ def _http_request(server: Server) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _median(connection: socket.socket, asked: bytes) -> float:
-    """Microseconds of a request and its answer."""
-    taken = []
-    for _ in range(REQUESTS):
-        begun = time.perf_counter_ns()
-        connection.sendall(asked)
-        connection.recv(1 << 16)
-        taken.append(time.perf_counter_ns() - begun)
-    return statistics.median(taken) / 1000
+class Way(NamedTuple):
+    """Something to ask."""
+
+    port: int
+    first: bytes
+    """What a connection sends first. It has no answer."""
+    asked: bytes
+    answer: int
+    """Bytes of the answer."""
 
 
-def _connected(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+class Load(NamedTuple):
+    """What was measured in one turn."""
+
+    rate: float
+    median: float
+    slowest: float
+    """The 99th percentile, in microseconds as the median."""
+
+
+def _load(client: Path, way: Way, connections: int) -> Load:
+    blobs = b"".join(len(one).to_bytes(4, "big") + one for one in (way.first, way.asked))
+    arguments = map(str, (way.port, connections, REQUESTS, way.answer))
+    done = subprocess.run([client, *arguments], input=blobs, capture_output=True, check=True)
+    return Load(*map(float, done.stdout.split()))
+
+
+def _answer_size(way: Way) -> int:
+    with socket.create_connection(("127.0.0.1", way.port)) as connection:
+        connection.sendall(way.first + way.asked)
+        size, again = 0, True
+        while again:
+            size += len(connection.recv(1 << 16))
+            again = bool(select.select([connection], [], [], 0.2)[0])
+        return size
 
 
 def main() -> None:
@@ -90,12 +114,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder) / "log", in_memory=True, data_dir=Path(folder) / "data", dax=True, dax_port=0)
         try:
-            _measure(server, rounds)
+            client = Path(folder) / "raw_load"
+            source = Path(__file__).parent / "raw_load.c"
+            subprocess.run(["cc", "-O2", "-o", client, source], check=True)
+            _measure(server, client, rounds)
         finally:
             server.kill()
 
 
-def _measure(server: Server, rounds: int) -> None:
+def _measure(server: Server, client: Path, rounds: int) -> None:
     tables = server.client()
     tables.create_table(
         TableName=TABLE,
@@ -105,32 +132,44 @@ def _measure(server: Server, rounds: int) -> None:
     )
     tables.put_item(TableName=TABLE, Item=ITEM)
     get = request(raw_client.GET_ITEM, TABLE.encode(), KEY.encode(), None)
-    with RawClient(server.dax_url) as dax:
-        dax.send(preamble(), authorization(), get)
-        dax.answer(1)
-        dax.send(get)
-        answer = dax.socket.recv(1 << 16)
-        ours, theirs = multiprocessing.Pipe()
-        echo = multiprocessing.get_context("spawn").Process(target=_serve_echo, args=(answer, theirs), daemon=True)
-        echo.start()
-        try:
-            ways = {
-                "a hit of DAX": (dax.socket, get),
-                f"an echo of {len(answer)} bytes": (_connected(ours.recv()), get),
-                "GetItem over HTTP": (_connected(server.port), _http_request(server)),
-            }
-            found: dict[str, list[float]] = {name: [] for name in ways}
+    begin = preamble() + authorization()
+    port = urlsplit(server.dax_url).port
+    assert port is not None
+    dax = Way(port, begin, get, 0)
+    _answer_size(dax)  # From now on it is a hit.
+    dax = dax._replace(answer=_answer_size(dax))
+    http = Way(server.port, b"", _http_request(server), 0)
+    http = http._replace(answer=_answer_size(http))
+    ours, theirs = multiprocessing.Pipe()
+    echo = multiprocessing.get_context("spawn").Process(
+        target=_serve_echo, args=(b"x" * dax.answer, theirs), daemon=True
+    )
+    echo.start()
+    try:
+        ways = {
+            "a hit of DAX": dax,
+            f"an echo of {dax.answer} bytes": Way(ours.recv(), b"", get, dax.answer),
+            "GetItem over HTTP": http,
+        }
+        for connections in CONNECTIONS:
+            found: dict[str, list[Load]] = {name: [] for name in ways}
             for _ in range(rounds):
-                for name, (connection, asked) in ways.items():
-                    found[name].append(_median(connection, asked))
-        finally:
-            echo.terminate()
-            echo.join()
+                for name, way in ways.items():
+                    found[name].append(_load(client, way, connections))
+            _print(connections, found)
+    finally:
+        echo.terminate()
+        echo.join()
+
+
+def _print(connections: int, found: dict[str, list[Load]]) -> None:
     hits, *_ = found.values()
-    print("| | median, microseconds | a hit ÷ this |\n|---|---|---|")
-    for name, medians in found.items():
-        ratio = statistics.median([hit / other for hit, other in zip(hits, medians, strict=True)])
-        print(f"| {name} | {statistics.median(medians):.1f} | {ratio:.2f} |")
+    print(f"| {connections} connections | median, microseconds | 99th percentile | requests/s | a hit's rate ÷ this |")
+    print("|---|---|---|---|---|")
+    for name, loads in found.items():
+        rate, median, slowest = (statistics.median(column) for column in zip(*loads, strict=True))
+        ratio = statistics.median([hit.rate / other.rate for hit, other in zip(hits, loads, strict=True)])
+        print(f"| {name} | {median:.1f} | {slowest:.1f} | {rate:.0f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":
