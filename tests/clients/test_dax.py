@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from testing.dax.certificates import self_signed
 from testing.jedlik_process import Server
 from tests.clients.foreign import DAX_PROGRAMS, Foreign
 
@@ -28,6 +31,29 @@ def dax_server(program: Foreign, tmp_path_factory: pytest.TempPathFactory) -> It
     running = Server(folder / "log", data_dir=folder / "data", dax=True, dax_port=0)
     yield running
     running.kill()
+
+
+PASSWORD = "changeit"
+
+
+def test_a_client_of_dax_over_tls(program: Foreign, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    trusted = {"NODE_EXTRA_CA_CERTS": str(certificate)}
+    if "java" in program.tools:
+        store = tmp_path / "trusted.p12"
+        making = ["keytool", "-importcert", "-noprompt", "-storetype", "PKCS12", "-alias", "jedlik"]
+        making += ["-file", str(certificate), "-keystore", str(store), "-storepass", PASSWORD]
+        subprocess.run(making, check=True, capture_output=True)
+        options = f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword={PASSWORD}"
+        trusted = {"JAVA_TOOL_OPTIONS": options}
+    server = Server(
+        tmp_path / "log", data_dir=tmp_path / "data", dax=True, dax_port=0, tls_cert=certificate, tls_key=key
+    )
+    try:
+        assert server.dax_url.startswith("daxs://")
+        assert program.failures(server, ("items",), DAX_ENDPOINT=server.dax_url, **trusted) == {"items": None}
+    finally:
+        server.kill()
 
 
 def test_a_client_of_dax_is_answered_as_by_the_table(program: Foreign, dax_server: Server) -> None:

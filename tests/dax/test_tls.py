@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from amazondax import AmazonDaxClient
 
+from testing.dax.certificates import self_signed
 from testing.dax.raw_client import RawClient, authorization, preamble
 from testing.jedlik_process import Server
 
@@ -16,11 +16,7 @@ from testing.jedlik_process import Server
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A self-signed certificate for this machine, and its key."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run([*making, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
+    return self_signed(tmp_path)
 
 
 def test_daxs(
