@@ -242,6 +242,16 @@ def test_a_success_is_no_failure() -> None:
     assert failed.begin("1 bob", "192.0.2.1") == 1, "one's own password does not help to try others"
 
 
+def test_an_attempt_that_a_busy_server_did_not_look_at_is_no_failure() -> None:
+    failed = FailedSignIns(Clock())
+    for _ in range(FREE_FAILURES - 1):
+        assert failed.begin("1 bob", "192.0.2.1") == 0
+    for _ in range(20):
+        assert failed.begin("1 bob", "192.0.2.1") == 0
+        failed.not_made("1 bob", "192.0.2.1")
+    assert [failed.begin("1 bob", "192.0.2.1") for _ in range(2)] == [0, 1], "earlier failures still count"
+
+
 def test_an_address_of_ipv6_counts_with_its_network() -> None:
     failed = FailedSignIns(Clock())
     for number in range(FREE_FAILURES):

@@ -69,6 +69,13 @@ class FailedSignIns:
             if found.failures:
                 self._put(found.offset, hashed, 0 if is_forgotten else found.failures - 1, found.last)
 
+    def not_made(self, user: str, address: str) -> None:
+        """Take back what was counted of an attempt that the server was too busy to look at."""
+        for name in _names(user, address):
+            hashed, found = self._find(name)
+            if found.failures:
+                self._put(found.offset, hashed, found.failures - 1, found.last)
+
     def _wait(self, name: bytes) -> float:
         _, found = self._find(name)
         if found.failures < FREE_FAILURES:

@@ -14,7 +14,7 @@ import logging
 
 from jedlik.aws.access import Access
 from jedlik.aws.context import Caller
-from jedlik.aws.errors import AccessDeniedException
+from jedlik.aws.errors import AccessDeniedException, ServiceUnavailable
 from jedlik.aws.principals import USER as A_USER
 from jedlik.aws.principals import Principal
 from jedlik.aws.request_log import LONGEST
@@ -67,7 +67,11 @@ class PasswordSignIns:
         hashed = passwords.NOBODY
         if identity is not None and row is not None and stored is not None:
             hashed = hashes_of(identity, password_key(row["UserId"]), stored)[0]
-        is_right = await passwords.is_hash_of(attempt.password, hashed)
+        try:
+            is_right = await passwords.is_hash_of(attempt.password, hashed)
+        except ServiceUnavailable:
+            failed.not_made(typed, attempt.address)
+            raise
         if not is_right or identity is None or row is None or stored is None:
             reason = "wrong password" if stored is not None else "no such user, or no password"
             raise _refused(attempt, reason, SignInRefused(401, "Incorrect", INCORRECT), row)
