@@ -48,7 +48,7 @@ from testing.dynamodb import handlers
 from testing.dynamodb.definitions import attributes, definition, index, key_schema
 from testing.dynamodb.handlers import Handlers
 from testing.dynamodb.histories import History
-from testing.jedlik_process import Server, eventually
+from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.storage.objects import MemoryObjects
 
 KINDS = {
@@ -531,3 +531,44 @@ def test_of_a_deleted_table_with_recovery_a_backup_stays_for_35_days(tmp_path: P
         assert (await own.call("ListBackups", BackupType="ALL"))["BackupSummaries"] == []
 
     handlers.run(tmp_path / "store", test)
+
+
+def test_a_deleted_replica_leaves_its_last_backup(start_server: Callable[..., Server]) -> None:
+    server = start_server(regions="eu-west-1,us-east-1")
+    here, there = server.client(region="us-east-1"), server.client(region="eu-west-1")
+    here.create_table(
+        TableName="shared", KeySchema=key_schema("p"), AttributeDefinitions=attributes(p="S"),
+        BillingMode="PAY_PER_REQUEST",
+    )  # fmt: skip
+    here.update_table(TableName="shared", ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
+
+    def status(client: Any, name: str) -> str | None:
+        try:
+            found: str = client.describe_table(TableName=name)["Table"]["TableStatus"]
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        return found
+
+    eventually(lambda: status(there, "shared") == "ACTIVE")
+    on = {"PointInTimeRecoveryEnabled": True}
+    there.update_continuous_backups(TableName="shared", PointInTimeRecoverySpecification=on)
+    items = [{"p": {"S": f"{number:02}"}} for number in range(30)]
+    for item in items:
+        here.put_item(TableName="shared", Item=item)
+    here.update_table(TableName="shared", ReplicaUpdates=[{"Delete": {"RegionName": "eu-west-1"}}])
+    eventually(lambda: status(there, "shared") is None)
+    [backup] = there.list_backups(TableName="shared", BackupType="SYSTEM")["BackupSummaries"]
+    assert (backup["BackupName"], backup["BackupStatus"]) == ("shared$DeletedTableBackup", "AVAILABLE")
+    assert here.list_backups(BackupType="ALL")["BackupSummaries"] == []
+    there.restore_table_from_backup(TargetTableName="restored", BackupArn=backup["BackupArn"])
+    eventually(lambda: status(there, "restored") == "ACTIVE")
+    assert sorted(there.scan(TableName="restored")["Items"], key=lambda item: str(item["p"])) == items
+    assert "Replicas" not in there.describe_table(TableName="restored")["Table"]
+    # The name is free again.
+    eventually(lambda: "Replicas" not in here.describe_table(TableName="shared")["Table"])
+    here.update_table(TableName="shared", ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
+    eventually(lambda: status(there, "shared") == "ACTIVE")
+    assert there.scan(TableName="shared")["Count"] == 30
+    server.stop()
+    checked = run_jedlik("check", "--data-dir", str(server.options["data_dir"]))
+    assert checked.returncode == 0, checked.stdout

@@ -41,6 +41,11 @@ def reads(table_id: bytes) -> list[bytes]:
     return [recovery_records.recovery_key(table_id), *counts]
 
 
+def is_made(table: Descriptor, mutation: Mutation) -> bool:
+    """Whether a table has recovery, and so leaves a last backup when it is deleted."""
+    return mutation.found[reads(keys.table_id(table.id))[0]] is not None
+
+
 def begin(table: Descriptor, stream: streams.Document | None, starts: Position, now: float, mutation: Mutation) -> bool:
     """Delete a table by its last backup; whether it has recovery, and so is deleted in this way.
 

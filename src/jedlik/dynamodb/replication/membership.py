@@ -28,6 +28,8 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
+from jedlik.dynamodb.backups import last_backups
+from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, log_readers, replicas, shared_settings, streams
@@ -52,6 +54,8 @@ UNREACHABLE_SECONDS = 5.0
 """How long a job pauses when its peer cannot be reached."""
 WAITING_SECONDS = 0.2
 """How long a job pauses when a peer has not come so far."""
+RESTORED_SECONDS = 1.0
+"""How long a deletion pauses while a table is restored from the replica."""
 
 _log = logging.getLogger(__name__)
 
@@ -261,6 +265,7 @@ async def departure_step(region: Region, job: Job) -> None:
         )
 
     kept = replicas.status(group, region.name).get("Kept", False)
+    starts = await readers.starting(region)
 
     def decide(mutation: Mutation) -> None:
         job.check(mutation.found[job.key])
@@ -270,13 +275,27 @@ async def departure_step(region: Region, job: Job) -> None:
         if kept:
             catalog.put(ordinary(table.descriptor, writes), writes)
         else:
-            stream = streams.current(table.descriptor, mutation)
-            purge.delete_table(table.descriptor, stream, now, writes)
+            _delete(table.descriptor, starts, now, mutation)
         job.finish(writes)
 
-    read = [job.key, table.descriptor_key, *streams.current_key(table.descriptor)]
-    await mini_transaction.mutate_keys(region, read, decide)
+    read = [job.key, table.descriptor_key, *streams.current_key(table.descriptor), *last_backups.reads(table.id)]
+    try:
+        await mini_transaction.mutate_keys(region, read, decide)
+    except ResourceInUseException as error:
+        raise JobWaits(RESTORED_SECONDS) from error
     region.jobs_wanted.set()
+
+
+def _delete(replica: Descriptor, starts: log_readers.Position, now: float, mutation: Mutation) -> None:
+    """Delete the table of a replica. One with recovery becomes an ordinary table, of which the last backup is made.
+
+    Raises ResourceInUseException while a table is restored from it.
+    """
+    stream = streams.current(replica, mutation)
+    if last_backups.is_made(replica, mutation):
+        last_backups.begin(ordinary(replica, mutation.writes), stream, starts, now, mutation)
+    else:
+        purge.delete_table(replica, stream, now, mutation.writes)
 
 
 # Common to both
