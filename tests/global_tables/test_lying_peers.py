@@ -13,6 +13,7 @@ import pytest
 from jedlik.aws import stored_items
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.model import descriptors, keys, versions
+from jedlik.dynamodb.model.limits import TABLES
 from jedlik.dynamodb.replication import peer_answers, pull_positions
 from jedlik.dynamodb.replication.aside import LAST_REST_SECONDS, Aside, WrongAnswer
 from jedlik.regions.peers import Body, LocalPeers
@@ -487,10 +488,10 @@ async def test_a_pull_of_too_many_tables_is_refused_and_one_of_many_yields_to_ot
         rest = {"GroupId": "g", "Position": 0, "SourceId": None, "GroupVersion": None}
         return [{"TableName": f"table-{number}"} | rest for number in range(count)]
 
-    with pytest.raises(ValidationException, match="Tables is not a list of at most 2500 elements"):
+    with pytest.raises(ValidationException, match=f"Tables is not a list of at most {TABLES} elements"):
         await world[A].ask("Pull", Wait=0, Tables=asked(100_000))
     with pytest.raises(ValidationException, match="Tables names a table twice"):
         await world[A].ask("Pull", Wait=0, Tables=asked(1) * 2)
     with pytest.raises(ValidationException, match="is not a string like"):
         await world[A].ask("Pull", Wait=0, Tables=[asked(1)[0] | {"TableName": "a/b/c"}])
-    assert len((await world[A].ask("Pull", Wait=0, Tables=asked(2500)))["Tables"]) == 2500
+    assert len((await world[A].ask("Pull", Wait=0, Tables=asked(TABLES)))["Tables"]) == TABLES
