@@ -20,7 +20,7 @@ from jedlik.regions.region import Region
 from jedlik.root_key import RootKey, new_key
 from testing import regions
 from testing.identities import refusal
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, run_jedlik
 from testing.kms_operations import call, wrapped
 from testing.regions import SetClock
 
@@ -111,6 +111,23 @@ def test_material_is_sealed_again_under_another_root_key(tmp_path: Path) -> None
         assert (await call(region, "Decrypt", CiphertextBlob=blob))["Plaintext"] == b"x"
 
     regions.run(tmp_path, scenario)
+
+
+def test_keys_stay_usable_while_the_root_key_is_rotated(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server(workers=2)
+    clients = [server.client("kms") for _ in range(4)]
+    key = clients[0].create_key()["KeyMetadata"]["KeyId"]
+    blob = clients[0].encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    former = (tmp_path / "data.root-key").read_text()
+    done = run_jedlik("root-key", "rotate", "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data.root-key").read_text() != former
+    for client in clients:
+        assert client.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+        client.rotate_key_on_demand(KeyId=key)
+    server.kill()
+    server.restart()
+    assert server.client("kms").decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
 
 
 def test_without_a_root_key_no_key_is_made(tmp_path: Path) -> None:
