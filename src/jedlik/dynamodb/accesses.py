@@ -7,7 +7,8 @@ input that the shape check accepts; for input that the handler will refuse, the 
 statements are remembered by their text, so they are parsed once for this and for the handler.
 
 The tables are needed only for the attribute that is their partition key. A descriptor may be stale, and then the
-accesses may be wrong; so a decision by these accesses is made again when the handler finds another descriptor.
+accesses may be wrong: a deleted table is forgotten within a second (`catalog.look`), before which another of its name
+may be taken for it.
 
 An ARN is rebuilt with the right partition and service, which the look-up of a resource ignores: the same table must not
 have two names for policies. `aws:ResourceTag` is not here: the tags of a resource are in the store.

@@ -34,6 +34,8 @@ T = TypeVar("T")
 DESCRIPTOR_ATTEMPTS = 10
 """How often an operation is started again because a table's descriptor changed meanwhile. A descriptor changes with
 UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth means that something is wrong."""
+POLICIES = STORE.prefix + b"policies"
+"""Counts what changes decisions by policies: those of tables and streams themselves, and deletions of tables."""
 _ARN_PARTS = 6
 _PAGE = 100
 """Descriptors read at once."""
@@ -61,8 +63,10 @@ def put(descriptor: Descriptor, writes: Writes) -> None:
 
 
 def remove(descriptor: Descriptor, writes: Writes) -> None:
-    """Delete a table: from this commit on it does not exist."""
+    """Delete a table: from this commit on it does not exist. Every worker forgets it within a second: another of its
+    name may have another partition key, and policies decide by that."""
     writes.delete(keys.descriptor_key(descriptor.name))
+    writes.add(POLICIES, 1)
 
 
 # Records that hold a table as it was, like those of backups
@@ -144,12 +148,9 @@ async def current(region: Region, name: str, *, missing: str = "Requested resour
     return table
 
 
-POLICIES = STORE.prefix + b"policies"
-"""Counts the changes of policies of tables and streams."""
-
-
 async def look(region: Region) -> None:
-    """Forget the tables of a region that were seen before a policy was last changed. Raises StorageError."""
+    """Forget the tables of a region that were seen before a policy was changed, or a table deleted. Raises
+    StorageError."""
     [raw] = await region.engine.get((POLICIES,))
     changes = counter(raw)
     if changes != region.policy_changes:
