@@ -13,6 +13,7 @@ from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.dynamodb.backups import (
     archiving,
     backup_removal,
+    bulk_puts,
     exporting,
     importing,
     recovery_plans,
@@ -132,6 +133,18 @@ async def a_table_is_imported(world: World) -> None:
     )
 
 
+async def items_are_put_from_a_bucket(world: World) -> None:
+    await filled(world)
+    objects = MemoryObjects()
+    objects.kept["data/part"] = b"".join(b'{"Item": {"p": {"S": "%d"}}}\n' % number for number in range(2 * ITEMS))
+    place = world[A]
+    place.region.places = ObjectPlaces(MemoryObjects(), {})
+    place.region.places.bucket = lambda name: objects  # type: ignore[method-assign]
+    source = {"S3Bucket": "bucket", "S3KeyPrefix": "data/", "InputFormat": "DYNAMODB_JSON"}
+    output = {"S3Bucket": "bucket", "S3KeyPrefix": "report/", "OutputType": ["ERROR", "CONDITION_CHECK_FAILURE"]}
+    await place.call("StartBulkPutItems", InputS3Configuration=source, OutputS3Configuration=output)
+
+
 async def a_table_is_exported(world: World) -> None:
     place = world[A]
     await world.make_tables(A)
@@ -162,6 +175,7 @@ SCENARIOS: dict[Callable[[World], Awaitable[None]], set[str]] = {
     },
     a_table_is_exported: {table_copies.KIND, exporting.KIND, backup_removal.KIND},
     a_table_is_imported: {importing.KIND},
+    items_are_put_from_a_bucket: {bulk_puts.KIND},
     a_replica_goes: {membership.REPLICA, membership.DEPARTURE, purge.KIND},
 }
 """The events, and the kinds of job that are in progress then or later."""
