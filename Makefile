@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements-dev.lock
+# One more than there are cores: many tests wait for servers, leases and clocks.
+PROCESSES := $(or $(PROCESSES),$(shell expr 1 + `getconf _NPROCESSORS_ONLN`))
 SAY := @printf '\n==> %s\n'
 
 .PHONY: help serve console test test-clients check format reference bench growth fuzz torture coverage lock dist clean
@@ -41,7 +43,7 @@ console: $(VENV)/installed
 	$(BIN)/python console/build.py
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
 
 test-clients: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --timeout=900 tests/clients $(ARGS)
@@ -73,7 +75,7 @@ torture: $(VENV)/installed-dev
 
 coverage: $(VENV)/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/coverage run -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report
