@@ -34,6 +34,7 @@ from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
 from jedlik.upkeep import reports
+from jedlik.upkeep.opening import Reader
 from testing.data_folders import store_in, stored
 from testing.jedlik_process import Server
 from torture.expected import demand, identity, make_table
@@ -350,7 +351,7 @@ async def _recovered(store: Path, made: Damaged) -> str:
     """Keep the parts of a store that can be kept."""
     said: list[str] = []
     # It runs an event loop of its own.
-    problems = await asyncio.to_thread(reports.recover_damaged, stored(store), said.append, services=SERVICES)
+    problems = await asyncio.to_thread(reports.recover_damaged, stored(store), said.append, reader=Reader(SERVICES))
     when = f"{made.what}, and recovered ({'; '.join(said)})"
     async with reopened(store, True, when) as left:
         left.check(when)

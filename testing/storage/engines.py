@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from jedlik.storage.engine import Engine, Row, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.sealed import SealedEngine, SealedSpace, Sealing
 from testing.storage.memory import MemoryEngine
 
 T = TypeVar("T")
@@ -32,7 +33,23 @@ def memory(path: Path) -> Engine:
     return MemoryEngine(_IN_MEMORY.setdefault(path, {}))
 
 
-SHARED_OPENERS: list[Open] = [lmdb_durable, lmdb_forgetful]
+class OneKey:
+    """A keyring with the same key for everybody."""
+
+    def current(self, owner: bytes) -> int | None:
+        return 7
+
+    def key(self, owner: bytes, number: int) -> bytes:
+        return b"%32d" % number
+
+
+def sealed(path: Path) -> Engine:
+    """Seals what begins with some letters: none with which counters and logs of these tests begin."""
+    spaces = {bytes((letter,)): SealedSpace(1) for letter in b"bdeik"}
+    return SealedEngine(LmdbEngine.open(path, durable=True), Sealing(OneKey(), spaces))
+
+
+SHARED_OPENERS: list[Open] = [lmdb_durable, lmdb_forgetful, sealed]
 """For stores that several processes may share."""
 OPENERS: list[Open] = [*SHARED_OPENERS, memory]
 

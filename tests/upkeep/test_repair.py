@@ -15,6 +15,7 @@ from jedlik.regions import keyspaces, store_format
 from jedlik.regions.layout import Stored
 from jedlik.storage.lmdb import checksums, lmdb_file
 from jedlik.upkeep import reports
+from jedlik.upkeep.opening import Reader
 from testing import full_store
 from testing.dynamodb.handlers import Handlers
 from testing.full_store import KNOWN
@@ -60,14 +61,14 @@ def stored(store: Path) -> Stored:
 def recovered(store: Path) -> tuple[int, list[str]]:
     """The numbers of lost and of wrong things, and the output."""
     said: list[str] = []
-    return reports.recover_damaged(stored(store), said.append, services=SERVICES), [
+    return reports.recover_damaged(stored(store), said.append, reader=Reader(SERVICES)), [
         line.removeprefix(f"{store.name}: ") for line in said
     ]
 
 
 def is_clean(store: Path) -> bool:
     said: list[str] = []
-    found = reports.check(stored(store), said.append, services=SERVICES)
+    found = reports.check(stored(store), said.append, reader=Reader(SERVICES))
     assert found == 0, said
     return True
 

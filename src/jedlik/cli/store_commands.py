@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +13,18 @@ import click
 
 from jedlik.cli import progress
 from jedlik.cli.program import Command, Refusal, say
-from jedlik.cli.setting_options import account_id, config_file, option, own_account
+from jedlik.cli.setting_options import (
+    account_id,
+    config_file,
+    option,
+    own_account,
+    root_key_in_environment,
+    root_key_options,
+)
+from jedlik.config import Settings, SettingsError
 from jedlik.regions import layout
 from jedlik.regions.layout import Stored, Which
+from jedlik.root_key import RootKey
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.upkeep.watching import Watch
 
@@ -91,11 +100,18 @@ def take_data_dir(data_dir: Path) -> None:
 
 @click.command(cls=Command)
 @stores
+@root_key_options
 @click.option("--recover-damaged", is_flag=True, help="Keep what can be kept of damaged stores.")
 @click.option("--pages", is_flag=True, help="Check the pages of the file first, which the storage engine believes.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line: the problems, then the summary.")
 def check(
-    data_dir: Path, of_account: str | None, region: str | None, recover_damaged: bool, pages: bool, as_json: bool
+    data_dir: Path,
+    of_account: str | None,
+    region: str | None,
+    recover_damaged: bool,
+    pages: bool,
+    as_json: bool,
+    **root_key: Any,
 ) -> None:
     """Check that all stored data agrees, and is as it was written: items, index entries, counters, streams, expiry.
 
@@ -108,6 +124,7 @@ def check(
     """
     from jedlik.process.services import SERVICES
     from jedlik.upkeep import reports
+    from jedlik.upkeep.opening import Reader
 
     if recover_damaged + pages + as_json > 1:
         raise click.UsageError("--recover-damaged, --pages and --json cannot be given together")
@@ -117,7 +134,24 @@ def check(
     if recover_damaged:
         report = reports.recover_damaged
     found = stored_in(data_dir, Which(of_account, region, own_account()))
-    sys.exit(1 if each_store(found, partial(report, services=SERVICES)) else 0)
+    reader = Reader(SERVICES, partial(find_root_key, data_dir, root_key))
+    sys.exit(1 if each_store(found, partial(report, reader=reader)) else 0)
+
+
+def find_root_key(data_dir: Path, given: Mapping[str, Any]) -> RootKey:
+    """The root key of a data folder, found by the options that were given. Ends the program if it cannot be used."""
+    from jedlik.regions import root_key_record
+    from jedlik.regions.root_key_sources import RootKeyError
+
+    root_key = RootKey()
+    try:
+        settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **given)
+        found = root_key_record.found(settings, may_make=False)
+    except (RootKeyError, SettingsError) as error:
+        raise Refusal(str(error)) from error
+    if found is not None:
+        found.hand_to(root_key)
+    return root_key
 
 
 @click.command(cls=Command)

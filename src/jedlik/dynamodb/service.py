@@ -5,6 +5,7 @@ from __future__ import annotations
 from jedlik.aws import peer_signatures
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.service import Service
+from jedlik.background import sealing
 from jedlik.dynamodb.backups import (
     archiving,
     backup_removal,
@@ -48,7 +49,7 @@ SERVICE = Service(
         restores.JOB,
         table_copies.JOB,
     ),
-    duties=(archiving.duty, expiring.duty, last_backups.duty, old_tokens.duty, scrubbing.duty),
+    duties=(archiving.duty, expiring.duty, last_backups.duty, old_tokens.duty, scrubbing.duty, sealing.duty),
     checks=(small_records.CHECK, every_table.CHECK, recovery_check.CHECK, strays.CHECK),
     standing=(replicated.any_of,),
     metrics=(*cloudwatch.METRICS, *scrubbing.METRICS),

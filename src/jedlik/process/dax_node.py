@@ -33,7 +33,7 @@ from jedlik.iam.service_roles import ServiceRoles
 from jedlik.memory import MIB, Memory
 from jedlik.process.callers import Callers
 from jedlik.process.node_seats import Seat
-from jedlik.process.services import DAX_PRINCIPAL
+from jedlik.process.services import DAX_PRINCIPAL, KEY_SPACES
 from jedlik.process.worker import (
     RETIRE,
     Site,
@@ -45,6 +45,7 @@ from jedlik.process.worker import (
     stop_when_asked,
 )
 from jedlik.regions.region import Region
+from jedlik.regions.store_keys import Seals
 from jedlik.regions.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     name = seat.name
     follow = None if settings.dax_stale else followers.follow
     following = Following(cache, follow, f"dax/{name.node}")
-    stores = following.stores = Stores(settings, busy=following.wanted, root_key=site.root_key)
+    stores = following.stores = Stores(settings, busy=following.wanted, seals=Seals(site.root_key, KEY_SPACES))
     identities = IdentityStores(settings, root_key=site.root_key)
     credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
     callers = Callers(settings, credentials, stores, identities, is_secure=seat.is_encrypted)

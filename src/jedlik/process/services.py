@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jedlik.aws.service import Service
+from jedlik.aws.service import Service, key_spaces
 from jedlik.config import Settings
 from jedlik.dax import service as dax
 from jedlik.dax.cluster_views import ClusterHost
@@ -59,3 +59,5 @@ NO_HOST = ClusterHost("127.0.0.1", None, has_certificate=False, has_default=Fals
 """For where there is no server."""
 SERVICES = served("", None)
 """The parts that are the same for every server: what the services keep, count and do in the background."""
+KEY_SPACES = key_spaces(SERVICES)
+"""Those of a store."""

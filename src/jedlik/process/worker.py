@@ -44,9 +44,10 @@ from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
 from jedlik.process.callers import Callers
-from jedlik.process.services import SERVICES, served
+from jedlik.process.services import KEY_SPACES, SERVICES, served
 from jedlik.regions.region import Region
 from jedlik.regions.root_key_record import Found
+from jedlik.regions.store_keys import Seals
 from jedlik.regions.stores import Stores
 from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import StorageError
@@ -147,7 +148,13 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     loop = asyncio.get_running_loop()
     stop = stop_when_asked(parent)
     jobs = BackgroundWork(settings)
-    stores = Stores(settings, opened=jobs.begin, closing=jobs.end_of, busy=jobs.wanted, root_key=site.root_key)
+    stores = Stores(
+        settings,
+        opened=jobs.begin,
+        closing=jobs.end_of,
+        busy=jobs.wanted,
+        seals=Seals(site.root_key, KEY_SPACES),
+    )
     memory = Memory()
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
     stores.peers_of = peers.of

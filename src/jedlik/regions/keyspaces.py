@@ -59,6 +59,10 @@ class Keyspace:
     """The one whose prefix its own begins with, if it has no byte to itself."""
     sealed: SealedParts | None = None
     """Its rows' parts that are sealed under the root key, if they have any: a rotation of the key goes over them."""
+    has_sealed_values: bool = False
+    """Whether its values are sealed with their tables' keys, where stores are sealed (`store_keys`)."""
+    is_log: bool = False
+    """Whether its rows are entries of logs."""
     lost: str | None = None
     """What is lost with a row that is removed because its value is damaged; "nothing" if it can be restored. None if no
     row may be removed, because others cannot be read without it."""

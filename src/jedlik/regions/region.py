@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jedlik.clock import Clock, TrustedClock
 from jedlik.regions.object_places import ObjectPlaces
 from jedlik.regions.peers import NoPeers, Peers
 from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import Engine
+
+if TYPE_CHECKING:
+    from jedlik.storage.sealed import SealedEngine
 
 
 class Described(Protocol):
@@ -52,6 +55,7 @@ class Region:
         "policy_changes",
         "replicated",
         "root_key",
+        "sealed",
         "secret",
         "store",
     )
@@ -81,6 +85,8 @@ class Region:
         """The other regions, as far as they are known here."""
         self.root_key: RootKey = ABSENT
         """Seals what must not lie open in the store (`root_key.place` names the place)."""
+        self.sealed: SealedEngine | None = None
+        """The engine, if it seals the values of the store."""
         self.places: ObjectPlaces | None = None
         """Where its backups are kept, and the buckets that requests may name."""
         self.most_tables = 2500

@@ -8,6 +8,7 @@ own, whose form must never change: an earlier version reads it to know that it m
     0       stores without a record: otherwise they are as format 1
     1       the record itself
     2       entries of change logs have the time of their commit, the kind of caller, and room for more fields
+    3       values of items, of index entries and of change logs may be sealed (`store_keys`); else as format 2
 
 (The storage engine's own data has a format of its own, which is checked first.)
 """
@@ -19,12 +20,14 @@ import orjson
 from jedlik import __version__
 
 FORMAT = 2
-"""The format that this version reads and writes."""
+"""The format that this version reads and writes, if values are plain."""
+SEALED_FORMAT = 3
+"""The same if values may be sealed."""
 
 
-def record() -> bytes:
+def record(is_sealed: bool = False) -> bytes:
     """The record of a store of this format."""
-    return orjson.dumps({"Format": FORMAT, "Version": __version__})
+    return orjson.dumps({"Format": SEALED_FORMAT if is_sealed else FORMAT, "Version": __version__})
 
 
 def number(found: bytes | None) -> int:
@@ -46,7 +49,7 @@ def refusal(found: bytes | None) -> str | None:
         given = number(found)
     except ValueError as error:
         return str(error)
-    if given == FORMAT:
+    if given in (FORMAT, SEALED_FORMAT):
         return None
     ours = f"this is Jedlik {__version__}, which uses format {FORMAT}"
     if given < FORMAT:

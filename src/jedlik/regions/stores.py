@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -23,10 +22,10 @@ from typing import TypeVar
 
 from jedlik.clock import Clock, boot_clock, system_clock
 from jedlik.config import Settings
-from jedlik.regions import clock_watch, keyspaces, layout, object_places, store_format
+from jedlik.regions import clock_watch, keyspaces, layout, object_places, store_keys
 from jedlik.regions.peers import NoPeers, Peers
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
-from jedlik.root_key import ABSENT, RootKey
+from jedlik.regions.store_keys import Seals
 from jedlik.storage.empty import EmptyEngine, NoStore
 from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb import idle_committers
@@ -34,7 +33,6 @@ from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 
 T = TypeVar("T")
 
-SECRET_BYTES = 32
 OPEN_STORES = 64
 """At once. Each that is written to costs a process and a few files."""
 QUIET_SECONDS = 10.0
@@ -75,10 +73,10 @@ class Stores:
         opened: Callable[[Region], None] = lambda region: None,
         closing: Callable[[Region], Awaitable[None]] = _nothing_to_end,
         busy: Callable[[Region], Awaitable[bool]] = _nothing_to_do,
-        root_key: RootKey = ABSENT,
+        seals: Seals = store_keys.NO_SEALS,
     ) -> None:
         self._settings = settings
-        self._root_key = root_key
+        self._seals = seals
         self._places = object_places.of_settings(settings)
         self._clock = clock
         self._steady = steady
@@ -89,6 +87,8 @@ class Stores:
         """The peers of the regions of an account that are opened from now on."""
         self._regions: dict[str, Region] = {}
         """By the names of their stores, like all that follow."""
+        self._engines: dict[str, LmdbEngine] = {}
+        """What keeps their rows, sealed or plain."""
         self._opening: dict[str, asyncio.Task[Region]] = {}
         self._being_closed: dict[str, asyncio.Task[None]] = {}
         self._quiet: dict[str, tuple[int, float]] = {}
@@ -133,7 +133,7 @@ class Stores:
         region = Region(region_name, account, engine, self._clock, secret, self.peers_of(account), self._steady)
         region.store = name
         region.places = self._places
-        region.root_key = self._root_key
+        region.root_key = self._seals.root_key
         region.most_tables = self._settings.max_tables
         return region
 
@@ -245,6 +245,7 @@ class Stores:
     def _take_away(self, region: Region) -> asyncio.Task[None]:
         """Begin to close a store. From here on no request finds it; those that need it wait for the end."""
         del self._regions[region.store]
+        del self._engines[region.store]
         self._quiet.pop(region.store, None)
         self._opened_at.pop(region.store, None)
         task = self._being_closed[region.store] = asyncio.get_running_loop().create_task(self._close(region))
@@ -260,7 +261,7 @@ class Stores:
     def look(self, most: int) -> None:
         """Watch over the open stores, once a second: a commit that is unanswered at `most` checks has failed, and most
         committers that have nothing to do end."""
-        engines = {name: one.engine for name, one in self._regions.items() if isinstance(one.engine, LmdbEngine)}
+        engines = {name: self._engines[name] for name in self._regions if name in self._engines}
         for name, engine in engines.items():
             engine.look(most)
             if engine.trouble is not None and name not in self._probing:
@@ -280,8 +281,8 @@ class Stores:
             for name, since in self._refused.items()
             if now - since < REFUSED_SECONDS
         }
-        for name, region in self._regions.items():
-            if isinstance(region.engine, LmdbEngine) and (trouble := region.engine.trouble) is not None:
+        for name in self._regions:
+            if name in self._engines and (trouble := self._engines[name].trouble) is not None:
                 found[name] = trouble
         return found
 
@@ -365,14 +366,19 @@ class Stores:
     async def _opened_region(self, name: str) -> Region:
         settings = self._settings
         path = self._path(name)
-        engine = LmdbEngine.open(path, durable=not settings.in_memory)
+        lmdb = LmdbEngine.open(path, durable=not settings.in_memory)
         try:
-            secret = await _secret(engine, path)
-            region = self._region(name, engine, secret)
+            opening = store_keys.Opening(path, *self._parts(name), self._seals)
+            known = await store_keys.known(lmdb, opening, seals=settings.seal_tables)
+            sealed = None if known.key is None else store_keys.sealed_engine(lmdb, known.key, opening)
+            engine = sealed or lmdb
+            region = self._region(name, engine, known.secret)
+            region.sealed = sealed
             await clock_watch.begin(region)
         except BaseException:
-            await engine.close()
+            await lmdb.close()
             raise
+        self._engines[name] = lmdb
         return region
 
     def _note_refusal(self, name: str) -> None:
@@ -402,26 +408,3 @@ async def _probe(engine: Engine) -> None:
         await engine.mutate([keyspaces.format_key()], decide)
         return
     await asyncio.sleep(PROBE_SECONDS)
-
-
-async def _secret(engine: Engine, path: Path) -> bytes:
-    """The secret of the store in `path`, created if the store is new. Raises StorageError for one of another format."""
-    offered = secrets.token_bytes(SECRET_BYTES)
-
-    def decide(found: Sequence[bytes | None]) -> tuple[Writes, bytes]:
-        record, secret = found
-        writes = Writes()
-        if record is None and secret is None:
-            writes.put(keyspaces.format_key(), store_format.record())
-            writes.put(keyspaces.secret_key(), offered)
-            return writes, offered
-        reason = store_format.refusal(record)
-        if reason is not None:
-            raise StorageError(f"the store in {path} {reason}")
-        if secret is None:
-            raise StorageError(f"the store in {path} has lost its secret: no key of an item can be worked out")
-        return writes, secret
-
-    read = [keyspaces.format_key(), keyspaces.secret_key()]
-    writes, secret = decide(await engine.get(read))
-    return await engine.mutate(read, decide) if writes.puts else secret

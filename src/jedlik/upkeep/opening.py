@@ -1,15 +1,51 @@
-"""Opens a store for reading if this version knows its format."""
+"""Opens a store for reading if this version knows its format, and its values if its root key is here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from jedlik.regions import keyspaces, store_format
+from jedlik.aws.service import Service, key_spaces
+from jedlik.regions import keyspaces, store_format, store_keys
+from jedlik.regions.layout import Stored
+from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
+from jedlik.storage.sealed import SealedEngine, SealedView
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What it takes to read the rows of stores."""
+
+    services: Sequence[Service]
+    """Those whose rows are looked at."""
+    root_key: Callable[[], RootKey] = lambda: ABSENT
+    """Finds what opens the keys of stores. Called for those that are sealed."""
+
+    def opened(self, view: View, stored: Stored) -> View:
+        """A view with plain values. Raises StorageError if there is no key for them."""
+        record = view.get(store_keys.KEYSPACE.prefix)
+        if record is None:
+            return view
+        opening = self._opening(stored)
+        return SealedView(view, store_keys.sealing(store_keys.parsed(record, stored.path), opening))
+
+    def engine(self, engine: LmdbEngine, stored: Stored) -> LmdbEngine | SealedEngine:
+        """An engine that gives and takes plain values. Raises StorageError if there is no key for them."""
+        [record] = engine.get_now([store_keys.KEYSPACE.prefix])
+        if record is None:
+            return engine
+        key = store_keys.parsed(record, stored.path)
+        return store_keys.sealed_engine(engine, key, self._opening(stored))
+
+    def _opening(self, stored: Stored) -> store_keys.Opening:
+        seals = store_keys.Seals(self.root_key(), key_spaces(self.services))
+        return store_keys.Opening(stored.path, stored.account, stored.region, seals)
 
 
 @contextmanager

@@ -11,22 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
 import orjson
 
 from jedlik.aws.damage import DAMAGE, described
-from jedlik.aws.service import Service, key_spaces
+from jedlik.aws.service import key_spaces
 from jedlik.dynamodb.checks import table_repair
 from jedlik.dynamodb.checks.table_repair import Fix
 from jedlik.dynamodb.model import descriptors, items, keys, spaces
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
 from jedlik.regions.keyspaces import Keyspace, Owner
-from jedlik.storage.engine import StorageError, Writes
+from jedlik.regions.layout import Stored
+from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.coherence import Extent
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
+from jedlik.storage.sealed import SealedEngine
+from jedlik.upkeep.opening import Reader
 
 Say = Callable[[str], None]
 
@@ -35,20 +37,21 @@ _FIXES = 200
 _NOTHING = "nothing"
 
 
-async def repair(folder: Path, services: Sequence[Service], say: Say) -> int:
-    """Repair what is damaged in the store in a folder, and print what is lost. Returns how much that is.
+async def repair(stored: Stored, reader: Reader, say: Say) -> int:
+    """Repair what is damaged in a store, and print what is lost. Returns how much that is.
 
     Its pages have been checked, and no more is wrong with them than keys of rows. Raises StorageError.
     """
-    engine = LmdbEngine.open(folder, durable=True, extent=Extent.NONE)
+    engine = LmdbEngine.open(stored.path, durable=True, extent=Extent.NONE)
     try:
-        with engine.view() as view:
+        opened = reader.engine(engine, stored)
+        with opened.view() as view:
             damaged = list(view.damaged())
             if not damaged:
                 return 0
             fixes = dict(_put_back(view, damaged, say))
             damaged = [key for key in damaged if key not in fixes]
-            losses = _Losses(view, key_spaces(services), damaged, fixes)
+            losses = _Losses(view, key_spaces(reader.services), damaged, fixes)
             removable = [key for key in damaged if losses.may_go(key)]
             lost = 0
             for key in damaged:
@@ -58,7 +61,7 @@ async def repair(folder: Path, services: Sequence[Service], say: Say) -> int:
                     say(what)
         await _commit(engine, [*fixes.items(), *((key, None) for key in removable)])
         for table in losses.tables:
-            await _repair_table(engine, table, say)
+            await _repair_table(opened, table, say)
         return lost
     finally:
         await engine.close()
@@ -79,7 +82,7 @@ def _put_back(view: View, damaged: Iterable[bytes], say: Say) -> Iterator[Fix]:
             say(f"removed: an older row with the key {original.hex()}, which was under {key.hex()}")
 
 
-async def _repair_table(engine: LmdbEngine, table: Table, say: Say) -> None:
+async def _repair_table(engine: LmdbEngine | SealedEngine, table: Table, say: Say) -> None:
     with engine.view() as view:
         secret = view.get(keyspaces.secret_key())
         assert secret is not None, "it was read before"
@@ -91,7 +94,7 @@ async def _repair_table(engine: LmdbEngine, table: Table, say: Say) -> None:
     say(f"table {table.name}: {made} index entries, counters and notes were made again or removed")
 
 
-async def _commit(engine: LmdbEngine, fixes: Iterable[Fix]) -> int:
+async def _commit(engine: Engine, fixes: Iterable[Fix]) -> int:
     """Write changes, some at a time. Returns how many there were."""
     left = iter(fixes)
     number = 0

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import orjson
 
-from jedlik.aws.service import Service
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.regions import layout
 from jedlik.regions.layout import Stored, Which
-from jedlik.regions.store_format import FORMAT
+from jedlik.regions.store_format import FORMAT, SEALED_FORMAT
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.coherence import DamagedPages, DamagedStore
@@ -29,6 +28,7 @@ from jedlik.storage.lmdb.view import View
 from jedlik.timekeeping import EARLIER, LATER, PARTED, WAITS, Timekeeping
 from jedlik.upkeep import losses, moving, opening, server_metrics
 from jedlik.upkeep.check import StoreCheck
+from jedlik.upkeep.opening import Reader
 from jedlik.upkeep.repair import repair
 from jedlik.upkeep.server_metrics import Counted
 from jedlik.upkeep.stats import RecoveryStats, of_store
@@ -37,11 +37,9 @@ from jedlik.upkeep.watching import Watch, unwatched
 
 Say = Callable[[str], None]
 """Prints a line."""
-Services = Sequence[Service]
-"""Those whose rows are looked at."""
 
 
-def check_pages(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def check_pages(stored: Stored, say: Say, watch: Watch = unwatched, *, reader: Reader) -> int:
     """Check the pages of a store's file first, without LMDB, and then the rest. Returns how much is wrong.
 
     Where a page is damaged the rest is not looked at: LMDB believes its pages, and may end the process.
@@ -53,12 +51,12 @@ def check_pages(stored: Stored, say: Say, watch: Watch = unwatched, *, services:
     if found:
         say(f"{stored.label}: {found} problem{'' if found == 1 else 's'} in the pages: nothing else was checked")
         return found
-    return check(stored, say, watch, services=services)
+    return check(stored, say, watch, reader=reader)
 
 
-def check(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def check(stored: Stored, say: Say, watch: Watch = unwatched, *, reader: Reader) -> int:
     """Print what is wrong in a store, a line each, and a summary. Returns how much is wrong."""
-    found, checked, seconds = _check(stored, watch, services, lambda problem: say(f"{stored.label}: {problem}"))
+    found, checked, seconds = _check(stored, watch, reader, lambda problem: say(f"{stored.label}: {problem}"))
     say(
         f"{stored.label}: {checked.summary}, "
         f"checked in {seconds:.1f} s ({checked.counts['items'] / seconds:.0f} items/s): "
@@ -67,32 +65,30 @@ def check(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Servi
     return found
 
 
-def check_as_json(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def check_as_json(stored: Stored, say: Say, watch: Watch = unwatched, *, reader: Reader) -> int:
     """As `check`, for programs: an object a line."""
 
     def say_object(fields: dict[str, object]) -> None:
         say(orjson.dumps({"region": stored.path.name, "account": stored.account} | fields).decode())
 
-    found, checked, seconds = _check(stored, watch, services, lambda problem: say_object({"problem": problem}))
+    found, checked, seconds = _check(stored, watch, reader, lambda problem: say_object({"problem": problem}))
     say_object({**checked.counts, "seconds": round(seconds, 3), "problems": found})
     return found
 
 
-def _check(
-    stored: Stored, watch: Watch, services: Services, tell: Callable[[str], None]
-) -> tuple[int, StoreCheck, float]:
+def _check(stored: Stored, watch: Watch, reader: Reader, tell: Callable[[str], None]) -> tuple[int, StoreCheck, float]:
     """Check a store, and pass each problem on. Returns how many there are, the check, and how long it took."""
     found = 0
     begun = time.monotonic()
     with opening.view(stored.path) as view, watch(f"checking {stored.label}", view.pages.rows, lambda: view.rows_read):
-        checked = StoreCheck(view, services)
+        checked = StoreCheck(reader.opened(view, stored), reader.services)
         for problem in checked.problems():
             tell(problem)
             found += 1
     return found, checked, time.monotonic() - begun
 
 
-def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Services) -> int:
+def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, reader: Reader) -> int:
     """Keep what can be kept of a store that is refused or has damaged values, print what cannot, and check it.
 
     Returns how much is lost and wrong.
@@ -106,10 +102,10 @@ def recover_damaged(stored: Stored, say: Say, watch: Watch = unwatched, *, servi
         lost = 0
     except DamagedStore as damage:
         say(f"{stored.label}: {damage.reason}")
-        lost = _salvage(stored, say, watch, services)
+        lost = _salvage(stored, say, watch, reader)
     _refuse_damaged_pages(stored.path)
-    lost += asyncio.run(repair(stored.path, services, lambda line: say(f"{stored.label}: {line}")))
-    return lost + check(stored, say, watch, services=services)
+    lost += asyncio.run(repair(stored, reader, lambda line: say(f"{stored.label}: {line}")))
+    return lost + check(stored, say, watch, reader=reader)
 
 
 def _refuse_damaged_pages(folder: Path) -> None:
@@ -120,14 +116,14 @@ def _refuse_damaged_pages(folder: Path) -> None:
         raise StorageError(f"the pages of the store in {folder} are damaged ({problem}): put back a copy of the store")
 
 
-def _salvage(stored: Stored, say: Say, watch: Watch, services: Services) -> int:
+def _salvage(stored: Stored, say: Say, watch: Watch, reader: Reader) -> int:
     with salvaging(stored.path) as salvage:
         lost: list[str] | None = None
         with closing(salvage.attempts()) as attempts:
             for attempt in attempts:
                 view = attempt.view
                 with watch(f"trying {attempt.what}", view.pages.rows, partial(_rows_read, view)):
-                    problems = sum(1 for _ in StoreCheck(view, services).problems())
+                    problems = sum(1 for _ in StoreCheck(reader.opened(view, stored), reader.services).problems())
                     lost = list(losses.of(attempt))
                 say(f"{stored.label}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
                 if not problems:
@@ -295,8 +291,8 @@ def upgrade(stored: Stored, say: Say, watch: Watch = unwatched, *, data_dir: Pat
     with watch(f"upgrading {stored.label}", (stored.path / DATA).stat().st_size, lambda: lmdb_file.copied(stored.path)):
         storage_before, before = asyncio.run(upgrade_store(stored.path))
     storage_after = STORAGE_FORMAT.decode()
-    if (storage_before, before) == (storage_after, FORMAT):
-        say(f"{stored.label}: format {FORMAT} and storage format {storage_after}, as this version has: nothing to do")
+    if storage_before == storage_after and before in (FORMAT, SEALED_FORMAT):
+        say(f"{stored.label}: format {before} and storage format {storage_after}, as this version has: nothing to do")
     else:
         say(
             f"{stored.label}: format {before} and storage format {storage_before} before, "

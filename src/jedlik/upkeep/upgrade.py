@@ -29,8 +29,8 @@ async def upgrade(folder: Path) -> tuple[str, int]:
             found = store_format.number(record)
         except ValueError as error:
             raise StorageError(f"the store in {folder} {error}") from error
-        if found > store_format.FORMAT:
-            raise StorageError(f"the store in {folder} {store_format.refusal(record)}")
+        if found >= store_format.FORMAT and (reason := store_format.refusal(record)) is not None:
+            raise StorageError(f"the store in {folder} {reason}")
         for step in _STEPS[found:]:
             await step(engine)
         return storage_format, found

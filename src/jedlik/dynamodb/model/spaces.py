@@ -20,6 +20,7 @@ ROWS = Keyspace(
         ("table id (8)  index (2)  partition (16)  sort ...  primary (16)", "index entry"),
     ),
     lost="the item",
+    has_sealed_values=True,
 )
 COUNTERS = Keyspace(
     "counters",
@@ -39,6 +40,8 @@ LOGS = Keyspace(
     "log entries",
     (("table id (8)  shard (4)  position (8)", "change log"),),
     lost="a change, for readers of the stream and for replicas",
+    has_sealed_values=True,
+    is_log=True,
 )
 READERS = Keyspace(
     "readers",

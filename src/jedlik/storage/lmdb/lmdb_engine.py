@@ -18,7 +18,7 @@ import contextlib
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -86,6 +86,8 @@ class LmdbEngine:
         self._at_once: CommitsAtOnce | None = None
         self._reads = 0
         """Since the last batch."""
+        self.uncounted: Mapping[bytes, int] = {}
+        """Bytes of each value that `max_bytes` does not count, by the first byte of a range."""
         self._troubles = CommitTroubles(self._path)
         self._ending: set[asyncio.Task[None]] = set()
         """Committers that are no longer needed."""
@@ -139,11 +141,12 @@ class LmdbEngine:
     ) -> list[Row]:
         """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
         self._reads += 1
+        asked = start, end, limit, max_bytes, reverse, self.uncounted
         try:
             with self._environment.begin() as snapshot:
-                return rows_between(snapshot, start, end, limit, max_bytes, reverse)
+                return rows_between(snapshot, *asked)
         except lmdb.Error:  # As above.
-            return read_in(self._environment, lambda state: rows_between(state, start, end, limit, max_bytes, reverse))
+            return read_in(self._environment, lambda state: rows_between(state, *asked))
 
     async def get_and_range(
         self,
@@ -163,7 +166,7 @@ class LmdbEngine:
     ) -> tuple[bytes | None, list[Row]]:
         """The same, for a caller that cannot wait."""
         self._reads += 1
-        asked = start, end, limit, max_bytes, reverse
+        asked = start, end, limit, max_bytes, reverse, self.uncounted
         try:
             with self._environment.begin() as snapshot:
                 return read_all((key,), snapshot.get, self._seen)[0], rows_between(snapshot, *asked)

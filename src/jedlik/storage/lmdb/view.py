@@ -7,7 +7,7 @@ reused, so the file grows by everything that is written meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -53,14 +53,14 @@ class View:
     """Made by `LmdbEngine.view` and `lmdb_file.view`. Every method raises StorageError for a page that is damaged."""
 
     def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
+        self.transaction = transaction
         self.rows_read = 0
         """Rows that `rows` and `count` have passed: the progress of code that reads the whole store."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`; None where absent."""
         try:
-            found = self._transaction.get(key)
+            found = self.transaction.get(key)
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
         return found if key[0] == _OWN and key != POSITION_KEY else read(key, found)
@@ -68,7 +68,7 @@ class View:
     def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
         """The rows with start <= key < end, in key order."""
         try:
-            with self._transaction.cursor() as cursor:
+            with self.transaction.cursor() as cursor:
                 # An iterator begins at the first row of the store if the cursor is nowhere.
                 if cursor.set_range(start):
                     for key, found in cursor.iternext():
@@ -82,7 +82,7 @@ class View:
     def damaged(self, start: bytes = FIRST_KEY) -> Iterator[bytes]:
         """The keys of damaged values, from `start` on."""
         try:
-            with self._transaction.cursor() as cursor:
+            with self.transaction.cursor() as cursor:
                 if cursor.set_range(start):
                     for key, found in cursor.iternext():
                         if not is_whole(key, found):
@@ -93,14 +93,14 @@ class View:
     def damaged_value(self, key: bytes) -> bytes:
         """What is under a key, although it is not what was written; empty where nothing is."""
         try:
-            return (self._transaction.get(key) or b"")[HEADER:]
+            return (self.transaction.get(key) or b"")[HEADER:]
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
 
     def misplaced(self, key: bytes) -> Row | None:
         """The row that was written, if what is damaged under `key` is only the key (`checksums.original_key`)."""
         try:
-            found = self._transaction.get(key)
+            found = self.transaction.get(key)
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
         original = None if found is None or is_whole(key, found) else original_key(key, found)
@@ -109,7 +109,7 @@ class View:
     def whole_rows(self, start: bytes, end: bytes) -> Iterator[Row]:
         """The rows of a range that are as they were written."""
         try:
-            with self._transaction.cursor() as cursor:
+            with self.transaction.cursor() as cursor:
                 if cursor.set_range(start):
                     for key, found in cursor.iternext():
                         if key >= end:
@@ -123,7 +123,7 @@ class View:
         """How many rows there are with start <= key < end."""
         found = 0
         try:
-            with self._transaction.cursor() as cursor:
+            with self.transaction.cursor() as cursor:
                 if cursor.set_range(start):
                     for key in cursor.iternext(values=False):
                         if key >= end:
@@ -148,7 +148,7 @@ class View:
     def first_key(self, start: bytes, end: bytes) -> bytes | None:
         """The first key of a range, whatever its value; None if the range is empty."""
         try:
-            with self._transaction.cursor() as cursor:
+            with self.transaction.cursor() as cursor:
                 return cursor.key() if cursor.set_range(start) and cursor.key() < end else None
         except lmdb.Error as error:
             raise StorageError(str(error)) from error
@@ -161,7 +161,7 @@ class View:
     @property
     def pages(self) -> Pages:
         """How the rows lie in the file."""
-        found = self._transaction.stat()
+        found = self.transaction.stat()
         return Pages(
             page_size=found["psize"],
             leaves=found["leaf_pages"],
@@ -203,15 +203,27 @@ def _successor(prefix: bytes) -> bytes:
 
 
 def rows_between(
-    snapshot: Transaction, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool
+    snapshot: Transaction,
+    start: bytes,
+    end: bytes,
+    limit: int,
+    max_bytes: int,
+    reverse: bool,
+    uncounted: Mapping[bytes, int],
 ) -> list[Row]:
-    """The rows of a range, as `Engine.range` has them. Raises lmdb.Error and DamagedValue."""
+    """The rows of a range, as `Engine.range` has them. Raises lmdb.Error and DamagedValue.
+
+    `max_bytes` is without the bytes `uncounted` in a value, by the first byte of its key.
+    """
     if start < FIRST_KEY:
         start = FIRST_KEY
     rows: list[Row] = []
     if start >= end or limit <= 0:
         return rows
     size = 0
+    first = start[:1]
+    header = HEADER + uncounted.get(first, 0)
+    crosses = bool(uncounted) and end[:1] != first
     with snapshot.cursor() as cursor:
         if not reverse:
             is_there = cursor.set_range(start)
@@ -227,7 +239,9 @@ def rows_between(
             if key < start if reverse else key >= end:
                 break
             rows.append(row)
-            size += len(found) - HEADER
+            if crosses:
+                header = HEADER + uncounted.get(key[:1], 0)
+            size += len(found) - header
             if size >= max_bytes:
                 break
     return read_rows(rows)
