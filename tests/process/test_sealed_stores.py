@@ -97,6 +97,9 @@ def test_no_file_has_what_a_sealed_table_holds(start_server: StartServer, tmp_pa
     checked = run_jedlik("check", "--data-dir", str(tmp_path / "data"))
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
     assert "no problems" in checked.stdout
+    exported = run_jedlik("export", TABLE, str(tmp_path / "table.json"), "--data-dir", str(tmp_path / "data"))
+    assert exported.returncode != 0
+    assert "is sealed: start its server" in exported.stderr
 
 
 def test_a_store_without_its_root_key_opens_nothing(start_server: StartServer, tmp_path: Path) -> None:

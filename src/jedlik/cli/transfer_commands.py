@@ -289,11 +289,13 @@ def _stored(folder: Path, name: str) -> Generator[int | list[bytes], None, None]
 
     from jedlik.dynamodb import catalog
     from jedlik.dynamodb.model import items, keys
-    from jedlik.regions import keyspaces
+    from jedlik.regions import keyspaces, store_keys
     from jedlik.storage.counters import counter
     from jedlik.upkeep import opening
 
     with opening.view(folder) as view:
+        if view.get(store_keys.KEYSPACE.prefix) is not None:
+            raise Refusal(f"the store in {folder} is sealed: start its server, and export the table from there")
         table = catalog.stored(view.get(catalog.key(name)))
         if table is None:
             raise Refusal(f"there is no table {name} in {folder}")
