@@ -74,9 +74,12 @@ def attempt(data: bytes) -> None:
         case _:
             statements = [_statement(choices) for _ in range(choices.below(3) + 1)]
             text = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    identity, trust, resource = (_parsed(text, kind) for kind in KINDS)
+    found = {kind: _parsed(text, kind) for kind in KINDS}
+    resource = found[Kind.RESOURCE]
     who = replace(
-        WHO, policies=tuple(one for one in (identity, trust) if one), values={"aws:username": (choices.text(),)}
+        WHO,
+        policies=tuple(one for one in (found[Kind.IDENTITY], found[Kind.TRUST]) if one),
+        values={"aws:username": (choices.text(),)},
     )
     values = {name.lower(): (choices.one_of(TEXTS),) * choices.below(3) for name in NAMES[-4:]}
     table = f"arn:aws:dynamodb:eu-west-1:{choices.one_of((ACCOUNT, '2' * 12))}:table/{choices.one_of(TEXTS)}"
