@@ -108,6 +108,7 @@ def test_a_password_gives_temporary_keys_of_the_user(verifying: Server, user: st
         *(keys["accessKeyId"], "127.0.0.9"),
         "signin:ConsoleLogin",
     )
+    assert line["resource"] == f"arn:aws:iam::{arn.split(':')[4]}:root"
     assert line["request_id"] == answer.headers["x-amzn-RequestId"]
     assert PASSWORD not in verifying.log.read_text()
 

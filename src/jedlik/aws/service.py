@@ -189,6 +189,8 @@ class Service:
     """What `jedlik check` goes over in what it keeps, one after the other."""
     standing: tuple[Wanted, ...] = ()
     """What else keeps a region's store open, though it is neither a job nor a duty."""
+    identity_checks: tuple[Check, ...] = ()
+    """The same for what it keeps in an account's identity store."""
     metrics: tuple[Metric, ...] = ()
     """Its metrics. See `aws.metrics`."""
     is_global: bool = False

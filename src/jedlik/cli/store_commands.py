@@ -66,7 +66,7 @@ def stored_in(data_dir: Path, which: Which) -> list[Stored]:
 
 
 def _in_their_places(data_dir: Path, which: Which) -> list[Stored]:
-    found = layout.stores(data_dir, which.own)
+    found = (*layout.stores(data_dir, which.own), *layout.identity_stores(data_dir, which.own))
     return [stored for stored in found if which.means(stored) and (stored.path / DATA).exists()]
 
 
@@ -118,6 +118,8 @@ def check(
     Prints a line for each problem, and a summary. The exit code is 1 if there is a problem, and 2 if a store cannot be
     read. A server may run meanwhile; its new writes are not checked.
 
+    Secrets that are sealed under the root key are opened, if the key is there.
+
     With --recover-damaged no server may run. If a store is refused because a file is damaged or missing, or is not the
     one that belongs there, this keeps what can be kept, prints what is lost, and leaves the damaged files in a folder
     beside it. Damaged values are removed, and index entries, expiry notes and counters restored.
@@ -134,8 +136,24 @@ def check(
     if recover_damaged:
         report = reports.recover_damaged
     found = stored_in(data_dir, Which(of_account, region, own_account()))
-    reader = Reader(SERVICES, partial(find_root_key, data_dir, root_key))
+    secrets = secrets_of(Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key))
+    reader = Reader(SERVICES, partial(find_root_key, data_dir, root_key), secrets)
     sys.exit(1 if each_store(found, partial(report, reader=reader)) else 0)
+
+
+def secrets_of(settings: Settings) -> RootKey | None:
+    """The root key of a data folder, if it can be read: without it, the check does not open secrets."""
+    from jedlik.regions import root_key_record
+    from jedlik.regions.root_key_sources import RootKeyError
+
+    try:
+        if root_key_record.read(settings.data_dir) is None:
+            return None
+        found = root_key_record.found(settings, may_make=False)
+    except RootKeyError as error:
+        click.echo(f"What is sealed is not opened: {error}", err=True)
+        return None
+    return None if found is None else RootKey(found.current, found.former)
 
 
 def find_root_key(data_dir: Path, given: Mapping[str, Any]) -> RootKey:
@@ -165,6 +183,7 @@ def stats(data_dir: Path, of_account: str | None, region: str | None, as_json: b
     """
     from jedlik.aws.slabs import Unreadable
     from jedlik.iam import identity_home
+    from jedlik.process.services import SERVICES
     from jedlik.storage.engine import StorageError
     from jedlik.upkeep import reports
 
@@ -173,9 +192,9 @@ def stats(data_dir: Path, of_account: str | None, region: str | None, as_json: b
     identity = identity_home.followed(data_dir, time.time())
     try:
         if as_json:
-            say(reports.stats_document(found, data_dir, which, identity).decode())
+            say(reports.stats_document(found, data_dir, which, identity, SERVICES).decode())
         else:
-            each_store(found, reports.stats)
+            each_store(found, partial(reports.stats, services=SERVICES))
             if identity is not None:
                 say(f"users and roles: as at {identity['home']} {identity['age']:.0f} s ago")
             reports.metrics(data_dir, which, say)

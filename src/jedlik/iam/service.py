@@ -15,6 +15,7 @@ from jedlik.iam import (
     attachments,
     entity_tags,
     groups,
+    identity_check,
     inline_policies,
     login_profiles,
     managed_policies,
@@ -166,5 +167,6 @@ def declared(stores: IdentityStores) -> Service:
         target_prefix=None,
         operations=operations,
         identity_keyspaces=KEYSPACES,
+        identity_checks=(identity_check.CHECK,),
         is_global=True,
     )

@@ -142,6 +142,7 @@ def _note(attempt: Attempt, identity: AccountIdentity, row: Row, access_key: str
         "request_id": attempt.request_id,
         "caller": USER.arn(identity.account, row),
         "action": "signin:ConsoleLogin",
+        "resource": f"arn:aws:iam::{identity.account}:root",
         "issued": access_key,
         "client": attempt.address,
     }

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jedlik.aws.service import Service, key_spaces
+from jedlik.aws.service import Service, identity_key_spaces, key_spaces
 from jedlik.regions import keyspaces, store_format, store_keys
+from jedlik.regions.keyspaces import Keyspace
 from jedlik.regions.layout import Stored
 from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import StorageError
@@ -26,6 +27,12 @@ class Reader:
     """Those whose rows are looked at."""
     root_key: Callable[[], RootKey] = lambda: ABSENT
     """Finds what opens the keys of stores. Called for those that are sealed."""
+    secrets: RootKey | None = None
+    """Opens the secrets among the rows, for a check that tries them."""
+
+    def spaces(self, stored: Stored) -> tuple[Keyspace, ...]:
+        """The key spaces of a store."""
+        return identity_key_spaces(self.services) if stored.is_identity else key_spaces(self.services)
 
     def opened(self, view: View, stored: Stored) -> View:
         """A view with plain values. Raises StorageError if there is no key for them."""

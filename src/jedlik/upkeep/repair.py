@@ -15,7 +15,6 @@ from itertools import islice
 import orjson
 
 from jedlik.aws.damage import DAMAGE, described
-from jedlik.aws.service import key_spaces
 from jedlik.dynamodb.checks import table_repair
 from jedlik.dynamodb.checks.table_repair import Fix
 from jedlik.dynamodb.model import descriptors, items, keys, spaces
@@ -51,7 +50,7 @@ async def repair(stored: Stored, reader: Reader, say: Say) -> int:
                 return 0
             fixes = dict(_put_back(view, damaged, say))
             damaged = [key for key in damaged if key not in fixes]
-            losses = _Losses(view, key_spaces(reader.services), damaged, fixes)
+            losses = _Losses(view, reader.spaces(stored), damaged, fixes)
             removable = [key for key in damaged if losses.may_go(key)]
             lost = 0
             for key in damaged:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from jedlik.aws.service import Service
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import PullPosition
 from jedlik.regions import layout
@@ -69,7 +70,11 @@ def check_as_json(stored: Stored, say: Say, watch: Watch = unwatched, *, reader:
     """As `check`, for programs: an object a line."""
 
     def say_object(fields: dict[str, object]) -> None:
-        say(orjson.dumps({"region": stored.path.name, "account": stored.account} | fields).decode())
+        say(
+            orjson.dumps(
+                {"region": None if stored.is_identity else stored.path.name, "account": stored.account} | fields
+            ).decode()
+        )
 
     found, checked, seconds = _check(stored, watch, reader, lambda problem: say_object({"problem": problem}))
     say_object({**checked.counts, "seconds": round(seconds, 3), "problems": found})
@@ -81,7 +86,7 @@ def _check(stored: Stored, watch: Watch, reader: Reader, tell: Callable[[str], N
     found = 0
     begun = time.monotonic()
     with opening.view(stored.path) as view, watch(f"checking {stored.label}", view.pages.rows, lambda: view.rows_read):
-        checked = StoreCheck(reader.opened(view, stored), reader.services)
+        checked = StoreCheck(reader.opened(view, stored), reader.services, stored, reader.secrets)
         for problem in checked.problems():
             tell(problem)
             found += 1
@@ -123,7 +128,9 @@ def _salvage(stored: Stored, say: Say, watch: Watch, reader: Reader) -> int:
             for attempt in attempts:
                 view = attempt.view
                 with watch(f"trying {attempt.what}", view.pages.rows, partial(_rows_read, view)):
-                    problems = sum(1 for _ in StoreCheck(reader.opened(view, stored), reader.services).problems())
+                    problems = sum(
+                        1 for _ in StoreCheck(reader.opened(view, stored), reader.services, stored).problems()
+                    )
                     lost = list(losses.of(attempt))
                 say(f"{stored.label}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
                 if not problems:
@@ -143,9 +150,9 @@ def _rows_read(view: View) -> int:
     return view.rows_read
 
 
-def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
+def stats(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Sequence[Service] = ()) -> int:
     """Print how large a store and each of its tables is. Returns 0."""
-    store = of_store(stored)
+    store = of_store(stored, services)
     for table in store.tables:
         say(
             f"{stored.label}: table {table.name}: {table.items} items of {table.size} bytes, "
@@ -157,6 +164,8 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
             say(f"{stored.label}: table {table.name}: {_put_aside(aside)}")
         if table.recovery is not None:
             say(f"{stored.label}: table {table.name}: {_recovery(table.recovery)}")
+    if stored.is_identity:
+        say(f"{stored.label}: {', '.join(f'{number} {name}' for name, number in store.identities.items())}")
     if store.clock is not None:
         say(f"{stored.label}: clock: {_clock(store.clock)}")
     say(f"{stored.label}: scrub: {_scrub(store.scrub)}")
@@ -207,13 +216,18 @@ def _place(one: Counted, own: str) -> str:
 
 
 def stats_document(
-    found: Sequence[Stored], data_dir: Path, which: Which, identity: dict[str, object] | None = None
+    found: Sequence[Stored],
+    data_dir: Path,
+    which: Which,
+    identity: dict[str, object] | None = None,
+    services: Sequence[Service] = (),
 ) -> bytes:
     """The statistics of some stores, and what the server of their data folder has counted, as JSON. `identity` is the
     home of its users and roles, if that is another server."""
     server = server_metrics.of_server(data_dir, which)
     document = {
-        "stores": [of_store(stored).document() for stored in found],
+        "stores": [of_store(stored, services).document() for stored in found if not stored.is_identity],
+        "identity_stores": [of_store(stored, services).identity_document() for stored in found if stored.is_identity],
         "metrics": None if server is None else server.document(),
         **({} if identity is None else {"identity": identity}),
     }
@@ -298,7 +312,7 @@ def upgrade(stored: Stored, say: Say, watch: Watch = unwatched, *, data_dir: Pat
             f"{stored.label}: format {before} and storage format {storage_before} before, "
             f"format {FORMAT} and storage format {storage_after} after"
         )
-    moved = moving.to_its_place(stored, data_dir)
+    moved = None if stored.is_identity else moving.to_its_place(stored, data_dir)
     if moved is not None:
         say(f"{stored.label}: moved to {moved}")
     return 0

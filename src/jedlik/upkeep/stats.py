@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from jedlik import timekeeping
+from jedlik.aws.service import Service, identity_key_spaces
 from jedlik.background import job_records
 from jedlik.dynamodb.backups import recovery_records
 from jedlik.dynamodb.backups.recovery_records import Recovery
@@ -113,8 +114,17 @@ class StoreStats:
     """What the store knows of time; None if no server has noted it yet."""
     scrub: Progress
     """When all values were read last, and what was found."""
-    kms_keys: int
+    kms_keys: int = 0
     """Those of customers, and that of DynamoDB."""
+    identities: Mapping[str, int] = field(default_factory=dict)
+    """For an identity store: the number of rows of each key space, by their name."""
+
+    def identity_document(self) -> dict[str, Any]:
+        """An identity store as JSON."""
+        document = self.document()
+        return {name: document[name] for name in document if name not in ("region", "tables", "clock", "kms_keys")} | {
+            "rows_of": dict(self.identities)
+        }
 
     @property
     def free_pages(self) -> int:
@@ -150,11 +160,17 @@ class StoreStats:
         }
 
 
-def of_store(stored: Stored) -> StoreStats:
+def of_store(stored: Stored, services: Sequence[Service] = ()) -> StoreStats:
     """The statistics of a store. Raises StorageError."""
     path = stored.path
     size = (path / DATA).stat().st_size
     with opening.view(path) as view:
+        if stored.is_identity:
+            spaces = identity_key_spaces(services)
+            identities = {space.rows: view.count(*space.range) for space in spaces if space is not keyspaces.STORE}
+            return StoreStats(
+                "", stored.account, size, view.pages, (), None, read_progress(path), identities=identities
+            )
         tables = tuple(of_tables(view))
         kms_keys = view.count(*key_rows.key_range())
         progress = read_progress(path)
