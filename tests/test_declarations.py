@@ -21,7 +21,7 @@ from jedlik.regions.keyspaces import STORE, Keyspace, Owner, arranged
 from testing.source_tree import modules
 
 JOB_KINDS = [kind for service in SERVICES for kind in service.job_kinds]
-CHECKS = [check for service in SERVICES for check in service.checks]
+CHECKS = [check for service in SERVICES for check in (*service.checks, *service.identity_checks)]
 DUTIES = [duty for service in SERVICES for duty in service.duties]
 
 
