@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 from collections.abc import Iterator
 
 import pytest
 
 from fuzz.harness import HARNESSES, timed
+from fuzz.service import Faults
 
 
 @pytest.fixture
@@ -20,7 +22,15 @@ def _young_garbage_only() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.mark.usefixtures("_young_garbage_only")
+@pytest.fixture
+def _no_faults_of_others() -> None:
+    """What other tests of this process have logged is not the harness's."""
+    for handler in logging.getLogger("jedlik").handlers:
+        if isinstance(handler, Faults):
+            handler.records.clear()
+
+
+@pytest.mark.usefixtures("_young_garbage_only", "_no_faults_of_others")
 @pytest.mark.parametrize("name", HARNESSES)
 def test_the_seeds_of_a_harness_are_no_findings(name: str) -> None:
     harness = importlib.import_module(f"fuzz.{name}")
