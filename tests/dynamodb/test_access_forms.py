@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jedlik.aws.access import Access, Formed, Scope
+from jedlik.aws.shapes import service_model
 from jedlik.dynamodb import access_forms, accesses
 from jedlik.dynamodb.model.definitions import AttachedPolicy
 from testing.dynamodb.schemas import table
@@ -104,6 +105,8 @@ def test_common_requests_have_forms(operation: str, request_: Any) -> None:
         ("GetItem", GET | {"AttributesToGet": ["Wins"]}),
         ("GetItem", GET | {"ProjectionExpression": None}),
         ("GetItem", {"TableName": "Scores", "ConsistentRead": True}),
+        ("GetItem", GET | {"IndexName": "titles"}),
+        ("PutItem", {"TableName": "Scores", "Item": KEY, "IndexName": "titles"}),
         ("GetItem", GET | {"ExpressionAttributeNames": {"#a": ["b"]}, "ProjectionExpression": "#a"}),
         ("Query", QUERY | {"IndexName": "places"}),
         ("Query", QUERY | {"IndexName": "missing"}),
@@ -206,6 +209,13 @@ REQUESTS = st.fixed_dictionaries(
         "AttributesToGet": st.just(["Wins"]),
     },
 )
+
+
+@pytest.mark.parametrize("operation", access_forms.FORMED)
+def test_forms_know_no_member_that_an_operation_ignores(operation: str) -> None:
+    model = service_model.read("dynamodb")
+    shape = model["operations"][operation]["input"]["shape"]
+    assert access_forms._MEMBERS_OF[operation].keys() <= model["shapes"][shape]["members"].keys()
 
 
 @given(st.sampled_from(access_forms.FORMED), st.lists(REQUESTS, min_size=1, max_size=4))

@@ -50,6 +50,28 @@ _MEMBERS = {
 """What of each member belongs to the form: nothing, its text, the names of attributes in it, the names with what they
 stand for, or that it is there. Requests with other members have no form."""
 
+_EVERY = ("TableName", "ReturnConsumedCapacity", "ExpressionAttributeNames")
+_READ = (*_EVERY, "ConsistentRead", "ProjectionExpression")
+_WRITE = (
+    *(*_EVERY, "ExpressionAttributeValues", "ConditionExpression", "ReturnValues", "ReturnItemCollectionMetrics"),
+    "ReturnValuesOnConditionCheckFailure",
+)
+_PAGE = (
+    *(*_READ, "ExpressionAttributeValues", "IndexName", "Select", "Limit", "FilterExpression", "ExclusiveStartKey"),
+)
+_MEMBERS_OF = {
+    operation: {member: _MEMBERS[member] for member in members}
+    for operation, members in {
+        "GetItem": (*_READ, "Key"),
+        "UpdateItem": (*_WRITE, "Key", "UpdateExpression"),
+        "DeleteItem": (*_WRITE, "Key"),
+        "PutItem": (*_WRITE, "Item"),
+        "Query": (*_PAGE, "KeyConditionExpression", "ScanIndexForward"),
+        "Scan": _PAGE,
+    }.items()
+}
+"""The members of each operation. It ignores others, like the name of an index in a GetItem, which therefore has no
+form: the index's key would be taken for the table's."""
 _LEADING = PARTITION_KEYS[0]
 _ATTRIBUTES = ("dynamodb:Attributes",)
 _WITH_LEADING_KEYS = {"GetItem": "Key", "UpdateItem": "Key", "DeleteItem": "Key", "PutItem": "Item"}
@@ -87,10 +109,11 @@ class _RequestForm(Form):
 def of(operation: str, compute: Compute) -> Forms:
     """The forms of an operation's requests, by what `compute` finds to be their accesses."""
     forms: dict[tuple[object, ...], _RequestForm | None] = {}
+    members = _MEMBERS_OF[operation]
 
     def form(scope: Scope, request: Mapping[str, Any], known: Known) -> Formed | None:
         try:
-            shape = (id(known.get(request["TableName"])), *_shape(request))
+            shape = (id(known.get(request["TableName"])), *_shape(request, members))
             if shape in forms:
                 found = forms[shape]
             else:
@@ -115,8 +138,8 @@ def of(operation: str, compute: Compute) -> Forms:
             raise _Formless
         if len(forms) >= MOST_FORMS:
             forms.clear()
-        [access] = compute(scope, request, known)
         index = request.get("IndexName")
+        [access] = compute(scope, request, known)
         partition = access_conditions.partition_key(seen, index)
         if partition is None or len(partition) != 1 or access.context.keys() & _OTHER_KEYS:
             return None
@@ -180,11 +203,11 @@ _OF_WRONG_SHAPE = (AttributeError, InvalidExpression, LookupError, TypeError, Va
 _OTHER_KEYS = frozenset(key for keys in PARTITION_KEYS[1:] for key in keys)
 
 
-def _shape(request: Mapping[str, Any]) -> tuple[object, ...]:
-    """All that determines the form of a request of some table. Raises _Formless if it has none."""
+def _shape(request: Mapping[str, Any], members: Mapping[str, int]) -> tuple[object, ...]:
+    """All that determines the form of a request of some table with these members. Raises _Formless if it has none."""
     found: list[object] = []
     for member, value in request.items():
-        kind = _MEMBERS.get(member)
+        kind = members.get(member)
         if kind is _FREE:
             continue
         if kind is _TEXT and type(value) is str:
