@@ -49,10 +49,15 @@ def children(pid: int) -> list[int]:
         return []
 
 
+_THREADS = 17
+"""Where the number of threads stands in `/proc/PID/stat`, behind the name (proc(5))."""
+
+
 def is_living(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
+    """Whether a process is there and has not ended. As long as one of its threads has not, its files are open."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+        found = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return found[0] not in ("Z", "X") or int(found[_THREADS]) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 

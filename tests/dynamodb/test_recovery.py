@@ -555,6 +555,7 @@ def test_a_deleted_replica_leaves_its_last_backup(start_server: Callable[..., Se
     items = [{"p": {"S": f"{number:02}"}} for number in range(30)]
     for item in items:
         here.put_item(TableName="shared", Item=item)
+    eventually(lambda: there.scan(TableName="shared")["Count"] == len(items))
     here.update_table(TableName="shared", ReplicaUpdates=[{"Delete": {"RegionName": "eu-west-1"}}])
     eventually(lambda: status(there, "shared") is None)
     [backup] = there.list_backups(TableName="shared", BackupType="SYSTEM")["BackupSummaries"]
