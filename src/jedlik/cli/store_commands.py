@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from jedlik.cli.setting_options import (
     root_key_in_environment,
     root_key_options,
 )
-from jedlik.config import Settings, SettingsError
+from jedlik.config import Settings
 from jedlik.regions import layout
 from jedlik.regions.layout import Stored, Which
 from jedlik.root_key import RootKey
@@ -136,40 +136,41 @@ def check(
     if recover_damaged:
         report = reports.recover_damaged
     found = stored_in(data_dir, Which(of_account, region, own_account()))
-    secrets = secrets_of(Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key))
-    reader = Reader(SERVICES, partial(find_root_key, data_dir, root_key), secrets)
+    settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key)
+    reader = Reader(SERVICES, partial(needed_root_key, settings), secrets_of(settings))
     sys.exit(1 if each_store(found, partial(report, reader=reader)) else 0)
 
 
 def secrets_of(settings: Settings) -> RootKey | None:
     """The root key of a data folder, if it can be read: without it, the check does not open secrets."""
-    from jedlik.regions import root_key_record
     from jedlik.regions.root_key_sources import RootKeyError
 
     try:
-        if root_key_record.read(settings.data_dir) is None:
-            return None
-        found = root_key_record.found(settings, may_make=False)
+        return root_key_of(settings)
     except RootKeyError as error:
         click.echo(f"What is sealed is not opened: {error}", err=True)
         return None
-    return None if found is None else RootKey(found.current, found.former)
 
 
-def find_root_key(data_dir: Path, given: Mapping[str, Any]) -> RootKey:
-    """The root key of a data folder, found by the options that were given. Ends the program if it cannot be used."""
-    from jedlik.regions import root_key_record
+def needed_root_key(settings: Settings) -> RootKey:
+    """The root key of a data folder, for stores that cannot be read without it. Ends the program if it cannot be
+    used."""
     from jedlik.regions.root_key_sources import RootKeyError
 
-    root_key = RootKey()
     try:
-        settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **given)
-        found = root_key_record.found(settings, may_make=False)
-    except (RootKeyError, SettingsError) as error:
+        return root_key_of(settings) or RootKey()
+    except RootKeyError as error:
         raise Refusal(str(error)) from error
-    if found is not None:
-        found.hand_to(root_key)
-    return root_key
+
+
+def root_key_of(settings: Settings) -> RootKey | None:
+    """The root key of a data folder; None if the folder has none. Writes nothing. Raises RootKeyError."""
+    from jedlik.regions import root_key_record
+
+    if root_key_record.read(settings.data_dir) is None:
+        return None
+    found = root_key_record.found(settings, may_make=False)
+    return None if found is None else RootKey(found.current, found.former)
 
 
 @click.command(cls=Command)

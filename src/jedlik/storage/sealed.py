@@ -264,7 +264,7 @@ class SealedEngine:
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot."""
-        return self._opened(keys, await self.inner.get(keys, consistent))
+        return self.get_now(keys)
 
     def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The same, for a caller that cannot wait."""
@@ -274,10 +274,6 @@ class SealedEngine:
             if key[:1] in spaces and (stored := found[place]) is not None:
                 found[place] = self.sealing.opened(key, stored)
         return found
-
-    def _opened(self, keys: Sequence[bytes], found: Sequence[bytes | None]) -> list[bytes | None]:
-        opened = self.sealing.opened
-        return [None if stored is None else opened(key, stored) for key, stored in zip(keys, found, strict=True)]
 
     async def range(
         self,
