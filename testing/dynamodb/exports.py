@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from base64 import b64encode
 from contextlib import suppress
 from hashlib import md5
+from random import Random
 from typing import Any
 
 import orjson
@@ -14,6 +16,7 @@ import pytest
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.clock import TrustedClock
+from jedlik.dynamodb.backups import exporting
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
 from testing import jobs
@@ -50,6 +53,16 @@ async def current_jobs(own: Handlers) -> list[Job]:
 async def step(own: Handlers, job: Job) -> None:
     with suppress(JobMoved, JobWaits):
         await jobs.step(own.region, job)
+
+
+async def all_jobs_with_stale_workers(own: Handlers, random: Random) -> None:
+    """Do all jobs to their end. Workers repeat earlier steps beside, and some have nothing open."""
+    late: list[Job] = []
+    while found := await current_jobs(own):
+        late += found
+        if random.random() < 0.3:
+            exporting.forget()  # Another worker, which has nothing open.
+        await asyncio.gather(*(step(own, job) for job in (*found, random.choice(late))))
 
 
 async def all_jobs(own: Handlers) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from pathlib import Path
 from random import Random
@@ -12,13 +11,22 @@ import orjson
 import pytest
 
 from jedlik.aws.errors import ServiceError
-from jedlik.background.job_records import Job
-from jedlik.dynamodb.backups import archiving, export_ranges, exporting, table_copies
+from jedlik.dynamodb.backups import archiving, export_ranges, table_copies
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from testing.dynamodb import handlers
 from testing.dynamodb.definitions import attributes, key_schema
-from testing.dynamodb.exports import ARN, all_jobs, current_jobs, exported, files_of, records_of, step, with_recovery
+from testing.dynamodb.exports import (
+    ARN,
+    all_jobs,
+    all_jobs_with_stale_workers,
+    current_jobs,
+    exported,
+    files_of,
+    records_of,
+    step,
+    with_recovery,
+)
 from testing.dynamodb.handlers import Handlers
 from testing.dynamodb.histories import History, State
 from testing.jedlik_process import Server, eventually
@@ -60,12 +68,7 @@ def test_an_export_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, see
             at = random.uniform(times[0] + 0.1, own.now - 1)
             wanted[(await exported(own, ExportTime=at, S3Prefix=f"mine/{number}"))["ExportArn"]] = at
             await history.write()
-        late: list[Job] = []
-        while found := await current_jobs(own):
-            late += found
-            if random.random() < 0.3:
-                exporting.forget()  # Another worker, which has nothing open.
-            await asyncio.gather(*(step(own, job) for job in (*found, random.choice(late))))
+        await all_jobs_with_stale_workers(own, random)
         for arn, at in wanted.items():
             description = (await own.call("DescribeExport", ExportArn=arn))["ExportDescription"]
             assert description["ExportStatus"] == "COMPLETED"

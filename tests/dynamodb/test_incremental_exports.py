@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,11 +10,19 @@ import orjson
 import pytest
 
 from jedlik.aws.errors import ServiceError
-from jedlik.background.job_records import Job
-from jedlik.dynamodb.backups import archiving, export_ranges, exporting, table_copies
+from jedlik.dynamodb.backups import archiving, export_ranges, table_copies
 from jedlik.dynamodb.model.limits import MIB
 from testing.dynamodb import handlers
-from testing.dynamodb.exports import ARN, all_jobs, current_jobs, exported, records_of, step, with_recovery
+from testing.dynamodb.exports import (
+    ARN,
+    all_jobs,
+    all_jobs_with_stale_workers,
+    current_jobs,
+    exported,
+    records_of,
+    step,
+    with_recovery,
+)
 from testing.dynamodb.handlers import Handlers
 from testing.dynamodb.histories import History, State
 from testing.storage.objects import MemoryObjects
@@ -94,12 +101,7 @@ def test_an_incremental_export_is_exact(
             wanted[(await increment(own, begin, end, view, S3Prefix="mine"))["ExportArn"]] = (begin, end, view)
             await history.write()
             times.append(own.now)
-        late: list[Job] = []
-        while found := await current_jobs(own):
-            late += found
-            if random.random() < 0.3:
-                exporting.forget()  # Another worker, which has nothing open.
-            await asyncio.gather(*(step(own, job) for job in (*found, random.choice(late))))
+        await all_jobs_with_stale_workers(own, random)
         for arn, (begin, end, view) in wanted.items():
             description = (await own.call("DescribeExport", ExportArn=arn))["ExportDescription"]
             expected = changes_between(history, times, begin, end)
