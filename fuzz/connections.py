@@ -151,7 +151,7 @@ class Client:
         self.server.later = self._later.append
         self.server.opening(1)
         self.network = Network()
-        self.connection = Connection(self.server)
+        self.connection = Connection(self.server, self.server.application)
         self.network.protocol = self.connection
         self.connection.connection_made(cast(asyncio.Transport, self.network))
 

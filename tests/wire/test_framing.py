@@ -102,7 +102,7 @@ def conversation(pieces: list[bytes], slow: bool) -> bytes:
     async def converse() -> bytes:
         server = HttpServer(Mirror(), Limits(), Loads(1), 0, Memory())
         transport: Any = Transport(slow)
-        connection = transport.protocol = Connection(server)
+        connection = transport.protocol = Connection(server, server.application)
         connection.connection_made(transport)
         for piece in pieces:
             await until(lambda: transport.reading or transport.ended)

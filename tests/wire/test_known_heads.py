@@ -112,7 +112,7 @@ class Talk:
     def __init__(self, limits: Limits | None = None, server: HttpServer | None = None) -> None:
         self.recorder = Recorder()
         self.server = server or HttpServer(self.recorder, limits or Limits(), Loads(1), 0, Memory())
-        self.connection = Connection(self.server)
+        self.connection = Connection(self.server, self.server.application)
         self.transport = Transport()
         self.connection.connection_made(self.transport)
 

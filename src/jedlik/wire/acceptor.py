@@ -14,6 +14,7 @@ import socket
 import ssl
 
 from jedlik.wire.connection import Connection, PlainConnection
+from jedlik.wire.messages import Application
 from jedlik.wire.shared import Shared
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,11 @@ FAREWELL_SECONDS = 1.0
 class Acceptor:
     """Accepts the connections of one listening socket for one worker."""
 
-    def __init__(self, server: Shared, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, server: Shared, listening: socket.socket, tls: ssl.SSLContext | None, application: Application
+    ) -> None:
         self._server = server
+        self._application = application
         self._listening = listening
         self._tls = tls
         self._loop = asyncio.get_running_loop()
@@ -90,7 +94,7 @@ class Acceptor:
             oldest.cancel()
 
     async def _open(self, accepted: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(lambda: Connection(self._server), accepted)
+        await self._loop.connect_accepted_socket(lambda: Connection(self._server, self._application), accepted)
 
     async def _open_tls(self, accepted: socket.socket) -> None:
         """Do the TLS handshake. A client that speaks plain HTTP gets an answer that explains the failure."""
@@ -99,10 +103,12 @@ class Acceptor:
             async with asyncio.timeout(seconds):
                 first = await self._first_byte(accepted)
                 if first and first != HANDSHAKE:
-                    await self._loop.connect_accepted_socket(lambda: PlainConnection(self._server), accepted)
+                    await self._loop.connect_accepted_socket(
+                        lambda: PlainConnection(self._server, self._application), accepted
+                    )
                 elif first:
                     await self._loop.connect_accepted_socket(
-                        lambda: Connection(self._server),
+                        lambda: Connection(self._server, self._application),
                         accepted,
                         ssl=self._tls,
                         ssl_handshake_timeout=seconds,

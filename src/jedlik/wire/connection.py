@@ -18,7 +18,7 @@ from typing import ClassVar, cast
 from jedlik.memory import KIB
 from jedlik.wire.farewell import Farewell
 from jedlik.wire.message_reader import MessageReader, PlainReader
-from jedlik.wire.messages import NOWHERE, Request, Response, Source, source_of
+from jedlik.wire.messages import NOWHERE, Application, Request, Response, Source, source_of
 from jedlik.wire.request_at_work import Exchange, hung_up
 from jedlik.wire.shared import Shared
 
@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
     """From the first byte to the last."""
 
     __slots__ = (
+        "_application",
         "_busy",
         "_exchange",
         "_expects_continue",
@@ -61,8 +62,9 @@ class Connection(asyncio.Protocol):
 
     reads_with: ClassVar[type[MessageReader]] = MessageReader
 
-    def __init__(self, server: Shared) -> None:
+    def __init__(self, server: Shared, application: Application) -> None:
         self._server = server
+        self._application = application
         self._transport: asyncio.Transport | None = None
         self._source = NOWHERE
         self._reader = self.reads_with(server, self)
@@ -208,7 +210,7 @@ class Connection(asyncio.Protocol):
         if self._busy or self._queue:
             self._enqueue(status)
             return
-        response = self._server.application.refuse(status, text)
+        response = self._application.refuse(status, text)
         head = self._server.head(status, False)
         transport.write(
             b"%bContent-Length: %d\r\n%b\r\n%b" % (head, len(response.body), response.headers, response.body)
@@ -264,15 +266,16 @@ class Connection(asyncio.Protocol):
         """Run the handler as far as it goes."""
         server = self._server
         if server.requests >= server.limits.requests:
-            self._answer(request, server.application.refuse(503))
+            self._answer(request, self._application.refuse(503))
             return
         source = request.source = self._source
         source.latest.headers = request.headers
-        answer = server.application.at_once(request)
+        application = self._application
+        answer = application.at_once(request)
         if isinstance(answer, Response):
             self._answer(request, answer)
             return
-        coroutine = server.application.handle(request) if answer is None else answer
+        coroutine = application.handle(request) if answer is None else answer
         try:
             waited = coroutine.send(None)
         except StopIteration as end:

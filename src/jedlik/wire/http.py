@@ -40,7 +40,12 @@ class HttpServer(Shared):
         """Accept and serve the connections of these listening sockets."""
         self._tick()
         self._loads.set(self._worker, 0)
-        self._acceptors = [Acceptor(self, one, tls) for one in listening]
+        self._acceptors = []
+        self.listen(listening, tls, self.application)
+
+    def listen(self, listening: list[socket.socket], tls: ssl.SSLContext | None, application: Application) -> None:
+        """Accept and serve the connections of more listening sockets, whose requests another application answers."""
+        self._acceptors += [Acceptor(self, one, tls, application) for one in listening]
 
     async def stop(self, seconds: float) -> int:
         """Accept nothing new, let requests at work finish, and close what is left after `seconds`.
