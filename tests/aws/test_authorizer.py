@@ -36,6 +36,8 @@ class Strict:
         self.allowed = allowed
         self.asked: list[tuple[Access, ...]] = []
 
+    way = None
+
     def allows_everything(self, caller: Caller) -> bool:
         return False
 

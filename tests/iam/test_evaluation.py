@@ -110,6 +110,26 @@ def test_across_accounts_both_sides_must_allow() -> None:
     assert outcome(session, THEIRS, of_resource({"AWS": ROLE})) == "allowed"
 
 
+def test_the_policy_of_an_endpoint_grants_nothing_and_limits_everybody() -> None:
+    full = replace(USER, policies=(ALL,))
+    open_to_all, of_puts = of_resource("*"), of_resource("*", action="dynamodb:PutItem")
+
+    def by(endpoint: Policy, identity: Identity = full, on_table: Policy | None = None) -> tuple[bool, Source | None]:
+        found = finish(prepare(identity, GET, TABLE, on_table, endpoint=endpoint), {})
+        return found.denied, found.source
+
+    assert by(open_to_all) == (False, None)
+    assert by(open_to_all, USER) == (False, Source.IDENTITY)
+    assert by(of_puts) == (False, Source.ENDPOINT)
+    assert by(of_resource("*", "Deny")) == (True, Source.ENDPOINT)
+    assert by(of_puts, USER, of_resource({"AWS": BOB})) == (False, Source.ENDPOINT)
+    assert by(of_resource({"AWS": BOB})) == by(of_resource({"AWS": ACCOUNT})) == (False, None)
+    assert by(of_resource({"AWS": OTHER})) == (False, Source.ENDPOINT)
+    denied = replace(full, policies=(ALL, DENY))
+    assert by(of_resource("*", "Deny"), denied) == (True, Source.IDENTITY)
+    assert by(of_resource("*", "Deny"), USER) == (True, Source.ENDPOINT)
+
+
 def test_not_principal() -> None:
     full = replace(USER, policies=(ALL,))
     others = policy(
@@ -224,8 +244,8 @@ def plainly(statement: Statement, resource: str, values: dict[str, tuple[str, ..
     st.none() | STATEMENTS,
     st.none() | STATEMENTS,
     st.none() | st.tuples(STATEMENTS, PRINCIPAL),
-    st.booleans(),
-    st.booleans(),
+    st.none() | st.tuples(STATEMENTS, PRINCIPAL),
+    st.tuples(st.booleans(), st.booleans()),
     st.none() | st.sampled_from("ab"),
     VALUE,
 )
@@ -234,11 +254,12 @@ def test_decisions_are_those_of_a_plain_reading(
     boundary: list[Statement] | None,
     session: list[Statement] | None,
     resource: tuple[list[Statement], str] | None,
-    is_session: bool,
-    is_across: bool,
+    endpoint: tuple[list[Statement], str] | None,
+    session_across: tuple[bool, bool],
     name: str | None,
     keys: tuple[str, ...],
 ) -> None:
+    is_session, is_across = session_across
     arn = THEIRS if is_across else TABLE
     who = replace(
         IN_ROLE if is_session else USER,
@@ -247,21 +268,26 @@ def test_decisions_are_those_of_a_plain_reading(
         session=(policy(*session),) if session else None,
         values={"aws:username": (name,)} if name else {},
     )
-    on_resource = None
-    if resource:
-        on_resource = policy(*(one | {"Principal": {"AWS": resource[1]}} for one in resource[0]), kind=Kind.RESOURCE)
+
+    def about_somebody(given_: tuple[list[Statement], str] | None) -> Policy | None:
+        if given_ is None:
+            return None
+        return policy(*(one | {"Principal": {"AWS": given_[1]}} for one in given_[0]), kind=Kind.RESOURCE)
+
+    on_resource, on_endpoint = about_somebody(resource), about_somebody(endpoint)
     values = {"dynamodb:leadingkeys": keys} if keys else {}
-    decision = decide(who, GET, arn, values, on_resource)
+    decision = finish(prepare(who, GET, arn, on_resource, endpoint=on_endpoint), values)
 
     everything = values | ({"aws:username": (name,)} if name else {})
     own = {BOB} if not is_session else {SESSION}
     about = own | {"*", ACCOUNT} | ({ROLE} if is_session else set())
     of_table = resource[0] if resource and resource[1] in about else []
+    of_endpoint = endpoint[0] if endpoint and endpoint[1] in about else []
 
     def applies(statements: list[Statement] | None, effect: str) -> bool:
         return any(one["Effect"] == effect and plainly(one, arn, everything) for one in statements or [])
 
-    denied = any(applies(statements, "Deny") for statements in (identity, boundary, session, of_table))
+    denied = any(applies(statements, "Deny") for statements in (identity, boundary, session, of_table, of_endpoint))
     within = all(statements is None or applies(statements, "Allow") for statements in (boundary, session))
     by_table = applies(of_table, "Allow")
     if is_across:
@@ -271,6 +297,8 @@ def test_decisions_are_those_of_a_plain_reading(
         allowed = (by_table and principal in own) or (
             within and (applies(identity, "Allow") or (by_table and principal in {"*", ROLE} - own))
         )
+    let_in = endpoint is None or applies(of_endpoint, "Allow")
     assert decision.denied is denied
-    assert decision.allowed is (allowed and not denied)
-    assert finish(prepare(who, GET, arn, on_resource), values) == decision
+    assert decision.allowed is (allowed and let_in and not denied)
+    if endpoint is None:
+        assert decide(who, GET, arn, values, on_resource) == decision

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from jedlik.aws.access import UNSEEN, Access, Form, Scope
 from jedlik.aws.context import Caller
-from jedlik.aws.policies.evaluation import Asking, Identity, decide
+from jedlik.aws.policies.evaluation import Asking, Identity, Source, decide, finish, prepare
 from jedlik.aws.policies.policy_documents import Kind, Policy
 from jedlik.aws.policies.policy_parser import parsed
 from jedlik.aws.principals import Principal
 from jedlik.iam import authorizing, gates
 from jedlik.iam.authorizing import PolicyAuthorizer
+from jedlik.iam.endpoint_authorizing import EndpointAuthorizer
 
 ACCOUNT = "111111111111"
 TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/Music"
@@ -225,6 +226,124 @@ def test_requests_of_known_forms_get_what_all_policies_decide(
         assert permitted.allow((of_form, given_)) is expected
         assert permitted.allow((of_form, given_)) is expected
         assert authorizer.allows(caller(who), (access,)) is expected
+
+
+# The same, of what comes by a VPC endpoint
+
+
+class Way:
+    """A VPC endpoint whose policy can change."""
+
+    id, vpc, account, is_secure = "vpce-0123456789abcdef0", "vpc-0123456789abcdef0", ACCOUNT, True
+    vpc_arn = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/{vpc}"
+
+    def __init__(self, policy: str | None = None) -> None:
+        self.policy = policy
+
+    def document(self) -> str | None:
+        return self.policy
+
+    async def learn(self) -> str:
+        assert self.policy is not None
+        return self.policy
+
+
+def through(way: Way, who: Principal | None) -> Caller:
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    asking = Caller(ACCOUNT, root) if who is None else caller(who)
+    return asking._replace(way=way, source_address="10.0.0.7")
+
+
+OF_WAY = st.sampled_from(
+    [
+        {},
+        {"StringEquals": {"aws:SourceVpce": Way.id}},
+        {"StringNotEquals": {"aws:SourceVpce": Way.id}},
+        {"StringEquals": {"aws:SourceVpc": "vpc-00000000", "aws:SourceVpcArn": Way.vpc_arn}},
+        {"IpAddress": {"aws:VpcSourceIp": "10.0.0.0/8"}},
+        {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+        {"Bool": {"aws:SecureTransport": "true"}},
+        {"StringEquals": {"aws:VpceAccount": "${aws:PrincipalAccount}"}},
+    ]
+)
+LISTED = st.lists(
+    st.builds(says, st.sampled_from(["Allow", "Allow", "Deny"]), st.one_of(OF_WAY, STRINGS), st.just("*")),
+    min_size=1,
+    max_size=2,
+)
+
+
+@given(
+    LISTED,
+    st.none() | st.tuples(LISTED, PRINCIPALS),
+    st.lists(st.tuples(LISTED, PRINCIPALS), min_size=1, max_size=2),
+    st.lists(st.tuples(WHO, CONTEXTS, GIVEN, st.booleans()), min_size=1, max_size=6),
+)
+def test_requests_by_an_endpoint_get_what_all_policies_decide(
+    identity: list[Statement],
+    resource: tuple[list[Statement], str] | None,
+    endpoints: list[tuple[list[Statement], str]],
+    requests: list[tuple[Principal, Values, tuple[Any, ...], bool]],
+) -> None:
+    account, way = Account(policies=(policy(*identity),)), Way()
+    authorizer = EndpointAuthorizer(authorizer_of(account), way)
+    documents = [document(*(one | {"Principal": {"AWS": who}} for one in each)) for each, who in endpoints]
+    of_table = None
+    if resource is not None:
+        of_table = document(*(one | {"Principal": {"AWS": resource[1]}} for one in resource[0]))
+    forms: dict[str, Form] = {}
+    permits: dict[Principal, Any] = {}
+    for who, context, given_, is_first in requests:
+        asking = through(way, who)
+        of_form = forms.setdefault(json.dumps(context), form(context, of_table))
+        permitted: Any = permits.setdefault(who, authorizer.permits(asking))
+        access = asked(of_form, given_)
+        way.policy = None
+        assert not permitted.allow((of_form, given_))
+        way.policy = documents[0] if is_first else documents[-1]
+        made = account.identity_of(who)
+        assert made is not None
+        on_table = None if of_table is None else parsed(of_table, Kind.RESOURCE)
+        on_endpoint = parsed(way.policy, Kind.RESOURCE)
+        prepared = prepare(made, GET, TABLE, on_table, endpoint=on_endpoint)
+        expected = finish(prepared, authorizer.values(access, asking)).allowed
+        assert permitted.allow((of_form, given_)) is expected
+        assert permitted.allow((of_form, given_)) is expected
+        assert authorizer.allows(asking, (access,)) is expected
+
+
+def test_the_account_itself_is_limited_by_an_endpoint_alone() -> None:
+    one = form(document=document(says("Deny", Principal="*")))
+    for who in (None, Principal("User", f"arn:aws:iam::{ACCOUNT}:user/old", "AIDA", "")):
+        way = Way(document(says(Principal="*")))
+        account = Account(policies=(policy({"Effect": "Allow", "Action": "*", "Resource": "*"}),))
+        authorizer = EndpointAuthorizer(authorizer_of(account), way)
+        asking = through(way, who)
+        permits = authorizer.permits(asking)
+        for _ in range(2):
+            assert permits.allow((one, (("a",), ())))
+            assert authorizer.allows(asking, (one.access,))
+        way.policy = document(says(Principal="*", condition={"ForAllValues:StringEquals": {LEADING[0]: "a"}}))
+        assert permits.allow((one, (("a",), ())))
+        assert not permits.allow((one, (("b",), ())))
+        subject = authorizer.subject(asking, way.policy)
+        assert subject is not None
+        refused = finish(subject.prepared(one.access), {LEADING[0].lower(): ("b",)})
+        assert (refused.denied, refused.source) == (False, Source.ENDPOINT)
+
+
+def test_sessions_share_what_is_decided_behind_an_endpoint_unless_its_policy_names_them() -> None:
+    for principal, is_shared in (("*", True), (session("a").arn, False)):
+        way = Way(document(says(Principal={"AWS": principal}, condition=OWN)))
+        authorizer = EndpointAuthorizer(authorizer_of(Account(**allowing(**OWN))), way)
+        made = []
+        for name in ("a", "b"):
+            asking = through(way, session(name))
+            subject = authorizer.subject(asking, str(way.policy))
+            assert subject is not None
+            made.append(subject.gate(SHARED_FORM, authorizer.values(SHARED_FORM.access, asking)))
+        assert (made[0] is made[1]) is is_shared
+        assert made[1].allows((("a",), ())) is is_shared
 
 
 # What is decided once

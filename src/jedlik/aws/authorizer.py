@@ -17,6 +17,7 @@ from jedlik.regions.region import Region
 from jedlik.wire.messages import Source
 
 if TYPE_CHECKING:
+    from jedlik.aws.private_ways import PrivateWay
     from jedlik.aws.sigv4 import Signed
 
 Owner: TypeAlias = Callable[[], Awaitable[tuple[Access, ...]]]
@@ -46,6 +47,11 @@ class Noted(NamedTuple):
 class Authorizer(Protocol):
     """Who decides."""
 
+    @property
+    def way(self) -> PrivateWay | None:
+        """The VPC endpoint whose requests it decides; None for the ordinary port."""
+        ...
+
     def allows_everything(self, caller: Caller) -> bool:
         """Whether the caller may do everything, now and later."""
         ...
@@ -72,13 +78,16 @@ class Authorizer(Protocol):
 
 def noted(authorizer: Authorizer, signed: Signed, region: Region, source: Source) -> Noted:
     """Who has signed a request to a region, and what it may do. The connection keeps it."""
-    caller = caller_of(signed, region, source)
+    caller = caller_of(signed, region, source, authorizer.way)
     found = source.note = Noted(signed, caller, authorizer.permits(caller))
     return found
 
 
 class Everybody:
     """The authorizer if signatures are not verified: everything is allowed."""
+
+    def __init__(self, way: PrivateWay | None = None) -> None:
+        self.way = way
 
     def allows_everything(self, caller: Caller) -> bool:
         """True."""
@@ -100,6 +109,8 @@ class Everybody:
 
 class OwnAccount:
     """A key of an account may do everything in it, and nothing in another: no resource has a policy."""
+
+    way = None
 
     def allows_everything(self, caller: Caller) -> bool:
         """True: as far as its own account is concerned."""

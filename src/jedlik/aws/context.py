@@ -11,6 +11,7 @@ from jedlik.regions.region import Region
 from jedlik.wire.messages import LatestHead, Source
 
 if TYPE_CHECKING:
+    from jedlik.aws.private_ways import PrivateWay
     from jedlik.aws.sigv4 import Signed
 
 PARTITION = "aws"
@@ -40,6 +41,8 @@ class Caller(NamedTuple):
     """Where its requests are served, as ARNs express it; None for a part of this server."""
     latest: LatestHead | None = None
     """The headers of its connection's request; None for a part of this server."""
+    way: PrivateWay | None = None
+    """The VPC endpoint that it comes by; None on the ordinary port."""
 
 
 def root(account: str) -> str:
@@ -47,8 +50,8 @@ def root(account: str) -> str:
     return f"arn:{PARTITION}:iam::{account}:root"
 
 
-def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
-    """Who has signed a request to a region."""
+def caller_of(signed: Signed, region: Region, source: Source, way: PrivateWay | None = None) -> Caller:
+    """Who has signed a request to a region, and by which VPC endpoint it came."""
     account, who = region.account, signed.principal
     return Caller(
         account=account,
@@ -61,6 +64,7 @@ def caller_of(signed: Signed, region: Region, source: Source) -> Caller:
         scope=Scope(PARTITION, account, region.name),
         listener=source.listener,
         latest=source.latest,
+        way=way,
     )
 
 

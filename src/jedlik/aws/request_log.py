@@ -44,6 +44,7 @@ def note_refused(error: AccessDeniedException, context: Context) -> None:
         "action": error.action,
         "resource": error.resource[:LONGEST],
         "client": caller.source_address,
+        "endpoint": None if caller.way is None else caller.way.id,
     }
     log.warning("access denied", extra={name: value for name, value in fields.items() if value})
 

@@ -9,12 +9,11 @@ not ask which session it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
-from jedlik.aws.access import CALLER, UNSEEN, Access, Form, Formed, account_of
+from jedlik.aws.access import CALLER, UNSEEN, Access, Form, Formed
 from jedlik.aws.authorizer import Owner, denied, refused
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import AccessDeniedException, UnrecognizedClientException
@@ -28,149 +27,55 @@ from jedlik.aws.policies.evaluation import (
     open_keys,
     prepare,
 )
-from jedlik.aws.policies.policy_documents import Kind
+from jedlik.aws.policies.policy_documents import ANYBODY, Kind, Policy
 from jedlik.aws.principals import Principal
-from jedlik.iam.entities import iso
 from jedlik.iam.gates import Gate, gate_of
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
 from jedlik.iam.policy_checks import stored_policy
+from jedlik.iam.request_values import OF_FORM, RequestValues, TagsOf, no_tags, varies
 from jedlik.iam.subjects import identity_of, managed, values_of_root
 
 MOST_PREPARED = 1024
 """Decisions that are kept of a principal: of its actions and resources."""
 MOST_PRINCIPALS = 4096
 """Principals of an account that are kept."""
+MOST_WAYS = 64
+"""Policies of VPC endpoints for which decisions of a principal are kept."""
 
-_WRITTEN = (
-    *("Attributes", "LeadingKeys", "Select", "ReturnValues", "ReturnConsumedCapacity", "FullTableScan"),
-    *("EnclosingOperation", "FirstPartitionKeyValues", "SecondPartitionKeyValues", "ThirdPartitionKeyValues"),
-    "FourthPartitionKeyValues",
-)
-CANONICAL = {f"dynamodb:{name.lower()}": f"dynamodb:{name}" for name in _WRITTEN} | {
-    name.lower(): name for name in ("aws:TagKeys", "iam:PolicyARN", "iam:PermissionsBoundary")
-}
-"""The condition keys in accesses, by their names in small letters."""
-
-
-TagsOf = Callable[[str], Mapping[str, str]]
-"""The tags of the resource with an ARN: none where there is no such resource."""
-_OF_RESOURCE = ("aws:resourcetag/", "iam:resourcetag/")
-
-
-def no_tags(arn: str) -> Mapping[str, str]:
-    """For a server whose resources have none."""
-    return {}
-
-
-class RequestValues(Mapping[str, tuple[str, ...]]):
-    """The condition keys of a request, by their names in small letters: those of the access, and of the moment."""
-
-    def __init__(
-        self, access: Access, caller: Caller, is_secure: bool, clock: Callable[[], float], tags_of: TagsOf = no_tags
-    ) -> None:
-        self._context = access.context
-        self._access = access
-        self._caller = caller
-        self._is_secure = is_secure
-        self._clock = clock
-        self._tags_of = tags_of
-
-    def __getitem__(self, key: str) -> tuple[str, ...]:
-        """Raises KeyError for a key that the request has not."""
-        canonical = CANONICAL.get(key)
-        if canonical is not None:
-            return self._context[canonical]
-        made = _OF_MOMENT.get(key)
-        if made is not None:
-            return made(self)
-        for name, values in self._context.items():
-            if name.lower() == key:
-                return values
-        if key.startswith(_OF_RESOURCE):
-            return self.tags[key.partition("/")[2]]
-        raise KeyError(key)
-
-    @cached_property
-    def tags(self) -> Mapping[str, tuple[str, ...]]:
-        """The tags of the resource, by their keys in small letters."""
-        resource = self._access.resource
-        tags = self._tags_of(self._caller.principal if resource == CALLER else resource)
-        return {key.lower(): (value,) for key, value in tags.items()}
-
-    def _header(self, name: bytes) -> tuple[str, ...]:
-        latest = self._caller.latest
-        value = None if latest is None else latest.headers.get(name)
-        return () if value is None else (value.decode("latin-1"),)
-
-    def agent(self) -> tuple[str, ...]:
-        return self._header(b"user-agent")
-
-    def referer(self) -> tuple[str, ...]:
-        return self._header(b"referer")
-
-    def __iter__(self) -> Iterator[str]:
-        tags = (f"{prefix}{key}" for prefix in _OF_RESOURCE for key in self.tags)
-        return iter(dict.fromkeys((*_OF_MOMENT, *map(str.lower, self._context), *tags)))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def epoch(self) -> tuple[str, ...]:
-        return (str(int(self._clock())),)
-
-    def time(self) -> tuple[str, ...]:
-        return (iso(self._clock()),)
-
-    def address(self) -> tuple[str, ...]:
-        return (self._caller.source_address,)
-
-    def secure(self) -> tuple[str, ...]:
-        return ("true" if self._is_secure else "false",)
-
-    def region(self) -> tuple[str, ...]:
-        return (self._caller.region,)
-
-    def owner(self) -> tuple[str, ...]:
-        return (account_of(self._access.resource) or self._caller.account,)
-
-
-_OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
-    "aws:currenttime": RequestValues.time,
-    "aws:epochtime": RequestValues.epoch,
-    "aws:sourceip": RequestValues.address,
-    "aws:securetransport": RequestValues.secure,
-    "aws:requestedregion": RequestValues.region,
-    "aws:resourceaccount": RequestValues.owner,
-    "aws:useragent": RequestValues.agent,
-    "aws:referer": RequestValues.referer,
-}
-
-_OF_FORM = frozenset({"aws:securetransport", "aws:resourceaccount"})
-"""Those of them that are the same in all requests of a form."""
-_VARIES = _OF_MOMENT.keys() - _OF_FORM
-
-
-def _varies(key: str) -> bool:
-    """Whether the requests of a form differ in a key besides those that vary with the item. Tags may change."""
-    return key in _VARIES or key.startswith(_OF_RESOURCE)
+Way = tuple[str, str]
+"""A VPC endpoint, and the document of its policy."""
 
 
 class Kept:
-    """What has been decided for an identity, or for all sessions of a role."""
+    """What has been decided for an identity, or for all sessions of a role, whose requests come one way."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, endpoint: Policy | None = None) -> None:
         self.identity = identity
+        self._endpoint = endpoint
         self._prepared: dict[tuple[str, str, str | None], tuple[Prepared, frozenset[str]]] = {}
         self.gates: dict[Form, Gate] = {}
+        self._behind: dict[Way, Kept] = {}
+
+    def behind(self, way: Way) -> Kept:
+        """What has been decided for the same identity, whose requests come by a VPC endpoint."""
+        found = self._behind.get(way)
+        if found is None:
+            if len(self._behind) >= MOST_WAYS:
+                self._behind.clear()
+            found = self._behind[way] = Kept(self.identity, stored_policy(way[1], Kind.RESOURCE))
+        return found
 
     def prepared(self, access: Access) -> tuple[Prepared, frozenset[str]]:
         """What is left to be decided of an access, as far as the caller's own account decides, and by which keys."""
         action, resource, _, document = access
         found = self._prepared.get((action, resource, document))
         if found is None:
-            policy = None if document is None or document is UNSEEN else stored_policy(document, Kind.RESOURCE)
-            named = self.identity.arn if resource == CALLER else resource
-            prepared = prepare(self.identity, action, named, policy, owner=self.identity.account)
+            asking, is_known = self.identity, document is not None and document is not UNSEEN
+            # The account itself is not refused by the policies of its own resources.
+            is_about = is_known and asking.kind is not Asking.ROOT
+            policy = stored_policy(str(document), Kind.RESOURCE) if is_about else None
+            named = asking.arn if resource == CALLER else resource
+            prepared = prepare(asking, action, named, policy, asking.account, self._endpoint)
             if len(self._prepared) >= MOST_PREPARED:
                 self._prepared.clear()
             found = self._prepared[action, resource, document] = prepared, open_keys(prepared)
@@ -180,15 +85,27 @@ class Kept:
 class Subject:
     """A principal, with what is kept of it."""
 
-    def __init__(self, identity: Identity, shared: Kept | None = None) -> None:
+    def __init__(self, identity: Identity, shared: Kept | None = None, own: Kept | None = None) -> None:
         """`shared` is kept of all sessions like this one, whose identity leaves out what is a session's own."""
         self.identity = identity
-        self._own = Kept(identity)
+        self._own = own or Kept(identity)
         self._shared = shared or self._own
         known = self._shared.identity.values
         self._apart = frozenset(key for key in identity.values if key not in known)
         """The keys that are this session's own."""
         self.gates = self._own.gates
+        self._behind: dict[Way, Subject] = {}
+
+    def behind(self, way: Way) -> Subject:
+        """The same principal, whose requests come by a VPC endpoint."""
+        found = self._behind.get(way)
+        if found is None:
+            own = self._own.behind(way)
+            is_shared = self._shared is not self._own and is_about_everybody(stored_policy(way[1], Kind.RESOURCE))
+            if len(self._behind) >= MOST_WAYS:
+                self._behind.clear()
+            found = self._behind[way] = Subject(self.identity, self._shared.behind(way) if is_shared else own, own)
+        return found
 
     def _kept(self, access: Access) -> Kept:
         """Where decisions of an access are kept: with those of other sessions, unless they depend on this one. A
@@ -209,12 +126,20 @@ class Subject:
         found = kept.gates.get(form)
         if found is None:
             known = {key.lower(): given for key, given in form.access.context.items()}
-            known |= {key: values[key] for key in _OF_FORM}
-            found = gate_of(kept.prepared(form.access)[0], form, known, _varies)
+            known |= {key: values[key] for key in OF_FORM}
+            found = gate_of(kept.prepared(form.access)[0], form, known, varies)
             _keep(kept.gates, form, found)
         if kept is not self._own:
             _keep(self.gates, form, found)
         return found
+
+
+def is_about_everybody(policy: Policy) -> bool:
+    """Whether each statement of a policy is about all principals."""
+    return all(
+        one.principals is not None and ANYBODY in one.principals.aws and not one.not_principals
+        for one in policy.statements
+    )
 
 
 def _keep(gates: dict[Form, Gate], form: Form, made: Gate) -> None:
@@ -225,6 +150,8 @@ def _keep(gates: dict[Form, Gate], form: Form, made: Gate) -> None:
 
 class PolicyAuthorizer:
     """The authorizer of a server that verifies signatures."""
+
+    way = None
 
     def __init__(
         self,
@@ -286,7 +213,7 @@ class PolicyAuthorizer:
 
     async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
         """Raise AccessDeniedException for the first that the policy of a resource of another account does not allow."""
-        identity = self._identity_of(caller)
+        identity = self.identity_of(caller)
         for access in await owner():
             if access.policy is None or access.policy is UNSEEN:
                 raise denied(caller, access, "resource-based")
@@ -296,7 +223,7 @@ class PolicyAuthorizer:
             if not decision.allowed:
                 raise refusal(caller, access, decision)
 
-    def _identity_of(self, caller: Caller) -> Identity:
+    def identity_of(self, caller: Caller) -> Identity:
         """The caller with its policies; the account itself may do everything as far as it decides."""
         if caller.who is not None:
             subject = self.subject(caller.account, caller.who)

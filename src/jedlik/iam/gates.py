@@ -96,7 +96,7 @@ def gate_of(prepared: Prepared, form: Form, known: Values, of_moment: Varies) ->
         return Gate((), () if left.decided.allowed else ((),))
     allowing = [
         left.identity + left.limited,
-        *(ready for ready in (left.boundary, left.session) if ready is not None),
+        *(ready for ready in (left.boundary, left.session, left.endpoint) if ready is not None),
     ]
     every = [*(ready for _, ready in left.denies), *allowing]
     is_plain = all(

@@ -9,6 +9,9 @@ All policies that apply are looked at together. A Deny in any of them refuses. W
     across accounts   the resource's policy, whatever it names; and on the other side the identity's policies, the
                       boundary and the session's policy
 
+What comes by a VPC endpoint, the endpoint's policy must allow, too. It names principals as a resource's policy does,
+and like a boundary it grants nothing.
+
 What depends on neither the item nor the moment is decided once, by `Decider.prepare`: the statements that can be about
 an action and a resource are found, conditions on what is known of the caller are tested, and variables are put in.
 What is left (`Prepared`) is a few conditions on the values of a request.
@@ -35,6 +38,7 @@ class Source(Enum):
     BOUNDARY = "permissions boundary"
     SESSION = "session policy"
     RESOURCE = "resource-based policy"
+    ENDPOINT = "VPC endpoint policy"
 
 
 class Asking(Enum):
@@ -121,6 +125,8 @@ class Prepared(NamedTuple):
     resource: str
     known: Values
     """What is known of the identity."""
+    endpoint: Ready | None = None
+    """None if the request comes by no VPC endpoint, or by one without a policy."""
 
 
 def decide(identity: Identity, action: str, resource: str, values: Values, policy: Policy | None = None) -> Decision:
@@ -132,10 +138,15 @@ def decide(identity: Identity, action: str, resource: str, values: Values, polic
 
 
 def prepare(
-    identity: Identity, action: str, resource: str, policy: Policy | None = None, owner: str | None = None
+    identity: Identity,
+    action: str,
+    resource: str,
+    policy: Policy | None = None,
+    owner: str | None = None,
+    endpoint: Policy | None = None,
 ) -> Prepared:
     """Decide what depends on neither the request's item nor the moment. `owner` is the account of the resource; by
-    default, that of its ARN."""
+    default, that of its ARN. `endpoint` is the policy of the VPC endpoint by which it is asked for."""
     if owner is None:
         parts = resource.split(":", 5)
         owner = parts[4] if len(parts) > 4 and parts[4] else identity.account
@@ -151,16 +162,21 @@ def prepare(
         )
         return tuple(one for one in each if one is not None)
 
-    resource_policies = () if policy is None else (policy,)
+    def about(one: Policy | None, allows: bool) -> Ready:
+        """The statements of a policy that names principals."""
+        every = () if one is None else found((one,), allows)
+        return tuple(ready for ready in every if _is_about(ready.statement, identity))
+
     session = identity.session
     boundary = None if identity.boundary is None else (identity.boundary,)
     denies = (
         (Source.IDENTITY, found(identity.policies, False)),
         (Source.BOUNDARY, found(boundary or (), False)),
         (Source.SESSION, found(session or (), False)),
-        (Source.RESOURCE, tuple(one for one in found(resource_policies, False) if _is_about(one.statement, identity))),
+        (Source.RESOURCE, about(policy, False)),
+        (Source.ENDPOINT, about(endpoint, False)),
     )
-    allowing = [one for one in found(resource_policies, True) if _is_about(one.statement, identity)]
+    allowing = about(policy, True)
     prepared = Prepared(
         None,
         tuple((source, ready) for source, ready in denies if ready),
@@ -172,6 +188,7 @@ def prepare(
         is_across,
         resource,
         identity.values,
+        None if endpoint is None else about(endpoint, True),
     )
     decided = _decided(prepared)
     return prepared if decided is None else prepared._replace(decided=decided)
@@ -206,6 +223,7 @@ def narrowed(prepared: Prepared, values: Values, varies: Varies) -> Prepared:
         identity=settled(prepared.identity),
         boundary=None if prepared.boundary is None else settled(prepared.boundary),
         session=None if prepared.session is None else settled(prepared.session),
+        endpoint=None if prepared.endpoint is None else settled(prepared.endpoint),
         unlimited=settled(prepared.unlimited),
         limited=settled(prepared.limited),
     )
@@ -241,7 +259,10 @@ def _narrowed(ready: _Ready, resource: str, values: Values, varies: Varies) -> _
 
 def open_keys(prepared: Prepared) -> frozenset[str]:
     """The condition keys that are left to be looked at."""
-    allowing = (prepared.identity, prepared.boundary, prepared.session, prepared.unlimited, prepared.limited)
+    allowing = (
+        *(prepared.identity, prepared.boundary, prepared.session, prepared.endpoint),
+        *(prepared.unlimited, prepared.limited),
+    )
     found: set[str] = set()
     for statements in (*(ready for _, ready in prepared.denies), *(ready for ready in allowing if ready is not None)):
         for one in statements:
@@ -262,6 +283,14 @@ def _decided(prepared: Prepared) -> Decision | None:
 
 def _allowed(prepared: Prepared, applies: Applies) -> Decision:
     """What is allowed where nothing denies, if these statements apply."""
+    found = _allowed_anywhere(prepared, applies)
+    if found.allowed and prepared.endpoint is not None and not applies(prepared.endpoint):
+        return Decision(False, False, Source.ENDPOINT)
+    return found
+
+
+def _allowed_anywhere(prepared: Prepared, applies: Applies) -> Decision:
+    """The same, whichever way the request comes."""
     by_identity = applies(prepared.identity)
     if prepared.is_across:
         if not by_identity:
