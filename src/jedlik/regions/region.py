@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from jedlik.clock import Clock, TrustedClock
 from jedlik.regions.object_places import ObjectPlaces
@@ -14,6 +14,8 @@ from jedlik.storage.engine import Engine
 
 if TYPE_CHECKING:
     from jedlik.storage.sealed import SealedEngine
+
+T = TypeVar("T")
 
 
 class Described(Protocol):
@@ -37,6 +39,22 @@ class TooManyOpen(Exception):
     """The greatest number of stores is open, and no other is opened. The text contains that number."""
 
 
+class Elsewhere(Protocol):
+    """The other regions of the same account that this process serves, with their stores."""
+
+    async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
+        """The result of `work` with the region of this name. Raises NotServed and TooManyOpen."""
+        ...
+
+
+class NothingElsewhere:
+    """For a region that stands alone."""
+
+    async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
+        """Raises NotServed."""
+        raise NotServed(name)
+
+
 class Region:
     """One region's store and the process's knowledge of it."""
 
@@ -44,6 +62,7 @@ class Region:
         "account",
         "begun",
         "clock",
+        "elsewhere",
         "ended",
         "engine",
         "jobs_wanted",
@@ -87,6 +106,8 @@ class Region:
         """Seals what must not lie open in the store (`root_key.place` names the place)."""
         self.sealed: SealedEngine | None = None
         """The engine, if it seals the values of the store."""
+        self.elsewhere: Elsewhere = NothingElsewhere()
+        """The other regions of the account that are served here, for what spans two of them."""
         self.places: ObjectPlaces | None = None
         """Where its backups are kept, and the buckets that requests may name."""
         self.most_tables = 2500

@@ -132,6 +132,7 @@ class Stores:
         account, region_name = self._parts(name)
         region = Region(region_name, account, engine, self._clock, secret, self.peers_of(account), self._steady)
         region.store = name
+        region.elsewhere = _OfAccount(self, account)
         region.places = self._places
         region.root_key = self._seals.root_key
         region.most_tables = self._settings.max_tables
@@ -386,6 +387,17 @@ class Stores:
         self._refused = {one: since for one, since in self._refused.items() if now - since < REFUSED_SECONDS}
         if len(self._refused) < OPEN_STORES:  # Strangers can name many.
             self._refused[name] = now
+
+
+class _OfAccount:
+    """The regions of an account, for each other."""
+
+    def __init__(self, stores: Stores, account: str) -> None:
+        self._stores = stores
+        self._account = account
+
+    async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
+        return await self._stores.use(self._stores.named(self._account, name), work)
 
 
 async def _counted(region: Region, work: Callable[[Region], Awaitable[T]]) -> T:

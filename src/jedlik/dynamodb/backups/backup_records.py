@@ -111,6 +111,7 @@ class BackupArn(NamedTuple):
     table: str
     """The table's name."""
     id: str
+    region: str
 
 
 def parse(raw: bytes) -> Backup:
@@ -152,14 +153,20 @@ async def find(region: Region, arn: str) -> Backup:
 
 def of_arn(region: Region, arn: str) -> BackupArn:
     """The parts of the ARN of a backup in this region. Raises as `find` does, and ValidationException."""
+    parts = of_any_arn(region, arn)
+    if parts.region != region.name:
+        raise BackupNotFoundException(f"Backup not found: {arn}")
+    return parts
+
+
+def of_any_arn(region: Region, arn: str) -> BackupArn:
+    """The same for a backup in any region of the account."""
     match = _ARN.fullmatch(arn)
     if match is None:
         raise ValidationException(f"Invalid backup ARN: {arn}", bare=True)
     if match[2] != region.account:
         raise AccessDeniedException("Access is denied")
-    if match[1] != region.name:
-        raise BackupNotFoundException(f"Backup not found: {arn}")
-    return BackupArn(match[3], match[4])
+    return BackupArn(match[3], match[4], match[1])
 
 
 def new_id(now: float, digits: str) -> str:

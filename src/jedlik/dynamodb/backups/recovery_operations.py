@@ -13,11 +13,18 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.front import region_refusal
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import archiving, recovery_plans, recovery_records
 from jedlik.dynamodb.backups.backup_operations import place
 from jedlik.dynamodb.backups.recovery_records import Recovery
-from jedlik.dynamodb.backups.restore_operations import check_overrides, check_room, check_target, new_table
+from jedlik.dynamodb.backups.restore_operations import (
+    check_elsewhere,
+    check_overrides,
+    check_room,
+    check_target,
+    new_table,
+)
 from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.errors import (
     ContinuousBackupsUnavailableException,
@@ -29,7 +36,7 @@ from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.definitions import Descriptor, Restored
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import descriptions, table_names
-from jedlik.regions.region import Region
+from jedlik.regions.region import NotServed, Region, TooManyOpen
 from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
@@ -88,9 +95,11 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
     region, target = context.region, request["TargetTableName"]
     check_overrides(request)
     place(region)
-    name = _source(region, request)
+    of_region, name = _source(region, request)
     until = _wanted_time(request)
     await check_room(region)
+    if of_region != region.name:
+        return await _restore_from_elsewhere(context, request, of_region, name, until)
     source = found(name, await catalog.find(region, name))
     now, table_id = region.clock(), str(uuid.uuid4())
     before = await recovery_records.of_table(region, source)
@@ -101,13 +110,8 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
         source = found(name, catalog.stored(values[0]))
         recovery = None if values[1] is None else recovery_records.parse(values[1])
         if recovery is None or before is None or recovery.history != before.history:
-            raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
-        at = max(earliest, now - LAG_SECONDS) if until is None else until
-        if not earliest <= at <= max(earliest, now - LAG_SECONDS):
-            raise InvalidRestoreTimeException(
-                "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
-                "LatestRestorableDateTime."
-            )
+            raise _unavailable(name)
+        at = _checked_time(until, earliest, now)
         check_target(target, values[2])
         made = new_table(source, target, table_id, now, region, request)
         made = replace(made, restored=Restored(source.arn, at))
@@ -122,12 +126,67 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
 
 
-def _source(region: Region, request: Request) -> str:
-    """The name of the table that is restored."""
+async def _restore_from_elsewhere(
+    context: Context, request: Request, of_region: str, name: str, until: float | None
+) -> Response:
+    """The same of a table in another region."""
+    region, target = context.region, request["TargetTableName"]
+    check_elsewhere(request)
+
+    async def look(there: Region) -> tuple[Descriptor, Recovery, float]:
+        source = found(name, await catalog.find(there, name))
+        recovery = await recovery_records.of_table(there, source)
+        if recovery is None:
+            raise _unavailable(name)
+        now = there.clock()
+        return source, recovery, _checked_time(until, await archiving.earliest(there, recovery, now), now)
+
+    try:
+        source, recovery, at = await region.elsewhere.use(of_region, look)
+    except NotServed as error:
+        arn = request["SourceTableArn"]
+        raise ValidationException(f"1 validation error detected: Invalid AWS region in '{arn}'", bare=True) from error
+    except TooManyOpen as error:
+        raise region_refusal(error) from error
+    now, table_id = region.clock(), str(uuid.uuid4())
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
+        check_target(target, values[0])
+        made = new_table(source, target, table_id, now, region, request)
+        made = replace(made, restored=Restored(source.arn, at))
+        writes = Writes()
+        catalog.put(made, writes)
+        recovery_plans.submit(recovery, made, at, writes, {"Region": of_region})
+        return writes, made
+
+    made = await region.engine.mutate([catalog.key(target)], decide)
+    region.jobs_wanted.set()
+    return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
+
+
+def _unavailable(name: str) -> PointInTimeRecoveryUnavailableException:
+    return PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
+
+
+def _checked_time(until: float | None, earliest: float, now: float) -> float:
+    """The time to which a table is restored now. Raises InvalidRestoreTimeException."""
+    latest = max(earliest, now - LAG_SECONDS)
+    at = latest if until is None else until
+    if not earliest <= at <= latest:
+        raise InvalidRestoreTimeException(
+            "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and "
+            "LatestRestorableDateTime."
+        )
+    return at
+
+
+def _source(region: Region, request: Request) -> tuple[str, str]:
+    """The region and the name of the table that is restored."""
     arn, name = request.get("SourceTableArn"), request.get("SourceTableName")
     if (arn is None) == (name is None):
         raise ValidationException("Either SourceTableArn or SourceTableName must be provided, and not both")
-    return table_names.resolve(arn or name or "", region.name, region.account)
+    of_region = region.name if arn is None else table_names.region_of(arn)
+    return of_region, table_names.resolve(arn or name or "", of_region, region.account)
 
 
 def _wanted_time(request: Request) -> float | None:

@@ -16,15 +16,25 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits, State
 from jedlik.background.work import JobKind
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import archiving, backup_records, manifests, recovery_records, restores, table_copies
+from jedlik.dynamodb.backups import (
+    archiving,
+    backup_records,
+    manifests,
+    recovery_records,
+    restores,
+    sources_elsewhere,
+    table_copies,
+)
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, Backup, Piece
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.pieces import Rows
 from jedlik.dynamodb.backups.recovery_records import Recovery
-from jedlik.dynamodb.backups.restores import Place
+from jedlik.dynamodb.backups.restores import HERE, Elsewhere, Place
+from jedlik.dynamodb.backups.sources_elsewhere import SourceGone
 from jedlik.dynamodb.changes.readers import ReaderGone
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.regions import keyspaces
+from jedlik.regions.region import NotServed, TooManyOpen
 from jedlik.storage.engine import Writes
 from jedlik.storage.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
@@ -38,16 +48,19 @@ WAIT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-def submit(recovery: Recovery, table: Descriptor, until: float, writes: Writes) -> None:
-    """Begin to fill a table with what another held at a time, in the commit that makes it."""
+def submit(recovery: Recovery, table: Descriptor, until: float, writes: Writes, elsewhere: Elsewhere = HERE) -> None:
+    """Begin to fill a table with what another held at a time, in the commit that makes it. `elsewhere` has the other
+    one's region, if it is not the table's (`sources_elsewhere`)."""
     state = {
+        **elsewhere,
         "TableName": table.name,
         "TableId": table.id,
         "Source": recovery.key.hex(),
         "History": recovery.history,
         "Until": round(until * 1e6),
     }
-    writes.append(backup_records.mark_log(table.id), b"")
+    if not elsewhere:
+        writes.append(backup_records.mark_log(table.id), b"")
     job_records.submit(f"recovery/{table.id}", KIND, state, writes)
 
 
@@ -60,8 +73,8 @@ async def step(region: Region, job: Job) -> None:
     assert region.places is not None, "a region with recovery has a place for it"
     state = job.state
     try:
-        folder = await planned(region, state, state["TableId"], region.places.backups)
-    except Unplannable as error:
+        folder = await _planned(region, job, region.places.backups)
+    except (Unplannable, SourceGone) as error:
         await _fail(region, job, str(error))
         return
     except ObjectStoreError as error:
@@ -78,11 +91,31 @@ async def step(region: Region, job: Job) -> None:
         for key, _ in mark_rows:
             writes.delete(key)
         job.finish(writes)
-        restores.submit(state["TableName"], state["TableId"], Place(folder, manifests.PLAN), state["Source"], writes)
+        elsewhere: Elsewhere = {member: state[member] for member in ("Region", "Held") if member in state}
+        place = Place(folder, manifests.PLAN)
+        restores.submit(state["TableName"], state["TableId"], place, state["Source"], writes, elsewhere)
         return writes, None
 
     await region.engine.mutate([job.key], decide)
     region.jobs_wanted.set()
+
+
+async def _planned(region: Region, job: Job, store: ObjectStore) -> str | None:
+    """The same as `planned`, with the region of the source. Raises SourceGone, too."""
+    state = job.state
+    if "Region" not in state:
+        return await planned(region, state, state["TableId"], store)
+    if not state.get("Held"):
+        await sources_elsewhere.hold(region, job)
+        return None
+    try:
+        return await region.elsewhere.use(
+            state["Region"], lambda source: planned(source, state, state["TableId"], store)
+        )
+    except NotServed as error:
+        raise SourceGone(f"its region {error} is not served here") from error
+    except TooManyOpen as error:
+        raise JobWaits(sources_elsewhere.WAIT_SECONDS) from error
 
 
 async def planned(region: Region, state: State, name: str, store: ObjectStore) -> str | None:

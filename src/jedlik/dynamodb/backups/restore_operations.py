@@ -1,9 +1,11 @@
 """RestoreTableFromBackup: makes the table, which is then filled in the background (`restores`).
 
 The new table has the keys, indexes, billing mode, throughput and encryption of the old one, unless the request gives
-others. It has not its tags, stream, time to live, recovery and protection, and is no replica.
+others; for a restore from another region, it must give the encryption. It has not its tags, stream, time to live,
+recovery and protection, and is no replica.
 
-Source: "Restoring a DynamoDB table from a backup" in the developer guide, and the API reference.
+Source: "Restoring a DynamoDB table from a backup" in the developer guide, and the API reference; that the encryption
+must be given stands in "Restoring a DynamoDB table to a point in time".
 """
 
 from __future__ import annotations
@@ -15,15 +17,21 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
+from jedlik.aws.front import region_refusal
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, manifests, recovery_plans, restores
+from jedlik.dynamodb.backups import backup_records, manifests, recovery_plans, restores, sources_elsewhere
 from jedlik.dynamodb.backups.backup_operations import BACKUP_IN_USE, TABLE_IN_USE, place
-from jedlik.dynamodb.backups.backup_records import AVAILABLE
+from jedlik.dynamodb.backups.backup_records import AVAILABLE, BackupArn
 from jedlik.dynamodb.backups.restores import Place
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
-from jedlik.dynamodb.errors import BackupInUseException, TableAlreadyExistsException, TableInUseException
+from jedlik.dynamodb.errors import (
+    BackupInUseException,
+    ContinuousBackupsUnavailableException,
+    TableAlreadyExistsException,
+    TableInUseException,
+)
 from jedlik.dynamodb.model import definitions
 from jedlik.dynamodb.model.definitions import (
     PAY_PER_REQUEST,
@@ -34,8 +42,9 @@ from jedlik.dynamodb.model.definitions import (
     Restored,
 )
 from jedlik.dynamodb.tables import descriptions, table_names, table_settings
-from jedlik.regions.region import Region
+from jedlik.regions.region import Region, TooManyOpen
 from jedlik.storage.engine import Writes
+from jedlik.storage.object_store import ObjectStoreError
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -51,9 +60,11 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
     region, arn, name = context.region, request["BackupArn"], request["TargetTableName"]
     check_overrides(request)
     place(region)
-    parts = backup_records.of_arn(region, arn)
+    parts = backup_records.of_any_arn(region, arn)
     await check_room(region)
     now, table_id = region.clock(), str(uuid.uuid4())
+    if parts.region != region.name:
+        return await _restore_from_elsewhere(context, request, parts, table_id, now)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         backup = backup_records.found(values[0], arn)
@@ -71,6 +82,43 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
     made = await region.engine.mutate([backup_records.backup_key(parts.table, parts.id), catalog.key(name)], decide)
     region.jobs_wanted.set()
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
+
+
+async def _restore_from_elsewhere(
+    context: Context, request: Request, parts: BackupArn, table_id: str, now: float
+) -> Response:
+    """The same of a backup of another region."""
+    region, arn, name = context.region, request["BackupArn"], request["TargetTableName"]
+    check_elsewhere(request)
+    try:
+        backup = await sources_elsewhere.backup(region, parts, arn, place(region))
+    except TooManyOpen as error:
+        raise region_refusal(error) from error
+    except ObjectStoreError as error:
+        raise ContinuousBackupsUnavailableException(f"The place of backups cannot be used: {error}") from error
+    if backup.status != AVAILABLE:
+        raise BackupInUseException(BACKUP_IN_USE)
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
+        check_target(name, values[0])
+        made = new_table(backup.table, name, table_id, now, region, request)
+        made = replace(made, restored=Restored(backup.table.arn, backup.created, backup.arn))
+        writes = Writes()
+        catalog.put(made, writes)
+        source = Place(backup.folder, manifests.NAME)
+        restores.submit(name, table_id, source, backup.key.hex(), writes, {"Region": parts.region})
+        return writes, made
+
+    made = await region.engine.mutate([catalog.key(name)], decide)
+    region.jobs_wanted.set()
+    return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
+
+
+def check_elsewhere(request: Request) -> None:
+    """What a restore from another region needs besides: its keys are those of that region. Raises
+    ValidationException."""
+    if "SSESpecificationOverride" not in request:
+        raise ValidationException("SSESpecificationOverride must be provided for a restore from another region")
 
 
 async def check_room(region: Region) -> None:

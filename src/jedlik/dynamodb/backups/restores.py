@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -21,9 +22,17 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import backup_records, backup_removal, manifests, pieces, recovery_records
+from jedlik.dynamodb.backups import (
+    backup_records,
+    backup_removal,
+    manifests,
+    pieces,
+    recovery_records,
+    sources_elsewhere,
+)
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, DamagedPiece, Rows
+from jedlik.dynamodb.backups.sources_elsewhere import SourceGone
 from jedlik.dynamodb.model import indexes, items, keys, spaces
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
@@ -53,6 +62,11 @@ OPEN_PIECES = 4
 _log = logging.getLogger(__name__)
 
 
+Elsewhere = Mapping[str, str | bool]
+"""Members of a job's state: the Region of its source, if it is another one, and whether the source is Held."""
+HERE: Elsewhere = MappingProxyType({})
+
+
 class Place(NamedTuple):
     """Where a manifest is."""
 
@@ -61,12 +75,14 @@ class Place(NamedTuple):
     """`manifests.NAME` or `manifests.PLAN`."""
 
 
-def submit(table: str, table_id: str, place: Place, source: str, made: Writes) -> None:
+def submit(table: str, table_id: str, place: Place, source: str, made: Writes, elsewhere: Elsewhere = HERE) -> None:
     """Begin to fill a table.
 
-    `source` is the key of the record, in hexadecimal, of the backup or the recovery that must stay until then.
+    `source` is the key of the record, in hexadecimal, of the backup or the recovery that must stay until then;
+    `elsewhere` has the region of a source of another one (`sources_elsewhere`).
     """
     state = {
+        **elsewhere,
         "TableName": table,
         "TableId": table_id,
         "Source": source,
@@ -83,12 +99,15 @@ async def step(region: Region, job: Job) -> None:
     places = region.places
     assert places is not None, "a region with backups has a place for them"
     try:
+        if "Region" in job.state and not job.state.get("Held"):
+            await sources_elsewhere.hold(region, job)
+            return
         source = await _Source.of(region, job, places.backups)
         if source.rows is None:
             await _finish(region, job, source.manifest)
         else:
             await _write(region, job, source)
-    except (DamagedManifest, DamagedPiece, ObjectMissing) as error:
+    except (DamagedManifest, DamagedPiece, ObjectMissing, SourceGone) as error:
         await _fail(region, job, str(error))
     except ObjectStoreError as error:
         _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
@@ -245,13 +264,13 @@ def _of_generation(values: list[bytes], generation: int) -> list[bytes]:
 async def _finish(region: Region, job: Job, manifest: Manifest) -> None:
     """Open the table, if it holds what the backup does."""
     name, backup = job.state["TableName"], manifest.backup
-    key = bytes.fromhex(job.state["Source"])
     table_id = keys.table_id(job.state["TableId"])
     counters = [keys.item_count_key(table_id, 0), keys.item_bytes_key(table_id, 0)]
     restored = [counter(stored) for stored in await region.engine.get(counters)]
     if manifest.until is None and restored != [backup.items, backup.size]:
         await _fail(region, job, f"it has {backup.items} items of {backup.size} bytes, and {restored} were restored")
         return
+    record = await _source_of(region, job)
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(found[0])
@@ -260,11 +279,11 @@ async def _finish(region: Region, job: Job, manifest: Manifest) -> None:
         if table is not None and table.descriptor.restored is not None:
             summary = replace(table.descriptor.restored, in_progress=False)
             catalog.put(replace(table.descriptor, restored=summary), made)
-        _release(job, found[2], made)
+        _release(job, found[2:], made)
         job.finish(made)
         return made, None
 
-    await region.engine.mutate([job.key, catalog.key(name), key], decide)
+    await region.engine.mutate([job.key, catalog.key(name), *record], decide)
     _open.pop(f"{region.store}/{job.name}", None)
     region.jobs_wanted.set()
 
@@ -281,7 +300,7 @@ async def _fail(region: Region, job: Job, reason: str) -> None:
 
 async def cancel(region: Region, job: Job, doomed: Sequence[bytes] = ()) -> None:
     """End a job that fills a table, with the table and some more rows."""
-    key = bytes.fromhex(job.state["Source"])
+    record = await _source_of(region, job)
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(found[0])
@@ -289,24 +308,34 @@ async def cancel(region: Region, job: Job, doomed: Sequence[bytes] = ()) -> None
         table = _target(job, found[1])
         if table is not None:
             purge.delete_table(table.descriptor, None, region.clock(), made)
-        _release(job, found[2], made)
+        _release(job, found[2:], made)
         for row in doomed:
             made.delete(row)
         job.finish(made)
         return made, None
 
-    await region.engine.mutate([job.key, catalog.key(job.state["TableName"]), key], decide)
+    await region.engine.mutate([job.key, catalog.key(job.state["TableName"]), *record], decide)
     _open.pop(f"{region.store}/{job.name}", None)
     region.jobs_wanted.set()
 
 
-def _release(job: Job, record: bytes | None, made: Writes) -> None:
+async def _source_of(region: Region, job: Job) -> list[bytes]:
+    """The key of the record of a job's source, which the job's last commit releases; none if it is in another region,
+    where it is released now."""
+    if "Region" not in job.state:
+        return [bytes.fromhex(job.state["Source"])]
+    await sources_elsewhere.release(region, job)
+    return []
+
+
+def _release(job: Job, found: Sequence[bytes | None], made: Writes) -> None:
     """Note in the record of the source that it is not being restored to the job's table any more. The plan of the
     restore, if it has one, is removed."""
     if job.state.get("Manifest") == manifests.PLAN:
         backup_removal.submit(f"plan-{job.state['TableId']}", job.state["Folder"], made)
-    if record is None:
+    if not found or found[0] is None:
         return
+    record = found[0]
     is_backup = bytes.fromhex(job.state["Source"]).startswith(spaces.BACKUPS.prefix)
     source = backup_records.parse(record) if is_backup else recovery_records.parse(record)
     source.put(made, restoring=tuple(table for table in source.restoring if table != job.state["TableId"]))

@@ -47,6 +47,11 @@ def resolve(name_or_arn: str, region: str, account: str) -> str:
     return resource.partition("/")[2]
 
 
+def region_of(arn: str) -> str:
+    """The region in the ARN of a table."""
+    return arn.split(":", 5)[3]
+
+
 def check_account(named: str, account: str) -> None:
     """Raise OtherAccount where an ARN names another account than that of the store, and AccessDeniedException where it
     can name no account."""
