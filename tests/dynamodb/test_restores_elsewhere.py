@@ -88,7 +88,7 @@ def test_a_backup_is_restored_in_another_region(regions: Server) -> None:
     override = {"SSESpecificationOverride": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key["KeyId"]}}
     with regions.holding(restores.KIND, after=1):
         answer = here.restore_table_from_backup(TargetTableName="from-backup", BackupArn=arn, **override)
-        eventually(lambda: regions.held_by(restores.KIND))
+        eventually(lambda: bool(regions.held_by(restores.KIND)))
         assert refusal(lambda: there.delete_backup(BackupArn=arn))[0] == "BackupInUseException"
     assert answer["TableDescription"]["TableArn"] == arn_of(here, "from-backup")
     shown = active(here, "from-backup")
@@ -114,7 +114,7 @@ def test_a_second_is_restored_in_another_region_whatever_is_killed(regions: Serv
         here.restore_table_to_point_in_time(
             SourceTableArn=arn_of(there, "source"), TargetTableName="from-a-second", RestoreDateTime=at, **DEFAULT_KEY
         )
-        eventually(lambda: regions.held_by(recovery_plans.KIND))
+        eventually(lambda: bool(regions.held_by(recovery_plans.KIND)))
         assert refusal(lambda: there.delete_table(TableName="source"))[0] == "ResourceInUseException"
         regions.kill()
         regions.restart()
