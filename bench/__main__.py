@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import load
+from bench import dax_hits, load
 from bench.load import Unusable
 from bench.measuring import MOST_SECONDS, Filled, Shape, measure, say
 from bench.peers import FLOOR, OURS, RIVALS, Peer, jedlik
@@ -43,6 +43,8 @@ def main() -> int:
     except Unusable as error:
         say(str(error))
         return 2
+    if options.rows is None or dax_hits.NAME in options.rows:
+        print(f"\n{dax_hits.section(options.rounds)}", flush=True)
     ours = {peer.name for peer in OURS}
     return 1 if any(peer in ours for _, peer in results.refused) else 0
 
@@ -85,7 +87,9 @@ def _options() -> argparse.Namespace:
         metavar="BYTES",
         help=f"of larger items to get and put too (default: {' '.join(map(str, SIZES))})",
     )
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of: {', '.join(row.name for row in rows())}")
+    parser.add_argument(
+        "--rows", nargs="+", metavar="ROW", help=f"of: {', '.join([*(row.name for row in rows()), dax_hits.NAME])}"
+    )
     servers = [peer.name for peer in (*RIVALS, FLOOR)]
     parser.add_argument(
         "--servers",
@@ -103,7 +107,7 @@ def _options() -> argparse.Namespace:
         parser.error(f"--seconds must be from 1 to {MOST_SECONDS}")
     if min(options.rounds, options.threads, options.workers, options.starts, *options.connections) < 1:
         parser.error("--rounds, --connections, --threads, --workers and --starts must be at least 1")
-    unknown = set(options.rows or ()) - {row.name for row in rows(options.sizes)}
+    unknown = set(options.rows or ()) - {row.name for row in rows(options.sizes)} - {dax_hits.NAME}
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     return options

@@ -3,7 +3,8 @@
  * raw_load PORT CONNECTIONS REQUESTS ANSWER_BYTES
  *
  * The input is two blobs, each after its length in four bytes, big-endian: what each connection sends first, which has
- * no answer, and the request, whose answer has ANSWER_BYTES. Prints requests a second, and the median and the 99th
+ * no answer, and the request, whose answer has ANSWER_BYTES. When each connection has had an answer, prints a line, and
+ * waits for another byte. Then it begins to count. In the end it prints requests a second, and the median and the 99th
  * percentile in microseconds.
  */
 #include <arpa/inet.h>
@@ -57,9 +58,15 @@ int main(int argc, char **argv) {
         if (connect(s, (struct sockaddr *)&where, sizeof where)) fail("connect");
         setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (send(s, first, first_size, 0) != (ssize_t)first_size) fail("send");
+        if (send(s, request, size, 0) != (ssize_t)size) fail("send");
+        for (ssize_t got, wanted = answer; wanted > 0; wanted -= got)
+            if ((got = recv(s, buffer, sizeof buffer, 0)) <= 0) fail("recv");
         struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
         epoll_ctl(poller, EPOLL_CTL_ADD, s, &event);
     }
+    puts("ready");
+    fflush(stdout);
+    if (getchar() == EOF) fail("input");
     int begun = 0, done = 0;
     int64_t start = now();
     for (int i = 0; i < connections && begun < requests; i++, begun++) {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bench import dax_hits
 from bench.goals import Goal
 from bench.load import Measurement, Unusable
 from bench.measuring import Filled, Prepared
@@ -166,3 +168,23 @@ def test_a_server_that_cannot_start_is_reported_with_its_output(tmp_path_factory
     broken = replace(JEDLIK, command=lambda *_: ["sh", "-c", "echo no disk; exit 1"])
     with pytest.raises(Unusable, match=r"it did not start: .*\nno disk"):
         Running(broken, tmp_path_factory.mktemp("broken"))
+
+
+def test_hits_of_dax_are_measured_beside_the_table_and_an_echo() -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    one, many = dax_hits.measured(rounds=1).split("\n\n")
+    for table, connections in ((one, 1), (many, 64)):
+        head, _, *lines = table.splitlines()
+        assert head.startswith(f"| connections: {connections} | p50, µs | p99, µs |")
+        assert [line.split(" | ")[0].strip("| ") for line in lines] == [
+            "a hit of DAX",
+            "an echo of 92 bytes",
+            "GetItem over HTTP",
+        ]
+        assert all(float(cell.replace(",", "")) > 0 for line in lines for cell in line.strip("| ").split(" | ")[1:])
+
+
+def test_hits_of_dax_are_left_out_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert dax_hits.section(rounds=1) == f"- DAX hit is absent: {dax_hits.NO_COMPILER}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from jedlik.dax.cache import ENTRY_BYTES, Cache, Key
@@ -71,6 +73,27 @@ def test_what_is_larger_than_the_room_is_not_kept(cache: Cache) -> None:
     _fill(cache, _key(0), bytes(100_000), b"projection")
     assert cache.find(_key(0)) is None
     assert cache.size == 0
+
+
+@pytest.mark.parametrize("way", ["drop", "changed", "drop_all", "clear", "room", "time"])
+def test_an_entry_that_somebody_remembers_has_no_answer_once_it_is_forgotten(
+    cache: Cache, clock: Clock, way: str
+) -> None:
+    _fill(cache, _key())
+    entry = cache.entries[_key()]
+    assert cache.again(entry, b"") == b"answer"
+    ways: dict[str, Callable[[], None]] = {
+        "drop": lambda: cache.drop(_key()),
+        "changed": lambda: cache.changed(_key(), 1),
+        "drop_all": lambda: cache.drop_all((_key()[0], b"key")),
+        "clear": cache.clear,
+        "room": lambda: _fill(cache, _key(1), bytes(99_000)),
+        "time": lambda: setattr(clock, "now", clock.now + 300),
+    }
+    ways[way]()
+    assert cache.again(entry, b"") is None
+    assert _key() not in cache.entries
+    assert cache.size == sum(one.size for one in cache.entries.values())
 
 
 def test_what_was_read_before_a_write_that_has_ended_is_not_kept(cache: Cache) -> None:

@@ -189,6 +189,24 @@ def test_a_scan_is_kept(dax: Any, dynamodb: Any, key: Key) -> None:
     assert dax.scan(**request, ConsistentRead=True)["Count"] == 1
 
 
+@pytest.mark.parametrize("write", ["put_item", "delete_item", "batch_write_item", "transact_write_items"])
+def test_a_request_that_has_had_hits_is_answered_with_what_was_written_since(tables: Tables, write: str) -> None:
+    tables.put(tables.dynamodb, "first")
+    for _ in range(3):
+        assert tables.get(tables.dax) == "first"
+    item = tables.key | {"v": {"S": "second"}}
+    put = {"PutRequest": {"Item": item}}
+    requests: dict[str, dict[str, Any]] = {
+        "put_item": {"TableName": "p-s", "Item": item},
+        "delete_item": {"TableName": "p-s", "Key": tables.key},
+        "batch_write_item": {"RequestItems": {"p-s": [put]}},
+        "transact_write_items": {"TransactItems": [{"Put": {"TableName": "p-s", "Item": item}}]},
+    }
+    getattr(tables.dax, write)(**requests[write])
+    for _ in range(3):
+        assert tables.get(tables.dax) == (None if write == "delete_item" else "second")
+
+
 def test_a_hit_consumes_nothing(tables: Tables) -> None:
     tables.put(tables.dynamodb, "first")
     request = {"TableName": "p-s", "Key": tables.key, "ReturnConsumedCapacity": "TOTAL"}
@@ -208,8 +226,11 @@ def test_regions_are_kept_apart(dax_server: Any, dax: Any, dynamodb: Any, key: K
         AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    dax.put_item(TableName="p-s", Item=key | {"v": {"S": "here"}})
+    item = key | {"v": {"S": "here"}}
+    dax.put_item(TableName="p-s", Item=item)
     with AmazonDaxClient(
         endpoint_url=dax_server.dax_url, region_name="eu-west-1", aws_access_key_id="AK", aws_secret_access_key="SK"
     ) as there:
-        assert there.get_item(TableName="p-s", Key=key) == {}
+        for _ in range(3):  # From the second time on the request is known as a whole.
+            assert dax.get_item(TableName="p-s", Key=key) == {"Item": item}
+            assert there.get_item(TableName="p-s", Key=key) == {}

@@ -70,10 +70,16 @@ def test_requests_hits_and_misses_are_counted(start_server: Callable[..., Server
         for one in (get, get, get, scan, scan, request(raw_client.GET_ITEM, b"absent", b"k", None)):
             client.send(one)
             client.answer(1)
-    series: list[dict[str, Any]] = stats(tmp_path / "data")["metrics"]["series"]
-    counted = {
-        one["name"]: one["value"]
-        for one in series
-        if one["dimensions"] == {"ClusterId": "default", "NodeId": "default-a"} and one["value"]
-    }
-    assert counted == COUNTED
+
+    def counted() -> dict[str, float]:
+        series: list[dict[str, Any]] = stats(tmp_path / "data")["metrics"]["series"]
+        return {
+            one["name"]: one["value"]
+            for one in series
+            if one["dimensions"] == {"ClusterId": "default", "NodeId": "default-a"} and one["value"]
+        }
+
+    eventually(
+        lambda: counted().get("TotalRequestCount") == COUNTED["TotalRequestCount"]
+    )  # Hits are shown each second.
+    assert counted() == COUNTED

@@ -35,13 +35,14 @@ class Lease:
 class Entry:
     """What is remembered under one key."""
 
-    __slots__ = ("answers", "expires", "position", "size")
+    __slots__ = ("answers", "expires", "key", "position", "size")
 
-    def __init__(self, expires: float, position: int, size: int) -> None:
+    def __init__(self, key: Key, expires: float, position: int, size: int) -> None:
+        self.key = key
         self.position = position
         """Its answers have all writes up to this one."""
         self.answers: dict[bytes, bytes] = {}
-        """By projection; the whole item's is the empty one."""
+        """By projection; the whole item's is the empty one. None once the cache has forgotten the entry."""
         self.expires = expires
         self.size = size
 
@@ -62,14 +63,17 @@ class Cache:
     def find(self, key: Key, variant: bytes = b"") -> bytes | None:
         """An answer, if it is there and its time is not over."""
         entry = self.entries.get(key)
-        if entry is None:
+        return None if entry is None else self.again(entry, variant)
+
+    def again(self, entry: Entry, variant: bytes) -> bytes | None:
+        """An answer of an entry that somebody remembers, which may have been forgotten here since."""
+        answer = entry.answers.get(variant)
+        if answer is None:
             return None
         if entry.expires <= self.clock():
-            self._remove(key)
+            self._remove(entry.key)
             return None
-        answer = entry.answers.get(variant)
-        if answer is not None:
-            self.entries.move_to_end(key)
+        self.entries.move_to_end(entry.key)
         return answer
 
     def lease(self, key: Key, position: int = 0) -> Lease:
@@ -93,16 +97,16 @@ class Cache:
             size += len(key[1]) + ENTRY_BYTES
             if size > self.room:
                 return
-            entry = self.entries[key] = Entry(now + seconds, lease.position, 0)
+            entry = self.entries[key] = Entry(key, now + seconds, lease.position, 0)
         entry.position = min(entry.position, lease.position)
         entry.answers[variant] = answer
         entry.size += size
         self.size += size
         self.entries.move_to_end(key)
         while self.size > self.room:
-            _, oldest = self.entries.popitem(last=False)
-            self.size -= oldest.size
+            oldest = next(iter(self.entries.values()))
             self.evicted += oldest.size
+            self._remove(oldest.key)
 
     def release(self, key: Key, lease: Lease) -> None:
         """End a lease, if it holds: nothing was read that can be kept."""
@@ -135,8 +139,10 @@ class Cache:
     def clear(self) -> None:
         """Forget everything."""
         self._leases.clear()
-        self.entries.clear()
-        self.size = 0
+        for key in list(self.entries):
+            self._remove(key)
 
     def _remove(self, key: Key) -> None:
-        self.size -= self.entries.pop(key).size
+        entry = self.entries.pop(key)
+        self.size -= entry.size
+        entry.answers.clear()

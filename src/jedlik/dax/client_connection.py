@@ -47,6 +47,8 @@ class Server(Protocol):
     bodies: Share
     now: float
     """Seconds, renewed once a second."""
+    idle_until: float
+    """Until when one may be idle that has been answered now."""
     retiring: bool
 
     def joined(self, connection: ClientConnection) -> bool:
@@ -98,6 +100,7 @@ class ClientConnection(asyncio.Protocol):
         """End. A request at work goes on: what it writes is written."""
         self._transport = None
         self._let_go()
+        self.show_hits()
         self._server.left(self)
 
     def pause_writing(self) -> None:
@@ -117,7 +120,7 @@ class ClientConnection(asyncio.Protocol):
         if self._asker is not None and self._at_work is None and not self._buffer and not self._paused:
             answer = self._node.hit(self._asker, data)
             if answer is not None:
-                self.deadline = self._server.now + self._server.limits.idle
+                self.deadline = self._server.idle_until
                 self._send(answer)
                 return
         if not self._buffer:
@@ -207,7 +210,7 @@ class ClientConnection(asyncio.Protocol):
         self._greeted = True
         with contextlib.suppress(NotAuthenticated):  # Nothing has been shown yet.
             self._asker = self._node.anybody(self._source, self._agent)
-        self.deadline = self._server.now + self._server.limits.idle
+        self.deadline = self._server.idle_until
 
     def _request(self, number: int) -> None:
         """A whole request has come."""
@@ -235,6 +238,7 @@ class ClientConnection(asyncio.Protocol):
             self._at_work = asyncio.get_running_loop().create_task(work)
 
     def _authorize(self, arguments: list[Any]) -> None:
+        self.show_hits()
         try:
             self._asker = self._node.identify(arguments, self._source, self._agent)
             self.authorized_until = self._server.now + self._node.authorized_seconds
@@ -242,8 +246,14 @@ class ClientConnection(asyncio.Protocol):
             self._asker = None
             self._refusal = error
 
+    def show_hits(self) -> None:
+        """Count the hits of this connection's asker in its series. To be called once a second."""
+        if self._asker is not None:
+            self._asker.counts.show_hits()
+
     def forget(self) -> None:
         """Who asks must be shown again: that was too long ago."""
+        self.show_hits()
         self._asker = None
         self._refusal = NotAuthenticated("The authorization has expired", "ExpiredTokenException")
         self.authorized_until = math.inf
@@ -255,7 +265,7 @@ class ClientConnection(asyncio.Protocol):
         answer = await self._node.answer(asker, number, arguments, raw[last:], len(raw))
         self._at_work = None
         self._let_go()
-        self.deadline = self._server.now + self._server.limits.idle
+        self.deadline = self._server.idle_until
         if self._transport is not None:
             self._send(answer)
             self._go_on()

@@ -59,10 +59,15 @@ METRICS = (
 
 
 class NodeCounts:
-    """The series of one node in one region. They are asked for once more when they have moved."""
+    """The series of one node in one region. They are asked for once more when they have moved.
+
+    Hits that need nothing but the cache are counted here first: three additions would take as long as the rest of one.
+    """
 
     def __init__(self, account: str, region: str, cluster: str, node: str) -> None:
         self._place = (account, region, cluster, node)
+        self.hits = 0
+        """GetItems that the cache had, which the series do not show yet."""
         self.look_up()
         metrics.current().when_moved(self.look_up)
 
@@ -77,6 +82,13 @@ class NodeCounts:
         self.errors = self._series(ERRORS)
         self.throttled = self._series(THROTTLED)
         self.faults = self._series(FAULTS)
+
+    def show_hits(self) -> None:
+        """Add the hits to the series. To be called once a second."""
+        if self.hits:
+            hits, self.hits = self.hits, 0
+            for series in (self.item_hits, self.requests["GetItem"], self.total):
+                series.add(hits)
 
     def _series(self, metric: Metric) -> Series:
         account, region, cluster, node = self._place

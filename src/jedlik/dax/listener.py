@@ -26,6 +26,7 @@ class Listener:
         self.limits = limits
         self.bodies = bodies
         self.now = time.monotonic()
+        self.idle_until = self.now + limits.idle
         self.retiring = False
         self.connections: set[ClientConnection] = set()
         self._servers: list[asyncio.Server] = []
@@ -93,9 +94,11 @@ class Listener:
 
     def _tick(self) -> None:
         self.now = now = time.monotonic()
+        self.idle_until = now + self.limits.idle
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
         for connection in self.connections:
+            connection.show_hits()
             if connection.authorized_until < now:
                 connection.forget()
         self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)

@@ -1,8 +1,9 @@
 """A node: knows who asks, answers what it has in its caches, and has the data plane do the rest.
 
-The answer to a hit is found by the bytes of the request as they came: those of table and key are the entry's key, so
-nothing is parsed. A request in another form than the usual one (a number written in another way, a long head) misses
-here, and hits when it has been read.
+The answer to a hit is found by the bytes of the request as they came. A request that has had a hit lately is known as a
+whole, with its entry. For another, the bytes of table and key are the entry's key, so nothing is parsed. A request in
+another form than the usual one (a number written in another way, a long head) misses here, and hits when it has been
+read.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from jedlik.aws.protocols.cbor_values import NotCbor
 from jedlik.aws.routing import Authenticator
 from jedlik.dax import call_parameters, wire_errors, wire_values
 from jedlik.dax.access_log import AccessLog
+from jedlik.dax.cache import Entry
 from jedlik.dax.call_parameters import CallParameters
 from jedlik.dax.cluster_access import ClusterAccess
 from jedlik.dax.counting import NodeCounts
@@ -45,7 +47,9 @@ _AFTER = len(GET_ITEM)
 MOST_KNOWN = 1024
 """Forms of a getItem's parameters that are remembered, and askers."""
 LONGEST_KNOWN = 512
-"""Bytes of such a form."""
+"""Bytes of such a form, and of a request that is known as a whole."""
+MOST_READY = 16_384
+"""Requests that are known as wholes: some 5 MB, beside the cache."""
 HOSTS = (b"dax.amazonaws.com", b"https://dax.amazonaws.com")
 """Which host the clients sign; that for Go has the scheme in it."""
 _WORD = re.compile(r"[!-+\--~]{1,200}")
@@ -57,6 +61,10 @@ NOT_AUTHENTICATED = 400
 AUTHORIZED_SECONDS = 300.0
 """How long an authorization is good; clients renew it after 150 or 225."""
 EMPTY = b""
+
+
+Ready = tuple[tuple[str, str], Entry, bytes]
+"""What a request asks for: whose entries, which of them, and which of its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,8 @@ class Node:
         self._variants: dict[bytes, bytes | None] = {b"\xf6": EMPTY}
         """What a getItem's parameters ask of the cache: a projection, empty for none; None for a read that passes
         by."""
+        self._ready: dict[bytes, Ready] = {}
+        """Requests that have had a hit lately, as wholes."""
 
     # Who asks
 
@@ -174,6 +184,22 @@ class Node:
 
     def hit(self, asker: Asker, data: bytes) -> bytes | None:
         """The answer to a whole request, if it is in the item cache and the request has its usual form."""
+        ready = self._ready.get(data)
+        if ready is None or not ready[1].answers or ready[0] != asker.items:
+            ready = self._found(asker, data)
+            if ready is None:
+                return None
+        if asker.permissions is not None and not asker.permissions.allow_get_item():
+            return None
+        answer = self._cache.again(ready[1], ready[2])
+        if answer is not None:
+            asker.counts.hits += 1
+            if self._log is not None:
+                self._log.note(asker, "GetItem", 0.0, (len(data), len(answer)), hit=True)
+        return answer
+
+    def _found(self, asker: Asker, data: bytes) -> Ready | None:
+        """What a request asks for that is not known as a whole, if that is there. From now on the request is known."""
         if data[:_AFTER] != GET_ITEM:
             return None
         try:
@@ -181,18 +207,15 @@ class Node:
         except IndexError:
             return None
         variant = self._variants.get(data[at:])
-        if variant is None or not (asker.permissions is None or asker.permissions.allow_get_item()):
+        entry = self._cache.entries.get((asker.items, data[_AFTER:at]))
+        if variant is None or entry is None:
             return None
-        answer = self._cache.find((asker.items, data[_AFTER:at]), variant)
-        if answer is None:
-            return None
-        counts = asker.counts
-        counts.item_hits.add(1.0)
-        counts.requests["GetItem"].add(1.0)
-        counts.total.add(1.0)
-        if self._log is not None:
-            self._log.note(asker, "GetItem", 0.0, (len(data), len(answer)), hit=True)
-        return answer
+        ready = asker.items, entry, variant
+        if len(data) <= LONGEST_KNOWN:
+            if len(self._ready) >= MOST_READY:
+                self._ready.clear()
+            self._ready[data] = ready
+        return ready
 
     async def answer(self, asker: Asker, number: int, arguments: list[Any], raw: bytes, size: int = 0) -> bytes:
         """The answer to a request of `size` bytes. `raw` is the last argument as it came."""
