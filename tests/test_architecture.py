@@ -59,6 +59,12 @@ LEAVES = {
     "utf16",
 }
 """Modules that every folder may import. They import nothing but each other."""
+OF_WIRE = {
+    "aws": {"wire.messages"},
+    "console": {"wire.messages"},
+    "dax": {"wire.messages", "wire.acceptor", "wire.certificates"},  # It has a protocol, and a port, of its own.
+}
+"""What these folders may import of it: HTTP is no concern of theirs."""
 OUTSIDE = {"", "__main__"}
 """Modules that may import everything."""
 
@@ -87,8 +93,8 @@ def _may_import(importer: str, imported: str) -> bool:
     if importer in LEAVES:
         return imported in LEAVES
     folder, other = importer.partition(".")[0], imported.partition(".")[0]
-    if folder in ("aws", "dax") and other == "wire":
-        return imported == "wire.messages"
+    if folder in OF_WIRE and other == "wire":
+        return imported in OF_WIRE[folder]
     return other == folder or other in LEAVES or other in LAYERS[folder]
 
 

@@ -123,6 +123,12 @@ class Settings:
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
+    tls_client_ca: Annotated[
+        Path | None, "Authorities in PEM that issue the certificates of clients: those that show none are refused."
+    ] = None
+    tls_client_certs: Annotated[
+        Literal["required", "optional"], "Whether a client must show a certificate of --tls-client-ca."
+    ] = "required"
     identity_home: Annotated[
         str | None, "Endpoint of the server at which users, roles and policies are changed; by default this one."
     ] = None
@@ -209,6 +215,10 @@ class Settings:
             raise SettingsError(f"account must have {ACCOUNT_DIGITS} digits, not {self.account!r}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key must be given together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise SettingsError("tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
+        if self.tls_client_certs == "optional" and self.tls_client_ca is None:
+            raise SettingsError("tls_client_certs is for tls_client_ca")
         self._check_regions()
         self._check_peers()
         self._check_home()

@@ -208,7 +208,7 @@ def test_an_authorization_ends() -> None:
         connection.data_received(preamble() + authorization())
         assert (await asked())[0] == []
         connection.authorized_until = listener.now - 1
-        await listener.start([], None)
+        listener.start([], None)
         assert await asked() == [[4, 23, 31, 33], "The authorization has expired"]
         connection.data_received(authorization())
         assert (await asked())[0] == []

@@ -43,6 +43,8 @@ class Caller(NamedTuple):
     """The headers of its connection's request; None for a part of this server."""
     way: PrivateWay | None = None
     """The VPC endpoint that it comes by; None on the ordinary port."""
+    tls_subject: str | None = None
+    """Whom the certificate names that the client has shown; None if it has shown none."""
 
 
 def root(account: str) -> str:
@@ -65,6 +67,7 @@ def caller_of(signed: Signed, region: Region, source: Source, way: PrivateWay | 
         listener=source.listener,
         latest=source.latest,
         way=way,
+        tls_subject=source.tls_subject,
     )
 
 

@@ -323,7 +323,7 @@ class Dispatcher:
     async def _posted(self, pages: Pages, request: Request, request_id: str) -> Response:
         """The answer to what a page of the server has sent to it. No other page may read it."""
         try:
-            page = await pages.posted(request.headers, request.body, request.source.address, request_id)
+            page = await pages.posted(request.headers, request.body, request.source, request_id)
         except ServiceError as error:
             return answers.response(error.status, answers.JSON, answers.error_body(error), request_id)
         except (Exception, asyncio.CancelledError) as error:

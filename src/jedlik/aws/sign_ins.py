@@ -18,6 +18,8 @@ class Attempt(NamedTuple):
     """The password that is to replace it, where it must be changed."""
     address: str
     request_id: str
+    tls_subject: str | None
+    """Whom the certificate of the browser names; None if it has shown none."""
 
 
 class SignedIn(NamedTuple):

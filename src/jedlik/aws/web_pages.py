@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from jedlik.wire.messages import Source
+
 
 class Page(NamedTuple):
     """A file for a browser, or the reason for its absence."""
@@ -35,6 +37,6 @@ class Pages(Protocol):
         """Whether something may be sent to a path, with POST."""
         ...
 
-    async def posted(self, headers: Mapping[bytes, bytes], body: bytes, address: str, request_id: str) -> Page:
+    async def posted(self, headers: Mapping[bytes, bytes], body: bytes, source: Source, request_id: str) -> Page:
         """What is answered to what was sent to such a path, from an address. Raises ServiceError and StorageError."""
         ...

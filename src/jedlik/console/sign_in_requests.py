@@ -18,6 +18,7 @@ import orjson
 from jedlik.aws.origins import SHOWN, host_of, is_loopback, plain
 from jedlik.aws.sign_ins import Attempt, SignedIn, SignInRefused, SignIns
 from jedlik.aws.web_pages import Page
+from jedlik.wire.messages import Source
 
 JSON = b"application/json"
 LARGEST = 4096
@@ -35,12 +36,12 @@ class SignInRequests:
         self._hosts = frozenset(map(plain, hosts))
         self._is_secure = is_secure
 
-    async def answer(self, headers: Mapping[bytes, bytes], body: bytes, address: str, request_id: str) -> Page:
+    async def answer(self, headers: Mapping[bytes, bytes], body: bytes, source: Source, request_id: str) -> Page:
         """The answer to a request. Raises ServiceError and StorageError."""
         refusal = self._refusal(headers)
         if refusal is not None:
             return _refused(refusal)
-        attempt = _attempt(headers, body, address, request_id)
+        attempt = _attempt(headers, body, source, request_id)
         if attempt is None:
             return _refused(SignInRefused(400, "Malformed", "The request must be JSON with user and password."))
         try:
@@ -76,7 +77,7 @@ class SignInRequests:
         return True  # A page cannot make an address lead elsewhere.
 
 
-def _attempt(headers: Mapping[bytes, bytes], body: bytes, address: str, request_id: str) -> Attempt | None:
+def _attempt(headers: Mapping[bytes, bytes], body: bytes, source: Source, request_id: str) -> Attempt | None:
     """What a request asks for; None for one that is malformed."""
     if headers.get(b"content-type", b"").partition(b";")[0].strip() != JSON or len(body) > LARGEST:
         return None
@@ -93,7 +94,8 @@ def _attempt(headers: Mapping[bytes, bytes], body: bytes, address: str, request_
     user, password = data.get("user", ""), data.get("password", "")
     if not user or not password:
         return None
-    return Attempt(data.get("account", "").strip(), user, password, data.get("newPassword"), address, request_id)
+    account, new = data.get("account", "").strip(), data.get("newPassword")
+    return Attempt(account, user, password, new, source.address, request_id, source.tls_subject)
 
 
 def _shown(signed_in: SignedIn) -> dict[str, object]:

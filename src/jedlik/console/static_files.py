@@ -25,6 +25,7 @@ from jedlik import __version__
 from jedlik.aws.shapes import service_model
 from jedlik.aws.web_pages import Page
 from jedlik.console.sign_in_requests import SignInRequests
+from jedlik.wire.messages import Source
 
 HOME = b"/console/"
 SIGN_IN = b"/console/sign-in"
@@ -108,10 +109,10 @@ class StaticFiles:
         """Whether a path is that of sign-ins."""
         return self._sign_in_requests is not None and path == SIGN_IN
 
-    async def posted(self, headers: Mapping[bytes, bytes], body: bytes, address: str, request_id: str) -> Page:
+    async def posted(self, headers: Mapping[bytes, bytes], body: bytes, source: Source, request_id: str) -> Page:
         """The answer to a sign-in."""
         assert self._sign_in_requests is not None
-        return await self._sign_in_requests.answer(headers, body, address, request_id)
+        return await self._sign_in_requests.answer(headers, body, source, request_id)
 
     def _read(self) -> bool:
         """Read the files, if they are there and have changed. Returns whether they are there."""

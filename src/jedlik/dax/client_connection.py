@@ -22,7 +22,7 @@ from jedlik.dax.request_framing import Framing, Malformed
 from jedlik.dax.wire_errors import NotAuthenticated
 from jedlik.dax.wire_values import WireReader
 from jedlik.memory import KIB, LARGE, Share
-from jedlik.wire.messages import NOWHERE, Limits, source_of
+from jedlik.wire.messages import DIRECT, NOWHERE, Arrival, Limits, source_of
 
 if TYPE_CHECKING:
     from jedlik.dax.node import Node
@@ -63,8 +63,9 @@ class Server(Protocol):
 class ClientConnection(asyncio.Protocol):
     """One of them."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, arrival: Arrival = DIRECT) -> None:
         self._server = server
+        self._arrival = arrival
         self._node = server.node
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -92,8 +93,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
-        self._source = source_of(transport)
-        if not self._server.joined(self):
+        source = source_of(transport, self._arrival)
+        self._source = source or NOWHERE
+        if not self._server.joined(self) or source is None:
             self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 
 from jedlik.dax.client_connection import ClientConnection
 from jedlik.dax.node import Node
 from jedlik.memory import Share
+from jedlik.wire.acceptor import Acceptor
+from jedlik.wire.certificates import Certificates
 from jedlik.wire.messages import Limits
 
 TICK_SECONDS = 1.0
@@ -29,34 +31,47 @@ class Listener:
         self.idle_until = self.now + limits.idle
         self.retiring = False
         self.connections: set[ClientConnection] = set()
-        self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
+        self._opening = 0
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._gone: Callable[[], None] | None = None
 
-    async def start(self, listening: list[socket.socket], tls: ssl.SSLContext | None) -> None:
+    def start(self, listening: list[socket.socket], tls: Certificates | None) -> None:
         """Accept connections."""
         self._tick()
-        loop = asyncio.get_running_loop()
-        patience = None if tls is None else self.limits.handshake
-        for one in listening:
-            server = await loop.create_server(
-                lambda: ClientConnection(self), sock=one, ssl=tls, ssl_handshake_timeout=patience
-            )
-            self._servers.append(server)
+        self._acceptors = [Acceptor(self, one, tls, partial(ClientConnection, self)) for one in listening]
+
+    def crowded(self) -> bool:
+        """Each node has a port of its own."""
+        return False
+
+    def full(self) -> bool:
+        """Whether there are more connections than allowed, counting those that are being set up."""
+        return len(self.connections) + self._opening > self.limits.connections
+
+    def opening(self, change: int) -> None:
+        """A connection has been accepted (1), or will not be made after all (-1)."""
+        self._opening += change
+        self._look_whether_empty()
 
     def joined(self, connection: ClientConnection) -> bool:
-        """A connection has been made. Returns whether there is room for it."""
+        """A connection has been made. Returns whether it may stay."""
+        self._opening -= 1
         self.connections.add(connection)
-        return len(self.connections) <= self.limits.connections
+        return len(self.connections) <= self.limits.connections and not self.retiring
 
     def left(self, connection: ClientConnection) -> None:
         """A connection has ended."""
         self.connections.discard(connection)
-        if not self.connections:
-            self._empty.set()
-            if self._gone is not None:
-                self._gone()
+        self._look_whether_empty()
+
+    def _look_whether_empty(self) -> None:
+        if self.connections:
+            return
+        self._empty.set()
+        if self._gone is not None and not self._opening:
+            self._gone()
 
     def retire(self, gone: Callable[[], None]) -> None:
         """Accept nothing new, close each connection when it has no request at work, and call `gone` after the last.
@@ -65,8 +80,7 @@ class Listener:
         """
         self._gone = gone
         self._finish()
-        if not self.connections:
-            gone()
+        self._look_whether_empty()
 
     async def stop(self, seconds: float) -> int:
         """Accept nothing new, let requests at work finish, and close what is left after `seconds`.
@@ -87,8 +101,9 @@ class Listener:
 
     def _finish(self) -> None:
         self.retiring = True
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors = []
         for connection in list(self.connections):
             connection.finish()
 

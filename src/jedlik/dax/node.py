@@ -150,7 +150,7 @@ class Node:
         if store not in (ANY_STORE, signed.store):
             raise NotAuthenticated(f"Cluster {self._place.name.cluster} is of region {store}, not of {signed.store}")
         selects_all = agent.startswith("DaxGo")
-        key = (signed, source.address, source.listener, selects_all)
+        key = (signed, source.address, source.listener, source.tls_subject, selects_all)
         known = self._askers.get(key)
         if known is not None:
             return known
@@ -166,6 +166,7 @@ class Node:
             who=who,
             region=signed.region,
             scope=Scope(PARTITION, account, signed.region),
+            tls_subject=source.tls_subject,
         )
         counts = self._counts.get((account, signed.region))
         if counts is None:

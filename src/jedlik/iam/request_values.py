@@ -110,6 +110,10 @@ class RequestValues(Mapping[str, tuple[str, ...]]):
     def vpc_arn(self) -> tuple[str, ...]:
         return () if self._caller.way is None else (self._caller.way.vpc_arn,)
 
+    def tls_subject(self) -> tuple[str, ...]:
+        subject = self._caller.tls_subject
+        return () if subject is None else (subject,)
+
     def secure(self) -> tuple[str, ...]:
         is_secure = self._is_secure if self._caller.way is None else self._caller.way.is_secure
         return ("true" if is_secure else "false",)
@@ -135,6 +139,7 @@ _OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
     "aws:resourceaccount": RequestValues.owner,
     "aws:useragent": RequestValues.agent,
     "aws:referer": RequestValues.referer,
+    "jedlik:tlsclientsubject": RequestValues.tls_subject,
 }
 
 _OF_WAY = frozenset({"aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpceaccount"})

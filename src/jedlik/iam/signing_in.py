@@ -109,7 +109,7 @@ class PasswordSignIns:
             return
         arn = USER.arn(identity.account, row)
         who = Principal(A_USER, arn, row["UserId"], row["UserId"])
-        caller = Caller(identity.account, arn, source_address=attempt.address, who=who)
+        caller = Caller(identity.account, arn, source_address=attempt.address, who=who, tls_subject=attempt.tls_subject)
         try:
             await self._authorizer.check(caller, (Access("iam:ChangePassword", arn, {}),))
             if new == attempt.password:

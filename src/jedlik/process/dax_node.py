@@ -41,6 +41,7 @@ from jedlik.process.worker import (
     keep_watch,
     limits_of,
     log_failure,
+    look_at_certificates,
     run,
     stop_when_asked,
 )
@@ -74,9 +75,12 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     callers = Callers(settings, credentials, stores, identities, is_secure=seat.is_encrypted)
     most_looks = math.ceil(settings.hang_timeout)
 
+    tls = site.tls if seat.is_encrypted else None
+
     def look() -> None:
         stores.look(most_looks)
         callers.look(most_looks)
+        look_at_certificates(tls)
 
     tasks = {
         "watch of a node of DAX": keep_watch(stores, look, beat),
@@ -109,7 +113,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         place = Place(name, board, settings.dax_address)
         node = Node(plane, callers.verifier, place, settings.account, access, requests)
         listener = Listener(node, limits_of(settings), memory.bodies)
-        await listener.start(seat.listening, site.tls if seat.is_encrypted else None)
+        listener.start(seat.listening, tls)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
         ready()
         await stop.wait()

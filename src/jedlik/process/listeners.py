@@ -1,4 +1,4 @@
-"""The resources that a server takes before it serves: the data folder, the port, the certificate."""
+"""The resources that a server takes before it serves: the data folder and the port."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import socket
-import ssl
 import tempfile
 from pathlib import Path
 
@@ -65,17 +64,6 @@ def take_port(host: str, port: int) -> list[socket.socket]:
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
         raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
     return listening
-
-
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """For serving HTTPS with TLS 1.2 and later. Raises StartError."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:  # SSLError is one.
-        raise StartError(f"cannot use the certificate {certificate} with the key {key}: {error}") from error
-    return context
 
 
 def raise_descriptor_limit() -> None:

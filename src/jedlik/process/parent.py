@@ -33,6 +33,7 @@ from jedlik.process.node_seats import NodeSeats, Seat
 from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
 from jedlik.storage.lmdb import large_blocks
+from jedlik.wire.certificates import CertificateError
 from jedlik.wire.loads import ABSENT
 
 log = logging.getLogger(__name__)
@@ -231,6 +232,7 @@ class Supervisor:
             return
         self._look_due = now + LOOK_SECONDS
         self._holder.look()
+        self._look_at_certificates()
         for worker in self._workers.values():
             beat = worker.beat[0]
             worker.still = worker.still + 1 if worker.serving and beat == worker.seen else 0
@@ -239,6 +241,15 @@ class Supervisor:
                 log.error("%s does not answer and is killed", _named(worker.post))
                 worker.still = 0
                 os.kill(worker.pid, signal.SIGKILL)
+
+    def _look_at_certificates(self) -> None:
+        """Take certificates that have been replaced, for processes that start later. The others look themselves."""
+        tls = self._site.tls
+        try:
+            if tls is not None and tls.look():
+                log.info("certificates read again", extra={"certificate": str(tls.files.certificate)})
+        except CertificateError as error:
+            log.warning("the certificates stay as they were: %s", error)
 
     def _hung_up(self) -> bool:
         """Whether the terminal that the server was started from has gone."""

@@ -8,7 +8,6 @@ import logging
 import math
 import signal
 import socket
-import ssl
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -51,6 +50,7 @@ from jedlik.regions.store_keys import Seals
 from jedlik.regions.stores import Stores
 from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import StorageError
+from jedlik.wire.certificates import CertificateError, Certificates
 from jedlik.wire.http import HttpServer
 from jedlik.wire.loads import Loads
 from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
@@ -77,7 +77,7 @@ class Site:
 
     settings: Settings
     listening: list[socket.socket]
-    tls: ssl.SSLContext | None
+    tls: Certificates | None
     loads: Loads
     dax_url: str | None = None
     """Where the first node of the server's own cluster of DAX is to be found."""
@@ -166,6 +166,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     def look() -> None:
         stores.look(most_looks)
         callers.look(most_looks)
+        look_at_certificates(site.tls)
 
     watch = loop.create_task(keep_watch(stores, look, beat), name="watch")
     watch.add_done_callback(log_failure)
@@ -267,6 +268,13 @@ async def keep_watch(stores: Stores, look: Callable[[], None], beat: memoryview[
                 await catalog.look(region)
         metrics.current().look()
         await asyncio.sleep(BEAT_SECONDS)
+
+
+def look_at_certificates(tls: Certificates | None) -> None:
+    """Take certificates that have been replaced, in a process that serves."""
+    if tls is not None:
+        with suppress(CertificateError):  # The parent looks, too, and logs it.
+            tls.look()
 
 
 async def close_idle(stores: Stores) -> None:

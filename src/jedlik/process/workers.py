@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import ssl
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,7 +27,6 @@ from jedlik.process.listeners import (
     sweep_memory_folders,
     take_data_folder,
     take_port,
-    tls_context,
 )
 from jedlik.process.node_seats import NodeSeats
 from jedlik.process.parent import Supervisor
@@ -36,6 +34,7 @@ from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.worker import Site, authority
 from jedlik.regions import root_key_sources
 from jedlik.root_key import RootKey
+from jedlik.wire.certificates import CertificateError, CertificateFiles, Certificates
 from jedlik.wire.loads import Loads
 
 log = logging.getLogger(__name__)
@@ -104,7 +103,7 @@ def _placed(settings: Settings, folder: Path | None) -> Settings:
     return dataclasses.replace(settings, data_dir=folder, credentials=settings.credentials_file)
 
 
-def look_at(settings: Settings, root_key: RootKey) -> ssl.SSLContext | None:
+def look_at(settings: Settings, root_key: RootKey) -> Certificates | None:
     """Check that the files can be used that the settings name, and seal the access keys that lie open. Returns what TLS
     needs; raises StartError."""
     if settings.allow_unauthenticated:
@@ -118,7 +117,13 @@ def look_at(settings: Settings, root_key: RootKey) -> ssl.SSLContext | None:
         raise StartError(str(error)) from error
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    return tls_context(settings.tls_cert, settings.tls_key)
+    files = CertificateFiles(
+        settings.tls_cert, settings.tls_key, settings.tls_client_ca, settings.tls_client_certs == "required"
+    )
+    try:
+        return Certificates(files)
+    except CertificateError as error:
+        raise StartError(str(error)) from error
 
 
 def check_credentials(path: Path, root_key: RootKey) -> None:

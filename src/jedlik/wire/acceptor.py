@@ -1,4 +1,4 @@
-"""Takes new connections from a port that several workers share, so that each gets its part.
+"""Takes new connections from a port that several workers share, so that each gets its part, and opens them.
 
 Left to itself, the kernel gives most of a burst to the worker that wakes first; with one socket per worker, it picks a
 worker at random. Here each worker sees in shared memory how many connections the others have. A worker that does not
@@ -12,10 +12,11 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
+from typing import Protocol
 
-from jedlik.wire.connection import Connection, PlainConnection
-from jedlik.wire.messages import Application
-from jedlik.wire.shared import Shared
+from jedlik.wire.certificates import Certificates
+from jedlik.wire.messages import DIRECT, Arrival, Limits
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +29,51 @@ HANDSHAKE = b"\x16"
 """The first byte of a TLS client: the content type of its record (RFC 8446, 5.1)."""
 FAREWELL_SECONDS = 1.0
 """How long a TLS client has to answer when the server closes the connection."""
+NOTE_SECONDS = 1.0
+"""How often a worker logs at most that a client was refused: strangers may try all day."""
+
+
+class Host(Protocol):
+    """Counts the connections, with those that are being set up."""
+
+    limits: Limits
+
+    def crowded(self) -> bool:
+        """Whether another worker has fewer connections."""
+        ...
+
+    def full(self) -> bool:
+        """Whether there are more connections than allowed, counting those that are being set up."""
+        ...
+
+    def opening(self, change: int) -> None:
+        """A connection has been accepted (1), or will not be made after all (-1)."""
+        ...
 
 
 class Acceptor:
-    """Accepts the connections of one listening socket for one worker."""
+    """Accepts the connections of one listening socket for one process."""
 
     def __init__(
-        self, server: Shared, listening: socket.socket, tls: ssl.SSLContext | None, application: Application
+        self,
+        host: Host,
+        listening: socket.socket,
+        tls: Certificates | None,
+        connection: Callable[[Arrival], asyncio.Protocol],
+        plain_connection: Callable[[], asyncio.Protocol] | None = None,
     ) -> None:
-        self._server = server
-        self._application = application
+        """`connection` makes what serves a client, and `plain_connection` what answers one that does not speak TLS
+        where it has to; without the latter, it is disconnected."""
+        self._host = host
+        self._connection = connection
+        self._plain_connection = plain_connection
         self._listening = listening
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._stood_back = 0
         self._waiting: asyncio.TimerHandle | None = None
+        self._noted = float("-inf")
+        """When a refusal was last logged."""
         self._opening: dict[asyncio.Task[object], None] = {}
         """Connections that are still being set up (with TLS, until the handshake ends), oldest first."""
         self._loop.add_reader(listening, self._look)
@@ -56,7 +87,7 @@ class Acceptor:
 
     def _look(self) -> None:
         """A connection waits."""
-        if self._stood_back < STAND_BACK_TIMES and self._server.crowded():
+        if self._stood_back < STAND_BACK_TIMES and self._host.crowded():
             self._stood_back += 1
             self._stand_back(STAND_BACK_SECONDS)
         else:
@@ -74,7 +105,7 @@ class Acceptor:
     def _accept(self) -> None:
         """Take one connection, if it is still there."""
         try:
-            accepted, _ = self._listening.accept()
+            accepted, client = self._listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:  # Out of descriptors or memory, and the connection still waits.
@@ -82,11 +113,13 @@ class Acceptor:
             self._stand_back(EXHAUSTED_SECONDS)
             return
         accepted.setblocking(False)
-        self._server.opening(1)
-        task = self._loop.create_task(self._open(accepted) if self._tls is None else self._open_tls(accepted))
+        self._host.opening(1)
+        task = self._loop.create_task(
+            self._open(accepted) if self._tls is None else self._open_tls(accepted, client[0], self._tls.context)
+        )
         self._opening[task] = None
         task.add_done_callback(self._opened)
-        if self._tls is not None and self._server.full() and len(self._opening) > 1:
+        if self._tls is not None and self._host.full() and len(self._opening) > 1:
             # Drop the oldest, not the newest: an honest handshake is over as soon as its messages have crossed the
             # network.
             oldest = next(iter(self._opening))
@@ -94,31 +127,42 @@ class Acceptor:
             oldest.cancel()
 
     async def _open(self, accepted: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(lambda: Connection(self._server, self._application), accepted)
+        await self._loop.connect_accepted_socket(lambda: self._connection(DIRECT), accepted)
 
-    async def _open_tls(self, accepted: socket.socket) -> None:
+    async def _open_tls(self, accepted: socket.socket, client: str, context: ssl.SSLContext) -> None:
         """Do the TLS handshake. A client that speaks plain HTTP gets an answer that explains the failure."""
-        seconds = self._server.limits.handshake
+        seconds = self._host.limits.handshake
+        arrival = Arrival(asks_certificate=context.verify_mode != ssl.CERT_NONE)
         try:
             async with asyncio.timeout(seconds):
                 first = await self._first_byte(accepted)
                 if first and first != HANDSHAKE:
-                    await self._loop.connect_accepted_socket(
-                        lambda: PlainConnection(self._server, self._application), accepted
-                    )
+                    if self._plain_connection is None:
+                        raise ConnectionAbortedError
+                    await self._loop.connect_accepted_socket(self._plain_connection, accepted)
                 elif first:
                     await self._loop.connect_accepted_socket(
-                        lambda: Connection(self._server, self._application),
+                        lambda: self._connection(arrival),
                         accepted,
-                        ssl=self._tls,
+                        ssl=context,
                         ssl_handshake_timeout=seconds,
                         ssl_shutdown_timeout=FAREWELL_SECONDS,
                     )
                 else:
                     raise ConnectionAbortedError
-        except BaseException:
+        except BaseException as error:
             accepted.close()
+            if arrival.asks_certificate and isinstance(error, ssl.SSLError):
+                self._note_refused(client, error)
             raise
+
+    def _note_refused(self, client: str, error: ssl.SSLError) -> None:
+        """Log why a handshake has failed, where clients need certificates: they only see the connection end."""
+        now = self._loop.time()
+        if now - self._noted >= NOTE_SECONDS:
+            self._noted = now
+            reason = getattr(error, "verify_message", "") or error.reason or str(error)
+            log.info("a TLS handshake failed", extra={"client": client, "reason": reason})
 
     async def _first_byte(self, accepted: socket.socket) -> bytes:
         """The client's first bytes, which stay in the socket; empty if the client has gone."""
@@ -133,4 +177,4 @@ class Acceptor:
     def _opened(self, task: asyncio.Task[object]) -> None:
         self._opening.pop(task, None)
         if task.cancelled() or task.exception() is not None:  # The TLS handshake failed.
-            self._server.opening(-1)
+            self._host.opening(-1)

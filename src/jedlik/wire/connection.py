@@ -18,7 +18,7 @@ from typing import ClassVar, cast
 from jedlik.memory import KIB
 from jedlik.wire.farewell import Farewell
 from jedlik.wire.message_reader import MessageReader, PlainReader
-from jedlik.wire.messages import NOWHERE, Application, Request, Response, Source, source_of
+from jedlik.wire.messages import DIRECT, NOWHERE, Application, Arrival, Request, Response, Source, source_of
 from jedlik.wire.request_at_work import Exchange, hung_up
 from jedlik.wire.shared import Shared
 
@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_application",
+        "_arrival",
         "_busy",
         "_exchange",
         "_expects_continue",
@@ -62,9 +63,10 @@ class Connection(asyncio.Protocol):
 
     reads_with: ClassVar[type[MessageReader]] = MessageReader
 
-    def __init__(self, server: Shared, application: Application) -> None:
+    def __init__(self, server: Shared, application: Application, arrival: Arrival = DIRECT) -> None:
         self._server = server
         self._application = application
+        self._arrival = arrival
         self._transport: asyncio.Transport | None = None
         self._source = NOWHERE
         self._reader = self.reads_with(server, self)
@@ -93,9 +95,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITTEN_AHEAD)
-        source = source_of(self._transport)
-        self._source = Source("", "") if source is NOWHERE else source  # No two connections share one.
         server = self._server
+        source = source_of(self._transport, self._arrival)
+        if source is None:
+            self.closing = True
+            server.join(self)
+            self._transport.abort()
+            return
+        self._source = Source("", "") if source is NOWHERE else source  # No two connections share one.
         self.closing = server.stopping  # Not known before: a TLS handshake takes several messages.
         over = server.join(self) - server.limits.connections
         if over > TOLD_CONNECTIONS:

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 
 from jedlik.memory import Memory
 from jedlik.wire.acceptor import Acceptor
+from jedlik.wire.certificates import Certificates
+from jedlik.wire.connection import Connection, PlainConnection
 from jedlik.wire.loads import ABSENT, Loads
 from jedlik.wire.messages import Application, Limits
 from jedlik.wire.shared import Shared
@@ -36,16 +38,17 @@ class HttpServer(Shared):
         self._acceptors: list[Acceptor] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, listening: list[socket.socket], tls: ssl.SSLContext | None = None) -> None:
+    def start(self, listening: list[socket.socket], tls: Certificates | None = None) -> None:
         """Accept and serve the connections of these listening sockets."""
         self._tick()
         self._loads.set(self._worker, 0)
         self._acceptors = []
         self.listen(listening, tls, self.application)
 
-    def listen(self, listening: list[socket.socket], tls: ssl.SSLContext | None, application: Application) -> None:
+    def listen(self, listening: list[socket.socket], tls: Certificates | None, application: Application) -> None:
         """Accept and serve the connections of more listening sockets, whose requests another application answers."""
-        self._acceptors += [Acceptor(self, one, tls, application) for one in listening]
+        connection, plain = partial(Connection, self, application), partial(PlainConnection, self, application)
+        self._acceptors += [Acceptor(self, one, tls, connection, plain) for one in listening]
 
     async def stop(self, seconds: float) -> int:
         """Accept nothing new, let requests at work finish, and close what is left after `seconds`.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from jedlik.memory import KIB, MIB
 from jedlik.wire import encodings
 from jedlik.wire.encodings import COMPRESSED_FROM as COMPRESSED_FROM
 from jedlik.wire.encodings import TooLarge as TooLarge
 from jedlik.wire.encodings import Undecodable as Undecodable
+from jedlik.wire.shown_certificate import InvalidCertificate, shown_subject
+
+log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 10.0
 """Long enough for a TLS handshake over the slowest line. A stranger can hold a place for as long."""
@@ -51,14 +55,16 @@ class LatestHead:
 class Source:
     """Where requests come from: the ends of their connection."""
 
-    __slots__ = ("address", "latest", "listener", "note")
+    __slots__ = ("address", "latest", "listener", "note", "tls_subject")
 
-    def __init__(self, address: str, listener: str) -> None:
+    def __init__(self, address: str, listener: str, tls_subject: str | None = None) -> None:
         self.latest = LatestHead()
         self.address = address
         """The client's."""
         self.listener = listener
         """Ours, with the port."""
+        self.tls_subject = tls_subject
+        """Whom the certificate names that the client has shown; None if it has shown none."""
         self.note: Any = None
         """What the application remembers about the client."""
 
@@ -67,13 +73,30 @@ NOWHERE = Source("", "")
 """For a request without a connection, or whose connection closed before its addresses were read."""
 
 
-def source_of(transport: asyncio.BaseTransport) -> Source:
-    """The ends of a connection."""
+class Arrival(NamedTuple):
+    """What is known of a connection before it is made."""
+
+    asks_certificate: bool = False
+    """Whether the client was asked for a certificate."""
+
+
+DIRECT = Arrival()
+"""Nothing that its socket does not know."""
+
+
+def source_of(transport: asyncio.BaseTransport, arrival: Arrival) -> Source | None:
+    """The ends of a connection; None if the client has shown a certificate that cannot be used."""
     client, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     if not client or not own:
         return NOWHERE
     address, port = own[:2]
-    return Source(client[0], f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+    listener = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    try:
+        subject = shown_subject(transport) if arrival.asks_certificate else None
+    except InvalidCertificate as error:
+        log.info("a client is refused for its certificate: %s", error, extra={"client": client[0]})
+        return None
+    return Source(client[0], listener, subject)
 
 
 class Request:

@@ -1,0 +1,89 @@
+"""Certificates for servers that tests reach by TLS, and for clients that show some: by authorities of tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+DAY = timedelta(days=1)
+
+
+class Pair(NamedTuple):
+    """The files of a certificate."""
+
+    certificate: Path
+    key: Path
+
+
+class Authority:
+    """Issues certificates, into files of a folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        made = _builder(self._name, self._name, self._key, DAY)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.file = folder / f"{name}.ca.pem"
+        self.file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+    def issue(
+        self,
+        name: str,
+        *,
+        subject: x509.Name | None = None,
+        usage: ObjectIdentifier | None = None,
+        lifetime: timedelta = DAY,
+        bits: int | None = None,
+        password: bytes | None = None,
+    ) -> Pair:
+        """A certificate for this machine or a client, by default with this common name, in files that are named after
+        it. Files of that name are replaced, each at once. The key is RSA's if it has a number of bits."""
+        key = ec.generate_private_key(ec.SECP256R1()) if bits is None else rsa.generate_private_key(65537, bits)
+        subject = subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = _builder(subject, self._name, key, lifetime)
+        here = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+        made = made.add_extension(here, critical=False)
+        if usage is not None:
+            made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key.pem")
+        put(pair.certificate, made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        closing = NoEncryption() if password is None else BestAvailableEncryption(password)
+        put(pair.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, closing))
+        return pair
+
+
+def put(file: Path, content: bytes) -> None:
+    """Replace a file at once, as the programs do that renew certificates."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_bytes(content)
+    new.replace(file)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, lifetime: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + lifetime)
+    )
