@@ -18,7 +18,7 @@ the right file is put back.
 have been trimmed or expired before its time, and no transaction may have taken effect twice.
 
 `backups` kills processes while tables are backed up and restored, and compares each restored second with what writers
-had been acknowledged until then.
+had been acknowledged until then; and does the same after power cuts.
 
 `regions` runs the simulator of global tables, without a server, with new schedules each time.
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cuts, faults, flips, jumps, kills, pages, regions, restored_seconds
+from torture import cut_archives, cuts, faults, flips, jumps, kills, pages, regions, restored_seconds
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
 KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "kills": lambda options, folder, random: kills.run(folder, random, options.seconds, _say),
-    "backups": lambda options, folder, random: restored_seconds.run(folder, random, options.points, _say),
+    "backups": lambda options, folder, random: _backups(options, folder, random),
     "cuts": lambda options, folder, random: cuts.run(folder, random, options.cuts, _say),
     "flips": lambda options, folder, random: flips.run(folder, random, options.flips, _say),
     "pages": lambda options, folder, random: pages.run(folder, random, options.flips, _say),
@@ -50,6 +50,16 @@ def main() -> int:
     broken = [kind for kind in options.kind or KINDS if not _holds(kind, options)]
     _say(f"Broken: {', '.join(broken)}" if broken else "Everything holds")
     return 1 if broken else 0
+
+
+def _backups(options: argparse.Namespace, folder: Path, random: Random) -> str:
+    """Half of the points while processes are killed, and the other half after power cuts."""
+    done = str(restored_seconds.run(folder, random, (options.points + 1) // 2, _say))
+    try:
+        return f"{done}; {cut_archives.run(folder, random, options.points // 2, _say)}"
+    except NoCompiler as error:
+        _say(f"Left out: {error}")
+    return done
 
 
 def _holds(kind: str, options: argparse.Namespace) -> bool:

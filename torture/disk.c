@@ -1,8 +1,8 @@
 /* A disk between a server and its files, as an LD_PRELOAD library: it records what is written, and fails on demand.
  *
  * DISK_FOLDER     the folder that is on this disk; what is elsewhere is left alone.
- * DISK_RECORDING  where to record what is written to a store's files (enum file), and when it was synced (disk.py has the
- *                 form).
+ * DISK_RECORDING  where to record what is written to a store's files (enum file), and when it was synced; and which other
+ *                 files and folders were synced (disk.py has the form).
  * DISK_FAULTS     a file that holds a struct faults, which disk.py changes while the server runs.
  *
  * A write is recorded before it is done, so that a process that is killed in between has not written more than is
@@ -31,7 +31,7 @@
  * again. */
 enum file { ELSEWHERE = 0, DATA = 1, JOURNAL = 2, OTHER = 3 };
 
-enum kind { WRITE = 1, SIZE, SYNC_BEGUN, SYNCED, SYNC_FAILED, RANGE_SYNCED, RANGE_SYNC_FAILED };
+enum kind { WRITE = 1, SIZE, SYNC_BEGUN, SYNCED, SYNC_FAILED, RANGE_SYNCED, RANGE_SYNC_FAILED, NAME_SYNCED };
 
 #define MAGIC 0x2f7c91d3a58be604
 
@@ -41,7 +41,7 @@ struct record {
     uint16_t file;
     uint32_t thread;
     uint64_t offset;
-    uint64_t length; /* WRITE alone is followed by so many bytes. */
+    uint64_t length; /* WRITE and NAME_SYNCED alone are followed by so many bytes; of the latter, they are a path. */
 };
 
 enum fault { FAIL_WRITE = 1, FAIL_DURABLE_WRITE = 2, FAIL_SYNC = 4 };
@@ -105,12 +105,18 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-static enum file file_of(int fd) {
-    char link[64], path[PATH_MAX];
+static ssize_t path_of(int fd, char *path, size_t size) {
+    char link[64];
     int error = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
+    ssize_t length = readlink(link, path, size - 1);
     errno = error;
+    return length;
+}
+
+static enum file file_of(int fd) {
+    char path[PATH_MAX];
+    ssize_t length = path_of(fd, path, sizeof path);
     if (length < 0 || folder == NULL || strncmp(path, folder, strlen(folder)) != 0) {
         return ELSEWHERE;
     }
@@ -258,6 +264,12 @@ static int synced(int fd, int (*real)(int)) {
     int result = outcome == LOSES ? -1 : real(fd);
     if (is_recorded(file) && outcome != IS_TOLD) {
         record(file, result == 0 ? SYNCED : SYNC_FAILED, 0, 0, NULL, 0);
+    }
+    if (file == OTHER && recording >= 0 && outcome == HOLDS && result == 0) {
+        char path[PATH_MAX];
+        ssize_t length = path_of(fd, path, sizeof path);
+        struct iovec piece = {path, length < 0 ? 0 : (size_t)length};
+        record(file, NAME_SYNCED, 0, piece.iov_len, &piece, 1);
     }
     if (outcome == IS_TOLD) {
         errno = EIO;

@@ -1,6 +1,7 @@
 """The disk beneath a server: `disk.c`, which records the writes to a store's files and fails on demand.
 
-    recording    the writes and syncs of the files, in order: struct record of disk.c, with the data behind a write
+    recording    the writes and syncs of the files, in order: struct record of disk.c, with the data behind a write, and
+                 the path behind the sync of another file or folder
     faults       what fails now: struct faults of disk.c, in a file that the server's processes have mapped
 
 Syncs are distinguished by the thread that makes them. Writes that overwrite each other are made under locks that all
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import shutil
 import struct
 import subprocess
@@ -19,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
+from typing import NamedTuple
 
 from jedlik.storage.lmdb.journal import JOURNAL
 from jedlik.storage.lmdb.lmdb_pages import DATA
@@ -65,6 +68,8 @@ class Kind(IntEnum):
     SYNC_FAILED = 5
     RANGE_SYNCED = 6
     RANGE_SYNC_FAILED = 7
+    NAME_SYNCED = 8
+    """Of any other file or folder."""
 
 
 class Failing(IntFlag):
@@ -101,6 +106,17 @@ class Record:
 
     file: File
     kind: Kind
+    thread: int
+    offset: int
+    length: int
+    data: bytes
+    end: int
+
+
+class _Raw(NamedTuple):
+    """A record of any file."""
+
+    file: int
     thread: int
     offset: int
     length: int
@@ -167,17 +183,28 @@ class Disk:
             self.mend()
 
     def records(self, since: int = 0) -> Iterator[Record]:
-        """The records since a position, without those that killed processes have left incomplete: they had not made the
-        write yet.
+        """The records of a store's files since a position, without those that killed processes have left incomplete:
+        they had not made the write yet.
         """
+        for kind, record in self._all(since):
+            if kind is not Kind.NAME_SYNCED:
+                yield Record(File(record.file), kind, *record[1:])
+
+    def synced_names(self) -> Iterator[tuple[Path, int]]:
+        """The other files and folders that were synced, each with the position in the recording after that."""
+        for kind, record in self._all(0):
+            if kind is Kind.NAME_SYNCED:
+                yield Path(os.fsdecode(record.data)), record.end
+
+    def _all(self, since: int) -> Iterator[tuple[Kind, _Raw]]:
         recorded = self._recording.read_bytes()
         begin = recorded.find(_MAGIC, since)
         while 0 <= begin <= len(recorded) - _RECORD.size:
             _, kind, file, thread, offset, length = _RECORD.unpack_from(recorded, begin)
             data = begin + _RECORD.size
-            end = data + (length if kind == Kind.WRITE else 0)
+            end = data + (length if kind in (Kind.WRITE, Kind.NAME_SYNCED) else 0)
             if end == len(recorded) or recorded.startswith(_MAGIC, end):
-                yield Record(File(file), Kind(kind), thread, offset, length, recorded[data:end], end)
+                yield Kind(kind), _Raw(file, thread, offset, length, recorded[data:end], end)
                 begin = end
             else:
                 begin = recorded.find(_MAGIC, begin + 1)

@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from testing.jedlik_process import Server, run_jedlik
 from torture.expected import Broken, check_store, demand
 from torture.kills import kill_one
+from torture.writers import Recording
 
 TABLE = "remembered"
 WRITERS = 3
@@ -47,13 +48,18 @@ State = dict[str, int]
 
 
 class Write(NamedTuple):
-    """A write that has taken effect."""
+    """A write that has taken effect, or perhaps for a while."""
 
     begun: float
     ended: float
     """Seconds since the epoch."""
     changes: dict[str, int | None]
     """The new number of each item that it changed; None for one that it deleted."""
+    sent: int = 0
+    settled: int = 0
+    """The lengths of the recording before it was sent and when its outcome was known, if there is a recording."""
+    done: bool = True
+    """Whether it has taken effect."""
 
 
 @dataclass(slots=True)
@@ -74,12 +80,14 @@ class Done:
 
 
 @dataclass(slots=True)
-class _Writer:
+class Remembering:
     """A client that writes, and remembers."""
 
     server: Server
     name: str
     random: Random
+    recording: Recording | None = None
+    """Of the disk, if there is one."""
     writes: list[Write] = field(default_factory=list)
     state: State = field(default_factory=dict)
     number: int = 0
@@ -89,18 +97,23 @@ class _Writer:
         while not over.is_set():
             self.number += 1
             changes = self._choice()
-            begun = time.time()
+            sent, begun, done = self._position, time.time(), True
             try:
                 self._write(client, changes)
             except (BotoCoreError, ClientError):
-                if not self._has_taken_effect(changes):
-                    continue
+                done = self._has_taken_effect(changes)
+            self.writes.append(Write(begun, time.time(), changes, sent, self._position, done))
+            if not done:
+                continue
             for key, number in changes.items():
                 if number is None:
                     self.state.pop(key, None)
                 else:
                     self.state[key] = number
-            self.writes.append(Write(begun, time.time(), changes))
+
+    @property
+    def _position(self) -> int:
+        return 0 if self.recording is None else self.recording.position
 
     def _choice(self) -> dict[str, int | None]:
         """The next changes: a put, a deletion, or a transaction of several."""
@@ -142,10 +155,22 @@ class _Writer:
         """The whole of an item."""
         return {**self._key(key), "number": {"N": str(number)}, "text": {"S": "t" * (number % 300)}}
 
-    def check(self, found: State, begin: float, end: float, what: str) -> None:
-        """Compare what a table has of this writer with its states at some time from `begin` to `end`."""
+    def own(self, items: Sequence[dict[str, Any]], what: str) -> State:
+        """The numbers in this writer's items among those of a table, each of which must be whole."""
+        own = [item for item in items if item["owner"]["S"] == self.name]
+        found = {item["item"]["S"]: int(item["number"]["N"]) for item in own}
+        for item in own:
+            whole = self.item(item["item"]["S"], found[item["item"]["S"]])
+            demand(item == whole, f"{what}: {item} is not whole")
+        return found
+
+    def check(self, found: State, begin: float, end: float, what: str, writes: Sequence[Write] | None = None) -> None:
+        """Compare what a table has of this writer with its states at some time from `begin` to `end`.
+
+        `writes` are those that there were, by default all that have taken effect.
+        """
         state: State = {}
-        writes = list(self.writes)
+        writes = [write for write in self.writes if write.done] if writes is None else writes
         possible: list[State] = []
         for write in (None, *writes):
             if write is not None:
@@ -171,16 +196,29 @@ def run(folder: Path, random: Random, points: int, say: Callable[[str], None]) -
         server.kill()
 
 
+def make_table(client: Any) -> None:
+    """Create the writers' table, with recovery."""
+    names = ("owner", "item")
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": a, "KeyType": k} for a, k in zip(names, ("HASH", "RANGE"), strict=True)],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    on = {"PointInTimeRecoveryEnabled": True}
+    client.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=on)
+
+
 class _Run:
     def __init__(self, server: Server, random: Random) -> None:
         self._server = server
         self._random = random
-        self._writers = [_Writer(server, f"writer {n}", Random(random.random())) for n in range(WRITERS)]
+        self._writers = [Remembering(server, f"writer {n}", Random(random.random())) for n in range(WRITERS)]
         self._done = Done()
         self._over = threading.Event()
 
     def run(self, points: int, say: Callable[[str], None]) -> Done:
-        self._make_table()
+        make_table(self._server.client())
         jobs: list[Callable[[Any], None]] = [writer.run for writer in self._writers]
         with ThreadPoolExecutor(WRITERS + AT_ONCE + 1) as pool:
             running = [pool.submit(job, self._over) for job in jobs]
@@ -207,18 +245,6 @@ class _Run:
         self._done.writes = sum(len(writer.writes) for writer in self._writers)
         return self._done
 
-    def _make_table(self) -> None:
-        client = self._server.client()
-        names = ("owner", "item")
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": a, "KeyType": k} for a, k in zip(names, ("HASH", "RANGE"), strict=True)],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        on = {"PointInTimeRecoveryEnabled": True}
-        client.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=on)
-
     def _kill(self) -> None:
         while not self._over.is_set():
             time.sleep(self._random.uniform(0.2, 1.5))
@@ -237,7 +263,7 @@ class _Run:
             begin = time.time()
             made = self._again(lambda client: client.create_backup(TableName=TABLE, BackupName=name))
             end, arn = time.time(), made["BackupDetails"]["BackupArn"]
-            self._when(lambda client: _backup(client, arn) == "AVAILABLE", f"backup {arn} is made")
+            self._when(lambda client: backup_status(client, arn) == "AVAILABLE", f"backup {arn} is made")
             request = {"BackupArn": arn}
             restore, what = "restore_table_from_backup", f"a backup of {begin} to {end}"
             self._done.backups += 1
@@ -251,15 +277,10 @@ class _Run:
             restore, what = "restore_table_to_point_in_time", f"second {second}"
             self._done.points += 1
         self._again(lambda client: getattr(client, restore)(TargetTableName=name, **request), name)
-        self._when(lambda client: _table(client, name) == "ACTIVE", f"{name} is restored to {what}")
-        items = self._again(lambda client: _scanned(client, name))
+        self._when(lambda client: table_status(client, name) == "ACTIVE", f"{name} is restored to {what}")
+        items = self._again(lambda client: scanned(client, name))
         for writer in self._writers:
-            own = [item for item in items if item["owner"]["S"] == writer.name]
-            found = {item["item"]["S"]: int(item["number"]["N"]) for item in own}
-            for item in own:
-                whole = writer.item(item["item"]["S"], found[item["item"]["S"]])
-                demand(item == whole, f"{what}: {item} is not whole")
-            writer.check(found, begin, end, what)
+            writer.check(writer.own(items, what), begin, end, what)
         self._again(lambda client: client.delete_table(TableName=name), absent=name)
 
     def _again(self, call: Callable[[Any], Any], made: str | None = None, absent: str | None = None) -> Any:
@@ -288,15 +309,18 @@ class _Run:
             time.sleep(0.1)
 
 
-def _backup(client: Any, arn: str) -> str:
+def backup_status(client: Any, arn: str) -> str:
+    """The status of a backup."""
     status: str = client.describe_backup(BackupArn=arn)["BackupDescription"]["BackupDetails"]["BackupStatus"]
     return status
 
 
-def _table(client: Any, name: str) -> str:
+def table_status(client: Any, name: str) -> str:
+    """The status of a table."""
     status: str = client.describe_table(TableName=name)["Table"]["TableStatus"]
     return status
 
 
-def _scanned(client: Any, name: str) -> Sequence[dict[str, Any]]:
+def scanned(client: Any, name: str) -> Sequence[dict[str, Any]]:
+    """All items of a table."""
     return [item for page in client.get_paginator("scan").paginate(TableName=name) for item in page["Items"]]
