@@ -4,7 +4,7 @@ been acknowledged by then.
 A recording is of a server with a table with recovery, whose workers are killed. The store's files after a cut are made
 as by `cuts`. An object in the place of backups is there, whole, if it and the folders that lead to it had been synced
 and nobody had begun to remove it; while it was being written, any part of it is there; and one that was being removed
-is there or not. A server then starts on what is left, and restores seconds and backups from it.
+is there or not, until the folder was synced. A server then starts on what is left, and restores from it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ async def noted_delete(self, names):
         except (FileNotFoundError, FileExistsError):
             pass
     await delete(self, names)
+    for name in names:
+        note("gone", name)
 
 ObjectStore.put, ObjectStore.delete = noted_put, noted_delete
 """
@@ -122,6 +124,8 @@ class Object:
     durable: int | None = None
     removed: int | None = None
     """When it began to be removed."""
+    gone: int | None = None
+    """When it surely was."""
 
 
 @dataclass(slots=True)
@@ -260,27 +264,34 @@ def _objects(part: Path, disk: Disk) -> dict[str, Object]:
     contents |= {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
     objects = {name: Object(content) for name, content in contents.items() if "#" not in name}
     first: dict[str, int] = {}
+    said: dict[str, int] = {}
+    """When the server took an object for removed."""
     for line in (part / "events").read_text().splitlines():
         position, what, name = line.split(" ", 2)
         if name not in objects:
             continue
         if what == "put":
             first.setdefault(name, int(position))
+        elif what == "gone":
+            said.setdefault(name, int(position))
         elif objects[name].removed is None:
             objects[name].removed = int(position)
     synced: dict[Path, list[int]] = {}
     for path, end in disk.synced_names():
         synced.setdefault(path, []).append(end)
     for name, one in objects.items():
+        path = place / name
+        folders = [folder for folder in path.parents if place in folder.parents or folder == place]
+        if one.removed is not None and name in said:
+            syncs = (end for folder in folders for end in synced.get(folder, []))
+            one.gone = said[name] if any(one.removed <= end <= said[name] for end in syncs) else None
         if name not in first:
             one.durable = 0  # It was there when the recording began.
             continue
         one.begun = first[name]
-        path = place / name
         ends = [end for end in synced.get(path, []) if end >= one.begun]
         if not ends:
             continue
-        folders = [folder for folder in path.parents if place in folder.parents or folder == place]
         later = [[end for end in synced.get(folder, []) if end >= ends[0]] for folder in folders]
         one.durable = max((ends[0], *(some[0] for some in later))) if all(later) else None
     return objects
@@ -306,7 +317,7 @@ def _leave(
 
 def left(one: Object, position: int, random: Random) -> bytes | None:
     """What is left of an object after a cut."""
-    if one.begun > position:
+    if one.begun > position or (one.gone is not None and one.gone <= position):
         return None
     if one.removed is not None and one.removed <= position and random.random() < 0.5:
         return None
@@ -354,10 +365,10 @@ def _look(life: Path, recorded: Recorded, position: int, random: Random, done: D
             items = scanned(client, name)
             for writer, writes in known:
                 writer.check(writer.own(items, of), point.begin, point.end, of, writes)
+        # A manifest that was being written may be damaged until its job has written it again.
+        _until(lambda: _verify(life)[0], lambda: f"{what}: jedlik backups verify is content: {_verify(life)[1]}")
         server.stop()
         check_store(server)
-        verified = run_jedlik("backups", "verify", "--data-dir", str(life / "data"))
-        demand(verified.returncode == 0, f"{what}: jedlik backups verify: {verified.stdout}{verified.stderr}")
     finally:
         server.kill()
 
@@ -393,8 +404,14 @@ def _is_there(client: Any, name: str) -> bool:
         return False
 
 
-def _until(holds: Callable[[], bool], what: str) -> None:
+def _verify(life: Path) -> tuple[bool, str]:
+    verified = run_jedlik("backups", "verify", "--data-dir", str(life / "data"))
+    return verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def _until(holds: Callable[[], bool], what: str | Callable[[], str]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
-        demand(time.monotonic() < deadline, f"it took more than {PATIENCE_SECONDS} s until {what}")
+        if time.monotonic() > deadline:
+            demand(False, f"it took more than {PATIENCE_SECONDS} s until {what if isinstance(what, str) else what()}")
         time.sleep(0.05)

@@ -69,7 +69,7 @@ class Kind(IntEnum):
     RANGE_SYNCED = 6
     RANGE_SYNC_FAILED = 7
     NAME_SYNCED = 8
-    """Of any other file or folder."""
+    """Another file or folder was synced."""
 
 
 class Failing(IntFlag):

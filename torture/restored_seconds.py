@@ -87,7 +87,7 @@ class Remembering:
     name: str
     random: Random
     recording: Recording | None = None
-    """Of the disk, if there is one."""
+    """The disk's, if there is one."""
     writes: list[Write] = field(default_factory=list)
     state: State = field(default_factory=dict)
     number: int = 0

@@ -39,3 +39,4 @@ def test_an_object_that_is_being_written_or_removed_may_be_anything_after_a_cut(
     assert left(written, 20) == {b"ab"}
     assert left(Object(b"ab", begun=0, durable=0, removed=30), 29) == {b"ab"}
     assert left(Object(b"ab", begun=0, durable=0, removed=30), 30) == {None, b"ab"}
+    assert left(Object(b"ab", begun=0, durable=0, removed=30, gone=40), 40) == {None}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -158,7 +158,7 @@ class ObjectStore:
             raise self._failed(f"cannot list {folder or 'all'}", error) from error
 
     async def delete(self, names: Sequence[str]) -> None:
-        """Remove objects. One that is not there is fine."""
+        """Remove objects. One that is not there is fine. They do not come back after a power cut."""
         import obstore
 
         store = self._store()
@@ -174,6 +174,11 @@ class ObjectStore:
                         await self.delete([name])
             except (obstore.exceptions.BaseError, OSError) as error:
                 raise self._failed("cannot delete", error) from error
+            if self._root is not None:
+                try:
+                    await asyncio.to_thread(_sync_removal, self._root, part)
+                except OSError as error:
+                    raise self._failed("cannot delete", error) from error
 
     def _store(self) -> Remote:
         """The client, made when it is first needed: its threads must not be started before a worker is forked."""
@@ -235,12 +240,29 @@ def _check_name(name: str) -> None:
 def _sync(root: Path, name: str) -> None:
     """Make a file and all folders that lead to it durable: a power cut must leave it whole or not at all."""
     path = root / name
-    for place in (path, *(folder for folder in path.parents if folder == root or root in folder.parents)):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for place in (path, *_folders(root, path)):
+        _sync_place(place)
+
+
+def _sync_removal(root: Path, names: Sequence[str]) -> None:
+    """Make the removal of files durable. A folder that is empty has been removed, too."""
+    removed_from = {next((place for place in _folders(root, root / name) if place.is_dir()), root) for name in names}
+    for place in removed_from:
+        with suppress(FileNotFoundError):  # Another worker has removed it, and syncs the folder above it.
+            _sync_place(place)
+
+
+def _folders(root: Path, path: Path) -> Iterator[Path]:
+    """The folders that lead to a file, the nearest first."""
+    return (folder for folder in path.parents if folder == root or root in folder.parents)
+
+
+def _sync_place(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
