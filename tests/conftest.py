@@ -56,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if endpoint is not None:
         yield Server.running_at(endpoint, folder / "log")
         return
-    running = Server(folder / "log", holdable_jobs=True, in_memory=True, data_dir=folder / "data")
+    running = Server(folder / "log", holdable_jobs=True, in_memory=True, data_dir=folder / "data", seal_tables=True)
     _started.append(running)
     yield running
     running.kill()

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from jedlik.storage.engine import Engine, Row, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
-from jedlik.storage.sealed import SealedEngine, SealedSpace, Sealing
+from jedlik.storage.sealed import SealedSpace, Sealing
+from jedlik.storage.sealed_engine import SealedEngine
 from testing.storage.memory import MemoryEngine
 
 T = TypeVar("T")
@@ -41,6 +42,9 @@ class OneKey:
 
     def key(self, owner: bytes, number: int) -> bytes:
         return b"%32d" % number
+
+    def use(self, table: bytes, number: int) -> bool:
+        return False
 
 
 def sealed(path: Path) -> Engine:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from testing.dynamodb.definitions import attributes, create, describe, index, units, unused_name
+from testing.dynamodb.kms_keys import new_key
 from testing.dynamodb.refusals import INVALID, invalid, refusal
 from testing.dynamodb.replicated_tables import (
     ELSEWHERE,
@@ -276,7 +277,7 @@ def test_the_key_of_a_replica_is_not_changed_from_another_region(here: Any, repl
 def test_all_replicas_have_keys_of_the_customer_or_no_replica_has(
     here: Any, settings: dict[str, Any], text: str
 ) -> None:
-    encrypted = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "alias/mine"}
+    encrypted = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": new_key(here)}
     name = create(here, SSESpecification=encrypted)
     assert invalid(here.update_table, TableName=name, **replica_updates("Create", THERE, **settings)) == text
 

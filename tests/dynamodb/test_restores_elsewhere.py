@@ -24,7 +24,9 @@ DEFAULT_KEY = {"SSESpecificationOverride": {"Enabled": False}}
 def regions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of two regions, with a table with recovery in one of them."""
     folder = tmp_path_factory.mktemp("regions")
-    server = Server(folder / "log", data_dir=folder / "data", holdable_jobs=True, regions=f"{HERE},{THERE}")
+    server = Server(
+        folder / "log", data_dir=folder / "data", holdable_jobs=True, seal_tables=True, regions=f"{HERE},{THERE}"
+    )
     there = server.client(region=THERE)
     there.create_table(
         TableName="source",

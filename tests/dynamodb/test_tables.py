@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from testing.dynamodb.definitions import attributes, create, definition, describe, index, key_schema, units, unused_name
+from testing.dynamodb.kms_keys import key_of_aws
 from testing.dynamodb.refusals import invalid, refusal
 from testing.jedlik_process import Server
 
@@ -126,7 +127,7 @@ def test_settings_are_shown_with_the_table(client: Any) -> None:
     assert described["SSEDescription"] == {
         "Status": "ENABLED",
         "SSEType": "KMS",
-        "KMSMasterKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/aws/dynamodb",
+        "KMSMasterKeyArn": key_of_aws(client),
     }
     assert described["OnDemandThroughput"] == {"MaxReadRequestUnits": 10, "MaxWriteRequestUnits": 20}
     assert described["WarmThroughput"] == {

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from testing.dynamodb.definitions import attributes, create, describe, index, units
+from testing.dynamodb.kms_keys import new_key
 from testing.dynamodb.refusals import INVALID, invalid, refusal
-from testing.jedlik_process import Server
+from testing.jedlik_process import Server, eventually
 
 REFER = "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
 NO_UNITS = (
@@ -208,14 +209,12 @@ def test_encryption_is_changed(client: Any) -> None:
     assert invalid(client.update_table, TableName=name, SSESpecification={"Enabled": False}) == (
         f"{INVALID}Table is already encrypted by default"
     )
-    answer = update(client, name, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "abc"})
+    key = new_key(client)
+    wanted = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key.rpartition("/")[2]}
+    answer = update(client, name, SSESpecification=wanted)
     assert answer["SSEDescription"] == {"Status": "UPDATING"}
-    key = "arn:aws:kms:us-east-1:000000000000:key/abc"
-    assert describe(client, name)["SSEDescription"] == {
-        "Status": "ENABLED",
-        "SSEType": "KMS",
-        "KMSMasterKeyArn": key,
-    }
+    shown = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}
+    eventually(lambda: bool(describe(client, name)["SSEDescription"] == shown))
     again = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     assert invalid(client.update_table, TableName=name, SSESpecification=again) == (
         f"{INVALID}Table is already encrypted with given KMSMasterKeyId. "

@@ -10,7 +10,8 @@ import pytest
 from jedlik.storage import sealed
 from jedlik.storage.engine import Engine, Writes, entry_content, stored_entry
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
-from jedlik.storage.sealed import MARK, OVERHEAD, NotOpened, SealedEngine, SealedSpace, Sealing
+from jedlik.storage.sealed import MARK, OVERHEAD, NotOpened, SealedSpace, Sealing
+from jedlik.storage.sealed_engine import SealedEngine
 from testing.storage.engines import append, lmdb_durable, put, run
 
 SPACES = {b"r": SealedSpace(2), b"l": SealedSpace(2, is_log=True)}
@@ -30,6 +31,9 @@ class Keys:
     def key(self, owner: bytes, number: int) -> bytes:
         self.asked.append((owner, number))
         return (owner + b"%d" % number).ljust(32, b"-")
+
+    def use(self, table: bytes, number: int) -> bool:
+        raise AssertionError(f"{table!r} has no numbers")
 
 
 def sealing(keys: Keys | None = None, has_plain: bool = False) -> Sealing:

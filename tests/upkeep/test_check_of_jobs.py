@@ -20,6 +20,7 @@ from jedlik.dynamodb.backups import (
     restores,
     table_copies,
 )
+from jedlik.dynamodb.encryption import key_changes
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication import membership
@@ -220,4 +221,5 @@ def check(world: World) -> None:
 
 
 def test_a_scenario_has_each_kind() -> None:
-    assert set().union(*SCENARIOS.values()) == set(jobs.KINDS)
+    """Sealed stores have theirs in tests/process/test_keys_of_stores.py."""
+    assert set().union(*SCENARIOS.values(), {key_changes.KIND}) == set(jobs.KINDS)

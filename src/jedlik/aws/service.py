@@ -21,7 +21,7 @@ from jedlik.aws.shapes import service_model
 from jedlik.background import work
 from jedlik.background.work import Duty, JobKind, Wanted, Work
 from jedlik.config import Settings
-from jedlik.regions import keyspaces, store_keys
+from jedlik.regions import keyspaces, store_keys, table_keyring
 from jedlik.regions.keyspaces import Keyspace
 from jedlik.regions.region import Region
 
@@ -216,7 +216,7 @@ def _refusing(name: str) -> Operation:
 def key_spaces(services: Iterable[Service]) -> tuple[Keyspace, ...]:
     """Every key space of a store, in the order of the keys. Raises ValueError where one is in another's way."""
     own = (space for service in services for space in service.keyspaces)
-    return keyspaces.arranged((keyspaces.STORE, store_keys.KEYSPACE, *work.KEYSPACES, *own))
+    return keyspaces.arranged((keyspaces.STORE, store_keys.KEYSPACE, table_keyring.KEYSPACE, *work.KEYSPACES, *own))
 
 
 def identity_key_spaces(services: Iterable[Service]) -> tuple[Keyspace, ...]:

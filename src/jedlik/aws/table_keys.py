@@ -3,7 +3,7 @@
 A customer names a key once, when something is to be sealed with it (`adopt`): the customer must be allowed to use it,
 and a grant for the service is made in the customer's name. From then on the service uses the key by that grant, in
 workers and in the background, with no caller: so a key that is disabled, deleted, or whose grant is revoked can no
-longer be used. `process` passes the implementation on.
+longer be used. `process` provides the implementation, for the whole process.
 
 Source: "DynamoDB encryption at rest usage notes" and "How DynamoDB uses AWS KMS" in the developer guide.
 """
@@ -25,6 +25,8 @@ class Adopted(NamedTuple):
     """The id of the grant by which the service uses it."""
     sealed: bytes
     """A data key, sealed by the key: only KMS opens it."""
+    elsewhere: bool = False
+    """Whether the key is in another KMS than this server's."""
 
 
 class KeyUnusable(Exception):
@@ -35,6 +37,7 @@ class KeyUnusable(Exception):
         super().__init__(f"{name}: {message}")
         self.name = name
         """The name of KMS's exception: `DisabledException`..."""
+        self.message = message
 
 
 class KeyAway(Exception):
@@ -69,3 +72,19 @@ class TableKeys(Protocol):
         """A number that moves with every change of keys and grants where the key is: as long as it stands still,
         another `check` would find the same, but for dates that pass. Cheap. Raises KeyAway."""
         ...
+
+
+_provided: TableKeys | None = None
+
+
+def provide(keys: TableKeys) -> None:
+    """Use these in this process. Called once, when it begins."""
+    global _provided
+    _provided = keys
+
+
+def current() -> TableKeys:
+    """The keys of this process's tables. Raises KeyAway in a process that has no KMS."""
+    if _provided is None:
+        raise KeyAway("this process has no KMS")
+    return _provided

@@ -18,7 +18,7 @@ from jedlik.storage.engine import Row, Writes
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
-    from jedlik.storage.sealed import SealedEngine
+    from jedlik.storage.sealed_engine import SealedEngine
 
 PERIOD = 5.0
 """Seconds between two looks at whether there is something to seal."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from jedlik.storage.engine import Engine
+
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
@@ -20,9 +22,14 @@ READ_BYTES = 16 * 1024
 """Bytes of values after which a read ends."""
 
 
+def _stored(region: Region) -> Engine:
+    """The rows as they are stored: keys can be read of values that cannot be opened now."""
+    return region.engine if region.sealed is None else region.sealed.inner
+
+
 async def holds(region: Region, stretch: tuple[bytes, bytes]) -> bool:
     """Whether there is any row in a range."""
-    return bool(await region.engine.range(*stretch, 1, 1))
+    return bool(await _stored(region).range(*stretch, 1, 1))
 
 
 async def first_keys(region: Region, start: bytes, end: bytes, limit: int, max_bytes: int) -> list[bytes]:
@@ -30,7 +37,7 @@ async def first_keys(region: Region, start: bytes, end: bytes, limit: int, max_b
     found: list[bytes] = []
     size = 0
     while len(found) < limit and size < max_bytes:
-        rows = await region.engine.range(start, end, min(READ_ROWS, limit - len(found)), READ_BYTES)
+        rows = await _stored(region).range(start, end, min(READ_ROWS, limit - len(found)), READ_BYTES)
         if not rows:
             break
         found += [key for key, _ in rows]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from jedlik.aws.access import Access
 from jedlik.aws.errors import InternalServerError, ServiceError, ValidationException
+from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.definitions import Descriptor
@@ -27,7 +28,7 @@ from jedlik.dynamodb.tables import table_names
 from jedlik.regions.keyspaces import STORE
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import NoKey, Writes
 
 T = TypeVar("T")
 
@@ -35,7 +36,8 @@ DESCRIPTOR_ATTEMPTS = 10
 """How often an operation is started again because a table's descriptor changed meanwhile. A descriptor changes with
 UpdateTable and the steps of its jobs, so a second attempt is rare and a tenth means that something is wrong."""
 POLICIES = STORE.prefix + b"policies"
-"""Counts what changes decisions by policies: those of tables and streams themselves, and deletions of tables."""
+"""Counts what every process must notice within a second: changes of the policies of tables and streams, deletions of
+tables, and tables whose keys may not be used any more."""
 _ARN_PARTS = 6
 _PAGE = 100
 """Descriptors read at once."""
@@ -145,7 +147,19 @@ async def current(region: Region, name: str, *, missing: str = "Requested resour
     if table is None or not table.usable:
         region.known.pop(name, None)
         raise ResourceNotFoundException(missing)
+    if table.descriptor.key_number:
+        await _check_key(region, table)
     return table
+
+
+async def _check_key(region: Region, table: Table) -> None:
+    """Open the keys of a table whose key was chosen. Raises what refuses the request."""
+    try:
+        open_keys.check_open(table.descriptor)
+        await open_keys.ready(region, table.id)
+    except ServiceError:
+        region.known.pop(table.name, None)
+        raise
 
 
 async def look(region: Region) -> None:
@@ -156,6 +170,7 @@ async def look(region: Region) -> None:
     if changes != region.policy_changes:
         region.policy_changes = changes
         region.known.clear()
+        open_keys.look(region)
 
 
 async def learn(region: Region, accesses: tuple[Access, ...]) -> None:
@@ -188,7 +203,7 @@ async def with_table(region: Region, name: str, attempt: Callable[[Table], Await
         # Nearly always this is all.
         try:
             return await attempt(table)
-        except DescriptorChanged:
+        except (DescriptorChanged, NoKey):
             await current(region, name)
         except ValidationException as refusal:
             if await current(region, name) is table:
@@ -204,7 +219,7 @@ async def with_tables(region: Region, names: Sequence[str], attempt: Callable[[S
         tables = [last_seen(region, name) or await current(region, name) for name in names]
         try:
             return await attempt(tables)
-        except DescriptorChanged:
+        except (DescriptorChanged, NoKey):
             for name in names:
                 await current(region, name)
         except ValidationException as refusal:

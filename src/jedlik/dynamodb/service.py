@@ -19,8 +19,9 @@ from jedlik.dynamodb.backups import (
 )
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.checks import every_table, recovery_check, scrubbing, small_records, strays, stream_check
+from jedlik.dynamodb.encryption import key_changes, key_watch
 from jedlik.dynamodb.items import expiring, old_tokens
-from jedlik.dynamodb.model import spaces
+from jedlik.dynamodb.model import descriptors, spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
 from jedlik.dynamodb.replication import membership, replicated, serving
 from jedlik.dynamodb.streams import shard_upkeep
@@ -47,9 +48,18 @@ SERVICE = Service(
         purge.JOB,
         recovery_plans.JOB,
         restores.JOB,
+        key_changes.JOB,
         table_copies.JOB,
     ),
-    duties=(archiving.duty, expiring.duty, last_backups.duty, old_tokens.duty, scrubbing.duty, sealing.duty),
+    duties=(
+        archiving.duty,
+        expiring.duty,
+        key_watch.duty,
+        last_backups.duty,
+        old_tokens.duty,
+        scrubbing.duty,
+        sealing.duty,
+    ),
     checks=(small_records.CHECK, every_table.CHECK, recovery_check.CHECK, strays.CHECK),
     standing=(replicated.any_of,),
     metrics=(*cloudwatch.METRICS, *scrubbing.METRICS),
@@ -75,5 +85,7 @@ PEERS = Service(
     operations=PEER_OPERATIONS,
 )
 
+KEY_NUMBERS = (spaces.DESCRIPTORS.prefix, descriptors.key_number)
+"""The records that have the numbers of the keys of tables."""
 SERVICES = (SERVICE, STREAMS, PEERS)
 """All of them."""

@@ -33,7 +33,7 @@ from jedlik.iam.service_roles import ServiceRoles
 from jedlik.memory import MIB, Memory
 from jedlik.process.callers import Callers
 from jedlik.process.node_seats import Seat
-from jedlik.process.services import DAX_PRINCIPAL, KEY_SPACES
+from jedlik.process.services import DAX_PRINCIPAL, KEY_NUMBERS, KEY_SPACES, provide_table_keys
 from jedlik.process.worker import (
     RETIRE,
     Site,
@@ -69,7 +69,9 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     name = seat.name
     follow = None if settings.dax_stale else followers.follow
     following = Following(cache, follow, f"dax/{name.node}")
-    stores = following.stores = Stores(settings, busy=following.wanted, seals=Seals(site.root_key, KEY_SPACES))
+    stores = following.stores = Stores(
+        settings, busy=following.wanted, seals=Seals(site.root_key, KEY_SPACES, KEY_NUMBERS)
+    )
     identities = IdentityStores(settings, root_key=site.root_key)
     credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
     callers = Callers(settings, credentials, stores, identities, is_secure=seat.is_encrypted)
@@ -93,6 +95,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     memory = Memory()
     try:
         authorizer = callers.authorizer
+        provide_table_keys(stores, identities, authorizer)
         plane = Plane(
             Calls(stores, DYNAMODB.operations, authorizer or Everybody(), memory.answers),
             AttributeLists(stores),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jedlik.aws import table_keys
 from jedlik.aws.service import Service, key_spaces
 from jedlik.config import Settings
 from jedlik.dax import service as dax
@@ -41,8 +42,7 @@ def served(
         return account if keys is None else keys.account_of(access_key)
 
     stores = IdentityStores(Settings()) if identities is None else identities
-    key_authorizer = None if authorizer is None else KeyPolicyAuthorizer(stores, authorizer)
-    keys_service = kms.declared(Stores(Settings()) if regions is None else regions, key_authorizer)
+    keys_service = kms.declared(Stores(Settings()) if regions is None else regions, key_authorizer(stores, authorizer))
     tag, untag = (keys_service.operations[name].handler for name in ("TagResource", "UntagResource"))
     return (
         *dynamodb.SERVICES,
@@ -55,9 +55,20 @@ def served(
     )
 
 
+def key_authorizer(identities: IdentityStores, authorizer: PolicyAuthorizer | None) -> KeyPolicyAuthorizer | None:
+    """Who decides about KMS keys; None where everybody may do everything."""
+    return None if authorizer is None else KeyPolicyAuthorizer(identities, authorizer)
+
+
+def provide_table_keys(stores: Stores, identities: IdentityStores, authorizer: PolicyAuthorizer | None) -> None:
+    """Let KMS open the keys of this process's tables."""
+    table_keys.provide(kms.keys_of_tables(stores, key_authorizer(identities, authorizer)))
+
+
 NO_HOST = ClusterHost("127.0.0.1", None, has_certificate=False, has_default=False, since=0.0)
 """For where there is no server."""
 SERVICES = served("", None)
 """The parts that are the same for every server: what the services keep, count and do in the background."""
+KEY_NUMBERS = dynamodb.KEY_NUMBERS
 KEY_SPACES = key_spaces(SERVICES)
 """Those of a store."""

@@ -43,7 +43,7 @@ from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
 from jedlik.process.callers import Callers
-from jedlik.process.services import KEY_SPACES, SERVICES, served
+from jedlik.process.services import KEY_NUMBERS, KEY_SPACES, SERVICES, provide_table_keys, served
 from jedlik.regions.region import Region
 from jedlik.regions.root_key_record import Found
 from jedlik.regions.store_keys import Seals
@@ -153,7 +153,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         opened=jobs.begin,
         closing=jobs.end_of,
         busy=jobs.wanted,
-        seals=Seals(site.root_key, KEY_SPACES),
+        seals=Seals(site.root_key, KEY_SPACES, KEY_NUMBERS),
     )
     memory = Memory()
     peers = known_peers.KnownPeers(settings, stores, memory.peers)
@@ -176,6 +176,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     looking.add_done_callback(log_failure)
     following: asyncio.Task[None] | None = None
     try:
+        provide_table_keys(stores, identities, callers.authorizer)
         await stores.open_existing()
         limits = limits_of(settings)
         authorizer = callers.authorizer

@@ -13,7 +13,7 @@ from jedlik.root_key import ABSENT, RootKey
 from jedlik.storage.engine import Engine
 
 if TYPE_CHECKING:
-    from jedlik.storage.sealed import SealedEngine
+    from jedlik.storage.sealed_engine import SealedEngine
 
 T = TypeVar("T")
 

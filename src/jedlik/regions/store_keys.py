@@ -2,7 +2,8 @@
 key under which its tables are sealed.
 
 The key is random, and belongs to the account in this region. It lies in the store, sealed under the root key, so a
-rotation of the root key seals one row again and no item. The key of a table follows from it and from the table's id.
+rotation of the root key seals one row again and no item. The first key of a table follows from it and from the table's
+id; `table_keyring` has the others.
 
 A store that was there before its server had a root key gets a key at its next start. From then on what is written is
 sealed. What was written before stays plain, and is opened as such, until a background job has sealed it.
@@ -11,7 +12,7 @@ sealed. What was written before stays plain, and is opened as such, until a back
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_bytes
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from jedlik.regions import keyspaces, store_format
+from jedlik.regions.table_keyring import StoreKeyring
 from jedlik.root_key import ABSENT, RootKey, Unsealable, place
 from jedlik.storage.engine import Engine, StorageError, Writes
 
 if TYPE_CHECKING:
     from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
-    from jedlik.storage.sealed import SealedEngine, Sealing
+    from jedlik.storage.sealed import Sealing
+    from jedlik.storage.sealed_engine import SealedEngine
 
 SECRET_BYTES = 32
 KEY_BYTES = 32
@@ -83,6 +86,9 @@ class Seals:
     root_key: RootKey
     spaces: Sequence[keyspaces.Keyspace] = ()
     """The key spaces of stores."""
+    numbers: tuple[bytes, Callable[[bytes], tuple[bytes, int]]] | None = None
+    """The first byte of the keys of records that name a table's key, and what reads the table and the number of its key
+    in such a record (`table_keyring`)."""
 
 
 NO_SEALS = Seals(ABSENT)
@@ -164,14 +170,18 @@ def parsed(record: bytes, path: Path) -> StoreKey:
 
 def sealed_engine(engine: LmdbEngine, known: StoreKey, opened: Opening) -> SealedEngine:
     """The engine with which a store is used whose values are kept in another. Raises StorageError."""
-    from jedlik.storage.sealed import SealedEngine
+    from jedlik.storage.sealed_engine import SealedEngine
 
-    return SealedEngine(engine, sealing(known, opened))
+    def read(key: bytes) -> bytes | None:
+        [value] = engine.get_now([key])
+        return value
+
+    return SealedEngine(engine, sealing(known, opened, read))
 
 
-def sealing(key: StoreKey, opened: Opening) -> Sealing:
-    """What seals and opens the values of a store. Raises StorageError."""
-    from jedlik.storage.sealed import SealedSpace, Sealing  # It takes long to import.
+def sealing(key: StoreKey, opened: Opening, read: Callable[[bytes], bytes | None]) -> Sealing:
+    """What seals and opens the values of a store, in which `read` finds the value of a key. Raises StorageError."""
+    from jedlik.storage.sealed import Numbers, SealedSpace, Sealing  # It takes long to import.
 
     try:
         plain_key = opened.seals.root_key.unseal(key.sealed, opened.place)
@@ -182,23 +192,5 @@ def sealing(key: StoreKey, opened: Opening) -> Sealing:
         for space in opened.seals.spaces
         if space.has_sealed_values
     }
-    return Sealing(StoreKeyring(plain_key), found, key.has_plain)
-
-
-class StoreKeyring:
-    """The keys of a store's tables."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def current(self, owner: bytes) -> int | None:
-        """0, the key that follows from the store's."""
-        return 0
-
-    def key(self, owner: bytes, number: int) -> bytes:
-        """A table's key. Raises NoKey for one that this version does not know."""
-        from jedlik.storage.sealed import NoKey, derived
-
-        if number:
-            raise NoKey(f"the table {owner[1:].hex()} is sealed with a key of the number {number}, which is unknown")
-        return derived(self._key, b"jedlik table key " + owner[1:])
+    numbers = None if opened.seals.numbers is None else Numbers(*opened.seals.numbers)
+    return Sealing(StoreKeyring(plain_key, read), found, key.has_plain, numbers)

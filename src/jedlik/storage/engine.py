@@ -96,6 +96,10 @@ class StorageError(Exception):
     before the next commit, the whole mutation may be there afterwards. The engine keeps serving if it can."""
 
 
+class NoKey(StorageError):
+    """The key of a sealed value cannot be had now (`storage.sealed`)."""
+
+
 class DamagedValue(StorageError):
     """The bytes stored under a key are not the bytes that were written. Other keys can be read."""
 

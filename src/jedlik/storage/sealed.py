@@ -20,9 +20,7 @@ Keys, sizes and counters stay readable: the order of the rows is the order of th
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import urandom
 from typing import Protocol, TypeVar
@@ -32,11 +30,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from jedlik.clock import Clock
 from jedlik.storage.batch import POSITION_SIZE
-from jedlik.storage.engine import TIME_SIZE, DamagedValue, Decide, Row, Scrubbed, StorageError, Writes
-from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
-from jedlik.storage.lmdb.view import FIRST_KEY, View
+from jedlik.storage.engine import TIME_SIZE, DamagedValue, Row
 
 T = TypeVar("T")
 
@@ -60,10 +55,6 @@ _OPENERS = 4096
 _Decrypt = Callable[[bytes, bytes, bytes], bytes]
 
 
-class NoKey(StorageError):
-    """The key of a sealed value cannot be had now."""
-
-
 class NotOpened(DamagedValue):
     """A sealed value is not what was sealed under its storage key: it was changed, or moved here from elsewhere, or
     somebody put a plain one in its place."""
@@ -84,6 +75,25 @@ class Keyring(Protocol):
     def key(self, owner: bytes, number: int) -> bytes:
         """One of an owner's keys. Raises NoKey."""
         ...
+
+    def use(self, table: bytes, number: int) -> bool:
+        """From now on seal the values of a table, whose key spaces its owners share, with the key of this number,
+        unless a later one is in use. Whether that changes anything."""
+        ...
+
+
+NumberOf = Callable[[bytes], tuple[bytes, int]]
+"""The table of a record, as owners name it behind their key space, and the number of the key that seals its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Which records have the numbers of keys: what a mutation writes that has read one is sealed with that key. So a
+    change of the number is seen by every process with its first write after it."""
+
+    prefix: bytes
+    """The first byte of their keys."""
+    number_of: NumberOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +131,17 @@ def data_key(key: bytes, salt: bytes) -> bytes:
 class Sealing:
     """Seals and opens the values of a store."""
 
-    def __init__(self, keyring: Keyring, spaces: Mapping[bytes, SealedSpace], has_plain: bool = False) -> None:
-        self._keyring = keyring
+    def __init__(
+        self,
+        keyring: Keyring,
+        spaces: Mapping[bytes, SealedSpace],
+        has_plain: bool = False,
+        numbers: Numbers | None = None,
+    ) -> None:
+        self.keyring = keyring
+        self.numbers = numbers
+        self._noted: dict[bytes, bytes] = {}
+        """The records with numbers as they were last read in a mutation, by their keys."""
         self.has_plain = has_plain
         """Whether values may be plain, because they were written before the store was sealed. Else such a value is
         refused."""
@@ -136,6 +155,30 @@ class Sealing:
     def forget(self, owner: bytes) -> None:
         """Ask the keyring again with which key an owner's values are sealed, because that has changed."""
         self._sealers.pop(owner, None)
+
+    def changed(self, table: bytes) -> None:
+        """The same for all owners that are parts of a table."""
+        for space in self.spaces:
+            self.forget(space + table)
+
+    def note(self, key: bytes, record: bytes | None) -> None:
+        """Use the key whose number a record has that a mutation has just read."""
+        if record is None or self._noted.get(key) == record:
+            return
+        assert self.numbers is not None, "records have numbers"
+        table, number = self.numbers.number_of(record)
+        if self.keyring.use(table, number):
+            self.changed(table)
+        if len(self._noted) >= _OPENERS:
+            self._noted.clear()
+        self._noted[key] = record
+
+    def number(self, key: bytes, stored: bytes) -> int | None:
+        """The number of the key that a value is sealed with; None if it is plain."""
+        space = self.spaces.get(key[:1])
+        start = TIME_SIZE if space is not None and space.is_log else 0
+        head = stored[start : start + _NUMBER.stop]
+        return int.from_bytes(head[_NUMBER], "big") if head[:1] == _MARKED else None
 
     def forget_all(self) -> None:
         """Let go of every key, so that each is asked for again."""
@@ -171,8 +214,8 @@ class Sealing:
         return sealer.head + nonce + sealer.encrypt(nonce, value, bound)
 
     def _sealer(self, owner: bytes) -> _Sealer | None:
-        number = self._keyring.current(owner)
-        made = None if number is None else _Sealer(number, self._keyring.key(owner, number))
+        number = self.keyring.current(owner)
+        made = None if number is None else _Sealer(number, self.keyring.key(owner, number))
         if len(self._sealers) >= _OPENERS:
             self._sealers.clear()
         self._sealers[owner] = made
@@ -234,164 +277,9 @@ class Sealing:
     def _opener(self, key: bytes, owner: bytes, head: bytes) -> _Decrypt:
         if len(head) < _HEAD.stop:
             raise NotOpened(key)
-        found = self._keyring.key(owner, int.from_bytes(head[_NUMBER], "big"))
+        found = self.keyring.key(owner, int.from_bytes(head[_NUMBER], "big"))
         decrypt: _Decrypt = AESGCM(data_key(found, head[3:])).decrypt
         if len(self._openers) >= _OPENERS:
             self._openers.clear()
         self._openers[head] = decrypt
         return decrypt
-
-
-class SealedEngine:
-    """An engine whose values are sealed in another."""
-
-    def __init__(self, inner: LmdbEngine, sealing: Sealing) -> None:
-        self.inner = inner
-        self.sealing = sealing
-        self._spaces = sealing.spaces
-        inner.uncounted = dict.fromkeys(sealing.spaces, OVERHEAD)
-        self._get_now = inner.get_now
-        self._get_and_range_now = inner.get_and_range_now
-
-    @property
-    def clock(self) -> Clock:
-        """The clock that dates log entries."""
-        return self.inner.clock
-
-    @clock.setter
-    def clock(self, clock: Clock) -> None:
-        self.inner.clock = clock
-
-    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
-        """The values of `keys` in one snapshot."""
-        return self.get_now(keys)
-
-    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The same, for a caller that cannot wait."""
-        found = self._get_now(keys)
-        spaces = self._spaces
-        for place, key in enumerate(keys):
-            if key[:1] in spaces and (stored := found[place]) is not None:
-                found[place] = self.sealing.opened(key, stored)
-        return found
-
-    async def range(
-        self,
-        start: bytes,
-        end: bytes,
-        limit: int,
-        max_bytes: int,
-        reverse: bool = False,
-        consistent: bool = True,
-    ) -> list[Row]:
-        """The rows with start <= key < end in one snapshot."""
-        rows = await self.inner.range(start, end, limit, max_bytes, reverse, consistent)
-        return self.sealing.opened_rows(rows, max_bytes)
-
-    async def get_and_range(
-        self,
-        key: bytes,
-        start: bytes,
-        end: bytes,
-        limit: int,
-        max_bytes: int,
-        reverse: bool = False,
-        consistent: bool = True,
-    ) -> tuple[bytes | None, list[Row]]:
-        """The value of `key`, and the rows of a range, in one snapshot."""
-        return self.get_and_range_now(key, start, end, limit, max_bytes, reverse)
-
-    def get_and_range_now(
-        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
-    ) -> tuple[bytes | None, list[Row]]:
-        """The same, for a caller that cannot wait."""
-        value, rows = self._get_and_range_now(key, start, end, limit, max_bytes, reverse)
-        if value is not None and key[:1] in self._spaces:
-            value = self.sealing.opened(key, value)
-        return value, self.sealing.opened_rows(rows, max_bytes)
-
-    async def last_position(self) -> int:
-        """The position of the last entry of all logs."""
-        return await self.inner.last_position()
-
-    def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
-        """Run a mini-transaction. What `decide` writes is sealed as often as it is decided."""
-        sealing, spaces = self.sealing, self._spaces
-        sealed_places = [place for place, key in enumerate(keys) if key[:1] in spaces]
-
-        def decide_sealed(found: Sequence[bytes | None]) -> tuple[Writes, T]:
-            if sealed_places:
-                found = list(found)
-                for place in sealed_places:
-                    stored = found[place]
-                    if stored is not None:
-                        found[place] = sealing.opened(keys[place], stored)
-            plain, result = decide(found)
-            writes = Writes()
-            writes.adds = plain.adds
-            writes.puts = {
-                key: value if value is None or key[:1] not in spaces else sealing.seal(key, value)
-                for key, value in plain.puts.items()
-            }
-            if plain.appends:
-                writes.appends = [(log, sealing.seal_entry(log, entry)) for log, entry in plain.appends]
-            return writes, result
-
-        return self.inner.mutate(keys, decide_sealed)
-
-    def scrub_is_due(self, now: float) -> bool:
-        """Whether this engine reads all values now and then, and is to begin or go on."""
-        return self.inner.scrub_is_due(now)
-
-    def scrub(self, now: float) -> Scrubbed:
-        """Read some values on, as they are stored."""
-        return self.inner.scrub(now)
-
-    @contextmanager
-    def view(self) -> Iterator[SealedView]:
-        """The store as it is now, to be read at length. Raises StorageError."""
-        with self.inner.view() as view:
-            yield SealedView(view, self.sealing)
-
-    async def close(self) -> None:
-        """Wait for the mutations in flight and release the store."""
-        await self.inner.close()
-
-
-class SealedView(View):
-    """A view of a store with sealed values."""
-
-    def __init__(self, view: View, sealing: Sealing) -> None:
-        super().__init__(view.transaction)
-        self._sealing = sealing
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of `key`; None where absent."""
-        stored = super().get(key)
-        return None if stored is None else self._sealing.opened(key, stored)
-
-    def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
-        """The rows with start <= key < end, in key order."""
-        for key, stored in super().rows(start, end):
-            yield key, self._sealing.opened(key, stored)
-
-    def damaged(self, start: bytes = FIRST_KEY) -> Iterator[bytes]:
-        """The keys of damaged values, and of those that cannot be opened with their keys."""
-        yield from super().damaged(start)
-        for space in self._sealing.spaces:
-            for key, stored in super().whole_rows(max(start, space), bytes((space[0] + 1,))):
-                if self._whole(key, stored) is None:
-                    yield key
-
-    def whole_rows(self, start: bytes, end: bytes) -> Iterator[Row]:
-        """The rows of a range that are as they were written."""
-        for key, stored in super().whole_rows(start, end):
-            opened = self._whole(key, stored)
-            if opened is not None:
-                yield key, opened
-
-    def _whole(self, key: bytes, stored: bytes) -> bytes | None:
-        try:
-            return self._sealing.opened(key, stored)
-        except NotOpened:
-            return None

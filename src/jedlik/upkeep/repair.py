@@ -26,7 +26,7 @@ from jedlik.storage.engine import Engine, StorageError, Writes
 from jedlik.storage.lmdb.coherence import Extent
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import View
-from jedlik.storage.sealed import SealedEngine
+from jedlik.storage.sealed_engine import SealedEngine
 from jedlik.upkeep.opening import Reader
 
 Say = Callable[[str], None]

@@ -56,7 +56,16 @@ OPTIONAL: dict[str, Any] = {
     ],
     "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST", "LastUpdateToPayPerRequestDateTime": 2.5},
     "TableClassSummary": {"TableClass": "STANDARD", "LastUpdateDateTime": 1.5},
-    "SSEDescription": {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": "arn:aws:kms:a:b:key/c"},
+    "SSEDescription": {
+        "Status": "ENABLED",
+        "SSEType": "KMS",
+        "KMSMasterKeyArn": "arn:aws:kms:a:b:key/c",
+        "KeyOfAws": True,
+        "InaccessibleEncryptionDateTime": 7.5,
+        "Refusal": ["DisabledException", "arn:aws:kms:a:b:key/c is disabled."],
+    },
+    "KeyNumber": 3,
+    "ArchivalSummary": {"ArchivalDateTime": 8.5, "ArchivalBackupArn": "arn:aws:dynamodb:a:b:c", "Done": True},
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     "LatestStreamLabel": "2023-11-14T22:13:20.500",
     "LatestStreamArn": "arn:aws:dynamodb:us-east-1:000000000000:table/Music/stream/2023-11-14T22:13:20.500",
@@ -89,6 +98,7 @@ OPTIONAL: dict[str, Any] = {
 }
 """Every member that there is besides, once."""
 RECORDS = [
+    definitions.Archived,
     definitions.AttachedPolicy,
     definitions.Billing,
     definitions.Descriptor,
@@ -160,7 +170,13 @@ def test_every_field_is_a_member() -> None:
     found: list[Any] = [everything, *everything.indexes, everything.billing, everything.encryption, everything.expiry]
     assert everything.log is not None
     found += [everything.log, *everything.log.shards, *everything.log.readers, everything.stream]
-    found += [everything.table_class, everything.restored, everything.policy, everything.stream_policy]
+    found += [
+        everything.table_class,
+        everything.archived,
+        everything.restored,
+        everything.policy,
+        everything.stream_policy,
+    ]
     assert {type(record) for record in found} == set(RECORDS)
     for record in found:
         if record in everything.local_indexes:

@@ -82,7 +82,7 @@ def test_a_table_that_adopts_settings_has_them(theirs: Descriptor, ours: Descrip
     taken = shared_settings.applied(replace(ours, group=group), NOW)
     assert shared_settings.shared(taken.table) == replicas.settings(group) == shared_settings.shared(theirs)
     again = shared_settings.applied(taken.table, NOW + 1)
-    assert again == (taken.table, [], [], False)
+    assert again == (taken.table, [], [], False, False)
 
 
 @given(tables(HERE), tables(THERE))

@@ -18,7 +18,9 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, import_records, importing, ion_records, transfers
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.transfers import IN_PROGRESS
+from jedlik.dynamodb.encryption import chosen_keys
 from jedlik.dynamodb.errors import ImportConflictException, ResourceInUseException
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.tables import table_names
 from jedlik.dynamodb.tables.table_operations import check_new, check_table_count, new_table
 from jedlik.regions.region import Region
@@ -48,16 +50,20 @@ async def import_table(context: Context, request: Request) -> Response:
     found = Import(backup_records.new_id(now, secrets.token_hex(4)), name, table_id, now, request)
     made = replace(new_table(parameters, name, table_id, region, now), importing=import_records.arn(region, found))
 
-    def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
+    wish = chosen_keys.wanted(parameters.get("SSESpecification", {}))
+
+    def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         if values[0] is not None:
             raise ResourceInUseException(f"Table already exists: {name}")
         writes = Writes()
-        catalog.put(made, writes)
+        table = key.of_new(made, writes)
+        catalog.put(table, writes)
         found.put(writes)
         importing.submit(found, now, writes)
-        return writes, None
+        return writes, table
 
-    await region.engine.mutate([catalog.key(name)], decide)
+    async with chosen_keys.chosen(context, name, wish) as key:
+        key.learn(region, await region.engine.mutate([catalog.key(name)], decide))
     region.jobs_wanted.set()
     return {"ImportTableDescription": await _description(region, found)}
 

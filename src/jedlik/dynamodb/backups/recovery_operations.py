@@ -24,8 +24,10 @@ from jedlik.dynamodb.backups.restore_operations import (
     check_room,
     check_target,
     new_table,
+    wanted_key,
 )
 from jedlik.dynamodb.changes import readers
+from jedlik.dynamodb.encryption import chosen_keys
 from jedlik.dynamodb.errors import (
     ContinuousBackupsUnavailableException,
     InvalidRestoreTimeException,
@@ -114,14 +116,16 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
         at = _checked_time(until, earliest, now)
         check_target(target, values[2])
         made = new_table(source, target, table_id, now, region, request)
-        made = replace(made, restored=Restored(source.arn, at))
         writes = Writes()
+        made = key.of_new(replace(made, restored=Restored(source.arn, at)), writes)
         catalog.put(made, writes)
         recovery.put(writes, restoring=(*recovery.restoring, table_id))
         recovery_plans.submit(recovery, made, at, writes)
         return writes, made
 
-    made = await region.engine.mutate([catalog.key(name), recovery_key, catalog.key(target)], decide)
+    async with chosen_keys.chosen(context, target, wanted_key(source, request)) as key:
+        made = await region.engine.mutate([catalog.key(name), recovery_key, catalog.key(target)], decide)
+        key.learn(region, made)
     region.jobs_wanted.set()
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
 
@@ -153,13 +157,15 @@ async def _restore_from_elsewhere(
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         check_target(target, values[0])
         made = new_table(source, target, table_id, now, region, request)
-        made = replace(made, restored=Restored(source.arn, at))
         writes = Writes()
+        made = key.of_new(replace(made, restored=Restored(source.arn, at)), writes)
         catalog.put(made, writes)
         recovery_plans.submit(recovery, made, at, writes, {"Region": of_region})
         return writes, made
 
-    made = await region.engine.mutate([catalog.key(target)], decide)
+    async with chosen_keys.chosen(context, target, wanted_key(source, request)) as key:
+        made = await region.engine.mutate([catalog.key(target)], decide)
+        key.learn(region, made)
     region.jobs_wanted.set()
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
 

@@ -26,6 +26,8 @@ from jedlik.dynamodb.backups.backup_records import AVAILABLE, BackupArn
 from jedlik.dynamodb.backups.restores import Place
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
+from jedlik.dynamodb.encryption import chosen_keys
+from jedlik.dynamodb.encryption.chosen_keys import Wanted
 from jedlik.dynamodb.errors import (
     BackupInUseException,
     ContinuousBackupsUnavailableException,
@@ -65,6 +67,10 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
     now, table_id = region.clock(), str(uuid.uuid4())
     if parts.region != region.name:
         return await _restore_from_elsewhere(context, request, parts, table_id, now)
+    read = [backup_records.backup_key(parts.table, parts.id), catalog.key(name)]
+    values = await region.engine.get(read)
+    source = backup_records.found(values[0], arn).table
+    check_target(name, values[1])
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         backup = backup_records.found(values[0], arn)
@@ -72,14 +78,16 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
             raise BackupInUseException(BACKUP_IN_USE)
         check_target(name, values[1])
         made = new_table(backup.table, name, table_id, now, region, request)
-        made = replace(made, restored=Restored(backup.table.arn, backup.created, backup.arn))
         writes = Writes()
+        made = key.of_new(replace(made, restored=Restored(backup.table.arn, backup.created, backup.arn)), writes)
         catalog.put(made, writes)
         backup.put(writes, restoring=(*backup.restoring, table_id))
         restores.submit(name, table_id, Place(backup.folder, manifests.NAME), backup.key.hex(), writes)
         return writes, made
 
-    made = await region.engine.mutate([backup_records.backup_key(parts.table, parts.id), catalog.key(name)], decide)
+    async with chosen_keys.chosen(context, name, wanted_key(source, request)) as key:
+        made = await region.engine.mutate(read, decide)
+        key.learn(region, made)
     region.jobs_wanted.set()
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
 
@@ -102,14 +110,16 @@ async def _restore_from_elsewhere(
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         check_target(name, values[0])
         made = new_table(backup.table, name, table_id, now, region, request)
-        made = replace(made, restored=Restored(backup.table.arn, backup.created, backup.arn))
         writes = Writes()
+        made = key.of_new(replace(made, restored=Restored(backup.table.arn, backup.created, backup.arn)), writes)
         catalog.put(made, writes)
         source = Place(backup.folder, manifests.NAME)
         restores.submit(name, table_id, source, backup.key.hex(), writes, {"Region": parts.region})
         return writes, made
 
-    made = await region.engine.mutate([catalog.key(name)], decide)
+    async with chosen_keys.chosen(context, name, wanted_key(backup.table, request)) as key:
+        made = await region.engine.mutate([catalog.key(name)], decide)
+        key.learn(region, made)
     region.jobs_wanted.set()
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
 
@@ -157,6 +167,13 @@ def check_overrides(request: Request) -> None:
         throughput.check_bounds(provisioned)
 
 
+def wanted_key(source: Descriptor, request: Request) -> Wanted:
+    """The key of a restored table: that of its source, unless the request chooses another."""
+    if "SSESpecificationOverride" in request:
+        return chosen_keys.wanted(request["SSESpecificationOverride"])
+    return chosen_keys.as_of(source.encryption if source.key_number else None)
+
+
 def new_table(source: Descriptor, name: str, table_id: str, now: float, region: Region, request: Request) -> Descriptor:
     """The descriptor of a table that is restored from what `source` was. Raises ValidationException."""
     mode = request.get("BillingModeOverride", source.billing_mode)
@@ -164,9 +181,6 @@ def new_table(source: Descriptor, name: str, table_id: str, now: float, region: 
     whole = [index for index in source.global_indexes if index.status != "DELETING"]
     kept = _kept(whole, request.get("GlobalSecondaryIndexOverride"), "GlobalSecondaryIndexOverride")
     wanted = {index["IndexName"]: index for index in request.get("GlobalSecondaryIndexOverride", ())}
-    encryption = source.encryption
-    if "SSESpecificationOverride" in request:
-        encryption = table_settings.encryption(request["SSESpecificationOverride"], region.name, region.account)
     table = Descriptor(
         name=name,
         id=table_id,
@@ -186,7 +200,6 @@ def new_table(source: Descriptor, name: str, table_id: str, now: float, region: 
         ),
         billing=Billing(PAY_PER_REQUEST, now) if mode == PAY_PER_REQUEST else None,
         table_class=source.table_class,
-        encryption=encryption,
     )
     table = replace(table, **throughput.initial(_settings(source, mode, source, request, "Override")))
     return replace(table, attributes=definitions.used_attributes(table))

@@ -8,6 +8,7 @@ positions in a parent's log are before all in its children's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import orjson
 
@@ -18,6 +19,7 @@ from jedlik.dynamodb.model import changelog, items, keys, log_readers, spaces, s
 from jedlik.dynamodb.model.changelog import Change, Kind
 from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.engine import NoKey
 from jedlik.storage.snapshot import Snapshot
 
 _MARKS = (Kind.OPEN, Kind.CLOSE)
@@ -49,9 +51,12 @@ class StreamCheck:
                 yield from (f"stream {stream['StreamArn']}: {problem}" for problem in self._check_stream(key, stream))
             except DAMAGE as error:
                 yield f"stream under {key.hex()}: {described(error)}"
+            except NoKey:
+                self._logs.update(streams.shard_log(stream, shard) for shard in stream["Shards"])
         for log in self._snapshot.prefixes(*spaces.LOGS.range, keys.SHARD_PREFIX):
             if log not in self._logs:
-                yield from self._check_unlisted(log)
+                with suppress(NoKey):
+                    yield from self._check_unlisted(log)
 
     def _check_stream(self, key: bytes, stream: Document) -> Iterator[str]:
         """Raises one of DAMAGE if the stream's document cannot be read."""

@@ -20,6 +20,7 @@ from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.items.transactions import Outcome, WriteTransaction
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.tables import Table
+from jedlik.storage.engine import NoKey
 
 MOST = 10
 """Operations. The long way prepares more of them by turns."""
@@ -47,7 +48,7 @@ class Transaction:
         if isinstance(error, TransactionCanceledException):
             self._transaction.charge_canceled(self._context.meter)
             return error
-        if isinstance(error, ServiceError | DescriptorChanged):
+        if isinstance(error, ServiceError | DescriptorChanged | NoKey):
             return None
         raise error
 

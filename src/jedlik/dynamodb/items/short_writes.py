@@ -24,6 +24,7 @@ from jedlik.dynamodb.items.prepared import Prepared
 from jedlik.dynamodb.items.single_writes import SingleWrite
 from jedlik.dynamodb.model.indexes import has_collections
 from jedlik.dynamodb.model.writes import ItemChange, ItemWrite
+from jedlik.storage.engine import NoKey
 
 
 class Write:
@@ -48,7 +49,7 @@ class Write:
             name = self._request["TableName"]
             charging.stopped(self._context.meter, name, self._single.operation, self._single.stored)
             return error
-        if isinstance(error, ServiceError | DescriptorChanged):
+        if isinstance(error, ServiceError | DescriptorChanged | NoKey):
             return None
         raise error
 

@@ -137,7 +137,27 @@ class Encryption:
 
     key_arn: str
     status: str = "ENABLED"
+    """UPDATING while values are sealed with another key."""
     type: str = "KMS"
+    is_of_aws: bool = False
+    """Whether the key is DynamoDB's own in the account, and no customer's."""
+    inaccessible_since: float | None = None
+    """When it was found that the key cannot be used, in seconds since the epoch. The table is closed until it can."""
+    refusal: tuple[str, str] | None = None
+    """Then the name and the text of KMS's exception."""
+    as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """That a table is only a backup any more."""
+
+    at: float
+    """When that began, in seconds since the epoch."""
+    backup: str
+    """The ARN of the backup."""
+    is_done: bool = False
+    """Whether the backup is made."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
 
@@ -205,6 +225,10 @@ class Descriptor:
     billing: Billing | None = None
     table_class: TableClass | None = None
     encryption: Encryption | None = None
+    key_number: int = 0
+    """The number of the key that seals what is written (`regions.table_keyring`)."""
+    archived: Archived | None = None
+    """That its key has been away for too long."""
     stream: StreamSetting | None = None
     """None while no stream is enabled."""
     stream_label: str | None = None
@@ -250,6 +274,11 @@ class Descriptor:
     def is_being_made(self) -> bool:
         """Whether it is being restored or imported: CREATING, and closed to everybody."""
         return self.importing is not None or (self.restored is not None and self.restored.in_progress)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its key cannot be used: its items are neither read nor written."""
+        return self.encryption is not None and self.encryption.inaccessible_since is not None
 
     @property
     def is_going(self) -> bool:

@@ -4,9 +4,9 @@ A table's descriptor is one value in the store, JSON, under `keys.descriptor_key
 write can use an outdated definition.
 
 The JSON has DynamoDB's own names for members that DescribeTable shows. Ours are IndexNumber, NextIndexNumber,
-ChangeLog, NextShardNumber, TimeToLive, Replication, LeftBy, ToldShards, and the policies. The tables below map members
-to fields; only this module knows them. A member that they do not contain comes from a later version, and stays in its
-place.
+ChangeLog, NextShardNumber, TimeToLive, Replication, LeftBy, ToldShards, KeyNumber, and the policies. The tables below
+map members to fields; only this module knows them. A member that they do not contain comes from a later version, and
+stays in its place.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import orjson
 from jedlik.dynamodb.model import keys, replicas
 from jedlik.dynamodb.model.changelog import ChangeLog
 from jedlik.dynamodb.model.definitions import (
+    Archived,
     AsStored,
     AttachedPolicy,
     Billing,
@@ -157,8 +158,21 @@ _TABLE: _Members = {
     ),
     "SSEDescription": _one(
         Encryption,
-        {"Status": _Member("status"), "SSEType": _Member("type"), "KMSMasterKeyArn": _Member("key_arn")},
+        {
+            "Status": _Member("status"),
+            "SSEType": _Member("type"),
+            "KMSMasterKeyArn": _Member("key_arn"),
+            "KeyOfAws": _Member("is_of_aws", absent=False),
+            "InaccessibleEncryptionDateTime": _Member("inaccessible_since"),
+            "Refusal": _Member("refusal", tuple, list),
+        },
         "encryption",
+    ),
+    "KeyNumber": _Member("key_number", absent=0),
+    "ArchivalSummary": _one(
+        Archived,
+        {"ArchivalDateTime": _Member("at"), "ArchivalBackupArn": _Member("backup"), "Done": _Member("is_done")},
+        "archived",
     ),
     "StreamSpecification": _one(
         StreamSetting, {"StreamEnabled": _Member("enabled"), "StreamViewType": _Member("view_type")}, "stream"
@@ -224,6 +238,12 @@ def serialize(descriptor: Descriptor) -> bytes:
 def descriptor_of(stored: Json) -> Descriptor:
     """The descriptor in parsed JSON."""
     return _read_table(stored)
+
+
+def key_number(raw: bytes) -> tuple[bytes, int]:
+    """The table of a stored descriptor, as keys name it, and the number of its key."""
+    stored = orjson.loads(raw)
+    return keys.table_id(stored["TableId"]), stored.get("KeyNumber", 0)
 
 
 def parse(raw: bytes) -> Table:

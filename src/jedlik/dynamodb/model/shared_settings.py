@@ -53,6 +53,8 @@ class Applied(NamedTuple):
     """Numbers of indexes whose entries must be removed."""
     expiry_changed: bool
     """Whether expiry notes must be written or removed."""
+    key_changed: bool
+    """Whether another key must be adopted, or the one that every account has."""
 
 
 def shared(table: Descriptor) -> Settings:
@@ -66,7 +68,7 @@ def shared(table: Descriptor) -> Settings:
     if table.expiry is not None and table.expiry.on:
         settings["TimeToLive"] = table.expiry.attribute
     if table.encryption is not None:
-        settings["Encryption"] = "AWS" if table.encryption.key_arn.endswith(AWS_KEY) else "CUSTOMER"
+        settings["Encryption"] = "AWS" if is_of_aws(table.encryption) else "CUSTOMER"
     if table.table_class is not None:
         settings["TableClass"] = table.table_class.name
     for index in table.global_indexes:
@@ -91,10 +93,10 @@ def applied(table: Descriptor, now: float) -> Applied:
     table = _with_throughput(table, wanted["Throughput"], now)
     table = replace(table, warm=wanted["WarmThroughput"])
     table, expiry_changed = _with_expiry(table, wanted.get("TimeToLive"), now)
-    table = _with_encryption(table, wanted.get("Encryption"))
+    table, key_changed = _with_encryption(table, wanted.get("Encryption"))
     table = _with_table_class(table, wanted.get("TableClass"), now)
     table, new, gone = _with_indexes(table, wanted)
-    return Applied(table, new, gone, expiry_changed)
+    return Applied(table, new, gone, expiry_changed, key_changed)
 
 
 def effective(table: Descriptor) -> Descriptor:
@@ -119,6 +121,11 @@ def key_arn(key: str | None, region: str, account: str) -> str:
     return f"arn:aws:kms:{region}:{account}:{resource}"
 
 
+def is_of_aws(encryption: Encryption) -> bool:
+    """Whether a table is encrypted with DynamoDB's own key in the account."""
+    return encryption.is_of_aws or encryption.key_arn.endswith(AWS_KEY)
+
+
 def replica_key_arn(table: Descriptor, region: str) -> str | None:
     """The ARN of the KMS key of one of a table's replicas; None if it has the default encryption."""
     group = table.shared_group
@@ -135,11 +142,9 @@ def replica_key_arn(table: Descriptor, region: str) -> str | None:
 def _own(table: Descriptor) -> Settings:
     """The facts about this replica that others must know: whether it may be deleted, and its KMS key if it is the
     customer's."""
-    arn = AWS_KEY if table.encryption is None else table.encryption.key_arn
-    return {
-        "DeletionProtectionEnabled": table.protected or None,
-        "KMSMasterKeyId": None if arn.endswith(AWS_KEY) else arn,
-    }
+    encryption = table.encryption
+    of_customer = None if encryption is None or is_of_aws(encryption) else encryption.key_arn
+    return {"DeletionProtectionEnabled": table.protected or None, "KMSMasterKeyId": of_customer}
 
 
 def _throughput(of: Stored) -> Settings:
@@ -186,9 +191,15 @@ def _with_expiry(table: Descriptor, attribute: str | None, now: float) -> tuple[
     return replace(table, expiry=changed), True
 
 
-def _with_encryption(table: Descriptor, kind: str | None) -> Descriptor:
+def _with_encryption(table: Descriptor, kind: str | None) -> tuple[Descriptor, bool]:
+    """The table with another key, and whether that is another one than it has."""
+    current = table.encryption
     arn = None if kind is None else replica_key_arn(table, table.region)
-    return replace(table, encryption=None if arn is None else Encryption(arn))
+    if arn is None:
+        return replace(table, encryption=None), current is not None
+    if current is not None and (is_of_aws(current) if kind == "AWS" else current.key_arn == arn):
+        return table, False
+    return replace(table, encryption=Encryption(arn, status="UPDATING")), True
 
 
 def _with_table_class(table: Descriptor, wanted: str | None, now: float) -> Descriptor:

@@ -18,6 +18,7 @@ from typing import Any
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceUnavailable, ValidationException
 from jedlik.dynamodb import catalog, mini_transaction
+from jedlik.dynamodb.encryption import key_changes
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, streams
 from jedlik.dynamodb.model.definitions import Descriptor, filled, new_table
@@ -170,6 +171,8 @@ def _made(request: Request, region: Region, table_id: str, now: float, writes: W
     arn = table_names.arn(region.name, region.account, name)
     empty = replace(new_table(name, table_id, arn, now, request), group=group)
     table = shared_settings.applied(empty, now).table
+    if table.encryption is not None:
+        key_changes.submit(table, writes, adopts=True)
     table = replace(
         table,
         global_indexes=tuple(filled(index) for index in table.global_indexes),

@@ -30,6 +30,7 @@ from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.backups import last_backups
 from jedlik.dynamodb.changes import readers
+from jedlik.dynamodb.encryption import key_changes
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.items import expiring
 from jedlik.dynamodb.model import descriptors, log_readers, replicas, shared_settings, streams
@@ -100,6 +101,8 @@ def follow(table: Descriptor, group: Group, now: float, writes: Writes) -> Descr
         purge.submit_index(table, number, writes)
     if taken.expiry_changed:
         expiring.submit(table, writes)
+    if taken.key_changed:
+        key_changes.submit(table, writes, adopts=True)
     if replicas.regions(group) == [own] != before:  # One that is made in a single region stays a global table.
         return ordinary(table, writes)
     if replicas.status(group, own)["Status"] != DELETING:

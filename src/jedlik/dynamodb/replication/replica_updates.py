@@ -24,7 +24,7 @@ from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, streams
-from jedlik.dynamodb.model.definitions import Descriptor, Encryption
+from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.replicas import ACTIVE, CREATING, DELETED, DELETING, Group
 from jedlik.dynamodb.replication import (
     membership,
@@ -220,9 +220,9 @@ async def look_up(region: Region, peer: str, name: str) -> Request | None:
     return found
 
 
-def check_encryption(table: Descriptor, wanted: Encryption | None) -> None:
-    """Whether a replica's encryption may become `wanted`: all replicas have a customer's keys, or none has."""
-    if table.group is None or wanted is None or wanted.key_arn.endswith(shared_settings.AWS_KEY):
+def check_encryption(table: Descriptor, by_customer: bool) -> None:
+    """Whether a replica may be encrypted by a key of a customer: all replicas have such keys, or none has."""
+    if table.group is None or not by_customer:
         return
     others = [region for region in replicas.regions(table.group) if region != table.region]
     if any("KMSMasterKeyId" not in replicas.overrides(table.group, region) for region in others):

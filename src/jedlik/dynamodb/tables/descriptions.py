@@ -40,6 +40,7 @@ _SHOWN = (
     "RestoreSummary",
 )
 """The members of a descriptor that are shown, in the order of the model."""
+_SSE_SHOWN = ("Status", "SSEType", "KMSMasterKeyArn", "InaccessibleEncryptionDateTime")
 
 _GONE_WHEN_DELETED = ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes",
                       "GlobalSecondaryIndexes", "WarmThroughput")  # fmt: skip
@@ -65,6 +66,10 @@ def description(table: Descriptor, counted: Counts, status: str, now: float) -> 
     table = shared_settings.effective(table)
     document = descriptors.document(table)
     shown: Shown = {name: document[name] for name in _SHOWN if name in document}
+    if table.key_number and table.encryption is not None:
+        shown["SSEDescription"] = {name: value for name, value in shown["SSEDescription"].items() if name in _SSE_SHOWN}
+    else:
+        shown.pop("SSEDescription", None)  # The key has not been adopted yet.
     shown["TableStatus"] = status
     shown["ItemCount"], shown["TableSizeBytes"] = counted.get(0, (0, 0))
     shown["ProvisionedThroughput"] = _provisioned(table.provisioned, now)

@@ -21,6 +21,7 @@ from jedlik.dynamodb.backups import last_backups
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.changes import readers
+from jedlik.dynamodb.encryption import chosen_keys
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
 from jedlik.dynamodb.model import definitions, keys, replicas, streams
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, Descriptor, TableClass
@@ -59,12 +60,15 @@ async def create_table(context: Context, request: Request) -> Response:
     now = region.clock()
     made = new_table(request, name, str(uuid.uuid4()), region, now)
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
+    if (await region.engine.get([catalog.key(name)])) != [None]:
+        raise _is_there(name)
+    wish = chosen_keys.wanted(request.get("SSESpecification", {}))
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         if values[0] is not None:
-            raise ResourceInUseException(f"Table already exists: {name}")
+            raise _is_there(name)
         writes = Writes()
-        table = made
+        table = key.of_new(made, writes)
         if request.get("StreamSpecification", {}).get("StreamEnabled"):
             table = streams.enable(table, request["StreamSpecification"]["StreamViewType"], now, writes)
         catalog.put(table, writes)
@@ -72,9 +76,15 @@ async def create_table(context: Context, request: Request) -> Response:
             writes.put(keys.tags_key(keys.table_id(table.id)), orjson.dumps(tags))
         return writes, table
 
-    table = await region.engine.mutate([catalog.key(name)], decide)
+    async with chosen_keys.chosen(context, name, wish) as key:
+        table = await region.engine.mutate([catalog.key(name)], decide)
+        key.learn(region, table)
     description = descriptions.description(table, {}, "ACTIVE", now)
     return {"TableDescription": descriptions.created(description, request)}
+
+
+def _is_there(name: str) -> ResourceInUseException:
+    return ResourceInUseException(f"Table already exists: {name}")
 
 
 async def describe_table(context: Context, request: Request) -> Response:
@@ -235,6 +245,5 @@ def new_table(request: Request, name: str, table_id: str, region: Region, now: f
         protected=request.get("DeletionProtectionEnabled", False),
         billing=Billing(PAY_PER_REQUEST, now) if request.get("BillingMode") == PAY_PER_REQUEST else None,
         table_class=TableClass(request["TableClass"]) if "TableClass" in request else None,
-        encryption=table_settings.encryption(request.get("SSESpecification", {}), region.name, region.account),
         policy=resource_policies.first(request),
     )

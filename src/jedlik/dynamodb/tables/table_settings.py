@@ -9,8 +9,6 @@ from typing import Any
 
 from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.capacity.throughput import INVALID
-from jedlik.dynamodb.model.definitions import Encryption
-from jedlik.dynamodb.model.shared_settings import key_arn
 
 TABLE_CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
 
@@ -71,15 +69,3 @@ def check_stream(request: dict[str, Any], *, creating: bool) -> None:
     else:
         text = "If stream is being disabled, then UpdateViewType must not be specified"
     raise ValidationException(INVALID + text)
-
-
-def encryption(specification: dict[str, Any], region: str, account: str) -> Encryption | None:
-    """The encryption of a table with a specification; None for the default, which every table has.
-
-    The request may give a key as ARN, as alias or as id. It is shown as an ARN; without one the key is the service's
-    own.
-    """
-    if not specification.get("Enabled", "SSEType" in specification):
-        return None
-    key = key_arn(specification.get("KMSMasterKeyId"), region, account)
-    return Encryption(key)

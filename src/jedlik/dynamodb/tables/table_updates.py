@@ -21,14 +21,18 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, TABLE
-from jedlik.dynamodb.model import descriptors, shared_settings, streams
-from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, TableClass
+from jedlik.dynamodb.encryption import chosen_keys, key_changes
+from jedlik.dynamodb.encryption.chosen_keys import Wanted
+from jedlik.dynamodb.errors import DescriptorChanged
+from jedlik.dynamodb.model import descriptors, keys, shared_settings, streams
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Billing, Descriptor, TableClass
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replica_updates
 from jedlik.dynamodb.tables import busy_tables, descriptions, index_updates, table_names, table_settings
 from jedlik.dynamodb.tables.table_operations import described, stored
 from jedlik.dynamodb.tables.unfinished_update import TableUpdate
+from jedlik.regions import table_keyring
 
 Request = dict[str, Any]
 Response = dict[str, Any]
@@ -72,16 +76,25 @@ async def update_table(context: Context, request: Request) -> Response:
     counts = await descriptions.counts(region, found)
     name = table_names.resolve(request["TableName"], region.name, region.account)
     now, group_id = region.clock(), str(uuid.uuid4())
+    keys_row = table_keyring.row(keys.table_id(found.id))
+    wish = chosen_keys.wanted(request.get("SSESpecification", {}))
+    if "SSESpecification" in changes:
+        _check_new_key(found, wish)
 
     async def attempt(table: Table) -> TableUpdate:
         read = [catalog.key(name), *streams.current_key(table.descriptor)]
+        if "SSESpecification" in changes:
+            read.append(keys_row)
         return await mini_transaction.mutate_keys(region, read, decide)
 
     def decide(mutation: Mutation) -> TableUpdate:
         table = stored(name, mutation.found[catalog.key(name)])
         busy_tables.check_free(table)
         replica_updates.check_usable(table, request)
-        update = TableUpdate(table, region, now, streams.current(table, mutation), group_id, mutation.writes)
+        if table.id != found.id:
+            raise DescriptorChanged
+        stream, keys_record = streams.current(table, mutation), mutation.found.get(keys_row)
+        update = TableUpdate(table, region, now, stream, group_id, key, keys_record, mutation.writes)
         for member, change in _APPLY.items():
             if member in changes:
                 change(update, request)
@@ -89,7 +102,10 @@ async def update_table(context: Context, request: Request) -> Response:
         catalog.put(update.table, update.writes)
         return update
 
-    update = await catalog.with_table(region, name, attempt)
+    async with chosen_keys.chosen(context, name, wish) as key:
+        update = await catalog.with_table(region, name, attempt)
+        if update.changes_key:
+            key.learn(region, update.table)
     region.jobs_wanted.set()
     return {"TableDescription": update.answer(counts)}
 
@@ -226,20 +242,29 @@ def _change_stream(update: TableUpdate, request: Request) -> None:
     update.status = "UPDATING"
 
 
-def _change_encryption(update: TableUpdate, request: Request) -> None:
-    current = update.table.encryption
-    wanted = table_settings.encryption(request["SSESpecification"], update.region.name, update.region.account)
-    if wanted is None and current is None:
+def _check_new_key(table: Descriptor, wish: Wanted) -> None:
+    """Whether a table may have a key of this kind."""
+    current = table.encryption if table.key_number else None
+    if not wish.by_kms and current is None:
         raise ValidationException(f"{INVALID}Table is already encrypted by default")
-    if wanted == current and "KMSMasterKeyId" in request["SSESpecification"]:
-        raise ValidationException(
-            f"{INVALID}Table is already encrypted with given KMSMasterKeyId. "
-            "Use KMSMasterKeyId parameter if you want to change Master Key"
-        )
-    replica_updates.check_encryption(update.table, wanted)
-    shown = descriptors.document(update.table).get("SSEDescription", {})
-    update.table = replace(update.table, encryption=wanted)
-    update.shown["SSEDescription"] = shown | {"Status": "UPDATING"}
+    replica_updates.check_encryption(table, wish.by_kms and wish.key is not None)
+
+
+def _change_encryption(update: TableUpdate, request: Request) -> None:
+    table, chosen = update.table, update.key.encryption
+    _check_new_key(table, chosen_keys.wanted(request["SSESpecification"]))
+    current = table.encryption if table.key_number else None
+    update.shown["SSEDescription"] = descriptors.document(table).get("SSEDescription", {}) | {"Status": "UPDATING"}
+    if current is not None and chosen is not None and chosen.key_arn == current.key_arn:
+        if "KMSMasterKeyId" in request["SSESpecification"]:
+            raise ValidationException(
+                f"{INVALID}Table is already encrypted with given KMSMasterKeyId. "
+                "Use KMSMasterKeyId parameter if you want to change Master Key"
+            )
+        return
+    update.table = update.key.of_changed(table, update.keys_record, update.writes)
+    update.changes_key = True
+    key_changes.submit(update.table, update.writes)
 
 
 def _change_table_class(update: TableUpdate, request: Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from jedlik.dynamodb.encryption.chosen_keys import Chosen
 from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
 from jedlik.dynamodb.model.streams import Document
 from jedlik.dynamodb.tables import descriptions
@@ -23,6 +24,10 @@ class TableUpdate:
     stream: Document | None
     """The table's stream, if it is enabled."""
     group_id: str
+    key: Chosen
+    """The key that the request chooses, if it does."""
+    keys_record: bytes | None
+    """The row of the table's keys, if the request chooses one."""
     """For a global table, if one is begun."""
     writes: Writes = field(default_factory=Writes)
     status: str = "ACTIVE"
@@ -35,6 +40,8 @@ class TableUpdate:
     """Indexes that the answer still shows."""
     switched: bool = False
     """Whether the billing mode has changed, and with it the throughput of every index."""
+    changes_key: bool = False
+    """Whether the table has another key from now on."""
     updated_replica: str | None = None
     """The region of a replica that the answer shows as being updated."""
 
