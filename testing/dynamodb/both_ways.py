@@ -72,8 +72,8 @@ ITEMS = [
 class Site:
     """A dispatcher over the stores of a folder."""
 
-    def __init__(self, folder: Path, keys: Credentials | None = None, **given: Any) -> None:
-        configured = Settings(data_dir=folder, in_memory=True)
+    def __init__(self, folder: Path, keys: Credentials | None = None, in_memory: bool = True, **given: Any) -> None:
+        configured = Settings(data_dir=folder, in_memory=in_memory)
         self.stores = Stores(configured)
         self.now = 0.0
         verifier = Trusting((), system_clock) if keys is None else Verifier(keys, system_clock, lambda: self.now)
@@ -118,6 +118,28 @@ class Site:
         async def answered() -> Response | None:
             answer = self.dispatcher.at_once(request)
             return answer if answer is None or isinstance(answer, Response) else await answer
+
+        return self.loop.run(answered())
+
+    def short_alone(self, request: Request) -> tuple[Response, bool]:
+        """The answer of the short way to a client that has waited for its last one, and whether it was there in the
+        step in which the request came."""
+
+        async def answered() -> tuple[Response, bool]:
+            await asyncio.sleep(0)  # A round of the event loop for each request.
+            answer = self.dispatcher.at_once(request)
+            assert answer is not None
+            if isinstance(answer, Response):
+                return answer, True
+            steps = 0
+            while True:
+                steps += 1
+                try:
+                    waited = answer.send(None)
+                except StopIteration as end:
+                    return end.value, steps == 1
+                waited._asyncio_future_blocking = False
+                await asyncio.wait([waited])
 
         return self.loop.run(answered())
 

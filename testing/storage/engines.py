@@ -134,3 +134,9 @@ async def everything(engine: Engine) -> list[Row]:
 def count_of(value: bytes | None) -> int:
     """The value of a counter that is never below zero."""
     return int.from_bytes(value or b"", "little")
+
+
+async def put_twice(engine: Engine, rows: Mapping[bytes, bytes | None]) -> None:
+    """The same, as two clients do it at one time: so the mutations that come next wait for each other, and are one
+    batch."""
+    await asyncio.gather(put(engine, rows), put(engine, rows))

@@ -16,21 +16,35 @@ from jedlik.aws.context import Caller, Context
 from jedlik.aws.errors import ServiceError
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.storage.engine import StorageError
+from jedlik.storage.lmdb import at_once
 from jedlik.wire.messages import Response
 from testing.dynamodb.both_ways import GET, KEY, Site, request, without_id
 
 KEYED = {"TableName": "log", "Key": KEY}
 
 
-@pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
-    """Two alike: one to be asked the short way, and the other the long way."""
-    made = Site(tmp_path_factory.mktemp("short")), Site(tmp_path_factory.mktemp("long"))
+def alike(folders: pytest.TempPathFactory, in_memory: bool) -> tuple[Site, Site]:
+    """Two sites that are alike: one to be asked the short way, and the other the long way."""
+    made = [Site(folders.mktemp(name), in_memory=in_memory) for name in ("short", "long")]
     for site in made:
         for asked in TABLES:
             site.must("CreateTable", asked)
         for name in ("plain", "log", "both"):  # The first request is of a signer and of a table that are not known.
             site.long(request("GetItem", GET | {"TableName": name}))
+    return made[0], made[1]
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
+    made = alike(tmp_path_factory, in_memory=True)
+    yield made
+    for site in made:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def durable_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
+    made = alike(tmp_path_factory, in_memory=False)
     yield made
     for site in made:
         site.close()
@@ -122,6 +136,25 @@ def test_what_only_the_item_shows_to_be_wrong_is_refused_in_the_words_of_the_lon
     assert answer.status == 400
 
 
+def test_a_client_that_is_alone_is_answered_in_the_step_in_which_its_request_comes(
+    durable_sites: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not all: one after each new checkpoint goes to the committer.
+    monkeypatch.setattr(at_once, "_LONG_SECONDS", 1000.0)
+    short, long = durable_sites
+    at_one_step = []
+    for operation, asked in [*SHORT * 3, *(("TransactWriteItems", asked) for asked in TRANSACTIONS)]:
+        answer, is_at_once = short.short_alone(request(operation, asked))
+        expected = long.long(request(operation, asked))
+        assert seen(answer) == seen(expected), (operation, asked)
+        at_one_step.append(is_at_once)
+    assert any(at_one_step[: -len(TRANSACTIONS)])
+    assert any(at_one_step[-len(TRANSACTIONS) :])
+    for name in ("plain", "log"):
+        scan = request("Scan", {"TableName": name})
+        assert items(short.long(scan)) == items(long.long(scan))
+
+
 VALUES = st.sampled_from(
     [
         {"N": "1"},
@@ -188,20 +221,23 @@ CHECK = {"ConditionCheck": KEYED | {"Key": KEY | {"s": {"N": "7"}}, "ConditionEx
 DELETE = {"Delete": {"TableName": "plain", "Key": KEY | {"s": {"N": "8"}}}}
 
 
+TRANSACTIONS = [
+    {"TransactItems": [PUT, COUNTED, CHECK, DELETE], "ReturnConsumedCapacity": "INDEXES"},
+    {"TransactItems": [PUT, COUNTED], "ClientRequestToken": "once"},
+    {"TransactItems": [PUT, COUNTED], "ClientRequestToken": "once", "ReturnConsumedCapacity": "TOTAL"},
+    {"TransactItems": [PUT], "ClientRequestToken": "once"},
+    {
+        "TransactItems": [PUT, {"Put": {"TableName": "log", "Item": ITEM, **UNLESS}}],
+        "ReturnConsumedCapacity": "TOTAL",
+    },
+    {"TransactItems": [{"Delete": DELETE["Delete"] | {"ConditionExpression": "attribute_exists(p)"}}]},
+    {"TransactItems": [{"Update": KEYED | COUNT | {"UpdateExpression": "SET n = p + :one"}}]},
+]
+
+
 def test_transactions_of_few_operations_go_the_short_way(sites: tuple[Site, Site]) -> None:
     agree(sites, "PutItem", {"TableName": "log", "Item": ITEM})
-    for asked in (
-        {"TransactItems": [PUT, COUNTED, CHECK, DELETE], "ReturnConsumedCapacity": "INDEXES"},
-        {"TransactItems": [PUT, COUNTED], "ClientRequestToken": "once"},
-        {"TransactItems": [PUT, COUNTED], "ClientRequestToken": "once", "ReturnConsumedCapacity": "TOTAL"},
-        {"TransactItems": [PUT], "ClientRequestToken": "once"},
-        {
-            "TransactItems": [PUT, {"Put": {"TableName": "log", "Item": ITEM, **UNLESS}}],
-            "ReturnConsumedCapacity": "TOTAL",
-        },
-        {"TransactItems": [{"Delete": DELETE["Delete"] | {"ConditionExpression": "attribute_exists(p)"}}]},
-        {"TransactItems": [{"Update": KEYED | COUNT | {"UpdateExpression": "SET n = p + :one"}}]},
-    ):
+    for asked in TRANSACTIONS:
         assert agree(sites, "TransactWriteItems", asked), asked
 
 

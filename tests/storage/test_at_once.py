@@ -59,11 +59,29 @@ def kill_committer(engine: LmdbEngine) -> None:
     engine._committer._process.wait()
 
 
+async def put_alone(engine: Engine, key: bytes, value: bytes) -> None:
+    """A put of a client that then waits for its answer."""
+    await put(engine, {key: value})
+    await asyncio.sleep(0)
+
+
 async def is_at_once(engine: Engine, asked: list[object]) -> bool:
     """Whether a small put of one client is committed at once."""
     before = len(asked)
-    await put(engine, {b"key": os.urandom(8)})
+    await put_alone(engine, b"key", os.urandom(8))
     return len(asked) == before
+
+
+def begun(engine: Engine, seen: list[bytes]) -> asyncio.Future[None]:
+    """A mutation that writes, and notes that it is decided."""
+
+    def decide(values: Values) -> tuple[Writes, None]:
+        writes = Writes()
+        writes.put(b"key", os.urandom(8))
+        seen.append(b"")
+        return writes, None
+
+    return engine.mutate([b"key"], decide)
 
 
 async def soon_at_once(engine: Engine, asked: list[object]) -> bool:
@@ -82,7 +100,7 @@ def test_the_writes_of_a_single_client_are_committed_at_once(tmp_path: Path, ask
         with stopped_committer(engine):
             for number in range(100):
                 await engine.get([b"key"])
-                await put(engine, {b"key": b"%d" % number})
+                await put_alone(engine, b"key", b"%d" % number)
             assert await everything(engine) == [(b"first", b"0"), (b"key", b"99")]
             left_by_a_kill(path, tmp_path / "left")
 
@@ -104,7 +122,7 @@ def test_commits_that_would_delay_others_are_left_to_the_committer(
                 await engine.range(b"a", b"z", 1, 1)
             waiting = [asyncio.ensure_future(put(engine, {b"%d" % n: bytes(size)})) for n in range(puts)]
             await asyncio.sleep(0.01)
-            assert not any(one.done() for one in waiting)
+            assert not waiting[-1].done()  # The first one did not know of the second.
         await asyncio.gather(*waiting)
         assert not any([await is_at_once(engine, asked) for _ in range(7)])
         assert await soon_at_once(engine, asked)
@@ -112,15 +130,55 @@ def test_commits_that_would_delay_others_are_left_to_the_committer(
     run(lmdb_durable, tmp_path, scenario)
 
 
-def test_after_a_slow_commit_the_committer_makes_the_next(
+def test_the_mutation_of_a_single_client_is_committed_in_the_step_in_which_it_comes(
+    tmp_path: Path, asked: list[object]
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        seen: list[bytes] = []
+        with stopped_committer(engine):
+            for number in range(1, 4):
+                assert begun(engine, seen).done()
+                assert len(seen) == number
+                await asyncio.sleep(0)
+
+    run(lmdb_durable, tmp_path, scenario)
+    assert len(asked) == 1
+
+
+def test_mutations_that_come_together_wait_for_each_other(tmp_path: Path, asked: list[object]) -> None:
+    async def scenario(engine: Engine) -> None:
+        await put(engine, {b"first": b"0"})
+        assert await soon_at_once(engine, asked)
+        seen: list[bytes] = []
+        first, *others = [begun(engine, seen) for _ in range(3)]
+        assert first.done()
+        assert not any(one.done() for one in others)
+        assert len(seen) == 1
+        await asyncio.gather(*others)
+        asked.clear()
+        assert not any([await is_at_once(engine, asked) for _ in range(7)])
+        assert len(asked) == 7
+        assert await soon_at_once(engine, asked)
+
+    run(lmdb_durable, tmp_path, scenario)
+
+
+def test_after_each_further_slow_commit_the_committer_makes_more_of_the_next(
     tmp_path: Path, asked: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(engine: Engine) -> None:
         await put(engine, {b"first": b"0"})
+        for left in (4, 8, 16, 32, 32):
+            with monkeypatch.context() as slow:
+                slow.setattr(at_once, "_LONG_SECONDS", 0.0)
+                assert await soon_at_once(engine, asked)
+            assert not any([await is_at_once(engine, asked) for _ in range(left)])
+        assert await soon_at_once(engine, asked)
         with monkeypatch.context() as slow:
             slow.setattr(at_once, "_LONG_SECONDS", 0.0)
             assert await soon_at_once(engine, asked)
-        assert not any([await is_at_once(engine, asked) for _ in range(32)])
+        assert not any([await is_at_once(engine, asked) for _ in range(4)])
         assert await soon_at_once(engine, asked)
 
     run(lmdb_durable, tmp_path, scenario)
@@ -206,7 +264,8 @@ def test_a_failing_disk_refuses_a_commit_at_once(
             with pytest.raises(StorageError, match=r"^\[Errno 5\] Input/output error$"):
                 await put(engine, {b"lost": b"1"})
             assert await everything(engine) == [(b"first", b"0")]
-        assert not any([await is_at_once(engine, asked) for _ in range(32)])
+            await asyncio.sleep(0)
+        assert not any([await is_at_once(engine, asked) for _ in range(4)])
         assert await soon_at_once(engine, asked)
 
     run(lmdb_durable, tmp_path, scenario)

@@ -22,7 +22,7 @@ from testing.storage.engine_processes import (
     start,
     write_until_killed,
 )
-from testing.storage.engines import SHARED_OPENERS, Open, count_of, everything, increment, put, run
+from testing.storage.engines import SHARED_OPENERS, Open, count_of, everything, increment, put, put_twice, run
 
 pytestmark = pytest.mark.parametrize("open_engine", SHARED_OPENERS)
 
@@ -100,7 +100,7 @@ def test_mutations_that_wait_together_are_decided_again_together(open_engine: Op
     attempts = 0
 
     async def scenario(engine: Engine) -> None:
-        await put(engine, {b"n": b"1"})
+        await put_twice(engine, {b"n": b"1"})
         with other_process(open_engine, tmp_path) as other:
 
             def interfere(values: Values) -> tuple[Writes, None]:

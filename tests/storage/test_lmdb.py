@@ -20,7 +20,7 @@ from jedlik.storage.engine import Engine, StorageError, Writes, entry_content
 from jedlik.storage.lmdb.checksums import read
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.storage.engine_processes import finish, other_process, pipe, start
-from testing.storage.engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, run
+from testing.storage.engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, put_twice, run
 
 MIB = 1 << 20
 
@@ -270,7 +270,7 @@ def read_until_killed(path: Path, ready: Connection) -> None:
 def test_a_full_store_refuses_and_goes_on(tmp_path: Path, durable: bool) -> None:
     async def scenario() -> None:
         engine = LmdbEngine.open(tmp_path, durable, map_size=MIB)
-        await put(engine, {b"before": b"value"})
+        await put_twice(engine, {b"before": b"value"})
         outcomes = await asyncio.gather(
             put(engine, {b"small": b"value"}), put(engine, {b"large": bytes(2 * MIB)}), return_exceptions=True
         )
@@ -421,7 +421,7 @@ def test_a_committer_that_died_at_rest_is_replaced(tmp_path: Path) -> None:
 
 def test_a_batch_is_refused_when_its_committer_dies(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
-        await put(engine, {b"before": b"value"})
+        await put_twice(engine, {b"before": b"value"})
         committer_of(engine).send_signal(signal.SIGSTOP)
         failing = [asyncio.ensure_future(put(engine, {key: b"value"})) for key in (b"lost", b"too")]
         await asyncio.sleep(0.01)

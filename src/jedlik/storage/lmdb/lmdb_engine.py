@@ -53,7 +53,6 @@ _TRIES = 100
 _LOOKS_OF_PATIENCE = 5
 """Checks at which a commit is still unanswered, before that counts as trouble."""
 
-
 _log = logging.getLogger(__name__)
 
 
@@ -178,23 +177,25 @@ class LmdbEngine:
         return read_in(self._environment, lambda snapshot: View(snapshot).last_position)
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
-        """Run a mini-transaction, together with the others that are called before the event loop comes round."""
+        """Run a mini-transaction, together with others that come in the same round of the event loop, or `at_once`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if self._ended is not None:
             future.set_exception(StorageError(self._ended))
             return future
         self._queue.append(Call(keys, decide, future))
+        at_once = self._at_once
         if self._idle.is_set():
             self._idle.clear()
-            loop.call_soon(self._start_batch)
+            if self._committer is not None and at_once is not None and at_once.expects_no_others(loop, self._reads):
+                self._start_batch()
+            else:
+                loop.call_soon(self._start_batch)
         return future
 
     def scrub_is_due(self, now: float) -> bool:
         """Whether a pass over all values is to begin or to go on."""
-        if self._scrub is None:
-            return False
-        return self._scrub.progress().is_due(now)
+        return self._scrub is not None and self._scrub.progress().is_due(now)
 
     def scrub(self, now: float) -> Scrubbed:
         """Read the values of a pass on for a piece (`scrub.Scrub`)."""
