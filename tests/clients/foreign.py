@@ -5,6 +5,9 @@ and the dependencies are installed there once, until a file of the folder change
 cases to run, and prints a JSON line for each: `{"case": "items", "failure": null}`. It finds the server and its
 credentials in the environment variables that every AWS SDK reads.
 
+A program of DAX takes no cases. It is a client that is asked through its input (`foreign_dax.py`), so that all of them
+are asked the same.
+
 Another client is another `Foreign` in `PROGRAMS` and a folder. One that needs a process beside it (a browser, a
 database) has a test module of its own here, with a fixture that starts that process.
 """
@@ -16,9 +19,10 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -72,21 +76,38 @@ class Foreign:
         self, server: Server, cases: Iterable[str], secret_key: str | None = None, **variables: str
     ) -> dict[str, str | None]:
         """Run cases against the server, with more environment variables. Maps each to its failure, or to None."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment |= {
-            "AWS_ACCESS_KEY_ID": server.access_key,
-            "AWS_SECRET_ACCESS_KEY": secret_key or server.secret_key,
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": server.url,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **variables,
-        }
+        environment = _environment(server, secret_key, variables)
         ended = _run((*self.run, *cases), self.installed(), environment, RUN_SECONDS)
         lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
         assert ended.returncode == 0, f"{self.name} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}"
         return {line["case"]: line["failure"] for line in lines}
+
+    def started(self, server: Server, errors: IO[str], **variables: str) -> subprocess.Popen[str]:
+        """Start it beside the server, for a test that talks with it through its input and output."""
+        return subprocess.Popen(
+            self.run,
+            cwd=self.installed(),
+            env=_environment(server, None, variables),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+
+def _environment(server: Server, secret_key: str | None, variables: Mapping[str, str]) -> dict[str, str]:
+    """The server and its credentials, as every AWS SDK finds them."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key or server.secret_key,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **variables,
+    }
 
 
 def _run(
@@ -135,17 +156,31 @@ DAX_PROGRAMS = (
         tools=("node", "npm"),
         install=("npm", "ci", "--no-audit", "--no-fund"),
         build=None,
-        run=("node", "cases.mjs"),
+        run=("node", "client.mjs"),
+    ),
+    Foreign(
+        "dax_javascript_v2",
+        tools=("node", "npm"),
+        install=("npm", "ci", "--no-audit", "--no-fund"),
+        build=None,
+        run=("node", "client.cjs"),
     ),
     Foreign(
         "dax_java",
         tools=("java", "javac", "mvn"),
         install=("mvn", "-q", "-B", "dependency:copy-dependencies"),
         build=("mvn", "-q", "-B", "compile"),
-        run=("java", "-cp", "target/classes:target/dependency/*", "Cases"),
+        run=("java", "-cp", "target/classes:target/dependency/*", "Client"),
+    ),
+    Foreign(
+        "dax_go",
+        tools=("go",),
+        install=("go", "mod", "download"),
+        build=("go", "build", "-o", "client", "."),
+        run=("./client",),
     ),
 )
-"""The programs that use DAX's clients. Each has every case of DAX."""
+"""The programs that use DAX's clients. Each asks what its input has, in DynamoDB's JSON (`foreign_dax.py`)."""
 
 KMS_PROGRAMS = (
     Foreign(
