@@ -26,6 +26,7 @@ HARNESSES = (
     "peers",
     "policies",
     "protocols",
+    "proxy_headers",
 )
 SLOW_SECONDS = 1.0
 """In processor time. No input as short as these may take longer."""

@@ -129,6 +129,10 @@ class Settings:
     tls_client_certs: Annotated[
         Literal["required", "optional"], "Whether a client must show a certificate of --tls-client-ca."
     ] = "required"
+    proxy_protocol_from: Annotated[
+        str | None,
+        "Addresses and networks, with commas, of proxies that name their clients (PROXY protocol, version 2).",
+    ] = None
     identity_home: Annotated[
         str | None, "Endpoint of the server at which users, roles and policies are changed; by default this one."
     ] = None
@@ -219,6 +223,7 @@ class Settings:
             raise SettingsError("tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
         if self.tls_client_certs == "optional" and self.tls_client_ca is None:
             raise SettingsError("tls_client_certs is for tls_client_ca")
+        _ = self.proxies
         self._check_regions()
         self._check_peers()
         self._check_home()
@@ -323,6 +328,16 @@ class Settings:
     def origins(self) -> tuple[str, ...]:
         """The origins of web pages that are allowed."""
         return tuple(one.strip() for one in self.allowed_origins.split(",")) if self.allowed_origins else ()
+
+    @property
+    def proxies(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """The proxies that name their clients. Raises SettingsError."""
+        try:
+            return tuple(
+                ipaddress.ip_network(one.strip()) for one in (self.proxy_protocol_from or "").split(",") if one
+            )
+        except ValueError as error:
+            raise SettingsError(f"proxy_protocol_from: {error}") from error
 
     @property
     def served(self) -> tuple[str, ...]:

@@ -205,7 +205,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
                 sign_in_requests=sign_in_requests(site, identities, authorizer),
             )
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
-        server.start(site.listening, site.tls)
+        server.start(site.listening, site.tls, settings.proxies)
 
         def retire() -> None:  # From now on there may be clients.
             jobs.stop()

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from jedlik.wire.certificates import Certificates
 from jedlik.wire.messages import DIRECT, Arrival, Limits
+from jedlik.wire.proxy_header import FIRST, NotAHeader, Proxies, announced, client_of, is_trusted
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +62,14 @@ class Acceptor:
         tls: Certificates | None,
         connection: Callable[[Arrival], asyncio.Protocol],
         plain_connection: Callable[[], asyncio.Protocol] | None = None,
+        proxies: Proxies = (),
     ) -> None:
         """`connection` makes what serves a client, and `plain_connection` what answers one that does not speak TLS
-        where it has to; without the latter, it is disconnected."""
+        where it has to; without the latter, it is disconnected. `proxies` name their clients."""
         self._host = host
         self._connection = connection
         self._plain_connection = plain_connection
+        self._proxies = proxies
         self._listening = listening
         self._tls = tls
         self._loop = asyncio.get_running_loop()
@@ -114,65 +117,90 @@ class Acceptor:
             return
         accepted.setblocking(False)
         self._host.opening(1)
-        task = self._loop.create_task(
-            self._open(accepted) if self._tls is None else self._open_tls(accepted, client[0], self._tls.context)
-        )
+        takes_messages = self._tls is not None or bool(self._proxies)
+        task = self._loop.create_task(self._prepare(accepted, client[0]) if takes_messages else self._open(accepted))
         self._opening[task] = None
         task.add_done_callback(self._opened)
-        if self._tls is not None and self._host.full() and len(self._opening) > 1:
+        if takes_messages and self._host.full() and len(self._opening) > 1:
             # Drop the oldest, not the newest: an honest handshake is over as soon as its messages have crossed the
             # network.
             oldest = next(iter(self._opening))
             del self._opening[oldest]
             oldest.cancel()
 
-    async def _open(self, accepted: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(lambda: self._connection(DIRECT), accepted)
+    async def _open(self, accepted: socket.socket, arrival: Arrival = DIRECT) -> None:
+        await self._loop.connect_accepted_socket(lambda: self._connection(arrival), accepted)
+
+    async def _prepare(self, accepted: socket.socket, address: str) -> None:
+        """Take what comes before the first request: the header of a trusted proxy, then the TLS handshake."""
+        client = ""
+        try:
+            async with asyncio.timeout(self._host.limits.handshake):
+                if self._proxies and is_trusted(address, self._proxies):
+                    client = await self._named_client(accepted)
+                if self._tls is None:
+                    await self._open(accepted, Arrival(client))
+                else:
+                    await self._open_tls(accepted, client, self._tls.context)
+        except BaseException as error:
+            accepted.close()
+            if isinstance(error, NotAHeader):
+                self._note("a proxy is refused", str(error), address, logging.WARNING)
+            elif isinstance(error, ssl.SSLError) and self._tls is not None and self._tls.asks:
+                reason = getattr(error, "verify_message", "") or error.reason or str(error)
+                self._note("a TLS handshake failed", reason, client or address, logging.INFO)
+            raise
+
+    async def _named_client(self, accepted: socket.socket) -> str:
+        """The client that a proxy names; empty if it speaks for itself. Raises NotAHeader."""
+        family, length = announced(await self._exactly(accepted, FIRST))
+        rest = await self._exactly(accepted, length)
+        return "" if family is None else client_of(family, rest)
+
+    async def _exactly(self, accepted: socket.socket, count: int) -> bytes:
+        """The next bytes of a connection, and none that follow. Raises OSError if it ends before."""
+        received = b""
+        while len(received) < count:
+            await self._readable(accepted)
+            more = accepted.recv(count - len(received))
+            if not more:
+                raise ConnectionAbortedError
+            received += more
+        return received
 
     async def _open_tls(self, accepted: socket.socket, client: str, context: ssl.SSLContext) -> None:
         """Do the TLS handshake. A client that speaks plain HTTP gets an answer that explains the failure."""
-        seconds = self._host.limits.handshake
-        arrival = Arrival(asks_certificate=context.verify_mode != ssl.CERT_NONE)
-        try:
-            async with asyncio.timeout(seconds):
-                first = await self._first_byte(accepted)
-                if first and first != HANDSHAKE:
-                    if self._plain_connection is None:
-                        raise ConnectionAbortedError
-                    await self._loop.connect_accepted_socket(self._plain_connection, accepted)
-                elif first:
-                    await self._loop.connect_accepted_socket(
-                        lambda: self._connection(arrival),
-                        accepted,
-                        ssl=context,
-                        ssl_handshake_timeout=seconds,
-                        ssl_shutdown_timeout=FAREWELL_SECONDS,
-                    )
-                else:
-                    raise ConnectionAbortedError
-        except BaseException as error:
-            accepted.close()
-            if arrival.asks_certificate and isinstance(error, ssl.SSLError):
-                self._note_refused(client, error)
-            raise
+        await self._readable(accepted)
+        first = accepted.recv(1, socket.MSG_PEEK)
+        if first == HANDSHAKE:
+            arrival = Arrival(client, asks_certificate=context.verify_mode != ssl.CERT_NONE)
+            await self._loop.connect_accepted_socket(
+                lambda: self._connection(arrival),
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=self._host.limits.handshake,
+                ssl_shutdown_timeout=FAREWELL_SECONDS,
+            )
+        elif first and self._plain_connection is not None:
+            await self._loop.connect_accepted_socket(self._plain_connection, accepted)
+        else:
+            raise ConnectionAbortedError
 
-    def _note_refused(self, client: str, error: ssl.SSLError) -> None:
-        """Log why a handshake has failed, where clients need certificates: they only see the connection end."""
-        now = self._loop.time()
-        if now - self._noted >= NOTE_SECONDS:
-            self._noted = now
-            reason = getattr(error, "verify_message", "") or error.reason or str(error)
-            log.info("a TLS handshake failed", extra={"client": client, "reason": reason})
-
-    async def _first_byte(self, accepted: socket.socket) -> bytes:
-        """The client's first bytes, which stay in the socket; empty if the client has gone."""
+    async def _readable(self, accepted: socket.socket) -> None:
+        """Wait until the client has sent something, or has gone."""
         readable = asyncio.Event()
         self._loop.add_reader(accepted, readable.set)
         try:
             await readable.wait()
         finally:
             self._loop.remove_reader(accepted)
-        return accepted.recv(1, socket.MSG_PEEK)
+
+    def _note(self, text: str, reason: str, client: str, level: int) -> None:
+        """Log why a connection is not made: its client only sees it end."""
+        now = self._loop.time()
+        if now - self._noted >= NOTE_SECONDS:
+            self._noted = now
+            log.log(level, text, extra={"client": client, "reason": reason})
 
     def _opened(self, task: asyncio.Task[object]) -> None:
         self._opening.pop(task, None)

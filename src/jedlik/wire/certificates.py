@@ -66,6 +66,11 @@ class Certificates:
         """What could not be used when that was last found out, and why."""
         self.context = context_of(files)
 
+    @property
+    def asks(self) -> bool:
+        """Whether clients are asked for certificates."""
+        return self.files.client_authorities is not None
+
     def look(self) -> bool:
         """Read the files again if they have changed, and not since the last look: replacing all of them takes
         a moment. Returns whether they were read. Raises CertificateError when they cannot be used, once as long

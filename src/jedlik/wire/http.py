@@ -20,6 +20,7 @@ from jedlik.wire.certificates import Certificates
 from jedlik.wire.connection import Connection, PlainConnection
 from jedlik.wire.loads import ABSENT, Loads
 from jedlik.wire.messages import Application, Limits
+from jedlik.wire.proxy_header import Proxies
 from jedlik.wire.shared import Shared
 
 log = logging.getLogger(__name__)
@@ -38,17 +39,24 @@ class HttpServer(Shared):
         self._acceptors: list[Acceptor] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, listening: list[socket.socket], tls: Certificates | None = None) -> None:
+    def start(self, listening: list[socket.socket], tls: Certificates | None = None, proxies: Proxies = ()) -> None:
         """Accept and serve the connections of these listening sockets."""
         self._tick()
         self._loads.set(self._worker, 0)
         self._acceptors = []
-        self.listen(listening, tls, self.application)
+        self.listen(listening, tls, self.application, proxies)
 
-    def listen(self, listening: list[socket.socket], tls: Certificates | None, application: Application) -> None:
-        """Accept and serve the connections of more listening sockets, whose requests another application answers."""
+    def listen(
+        self,
+        listening: list[socket.socket],
+        tls: Certificates | None,
+        application: Application,
+        proxies: Proxies = (),
+    ) -> None:
+        """Accept and serve the connections of more listening sockets, whose requests another application answers.
+        `proxies` are trusted to name their clients."""
         connection, plain = partial(Connection, self, application), partial(PlainConnection, self, application)
-        self._acceptors += [Acceptor(self, one, tls, connection, plain) for one in listening]
+        self._acceptors += [Acceptor(self, one, tls, connection, plain, proxies) for one in listening]
 
     async def stop(self, seconds: float) -> int:
         """Accept nothing new, let requests at work finish, and close what is left after `seconds`.

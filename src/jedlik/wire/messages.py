@@ -76,6 +76,8 @@ NOWHERE = Source("", "")
 class Arrival(NamedTuple):
     """What is known of a connection before it is made."""
 
+    client: str = ""
+    """The client's address, if a trusted proxy has named it."""
     asks_certificate: bool = False
     """Whether the client was asked for a certificate."""
 
@@ -94,9 +96,9 @@ def source_of(transport: asyncio.BaseTransport, arrival: Arrival) -> Source | No
     try:
         subject = shown_subject(transport) if arrival.asks_certificate else None
     except InvalidCertificate as error:
-        log.info("a client is refused for its certificate: %s", error, extra={"client": client[0]})
+        log.info("a client is refused for its certificate: %s", error, extra={"client": arrival.client or client[0]})
         return None
-    return Source(client[0], listener, subject)
+    return Source(arrival.client or client[0], listener, subject)
 
 
 class Request:
