@@ -22,7 +22,7 @@ from jedlik.background.leases import Leases
 from jedlik.background.work import Work, by_name
 from jedlik.memory import MIB
 from jedlik.regions import clock_watch
-from jedlik.storage.engine import StorageError
+from jedlik.storage.engine import NoKey, StorageError
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -33,6 +33,8 @@ SLICE_SECONDS = 0.2
 """How long one job or duty goes on before the next has its turn."""
 RETRY_SECONDS = 5.0
 """How long a job or duty rests after it has failed."""
+KEY_SECONDS = 2.0
+"""How long a job or duty rests that needs a key which cannot be had now."""
 UNKNOWN_SECONDS = 60.0
 """How long a job of an unknown kind rests."""
 JOBS_AT_ONCE = 100
@@ -117,6 +119,10 @@ class _Runner:
         except JobWaits as waiting:
             self._due[name] = clock() + waiting.seconds
             await self._leases.release(name)
+            return False
+        except NoKey:
+            # The key of a table is being opened, or the table is closed: its own service has logged that.
+            self._due[name] = clock() + KEY_SECONDS
             return False
         except Exception:
             _log.exception("background work failed", extra={"work": name})

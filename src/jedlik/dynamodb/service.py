@@ -19,7 +19,7 @@ from jedlik.dynamodb.backups import (
 )
 from jedlik.dynamodb.capacity import cloudwatch
 from jedlik.dynamodb.checks import every_table, recovery_check, scrubbing, small_records, strays, stream_check
-from jedlik.dynamodb.encryption import key_changes, key_watch
+from jedlik.dynamodb.encryption import key_changes, key_watch, open_keys
 from jedlik.dynamodb.items import expiring, old_tokens
 from jedlik.dynamodb.model import descriptors, spaces
 from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS, STREAMS_OPERATIONS
@@ -57,6 +57,7 @@ SERVICE = Service(
         key_watch.duty,
         last_backups.duty,
         old_tokens.duty,
+        open_keys.duty,
         scrubbing.duty,
         sealing.duty,
     ),

@@ -141,6 +141,8 @@ class StoreKeyring:
         """The number of the key that seals, by table."""
         self._open: dict[bytes, dict[int, bytes]] = {}
         """The open keys of KMS, by table and number."""
+        self.seen: dict[bytes, bytes] = {}
+        """The rows of which all keys are open, or need not be, by table."""
 
     def record(self, table: bytes) -> TableKeys | None:
         """The row of a table; None if its key is the one that it had from the beginning. Raises NoKey for a row that is
@@ -197,6 +199,7 @@ class StoreKeyring:
     def close(self, table: bytes) -> None:
         """Let go of the keys of a table that KMS has opened."""
         self._open.pop(table, None)
+        self.seen.pop(table, None)
 
     def open_tables(self) -> list[bytes]:
         """The tables with keys of KMS that are open here."""

@@ -38,7 +38,7 @@ from jedlik.dynamodb.model.limits import KIB, MIB
 from jedlik.dynamodb.model.log_readers import Position
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.counters import counter
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import NoKey, Row, Writes
 from jedlik.storage.object_store import ObjectStoreError
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ async def archive(region: Region) -> bool:
         recovery = recovery_records.parse(rows[0][1])
         try:
             more |= await _look_after(region, recovery)
+        except NoKey:
+            continue  # The table is closed: its changes stay in the log.
         except ObjectStoreError as error:
             _log.warning(
                 "changes cannot be archived, and stay in the log: %s",

@@ -19,6 +19,7 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, backup_removal, table_copies
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, DELETED, USER, Backup
 from jedlik.dynamodb.changes import readers
+from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.errors import (
     BackupInUseException,
     ContinuousBackupsUnavailableException,
@@ -160,6 +161,7 @@ def _backed_up(name: str, raw: bytes | None) -> Descriptor:
         raise TableNotFoundException(f"Table not found: {name}")
     if not table.usable:
         raise TableInUseException(TABLE_IN_USE)
+    open_keys.check_open(table.descriptor)
     if busy_tables.is_backed_up(table.descriptor):
         raise BackupInUseException(BACKUP_IN_USE)
     return table.descriptor

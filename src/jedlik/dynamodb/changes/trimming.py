@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from jedlik.background import stretches
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.model import changelog, keys, log_readers, spaces, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
@@ -26,7 +27,7 @@ from jedlik.dynamodb.model.log_readers import Need, Position
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import Row
+from jedlik.storage.engine import NoKey, Row
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -70,6 +71,15 @@ async def trim(
 
     The OPEN entry, which is the first, stays as long as the log.
     """
+    try:
+        await _trim(region, log, table, needs, shard)
+    except NoKey:
+        return  # The entries of a closed table stay.
+
+
+async def _trim(
+    region: Region, log: bytes, table: Table | None, needs: Sequence[Need], shard: StreamShard | None
+) -> None:
     first = await region.engine.range(*keys.log_range(log), 1, 1)
     if not first:
         return
@@ -152,10 +162,15 @@ class Removal:
 async def own_shards(region: Region) -> AsyncIterator[tuple[bytes, Table | None]]:
     """The logs of all shards that belong to no stream, each with its table; None for a table that has been deleted."""
     start, end = spaces.LOGS.range
-    while rows := await region.engine.range(start, end, 1, _BATCH_BYTES):
-        [(key, opening)] = rows
-        log = keys.log_of(key)
+    while found := await stretches.first_keys(region, start, end, 1, 1):
+        log = keys.log_of(found[0])
         start = keyspaces.prefix_end(log)
+        try:
+            [opening] = await region.engine.get(found)
+        except NoKey:
+            continue
+        if opening is None:
+            continue
         name = log_readers.own_shard_of(changelog.decode(opening))
         if name is not None:
             table = await catalog.find(region, name)

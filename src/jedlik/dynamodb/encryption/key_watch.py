@@ -198,10 +198,6 @@ async def _let_go(region: Region, table_id: bytes, record: TableKeys, table: Tab
     return PERIOD
 
 
-async def _has_any(region: Region) -> bool:
-    return await stretches.holds(region, table_keyring.KEYSPACE.range)
-
-
 def duty(settings: Settings) -> Duty:
     """The look, which no setting changes."""
-    return Duty("keys of tables", PERIOD, KeyWatch().run, _has_any)
+    return Duty("keys of tables", PERIOD, KeyWatch().run, open_keys.has_any)

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 from jedlik.aws import table_keys
 from jedlik.aws.errors import InternalServerError
 from jedlik.aws.table_keys import Adopted, KeyAway, KeyUnusable
+from jedlik.background import stretches
+from jedlik.background.work import Duty
+from jedlik.config import Settings
 from jedlik.dynamodb.encryption import kms_refusals
 from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.regions import table_keyring
 from jedlik.regions.table_keyring import StoreKeyring, TableKey, TableKeys
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
+
+PERIOD = 1.0
+"""Seconds between two looks for keys that are not open in a worker."""
+_PAGE, _PAGE_BYTES = 500, 1 << 20
 
 
 def pairs(region: Region, table: str) -> Mapping[str, str]:
@@ -46,6 +54,20 @@ def check_open(table: Descriptor) -> None:
         raise kms_refusals.refusal(name, message)
 
 
+async def check(region: Region, table: bytes) -> None:
+    """Open the keys of a table, as `ready` does, unless it is closed. Raises what refuses the request.
+
+    For what is read without the table's descriptor, like its stream, which outlives it.
+    """
+    ring = keyring(region)
+    record = None if ring is None else ring.record(table)
+    if ring is None or record is None:
+        return
+    if record.closed:
+        ring.close(table)
+    await ready(region, table)
+
+
 async def ready(region: Region, table: bytes) -> None:
     """Open the keys of a table, named as keys name it, that are not open here. Raises what refuses the request."""
     ring = keyring(region)
@@ -66,6 +88,37 @@ async def open_all(region: Region, ring: StoreKeyring, table: bytes, record: Tab
         if ring.lacks(table, key.number):
             opened = await table_keys.current().open(region, adopted(key), pairs(region, record.table))
             ring.learn(table, key.number, opened)
+
+
+async def open_some(region: Region) -> bool:
+    """Open the keys of all tables that are not closed, for background work, which may read any. Returns False: there is
+    nothing more to do at once."""
+    ring = keyring(region)
+    start, end = table_keyring.KEYSPACE.range
+    while ring is not None and (rows := await region.engine.range(start, end, _PAGE, _PAGE_BYTES)):
+        for key, stored in rows:
+            table = table_keyring.table_of(key)
+            if ring.seen.get(table) == stored:
+                continue
+            record = table_keyring.parse(stored)
+            try:
+                if not record.closed:
+                    await open_all(region, ring, table, record)
+                ring.seen[table] = stored
+            except (KeyUnusable, KeyAway):
+                continue  # The watch closes the table; or it is tried again.
+        start = rows[-1][0] + b"\0"
+    return False
+
+
+def duty(settings: Settings) -> Duty:
+    """The opening, in every worker."""
+    return Duty("opening of table keys", PERIOD, open_some, has_any, leased=False)
+
+
+async def has_any(region: Region) -> bool:
+    """Whether the key of any table was chosen."""
+    return await stretches.holds(region, table_keyring.KEYSPACE.range)
 
 
 def look(region: Region) -> None:

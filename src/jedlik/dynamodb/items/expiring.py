@@ -16,13 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job
 from jedlik.background.work import Duty, JobKind, Unfinished
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import cloudwatch
-from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import expiry, items, keys
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import EXPIRY_HORIZON_SECONDS, MIB
@@ -30,7 +31,7 @@ from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import Delete, perform
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import NoKey, Row, Writes
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -143,15 +144,15 @@ async def _sweep_table(region: Region, name: str, table_id: bytes) -> bool:
         return False
     try:
         table = await catalog.current(region, name)
-    except ResourceNotFoundException:
-        return False
+    except ServiceError:
+        return False  # It has gone, or is closed because its key cannot be used.
     if table.id != table_id or table.ttl_attribute is None:
         # Another table has the name, or expiry is off: the notes wait for the job that removes them.
         return False
     try:
         deleted = await _expire(region, table, table.ttl_attribute, notes, now)
-    except DescriptorChanged:
-        return True
+    except (DescriptorChanged, NoKey):
+        return False
     cloudwatch.count_expired(region, name, deleted)
     lag = now - keys.time_of_expiry_key(notes[0][0])
     _log.info("expired", extra={"region": region.name, "table": name, "deleted": deleted, "lag_seconds": round(lag, 3)})

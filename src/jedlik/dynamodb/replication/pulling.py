@@ -82,8 +82,8 @@ class SharedTables:
         return {peer for found in self._found for peer in found.replica.peers}
 
     def with_peer(self, peer: str) -> list[Replicated]:
-        """Those that are shared with a region."""
-        return [found for found in self._found if peer in found.replica.peers]
+        """Those that are shared with a region, and whose keys can be used."""
+        return [found for found in self._found if peer in found.replica.peers and not found.table.descriptor.is_closed]
 
 
 class Puller:

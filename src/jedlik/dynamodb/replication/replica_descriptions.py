@@ -34,6 +34,10 @@ def table_status(table: Descriptor) -> str:
         return CREATING
     if table.is_going:
         return DELETING
+    if table.archived is not None:
+        return "ARCHIVED" if table.archived.is_done else "ARCHIVING"
+    if table.is_closed:
+        return "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
     if table.group is None:
         return ACTIVE
     group = table.group

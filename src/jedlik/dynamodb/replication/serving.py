@@ -247,6 +247,8 @@ async def _look(region: Region, asked: _Asked, room: int, first: bool) -> tuple[
     if found is None or found.replica.group_id != asked.group:
         return {"TableName": asked.name, "Gone": True}, 0
     table = found.table
+    if table.descriptor.is_closed:
+        return None, 0
     if asked.source != found.table_id:
         asked.source, asked.position = found.table_id, 0
     start = asked.position
@@ -363,4 +365,6 @@ async def _replica(region: Region, request: Request) -> Replicated:
         raise ResourceNotFoundException(
             f"Requested resource not found: Table: {request['TableName']} has no such replica"
         )
+    if found.table.descriptor.is_closed:
+        raise ResourceInUseException(f"The key of table {request['TableName']} in {region.name} cannot be used")
     return found

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.changes import readers, trimming
 from jedlik.dynamodb.changes.trimming import StreamShard
-from jedlik.dynamodb.errors import DescriptorChanged, ResourceNotFoundException
+from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import keys, log_readers, spaces, streams
 from jedlik.dynamodb.model.limits import PARTITION_SIZE, STREAM_RETENTION_SECONDS
 from jedlik.dynamodb.model.log_readers import Need
@@ -104,8 +105,8 @@ async def _maintain_stream(region: Region, key: bytes, raw: bytes, policy: Strea
 async def _roll_if_due(region: Region, key: bytes, stream: streams.Document, policy: StreamPolicy, now: float) -> None:
     try:
         table = await catalog.current(region, stream["TableName"])
-    except ResourceNotFoundException:
-        return
+    except ServiceError:
+        return  # It has gone, or is closed because its key cannot be used.
     if not _is_current(table, stream):
         return
     [size] = await region.engine.get([keys.item_bytes_key(table.id, 0)])

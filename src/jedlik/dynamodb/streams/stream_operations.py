@@ -22,6 +22,7 @@ from jedlik.aws.access import ACCOUNT_PART
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.stored_items import StoredItem
+from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.errors import ExpiredIteratorException, ResourceNotFoundException, TrimmedDataAccessException
 from jedlik.dynamodb.model import changelog, items, keys, streams
 from jedlik.dynamodb.model.changelog import Change, Kind
@@ -221,6 +222,7 @@ async def _stream(region: Region, arn: str) -> streams.Document:
     stream: streams.Document | None = orjson.loads(raw) if raw is not None else None
     if stream is None or stream["StreamArn"] != arn:
         raise ResourceNotFoundException(f"Requested resource not found: Stream: {arn} not found")
+    await open_keys.check(region, keys.table_id(stream["TableId"]))
     return stream
 
 

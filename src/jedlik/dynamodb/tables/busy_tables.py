@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.errors import ResourceInUseException
 from jedlik.dynamodb.model import log_readers
 from jedlik.dynamodb.model.definitions import Descriptor
@@ -19,6 +20,12 @@ def check_free(table: Descriptor) -> None:
         raise ResourceInUseException(f"{_IN_USE}Table is being created: {table.name}")
     if table.is_going:
         raise ResourceInUseException(f"{_IN_USE}Table is being deleted: {table.name}")
+
+
+def check_changeable(table: Descriptor) -> None:
+    """The same, and raises what refuses requests for a table whose key cannot be used."""
+    check_free(table)
+    open_keys.check_open(table)
 
 
 def check_deletable(table: Descriptor) -> None:

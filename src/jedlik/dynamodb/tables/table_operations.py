@@ -154,10 +154,10 @@ async def delete_table(context: Context, request: Request) -> Response:
             purge.delete_table(table, stream, now, mutation.writes)
         return table
 
-    if found.importing is None:
+    if found.importing is None and not found.is_closed:
         table = await catalog.with_table(region, name, attempt)
     else:
-        table = await attempt(catalog.table_of(found))  # One that may not be used yet is not in the catalogue's cache.
+        table = await attempt(catalog.table_of(found))  # One that may not be used is not in the catalogue's cache.
     region.jobs_wanted.set()
     description = descriptions.description(table, counts, "DELETING", region.clock())
     return {"TableDescription": descriptions.deleted(description)}

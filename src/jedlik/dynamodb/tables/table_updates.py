@@ -21,7 +21,7 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID, TABLE
-from jedlik.dynamodb.encryption import chosen_keys, key_changes
+from jedlik.dynamodb.encryption import chosen_keys, key_changes, open_keys
 from jedlik.dynamodb.encryption.chosen_keys import Wanted
 from jedlik.dynamodb.errors import DescriptorChanged
 from jedlik.dynamodb.model import descriptors, keys, shared_settings, streams
@@ -69,7 +69,8 @@ async def update_table(context: Context, request: Request) -> Response:
     region = context.region
     changes = _check(request, region.name)
     found = await described(region, request["TableName"])
-    busy_tables.check_free(found)
+    busy_tables.check_changeable(found)
+    await open_keys.ready(region, keys.table_id(found.id))
     replica_updates.check_usable(found, request)
     if "ReplicaUpdates" in changes:
         await replica_updates.check_elsewhere(region, found, request)
@@ -89,7 +90,7 @@ async def update_table(context: Context, request: Request) -> Response:
 
     def decide(mutation: Mutation) -> TableUpdate:
         table = stored(name, mutation.found[catalog.key(name)])
-        busy_tables.check_free(table)
+        busy_tables.check_changeable(table)
         replica_updates.check_usable(table, request)
         if table.id != found.id:
             raise DescriptorChanged
