@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -329,6 +330,9 @@ def test_variables_that_kubernetes_sets_beside_a_service_are_ignored(tmp_path: P
         ({"idle_timeout": float("nan")}, "idle_timeout must be more than zero"),
         ({"hang_timeout": float("inf")}, "hang_timeout must not be infinite"),
         ({"max_requests": 0}, "max_requests must be more than zero"),
+        ({"spin": 0.02}, "spin must be at most 0.01"),
+        ({"spin": -0.1}, "spin must not be negative"),
+        ({"spin": math.nan}, "spin must not be negative"),
         ({"max_tables": 0}, "max_tables must be more than zero"),
         ({"max_tables": 10_001}, "max_tables must be at most 10000"),
         ({"account": "12"}, "account must have 12 digits, not '12'"),

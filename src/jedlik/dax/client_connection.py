@@ -23,6 +23,7 @@ from jedlik.dax.wire_errors import NotAuthenticated
 from jedlik.dax.wire_values import WireReader
 from jedlik.memory import KIB, LARGE, Share
 from jedlik.wire.messages import DIRECT, NOWHERE, Arrival, Limits, source_of
+from jedlik.wire.spinning import Spin
 
 if TYPE_CHECKING:
     from jedlik.dax.node import Node
@@ -50,6 +51,8 @@ class Server(Protocol):
     idle_until: float
     """Until when one may be idle that has been answered now."""
     retiring: bool
+    spin: Spin | None
+    """What keeps the event loop awake after answers, if anything does."""
 
     def joined(self, connection: ClientConnection) -> bool:
         """A connection has been made. Returns whether there is room for it."""
@@ -292,6 +295,9 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        spin = self._server.spin
+        if spin is not None:
+            spin.answered(self)
         if self._framed:
             transport.write((FRAME_HEAD + len(answer)).to_bytes(4, "big") + END_OF_MESSAGE + answer)
         else:

@@ -15,6 +15,7 @@ from jedlik.memory import Share
 from jedlik.wire.acceptor import Acceptor
 from jedlik.wire.certificates import Certificates
 from jedlik.wire.messages import Limits
+from jedlik.wire.spinning import Spin
 
 TICK_SECONDS = 1.0
 """How often deadlines are looked at."""
@@ -30,6 +31,7 @@ class Listener:
         self.now = time.monotonic()
         self.idle_until = self.now + limits.idle
         self.retiring = False
+        self.spin: Spin | None = None
         self.connections: set[ClientConnection] = set()
         self._acceptors: list[Acceptor] = []
         self._opening = 0

@@ -48,6 +48,7 @@ from jedlik.process.worker import (
 from jedlik.regions.region import Region
 from jedlik.regions.store_keys import Seals
 from jedlik.regions.stores import Stores
+from jedlik.wire.spinning import spin
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         place = Place(name, board, settings.dax_address)
         node = Node(plane, callers.verifier, place, settings.account, access, requests)
         listener = Listener(node, limits_of(settings), memory.bodies)
+        listener.spin = spin(settings.spin)
         listener.start(seat.listening, tls)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
         ready()

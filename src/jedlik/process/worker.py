@@ -54,6 +54,7 @@ from jedlik.wire.certificates import CertificateError, Certificates
 from jedlik.wire.http import HttpServer
 from jedlik.wire.loads import Loads
 from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
+from jedlik.wire.spinning import spin
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +206,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
                 sign_in_requests=sign_in_requests(site, identities, authorizer),
             )
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
+        server.spin = spin(settings.spin)
         server.start(site.listening, site.tls, settings.proxies)
 
         def retire() -> None:  # From now on there may be clients.

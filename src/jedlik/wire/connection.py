@@ -335,6 +335,9 @@ class Connection(asyncio.Protocol):
             response.headers,
             body if is_whole and request.method != b"HEAD" else b"",
         )
+        spin = self._server.spin
+        if spin is not None:
+            spin.answered(self)
         if is_whole:
             transport.write(head)
         else:

@@ -12,6 +12,7 @@ from jedlik.memory import Memory
 from jedlik.wire.known_heads import KnownHeads
 from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Application, Limits, Request
+from jedlik.wire.spinning import Spin
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {413: b"Request Entity Too Large"}
 """By status. 413 as DynamoDB has it, and as RFC 7231 had it before it was renamed."""
@@ -124,6 +125,8 @@ class Shared:
         self.stalled: dict[Stalled, None] = {}
         """Connections whose clients do not read their answers, the longest-waiting first."""
         self.stopping = False
+        self.spin: Spin | None = None
+        """What keeps the event loop awake after answers, if anything does."""
         self._heads: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
         self._date = b""
         self._opening = 0
