@@ -286,7 +286,9 @@ def _arguments(options: dict[str, object]) -> list[str]:
         option = "--" + name.replace("_", "-")
         if value is True:
             arguments.append(option)
-        elif value is not False and value is not None:
+        elif value is False:
+            arguments.append("--no-" + option.removeprefix("--"))
+        elif value is not None:
             arguments += [option, str(value)]
     return arguments
 

@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from jedlik.cli.program import Group, Refusal, say
-from jedlik.cli.setting_options import NO_OPTIONS, config_file, option
+from jedlik.cli.setting_options import (
+    NO_OPTIONS,
+    config_file,
+    option,
+    root_key_in_environment,
+    root_key_options,
+)
+from jedlik.cli.store_commands import secrets_of
 from jedlik.config import BUCKETS, Settings
 
 if TYPE_CHECKING:
+    from jedlik.dynamodb.backups.piece_keys import PieceKeys
     from jedlik.storage.object_store import ObjectStore
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,13 +52,22 @@ def list_(context: click.Context, /, data_dir: Path, backups: str | None) -> Non
 
 @backups.command()
 @_place
+@root_key_options
 @click.argument("arns", metavar="[ARN]...", nargs=-1)
-def verify(context: click.Context, /, data_dir: Path, backups: str | None, arns: tuple[str, ...]) -> None:
+def verify(
+    context: click.Context, /, data_dir: Path, backups: str | None, arns: tuple[str, ...], **root_key: Any
+) -> None:
     """Read backups whole, and check that all of it is what was written: all backups, or those that are named.
 
     Prints a line for each problem, and one for each backup. The exit code is 1 if there is a problem.
+
+    Sealed backups are opened, if the root key is there. Else their checksums are checked.
     """
-    sys.exit(_run(_verify(_store(context, data_dir, backups), arns)))
+    from jedlik.dynamodb.backups.piece_keys import PieceKeys
+
+    store = _store(context, data_dir, backups)
+    root = secrets_of(Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key))
+    sys.exit(_run(_verify(store, arns, None if root is None else PieceKeys(root))))
 
 
 def _store(context: click.Context, data_dir: Path, backups: str | None) -> ObjectStore:
@@ -89,7 +106,7 @@ async def _list(store: ObjectStore) -> int:
     return problems
 
 
-async def _verify(store: ObjectStore, arns: tuple[str, ...]) -> int:
+async def _verify(store: ObjectStore, arns: tuple[str, ...], keys: PieceKeys | None) -> int:
     from jedlik.dynamodb.backups import verifying
 
     problems = 0
@@ -104,12 +121,14 @@ async def _verify(store: ObjectStore, arns: tuple[str, ...]) -> int:
             continue
         left.discard(arn)
         wrong = 0
-        async for problem in verifying.problems(store, found.folder, found.manifest):
+        verified = verifying.Verified()
+        async for problem in verifying.problems(store, found.folder, found.manifest, keys, verified):
             say(f"{arn}: {problem}")
             wrong += 1
         problems += wrong
         if not wrong:
-            say(f"{arn}: {len(found.manifest.pieces)} pieces are what was written")
+            sealed = f"; {verified.unopened} are sealed, and were not opened" if verified.unopened else ""
+            say(f"{arn}: {len(found.manifest.pieces)} pieces are what was written{sealed}")
     for arn in sorted(left):
         say(f"{arn}: there is no such backup in {store.url}")
     return problems + len(left)

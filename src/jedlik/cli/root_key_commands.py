@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jedlik.cli.program import Command, Group, Refusal, say
-from jedlik.cli.setting_options import config_file, option, root_key_in_environment, root_key_options
+from jedlik.cli.setting_options import NO_OPTIONS, config_file, option, root_key_in_environment, root_key_options
 from jedlik.cli.store_commands import take_data_dir
-from jedlik.config import Settings, SettingsError
+from jedlik.config import BUCKETS, Settings, SettingsError
 
 if TYPE_CHECKING:
     from jedlik.regions.root_key_record import Found
@@ -70,8 +70,10 @@ def root_key() -> None:
 @option("data_dir")
 @option("credentials")
 @option("account")
+@option("backups")
 @root_key_options
-def rotate(**given: Any) -> None:
+@click.pass_context
+def rotate(context: click.Context, /, **given: Any) -> None:
     """Put a new root key in the place of the present one, and seal everything again. A server may run meanwhile.
 
     If the key is in a file, the new one is written there. Else put it there yourself, before the present one and a
@@ -84,7 +86,8 @@ def rotate(**given: Any) -> None:
     from jedlik.regions.root_key_sources import RootKeyError
 
     try:
-        settings = Settings(root_key=root_key_in_environment(), **given)
+        buckets = context.meta[NO_OPTIONS].get(BUCKETS, {})
+        settings = Settings(root_key=root_key_in_environment(), buckets=buckets, **given)
         done = root_key_rotation.rotate(settings, SERVICES)
     except (RootKeyError, SettingsError) as error:
         raise Refusal(str(error)) from error

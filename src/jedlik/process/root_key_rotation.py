@@ -3,7 +3,7 @@
     1  the file of the key gets the new one, before the present one   (another source has it so already)
     2  the record of the data folder names the new key, and has the former one sealed under it
     3  a running server takes up the new key                          (`root_key_holder`; else 1 and 2 are undone)
-    4  access keys, and the rows of all stores, are sealed again
+    4  access keys, the rows of all stores, and the keys of backups are sealed again
     5  the record forgets keys that are older than the former one; the file of the key has the new one alone
 
 Until step 2, the folder opens with the former key. From then on it opens with the new one, which also opens the former
@@ -28,14 +28,17 @@ from jedlik.aws.credentials import CredentialsError
 from jedlik.aws.damage import DAMAGE
 from jedlik.aws.service import Service, identity_key_spaces, key_spaces
 from jedlik.config import Settings
+from jedlik.dynamodb.backups import piece_keys
 from jedlik.iam import token_keys
-from jedlik.regions import layout, root_key_record, root_key_sources
+from jedlik.regions import layout, object_places, root_key_record, root_key_sources
 from jedlik.regions.keyspaces import Keyspace
 from jedlik.regions.layout import Stored
+from jedlik.regions.object_places import NoBucket
 from jedlik.regions.root_key_record import RECORD, Found, Record
 from jedlik.regions.root_key_sources import RootKeyError, Source
 from jedlik.root_key import RootKey, Unsealable
 from jedlik.storage.engine import StorageError
+from jedlik.storage.object_store import ObjectStoreError
 from jedlik.upkeep.resealing import reseal
 
 SERVER_SECONDS = 30.0
@@ -76,7 +79,7 @@ def rotate(settings: Settings, services: Sequence[Service]) -> Rotated:
         if not is_finished:
             source, found = _begun(folder, source, found)
         present = RootKey(found.current, found.former)
-        sealed = _seal_all(settings, services, present)
+        sealed = _seal_all(settings, services, present) + _seal_piece_keys(settings, present)
         kept = found.former[:1]
         former = root_key_record.sealed_former(found.current, kept)
         root_key_record.write(folder, Record(found.record.key, former))
@@ -139,6 +142,17 @@ def _seal_all(settings: Settings, services: Sequence[Service], present: RootKey)
     except OSError as error:
         raise RootKeyError(f"cannot use {error.filename}: {os.strerror(error.errno or 0)}") from error
     return sealed
+
+
+def _seal_piece_keys(settings: Settings, present: RootKey) -> int:
+    """Seal the keys that lie beside backups. Returns how many were not."""
+    try:
+        return asyncio.run(piece_keys.seal_again(object_places.backups_of(settings), present))
+    except (ObjectStoreError, NoBucket, Unsealable) as error:
+        raise RootKeyError(
+            f"the keys of backups were not sealed again: {error}. Both root keys are kept; run this again when the "
+            "place of backups can be used"
+        ) from error
 
 
 def _seal_store(stored: Stored, spaces: Sequence[Keyspace], present: RootKey) -> int:

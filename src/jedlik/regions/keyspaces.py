@@ -60,7 +60,7 @@ class Keyspace:
     sealed: SealedParts | None = None
     """Its rows' parts that are sealed under the root key, if they have any: a rotation of the key goes over them."""
     has_sealed_values: bool = False
-    """Whether its values are sealed with their tables' keys, where stores are sealed (`store_keys`)."""
+    """Whether its values are sealed, where stores are (`store_keys`): those of what may hold values of attributes."""
     is_log: bool = False
     """Whether its rows are entries of logs."""
     lost: str | None = None

@@ -70,6 +70,7 @@ class Region:
         "most_tables",
         "name",
         "peers",
+        "piece_key",
         "places",
         "policy_changes",
         "replicated",
@@ -108,6 +109,8 @@ class Region:
         """The engine, if it seals the values of the store."""
         self.elsewhere: Elsewhere = NothingElsewhere()
         """The other regions of the account that are served here, for what spans two of them."""
+        self.piece_key: bytes | None = None
+        """The key with which the pieces of its backups are sealed, if the values of its store are."""
         self.places: ObjectPlaces | None = None
         """Where its backups are kept, and the buckets that requests may name."""
         self.most_tables = 2500

@@ -34,7 +34,8 @@ SECRET_BYTES = 32
 KEY_BYTES = 32
 
 _TABLE_PREFIX = 9
-"""Bytes of a key that name its table: its space and the table's id."""
+"""Bytes of a key that name its table: its space and the table's id. Rows that belong to the store have its space
+alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +121,11 @@ class Known:
 
 
 async def known(engine: Engine, opened: Opening, *, seals: bool) -> Known:
-    """What a store knows of itself; a new one gets it now, and one without a key gets one if it `seals`. Raises
-    StorageError for one of another format, or whose key cannot be read."""
+    """What a store knows of itself; a new one gets it now, and one without a key gets one if it `seals` and there is a
+    root key. Raises StorageError for one of another format, or whose key cannot be read."""
     path, root_key = opened.path, opened.seals.root_key
     offered = token_bytes(SECRET_BYTES)
-    if seals and not root_key.is_there:
-        raise StorageError(
-            f"the store in {path} is to be sealed, and there is no root key: make one with `jedlik init`"
-        )
-    new_key = root_key.seal(token_bytes(KEY_BYTES), opened.place) if seals else None
+    new_key = root_key.seal(token_bytes(KEY_BYTES), opened.place) if seals and root_key.is_there else None
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, Known]:
         record, secret, key_record = found
@@ -183,14 +180,26 @@ def sealing(key: StoreKey, opened: Opening, read: Callable[[bytes], bytes | None
     """What seals and opens the values of a store, in which `read` finds the value of a key. Raises StorageError."""
     from jedlik.storage.sealed import Numbers, SealedSpace, Sealing  # It takes long to import.
 
-    try:
-        plain_key = opened.seals.root_key.unseal(key.sealed, opened.place)
-    except Unsealable as error:
-        raise StorageError(f"the key of the store in {opened.path} cannot be opened: {error}") from error
+    plain_key = _unsealed(key, opened)
     found = {
-        space.prefix: SealedSpace(_TABLE_PREFIX, is_log=space.is_log)
+        space.prefix: SealedSpace(1 if space.owner is keyspaces.Owner.STORE else _TABLE_PREFIX, is_log=space.is_log)
         for space in opened.seals.spaces
         if space.has_sealed_values
     }
     numbers = None if opened.seals.numbers is None else Numbers(*opened.seals.numbers)
     return Sealing(StoreKeyring(plain_key, read), found, key.has_plain, numbers)
+
+
+def piece_key(key: StoreKey, opened: Opening) -> bytes:
+    """The key of the pieces of a store's backups. It follows from the store's, so it outlives the tables. Raises
+    StorageError."""
+    from jedlik.storage.sealed import derived
+
+    return derived(_unsealed(key, opened), b"jedlik piece key")
+
+
+def _unsealed(key: StoreKey, opened: Opening) -> bytes:
+    try:
+        return opened.seals.root_key.unseal(key.sealed, opened.place)
+    except Unsealable as error:
+        raise StorageError(f"the key of the store in {opened.path} cannot be opened: {error}") from error

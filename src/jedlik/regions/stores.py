@@ -375,6 +375,8 @@ class Stores:
             engine = sealed or lmdb
             region = self._region(name, engine, known.secret)
             region.sealed = sealed
+            if known.key is not None and not settings.in_memory:  # Nobody has the root key of what is in memory later.
+                region.piece_key = store_keys.piece_key(known.key, opening)
             await clock_watch.begin(region)
         except BaseException:
             await lmdb.close()

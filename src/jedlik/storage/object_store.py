@@ -147,6 +147,8 @@ class ObjectStore:
 
         if folder:
             _check_name(folder)
+        if self._root is not None and not (self._root / folder).exists():
+            return  # Without a client, which would make the folder and begin threads.
         store = self._store()
         try:
             async for page in obstore.list(store, folder or None):

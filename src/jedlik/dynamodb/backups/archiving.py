@@ -25,7 +25,7 @@ from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import Duty, JobKind
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, backup_removal, recovery_records, table_copies
+from jedlik.dynamodb.backups import backup_records, backup_removal, piece_keys, recovery_records, table_copies
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, Backup
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, Packer, Rows
 from jedlik.dynamodb.backups.recovery_records import Recovery, Segment, Trouble
@@ -222,7 +222,9 @@ async def flush(region: Region, table: Table, recovery: Recovery) -> bool:
         await asyncio.sleep(0)
     segment = None
     if rows:
-        packed = await asyncio.to_thread(rows.packed)
+        where = f"{recovery.folder(region)}/segment-{recovery.position:016x}"
+        key = await piece_keys.kept(region, region.places.backups)
+        packed = await asyncio.to_thread(rows.packed, key, where)
         name = f"segment-{recovery.position:016x}-{packed.check}"
         await region.places.backups.put(f"{recovery.folder(region)}/{name}", packed.content)
         sizes = packed.rows, packed.size, len(packed.content)

@@ -227,8 +227,12 @@ class Piece(NamedTuple):
 
 def piece(number: int, kind: Rows, packed: Packed) -> Piece:
     """The record of a packed piece."""
-    name = f"{kind.name.lower()}-{number:08d}-{packed.check}"
-    return Piece(kind, name, packed.rows, packed.size, len(packed.content))
+    return Piece(kind, piece_name(number, kind, packed.check), packed.rows, packed.size, len(packed.content))
+
+
+def piece_name(number: int, kind: Rows, check: str) -> str:
+    """The name of a piece in its folder."""
+    return f"{kind.name.lower()}-{number:08d}-{check}"
 
 
 def piece_record(piece: Piece) -> bytes:

@@ -7,12 +7,12 @@ was at the window's beginning and at its end.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jedlik.dynamodb.backups import manifests, pieces
+from jedlik.dynamodb.backups import manifests
 from jedlik.dynamodb.backups.manifests import Manifest
+from jedlik.dynamodb.backups.piece_keys import PieceKeys
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, Rows
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.storage.engine import Row
@@ -85,24 +85,24 @@ class Range:
         return found
 
     @classmethod
-    async def of(cls, store: ObjectStore, folder: str, number: int, since: int | None) -> Range:
+    async def of(cls, store: ObjectStore, keys: PieceKeys, folder: str, number: int, since: int | None) -> Range:
         """A range of the plan in a folder. Raises ObjectStoreError, DamagedManifest and DamagedPiece."""
         manifest = await manifests.read(store, folder, manifests.PLAN)
         size = sum(piece.size for piece in manifest.pieces if piece.kind is not Rows.ITEMS)
         found = cls(manifest, number, min(size // RANGE_BYTES + 1, MOST_RANGES), since)
         if number < found.count:
-            await found._read(store)
+            await found._read(store, keys)
         return found
 
-    async def _read(self, store: ObjectStore) -> None:
+    async def _read(self, store: ObjectStore, keys: PieceKeys) -> None:
         """Read what has changed: first what was before the changes, then what the segments leave."""
         for piece in reversed(self.manifest.of(Rows.CHANGES)):
-            for key, value in reversed(await rows_of(store, piece.name)):
+            for key, value in reversed(await rows_of(store, keys, piece.name)):
                 if self.holds(key):
                     self.changed[key] = value
         until = self.manifest.until
         for piece in self.manifest.of(Rows.SEGMENT):
-            for stamped, value in await rows_of(store, piece.name):
+            for stamped, value in await rows_of(store, keys, piece.name):
                 position, at = STAMP.unpack_from(stamped)
                 key = stamped[STAMP.size :]
                 if position <= self.manifest.position or (until is not None and at > until) or not self.holds(key):
@@ -115,8 +115,7 @@ class Range:
             self.changed = {key: value for key, value in self.changed.items() if key in self.window}
 
 
-async def rows_of(store: ObjectStore, name: str) -> list[Row]:
+async def rows_of(store: ObjectStore, keys: PieceKeys, name: str) -> list[Row]:
     """The rows of a piece. Raises ObjectStoreError and DamagedPiece."""
-    content = await store.get(name)
-    _, rows = await asyncio.to_thread(pieces.unpacked, content)
+    _, _, rows = await keys.rows(store, name)
     return rows

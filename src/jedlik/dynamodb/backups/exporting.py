@@ -25,6 +25,7 @@ from jedlik.dynamodb.backups import (
     export_ranges,
     export_records,
     export_selections,
+    piece_keys,
     recovery_plans,
     recovery_records,
     transfers,
@@ -141,7 +142,9 @@ async def _range(region: Region, job: Job, store: ObjectStore) -> Range:
     name = f"{region.store}/{job.name}"
     known = _open.pop(name, None)
     if known is None or known.number != job.state["Range"]:
-        known = await Range.of(store, job.state["Folder"], job.state["Range"], job.state.get("Since"))
+        known = await Range.of(
+            store, piece_keys.of(region), job.state["Folder"], job.state["Range"], job.state.get("Since")
+        )
     _open[name] = known
     while len(_open) > OPEN_RANGES:
         _open.popitem(last=False)
@@ -160,7 +163,7 @@ async def _write(region: Region, job: Job, found: Export, bucket: ObjectStore, s
     rows: list[Row] | None = None
     behind: dict[str, object] = {"Piece": 0, "Range": part.number + 1, "After": ""}
     if state["Piece"] < len(copied):
-        rows = await export_ranges.rows_of(store, copied[state["Piece"]].name)
+        rows = await export_ranges.rows_of(store, piece_keys.of(region), copied[state["Piece"]].name)
         behind = {"Piece": state["Piece"] + 1, "After": rows[-1][0].hex() if rows else after}
     made = await asyncio.to_thread(_data_file, region.secret, found, part, rows, bytes.fromhex(after))
     if made is None:

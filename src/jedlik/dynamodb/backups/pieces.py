@@ -1,16 +1,24 @@
 """Pieces: the objects that a backup's items and changes are in, and their format, which is versioned.
 
-    head      magic (8), format, kind of rows, compression, nothing; key id (4), rows (4), bytes of the rows (8)
+    head      magic (8), format, kind of rows, compression, nothing; key's number (4), rows (4), bytes of the rows (8)
     content   compressed, in blocks of some rows: the number of rows (4), lengths of the keys (2 bytes each), lengths of
               the values (4 bytes each), keys, values
     check     XXH3 of head and content, 16 bytes
+
+A store that seals its values seals its pieces, too (`piece_keys`). Then the content is
+
+    salt      16 bytes, random: the piece's own key follows from the store's and from this (HKDF)
+    sealed    the compressed blocks, encrypted with AES-256-GCM under that key, and the tag (16)
+
+The nonce is zero, for the key seals nothing else. A piece is bound to its head and its place, which is its whole name
+without the checksum: it does not open as another one.
 
 A row's key is that of an item in its table's store, without what all keys of the table begin with: so rows are in the
 order of the store, and of partitions. In a piece of ITEMS the value is the item as it is stored. In a piece of CHANGES
 it is the item as it was before a change; if it was not there, a byte 00 and the JSON of its key attributes. In a
 SEGMENT of an archived log it is the item after the change in the same way, and before the key stand the position of the
-entry and its time in microseconds, 8 bytes each and big-endian. All other integers are little-endian. Key id 0 is
-plain; others are for sealed contents, which this version refuses.
+entry and its time in microseconds, 8 bytes each and big-endian. All other integers are little-endian. The key's number
+0 is for plain pieces: those of stores that are not sealed, and of earlier versions.
 """
 
 from __future__ import annotations
@@ -18,20 +26,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from itertools import accumulate, pairwise
+from os import urandom
 from struct import Struct, pack, unpack_from
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
 import zstandard
 
 from jedlik.storage.engine import Row
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 FORMAT = 1
 MAGIC = b"JEDLIKBK"
 _HEAD = Struct("<8sBBBxIIQ")
 _CHECK = 16
 _ZSTD = 1
-_PLAIN = 0
+PLAIN = 0
+"""The number of the key of pieces that are not sealed."""
+_SALT = 16
+_TAG = 16
+_NONCE = bytes(12)
 LEVEL = 3
 """The level of zstandard: a third of the size of typical items, at 200 MB a second and more."""
 ABSENT = b"\0"
@@ -53,6 +69,14 @@ class Rows(IntEnum):
 
 class DamagedPiece(Exception):
     """A piece cannot be read, or is not what was written. The message has the reason."""
+
+
+class PieceKey(NamedTuple):
+    """A key that seals pieces."""
+
+    number: int
+    """Names it in the heads of the pieces. Never 0."""
+    key: bytes
 
 
 class Packed(NamedTuple):
@@ -93,41 +117,84 @@ class Packer:
         self._rows += count
         self.size += len(block)
 
-    def packed(self) -> Packed:
-        """The piece. Takes a while: call it in a thread."""
+    def packed(self, key: PieceKey | None = None, place: str = "") -> Packed:
+        """The piece, sealed with a key for its place if there is one. Takes a while: call it in a thread."""
         compressor = zstandard.ZstdCompressor(level=LEVEL).compressobj(size=self.size)
-        compressed = b"".join([*map(compressor.compress, self._blocks), compressor.flush()])
-        content = _HEAD.pack(MAGIC, FORMAT, self._kind, _ZSTD, _PLAIN, self._rows, self.size) + compressed
+        body = b"".join([*map(compressor.compress, self._blocks), compressor.flush()])
+        number = PLAIN if key is None else key.number
+        head = _HEAD.pack(MAGIC, FORMAT, self._kind, _ZSTD, number, self._rows, self.size)
+        if key is not None:
+            salt = urandom(_SALT)
+            body = salt + _cipher(key.key, salt).encrypt(_NONCE, body, head + place.encode())
+        content = head + body
         check = xxhash.xxh3_128_digest(content)
         return Packed(content + check, self._rows, self.size, check.hex())
 
 
-def packed(kind: Rows, rows: Sequence[Row]) -> Packed:
+def _cipher(key: bytes, salt: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # It takes long to import.
+
+    from jedlik.storage.sealed import derived
+
+    return AESGCM(derived(key, b"jedlik piece", salt))
+
+
+def packed(kind: Rows, rows: Sequence[Row], key: PieceKey | None = None, place: str = "") -> Packed:
     """A piece of rows that are all there."""
     packer = Packer(kind)
     for start in range(0, len(rows), BLOCK_ROWS):
         packer.add(rows[start : start + BLOCK_ROWS])
-    return packer.packed()
+    return packer.packed(key, place)
 
 
-def unpacked(content: bytes) -> tuple[Rows, list[Row]]:
-    """The rows of a piece, with their kind. Raises DamagedPiece."""
+def place_of(name: str) -> str:
+    """The place of a piece, which it is sealed for: its whole name, folders included, without the checksum."""
+    return name.rpartition("-")[0]
+
+
+def key_number(content: bytes) -> int:
+    """The number of the key that a piece is sealed with, `PLAIN` if it is not. Raises DamagedPiece."""
+    _check_whole(content)
+    number: int = _HEAD.unpack_from(content)[4]
+    return number
+
+
+def _check_whole(content: bytes) -> None:
     if len(content) < _HEAD.size + _CHECK or not content.startswith(MAGIC):
         raise DamagedPiece("it is not a piece of a backup")
     if xxhash.xxh3_128_digest(memoryview(content)[:-_CHECK]) != content[-_CHECK:]:
         raise DamagedPiece("its checksum is wrong")
-    _, format_, kind, compression, key_id, count, size = _HEAD.unpack_from(content)
+
+
+def unpacked(content: bytes, key: bytes | None = None, place: str = "") -> tuple[Rows, list[Row]]:
+    """The rows of a piece, with their kind. `key` is the one of its number, if it is sealed. Raises DamagedPiece."""
+    _check_whole(content)
+    _, format_, kind, compression, number, count, size = _HEAD.unpack_from(content)
     if format_ != FORMAT or compression != _ZSTD or kind not in iter(Rows) or size > LARGEST:
         raise DamagedPiece(f"its format is {format_}/{kind}/{compression}, which this version does not know")
-    if key_id != _PLAIN:
-        raise DamagedPiece(f"it is sealed with the key {key_id}, which this version cannot open")
+    packed_body = content[_HEAD.size : -_CHECK]
+    if number != PLAIN:
+        if key is None:
+            raise DamagedPiece(f"it is sealed with the key {number:08x}, which is not here")
+        packed_body = _opened(content[: _HEAD.size], packed_body, key, place)
     try:
-        body = zstandard.ZstdDecompressor().decompress(content[_HEAD.size : -_CHECK], max_output_size=size)
+        body = zstandard.ZstdDecompressor().decompress(packed_body, max_output_size=size)
     except zstandard.ZstdError as error:
         raise DamagedPiece(str(error)) from error
     if len(body) != size:
         raise DamagedPiece("it is not as long as its head states")
     return Rows(kind), _rows(body, count)
+
+
+def _opened(head: bytes, body: bytes, key: bytes, place: str) -> bytes:
+    from cryptography.exceptions import InvalidTag
+
+    if len(body) < _SALT + _TAG:
+        raise DamagedPiece("it is too short for a sealed piece")
+    try:
+        return _cipher(key, body[:_SALT]).decrypt(_NONCE, body[_SALT:], head + place.encode())
+    except InvalidTag:
+        raise DamagedPiece("it cannot be opened: it is not what was sealed under this name") from None
 
 
 def checksum(content: bytes) -> str:

@@ -26,6 +26,7 @@ from jedlik.dynamodb.backups import (
     backup_records,
     backup_removal,
     manifests,
+    piece_keys,
     pieces,
     recovery_records,
     sources_elsewhere,
@@ -134,20 +135,20 @@ class _Source:
         if known is None or known.number != number:
             manifest = await manifests.read(store, folder, job.state["Manifest"]) if known is None else known.manifest
             known = cls(manifest, number)
-            await known._read(folder, store)
+            await known._read(region, folder, store)
         _open[name] = known
         while len(_open) > OPEN_PIECES:
             _open.popitem(last=False)
         return known
 
-    async def _read(self, folder: str, store: ObjectStore) -> None:
+    async def _read(self, region: Region, folder: str, store: ObjectStore) -> None:
         of = self.manifest.of
         order = [*of(Rows.ITEMS), *reversed(of(Rows.CHANGES)), *of(Rows.SEGMENT)]
         if self.number >= len(order):
             return
         piece = order[self.number]
-        content = await store.get(piece.name if "/" in piece.name else f"{folder}/{piece.name}")
-        self.kind, rows = await asyncio.to_thread(pieces.unpacked, content)
+        name = piece.name if "/" in piece.name else f"{folder}/{piece.name}"
+        content, self.kind, rows = await piece_keys.of(region).rows(store, name)
         if self.kind is not piece.kind or len(rows) != piece.rows or not piece.name.endswith(pieces.checksum(content)):
             raise DamagedPiece(f"{piece.name} is not the piece that the manifest lists")
         self.rows = _in_order(self.manifest, self.kind, rows)

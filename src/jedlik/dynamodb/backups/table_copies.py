@@ -24,7 +24,7 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, manifests
+from jedlik.dynamodb.backups import backup_records, manifests, piece_keys, pieces
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, SYSTEM, USER, Backup, Piece
 from jedlik.dynamodb.backups.manifests import Manifest
 from jedlik.dynamodb.backups.pieces import ABSENT, Packer, Rows
@@ -161,7 +161,7 @@ async def _copy(region: Region, job: Job, backup: Backup, table: Table, store: O
     made: list[tuple[bytes, Piece]] = []
     for kind, some in ((Rows.ITEMS, rows), (Rows.CHANGES, changes.rows)):
         if some:
-            made.append(await _put(store, backup, kind, counts, some))
+            made.append(await _put(region, store, backup, (kind, counts), some))
     after = state | {"Position": position.hex(), "Log": changes.position, "Pieces": counts, "Moved": region.clock()}
     if changes.position > changes.last:
         # Whatever is committed from here on is of items that stand behind what has been read, or changes nothing.
@@ -240,12 +240,15 @@ async def _changes(region: Region, table: Table, position: int, safe: bytes) -> 
 
 
 async def _put(
-    store: ObjectStore, backup: Backup, kind: Rows, counts: dict[str, int], rows: Packer
+    region: Region, store: ObjectStore, backup: Backup, counted: tuple[Rows, dict[str, int]], rows: Packer
 ) -> tuple[bytes, Piece]:
-    """Store a piece; its record's key, and what is to be its record. Counts it."""
+    """Store a piece; its record's key, and what is to be its record. Counts it among those of its kind."""
+    kind, counts = counted
     number = counts[kind.name]
     counts[kind.name] += 1
-    packed = await asyncio.to_thread(rows.packed)
+    key = await piece_keys.kept(region, store)
+    place = pieces.place_of(f"{backup.folder}/{backup_records.piece_name(number, kind, '')}")
+    packed = await asyncio.to_thread(rows.packed, key, place)
     piece = backup_records.piece(number, kind, packed)
     await store.put(f"{backup.folder}/{piece.name}", packed.content)
     return backup_records.piece_key(backup.id, kind, number), piece

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from jedlik.dynamodb.backups import manifests, pieces
 from jedlik.dynamodb.backups.backup_records import Piece
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
-from jedlik.dynamodb.backups.pieces import DamagedPiece
+from jedlik.dynamodb.backups.piece_keys import PieceKeys
+from jedlik.dynamodb.backups.pieces import DamagedPiece, Rows
+from jedlik.root_key import ABSENT
+from jedlik.storage.engine import Row
 from jedlik.storage.object_store import ObjectMissing, ObjectStore
 
 
@@ -38,18 +42,37 @@ async def kept(store: ObjectStore) -> AsyncIterator[Kept]:
             yield Kept(folder, None, str(error))
 
 
-async def problems(store: ObjectStore, folder: str, manifest: Manifest) -> AsyncIterator[str]:
-    """What is wrong with the pieces of a backup, a line for each piece. Raises ObjectStoreError."""
+@dataclass(slots=True)
+class Verified:
+    """The pieces of a backup, as far as they have been looked at."""
+
+    unopened: int = 0
+    """Sealed ones whose checksum is right, and that were not opened because there is no root key."""
+
+
+async def problems(
+    store: ObjectStore, folder: str, manifest: Manifest, keys: PieceKeys | None, verified: Verified
+) -> AsyncIterator[str]:
+    """What is wrong with the pieces of a backup, a line for each piece. Without `keys`, sealed ones are not opened.
+    Raises ObjectStoreError."""
     for piece in manifest.pieces:
+        name = f"{folder}/{piece.name}"
         try:
-            _check(piece, await store.get(f"{folder}/{piece.name}"))
+            if keys is None and pieces.key_number(content := await store.get(name)):
+                _check_name(piece, content)
+                verified.unopened += 1
+            else:
+                _check(piece, *await (keys or PieceKeys(ABSENT)).rows(store, name))
         except (DamagedPiece, ObjectMissing) as error:
             yield f"{piece.name}: {error}"
 
 
-def _check(piece: Piece, content: bytes) -> None:
-    kind, rows = pieces.unpacked(content)
+def _check_name(piece: Piece, content: bytes) -> None:
     if not piece.name.endswith(pieces.checksum(content)):
         raise DamagedPiece("it is another piece than the manifest lists")
+
+
+def _check(piece: Piece, content: bytes, kind: Rows, rows: list[Row]) -> None:
+    _check_name(piece, content)
     if (kind, len(rows)) != (piece.kind, piece.rows):
         raise DamagedPiece(f"it has {len(rows)} rows of {kind.name}, and not {piece.rows} of {piece.kind.name}")

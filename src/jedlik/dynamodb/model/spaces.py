@@ -59,6 +59,7 @@ TOKENS = Keyspace(
     "client tokens",
     (("interval (4)  hash of the client token (16)", "transaction, so that it is done once"),),
     lost="that a transaction has been done: if it is sent again, it is done again",
+    has_sealed_values=True,
 )
 EXPIRIES = Keyspace(
     "expiries",
@@ -146,6 +147,7 @@ IMPORTS = Keyspace(
     "imports",
     (("table name  00  import", "import"),),
     lost="what an import has come to",
+    has_sealed_values=True,
 )
 EXPORTS = Keyspace(
     "exports",
@@ -154,6 +156,7 @@ EXPORTS = Keyspace(
     "exports",
     (("table name  00  export", "export"),),
     lost="what an export has come to",
+    has_sealed_values=True,
 )
 BULKS = Keyspace(
     "bulk operations",
@@ -162,6 +165,7 @@ BULKS = Keyspace(
     "bulk operations",
     (("milliseconds, the latest first (8)  bulk operation", "bulk operation"),),
     lost="what a bulk operation has come to",
+    has_sealed_values=True,
 )
 BULK_REPORTS = Keyspace(
     "bulk reports",
@@ -170,6 +174,7 @@ BULK_REPORTS = Keyspace(
     "rows of the reports of bulk operations",
     (("bulk operation  00  kind (1)  number (8)", "what was not written, until it is in a file"),),
     lost="a line of the report of a bulk operation",
+    has_sealed_values=True,
 )
 
 KEYSPACES = (
