@@ -53,6 +53,10 @@ MOST_SPIN = 0.01
 """Seconds. A client that takes longer gains nothing worth a core."""
 MOST_WORKERS = 1024
 """More than any machine has use for: each is a process with one more beside it for each store."""
+MORE_THAN_ZERO = (
+    "idle_timeout", "request_timeout", "stop_timeout", "hang_timeout", "max_connections", "max_requests", "max_tables",
+    "stream_rotation", "expiry_interval", "slow_request", "identity_max_stale", "dax_memory", "dax_nodes",
+)  # fmt: skip
 
 VARIABLE = "JEDLIK_"
 """What the environment variables of settings begin with."""
@@ -155,10 +159,7 @@ class Settings:
     hang_timeout: Annotated[float, "How long a commit may take; a worker may stand still for twice as long."] = 30.0
     max_connections: Annotated[int, "Connections per worker."] = 10_000
     max_requests: Annotated[int, "Requests in flight per worker."] = 1_000
-    spin: Annotated[
-        float,
-        "After an answer to a client that is alone, look for its next request without sleeping: 0.0002 is a start.",
-    ] = 0.0
+    spin: Annotated[float, "How long to stay awake after an answer to a client that is alone: 0.0002, or 0."] = 0.0
     max_tables: Annotated[int, "Tables of an account in each region: AWS's quota, which it raises to 10000."] = 2_500
     dax: Annotated[bool, "Serve DAX as well: a cluster of nodes, which are processes that cache what they read."] = (
         False
@@ -200,21 +201,7 @@ class Settings:
                 raise SettingsError(f"{name} must not be negative")
             if value > most:
                 raise SettingsError(f"{name} must be at most {most}")
-        for name in (
-            "idle_timeout",
-            "request_timeout",
-            "stop_timeout",
-            "hang_timeout",
-            "max_connections",
-            "max_requests",
-            "max_tables",
-            "stream_rotation",
-            "expiry_interval",
-            "slow_request",
-            "identity_max_stale",
-            "dax_memory",
-            "dax_nodes",
-        ):
+        for name in MORE_THAN_ZERO:
             value = getattr(self, name)
             if value is None:
                 continue
