@@ -163,6 +163,12 @@ class Server:
         found: str = url
         return found
 
+    def vpc_endpoint(self, endpoint: str) -> str:
+        """Where one of its VPC endpoints is."""
+        [*_, urls] = [line["vpc_endpoints"] for line in self.log_lines() if "vpc_endpoints" in line]
+        found: str = urls[endpoint]
+        return found
+
     def client(self, service: str = "dynamodb", region: str = "us-east-1", **options: Any) -> Any:
         """A boto3 client that validates nothing itself and never retries. `options` go to `boto3.client`."""
         settings = {

@@ -22,6 +22,7 @@ LAYERS = {
     "dynamodb": {"aws", "background", "regions", "storage"},
     "iam": {"aws", "regions", "storage"},
     "kms": {"aws", "background", "regions", "storage"},
+    "ec2": {"aws", "regions", "storage"},
     "sts": {"aws", "regions"},
     "tagging": {"aws", "regions"},
     "dax": {"aws", "background", "regions", "storage", "wire"},
@@ -33,6 +34,7 @@ LAYERS = {
             "console",
             "dax",
             "dynamodb",
+            "ec2",
             "iam",
             "kms",
             "regions",
@@ -47,6 +49,7 @@ LAYERS = {
 }
 """Each folder, and the folders that it may import, for types alone too."""
 LEAVES = {
+    "addresses",
     "buckets",
     "clock",
     "config",
@@ -54,9 +57,11 @@ LEAVES = {
     "owner_files",
     "region_names",
     "root_key",
+    "secret_files",
     "settings_file",
     "timekeeping",
     "utf16",
+    "vpc_endpoints",
 }
 """Modules that every folder may import. They import nothing but each other."""
 OF_WIRE = {

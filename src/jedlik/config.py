@@ -14,7 +14,13 @@ tables as well,
     url = "s3://bucket/folder"
     access_key_id = "..."
 
-with the options of their clients. Where the root key is has a table, too, whose keys are those settings without
+with the options of their clients, and so are VPC endpoints (`vpc_endpoints`),
+
+    [vpc_endpoints.vpce-0123456789abcdef0]
+    listen = "10.0.0.5:8443"
+    vpc_id = "vpc-0123456789abcdef0"
+
+which are listeners of their own. Where the root key is has a table, too, whose keys are those settings without
 `root_key_`:
 
     [root_key]
@@ -33,15 +39,16 @@ import ipaddress
 import math
 import os
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from jedlik import owner_files, region_names
+from jedlik import region_names
+from jedlik.addresses import Unknown, is_address, is_ipv6, is_loopback, is_loopback_itself
 from jedlik.buckets import Bucket
+from jedlik.vpc_endpoints import VpcEndpoint
 
 ACCOUNT_DIGITS = 12
 DEFAULT_ACCOUNT = "0" * ACCOUNT_DIGITS
@@ -181,6 +188,8 @@ class Settings:
     expiry_interval: Annotated[float, "How often items past their time to live are looked for."] = 10.0
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     """The buckets that requests may name, by the name; "*" is for all others."""
+    vpc_endpoints: Mapping[str, VpcEndpoint] = field(default_factory=dict)
+    """The VPC endpoints, by id: listeners beside the ordinary port."""
     root_key: str = field(default="", repr=False)
     """The root key as the environment has it."""
     peers: Mapping[str, Peer] = field(default_factory=dict)
@@ -222,6 +231,7 @@ class Settings:
         self._check_peers()
         self._check_home()
         self._check_origins()
+        self._check_endpoints()
         self._check_access()
 
     def _check_access(self) -> None:
@@ -238,19 +248,36 @@ class Settings:
             raise SettingsError(f"dax_role must be the ARN of a role, not {self.dax_role!r}")
         if self.allow_unauthenticated and self.auth == "on":
             raise SettingsError("allow_unauthenticated is for --auth off")
-        if self.auth == "on" or is_loopback(self.host):
-            return
+        for host in (self.host, *(one.host for one in self.vpc_endpoints.values())):
+            self._check_host(host)
+
+    def _check_host(self, host: str) -> None:
+        try:
+            if self.auth == "on" or is_loopback(host):
+                return
+        except Unknown as error:
+            raise SettingsError(f"cannot listen on {host}: {error}") from error
         if not self.allow_unauthenticated:
             raise SettingsError(
-                f"refusing to listen on {self.host} with --auth off: anybody who reaches this address could "
+                f"refusing to listen on {host} with --auth off: anybody who reaches this address could "
                 "read and change everything. Use --auth on (and `jedlik credentials create`), "
                 "or listen on 127.0.0.1. For tests in a network of their own, --allow-unauthenticated permits it."
             )
         if not self.hosts:
             raise SettingsError(
-                f"with --allow-unauthenticated on {self.host}, --allowed-hosts must name the hosts that clients ask "
+                f"with --allow-unauthenticated on {host}, --allowed-hosts must name the hosts that clients ask "
                 "for, or any web page could reach the server under a name of its own"
             )
+
+    def _check_endpoints(self) -> None:
+        for one in self.vpc_endpoints.values():
+            where = f"vpc_endpoints.{one.id}"
+            if one.region is None and len(self.served) != 1:
+                raise SettingsError(f"{where}: region is needed, as this server serves more than one")
+            if one.region is not None and not self.serves(one.region):
+                raise SettingsError(f"{where}: region: {one.region!r} is not served here")
+            if one.policy is not None and self.auth == "off":
+                raise SettingsError(f"{where}: policy is for --auth on: with off, everybody may do everything")
 
     def _check_origins(self) -> None:
         if self.auth == "on" and self.origins:
@@ -338,6 +365,10 @@ class Settings:
         """The regions that are served here; none when it is any."""
         return tuple(name.strip() for name in self.regions.split(",")) if self.regions else ()
 
+    def region_of(self, endpoint: VpcEndpoint) -> str:
+        """The region whose tables are reached by a VPC endpoint."""
+        return endpoint.region or self.served[0]
+
     @property
     def peer_secrets(self) -> tuple[str, ...]:
         """The secrets by which peers are known; with none, nobody is a peer. The first is the one to sign with."""
@@ -371,74 +402,11 @@ class Settings:
         )
 
 
-def is_ipv6(text: str) -> bool:
-    """Whether a text is an IPv6 address, in brackets or without."""
-    try:
-        ipaddress.IPv6Address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address, without brackets."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, can be reached from this machine only."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # A name may be none that DNS can carry.
-        raise SettingsError(f"cannot listen on {host}: {getattr(error, 'strerror', error)}") from error
-    return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
-
-
-def is_loopback_itself(host: str) -> bool:
-    """Whether `host` is a loopback address or localhost. Another name may mean another machine tomorrow."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 BUCKETS = "buckets"
-NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS, ROOT_KEY)
+VPC_ENDPOINTS = "vpc_endpoints"
+NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS, VPC_ENDPOINTS, ROOT_KEY)
 
 
 def options() -> list[Field[Any]]:
     """The settings that are options of the command line."""
     return [setting for setting in fields(Settings) if setting.name not in NO_OPTIONS]
-
-
-def peer_secret(file: Path | None, given: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The secrets of peers: from the file of their own, the environment, or what the configuration file has `given`.
-
-    In a text they stand one after the other, with white space between. Raises SettingsError.
-    """
-    in_environment = tuple(environment.get(PEER_SECRET_VARIABLE, "").split())
-    if file is None:
-        return in_environment or given
-    if in_environment or given:
-        raise SettingsError("peer_secret and peer_secret_file: the secret is to be in one place only")
-    try:
-        with file.open() as secret:
-            check_private(secret, file)
-            found = tuple(secret.read().split())
-    except OSError as error:
-        raise SettingsError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{file} is no text: {error}") from error
-    if not found:
-        raise SettingsError(f"{file} is empty: it is to hold a secret, like what `openssl rand -hex 32` prints")
-    return found
-
-
-def check_private(file: IO[str], path: Path) -> None:
-    """Raise SettingsError if others can read a file with a secret."""
-    if owner_files.is_open_to_others(file.fileno()):
-        raise SettingsError(f"{path} holds a secret and must be readable by its owner only: chmod 600 {path}")

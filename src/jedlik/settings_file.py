@@ -1,7 +1,8 @@
 """The configuration file, in TOML, and the names of environment variables: read, and checked for unknown settings.
 
-A table of the file makes settings that are no options (the peers' endpoints, the buckets), or several that are: a table
-for each region, one for the root key, whose keys are the settings without `root_key_`, and one for identity likewise.
+A table of the file makes settings that are no options (the peers' endpoints, the buckets, VPC endpoints), or several
+that are: a table for each region, one for the root key, whose keys are the settings without `root_key_`, and one for
+identity likewise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jedlik import buckets
+from jedlik import buckets, vpc_endpoints
 from jedlik.buckets import Bucket
 from jedlik.config import (
     BUCKETS,
@@ -24,11 +25,13 @@ from jedlik.config import (
     ROOT_KEY,
     ROOT_KEY_VARIABLE,
     VARIABLE,
+    VPC_ENDPOINTS,
     Peer,
     SettingsError,
-    check_private,
     options,
 )
+from jedlik.secret_files import check_private
+from jedlik.vpc_endpoints import VpcEndpoint
 
 DEFAULT_FILE = Path("jedlik.toml")
 """Read from the working directory when no other is named and it is there."""
@@ -83,7 +86,7 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS]
+    known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS, VPC_ENDPOINTS]
     for name in TABLES:
         if name in given:
             given |= _prefixed(name, given.pop(name), path)
@@ -94,6 +97,8 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
         given[PEER_SECRET] = _secrets(given[PEER_SECRET], path)
     if BUCKETS in given:
         given[BUCKETS] = _buckets(given[BUCKETS], path)
+    if VPC_ENDPOINTS in given:
+        given[VPC_ENDPOINTS] = _vpc_endpoints(given[VPC_ENDPOINTS], path)
     if isinstance(given.get("regions"), dict):
         given |= _regions(given.pop("regions"), path)
     return given
@@ -115,6 +120,15 @@ def _buckets(tables: Any, path: Path) -> Mapping[str, Bucket]:
         return buckets.of_tables(tables)
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from error
+
+
+def _vpc_endpoints(tables: Any, path: Path) -> Mapping[str, VpcEndpoint]:
+    try:
+        return vpc_endpoints.of_tables(tables, suggested)
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _regions(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -14,8 +14,10 @@ MOST_ENDPOINTS = 50
 LAST_PORT = (1 << 16) - 1
 ID_FORM = re.compile("vpce-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 _VPC_FORM = re.compile("vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?")
-_KEYS = ("listen", "vpc_id", "region", "policy", "policy_file", "tls_cert", "tls_key")
+_TLS_FILES = ("tls_cert", "tls_key", "tls_client_ca")
+_KEYS = ("listen", "vpc_id", "region", "policy", "policy_file", *_TLS_FILES, "tls_client_certs")
 _NEEDED = ("listen", "vpc_id")
+_REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class VpcEndpoint:
     tls_cert: Path | None = None
     """The certificate chain in PEM; None to serve HTTP."""
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Who issues the certificates of clients; None if they need none."""
+    needs_client_certs: bool = True
+    """Whether a client without a certificate is refused then."""
 
     @property
     def listen(self) -> str:
@@ -77,9 +83,16 @@ def _endpoint(name: str, table: Mapping[str, Any], suggested: Suggested) -> VpcE
         raise ValueError(f"{where}: vpc_id must be vpc- and 8 or 17 digits of 0-9 and a-f, not {table['vpc_id']!r}")
     if ("tls_cert" in table) != ("tls_key" in table):
         raise ValueError(f"{where}: tls_cert and tls_key must be given together")
+    if "tls_client_ca" in table and "tls_cert" not in table:
+        raise ValueError(f"{where}: tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
+    if "tls_client_certs" in table and "tls_client_ca" not in table:
+        raise ValueError(f"{where}: tls_client_certs is for tls_client_ca")
+    if table.get("tls_client_certs", _REQUIRED) not in (_REQUIRED, "optional"):
+        raise ValueError(f"{where}: tls_client_certs must be {_REQUIRED} or optional")
     if "policy" in table and "policy_file" in table:
         raise ValueError(f"{where}: policy and policy_file: the policy is to be in one place only")
     host, port = _address(where, table["listen"])
+    files = {key: Path(table[key]) for key in _TLS_FILES if key in table}
     return VpcEndpoint(
         name,
         host,
@@ -87,8 +100,10 @@ def _endpoint(name: str, table: Mapping[str, Any], suggested: Suggested) -> VpcE
         table["vpc_id"],
         table.get("region"),
         _text(where, table["policy_file"]) if "policy_file" in table else table.get("policy"),
-        Path(table["tls_cert"]) if "tls_cert" in table else None,
-        Path(table["tls_key"]) if "tls_key" in table else None,
+        files.get("tls_cert"),
+        files.get("tls_key"),
+        files.get("tls_client_ca"),
+        table.get("tls_client_certs", _REQUIRED) == _REQUIRED,
     )
 
 

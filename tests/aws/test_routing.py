@@ -32,7 +32,7 @@ from jedlik.wire.messages import NOWHERE, Request, Response, Source
 from testing.jedlik_process import Server
 from testing.raw_http import Answer, Wire, request
 
-HERE = "It serves dynamodb, sts, iam, kms, tagging and dax."
+HERE = "It serves dynamodb, sts, iam, kms, tagging, ec2 and dax."
 FORM = b"Content-Type: application/x-www-form-urlencoded; charset=utf-8"
 JSON_1_1 = b"Content-Type: application/x-amz-json-1.1"
 
@@ -155,7 +155,6 @@ def test_services_are_told_apart_by_headers_and_path(asked: dict[str, Any], way:
             400,
         ),
         ("elasticache", "describe_users", {}, "InvalidAction", 400),
-        ("ec2", "describe_vpc_endpoints", {}, "InvalidAction", 400),
         ("cloudwatch", "list_metrics", {}, "UnknownOperationException", 400),
         ("lambda", "list_functions", {}, "UnknownOperationException", 404),
         ("s3", "list_buckets", {}, "NotImplemented", 501),

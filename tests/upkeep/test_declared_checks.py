@@ -11,6 +11,7 @@ import pytest
 from jedlik.background import job_records
 from jedlik.dynamodb.backups import recovery_records
 from jedlik.dynamodb.model import keys
+from jedlik.ec2.endpoint_records import endpoint_row
 from jedlik.kms import key_rows
 from jedlik.process.services import SERVICES
 from jedlik.storage.engine import Writes
@@ -28,6 +29,7 @@ DAMAGES: dict[str, tuple[Callable[[Writes], None], str]] = {
         "client token under ",
     ),
     "kms keys": (lambda writes: writes.put(key_rows.key_row("other"), b"?"), "KMS key under "),
+    "VPC endpoints": (lambda writes: writes.put(endpoint_row("vpce-01234567"), b"?"), "VPC endpoint under "),
     "recoveries": (lambda writes: writes.put(recovery_records.recovery_key(b"8 bytes."), b"?"), "recovery under "),
     "tables": (lambda writes: writes.put(keys.descriptor_key("other"), b"?"), "descriptor under "),
     "strays": (lambda writes: writes.put(keys.tags_key(b"8 bytes."), b"{}"), "there are tags of "),

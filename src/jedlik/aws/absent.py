@@ -12,7 +12,7 @@ import orjson
 from jedlik.aws import answers
 from jedlik.aws.protocols.cbor_values import encoded
 from jedlik.aws.protocols.codecs import CBOR, FORM, JSON_1_1, XML, CborCodec, media_type
-from jedlik.aws.protocols.query_xml import escaped
+from jedlik.aws.protocols.query_xml import ec2_refusal, escaped
 from jedlik.aws.routing import speaks_cbor
 from jedlik.wire.messages import Request, Response
 
@@ -83,8 +83,7 @@ def in_query_xml(text: str, request_id: str) -> bytes:
 
 def in_ec2_xml(text: str, request_id: str) -> bytes:
     """The error as EC2 has it."""
-    error = f"<Code>{ACTION_CODE}</Code><Message>{escaped(text)}</Message>"
-    return f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>\n".encode()
+    return ec2_refusal(ACTION_CODE, text, request_id)
 
 
 def in_s3_xml(text: str, request_id: str) -> bytes:

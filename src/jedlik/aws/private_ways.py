@@ -12,10 +12,22 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from jedlik.aws.policies.policy_documents import Kind
+from jedlik.aws.policies.policy_parser import MalformedPolicy, parsed
+
 SERVED = "dynamodb"
 """The service of an endpoint, as credential scopes name it: tables and their streams."""
+LARGEST_POLICY = 20_480
+"""Characters of an endpoint's policy, with white space ("AWS PrivateLink quotas" in its guide)."""
 FULL_ACCESS = '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}'
 """The policy of an endpoint that was given none."""
+
+
+def check_policy(document: str) -> None:
+    """Raise MalformedPolicy for what cannot be the policy of an endpoint."""
+    if len(document) > LARGEST_POLICY:
+        raise MalformedPolicy(f"The policy has more than {LARGEST_POLICY} characters")
+    parsed(document, Kind.RESOURCE)
 
 
 class PrivateWay(Protocol):

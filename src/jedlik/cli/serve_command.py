@@ -11,8 +11,9 @@ import click
 
 from jedlik.cli.program import Command, Refusal
 from jedlik.cli.setting_options import NO_OPTIONS, all_settings, config_file, root_key_in_environment
-from jedlik.config import PEER_SECRET, ROOT_KEY, Settings, SettingsError, peer_secret
+from jedlik.config import PEER_SECRET, ROOT_KEY, Settings, SettingsError
 from jedlik.regions import object_places
+from jedlik.secret_files import peer_secret
 from jedlik.storage.object_store import ObjectStoreError
 
 

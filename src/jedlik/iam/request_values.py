@@ -25,7 +25,7 @@ CANONICAL = {f"dynamodb:{name.lower()}": f"dynamodb:{name}" for name in _WRITTEN
 
 TagsOf = Callable[[str], Mapping[str, str]]
 """The tags of the resource with an ARN: none where there is no such resource."""
-_OF_RESOURCE = ("aws:resourcetag/", "iam:resourcetag/")
+_OF_RESOURCE = ("aws:resourcetag/", "ec2:resourcetag/", "iam:resourcetag/")
 
 
 def no_tags(arn: str) -> Mapping[str, str]:

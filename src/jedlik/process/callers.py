@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.sigv4 import Verifier
 from jedlik.aws.unsigned import Trusting
 from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
+from jedlik.ec2.endpoint_ways import EndpointWay
+from jedlik.ec2.service import tagged_endpoints
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.known_keys import KnownKeys
@@ -27,6 +31,7 @@ class Callers:
         identities: IdentityStores,
         *,
         is_secure: bool,
+        ways: Sequence[EndpointWay] = (),
     ) -> None:
         """Without `credentials`, no signatures are verified."""
         self._identities = identities
@@ -41,7 +46,7 @@ class Callers:
         self.authorizer: PolicyAuthorizer | None = None
         """None where signatures are not verified: everybody may do everything."""
         if self.keys is not None:
-            tags = ResourceTags(regions, identities, (TaggedTables(),))
+            tags = ResourceTags(regions, identities, (TaggedTables(), tagged_endpoints(ways)))
             self.authorizer = PolicyAuthorizer(identities, is_secure=is_secure, tags_of=tags.of)
 
     def look(self, most_looks: int) -> None:

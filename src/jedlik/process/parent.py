@@ -244,12 +244,12 @@ class Supervisor:
 
     def _look_at_certificates(self) -> None:
         """Take certificates that have been replaced, for processes that start later. The others look themselves."""
-        tls = self._site.tls
-        try:
-            if tls is not None and tls.look():
-                log.info("certificates read again", extra={"certificate": str(tls.files.certificate)})
-        except CertificateError as error:
-            log.warning("the certificates stay as they were: %s", error)
+        for tls in self._site.certificates:
+            try:
+                if tls.look():
+                    log.info("certificates read again", extra={"certificate": str(tls.files.certificate)})
+            except CertificateError as error:
+                log.warning("the certificates stay as they were: %s", error)
 
     def _hung_up(self) -> bool:
         """Whether the terminal that the server was started from has gone."""
@@ -333,7 +333,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask the workers to finish, and kill those that do not."""
-        for listening in self._site.listening:
+        for listening in self._site.sockets:
             listening.close()
         self._seats.close()
         seconds = self._site.settings.stop_timeout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jedlik.aws import table_keys
 from jedlik.aws.service import Service, key_spaces
 from jedlik.config import Settings
@@ -9,6 +11,8 @@ from jedlik.dax import service as dax
 from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import service as dynamodb
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
+from jedlik.ec2 import service as ec2
+from jedlik.ec2.endpoint_ways import EndpointWay
 from jedlik.iam import identity_copies
 from jedlik.iam import service as iam
 from jedlik.iam.authorizing import PolicyAuthorizer
@@ -34,9 +38,11 @@ def served(
     authorizer: PolicyAuthorizer | None = None,
     host: ClusterHost | None = None,
     regions: Stores | None = None,
+    ways: Sequence[EndpointWay] = (),
 ) -> tuple[Service, ...]:
     """The services of a server with an account of its own, these access keys, or any if none are verified, that
-    has clusters of DAX in this way, over these stores of regions. Without an authorizer everybody may do everything."""
+    has clusters of DAX in this way, over these stores of regions, with these VPC endpoints. Without an authorizer
+    everybody may do everything."""
 
     def account_of(access_key: str) -> str | None:
         return account if keys is None else keys.account_of(access_key)
@@ -50,7 +56,8 @@ def served(
         iam.declared(stores),
         identity_copies.declared(stores),
         keys_service,
-        tagging.declared((TaggedTables(), TaggedKeys(tag, untag))),
+        tagging.declared((TaggedTables(), TaggedKeys(tag, untag), ec2.tagged_endpoints(ways))),
+        ec2.declared(ways),
         dax.declared(host or NO_HOST, None if authorizer is None else ServiceRoles(stores, DAX_PRINCIPAL)),
     )
 

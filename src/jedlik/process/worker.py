@@ -20,8 +20,10 @@ from jedlik.aws import metrics
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
-from jedlik.aws.origins import AnyOrigin, OwnOrigins
+from jedlik.aws.one_region import InRegion
+from jedlik.aws.origins import AnyOrigin, Origins, OwnOrigins
 from jedlik.aws.peer_signatures import PeerVerifier
+from jedlik.aws.private_ways import SERVED
 from jedlik.aws.request_log import RequestLog
 from jedlik.aws.routing import Router
 from jedlik.aws.service import background_work
@@ -35,14 +37,17 @@ from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
+from jedlik.ec2.endpoint_ways import EndpointWay
 from jedlik.iam import identity_copies
 from jedlik.iam.authorizing import PolicyAuthorizer
+from jedlik.iam.endpoint_authorizing import EndpointAuthorizer
 from jedlik.iam.failed_sign_ins import FailedSignIns
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
 from jedlik.process.callers import Callers
+from jedlik.process.endpoint_listeners import EndpointListener
 from jedlik.process.services import KEY_NUMBERS, KEY_SPACES, SERVICES, provide_table_keys, served
 from jedlik.regions.region import Region
 from jedlik.regions.root_key_record import Found
@@ -89,11 +94,40 @@ class Site:
     since: float = field(default_factory=time.time)
     """When the server began, in seconds since the epoch."""
     failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
+    endpoints: tuple[EndpointListener, ...] = ()
+    """The VPC endpoints."""
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """All sockets on which the workers listen."""
+        return [*self.listening, *(each for one in self.endpoints for each in one.listening)]
+
+    @property
+    def certificates(self) -> list[Certificates]:
+        """What TLS needs at the listeners that speak it."""
+        return [tls for tls in (self.tls, *(one.tls for one in self.endpoints)) if tls is not None]
 
     @property
     def url(self) -> str:
         """Where the server is to be found."""
         return f"{'https' if self.tls else 'http'}://{authority(self.listening)}"
+
+    def ways(self, stores: Stores) -> list[EndpointWay]:
+        """The VPC endpoints, over the stores of a process."""
+        settings = self.settings
+        return [
+            EndpointWay(
+                one.endpoint, authority(one.listening), settings.account, settings.region_of(one.endpoint), stores
+            )
+            for one in self.endpoints
+        ]
+
+    @property
+    def endpoint_urls(self) -> dict[str, str]:
+        """Where each VPC endpoint is to be found."""
+        return {
+            one.endpoint.id: f"{'https' if one.tls else 'http'}://{authority(one.listening)}" for one in self.endpoints
+        }
 
     @property
     def clusters(self) -> ClusterHost:
@@ -161,13 +195,15 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     stores.peers_of = peers.of
     credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
     identities = IdentityStores(settings, root_key=site.root_key, failed_sign_ins=site.failed_sign_ins)
-    callers = Callers(settings, credentials, stores, identities, is_secure=site.tls is not None)
+    ways = site.ways(stores)
+    callers = Callers(settings, credentials, stores, identities, is_secure=site.tls is not None, ways=ways)
     most_looks = math.ceil(settings.hang_timeout)
 
     def look() -> None:
         stores.look(most_looks)
         callers.look(most_looks)
-        look_at_certificates(site.tls)
+        for tls in site.certificates:
+            look_at_certificates(tls)
 
     watch = loop.create_task(keep_watch(stores, look, beat), name="watch")
     watch.add_done_callback(log_failure)
@@ -183,18 +219,16 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         authorizer = callers.authorizer
         is_logged = settings.access_log or settings.slow_request is not None
         peer_verifier = PeerVerifier(settings.peer_secrets, system_clock, settings.account)
+        request_log = RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None
+        services = served(settings.account, callers.keys, identities, authorizer, site.clusters, stores, ways)
         dispatcher = Dispatcher(
             stores,
-            Router(
-                served(settings.account, callers.keys, identities, authorizer, site.clusters, stores),
-                callers.verifier,
-                {PEERS.name: peer_verifier, identity_copies.NAME: peer_verifier},
-            ),
-            AnyOrigin() if settings.auth == "on" else OwnOrigins((settings.host, *settings.hosts), settings.origins),
+            Router(services, callers.verifier, {PEERS.name: peer_verifier, identity_copies.NAME: peer_verifier}),
+            origins_of(settings, settings.host),
             authorizer or Everybody(),
             body_limit=limits.body,
             memory=memory,
-            log=RequestLog(every=settings.access_log, slow=settings.slow_request) if is_logged else None,
+            log=request_log,
         )
         dispatcher.identity_home = identities.home.document
         dispatcher.welcome = Welcome(settings.served, is_secure=site.tls is not None)
@@ -208,6 +242,20 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         server = HttpServer(dispatcher, limits, site.loads, number, memory)
         server.spin = spin(settings.spin)
         server.start(site.listening, site.tls, settings.proxies)
+        for one, way in zip(site.endpoints, ways, strict=True):
+            reached = [each for each in services if each.signing_name == SERVED]
+            behind = Dispatcher(
+                stores,
+                Router(reached, InRegion(callers.verifier, way.region)),
+                origins_of(settings, one.endpoint.host),
+                Everybody(way) if authorizer is None else EndpointAuthorizer(authorizer, way),
+                body_limit=limits.body,
+                memory=memory,
+                log=request_log,
+            )
+            behind.identity_home = identities.home.document
+            behind.welcome = Welcome((way.region,), is_secure=way.is_secure)
+            server.listen(one.listening, one.tls, behind, settings.proxies)
 
         def retire() -> None:  # From now on there may be clients.
             jobs.stop()
@@ -247,6 +295,11 @@ def sign_in_requests(
     sign_ins = PasswordSignIns(identities, authorizer, PolicySessions(identities, authorizer))
     settings = site.settings
     return SignInRequests(sign_ins, (settings.host, *settings.hosts), is_secure=site.tls is not None)
+
+
+def origins_of(settings: Settings, host: str) -> Origins:
+    """Which web pages may use a listener on `host`."""
+    return AnyOrigin() if settings.auth == "on" else OwnOrigins((host, *settings.hosts), settings.origins)
 
 
 def limits_of(settings: Settings) -> Limits:

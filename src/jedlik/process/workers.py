@@ -18,7 +18,7 @@ from jedlik import __version__
 from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
-from jedlik.process import first_sealing, interpreter, logs
+from jedlik.process import endpoint_listeners, first_sealing, interpreter, logs
 from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
     MEMORY_PREFIX,
@@ -75,7 +75,14 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
         placed = _placed(renewed, folder)
         holder.take(renewed)
         tls = look_at(placed, site.root_key)
-        return dataclasses.replace(site, settings=placed, tls=tls, loads=Loads(placed.worker_count), key=holder.found)
+        return dataclasses.replace(
+            site,
+            settings=placed,
+            tls=tls,
+            loads=Loads(placed.worker_count),
+            key=holder.found,
+            endpoints=endpoint_listeners.renewed(site.endpoints, placed),
+        )
 
     placed = _placed(settings, folder)
     lock = take_data_folder(placed.data_dir)
@@ -90,7 +97,16 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
         first = next(iter(seats.seats.values()), None)
         dax_url = None if first is None else f"{'daxs' if tls else 'dax'}://{authority(first.listening)}"
         raise_descriptor_limit()
-        site = Site(placed, listening, tls, Loads(placed.worker_count), dax_url, root_key, holder.found)
+        site = Site(
+            placed,
+            listening,
+            tls,
+            Loads(placed.worker_count),
+            dax_url,
+            root_key,
+            holder.found,
+            endpoints=endpoint_listeners.taken(placed),
+        )
         return Supervisor(site, seats, holder, renew, announce).run()
     finally:
         os.close(lock)
@@ -152,6 +168,7 @@ def announce(site: Site) -> None:
         "workers": settings.worker_count,
         "auth": settings.auth,
         **({"dax": site.dax_url} if site.dax_url else {}),
+        **({"vpc_endpoints": site.endpoint_urls} if site.endpoints else {}),
         **({"root_key": site.key.source.name} if site.key else {}),
         **({"note": MADE.format(site.key.source.name)} if site.key and site.key.is_new else {}),
     }

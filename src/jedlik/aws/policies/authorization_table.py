@@ -27,6 +27,8 @@ import orjson
 from jedlik.aws.policies.wildcards import arn_matcher
 
 _GLOBAL = "global"
+_IN_PART = "ec2"
+"""Here are its actions for VPC endpoints, of several hundred."""
 _PLACEHOLDER = re.compile(r"\$\{\w+\}")
 
 
@@ -80,7 +82,7 @@ def _actions() -> Mapping[str, Action]:
 
 def services() -> frozenset[str]:
     """The services whose actions are all known."""
-    return frozenset(_table().keys() - {_GLOBAL})
+    return frozenset(_table().keys() - {_GLOBAL, _IN_PART})
 
 
 def action(name: str) -> Action | None:

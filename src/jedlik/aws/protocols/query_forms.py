@@ -3,17 +3,19 @@
     Tags.member.1.Key=team      the first element of the list Tags, its member Key
     Attributes.entry.1.key=a    the first entry of the map Attributes, its key
 
+In EC2's variant the elements of a list follow its own name (`Filter.1.Value.2`), and names begin with a capital letter.
+
 The length of a form, the number of its fields, the lengths of their names and the depth of their paths are limited
 before anything is made from them.
 
-Source: "AWS Query protocol" in Smithy's documentation.
+Source: "AWS Query protocol" and "AWS EC2 Query protocol" in Smithy's documentation.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -92,8 +94,17 @@ def _tree(model: WireModel, shape: str, given: dict[str, str]) -> Tree:
     return tree
 
 
+def names(model: WireModel, shape: str | None) -> Mapping[str, str]:
+    """The members of a structure, each with its name in forms; none if there is no structure."""
+    members = {} if shape is None else model.shapes[shape]["members"]
+    return {name: _name_of(model, name, member) for name, member in members.items()}
+
+
 def _name_of(model: WireModel, name: str, member: Definition) -> str:
     """The name of a member in forms: a list without a level of its own may be called like its elements."""
+    if model.is_ec2:
+        location = str(member.get("locationName", name))
+        return str(member.get("queryName", location[:1].upper() + location[1:]))
     definition = model.shapes[member["shape"]]
     if definition["type"] == "list" and definition.get("flattened") and "locationName" in definition["member"]:
         return str(definition["member"]["locationName"])
@@ -146,7 +157,7 @@ def _numbered(path: str, given: Tree) -> list[tuple[str, str | Tree]]:
 
 def _list(model: WireModel, definition: Definition, path: str, given: Tree) -> list[Any]:
     member = definition["member"]
-    if not definition.get("flattened"):
+    if not definition.get("flattened") and not model.is_ec2:
         step = member.get("locationName", "member")
         given, path = _inside(given, step, path), f"{path}.{step}"
     return [_value(model, member["shape"], place, element) for place, element in _numbered(path, given)]

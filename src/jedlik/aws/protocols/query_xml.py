@@ -1,6 +1,6 @@
-"""The answers of the query protocol: an operation's result, or an error, in XML.
+"""The answers of the query protocol, and of EC2's variant of it: an operation's result, or an error, in XML.
 
-Source: "AWS Query protocol" in Smithy's documentation.
+Source: "AWS Query protocol" and "AWS EC2 Query protocol" in Smithy's documentation.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 def answer(model: WireModel, operation: str, result: Mapping[str, Any] | None, request_id: str) -> bytes:
     """The document of a result. Raises NotOfItsShape."""
     output = model.operations[operation].get("output")
-    inner = ""
+    inner = "<return>true</return>" if model.is_ec2 else ""
     if output is not None:
         shaped = shaped_results.shaped(model, output["shape"], result or {}, shaped_results.XML)
         content = "".join(_members(model, output["shape"], shaped))
         wrapper = output.get("resultWrapper")
         inner = content if wrapper is None else f"<{wrapper}>{content}</{wrapper}>"
     namespace = model.metadata["xmlNamespace"]
+    if model.is_ec2:
+        inner = f"<requestId>{request_id}</requestId>{inner}"
+        return f'<{operation}Response xmlns="{namespace}">{inner}</{operation}Response>\n'.encode()
     metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
     return f'<{operation}Response xmlns="{namespace}">{inner}{metadata}</{operation}Response>\n'.encode()
 
@@ -45,6 +48,12 @@ def refusal(
     namespace = model.metadata["xmlNamespace"]
     content = f"<Error>{error}</Error><RequestId>{request_id}</RequestId>"
     return f'<ErrorResponse xmlns="{namespace}">{content}</ErrorResponse>\n'.encode()
+
+
+def ec2_refusal(code: str, message: str, request_id: str) -> bytes:
+    """The document of an error as EC2 has it."""
+    error = f"<Error><Code>{escaped(code)}</Code><Message>{escaped(message)}</Message></Error>"
+    return f"<Response><Errors>{error}</Errors><RequestID>{request_id}</RequestID></Response>\n".encode()
 
 
 def _members(model: WireModel, shape: str, value: Mapping[str, Any]) -> Iterator[str]:

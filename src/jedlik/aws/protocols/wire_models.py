@@ -5,6 +5,7 @@ They are botocore's data files, each read at the first request of its service: a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,6 +23,24 @@ class WireModel:
     metadata: dict[str, Any]
     operations: dict[str, dict[str, Any]]
     shapes: dict[str, Definition]
+
+    @property
+    def is_ec2(self) -> bool:
+        """Whether it is in EC2's variant of the query protocol."""
+        return bool(self.metadata.get("protocol") == "ec2")
+
+    def only(self, operations: Iterable[str]) -> WireModel:
+        """The part of the model that some operations need."""
+        kept = {name: self.operations[name] for name in operations}
+        shapes: dict[str, Definition] = {}
+        left = [one for name in kept for one in (self.input_shape(name), self.output_shape(name)) if one is not None]
+        while left:
+            name = left.pop()
+            if name not in shapes:
+                definition = shapes[name] = self.shapes[name]
+                references = (*definition.get("members", {}).values(), definition.get("member"))
+                left += [one["shape"] for one in references if one is not None]
+        return WireModel(self.metadata, kept, shapes)
 
     def input_shape(self, operation: str) -> str | None:
         """The name of the shape of an operation's input; None if it has no input."""
