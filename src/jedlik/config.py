@@ -63,6 +63,7 @@ MOST_WORKERS = 1024
 MORE_THAN_ZERO = (
     "idle_timeout", "request_timeout", "stop_timeout", "hang_timeout", "max_connections", "max_requests", "max_tables",
     "stream_rotation", "expiry_interval", "slow_request", "identity_max_stale", "dax_memory", "dax_nodes",
+    "recovery_log",
 )  # fmt: skip
 
 VARIABLE = "JEDLIK_"
@@ -113,6 +114,7 @@ class Settings:
         str | None,
         "Where backups are kept: a folder, by default `backups` in the data folder, or bucket://NAME/FOLDER.",
     ] = None
+    recovery_log: Annotated[int, "Changes that a region's logs keep while none can be archived, in MB."] = 4096
     workers: Annotated[int, "Worker processes; 0 is one per core."] = 0
     in_memory: Annotated[bool, "Sync nothing and keep nothing after the end: for tests."] = False
     auth: Annotated[Literal["on", "off"], "Verify signatures. Off is for loopback addresses only."] = "off"

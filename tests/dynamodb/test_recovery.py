@@ -28,6 +28,7 @@ from jedlik.dynamodb.backups import (
     recovery_plans,
     recovery_records,
     restores,
+    suspensions,
     table_copies,
 )
 from jedlik.dynamodb.backups.recovery_records import Recovery, Segment
@@ -115,6 +116,20 @@ async def all_jobs(own: Handlers) -> None:
         for job in found:
             await step(own, job)
     raise AssertionError("jobs are still in progress")
+
+
+class Away(MemoryObjects):
+    """A place that can be away, and that may have room for a number of bytes only."""
+
+    away = False
+    room: int | None = None
+
+    async def put(self, name: str, content: bytes) -> None:
+        if self.away:
+            raise ObjectStoreError("the bucket is away")
+        if self.room is not None and sum(map(len, self.kept.values())) + len(content) > self.room:
+            raise ObjectStoreError("there is no room")
+        await super().put(name, content)
 
 
 async def restore(own: Handlers, target: str, at: float) -> None:
@@ -302,14 +317,6 @@ def test_switching_off_removes_the_archive_and_on_again_begins_a_history(tmp_pat
 def test_an_archive_that_is_away_stops_no_write_and_after_a_day_begins_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Away(MemoryObjects):
-        away = False
-
-        async def put(self, name: str, content: bytes) -> None:
-            if self.away:
-                raise ObjectStoreError("the bucket is away")
-            await super().put(name, content)
-
     async def test(own: Handlers) -> None:
         objects = Away()
         await with_table(own, objects)
@@ -341,8 +348,11 @@ def test_an_archive_that_is_away_stops_no_write_and_after_a_day_begins_again(
             own.now += recovery_records.LOG_SECONDS
             await archived(own)
             await shard_upkeep.maintain(own.region, StreamPolicy())
+        await archived(own)
+        assert recovery_of(own).record.suspended
         await several(history)
         objects.away = False
+        own.now += suspensions.TRY_SECONDS
         await archived(own)
         again = shown(await own.call("DescribeContinuousBackups", TableName="source"))
         assert again["EarliestRestorableDateTime"] > own.now - 10
@@ -356,6 +366,171 @@ def test_an_archive_that_is_away_stops_no_write_and_after_a_day_begins_again(
     full_store.run(tmp_path / "store", test)
     assert "the bucket is away" in caplog.text
     assert "recovery of the table begins again" in caplog.text
+
+
+async def suspended(own: Handlers, objects: Away, history: History, limit: int = 100) -> float:
+    """Let more wait than the log may keep; the time of the last change that is in the archive."""
+    for _ in range(3):
+        await several(history)
+        own.now += 100
+        await archived(own)
+    await all_jobs(own)
+    archived_at = own.now
+    own.now += 1
+    objects.away = True
+    await several(history)
+    own.now += 100
+    await archiving.archive(own.region, limit)
+    assert recovery_of(own).record.suspended
+    return archived_at
+
+
+def test_what_may_wait_for_the_archive_has_a_limit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(own: Handlers) -> None:
+        objects = Away()
+        await with_table(own, objects)
+        history = History(own, "source", Random(2))
+        enabled = (await switch(own, True))["EarliestRestorableDateTime"]
+        archived_at = await suspended(own, objects, history)
+        states = len(history.states)
+        # Nothing keeps the log any more, and writes go on without one.
+        table = await catalog.find(own.region, "source")
+        assert table is not None
+        assert table.descriptor.log is None
+        for _ in range(20):
+            await history.write()
+        own.now += 100
+        await archived(own)
+        assert problems_of(own) == []
+        found = shown(await own.call("DescribeContinuousBackups", TableName="source"))
+        assert found["PointInTimeRecoveryStatus"] == "ENABLED"
+        assert found["EarliestRestorableDateTime"] == enabled
+        latest = found["LatestRestorableDateTime"]
+        assert archived_at <= latest < archived_at + 1
+        document = recovery_of(own).document()
+        assert (document["suspended"], document["archive_ends"]) == (True, latest)
+        # What is in the archive can be restored, and no more.
+        with pytest.raises(ServiceError) as caught:
+            await restore(own, "later", own.now - 1)
+        assert caught.value.name == "InvalidRestoreTimeException"
+        objects.away = False
+        await own.call(
+            "RestoreTableToPointInTime",
+            SourceTableName="source",
+            TargetTableName="target",
+            UseLatestRestorableTime=True,
+        )
+        own.now += suspensions.TRY_SECONDS
+        await archived(own)
+        assert recovery_of(own).record.suspended  # It is being restored from.
+        await all_jobs(own)
+        assert await history.held("target") in history.states[: states - 1]
+        # The archive is back: a new history begins.
+        before = {name for name in objects.kept if "/segment-" in name}
+        own.now += suspensions.TRY_SECONDS
+        await archived(own)
+        await all_jobs(own)
+        assert not before & objects.kept.keys()
+        again = shown(await own.call("DescribeContinuousBackups", TableName="source"))
+        assert again["EarliestRestorableDateTime"] == own.now
+        assert recovery_of(own).record.begun_again == own.now
+        await history.write()
+        own.now += 10
+        await restore(own, "again", own.now - 1)
+        await all_jobs(own)
+        assert await history.held("again") == history.states[-1]
+        assert problems_of(own) == []
+        assert not any(name.endswith("probe") for name in objects.kept)
+
+    full_store.run(tmp_path / "store", test)
+    assert "recovery of a table is suspended" in caplog.text
+
+
+def test_a_place_that_has_no_room_for_a_segment_is_not_back(tmp_path: Path) -> None:
+    async def test(own: Handlers) -> None:
+        objects = Away()
+        await with_table(own, objects)
+        await switch(own, True)
+        history = History(own, "source", Random(3))
+        await suspended(own, objects, history)
+        objects.away, objects.room = False, suspensions.TRIED_BYTES - 1
+        for _ in range(3):
+            own.now += suspensions.TRY_SECONDS
+            await archived(own)
+            assert recovery_of(own).record.suspended
+        objects.room = None
+        own.now += suspensions.TRY_SECONDS
+        await archived(own)
+        assert not recovery_of(own).record.suspended
+        await all_jobs(own)
+
+    full_store.run(tmp_path / "store", test)
+
+
+def test_within_the_limit_the_log_keeps_everything(tmp_path: Path) -> None:
+    async def test(own: Handlers) -> None:
+        objects = Away()
+        await with_table(own, objects)
+        await switch(own, True)
+        await all_jobs(own)
+        history = History(own, "source", Random(4))
+        objects.away = True
+        waiting = 0
+        for _ in range(3):
+            await several(history)
+            own.now += 100
+            await archiving.archive(own.region, 1_000_000)
+            assert recovery_of(own).record.waiting > waiting
+            waiting = recovery_of(own).record.waiting
+        await archiving.archive(own.region, 1_000_000)
+        assert recovery_of(own).document()["bytes_waiting"] == waiting
+        at = own.now - 150
+        objects.away = False
+        await archived(own)
+        assert recovery_of(own).document()["bytes_waiting"] == 0
+        await restore(own, "target", at)
+        await all_jobs(own)
+        assert await history.held("target") in history.states
+
+    full_store.run(tmp_path / "store", test)
+
+
+@pytest.mark.parametrize("how", ["disabled", "deleted", "older than the period"])
+def test_a_suspended_recovery_ends_like_any_other(tmp_path: Path, how: str) -> None:
+    async def test(own: Handlers) -> None:
+        place = tmp_path / "place"
+        await with_table(own, ObjectStore(place.as_uri(), {}))
+        await switch(own, True, RecoveryPeriodInDays=1)
+        await all_jobs(own)
+        history = History(own, "source", Random(5))
+        place.rename(tmp_path / "away")
+        place.write_text("not a folder")
+        await several(history)
+        own.now += 100
+        await archiving.archive(own.region, 1)
+        assert recovery_of(own).record.suspended
+        if how == "older than the period":
+            own.now += 2 * recovery_records.DAY
+            found = shown(await own.call("DescribeContinuousBackups", TableName="source"))
+            assert found == {"PointInTimeRecoveryStatus": "DISABLED"}
+            return
+        place.unlink()
+        (tmp_path / "away").rename(place)
+        if how == "disabled":
+            assert await switch(own, False) == {"PointInTimeRecoveryStatus": "DISABLED"}
+            await archived(own)
+            await all_jobs(own)
+            assert [path for path in place.rglob("*") if path.is_file()] == []
+        else:
+            await own.call("DeleteTable", TableName="source")
+            await all_jobs(own)
+            [backup] = (await own.call("ListBackups", BackupType="SYSTEM"))["BackupSummaries"]
+            await own.call("RestoreTableFromBackup", TargetTableName="again", BackupArn=backup["BackupArn"])
+            await all_jobs(own)
+            assert await history.held("again") == history.states[-1]
+        assert await rows_of(own, spaces.RECOVERIES) == []
+
+    full_store.run(tmp_path / "store", test)
 
 
 def recovery_of(own: Handlers) -> stats.RecoveryStats:

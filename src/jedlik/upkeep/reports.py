@@ -188,9 +188,13 @@ def _recovery(found: RecoveryStats) -> str:
         f"{found.stored} bytes, {found.waiting} log entries not archived yet"
     )
     if record.begun_again is not None:
-        text += "; it began again, because nothing could be archived for a day, and what was before is lost"
+        text += "; it began again, because too much could not be archived, and what was before is lost"
     if record.held_up is not None:
         text += f"; nothing can be archived since {_time(record.held_up.since)}: {record.held_up.reason}"
+        if record.suspended:
+            text += f"; suspended, and the archive ends {_time(record.until or record.held_up.since)}"
+        else:
+            text += f"; {record.waiting} bytes wait"
     return text
 
 

@@ -49,6 +49,9 @@ class RecoveryStats:
             "segment_bytes": self.stored,
             "log_entries_not_archived": self.waiting,
             "held_up": None if held_up is None else {"since": held_up.since, "reason": held_up.reason},
+            "bytes_waiting": self.record.waiting,
+            "suspended": self.record.suspended,
+            "archive_ends": self.record.until,
             "begun_again": self.record.begun_again,
         }
 

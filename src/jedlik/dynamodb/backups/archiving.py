@@ -2,8 +2,9 @@
 
 The archiver is a reader of the change log. A segment is stored first; then one commit writes its record, moves the
 archive's position, and compares both with what the archiver has read. So segments follow each other without a gap,
-whatever workers die and however many archive at once. What is not archived stays in the log. If it must be trimmed
-because the place has been away for a day, recovery begins again, with a new history, and that is logged.
+whatever workers die and however many archive at once. What is not archived stays in the log, up to a limit
+(`suspensions`). When more than that could not be archived, recovery begins again, with a new history, and that is
+logged.
 
 A base copy is a backup of the type BASE. The next is due when as much has been archived as the table is large, so a
 restore never replays more than about that. Segments and base copies go that no time within the period needs.
@@ -16,6 +17,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,10 +27,17 @@ from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import Duty, JobKind
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, backup_removal, piece_keys, recovery_records, table_copies
+from jedlik.dynamodb.backups import (
+    backup_records,
+    backup_removal,
+    piece_keys,
+    recovery_records,
+    suspensions,
+    table_copies,
+)
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, Backup
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, Packer, Rows
-from jedlik.dynamodb.backups.recovery_records import Recovery, Segment, Trouble
+from jedlik.dynamodb.backups.recovery_records import Recovery, Segment
 from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.changes.readers import ReaderGone
 from jedlik.dynamodb.model import keys, log_readers, spaces
@@ -39,7 +48,7 @@ from jedlik.dynamodb.model.log_readers import Position
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import NoKey, Row, Writes
-from jedlik.storage.object_store import ObjectStoreError
+from jedlik.storage.object_store import ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -97,13 +106,8 @@ def _with_base(
 
 def end(table: Descriptor, recovery: Recovery, writes: Writes) -> Descriptor:
     """End a history, in the commit that writes the returned table: the archive is removed in the background."""
-    names = [reader.name for reader in log_readers.listed(table) if _is_ours(reader.name)]
     remove(recovery, writes)
-    return log_readers.removed(table, names, writes)
-
-
-def _is_ours(name: str) -> bool:
-    return name == recovery_records.READER or name.startswith(table_copies.READERS[BASE])
+    return log_readers.removed(table, suspensions.reader_names(table), writes)
 
 
 def remove(recovery: Recovery, writes: Writes) -> None:
@@ -116,13 +120,20 @@ def remove(recovery: Recovery, writes: Writes) -> None:
 # The duty
 
 
-async def archive(region: Region) -> bool:
-    """Look after the recovery of each table, once; whether there is more to do at once."""
-    start, end_ = spaces.RECOVERIES.range
-    more = False
+async def archive(region: Region, limit: int = suspensions.LIMIT_MB * MIB) -> bool:
+    """Look after the recovery of each table, once; whether there is more to do at once.
+
+    `limit` is of bytes that may wait in all logs while nothing can be archived.
+    """
+    assert region.places is not None, "a region with recovery has a place for it"
+    start, end_ = recovery_records.all_range()
+    more, held_up = False, False
     while rows := await region.engine.range(start, end_, 1, MIB):
         start = rows[0][0] + b"\0"
         recovery = recovery_records.parse(rows[0][1])
+        if recovery.suspended:
+            await _resume(region, recovery, region.places.backups)
+            continue
         try:
             more |= await _look_after(region, recovery)
         except NoKey:
@@ -133,22 +144,20 @@ async def archive(region: Region) -> bool:
                 error,
                 extra={"region": region.store, "table": recovery.table},
             )
-            await _note(region, recovery, str(error))
+            await suspensions.note(region, recovery, str(error))
+            held_up = True
+    if held_up:
+        await suspensions.keep_to_limit(region, limit)
     return more
 
 
-async def _note(region: Region, recovery: Recovery, reason: str) -> None:
-    """Note why nothing can be archived, when that begins."""
-    now = region.clock()
-
-    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
-        writes = Writes()
-        current = None if found[0] is None else recovery_records.parse(found[0])
-        if current is not None and current.history == recovery.history and current.held_up is None:
-            current.put(writes, held_up=Trouble(now, reason))
-        return writes, None
-
-    await region.engine.mutate([recovery.key], decide)
+async def _resume(region: Region, recovery: Recovery, store: ObjectStore) -> None:
+    """Begin again with a recovery that is suspended, if its archive takes objects again."""
+    table = await catalog.find(region, recovery.table)
+    if table is None or table.descriptor.id != recovery.table_id:
+        await _without_table(region, recovery)
+    elif not recovery.restoring and await suspensions.is_back(region, store):
+        await _begin_again(region, recovery)
 
 
 async def _look_after(region: Region, recovery: Recovery) -> bool:
@@ -168,7 +177,10 @@ async def _look_after(region: Region, recovery: Recovery) -> bool:
         if place.position < recovery.position:
             await readers.advance(region, replace(place, position=recovery.position))
     except ReaderGone:
-        await _begin_again(region, recovery)
+        if recovery.until is None:
+            await _begin_again(region, recovery)
+        else:
+            await suspensions.suspend(region, recovery, "they have waited for a day")
         return True
     if not more:
         await _make_base_if_due(region, table, recovery)
@@ -346,7 +358,7 @@ async def _remove_old(region: Region, recovery: Recovery) -> None:
 
 def duty(settings: Settings) -> Duty:
     """Archiving the change logs of all tables with recovery."""
-    return Duty("archiving", PERIOD, archive, _has_recoveries)
+    return Duty("archiving", PERIOD, partial(archive, limit=settings.recovery_log * MIB), _has_recoveries)
 
 
 async def _has_recoveries(region: Region) -> bool:

@@ -23,8 +23,8 @@ from jedlik.dynamodb.backups import (
     transfers,
 )
 from jedlik.dynamodb.backups.export_records import Export
-from jedlik.dynamodb.backups.recovery_operations import LAG_SECONDS
 from jedlik.dynamodb.backups.recovery_operations import found as found_table
+from jedlik.dynamodb.backups.recovery_operations import latest
 from jedlik.dynamodb.backups.transfers import COMPLETED
 from jedlik.dynamodb.errors import (
     ExportConflictException,
@@ -73,7 +73,8 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     before = await recovery_records.of_table(region, table)
     _check_filter(request, table, region)
     earliest = now if before is None else await archiving.earliest(region, before, now)
-    window = _window(request, max(earliest, now - LAG_SECONDS))
+    last = now if before is None else latest(before, earliest, now)
+    window = _window(request, last)
     export = Export(
         backup_records.new_id(now, secrets.token_hex(4)), name, table.id, now, window.end, request, since=window.begin
     )
@@ -84,7 +85,7 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
         if recovery is None or before is None or recovery.history != before.history:
             raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
         for member, at in window.times():
-            if not earliest <= at <= max(earliest, now):
+            if not earliest <= at <= (last if recovery.suspended else max(earliest, now)):
                 raise InvalidExportTimeException(
                     f"The specified {member} is outside of the point in time recovery window."
                 )

@@ -113,7 +113,7 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
         recovery = None if values[1] is None else recovery_records.parse(values[1])
         if recovery is None or before is None or recovery.history != before.history:
             raise _unavailable(name)
-        at = _checked_time(until, earliest, now)
+        at = _checked_time(until, earliest, latest(recovery, earliest, now))
         check_target(target, values[2])
         made = new_table(source, target, table_id, now, region, request)
         writes = Writes()
@@ -143,7 +143,8 @@ async def _restore_from_elsewhere(
         if recovery is None:
             raise _unavailable(name)
         now = there.clock()
-        return source, recovery, _checked_time(until, await archiving.earliest(there, recovery, now), now)
+        earliest = await archiving.earliest(there, recovery, now)
+        return source, recovery, _checked_time(until, earliest, latest(recovery, earliest, now))
 
     try:
         source, recovery, at = await region.elsewhere.use(of_region, look)
@@ -174,9 +175,15 @@ def _unavailable(name: str) -> PointInTimeRecoveryUnavailableException:
     return PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
 
 
-def _checked_time(until: float | None, earliest: float, now: float) -> float:
+def latest(recovery: Recovery, earliest: float, now: float) -> float:
+    """The latest time for which a request may ask."""
+    if recovery.suspended and recovery.until is not None:
+        return recovery.until
+    return max(earliest, now - LAG_SECONDS)
+
+
+def _checked_time(until: float | None, earliest: float, latest: float) -> float:
     """The time to which a table is restored now. Raises InvalidRestoreTimeException."""
-    latest = max(earliest, now - LAG_SECONDS)
     at = latest if until is None else until
     if not earliest <= at <= latest:
         raise InvalidRestoreTimeException(
@@ -222,12 +229,14 @@ async def _described(region: Region, name: str) -> Response:
     if recovery is not None and table is not None:
         now = region.clock()
         earliest = await archiving.earliest(region, recovery, now)
-        shown = {
-            "PointInTimeRecoveryStatus": "ENABLED",
-            "RecoveryPeriodInDays": recovery.days,
-            "EarliestRestorableDateTime": earliest,
-            "LatestRestorableDateTime": max(earliest, await _latest(region, table, recovery, now)),
-        }
+        last = await _latest(region, table, recovery, now)
+        if earliest <= last or not recovery.suspended:
+            shown = {
+                "PointInTimeRecoveryStatus": "ENABLED",
+                "RecoveryPeriodInDays": recovery.days,
+                "EarliestRestorableDateTime": earliest,
+                "LatestRestorableDateTime": max(earliest, last),
+            }
     return {
         "ContinuousBackupsDescription": {
             "ContinuousBackupsStatus": "ENABLED",
@@ -238,7 +247,9 @@ async def _described(region: Region, name: str) -> Response:
 
 async def _latest(region: Region, table: Table, recovery: Recovery, now: float) -> float:
     """The latest restorable time: nearly now, for a restore archives what is not archived yet. While archiving is held
-    up, it is the time of the first change that is not archived."""
+    up, it is the time of the first change that is not archived; and while it is suspended, the end of the archive."""
+    if recovery.suspended:
+        return latest(recovery, 0.0, now)
     first = await archiving.first_entry(region, table, recovery.position)
     if first is not None and first.at < now - BEHIND_SECONDS:
         return first.at

@@ -129,7 +129,10 @@ async def planned(region: Region, state: State, name: str, store: ObjectStore) -
         raise Unplannable("the recovery of the source has ended")
     position, _ = await table_copies.marked(region, name)
     try:
-        if recovery.position <= position:
+        if recovery.suspended:
+            if recovery.until is None or state["Until"] > recovery.until * 1e6:
+                raise Unplannable("the changes up to that time could not be archived")
+        elif recovery.position <= position:
             await _flush(region, recovery)
             return None
         return await _write(region, recovery, state, name, store)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 READER = "recovery"
 """The reader of the change log that archives it."""
 LOG_SECONDS = 24 * 60 * 60.0
-"""How long the log keeps what cannot be archived, because the place is away. Then recovery begins again."""
+"""How long the log keeps what cannot be archived, because the place is away. Then recovery is suspended."""
 DAY = 24 * 60 * 60.0
 
 
@@ -61,6 +61,14 @@ class Recovery:
     versions."""
     held_up: Trouble | None = None
     """Why nothing can be archived now."""
+    until: float | None = None
+    """While nothing can be archived: up to when the archive goes, in seconds since the epoch."""
+    waiting: int = 0
+    """While nothing can be archived: bytes of the log that wait for it, as far as they have been counted."""
+    measured: int | None = None
+    """The position up to which they have been counted."""
+    suspended: bool = False
+    """Whether the log has been let go, because too much waited (`suspensions`)."""
     begun_again: float | None = None
     """When this history took the place of one that was lost, because nothing could be archived for too long, in seconds
     since the epoch."""
@@ -99,6 +107,13 @@ class Recovery:
             "HeldUp": None if new.held_up is None else list(new.held_up),
             "BegunAgain": new.begun_again,
         }
+        if new.held_up is not None:
+            document |= {
+                "Until": new.until,
+                "Waiting": new.waiting,
+                "Measured": new.measured,
+                "Suspended": new.suspended,
+            }
         writes.put(new.key, orjson.dumps(document))
 
 
@@ -116,6 +131,10 @@ def parse(raw: bytes) -> Recovery:
         segments=record.get("Segments"),
         held_up=None if record.get("HeldUp") is None else Trouble(*record["HeldUp"]),
         begun_again=record.get("BegunAgain"),
+        until=record.get("Until"),
+        waiting=record.get("Waiting", 0),
+        measured=record.get("Measured"),
+        suspended=record.get("Suspended", False),
         raw=raw,
     )
 
@@ -123,6 +142,11 @@ def parse(raw: bytes) -> Recovery:
 def recovery_key(table_id: bytes) -> bytes:
     """The key of the record of a table's recovery."""
     return spaces.RECOVERIES.prefix + table_id
+
+
+def all_range() -> tuple[bytes, bytes]:
+    """Where the records of all recoveries stand."""
+    return spaces.RECOVERIES.range
 
 
 async def of_table(region: Region, table: Descriptor) -> Recovery | None:

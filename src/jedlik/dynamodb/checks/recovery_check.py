@@ -73,6 +73,8 @@ def _of_segments(recovery: Recovery, segments: list[Segment]) -> Iterator[str]:
 
 def _of_log(snapshot: Snapshot, recovery: Recovery, table: Table) -> Iterator[str]:
     """What is wrong with the log, from the end of the archive on."""
+    if recovery.suspended:
+        return  # The archiver begins a new history when its place takes objects again.
     stored = snapshot.get(keys.reader_key(table.id, READER))
     if log_readers.find(table.descriptor, READER) is None or stored is None:
         yield "nothing keeps the log for it"
