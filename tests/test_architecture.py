@@ -108,7 +108,9 @@ def test_the_model_knows_only_plain_types_of_the_storage() -> None:
         text = path.read_text()
         assert "async def" not in text
         for names in re.findall(r"^\s*from jedlik\.storage\.engine import (.*)$", text, re.MULTILINE):
-            assert set(names.split(", ")) <= {"Row", "Writes", "entry_content", "entry_time", "stored_entry"}, path
+            assert set(names.split(", ")) <= {"Row", "Writes", "entry_content", "entry_time", "stored_entry", "Mark"}, (
+                path
+            )
 
 
 def test_the_layout_of_identity_stores_in_the_document_is_that_of_the_code() -> None:

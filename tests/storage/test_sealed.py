@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jedlik.storage import sealed
-from jedlik.storage.engine import Engine, Writes, entry_content, stored_entry
+from jedlik.storage.engine import Engine, Mark, NoKey, Writes, entry_content, stored_entry
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.sealed import MARK, OVERHEAD, NotOpened, SealedSpace, Sealing
 from jedlik.storage.sealed_engine import SealedEngine
@@ -169,3 +169,20 @@ def test_a_view_names_values_that_do_not_open(tmp_path: Path) -> None:
             await engine.range(b"r", b"s", 10, 1000)
 
     run(lambda path: engine, tmp_path, scenario)
+
+
+def test_a_mark_is_appended_although_the_key_of_its_log_is_away() -> None:
+    class Shut(Keys):
+        def key(self, owner: bytes, number: int) -> bytes:
+            if number:
+                raise NoKey("it is away")
+            return super().key(owner, number)
+
+    seals = sealing(Shut(1))
+    with pytest.raises(NoKey):
+        seals.seal_entry(b"lA", SECRET)
+    entry = seals.seal_entry(b"lA", Mark(b"closed"))
+    assert b"closed" not in entry
+    key = b"lA" + bytes(8)
+    assert seals.opened(key, bytes(8) + entry) == bytes(8) + b"closed"
+    assert seals.number(key, bytes(8) + entry) == 0

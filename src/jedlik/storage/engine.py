@@ -33,6 +33,11 @@ Row = tuple[bytes, bytes]
 """A key and its value."""
 
 
+class Mark(bytes):
+    """A log entry without anything that anybody has stored. If the key of its log cannot be had, it is sealed with
+    another (`storage.sealed`)."""
+
+
 class Writes:
     """What a mutation writes. Filled by `decide`, applied by the engine; a fresh one for each decision."""
 

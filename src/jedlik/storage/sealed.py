@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from jedlik.storage.batch import POSITION_SIZE
-from jedlik.storage.engine import TIME_SIZE, DamagedValue, Row
+from jedlik.storage.engine import TIME_SIZE, DamagedValue, Mark, NoKey, Row
 
 T = TypeVar("T")
 
@@ -197,7 +197,16 @@ class Sealing:
     def seal_entry(self, log: bytes, entry: bytes) -> bytes:
         """What is appended to a log for an entry. Raises NoKey."""
         space = self.spaces.get(log[:1])
-        return entry if space is None else self._sealed(log[: space.owner], log, entry)
+        if space is None:
+            return entry
+        owner = log[: space.owner]
+        try:
+            return self._sealed(owner, log, entry)
+        except NoKey:
+            if not isinstance(entry, Mark):
+                raise
+            sealer, nonce = _Sealer(0, self.keyring.key(owner, 0)), urandom(_NONCE_SIZE)
+            return sealer.head + nonce + sealer.encrypt(nonce, entry, log)
 
     def _sealed(self, owner: bytes, bound: bytes, value: bytes) -> bytes:
         try:

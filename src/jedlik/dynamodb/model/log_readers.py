@@ -22,7 +22,7 @@ from jedlik.dynamodb.model import changelog, keys
 from jedlik.dynamodb.model.changelog import Caller, Change, Kind
 from jedlik.dynamodb.model.definitions import Descriptor, LogReader, LogSetting, OpenShard
 from jedlik.dynamodb.model.limits import STREAM_RETENTION_SECONDS
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import Mark, Writes
 
 STREAM = "stream"
 REPLICATION = "replication"
@@ -110,7 +110,7 @@ def settled(table: Descriptor, writes: Writes) -> Descriptor:
     )
     if log.shards:
         return replace(table, log=log)
-    opening = changelog.encode(Kind.OPEN, orjson.dumps({_TABLE_NAME: table.name}), caller=Caller.LOG)
+    opening = Mark(changelog.encode(Kind.OPEN, orjson.dumps({_TABLE_NAME: table.name}), caller=Caller.LOG))
     writes.append(_log_of(table, table.next_shard), opening)
     log = replace(log, shards=(OpenShard(table.next_shard, 0),))
     return replace(table, log=log, next_shard=table.next_shard + 1)
@@ -121,7 +121,7 @@ def without_own_shards(table: Descriptor, writes: Writes) -> Descriptor:
     if table.log is None or table.stream is not None:
         return table
     for shard in table.log.shards:
-        writes.append(_log_of(table, shard.number), changelog.encode(Kind.CLOSE, caller=Caller.LOG))
+        writes.append(_log_of(table, shard.number), Mark(changelog.encode(Kind.CLOSE, caller=Caller.LOG)))
     return replace(table, log=replace(table.log, shards=()))
 
 

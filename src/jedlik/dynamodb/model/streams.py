@@ -25,7 +25,7 @@ from jedlik.dynamodb.model import changelog, keys, log_readers
 from jedlik.dynamodb.model.changelog import Caller, Kind
 from jedlik.dynamodb.model.definitions import Descriptor, LogSetting, OpenShard, StreamSetting
 from jedlik.dynamodb.model.mutations import Mutation
-from jedlik.storage.engine import Writes
+from jedlik.storage.engine import Mark, Writes
 
 HASH_SPACE = 1 << 32
 """Shards divide the first 32 bits of the partition key's hash."""
@@ -166,14 +166,14 @@ def _with_shard(
     if parent is not None:
         shard["ParentShardId"] = parent
     stream["Shards"].append(shard)
-    writes.append(shard_log(stream, shard), changelog.encode(Kind.OPEN, caller=Caller.STREAM))
+    writes.append(shard_log(stream, shard), Mark(changelog.encode(Kind.OPEN, caller=Caller.STREAM)))
     shards = (*log.shards, OpenShard(number, start))
     return replace(table, log=replace(log, shards=shards), next_shard=number + 1)
 
 
 def _close_shard(stream: Document, shard: Document, now: float, writes: Writes) -> None:
     shard["ClosedAt"] = now
-    writes.append(shard_log(stream, shard), changelog.encode(Kind.CLOSE, caller=Caller.STREAM))
+    writes.append(shard_log(stream, shard), Mark(changelog.encode(Kind.CLOSE, caller=Caller.STREAM)))
 
 
 def _save(stream: Document, writes: Writes) -> None:
