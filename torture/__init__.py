@@ -20,6 +20,9 @@ have been trimmed or expired before its time, and no transaction may have taken 
 `backups` kills processes while tables are backed up and restored, and compares each restored second with what writers
 had been acknowledged until then; and does the same after power cuts.
 
+`primaries` kills the primary of a cluster of DAX again and again, under writes through it, and measures how long it
+takes until clients go on and until it is replaced.
+
 `regions` runs the simulator of global tables, without a server, with new schedules each time.
 
 A seed repeats the writers' choices and the moments, but not the scheduling of processes. Short versions are tests, in

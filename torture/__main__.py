@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture import cut_archives, cuts, faults, flips, jumps, kills, pages, regions, restored_seconds
+from torture import cut_archives, cuts, faults, flips, jumps, kills, pages, primaries, regions, restored_seconds
 from torture.disk import Disk, NoCompiler
 from torture.expected import Broken
 
@@ -27,6 +27,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Path, Random], Any]] = {
     "pages": lambda options, folder, random: pages.run(folder, random, options.flips, _say),
     "faults": lambda options, folder, random: faults.run(Disk(folder), random, options.seconds, _say),
     "full": lambda options, folder, random: faults.fill(folder, random, _say),
+    "primaries": lambda options, folder, random: primaries.run(folder, random, options.seconds, _say),
     "clocks": lambda options, folder, random: jumps.run(folder, random, options.seconds, _say),
     "regions": lambda options, folder, random: regions.run(random, options.seconds, _say),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 from jedlik.dax.cache import ENTRY_BYTES, Cache, Key
+from jedlik.memory import MIB
 
 
 class Clock:
@@ -153,3 +155,22 @@ def test_a_write_of_unknown_outcome_drops_what_is_there_and_what_is_being_read(c
     cache.drop(_key())
     cache.fill(_key(), reads, b"", b"old", 300)
     assert cache.find(_key()) is None
+
+
+@pytest.mark.parametrize("length", [92, 1_000, 100_000])
+def test_a_full_cache_holds_what_it_counts(length: int) -> None:
+    """Memory as Python's allocator has it. A dictionary that grows has up to half of its places free."""
+    room = 16 * MIB
+    cache = Cache(room)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        number = 0
+        while not cache.evicted:
+            number += 1
+            _fill(cache, (("store", "items"), b"Etablekey %08d" % number), bytes(length))
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert cache.size > 0.99 * room
+    assert 0.8 * room < held < 1.05 * room

@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError
 from jedlik.dax.node import Node, Place
 from jedlik.dax.node_board import NodeBoard, NodeName, SeenNode
 from testing.dax import raw_client
+from testing.dax.node_processes import process_of
 from testing.dax.raw_client import RawClient, authorization, preamble, request
 from testing.jedlik_process import Server, eventually, run_jedlik
-from tests.dax.test_nodes import process_of
 
 ROLE = "arn:aws:iam::000000000000:role/service/dax"
 MADE = {"NodeType": "dax.r5.large", "IamRoleArn": ROLE}

@@ -14,6 +14,7 @@ import pytest
 from amazondax import AmazonDaxClient
 
 from testing.dax import raw_client
+from testing.dax.node_processes import process_of
 from testing.dax.raw_client import RawClient, authorization, preamble, request, values
 from testing.jedlik_process import Server, eventually, run_jedlik
 
@@ -78,32 +79,6 @@ def test_what_is_written_through_one_node_is_seen_through_the_others(server: Ser
             eventually(lambda client=client, expected=expected: _asked(client, GET) == expected)  # type: ignore[misc]
     for client in clients:
         client.socket.close()
-
-
-def process_of(port: int) -> int:
-    """The process that has the connections of a port: they are the children of the server that do not merely listen."""
-    with _connected(port) as client:
-        _asked(client, request(raw_client.ENDPOINTS))
-        inode = _inode(port, client.socket.getsockname()[1])
-        for process in Path("/proc").iterdir():
-            if process.name.isdecimal() and _has(process, inode):
-                return int(process.name)
-    raise AssertionError(f"nobody has the connections of port {port}")
-
-
-def _inode(port: int, peer: int) -> str:
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{peer:04X}"):
-            return fields[9]
-    raise AssertionError("there is no such connection")
-
-
-def _has(process: Path, inode: str) -> bool:
-    try:
-        return any(os.readlink(one) == f"socket:[{inode}]" for one in (process / "fd").iterdir())
-    except OSError:
-        return False
 
 
 def test_nothing_acknowledged_is_lost_when_the_primary_is_killed_and_clients_go_on(
