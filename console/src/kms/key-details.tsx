@@ -35,7 +35,8 @@ import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
-import { aliasesOf, KeyState, withPrefix } from "./keys";
+import { aliasesOf } from "./aliases";
+import { KeyState, withPrefix } from "./keys";
 
 const LEAST_DAYS = 7;
 const POLICY = "default";

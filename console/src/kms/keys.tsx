@@ -1,11 +1,9 @@
 import {
-  type AliasListEntry,
   CreateAliasCommand,
   CreateKeyCommand,
   DescribeKeyCommand,
   type KeyMetadata,
   type KMSClient,
-  ListAliasesCommand,
   ListKeysCommand,
 } from "@aws-sdk/client-kms";
 import { useCollection } from "@cloudscape-design/collection-hooks";
@@ -27,6 +25,7 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { Status } from "../tables/status";
 import { texts } from "../texts";
+import { aliasesOf } from "./aliases";
 
 const PAGE = 20;
 const ALIAS = "alias/";
@@ -34,18 +33,6 @@ const ALIAS = "alias/";
 interface Row {
   id: string;
   aliases: string;
-}
-
-/** The aliases of the account, or of one key. */
-export async function aliasesOf(client: KMSClient, key?: string, signal?: AbortSignal): Promise<AliasListEntry[]> {
-  const found: AliasListEntry[] = [];
-  let after: string | undefined;
-  do {
-    const page = await client.send(new ListAliasesCommand({ KeyId: key, Marker: after }), { abortSignal: signal });
-    found.push(...(page.Aliases ?? []));
-    after = page.Truncated ? page.NextMarker : undefined;
-  } while (after !== undefined);
-  return found;
 }
 
 async function rowsOf(client: KMSClient, signal: AbortSignal): Promise<Row[]> {

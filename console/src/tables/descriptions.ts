@@ -8,6 +8,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import { texts } from "../texts";
+import { type Capacity, USUAL_CAPACITY } from "./capacity-fields";
 
 export type ScalarType = "S" | "N" | "B";
 export interface Key {
@@ -48,17 +49,51 @@ export function shownKeys(found: Key[]): string {
   return found.map(({ name, type }) => `${name} (${texts.types[type]})`).join(", ") || texts.none;
 }
 
+/** Statuses in which nothing goes on: they change when somebody does something. */
+const KINDS: Record<string, StatusIndicatorProps.Type> = {
+  ACTIVE: "success",
+  ENABLED: "success",
+  AVAILABLE: "success",
+  COMPLETED: "success",
+  COMPLETED_WITH_ERRORS: "warning",
+  DISABLED: "stopped",
+  CANCELLED: "stopped",
+  ARCHIVED: "stopped",
+  FAILED: "error",
+  CREATION_FAILED: "error",
+  REGION_DISABLED: "error",
+  INACCESSIBLE_ENCRYPTION_CREDENTIALS: "error",
+  REPLICATION_NOT_AUTHORIZED: "error",
+};
+
+export const isSettled = (status: string | undefined): boolean => status === undefined || status in KINDS;
+
 export function isChanging(table: TableDescription): boolean {
   const statuses = [
     table.TableStatus,
+    table.SSEDescription?.Status,
     ...(table.GlobalSecondaryIndexes ?? []).map((index) => index.IndexStatus),
     ...(table.Replicas ?? []).map((replica) => replica.ReplicaStatus),
   ];
-  return statuses.some((status) => status !== "ACTIVE" && status !== undefined && !status.endsWith("ED"));
+  return !statuses.every(isSettled);
 }
 
 export function pollWhileChanging(table: TableDescription): number | undefined {
   return isChanging(table) ? CHANGING : undefined;
+}
+
+const WAIT = 250;
+const MOST_WAITS = 240;
+/** A minute, in milliseconds and their number. */
+
+/** Wait until a table can be changed again. */
+export async function untilActive(client: DynamoDBClient, name: string): Promise<void> {
+  for (let waits = 0; waits < MOST_WAITS; waits += 1) {
+    if ((await describe(client, name)).TableStatus === "ACTIVE") {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, WAIT));
+  }
 }
 
 export function isOnDemand(table: TableDescription): boolean {
@@ -69,17 +104,36 @@ export function shownMode(table: TableDescription): string {
   return isOnDemand(table) ? texts.create.onDemand : texts.create.provisioned;
 }
 
-const SETTLED = new Set(["ACTIVE", "ENABLED", "AVAILABLE", "COMPLETED"]);
+type Throughputs = Pick<TableDescription, "ProvisionedThroughput" | "OnDemandThroughput" | "WarmThroughput">;
+
+/** The throughput of a table or an index that is there, for a form. */
+export function capacityOf(described: Throughputs): Capacity {
+  const { ProvisionedThroughput: units, OnDemandThroughput: most } = described;
+  const text = (number: number | undefined) => (number && number > 0 ? String(number) : "");
+  return {
+    read: text(units?.ReadCapacityUnits) || USUAL_CAPACITY.read,
+    write: text(units?.WriteCapacityUnits) || USUAL_CAPACITY.write,
+    mostRead: text(most?.MaxReadRequestUnits),
+    mostWrite: text(most?.MaxWriteRequestUnits),
+    warmRead: "",
+    warmWrite: "",
+  };
+}
+
+export function shownCapacity(described: Throughputs, onDemand: boolean): string {
+  const { read, write, mostRead, mostWrite } = capacityOf(described);
+  return onDemand
+    ? texts.details.maximums(mostRead || texts.details.unlimited, mostWrite || texts.details.unlimited)
+    : texts.details.units(read, write);
+}
+
+export function shownWarm({ WarmThroughput: warm }: { WarmThroughput?: TableDescription["WarmThroughput"] }): string {
+  return warm ? texts.details.units(String(warm.ReadUnitsPerSecond), String(warm.WriteUnitsPerSecond)) : texts.none;
+}
 
 export function shownStatus(status: string | undefined): { type: StatusIndicatorProps.Type; text: string } {
   const text = status === undefined ? texts.none : status[0] + status.slice(1).toLowerCase().replaceAll("_", " ");
-  if (status !== undefined && SETTLED.has(status)) {
-    return { type: "success", text };
-  }
-  if (status === undefined || status === "DISABLED") {
-    return { type: "stopped", text };
-  }
-  return { type: status.includes("FAILED") || status.startsWith("INACC") ? "error" : "in-progress", text };
+  return { type: status === undefined ? "stopped" : (KINDS[status] ?? "in-progress"), text };
 }
 
 export function shownBytes(bytes: number | undefined): string {

@@ -14,10 +14,7 @@ import { useSession } from "../session";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
 import { Status } from "./status";
-import { describe } from "./descriptions";
-
-const WAIT = 250;
-const MOST_WAITS = 240;
+import { untilActive } from "./descriptions";
 
 export function GlobalTab({ table, refresh }: TabProps) {
   const { clients, region } = useSession();
@@ -120,12 +117,7 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
           StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" },
         }),
       );
-      for (let waits = 0; waits < MOST_WAITS; waits += 1) {
-        if ((await describe(clients.dynamodb, name)).TableStatus === "ACTIVE") {
-          break;
-        }
-        await new Promise((resolve) => setTimeout(resolve, WAIT));
-      }
+      await untilActive(clients.dynamodb, name);
     }
     await clients.dynamodb.send(
       new UpdateTableCommand({ TableName: name, ReplicaUpdates: [{ Create: { RegionName: chosen } }] }),

@@ -3,14 +3,15 @@ import type {
   KeySchemaElement,
   Projection,
   ProjectionType,
-  ProvisionedThroughput,
 } from "@aws-sdk/client-dynamodb";
 import Button from "@cloudscape-design/components/button";
+import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { texts } from "../texts";
+import { type Capacity, CapacityFields, USUAL_CAPACITY, WarmFields } from "./capacity-fields";
 import type { Key } from "./descriptions";
 import { KeyInput } from "./key-input";
 
@@ -24,6 +25,8 @@ export interface NewIndex {
   sort: Key[];
   projection: ProjectionType;
   included: string;
+  /** Undefined for that of the table. A local index has no other. */
+  capacity: Capacity | undefined;
 }
 
 const MOST_ATTRIBUTES = 4;
@@ -43,6 +46,7 @@ export function newIndex(local: boolean): NewIndex {
     sort: [key],
     projection: "ALL",
     included: "",
+    capacity: undefined,
   };
 }
 
@@ -77,10 +81,6 @@ export function definitionOf(index: NewIndex, tablePartition: Key) {
     KeySchema: keySchema(index.local ? [tablePartition] : index.partition, index.sort),
     Projection: projection(index),
   };
-}
-
-export function throughput(read: string, write: string): ProvisionedThroughput {
-  return { ReadCapacityUnits: Number(read), WriteCapacityUnits: Number(write) };
 }
 
 /** The attributes of a key. With `more`, there may be several. */
@@ -119,7 +119,12 @@ function KeyInputs(props: { label: string; more: string | undefined; keys: Key[]
   );
 }
 
-export function IndexForm({ index, change }: { index: NewIndex; change: (index: NewIndex) => void }) {
+export function IndexForm(props: { index: NewIndex; onDemand: boolean; change: (index: NewIndex) => void }) {
+  const { index, onDemand, change } = props;
+  const fields = index.capacity && {
+    value: index.capacity,
+    change: (capacity: Capacity) => change({ ...index, capacity }),
+  };
   return (
     <SpaceBetween size="m">
       <FormField label={texts.create.indexName}>
@@ -152,6 +157,20 @@ export function IndexForm({ index, change }: { index: NewIndex; change: (index: 
         <FormField label={texts.create.projected}>
           <Input value={index.included} onChange={({ detail }) => change({ ...index, included: detail.value })} />
         </FormField>
+      )}
+      {!index.local && (
+        <Checkbox
+          checked={index.capacity === undefined}
+          onChange={({ detail }) => change({ ...index, capacity: detail.checked ? undefined : USUAL_CAPACITY })}
+        >
+          {texts.create.sameCapacity}
+        </Checkbox>
+      )}
+      {fields && (
+        <>
+          <CapacityFields {...fields} of={texts.create.ofIndex} onDemand={onDemand} />
+          <WarmFields {...fields} of={texts.create.ofIndex} />
+        </>
       )}
     </SpaceBetween>
   );

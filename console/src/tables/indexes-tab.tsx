@@ -1,8 +1,4 @@
-import {
-  type GlobalSecondaryIndexDescription,
-  type LocalSecondaryIndexDescription,
-  UpdateTableCommand,
-} from "@aws-sdk/client-dynamodb";
+import { type GlobalSecondaryIndexDescription, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
@@ -15,12 +11,15 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
-import { isOnDemand, keys, shownBytes, shownKeys } from "./descriptions";
-import { definitionOf, definitions, IndexForm, newIndex, throughput } from "./index-form";
+import { capacityMembers, USUAL_CAPACITY, warmMembers } from "./capacity-fields";
+import { capacityOf, isOnDemand, keys, shownBytes, shownCapacity, shownKeys, shownWarm } from "./descriptions";
+import { definitionOf, definitions, IndexForm, newIndex } from "./index-form";
 import { Status } from "./status";
 
-type Index = GlobalSecondaryIndexDescription | LocalSecondaryIndexDescription;
-const UNITS = "5";
+const OF_GLOBAL = new Set(["status", "capacity", "warm"]);
+/** Columns of what a local index has from its table. */
+type Index = GlobalSecondaryIndexDescription;
+/** A local one has some of its members. */
 
 export function IndexesTab({ table, refresh }: TabProps) {
   const { clients } = useSession();
@@ -66,6 +65,12 @@ export function IndexesTab({ table, refresh }: TabProps) {
       cell: ({ Projection }) =>
         [Projection?.ProjectionType, ...(Projection?.NonKeyAttributes ?? [])].join(", ").replaceAll("_", " "),
     },
+    {
+      id: "capacity",
+      header: texts.indexes.capacity,
+      cell: (index) => shownCapacity(index, isOnDemand(table)),
+    },
+    { id: "warm", header: texts.create.warm, cell: (index) => shownWarm(index) },
     { id: "size", header: texts.list.size, cell: (index) => shownBytes(index.IndexSizeBytes) },
     { id: "items", header: texts.list.items, cell: (index) => index.ItemCount },
   ];
@@ -110,7 +115,7 @@ export function IndexesTab({ table, refresh }: TabProps) {
       />
       <Table<Index>
         items={table.LocalSecondaryIndexes ?? []}
-        columnDefinitions={columns.filter(({ id }) => id !== "status")}
+        columnDefinitions={columns.filter(({ id = "" }) => !OF_GLOBAL.has(id))}
         empty={empty}
         header={
           <Header variant="h2" counter={`(${table.LocalSecondaryIndexes?.length ?? 0})`}>
@@ -146,7 +151,8 @@ function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismi
           {
             Create: {
               ...definitionOf(index, { name: "", type: "S" }),
-              ...(isOnDemand(table) ? {} : { ProvisionedThroughput: throughput(UNITS, UNITS) }),
+              ...capacityMembers(index.capacity ?? capacityOf(table), isOnDemand(table)),
+              ...warmMembers(index.capacity ?? USUAL_CAPACITY),
             },
           },
         ],
@@ -163,7 +169,7 @@ function CreateIndex({ table, dismiss, done }: { table: TabProps["table"]; dismi
       dismiss={dismiss}
       act={create}
     >
-      <IndexForm index={index} change={setIndex} />
+      <IndexForm index={index} onDemand={isOnDemand(table)} change={setIndex} />
     </Dialog>
   );
 }

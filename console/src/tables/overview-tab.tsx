@@ -1,4 +1,5 @@
 import { ScanCommand, type ScanCommandOutput } from "@aws-sdk/client-dynamodb";
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
@@ -11,7 +12,7 @@ import { Refusal } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
-import { keys, shownBytes, shownKeys, shownMode } from "./descriptions";
+import { isOnDemand, keys, shownBytes, shownCapacity, shownKeys, shownMode, shownWarm } from "./descriptions";
 import { Status } from "./status";
 
 export function OverviewTab({ table }: TabProps) {
@@ -32,6 +33,7 @@ export function OverviewTab({ table }: TabProps) {
   const items = table.ItemCount ?? 0;
   return (
     <SpaceBetween size="l">
+      <Unusable table={table} />
       <Container header={<Header variant="h2">{texts.details.general}</Header>}>
         <KeyValuePairs
           columns={3}
@@ -46,6 +48,16 @@ export function OverviewTab({ table }: TabProps) {
                 table.TableClassSummary?.TableClass === "STANDARD_INFREQUENT_ACCESS"
                   ? texts.create.infrequent
                   : texts.create.standard,
+            },
+            { label: texts.indexes.capacity, value: shownCapacity(table, isOnDemand(table)) },
+            { label: texts.create.warm, value: shownWarm(table) },
+            {
+              label: texts.encryption.title,
+              value: table.SSEDescription?.KMSMasterKeyArn ?? texts.encryption.owners.dynamodb,
+            },
+            {
+              label: texts.settings.protection,
+              value: table.DeletionProtectionEnabled ? texts.streams.on : texts.streams.off,
             },
             { label: texts.details.created, value: table.CreationDateTime?.toLocaleString() ?? texts.none },
             {
@@ -103,4 +115,31 @@ export function OverviewTab({ table }: TabProps) {
       </Container>
     </SpaceBetween>
   );
+}
+
+/** Why a table cannot be used, where its key is the reason. */
+function Unusable({ table }: { table: TabProps["table"] }) {
+  const { ArchivalSummary: archival, SSEDescription: encryption, TableStatus: status } = table;
+  const shown = (moment: Date | undefined) => moment?.toLocaleString() ?? texts.none;
+  if (status === "INACCESSIBLE_ENCRYPTION_CREDENTIALS") {
+    return (
+      <Alert type="error" header={texts.encryption.inaccessible}>
+        {texts.encryption.inaccessibleAbout(shown(encryption?.InaccessibleEncryptionDateTime))}
+      </Alert>
+    );
+  }
+  if (archival || status === "ARCHIVED" || status === "ARCHIVING") {
+    return (
+      <Alert
+        type="warning"
+        header={texts.encryption.archived}
+        action={
+          archival?.ArchivalBackupArn && <Button href="#/dynamodb/backups">{texts.backups}</Button>
+        }
+      >
+        {texts.encryption.archivedAbout(archival?.ArchivalReason ?? texts.none, shown(archival?.ArchivalDateTime))}
+      </Alert>
+    );
+  }
+  return null;
 }

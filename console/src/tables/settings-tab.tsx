@@ -5,17 +5,14 @@ import {
   TagResourceCommand,
   UntagResourceCommand,
   UpdateTableCommand,
-  type UpdateTableCommandInput,
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
 import Button from "@cloudscape-design/components/button";
-import ColumnLayout from "@cloudscape-design/components/column-layout";
 import Container from "@cloudscape-design/components/container";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useState } from "react";
 import { useAction, useLoaded } from "../loading";
@@ -23,15 +20,19 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
-import { isOnDemand } from "./descriptions";
-import { throughput } from "./index-form";
+import { CapacitySettings, capacityKey, WarmSettings, warmKey } from "./capacity-settings";
+import { type Encryption, EncryptionFields, encryptionOf, specification, USUAL_ENCRYPTION } from "./encryption";
 import { Status } from "./status";
+import { ClassChoice } from "./table-class";
 import { type TagRow, TagRows, tagsOf } from "./tags";
 
 export function SettingsTab(props: TabProps) {
   return (
     <SpaceBetween size="l">
-      <Capacity {...props} />
+      <CapacitySettings key={capacityKey(props.table)} {...props} />
+      <WarmSettings key={warmKey(props.table)} {...props} />
+      <Class {...props} />
+      <EncryptionSettings {...props} />
       <TimeToLive {...props} />
       <Protection {...props} />
       <Tags {...props} />
@@ -39,32 +40,13 @@ export function SettingsTab(props: TabProps) {
   );
 }
 
-function Capacity({ table, refresh }: TabProps) {
+function Class({ table, refresh }: TabProps) {
   const { clients } = useSession();
   const tell = useTell();
-  const now = table.ProvisionedThroughput;
-  const [onDemand, setOnDemand] = useState(isOnDemand(table));
-  const [read, setRead] = useState(String(now?.ReadCapacityUnits || 5));
-  const [write, setWrite] = useState(String(now?.WriteCapacityUnits || 5));
+  const now = table.TableClassSummary?.TableClass ?? "STANDARD";
+  const [wanted, setWanted] = useState(now);
   const saving = useAction(async () => {
-    const capacity = throughput(read, write);
-    const indexes = (table.GlobalSecondaryIndexes ?? []).map(({ IndexName, ProvisionedThroughput: of }) => ({
-      Update: {
-        IndexName,
-        ProvisionedThroughput: of?.ReadCapacityUnits
-          ? { ReadCapacityUnits: of.ReadCapacityUnits, WriteCapacityUnits: of.WriteCapacityUnits }
-          : capacity,
-      },
-    }));
-    const input: UpdateTableCommandInput = onDemand
-      ? { TableName: table.TableName, BillingMode: "PAY_PER_REQUEST" }
-      : {
-          TableName: table.TableName,
-          BillingMode: "PROVISIONED",
-          ProvisionedThroughput: capacity,
-          ...(isOnDemand(table) && indexes.length ? { GlobalSecondaryIndexUpdates: indexes } : {}),
-        };
-    await clients.dynamodb.send(new UpdateTableCommand(input));
+    await clients.dynamodb.send(new UpdateTableCommand({ TableName: table.TableName, TableClass: wanted }));
     tell("success", texts.saved);
     refresh();
   });
@@ -74,36 +56,70 @@ function Capacity({ table, refresh }: TabProps) {
         <Header
           variant="h2"
           actions={
-            <Button loading={saving.running} onClick={() => void saving.start()}>
-              {texts.save}
+            <Button disabled={wanted === now} loading={saving.running} onClick={() => void saving.start()}>
+              {texts.settings.save(texts.create.tableClass)}
             </Button>
           }
         >
-          {texts.settings.capacity}
+          {texts.create.tableClass}
         </Header>
       }
     >
       <SpaceBetween size="m">
         <Refusal error={saving.error} />
-        <RadioGroup
-          ariaLabel={texts.settings.capacity}
-          value={onDemand ? "on-demand" : "provisioned"}
-          onChange={({ detail }) => setOnDemand(detail.value === "on-demand")}
+        <ClassChoice value={wanted} change={setWanted} />
+      </SpaceBetween>
+    </Container>
+  );
+}
+
+function EncryptionSettings({ table, refresh }: TabProps) {
+  const { clients } = useSession();
+  const tell = useTell();
+  const arn = table.SSEDescription?.KMSMasterKeyArn;
+  const found = useLoaded((signal) => encryptionOf(clients.kms, table.SSEDescription, signal), [clients, arn]);
+  const [changed, setChanged] = useState<Encryption>();
+  const now = found.value ?? USUAL_ENCRYPTION;
+  const wanted = changed ?? now;
+  const isSame = wanted.owner === now.owner && (wanted.owner !== "customer" || wanted.key === now.key);
+  const saving = useAction(async () => {
+    await clients.dynamodb.send(
+      new UpdateTableCommand({ TableName: table.TableName, SSESpecification: specification(wanted) }),
+    );
+    tell("success", texts.saved);
+    setChanged(undefined);
+    refresh();
+  });
+  return (
+    <Container
+      header={
+        <Header
+          variant="h2"
+          description={texts.encryption.about}
+          actions={
+            <Button
+              disabled={isSame || found.loading || (wanted.owner === "customer" && !wanted.key)}
+              loading={saving.running}
+              onClick={() => void saving.start()}
+            >
+              {texts.settings.save(texts.encryption.title)}
+            </Button>
+          }
+        >
+          {texts.encryption.title}
+        </Header>
+      }
+    >
+      <SpaceBetween size="m">
+        <Refusal error={saving.error} />
+        <KeyValuePairs
+          columns={2}
           items={[
-            { value: "on-demand", label: texts.create.onDemand, description: texts.create.onDemandAbout },
-            { value: "provisioned", label: texts.create.provisioned, description: texts.create.provisionedAbout },
+            { label: texts.list.status, value: <Status status={table.SSEDescription?.Status ?? "ENABLED"} /> },
+            { label: texts.encryption.arn, value: arn ?? texts.encryption.owners.dynamodb },
           ]}
         />
-        {!onDemand && (
-          <ColumnLayout columns={2}>
-            <FormField label={texts.create.read}>
-              <Input type="number" value={read} onChange={({ detail }) => setRead(detail.value)} />
-            </FormField>
-            <FormField label={texts.create.write}>
-              <Input type="number" value={write} onChange={({ detail }) => setWrite(detail.value)} />
-            </FormField>
-          </ColumnLayout>
-        )}
+        <EncryptionFields value={wanted} change={setChanged} />
       </SpaceBetween>
     </Container>
   );

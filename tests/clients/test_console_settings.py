@@ -1,0 +1,182 @@
+"""All settings that CreateTable and UpdateTable take, made and changed in the console."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.sync_api import Page, Route, expect
+
+from testing.dynamodb.definitions import attributes, create
+from testing.jedlik_process import Server, eventually
+from tests.clients.console_pages import go, row
+
+
+def fill(page: Page, **values: str) -> None:
+    """Fill fields by their labels, in which an underscore stands for a space."""
+    for label, value in values.items():
+        page.get_by_label(label.replace("_", " "), exact=True).fill(value)
+
+
+def test_a_table_with_provisioned_capacity_of_each_index(page: Page, running: Server) -> None:
+    go(page, running, "/dynamodb/create-table")
+    fill(page, Table_name="measured", Partition_key="id")
+    page.get_by_label("Sort key - optional", exact=True).fill("at")
+    page.get_by_text("Customize settings").click()
+    page.get_by_label("DynamoDB Standard-IA").check()
+    page.get_by_label("Provisioned", exact=True).check()
+    page.get_by_label("Read capacity units", exact=True).fill("7")
+    page.get_by_label("Warm read units a second - optional", exact=True).fill("900")
+    for name in ("by-kind", "by-place"):
+        page.get_by_role("button", name="Add global index").click()
+        page.get_by_label("Index name").last.fill(name)
+        page.get_by_label("Partition key", exact=True).last.fill(name.removeprefix("by-"))
+    page.get_by_label("The same capacity as the table").last.uncheck()
+    page.get_by_label("Index: Read capacity units").fill("3")
+    page.get_by_label("Index: Write capacity units").fill("2")
+    page.get_by_label("Index: Warm write units a second - optional").fill("40")
+    page.get_by_role("button", name="Add local index").click()
+    page.get_by_label("Index name").last.fill("by-size")
+    page.get_by_label("Sort key", exact=True).fill("size")
+    page.get_by_label("Turn on deletion protection").check()
+    page.get_by_role("button", name="Create table").click()
+    expect(row(page, "measured")).to_contain_text("Active")
+    table = running.client().describe_table(TableName="measured")["Table"]
+    indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+    assert table["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert table["ProvisionedThroughput"]["ReadCapacityUnits"] == 7
+    assert table["WarmThroughput"]["ReadUnitsPerSecond"] == 900
+    assert table["DeletionProtectionEnabled"]
+    assert [index["IndexName"] for index in table["LocalSecondaryIndexes"]] == ["by-size"]
+    assert [indexes[name]["ProvisionedThroughput"]["ReadCapacityUnits"] for name in ("by-kind", "by-place")] == [7, 3]
+    assert indexes["by-kind"]["WarmThroughput"]["ReadUnitsPerSecond"] == 900
+    assert indexes["by-place"]["WarmThroughput"]["WriteUnitsPerSecond"] == 40
+
+
+def test_the_capacity_of_a_table_and_its_indexes_is_changed(page: Page, running: Server) -> None:
+    client = running.client()
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    create(
+        client,
+        TableName="busy",
+        AttributeDefinitions=attributes(p="S", k="S"),
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput=units,
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-k",
+                "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+                "ProvisionedThroughput": units,
+            }
+        ],
+    )
+
+    def table() -> dict[str, Any]:
+        found: dict[str, Any] = client.describe_table(TableName="busy")["Table"]
+        return found
+
+    def index() -> dict[str, Any]:
+        [found] = client.describe_table(TableName="busy")["Table"]["GlobalSecondaryIndexes"]
+        return dict(found)
+
+    go(page, running, "/dynamodb/tables/busy/settings")
+    save = page.get_by_role("button", name="Save: Read/write capacity")
+    expect(save).to_be_disabled()
+    page.get_by_label("by-k: Read capacity units").fill("9")
+    save.click()
+    eventually(lambda: index()["ProvisionedThroughput"] | {"ReadCapacityUnits": 9} == index()["ProvisionedThroughput"])
+    expect(save).to_be_disabled()
+    page.get_by_label("On-demand", exact=True).check()
+    page.get_by_label("Read capacity units: Most units a second - optional", exact=True).fill("800")
+    page.get_by_label("by-k: Write capacity units: Most units a second - optional").fill("70")
+    save.click()
+    eventually(lambda: index().get("OnDemandThroughput", {}) == {"MaxWriteRequestUnits": 70})
+    assert table()["OnDemandThroughput"] == {"MaxReadRequestUnits": 800}
+    expect(save).to_be_disabled()
+    page.get_by_label("Read capacity units: Most units a second - optional", exact=True).fill("")
+    save.click()
+    eventually(lambda: not table().get("OnDemandThroughput"))
+
+    warm = page.get_by_role("button", name="Save: Warm throughput")
+    expect(warm).to_be_disabled()
+    page.get_by_label("Warm read units a second - optional", exact=True).fill("20000")
+    page.get_by_label("by-k: Warm write units a second - optional").fill("9000")
+    warm.click()
+    eventually(lambda: index()["WarmThroughput"]["WriteUnitsPerSecond"] == 9000)
+    assert table()["WarmThroughput"]["ReadUnitsPerSecond"] == 20000
+    expect(warm).to_be_disabled()
+    page.get_by_label("Warm read units a second - optional", exact=True).fill("19000")
+    warm.click()
+    expect(page.get_by_text("decreasing WarmThroughput is not supported")).to_be_visible()
+
+    page.get_by_label("DynamoDB Standard-IA").check()
+    page.get_by_role("button", name="Save: Table class").click()
+    eventually(lambda: table().get("TableClassSummary", {}).get("TableClass") == "STANDARD_INFREQUENT_ACCESS")
+
+
+def test_the_key_of_a_table_is_chosen(page: Page, running: Server) -> None:
+    """By its alias, when the table is created; later it goes back to DynamoDB's own."""
+    client, kms = running.client(), running.client("kms")
+    metadata = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/chosen", TargetKeyId=metadata["KeyId"])
+    go(page, running, "/dynamodb/create-table")
+    fill(page, Table_name="sealed", Partition_key="id")
+    page.get_by_text("Customize settings").click()
+    page.get_by_label("A key of this account").check()
+    asked = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": metadata["Arn"]}
+    page.get_by_label("KMS key").fill("alias/chosen")
+    page.get_by_role("option", name="alias/chosen arn:").click()
+    with page.expect_request(lambda one: one.headers.get("x-amz-target", "").endswith(".CreateTable")) as sent:
+        page.get_by_role("button", name="Create table").click()
+    assert json.loads(sent.value.post_data or "")["SSESpecification"] == asked
+    expect(row(page, "sealed")).to_contain_text("Active")
+    described = client.describe_table(TableName="sealed")["Table"]["SSEDescription"]
+    assert described["KMSMasterKeyArn"] == metadata["Arn"]
+
+    go(page, running, "/dynamodb/tables/sealed/settings")
+    save = page.get_by_role("button", name="Save: Encryption at rest")
+    expect(page.get_by_label("KMS key")).to_have_value(metadata["Arn"])
+    expect(save).to_be_disabled()
+    page.get_by_label("Owned by DynamoDB").check()
+    save.click()
+    eventually(
+        lambda: "KMSMasterKeyArn" not in client.describe_table(TableName="sealed")["Table"].get("SSEDescription", {})
+    )
+
+
+def test_a_table_whose_key_cannot_be_used(page: Page, running: Server) -> None:
+    """The page of a table says what is wrong, and does not wait for it to change by itself."""
+    create(running.client(), TableName="locked", AttributeDefinitions=attributes(p="S"))
+    described: dict[str, object] = {}
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        target = route.request.headers.get("x-amz-target", "").rpartition(".")[2]
+        if target != "DescribeTable":
+            route.continue_()
+            return
+        asked.append(target)
+        answered = route.fetch().json()
+        answered["Table"] |= described
+        route.fulfill(content_type="application/x-amz-json-1.0", body=json.dumps(answered))
+
+    page.route(f"{running.url}/", answer)
+    for status, shown, more in (
+        ("INACCESSIBLE_ENCRYPTION_CREDENTIALS", "The key of this table cannot be used", {}),
+        (
+            "ARCHIVED",
+            "This table is archived",
+            {"ArchivalSummary": {"ArchivalReason": "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "ArchivalDateTime": 1.7e9}},
+        ),
+    ):
+        described |= {"TableStatus": status, **more}
+        go(page, running, "/dynamodb/tables/locked/overview")
+        page.reload()
+        expect(page.get_by_text(shown)).to_be_visible()
+        before = len(asked)
+        page.wait_for_timeout(2500)
+        assert len(asked) == before
+        go(page, running, "/dynamodb/tables")
+        expect(row(page, "locked")).to_contain_text(status.capitalize().replace("_", " "))
