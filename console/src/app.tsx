@@ -18,6 +18,10 @@ const TableDetails = lazy(() => import("./tables/details"));
 const Explore = lazy(() => import("./items/explore"));
 const ItemPage = lazy(() => import("./items/item-page"));
 const BackupList = lazy(() => import("./backups/backup-list"));
+const ExportList = lazy(() => import("./backups/export-list"));
+const Imports = lazy(() => import("./backups/imports"));
+const ImportTable = lazy(() => import("./backups/import-table"));
+const BulkPuts = lazy(() => import("./backups/bulk-puts"));
 const Entities = lazy(() => import("./iam/entities"));
 const EntityDetails = lazy(() => import("./iam/entity-details"));
 const Policies = lazy(() => import("./iam/policies"));
@@ -38,6 +42,9 @@ const MENUS: { below: string; header: { text: string; href: string }; links: [st
       [texts.exploreItems, "#/dynamodb/items"],
       [texts.partiql, "#/dynamodb/partiql"],
       [texts.backups, "#/dynamodb/backups"],
+      [texts.exports.title, "#/dynamodb/exports"],
+      [texts.imports.title, "#/dynamodb/imports"],
+      [texts.bulk.title, "#/dynamodb/bulk"],
       [texts.dax.title, "#/dynamodb/dax"],
       [texts.dax.groups, "#/dynamodb/dax-parameters"],
     ],
@@ -146,6 +153,10 @@ export function App() {
               <Route path="/dynamodb/items/:name" element={<Explore />} />
               <Route path="/dynamodb/item/:name" element={<ItemPage />} />
               <Route path="/dynamodb/backups" element={<BackupList />} />
+              <Route path="/dynamodb/exports" element={<ExportList />} />
+              <Route path="/dynamodb/imports" element={<Imports />} />
+              <Route path="/dynamodb/import-table" element={<ImportTable />} />
+              <Route path="/dynamodb/bulk" element={<BulkPuts />} />
               <Route path="/dynamodb/dax" element={<Clusters />} />
               <Route path="/dynamodb/dax-parameters" element={<ParameterGroups />} />
               <Route path="/kms/keys" element={<Keys />} />

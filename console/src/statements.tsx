@@ -11,7 +11,7 @@ import Pagination from "@cloudscape-design/components/pagination";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { type FormEvent, type KeyboardEvent, useMemo, useState } from "react";
-import { comparing, csv, dynamodbJson, type Item, shown } from "./attributes/values";
+import { attribute, comparing, csv, dynamodbJson, type Item, shown } from "./attributes/values";
 import { download } from "./download";
 import { Editor } from "./editor/editor";
 import { partiqlFindings, refusalFinding } from "./editor/partiql-findings";
@@ -145,7 +145,7 @@ export default function Statements() {
             width: WIDTH,
             minWidth: MIN_WIDTH,
             sortingComparator: comparing(name),
-            cell: ({ item }: Row) => shown(item[name]).slice(0, SHOWN),
+            cell: ({ item }: Row) => shown(attribute(item, name)).slice(0, SHOWN),
           }))}
           pagination={<Pagination {...collection.paginationProps} />}
           header={

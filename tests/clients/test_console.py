@@ -9,77 +9,28 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from testing.dynamodb.definitions import attributes, create
 from testing.jedlik_process import Server, eventually
 from tests.clients import browser as browsers
+from tests.clients.console_pages import PATIENCE, choose, go, row
 
 AXE = browsers.ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = browsers.ROOT / ".cache" / "console" / "screenshots"
 NUMBER = "12345678901234567890123456789012345678"
 """38 digits, which no JavaScript number holds."""
-PATIENCE = 30_000.0
-"""Milliseconds for which a page waits for what must come."""
 WITHIN_SECONDS = 1.0
 """In which an item is to be in another region; a busy machine gets many times as long to show it."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    browsers.console()
-    expect.set_options(timeout=PATIENCE)
-    with browsers.browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without signatures, for all tests here; each has tables of its own."""
-    folder = tmp_path_factory.mktemp("console")
-    settings = folder / "jedlik.toml"
-    settings.write_text(f'[buckets.my-exports]\nurl = "{(folder / "bucket").as_uri()}"\n')
-    server = Server(folder / "log", in_memory=True, data_dir=folder / "data", config=settings)
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def page(browser: Browser, running: Server) -> Iterator[Page]:
-    """The console's first page. No script may fail, and nothing may be blocked by the page's own policy."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light")
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE)
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda told: wrong.append(told.text) if "Content Security Policy" in told.text else None)
-    opened.goto(running.url)
-    yield opened
-    context.close()
-    assert wrong == []
-
-
-def go(page: Page, server: Server, path: str) -> None:
-    page.goto(f"{server.url}/console/#{path}")
-
-
-def choose(page: Page, button: str, item: str) -> None:
-    """Choose an item of a button's menu."""
-    page.get_by_role("button", name=button, exact=True).click()
-    page.get_by_role("menuitem", name=item, exact=True).click()
 
 
 def switch_region(page: Page, before: str, after: str) -> None:
     page.get_by_role("button", name=f"Region: {before}").click()
     page.get_by_role("menuitem", name=after, exact=True).click()
-
-
-def row(page: Page, text: str) -> Any:
-    return page.get_by_role("row").filter(has_text=text)
 
 
 def test_the_walk_of_a_new_user(page: Page, running: Server) -> None:
@@ -245,7 +196,7 @@ def test_settings_of_a_table_are_changed(page: Page, running: Server) -> None:
     page.get_by_role("option", name="Number").click()
     page.get_by_role("radio", name="Customize settings").check()
     page.get_by_role("radio", name="Provisioned").check()
-    page.get_by_label("Read capacity units").fill("7")
+    page.get_by_label("Read capacity units", exact=True).fill("7")
     page.get_by_role("button", name="Add global index").click()
     page.get_by_label("Index name").fill("by-kind")
     page.get_by_label("Partition key", exact=True).last.fill("kind")
@@ -806,55 +757,15 @@ def test_a_table_is_exported(page: Page, running: Server) -> None:
     go(page, running, "/dynamodb/tables/exported/streams")
     page.get_by_role("button", name="Export to S3").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Bucket").fill("no-such-bucket")
+    dialog.get_by_label("Bucket", exact=True).fill("no-such-bucket")
     dialog.get_by_role("button", name="Export to S3").click()
     expect(row(page, "no-such-bucket")).to_contain_text("Failed")
     page.get_by_role("button", name="Export to S3").click()
-    dialog.get_by_label("Bucket").fill("my-exports")
+    dialog.get_by_label("Bucket", exact=True).fill("my-exports")
     dialog.get_by_role("button", name="Export to S3").click()
     expect(row(page, "my-exports")).to_contain_text("Completed", timeout=2 * PATIENCE)
     statuses = [summary["ExportStatus"] for summary in client.list_exports()["ExportSummaries"]]
     assert sorted(statuses) == ["COMPLETED", "FAILED"]
-
-
-def test_ten_thousand_tables(page: Page, running: Server) -> None:
-    """The names come in a hundred pages; only the tables that are shown are described."""
-    asked: list[str] = []
-    names = [f"table-{number:05}" for number in range(10_000)]
-
-    def answer(route: Route) -> None:
-        target = route.request.headers.get("x-amz-target", "")
-        asked.append(target.rpartition(".")[2])
-        if not target.endswith(".ListTables"):
-            route.continue_()
-            return
-        after = json.loads(route.request.post_data or "{}").get("ExclusiveStartTableName")
-        start = 0 if after is None else names.index(after) + 1
-        found = names[start : start + 100]
-        last = {"LastEvaluatedTableName": found[-1]} if start + 100 < len(names) else {}
-        route.fulfill(content_type="application/x-amz-json-1.0", body=json.dumps({"TableNames": found, **last}))
-
-    create(running.client(), TableName=names[-1], AttributeDefinitions=attributes(p="S"))
-    page.route(f"{running.url}/", answer)
-    go(page, running, "/dynamodb/tables")
-    expect(page.get_by_role("heading", name="Tables (10000)")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_role("row")).to_have_count(21)
-    assert asked.count("DescribeTable") <= 60  # A table that is not there is asked for again.
-    page.get_by_label("Find tables by name").fill("09999")
-    expect(row(page, names[-1])).to_contain_text("Active", timeout=PATIENCE)
-    page.get_by_role("button", name="Add to favourites: table-09999").click()
-    page.get_by_label("Find tables by name").fill("")
-    expect(page.get_by_role("row").nth(1)).to_contain_text("table-09999")
-    page.get_by_role("button", name="Preferences").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("10 tables").check()
-    dialog.get_by_role("checkbox", name="Total size").uncheck(force=True)
-    dialog.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_role("row")).to_have_count(11)
-    expect(page.get_by_role("columnheader", name="Total size")).to_have_count(0)
-    page.reload()
-    expect(page.get_by_role("row")).to_have_count(11, timeout=PATIENCE)
-    expect(page.get_by_role("row").nth(1)).to_contain_text("table-09999")
 
 
 def test_items_of_400_kilobytes(page: Page, running: Server) -> None:
@@ -959,6 +870,10 @@ PAGES = {
     "item": "/dynamodb/item/shown?mode=edit&key=%7B%22artist%22%3A%7B%22S%22%3A%22Nina%20Simone%22%7D%7D",
     "partiql": "/dynamodb/partiql",
     "backups": "/dynamodb/backups",
+    "exports": "/dynamodb/exports",
+    "imports": "/dynamodb/imports",
+    "import-table": "/dynamodb/import-table",
+    "bulk-puts": "/dynamodb/bulk",
     "dax": "/dynamodb/dax",
     "dax-parameters": "/dynamodb/dax-parameters",
     "groups": "/iam/groups",

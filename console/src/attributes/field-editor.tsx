@@ -4,11 +4,15 @@ import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Grid from "@cloudscape-design/components/grid";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import Textarea from "@cloudscape-design/components/textarea";
 import Toggle from "@cloudscape-design/components/toggle";
 import { texts } from "../texts";
 import { elementType, type Field, hasElements, isSet, newField } from "./fields";
 import { ATTRIBUTE_TYPES, type AttributeType } from "./values";
 
+const [MOST_ROWS, ROW] = [8, 60];
+/** Of a text, and about how many characters a row has. */
+const CRLF = "\r\n";
 const WIDTHS = [{ colspan: 4 }, { colspan: 5 }, { colspan: 1 }, { colspan: 2 }];
 
 /** A button with a menu of types. */
@@ -105,6 +109,23 @@ function FieldValue(props: { field: Field; called: string; locked?: boolean; cha
   }
   if (field.type === "NULL") {
     return <Box padding={{ top: "xxs" }}>null</Box>;
+  }
+  if (field.type === "S") {
+    // A text area has line feeds alone; a text whose lines end as on Windows keeps them so.
+    const isWindows = field.text.includes(CRLF) && !/(^|[^\r])\n/.test(field.text);
+    const rows = field.text.split("\n").length + Math.floor(field.text.length / ROW);
+    return (
+      <Textarea
+        value={isWindows ? field.text.replaceAll(CRLF, "\n") : field.text}
+        ariaLabel={ariaLabel}
+        disabled={locked}
+        spellcheck={false}
+        rows={Math.min(MOST_ROWS, rows)}
+        onChange={({ detail }) =>
+          change({ ...field, text: isWindows ? detail.value.replaceAll("\n", CRLF) : detail.value })
+        }
+      />
+    );
   }
   return (
     <Input

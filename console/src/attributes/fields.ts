@@ -1,6 +1,7 @@
 /** A form's picture of attribute values: a tree of fields, each with an identity of its own. */
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
-import { type AttributeType, fromBase64, isNumber, type Item, toBase64, typeOf } from "./values";
+import { texts } from "../texts";
+import { attributesOf, type AttributeType, fromBase64, isNumber, type Item, toBase64, typeOf } from "./values";
 
 export interface Field {
   id: number;
@@ -28,7 +29,7 @@ export const elementType = (type: AttributeType): AttributeType => type[0] as At
 export function fieldOf(name: string, value: AttributeValue): Field {
   const type = typeOf(value);
   const field = newField(type, name);
-  const texts = (of: AttributeType, all: string[]) => all.map((text) => ({ ...newField(of), text }));
+  const each = (of: AttributeType, all: string[]) => all.map((text) => ({ ...newField(of), text }));
   switch (type) {
     case "S":
     case "N":
@@ -40,11 +41,11 @@ export function fieldOf(name: string, value: AttributeValue): Field {
     case "NULL":
       return field;
     case "SS":
-      return { ...field, elements: texts("S", value.SS ?? []) };
+      return { ...field, elements: each("S", value.SS ?? []) };
     case "NS":
-      return { ...field, elements: texts("N", value.NS ?? []) };
+      return { ...field, elements: each("N", value.NS ?? []) };
     case "BS":
-      return { ...field, elements: texts("B", (value.BS ?? []).map(toBase64)) };
+      return { ...field, elements: each("B", (value.BS ?? []).map(toBase64)) };
     case "L":
       return { ...field, elements: (value.L ?? []).map((one) => fieldOf("", one)) };
     case "M":
@@ -53,7 +54,7 @@ export function fieldOf(name: string, value: AttributeValue): Field {
 }
 
 export function fieldsOf(item: Item): Field[] {
-  return Object.entries(item).map(([name, value]) => fieldOf(name, value));
+  return attributesOf(item).map(([name, value]) => fieldOf(name, value));
 }
 
 /** Throws an error that names the field whose text is not of its type. */
@@ -62,12 +63,12 @@ export function valueOfField(field: Field): AttributeValue {
     try {
       return fromBase64(one.text.trim());
     } catch {
-      throw new Error(`${field.name || "an element"}: this is not Base64`);
+      throw new Error(texts.item.notBase64(field.name || texts.item.element));
     }
   };
   const digits = (one: Field) => {
     if (!isNumber(one.text)) {
-      throw new Error(`${field.name || "an element"}: this is not a number`);
+      throw new Error(texts.item.notNumber(field.name || texts.item.element));
     }
     return one.text.trim();
   };
@@ -100,7 +101,7 @@ export function itemOf(fields: Field[]): Item {
   const names = new Set<string>();
   for (const { name } of fields) {
     if (names.has(name)) {
-      throw new Error(`there are two attributes with the name ${name}`);
+      throw new Error(texts.item.twice(name));
     }
     names.add(name);
   }

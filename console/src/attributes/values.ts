@@ -3,6 +3,7 @@
  * A number stays the digits that it is, up to 38 of them: it never becomes a JavaScript number.
  */
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+import { texts } from "../texts";
 
 export type Item = Record<string, AttributeValue>;
 export type AttributeType = "S" | "N" | "BOOL" | "B" | "NULL" | "SS" | "NS" | "BS" | "L" | "M";
@@ -39,6 +40,17 @@ export function fromBase64(text: string): Uint8Array {
 /** For JSON.stringify: bytes become Base64, as in DynamoDB's JSON. */
 export function jsonReplacer(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? toBase64(value) : value;
+}
+
+/** An attribute of an item. One that is called as what each object has, such as constructor, may be absent all the same. */
+export function attribute(item: Item, name: string): AttributeValue | undefined {
+  return Object.hasOwn(item, name) ? item[name] : undefined;
+}
+
+/** The attributes that were read. The SDK loses the value of one that is called __proto__; it is not shown, and no save
+ * touches it. */
+export function attributesOf(item: Item): [string, AttributeValue][] {
+  return Object.entries(item).filter(([, value]) => value !== undefined);
 }
 
 /** What a cell of a table shows. */
@@ -78,7 +90,7 @@ export function plainJson(value: AttributeValue, indent = "", step = ""): string
 
 export function plainObject(item: Item, indent = "", step = ""): string {
   const inner = indent + step;
-  const members = Object.entries(item).map(
+  const members = attributesOf(item).map(
     ([name, value]) => `${JSON.stringify(name)}:${step && " "}${plainJson(value, inner, step)}`,
   );
   return bracketed("{", members, "}", indent, step);
@@ -96,15 +108,16 @@ function bracketed(begin: string, parts: string[], end: string, indent: string, 
   return `${begin}${parts.map((part) => `${line}${step}${part}`).join(",")}${line}${end}`;
 }
 
-/** An item from JSON without types. What has no type there becomes a list and not a set; text stays text.
+/** An item from JSON without types. What was a set or bytes in `like` still is, if it can be; otherwise a list is a
+ * list, and a text a text.
  *
  * Throws SyntaxError.
  */
-export function fromPlainJson(text: string): Item {
+export function fromPlainJson(text: string, like: Item = {}): Item {
   const parsed = parseWithSource(text, (_key, value, context) => {
     if (typeof value === "number") {
       if (context.source === undefined) {
-        throw new SyntaxError("this browser cannot keep the digits of numbers; use DynamoDB JSON");
+        throw new SyntaxError(texts.item.noDigits);
       }
       return { N: context.source };
     }
@@ -120,9 +133,52 @@ export function fromPlainJson(text: string): Item {
     return Array.isArray(value) ? { L: value } : { M: value };
   }) as AttributeValue;
   if (parsed.M === undefined) {
-    throw new SyntaxError("an item is an object: { ... }");
+    throw new SyntaxError(texts.item.notObject(texts.item.theItem));
   }
-  return parsed.M;
+  return retyped(parsed, { M: like }).M ?? {};
+}
+
+/** A value that was read without types, with those that JSON does not have. */
+function retyped(value: AttributeValue, like: AttributeValue | undefined): AttributeValue {
+  if (like === undefined) {
+    return value;
+  }
+  const { L: list, M: map, S: text } = value;
+  if (map !== undefined && like.M !== undefined) {
+    const members = like.M;
+    return { M: Object.fromEntries(Object.entries(map).map(([name, one]) => [name, retyped(one, attribute(members, name))])) };
+  }
+  if (list !== undefined && like.L !== undefined) {
+    const elements = like.L;
+    return { L: list.map((one, number) => retyped(one, elements[number])) };
+  }
+  if (text !== undefined && like.B !== undefined && isBase64(text)) {
+    return { B: fromBase64(text) };
+  }
+  if (list === undefined || list.length === 0) {
+    return value;
+  }
+  const strings = list.flatMap(({ S }) => (S === undefined ? [] : [S]));
+  const numbers = list.flatMap(({ N }) => (N === undefined ? [] : [N]));
+  if (like.SS !== undefined && strings.length === list.length) {
+    return { SS: strings };
+  }
+  if (like.NS !== undefined && numbers.length === list.length) {
+    return { NS: numbers };
+  }
+  if (like.BS !== undefined && strings.length === list.length && strings.every(isBase64)) {
+    return { BS: strings.map(fromBase64) };
+  }
+  return value;
+}
+
+function isBase64(text: string): boolean {
+  try {
+    fromBase64(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function dynamodbJson(item: Item): string {
@@ -132,12 +188,12 @@ export function dynamodbJson(item: Item): string {
 /** An item from DynamoDB's JSON. Throws SyntaxError. */
 export function fromDynamodbJson(text: string): Item {
   const parsed: unknown = JSON.parse(text);
-  return mapOf(parsed, "the item");
+  return mapOf(parsed, texts.item.theItem);
 }
 
 function mapOf(parsed: unknown, what: string): Item {
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    throw new SyntaxError(`${what} must be an object: { ... }`);
+    throw new SyntaxError(texts.item.notObject(what));
   }
   return Object.fromEntries(Object.entries(parsed).map(([name, value]) => [name, valueOf(value, name)]));
 }
@@ -146,7 +202,7 @@ function valueOf(parsed: unknown, what: string): AttributeValue {
   const members = typeof parsed === "object" && parsed !== null ? Object.entries(parsed) : [];
   const [member] = members;
   if (members.length !== 1 || member === undefined) {
-    throw new SyntaxError(`${what} must have one type, such as {"S": "text"}`);
+    throw new SyntaxError(texts.item.notTyped(what));
   }
   const [type, value] = member as [string, unknown];
   if (type === "S" && typeof value === "string") {
@@ -173,7 +229,7 @@ function valueOf(parsed: unknown, what: string): AttributeValue {
   if (type === "M") {
     return { M: mapOf(value, what) };
   }
-  throw new SyntaxError(`${what} is no ${type}`);
+  throw new SyntaxError(texts.item.notOfType(what, type));
 }
 
 function isTexts(value: unknown): value is string[] {
@@ -206,7 +262,7 @@ export function csv(items: Item[], names: string[]): string {
     const safe = /^[=+@\t\r]|^-(?!\d)/.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
-  const rows = items.map((item) => names.map((name) => cell(shown(item[name]))).join(","));
+  const rows = items.map((item) => names.map((name) => cell(shown(attribute(item, name)))).join(","));
   return [names.map(cell).join(","), ...rows, ""].join("\r\n");
 }
 
@@ -215,15 +271,34 @@ const comparators = new Map<string, (one: { item: Item }, other: { item: Item })
 /** Compares rows by an attribute. It is the same function each time: a table knows by it that a column is sorted. */
 export function comparing(name: string) {
   const known = comparators.get(name);
-  const compare = known ?? ((one: { item: Item }, other: { item: Item }) => compared(one.item[name], other.item[name]));
+  const compare = known ?? ((one: { item: Item }, other: { item: Item }) => compared(attribute(one.item, name), attribute(other.item, name)));
   comparators.set(name, compare);
   return compare;
 }
 
-/** For sorting. Numbers by their value, everything else by its text. Order within a page does not need all 38 digits. */
+/** For sorting: numbers by their value, with all digits, and everything else by its text. */
 function compared(one: AttributeValue | undefined, other: AttributeValue | undefined): number {
   if (one?.N !== undefined && other?.N !== undefined) {
-    return Number(one.N) - Number(other.N);
+    return comparedNumbers(one.N, other.N);
   }
   return shown(one).localeCompare(shown(other));
+}
+
+const DECIMAL = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/;
+
+/** A number as its sign, the place of its first digit, and its digits. */
+function decimal(text: string): { sign: number; magnitude: number; digits: string } {
+  const [, minus = "", whole = "", fraction = "", exponent = "0"] = DECIMAL.exec(text) ?? [];
+  const digits = (whole + fraction).replace(/^0+/, "");
+  const magnitude = digits.length - fraction.length + Number(exponent);
+  return { sign: digits === "" ? 0 : minus === "-" ? -1 : 1, magnitude, digits: digits.replace(/0+$/, "") };
+}
+
+function comparedNumbers(one: string, other: string): number {
+  const [a, b] = [decimal(one), decimal(other)];
+  if (a.sign !== b.sign || a.sign === 0) {
+    return a.sign - b.sign;
+  }
+  const order = a.magnitude - b.magnitude || (a.digits < b.digits ? -1 : a.digits > b.digits ? 1 : 0);
+  return a.sign * order;
 }

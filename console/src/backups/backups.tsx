@@ -10,12 +10,10 @@ import { useCollection } from "@cloudscape-design/collection-hooks";
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Pagination from "@cloudscape-design/components/pagination";
-import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
@@ -25,9 +23,11 @@ import { Dialog } from "../dialog";
 import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
-import { shownBytes, tableNames } from "../tables/descriptions";
+import { shownBytes } from "../tables/descriptions";
 import { Status } from "../tables/status";
 import { texts } from "../texts";
+import { AS_IT_WAS, RestoreFields, restoreMembers } from "./restore-settings";
+import { TableChoice } from "./table-choice";
 
 const PAGE = 20;
 const CHANGING = 1000;
@@ -154,11 +154,6 @@ function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | 
   const tell = useTell();
   const [name, setName] = useState("");
   const [chosen, setChosen] = useState(table);
-  const names = useLoaded(
-    async (signal) => (table === undefined ? tableNames(clients.dynamodb, signal) : [table]),
-    [clients, table],
-  );
-  const options = (names.value ?? []).map((value) => ({ value, label: value }));
   return (
     <Dialog
       title={texts.backup.create}
@@ -171,18 +166,7 @@ function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | 
         done();
       }}
     >
-      <Refusal error={names.error} />
-      <FormField label={texts.backup.table}>
-        <Select
-          filteringType="auto"
-          virtualScroll
-          placeholder={texts.explore.choose}
-          disabled={table !== undefined}
-          options={options}
-          selectedOption={options.find((one) => one.value === chosen) ?? null}
-          onChange={({ detail }) => setChosen(detail.selectedOption.value)}
-        />
-      </FormField>
+      <TableChoice value={chosen} fixed={table !== undefined} change={setChosen} />
       <FormField label={texts.backup.name} constraintText={texts.backup.nameAbout}>
         <Input value={name} onChange={({ detail }) => setName(detail.value)} />
       </FormField>
@@ -193,33 +177,23 @@ function CreateBackup({ table, dismiss, done }: DialogProps & { table: string | 
 function Restore({ backup, dismiss, done }: DialogProps & { backup: BackupSummary }) {
   const { clients } = useSession();
   const tell = useTell();
-  const [name, setName] = useState("");
-  const [withIndexes, setWithIndexes] = useState(true);
+  const [settings, setSettings] = useState(AS_IT_WAS);
   return (
     <Dialog
       title={texts.backup.restoreTitle(backup.BackupName ?? "")}
       submit={texts.backup.restore}
-      disabled={!name}
+      disabled={!settings.name}
       dismiss={dismiss}
       act={async () => {
         await clients.dynamodb.send(
-          new RestoreTableFromBackupCommand({
-            TargetTableName: name,
-            BackupArn: backup.BackupArn,
-            ...(withIndexes ? {} : { GlobalSecondaryIndexOverride: [], LocalSecondaryIndexOverride: [] }),
-          }),
+          new RestoreTableFromBackupCommand({ BackupArn: backup.BackupArn, ...restoreMembers(settings) }),
         );
-        tell("success", texts.backup.restoring(name));
+        tell("success", texts.backup.restoring(settings.name));
         done();
       }}
     >
       <Box>{texts.backup.restoreAbout}</Box>
-      <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
-        <Input value={name} onChange={({ detail }) => setName(detail.value)} />
-      </FormField>
-      <Checkbox checked={withIndexes} onChange={({ detail }) => setWithIndexes(detail.checked)}>
-        {texts.backup.indexes}
-      </Checkbox>
+      <RestoreFields value={settings} change={setSettings} />
     </Dialog>
   );
 }

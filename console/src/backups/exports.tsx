@@ -1,100 +1,121 @@
 import {
   DescribeExportCommand,
+  type DynamoDBClient,
   type ExportDescription,
   type ExportFormat,
   ExportTableToPointInTimeCommand,
+  type ExportType,
+  type ExportViewType,
   ListExportsCommand,
+  type S3SseAlgorithm,
   type TableDescription,
 } from "@aws-sdk/client-dynamodb";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
-import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
+import type { TableProps } from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { Dialog } from "../dialog";
+import { FilterRows } from "../items/filter-rows";
+import { type Condition, expression, Placeholders } from "../items/filters";
 import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
-import { shownBytes } from "../tables/descriptions";
-import { Status } from "../tables/status";
+import { describe, isSettled, shownBytes } from "../tables/descriptions";
 import { texts } from "../texts";
-import { Moment, momentOf } from "./moment";
+import { Moment, momentOf, NO_MOMENT } from "./moment";
+import { TableChoice } from "./table-choice";
+import { Choice, EXPORT_FORMATS, lastOf, NO_PLACE, place, PlaceFields, tableOf, TransferStatus, TransferTable } from "./transfers";
 
 const POLL = 1000;
-const FORMATS: ExportFormat[] = ["DYNAMODB_JSON", "ION"];
+const TYPES = ["FULL_EXPORT", "INCREMENTAL_EXPORT"] as const satisfies readonly ExportType[];
+const VIEWS = ["NEW_AND_OLD_IMAGES", "NEW_IMAGE"] as const satisfies readonly ExportViewType[];
+const ENCRYPTIONS = ["", "AES256", "KMS"] as const satisfies readonly ("" | S3SseAlgorithm)[];
 
-/** The exports of a table to buckets, newest first. */
-export function Exports({ table }: { table: TableDescription }) {
+async function exportsOf(client: DynamoDBClient, table: string | undefined, signal: AbortSignal) {
+  const arns: string[] = [];
+  let after: string | undefined;
+  do {
+    const command = new ListExportsCommand({ TableArn: table, NextToken: after });
+    const page = await client.send(command, { abortSignal: signal });
+    arns.push(...(page.ExportSummaries ?? []).map(({ ExportArn = "" }) => ExportArn));
+    after = page.NextToken;
+  } while (after !== undefined);
+  const described = arns.map(async (ExportArn): Promise<ExportDescription> => {
+    const answer = await client.send(new DescribeExportCommand({ ExportArn }), { abortSignal: signal });
+    return answer.ExportDescription ?? {};
+  });
+  const time = ({ StartTime }: ExportDescription) => StartTime?.getTime() ?? 0;
+  return (await Promise.all(described)).sort((one, other) => time(other) - time(one));
+}
+
+const COLUMNS: TableProps.ColumnDefinition<ExportDescription>[] = [
+  { id: "arn", header: texts.exports.name, isRowHeader: true, cell: ({ ExportArn }) => lastOf(ExportArn) },
+  { id: "table", header: texts.backup.table, cell: ({ TableArn }) => tableOf(TableArn) },
+  {
+    id: "status",
+    header: texts.list.status,
+    cell: ({ ExportStatus, FailureCode, FailureMessage }) => (
+      <TransferStatus status={ExportStatus} code={FailureCode} message={FailureMessage} />
+    ),
+  },
+  { id: "type", header: texts.exports.type, cell: ({ ExportType: type }) => texts.exports.types[type ?? "FULL_EXPORT"] },
+  {
+    id: "time",
+    header: texts.exports.time,
+    cell: ({ ExportTime, IncrementalExportSpecification: range }) =>
+      range
+        ? texts.exports.range(range.ExportFromTime?.toLocaleString(), range.ExportToTime?.toLocaleString())
+        : ExportTime?.toLocaleString(),
+  },
+  { id: "bucket", header: texts.exports.bucket, cell: ({ S3Bucket, S3Prefix }) => place(S3Bucket, S3Prefix) },
+  { id: "format", header: texts.exports.format, cell: ({ ExportFormat: format }) => format },
+  { id: "items", header: texts.list.items, cell: ({ ItemCount }) => ItemCount },
+  { id: "size", header: texts.list.size, cell: ({ BilledSizeBytes }) => shownBytes(BilledSizeBytes) },
+  { id: "manifest", header: texts.exports.manifest, cell: ({ ExportManifest }) => ExportManifest ?? texts.none },
+];
+
+/** The exports of a table to buckets, or of all tables, newest first. */
+export function Exports({ table }: { table?: TableDescription }) {
   const { clients } = useSession();
   const [exports, setExports] = useState(false);
   const found = useLoaded(
-    async (signal) => {
-      const arns: string[] = [];
-      let after: string | undefined;
-      do {
-        const command = new ListExportsCommand({ TableArn: table.TableArn, NextToken: after });
-        const page = await clients.dynamodb.send(command, { abortSignal: signal });
-        arns.push(...(page.ExportSummaries ?? []).map(({ ExportArn = "" }) => ExportArn));
-        after = page.NextToken;
-      } while (after !== undefined);
-      const described = arns.map(async (ExportArn): Promise<ExportDescription> => {
-        const answer = await clients.dynamodb.send(new DescribeExportCommand({ ExportArn }), { abortSignal: signal });
-        return answer.ExportDescription ?? {};
-      });
-      const time = ({ ExportTime }: ExportDescription) => ExportTime?.getTime() ?? 0;
-      return (await Promise.all(described)).sort((one, other) => time(other) - time(one));
-    },
-    [clients, table.TableArn],
-    (all) => (all.some(({ ExportStatus }) => ExportStatus === "IN_PROGRESS") ? POLL : undefined),
+    (signal) => exportsOf(clients.dynamodb, table?.TableArn, signal),
+    [clients, table?.TableArn],
+    (all) => (all.every(({ ExportStatus }) => isSettled(ExportStatus)) ? undefined : POLL),
   );
   return (
     <>
       <Refusal error={found.error} retry={found.refresh} />
-      <Table<ExportDescription>
+      <TransferTable<ExportDescription>
         items={found.value ?? []}
+        loading={found.loading && found.value === undefined}
         trackBy="ExportArn"
-        wrapLines
-        empty={<Box textAlign="center">{texts.exports.empty}</Box>}
-        header={
+        empty={texts.exports.empty}
+        header={(counter) => (
           <Header
             variant="h2"
-            counter={`(${found.value?.length ?? 0})`}
+            counter={counter}
             description={texts.exports.about}
-            actions={<Button onClick={() => setExports(true)}>{texts.exports.create}</Button>}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button
+                  iconName="refresh"
+                  ariaLabel={`${texts.refresh}: ${texts.exports.title}`}
+                  onClick={found.refresh}
+                />
+                <Button onClick={() => setExports(true)}>{texts.exports.create}</Button>
+              </SpaceBetween>
+            }
           >
             {texts.exports.title}
           </Header>
-        }
-        columnDefinitions={[
-          {
-            id: "arn",
-            header: texts.exports.name,
-            isRowHeader: true,
-            cell: ({ ExportArn = "" }) => ExportArn.slice(ExportArn.lastIndexOf("/") + 1),
-          },
-          {
-            id: "status",
-            header: texts.list.status,
-            cell: ({ ExportStatus, FailureMessage }) => (
-              <>
-                <Status status={ExportStatus} /> {FailureMessage}
-              </>
-            ),
-          },
-          { id: "time", header: texts.exports.time, cell: ({ ExportTime }) => ExportTime?.toLocaleString() },
-          {
-            id: "bucket",
-            header: texts.exports.bucket,
-            cell: ({ S3Bucket, S3Prefix }) => [S3Bucket, S3Prefix].filter(Boolean).join("/"),
-          },
-          { id: "format", header: texts.exports.format, cell: ({ ExportFormat }) => ExportFormat },
-          { id: "items", header: texts.list.items, cell: ({ ItemCount }) => ItemCount },
-          { id: "size", header: texts.list.size, cell: ({ BilledSizeBytes }) => shownBytes(BilledSizeBytes) },
-        ]}
+        )}
+        columns={table ? COLUMNS.filter(({ id }) => id !== "table") : COLUMNS}
       />
       {exports && (
         <Export
@@ -110,29 +131,68 @@ export function Exports({ table }: { table: TableDescription }) {
   );
 }
 
-function Export(props: { table: TableDescription; dismiss: () => void; done: () => void }) {
+/** The items and attributes that are exported, as the request has them. */
+function filterOf(filters: Condition[], attributes: string) {
+  const placeholders = new Placeholders();
+  const filter = filters.map((one) => expression(one, placeholders)).join(" AND ");
+  const names = attributes.split(",").map((name) => name.trim());
+  const projection = names.filter(Boolean).map((name) => placeholders.name(name));
+  if (!filter && !projection.length) {
+    return {};
+  }
+  return {
+    FilterSpecification: {
+      ...(filter ? { FilterExpression: filter } : {}),
+      ...(projection.length ? { ProjectionExpression: projection.join(", ") } : {}),
+      ...placeholders.members,
+    },
+  };
+}
+
+function Export(props: { table: TableDescription | undefined; dismiss: () => void; done: () => void }) {
   const { clients } = useSession();
   const tell = useTell();
-  const [bucket, setBucket] = useState("");
-  const [prefix, setPrefix] = useState("");
+  const [name, setName] = useState(props.table?.TableName);
+  const [output, setOutput] = useState(NO_PLACE);
   const [format, setFormat] = useState<ExportFormat>("DYNAMODB_JSON");
-  const [date, setDate] = useState("");
-  const [time, setTime] = useState("");
-  const moment = momentOf(date, time);
+  const [type, setType] = useState<ExportType>("FULL_EXPORT");
+  const [at, setAt] = useState(NO_MOMENT);
+  const [from, setFrom] = useState(NO_MOMENT);
+  const [to, setTo] = useState(NO_MOMENT);
+  const [view, setView] = useState<ExportViewType>("NEW_AND_OLD_IMAGES");
+  const [filters, setFilters] = useState<Condition[]>([]);
+  const [attributes, setAttributes] = useState("");
+  const [encryption, setEncryption] = useState<"" | S3SseAlgorithm>("");
+  const [key, setKey] = useState("");
+  const isFull = type === "FULL_EXPORT";
+  const [moment, begin, end] = [momentOf(at), momentOf(from), momentOf(to)];
+  const isComplete = isFull ? moment !== "incomplete" : begin instanceof Date && end !== "incomplete";
   return (
     <Dialog
       title={texts.exports.create}
       submit={texts.exports.create}
-      disabled={!bucket || moment === "incomplete"}
+      disabled={!name || !output.bucket || !isComplete}
+      size="large"
       dismiss={props.dismiss}
       act={async () => {
+        const arn = props.table?.TableArn ?? (await describe(clients.dynamodb, name ?? "")).TableArn;
+        const range = {
+          ...(begin instanceof Date ? { ExportFromTime: begin } : {}),
+          ...(end instanceof Date ? { ExportToTime: end } : {}),
+          ExportViewType: view,
+        };
         await clients.dynamodb.send(
           new ExportTableToPointInTimeCommand({
-            TableArn: props.table.TableArn,
-            S3Bucket: bucket,
+            TableArn: arn,
+            S3Bucket: output.bucket,
             ExportFormat: format,
-            ...(prefix ? { S3Prefix: prefix } : {}),
-            ...(moment instanceof Date ? { ExportTime: moment } : {}),
+            ExportType: type,
+            ...(output.prefix ? { S3Prefix: output.prefix } : {}),
+            ...(isFull && moment instanceof Date ? { ExportTime: moment } : {}),
+            ...(isFull ? {} : { IncrementalExportSpecification: range }),
+            ...filterOf(filters, attributes),
+            ...(encryption ? { S3SseAlgorithm: encryption } : {}),
+            ...(encryption === "KMS" && key ? { S3SseKmsKeyId: key } : {}),
           }),
         );
         tell("success", texts.exports.started);
@@ -140,22 +200,41 @@ function Export(props: { table: TableDescription; dismiss: () => void; done: () 
       }}
     >
       <Box>{texts.exports.needs}</Box>
-      <FormField label={texts.exports.bucket} constraintText={texts.exports.bucketAbout}>
-        <Input value={bucket} onChange={({ detail }) => setBucket(detail.value)} />
-      </FormField>
-      <FormField label={texts.exports.prefix}>
-        <Input value={prefix} onChange={({ detail }) => setPrefix(detail.value)} />
-      </FormField>
-      <FormField label={texts.exports.format}>
-        <Select
-          options={FORMATS.map((value) => ({ value }))}
-          selectedOption={{ value: format }}
-          onChange={({ detail }) => setFormat(detail.selectedOption.value as ExportFormat)}
-        />
-      </FormField>
-      <SpaceBetween size="xs">
-        <Moment {...{ date, time, setDate, setTime }} />
-      </SpaceBetween>
+      {!props.table && <TableChoice value={name} change={setName} />}
+      <PlaceFields of={texts.exports.bucket} value={output} change={setOutput} />
+      <Choice label={texts.exports.format} values={EXPORT_FORMATS} shown={texts.imports.formats} value={format} change={setFormat} />
+      <Choice label={texts.exports.type} values={TYPES} shown={texts.exports.types} value={type} change={setType} />
+      {isFull ? (
+        <Moment value={at} change={setAt} />
+      ) : (
+        <>
+          <Moment label={texts.exports.from} about={texts.exports.fromAbout} value={from} change={setFrom} />
+          <Moment label={texts.exports.to} about={texts.exports.toAbout} value={to} change={setTo} />
+          <Choice label={texts.exports.view} values={VIEWS} shown={texts.streams.views} value={view} change={setView} />
+        </>
+      )}
+      <ExpandableSection headerText={texts.exports.further}>
+        <SpaceBetween size="m">
+          <FormField label={texts.explore.filters} stretch>
+            <FilterRows filters={filters} change={setFilters} />
+          </FormField>
+          <FormField label={texts.exports.attributes} constraintText={texts.exports.attributesAbout}>
+            <Input value={attributes} onChange={({ detail }) => setAttributes(detail.value)} />
+          </FormField>
+          <Choice
+            label={texts.exports.encryption}
+            values={ENCRYPTIONS}
+            shown={texts.exports.encryptions}
+            value={encryption}
+            change={setEncryption}
+          />
+          {encryption === "KMS" && (
+            <FormField label={texts.exports.key}>
+              <Input value={key} onChange={({ detail }) => setKey(detail.value)} />
+            </FormField>
+          )}
+        </SpaceBetween>
+      </ExpandableSection>
     </Dialog>
   );
 }

@@ -4,8 +4,15 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import TimeInput from "@cloudscape-design/components/time-input";
 import { texts } from "../texts";
 
+/** What is in the two fields of a moment. */
+export interface Fields {
+  date: string;
+  time: string;
+}
+export const NO_MOMENT: Fields = { date: "", time: "" };
+
 /** The moment of a date and a time; undefined for neither. */
-export function momentOf(date: string, time: string): Date | "incomplete" | undefined {
+export function momentOf({ date, time }: Fields): Date | "incomplete" | undefined {
   if (!date && !time) {
     return undefined;
   }
@@ -17,16 +24,17 @@ const DAY = 24 * 60 * 60 * 1000;
 
 /** A moment, of those that can be restored where these are known. */
 export function Moment(props: {
-  date: string;
-  time: string;
-  setDate: (value: string) => void;
-  setTime: (value: string) => void;
+  label?: string;
+  about?: (zone: string) => string;
+  value: Fields;
+  change: (value: Fields) => void;
   earliest?: Date;
   latest?: Date;
 }) {
-  const { date, time, earliest, latest } = props;
+  const { value, change, earliest, latest } = props;
+  const { label = texts.backup.when, about = texts.backup.whenAbout } = props;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const moment = momentOf(date, time);
+  const moment = momentOf(value);
   // The range has fractions of seconds, and the form has not.
   const isOutside =
     moment instanceof Date &&
@@ -35,24 +43,20 @@ export function Moment(props: {
   const isWithin = (day: Date) =>
     (earliest === undefined || day.getTime() + DAY > earliest.getTime()) && (latest === undefined || day <= latest);
   return (
-    <FormField
-      label={texts.backup.when}
-      constraintText={texts.backup.whenAbout(zone)}
-      errorText={isOutside && texts.backup.outside}
-    >
+    <FormField label={label} constraintText={about(zone)} errorText={isOutside && texts.backup.outside}>
       <SpaceBetween direction="horizontal" size="xs">
         <DatePicker
-          ariaLabel={texts.backup.date}
+          ariaLabel={`${label}: ${texts.backup.date}`}
           placeholder="YYYY/MM/DD"
-          value={date}
+          value={value.date}
           isDateEnabled={isWithin}
-          onChange={({ detail }) => props.setDate(detail.value)}
+          onChange={({ detail }) => change({ ...value, date: detail.value })}
         />
         <TimeInput
-          ariaLabel={texts.backup.time}
+          ariaLabel={`${label}: ${texts.backup.time}`}
           placeholder="hh:mm:ss"
-          value={time}
-          onChange={({ detail }) => props.setTime(detail.value)}
+          value={value.time}
+          onChange={({ detail }) => change({ ...value, time: detail.value })}
         />
       </SpaceBetween>
     </FormField>

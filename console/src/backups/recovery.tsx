@@ -21,7 +21,8 @@ import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { Status } from "../tables/status";
 import { texts } from "../texts";
-import { Moment, momentOf } from "./moment";
+import { Moment, momentOf, NO_MOMENT } from "./moment";
+import { AS_IT_WAS, RestoreFields, restoreMembers } from "./restore-settings";
 
 const POLL = 5000;
 const LONGEST_DAYS = 35;
@@ -39,9 +40,12 @@ export function Recovery({ table }: { table: string }) {
     [clients, table],
     (value) => (value.PointInTimeRecoveryStatus === "ENABLED" ? POLL : undefined),
   );
-  const [open, setOpen] = useState<"turn" | "restore">();
+  const [open, setOpen] = useState<"turn" | "period" | "restore">();
   const [days, setDays] = useState(String(LONGEST_DAYS));
   const isOn = found.value?.PointInTimeRecoveryStatus === "ENABLED";
+  const turnsOff = isOn && open === "turn";
+  const turn =
+    open === "period" ? texts.backup.changePeriod : isOn ? texts.backup.recoveryOff : texts.backup.recoveryOn;
   return (
     <>
       <Container
@@ -53,6 +57,15 @@ export function Recovery({ table }: { table: string }) {
               <SpaceBetween direction="horizontal" size="xs">
                 <Button disabled={!isOn} onClick={() => setOpen("restore")}>
                   {texts.backup.restoreTo}
+                </Button>
+                <Button
+                  disabled={!isOn}
+                  onClick={() => {
+                    setDays(String(found.value?.RecoveryPeriodInDays ?? LONGEST_DAYS));
+                    setOpen("period");
+                  }}
+                >
+                  {texts.backup.changePeriod}
                 </Button>
                 <Button disabled={found.value === undefined} onClick={() => setOpen("turn")}>
                   {isOn ? texts.backup.recoveryOff : texts.backup.recoveryOn}
@@ -83,13 +96,13 @@ export function Recovery({ table }: { table: string }) {
           />
         </SpaceBetween>
       </Container>
-      {open === "turn" && (
+      {(open === "turn" || open === "period") && (
         <Dialog
-          title={isOn ? texts.backup.recoveryOff : texts.backup.recoveryOn}
-          submit={isOn ? texts.backup.recoveryOff : texts.backup.recoveryOn}
+          title={turn}
+          submit={turn}
           dismiss={() => setOpen(undefined)}
           act={async () => {
-            const specification = isOn
+            const specification = turnsOff
               ? { PointInTimeRecoveryEnabled: false }
               : { PointInTimeRecoveryEnabled: true, RecoveryPeriodInDays: Number(days) };
             await clients.dynamodb.send(
@@ -103,7 +116,7 @@ export function Recovery({ table }: { table: string }) {
             found.refresh();
           }}
         >
-          {isOn ? (
+          {turnsOff ? (
             <Alert type="warning">{texts.backup.recoveryLost}</Alert>
           ) : (
             <FormField label={texts.backup.recoveryDays}>
@@ -124,34 +137,32 @@ function RestoreTo(props: { table: string; range: PointInTimeRecoveryDescription
   const { clients } = useSession();
   const navigate = useNavigate();
   const tell = useTell();
-  const [name, setName] = useState("");
-  const [date, setDate] = useState("");
-  const [time, setTime] = useState("");
-  const moment = momentOf(date, time);
+  const [settings, setSettings] = useState(AS_IT_WAS);
+  const [fields, setFields] = useState(NO_MOMENT);
+  const moment = momentOf(fields);
   return (
     <Dialog
       title={texts.backup.restoreTo}
       submit={texts.backup.restore}
-      disabled={!name || moment === "incomplete"}
+      disabled={!settings.name || moment === "incomplete"}
       dismiss={dismiss}
       act={async () => {
         const to = moment instanceof Date ? { RestoreDateTime: moment } : { UseLatestRestorableTime: true };
         await clients.dynamodb.send(
-          new RestoreTableToPointInTimeCommand({ SourceTableName: table, TargetTableName: name, ...to }),
+          new RestoreTableToPointInTimeCommand({ SourceTableName: table, ...restoreMembers(settings), ...to }),
         );
-        tell("success", texts.backup.restoring(name));
+        tell("success", texts.backup.restoring(settings.name));
         navigate("/dynamodb/tables");
       }}
     >
       <Box>{texts.backup.restoreAbout}</Box>
-      <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
-        <Input value={name} onChange={({ detail }) => setName(detail.value)} />
-      </FormField>
       <Moment
-        {...{ date, time, setDate, setTime }}
+        value={fields}
+        change={setFields}
         earliest={range.EarliestRestorableDateTime}
         latest={range.LatestRestorableDateTime}
       />
+      <RestoreFields value={settings} change={setSettings} />
     </Dialog>
   );
 }

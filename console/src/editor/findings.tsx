@@ -23,7 +23,7 @@ export function Findings(props: { text: string; findings: Finding[]; goTo: (plac
         return (
           <Box key={`${one.start} ${one.message}`} padding={{ top: "xxs" }}>
             <StatusIndicator type={one.type}>
-              <Button variant="inline-link" onClick={() => props.goTo(one.start)}>
+              <Button variant="inline-link" formAction="none" onClick={() => props.goTo(one.start)}>
                 {texts.editor.place(line, column)}
               </Button>{" "}
               {one.message}

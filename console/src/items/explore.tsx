@@ -29,12 +29,21 @@ import { useSession } from "../session";
 import { describe, keys, tableNames } from "../tables/descriptions";
 import { texts } from "../texts";
 import { ConditionValue, FilterRows, operatorOptions } from "./filter-rows";
-import { type Condition, expression, type KeyCondition, keyExpression, Placeholders, SORT_CONDITIONS } from "./filters";
+import {
+  type Condition,
+  expression,
+  type KeyCondition,
+  keyExpression,
+  NO_SORT,
+  Placeholders,
+  SORT_CONDITIONS,
+  type SortCondition,
+} from "./filters";
 import { Results } from "./results";
 
 const LIMIT = 300;
 /** Items that a page of results asks for. */
-const NOTHING: KeyCondition = { partitions: [], operator: "=", first: "", second: "" };
+const NOTHING: KeyCondition = { partitions: [], sorts: [] };
 const SORT_OPERATORS = operatorOptions(SORT_CONDITIONS);
 
 export default function Explore() {
@@ -90,7 +99,7 @@ function Search({ table }: { table: TableDescription }) {
   const indexes = [...(table.GlobalSecondaryIndexes ?? []), ...(table.LocalSecondaryIndexes ?? [])];
   const schema = indexes.find((index) => index.IndexName === indexName)?.KeySchema ?? table.KeySchema;
   const partition = keys(table, schema, "HASH");
-  const [sort] = keys(table, schema, "RANGE");
+  const sort = keys(table, schema, "RANGE");
   const keyNames = useMemo(
     () => [...keys(table, table.KeySchema, "HASH"), ...keys(table, table.KeySchema, "RANGE")].map((key) => key.name),
     [table],
@@ -194,29 +203,37 @@ function Search({ table }: { table: TableDescription }) {
                     />
                   </FormField>
                 ))}
-                {sort && (
-                  <FormField label={texts.explore.sortKey(sort.name)}>
-                    <SpaceBetween direction="horizontal" size="xs">
-                      <Select
-                        ariaLabel={texts.explore.condition}
-                        options={SORT_OPERATORS}
-                        selectedOption={SORT_OPERATORS.find((one) => one.value === condition.operator) ?? null}
-                        onChange={({ detail }) =>
-                          setCondition({ ...condition, operator: detail.selectedOption.value ?? "=" })
-                        }
-                      />
-                      <ConditionValue
-                        operator={condition.operator}
-                        first={condition.first}
-                        second={condition.second}
-                        label={texts.explore.sortKey(sort.name)}
-                        change={(first, second) => setCondition({ ...condition, first, second })}
-                      />
-                      <Checkbox checked={descending} onChange={({ detail }) => setDescending(detail.checked)}>
-                        {texts.explore.descending}
-                      </Checkbox>
-                    </SpaceBetween>
-                  </FormField>
+                {sort.map((key, number) => {
+                  const { operator, first, second } = condition.sorts[number] ?? NO_SORT;
+                  const put = (changed: Partial<SortCondition>) => {
+                    const sorts = [...condition.sorts];
+                    sorts[number] = { operator, first, second, ...changed };
+                    setCondition({ ...condition, sorts });
+                  };
+                  return (
+                    <FormField key={key.name} label={texts.explore.sortKey(key.name)}>
+                      <SpaceBetween direction="horizontal" size="xs">
+                        <Select
+                          ariaLabel={texts.explore.condition}
+                          options={SORT_OPERATORS}
+                          selectedOption={SORT_OPERATORS.find((one) => one.value === operator) ?? null}
+                          onChange={({ detail }) => put({ operator: detail.selectedOption.value ?? "=" })}
+                        />
+                        <ConditionValue
+                          operator={operator}
+                          first={first}
+                          second={second}
+                          label={texts.explore.sortKey(key.name)}
+                          change={(one, other) => put({ first: one, second: other })}
+                        />
+                      </SpaceBetween>
+                    </FormField>
+                  );
+                })}
+                {sort.length > 0 && (
+                  <Checkbox checked={descending} onChange={({ detail }) => setDescending(detail.checked)}>
+                    {texts.explore.descending}
+                  </Checkbox>
                 )}
               </SpaceBetween>
             )}

@@ -77,13 +77,13 @@ export function FilterRows({ filters, change }: { filters: Condition[]; change: 
             />
           </FormField>
           <Box padding={{ top: "xl" }}>
-            <Button onClick={() => change(filters.filter((one) => one !== filter))}>
+            <Button formAction="none" onClick={() => change(filters.filter((one) => one !== filter))}>
               {texts.explore.removeFilter}
             </Button>
           </Box>
         </Grid>
       ))}
-      <Button onClick={add}>{texts.explore.addFilter}</Button>
+      <Button formAction="none" onClick={add}>{texts.explore.addFilter}</Button>
     </SpaceBetween>
   );
 }

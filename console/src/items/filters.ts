@@ -79,17 +79,24 @@ export function expression(condition: Omit<Condition, "id">, placeholders: Place
   return `${name} ${operator} ${value(condition.first)}`;
 }
 
-export interface KeyCondition {
-  partitions: string[];
+export interface SortCondition {
   operator: string;
   first: string;
   second: string;
 }
 
-/** The condition on the keys of a table or an index. An empty sort value leaves the sort key out. */
+export interface KeyCondition {
+  partitions: string[];
+  /** One for each attribute of the sort key; one without a value is left out. */
+  sorts: (SortCondition | undefined)[];
+}
+
+export const NO_SORT: SortCondition = { operator: "=", first: "", second: "" };
+
+/** The condition on the keys of a table or an index. */
 export function keyExpression(
   partition: Key[],
-  sort: Key | undefined,
+  sort: Key[],
   condition: KeyCondition,
   placeholders: Placeholders,
 ): string {
@@ -97,9 +104,11 @@ export function keyExpression(
     const first = condition.partitions[number] ?? "";
     return expression({ ...key, operator: "=", first, second: "" }, placeholders);
   });
-  if (sort && condition.first) {
-    const { operator, first, second } = condition;
-    parts.push(expression({ ...sort, operator, first, second }, placeholders));
+  for (const [number, key] of sort.entries()) {
+    const { operator, first, second } = condition.sorts[number] ?? NO_SORT;
+    if (first) {
+      parts.push(expression({ ...key, operator, first, second }, placeholders));
+    }
   }
   return parts.join(" AND ");
 }

@@ -21,7 +21,7 @@ import { useState } from "react";
 import { useNavigate, useParams, useSearchParams } from "react-router-dom";
 import { AddField, FieldEditor } from "../attributes/field-editor";
 import { type Field, fieldsOf, itemOf, newField } from "../attributes/fields";
-import { dynamodbJson, fromDynamodbJson, fromPlainJson, type Item, jsonReplacer, plainObject, shown } from "../attributes/values";
+import { attribute, attributesOf, dynamodbJson, fromDynamodbJson, fromPlainJson, type Item, jsonReplacer, plainObject, shown } from "../attributes/values";
 import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -104,23 +104,26 @@ const MOST_COMPARED = 100;
  * added stays, and what somebody else has changed is not written over. */
 function update(table: string, key: string[], before: Item, after: Item): UpdateItemCommandInput {
   const placeholders = new Placeholders();
-  const same = (name: string) => JSON.stringify(before[name], jsonReplacer) === JSON.stringify(after[name], jsonReplacer);
-  const named = (item: Item) => Object.entries(item).filter(([name]) => !key.includes(name));
-  const added = Object.keys(after).filter((name) => !(name in before));
+  const text = (item: Item, name: string) => JSON.stringify(attribute(item, name), jsonReplacer);
+  const same = (name: string) => text(before, name) === text(after, name);
+  const named = (item: Item) => attributesOf(item).filter(([name]) => !key.includes(name));
+  const added = Object.keys(after).filter((name) => !Object.hasOwn(before, name));
   const put = named(after)
     .filter(([name]) => !same(name))
     .map(([name, value]) => `${placeholders.name(name)} = ${placeholders.value(value)}`);
   const gone = named(before)
-    .filter(([name]) => !(name in after))
+    .filter(([name]) => !Object.hasOwn(after, name))
     .map(([name]) => placeholders.name(name));
-  const unchanged = Object.entries(before)
+  // What this changes comes first: it must be compared, however many attributes there are.
+  const unchanged = attributesOf(before)
+    .sort(([one], [other]) => Number(same(one)) - Number(same(other)))
     .slice(0, MOST_COMPARED)
     .map(([name, value]) => `${placeholders.name(name)} = ${placeholders.value(value)}`);
   const absent = added.map((name) => `attribute_not_exists(${placeholders.name(name)})`);
   const expression = [put.length ? `SET ${put.join(", ")}` : "", gone.length ? `REMOVE ${gone.join(", ")}` : ""];
   return {
     TableName: table,
-    Key: Object.fromEntries(key.flatMap((name) => (before[name] ? [[name, before[name]]] : []))),
+    Key: Object.fromEntries(attributesOf(before).filter(([name]) => key.includes(name))),
     ...(put.length || gone.length ? { UpdateExpression: expression.filter(Boolean).join(" ") } : {}),
     ConditionExpression: [...unchanged, ...absent].join(" AND "),
     ...placeholders.members,
@@ -138,14 +141,18 @@ function Editor({ mode, opened, reload }: { mode: Mode; opened: Opened; reload: 
   const [asJson, setAsJson] = useState(false);
   const [typed, setTyped] = useState(true);
   const [text, setText] = useState("");
+  const [like, setLike] = useState<Item>({});
+  /** What the text was made of: it has the types that plain JSON lacks. */
   const [formError, setFormError] = useState<string>();
   const [conflict, setConflict] = useState<"exists" | "changed">();
   const keyNames = key.map((one) => one.name);
   const back = `/dynamodb/items/${encodeURIComponent(name)}`;
 
-  const write = (item: Item, withTypes: boolean) =>
-    withTypes ? dynamodbJson(item) : plainObject(item, "", "  ");
-  const read = (withTypes: boolean) => (withTypes ? fromDynamodbJson(text) : fromPlainJson(text));
+  const write = (item: Item, withTypes: boolean) => {
+    setLike(item);
+    setText(withTypes ? dynamodbJson(item) : plainObject(item, "", "  "));
+  };
+  const read = (withTypes: boolean) => (withTypes ? fromDynamodbJson(text) : fromPlainJson(text, like));
   const attempt = (act: () => void) => {
     try {
       act();
@@ -157,7 +164,7 @@ function Editor({ mode, opened, reload }: { mode: Mode; opened: Opened; reload: 
   const showJson = (wanted: boolean) =>
     attempt(() => {
       if (wanted) {
-        setText(write(itemOf(fields), typed));
+        write(itemOf(fields), typed);
       } else {
         setFields(ordered(fieldsOf(read(typed)), key));
       }
@@ -165,13 +172,13 @@ function Editor({ mode, opened, reload }: { mode: Mode; opened: Opened; reload: 
     });
   const showTypes = (wanted: boolean) =>
     attempt(() => {
-      setText(write(read(typed), wanted));
+      write(read(typed), wanted);
       setTyped(wanted);
     });
 
   const saving = useAction(async (item: Item) => {
     setConflict(undefined);
-    const isSameKey = before && keyNames.every((one) => shown(item[one]) === shown(before[one]));
+    const isSameKey = before && keyNames.every((one) => shown(attribute(item, one)) === shown(attribute(before, one)));
     const replaces = mode === "edit" && isSameKey;
     try {
       if (replaces) {
@@ -257,7 +264,7 @@ function Editor({ mode, opened, reload }: { mode: Mode; opened: Opened; reload: 
           }
         >
           {asJson ? (
-            <FormField label={texts.item.json} stretch>
+            <FormField label={texts.item.json} description={typed ? undefined : texts.item.plainAbout} stretch>
               <Textarea
                 value={text}
                 spellcheck={false}

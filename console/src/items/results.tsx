@@ -10,7 +10,7 @@ import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { useCollection } from "@cloudscape-design/collection-hooks";
 import { useMemo, useState } from "react";
 import { useNavigate } from "react-router-dom";
-import { comparing, csv, dynamodbJson, type Item, shown } from "../attributes/values";
+import { attribute, comparing, csv, dynamodbJson, type Item, shown } from "../attributes/values";
 import { download } from "../download";
 import { texts } from "../texts";
 import { itemPath } from "./item-link";
@@ -55,7 +55,10 @@ export function Results(props: {
     return [...keyNames, ...[...found].filter((name) => !keyNames.includes(name)).sort()];
   }, [items, keyNames]);
   const keyOf = (item: Item): Item =>
-    Object.fromEntries(keyNames.flatMap((name) => (item[name] ? [[name, item[name]]] : [])));
+    Object.fromEntries(keyNames.flatMap((name) => {
+        const value = attribute(item, name);
+        return value ? [[name, value]] : [];
+      }));
   const rows: Row[] = useMemo(
     () => items.map((item) => ({ id: dynamodbJson(keyOf(item)), item })),
     // eslint-disable-next-line react-hooks/exhaustive-deps
@@ -66,7 +69,10 @@ export function Results(props: {
     sorting: {},
     selection: { keepSelection: true, trackBy: "id" },
   });
-  const selected = (collection.collectionProps.selectedItems ?? []).map(({ item }) => keyOf(item));
+  // Items that were deleted meanwhile are no longer selected.
+  const present = useMemo(() => new Set(rows.map(({ id }) => id)), [rows]);
+  const selectedRows = (collection.collectionProps.selectedItems ?? []).filter(({ id }) => present.has(id));
+  const selected = selectedRows.map(({ item }) => keyOf(item));
   const columns: TableProps.ColumnDefinition<Row>[] = names.map((name, number) => ({
     id: name,
     header: keyNames.includes(name)
@@ -79,7 +85,7 @@ export function Results(props: {
     width: number === 0 ? FIRST_WIDTH : WIDTH,
     minWidth: MIN_WIDTH,
     cell: ({ item }) => {
-      const text = shown(item[name]).slice(0, SHOWN);
+      const text = shown(attribute(item, name)).slice(0, SHOWN);
       return number === 0 ? (
         <Link href={`#${itemPath(table, "edit", keyOf(item))}`}>{text || '""'}</Link>
       ) : (
@@ -91,6 +97,7 @@ export function Results(props: {
   return (
     <Table<Row>
       {...collection.collectionProps}
+      selectedItems={selectedRows}
       items={collection.items}
       trackBy="id"
       loading={loading && items.length === 0}

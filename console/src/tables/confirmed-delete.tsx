@@ -5,7 +5,8 @@ import { useState } from "react";
 import { Dialog } from "../dialog";
 import { texts } from "../texts";
 
-/** Deletes tables, one after the other, once a person has typed that it is meant. */
+/** Deletes tables, one after the other, once a person has typed that it is meant. When one is refused, those before it
+ * are gone; a further attempt goes on with it. */
 export function ConfirmedDelete(props: {
   names: string[];
   remove: (name: string) => Promise<void>;
@@ -13,22 +14,24 @@ export function ConfirmedDelete(props: {
   done: () => void;
 }) {
   const [typed, setTyped] = useState("");
+  const [names, setNames] = useState(props.names);
   return (
     <Dialog
-      title={texts.deleteTables.title(props.names.length)}
+      title={texts.deleteTables.title(names.length)}
       submit={texts.delete}
       disabled={typed !== texts.deleteTables.confirm}
       dismiss={props.dismiss}
       act={async () => {
-        for (const name of props.names) {
+        for (const name of names) {
           await props.remove(name);
+          setNames((before) => before.filter((one) => one !== name));
         }
         props.done();
       }}
     >
       <Alert type="warning">{texts.deleteTables.warning}</Alert>
       <ul>
-        {props.names.map((name) => (
+        {names.map((name) => (
           <li key={name}>{name}</li>
         ))}
       </ul>

@@ -1,4 +1,4 @@
-import { DeleteTableCommand, type TableDescription } from "@aws-sdk/client-dynamodb";
+import { DeleteTableCommand, ResourceNotFoundException, type TableDescription } from "@aws-sdk/client-dynamodb";
 import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -57,6 +57,8 @@ function useFavourites(): [Set<string>, (name: string) => void] {
   return [favourites, turn];
 }
 
+const isGone = (error: unknown): boolean => error instanceof ResourceNotFoundException;
+
 /** All tables of the region. Only the tables of the page that is shown are described. */
 export default function TableList() {
   const { clients } = useSession();
@@ -91,8 +93,8 @@ export default function TableList() {
     setTurn((number) => number + 1);
     names.refresh();
   };
-  const refreshRef = useRef(refresh);
-  refreshRef.current = refresh;
+  const refreshNames = useRef(names.refresh);
+  refreshNames.current = names.refresh;
   useEffect(() => {
     const abort = new AbortController();
     let timer: number | undefined;
@@ -106,8 +108,11 @@ export default function TableList() {
         ...before,
         ...Object.fromEntries(tables.map((table) => [table.TableName ?? "", table])),
       }));
-      if (tables.some(isChanging)) {
-        timer = window.setTimeout(() => refreshRef.current(), CHANGING);
+      if (found.some((one) => one.status === "rejected" && isGone(one.reason))) {
+        refreshNames.current();
+      } else if (tables.some(isChanging)) {
+        // The names are not listed again: there may be a hundred pages of them.
+        timer = window.setTimeout(() => setTurn((number) => number + 1), CHANGING);
       }
     });
     return () => {

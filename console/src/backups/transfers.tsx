@@ -1,0 +1,120 @@
+/** What imports, exports and bulk puts have in common: where they read or write, how they ended, and their table. */
+import type { ExportFormat, InputCompressionType } from "@aws-sdk/client-dynamodb";
+import { useCollection } from "@cloudscape-design/collection-hooks";
+import Box from "@cloudscape-design/components/box";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Pagination from "@cloudscape-design/components/pagination";
+import Select from "@cloudscape-design/components/select";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import type { ReactNode } from "react";
+import { Status } from "../tables/status";
+import { texts } from "../texts";
+
+const PAGE = 20;
+
+/** The name of the table that an ARN belongs to. */
+export const tableOf = (arn = ""): string => arn.split("/")[1] ?? "";
+export const lastOf = (arn = ""): string => arn.slice(arn.lastIndexOf("/") + 1);
+export const place = (bucket?: string, prefix?: string): string => [bucket, prefix].filter(Boolean).join("/");
+
+export function TransferStatus(props: { status?: string; code?: string; message?: string }) {
+  const why = [props.code, props.message].filter(Boolean).join(": ");
+  return (
+    <>
+      <Status status={props.status} /> {why}
+    </>
+  );
+}
+
+export function TransferTable<T>(props: {
+  items: T[];
+  loading: boolean;
+  trackBy: keyof T & string;
+  empty: string;
+  header: (counter: string) => ReactNode;
+  columns: TableProps.ColumnDefinition<T>[];
+  selection?: { label: (item: T) => string; selected: T[]; select: (items: T[]) => void };
+}) {
+  const { selection, empty } = props;
+  const { items, paginationProps, collectionProps } = useCollection(props.items, {
+    pagination: { pageSize: PAGE },
+    filtering: { empty: <Box textAlign="center">{empty}</Box> },
+  });
+  return (
+    <Table<T>
+      {...collectionProps}
+      items={items}
+      trackBy={props.trackBy}
+      loading={props.loading}
+      loadingText={texts.loading}
+      wrapLines
+      columnDefinitions={props.columns}
+      header={props.header(`(${props.items.length})`)}
+      pagination={<Pagination {...paginationProps} />}
+      {...(selection
+        ? {
+            selectionType: "single" as const,
+            selectedItems: selection.selected,
+            onSelectionChange: ({ detail }: { detail: TableProps.SelectionChangeDetail<T> }) =>
+              selection.select(detail.selectedItems),
+            ariaLabels: {
+              selectionGroupLabel: texts.list.select,
+              itemSelectionLabel: (_: unknown, item: T) => selection.label(item),
+            },
+          }
+        : {})}
+    />
+  );
+}
+
+/** A bucket of the settings and where in it. */
+export interface Place {
+  bucket: string;
+  prefix: string;
+}
+export const NO_PLACE: Place = { bucket: "", prefix: "" };
+export const prefixOf = ({ prefix }: Place) => (prefix ? { S3KeyPrefix: prefix } : {});
+
+export function PlaceFields(props: {
+  of: string;
+  value: Place;
+  change: (value: Place) => void;
+  about?: string;
+  error?: string;
+}) {
+  const { of, value, change, about, error } = props;
+  return (
+    <>
+      <FormField label={of} constraintText={texts.exports.bucketAbout} errorText={error}>
+        <Input value={value.bucket} onChange={({ detail }) => change({ ...value, bucket: detail.value })} />
+      </FormField>
+      <FormField label={`${of}: ${texts.exports.prefix}`} constraintText={about}>
+        <Input value={value.prefix} onChange={({ detail }) => change({ ...value, prefix: detail.value })} />
+      </FormField>
+    </>
+  );
+}
+
+/** One of a few values. */
+export function Choice<T extends string>(props: {
+  label: string;
+  values: readonly T[];
+  shown?: Record<string, string>;
+  value: T;
+  change: (value: T) => void;
+}) {
+  const options = props.values.map((value) => ({ value, label: props.shown?.[value] ?? value }));
+  return (
+    <FormField label={props.label}>
+      <Select
+        options={options}
+        selectedOption={options.find(({ value }) => value === props.value) ?? null}
+        onChange={({ detail }) => props.change(detail.selectedOption.value as T)}
+      />
+    </FormField>
+  );
+}
+
+export const COMPRESSIONS = ["NONE", "GZIP", "ZSTD"] as const satisfies readonly InputCompressionType[];
+export const EXPORT_FORMATS = ["DYNAMODB_JSON", "ION"] as const satisfies readonly ExportFormat[];
