@@ -147,7 +147,7 @@ def test_the_key_of_a_table_is_chosen(page: Page, running: Server) -> None:
 
 
 def test_a_table_whose_key_cannot_be_used(page: Page, running: Server) -> None:
-    """The page of a table says what is wrong, and does not wait for it to change by itself."""
+    """The page of a table shows what is wrong, and does not wait for it to change by itself."""
     create(running.client(), TableName="locked", AttributeDefinitions=attributes(p="S"))
     described: dict[str, object] = {}
     asked: list[str] = []

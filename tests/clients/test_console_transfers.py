@@ -55,7 +55,7 @@ def test_a_table_is_imported(page: Page, running: Server) -> None:
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["by-song"]
 
 
-def test_an_import_that_fails_says_why(page: Page, running: Server) -> None:
+def test_an_import_that_fails_gives_its_reason(page: Page, running: Server) -> None:
     go(page, running, "/dynamodb/import-table")
     page.get_by_label("Source bucket", exact=True).fill("no-such-bucket")
     page.get_by_label("Table name").fill("nothing")
