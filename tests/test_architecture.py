@@ -61,6 +61,7 @@ LEAVES = {
     "settings_file",
     "timekeeping",
     "utf16",
+    "other_kms",
     "vpc_endpoints",
 }
 """Modules that every folder may import. They import nothing but each other."""

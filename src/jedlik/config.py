@@ -48,6 +48,7 @@ from urllib.parse import urlsplit
 from jedlik import region_names
 from jedlik.addresses import Unknown, is_address, is_ipv6, is_loopback, is_loopback_itself
 from jedlik.buckets import Bucket
+from jedlik.other_kms import OtherKms
 from jedlik.vpc_endpoints import VpcEndpoint
 
 ACCOUNT_DIGITS = 12
@@ -192,6 +193,8 @@ class Settings:
     """The buckets that requests may name, by the name; "*" is for all others."""
     vpc_endpoints: Mapping[str, VpcEndpoint] = field(default_factory=dict)
     """The VPC endpoints, by id: listeners beside the ordinary port."""
+    kms: OtherKms | None = None
+    """The KMS with the keys that customers choose for tables; None for this server's own."""
     root_key: str = field(default="", repr=False)
     """The root key as the environment has it."""
     peers: Mapping[str, Peer] = field(default_factory=dict)
@@ -406,7 +409,8 @@ class Settings:
 
 BUCKETS = "buckets"
 VPC_ENDPOINTS = "vpc_endpoints"
-NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS, VPC_ENDPOINTS, ROOT_KEY)
+KMS = "kms"
+NO_OPTIONS = ("peers", PEER_SECRET, BUCKETS, VPC_ENDPOINTS, KMS, ROOT_KEY)
 
 
 def options() -> list[Field[Any]]:

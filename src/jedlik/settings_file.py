@@ -14,12 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jedlik import buckets, vpc_endpoints
+from jedlik import buckets, other_kms, vpc_endpoints
+from jedlik.addresses import is_loopback_itself
 from jedlik.buckets import Bucket
 from jedlik.config import (
     BUCKETS,
     CONFIG_VARIABLE,
     IDENTITY,
+    KMS,
     PEER_SECRET,
     PEER_SECRET_VARIABLE,
     ROOT_KEY,
@@ -30,6 +32,7 @@ from jedlik.config import (
     SettingsError,
     options,
 )
+from jedlik.other_kms import OtherKms
 from jedlik.secret_files import check_private
 from jedlik.vpc_endpoints import VpcEndpoint
 
@@ -80,13 +83,13 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
     try:
         with path.open() as file:
             given = tomllib.loads(file.read())
-            if PEER_SECRET in given or buckets.hold_keys(given.get(BUCKETS)):
+            if PEER_SECRET in given or KMS in given or buckets.hold_keys(given.get(BUCKETS)):
                 check_private(file, path)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS, VPC_ENDPOINTS]
+    known = [*(setting.name for setting in options()), PEER_SECRET, BUCKETS, VPC_ENDPOINTS, KMS]
     for name in TABLES:
         if name in given:
             given |= _prefixed(name, given.pop(name), path)
@@ -99,6 +102,8 @@ def from_file(path: Path | None) -> Mapping[str, Any]:
         given[BUCKETS] = _buckets(given[BUCKETS], path)
     if VPC_ENDPOINTS in given:
         given[VPC_ENDPOINTS] = _vpc_endpoints(given[VPC_ENDPOINTS], path)
+    if KMS in given:
+        given[KMS] = _kms(given[KMS], path)
     if isinstance(given.get("regions"), dict):
         given |= _regions(given.pop("regions"), path)
     return given
@@ -129,6 +134,13 @@ def _vpc_endpoints(tables: Any, path: Path) -> Mapping[str, VpcEndpoint]:
         raise SettingsError(f"{path}: {error}") from error
     except OSError as error:
         raise SettingsError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _kms(table: Any, path: Path) -> OtherKms:
+    try:
+        return other_kms.of_table(table, is_loopback_itself)
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def _regions(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -73,6 +73,10 @@ class TableKeys(Protocol):
         another `check` would find the same, but for dates that pass. Cheap. Raises KeyAway."""
         ...
 
+    async def close(self) -> None:
+        """Close its connections, if it has any."""
+        ...
+
 
 _provided: TableKeys | None = None
 
@@ -88,3 +92,9 @@ def current() -> TableKeys:
     if _provided is None:
         raise KeyAway("this process has no KMS")
     return _provided
+
+
+async def close() -> None:
+    """Close the connections of what was provided."""
+    if _provided is not None:
+        await _provided.close()

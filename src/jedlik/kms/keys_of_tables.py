@@ -95,6 +95,8 @@ class KeysOfTables:
 
     async def drop(self, region: Region, adopted: Adopted) -> None:
         """Retire the grant."""
+        if adopted.elsewhere:
+            return
         named = _named(region, adopted)
 
         async def work(home: Region) -> None:
@@ -107,6 +109,7 @@ class KeysOfTables:
 
     async def changes(self, region: Region, adopted: Adopted) -> int:
         """The counter of changes where the key is."""
+        _check_here(adopted)
 
         async def work(home: Region) -> int:
             [value] = await home.engine.get([key_rows.CHANGES])
@@ -114,10 +117,14 @@ class KeysOfTables:
 
         return await self._at(region, _named(region, adopted), work)
 
+    async def close(self) -> None:
+        """It has no connections."""
+
     async def _as_service(
         self, region: Region, adopted: Adopted, pairs: Mapping[str, str], work: Callable[[KeyAt], Awaitable[T]]
     ) -> T:
         """The result of work that DynamoDB does with a key, by the grant that it has."""
+        _check_here(adopted)
         named = _named(region, adopted)
 
         async def on(home: Region) -> T:
@@ -152,6 +159,12 @@ class KeysOfTables:
 
 def _service(region: Region) -> str:
     return f"dynamodb.{region.name}.amazonaws.com"
+
+
+def _check_here(adopted: Adopted) -> None:
+    """Raise KeyAway for a key in another KMS."""
+    if adopted.elsewhere:
+        raise KeyAway(f"{adopted.key_arn} is in another KMS, and the settings name none")
 
 
 def _named(region: Region, adopted: Adopted) -> Named:

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 
+from jedlik.aws import table_keys
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.calls import Calls
 from jedlik.aws.credentials import Credentials
@@ -96,7 +97,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     memory = Memory()
     try:
         authorizer = callers.authorizer
-        provide_table_keys(stores, identities, authorizer)
+        provide_table_keys(settings, stores, identities, authorizer)
         plane = Plane(
             Calls(stores, DYNAMODB.operations, authorizer or Everybody(), memory.answers),
             AttributeLists(stores),
@@ -129,6 +130,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         for task in running:
             task.cancel()
         await following.end()
+        await table_keys.close()
         await stores.close()
         await identities.close()
 

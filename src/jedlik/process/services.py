@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jedlik.aws import table_keys
+from jedlik.aws.authorizer import Everybody
 from jedlik.aws.service import Service, key_spaces
 from jedlik.config import Settings
 from jedlik.dax import service as dax
@@ -67,9 +68,18 @@ def key_authorizer(identities: IdentityStores, authorizer: PolicyAuthorizer | No
     return None if authorizer is None else KeyPolicyAuthorizer(identities, authorizer)
 
 
-def provide_table_keys(stores: Stores, identities: IdentityStores, authorizer: PolicyAuthorizer | None) -> None:
+def provide_table_keys(
+    settings: Settings, stores: Stores, identities: IdentityStores, authorizer: PolicyAuthorizer | None
+) -> None:
     """Let KMS open the keys of this process's tables."""
-    table_keys.provide(kms.keys_of_tables(stores, key_authorizer(identities, authorizer)))
+    found = kms.keys_of_tables(stores, key_authorizer(identities, authorizer))
+    if settings.kms is None:
+        table_keys.provide(found)
+    else:
+        # Imported only if there is another KMS: the client costs memory in every worker.
+        from jedlik.kms.keys_elsewhere import KeysElsewhere
+
+        table_keys.provide(KeysElsewhere(found, settings.kms, authorizer or Everybody()))
 
 
 NO_HOST = ClusterHost("127.0.0.1", None, has_certificate=False, has_default=False, since=0.0)

@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from jedlik.aws import metrics
+from jedlik.aws import metrics, table_keys
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
@@ -213,7 +213,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     looking.add_done_callback(log_failure)
     following: asyncio.Task[None] | None = None
     try:
-        provide_table_keys(stores, identities, callers.authorizer)
+        provide_table_keys(settings, stores, identities, callers.authorizer)
         await stores.open_existing()
         limits = limits_of(settings)
         authorizer = callers.authorizer
@@ -280,6 +280,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
         await jobs.end()
+        await table_keys.close()
         await peers.close()
         await stores.close()
         await identities.close()

@@ -122,7 +122,8 @@ async def adopt(context: Context, table: str, wish: Wanted) -> Chosen:
     try:
         adopted, opened = await table_keys.current().adopt(context, wish.key, open_keys.pairs(region, table))
     except KeyAway as error:
-        raise InternalServerError(f"KMS internal error: {error}") from error
+        _log.warning("a key cannot be adopted: %s", error, extra={"region": region.store, "table": table})
+        raise InternalServerError(kms_refusals.AWAY) from error
     except ServiceError as error:
         raise kms_refusals.refusal(error.name, error.message) from error
     return Chosen(Encryption(adopted.key_arn, is_of_aws=wish.key is None), adopted, opened)

@@ -63,6 +63,8 @@ class _Seen:
     """When KMS was asked last."""
     answered: float | None = None
     """When KMS answered last that the keys may be used."""
+    away: bool = False
+    """Whether it did not answer last, which has been logged."""
     refusal: tuple[str, str] | None = None
     next_release: float = 0.0
     """When it is looked next whether there are keys that nobody needs."""
@@ -119,14 +121,17 @@ class KeyWatch:
             seen.asked = now
             for key in keys:
                 await table_keys.current().check(region, open_keys.adopted(key), open_keys.pairs(region, record.table))
-            seen.changes, seen.answered, seen.refusal = counted, now, None
+            seen.changes, seen.answered, seen.refusal, seen.away = counted, now, None, False
         except KeyUnusable as error:
             seen.changes, seen.refusal = counted, (error.name, error.message)
         except KeyAway as error:
             if seen.answered is None:
                 seen.answered = now  # This process has just begun.
+            if not seen.away:
+                seen.away = True
+                _log.warning("KMS does not answer: %s", error, extra={"region": region.store, "table": record.table})
             if now - seen.answered >= GRACE_SECONDS and not region.clock.doubtful:
-                seen.refusal = seen.refusal or (AWAY, str(error))
+                seen.refusal = seen.refusal or (AWAY, "KMS does not answer")
 
 
 AWAY = "KMSInternalException"

@@ -9,6 +9,7 @@ import uuid
 
 from jedlik.aws.errors import AccessDeniedException, InternalServerError, ServiceError, ValidationException
 
+AWAY = "KMS internal error: KMS does not answer"
 _DISABLED = "DisabledException"
 _DENIED = "AccessDeniedException"
 _INVALID = ("NotFoundException", "InvalidArnException", "KMSInvalidStateException")

@@ -79,7 +79,7 @@ async def ready(region: Region, table: bytes) -> None:
     except KeyUnusable as error:
         raise kms_refusals.refusal(error.name, error.message) from error
     except KeyAway as error:
-        raise InternalServerError(f"KMS internal error: {error}") from error
+        raise InternalServerError(kms_refusals.AWAY) from error
 
 
 async def open_all(region: Region, ring: StoreKeyring, table: bytes, record: TableKeys) -> None:
