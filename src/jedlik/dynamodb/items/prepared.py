@@ -13,6 +13,8 @@ from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb.items import parameters
 from jedlik.dynamodb.items.parameters import Request
 from jedlik.dynamodb.model import key_values, keys, values, writes
+from jedlik.dynamodb.model.expressions import update_forms
+from jedlik.dynamodb.model.expressions.updates import BoundUpdate
 from jedlik.dynamodb.model.quick_values import quick_value
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.values import Item
@@ -63,19 +65,26 @@ def delete(request: Request, secret: bytes) -> Prepared:
 
 def update(request: Request, secret: bytes, alone: bool = False) -> Prepared:
     """The members of an UpdateItem, `alone` or an element of a transaction. Raises ValidationException."""
-    parameters.refuse_mixed(parameters.UPDATE, request)
-    key, size = values.normalise_item(request["Key"])
-    known = parameters.placeholders(request)
-    action = parameters.update(request, known)
-    condition = parameters.condition(request, known)
-    known.check_all_used()
+    action: BoundUpdate | None
+    formed = update_forms.formed(request)
+    if formed is not None:
+        key, size = values.normalise_item(request["Key"])
+        action, condition, charged = formed
+    else:
+        parameters.refuse_mixed(parameters.UPDATE, request)
+        key, size = values.normalise_item(request["Key"])
+        known = parameters.placeholders(request)
+        action = parameters.update(request, known)
+        condition = parameters.condition(request, known)
+        known.check_all_used()
+        charged = known.size
 
     def operation(table: Table) -> ItemWrite:
         key_values.check_key(table, key)
         if action is not None:
             action.refuse_key_attributes(table)
             if alone:
-                action.check_charge(known.size)
+                action.check_charge(charged)
         item_key = keys.item_key(table, key, secret)
         return writes.Update(table, item_key, key, action, condition, _returns_old_on_failure(request))
 

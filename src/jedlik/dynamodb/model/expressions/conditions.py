@@ -87,15 +87,19 @@ class Compiled(NamedTuple):
 def condition(text: str, placeholders: Placeholders, kind: Kind) -> Predicate:
     """The predicate of an expression's text. Raises ValidationException."""
     try:
-        names, used_values = condition_placeholders(text)
-        compiled = _compiled(text, names, placeholders.use(names, used_values))
         return bound(
-            compiled,
+            compiled(text, placeholders),
             placeholders.values,
             "Filter Expression" if kind == "FilterExpression" else kind,
         )
     except InvalidExpression as refusal:
         raise ValidationException(f"Invalid {kind}: {refusal}") from None
+
+
+def compiled(text: str, placeholders: Placeholders) -> Compiled:
+    """A condition whose values are not checked yet. Raises InvalidExpression."""
+    names, used_values = condition_placeholders(text)
+    return _compiled(text, names, placeholders.use(names, used_values))
 
 
 def bound(compiled: Compiled, values: Values, name: str) -> Predicate:

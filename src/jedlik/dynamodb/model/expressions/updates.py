@@ -158,13 +158,18 @@ class Plan(NamedTuple):
 def update(text: str, placeholders: Placeholders) -> BoundUpdate:
     """The change of an UpdateExpression. Raises ValidationException."""
     try:
-        names, used_values = update_placeholders(text)
-        plan = _plan(text, names, placeholders.use(names, used_values))
+        plan = planned(text, placeholders)
         for check in plan.checks:
             check(placeholders.values)
     except InvalidExpression as refusal:
         raise ValidationException(f"Invalid UpdateExpression: {refusal}") from None
     return BoundUpdate(plan, placeholders.values)
+
+
+def planned(text: str, placeholders: Placeholders) -> Plan:
+    """The plan of an UpdateExpression, whose values are not checked yet. Raises InvalidExpression."""
+    names, used_values = update_placeholders(text)
+    return _plan(text, names, placeholders.use(names, used_values))
 
 
 @remembering
