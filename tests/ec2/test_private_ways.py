@@ -87,6 +87,11 @@ def test_the_policy_of_a_table_refuses_what_comes_another_way(server: Server, ke
     )
     for _ in range(3):  # The short way, too.
         ways[ENDPOINT].put_item(**ITEM)
+    everything = policy(denying | {"Action": "dynamodb:*", "Condition": elsewhere})
+    refused = refusal(server.client().put_resource_policy, ResourceArn=table, Policy=everything)
+    assert "it would not allow you to change the policy again" in refused[2]
+    ways[ENDPOINT].put_resource_policy(ResourceArn=table, Policy=everything)
+    assert answer(ways[None].describe_table, TableName="Table") == "AccessDeniedException"
     server.client().delete_resource_policy(ResourceArn=table)
     for client in ways.values():
         assert may_get(client)

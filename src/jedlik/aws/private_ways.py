@@ -30,6 +30,10 @@ def check_policy(document: str) -> None:
     parsed(document, Kind.RESOURCE)
 
 
+KEYS = frozenset({"aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpceaccount"})
+"""The condition keys that are the same in all requests that come by an endpoint."""
+
+
 class PrivateWay(Protocol):
     """A VPC endpoint of this server."""
 
@@ -66,3 +70,15 @@ class PrivateWay(Protocol):
     async def learn(self) -> str:
         """The same, for which it waits."""
         ...
+
+
+def values_of(way: PrivateWay | None) -> dict[str, tuple[str, ...]]:
+    """The KEYS of requests that come by an endpoint; none on the ordinary port."""
+    if way is None:
+        return {}
+    return {
+        "aws:sourcevpce": (way.id,),
+        "aws:sourcevpc": (way.vpc,),
+        "aws:sourcevpcarn": (way.vpc_arn,),
+        "aws:vpceaccount": (way.account,),
+    }

@@ -6,8 +6,9 @@ What is known of the caller is not among them (`subjects`): no request can chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
+from jedlik.aws import private_ways
 from jedlik.aws.access import CALLER, Access, account_of
 from jedlik.aws.context import Caller
 from jedlik.iam.entities import iso
@@ -98,17 +99,8 @@ class RequestValues(Mapping[str, tuple[str, ...]]):
     def private_address(self) -> tuple[str, ...]:
         return () if self._caller.way is None else (self._caller.source_address,)
 
-    def endpoint(self) -> tuple[str, ...]:
-        return () if self._caller.way is None else (self._caller.way.id,)
-
-    def endpoint_account(self) -> tuple[str, ...]:
-        return () if self._caller.way is None else (self._caller.way.account,)
-
-    def vpc(self) -> tuple[str, ...]:
-        return () if self._caller.way is None else (self._caller.way.vpc,)
-
-    def vpc_arn(self) -> tuple[str, ...]:
-        return () if self._caller.way is None else (self._caller.way.vpc_arn,)
+    def of_way(self, key: str) -> tuple[str, ...]:
+        return private_ways.values_of(self._caller.way).get(key, ())
 
     def tls_subject(self) -> tuple[str, ...]:
         subject = self._caller.tls_subject
@@ -126,13 +118,10 @@ class RequestValues(Mapping[str, tuple[str, ...]]):
 
 
 _OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
+    **{key: partial(RequestValues.of_way, key=key) for key in private_ways.KEYS},
     "aws:currenttime": RequestValues.time,
     "aws:epochtime": RequestValues.epoch,
     "aws:sourceip": RequestValues.address,
-    "aws:sourcevpc": RequestValues.vpc,
-    "aws:sourcevpcarn": RequestValues.vpc_arn,
-    "aws:sourcevpce": RequestValues.endpoint,
-    "aws:vpceaccount": RequestValues.endpoint_account,
     "aws:vpcsourceip": RequestValues.private_address,
     "aws:securetransport": RequestValues.secure,
     "aws:requestedregion": RequestValues.region,
@@ -142,8 +131,7 @@ _OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
     "jedlik:tlsclientsubject": RequestValues.tls_subject,
 }
 
-_OF_WAY = frozenset({"aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpceaccount"})
-OF_FORM = _OF_WAY | {"aws:securetransport", "aws:resourceaccount"}
+OF_FORM = private_ways.KEYS | {"aws:securetransport", "aws:resourceaccount"}
 """Those of them that are the same in all requests of a form, which come the same way."""
 _VARIES = _OF_MOMENT.keys() - OF_FORM
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from jedlik.aws import private_ways
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.policies.evaluation import Asking, Identity
@@ -104,7 +105,9 @@ def checked(document: str) -> Policy:
 def check_keeps_access(policy: Policy, caller: Caller, arn: str) -> None:
     """Raise ValidationException for a policy that keeps its author from changing it again."""
     who = caller.who
-    identity = Identity(caller.account, caller.principal, Asking.USER, "" if who is None else who.unique_id)
+    unique_id = "" if who is None else who.unique_id
+    values = private_ways.values_of(caller.way)
+    identity = Identity(caller.account, caller.principal, Asking.USER, unique_id, values=values)
     if any(locks_out(policy, identity, action, arn) for action in _OWN_ACTIONS):
         raise ValidationException(
             "Invalid policy document: it would not allow you to change the policy again. "
