@@ -30,6 +30,7 @@ from torture.disk import NAMES, Disk, File
 from torture.expected import Broken, check_store, demand
 from torture.kills import kill_one
 from torture.platter import Platters
+from torture.reopened import ENVIRONMENT
 from torture.restored_seconds import (
     TABLE,
     WRITERS,
@@ -160,7 +161,7 @@ def run(folder: Path, random: Random, points: int, say: Callable[[str], None]) -
 def record(part: Path, random: Random, seconds: float = RECORDED_SECONDS) -> Recorded:
     """Write to a server while it archives, backs up and restores."""
     disk = Disk(part)
-    server = Server(part / "log", data_dir=disk.data_dir, workers=2)
+    server = Server(part / "log", ENVIRONMENT, data_dir=disk.data_dir, workers=2)
     writers = [Remembering(server, f"writer {n}", Random(random.random()), disk) for n in range(WRITERS)]
     (part / "kept").mkdir()
     (part / "sitecustomize.py").write_text(SMALL_PIECES)
@@ -334,7 +335,7 @@ def _look(life: Path, recorded: Recorded, position: int, random: Random, done: D
     what = f"after a cut at {position}"
     known = [(writer, _known(writer.writes, position)) for writer in recorded.writers]
     last = max((write.ended for _, writes in known for write in writes if write.ended < float("inf")), default=0.0)
-    server = Server(life / "log", data_dir=life / "data", workers=1)
+    server = Server(life / "log", ENVIRONMENT, data_dir=life / "data", workers=1)
     try:
         client = server.client()
         first = _first_second(client)
@@ -405,7 +406,7 @@ def _is_there(client: Any, name: str) -> bool:
 
 
 def _verify(life: Path) -> tuple[bool, str]:
-    verified = run_jedlik("backups", "verify", "--data-dir", str(life / "data"))
+    verified = run_jedlik("backups", "verify", "--data-dir", str(life / "data"), **ENVIRONMENT)
     return verified.returncode == 0, verified.stdout + verified.stderr
 
 

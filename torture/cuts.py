@@ -30,7 +30,7 @@ from torture.disk import CHECKPOINTS, DIES, NAMES, Disk, Failing, Fault, File
 from torture.expected import demand, identity, make_table
 from torture.kills import kill_one
 from torture.platter import Platters
-from torture.reopened import OWNER, PUTS, REGION, reopened
+from torture.reopened import ENVIRONMENT, OWNER, PUTS, REGION, reopened
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Change, Item, Version, Writer, item, some
 
 CUTS_OF_A_RECORDING = 125
@@ -110,7 +110,7 @@ def run(folder: Path, random: Random, cuts: int, say: Callable[[str], None]) -> 
 
 def record(disk: Disk, writers: list[Writer], random: Random, seconds: float) -> dict[File, bytes]:
     """Write to a server. Returns the store's files as the recording begins; they are also kept."""
-    server = Server(disk.data_dir.parent / "log", data_dir=disk.data_dir, workers=2, **OPTIONS)
+    server = Server(disk.data_dir.parent / "log", ENVIRONMENT, data_dir=disk.data_dir, workers=2, **OPTIONS)
     small = random.random() < 0.5
     if small:
         (disk.data_dir.parent / "sitecustomize.py").write_text(SMALL_JOURNAL)

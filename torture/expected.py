@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from jedlik.config import VARIABLE
 from testing.jedlik_process import Server, run_jedlik
 from torture.writers import (
     BY_GROUP,
@@ -148,5 +149,6 @@ def check_partitions(client: Any, items: list[Item]) -> None:
 
 def check_store(server: Server) -> None:
     """Check that everything in the store agrees."""
-    ended = run_jedlik("check", "--data-dir", str(server.options["data_dir"]))
+    settings = {name: value for name, value in server.given.items() if name.startswith(VARIABLE)}
+    ended = run_jedlik("check", "--data-dir", str(server.options["data_dir"]), **settings)
     demand(ended.returncode == 0, ended.stdout + ended.stderr)

@@ -28,17 +28,15 @@ from random import Random
 from select import PIPE_BUF
 from typing import Any, NamedTuple
 
-from jedlik.process.services import SERVICES
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.lmdb_pages import DATA, write_metas
 from jedlik.upkeep import reports
-from jedlik.upkeep.opening import Reader
 from testing.data_folders import store_in, stored
 from testing.jedlik_process import Server
 from torture.expected import demand, identity, make_table
-from torture.reopened import REGION, Reopened, reopened
+from torture.reopened import ENVIRONMENT, READER, REGION, Reopened, reopened
 from torture.writers import COUNTER, FENCE, FLEETING, WRITERS, Item, Version, Writer, item, some
 
 MADE_STORES = 100
@@ -125,7 +123,7 @@ def run(folder: Path, random: Random, flips: int, say: Callable[[str], None]) ->
 def record(folder: Path, random: Random) -> list[Kept]:
     """Write to a server and kill it, a few times. Returns the remains of each time."""
     folder.mkdir()
-    server = Server(folder / "log", data_dir=folder / "data", workers=2, **OPTIONS)
+    server = Server(folder / "log", ENVIRONMENT, data_dir=folder / "data", workers=2, **OPTIONS)
     writers = [Writer(f"writer {n}", Random(random.random())) for n in range(WRITERS)]
     store = store_in(folder / "data", REGION)
     kept: list[Kept] = []
@@ -341,7 +339,7 @@ async def _opened(store: Path, right: Kept, when: str) -> str:
     except StorageError as error:
         return f"{REFUSED}{error}"
     try:
-        await _compare(Reopened(engine), right, when)
+        await _compare(Reopened(engine, store), right, when)
     finally:
         await engine.close()
     return WHOLE
@@ -351,7 +349,7 @@ async def _recovered(store: Path, made: Damaged) -> str:
     """Keep the parts of a store that can be kept."""
     said: list[str] = []
     # It runs an event loop of its own.
-    problems = await asyncio.to_thread(reports.recover_damaged, stored(store), said.append, reader=Reader(SERVICES))
+    problems = await asyncio.to_thread(reports.recover_damaged, stored(store), said.append, reader=READER)
     when = f"{made.what}, and recovered ({'; '.join(said)})"
     async with reopened(store, True, when) as left:
         left.check(when)

@@ -53,7 +53,7 @@ class Killed:
 
 def run(folder: Path, random: Random, seconds: float, say: Callable[[str], None]) -> Killed:
     """Kill for `seconds`. Raises Broken."""
-    options = OPTIONS | {"seal_tables": random.random() < 0.5}
+    options = OPTIONS | {"seal_tables": random.random() < 0.8}
     server = Server(folder / "log", data_dir=folder / "data", workers=random.choice(WORKERS), **options)
     try:
         return _Run(server, random).run(seconds, say)

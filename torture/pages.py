@@ -34,7 +34,7 @@ from jedlik.storage.lmdb.lmdb_pages import DATA, metas, newest_meta
 from testing.data_folders import store_in
 from testing.jedlik_process import Server
 from torture.expected import demand, make_table
-from torture.reopened import REGION, Reopened
+from torture.reopened import ENVIRONMENT, REGION, Reopened
 from torture.writers import BY_GROUP, GROUPS, TABLE, Item, item
 
 ITEMS = 60
@@ -101,7 +101,7 @@ def run(folder: Path, random: Random, flips: int, say: Callable[[str], None]) ->
 def _written(folder: Path, random: Random, end: str) -> Path:
     """A store that a server left in one of the ENDS: items, some long, some changed or deleted, indexes, a stream."""
     folder.mkdir()
-    server = Server(folder / "log", data_dir=folder / "data", workers=1)
+    server = Server(folder / "log", ENVIRONMENT, data_dir=folder / "data", workers=1)
     try:
         client = server.client()
         make_table(client)
@@ -214,7 +214,7 @@ async def _asked(store: Path) -> list[tuple[Call, Any]] | str:
     except StorageError as error:
         return f"refused: {error}"
     try:
-        left = Reopened(engine)
+        left = Reopened(engine, store)
     except (StorageError, AssertionError) as error:  # A server, too, refuses a store without its secret.
         return f"refused: {error}"
     return [(call, await _answer(left, call)) for call in _calls()]

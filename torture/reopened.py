@@ -18,14 +18,18 @@ from typing import Any
 from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
 from jedlik.clock import system_clock
+from jedlik.config import ROOT_KEY_VARIABLE
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.process.services import SERVICES
 from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
+from jedlik.root_key import RootKey
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import FIRST_KEY
 from jedlik.upkeep.check import StoreCheck
+from jedlik.upkeep.opening import Reader
+from testing.data_folders import stored
 from torture.expected import demand
 from torture.writers import TABLE, Item, item
 
@@ -35,14 +39,19 @@ OWNER = "after a cut"
 PUTS = 20
 LAST_KEY = b"\xff" * 9
 NO_SECRET = bytes(32)
+ROOT_KEY = bytes(range(32))
+ENVIRONMENT = {ROOT_KEY_VARIABLE: ROOT_KEY.hex()}
+"""The environment of servers whose stores are opened again without their folders, where the root key would be named."""
+READER = Reader(SERVICES, lambda: RootKey(ROOT_KEY))
 
 
 class Reopened:
     """A store with the writers' table, opened without its server."""
 
-    def __init__(self, engine: LmdbEngine) -> None:
-        self._engine = engine
-        with engine.view() as view:
+    def __init__(self, inner: LmdbEngine, store: Path) -> None:
+        self._store = stored(store)
+        engine = self._engine = READER.engine(inner, self._store)
+        with inner.view() as view:
             secret = view.get(keyspaces.secret_key())
             row = view.first(FIRST_KEY, LAST_KEY)
         # If the first record is lost, the secret is, and all that came later depends on it.
@@ -52,7 +61,7 @@ class Reopened:
     def check(self, when: str) -> None:
         """Check that it agrees with itself."""
         with self._engine.view() as view:
-            problems = list(StoreCheck(view, SERVICES).problems())
+            problems = list(StoreCheck(view, SERVICES, self._store).problems())
         demand(not problems, f"{when}: {problems}")
 
     async def items(self) -> list[Item]:
@@ -89,7 +98,7 @@ async def reopened(store: Path, durable: bool, when: str) -> AsyncIterator[Reope
         demand(False, f"{when}: {error}")
         return
     try:
-        yield Reopened(engine)
+        yield Reopened(engine, store)
     finally:
         await engine.close()
 

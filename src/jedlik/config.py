@@ -133,7 +133,7 @@ class Settings:
     root_key_make: Annotated[bool, "Make a root key if the data folder is empty and no service starts the server."] = (
         True
     )
-    seal_tables: Annotated[bool, "Encrypt what tables hold, in new stores and in those that are there."] = False
+    seal_tables: Annotated[bool, "Encrypt what tables hold, in new stores and in those that are there."] = True
     account: Annotated[str, "The server's own account, of those who name no other: twelve digits."] = DEFAULT_ACCOUNT
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None

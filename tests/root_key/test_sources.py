@@ -108,7 +108,7 @@ def test_init_makes_folder_and_key(start_server: Start, tmp_path: Path) -> None:
     assert made.stdout == (
         f"data folder: {data}\n"
         f"root key: {file}, just made, with the id {id_in(file.read_text().strip())}\n"
-        "Keep a copy of the root key in another place than the data. Without it, what it has sealed is lost.\n"
+        "Keep a copy of the root key in another place than the data. Without it, the data is lost.\n"
     )
     again = run_jedlik("init", "--data-dir", str(data), "--root-key-file", str(file))
     assert again.stdout == made.stdout.replace(", just made", "")
@@ -241,6 +241,6 @@ def test_a_folder_of_an_earlier_version_starts_without_and_logs_how_to_get_one(
     server = start_server(data_dir=data)
     [warning] = [line for line in server.log_lines() if line["level"] == "warning"]
     assert warning["message"] == (
-        f"the data folder {data} has no root key, so its secrets lie open: stop the server and run `jedlik init`"
+        f"the data folder {data} has no root key, so tables and secrets lie open: stop the server and run `jedlik init`"
     )
     assert not (tmp_path / "data.root-key").exists()

@@ -28,7 +28,7 @@ GOOD, EDITED = {"p": {"S": "good"}}, {"p": {"S": "edited"}}
 @pytest.fixture
 def server(start_server: StartServer) -> Server:
     """A stopped server, with a store in which a number was changed on the disk."""
-    server = start_server()
+    server = start_server(seal_tables=False)
     client = server.client()
     create(client, TableName="table")
     for number in range(100):  # So that the item is not on the first page.
@@ -145,7 +145,7 @@ def damaged_pages(data: bytes) -> set[int]:
 
 
 def test_a_large_store_with_a_damaged_page_is_used_no_more(start_server: StartServer) -> None:
-    server = start_server(workers=2)
+    server = start_server(workers=2, seal_tables=False)
     client = server.client()
     create(client, TableName="table")
     for number in range(50):
@@ -171,7 +171,7 @@ def test_a_large_store_with_a_damaged_page_is_used_no_more(start_server: StartSe
 
 
 def test_a_check_of_pages_beside_a_server_that_is_written_to(start_server: StartServer) -> None:
-    server = start_server()
+    server = start_server(seal_tables=False)
     client = server.client()
     create(client, TableName="table")
     for number in range(60):

@@ -59,12 +59,12 @@ def test_a_copy_has_every_store_in_one_state(start_server: Any, tmp_path: Path) 
     listed = [run_jedlik("account", "list", "--data-dir", str(tmp_path / name)).stdout for name in ("copy", "data")]
     assert "222222222222" in listed[0]
     assert listed[0] == listed[1]
-    checked = run_jedlik("check", "--data-dir", str(tmp_path / "copy"))
-    assert checked.returncode == 0, checked.stdout
     root_key = (tmp_path / "data.root-key").read_bytes()
     assert all(root_key not in file.read_bytes() for file in (tmp_path / "copy").rglob("*") if file.is_file())
     (tmp_path / "copy.root-key").write_bytes(root_key)
     (tmp_path / "copy.root-key").chmod(0o600)
+    checked = run_jedlik("check", "--data-dir", str(tmp_path / "copy"))
+    assert checked.returncode == 0, checked.stdout
     second: Server = start_server(auth="on", regions="eu-west-1,us-east-1", data_dir=tmp_path / "copy")
     for region, least, most in (("us-east-1", before, written + 1), ("eu-west-1", 1, 1)):
         reader = second.client(region=region, **keys)

@@ -33,7 +33,7 @@ MOST_STEPS = 500
 @pytest.fixture
 def former(start_server: StartServer, tmp_path: Path) -> Path:
     """A data folder as it was before there were accounts, with a table of the same name in two regions."""
-    server = start_server()
+    server = start_server(seal_tables=False)
     for region in REGIONS:
         create(server.client(region=region), TableName="songs")
         server.client(region=region).put_item(TableName="songs", Item={"p": {"S": region}})

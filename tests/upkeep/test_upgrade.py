@@ -43,7 +43,7 @@ def upgraded(before: int, storage_before: int) -> str:
 @pytest.fixture
 def store(start_server: StartServer, tmp_path: Path) -> Path:
     """The folder of a store with an item, which no server uses."""
-    server = start_server()
+    server = start_server(seal_tables=False)
     create(server.client(), TableName="songs")
     server.client().put_item(TableName="songs", Item=ITEM)
     server.stop()

@@ -6,6 +6,7 @@ or not. From the store's next opening after the last one was sealed, a plain val
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from jedlik.storage.engine import Row, Writes
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
     from jedlik.storage.sealed_engine import SealedEngine
+
+_log = logging.getLogger(__name__)
 
 PERIOD = 5.0
 """Seconds between two looks at whether there is something to seal."""
@@ -46,6 +49,10 @@ async def seal_some(region: Region) -> bool:
     before = store_keys.parse(record)
     if not before.has_plain:
         engine.sealing.has_plain = False
+        _log.info(
+            "all values are sealed; free pages may still have what was there before: `jedlik compact` removes them",
+            extra={"region": region.store},
+        )
         return False
     rows = await _rows_from(engine, before.position)
     after = replace(before, position=rows[-1][0] + b"\0") if rows else StoreKey(before.sealed, has_plain=False)

@@ -15,7 +15,7 @@ from jedlik.config import BUCKETS, Settings, SettingsError
 if TYPE_CHECKING:
     from jedlik.regions.root_key_record import Found
 
-KEEP = "Keep a copy of the root key in another place than the data. Without it, what it has sealed is lost."
+KEEP = "Keep a copy of the root key in another place than the data. Without it, the data is lost."
 
 
 def ensure_root_key(settings: Settings) -> Found | None:

@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -24,11 +25,21 @@ import click
 
 from jedlik.cli import progress
 from jedlik.cli.program import Command, Refusal, say
-from jedlik.cli.setting_options import NO_OPTIONS, account_id, config_file, own_account
-from jedlik.config import BUCKETS
+from jedlik.cli.setting_options import (
+    NO_OPTIONS,
+    account_id,
+    config_file,
+    own_account,
+    root_key_in_environment,
+    root_key_options,
+)
+from jedlik.cli.store_commands import needed_root_key
+from jedlik.config import BUCKETS, ROOT_KEY, Settings
 
 if TYPE_CHECKING:
+    from jedlik.regions.layout import Stored
     from jedlik.storage.object_store import ObjectStore
+    from jedlik.upkeep.opening import Reader
 
 ENDPOINT = "http://127.0.0.1:8000"
 BUCKET = "bucket://"
@@ -61,16 +72,19 @@ def _through_a_server(command: F) -> F:
 @_through_a_server
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Export from the store in this data folder instead.")
 @click.option("--account", "of_account", callback=account_id, help="The account of that store.")
+@root_key_options
 @click.pass_context
 def export(
-    context: click.Context, /, table: str, target: str, data_dir: Path | None, of_account: str | None, **server: Any
+    context: click.Context, /, table: str, target: str, data_dir: Path | None, of_account: str | None, **given: Any
 ) -> None:
     """Write the items of TABLE to TARGET, a file or bucket://NAME/KEY, a line each in DynamoDB JSON.
 
     It is compressed if its name ends with .gz or .zst. An export that was interrupted goes on when it is started again.
     Through a server, items that change meanwhile may be there as they were before or after; --data-dir exports one
-    state.
+    state, and needs the root key if the store is sealed.
     """
+    root_key = {name: given.pop(name) for name in list(given) if name.startswith(ROOT_KEY)}
+    server = given
     in_bucket = target.startswith(BUCKET)
     file = _note_of("export", table, server["endpoint_url"], target).with_suffix("") if in_bucket else Path(target)
     if file.exists() and not in_bucket:
@@ -79,7 +93,8 @@ def export(
     if data_dir is None:
         count = _export(_client(**server), table, file, compress)
     else:
-        count = _export_store(data_dir, of_account or own_account(), server["region"], table, (file, compress))
+        settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key)
+        count = _export_store(settings, (of_account or own_account(), server["region"]), table, (file, compress))
     if in_bucket:
         store, key = _place(context, target)
         _run(store.put_file(key, file))
@@ -258,17 +273,21 @@ def _wire_value(value: dict[str, Any], binary: Callable[[Any], Any]) -> dict[str
     return value
 
 
-def _export_store(data_dir: Path, account: str, region: str, name: str, to: tuple[Path, Compress]) -> int:
-    """Export from a store, in one state of it; how many items."""
+def _export_store(settings: Settings, of: tuple[str, str], name: str, to: tuple[Path, Compress]) -> int:
+    """Export from the store of an account's region, in one state of it; how many items."""
+    from jedlik.process.services import SERVICES
     from jedlik.regions import layout
+    from jedlik.regions.layout import Stored
     from jedlik.storage.engine import StorageError
+    from jedlik.upkeep.opening import Reader
 
-    folder = layout.store_folder(data_dir, account, region)
+    store = Stored(layout.store_folder(settings.data_dir, *of), *of)
+    reader = Reader(SERVICES, partial(needed_root_key, settings))
     file, compress = to
     part = file.with_name(f"{file.name}.part")
     counted = [0]
     try:
-        with part.open("wb") as out, closing(_stored(folder, name)) as pages:
+        with part.open("wb") as out, closing(_stored(store, reader, name)) as pages:
             total = next(pages)
             assert isinstance(total, int)
             with progress.shown(f"exporting {name}", total, lambda: counted[0]):
@@ -283,22 +302,21 @@ def _export_store(data_dir: Path, account: str, region: str, name: str, to: tupl
     return counted[0]
 
 
-def _stored(folder: Path, name: str) -> Generator[int | list[bytes], None, None]:
+def _stored(store: Stored, reader: Reader, name: str) -> Generator[int | list[bytes], None, None]:
     """How many items a table of a store has, and then its lines, some at a time. Raises StorageError."""
     from itertools import islice
 
     from jedlik.dynamodb import catalog
     from jedlik.dynamodb.model import items, keys
-    from jedlik.regions import keyspaces, store_keys
+    from jedlik.regions import keyspaces
     from jedlik.storage.counters import counter
     from jedlik.upkeep import opening
 
-    with opening.view(folder) as view:
-        if view.get(store_keys.KEYSPACE.prefix) is not None:
-            raise Refusal(f"the store in {folder} is sealed: start its server, and export the table from there")
+    with opening.view(store.path) as stored:
+        view = reader.opened(stored, store)
         table = catalog.stored(view.get(catalog.key(name)))
         if table is None:
-            raise Refusal(f"there is no table {name} in {folder}")
+            raise Refusal(f"there is no table {name} in {store.path}")
         yield counter(view.get(keys.item_count_key(table.id, 0)))
         rows = view.rows(table.prefix, keyspaces.prefix_end(table.prefix))
         while some := list(islice(rows, SNAPSHOT_ROWS)):

@@ -62,7 +62,7 @@ def data(settings: Settings) -> str:
 def root_key(key: Found) -> str:
     """Where the root key is, and what happens without it."""
     new = "JUST MADE: keep a copy, not beside copies of the data. " if key.is_new else ""
-    return f"{key.source.name}; {new}{'W' if new else 'w'}ithout it, what it has sealed is lost"
+    return f"{key.source.name}; {new}{'W' if new else 'w'}ithout it, the data is lost"
 
 
 def access(settings: Settings) -> str:

@@ -43,8 +43,8 @@ TAKEN_ONCE = ("host", "port", "data_dir", "in_memory", "dax", "dax_port", "dax_n
 """Settings of what the parent holds. To change them, the server must be stopped and started."""
 
 MADE = (
-    "The root key was just made in {}. Keep a copy of it, not beside copies of the data: without it, what it has "
-    "sealed is lost, which is access keys, passwords, encryption keys and encrypted tables"
+    "The root key was just made in {}. Keep a copy of it, not beside copies of the data: without it, the data is "
+    "lost: all that tables hold is sealed with it, and so are access keys, passwords and encryption keys"
 )
 """What the log has of a root key that nobody has seen yet."""
 
@@ -153,7 +153,7 @@ def announce(site: Site) -> None:
     settings = site.settings
     if site.key is None and not settings.in_memory:
         log.warning(
-            "the data folder %s has no root key, so its secrets lie open: stop the server and run `jedlik init`",
+            "the data folder %s has no root key, so tables and secrets lie open: stop the server and run `jedlik init`",
             settings.data_dir,
         )
     if logs.for_people(settings.log_format):

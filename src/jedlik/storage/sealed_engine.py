@@ -154,6 +154,10 @@ class SealedView(View):
         stored = super().get(key)
         return None if stored is None else self._sealing.opened(key, stored)
 
+    def opened(self, key: bytes, stored: bytes) -> bytes:
+        """The value of which this is what is stored under `key`."""
+        return self._sealing.opened(key, stored)
+
     def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
         """The rows with start <= key < end, in key order."""
         for key, stored in super().rows(start, end):

@@ -13,13 +13,14 @@ from jedlik.storage.lmdb.salvage import Attempt, changed_rows
 from jedlik.storage.lmdb.view import View
 
 
-def of(attempt: Attempt) -> Iterator[str]:
-    """The losses, a line each: by the numbers of records that cannot be read, otherwise by the keys of items."""
+def of(attempt: Attempt, view: View) -> Iterator[str]:
+    """The losses, a line each: by the numbers of records that cannot be read, otherwise by the keys of items. `view`
+    is the attempt's, with plain values."""
     for number in attempt.lost:
         yield f"all that was written with record {number}, which cannot be read"
-    by_id = {table.id: table for table in _tables(attempt.view)}
+    by_id = {table.id: table for table in _tables(view)}
     for record in attempt.left_out:
-        yield from _changes(record, by_id)
+        yield from _changes(record, by_id, view)
 
 
 def _tables(view: View) -> Iterator[Table]:
@@ -30,7 +31,7 @@ def _tables(view: View) -> Iterator[Table]:
             continue  # The check reports it.
 
 
-def _changes(record: Record, by_id: dict[bytes, Table]) -> Iterator[str]:
+def _changes(record: Record, by_id: dict[bytes, Table], view: View) -> Iterator[str]:
     start, end = spaces.ROWS.range
     what = f"record {record.place.sequence}"
     others = 0
@@ -41,7 +42,8 @@ def _changes(record: Record, by_id: dict[bytes, Table]) -> Iterator[str]:
         elif value is None:
             yield f"{what}: the deletion of an item of table {table.name}"
         else:
-            yield f"{what}: a write to the item of table {table.name} with the key {_key(table, items.decode(value))}"
+            item = items.decode(view.opened(key, value))
+            yield f"{what}: a write to the item of table {table.name} with the key {_key(table, item)}"
     yield f"{what}: {others} other changes that went with them"
 
 

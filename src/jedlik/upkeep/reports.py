@@ -128,10 +128,9 @@ def _salvage(stored: Stored, say: Say, watch: Watch, reader: Reader) -> int:
             for attempt in attempts:
                 view = attempt.view
                 with watch(f"trying {attempt.what}", view.pages.rows, partial(_rows_read, view)):
-                    problems = sum(
-                        1 for _ in StoreCheck(reader.opened(view, stored), reader.services, stored).problems()
-                    )
-                    lost = list(losses.of(attempt))
+                    plain = reader.opened(view, stored)
+                    problems = sum(1 for _ in StoreCheck(plain, reader.services, stored).problems())
+                    lost = list(losses.of(attempt, plain))
                 say(f"{stored.label}: tried {attempt.what}: {problems or 'no'} problem{'' if problems == 1 else 's'}")
                 if not problems:
                     break

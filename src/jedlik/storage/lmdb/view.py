@@ -65,6 +65,10 @@ class View:
             raise StorageError(str(error)) from error
         return found if key[0] == _OWN and key != POSITION_KEY else read(key, found)
 
+    def opened(self, key: bytes, stored: bytes) -> bytes:
+        """The value of which this is what is stored under `key`: a store may keep its values in another form."""
+        return stored
+
     def rows(self, start: bytes, end: bytes) -> Iterator[Row]:
         """The rows with start <= key < end, in key order."""
         try:
