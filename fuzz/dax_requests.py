@@ -79,7 +79,7 @@ class NodeOfOne:
 
     def run(self, pieces: list[bytes]) -> bytes:
         """What is answered to these pieces. Raises Finding."""
-        listener = Listener(self.node, SHORT, self.memory.bodies)
+        listener = Listener(self.node, SHORT, self.memory)
         network = Socket()
         connection = ClientConnection(listener)
         free = self.memory.bodies.free

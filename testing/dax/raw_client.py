@@ -35,13 +35,13 @@ def preamble(layering: int = 0, agent: str = "Test-1.0", magic: str = "J7yne5G")
     return values(magic, layering, bytes(16), {"UserAgent": agent}, 0)
 
 
-def authorization(region: str = "us-east-1", host: str = "dax.amazonaws.com") -> bytes:
+def authorization(region: str = "us-east-1", host: str = "dax.amazonaws.com", access_key: str = "AKIDEXAMPLE") -> bytes:
     """Who asks, with a signature that nobody has made."""
     date = "20261128T100000Z"
     canonical = f"POST\n/\n\nhost:{host}\nx-amz-date:{date}\n\nhost;x-amz-date\n{hashlib.sha256(b'').hexdigest()}"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{date}\n{date[:8]}/{region}/dax/aws4_request\n{digest}"
-    return request(AUTHORIZE, "AKIDEXAMPLE", "0" * 64, to_sign.encode(), None, None)
+    return request(AUTHORIZE, access_key, "0" * 64, to_sign.encode(), None, None)
 
 
 class RawClient:

@@ -68,6 +68,20 @@ def test_a_batch_fills_the_item_cache(tables: Tables) -> None:
     assert tables.get(tables.dax) == "first"
 
 
+def test_a_batch_from_the_cache_is_as_large_as_one_from_the_table(dax: Any, dynamodb: Any, key: Key) -> None:
+    keys: list[Key] = [key | {"n": {"N": str(number)}} for number in range(44)]
+    for start in (0, 22):
+        puts = [{"PutRequest": {"Item": one | {"v": {"S": "x" * 409_000}}}} for one in keys[start : start + 22]]
+        dynamodb.batch_write_item(RequestItems={"p-s-n": puts})
+    counts = []
+    for asked in (keys[:22], keys[22:], keys):  # In the end all are in the cache.
+        answer = dax.batch_get_item(RequestItems={"p-s-n": {"Keys": [dict(one) for one in asked]}})
+        left = answer["UnprocessedKeys"].get("p-s-n", {}).get("Keys", [])
+        counts.append((len(answer["Responses"]["p-s-n"]), len(left)))
+    assert counts == [(22, 0), (22, 0), (41, 3)]
+    assert sorted(one["n"]["N"] for one in left) == ["41", "42", "43"]
+
+
 def test_strongly_consistent_reads_pass_by(tables: Tables) -> None:
     tables.put(tables.dynamodb, "first")
     assert tables.get(tables.dax) == "first"

@@ -194,7 +194,7 @@ def test_who_is_not_known_is_refused_as_dax_does(server: Server) -> None:
 def test_an_authorization_ends() -> None:
     """That takes five minutes, so the connection is one without a server."""
     node = NodeOfOne()
-    listener = Listener(node.node, SHORT, node.memory.bodies)
+    listener = Listener(node.node, SHORT, node.memory)
     connection, network = ClientConnection(listener), Socket()
     connection.connection_made(cast(asyncio.Transport, network))
 

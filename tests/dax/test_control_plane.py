@@ -108,6 +108,17 @@ def test_a_node_of_the_servers_cluster_is_rebooted(dax_server: Server, control: 
     refused(control.reboot_node, "NodeNotFoundFault", ClusterName="default", NodeId="default-b")
 
 
+@pytest.mark.parametrize("length", [255, 256, 2_000, 100_000])
+def test_names_that_nothing_has(control: Any, length: int) -> None:
+    name = "x" * length
+    refused(control.delete_cluster, "ClusterNotFoundFault", ClusterName=name)
+    refused(control.reboot_node, "ClusterNotFoundFault", ClusterName=name, NodeId="a")
+    refused(control.delete_parameter_group, "ParameterGroupNotFoundFault", ParameterGroupName=name)
+    refused(control.describe_parameters, "ParameterGroupNotFoundFault", ParameterGroupName=name)
+    refused(control.delete_subnet_group, "SubnetGroupNotFoundFault", SubnetGroupName=name)
+    refused(control.update_cluster, "ParameterGroupNotFoundFault", ClusterName="default", ParameterGroupName=name)
+
+
 def _statuses(control: Any) -> list[str]:
     [cluster] = control.describe_clusters()["Clusters"]
     return [one["NodeStatus"] for one in cluster["Nodes"]]

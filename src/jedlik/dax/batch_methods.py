@@ -18,9 +18,12 @@ from jedlik.dax.plane import Call, Plane, raw_bytes, table_name
 from jedlik.dax.results_on_the_wire import SUCCESS, plain_item
 from jedlik.dax.wire_keys import KeySchema
 from jedlik.dax.wire_values import Item
+from jedlik.memory import MIB
 
 MOST_READ = 100
 """Items of a batch."""
+MOST_BYTES = 16 * MIB
+"""An answer has as much as the table's would have, also if all of it is in the cache."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ async def batch_get_item(plane: Plane, call: Call) -> bytes:
     missing = [one for one in reads if len(one.found) + len(one.absent) < len(one.keys)]
     if missing or not reads:
         capacities = await _read(plane, call, missing, parameters, left)
+    _leave_too_much(reads, left)
     into = bytearray(SUCCESS)
     wire_values.array(2, into)  # Three values follow, and clients count on that.
     wire_values.pairs(len(reads), into)
@@ -73,6 +77,17 @@ async def batch_get_item(plane: Plane, call: Call) -> bytes:
     for capacity in capacities:
         into += results_on_the_wire.consumed(capacity)
     return bytes(into)
+
+
+def _leave_too_much(reads: list[_Reads], left: dict[str, list[bytes]]) -> None:
+    """Leave what does not fit into an answer for the client to ask again."""
+    taken = 0
+    for one in reads:
+        for place in sorted(one.found):
+            taken += len(one.found[place])
+            if taken > MOST_BYTES:
+                del one.found[place]
+                left.setdefault(one.name, []).append(one.schema.encoded(one.keys[place]))
 
 
 async def _reads(plane: Plane, call: Call, name: str, asked: Any) -> _Reads:

@@ -21,7 +21,7 @@ from jedlik.dax.plane import Asker
 from jedlik.dax.request_framing import Framing, Malformed
 from jedlik.dax.wire_errors import NotAuthenticated
 from jedlik.dax.wire_values import WireReader
-from jedlik.memory import KIB, LARGE, Share
+from jedlik.memory import KIB, LARGE, Memory
 from jedlik.wire.messages import DIRECT, NOWHERE, Arrival, Limits, source_of
 from jedlik.wire.spinning import Spin
 
@@ -45,12 +45,16 @@ class Server(Protocol):
 
     node: Node
     limits: Limits
-    bodies: Share
+    memory: Memory
     now: float
     """Seconds, renewed once a second."""
     idle_until: float
     """Until when one may be idle that has been answered now."""
     retiring: bool
+    at_work: int
+    """Requests that wait for something."""
+    stalled: dict[ClientConnection, None]
+    """Connections whose clients do not take their answers."""
     spin: Spin | None
     """What keeps the event loop awake after answers, if anything does."""
 
@@ -60,6 +64,10 @@ class Server(Protocol):
 
     def left(self, connection: ClientConnection) -> None:
         """It has ended."""
+        ...
+
+    def stall(self, connection: ClientConnection, size: int) -> None:
+        """Its client does not take its answer, of which this many bytes are left."""
         ...
 
 
@@ -90,6 +98,8 @@ class ClientConnection(asyncio.Protocol):
         """What the request asks that is coming in, once it is known."""
         self._paused = False
         """The client does not take its answer."""
+        self._untaken = 0
+        """Bytes of that answer, which count against the memory for answers."""
         self._source = NOWHERE
         self.deadline = server.now + server.limits.request
 
@@ -105,6 +115,7 @@ class ClientConnection(asyncio.Protocol):
         """End. A request at work goes on: what it writes is written."""
         self._transport = None
         self._let_go()
+        self._forget_untaken()
         self.show_hits()
         self._server.left(self)
 
@@ -114,10 +125,13 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = self._server.now + self._server.limits.request
         if self._transport is not None:
             self._transport.pause_reading()
+            self._untaken = self._transport.get_write_buffer_size()
+            self._server.stall(self, self._untaken)
 
     def resume_writing(self) -> None:
         """It has taken it."""
         self._paused = False
+        self._forget_untaken()
         self._go_on()
 
     def data_received(self, data: bytes) -> None:
@@ -150,7 +164,7 @@ class ClientConnection(asyncio.Protocol):
         """Count a large buffer against the memory of the process; a client for which there is no room is sent away."""
         more = len(self._buffer) - self._held
         if more > LARGE:
-            if not self._server.bodies.try_hold(more):
+            if not self._server.memory.bodies.try_hold(more):
                 log.warning("a connection is closed: no memory for its request", extra={"bytes": len(self._buffer)})
                 self.abort()
                 return
@@ -238,7 +252,10 @@ class ClientConnection(asyncio.Protocol):
                 self.abort()
                 return
             self._send(self._node.endpoints(self._address()))
+        elif self._server.at_work >= self._server.limits.requests:
+            self._send(self._node.too_busy(self._asker, number))
         else:
+            self._server.at_work += 1
             work = self._do(self._asker, number, arguments, raw, last)
             self._at_work = asyncio.get_running_loop().create_task(work)
 
@@ -267,7 +284,10 @@ class ClientConnection(asyncio.Protocol):
         return self._source.listener.rpartition(":")[0].strip("[]")
 
     async def _do(self, asker: Asker, number: int, arguments: list[Any], raw: bytes, last: int) -> None:
-        answer = await self._node.answer(asker, number, arguments, raw[last:], len(raw))
+        try:
+            answer = await self._node.answer(asker, number, arguments, raw[last:], len(raw))
+        finally:
+            self._server.at_work -= 1
         self._at_work = None
         self._let_go()
         self.deadline = self._server.idle_until
@@ -288,7 +308,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _let_go(self) -> None:
         if self._held:
-            self._server.bodies.give_back(self._held)
+            self._server.memory.bodies.give_back(self._held)
             self._held = 0
 
     def _send(self, answer: bytes) -> None:
@@ -317,6 +337,17 @@ class ClientConnection(asyncio.Protocol):
         """The deadline has passed: the client is slow or idle. A request at work has no deadline."""
         if self._at_work is None or self._paused:
             self.abort()
+
+    def cut_off(self) -> None:
+        """Others need the memory of the answer that this client does not take."""
+        log.warning("a connection is closed: its answer takes memory that others need", extra={"bytes": self._untaken})
+        self._forget_untaken()
+        self.abort()
+
+    def _forget_untaken(self) -> None:
+        self._server.memory.answers.give_back(self._untaken)
+        self._untaken = 0
+        self._server.stalled.pop(self, None)
 
     def abort(self) -> None:
         """End at once."""

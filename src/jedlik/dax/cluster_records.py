@@ -43,21 +43,28 @@ CLUSTERS = Keyspace(
 NAMES_KEY = CLUSTERS.prefix + b"\x02"
 """Where the names of the clusters are that were made. What uses a group reads it, too: so none is deleted meanwhile."""
 EVENTS_KEY = CLUSTERS.prefix + b"\x03"
+LONGEST_NAME = 255
+"""Bytes of a name of a group; those of clusters are shorter."""
+
+
+def _key(kind: bytes, name: str) -> bytes:
+    """Where something of this name is. A name that is too long for anything gets a key at which nothing can be."""
+    return CLUSTERS.prefix + kind + name.encode()[: LONGEST_NAME + 1]
 
 
 def cluster_key(name: str) -> bytes:
     """Where the settings of a cluster are."""
-    return CLUSTERS.prefix + b"\x00" + name.encode()
+    return _key(b"\x00", name)
 
 
 def group_key(name: str) -> bytes:
     """Where a parameter group is."""
-    return CLUSTERS.prefix + b"\x01" + name.encode()
+    return _key(b"\x01", name)
 
 
 def subnet_group_key(name: str) -> bytes:
     """Where a subnet group is."""
-    return CLUSTERS.prefix + b"\x04" + name.encode()
+    return _key(b"\x04", name)
 
 
 class Status(StrEnum):

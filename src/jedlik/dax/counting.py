@@ -59,7 +59,7 @@ METRICS = (
 
 
 class NodeCounts:
-    """The series of one node in one region. They are asked for once more when they have moved.
+    """The series of one node in one region.
 
     Hits that need nothing but the cache are counted here first: three additions would take as long as the rest of one.
     """
@@ -69,10 +69,9 @@ class NodeCounts:
         self.hits = 0
         """GetItems that the cache had, which the series do not show yet."""
         self.look_up()
-        metrics.current().when_moved(self.look_up)
 
     def look_up(self) -> None:
-        """Find the series."""
+        """Find the series. To be called when they have moved."""
         self.requests = {operation: self._series(metric) for operation, metric in REQUESTS.items()}
         self.item_hits = self._series(ITEM_HITS)
         self.item_misses = self._series(ITEM_MISSES)

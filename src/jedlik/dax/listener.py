@@ -11,7 +11,7 @@ from functools import partial
 
 from jedlik.dax.client_connection import ClientConnection
 from jedlik.dax.node import Node
-from jedlik.memory import Share
+from jedlik.memory import Memory
 from jedlik.wire.acceptor import Acceptor
 from jedlik.wire.certificates import Certificates
 from jedlik.wire.messages import Limits
@@ -24,15 +24,19 @@ TICK_SECONDS = 1.0
 class Listener:
     """The connections of one node, from `start` to `stop`."""
 
-    def __init__(self, node: Node, limits: Limits, bodies: Share) -> None:
+    def __init__(self, node: Node, limits: Limits, memory: Memory) -> None:
         self.node = node
         self.limits = limits
-        self.bodies = bodies
+        self.memory = memory
         self.now = time.monotonic()
         self.idle_until = self.now + limits.idle
         self.retiring = False
         self.spin: Spin | None = None
         self.connections: set[ClientConnection] = set()
+        self.at_work = 0
+        """Requests that wait for something."""
+        self.stalled: dict[ClientConnection, None] = {}
+        """Connections whose clients do not take their answers, the longest-waiting first."""
         self._acceptors: list[Acceptor] = []
         self._opening = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -75,6 +79,14 @@ class Listener:
         if self._gone is not None and not self._opening:
             self._gone()
 
+    def stall(self, connection: ClientConnection, size: int) -> None:
+        """A client does not take its answer, of which this many bytes are left. If that is too much in all, close the
+        connection that has waited longest."""
+        self.memory.answers.hold(size)
+        while self.memory.answers.free < 0 and self.stalled:
+            next(iter(self.stalled)).cut_off()
+        self.stalled[connection] = None
+
     def retire(self, gone: Callable[[], None]) -> None:
         """Accept nothing new, close each connection when it has no request at work, and call `gone` after the last.
 
@@ -114,6 +126,8 @@ class Listener:
         self.idle_until = now + self.limits.idle
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
+        if self.memory.answers.short and self.stalled:  # Others wait for what a client does not take.
+            next(iter(self.stalled)).cut_off()
         for connection in self.connections:
             connection.show_hits()
             if connection.authorized_until < now:

@@ -16,8 +16,9 @@ import socket
 import time
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
-from jedlik.aws import answers
+from jedlik.aws import answers, metrics
 from jedlik.aws.access import Scope
 from jedlik.aws.context import PARTITION, Caller, root
 from jedlik.aws.errors import InternalServerError, ServiceError, ServiceUnavailable, ValidationException
@@ -100,7 +101,9 @@ class Node:
         """The server's own."""
         self._request_ids = answers.request_ids()
         self._askers: dict[tuple[object, ...], Asker] = {}
-        self._counts: dict[tuple[str, str], NodeCounts] = {}
+        self._counts: WeakValueDictionary[tuple[str, str], NodeCounts] = WeakValueDictionary()
+        """Those of everybody who is known. A stranger may name any account where signatures are not verified."""
+        metrics.current().when_moved(self._look_up_counts)
         self._variants: dict[bytes, bytes | None] = {b"\xf6": EMPTY}
         """What a getItem's parameters ask of the cache: a projection, empty for none; None for a read that passes
         by."""
@@ -171,8 +174,7 @@ class Node:
         counts = self._counts.get((account, signed.region))
         if counts is None:
             counts = NodeCounts(account, signed.region, self._place.name.cluster, self._place.name.node)
-            if len(self._counts) < MOST_KNOWN:
-                self._counts[account, signed.region] = counts
+            self._counts[account, signed.region] = counts
         if len(self._askers) >= MOST_KNOWN:
             self._askers.clear()
         permissions = None if self._access is None else self._access.permissions(caller)
@@ -180,6 +182,10 @@ class Node:
             signed.store, caller, selects_all, counts, (signed.store, ITEMS), permissions, self._access
         )
         return asker
+
+    def _look_up_counts(self) -> None:
+        for counts in list(self._counts.values()):
+            counts.look_up()
 
     # Answers
 
@@ -230,6 +236,15 @@ class Node:
             asker, method.operation, seconds, (size, len(answer)), request_id=request_id, error=error, hit=False
         )
         return answer
+
+    def too_busy(self, asker: Asker, number: int) -> bytes:
+        """The answer to a request that finds as many at work as there may be."""
+        counts, operation = asker.counts, METHODS[number].operation
+        counts.total.add(1)
+        counts.throttled.add(1)
+        if operation is not None:
+            counts.requests[operation].add(1)
+        return refusal(ServiceUnavailable("The server is too busy; try again"), next(self._request_ids))
 
     async def _counted(
         self, asker: Asker, method: Method, arguments: list[Any], raw: bytes, request_id: str

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 SCHEMA_SECONDS = 60.0
 """How long a table's key schema is believed, as by clients."""
 MOST_SCHEMAS = 10_000
+"""Key schemas that are remembered, and regions' parameters."""
 LIVES_SECONDS = 1.0
 """How long the parameters of a cluster are believed."""
 QUERIES = "queries"
@@ -156,6 +157,8 @@ class Plane:
         lives = Lives(
             group.milliseconds(cluster_records.ITEM_LIFE) / 1000, group.milliseconds(cluster_records.QUERY_LIFE) / 1000
         )
+        if len(self._lives) >= MOST_SCHEMAS:
+            self._lives.clear()
         self._lives[store] = now + LIVES_SECONDS, lives
         return lives
 

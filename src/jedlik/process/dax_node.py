@@ -117,7 +117,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         requests = AccessLog(name, every=settings.access_log, slow=settings.slow_request) if is_logged else None
         place = Place(name, board, settings.dax_address)
         node = Node(plane, callers.verifier, place, settings.account, access, requests)
-        listener = Listener(node, limits_of(settings), memory.bodies)
+        listener = Listener(node, limits_of(settings), memory)
         listener.spin = spin(settings.spin)
         listener.start(seat.listening, tls)
         loop.add_signal_handler(RETIRE, lambda: listener.retire(stop.set))
