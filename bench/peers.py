@@ -59,7 +59,7 @@ class Peer:
 def environment() -> dict[str, str]:
     """The servers' environment: no settings of Jedlik's from outside, and this package on the path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JEDLIK_")}
-    return kept | {"PYTHONPATH": str(HERE.parent)}
+    return kept | {"PYTHONPATH": os.pathsep.join((str(HERE.parent / "src"), str(HERE.parent)))}
 
 
 def jedlik(workers: int) -> Peer:

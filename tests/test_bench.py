@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import dax_hits
+from bench.backups import Work
 from bench.goals import Goal
 from bench.load import Measurement, Unusable
 from bench.measuring import Filled, Prepared
@@ -188,3 +189,15 @@ def test_hits_of_dax_are_measured_beside_the_table_and_an_echo() -> None:
 def test_hits_of_dax_are_left_out_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert dax_hits.section(rounds=1) == f"- DAX hit is absent: {dax_hits.NO_COMPILER}"
+
+
+def test_backups_are_measured_from_their_request_to_their_end(jedlik_server: Running, filled: Filled) -> None:
+    table = replace(MAIN, name="backed-up", items=FEW)
+    filled.fill(jedlik_server, table)
+    work = Work(jedlik_server)
+    arn = work.back_up(table.name)
+    assert work.until(lambda: work.is_made(arn)) > 0
+    name = work.restore(arn)
+    assert work.until(lambda: work.is_restored(name)) > 0
+    assert work.client.call("Scan", {"TableName": name, "Select": "COUNT"})["Count"] == FEW
+    work.away(arn, name)

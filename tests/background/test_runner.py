@@ -12,8 +12,10 @@ import pytest
 from jedlik.background import job_records, leases, runner
 from jedlik.background.job_records import Job
 from jedlik.background.work import Duty, JobKind, Work, by_name
+from jedlik.config import Settings
 from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
+from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError, Writes
 from testing.regions import SetClock, everything, run, write
 
@@ -203,5 +205,38 @@ def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         rests = [after - before for before, after in itertools.pairwise(times)]
         assert all(rest >= 0.1 for rest in rests[1::2])
         assert min(rests[::2]) < 0.1
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("requests", "rest"),
+    [
+        (0, 0.0),
+        (1, 0.0),  # A client that asks for the state of a backup every second does not make it slower.
+        (4, 0.0),
+        (5, 0.2),
+        (2000, 0.2),
+    ],
+)
+def test_steps_are_followed_by_rests_only_while_requests_come(requests: int, rest: float) -> None:
+    assert runner.rest_after(0.2, requests) == rest
+
+
+def test_requests_to_any_region_of_the_process_make_background_work_rest(tmp_path: Path) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        stores = Stores(Settings(data_dir=tmp_path / "stores", in_memory=True))
+        one, two = await stores.region("eu-west-1"), await stores.region("us-east-1")
+        before = one.asked
+        await stores.use("us-east-1", look)
+        assert two.begun == 1
+        assert one.asked > before
+        for name in ("eu-west-1", "us-east-1"):
+            found = stores.opened(name)
+            assert found is not None
+            await found.engine.close()
+
+    async def look(region: Region) -> None:
+        pass
 
     run(tmp_path, scenario)

@@ -2,8 +2,8 @@
 
 There are two sorts of work (`work`). A *job* is begun by a request (`job_records.submit`), done in steps by the
 function of its kind, and ends some time. A *duty*, like deleting expired items, is repeated for ever. Both run under
-leases and take turns in slices of time. After each slice they rest for as long as it took, so background work never
-takes more than half of a worker.
+leases and take turns in slices of time. While requests come, they rest after each step for as long as it took, so
+background work takes no more than half of a worker then. Nothing rests in a server that hardly anybody asks.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ POLL_SECONDS = 1.0
 """How soon a worker notices a job that another has submitted, or a lease that has run out."""
 SLICE_SECONDS = 0.2
 """How long one job or duty goes on before the next has its turn."""
+FEW_REQUESTS = 20
+"""In a second: so many, of somebody who waits for a job's end or looks around, make nothing rest."""
 RETRY_SECONDS = 5.0
 """How long a job or duty rests after it has failed."""
 KEY_SECONDS = 2.0
@@ -46,6 +48,11 @@ _log = logging.getLogger(__name__)
 async def run(region: Region, stop: asyncio.Event, work: Work) -> None:
     """Do the region's background work until `stop` is set."""
     await _Runner(region, stop, work).run()
+
+
+def rest_after(seconds: float, requests: int) -> float:
+    """How long background work rests after a step that took `seconds`, in which `requests` came."""
+    return seconds if requests > max(1, FEW_REQUESTS * seconds) else 0.0
 
 
 async def has_work(region: Region, work: Work) -> bool:
@@ -110,9 +117,10 @@ class _Runner:
             while not self._stop.is_set() and (not leased or await self._leases.hold(name)):
                 if now - begun > SLICE_SECONDS:
                     return True
+                asked = self._region.asked
                 if not await piece():
                     break
-                await asyncio.sleep(clock() - now)
+                await asyncio.sleep(rest_after(clock() - now, self._region.asked - asked))
                 now = clock()
             if not period:
                 await self._leases.release(name)

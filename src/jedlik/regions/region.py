@@ -46,6 +46,10 @@ class Elsewhere(Protocol):
         """The result of `work` with the region of this name. Raises NotServed and TooManyOpen."""
         ...
 
+    def requests(self) -> int:
+        """How many requests have come to all open regions of this process."""
+        ...
+
 
 class NothingElsewhere:
     """For a region that stands alone."""
@@ -53,6 +57,10 @@ class NothingElsewhere:
     async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
         """Raises NotServed."""
         raise NotServed(name)
+
+    def requests(self) -> int:
+        """None."""
+        return 0
 
 
 class Region:
@@ -127,3 +135,8 @@ class Region:
         """Requests that have been answered, or have failed."""
         self.replicated = False
         """Whether any table was a replica when pulling last looked."""
+
+    @property
+    def asked(self) -> int:
+        """Changes whenever a request comes to this process: background work rests only while some do."""
+        return self.begun + self.elsewhere.requests()

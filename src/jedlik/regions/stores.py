@@ -401,6 +401,9 @@ class _OfAccount:
     async def use(self, name: str, work: Callable[[Region], Awaitable[T]]) -> T:
         return await self._stores.use(self._stores.named(self._account, name), work)
 
+    def requests(self) -> int:
+        return sum(region.begun for region in self._stores.regions())
+
 
 async def _counted(region: Region, work: Callable[[Region], Awaitable[T]]) -> T:
     region.begun += 1

@@ -203,15 +203,15 @@ async def marked(region: Region, mark: str) -> tuple[int, float]:
 async def _items(region: Region, table: Table, position: bytes, rows: Packer) -> bytes:
     """Read the items of the next piece, none at the end; where to go on."""
     end = keyspaces.prefix_end(table.prefix)
-    requests = region.begun
+    asked = region.asked
     while rows.size < PIECE_BYTES:
         found = await region.engine.range(position, end, READ_ROWS, READ_BYTES)
         if not found:
             break
         rows.add([(key[keys.INDEX_PREFIX :], value) for key, value in found])
         position = found[-1][0] + b"\0"
-        await asyncio.sleep(BUSY_SECONDS if region.begun != requests else 0)
-        requests = region.begun
+        await asyncio.sleep(BUSY_SECONDS if region.asked != asked else 0)
+        asked = region.asked
     return position
 
 
