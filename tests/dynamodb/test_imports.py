@@ -23,6 +23,8 @@ from jedlik.dynamodb.backups.open_sources import Amount
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
+from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.upkeep import stats
 from testing import jobs
 from testing.dynamodb import handlers
 from testing.dynamodb.definitions import attributes, index, key_schema
@@ -44,7 +46,7 @@ def importer(place: Path) -> Iterator[Server]:
     """A server with a bucket."""
     settings = place / "jedlik.toml"
     settings.write_text(f'[buckets.my-data]\nurl = "{(place / "data").as_uri()}"\n')
-    server = Server(place / "log", config=settings, data_dir=place / "store", in_memory=True)
+    server = Server(place / "log", config=settings, data_dir=place / "store", in_memory=True, backups=place / "backups")
     yield server
     server.kill()
 
@@ -176,6 +178,14 @@ def test_what_is_no_item_is_counted_and_logged(client: Any, place: Path, importe
     assert held(client, done) == [item(1, second={"BOOL": True}), item(2)]
     logged = [line for line in importer.log_lines() if line.get("object", "").startswith(folder)]
     assert [line["line"] for line in logged] == [1, 2, 3, 4, 5]
+    # The same is in the place of backups, in a folder that `jedlik stats` names.
+    import_id = done["ImportArn"].rpartition("/")[2]
+    name = done["TableArn"].rpartition("/")[2]
+    log = place / "backups" / "000000000000" / "us-east-1" / name / f"{import_id}-errors"
+    found = [orjson.loads(line) for path in log.iterdir() for line in path.read_bytes().splitlines()]
+    assert [(one["object"], one["line"]) for one in found] == [(f"{folder}/a", number) for number in range(1, 6)]
+    assert found[0]["reason"] == 'it is not JSON of the form {"Item": {...}}'
+    assert not any("ttttt" in one["reason"] for one in found)
 
     folder = put(place, "a", gzip.compress(lines(item(1)))[:-12] + b"damaged")
     done = imported(client, folder, "DYNAMODB_JSON", InputCompressionType="GZIP")
@@ -236,6 +246,7 @@ def test_each_record_counts_once_whatever_workers_die(
 ) -> None:
     monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
     monkeypatch.setattr(open_sources, "READ", Amount(6, MIB))
+    monkeypatch.setattr(importing, "LOGGED", 8)
     random = Random(1)
 
     async def test(own: Handlers) -> None:
@@ -245,7 +256,7 @@ def test_each_record_counts_once_whatever_workers_die(
         for part in range(5):
             numbers = range(part * 40, part * 40 + 40)
             rows = b"p,s\n" + b"".join(b"a,%d\n" % n for n in numbers)
-            content = rows if form == "CSV" else lines(*map(item, numbers))
+            content = (rows if form == "CSV" else lines(*map(item, numbers))) + b"nothing,of,that,kind\n" * 2
             objects.kept[f"part-{part}"] = gzip.compress(content)
         objects.kept["part-5"] = b""
         answer = await own.call(
@@ -265,7 +276,20 @@ def test_each_record_counts_once_whatever_workers_die(
                     await importing.step(own.region, job)
         arn = answer["ImportTableDescription"]["ImportArn"]
         done = (await own.call("DescribeImport", ImportArn=arn))["ImportTableDescription"]
-        assert (done["ImportStatus"], done["ImportedItemCount"], done["ErrorCount"]) == ("COMPLETED", 200, 0)
+        assert (done["ImportStatus"], done["ImportedItemCount"], done["ErrorCount"]) == ("COMPLETED", 200, 10)
+        assert done["ProcessedItemCount"] == 210
+        # As many as are logged, and each of them once.
+        logs = [content for name, content in objects.kept.items() if "-errors/" in name]
+        found = [orjson.loads(line) for content in logs for line in content.splitlines()]
+        first = 42 if form == "CSV" else 41
+        wanted = [(f"part-{part}", line) for part in range(4) for line in (first, first + 1)]
+        assert sorted((one["object"], one["line"]) for one in found) == wanted
+        engine = own.region.engine
+        assert isinstance(engine, LmdbEngine)
+        with engine.view() as view:
+            [shown] = stats.imports_of(view, own.region.account, own.region.name)
+        assert (shown.table, shown.errors) == ("target", 10)
+        assert {name.rpartition("/")[0] for name in objects.kept if "-errors/" in name} == {shown.log}
         assert (await own.call("DescribeTable", TableName="target"))["Table"]["ItemCount"] == 200
 
     handlers.run(tmp_path / "store", test)

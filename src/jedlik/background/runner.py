@@ -32,7 +32,7 @@ POLL_SECONDS = 1.0
 SLICE_SECONDS = 0.2
 """How long one job or duty goes on before the next has its turn."""
 FEW_REQUESTS = 20
-"""In a second: so many, of somebody who waits for a job's end or looks around, make nothing rest."""
+"""In a second: no more than that make nothing rest. A client may be waiting for the end of a job."""
 RETRY_SECONDS = 5.0
 """How long a job or duty rests after it has failed."""
 KEY_SECONDS = 2.0

@@ -163,6 +163,11 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Seque
             say(f"{stored.label}: table {table.name}: {_put_aside(aside)}")
         if table.recovery is not None:
             say(f"{stored.label}: table {table.name}: {_recovery(table.recovery)}")
+    for one in store.imports:
+        say(
+            f"{stored.label}: import {one.id} of table {one.table}: {one.errors} records were no items; the log is in "
+            f"{one.log} in the place of backups"
+        )
     if stored.is_identity:
         say(f"{stored.label}: {', '.join(f'{number} {name}' for name, number in store.identities.items())}")
     if store.clock is not None:

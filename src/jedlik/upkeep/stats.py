@@ -9,7 +9,7 @@ from typing import Any
 from jedlik import timekeeping
 from jedlik.aws.service import Service, identity_key_spaces
 from jedlik.background import job_records
-from jedlik.dynamodb.backups import recovery_records
+from jedlik.dynamodb.backups import import_logs, import_records, recovery_records
 from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.model import descriptors, keys
 from jedlik.dynamodb.model.tables import Table
@@ -25,6 +25,9 @@ from jedlik.storage.lmdb.scrub_progress import Progress, read_progress
 from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
 from jedlik.upkeep import opening
+
+_OF_REGIONS = ("region", "tables", "clock", "kms_keys", "imports_with_errors")
+"""What the document of an identity store has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,21 @@ def _progress(peer: PullPosition) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportErrors:
+    """An import that has ended, with records that were no items."""
+
+    table: str
+    id: str
+    errors: int
+    log: str
+    """The folder of its log, in the place of backups."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"table": self.table, "import": self.id, "errors": self.errors, "log": self.log}
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStats:
     """A store, in one state of it."""
 
@@ -119,13 +137,15 @@ class StoreStats:
     """When all values were read last, and what was found."""
     kms_keys: int = 0
     """Those of customers, and that of DynamoDB."""
+    imports: tuple[ImportErrors, ...] = ()
+    """Those of which records were no items."""
     identities: Mapping[str, int] = field(default_factory=dict)
     """For an identity store: the number of rows of each key space, by their name."""
 
     def identity_document(self) -> dict[str, Any]:
         """An identity store as JSON."""
         document = self.document()
-        return {name: document[name] for name in document if name not in ("region", "tables", "clock", "kms_keys")} | {
+        return {name: document[name] for name in document if name not in _OF_REGIONS} | {
             "rows_of": dict(self.identities)
         }
 
@@ -159,6 +179,7 @@ class StoreStats:
                 else {"values": self.scrub.values, "damaged_values": self.scrub.damaged_values},
             },
             "kms_keys": self.kms_keys,
+            "imports_with_errors": [one.document() for one in self.imports],
             "tables": [table.document() for table in self.tables],
         }
 
@@ -177,7 +198,17 @@ def of_store(stored: Stored, services: Sequence[Service] = ()) -> StoreStats:
         tables = tuple(of_tables(view))
         kms_keys = view.count(*key_rows.key_range())
         progress = read_progress(path)
-        return StoreStats(path.name, stored.account, size, view.pages, tables, of_clock(view), progress, kms_keys)
+        clock, imports = of_clock(view), tuple(imports_of(view, stored.account, path.name))
+        return StoreStats(path.name, stored.account, size, view.pages, tables, clock, progress, kms_keys, imports)
+
+
+def imports_of(view: View, account: str, region: str) -> Iterator[ImportErrors]:
+    """The imports that have ended with errors."""
+    for _, raw in view.rows(*import_records.import_range(None)):
+        found = import_records.parse(raw)
+        if found.errors:
+            place = import_logs.folder(account, region, found.table, found.id)
+            yield ImportErrors(found.table, found.id, found.errors, place)
 
 
 def of_clock(view: View) -> Timekeeping | None:

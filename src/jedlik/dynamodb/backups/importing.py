@@ -2,7 +2,7 @@
 
 The job goes over the objects in the order of their names, and commits some hundred records at a time together with its
 place and its counts: so each is counted once, whatever workers die. Records with the same key replace each other. A
-record that is no item is counted and logged, with where it stands and why.
+record that is no item is counted and logged (`import_logs`), with where it stands and why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import import_records, import_sources, open_sources, transfers
+from jedlik.dynamodb.backups import import_logs, import_records, import_sources, open_sources, transfers
+from jedlik.dynamodb.backups.import_logs import EVERY_LOGGED, LOGGED, Problem
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
 from jedlik.dynamodb.backups.open_sources import Description, Source
@@ -43,8 +44,6 @@ KIND = "IMPORT"
 LINES_AT_ONCE = 200
 """Records that are written in one commit."""
 BYTES_AT_ONCE = MIB // 2
-LOGGED = 1000
-"""Errors of one import that are logged; the rest is counted."""
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60 * 60.0
 """An import fails that has not come on for so long."""
@@ -85,6 +84,7 @@ async def step(region: Region, job: Job) -> None:
             await _end(region, job, ("S3NoSuchKey", "There is no object with the prefix in the bucket"))
             return
         lines = await source.read(open_sources.READ)
+        commits = [] if lines is None else await _commits(region, job, table, (found, source), lines)
     except (NoBucket, BucketOfOther) as error:
         await _end(region, job, transfers.failure_of(error))
         return
@@ -100,24 +100,40 @@ async def step(region: Region, job: Job) -> None:
     if lines is None:
         await _end(region, job, None)
         return
-    await _write(region, job, table, source, lines)
+    await _write(region, table, commits)
     source.keep(region, job)
 
 
-async def _write(region: Region, job: Job, table: Table, source: Source, lines: list[Line]) -> None:
-    """Write lines, in several commits, and the job's place behind them."""
+async def _commits(
+    region: Region, job: Job, table: Table, of: tuple[Import, Source], lines: list[Line]
+) -> list[_Commit]:
+    """What writes lines, and the job's place behind them. Those that are no items have been logged then.
+
+    Raises ObjectStoreError.
+    """
+    found, source = of
     parse = source.parser(table)
-    under_way: list[asyncio.Future[None]] = []
+    made: list[_Commit] = []
     rest = list(lines)
-    while rest or not under_way:
+    while rest or not made:
         part, size = 0, 0
         while part < len(rest) and part < LINES_AT_ONCE and size < BYTES_AT_ONCE:
             size += rest[part].size
             part += 1
         commit = _Commit(region, job, table, parse, source.place[0], rest[:part])
         rest = rest[part:]
-        under_way.append(mini_transaction.mutate(region, (table,), commit.items, commit.decide, (job.key,)))
+        if commit.problems:
+            await import_logs.write(region, found, commit.problems)
+        made.append(commit)
         job = commit.next_job
+    return made
+
+
+async def _write(region: Region, table: Table, commits: Sequence[_Commit]) -> None:
+    """Make commits, each of which follows from the one before it."""
+    under_way = [
+        mini_transaction.mutate(region, (table,), commit.items, commit.decide, (commit.key,)) for commit in commits
+    ]
     for done in await asyncio.gather(*under_way, return_exceptions=True):
         if isinstance(done, DescriptorChanged):
             raise JobMoved from done  # The table has been deleted: the next step finds that.
@@ -140,6 +156,9 @@ class _Commit:
 
     def __init__(self, region: Region, job: Job, table: Table, parse: Parse, name: str, lines: Sequence[Line]) -> None:
         self._job = job
+        self.key = job.key
+        self.problems: list[Problem] = []
+        """What is logged of the records that are no items."""
         self._table = table
         puts: dict[bytes, item_writes.Put] = {}
         errors = 0
@@ -149,10 +168,13 @@ class _Commit:
                 puts[put.key] = put
             except (ServiceError, Malformed) as error:
                 errors += 1
+                problem = import_sources.problem_of(error)
                 if job.state["Errors"] + errors <= LOGGED:
+                    self.problems.append(Problem(name, line.number, problem))
+                if job.state["Errors"] + errors <= EVERY_LOGGED:
                     _log.warning(
                         "a record was not imported: %s",
-                        import_sources.problem_of(error),
+                        problem,
                         extra={"region": region.store, "table": table.name, "object": name, "line": line.number},
                     )
         self._puts = list(puts.values())
