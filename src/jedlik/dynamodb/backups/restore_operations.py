@@ -26,7 +26,7 @@ from jedlik.dynamodb.backups.backup_records import AVAILABLE, BackupArn
 from jedlik.dynamodb.backups.restores import Place
 from jedlik.dynamodb.capacity import throughput
 from jedlik.dynamodb.capacity.throughput import INVALID
-from jedlik.dynamodb.encryption import chosen_keys
+from jedlik.dynamodb.encryption import chosen_keys, open_keys
 from jedlik.dynamodb.encryption.chosen_keys import Wanted
 from jedlik.dynamodb.errors import (
     BackupInUseException,
@@ -34,7 +34,7 @@ from jedlik.dynamodb.errors import (
     TableAlreadyExistsException,
     TableInUseException,
 )
-from jedlik.dynamodb.model import definitions
+from jedlik.dynamodb.model import definitions, keys
 from jedlik.dynamodb.model.definitions import (
     PAY_PER_REQUEST,
     PROVISIONED,
@@ -71,6 +71,8 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
     values = await region.engine.get(read)
     source = backup_records.found(values[0], arn).table
     check_target(name, values[1])
+    if source.archived is not None:
+        await open_keys.ready(region, keys.table_id(source.id))
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         backup = backup_records.found(values[0], arn)
@@ -106,6 +108,8 @@ async def _restore_from_elsewhere(
         raise ContinuousBackupsUnavailableException(f"The place of backups cannot be used: {error}") from error
     if backup.status != AVAILABLE:
         raise BackupInUseException(BACKUP_IN_USE)
+    if backup.table.archived is not None:
+        raise ValidationException(f"A backup of an archived table is restored in its own region: {arn}")
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         check_target(name, values[0])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import JobKind, Unfinished
@@ -34,6 +35,7 @@ from jedlik.dynamodb.backups import (
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.pieces import ABSENT, STAMP, DamagedPiece, Rows
 from jedlik.dynamodb.backups.sources_elsewhere import SourceGone
+from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.model import indexes, items, keys, spaces
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.dynamodb.model.limits import MIB
@@ -42,7 +44,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import record
 from jedlik.dynamodb.tables import purge
 from jedlik.storage.counters import counter
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import NoKey, Row, Writes
 from jedlik.storage.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
@@ -151,7 +153,25 @@ class _Source:
         content, self.kind, rows = await piece_keys.of(region).rows(store, name)
         if self.kind is not piece.kind or len(rows) != piece.rows or not piece.name.endswith(pieces.checksum(content)):
             raise DamagedPiece(f"{piece.name} is not the piece that the manifest lists")
+        source = self.manifest.backup.table
+        if source.archived is not None:
+            rows = await _opened(region, source, rows)
         self.rows = _in_order(self.manifest, self.kind, rows)
+
+
+async def _opened(region: Region, source: Descriptor, rows: list[Row]) -> list[Row]:
+    """The rows of an archived table, which are sealed with its keys. Raises JobWaits while these cannot be used."""
+    table_id = keys.table_id(source.id)
+    prefix = keys.index_prefix(table_id, 0)
+    try:
+        await open_keys.ready(region, table_id)
+        if region.sealed is None:
+            raise NoKey("the store is not sealed")
+        sealing = region.sealed.sealing
+        return [(key, sealing.opened(prefix + key, value)) for key, value in rows]
+    except (ServiceError, NoKey) as error:
+        _log.warning("a restore waits for the key of an archived table: %s", error, extra={"region": region.store})
+        raise JobWaits(WAIT_SECONDS) from error
 
 
 def _in_order(manifest: Manifest, kind: Rows, rows: list[Row]) -> list[Row]:

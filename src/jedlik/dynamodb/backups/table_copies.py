@@ -204,8 +204,12 @@ async def _items(region: Region, table: Table, position: bytes, rows: Packer) ->
     """Read the items of the next piece, none at the end; where to go on."""
     end = keyspaces.prefix_end(table.prefix)
     asked = region.asked
+    # Nobody can read an archived table: its items are kept as they are sealed.
+    engine = region.engine
+    if table.descriptor.archived is not None and region.sealed is not None:
+        engine = region.sealed.inner
     while rows.size < PIECE_BYTES:
-        found = await region.engine.range(position, end, READ_ROWS, READ_BYTES)
+        found = await engine.range(position, end, READ_ROWS, READ_BYTES)
         if not found:
             break
         rows.add([(key[keys.INDEX_PREFIX :], value) for key, value in found])
@@ -218,6 +222,8 @@ async def _items(region: Region, table: Table, position: bytes, rows: Packer) ->
 async def _changes(region: Region, table: Table, position: int, safe: bytes) -> _Changes:
     """The changes of a piece, each the item before it, of those items whose keys are not before `safe`."""
     last = await region.engine.last_position()
+    if table.descriptor.archived is not None:
+        return _Changes(Packer(Rows.CHANGES), last + 1, last)  # Nobody can change it, either.
     logs = await log_entries.shard_logs(region, table.id)
     first: dict[bytes, bytes] = {}
     size = 0
@@ -266,7 +272,7 @@ async def _finish(region: Region, job: Job, backup: Backup, store: ObjectStore) 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, None]:
         job.check(values[0])
         writes = Writes()
-        _without_reader(job, values[1], region.clock(), writes)
+        _without_reader(job, values[1], region.clock(), writes, is_made=True)
         if values[2] is None:
             raise JobMoved
         current = backup_records.parse(values[2])
@@ -286,7 +292,7 @@ async def _all_pieces(region: Region, backup: str) -> list[Piece]:
     return found
 
 
-def _without_reader(job: Job, descriptor: bytes | None, now: float, writes: Writes) -> None:
+def _without_reader(job: Job, descriptor: bytes | None, now: float, writes: Writes, *, is_made: bool = False) -> None:
     """Take the backup's reader from the log of its table, if the table is still there. With its last backup a table
     goes."""
     table = catalog.stored(descriptor)
@@ -296,7 +302,10 @@ def _without_reader(job: Job, descriptor: bytes | None, now: float, writes: Writ
     if name.startswith(LAST_BACKUP_READER):
         purge.delete_table(table.descriptor, None, now, writes)
     else:
-        catalog.put(log_readers.removed(table.descriptor, [name], writes), writes)
+        left = log_readers.removed(table.descriptor, [name], writes)
+        if left.archived is not None:
+            left = replace(left, archived=replace(left.archived, is_done=True) if is_made else None)
+        catalog.put(left, writes)
 
 
 async def _give_up(region: Region, job: Job, reason: str) -> None:

@@ -8,6 +8,8 @@ KMS counts its changes (`TableKeys.changes`), so nearly every look is a read. Ke
 while, because some become useless at a date. A KMS that does not answer refuses nothing: keys that are open go on for
 five minutes.
 
+A table that was closed for seven days is archived (`archival`).
+
 Here is also where keys are let go of that nobody needs any more: those of deleted tables when their streams are gone
 too, and those that a table had before.
 
@@ -26,7 +28,7 @@ from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.encryption import open_keys
+from jedlik.dynamodb.encryption import archival, open_keys
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.mutations import Mutation
@@ -43,6 +45,8 @@ ASK_SECONDS = 30.0
 """How old an answer of KMS may be."""
 GRACE_SECONDS = 5 * 60.0
 """How long keys may be used while KMS does not answer: as long as DynamoDB keeps them."""
+HELD_SECONDS = 60.0
+"""How often it is looked whether a backup of an archived table still needs the table's key."""
 AWAY_SECONDS = 60.0
 """How long giving back a key waits when KMS did not answer."""
 _PAGE = 500
@@ -106,9 +110,12 @@ class KeyWatch:
         now = region.clock()
         if (seen.table is None or any(key.idle for key in record.keys)) and now >= seen.next_release:
             seen.next_release = now + await _let_go(region, table_id, record, seen.table)
-        if seen.table is not None:
+        if seen.table is not None and seen.table.descriptor.archived is None:
             await self._ask(region, record, seen, changes)
-            await _settle(region, seen.table, table_id, seen.refusal)
+            if seen.refusal is not None and seen.refusal[0] != AWAY and archival.is_due(region, seen.table):
+                await archival.begin(region, seen.table)
+            else:
+                await _settle(region, seen.table, table_id, seen.refusal)
 
     async def _ask(self, region: Region, record: TableKeys, seen: _Seen, changes: dict[str, int]) -> None:
         """Find out whether the keys of a table may be used."""
@@ -180,6 +187,8 @@ async def _let_go(region: Region, table_id: bytes, record: TableKeys, table: Tab
     ranges = [space.of(table_id) for space in (spaces.ROWS, spaces.LOGS)]
     if table is None and any([await stretches.holds(region, one) for one in ranges]):
         return PERIOD
+    if await archival.is_held(region, table_id, record.table):
+        return HELD_SECONDS
     gone = record.keys if table is None else tuple(key for key in record.keys if key.idle)
     try:
         for key in gone:

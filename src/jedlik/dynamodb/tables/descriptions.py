@@ -70,6 +70,12 @@ def description(table: Descriptor, counted: Counts, status: str, now: float) -> 
         shown["SSEDescription"] = {name: value for name, value in shown["SSEDescription"].items() if name in _SSE_SHOWN}
     else:
         shown.pop("SSEDescription", None)  # The key has not been adopted yet.
+    if table.archived is not None:
+        shown["ArchivalSummary"] = {
+            "ArchivalDateTime": table.archived.at,
+            "ArchivalReason": "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+            "ArchivalBackupArn": table.archived.backup,
+        }
     shown["TableStatus"] = status
     shown["ItemCount"], shown["TableSizeBytes"] = counted.get(0, (0, 0))
     shown["ProvisionedThroughput"] = _provisioned(table.provisioned, now)
