@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import re
+from base64 import b64encode
+from hashlib import md5
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -131,7 +134,16 @@ def test_an_export_has_the_layout_of_aws(tmp_path: Path, monkeypatch: pytest.Mon
             "exportType": "FULL_EXPORT",
         }
         [line] = files_of(bucket, done)
-        assert gzip.decompress(bucket.kept[line["dataFileS3Key"]]) == b'{"Item":{"p":{"S":"a"},"x":{"N":"1"}}}\n'
+        name = line["dataFileS3Key"]
+        digest = md5(bucket.kept[name], usedforsecurity=False)
+        assert line == {
+            "itemCount": 1,
+            "md5Checksum": b64encode(digest.digest()).decode(),
+            "etag": f"{digest.hexdigest()}-1",
+            "dataFileS3Key": name,
+        }
+        assert re.fullmatch(rf"{folder}/data/[^/]+\.json\.gz", name)
+        assert gzip.decompress(bucket.kept[name]) == b'{"Item":{"p":{"S":"a"},"x":{"N":"1"}}}\n'
         arns = [begun["ExportArn"]]
         for _ in range(2):
             own.now += 1

@@ -166,6 +166,57 @@ def test_amazon_ion_is_imported(client: Any, place: Path) -> None:
     assert held(client, done) == [item(number, set={"NS": ["1", "2"]}) for number in range(300)]
 
 
+BOOK = {
+    "p": {"S": "book"},
+    "s": {"N": "103"},
+    "Authors": {"SS": ["First Author", "Second Author"]},
+    "Sizes": {"NS": ["1.5", "8"]},
+    "Scans": {"BS": ["AAE=", "AgM="]},
+    "Cover": {"B": "/9j/"},
+    "Title": {"S": "Book 103"},
+    "Price": {"N": "2000"},
+    "InPublication": {"BOOL": False},
+    "Successor": {"NULL": True},
+    "Reviews": {"L": [{"M": {"Stars": {"N": "5"}, "Text": {"S": "\u0171"}}}, {"L": []}]},
+}
+"""An item with a value of each type, as exports of Amazon DynamoDB write them."""
+BOOK_IN_ION = (
+    b'$ion_1_0 {Item:{p:"book",s:103.,Authors:$dynamodb_SS::["First Author","Second Author"],'
+    b"Sizes:$dynamodb_NS::[1.5,8.],Scans:$dynamodb_BS::[{{AAE=}},{{AgM=}}],Cover:{{/9j/}},"
+    b'Title:"Book 103",Price:2000.,InPublication:false,Successor:null,Reviews:[{Stars:5.,Text:"\xc5\xb1"},[]]}}\n'
+)
+
+
+@pytest.mark.parametrize("form", ["DYNAMODB_JSON", "ION"])
+def test_an_export_of_amazon_dynamodb_is_imported(client: Any, place: Path, form: str) -> None:
+    """Its layout, compression and lines are those of "DynamoDB table export output format" in the developer guide; a
+    partition without items has a file without lines."""
+    if form == "ION":
+        pytest.importorskip("amazon.ion")
+    line, suffix = (BOOK_IN_ION, "ion.gz") if form == "ION" else (lines(BOOK), "json.gz")
+    folder = put(place, "_started", b"")
+    export = place / "data" / folder / "AWSDynamoDB" / "01693685827463-2d8752fd"
+    (export / "data").mkdir(parents=True)
+    files = {"asdl123dasas": gzip.compress(line), "empty4567": gzip.compress(b"")}
+    manifest = []
+    for name, content in files.items():
+        (export / "data" / f"{name}.{suffix}").write_bytes(content)
+        key = f"{folder}/AWSDynamoDB/{export.name}/data/{name}.{suffix}"
+        manifest.append({"itemCount": len(content) > 20, "md5Checksum": "", "etag": "-1", "dataFileS3Key": key})
+    (export / "manifest-files.json").write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in manifest))
+    (export / "manifest-summary.json").write_bytes(b"{}")
+    prefix = f"{folder}/AWSDynamoDB/{export.name}/data"
+    done = imported(client, prefix, form, InputCompressionType="GZIP")
+    counts = done["ProcessedItemCount"], done["ImportedItemCount"], done["ErrorCount"]
+    assert (done["ImportStatus"], counts) == ("COMPLETED", (1, 1, 0))
+    [found] = held(client, done)
+    wanted = {**BOOK, "Scans": {"BS": [b"\0\1", b"\2\3"]}, "Cover": {"B": b"\xff\xd8\xff"}}
+    for name in ("Authors", "Sizes", "Scans"):
+        [(kind, values)] = found[name].items()
+        found[name] = {kind: sorted(values)}
+    assert found == wanted
+
+
 def test_what_is_no_item_is_counted_and_logged(client: Any, place: Path, importer: Server) -> None:
     broken = b'not JSON\n{"Item": 5}\n' + lines(
         {"p": {"S": "a"}}, {"p": {"N": "1"}, "s": {"N": "1"}}, item(7, text={"S": "t" * 410_000}), item(1)
