@@ -5,6 +5,8 @@ Sources: the service models in botocore, and "Error handling with DynamoDB" in t
 
 from __future__ import annotations
 
+import re
+
 from jedlik.aws.errors import DYNAMODB, ServiceError, ValidationException
 
 
@@ -164,3 +166,11 @@ class TrimmedDataAccessException(DynamoDBError):
 
 class DescriptorChanged(Exception):
     """A table is not as it was when an operation was built. Clients never see this."""
+
+
+_QUOTED_VALUES = re.compile(r"(?<=numeric value): .*|(?<=Input collection )\[.*\] ?", re.DOTALL)
+
+
+def without_values(message: str) -> str:
+    """An error's message for logs and records: without the values of attributes that it quotes."""
+    return _QUOTED_VALUES.sub("", message)

@@ -66,6 +66,17 @@ def take_port(host: str, port: int) -> list[socket.socket]:
     return listening
 
 
+def allow_no_core_dumps() -> None:
+    """Keep the system from writing the memory of this process and its children to a file when one crashes: there are
+    keys and values in it.
+
+    The limit is one byte. With 0, programs that take core dumps from a pipe would get them all the same (core(5)).
+    """
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    if most != 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+
+
 def raise_descriptor_limit() -> None:
     """Raise the process's limit of descriptors to what its connections may need, as far as the system allows."""
     current, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -23,6 +23,7 @@ from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
     MEMORY_PREFIX,
     StartError,
+    allow_no_core_dumps,
     raise_descriptor_limit,
     sweep_memory_folders,
     take_data_folder,
@@ -56,6 +57,7 @@ def run(read: Read) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code; raises SettingsError and StartError."""
     settings = read()
     logs.start(settings.log_format, settings.log_level)
+    allow_no_core_dumps()
     if not settings.in_memory:
         return _run(settings, read)
     sweep_memory_folders()

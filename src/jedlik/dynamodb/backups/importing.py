@@ -24,7 +24,7 @@ from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
 from jedlik.dynamodb.backups.open_sources import Description, Source
 from jedlik.dynamodb.backups.transfers import CANCELLED, COMPLETED, FAILED
-from jedlik.dynamodb.errors import DescriptorChanged
+from jedlik.dynamodb.errors import DescriptorChanged, without_values
 from jedlik.dynamodb.model import items, key_values, values
 from jedlik.dynamodb.model import writes as item_writes
 from jedlik.dynamodb.model.definitions import Descriptor
@@ -168,7 +168,7 @@ class _Commit:
                 puts[put.key] = put
             except (ServiceError, Malformed) as error:
                 errors += 1
-                problem = import_sources.problem_of(error)
+                problem = without_values(import_sources.problem_of(error))
                 if job.state["Errors"] + errors <= LOGGED:
                     self.problems.append(Problem(name, line.number, problem))
                 if job.state["Errors"] + errors <= EVERY_LOGGED:

@@ -147,7 +147,6 @@ IMPORTS = Keyspace(
     "imports",
     (("table name  00  import", "import"),),
     lost="what an import has come to",
-    has_sealed_values=True,
 )
 EXPORTS = Keyspace(
     "exports",

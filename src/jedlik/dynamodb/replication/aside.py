@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jedlik.background.job_records import State
+from jedlik.dynamodb.errors import without_values
 from jedlik.dynamodb.model import keys, versions
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import replicated
@@ -65,7 +66,7 @@ class Aside:
 
 def reason_of(error: Exception) -> str:
     """The text of an error, in a form for the log."""
-    text = str(error)[:_LONGEST_REASON]
+    text = without_values(str(error))[:_LONGEST_REASON]
     return text if text.isprintable() else ascii(text)
 
 
