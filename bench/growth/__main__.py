@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import load
-from bench.growth import care, large_items, many_indexes, many_tables, partition, purge, sizes
+from bench.growth import care, cold, large_items, many_indexes, many_tables, partition, purge, sizes
 from bench.growth.options import Options
 from bench.measuring import Shape, say
 
@@ -24,6 +24,7 @@ LOAD_THREADS = 1
 SECTIONS: dict[str, Callable[[Options], Iterator[str]]] = {
     "sizes": sizes.report,
     "care": care.report,
+    "cold": cold.report,
     "large": large_items.report,
     "partition": partition.report,
     "tables": many_tables.report,

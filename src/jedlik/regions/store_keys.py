@@ -170,7 +170,7 @@ def sealed_engine(engine: LmdbEngine, known: StoreKey, opened: Opening) -> Seale
     from jedlik.storage.sealed_engine import SealedEngine
 
     def read(key: bytes) -> bytes | None:
-        [value] = engine.get_now([key])
+        [value] = engine.get_here([key])
         return value
 
     return SealedEngine(engine, sealing(known, opened, read))

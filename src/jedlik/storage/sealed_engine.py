@@ -39,11 +39,14 @@ class SealedEngine:
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot."""
-        return self.get_now(keys)
+        return self._opened(keys, await self.inner.get(keys, consistent))
 
-    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The same, for a caller that cannot wait."""
+    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
+        """The same, for a caller that cannot wait; None if that takes waiting."""
         found = self._get_now(keys)
+        return None if found is None else self._opened(keys, found)
+
+    def _opened(self, keys: Sequence[bytes], found: list[bytes | None]) -> list[bytes | None]:
         spaces = self._spaces
         for place, key in enumerate(keys):
             if key[:1] in spaces and (stored := found[place]) is not None:
@@ -74,13 +77,20 @@ class SealedEngine:
         consistent: bool = True,
     ) -> tuple[bytes | None, list[Row]]:
         """The value of `key`, and the rows of a range, in one snapshot."""
-        return self.get_and_range_now(key, start, end, limit, max_bytes, reverse)
+        found = await self.inner.get_and_range(key, start, end, limit, max_bytes, reverse, consistent)
+        return self._opened_range(key, found, max_bytes)
 
     def get_and_range_now(
         self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
+    ) -> tuple[bytes | None, list[Row]] | None:
+        """The same, for a caller that cannot wait; None if that takes waiting."""
+        found = self._get_and_range_now(key, start, end, limit, max_bytes, reverse)
+        return None if found is None else self._opened_range(key, found, max_bytes)
+
+    def _opened_range(
+        self, key: bytes, found: tuple[bytes | None, list[Row]], max_bytes: int
     ) -> tuple[bytes | None, list[Row]]:
-        """The same, for a caller that cannot wait."""
-        value, rows = self._get_and_range_now(key, start, end, limit, max_bytes, reverse)
+        value, rows = found
         if value is not None and key[:1] in self._spaces:
             value = self.sealing.opened(key, value)
         return value, self.sealing.opened_rows(rows, max_bytes)

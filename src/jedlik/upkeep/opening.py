@@ -50,7 +50,7 @@ class Reader:
 
     def engine(self, engine: LmdbEngine, stored: Stored) -> LmdbEngine | SealedEngine:
         """An engine that gives and takes plain values. Raises StorageError if there is no key for them."""
-        [record] = engine.get_now([store_keys.KEYSPACE.prefix])
+        [record] = engine.get_here([store_keys.KEYSPACE.prefix])
         if record is None:
             return engine
         key = store_keys.parsed(record, stored.path)

@@ -1,6 +1,6 @@
 """The embedded engine: LMDB, one file that any number of processes of a machine share (`environment.py`).
 
-Reads are done on the event loop and never suspend. Mutations queue, and a batch of them (`batch.py`) goes like this:
+Reads are in `lmdb_reader`. Mutations queue, and a batch of them (`batch.py`) goes like this:
 
     worker's event loop     decide all over a snapshot                            answer the callers, next batch
     committer's process                                lock, validate, journal, commit, unlock
@@ -18,7 +18,7 @@ import contextlib
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -26,21 +26,23 @@ import lmdb
 
 from jedlik.clock import Clock, system_clock
 from jedlik.storage.batch import Batch, Call
-from jedlik.storage.engine import DamagedValue, Decide, Row, Scrubbed, StorageError
+from jedlik.storage.engine import DamagedValue, Decide, Scrubbed, StorageError
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.changes import packed, write
-from jedlik.storage.lmdb.checksums import is_damaged, read, read_all, reading
+from jedlik.storage.lmdb.checksums import is_damaged, reading
 from jedlik.storage.lmdb.coherence import Extent
 from jedlik.storage.lmdb.commit_troubles import CommitTroubles
 from jedlik.storage.lmdb.commits import changed, has_panicked
 from jedlik.storage.lmdb.committer import Committer
 from jedlik.storage.lmdb.committer_messages import DONE, STALE, Message
 from jedlik.storage.lmdb.environment import MAP_SIZE, NoEnvironment
+from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_reader import LmdbReader
 from jedlik.storage.lmdb.scrub import Scrub
 from jedlik.storage.lmdb.scrub_progress import Progress
 from jedlik.storage.lmdb.snapshots import Snapshot, read_in, storage_error
 from jedlik.storage.lmdb.store import open_store
-from jedlik.storage.lmdb.view import View, rows_between, view_of
+from jedlik.storage.lmdb.view import View, view_of
 
 T = TypeVar("T")
 
@@ -56,7 +58,7 @@ _LOOKS_OF_PATIENCE = 5
 _log = logging.getLogger(__name__)
 
 
-class LmdbEngine:
+class LmdbEngine(LmdbReader):
     """A store in a directory. Made by `open`; a child of a fork must open its own."""
 
     def __init__(self, path: Path, durable: bool, map_size: int, extent: Extent) -> None:
@@ -64,12 +66,10 @@ class LmdbEngine:
         self._durable = durable
         self._map_size = map_size
         self._store = open_store(path, durable, map_size, extent)
-        self._environment = self._store.environment
+        super().__init__(self._store.environment, path / DATA)
         self.clock: Clock = system_clock
         """What entries of logs are dated by."""
         self._longest_key = self._environment.max_key_size()
-        self._seen: dict[bytes, Row] = {}
-        """Values found under keys with which many reads begin (`checksums.read_all`)."""
         self._queue: deque[Call] = deque()
         self._ended: str | None = None
         """Why no mutation is taken any more."""
@@ -83,10 +83,6 @@ class LmdbEngine:
         self.committers_started = 0
         """How many there have been."""
         self._at_once: CommitsAtOnce | None = None
-        self._reads = 0
-        """Since the last batch."""
-        self.uncounted: Mapping[bytes, int] = {}
-        """Bytes of each value that `max_bytes` does not count, by the first byte of a range."""
         self._troubles = CommitTroubles(self._path)
         self._ending: set[asyncio.Task[None]] = set()
         """Committers that are no longer needed."""
@@ -114,67 +110,6 @@ class LmdbEngine:
         no store of this version, or a damaged one.
         """
         return cls(Path(path), durable, map_size, extent)
-
-    async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
-        """The values of `keys` in one snapshot. Never suspends; there are no replicas, so it is always consistent."""
-        return self.get_now(keys)
-
-    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The same, for a caller that cannot wait."""
-        self._reads += 1
-        try:
-            with self._environment.begin() as snapshot:
-                return read_all(keys, snapshot.get, self._seen)
-        except lmdb.Error:
-            # Another snapshot may succeed. The first one is tried without the loop, as most requests are reads.
-            return read_in(self._environment, lambda snapshot: read_all(keys, snapshot.get, self._seen))
-
-    async def range(
-        self,
-        start: bytes,
-        end: bytes,
-        limit: int,
-        max_bytes: int,
-        reverse: bool = False,
-        consistent: bool = True,
-    ) -> list[Row]:
-        """The rows with start <= key < end in one snapshot. Never suspends, and is always consistent."""
-        self._reads += 1
-        asked = start, end, limit, max_bytes, reverse, self.uncounted
-        try:
-            with self._environment.begin() as snapshot:
-                return rows_between(snapshot, *asked)
-        except lmdb.Error:  # As above.
-            return read_in(self._environment, lambda state: rows_between(state, *asked))
-
-    async def get_and_range(
-        self,
-        key: bytes,
-        start: bytes,
-        end: bytes,
-        limit: int,
-        max_bytes: int,
-        reverse: bool = False,
-        consistent: bool = True,
-    ) -> tuple[bytes | None, list[Row]]:
-        """The value of `key`, and the rows of a range, in one snapshot. Never suspends, and is always consistent."""
-        return self.get_and_range_now(key, start, end, limit, max_bytes, reverse)
-
-    def get_and_range_now(
-        self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
-    ) -> tuple[bytes | None, list[Row]]:
-        """The same, for a caller that cannot wait."""
-        self._reads += 1
-        asked = start, end, limit, max_bytes, reverse, self.uncounted
-        try:
-            with self._environment.begin() as snapshot:
-                return read_all((key,), snapshot.get, self._seen)[0], rows_between(snapshot, *asked)
-        except lmdb.Error:  # As above.
-            return read_in(self._environment, lambda state: (read(key, state.get(key)), rows_between(state, *asked)))
-
-    async def last_position(self) -> int:
-        """The position of the last entry of all logs, in the newest state. Never suspends."""
-        return read_in(self._environment, lambda snapshot: View(snapshot).last_position)
 
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction, together with others that come in the same round of the event loop, or `at_once`."""
@@ -236,6 +171,7 @@ class LmdbEngine:
     def look(self, most: int) -> None:
         """Kill the committer if it has not answered the same question at more than `most` looks, one a second. Look
         after the check of the pages, too."""
+        self._look_at_faults()
         if self._committer is not None:
             self._committer.look()
             if self._committer.unanswered_looks >= most:
@@ -276,6 +212,7 @@ class LmdbEngine:
             self._at_once.close()
         if self._scrub is not None:
             self._scrub.close()
+        self._cold.end_threads()
         self._store.close()
 
     # On the event loop
@@ -283,7 +220,7 @@ class LmdbEngine:
     def _start_batch(self) -> None:
         """Decide queued mutations, up to the limits of a batch, and commit them."""
         waiting = len(self._queue)
-        reads, self._reads = self._reads, 0
+        reads = self._reads_since_batch()
         try:
             batch = read_in(self._environment, self._decide_queue)
         except StorageError as error:
@@ -442,6 +379,7 @@ class LmdbEngine:
     def _reopen(self) -> None:
         """Open the environment again, since LMDB refuses to go on with the open one."""
         try:
+            self._cold.end_threads()
             self._environment.close()
             self._store.reopen(self._path, self._map_size)
             self._environment = self._store.environment

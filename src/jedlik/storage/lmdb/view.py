@@ -249,3 +249,17 @@ def rows_between(
             if size >= max_bytes:
                 break
     return read_rows(rows)
+
+
+def touch_rows(start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool, snapshot: Transaction) -> None:
+    """Read about what `rows_between` is going to, so that it is in memory then. Raises lmdb.Error."""
+    with snapshot.cursor() as cursor:
+        is_there = cursor.set_range(end if reverse else start)
+        if reverse:
+            is_there = cursor.prev() if is_there else cursor.last()
+        if is_there:
+            size = 0
+            for key, found in islice(cursor.iterprev() if reverse else cursor.iternext(), limit):
+                size += len(found)
+                if size >= max_bytes or (key < start if reverse else key >= end):
+                    return
