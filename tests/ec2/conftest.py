@@ -18,7 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     file = folder / "jedlik.toml"
     file.write_text(settings(ENDPOINT) + settings(OTHER, vpc_id="vpc-89abcdef"))
-    running = Server(folder / "log", data_dir=folder / "data", config=file, auth="on")
+    running = Server(folder / "log", data_dir=folder / "data", config=file, auth="on", access_log=True)
     create(running.client(), TableName="Table")
     running.client("iam").create_user(UserName=USER)
     yield running

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from testing.dynamodb.definitions import create
 from testing.identities import answer, policy, refusal
-from testing.jedlik_process import Server, run_jedlik
+from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.private_ways import ACCOUNT, ENDPOINT, KEY, OTHER, USER, VPC, by
 from testing.raw_http import Wire, request
 
@@ -218,6 +218,21 @@ def test_a_load_balancer_sees_whether_it_is_healthy_and_nobody_sees_the_console(
     with Wire(port) as wire:
         wire.send(request(b"{}", b"Content-Type: application/json", target=b"/console/sign-in"))
         assert wire.receive().status == 404
+
+
+def test_the_log_names_the_endpoint(server: Server, keys: dict[str, str]) -> None:
+    allow(server, {"Effect": "Deny", "Action": "dynamodb:GetItem", "Resource": "*"})
+    before = len(server.log_lines())
+    for endpoint in (OTHER, None):
+        assert answer(by(server, endpoint, **keys).get_item, **GET) == "AccessDeniedException"
+        assert answer(by(server, endpoint).get_item, **GET) == "allowed"
+
+    def named(message: str) -> list[str | None]:
+        lines = [line for line in server.log_lines()[before:] if line["message"] == message]
+        return [line.get("endpoint") for line in lines if "dynamodb:GetItem" in line.get("action", "dynamodb:GetItem")]
+
+    eventually(lambda: named("request") == [OTHER, OTHER, None, None])
+    assert named("access denied") == [OTHER, None]
 
 
 def test_tables_are_made_by_an_endpoint_and_others_see_them(server: Server) -> None:

@@ -332,6 +332,21 @@ def test_the_account_itself_is_limited_by_an_endpoint_alone() -> None:
         assert (refused.denied, refused.source) == (False, Source.ENDPOINT)
 
 
+def test_the_address_of_a_client_is_looked_at_once_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    tunnel = {"IpAddress": {"aws:VpcSourceIp": "10.0.0.0/8"}, **OWN}
+    way = Way(document(says(Principal="*", condition=tunnel)))
+    authorizer = EndpointAuthorizer(authorizer_of(Account(**allowing())), way)
+    inside, outside = (
+        authorizer.permits(through(way, USER)._replace(source_address=address)) for address in ("10.1.1.1", "192.0.2.1")
+    )
+    for _ in range(2):
+        assert inside.allow((SHARED_FORM, (("a",), ())))
+        assert not outside.allow((SHARED_FORM, (("a",), ())))
+        monkeypatch.setattr(gates, "finish", None)
+        monkeypatch.setattr(authorizing, "gate_of", None)
+    assert not inside.allow((SHARED_FORM, (("b",), ())))
+
+
 def test_sessions_share_what_is_decided_behind_an_endpoint_unless_its_policy_names_them() -> None:
     for principal, is_shared in (("*", True), (session("a").arn, False)):
         way = Way(document(says(Principal={"AWS": principal}, condition=OWN)))

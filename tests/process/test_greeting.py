@@ -18,6 +18,7 @@ import pytest
 from jedlik.process.logs import JsonFormatter, TextFormatter
 from testing.data_folders import store_in
 from testing.jedlik_process import Server, eventually, run_jedlik
+from testing.private_ways import ENDPOINT, settings
 from testing.terminal import CONTROL_C, Terminal
 
 Start = Callable[..., Server]
@@ -70,6 +71,16 @@ def test_a_person_gets_a_greeting_and_a_message_at_the_stop(tmp_path: Path) -> N
 def test_the_greeting_describes_this_server(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
     terminal = at_terminal("--data-dir", str(tmp_path), *options)
     assert said in terminal.until("Ctrl-C stops the server.\n")
+    terminal.press(CONTROL_C)
+    assert terminal.end() == 0
+
+
+def test_the_greeting_shows_where_vpc_endpoints_are(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(settings(ENDPOINT))
+    terminal = at_terminal("--in-memory", "--config", str(file))
+    shown = terminal.until("Ctrl-C stops the server.\n")
+    assert re.search(rf"^  endpoint {ENDPOINT} on http://127\.0\.0\.1:\d+$", shown, re.M)
     terminal.press(CONTROL_C)
     assert terminal.end() == 0
 

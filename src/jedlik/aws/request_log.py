@@ -83,6 +83,7 @@ def fields(answered: Answered) -> dict[str, object]:
             "account": caller.account,
             "caller": caller.principal,
             "access_key": caller.access_key and caller.access_key[:LONGEST],
+            "endpoint": None if caller.way is None else caller.way.id,
             **units(context),
         }
     known |= {

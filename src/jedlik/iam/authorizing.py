@@ -9,7 +9,7 @@ not ask which session it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ from jedlik.aws.principals import Principal
 from jedlik.iam.gates import Gate, gate_of
 from jedlik.iam.identity_stores import ADMINISTRATOR, AccountIdentity, IdentityStores
 from jedlik.iam.policy_checks import stored_policy
-from jedlik.iam.request_values import OF_FORM, RequestValues, TagsOf, no_tags, varies
+from jedlik.iam.request_values import OF_CONNECTION, OF_FORM, RequestValues, TagsOf, no_tags, varies
 from jedlik.iam.subjects import identity_of, managed, values_of_root
 
 MOST_PREPARED = 1024
@@ -125,13 +125,25 @@ class Subject:
         kept = self._kept(form.access)
         found = kept.gates.get(form)
         if found is None:
-            known = {key.lower(): given for key, given in form.access.context.items()}
-            known |= {key: values[key] for key in OF_FORM}
-            found = gate_of(kept.prepared(form.access)[0], form, known, varies)
+            found = gate_of(kept.prepared(form.access)[0], form, _known(form, values, OF_FORM), varies)
             _keep(kept.gates, form, found)
         if kept is not self._own:
             _keep(self.gates, form, found)
         return found
+
+    def gate_of_connection(self, form: Form, values: RequestValues) -> Gate:
+        """The same for one connection, whose client's address is settled as well. It is not kept here."""
+        found = self.gate(form, values)
+        if found.rest is None:
+            return found
+        known = _known(form, values, OF_FORM | OF_CONNECTION)
+        return gate_of(self.prepared(form.access), form, known, lambda key: varies(key) and key not in OF_CONNECTION)
+
+
+def _known(form: Form, values: RequestValues, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The values that all requests of a form have, with those of `keys`."""
+    own = {key.lower(): given for key, given in form.access.context.items()}
+    return own | {key: values[key] for key in keys}
 
 
 def is_about_everybody(policy: Policy) -> bool:

@@ -109,8 +109,13 @@ class EndpointAuthorizer:
         return caller.who is None or self._authorizer.allows_everything(caller) or self.kept(caller) is not None
 
 
+MOST_GATES = 256
+"""Forms of requests of which a connection keeps what is left to be decided."""
+
+
 class EndpointPermits:
-    """What a caller may do by an endpoint."""
+    """What a caller may do by an endpoint, on one connection: policies of endpoints often ask for the client's address,
+    which stays the same there."""
 
     __slots__ = ("_authorizer", "_caller", "_document", "_gates", "_identity", "_kept", "_way")
 
@@ -158,11 +163,13 @@ class EndpointPermits:
         if subject is None or (form.access.policy is UNSEEN and subject.identity.kind is not Asking.ROOT):
             return False
         values = self._values(form)
-        gate = subject.gate(form, values)
+        gate = subject.gate_of_connection(form, values)
         if self._authorizer.is_kept(self._caller):
             identity = self._identity = self._authorizer.kept(self._caller)
-            self._kept = None if identity is None else identity.kept
-            self._document, self._gates = document, subject.gates
+            kept = None if identity is None else identity.kept
+            if document is not self._document or kept is not self._kept or len(self._gates) >= MOST_GATES:
+                self._document, self._kept, self._gates = document, kept, {}
+            self._gates[form] = gate
         return gate.allows(given) and (gate.rest is None or gate.rest.allows(given, values))
 
     def _values(self, form: Form) -> RequestValues:

@@ -133,6 +133,8 @@ _OF_MOMENT: dict[str, Callable[[RequestValues], tuple[str, ...]]] = {
 
 OF_FORM = private_ways.KEYS | {"aws:securetransport", "aws:resourceaccount"}
 """Those of them that are the same in all requests of a form, which come the same way."""
+OF_CONNECTION = frozenset({"aws:sourceip", "aws:vpcsourceip", "aws:requestedregion"})
+"""Those that are the same in all requests of one caller by one connection."""
 _VARIES = _OF_MOMENT.keys() - OF_FORM
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import click
@@ -17,14 +18,18 @@ ANY_REGION = "eu-central-1"
 """The region that examples name where any is served."""
 
 
-def greeting(settings: Settings, url: str, dax: str | None, key: Found | None, *, colour: bool) -> str:
-    """The greeting of the server with these settings that is found at `url`, its DAX at `dax`, and its root key."""
+def greeting(
+    settings: Settings, url: str, dax: str | None, key: Found | None, *, endpoints: Mapping[str, str], colour: bool
+) -> str:
+    """The greeting of the server with these settings that is found at `url`, its DAX at `dax`, its root key, and where
+    its VPC endpoints are."""
     facts = {
         "data": data(settings),
         **({} if key is None else {"root key": root_key(key)}),
         "regions": ", ".join(settings.served) or "any; each has tables of its own",
         "access": access(settings),
         **({} if dax is None else {"DAX": f"{nearby(dax)}; caches up to {settings.dax_memory} MB"}),
+        **({"endpoint": ", ".join(f"{name} on {at}" for name, at in endpoints.items())} if endpoints else {}),
         "process": f"{os.getpid()}, with {settings.worker_count} worker{'' if settings.worker_count == 1 else 's'}",
     }
     region = settings.served[0] if settings.served else ANY_REGION

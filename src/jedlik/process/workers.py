@@ -159,7 +159,10 @@ def announce(site: Site) -> None:
             settings.data_dir,
         )
     if logs.for_people(settings.log_format):
-        sys.stderr.write("\n" + greeting(settings, site.url, site.dax_url, site.key, colour=logs.coloured()) + "\n")
+        text = greeting(
+            settings, site.url, site.dax_url, site.key, endpoints=site.endpoint_urls, colour=logs.coloured()
+        )
+        sys.stderr.write(f"\n{text}\n")
         sys.stderr.flush()
         return
     fields = {
