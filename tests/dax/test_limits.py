@@ -15,9 +15,9 @@ from jedlik.dax.client_connection import ClientConnection
 from jedlik.dax.counting import NodeCounts
 from jedlik.dax.listener import Listener
 from jedlik.dax.node import MOST_KNOWN
-from jedlik.memory import Memory, Share
+from jedlik.memory import LARGE, Memory, Share
 from testing.dax import raw_client
-from testing.dax.raw_client import AnswerReader, authorization, preamble, request
+from testing.dax.raw_client import AnswerReader, authorization, preamble, request, values
 
 ROOM = 100
 UNTAKEN = 60
@@ -97,3 +97,34 @@ def test_who_has_asked_is_forgotten(node: NodeOfOne) -> None:
         connection.data_received(authorization(access_key=f"{number + 1:012}"))
     gc.collect()
     assert sum(isinstance(one, NodeCounts) for one in gc.get_objects()) <= MOST_KNOWN + 1
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_others_come_between_the_large_items_of_a_batch(node: NodeOfOne, count: int) -> None:
+    """An item of many small values takes a tenth of a second, and a batch has 25."""
+    network = Socket()
+    connection = _connected(Listener(node.node, SHORT, node.memory), network)
+    numbers = [1] * (LARGE + 1)
+    turns: list[int] = []
+
+    async def answered(asked: bytes) -> None:
+        network.written.clear()
+        connection.data_received(asked)
+        turn = 0
+        while not network.written:
+            await asyncio.sleep(0)
+            turn += 1
+        turns.append(turn)
+
+    async def use() -> None:
+        await answered(request(raw_client.DEFINE_LIST_ID, ["v"]))
+        number = AnswerReader(b"".join(network.written)[1:]).value()
+        for size in (1, len(numbers)):
+            item = values(number, numbers[:size])
+            writes = [part for place in range(count) for part in (b"%d" % place, item)]
+            await answered(request(raw_client.BATCH_WRITE, {"p-s": writes}, None))
+            assert network.written == [b"\x80\xa0\x80\xa0"]
+
+    node.loop.run_until_complete(use())
+    _, small, large = turns
+    assert large >= small + 2 * count, "once when an item is read, and once when it is read again"

@@ -27,6 +27,7 @@ from jedlik.dax.expression_texts import Expressions, Steps
 from jedlik.dax.following import Following
 from jedlik.dax.wire_keys import KeySchema, item_entry
 from jedlik.dax.wire_values import Item, WireReader
+from jedlik.memory import LARGE
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError
 
@@ -166,6 +167,8 @@ class Plane:
 
     async def item(self, call: Call, schema: KeySchema, key: Item, raw: bytes) -> Item:
         """The item with a key and these values bytes. Raises NotCbor and ServiceError."""
+        if len(raw) > LARGE:
+            await asyncio.sleep(0)  # Others come between the items of a batch, each of which may take long.
         reader = WireReader(raw)
         number = reader.value()
         names = await self.lists.names(call.asker.store, number) if type(number) is int else None
@@ -182,7 +185,10 @@ class Plane:
     async def values(self, call: Call, schema: KeySchema, item: Item) -> bytes:
         """An item without its key, as CBOR. Raises ServiceError."""
         names = results_on_the_wire.attribute_names(item, schema)
-        return results_on_the_wire.values(await self.list_number(call, names), names, item)
+        encoded = results_on_the_wire.values(await self.list_number(call, names), names, item)
+        if len(encoded) > LARGE:
+            await asyncio.sleep(0)
+        return encoded
 
     async def list_number(self, call: Call, names: Names) -> int:
         """The number of an attribute list. Raises ValidationException."""
