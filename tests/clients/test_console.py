@@ -946,8 +946,26 @@ def serious_findings(page: Page, name: str, mode: str) -> list[str]:
     return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
 
 
+TALLEST = 80
+"""Pixels of a button whose words are not set one under the other."""
+
+
+def narrow_findings(page: Page) -> list[str]:
+    """What does not fit into a narrow window: the page scrolls to the side, or a button is squeezed."""
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    tall = page.evaluate(
+        """most => [...document.querySelectorAll("main button")]
+            .filter(one => one.getBoundingClientRect().height > most && !one.querySelector("input"))
+            .map(one => one.textContent)""",
+        TALLEST,
+    )
+    return [*([f"{width} pixels too wide"] if width > 0 else []), *tall]
+
+
 def test_every_page_is_for_everybody_light_and_dark(page: Page, running: Server) -> None:
-    """axe finds nothing serious or critical, and a picture of each page is kept."""
+    """axe finds nothing serious or critical, a picture of each page is kept, and each fits into a narrow window."""
     show(running)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     findings: dict[str, list[str]] = {}
@@ -960,6 +978,12 @@ def test_every_page_is_for_everybody_light_and_dark(page: Page, running: Server)
             serious = serious_findings(page, name, short)
             if serious:
                 findings[f"{name}, {mode}"] = serious
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, path in PAGES.items():
+        go(page, running, path)
+        narrow = narrow_findings(page)
+        if narrow:
+            findings[f"{name}, narrow"] = narrow
     assert findings == {}
 
 

@@ -13,7 +13,12 @@ import { ATTRIBUTE_TYPES, type AttributeType } from "./values";
 const [MOST_ROWS, ROW] = [8, 60];
 /** Of a text, and about how many characters a row has. */
 const CRLF = "\r\n";
-const WIDTHS = [{ colspan: 4 }, { colspan: 5 }, { colspan: 1 }, { colspan: 2 }];
+const WIDTHS = [
+  { colspan: { default: 12, xs: 4 } },
+  { colspan: { default: 12, xs: 5 } },
+  { colspan: { default: 6, xs: 1 } },
+  { colspan: { default: 6, xs: 2 } },
+];
 
 /** A button with a menu of types. */
 export function AddField(props: { text: string; add: (type: AttributeType) => void }) {

@@ -169,7 +169,7 @@ function Search({ table }: { table: TableDescription }) {
           }
         >
           <SpaceBetween size="l">
-            <Grid gridDefinition={[{ colspan: 4 }, { colspan: 8 }]}>
+            <Grid gridDefinition={[{ colspan: { default: 12, xs: 4 } }, { colspan: { default: 12, xs: 8 } }]}>
               <SegmentedControl
                 label={texts.explore.scanOrQuery}
                 selectedId={isQuery ? "query" : "scan"}

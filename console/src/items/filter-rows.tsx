@@ -8,7 +8,13 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import { texts } from "../texts";
 import { type Condition, FILTERS, type ScalarOf, SCALARS, takesNoValue } from "./filters";
 
-const WIDTHS = [{ colspan: 3 }, { colspan: 2 }, { colspan: 2 }, { colspan: 3 }, { colspan: 2 }];
+const WIDTHS = [
+  { colspan: { default: 12, xs: 3 } },
+  { colspan: { default: 6, xs: 2 } },
+  { colspan: { default: 6, xs: 2 } },
+  { colspan: { default: 12, xs: 3 } },
+  { colspan: { default: 12, xs: 2 } },
+];
 
 export const operatorOptions = (operators: string[]) =>
   operators.map((value) => ({ value, label: texts.explore.operators[value] ?? value }));
