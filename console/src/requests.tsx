@@ -2,7 +2,7 @@ import Box from "@cloudscape-design/components/box";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import Drawer from "@cloudscape-design/components/drawer";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { type Asked, useSession } from "./session";
+import { type Asked, useAsked } from "./session";
 import { texts } from "./texts";
 import { jsonReplacer } from "./attributes/values";
 
@@ -18,7 +18,7 @@ function command(one: Asked): string {
 }
 
 export function Requests() {
-  const { asked } = useSession();
+  const asked = useAsked();
   return (
     <Drawer header={<h2>{texts.requests.title}</h2>}>
       <SpaceBetween size="m">

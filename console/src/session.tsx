@@ -53,7 +53,6 @@ export interface Session {
   who: string | undefined;
   hasPassword: boolean;
   clients: Clients;
-  asked: Asked[];
   setRegion: (region: string) => void;
   clientsOf: (region: string) => Clients;
   signOut: () => void;
@@ -77,6 +76,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 const operationOf = (command: string | undefined) => (command ?? "").replace(/Command$/, "");
 const SessionContext = createContext<Session | null>(null);
+const AskedContext = createContext<Asked[]>([]);
+/** Apart from the session: it changes with each request, and pages need not be rendered again for that. */
 
 export function useSession(): Session {
   const session = useContext(SessionContext);
@@ -85,6 +86,9 @@ export function useSession(): Session {
   }
   return session;
 }
+
+/** The requests that were made, newest first. */
+export const useAsked = (): Asked[] => useContext(AskedContext);
 
 export function chosenRegion(server: Server): string {
   const chosen = localStorage.getItem(REGION);
@@ -178,12 +182,15 @@ export function SessionProvider(props: {
       who: keys.who,
       hasPassword: keys.hasPassword === true,
       clients: clientsOf(region),
-      asked,
       setRegion,
       clientsOf,
       signOut,
     }),
-    [server, region, keys, clientsOf, asked, setRegion, signOut],
+    [server, region, keys, clientsOf, setRegion, signOut],
   );
-  return <SessionContext.Provider value={session}>{children}</SessionContext.Provider>;
+  return (
+    <SessionContext.Provider value={session}>
+      <AskedContext.Provider value={asked}>{children}</AskedContext.Provider>
+    </SessionContext.Provider>
+  );
 }

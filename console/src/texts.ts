@@ -128,7 +128,8 @@ export const texts = {
     warning: "The items of these tables are deleted with them. This cannot be undone.",
     confirm: "confirm",
     prompt: "To confirm the deletion, type confirm in the field.",
-    done: (name: string) => `The table ${name} is being deleted.`,
+    done: (names: string[]) =>
+      names.length === 1 ? `The table ${names[0]} is being deleted.` : `${names.length} tables are being deleted.`,
   },
   create: {
     details: "Table details",

@@ -107,7 +107,7 @@ export default function TableDetails() {
           dismiss={() => setAsksToDelete(false)}
           remove={async (one) => {
             await clients.dynamodb.send(new DeleteTableCommand({ TableName: one }));
-            tell("success", texts.deleteTables.done(one));
+            tell("success", texts.deleteTables.done([one]));
           }}
           done={() => navigate("/dynamodb/tables")}
         />

@@ -10,7 +10,7 @@ import Pagination from "@cloudscape-design/components/pagination";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router-dom";
 import { useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
@@ -69,8 +69,10 @@ export default function TableList() {
   const [asksToDelete, setAsksToDelete] = useState(false);
   const [favourites, turnFavourite] = useFavourites();
   const [preferences, setPreferences] = useState(storedPreferences);
-  const rows: Row[] = (names.value ?? []).map((name) => ({ name, table: described[name] }));
-  rows.sort((one, other) => Number(favourites.has(other.name)) - Number(favourites.has(one.name)));
+  const rows: Row[] = useMemo(() => {
+    const all = (names.value ?? []).map((name) => ({ name, table: described[name] }));
+    return all.sort((one, other) => Number(favourites.has(other.name)) - Number(favourites.has(one.name)));
+  }, [names.value, described, favourites]);
   const { items, filterProps, paginationProps, collectionProps, actions, filteredItemsCount } = useCollection(rows, {
     filtering: {
       fields: ["name"],
@@ -266,9 +268,10 @@ export default function TableList() {
           dismiss={() => setAsksToDelete(false)}
           remove={async (name) => {
             await clients.dynamodb.send(new DeleteTableCommand({ TableName: name }));
-            tell("success", texts.deleteTables.done(name));
           }}
           done={() => {
+            // Once for all: each notice has the whole page laid out again.
+            tell("success", texts.deleteTables.done(selected.map(({ name }) => name)));
             actions.setSelectedItems([]);
             setAsksToDelete(false);
             refresh();
