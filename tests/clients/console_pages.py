@@ -22,6 +22,11 @@ def served(folder: Path) -> Server:
     )
 
 
+def bucket(server: Server) -> Path:
+    """The folder of the bucket that is called my-exports."""
+    return Path(str(server.options["data_dir"])).parent / "bucket"
+
+
 def go(page: Page, server: Server, path: str) -> None:
     page.goto(f"{server.url}/console/#{path}")
 

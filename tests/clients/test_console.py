@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from testing.dynamodb.definitions import attributes, create
 from testing.jedlik_process import Server, eventually
 from tests.clients import browser as browsers
-from tests.clients.console_pages import PATIENCE, choose, go, row
+from tests.clients.console_pages import PATIENCE, bucket, choose, go, row
 
 AXE = browsers.ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = browsers.ROOT / ".cache" / "console" / "screenshots"
@@ -934,6 +934,40 @@ def show(running: Server) -> None:
     role_arn = "arn:aws:iam::000000000000:role/shown"
     dax.create_cluster(ClusterName="shown", NodeType="dax.t3.small", ReplicationFactor=1, IamRoleArn=role_arn)
     eventually(lambda: [one["Status"] for one in dax.describe_clusters()["Clusters"]] == ["available"])
+    show_transfers(running)
+
+
+def show_transfers(running: Server) -> None:
+    """An export, an import and a bulk put."""
+    client = running.client()
+    folder = bucket(running) / "songs"
+    folder.mkdir(parents=True)
+    (folder / "songs.json").write_text(
+        '{"Item": {"artist": {"S": "Nina Simone"}}}\n{"Item": {"song": {"S": "Sinnerman"}}}\n'
+    )
+    source = {"S3Bucket": "my-exports", "S3KeyPrefix": "songs/"}
+    output = {"S3Bucket": "my-exports", "S3KeyPrefix": "reports", "OutputType": ["ERROR"]}
+    keys = [{"AttributeName": "artist", "KeyType": "HASH"}]
+    made = {"TableName": "imported", "AttributeDefinitions": attributes(artist="S"), "KeySchema": keys}
+    client.import_table(
+        S3BucketSource=source,
+        InputFormat="DYNAMODB_JSON",
+        TableCreationParameters=made | {"BillingMode": "PAY_PER_REQUEST"},
+    )
+    configured = source | {"InputFormat": "DYNAMODB_JSON"}
+    client.start_bulk_put_items(TableName="shown", InputS3Configuration=configured, OutputS3Configuration=output)
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    client.update_continuous_backups(TableName="shown", PointInTimeRecoverySpecification=recovery)
+    arn = client.describe_table(TableName="shown")["Table"]["TableArn"]
+    client.export_table_to_point_in_time(TableArn=arn, S3Bucket="my-exports", S3Prefix="exports")
+
+    def all_ended() -> bool:
+        imports = [one["ImportStatus"] for one in client.list_imports()["ImportSummaryList"]]
+        puts = [one["BulkOperationStatus"] for one in client.list_bulk_operations()["BulkOperationsSummaryList"]]
+        exports = [one["ExportStatus"] for one in client.list_exports(TableArn=arn)["ExportSummaries"]]
+        return "IN_PROGRESS" not in imports + puts + exports
+
+    eventually(all_ended)
 
 
 def serious_findings(page: Page, name: str, mode: str) -> list[str]:

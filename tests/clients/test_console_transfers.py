@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from testing.dynamodb.definitions import attributes, create
 from testing.jedlik_process import Server, eventually
-from tests.clients.console_pages import PATIENCE, go, row
-
-
-def bucket(server: Server) -> Path:
-    """The folder of the bucket that is called my-exports."""
-    return Path(str(server.options["data_dir"])).parent / "bucket"
+from tests.clients.console_pages import PATIENCE, bucket, go, row
 
 
 def test_a_table_is_imported(page: Page, running: Server) -> None:

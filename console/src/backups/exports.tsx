@@ -207,11 +207,11 @@ function Export(props: { table: TableDescription | undefined; dismiss: () => voi
       {isFull ? (
         <Moment value={at} change={setAt} />
       ) : (
-        <>
+        <SpaceBetween size="m">
           <Moment label={texts.exports.from} about={texts.exports.fromAbout} value={from} change={setFrom} />
           <Moment label={texts.exports.to} about={texts.exports.toAbout} value={to} change={setTo} />
           <Choice label={texts.exports.view} values={VIEWS} shown={texts.streams.views} value={view} change={setView} />
-        </>
+        </SpaceBetween>
       )}
       <ExpandableSection headerText={texts.exports.further}>
         <SpaceBetween size="m">

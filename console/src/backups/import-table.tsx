@@ -105,7 +105,7 @@ export default function ImportTable() {
                 />
                 <Choice label={texts.exports.format} values={FORMATS} shown={texts.imports.formats} value={format} change={setFormat} />
                 {format === "CSV" && (
-                  <>
+                  <SpaceBetween size="l">
                     <Choice
                       label={texts.imports.delimiter}
                       values={DELIMITERS}
@@ -116,18 +116,18 @@ export default function ImportTable() {
                     <FormField label={texts.imports.names} constraintText={texts.imports.namesAbout}>
                       <Input value={names} onChange={({ detail }) => setNames(detail.value)} />
                     </FormField>
-                  </>
+                  </SpaceBetween>
                 )}
               </SpaceBetween>
             </Container>
             <NameAndKeys {...form} found={tried ? found : undefined} />
             <SettingsChoice {...form} />
             {table.custom && (
-              <>
+              <SpaceBetween size="l">
                 <CapacityForm {...form} isWarm={false} />
                 <IndexesForm {...form} local={false} />
                 <EncryptionForm {...form} />
-              </>
+              </SpaceBetween>
             )}
           </SpaceBetween>
         </Form>

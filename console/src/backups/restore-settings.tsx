@@ -3,6 +3,7 @@ import type { RestoreTableFromBackupInput } from "@aws-sdk/client-dynamodb";
 import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
+import SpaceBetween from "@cloudscape-design/components/space-between";
 import { CapacityFields, provisioned, USUAL_CAPACITY } from "../tables/capacity-fields";
 import { type Encryption, EncryptionFields, specification, USUAL_ENCRYPTION } from "../tables/encryption";
 import { texts } from "../texts";
@@ -42,7 +43,7 @@ export function restoreMembers(settings: RestoreSettings) {
 
 export function RestoreFields({ value, change }: { value: RestoreSettings; change: (value: RestoreSettings) => void }) {
   return (
-    <>
+    <SpaceBetween size="m">
       <FormField label={texts.backup.newTable} constraintText={texts.create.nameAbout}>
         <Input value={value.name} onChange={({ detail }) => change({ ...value, name: detail.value })} />
       </FormField>
@@ -75,6 +76,6 @@ export function RestoreFields({ value, change }: { value: RestoreSettings; chang
       {value.encryption && (
         <EncryptionFields value={value.encryption} change={(encryption) => change({ ...value, encryption })} />
       )}
-    </>
+    </SpaceBetween>
   );
 }

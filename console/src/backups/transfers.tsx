@@ -6,6 +6,7 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Pagination from "@cloudscape-design/components/pagination";
 import Select from "@cloudscape-design/components/select";
+import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import type { ReactNode } from "react";
 import { Status } from "../tables/status";
@@ -85,14 +86,14 @@ export function PlaceFields(props: {
 }) {
   const { of, value, change, about, error } = props;
   return (
-    <>
+    <SpaceBetween size="m">
       <FormField label={of} constraintText={texts.exports.bucketAbout} errorText={error}>
         <Input value={value.bucket} onChange={({ detail }) => change({ ...value, bucket: detail.value })} />
       </FormField>
       <FormField label={`${of}: ${texts.exports.prefix}`} constraintText={about}>
         <Input value={value.prefix} onChange={({ detail }) => change({ ...value, prefix: detail.value })} />
       </FormField>
-    </>
+    </SpaceBetween>
   );
 }
 

@@ -101,17 +101,18 @@ function Units(props: FieldsProps & { member: keyof Capacity; label: string; abo
 export function CapacityFields(props: FieldsProps & { onDemand: boolean }) {
   return (
     <ColumnLayout columns={2}>
-      {props.onDemand ? (
-        <>
-          <Units {...props} member="mostRead" label={texts.create.mostRead} about={texts.create.maximumAbout} />
-          <Units {...props} member="mostWrite" label={texts.create.mostWrite} about={texts.create.maximumAbout} />
-        </>
-      ) : (
-        <>
-          <Units {...props} member="read" label={texts.create.read} />
-          <Units {...props} member="write" label={texts.create.write} />
-        </>
-      )}
+      <Units
+        {...props}
+        member={props.onDemand ? "mostRead" : "read"}
+        label={props.onDemand ? texts.create.mostRead : texts.create.read}
+        about={props.onDemand ? texts.create.maximumAbout : undefined}
+      />
+      <Units
+        {...props}
+        member={props.onDemand ? "mostWrite" : "write"}
+        label={props.onDemand ? texts.create.mostWrite : texts.create.write}
+        about={props.onDemand ? texts.create.maximumAbout : undefined}
+      />
     </ColumnLayout>
   );
 }

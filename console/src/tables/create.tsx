@@ -103,7 +103,7 @@ export default function CreateTable() {
             <NameAndKeys {...form} found={tried ? found : undefined} />
             <SettingsChoice {...form} />
             {table.custom && (
-              <>
+              <SpaceBetween size="l">
                 <Container header={<Header variant="h2">{texts.create.tableClass}</Header>}>
                   <ClassChoice
                     value={further.tableClass}
@@ -114,7 +114,7 @@ export default function CreateTable() {
                 <IndexesForm {...form} local />
                 <EncryptionForm {...form} />
                 <FurtherForm further={further} change={setFurther} />
-              </>
+              </SpaceBetween>
             )}
             <Container
               header={
@@ -134,7 +134,7 @@ export default function CreateTable() {
 
 function FurtherForm({ further, change }: { further: Further; change: (further: Further) => void }) {
   return (
-    <>
+    <SpaceBetween size="l">
       <Container header={<Header variant="h2">{texts.create.stream}</Header>}>
         <RadioGroup
           ariaLabel={texts.create.stream}
@@ -168,6 +168,6 @@ function FurtherForm({ further, change }: { further: Further; change: (further: 
           {texts.create.deletionProtection}
         </Checkbox>
       </Container>
-    </>
+    </SpaceBetween>
   );
 }

@@ -167,10 +167,10 @@ export function IndexForm(props: { index: NewIndex; onDemand: boolean; change: (
         </Checkbox>
       )}
       {fields && (
-        <>
+        <SpaceBetween size="m">
           <CapacityFields {...fields} of={texts.create.ofIndex} onDemand={onDemand} />
           <WarmFields {...fields} of={texts.create.ofIndex} />
-        </>
+        </SpaceBetween>
       )}
     </SpaceBetween>
   );
