@@ -57,7 +57,7 @@ def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         data_dir=folder / "data",
         in_memory=True,
         proxy_protocol_from="127.0.0.2/31",
-        request_timeout=0.5,
+        request_timeout=3,
         max_connections=20,
     )
     yield running
@@ -189,9 +189,7 @@ def test_failed_sign_ins_count_for_the_client(server: Server) -> None:
             wire.send(header(client), request(body, *lines, target=b"/console/sign-in"))
             return wire.receive().status
 
-    for _ in range(5):
-        signing_in("198.51.100.7")
-    assert signing_in("198.51.100.7") == 429
+    eventually(lambda: signing_in("198.51.100.7") == 429)
     body = body.replace(b"nobody", b"somebody")
     assert signing_in("198.51.100.8") == 401
 
@@ -204,11 +202,12 @@ def test_hosts_are_checked_where_nothing_is_verified(shut: Server) -> None:
             assert wire.receive().status == status
 
 
-@pytest.mark.parametrize("sent", [b"", header(CLIENT_ADDRESS)[:5], header(CLIENT_ADDRESS)[:20]])
-def test_a_header_has_a_time(shut: Server, sent: bytes) -> None:
-    with wire_of(shut) as wire:
-        wire.send(sent)
-        assert wire.closed()
+def test_a_header_has_a_time(shut: Server) -> None:
+    with ExitStack() as stack:
+        wires = [stack.enter_context(wire_of(shut)) for _ in range(3)]
+        for wire, length in zip(wires, (0, 5, 20), strict=True):
+            wire.send(header(CLIENT_ADDRESS)[:length])
+        assert all(wire.closed() for wire in wires)
 
 
 def test_headers_that_do_not_come_take_nobodys_place(shut: Server) -> None:
