@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -128,3 +131,62 @@ def test_an_import_goes_on_and_names_what_it_refuses(filled: Server, folder: Pat
     assert not note.exists()
     missing = jedlik(folder, "import", place(folder, "partly.zst"), "missing", server=filled)
     assert (missing.returncode, "ResourceNotFoundException" in missing.stderr) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def web(folder: Path) -> Iterator[str]:
+    """The URL of a web server that has the files of a folder."""
+    (folder / "web").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder / "web"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+CSV = b'p,s,text\na,1,"one, two"\na,2,plain\nb,no number,x\na,3\n'
+
+
+@pytest.mark.parametrize("name", ["items.csv", "items.CSV.gz", "items.csv.zst?version=1"])
+def test_csv_of_a_web_server_is_imported(
+    filled: Server, folder: Path, web: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    content = gzip.compress(CSV) if ".gz" in name else zstandard.compress(CSV) if ".zst" in name else CSV
+    (folder / "web" / name.partition("?")[0]).write_bytes(content)
+    table = f"csv-{len(name)}"
+    filled.client().create_table(TableName=table, **TABLE)
+    made = jedlik(folder, "import", f"{web}/{name}", table, server=filled)
+    assert made.returncode == 1, made.stderr
+    first, second, last = made.stdout.splitlines()
+    assert first.startswith("line 5: it has 2 values")
+    assert second.startswith("line 4: ")
+    assert last == f"2 items of {web}/{name} are in {table}, 2 lines were refused"
+    assert held(filled, table) == [
+        {"p": {"S": "a"}, "s": {"N": "1"}, "text": {"S": "one, two"}},
+        {"p": {"S": "a"}, "s": {"N": "2"}, "text": {"S": "plain"}},
+    ]
+    # What is interrupted goes on, with the header.
+    note = transfer_commands._note_of("import", table, f"{filled.url} us-east-1", f"{web}/{name}")
+    assert not note.exists()
+    note.write_text(json.dumps([1, 0, 2]))
+    again = jedlik(folder, "import", f"{web}/{name}", table, server=filled)
+    assert again.stdout.splitlines()[-1] == f"2 items of {web}/{name} are in {table}, 2 lines were refused"
+
+
+def test_amazon_ion_is_imported(filled: Server, folder: Path, web: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("amazon.ion")
+    monkeypatch.chdir(folder)
+    (folder / "web" / "items.ion").write_bytes(b'$ion_1_0 {Item:{p:"a",s:1.,cover:{{/9j/}}}}\n')
+    filled.client().create_table(TableName="of-ion", **TABLE)
+    made = jedlik(folder, "import", f"{web}/items.ion", "of-ion", server=filled)
+    assert made.returncode == 0, made.stderr
+    assert held(filled, "of-ion") == [{"p": {"S": "a"}, "s": {"N": "1"}, "cover": {"B": b"\xff\xd8\xff"}}]
+
+
+def test_what_a_web_server_has_not_is_named(filled: Server, folder: Path, web: str) -> None:
+    made = jedlik(folder, "import", f"{web}/missing.csv", "source", server=filled)
+    assert (made.returncode, f"{web}/missing.csv: HTTP Error 404" in made.stderr) == (2, True)

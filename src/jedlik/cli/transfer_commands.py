@@ -1,4 +1,4 @@
-"""`jedlik export` and `jedlik import`: a table to and from a file of DynamoDB JSON, for people.
+"""`jedlik export` and `jedlik import`: a table to and from a file, for people.
 
 A line is an item: {"Item": {...}}, as in AWS's exports, which can be imported, too. The file may be compressed (.gz,
 .zst), and may be an object of a bucket of the settings: bucket://NAME/KEY. Both go through a running server, which may
@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from jedlik.cli import progress
+from jedlik.cli import progress, transfer_sources
 from jedlik.cli.program import Command, Refusal, say
 from jedlik.cli.setting_options import (
     NO_OPTIONS,
@@ -34,9 +34,11 @@ from jedlik.cli.setting_options import (
     root_key_options,
 )
 from jedlik.cli.store_commands import needed_root_key
+from jedlik.cli.transfer_sources import WEB, WebObject
 from jedlik.config import BUCKETS, ROOT_KEY, Settings
 
 if TYPE_CHECKING:
+    from jedlik.dynamodb.backups.import_sources import Chunked
     from jedlik.regions.layout import Stored
     from jedlik.storage.object_store import ObjectStore
     from jedlik.upkeep.opening import Reader
@@ -109,13 +111,19 @@ def export(
 @_through_a_server
 @click.pass_context
 def import_(context: click.Context, /, source: str, table: str, **server: Any) -> None:
-    """Put the items of SOURCE, a file or bucket://NAME/KEY of DynamoDB JSON, into TABLE, which must exist.
+    """Put the items of SOURCE into TABLE, which must exist.
 
-    A name that ends with .gz or .zst means that it is compressed. An import that was interrupted goes on when it is
-    started again. Lines that are no items of the table are printed, and the exit code is then 1.
+    SOURCE is a file, bucket://NAME/KEY, or a URL of http or https. It is DynamoDB JSON, or what the end of its name
+    means: .csv or .ion; and compressed, if .gz or .zst follow. The first line of CSV names the attributes. An import
+    that was interrupted goes on when it is started again. Records that are no items of the table are printed, and the
+    exit code is then 1.
     """
     note = _note_of("import", table, f"{server['endpoint_url']} {server['region']}", source)
-    store, key = _place(context, source)
+    store: Chunked
+    if source.startswith(WEB):
+        store, key = WebObject(source), ""
+    else:
+        store, key = _place(context, source)
     put, refused = _import(_client(**server), table, (store, key, source), note)
     say(f"{put} items of {source} are in {table}" + (f", {refused} lines were refused" if refused else ""))
     if refused:
@@ -177,7 +185,7 @@ def _place(context: click.Context, url: str) -> tuple[ObjectStore, str]:
 def _note_of(what: str, table: str, endpoint: str, place: str) -> Path:
     """The file that notes how far an export or an import is: beside the other file, or, if that is in a bucket, in the
     working directory."""
-    folder = Path() if place.startswith(BUCKET) else Path(place).parent
+    folder = Path() if place.startswith((BUCKET, *WEB)) else Path(place).parent
     return folder / f".jedlik-{what}-{sha256(f'{table} {endpoint} {place}'.encode()).hexdigest()[:16]}.json"
 
 
@@ -338,28 +346,30 @@ def _sync(out: IO[bytes]) -> None:
 # Imports
 
 
-def _import(client: Any, table: str, source: tuple[ObjectStore, str, str], note: Path) -> tuple[int, int]:
-    """Put the lines of a source into a table; how many were put, and how many refused."""
+def _import(client: Any, table: str, source: tuple[Chunked, str, str], note: Path) -> tuple[int, int]:
+    """Put the records of a source into a table; how many were put, and how many refused."""
     store, key, name = source
-    _asked(client.describe_table, TableName=table)
+    form = transfer_sources.form_of(name)
+    definitions = _asked(client.describe_table, TableName=table)["Table"]["AttributeDefinitions"]
+    types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in definitions}
     put, refused, passed = json.loads(note.read_text()) if note.exists() else (0, 0, 0)
     counts = [put, refused, passed]
-    compression = {"gz": "GZIP", "zst": "ZSTD"}.get(name.rpartition(".")[2], "NONE")
 
     async def work() -> None:
-        from jedlik.dynamodb.backups import import_sources
+        from jedlik.dynamodb.backups import import_sources, ion_records
 
+        if form.format == "ION" and not ion_records.is_installed():
+            raise Refusal(ion_records.MISSING)
+        parser = transfer_sources.Parser(form, types)
         batch: dict[str, Any] = {}
-        async for line in import_sources.lines(store, key, compression):
-            if line.number <= passed:
+        async for line in transfer_sources.lines(store, key, form):
+            if parser.takes(line) or line.number <= passed:
                 continue
             try:
-                import_sources.json_record(line)
+                batch[str(line.number)] = parser.item(line)
             except import_sources.Malformed as error:
-                _refuse(counts, line.number, line.problem or str(error))
+                _refuse(counts, line.number, str(error))
                 continue
-            record = json.loads(line.content)["Item"]
-            batch[str(line.number)] = record
             if len(batch) == BATCH:
                 _put(client, table, batch, counts)
                 counts[2] = line.number

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -20,7 +20,6 @@ import zstandard
 from jedlik.aws.errors import ServiceError
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.tables import Table
-from jedlik.storage.object_store import ObjectStore
 
 LONGEST_LINE = 8 * MIB
 """Bytes. An item has 400 KB, and its JSON a few times as much."""
@@ -80,11 +79,19 @@ class _Members:
         return found
 
 
+class Chunked(Protocol):
+    """Where objects come from, in parts."""
+
+    def chunks(self, name: str) -> AsyncIterator[bytes]:
+        """An object, in parts. Raises ObjectStoreError."""
+        ...
+
+
 class _Undecompressed(Exception):
     """An object is not compressed as the request states. The message has the reason."""
 
 
-async def decompressed(store: ObjectStore, name: str, compression: str) -> AsyncIterator[bytes]:
+async def decompressed(store: Chunked, name: str, compression: str) -> AsyncIterator[bytes]:
     """The content of an object, in parts. Raises ObjectStoreError, and an exception if it is compressed otherwise."""
     decompressor = _decompressor(compression)
     async for chunk in store.chunks(name):
@@ -94,7 +101,7 @@ async def decompressed(store: ObjectStore, name: str, compression: str) -> Async
             raise _Undecompressed(f"it is not {compression}: {error}") from error
 
 
-async def lines(store: ObjectStore, name: str, compression: str) -> AsyncIterator[Line]:
+async def lines(store: Chunked, name: str, compression: str) -> AsyncIterator[Line]:
     """The lines of an object that are not empty. Raises ObjectStoreError."""
     rest, number = b"", 0
     try:
@@ -141,10 +148,14 @@ def csv_values(line: bytes, delimiter: str) -> list[str]:
     return values
 
 
-def csv_record(header: Sequence[str], delimiter: str, table: Table) -> Parse:
-    """Makes records of lines of CSV."""
+def key_types(table: Table) -> dict[str, str]:
+    """The types of the keys of a table and its indexes, by attribute."""
     keys = [*table.key, *(attribute for index in table.indexes for attribute in index.key)]
-    types = {attribute.name: attribute.type for attribute in keys}
+    return {attribute.name: attribute.type for attribute in keys}
+
+
+def csv_record(header: Sequence[str], delimiter: str, types: Mapping[str, str]) -> Parse:
+    """Makes records of lines of CSV. `types` are those of keys."""
 
     def parse(line: Line) -> dict[str, Any]:
         values = csv_values(line.content, delimiter)

@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from jedlik.dynamodb.backups import import_sources
-from jedlik.dynamodb.backups.import_sources import Line, Malformed
-from jedlik.storage.object_store import ObjectStore, ObjectStoreError
+from jedlik.dynamodb.backups.import_sources import Chunked, Line, Malformed
+from jedlik.storage.object_store import ObjectStoreError
 
 PATIENCE_SECONDS = 300.0
 """How long a thread waits for a part of an object."""
@@ -62,7 +62,7 @@ class _Fed:
         return await anext(self._chunks, None)
 
 
-async def records(store: ObjectStore, name: str, compression: str) -> AsyncIterator[Line]:
+async def records(store: Chunked, name: str, compression: str) -> AsyncIterator[Line]:
     """The records of an object, numbered from 1 on. Raises ObjectStoreError."""
     fed = _Fed(import_sources.decompressed(store, name, compression), asyncio.get_running_loop())
     # The parser reads as soon as it is made.

@@ -92,7 +92,8 @@ class Source:
     def parser(self, table: Table) -> Parse:
         """What makes an item for a table of each record."""
         if self.description.format == "CSV":
-            return import_sources.csv_record(self.header, self.description.delimiter, table)
+            types = import_sources.key_types(table)
+            return import_sources.csv_record(self.header, self.description.delimiter, types)
         return ion_records.record if self.description.format == "ION" else import_sources.json_record
 
     async def _open(self, line: int) -> None:
