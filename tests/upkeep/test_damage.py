@@ -14,7 +14,7 @@ from jedlik.background import job_records, leases
 from jedlik.dynamodb.model import changelog, descriptors, items, keys, spaces, streams
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.tables import backfill
-from jedlik.regions import keyspaces
+from jedlik.regions import keyspaces, table_keyring
 from jedlik.regions.keyspaces import Owner
 from jedlik.storage.engine import TIME_SIZE, Writes
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -273,6 +273,14 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
             place.with_document(TimeToLive=place.document["TimeToLive"] | {"Status": "ENABLING"}),
         ),
         ["table songs: its time to live is ENABLING, and no job does it"],
+    ),
+    "number of a key": (
+        lambda place, writes: writes.put(place.descriptor_key, place.with_document(KeyNumber=2)),
+        ["table songs: it is sealed with its key of the number 2, and the last that it has is 0"],
+    ),
+    "keys of a table": (
+        lambda place, writes: writes.put(table_keyring.row(place.table.id), b"?"),
+        ["table songs: its keys: it cannot be read (JSONDecodeError: *"],
     ),
     "index numbers": (
         lambda place, writes: writes.put(place.descriptor_key, place.with_document(NextIndexNumber=3)),

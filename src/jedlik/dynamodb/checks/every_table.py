@@ -11,6 +11,7 @@ from jedlik.dynamodb.checks import version_check
 from jedlik.dynamodb.checks.table_check import TableCheck
 from jedlik.dynamodb.model import descriptors, keys, log_readers, spaces
 from jedlik.dynamodb.model.tables import Table
+from jedlik.regions import table_keyring
 from jedlik.storage.engine import NoKey
 from jedlik.storage.snapshot import Snapshot
 
@@ -66,6 +67,7 @@ def _of_descriptor(snapshot: Snapshot, checking: Checking, table: Table) -> Iter
     if len(set(numbers)) < len(numbers) or not all(0 < n < next_index for n in numbers):
         yield f"its indexes have the numbers {numbers}, and the next is to have {next_index}"
     yield from checking.unfinished(table.descriptor)
+    yield from _of_keys(snapshot, table)
     if table.descriptor.stream is not None:
         stream = keys.stream_key(table.name, table.descriptor.stream_label or "")
         if snapshot.get(stream) is None:
@@ -77,6 +79,19 @@ def _of_descriptor(snapshot: Snapshot, checking: Checking, table: Table) -> Iter
         lacks_old = not table.log.old_images and any(reader.old_images for reader in wanted)
         if lacks_old or (not table.log.new_images and any(reader.new_images for reader in wanted)):
             yield "its log lacks images that its readers want"
+
+
+def _of_keys(snapshot: Snapshot, table: Table) -> Iterator[str]:
+    """Compare the number of a table's key with the row of its keys."""
+    number = table.descriptor.key_number
+    raw = snapshot.get(table_keyring.row(table.id))
+    try:
+        current = 0 if raw is None else table_keyring.parse(raw).current.number
+    except DAMAGE as error:
+        yield f"its keys: {described(error)}"
+        return
+    if current != number:
+        yield f"it is sealed with its key of the number {number}, and the last that it has is {current}"
 
 
 CHECK = Check("tables", _problems, "{items} items with {index_entries} index entries in {tables} tables")

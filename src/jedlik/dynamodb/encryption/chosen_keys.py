@@ -29,8 +29,8 @@ from jedlik.storage.engine import Writes
 Request = Mapping[str, Any]
 
 NOT_SEALED = (
-    f"{INVALID}SSESpecification chooses the key that seals a table, and this server does not seal its tables "
-    "(--seal-tables)"
+    f"{INVALID}SSESpecification chooses the key that seals a table, and this server does not seal its tables: "
+    "it has no root key, or --no-seal-tables is set"
 )
 
 _log = logging.getLogger(__name__)
