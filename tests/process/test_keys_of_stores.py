@@ -13,7 +13,8 @@ from jedlik.dynamodb.model import keys
 from jedlik.regions import table_keyring
 from jedlik.storage.lmdb import lmdb_file
 from testing.data_folders import store_in
-from testing.dynamodb.definitions import create, describe, index
+from testing.dynamodb.definitions import create, definition, describe, index
+from testing.dynamodb.refusals import INVALID, invalid
 from testing.jedlik_process import Server, eventually, run_jedlik
 
 StartServer = Callable[..., Server]
@@ -136,3 +137,16 @@ def test_a_check_does_not_open_what_the_server_would_not(start_server: StartServ
     server.client("kms").disable_key(KeyId=key)
     server.stop()
     assert "1 items" in checked(tmp_path)
+
+
+def test_a_store_that_is_not_sealed_takes_no_keys(start_server: StartServer) -> None:
+    server = start_server(seal_tables=False)
+    client = server.client()
+    create(client, TableName="other")
+    refused = (
+        f"{INVALID}SSESpecification chooses the key that seals a table, and this server does not seal its tables: "
+        "it has no root key, or --no-seal-tables is set"
+    )
+    assert invalid(client.create_table, **definition(SSESpecification={"Enabled": True})) == refused
+    assert invalid(client.update_table, TableName="other", SSESpecification=by(new_key(server))) == refused
+    create(client, SSESpecification={"Enabled": False})
