@@ -70,7 +70,7 @@ def test_stores_are_checked_by_region(start_server: StartServer, tmp_path: Path)
         for number in range(3):
             put(client, table, number)
     server.stop()
-    overwrite(store_in(tmp_path / "data"), {b"\xf0": b""})
+    overwrite(store_in(tmp_path / "data"), {b"\xf8": b""})
     summary = (
         r"{}: 3 items with 3 index entries in 1 tables, and 4 log entries, checked in \d\.\d s \(\d+ items/s\): {}\n"
     )

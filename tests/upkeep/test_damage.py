@@ -319,7 +319,7 @@ DAMAGES: dict[str, tuple[Damage, list[str]]] = {
         ["there are keys before the space of descriptors that are of no space"],
     ),
     "key after the last space": (
-        lambda place, writes: writes.put(b"\xf0", b""),
+        lambda place, writes: writes.put(b"\xf8", b""),
         ["there are keys after the last space"],
     ),
     "secret": (
