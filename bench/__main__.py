@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import dax_hits, load
 from bench.load import Unusable
 from bench.measuring import MOST_SECONDS, Filled, Shape, measure, say
-from bench.peers import FLOOR, OURS, RIVALS, Peer, jedlik
+from bench.peers import FLOOR, NOT_SEALED, OURS, RIVALS, Peer, jedlik
 from bench.process import Running
 from bench.report import report
 from bench.results import Idle, Results
@@ -31,6 +31,8 @@ IDLE_SECONDS = 1.0
 """Seconds that a server rests after its start."""
 RUN_MORE_SECONDS = 0.3
 """Seconds that a run takes beyond its length: starting wrk, signing."""
+OTHERS = (*RIVALS, NOT_SEALED, FLOOR)
+"""What Jedlik can be compared with."""
 ROW_MORE_SECONDS = 4.0
 """Seconds that a row takes for each server beyond its runs: filling a table, preparing, warming up."""
 
@@ -54,7 +56,7 @@ def _measured(options: argparse.Namespace) -> Results:
     load.program()
     shape = Shape(options.connections, options.rounds, options.seconds, options.threads)
     wanted = [row for row in rows(options.sizes) if options.rows is None or row.name in options.rows]
-    others = [peer for peer in (*RIVALS, FLOOR) if peer.name in options.servers]
+    others = [peer for peer in OTHERS if peer.name in options.servers]
     if options.workers > 1:
         others.insert(0, jedlik(options.workers))
     results = Results()
@@ -90,7 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--rows", nargs="+", metavar="ROW", help=f"of: {', '.join([*(row.name for row in rows()), dax_hits.NAME])}"
     )
-    servers = [peer.name for peer in (*RIVALS, FLOOR)]
+    servers = [peer.name for peer in OTHERS]
     parser.add_argument(
         "--servers",
         nargs="*",

@@ -62,18 +62,23 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join((str(HERE.parent / "src"), str(HERE.parent)))}
 
 
-def jedlik(workers: int) -> Peer:
-    """Jedlik with this many workers. The others are compared with one worker; more workers are compared with one."""
+def jedlik(workers: int, *, is_sealed: bool = True) -> Peer:
+    """Jedlik with this many workers. The others are compared with one worker and sealed tables; more workers, and
+    tables that are not sealed, are compared with that."""
+    options = () if is_sealed else ("--no-seal-tables",)
+    written = f"tables {'sealed' if is_sealed else 'not sealed'}; a write is answered when it is synced to disk"
+    name = "Jedlik" if workers == 1 else f"Jedlik, {workers} workers"
 
     def command(port: int, data: Path) -> list[str]:
         return [
             *(sys.executable, "-m", "jedlik", "serve", "--port", str(port)),
             *("--data-dir", str(data), "--workers", str(workers), "--auth", "on"),
+            *options,
         ]
 
     return Peer(
-        name="Jedlik" if workers == 1 else f"Jedlik, {workers} workers",
-        about=f"workers: {workers}; every signature verified; a write is answered when it is synced to disk",
+        name=name if is_sealed else f"{name}, not sealed",
+        about=f"workers: {workers}; every signature verified; {written}",
         command=command,
         version=_jedlik_version,
         credentials=_jedlik_credentials,
@@ -164,7 +169,8 @@ def _said(*command: str) -> str:
 
 AS_IT_COMES = Peer(
     name="Jedlik as it comes",
-    about="no option: a worker for each core, no signature verified; a write is answered when it is synced to disk",
+    about="no option: a worker for each core, no signature verified, tables sealed; "
+    "a write is answered when it is synced to disk",
     command=lambda port, data: [
         *(sys.executable, "-m", "jedlik", "serve", "--port", str(port), "--data-dir", str(data)),
     ],
@@ -172,6 +178,7 @@ AS_IT_COMES = Peer(
     is_rival=False,
 )
 JEDLIK = jedlik(1)
+NOT_SEALED = jedlik(1, is_sealed=False)
 OURS = (AS_IT_COMES, JEDLIK)
 """What the others are compared with, each in a table of its own."""
 FLOOR = Peer(

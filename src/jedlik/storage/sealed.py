@@ -246,6 +246,21 @@ class Sealing:
             return stored[:TIME_SIZE] + content
         return self._opened(key, key[: space.owner], key, stored)
 
+    def opened_behind(self, header: int, rows: list[Row]) -> list[Row] | None:
+        """Rows with the values that were sealed, where each value stands behind a header; None if one of them cannot
+        be had in this way, or is in a key space for which there is no such way."""
+        space = self.spaces.get(rows[0][0][:1]) if rows else None
+        if space is None or space.is_log:
+            return None
+        content = header + _CONTENT.start
+        nonce_at = content - _NONCE_SIZE
+        head, nonce, sealed = slice(header, nonce_at), slice(nonce_at, content), slice(content, None)
+        openers = self._openers
+        try:
+            return [(key, openers[found[head]](found[nonce], found[sealed], key)) for key, found in rows]
+        except (KeyError, InvalidTag, ValueError):
+            return None
+
     def opened_rows(self, rows: list[Row], max_bytes: int) -> list[Row]:
         """Rows with the values that were sealed, as far as `Engine.range` has them: some that are plain may make it end
         earlier. Raises NotOpened and NoKey."""
@@ -254,12 +269,6 @@ class Sealing:
         space = self.spaces.get(rows[0][0][:1])
         if space is None and rows[-1][0][:1] == rows[0][0][:1]:
             return rows
-        if space is not None and not space.is_log:
-            openers = self._openers
-            try:
-                return [(key, openers[value[_HEAD]](value[_NONCE], value[_CONTENT], key)) for key, value in rows]
-            except (KeyError, InvalidTag, ValueError):
-                pass  # Row by row, it is found out.
         opened = []
         size = 0
         for key, stored in rows:

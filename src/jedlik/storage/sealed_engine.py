@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from jedlik.clock import Clock
 from jedlik.storage.engine import Decide, NoKey, Row, Scrubbed, Writes
+from jedlik.storage.lmdb.checksums import HEADER, read_rows
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import FIRST_KEY, View
 from jedlik.storage.sealed import OVERHEAD, NotOpened, Sealing
@@ -25,6 +26,7 @@ class SealedEngine:
         self._spaces = sealing.spaces
         self._numbered = None if sealing.numbers is None else sealing.numbers.prefix
         inner.uncounted = dict.fromkeys(sealing.spaces, OVERHEAD)
+        inner.opening = self._opened_rows
         self._get_now = inner.get_now
         self._get_and_range_now = inner.get_and_range_now
 
@@ -78,22 +80,26 @@ class SealedEngine:
     ) -> tuple[bytes | None, list[Row]]:
         """The value of `key`, and the rows of a range, in one snapshot."""
         found = await self.inner.get_and_range(key, start, end, limit, max_bytes, reverse, consistent)
-        return self._opened_range(key, found, max_bytes)
+        return self._opened_range(key, found)
 
     def get_and_range_now(
         self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool = False
     ) -> tuple[bytes | None, list[Row]] | None:
         """The same, for a caller that cannot wait; None if that takes waiting."""
         found = self._get_and_range_now(key, start, end, limit, max_bytes, reverse)
-        return None if found is None else self._opened_range(key, found, max_bytes)
+        return None if found is None else self._opened_range(key, found)
 
-    def _opened_range(
-        self, key: bytes, found: tuple[bytes | None, list[Row]], max_bytes: int
-    ) -> tuple[bytes | None, list[Row]]:
+    def _opened_range(self, key: bytes, found: tuple[bytes | None, list[Row]]) -> tuple[bytes | None, list[Row]]:
         value, rows = found
         if value is not None and key[:1] in self._spaces:
             value = self.sealing.opened(key, value)
-        return value, self.sealing.opened_rows(rows, max_bytes)
+        return value, rows
+
+    def _opened_rows(self, rows: list[Row], max_bytes: int) -> list[Row]:
+        """The rows with plain values, of those that LMDB has. What opens is as it was written, so its checksum is
+        computed only where something does not."""
+        opened = self.sealing.opened_behind(HEADER, rows)
+        return self.sealing.opened_rows(read_rows(rows), max_bytes) if opened is None else opened
 
     async def last_position(self) -> int:
         """The position of the last entry of all logs."""

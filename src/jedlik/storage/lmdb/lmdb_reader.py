@@ -6,14 +6,14 @@ threads read it first (`cold_reads`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import lmdb
 
 from jedlik.storage.engine import Row
-from jedlik.storage.lmdb.checksums import read, read_all
+from jedlik.storage.lmdb.checksums import read, read_all, read_rows
 from jedlik.storage.lmdb.cold_reads import ColdReads
 from jedlik.storage.lmdb.snapshots import Snapshot, read_in
 from jedlik.storage.lmdb.view import View, rows_between, touch_rows
@@ -34,6 +34,9 @@ class LmdbReader:
         """From the last look to the last batch."""
         self.uncounted: Mapping[bytes, int] = {}
         """Bytes of each value that `max_bytes` does not count, by the first byte of a range."""
+        self.opening: Callable[[list[Row], int], list[Row]] = _read_rows
+        """What makes rows for `get_and_range` of those that LMDB has, with headers, given `max_bytes`. Raises
+        DamagedValue."""
 
     async def get(self, keys: Sequence[bytes], consistent: bool = True) -> list[bytes | None]:
         """The values of `keys` in one snapshot. There are no replicas, so it is always consistent."""
@@ -73,9 +76,10 @@ class LmdbReader:
         asked = start, end, limit, max_bytes, reverse, self.uncounted
         try:
             with self._environment.begin() as snapshot:
-                return rows_between(snapshot, *asked)
+                rows = rows_between(snapshot, *asked)
         except lmdb.Error:  # As above.
-            return read_in(self._environment, lambda state: rows_between(state, *asked))
+            rows = read_in(self._environment, lambda state: rows_between(state, *asked))
+        return read_rows(rows)
 
     async def get_and_range(
         self,
@@ -105,15 +109,18 @@ class LmdbReader:
         asked = start, end, limit, max_bytes, reverse, self.uncounted
         try:
             with self._environment.begin() as snapshot:
-                return read_all((key,), snapshot.get, self._seen)[0], rows_between(snapshot, *asked)
+                value = read_all((key,), snapshot.get, self._seen)[0]
+                rows = rows_between(snapshot, *asked)
         except lmdb.Error:  # As above.
             return self._get_and_range(key, start, end, limit, max_bytes, reverse)
+        return value, self.opening(rows, max_bytes)
 
     def _get_and_range(
         self, key: bytes, start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool
     ) -> tuple[bytes | None, list[Row]]:
         asked = start, end, limit, max_bytes, reverse, self.uncounted
-        return read_in(self._environment, lambda state: (read(key, state.get(key)), rows_between(state, *asked)))
+        value, rows = read_in(self._environment, lambda state: (read(key, state.get(key)), rows_between(state, *asked)))
+        return value, self.opening(rows, max_bytes)
 
     async def last_position(self) -> int:
         """The position of the last entry of all logs, in the newest state. Never suspends."""
@@ -134,3 +141,7 @@ class LmdbReader:
 def _touch(keys: Sequence[bytes], snapshot: Snapshot) -> None:
     for key in keys:
         snapshot.get(key)
+
+
+def _read_rows(rows: list[Row], max_bytes: int) -> list[Row]:
+    return read_rows(rows)

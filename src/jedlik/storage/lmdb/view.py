@@ -16,7 +16,7 @@ from typing import TypeAlias
 import lmdb
 
 from jedlik.storage.engine import Row, StorageError
-from jedlik.storage.lmdb.checksums import HEADER, is_whole, original_key, read, read_rows, value_of
+from jedlik.storage.lmdb.checksums import HEADER, is_whole, original_key, read, value_of
 from jedlik.storage.lmdb.last_entry import POSITION_KEY, LastEntry
 
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
@@ -215,7 +215,7 @@ def rows_between(
     reverse: bool,
     uncounted: Mapping[bytes, int],
 ) -> list[Row]:
-    """The rows of a range, as `Engine.range` has them. Raises lmdb.Error and DamagedValue.
+    """The rows of a range, as far as `Engine.range` has them, with the headers that LMDB has. Raises lmdb.Error.
 
     `max_bytes` is without the bytes `uncounted` in a value, by the first byte of its key.
     """
@@ -248,7 +248,7 @@ def rows_between(
             size += len(found) - header
             if size >= max_bytes:
                 break
-    return read_rows(rows)
+    return rows
 
 
 def touch_rows(start: bytes, end: bytes, limit: int, max_bytes: int, reverse: bool, snapshot: Transaction) -> None:
