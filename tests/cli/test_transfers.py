@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,7 @@ import orjson
 import pytest
 import zstandard
 
-from jedlik.cli import transfer_commands
+from jedlik.cli import transfer_places, transfer_sources, transfer_targets
 from testing.dynamodb.definitions import attributes, key_schema
 from testing.jedlik_process import Server, run_jedlik
 
@@ -56,9 +57,9 @@ def filled(folder: Path) -> Iterator[Server]:
     server.kill()
 
 
-def jedlik(folder: Path, *arguments: str, server: Server | None = None) -> Any:
+def jedlik(folder: Path, *arguments: str, server: Server | None = None, config: str = "jedlik.toml") -> Any:
     through = () if server is None else ("--endpoint-url", server.url)
-    return run_jedlik(*arguments, *through, "--config", str(folder / "jedlik.toml"))
+    return run_jedlik(*arguments, *through, "--config", str(folder / config))
 
 
 def place(folder: Path, name: str) -> str:
@@ -101,9 +102,11 @@ def test_a_store_is_exported_without_a_server(filled: Server, folder: Path) -> N
 
 def test_an_interrupted_export_goes_on(filled: Server, folder: Path) -> None:
     first = filled.client().scan(TableName="source", ConsistentRead=True, Limit=10)
-    lines = b"".join(transfer_commands._line(item) for item in first["Items"])
+    lines = b"".join(
+        transfer_targets.json_line(transfer_targets.wire(item, transfer_targets.to_text)) for item in first["Items"]
+    )
     (folder / "torn.json.gz.part").write_bytes(gzip.compress(lines) + b"what a kill has left")
-    key = transfer_commands._wire(first["LastEvaluatedKey"], transfer_commands._to_text)
+    key = transfer_targets.wire(first["LastEvaluatedKey"], transfer_targets.to_text)
     (folder / "torn.json.gz.part.json").write_text(json.dumps([len(gzip.compress(lines)), 10, key]))
     made = jedlik(folder, "export", "source", place(folder, "torn.json.gz"), server=filled)
     assert (made.returncode, made.stdout) == (0, f"700 items of source are in {folder / 'torn.json.gz'}\n")
@@ -119,7 +122,7 @@ def test_an_import_goes_on_and_names_what_it_refuses(filled: Server, folder: Pat
     lines[30:32] = [b"nonsense", orjson.dumps({"Item": {"p": {"S": "no sort key"}}})]
     (folder / "partly.zst").write_bytes(zstandard.compress(b"\n".join(lines)))
     source = place(folder, "partly.zst")
-    note = transfer_commands._note_of("import", "partly", f"{filled.url} us-east-1", source)
+    note = transfer_places.note_of("import", "partly", f"{filled.url} us-east-1", source)
     note.write_text(json.dumps([10, 0, 10]))
     made = jedlik(folder, "import", place(folder, "partly.zst"), "partly", server=filled)
     assert made.returncode == 1
@@ -137,7 +140,33 @@ def test_an_import_goes_on_and_names_what_it_refuses(filled: Server, folder: Pat
 def web(folder: Path) -> Iterator[str]:
     """The URL of a web server that has the files of a folder."""
     (folder / "web").mkdir()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder / "web"))
+    with served(partial(Objects, directory=str(folder / "web"))) as url:
+        yield url
+
+
+class Objects(SimpleHTTPRequestHandler):
+    """A server of files, which takes them with PUT, too, as S3 does. One whose name begins with `closed` it refuses."""
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        path = Path(self.translate_path(self.path))
+        refused = path.name.startswith("closed")
+        if not refused:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self.send_response(403 if refused else 200)
+        self.send_header("ETag", '"x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        if self.command == "GET":
+            self.send_header("ETag", '"x"')
+        super().end_headers()
+
+
+@contextmanager
+def served(handler: Any) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -145,6 +174,133 @@ def web(folder: Path) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def away(folder: Path, web: str) -> str:
+    """The name of settings with a bucket at that server, by its URL."""
+    options = f'endpoint = "{web}"\nregion = "us-east-1"\naccess_key_id = "me"\nsecret_access_key = "secret"\n'
+    (folder / "away.toml").touch(0o600)
+    (folder / "away.toml").write_text(
+        f'[buckets.other]\nurl = "s3://away"\nskip_signature = "true"\n[buckets.mine]\nurl = "s3://away/deep"\n{options}'
+    )
+    return "away.toml"
+
+
+@pytest.mark.parametrize("name", ["s3://away/deep/er/items.json.gz", "file://{}/by url.json.zst", "{web}/put.ion"])
+def test_what_is_at_a_url_is_written_and_read(
+    filled: Server, folder: Path, web: str, away: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name.endswith("ion"):
+        pytest.importorskip("amazon.ion")
+    monkeypatch.chdir(folder)
+    url = name.replace("{web}", web).format(folder)
+    made = jedlik(folder, "export", "source", url, server=filled, config=away)
+    assert (made.returncode, made.stdout) == (0, f"700 items of source are in {url}\n"), made.stderr
+    table = f"url-{name.rpartition('.')[2]}"
+    filled.client().create_table(TableName=table, **TABLE)
+    back = jedlik(folder, "import", url, table, server=filled, config=away)
+    assert (back.returncode, back.stdout) == (0, f"700 items of {url} are in {table}\n"), back.stderr
+    assert held(filled, table) == ITEMS
+    assert not list(folder.glob(".jedlik-*"))
+    if name.startswith("s3"):
+        assert (folder / "web" / "away" / "deep" / "er" / "items.json.gz").exists()
+
+
+def test_what_could_not_be_sent_is_sent_again(
+    filled: Server, folder: Path, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without another read of the table, which is gone then. Credentials may be options."""
+    monkeypatch.chdir(folder)
+    client = filled.client()
+    client.create_table(TableName="gone", **TABLE)
+    client.put_item(TableName="gone", Item={"p": {"S": "a"}, "s": {"N": "1"}})
+    options = ("--store-option", f"endpoint={web}", "--store-option", "skip_signature=true")
+    url = "s3://away/closed.json"
+    made = jedlik(folder, "export", "gone", url, *options, server=filled)
+    assert (made.returncode, "cannot write closed.json" in made.stderr) == (2, True), made.stderr
+    client.delete_table(TableName="gone")
+    monkeypatch.setattr(Objects, "translate_path", lambda self, path: str(folder / "web" / "opened.json"))
+    again = jedlik(folder, "export", "gone", url, *options, server=filled)
+    assert (again.returncode, again.stdout) == (0, f"1 items of gone are in {url}\n"), again.stderr
+    assert orjson.loads((folder / "web" / "opened.json").read_bytes()) == {"Item": {"p": {"S": "a"}, "s": {"N": "1"}}}
+    assert not list(folder.glob(".jedlik-*"))
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "reason"),
+    [
+        ("s3://away/x.json", (), "credentials are needed: one of access_key_id, skip_signature, in [buckets.NAME]"),
+        ("s3://away/", ("skip_signature=true",), "'s3://away/' names no object: s3://away/KEY"),
+        ("file://host/x.json", (), "'file://host/x.json' must be like file:///folder/file"),
+        ("x.json", ("skip_signature=true",), "--store-option is for buckets, and x.json is in none"),
+        ("bucket://none/x.json", (), "there is no bucket 'none' in the settings"),
+    ],
+)
+def test_what_cannot_be_a_target_is_refused(
+    filled: Server, folder: Path, target: str, options: tuple[str, ...], reason: str
+) -> None:
+    given = [part for one in options for part in ("--store-option", one)]
+    made = jedlik(folder, "export", "source", target, *given, server=filled)
+    assert (made.returncode, reason in made.stderr) == (2, True), made.stderr
+
+
+TEXTS = ["plain", "", "one, two", 'say "hi"', " spaces ", "\ufeffmark", "ű;|\t"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_csv_is_written_and_read(filled: Server, folder: Path, stored: bool) -> None:
+    client = filled.client()
+    source, back = f"flat-{stored}", f"back-{stored}"
+    for table in (source, back):
+        client.create_table(TableName=table, **TABLE)
+    items = [{"p": {"S": "a"}, "s": {"N": str(n)}, 'the "text"': {"S": text}} for n, text in enumerate(TEXTS)]
+    for item in items:
+        client.put_item(TableName=source, Item=item)
+    client.put_item(TableName=source, Item={"p": {"S": "a"}, "s": {"N": "90"}, "count": {"N": "7"}})
+    target = place(folder, f"{source}.csv.gz")
+    through = ("--data-dir", str(folder / "data")) if stored else ("--endpoint-url", filled.url)
+    made = jedlik(folder, "export", source, target, *through)
+    assert (made.returncode, made.stdout) == (0, f"8 items of {source} are in {target}\n"), made.stderr
+    assert made.stderr.splitlines() == [
+        "jedlik: numbers come back from CSV as strings: count",
+        'jedlik: not every item has these, and they come back from CSV as empty strings: the "text", count',
+    ]
+    assert gzip.decompress(Path(target).read_bytes()).splitlines()[:2] == [b'p,s,"the ""text""",count', b"a,0,plain,"]
+    done = jedlik(folder, "import", target, back, server=filled)
+    assert (done.returncode, done.stdout) == (0, f"8 items of {target} are in {back}\n")
+    empty = {"count": {"S": ""}}
+    last = {"p": {"S": "a"}, "s": {"N": "90"}, 'the "text"': {"S": ""}, "count": {"S": "7"}}
+    assert held(filled, back) == [*(item | empty for item in items), last]
+    assert not list(folder.glob(f"{source}*.part*"))
+
+
+def test_keys_of_indexes_that_csv_has_not_are_named(tmp_path: Path) -> None:
+    keys = {"p": "B", "i": "N"}
+    form = transfer_sources.Form("CSV", "NONE")
+    line = transfer_targets.line_of(form, keys)
+    (tmp_path / "lines").write_bytes(line({"p": {"B": "AAE="}}) + line({"i": {"N": "1"}, "p": {"B": "AAI="}}))
+    with (tmp_path / "made").open("wb") as out:
+        losses = transfer_targets.make_csv(tmp_path / "lines", out, form, keys)
+    assert (tmp_path / "made").read_bytes() == b'p,i\n"AAE=",\n"AAI=",1\n'
+    assert list(losses.lines()) == ["items without these keys of indexes cannot be imported from CSV: i"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"L": []}, "CSV cannot have the attribute x, which is of type L: export JSON or Ion"),
+        ({"B": b"1"}, "CSV cannot have the attribute x, which is of type B: export JSON or Ion"),
+        ({"S": "a\nb"}, "CSV cannot have the attribute x, because of a line break in it: export JSON or Ion"),
+    ],
+)
+def test_what_csv_cannot_have_is_named(filled: Server, folder: Path, value: dict[str, Any], reason: str) -> None:
+    table = f"deep-{next(iter(value))}"
+    filled.client().create_table(TableName=table, **TABLE)
+    filled.client().put_item(TableName=table, Item={"p": {"S": "a"}, "s": {"N": "1"}, "x": value})
+    made = jedlik(folder, "export", table, place(folder, f"{table}.csv"), server=filled)
+    assert (made.returncode, reason in made.stderr) == (2, True), made.stderr
+    assert not (folder / f"{table}.csv").exists()
 
 
 CSV = b'p,s,text\na,1,"one, two"\na,2,plain\nb,no number,x\na,3\n'
@@ -170,7 +326,7 @@ def test_csv_of_a_web_server_is_imported(
         {"p": {"S": "a"}, "s": {"N": "2"}, "text": {"S": "plain"}},
     ]
     # What is interrupted goes on, with the header.
-    note = transfer_commands._note_of("import", table, f"{filled.url} us-east-1", f"{web}/{name}")
+    note = transfer_places.note_of("import", table, f"{filled.url} us-east-1", f"{web}/{name}")
     assert not note.exists()
     note.write_text(json.dumps([1, 0, 2]))
     again = jedlik(folder, "import", f"{web}/{name}", table, server=filled)

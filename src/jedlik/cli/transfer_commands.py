@@ -1,30 +1,29 @@
 """`jedlik export` and `jedlik import`: a table to and from a file, for people.
 
-A line is an item: {"Item": {...}}, as in AWS's exports, which can be imported, too. The file may be compressed (.gz,
-.zst), and may be an object of a bucket of the settings: bucket://NAME/KEY. Both go through a running server, which may
-be any that speaks DynamoDB's protocol; --data-dir exports from a store instead, in one state of it.
+A line is an item: {"Item": {...}}, as in AWS's exports, which can be imported, too; or CSV or Ion, by the file's name
+(`transfer_targets`, `transfer_sources`). It may be elsewhere (`transfer_places`). Both go through a running server,
+which may be any that speaks DynamoDB's protocol; --data-dir exports from a store instead, in one state of it.
 
 What is interrupted goes on when it is started again. An export writes FILE.part, each page compressed by itself, and
-notes in FILE.part.json where to go on. An import notes in a file beside its source how many lines it has put.
+notes in FILE.part.json where to go on. What goes elsewhere is written here first; FILE.whole.json notes that only the
+way there is left. An import notes in a file beside its source how many lines it has put.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from jedlik.cli import progress, transfer_sources
-from jedlik.cli.program import Command, Refusal, say
+from jedlik.cli import progress, transfer_places, transfer_sources, transfer_targets
+from jedlik.cli.program import Command, Refusal, complain, say
 from jedlik.cli.setting_options import (
     NO_OPTIONS,
     account_id,
@@ -34,17 +33,16 @@ from jedlik.cli.setting_options import (
     root_key_options,
 )
 from jedlik.cli.store_commands import needed_root_key
-from jedlik.cli.transfer_sources import WEB, WebObject
+from jedlik.cli.transfer_sources import Form
+from jedlik.cli.transfer_targets import from_text, to_text
 from jedlik.config import BUCKETS, ROOT_KEY, Settings
 
 if TYPE_CHECKING:
     from jedlik.dynamodb.backups.import_sources import Chunked
     from jedlik.regions.layout import Stored
-    from jedlik.storage.object_store import ObjectStore
     from jedlik.upkeep.opening import Reader
 
 ENDPOINT = "http://127.0.0.1:8000"
-BUCKET = "bucket://"
 BATCH = 25
 """Items in a request: DynamoDB's limit."""
 LEAST_REST, MOST_REST = 0.05, 5.0
@@ -67,11 +65,29 @@ def _through_a_server(command: F) -> F:
     return command
 
 
+def _store_options(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise click.BadParameter("it must be like NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+_store_option = click.option(
+    "--store-option",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_store_options,
+    help="An option of the bucket's client, like endpoint, region or skip_signature; several may be given. "
+    "Secrets are better in the settings: others on this machine can see options.",
+)
+
+
 @click.command("export", cls=Command)
 @config_file
 @click.argument("table")
 @click.argument("target")
 @_through_a_server
+@_store_option
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Export from the store in this data folder instead.")
 @click.option("--account", "of_account", callback=account_id, help="The account of that store.")
 @root_key_options
@@ -79,28 +95,42 @@ def _through_a_server(command: F) -> F:
 def export(
     context: click.Context, /, table: str, target: str, data_dir: Path | None, of_account: str | None, **given: Any
 ) -> None:
-    """Write the items of TABLE to TARGET, a file or bucket://NAME/KEY, a line each in DynamoDB JSON.
+    """Write the items of TABLE to TARGET, a line each.
 
-    It is compressed if its name ends with .gz or .zst. An export that was interrupted goes on when it is started again.
-    Through a server, items that change meanwhile may be there as they were before or after; --data-dir exports one
-    state, and needs the root key if the store is sealed.
+    TARGET is a file, bucket://NAME/KEY, or a URL: s3://BUCKET/KEY, gs://, az:// or file://, with endpoint and
+    credentials from the bucket of the settings with that URL; or http or https, to which it is sent with PUT. It is
+    DynamoDB JSON, or what the end of its name means: .csv or .ion; and compressed, if .gz or .zst follow. CSV has
+    strings and numbers only. An export that was interrupted goes on when it is started again. Through a server, items
+    that change meanwhile may be there as they were before or after; --data-dir exports one state, and needs the root
+    key if the store is sealed.
     """
     root_key = {name: given.pop(name) for name in list(given) if name.startswith(ROOT_KEY)}
-    server = given
-    in_bucket = target.startswith(BUCKET)
-    file = _note_of("export", table, server["endpoint_url"], target).with_suffix("") if in_bucket else Path(target)
-    if file.exists() and not in_bucket:
-        raise Refusal(f"there is something in {file} already")
-    compress = _compressor(target)
-    if data_dir is None:
-        count = _export(_client(**server), table, file, compress)
+    elsewhere = _elsewhere(context, given.pop("store_option"))
+    server, form = given, transfer_sources.form_of(target)
+    path = transfer_places.local_path(target)
+    if path is None:
+        store, key = transfer_places.of(target, elsewhere)
+        path = transfer_places.note_of("export", table, server["endpoint_url"], target).with_suffix("")
+    else:
+        store, key = None, ""
+        if elsewhere.options:
+            transfer_places.of(target, elsewhere)
+        if path.exists():
+            raise Refusal(f"there is something in {path} already")
+    whole = path.with_name(f"{path.name}.whole.json")
+    if store is not None and path.exists() and whole.exists():
+        count: int = json.loads(whole.read_text())
+    elif data_dir is None:
+        count = _export(_client(**server), table, path, form)
     else:
         settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key)
-        count = _export_store(settings, (of_account or own_account(), server["region"]), table, (file, compress))
-    if in_bucket:
-        store, key = _place(context, target)
-        _run(store.put_file(key, file))
-        file.unlink()
+        count = _export_store(settings, (of_account or own_account(), server["region"]), table, (path, form))
+    if store is not None:
+        _note(whole, count)
+        with progress.shown(f"sending {table}", None, lambda: 0):
+            _run(store.put_file(key, path))
+        whole.unlink()
+        path.unlink()
     say(f"{count} items of {table} are in {target}")
 
 
@@ -109,25 +139,27 @@ def export(
 @click.argument("source")
 @click.argument("table")
 @_through_a_server
+@_store_option
 @click.pass_context
-def import_(context: click.Context, /, source: str, table: str, **server: Any) -> None:
+def import_(context: click.Context, /, source: str, table: str, store_option: dict[str, str], **server: Any) -> None:
     """Put the items of SOURCE into TABLE, which must exist.
 
-    SOURCE is a file, bucket://NAME/KEY, or a URL of http or https. It is DynamoDB JSON, or what the end of its name
-    means: .csv or .ion; and compressed, if .gz or .zst follow. The first line of CSV names the attributes. An import
-    that was interrupted goes on when it is started again. Records that are no items of the table are printed, and the
-    exit code is then 1.
+    SOURCE is a file, bucket://NAME/KEY, or a URL: s3://BUCKET/KEY, gs://, az:// or file://, with endpoint and
+    credentials from the bucket of the settings with that URL; or http or https. It is DynamoDB JSON, or what the end of
+    its name means: .csv or .ion; and compressed, if .gz or .zst follow. The first line of CSV names the attributes. An
+    import that was interrupted goes on when it is started again. Records that are no items of the table are printed,
+    and the exit code is then 1.
     """
-    note = _note_of("import", table, f"{server['endpoint_url']} {server['region']}", source)
-    store: Chunked
-    if source.startswith(WEB):
-        store, key = WebObject(source), ""
-    else:
-        store, key = _place(context, source)
+    note = transfer_places.note_of("import", table, f"{server['endpoint_url']} {server['region']}", source)
+    store, key = transfer_places.of(source, _elsewhere(context, store_option))
     put, refused = _import(_client(**server), table, (store, key, source), note)
     say(f"{put} items of {source} are in {table}" + (f", {refused} lines were refused" if refused else ""))
     if refused:
         context.exit(1)
+
+
+def _elsewhere(context: click.Context, options: dict[str, str]) -> transfer_places.Settings:
+    return transfer_places.Settings(context.meta[NO_OPTIONS].get(BUCKETS, {}), options)
 
 
 def _client(endpoint_url: str, region: str, profile: str | None) -> Any:
@@ -167,43 +199,7 @@ def _run(work: Any) -> Any:
         raise Refusal(str(error)) from error
 
 
-def _place(context: click.Context, url: str) -> tuple[ObjectStore, str]:
-    """The object store and the name in it of a file or a bucket's object. Raises Refusal."""
-    from jedlik.regions import object_places
-    from jedlik.storage.object_store import ObjectStore, ObjectStoreError
-
-    try:
-        if not url.startswith(BUCKET):
-            path = Path(url).absolute()
-            return ObjectStore(path.parent.as_uri(), {}), path.name
-        name, _, key = url.removeprefix(BUCKET).partition("/")
-        return object_places.bucket_store(name, "", context.meta[NO_OPTIONS].get(BUCKETS, {})), key
-    except (ObjectStoreError, object_places.NoBucket) as error:
-        raise Refusal(str(error)) from error
-
-
-def _note_of(what: str, table: str, endpoint: str, place: str) -> Path:
-    """The file that notes how far an export or an import is: beside the other file, or, if that is in a bucket, in the
-    working directory."""
-    folder = Path() if place.startswith((BUCKET, *WEB)) else Path(place).parent
-    return folder / f".jedlik-{what}-{sha256(f'{table} {endpoint} {place}'.encode()).hexdigest()[:16]}.json"
-
-
 # Exports
-
-
-Compress = Callable[[bytes], bytes]
-
-
-def _compressor(name: str) -> Compress:
-    """What compresses a page: pages that are compressed one by one can be put together."""
-    if name.endswith(".gz"):
-        return gzip.compress
-    if name.endswith(".zst"):
-        import zstandard
-
-        return zstandard.ZstdCompressor().compress
-    return bytes
 
 
 class _Part(NamedTuple):
@@ -216,9 +212,11 @@ class _Part(NamedTuple):
     """Where the next page begins."""
 
 
-def _export(client: Any, table: str, file: Path, compress: Compress) -> int:
+def _export(client: Any, table: str, file: Path, form: Form) -> int:
     """Export through a server; how many items."""
-    total = _asked(client.describe_table, TableName=table)["Table"]["ItemCount"]
+    described = _asked(client.describe_table, TableName=table)["Table"]
+    total, keys = described["ItemCount"], _types(described)
+    line, compress = transfer_targets.line_of(form, keys), _compressor(form)
     part, note = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.part.json")
     at = _Part(0, 0, None)
     if note.exists() and part.exists():
@@ -231,57 +229,48 @@ def _export(client: Any, table: str, file: Path, compress: Compress) -> int:
         out.truncate(at.size)
         out.seek(at.size)
         while True:
-            start = {} if at.key is None else {"ExclusiveStartKey": _wire(at.key, _from_text)}
+            start = {} if at.key is None else {"ExclusiveStartKey": transfer_targets.wire(at.key, from_text)}
             page = _asked(client.scan, TableName=table, ConsistentRead=True, **start)
-            out.write(compress(b"".join(_line(item) for item in page["Items"])))
+            out.write(compress(b"".join(line(transfer_targets.wire(item, to_text)) for item in page["Items"])))
             key = page.get("LastEvaluatedKey")
-            at = _Part(out.tell(), at.items + len(page["Items"]), None if key is None else _wire(key, _to_text))
+            key = None if key is None else transfer_targets.wire(key, to_text)
+            at = _Part(out.tell(), at.items + len(page["Items"]), key)
             _sync(out)
             _note(note, at)
             counted[0] = at.items
             if key is None:
                 break
-    part.replace(file)
+    _finish(part, file, form, keys)
     note.unlink()
     return at.items
 
 
-def _line(item: dict[str, Any]) -> bytes:
-    return json.dumps({"Item": _wire(item, _to_text)}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+def _compressor(form: Form) -> transfer_targets.Compress:
+    """What compresses a page. CSV is made of the pages at the end."""
+    return bytes if form.format == "CSV" else transfer_targets.compressor(form)
 
 
-def _to_text(raw: Any) -> Any:
-    from base64 import b64encode
-
-    return b64encode(raw).decode()
-
-
-def _from_text(text: Any) -> Any:
-    from base64 import b64decode
-
-    return b64decode(text)
-
-
-def _wire(item: dict[str, Any], binary: Callable[[Any], Any]) -> dict[str, Any]:
-    """An item with its binary values in the other form: bytes for a client, base64 in JSON."""
-    return {name: _wire_value(value, binary) for name, value in item.items()}
+def _finish(part: Path, file: Path, form: Form, keys: Mapping[str, str]) -> None:
+    """Put a part that is whole in its place."""
+    if form.format == "CSV":
+        made = file.with_name(f"{file.name}.made")
+        with made.open("wb") as out:
+            losses = transfer_targets.make_csv(part, out, form, keys)
+            _sync(out)
+        made.replace(file)
+        part.unlink()
+        for line in losses.lines():
+            complain(line)
+    else:
+        part.replace(file)
 
 
-def _wire_value(value: dict[str, Any], binary: Callable[[Any], Any]) -> dict[str, Any]:
-    [(type_, content)] = value.items()
-    match type_:
-        case "B":
-            return {type_: binary(content)}
-        case "BS":
-            return {type_: [binary(element) for element in content]}
-        case "L":
-            return {type_: [_wire_value(element, binary) for element in content]}
-        case "M":
-            return {type_: _wire(content, binary)}
-    return value
+def _types(described: dict[str, Any]) -> dict[str, str]:
+    """The types of the keys of a table and its indexes, by attribute."""
+    return {one["AttributeName"]: one["AttributeType"] for one in described["AttributeDefinitions"]}
 
 
-def _export_store(settings: Settings, of: tuple[str, str], name: str, to: tuple[Path, Compress]) -> int:
+def _export_store(settings: Settings, of: tuple[str, str], name: str, to: tuple[Path, Form]) -> int:
     """Export from the store of an account's region, in one state of it; how many items."""
     from jedlik.process.services import SERVICES
     from jedlik.regions import layout
@@ -291,30 +280,42 @@ def _export_store(settings: Settings, of: tuple[str, str], name: str, to: tuple[
 
     store = Stored(layout.store_folder(settings.data_dir, *of), *of)
     reader = Reader(SERVICES, partial(needed_root_key, settings))
-    file, compress = to
+    file, form = to
+    compress = _compressor(form)
     part = file.with_name(f"{file.name}.part")
     counted = [0]
     try:
-        with part.open("wb") as out, closing(_stored(store, reader, name)) as pages:
-            total = next(pages)
-            assert isinstance(total, int)
-            with progress.shown(f"exporting {name}", total, lambda: counted[0]):
-                for page in pages:
-                    assert isinstance(page, list)
-                    out.write(compress(b"".join(page)))
+        with part.open("wb") as out, _stored(store, reader, name) as table:
+            line = None if form.format == "DYNAMODB_JSON" else transfer_targets.line_of(form, table.keys)
+            with progress.shown(f"exporting {name}", table.items, lambda: counted[0]):
+                for page in table.pages:
+                    lines = page if line is None else [line(json.loads(one)["Item"]) for one in page]
+                    out.write(compress(b"".join(lines)))
                     counted[0] += len(page)
             _sync(out)
-        part.replace(file)
+        _finish(part, file, form, table.keys)
     except (StorageError, OSError) as error:
         raise Refusal(str(error)) from error
     return counted[0]
 
 
-def _stored(store: Stored, reader: Reader, name: str) -> Generator[int | list[bytes], None, None]:
-    """How many items a table of a store has, and then its lines, some at a time. Raises StorageError."""
+class _Table(NamedTuple):
+    """A table of a store."""
+
+    items: int
+    keys: dict[str, str]
+    """The types of its keys and those of its indexes, by attribute."""
+    pages: Iterator[list[bytes]]
+    """Its lines, some at a time."""
+
+
+@contextmanager
+def _stored(store: Stored, reader: Reader, name: str) -> Iterator[_Table]:
+    """A table of a store. Raises StorageError."""
     from itertools import islice
 
     from jedlik.dynamodb import catalog
+    from jedlik.dynamodb.backups import import_sources
     from jedlik.dynamodb.model import items, keys
     from jedlik.regions import keyspaces
     from jedlik.storage.counters import counter
@@ -325,10 +326,13 @@ def _stored(store: Stored, reader: Reader, name: str) -> Generator[int | list[by
         table = catalog.stored(view.get(catalog.key(name)))
         if table is None:
             raise Refusal(f"there is no table {name} in {store.path}")
-        yield counter(view.get(keys.item_count_key(table.id, 0)))
         rows = view.rows(table.prefix, keyspaces.prefix_end(table.prefix))
-        while some := list(islice(rows, SNAPSHOT_ROWS)):
-            yield [b'{"Item":' + items.json_of(value) + b"}\n" for _, value in some]
+
+        def pages() -> Iterator[list[bytes]]:
+            while some := list(islice(rows, SNAPSHOT_ROWS)):
+                yield [b'{"Item":' + items.json_of(value) + b"}\n" for _, value in some]
+
+        yield _Table(counter(view.get(keys.item_count_key(table.id, 0))), import_sources.key_types(table), pages())
 
 
 def _note(note: Path, state: Any) -> None:
@@ -350,8 +354,7 @@ def _import(client: Any, table: str, source: tuple[Chunked, str, str], note: Pat
     """Put the records of a source into a table; how many were put, and how many refused."""
     store, key, name = source
     form = transfer_sources.form_of(name)
-    definitions = _asked(client.describe_table, TableName=table)["Table"]["AttributeDefinitions"]
-    types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in definitions}
+    types = _types(_asked(client.describe_table, TableName=table)["Table"])
     put, refused, passed = json.loads(note.read_text()) if note.exists() else (0, 0, 0)
     counts = [put, refused, passed]
 
@@ -395,7 +398,7 @@ def _put(client: Any, table: str, batch: dict[str, Any], counts: list[int]) -> N
     if not batch:
         return
     try:
-        items = {number: _wire(item, _from_text) for number, item in batch.items()}
+        items = {number: transfer_targets.wire(item, from_text) for number, item in batch.items()}
         left = [{"PutRequest": {"Item": item}} for item in items.values()]
         rest = LEAST_REST
         while left:

@@ -1,26 +1,20 @@
-"""Transfer sources: what `jedlik import` reads, by its name.
+"""Transfer sources: how `jedlik import` reads what is in a place (`transfer_places`).
 
-A file, an object of a bucket (bucket://NAME/KEY), or what a web server has (http:// or https://). A name that ends with
-.csv or .ion is read as such, and with .gz or .zst behind it as compressed; anything else is DynamoDB JSON. The first
-line of CSV names the attributes; values are strings, but for those of keys.
+What has a name that ends with .csv or .ion is read as such, and with .gz or .zst behind it as compressed; anything else
+is DynamoDB JSON. The first line of CSV names the attributes; values are strings, but for those of keys.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
-from jedlik.storage.object_store import ObjectStoreError
+from jedlik.cli.transfer_places import WEB
 
 if TYPE_CHECKING:
     from jedlik.dynamodb.backups.import_sources import Chunked, Line
 
-WEB = ("http://", "https://")
-CHUNK_BYTES = 1 << 20
-TIMEOUT_SECONDS = 60.0
 _COMPRESSIONS = {"gz": "GZIP", "zst": "ZSTD"}
 
 
@@ -39,27 +33,6 @@ def form_of(name: str) -> Form:
     compression = _COMPRESSIONS.get(endings[-1], "NONE") if endings else "NONE"
     kind = "".join(endings[-1:] if compression == "NONE" else endings[-2:-1])
     return Form({"csv": "CSV", "ion": "ION"}.get(kind, "DYNAMODB_JSON"), compression)
-
-
-class WebObject:
-    """What a web server has at a URL, as it comes."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    async def chunks(self, name: str) -> AsyncIterator[bytes]:
-        """The content, in parts. Raises ObjectStoreError."""
-        try:
-            answer = await asyncio.to_thread(urlopen, Request(self._url), timeout=TIMEOUT_SECONDS)
-            with answer:
-                length, got = answer.headers.get("Content-Length"), 0
-                while chunk := await asyncio.to_thread(answer.read, CHUNK_BYTES):
-                    got += len(chunk)
-                    yield chunk
-        except (OSError, ValueError) as error:
-            raise ObjectStoreError(f"{self._url}: {error}") from error
-        if length is not None and got < int(length):
-            raise ObjectStoreError(f"{self._url}: the answer ended after {got} of {length} bytes: start it again")
 
 
 def lines(store: Chunked, name: str, form: Form) -> AsyncIterator[Line]:
