@@ -146,9 +146,42 @@ def test_the_key_of_a_table_is_chosen(page: Page, running: Server) -> None:
     )
 
 
+def test_a_key_is_disabled_and_enabled_again(page: Page, running: Server) -> None:
+    """The table's page names the reason and leads to the key; with the key enabled, the table is used again."""
+    client, kms = running.client(), running.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    sealed = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    create(client, TableName="locked", AttributeDefinitions=attributes(p="S"), SSESpecification=sealed)
+    client.put_item(TableName="locked", Item={"p": {"S": "kept"}})
+
+    def status() -> str:
+        return str(client.describe_table(TableName="locked")["Table"]["TableStatus"])
+
+    kms.disable_key(KeyId=key)
+    eventually(lambda: status() == "INACCESSIBLE_ENCRYPTION_CREDENTIALS")
+    go(page, running, "/dynamodb/tables")
+    expect(row(page, "locked")).to_contain_text("Inaccessible encryption credentials")
+    go(page, running, "/dynamodb/items/locked")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("DisabledException").first).to_be_visible()
+    go(page, running, "/dynamodb/tables/locked/overview")
+    expect(page.get_by_text("The key of this table cannot be used")).to_be_visible()
+    expect(page.get_by_text("Enable the key, or let DynamoDB use it again")).to_be_visible()
+    page.get_by_role("link", name="Show the key").click()
+    page.get_by_role("button", name="Enable key").click()
+    expect(page.get_by_role("button", name="Disable key")).to_be_visible()
+    eventually(lambda: status() == "ACTIVE")
+    go(page, running, "/dynamodb/items/locked")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(row(page, "kept")).to_be_visible()
+    go(page, running, "/dynamodb/tables/locked/overview")
+    expect(page.get_by_text("Active", exact=True)).to_be_visible()
+    expect(page.get_by_text("The key of this table cannot be used")).to_have_count(0)
+
+
 def test_a_table_whose_key_cannot_be_used(page: Page, running: Server) -> None:
     """The page of a table shows what is wrong, and does not wait for it to change by itself."""
-    create(running.client(), TableName="locked", AttributeDefinitions=attributes(p="S"))
+    create(running.client(), TableName="unusable", AttributeDefinitions=attributes(p="S"))
     described: dict[str, object] = {}
     asked: list[str] = []
 
@@ -172,11 +205,11 @@ def test_a_table_whose_key_cannot_be_used(page: Page, running: Server) -> None:
         ),
     ):
         described |= {"TableStatus": status, **more}
-        go(page, running, "/dynamodb/tables/locked/overview")
+        go(page, running, "/dynamodb/tables/unusable/overview")
         page.reload()
         expect(page.get_by_text(shown)).to_be_visible()
         before = len(asked)
         page.wait_for_timeout(2500)
         assert len(asked) == before
         go(page, running, "/dynamodb/tables")
-        expect(row(page, "locked")).to_contain_text(status.capitalize().replace("_", " "))
+        expect(row(page, "unusable")).to_contain_text(status.capitalize().replace("_", " "))

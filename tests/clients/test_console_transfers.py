@@ -73,6 +73,9 @@ def test_items_are_put_in_bulk(page: Page, running: Server) -> None:
     dialog.get_by_label("Source bucket: Prefix - optional").fill("more/")
     dialog.get_by_label("Bucket of the report", exact=True).fill("my-exports")
     dialog.get_by_label("Bucket of the report: Prefix - optional").fill("report")
+    dialog.get_by_label("Bucket of the report: Account of the owner - optional").fill("000000000000")
+    dialog.get_by_label("Performance tier", exact=True).click()
+    page.get_by_role("option", name="Accelerated").click()
     dialog.get_by_label("Items whose condition was false").uncheck()
     dialog.get_by_label("Most write units a second - optional").fill("2000")
     dialog.get_by_role("button", name="Start bulk put").click()
@@ -80,6 +83,40 @@ def test_items_are_put_in_bulk(page: Page, running: Server) -> None:
     expect(filled).to_contain_text("Completed with errors", timeout=2 * PATIENCE)
     assert running.client().scan(TableName="filled")["Count"] == 3
     assert list((bucket(running) / "report").rglob("*"))
+    [arn] = [
+        one["BulkOperationArn"]
+        for one in running.client().list_bulk_operations()["BulkOperationsSummaryList"]
+        if "/filled/" in one["BulkOperationArn"]
+    ]
+    put = running.client().describe_bulk_operation(BulkOperationArn=arn)["BulkOperationDescription"]
+    assert put["OutputS3Configuration"]["S3BucketOwner"] == "000000000000"
+
+
+def test_buckets_of_others_and_encrypted_reports(page: Page, running: Server) -> None:
+    """A bucket must belong to the account that is given, and one that is a folder encrypts nothing."""
+    create(running.client(), TableName="guarded", AttributeDefinitions=attributes(p="S"))
+    go(page, running, "/dynamodb/bulk")
+    page.get_by_role("button", name="Start bulk put").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Table", exact=True).click()
+    page.get_by_role("option", name="guarded").click()
+    dialog.get_by_label("Source bucket", exact=True).fill("my-exports")
+    dialog.get_by_label("Source bucket: Account of the owner - optional").fill("111122223333")
+    dialog.get_by_label("Bucket of the report", exact=True).fill("my-exports")
+    dialog.get_by_label("Encryption of the files", exact=True).click()
+    page.get_by_role("option", name="SSE-KMS").click()
+    dialog.get_by_label("KMS key - optional").fill("alias/reports")
+    with page.expect_request(lambda one: one.headers.get("x-amz-target", "").endswith(".StartBulkPutItems")) as sent:
+        dialog.get_by_role("button", name="Start bulk put").click()
+    asked = json.loads(sent.value.post_data or "")
+    assert asked["InputS3Configuration"]["S3BucketOwner"] == "111122223333"
+    assert asked["OutputS3Configuration"]["S3SseAlgorithm"] == "KMS"
+    assert asked["OutputS3Configuration"]["S3SseKmsKeyId"] == "alias/reports"
+    expect(dialog.get_by_text("S3SseAlgorithm cannot be specified")).to_be_visible()
+    dialog.get_by_label("Encryption of the files", exact=True).click()
+    page.get_by_role("option", name="As the bucket does it").click()
+    dialog.get_by_role("button", name="Start bulk put").click()
+    expect(row(page, "guarded")).to_contain_text("Failed S3AccessDenied", timeout=2 * PATIENCE)
 
 
 def test_a_bulk_put_is_cancelled(page: Page, running: Server) -> None:

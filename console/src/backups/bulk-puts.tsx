@@ -1,5 +1,6 @@
 import {
   type BulkOperationDescription,
+  type BulkOperationPerformanceTier,
   CancelBulkOperationCommand,
   DescribeBulkOperationCommand,
   type DynamoDBClient,
@@ -24,10 +25,14 @@ import { isSettled, shownBytes } from "../tables/descriptions";
 import { texts } from "../texts";
 import { TableChoice } from "./table-choice";
 import {
+  bucketOf,
   Choice,
   COMPRESSIONS,
   EXPORT_FORMATS,
+  FileEncryptionFields,
+  fileEncryptionOf,
   lastOf,
+  NO_ENCRYPTION,
   NO_PLACE,
   place,
   PlaceFields,
@@ -37,6 +42,7 @@ import {
 } from "./transfers";
 
 const POLL = 1000;
+const TIERS = ["STANDARD", "ACCELERATED"] as const satisfies readonly BulkOperationPerformanceTier[];
 const REPORTS = ["ERROR", "CONDITION_CHECK_FAILURE"] as const satisfies readonly OutputTypeEnum[];
 
 async function operationsOf(client: DynamoDBClient, signal: AbortSignal): Promise<BulkOperationDescription[]> {
@@ -164,8 +170,10 @@ function Start({ dismiss, done }: { dismiss: () => void; done: () => void }) {
   const [format, setFormat] = useState<(typeof EXPORT_FORMATS)[number]>("DYNAMODB_JSON");
   const [compression, setCompression] = useState<InputCompressionType>("NONE");
   const [output, setOutput] = useState(NO_PLACE);
+  const [encryption, setEncryption] = useState(NO_ENCRYPTION);
   const [reports, setReports] = useState<OutputTypeEnum[]>([...REPORTS]);
   const [most, setMost] = useState("");
+  const [tier, setTier] = useState<BulkOperationPerformanceTier>("STANDARD");
   return (
     <Dialog
       title={texts.bulk.start}
@@ -177,12 +185,18 @@ function Start({ dismiss, done }: { dismiss: () => void; done: () => void }) {
           new StartBulkPutItemsCommand({
             TableName: table,
             InputS3Configuration: {
-              S3Bucket: source.bucket,
+              ...bucketOf(source),
               ...prefixOf(source),
               InputFormat: format,
               InputCompressionType: compression,
             },
-            OutputS3Configuration: { S3Bucket: output.bucket, ...prefixOf(output), OutputType: reports },
+            OutputS3Configuration: {
+              ...bucketOf(output),
+              ...prefixOf(output),
+              ...fileEncryptionOf(encryption),
+              OutputType: reports,
+            },
+            PerformanceTier: tier,
             ...(most ? { MaxWriteRequestUnits: Number(most) } : {}),
           }),
         );
@@ -212,6 +226,7 @@ function Start({ dismiss, done }: { dismiss: () => void; done: () => void }) {
         change={setFormat}
       />
       <PlaceFields of={texts.bulk.reportBucket} value={output} change={setOutput} />
+      <FileEncryptionFields value={encryption} change={setEncryption} />
       <FormField label={texts.bulk.reports}>
         <SpaceBetween size="xs">
           {REPORTS.map((kind) => (
@@ -227,6 +242,7 @@ function Start({ dismiss, done }: { dismiss: () => void; done: () => void }) {
           ))}
         </SpaceBetween>
       </FormField>
+      <Choice label={texts.bulk.tier} values={TIERS} shown={texts.bulk.tiers} value={tier} change={setTier} />
       <FormField label={texts.bulk.most} constraintText={texts.bulk.mostAbout}>
         <Input type="number" value={most} onChange={({ detail }) => setMost(detail.value)} />
       </FormField>

@@ -7,7 +7,6 @@ import {
   type ExportType,
   type ExportViewType,
   ListExportsCommand,
-  type S3SseAlgorithm,
   type TableDescription,
 } from "@aws-sdk/client-dynamodb";
 import Box from "@cloudscape-design/components/box";
@@ -29,12 +28,25 @@ import { describe, isSettled, shownBytes } from "../tables/descriptions";
 import { texts } from "../texts";
 import { Moment, momentOf, NO_MOMENT } from "./moment";
 import { TableChoice } from "./table-choice";
-import { Choice, EXPORT_FORMATS, lastOf, NO_PLACE, place, PlaceFields, tableOf, TransferStatus, TransferTable } from "./transfers";
+import {
+  bucketOf,
+  Choice,
+  EXPORT_FORMATS,
+  FileEncryptionFields,
+  fileEncryptionOf,
+  lastOf,
+  NO_ENCRYPTION,
+  NO_PLACE,
+  place,
+  PlaceFields,
+  tableOf,
+  TransferStatus,
+  TransferTable,
+} from "./transfers";
 
 const POLL = 1000;
 const TYPES = ["FULL_EXPORT", "INCREMENTAL_EXPORT"] as const satisfies readonly ExportType[];
 const VIEWS = ["NEW_AND_OLD_IMAGES", "NEW_IMAGE"] as const satisfies readonly ExportViewType[];
-const ENCRYPTIONS = ["", "AES256", "KMS"] as const satisfies readonly ("" | S3SseAlgorithm)[];
 
 async function exportsOf(client: DynamoDBClient, table: string | undefined, signal: AbortSignal) {
   const arns: string[] = [];
@@ -162,8 +174,7 @@ function Export(props: { table: TableDescription | undefined; dismiss: () => voi
   const [view, setView] = useState<ExportViewType>("NEW_AND_OLD_IMAGES");
   const [filters, setFilters] = useState<Condition[]>([]);
   const [attributes, setAttributes] = useState("");
-  const [encryption, setEncryption] = useState<"" | S3SseAlgorithm>("");
-  const [key, setKey] = useState("");
+  const [encryption, setEncryption] = useState(NO_ENCRYPTION);
   const isFull = type === "FULL_EXPORT";
   const [moment, begin, end] = [momentOf(at), momentOf(from), momentOf(to)];
   const isComplete = isFull ? moment !== "incomplete" : begin instanceof Date && end !== "incomplete";
@@ -184,15 +195,14 @@ function Export(props: { table: TableDescription | undefined; dismiss: () => voi
         await clients.dynamodb.send(
           new ExportTableToPointInTimeCommand({
             TableArn: arn,
-            S3Bucket: output.bucket,
+            ...bucketOf(output),
             ExportFormat: format,
             ExportType: type,
             ...(output.prefix ? { S3Prefix: output.prefix } : {}),
             ...(isFull && moment instanceof Date ? { ExportTime: moment } : {}),
             ...(isFull ? {} : { IncrementalExportSpecification: range }),
             ...filterOf(filters, attributes),
-            ...(encryption ? { S3SseAlgorithm: encryption } : {}),
-            ...(encryption === "KMS" && key ? { S3SseKmsKeyId: key } : {}),
+            ...fileEncryptionOf(encryption),
           }),
         );
         tell("success", texts.exports.started);
@@ -221,18 +231,7 @@ function Export(props: { table: TableDescription | undefined; dismiss: () => voi
           <FormField label={texts.exports.attributes} constraintText={texts.exports.attributesAbout}>
             <Input value={attributes} onChange={({ detail }) => setAttributes(detail.value)} />
           </FormField>
-          <Choice
-            label={texts.exports.encryption}
-            values={ENCRYPTIONS}
-            shown={texts.exports.encryptions}
-            value={encryption}
-            change={setEncryption}
-          />
-          {encryption === "KMS" && (
-            <FormField label={texts.exports.key}>
-              <Input value={key} onChange={({ detail }) => setKey(detail.value)} />
-            </FormField>
-          )}
+          <FileEncryptionFields value={encryption} change={setEncryption} />
         </SpaceBetween>
       </ExpandableSection>
     </Dialog>

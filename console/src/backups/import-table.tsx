@@ -23,7 +23,7 @@ import {
   tableParameters,
 } from "../tables/table-form";
 import { texts } from "../texts";
-import { Choice, COMPRESSIONS, NO_PLACE, PlaceFields, prefixOf } from "./transfers";
+import { bucketOf, Choice, COMPRESSIONS, NO_PLACE, PlaceFields, prefixOf } from "./transfers";
 
 const FORMATS = ["DYNAMODB_JSON", "CSV", "ION"] as const satisfies readonly InputFormat[];
 const DELIMITERS = [",", ";", ":", "|", "\t", " "] as const;
@@ -46,7 +46,7 @@ export default function ImportTable() {
     const csv = { Delimiter: delimiter, ...(names.trim() ? { HeaderList: header } : {}) };
     await clients.dynamodb.send(
       new ImportTableCommand({
-        S3BucketSource: { S3Bucket: source.bucket, ...prefixOf(source) },
+        S3BucketSource: { ...bucketOf(source), ...prefixOf(source) },
         InputFormat: format,
         InputCompressionType: compression,
         ...(format === "CSV" ? { InputFormatOptions: { Csv: csv } } : {}),

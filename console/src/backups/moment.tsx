@@ -47,14 +47,14 @@ export function Moment(props: {
       <SpaceBetween direction="horizontal" size="xs">
         <DatePicker
           ariaLabel={`${label}: ${texts.backup.date}`}
-          placeholder="YYYY/MM/DD"
+          placeholder={texts.backup.dateForm}
           value={value.date}
           isDateEnabled={isWithin}
           onChange={({ detail }) => change({ ...value, date: detail.value })}
         />
         <TimeInput
           ariaLabel={`${label}: ${texts.backup.time}`}
-          placeholder="hh:mm:ss"
+          placeholder={texts.backup.timeForm}
           value={value.time}
           onChange={({ detail }) => change({ ...value, time: detail.value })}
         />

@@ -1,5 +1,5 @@
 /** What imports, exports and bulk puts have in common: where they read or write, how they ended, and their table. */
-import type { ExportFormat, InputCompressionType } from "@aws-sdk/client-dynamodb";
+import type { ExportFormat, InputCompressionType, S3SseAlgorithm } from "@aws-sdk/client-dynamodb";
 import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import FormField from "@cloudscape-design/components/form-field";
@@ -73,8 +73,12 @@ export function TransferTable<T>(props: {
 export interface Place {
   bucket: string;
   prefix: string;
+  /** The account that the bucket must belong to. */
+  owner: string;
 }
-export const NO_PLACE: Place = { bucket: "", prefix: "" };
+export const NO_PLACE: Place = { bucket: "", prefix: "", owner: "" };
+/** Where a request reads or writes. */
+export const bucketOf = ({ bucket, owner }: Place) => ({ S3Bucket: bucket, ...(owner ? { S3BucketOwner: owner } : {}) });
 export const prefixOf = ({ prefix }: Place) => (prefix ? { S3KeyPrefix: prefix } : {});
 
 export function PlaceFields(props: {
@@ -92,6 +96,9 @@ export function PlaceFields(props: {
       </FormField>
       <FormField label={`${of}: ${texts.exports.prefix}`} constraintText={about}>
         <Input value={value.prefix} onChange={({ detail }) => change({ ...value, prefix: detail.value })} />
+      </FormField>
+      <FormField label={`${of}: ${texts.exports.owner}`} constraintText={texts.exports.ownerAbout}>
+        <Input value={value.owner} onChange={({ detail }) => change({ ...value, owner: detail.value })} />
       </FormField>
     </SpaceBetween>
   );
@@ -114,6 +121,39 @@ export function Choice<T extends string>(props: {
         onChange={({ detail }) => props.change(detail.selectedOption.value as T)}
       />
     </FormField>
+  );
+}
+
+/** How the objects that are written are encrypted; "" for what the bucket does by itself. */
+export interface FileEncryption {
+  algorithm: "" | S3SseAlgorithm;
+  key: string;
+}
+export const NO_ENCRYPTION: FileEncryption = { algorithm: "", key: "" };
+const ALGORITHMS = ["", "AES256", "KMS"] as const satisfies readonly FileEncryption["algorithm"][];
+
+export const fileEncryptionOf = ({ algorithm, key }: FileEncryption) => ({
+  ...(algorithm ? { S3SseAlgorithm: algorithm } : {}),
+  ...(algorithm === "KMS" && key ? { S3SseKmsKeyId: key } : {}),
+});
+
+export function FileEncryptionFields(props: { value: FileEncryption; change: (value: FileEncryption) => void }) {
+  const { value, change } = props;
+  return (
+    <SpaceBetween size="m">
+      <Choice
+        label={texts.exports.encryption}
+        values={ALGORITHMS}
+        shown={texts.exports.encryptions}
+        value={value.algorithm}
+        change={(algorithm) => change({ ...value, algorithm })}
+      />
+      {value.algorithm === "KMS" && (
+        <FormField label={texts.exports.key}>
+          <Input value={value.key} onChange={({ detail }) => change({ ...value, key: detail.value })} />
+        </FormField>
+      )}
+    </SpaceBetween>
   );
 }
 

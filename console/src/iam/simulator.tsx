@@ -191,7 +191,7 @@ function ContextRows(props: { rows: ContextRow[]; change: (rows: ContextRow[]) =
         <ColumnLayout key={number} columns={4}>
           <Input
             ariaLabel={`${texts.simulator.key} ${number + 1}`}
-            placeholder="dynamodb:LeadingKeys"
+            placeholder={texts.simulator.keyExample}
             value={row.name}
             onChange={({ detail }) => set(number, { name: detail.value })}
           />

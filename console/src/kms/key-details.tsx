@@ -172,7 +172,7 @@ function Aliases({ id }: { id: string }) {
               <SpaceBetween direction="horizontal" size="xs">
                 <Input
                   ariaLabel={texts.kms.newAlias}
-                  placeholder="alias/"
+                  placeholder={texts.kms.aliasExample}
                   value={alias}
                   onChange={({ detail }) => setAlias(detail.value)}
                 />

@@ -137,12 +137,11 @@ export function shownStatus(status: string | undefined): { type: StatusIndicator
 }
 
 export function shownBytes(bytes: number | undefined): string {
-  const units = ["bytes", "kilobytes", "megabytes", "gigabytes", "terabytes"];
   let size = bytes ?? 0;
   let unit = 0;
-  while (size >= 1024 && unit < units.length - 1) {
+  while (size >= 1024 && unit < texts.sizes.length - 1) {
     size /= 1024;
     unit += 1;
   }
-  return `${unit ? size.toFixed(1) : size} ${units[unit]}`;
+  return `${unit ? size.toFixed(1) : size} ${texts.sizes[unit]}`;
 }

@@ -120,10 +120,17 @@ export function OverviewTab({ table }: TabProps) {
 /** Why a table cannot be used, where its key is the reason. */
 function Unusable({ table }: { table: TabProps["table"] }) {
   const { ArchivalSummary: archival, SSEDescription: encryption, TableStatus: status } = table;
+  const key = encryption?.KMSMasterKeyArn;
   const shown = (moment: Date | undefined) => moment?.toLocaleString() ?? texts.none;
   if (status === "INACCESSIBLE_ENCRYPTION_CREDENTIALS") {
     return (
-      <Alert type="error" header={texts.encryption.inaccessible}>
+      <Alert
+        type="error"
+        header={texts.encryption.inaccessible}
+        action={
+          key && <Button href={`#/kms/keys/${encodeURIComponent(key)}`}>{texts.encryption.showKey}</Button>
+        }
+      >
         {texts.encryption.inaccessibleAbout(shown(encryption?.InaccessibleEncryptionDateTime))}
       </Alert>
     );
