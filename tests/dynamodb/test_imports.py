@@ -158,6 +158,117 @@ def test_csv_has_strings_and_the_types_of_keys(client: Any, place: Path) -> None
     assert (done["ProcessedItemCount"], done["InputFormatOptions"]) == (2, options)
 
 
+CSV_LINES: list[tuple[bytes, dict[str, str] | str]] = [
+    (b"a,1,5,plain", {"x": "5", "text": "plain"}),
+    (b'"a",2,"5","one, two"\r', {"x": "5", "text": "one, two"}),
+    # The samples of the developer guide are of this kind: a quote in a value without quotes stands there three times.
+    (b'a,3,5,size """42""" shirt', {"x": "5", "text": 'size "42" shirt'}),
+    (b'a,4,5,size "42" shirt', "it is not a line of CSV: value 4 has a quote that is not escaped"),
+    (b'a,5,5,"size ""42"" shirt"', {"x": "5", "text": 'size "42" shirt'}),
+    (b'a,6,5,"""42"""', {"x": "5", "text": '"42"'}),
+    (b'a,7,5,"open', "it is not a line of CSV: value 4 has a quote that is not escaped"),
+    (b'a,8,5,"closed" behind', "it is not a line of CSV: value 4 has a quote that is not escaped"),
+    # An empty value is an empty string, which a key cannot be; spaces belong to values.
+    (b"a,9,5,", {"x": "5", "text": ""}),
+    (b'a,10,5,""', {"x": "5", "text": ""}),
+    (b"a,11,5,  two  ", {"x": "5", "text": "  two  "}),
+    (b",12,5,text", "One or more parameter values are not valid. "),
+    (b"a,,5,text", "The parameter cannot be converted to a numeric value"),
+    (b"a,14,,text", "The parameter cannot be converted to a numeric value"),
+    # Empty lines are no records.
+    (b"", {}),
+    (b"\r", {}),
+    # Numbers are those of keys only, of the table and of its indexes.
+    (b"a,1.60e1,05,7", {"x": "5", "text": "7"}),
+    (b"a,seventeen,5,text", "The parameter cannot be converted to a numeric value"),
+    # A record has as many values as the header, and ends with its line.
+    (b"a,18,5", "it has 3 values, and the header 4"),
+    (b"a,19,5,text,more", "it has 5 values, and the header 4"),
+    (b'a,20,5,"two', "it is not a line of CSV: value 4 has a quote that is not escaped"),
+    (b'lines"', "it is not a line of CSV: value 1 has a quote that is not escaped"),
+    (b"a,22,5,\xff", "it is not a line of CSV: 'utf-8' codec can't decode byte 0xff"),
+    ("a,23,5,\u0171\U0001f600".encode(), {"x": "5", "text": "\u0171\U0001f600"}),
+    (b"a,24,5," + b"t" * 409_600, "Item size has exceeded the maximum allowed size"),
+    (b"a,25,5," + b"t" * (409_600 - 20), {"x": "5", "text": "t" * (409_600 - 20)}),
+]
+"""Lines of CSV, and the attributes that are imported besides p and s, or the reason of an error."""
+
+
+def test_csv_is_read_as_the_developer_guide_has_it(client: Any, place: Path) -> None:
+    """Line by line: "Amazon S3 import formats for DynamoDB", and its validation errors."""
+    by_x = {"AttributeDefinitions": attributes(p="S", s="N", x="N"), "GlobalSecondaryIndexes": [index("by-x", "x")]}
+    folder = put(place, "lines.csv", b"\n".join([b'\xef\xbb\xbfp,"s",x,text\r', *(line for line, _ in CSV_LINES)]))
+    done = imported(client, folder, "CSV", table=by_x)
+    wanted = [
+        item(int(float(line.split(b",")[1].decode())), x={"N": found["x"]}, text={"S": found["text"]})
+        for line, found in CSV_LINES
+        if isinstance(found, dict) and found
+    ]
+    assert held(client, done) == sorted(wanted, key=lambda one: int(one["s"]["N"]))
+    records = [found for _, found in CSV_LINES if found]
+    errors = [found for found in records if isinstance(found, str)]
+    counts = done["ProcessedItemCount"], done["ImportedItemCount"], done["ErrorCount"]
+    assert counts == (len(records), len(wanted), len(errors))
+    import_id, name = (done[arn].rpartition("/")[2] for arn in ("ImportArn", "TableArn"))
+    log = place / "backups" / "000000000000" / "us-east-1" / name / f"{import_id}-errors"
+    logged = [orjson.loads(line) for path in sorted(log.iterdir()) for line in path.read_bytes().splitlines()]
+    reasons = {one["line"]: one["reason"] for one in logged}
+    for number, (_, found) in enumerate(CSV_LINES, 2):
+        assert isinstance(found, str) == (number in reasons)
+        assert not isinstance(found, str) or reasons[number].startswith(found), reasons[number]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", ":", "|", "\t", " "])
+def test_each_delimiter_is_known(client: Any, place: Path, delimiter: str) -> None:
+    line = delimiter.join(["a", "1", f'"x{delimiter}y"']) + "\n"
+    folder = put(place, "a.csv", line.encode())
+    options = {"Csv": {"Delimiter": delimiter, "HeaderList": ["p", "s", "a header"]}}
+    done = imported(client, folder, "CSV", InputFormatOptions=options)
+    assert held(client, done) == [item(1, **{"a header": {"S": f"x{delimiter}y"}})]
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "reason"),
+    [
+        ({}, b"p,s,p", "the header has the column p more than once"),
+        ({}, b"p,s,", "the header has a column without a name"),
+        ({}, b'p,s,"x', "it is not a line of CSV: value 3 has a quote that is not escaped"),
+        ({"HeaderList": ["p", "s", "s"]}, b"a,1,x", "the header has the column s more than once"),
+        ({"HeaderList": ["p", "s"]}, b"a,1,x", "it has 3 values, and the header 2"),
+        # The first line is a record if the request has the header.
+        ({"HeaderList": ["p", "s", "x"]}, b"p,s,x", "The parameter cannot be converted to a numeric value"),
+    ],
+)
+def test_a_wrong_header_is_named(
+    client: Any, place: Path, options: dict[str, Any], header: bytes, reason: str
+) -> None:
+    folder = put(place, "a.csv", header + b"\n" + header + b"\n")
+    done = imported(client, folder, "CSV", **({"InputFormatOptions": {"Csv": options}} if options else {}))
+    assert (done["ImportStatus"], done["ErrorCount"]) == ("COMPLETED", 2 if options else 1)
+    import_id, name = (done[arn].rpartition("/")[2] for arn in ("ImportArn", "TableArn"))
+    log = place / "backups" / "000000000000" / "us-east-1" / name / f"{import_id}-errors"
+    [path] = log.iterdir()
+    assert orjson.loads(path.read_bytes().splitlines()[0])["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("CSV", {"Csv": {"Delimiter": "#"}}),
+        ("CSV", {"Csv": {"Delimiter": ",,"}}),
+        ("CSV", {"Csv": {"HeaderList": []}}),
+        ("CSV", {"Csv": {"HeaderList": ["p", "s,"]}}),
+        ("CSV", {"Csv": {"HeaderList": ["p", "\u0171"]}}),
+        ("CSV", {"Csv": {"HeaderList": [f"h{n}" for n in range(256)]}}),
+        ("DYNAMODB_JSON", {"Csv": {"Delimiter": ";"}}),
+    ],
+)
+def test_options_of_csv_are_checked(client: Any, form: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ClientError) as caught:
+        begun(client, "any", form, InputFormatOptions=options)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
 def test_amazon_ion_is_imported(client: Any, place: Path) -> None:
     pytest.importorskip("amazon.ion")
     text = b"".join(b'$ion_1_0 {Item:{p:"a",s:%d.,set:$dynamodb_NS::[1.,2.]}}\n' % number for number in range(300))

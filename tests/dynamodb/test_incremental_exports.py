@@ -182,6 +182,76 @@ def test_an_incremental_export_has_the_layout_of_aws(tmp_path: Path, monkeypatch
     handlers.run(tmp_path / "store", test)
 
 
+FORMS: dict[str, tuple[list[str | None], str, str]] = {
+    # What was there before the window and what was written in it (None is a delete); the members of the record; those
+    # of one with new images only. Source: "DynamoDB table export output format" in the developer guide.
+    "insert": (["", "n"], "Metadata Keys NewImage", "Metadata Keys NewImage"),
+    "update": (["o", "n"], "Metadata Keys OldImage NewImage", "Metadata Keys NewImage"),
+    "delete": (["o", None], "Metadata Keys OldImage", "Metadata Keys"),
+    "insert and delete": (["", "n", None], "", ""),
+    "insert and update": (["", "m", "n"], "Metadata Keys NewImage", "Metadata Keys NewImage"),
+    "delete and insert": (["o", None, "n"], "Metadata Keys OldImage NewImage", "Metadata Keys NewImage"),
+    "update and delete": (["o", "m", None], "Metadata Keys OldImage", "Metadata Keys"),
+}
+
+
+def test_a_record_has_the_form_of_what_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(own: Handlers) -> None:
+        bucket = await with_recovery(own, monkeypatch)
+
+        async def write(key: str, value: str | None) -> None:
+            if value is None:
+                await own.call("DeleteItem", TableName="source", Key={"p": {"S": key}})
+            elif value:
+                await own.call("PutItem", TableName="source", Item={"p": {"S": key}, "y": {"S": value}})
+
+        for key, (values, *_) in FORMS.items():
+            await write(key, values[0])
+        own.now += 10
+        begin, times = own.now, dict[str, int]()
+        for key, (values, *_) in FORMS.items():
+            for value in values[1:]:
+                own.now += 1
+                times[key] = round(own.now * 1_000_000)
+                await write(key, value)
+        own.now += 1000
+
+        async def lines(view: str | None, form: str) -> list[bytes]:
+            begun = await increment(own, begin, begin + 900, view, ExportFormat=form)
+            await all_jobs(own)
+            done = (await own.call("DescribeExport", ExportArn=begun["ExportArn"]))["ExportDescription"]
+            return records_of(bucket, done)
+
+        for view, place in ((None, 1), ("NEW_AND_OLD_IMAGES", 1), ("NEW_IMAGE", 2)):
+            wanted, as_ion = {}, set()
+            for key, form in FORMS.items():
+                before, *_, after = form[0]
+                keys = {"p": {"S": key}}
+                record: Record = {
+                    "Metadata": {"WriteTimestampMicros": {"N": str(times[key])}},
+                    "Keys": keys,
+                    "OldImage": keys | {"y": {"S": before}},
+                    "NewImage": keys | {"y": {"S": after}},
+                }
+                members = str(form[place]).split()
+                if members:
+                    wanted[key] = {name: record[name] for name in members}
+                    texts = {
+                        "Metadata": f"{{WriteTimestampMicros:{times[key]}.}}",
+                        "Keys": f'{{p:"{key}"}}',
+                        "OldImage": f'{{p:"{key}",y:"{before}"}}',
+                        "NewImage": f'{{p:"{key}",y:"{after}"}}',
+                    }
+                    inner = ",".join(f"{name}:{texts[name]}" for name in members)
+                    as_ion.add(f"$ion_1_0 {{Record:{{{inner}}}}}".encode())
+            found = [orjson.loads(line) for line in await lines(view, "DYNAMODB_JSON")]
+            assert {record["Keys"]["p"]["S"]: record for record in found} == wanted
+            assert len(found) == len(wanted)
+            assert set(await lines(view, "ION")) == as_ion
+
+    handlers.run(tmp_path / "store", test)
+
+
 WINDOWS: list[tuple[dict[str, float], str]] = [
     ({}, "ExportFromTime must be provided in IncrementalExportSpecification"),
     ({"ExportFromTime": 0, "ExportToTime": 899}, "at least 15 minutes"),

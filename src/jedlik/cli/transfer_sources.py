@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from jedlik.cli.program import Refusal
 from jedlik.cli.transfer_places import WEB
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ class Parser:
             self._parse = ion_records.record if form.format == "ION" else import_sources.json_record
 
     def takes(self, line: Line) -> bool:
-        """Whether a line is the first of CSV, which is no record."""
+        """Whether a line is the first of CSV, which is no record. Raises Refusal if it is no header."""
         if self._parse is not None or line.problem is not None:
             return False
         try:
-            header = self._sources.csv_values(line.content, ",")
-        except self._sources.Malformed:
-            return False
+            header = self._sources.csv_header(line.content, ",")
+        except self._sources.Malformed as error:
+            raise Refusal(f"line {line.number}: {error}") from error
         self._parse = self._sources.csv_record(header, ",", self._types)
         return True
 

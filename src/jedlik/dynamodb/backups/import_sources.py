@@ -4,14 +4,16 @@ An object is never in memory as a whole. A record that cannot be read is an erro
 decompressed, or has a line without an end, the rest of it is one.
 
 Source: "DynamoDB import formats" in the developer guide: a line of DYNAMODB_JSON is {"Item": {...}}; the values of CSV
-are strings, but for those of keys, which have the types of the keys.
+are strings, but for those of keys, which have the types of the keys. An empty value is an empty string, and so an error
+where it is a key.
 """
 
 from __future__ import annotations
 
-import csv
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -140,12 +142,53 @@ def json_record(line: Line) -> dict[str, Any]:
 
 
 def csv_values(line: bytes, delimiter: str) -> list[str]:
-    """The values in a line of CSV. Raises Malformed."""
+    """The values in a line of CSV. Raises Malformed.
+
+    A value in quotes has each quote twice. One without has each quote three times, as if it were in quotes of its own:
+    so the developer guide has it, and any other quote is an error there.
+    """
     try:
-        [values] = csv.reader([line.decode("utf-8-sig").rstrip("\r")], delimiter=delimiter, strict=True)
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        text = line.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError as error:
         raise Malformed(f"it is not a line of CSV: {error}") from error
+    if '"' not in text:
+        return text.split(delimiter)
+    next_value = _csv_value(delimiter)
+    values: list[str] = []
+    end = -1
+    while end < len(text):
+        found = next_value.match(text, end + 1)
+        if found is None:
+            raise Malformed(f"it is not a line of CSV: value {len(values) + 1} has a quote that is not escaped")
+        quoted, plain = found.groups()
+        values.append(plain.replace('"""', '"') if quoted is None else quoted.replace('""', '"'))
+        end = found.end()
     return values
+
+
+@cache
+def _csv_value(delimiter: str) -> re.Pattern[str]:
+    """Matches a value up to the delimiter behind it, or the end of the line."""
+    of = re.escape(delimiter)
+    return re.compile(rf'(?:"([^"]*(?:""[^"]*)*)"|(?!")([^"{of}]*(?:"""[^"{of}]*)*))(?={of}|\Z)')
+
+
+def csv_header(line: bytes, delimiter: str) -> list[str]:
+    """The attributes that the first line of CSV names. Raises Malformed."""
+    names = csv_values(line, delimiter)
+    check_header(names)
+    return names
+
+
+def check_header(names: Sequence[str]) -> None:
+    """Whether the columns of CSV have names of their own. Raises Malformed."""
+    if "" in names:
+        raise Malformed("the header has a column without a name")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise Malformed(f"the header has the column {name} more than once")
+        seen.add(name)
 
 
 def key_types(table: Table) -> dict[str, str]:

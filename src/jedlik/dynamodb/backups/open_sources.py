@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jedlik.background.job_records import Job
@@ -67,6 +68,8 @@ class Source:
     """The object and the record up to which it has been read."""
     lines: AsyncIterator[Line] | None = None
     header: list[str] = field(default_factory=list)
+    header_problem: str | None = None
+    """Why the columns of the object cannot be known. Its lines are no items then."""
 
     async def read(self, amount: Amount) -> list[Line] | None:
         """The next records of an object, none at its end. None behind the last object."""
@@ -92,6 +95,8 @@ class Source:
     def parser(self, table: Table) -> Parse:
         """What makes an item for a table of each record."""
         if self.description.format == "CSV":
+            if self.header_problem is not None:
+                return partial(_unread, self.header_problem)
             types = import_sources.key_types(table)
             return import_sources.csv_record(self.header, self.description.delimiter, types)
         return ion_records.record if self.description.format == "ION" else import_sources.json_record
@@ -103,27 +108,36 @@ class Source:
             self.lines = ion_records.records(self.store, self.place[0], compression)
         else:
             self.lines = import_sources.lines(self.store, self.place[0], compression)
-        self.header = self.description.csv.get("HeaderList", [])
-        passed = 0
-        if self.description.format == "CSV" and not self.header:
-            first = await anext(self.lines, None)
-            if first is not None and first.problem is None:
-                try:
-                    self.header = import_sources.csv_values(first.content, self.description.delimiter)
-                except Malformed:
-                    self.header = []
-                passed = first.number
+        passed = await self._read_header(self.lines) if self.description.format == "CSV" else 0
         while passed < line:
             skipped = await anext(self.lines, None)
             if skipped is None:
                 break
             passed = skipped.number
 
+    async def _read_header(self, lines: AsyncIterator[Line]) -> int:
+        """Learn the columns of CSV; the number of the line that names them, or 0 if the request does."""
+        self.header, self.header_problem = self.description.csv.get("HeaderList", []), None
+        first = None if self.header else await anext(lines, None)
+        try:
+            if self.header:
+                import_sources.check_header(self.header)
+            elif first is not None and first.problem is None:
+                self.header = import_sources.csv_header(first.content, self.description.delimiter)
+        except Malformed as error:
+            self.header_problem = str(error)
+        return 0 if first is None or first.problem is not None else first.number
+
     def keep(self, region: Region, job: Job) -> None:
         """Remember it for the next step."""
         _open[f"{region.store}/{job.name}"] = self
         while len(_open) > OPEN_SOURCES:
             _open.popitem(last=False)
+
+
+def _unread(problem: str, line: Line) -> dict[str, Any]:
+    """A line of an object whose columns cannot be known. Raises Malformed."""
+    raise Malformed(problem)
 
 
 _open: OrderedDict[str, Source] = OrderedDict()
