@@ -239,9 +239,7 @@ def test_each_delimiter_is_known(client: Any, place: Path, delimiter: str) -> No
         ({"HeaderList": ["p", "s", "x"]}, b"p,s,x", "The parameter cannot be converted to a numeric value"),
     ],
 )
-def test_a_wrong_header_is_named(
-    client: Any, place: Path, options: dict[str, Any], header: bytes, reason: str
-) -> None:
+def test_a_wrong_header_is_named(client: Any, place: Path, options: dict[str, Any], header: bytes, reason: str) -> None:
     folder = put(place, "a.csv", header + b"\n" + header + b"\n")
     done = imported(client, folder, "CSV", **({"InputFormatOptions": {"Csv": options}} if options else {}))
     assert (done["ImportStatus"], done["ErrorCount"]) == ("COMPLETED", 2 if options else 1)
