@@ -861,7 +861,7 @@ PAGES = {
     "create-table": "/dynamodb/create-table",
     "overview": "/dynamodb/tables/shown",
     "indexes": "/dynamodb/tables/shown/indexes",
-    "global-tables": "/dynamodb/tables/shown/global",
+    "global-tables": "/dynamodb/tables/spread/global",
     "table-backups": "/dynamodb/tables/shown/backups",
     "streams": "/dynamodb/tables/shown/streams",
     "permissions": "/dynamodb/tables/shown/permissions",
@@ -916,6 +916,11 @@ def show(running: Server) -> None:
         item = {"artist": {"S": artist}, "songs": {"SS": [song]}, "year": {"N": str(year)}, "live": {"BOOL": False}}
         client.put_item(TableName="shown", Item=item)
     client.create_backup(TableName="shown", BackupName="before-the-move")
+    view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    create(client, TableName="spread", AttributeDefinitions=attributes(p="S"), StreamSpecification=view)
+    replica = {"RegionName": "eu-west-1", "TableClassOverride": "STANDARD_INFREQUENT_ACCESS"}
+    client.update_table(TableName="spread", ReplicaUpdates=[{"Create": replica}])
+    eventually(lambda: client.describe_table(TableName="spread")["Table"]["TableStatus"] == "ACTIVE")
     arn = client.describe_table(TableName="shown")["Table"]["TableArn"]
     allow = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}}
     allow |= {"Sid": "Readers", "Action": "dynamodb:GetItem", "Resource": arn}

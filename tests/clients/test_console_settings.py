@@ -146,6 +146,131 @@ def test_the_key_of_a_table_is_chosen(page: Page, running: Server) -> None:
     )
 
 
+def test_a_replica_has_settings_of_its_own(page: Page, running: Server) -> None:
+    """From its creation, and changed, and as the table has them again; with provisioned capacity and on demand."""
+    client = running.client()
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    create(
+        client,
+        TableName="spread",
+        AttributeDefinitions=attributes(p="S", k="S"),
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput=units,
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-k",
+                "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+                "ProvisionedThroughput": units,
+            }
+        ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+
+    def replica() -> dict[str, Any]:
+        [found] = client.describe_table(TableName="spread")["Table"]["Replicas"]
+        return dict(found)
+
+    def index() -> dict[str, Any]:
+        [found] = replica()["GlobalSecondaryIndexes"]
+        return dict(found)
+
+    dialog = page.get_by_role("dialog")
+    save = dialog.get_by_role("button", name="Save changes")
+
+    def edit() -> None:
+        page.get_by_role("button", name="Edit settings").click()
+        expect(save).to_be_disabled()
+
+    def saved() -> None:
+        save.click()
+        expect(dialog).to_have_count(0)
+        eventually(lambda: client.describe_table(TableName="spread")["Table"]["TableStatus"] == "ACTIVE")
+
+    go(page, running, "/dynamodb/tables/spread/global")
+    page.get_by_role("button", name="Create replica").click()
+    page.get_by_role("button", name="Replication Region").click()
+    page.get_by_role("option", name="eu-west-1").click()
+    dialog.get_by_text("Settings of the replica").click()
+    dialog.get_by_label("by-k: Read capacity units").fill("8")
+    dialog.get_by_role("button", name="Create replica").click()
+    expect(row(page, "eu-west-1")).to_contain_text("Active")
+    expect(row(page, "eu-west-1")).to_contain_text("by-k: 8")
+    assert index()["ProvisionedThroughputOverride"] == {"ReadCapacityUnits": 8}
+
+    row(page, "eu-west-1").get_by_role("radio").check()
+    edit()
+    dialog.get_by_label("DynamoDB Standard-IA").check()
+    dialog.get_by_label("Read capacity units", exact=True).fill("7")
+    dialog.get_by_label("by-k: Read capacity units").fill("")
+    saved()
+    expect(row(page, "eu-west-1")).to_contain_text("DynamoDB Standard-IA")
+    assert replica()["ProvisionedThroughputOverride"] == {"ReadCapacityUnits": 7}
+    assert replica()["ReplicaTableClassSummary"] == {"TableClass": "STANDARD_INFREQUENT_ACCESS"}
+    assert "ProvisionedThroughputOverride" not in index()
+
+    edit()
+    dialog.get_by_label("Read capacity units", exact=True).fill("")
+    saved()
+    expect(row(page, "eu-west-1")).to_contain_text("As this table")
+    assert "ProvisionedThroughputOverride" not in replica()
+    client.update_table(TableName="spread", BillingMode="PAY_PER_REQUEST")
+    eventually(lambda: client.describe_table(TableName="spread")["Table"]["TableStatus"] == "ACTIVE")
+    page.reload()
+    row(page, "eu-west-1").get_by_role("radio").check()
+    edit()
+    dialog.get_by_label("Most read units a second", exact=True).fill("900")
+    dialog.get_by_label("by-k: Most read units a second").fill("70")
+    saved()
+    assert replica()["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 900}
+    assert index()["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 70}
+
+
+def test_a_replica_is_encrypted_with_a_key_of_its_region(page: Page, running: Server) -> None:
+    client = running.client()
+    keys = {region: running.client("kms", region) for region in ("us-east-1", "eu-west-1")}
+    arns = {region: kms.create_key()["KeyMetadata"]["Arn"] for region, kms in keys.items()}
+    sealed = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": arns["us-east-1"]}
+    create(client, TableName="guarded", AttributeDefinitions=attributes(p="S"), SSESpecification=sealed)
+    go(page, running, "/dynamodb/tables/guarded/global")
+    page.get_by_role("button", name="Create replica").click()
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Replication Region").click()
+    page.get_by_role("option", name="eu-west-1").click()
+    submit = dialog.get_by_role("button", name="Create replica")
+    expect(submit).to_be_disabled()
+    dialog.get_by_label("KMS key").fill("arn:aws")
+    page.get_by_role("option", name=arns["eu-west-1"]).first.click()
+    submit.click()
+    expect(row(page, "eu-west-1")).to_contain_text("Active")
+    expect(row(page, "eu-west-1")).to_contain_text(arns["eu-west-1"])
+    there = running.client(region="eu-west-1").describe_table(TableName="guarded")["Table"]
+    assert there["SSEDescription"]["KMSMasterKeyArn"] == arns["eu-west-1"]
+
+
+def test_a_replica_becomes_a_table_of_its_own(page: Page, running: Server) -> None:
+    client, there = running.client(), running.client(region="eu-west-1")
+    view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    create(client, TableName="parted", AttributeDefinitions=attributes(p="S"), StreamSpecification=view)
+    client.update_table(TableName="parted", ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
+    go(page, running, "/dynamodb/tables/parted/global")
+    expect(row(page, "eu-west-1")).to_contain_text("Active")
+    disassociate = page.get_by_role("button", name="Disassociate", exact=True)
+    expect(disassociate).to_be_disabled()
+    page.get_by_role("button", name="Turn off disassociation protection").click()
+    expect(page.get_by_role("button", name="Turn on disassociation protection")).to_be_visible()
+    disassociate.click()
+    page.get_by_role("dialog").get_by_role("button", name="Disassociate").click()
+    expect(page.get_by_text("No replicas")).to_be_visible()
+    expect(disassociate).to_have_count(0)
+
+    def is_replica(one: Any) -> bool:
+        return "Replicas" in one.describe_table(TableName="parted")["Table"]
+
+    eventually(lambda: not is_replica(client) and not is_replica(there))
+
+
 def test_a_key_is_disabled_and_enabled_again(page: Page, running: Server) -> None:
     """The table's page names the reason and leads to the key; with the key enabled, the table is used again."""
     client, kms = running.client(), running.client("kms")

@@ -96,9 +96,12 @@ export function EncryptionFields({ value, change }: { value: Encryption; change:
   );
 }
 
-function KeyPicker({ value, change }: { value: string; change: (value: string) => void }) {
-  const { clients } = useSession();
-  const found = useLoaded((signal) => knownKeys(clients.kms, signal), [clients]);
+/** A key of the account, in the chosen Region or in another one. */
+export function KeyPicker(props: { value: string; change: (value: string) => void; region?: string }) {
+  const { value, change } = props;
+  const { clientsOf, region: chosen } = useSession();
+  const region = props.region ?? chosen;
+  const found = useLoaded((signal) => knownKeys(clientsOf(region).kms, signal), [clientsOf, region]);
   const own = (found.value ?? []).filter((key) => !isAwsKey(key));
   return (
     <SpaceBetween size="s">

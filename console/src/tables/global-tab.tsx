@@ -1,6 +1,7 @@
 import { type ReplicaDescription, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Select from "@cloudscape-design/components/select";
@@ -8,20 +9,25 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { Dialog } from "../dialog";
-import { useAction } from "../loading";
+import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
-import { Status } from "./status";
 import { untilActive } from "./descriptions";
+import { Disassociation } from "./disassociation";
+import { encryptionOf, KeyPicker } from "./encryption";
+import { EditReplica, overrides, OwnFields, ownOf, shownReads } from "./replica-settings";
+import { Status } from "./status";
 
 export function GlobalTab({ table, refresh }: TabProps) {
   const { clients, region } = useSession();
   const tell = useTell();
   const [selected, setSelected] = useState<ReplicaDescription[]>([]);
   const [creates, setCreates] = useState(false);
+  const [edits, setEdits] = useState(false);
   const replicas = table.Replicas ?? [];
+  const edited = edits ? replicas.find(({ RegionName }) => RegionName === selected[0]?.RegionName) : undefined;
   const deleting = useAction(async () => {
     for (const replica of selected) {
       await clients.dynamodb.send(
@@ -58,6 +64,14 @@ export function GlobalTab({ table, refresh }: TabProps) {
             header: texts.global.status,
             cell: ({ ReplicaStatus }) => <Status status={ReplicaStatus} />,
           },
+          {
+            id: "class",
+            header: texts.create.tableClass,
+            cell: (replica) =>
+              ownOf(table, replica).tableClass === "STANDARD" ? texts.create.standard : texts.create.infrequent,
+          },
+          { id: "reads", header: texts.global.reads, cell: (replica) => shownReads(table, replica) },
+          { id: "key", header: texts.global.key, cell: ({ KMSMasterKeyId }) => KMSMasterKeyId ?? texts.none },
         ]}
         ariaLabels={{
           selectionGroupLabel: texts.global.title,
@@ -77,6 +91,9 @@ export function GlobalTab({ table, refresh }: TabProps) {
                 >
                   {texts.delete}
                 </Button>
+                <Button disabled={!selected.length} onClick={() => setEdits(true)}>
+                  {texts.global.edit}
+                </Button>
                 <Button variant="primary" onClick={() => setCreates(true)}>
                   {texts.global.create}
                 </Button>
@@ -87,6 +104,18 @@ export function GlobalTab({ table, refresh }: TabProps) {
           </Header>
         }
       />
+      {table.DisassociationProtectionEnabled !== undefined && <Disassociation table={table} refresh={refresh} />}
+      {edited && (
+        <EditReplica
+          table={table}
+          replica={edited}
+          dismiss={() => setEdits(false)}
+          done={() => {
+            setEdits(false);
+            refresh();
+          }}
+        />
+      )}
       {creates && (
         <CreateReplica
           table={table}
@@ -107,6 +136,12 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
   const taken = new Set([region, ...(table.Replicas ?? []).map((replica) => replica.RegionName)]);
   const options = server.regions.filter((one) => !taken.has(one)).map((value) => ({ value, label: value }));
   const [chosen, setChosen] = useState<string>();
+  const [usual] = useState(() => ownOf(table, undefined));
+  const [own, setOwn] = useState(usual);
+  const [key, setKey] = useState("");
+  const arn = table.SSEDescription?.KMSMasterKeyArn;
+  const found = useLoaded((signal) => encryptionOf(clients.kms, table.SSEDescription, signal), [clients, arn]);
+  const needsKey = found.value?.owner === "customer";
   const hasStream = table.StreamSpecification?.StreamViewType === "NEW_AND_OLD_IMAGES";
   const create = async () => {
     const name = table.TableName ?? "";
@@ -120,7 +155,18 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
       await untilActive(clients.dynamodb, name);
     }
     await clients.dynamodb.send(
-      new UpdateTableCommand({ TableName: name, ReplicaUpdates: [{ Create: { RegionName: chosen } }] }),
+      new UpdateTableCommand({
+        TableName: name,
+        ReplicaUpdates: [
+          {
+            Create: {
+              RegionName: chosen,
+              ...overrides(table, usual, own),
+              ...(needsKey ? { KMSMasterKeyId: key } : {}),
+            },
+          },
+        ],
+      }),
     );
     tell("success", texts.global.created(chosen ?? ""));
     done();
@@ -129,7 +175,7 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
     <Dialog
       title={texts.global.create}
       submit={texts.global.create}
-      disabled={chosen === undefined}
+      disabled={chosen === undefined || found.value === undefined || (needsKey && !key)}
       dismiss={dismiss}
       act={create}
     >
@@ -142,6 +188,15 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
           onChange={({ detail }) => setChosen(detail.selectedOption.value)}
         />
       </FormField>
+      {needsKey && chosen !== undefined && (
+        <SpaceBetween size="xs">
+          <KeyPicker key={chosen} region={chosen} value={key} change={setKey} />
+          <Box color="text-body-secondary">{texts.global.keyAbout}</Box>
+        </SpaceBetween>
+      )}
+      <ExpandableSection headerText={texts.global.further}>
+        <OwnFields table={table} value={own} change={setOwn} />
+      </ExpandableSection>
       {!hasStream && <Box color="text-body-secondary">{texts.global.needsStream}</Box>}
     </Dialog>
   );
