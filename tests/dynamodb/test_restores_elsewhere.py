@@ -203,6 +203,17 @@ def test_a_backup_of_a_region_that_is_served_elsewhere_is_in_the_same_place(
     assert refusal(
         lambda: client.restore_table_from_backup(TargetTableName="again", BackupArn=missing, **DEFAULT_KEY)
     ) == ("BackupNotFoundException", f"Backup not found: {missing}")
+    # With another root key, the request fails and names what is missing.
+    third = start_server(regions="ap-south-1", backups=f"{folder}/backups", data_dir=tmp_path / "third")
+    client = third.client(region="ap-south-1")
+    code, message = refusal(
+        lambda: client.restore_table_from_backup(TargetTableName="moved", BackupArn=arn, **DEFAULT_KEY)
+    )
+    assert (code, message.startswith("The backup cannot be restored here: it is sealed, and ")) == (
+        "ValidationException",
+        True,
+    ), message
+    assert client.list_tables()["TableNames"] == []
 
 
 def test_nothing_stays_behind(regions: Server) -> None:

@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jedlik.aws.errors import ValidationException
 from jedlik.background.job_records import Job, JobWaits
-from jedlik.dynamodb.backups import backup_records, manifests, recovery_records
+from jedlik.dynamodb.backups import backup_records, manifests, piece_keys, recovery_records
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, Backup, BackupArn
-from jedlik.dynamodb.backups.manifests import DamagedManifest
+from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
+from jedlik.dynamodb.backups.pieces import DamagedPiece
 from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.errors import BackupNotFoundException
 from jedlik.dynamodb.model import spaces
@@ -38,7 +40,7 @@ class SourceGone(Exception):
 
 
 async def backup(region: Region, parts: BackupArn, arn: str, store: ObjectStore) -> Backup:
-    """A backup of another region. Raises BackupNotFoundException and ObjectStoreError."""
+    """A backup of another region. Raises BackupNotFoundException, ValidationException and ObjectStoreError."""
     key = backup_records.backup_key(parts.table, parts.id)
 
     async def read(source: Region) -> Backup:
@@ -49,10 +51,21 @@ async def backup(region: Region, parts: BackupArn, arn: str, store: ObjectStore)
     except NotServed:
         folder = backup_records.folder(region.account, parts.region, parts.table, parts.id)
     try:
-        found = (await manifests.read(store, folder)).backup
+        manifest = await manifests.read(store, folder)
     except (ObjectMissing, DamagedManifest) as error:
         raise BackupNotFoundException(f"Backup not found: {arn}") from error
-    return backup_records.found(replace(found, status=AVAILABLE).stored(), arn)
+    await _check_opens(region, store, folder, manifest)
+    return backup_records.found(replace(manifest.backup, status=AVAILABLE).stored(), arn)
+
+
+async def _check_opens(region: Region, store: ObjectStore, folder: str, manifest: Manifest) -> None:
+    """Whether a backup of another store can be opened here: its root key may be another one. All its pieces have one
+    key, so the first is tried. Raises ValidationException and ObjectStoreError."""
+    for piece in manifest.pieces[:1]:
+        try:
+            await piece_keys.of(region).rows(store, piece.name if "/" in piece.name else f"{folder}/{piece.name}")
+        except (DamagedPiece, ObjectMissing) as error:
+            raise ValidationException(f"The backup cannot be restored here: {error}") from error
 
 
 async def hold(region: Region, job: Job) -> None:
