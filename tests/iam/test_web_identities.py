@@ -14,7 +14,7 @@ from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from jedlik.iam.attempts import Attempts
-from jedlik.iam.issuer_keys import is_public
+from jedlik.iam.issuer_documents import is_public
 from testing.identities import policy, refusal
 from testing.jedlik_process import Server
 from testing.raw_http import Wire
