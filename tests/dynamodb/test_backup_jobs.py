@@ -70,6 +70,31 @@ async def all_jobs(own: Handlers) -> None:
     raise AssertionError("jobs are still in progress")
 
 
+@pytest.mark.parametrize("others_ask", [True, False])
+def test_copying_rests_only_while_others_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others_ask: bool) -> None:
+    rests: set[float] = set()
+    sleep = asyncio.sleep
+
+    async def test(own: Handlers) -> None:
+        await with_table(own, tmp_path)
+        for number in range(40):
+            await own.call("PutItem", TableName="source", Item={"p": {"S": str(number)}, "x": {"N": "1"}})
+        monkeypatch.setattr(table_copies, "PIECE_BYTES", 100_000)
+
+        async def resting(seconds: float) -> None:
+            rests.add(seconds)
+            own.region.begun += others_ask
+            own.region.ended += others_ask
+            await sleep(0)
+
+        await own.call("CreateBackup", TableName="source", BackupName="one")
+        monkeypatch.setattr("jedlik.dynamodb.backups.table_copies.asyncio.sleep", resting)
+        await all_jobs(own)
+
+    handlers.run(tmp_path / "store", test)
+    assert (table_copies.BUSY_SECONDS in rests) == others_ask
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_backup_is_of_one_moment_while_writes_go_on(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
