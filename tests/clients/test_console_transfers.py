@@ -21,7 +21,8 @@ def test_a_table_is_imported(page: Page, running: Server) -> None:
     page.get_by_role("link", name="DynamoDB", exact=True).click()
     page.get_by_role("link", name="Imports from S3").click()
     page.get_by_role("button", name="Import from S3").click()
-    expect(page.get_by_label("Source bucket", exact=True)).to_be_visible()  # The form's button has the name of the list's.
+    # The form's button has the name of the list's.
+    expect(page.get_by_label("Source bucket", exact=True)).to_be_visible()
     page.get_by_role("button", name="Import from S3").click()
     expect(page.get_by_text("Required.")).to_have_count(2)
     page.get_by_label("Source bucket", exact=True).fill("my-exports")
