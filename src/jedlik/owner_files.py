@@ -35,12 +35,12 @@ def write_whole(path: Path, content: bytes, like: Path | None = None) -> None:
         give_to_owner(file.fileno(), like or path.parent)
         os.fsync(file.fileno())
     beside.replace(path)
-    sync_folder(path.parent)
+    sync_place(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a created or renamed file survive a power failure. Raises OSError."""
-    opened = os.open(folder, os.O_RDONLY)
+def sync_place(place: Path) -> None:
+    """Make what is in a file, or the names in a folder, survive a power failure. Raises OSError."""
+    opened = os.open(place, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:

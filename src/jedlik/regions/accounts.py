@@ -137,7 +137,7 @@ def _make(folder: Path) -> None:
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
         owner_files.give_to_owner(one, one.parent)
-        owner_files.sync_folder(one.parent)
+        owner_files.sync_place(one.parent)
 
 
 def _random_ids() -> Iterator[str]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from jedlik.owner_files import sync_place
+
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Remote
 
@@ -243,7 +245,7 @@ def _sync(root: Path, name: str) -> None:
     """Make a file and all folders that lead to it durable: a power cut must leave it whole or not at all."""
     path = root / name
     for place in (path, *_folders(root, path)):
-        _sync_place(place)
+        sync_place(place)
 
 
 def _sync_removal(root: Path, names: Sequence[str]) -> None:
@@ -251,20 +253,12 @@ def _sync_removal(root: Path, names: Sequence[str]) -> None:
     removed_from = {next((place for place in _folders(root, root / name) if place.is_dir()), root) for name in names}
     for place in removed_from:
         with suppress(FileNotFoundError):  # Another worker has removed it, and syncs the folder above it.
-            _sync_place(place)
+            sync_place(place)
 
 
 def _folders(root: Path, path: Path) -> Iterator[Path]:
     """The folders that lead to a file, the nearest first."""
     return (folder for folder in path.parents if folder == root or root in folder.parents)
-
-
-def _sync_place(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

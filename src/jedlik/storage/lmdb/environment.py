@@ -18,7 +18,7 @@ from typing import NoReturn
 import lmdb
 
 from jedlik import __version__
-from jedlik.owner_files import sync_folder
+from jedlik.owner_files import sync_place
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.lmdb_pages import DATA, is_cut_short
 
@@ -113,7 +113,7 @@ class NoEnvironment:
 def sync_directories(directories: list[Path]) -> None:
     """Sync `directories`, so that files made in them survive a power failure. Raises OSError."""
     for directory in directories:
-        sync_folder(directory)
+        sync_place(directory)
 
 
 def format_of(environment: lmdb.Environment) -> bytes | None:
