@@ -61,7 +61,8 @@ def verify(
 
     Prints a line for each problem, and one for each backup. The exit code is 1 if there is a problem.
 
-    Sealed backups are opened, if the root key is there. Else their checksums are checked.
+    Sealed backups are opened, if the root key is there. Else their checksums are checked; and so it is with those of
+    tables whose key is a customer's, which only a server opens.
     """
     from jedlik.dynamodb.backups.piece_keys import PieceKeys
 
@@ -128,6 +129,7 @@ async def _verify(store: ObjectStore, arns: tuple[str, ...], keys: PieceKeys | N
         problems += wrong
         if not wrong:
             sealed = f"; {verified.unopened} are sealed, and were not opened" if verified.unopened else ""
+            sealed += f"; {verified.of_kms} are sealed by a key of KMS, and were not opened" if verified.of_kms else ""
             say(f"{arn}: {len(found.manifest.pieces)} pieces are what was written{sealed}")
     for arn in sorted(left):
         say(f"{arn}: there is no such backup in {store.url}")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records, stretches
 from jedlik.background.job_records import Job, JobWaits
 from jedlik.background.work import Duty, JobKind
@@ -30,6 +31,7 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
     backup_records,
     backup_removal,
+    kms_piece_keys,
     piece_keys,
     recovery_records,
     suspensions,
@@ -98,7 +100,7 @@ def _with_base(
     items, size = (counter(stored) for stored in counts)
     now = int(now * 1000) / 1000
     name = backup_records.new_id(now, secrets.token_hex(4))
-    base = Backup(name, "base", BASE, CREATING, now, items, size, table)
+    base = Backup(name, "base", BASE, CREATING, now, items, size, table, follows_key=kms_piece_keys.follows_key(table))
     base.put(writes)
     table_copies.submit(base, now, writes)
     return log_readers.added(table, table_copies.reader(base), starts, writes)
@@ -136,8 +138,8 @@ async def archive(region: Region, limit: int = suspensions.LIMIT_MB * MIB) -> bo
             continue
         try:
             more |= await _look_after(region, recovery)
-        except NoKey:
-            continue  # The table is closed: its changes stay in the log.
+        except (NoKey, ServiceError):
+            continue  # The table is closed, or about to be: its changes stay in the log.
         except ObjectStoreError as error:
             _log.warning(
                 "changes cannot be archived, and stay in the log: %s",
@@ -218,7 +220,7 @@ async def first_entry(region: Region, table: Table, position: int) -> Change | N
 async def flush(region: Region, table: Table, recovery: Recovery) -> bool:
     """Archive the next entries of a table's log; whether all are archived that there were.
 
-    Raises ObjectStoreError and ReaderGone.
+    Raises ObjectStoreError, ReaderGone, and what refuses a request if the table's key cannot be used.
     """
     assert region.places is not None, "a region with recovery has a place for it"
     last = await region.engine.last_position()
@@ -235,7 +237,8 @@ async def flush(region: Region, table: Table, recovery: Recovery) -> bool:
     segment = None
     if rows:
         where = f"{recovery.folder(region)}/segment-{recovery.position:016x}"
-        key = await piece_keys.kept(region, region.places.backups)
+        followed = table.descriptor if kms_piece_keys.follows_key(table.descriptor) else None
+        key = await piece_keys.kept(region, region.places.backups, followed)
         packed = await asyncio.to_thread(rows.packed, key, where)
         name = f"segment-{recovery.position:016x}-{packed.check}"
         await region.places.backups.put(f"{recovery.folder(region)}/{name}", packed.content)

@@ -16,7 +16,7 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, backup_removal, table_copies
+from jedlik.dynamodb.backups import backup_records, backup_removal, kms_piece_keys, table_copies
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, CREATING, DELETED, USER, Backup
 from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.encryption import open_keys
@@ -78,7 +78,8 @@ async def create_backup(context: Context, request: Request) -> Response:
         writes = Writes()
         if keys.table_id(table.id) != table_id:
             raise TableInUseException(TABLE_IN_USE)
-        made = replace(backup, table=table, items=counter(values[1]), size=counter(values[2]))
+        follows_key = kms_piece_keys.follows_key(table)
+        made = replace(backup, table=table, items=counter(values[1]), size=counter(values[2]), follows_key=follows_key)
         made.put(writes)
         table_copies.submit(made, now, writes)
         catalog.put(log_readers.added(table, table_copies.reader(made), starts, writes), writes)

@@ -64,12 +64,21 @@ class Backup:
     """Its position in the logs, once it is AVAILABLE."""
     at: float | None = None
     """The time of the commit at that position, in seconds since the epoch."""
+    follows_key: bool = False
+    """Whether its pieces are sealed with the key that the table had (`kms_piece_keys`). No earlier version did that."""
+    was_closed: bool = False
+    """Whether the table was closed, because its key could not be used, when it was deleted."""
     raw: bytes = b""
 
     @property
     def arn(self) -> str:
         """Its ARN."""
         return f"{self.table.arn}/backup/{self.id}"
+
+    @property
+    def is_unopened(self) -> bool:
+        """Whether its items are as the store has them, sealed with the table's keys, because nobody could open them."""
+        return self.was_closed or self.table.archived is not None
 
     @property
     def key(self) -> bytes:
@@ -83,22 +92,22 @@ class Backup:
 
     def stored(self) -> bytes:
         """The record."""
-        return orjson.dumps(
-            {
-                "Id": self.id,
-                "Name": self.name,
-                "Type": self.type,
-                "Status": self.status,
-                "Created": self.created,
-                "Items": self.items,
-                "Size": self.size,
-                "Table": catalog.document(self.table),
-                "Restoring": self.restoring,
-                "Expires": self.expires,
-                "Position": self.position,
-                "At": self.at,
-            }
-        )
+        document = {
+            "Id": self.id,
+            "Name": self.name,
+            "Type": self.type,
+            "Status": self.status,
+            "Created": self.created,
+            "Items": self.items,
+            "Size": self.size,
+            "Table": catalog.document(self.table),
+            "Restoring": self.restoring,
+            "Expires": self.expires,
+            "Position": self.position,
+            "At": self.at,
+        }
+        marks = {"FollowsKey": self.follows_key, "WasClosed": self.was_closed}
+        return orjson.dumps(document | {name: True for name, is_so in marks.items() if is_so})
 
     def put(self, writes: Writes, **changed: Any) -> None:
         """Write the record, with other values of some fields."""
@@ -130,6 +139,8 @@ def parse(raw: bytes) -> Backup:
         expires=record["Expires"],
         position=record.get("Position"),
         at=record.get("At"),
+        follows_key=record.get("FollowsKey", False),
+        was_closed=record.get("WasClosed", False),
         raw=raw,
     )
 

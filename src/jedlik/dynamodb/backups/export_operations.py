@@ -23,8 +23,8 @@ from jedlik.dynamodb.backups import (
     transfers,
 )
 from jedlik.dynamodb.backups.export_records import Export
+from jedlik.dynamodb.backups.recovery_operations import check_keys, latest
 from jedlik.dynamodb.backups.recovery_operations import found as found_table
-from jedlik.dynamodb.backups.recovery_operations import latest
 from jedlik.dynamodb.backups.transfers import COMPLETED
 from jedlik.dynamodb.errors import (
     ExportConflictException,
@@ -75,6 +75,7 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     earliest = now if before is None else await archiving.earliest(region, before, now)
     last = now if before is None else latest(before, earliest, now)
     window = _window(request, last)
+    await check_keys(region, table, before, window.end if window.begin is None else window.begin)
     export = Export(
         backup_records.new_id(now, secrets.token_hex(4)), name, table.id, now, window.end, request, since=window.begin
     )

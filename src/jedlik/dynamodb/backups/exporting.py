@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind
@@ -42,7 +43,7 @@ from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions import keyspaces
 from jedlik.regions.object_places import BucketOfOther, NoBucket
-from jedlik.storage.engine import Row, Writes
+from jedlik.storage.engine import NoKey, Row, Writes
 from jedlik.storage.object_store import ObjectMissing, ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
@@ -103,9 +104,10 @@ async def step(region: Region, job: Job) -> None:
         await _end(region, job, found, transfers.failure_of(error))
     except (Unplannable, DamagedManifest, DamagedPiece, ObjectMissing) as error:
         await _end(region, job, found, ("InternalServerError", str(error)))
-    except ObjectStoreError as error:
+    except (ObjectStoreError, ServiceError, NoKey) as error:
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
-            await _end(region, job, found, ("S3Error", str(error)))
+            code = "S3Error" if isinstance(error, ObjectStoreError) else "KMSAccessError"
+            await _end(region, job, found, (code, str(error)))
             return
         _log.warning("an export waits: %s", error, extra={"region": region.store, "table": found.table})
         raise JobWaits(WAIT_SECONDS) from error

@@ -1,7 +1,8 @@
 """Last backups: what remains of a table with recovery when it is deleted, for 35 days.
 
 The deleted table is DELETING, and closed to everybody, until its backup of the type SYSTEM is made; then it goes
-(`table_copies`). So the backup is of the table's last state.
+(`table_copies`). So the backup is of the table's last state. If the table is closed because its key cannot be used, the
+backup has the items as they are sealed, like that of an archived table.
 
 Source: "Point-in-time backups for DynamoDB" in the developer guide.
 """
@@ -15,7 +16,14 @@ from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import archiving, backup_records, backup_removal, recovery_records, table_copies
+from jedlik.dynamodb.backups import (
+    archiving,
+    backup_records,
+    backup_removal,
+    kms_piece_keys,
+    recovery_records,
+    table_copies,
+)
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, CREATING, SYSTEM, Backup
 from jedlik.dynamodb.errors import DescriptorChanged, ResourceInUseException
 from jedlik.dynamodb.model import keys, log_readers, spaces, streams
@@ -75,6 +83,8 @@ def begin(table: Descriptor, stream: streams.Document | None, starts: Position, 
         size=counter(found[size_key]),
         table=table,
         expires=now + KEPT_SECONDS,
+        follows_key=kms_piece_keys.follows_key(table) and not table.is_closed,
+        was_closed=table.is_closed,
     )
     backup.put(writes)
     writes.put(_expiry_key(backup), b"")

@@ -15,7 +15,7 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.front import region_refusal
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import archiving, recovery_plans, recovery_records
+from jedlik.dynamodb.backups import archiving, kms_piece_keys, recovery_plans, recovery_records
 from jedlik.dynamodb.backups.backup_operations import place
 from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.backups.restore_operations import (
@@ -107,6 +107,7 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
     before = await recovery_records.of_table(region, source)
     earliest = now if before is None else await archiving.earliest(region, before, now)
     recovery_key = recovery_records.recovery_key(keys.table_id(source.id))
+    await check_keys(region, source, before, now if until is None else until)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         source = found(name, catalog.stored(values[0]))
@@ -144,7 +145,9 @@ async def _restore_from_elsewhere(
             raise _unavailable(name)
         now = there.clock()
         earliest = await archiving.earliest(there, recovery, now)
-        return source, recovery, _checked_time(until, earliest, latest(recovery, earliest, now))
+        at = _checked_time(until, earliest, latest(recovery, earliest, now))
+        await check_keys(there, source, recovery, at)
+        return source, recovery, at
 
     try:
         source, recovery, at = await region.elsewhere.use(of_region, look)
@@ -169,6 +172,13 @@ async def _restore_from_elsewhere(
         key.learn(region, made)
     region.jobs_wanted.set()
     return {"TableDescription": descriptions.description(made, {}, "CREATING", now)}
+
+
+async def check_keys(region: Region, source: Descriptor, recovery: Recovery | None, at: float) -> None:
+    """Raise what refuses a request for what a table held at a time, if a key of the archive cannot be used."""
+    if recovery is not None:
+        base = recovery_records.latest(await recovery_records.bases(region, recovery), at)
+        await kms_piece_keys.check_later(region, source, source if base is None else base.table)
 
 
 def _unavailable(name: str) -> PointInTimeRecoveryUnavailableException:

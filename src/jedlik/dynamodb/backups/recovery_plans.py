@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits, State
 from jedlik.background.work import JobKind
@@ -32,6 +33,7 @@ from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.backups.restores import HERE, Elsewhere, Place
 from jedlik.dynamodb.backups.sources_elsewhere import SourceGone
 from jedlik.dynamodb.changes.readers import ReaderGone
+from jedlik.dynamodb.encryption.kms_refusals import KeyGone
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.regions import keyspaces
 from jedlik.regions.region import NotServed, TooManyOpen
@@ -77,6 +79,13 @@ async def step(region: Region, job: Job) -> None:
     except (Unplannable, SourceGone) as error:
         await _fail(region, job, str(error))
         return
+    except ServiceError as error:
+        _log.warning(
+            "a restore waits for the key of its source: %s",
+            error.message,
+            extra={"region": region.store, "table": state["TableName"]},
+        )
+        raise JobWaits(restores.WAIT_SECONDS) from error
     except ObjectStoreError as error:
         _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": state["TableName"]})
         raise JobWaits(WAIT_SECONDS) from error
@@ -136,7 +145,7 @@ async def planned(region: Region, state: State, name: str, store: ObjectStore) -
             await _flush(region, recovery)
             return None
         return await _write(region, recovery, state, name, store)
-    except (ReaderGone, DamagedManifest, ObjectMissing) as error:
+    except (ReaderGone, DamagedManifest, ObjectMissing, KeyGone) as error:
         raise Unplannable(f"the archive cannot be read: {error}") from error
 
 

@@ -20,7 +20,14 @@ from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.aws.front import region_refusal
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import backup_records, manifests, recovery_plans, restores, sources_elsewhere
+from jedlik.dynamodb.backups import (
+    backup_records,
+    kms_piece_keys,
+    manifests,
+    recovery_plans,
+    restores,
+    sources_elsewhere,
+)
 from jedlik.dynamodb.backups.backup_operations import BACKUP_IN_USE, TABLE_IN_USE, place
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BackupArn
 from jedlik.dynamodb.backups.restores import Place
@@ -69,10 +76,13 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
         return await _restore_from_elsewhere(context, request, parts, table_id, now)
     read = [backup_records.backup_key(parts.table, parts.id), catalog.key(name)]
     values = await region.engine.get(read)
-    source = backup_records.found(values[0], arn).table
+    found = backup_records.found(values[0], arn)
+    source = found.table
     check_target(name, values[1])
-    if source.archived is not None:
+    if found.is_unopened:
         await open_keys.ready(region, keys.table_id(source.id))
+    elif found.follows_key:
+        await kms_piece_keys.check(region, source)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         backup = backup_records.found(values[0], arn)
@@ -108,8 +118,8 @@ async def _restore_from_elsewhere(
         raise ContinuousBackupsUnavailableException(f"The place of backups cannot be used: {error}") from error
     if backup.status != AVAILABLE:
         raise BackupInUseException(BACKUP_IN_USE)
-    if backup.table.archived is not None:
-        raise ValidationException(f"A backup of an archived table is restored in its own region: {arn}")
+    if backup.is_unopened:
+        raise ValidationException(f"A backup of a table that nobody could open is restored in its own region: {arn}")
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         check_target(name, values[0])

@@ -112,6 +112,13 @@ async def step(region: Region, job: Job) -> None:
             await _write(region, job, source)
     except (DamagedManifest, DamagedPiece, ObjectMissing, SourceGone) as error:
         await _fail(region, job, str(error))
+    except ServiceError as error:
+        _log.warning(
+            "a restore waits for the key of its source: %s",
+            error.message,
+            extra={"region": region.store, "table": job.state["TableName"]},
+        )
+        raise JobWaits(WAIT_SECONDS) from error
     except ObjectStoreError as error:
         _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
         raise JobWaits(WAIT_SECONDS) from error
@@ -153,14 +160,13 @@ class _Source:
         content, self.kind, rows = await piece_keys.of(region).rows(store, name)
         if self.kind is not piece.kind or len(rows) != piece.rows or not piece.name.endswith(pieces.checksum(content)):
             raise DamagedPiece(f"{piece.name} is not the piece that the manifest lists")
-        source = self.manifest.backup.table
-        if source.archived is not None:
-            rows = await _opened(region, source, rows)
+        if self.manifest.backup.is_unopened:
+            rows = await _opened(region, self.manifest.backup.table, rows)
         self.rows = _in_order(self.manifest, self.kind, rows)
 
 
 async def _opened(region: Region, source: Descriptor, rows: list[Row]) -> list[Row]:
-    """The rows of an archived table, which are sealed with its keys. Raises JobWaits while these cannot be used."""
+    """Rows that are sealed with the keys of the table that they are of. Raises JobWaits while these cannot be used."""
     table_id = keys.table_id(source.id)
     prefix = keys.index_prefix(table_id, 0)
     try:
@@ -170,7 +176,7 @@ async def _opened(region: Region, source: Descriptor, rows: list[Row]) -> list[R
         sealing = region.sealed.sealing
         return [(key, sealing.opened(prefix + key, value)) for key, value in rows]
     except (ServiceError, NoKey) as error:
-        _log.warning("a restore waits for the key of an archived table: %s", error, extra={"region": region.store})
+        _log.warning("a restore waits for the key of its source: %s", error, extra={"region": region.store})
         raise JobWaits(WAIT_SECONDS) from error
 
 

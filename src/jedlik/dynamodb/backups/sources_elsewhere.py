@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jedlik.aws.errors import ValidationException
 from jedlik.background.job_records import Job, JobWaits
-from jedlik.dynamodb.backups import backup_records, manifests, piece_keys, recovery_records
+from jedlik.dynamodb.backups import backup_records, kms_piece_keys, manifests, piece_keys, recovery_records
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, Backup, BackupArn
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.pieces import DamagedPiece
@@ -44,7 +44,10 @@ async def backup(region: Region, parts: BackupArn, arn: str, store: ObjectStore)
     key = backup_records.backup_key(parts.table, parts.id)
 
     async def read(source: Region) -> Backup:
-        return backup_records.found((await source.engine.get([key]))[0], arn)
+        found = backup_records.found((await source.engine.get([key]))[0], arn)
+        if found.follows_key:
+            await kms_piece_keys.check(source, found.table)
+        return found
 
     try:
         return await region.elsewhere.use(parts.region, read)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
@@ -27,9 +28,10 @@ from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, manifests, piece_keys, pieces
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BASE, SYSTEM, USER, Backup, Piece
 from jedlik.dynamodb.backups.manifests import Manifest
-from jedlik.dynamodb.backups.pieces import ABSENT, Packer, Rows
+from jedlik.dynamodb.backups.pieces import ABSENT, Packer, PieceKey, Rows
 from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.changes.readers import ReaderGone
+from jedlik.dynamodb.encryption.kms_refusals import KeyGone
 from jedlik.dynamodb.model import keys, log_readers
 from jedlik.dynamodb.model.changelog import Kind
 from jedlik.dynamodb.model.definitions import LAST_BACKUP_READER, Descriptor, LogReader
@@ -38,7 +40,7 @@ from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import purge
 from jedlik.dynamodb.tables.busy_tables import BACKUP_READER
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import StorageError, Writes, entry_time
+from jedlik.storage.engine import NoKey, StorageError, Writes, entry_time
 from jedlik.storage.object_store import ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
@@ -121,12 +123,28 @@ async def step(region: Region, job: Job) -> None:
             await _copy(region, job, backup, table, places.backups)
     except (ReaderGone, _Gone) as error:
         await _give_up(region, job, str(error))
+    except KeyGone as error:
+        await _give_up(region, job, error.message)
+    except (ServiceError, NoKey) as error:
+        await _wait_for_key(region, job, error)
     except (ObjectStoreError, StorageError) as error:
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS and job.state["Phase"] != TIDY:
             await _give_up(region, job, str(error))
             return
         _log.warning("a backup waits: %s", error, extra={"region": region.store, "backup": job.state["Backup"]})
         raise JobWaits(WAIT_SECONDS) from error
+
+
+async def _wait_for_key(region: Region, job: Job, error: Exception) -> None:
+    """Wait for the key of the table, which cannot be used. The last backup of a table waits for it as long as it takes:
+    nothing is written to that table any more. Raises JobWaits."""
+    is_last = job.state["Reader"].startswith(READERS[SYSTEM])
+    if not is_last and region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
+        await _give_up(region, job, str(error))
+        return
+    where = {"region": region.store, "backup": job.state["Backup"]}
+    _log.warning("a backup waits for the key of its table: %s", error, extra=where)
+    raise JobWaits(WAIT_SECONDS) from error
 
 
 async def _what(region: Region, job: Job) -> tuple[Backup, Table]:
@@ -153,17 +171,18 @@ class _Changes(NamedTuple):
 async def _copy(region: Region, job: Job, backup: Backup, table: Table, store: ObjectStore) -> None:
     """Copy the next items and the changes that have come meanwhile."""
     state = job.state
+    key = await piece_keys.kept(region, store, backup.table if backup.follows_key else None)
     position = bytes.fromhex(state["Position"])
     rows = Packer(Rows.ITEMS)
     if state["Phase"] == ITEMS:
-        position = await _items(region, table, position, rows)
+        position = await _items(region, backup, table, position, rows)
     begin = state["Log"] if state["Log"] is not None else await _begin(region, backup)
-    changes = await _changes(region, table, begin, bytes.fromhex(state["Safe"]))
+    changes = await _changes(region, backup, table, begin, bytes.fromhex(state["Safe"]))
     counts = dict(state["Pieces"])
     made: list[tuple[bytes, Piece]] = []
     for kind, some in ((Rows.ITEMS, rows), (Rows.CHANGES, changes.rows)):
         if some:
-            made.append(await _put(region, store, backup, (kind, counts), some))
+            made.append(await _put(store, key, backup, (kind, counts), some))
     after = state | {"Position": position.hex(), "Log": changes.position, "Pieces": counts, "Moved": region.clock()}
     if changes.position > changes.last:
         # Whatever is committed from here on is of items that stand behind what has been read, or changes nothing.
@@ -202,13 +221,12 @@ async def marked(region: Region, mark: str) -> tuple[int, float]:
     return keys.log_position(key), entry_time(entry) / 1e6
 
 
-async def _items(region: Region, table: Table, position: bytes, rows: Packer) -> bytes:
+async def _items(region: Region, backup: Backup, table: Table, position: bytes, rows: Packer) -> bytes:
     """Read the items of the next piece, none at the end; where to go on."""
     end = keyspaces.prefix_end(table.prefix)
     asked, is_busy = region.asked, False
-    # Nobody can read an archived table: its items are kept as they are sealed.
     engine = region.engine
-    if table.descriptor.archived is not None and region.sealed is not None:
+    if backup.is_unopened and region.sealed is not None:
         engine = region.sealed.inner
     while rows.size < PIECE_BYTES:
         found = await engine.range(position, end, READ_ROWS, BUSY_BYTES if is_busy else READ_BYTES)
@@ -221,11 +239,11 @@ async def _items(region: Region, table: Table, position: bytes, rows: Packer) ->
     return position
 
 
-async def _changes(region: Region, table: Table, position: int, safe: bytes) -> _Changes:
+async def _changes(region: Region, backup: Backup, table: Table, position: int, safe: bytes) -> _Changes:
     """The changes of a piece, each the item before it, of those items whose keys are not before `safe`."""
     last = await region.engine.last_position()
-    if table.descriptor.archived is not None:
-        return _Changes(Packer(Rows.CHANGES), last + 1, last)  # Nobody can change it, either.
+    if backup.is_unopened:
+        return _Changes(Packer(Rows.CHANGES), last + 1, last)  # Nobody can change the table, either.
     logs = await log_entries.shard_logs(region, table.id)
     first: dict[bytes, bytes] = {}
     size = 0
@@ -248,13 +266,12 @@ async def _changes(region: Region, table: Table, position: int, safe: bytes) -> 
 
 
 async def _put(
-    region: Region, store: ObjectStore, backup: Backup, counted: tuple[Rows, dict[str, int]], rows: Packer
+    store: ObjectStore, key: PieceKey | None, backup: Backup, counted: tuple[Rows, dict[str, int]], rows: Packer
 ) -> tuple[bytes, Piece]:
     """Store a piece; its record's key, and what is to be its record. Counts it among those of its kind."""
     kind, counts = counted
     number = counts[kind.name]
     counts[kind.name] += 1
-    key = await piece_keys.kept(region, store)
     place = pieces.place_of(f"{backup.folder}/{backup_records.piece_name(number, kind, '')}")
     packed = await asyncio.to_thread(rows.packed, key, place)
     piece = backup_records.piece(number, kind, packed)

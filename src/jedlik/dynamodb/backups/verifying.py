@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jedlik.dynamodb.backups import manifests, pieces
 from jedlik.dynamodb.backups.backup_records import Piece
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
-from jedlik.dynamodb.backups.piece_keys import PieceKeys
+from jedlik.dynamodb.backups.piece_keys import PieceKeys, PieceOfKms
 from jedlik.dynamodb.backups.pieces import DamagedPiece, Rows
 from jedlik.root_key import ABSENT
 from jedlik.storage.engine import Row
@@ -48,6 +48,8 @@ class Verified:
 
     unopened: int = 0
     """Sealed ones whose checksum is right, and that were not opened because there is no root key."""
+    of_kms: int = 0
+    """The same of those that only KMS opens."""
 
 
 async def problems(
@@ -62,9 +64,19 @@ async def problems(
                 _check_name(piece, content)
                 verified.unopened += 1
             else:
-                _check(piece, *await (keys or PieceKeys(ABSENT)).rows(store, name))
+                await _check_opened(store, name, piece, keys or PieceKeys(ABSENT), verified)
         except (DamagedPiece, ObjectMissing) as error:
             yield f"{piece.name}: {error}"
+
+
+async def _check_opened(store: ObjectStore, name: str, piece: Piece, keys: PieceKeys, verified: Verified) -> None:
+    try:
+        _check(piece, *await keys.rows(store, name))
+    except PieceOfKms:
+        content = await store.get(name)
+        pieces.key_number(content)
+        _check_name(piece, content)
+        verified.of_kms += 1
 
 
 def _check_name(piece: Piece, content: bytes) -> None:

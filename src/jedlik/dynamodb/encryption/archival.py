@@ -1,8 +1,8 @@
 """Archival: what is left of a table whose key could not be used for seven days is a backup.
 
 The backup is made while nobody can read the table: it has the items as they are sealed. Who restores it needs the key,
-by the row of the table's keys, which stays as long as such a backup (`is_held`). The table itself is ARCHIVED from then
-on, and never opens again; DeleteTable removes it.
+by the row of the table's keys, which stays as long as such a backup (`held_keys`). The table itself is ARCHIVED from
+then on, and never opens again; DeleteTable removes it.
 
 Source: "DynamoDB encryption at rest usage notes" in the developer guide; ArchivalSummary in the API reference.
 """
@@ -20,7 +20,6 @@ from jedlik.dynamodb.backups.backup_records import CREATING, USER, Backup
 from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.model import keys, log_readers
 from jedlik.dynamodb.model.definitions import Archived
-from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import busy_tables
@@ -33,7 +32,6 @@ AFTER_SECONDS = 7 * 24 * 60 * 60.0
 _NAME = "$InaccessibleEncryptionCredentials"
 """What the name of such a backup ends with."""
 _LONGEST_NAME = 255
-_PAGE = 100
 
 _log = logging.getLogger(__name__)
 
@@ -75,15 +73,3 @@ async def begin(region: Region, table: Table) -> None:
             extra={"region": region.store, "table": table.name},
         )
         region.jobs_wanted.set()
-
-
-async def is_held(region: Region, table: bytes, name: str) -> bool:
-    """Whether there is a backup of an archived table, which the table's keys open."""
-    start, end = backup_records.backup_range(name)
-    while rows := await region.engine.range(start, end, _PAGE, MIB):
-        for _, raw in rows:
-            descriptor = backup_records.parse(raw).table
-            if descriptor.archived is not None and keys.table_id(descriptor.id) == table:
-                return True
-        start = rows[-1][0] + b"\0"
-    return False

@@ -11,7 +11,7 @@ five minutes.
 A table that was closed for seven days is archived (`archival`).
 
 Here is also where keys are let go of that nobody needs any more: those of deleted tables when their streams are gone
-too, and those that a table had before.
+too, and those that a table had before. What backups need stays (`held_keys`).
 
 Source: "DynamoDB encryption at rest usage notes" in the developer guide.
 """
@@ -28,7 +28,7 @@ from jedlik.background import stretches
 from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.encryption import archival, open_keys
+from jedlik.dynamodb.encryption import archival, held_keys, open_keys
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.mutations import Mutation
@@ -46,7 +46,7 @@ ASK_SECONDS = 30.0
 GRACE_SECONDS = 5 * 60.0
 """How long keys may be used while KMS does not answer: as long as DynamoDB keeps them."""
 HELD_SECONDS = 60.0
-"""How often it is looked whether a backup of an archived table still needs the table's key."""
+"""How often it is looked whether backups still need a key that their table does not."""
 AWAY_SECONDS = 60.0
 """How long giving back a key waits when KMS did not answer."""
 _PAGE = 500
@@ -183,13 +183,15 @@ async def _settle(region: Region, table: Table, table_id: bytes, refusal: tuple[
 
 async def _let_go(region: Region, table_id: bytes, record: TableKeys, table: Table | None) -> float:
     """Let go of the keys that nothing is sealed with any more: all of a deleted table, or those that one had before.
-    Returns after how many seconds to look again."""
+    Returns after how many seconds to look again, if there are any left."""
     ranges = [space.of(table_id) for space in (spaces.ROWS, spaces.LOGS)]
     if table is None and any([await stretches.holds(region, one) for one in ranges]):
         return PERIOD
-    if await archival.is_held(region, table_id, record.table):
+    unused = record.keys if table is None else [key for key in record.keys if key.idle]
+    gone = await held_keys.not_held(region, table_id, record.table, unused)
+    if not gone:
         return HELD_SECONDS
-    gone = record.keys if table is None else tuple(key for key in record.keys if key.idle)
+    left = tuple(key for key in record.keys if key not in gone)
     try:
         for key in gone:
             if key.key_arn is not None:
@@ -201,11 +203,10 @@ async def _let_go(region: Region, table_id: bytes, record: TableKeys, table: Tab
 
     def decide(mutation: Mutation) -> None:
         if mutation.found[row] == stored:
-            if table is None:
-                mutation.writes.delete(row)
+            if left:
+                mutation.writes.put(row, replace(record, keys=left).record)
             else:
-                left = replace(record, keys=tuple(key for key in record.keys if not key.idle))
-                mutation.writes.put(row, left.record)
+                mutation.writes.delete(row)
             mutation.writes.add(catalog.POLICIES, 1)
 
     await mini_transaction.mutate_keys(region, [row], decide)

@@ -10,13 +10,20 @@ import uuid
 from jedlik.aws.errors import AccessDeniedException, InternalServerError, ServiceError, ValidationException
 
 AWAY = "KMS internal error: KMS does not answer"
+_GONE = "NotFoundException"
 _DISABLED = "DisabledException"
 _DENIED = "AccessDeniedException"
-_INVALID = ("NotFoundException", "InvalidArnException", "KMSInvalidStateException")
+_INVALID = (_GONE, "InvalidArnException", "KMSInvalidStateException")
 
 
 class KeyRefused(ValidationException):
     """The key of a table cannot be used. For the client it is a ValidationException."""
+
+    name = "ValidationException"
+
+
+class KeyGone(KeyRefused):
+    """The key has been deleted: nothing will ever open what it has sealed."""
 
     name = "ValidationException"
 
@@ -35,7 +42,8 @@ def refusal(name: str, message: str, region: str | None = None) -> ServiceError:
     if name == _DISABLED:
         return KeyRefused(f"KMS key disabled error{where}: {_quoted(name, name, message)}", bare=True)
     if name in _INVALID:
-        return KeyRefused(f"KMS validation error{where}: {_quoted(name, name, message)}", bare=True)
+        made = KeyGone if name == _GONE else KeyRefused
+        return made(f"KMS validation error{where}: {_quoted(name, name, message)}", bare=True)
     return InternalServerError(f"KMS internal error{where}: {_quoted('AWSKMSException', name, message)}")
 
 

@@ -121,6 +121,16 @@ async def has_any(region: Region) -> bool:
     return await stretches.holds(region, table_keyring.KEYSPACE.range)
 
 
+async def opened(region: Region, table: str, key: Adopted) -> bytes:
+    """A key of a table, as KMS opens it now, whether it is open here or not. Raises what refuses the request."""
+    try:
+        return await table_keys.current().open(region, key, pairs(region, table))
+    except KeyUnusable as error:
+        raise kms_refusals.refusal(error.name, error.message) from error
+    except KeyAway as error:
+        raise InternalServerError(kms_refusals.AWAY) from error
+
+
 def look(region: Region) -> None:
     """Let go of the keys of tables that are closed or gone, or are sealed with others. Raises StorageError."""
     ring = keyring(region)
