@@ -19,7 +19,7 @@ from bench import dax_hits, load
 from bench.load import Unusable
 from bench.measuring import MOST_SECONDS, Filled, Shape, measure, say
 from bench.peers import FLOOR, NOT_SEALED, OURS, RIVALS, Peer, jedlik
-from bench.process import Running
+from bench.process import Running, unwind_when_asked
 from bench.report import report
 from bench.results import Idle, Results
 from bench.rows import SIZES, Row, rows
@@ -40,6 +40,7 @@ ROW_MORE_SECONDS = 4.0
 def main() -> int:
     """Run the benchmark with the options of the command line."""
     options = _options()
+    unwind_when_asked()
     try:
         results = _measured(options)
     except Unusable as error:

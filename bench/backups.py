@@ -27,7 +27,7 @@ from bench.growth.service import STORE, into_memory, serving
 from bench.load import Measurement, Unusable
 from bench.measuring import WARM_SECONDS, Prepared, say
 from bench.memory import MB
-from bench.process import Running
+from bench.process import Running, unwind_when_asked
 from bench.rows import row_of
 from bench.signing import Client
 from bench.tables import Table
@@ -53,6 +53,7 @@ Window = dict[str, Measurement]
 def main() -> int:
     """Measure what the command line names. Returns the exit code."""
     options = _options()
+    unwind_when_asked()
     try:
         load.program()
     except Unusable as error:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.signing import Signed
+from testing.prepared_program import die_with_parent
 
 SCRIPT = Path(__file__).with_name("cycle.lua")
 ANSWER_SECONDS = 10
@@ -82,7 +83,10 @@ def run(url: str, requests: Path, connections: int, threads: int, seconds: int, 
         str(threads),
         str(sent),
     ]
-    shown = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True)
+    limit = seconds + SPARE_SECONDS
+    shown = subprocess.run(
+        arguments, capture_output=True, text=True, timeout=limit, check=True, preexec_fn=die_with_parent
+    )
     measured = json.loads(shown.stdout.splitlines()[-1])
     return Measurement(
         answers=measured["answers"],

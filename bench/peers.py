@@ -57,8 +57,13 @@ class Peer:
 
 
 def environment() -> dict[str, str]:
-    """The servers' environment: no settings of Jedlik's from outside, and this package on the path."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JEDLIK_")}
+    """The servers' environment: no settings of Jedlik's from outside, and this package on the path.
+
+    What Python compiles is kept, as an installation has it: otherwise each start compiles every module, which takes
+    longer than all the rest of it.
+    """
+    left_out = ("JEDLIK_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return kept | {"PYTHONPATH": os.pathsep.join((str(HERE.parent / "src"), str(HERE.parent)))}
 
 

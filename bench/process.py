@@ -1,4 +1,9 @@
-"""A running server: started, asked for its first answer, measured, stopped by its process id."""
+"""A running server: started, asked for its first answer, measured, stopped by its process id.
+
+A server has a session of its own, and hears nothing of a Ctrl-C or a SIGTERM that ends the benchmark. So these unwind
+the benchmark, which stops what it started (`unwind_when_asked`); and if it cannot do that, because it was killed, the
+kernel does.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +14,31 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from bench.load import Unusable
 from bench.memory import Memory
 from bench.peers import Peer, environment
 from bench.signing import Client, Signer
+from testing.prepared_program import die_with_parent
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.002
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals by which somebody ends a benchmark."""
+
+
+def unwind_when_asked() -> None:
+    """Let a signal that ends the benchmark raise SystemExit, so that servers are stopped on the way."""
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` ignores SIGHUP, and means it.
+            signal.signal(number, _unwind)
+
+
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 class Running:
@@ -47,6 +68,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         try:
             self._wait_for_answer(started + START_SECONDS)

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
@@ -21,13 +25,14 @@ from bench.goals import Goal
 from bench.load import Measurement, Unusable
 from bench.measuring import Filled, Prepared
 from bench.peers import AS_IT_COMES, JEDLIK, OURS, RIVALS, Peer
-from bench.process import Running
+from bench.process import ENDING, Running, unwind_when_asked
 from bench.report import report
 from bench.results import Results, Spread
 from bench.rows import Row, rows
 from bench.tables import INDEXED, MAIN, RECORDED, Table, table_of
 from jedlik.dynamodb.model.values import item_size
 from jedlik.process import interpreter
+from testing.jedlik_process import children, eventually
 
 FEW = 1_000
 """Items, where a row does not need more."""
@@ -61,6 +66,58 @@ def test_jedlik_answers_a_row_rightly(row: Row, jedlik_server: Running, filled: 
 @pytest.mark.parametrize("table", [MAIN, INDEXED, table_of(4_096), table_of(102_400)], ids=lambda table: table.name)
 def test_an_item_has_the_size_that_its_table_gives(table: Table) -> None:
     assert {item_size(table.item(number, version=2)) for number in (0, table.items - 1)} == {table.item_bytes}
+
+
+WRK = """#!/bin/sh
+echo $$ > "$HELD"
+exec sleep 600
+"""
+"""In wrk's place: it does not end by itself."""
+OF_LARGE_ITEMS = ["--sizes", "400000", "--rows", "GetItem of 400000 B", "--connections", "1"]
+"""A row that is soon prepared."""
+BENCH = "import sys, bench.__main__ as b, pathlib; b.FOLDER = pathlib.Path(sys.argv.pop(1)); sys.exit(b.main())"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_benchmark_that_is_ended_leaves_no_process(number: int, code: int, tmp_path: Path) -> None:
+    held, programs = tmp_path / "held", tmp_path / "bin"
+    programs.mkdir()
+    (programs / "wrk").write_text(WRK)
+    (programs / "wrk").chmod(0o755)
+    environment = os.environ | {"HELD": str(held), "PATH": f"{programs}:{os.environ['PATH']}"}
+    words = [sys.executable, "-c", BENCH, str(tmp_path / "servers"), "--servers", "--starts", "1", *OF_LARGE_ITEMS]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            eventually(lambda: running.poll() is not None or (held.exists() and held.read_text() != ""))
+            started = descendants(running.pid)
+            assert int(held.read_text()) in started
+            assert len(started) >= 1 + len(OURS) * 2  # wrk; of each server its parent and a worker.
+        finally:
+            running.send_signal(number)
+        assert running.wait(60) == code
+        assert running.stderr is not None
+        assert "Traceback" not in running.stderr.read()
+    eventually(lambda: not any(Path(f"/proc/{one}").exists() for one in started))
+    assert (tmp_path / "servers").exists() is (number == signal.SIGKILL)
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
+    started = children(process)
+    return [*started, *(one for child in started for one in descendants(child))]
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_signals_that_end_a_benchmark_unwind_it(number: signal.Signals) -> None:
+    before = {one: signal.getsignal(one) for one in ENDING}
+    try:
+        unwind_when_asked()
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(number)
+        assert ended.value.code == 128 + number
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def measured(per_second: float) -> Measurement:

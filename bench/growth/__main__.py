@@ -15,6 +15,7 @@ from bench import load
 from bench.growth import care, cold, large_items, many_indexes, many_tables, partition, purge, sizes
 from bench.growth.options import Options
 from bench.measuring import Shape, say
+from bench.process import unwind_when_asked
 
 FOLDER = Path(__file__).parent.parent.parent / ".cache" / "growth"
 """On the disk that the checkout is on, so that a sync is a real one."""
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[Options], Iterator[str]]] = {
 def main() -> int:
     """Run the sections that the command line names. Returns the exit code."""
     arguments = _arguments()
+    unwind_when_asked()
     options = Options(
         folder=arguments.folder,
         counts=tuple(sorted(arguments.counts)),

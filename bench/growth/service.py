@@ -20,6 +20,7 @@ from bench.peers import JEDLIK, environment
 from bench.process import Running
 from bench.signing import REGION
 from testing.data_folders import store_in
+from testing.prepared_program import die_with_parent
 
 _READ_BYTES = 1 << 20
 STORE = store_in("data", REGION) / "data.mdb"
@@ -77,7 +78,9 @@ def jedlik(command: str, folder: Path) -> Done:
     begun = time.perf_counter()
     arguments = [sys.executable, "-m", "jedlik", command, "--data-dir", str(folder / "data")]
     private = 0
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, text=True, env=environment(), preexec_fn=die_with_parent
+    ) as process:
         while process.poll() is None:
             private = max(private, Memory.of(process.pid).private)
             time.sleep(0.02)
