@@ -53,6 +53,7 @@ LEAVES = {
     "buckets",
     "clock",
     "config",
+    "loading",
     "memory",
     "owner_files",
     "region_names",

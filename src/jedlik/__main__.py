@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from jedlik.loading import loading
+
 
 def main() -> None:
     """Load the command line and run it."""
@@ -13,7 +15,8 @@ def main() -> None:
     if is_heeded:
         # Nothing has been begun while modules are loaded, so there is nothing to end, and no traceback to be shown.
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
-    from jedlik.cli import main as run
+    with loading():
+        from jedlik.cli import main as run
 
     if is_heeded:
         signal.signal(signal.SIGINT, signal.default_int_handler)

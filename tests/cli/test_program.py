@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click import Context
 
-from jedlik.cli import main
+from jedlik.cli import COMMANDS, main
 from testing.dynamodb.definitions import create
 from testing.jedlik_process import Server, run_jedlik
 
@@ -61,10 +62,28 @@ def test_an_interrupt_ends_a_start_quietly(module: str, tmp_path: Path) -> None:
 
 def test_summaries_are_whole() -> None:
     shown = " ".join(run_jedlik("--help").stdout.split())
-    for name, command in main.commands.items():
+    for name in COMMANDS:
+        command = main.get_command(Context(main), name)
+        assert command is not None
         assert command.help is not None
         sentence = " ".join(command.help.split("\n\n")[0].split()).split(". ")[0].removesuffix(".")
         assert f"{name} {sentence}." in shown
+
+
+LOADED = """
+import gc, sys
+from jedlik.cli import main
+import click
+main.get_command(click.Context(main), "serve")
+print(gc.isenabled(), gc.get_freeze_count() > 0, *(name for name in sys.modules if name.startswith("jedlik.cli.")))
+"""
+
+
+def test_a_command_loads_no_other_and_then_the_garbage_collector_works() -> None:
+    ended = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    modules = {f"jedlik.cli.{name}" for name in ("program", "serve_command", "setting_options")}
+    collects, has_frozen, *loaded = ended.stdout.split()
+    assert (collects, has_frozen, set(loaded)) == ("True", "True", modules)
 
 
 @pytest.mark.parametrize("command", [["stats"], ["stats", "--json"], ["check"], ["check", "--json"]])

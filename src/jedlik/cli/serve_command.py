@@ -12,6 +12,7 @@ import click
 from jedlik.cli.program import Command, Refusal
 from jedlik.cli.setting_options import NO_OPTIONS, all_settings, config_file, root_key_in_environment
 from jedlik.config import PEER_SECRET, ROOT_KEY, Settings, SettingsError
+from jedlik.loading import loading
 from jedlik.regions import object_places
 from jedlik.secret_files import peer_secret
 from jedlik.storage.object_store import ObjectStoreError
@@ -55,8 +56,9 @@ def serve(words: Sequence[str], /, **_: Any) -> None:
     data_dir = "/var/lib/jedlik". SIGHUP makes the server read all of this again, and replaces the workers, one after
     the other.
     """
-    from jedlik.process import workers  # The other commands need not wait for a server to be loaded.
-    from jedlik.process.listeners import StartError
+    with loading():
+        from jedlik.process import workers  # The other commands need not wait for a server to be loaded.
+        from jedlik.process.listeners import StartError
 
     try:
         code = workers.run(lambda: settings_of(words))
