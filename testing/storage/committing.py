@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from jedlik.storage.lmdb.checksums import value_of
 from jedlik.storage.lmdb.committer_process import Commits
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal
-from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of
 from jedlik.storage.lmdb.store import open_store
 
 NOBODY = socket.socket()
@@ -78,16 +79,18 @@ def records(path: Path) -> list[bytes]:
         journal.close()
 
 
-def write_record(path: Path, place: bytes | None, changes: Mapping[bytes, Change]) -> bytes:
-    """Write what a committer writes that dies before its commit. `place` is LMDB's place for the next record."""
+def write_record(path: Path, changes: Mapping[bytes, Change]) -> bytes:
+    """Write what a committer writes that dies before its commit."""
     journal = Journal(path)
+    file = os.open(path / DATA, os.O_RDONLY)
     try:
         journal.confirm()
         record = packed(changes, [], 0)
-        begin = journal.checkpoint().next_place(place)
+        begin = journal.place_after(transaction_of(metas(file)))
         journal.append(begin, record, journal.following(begin, len(record)))
         return record
     finally:
+        os.close(file)
         journal.close()
 
 

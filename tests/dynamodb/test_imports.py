@@ -389,6 +389,9 @@ def test_imports_are_listed_and_a_token_begins_one_only(client: Any, place: Path
     first = begun(client, folder, "DYNAMODB_JSON", table={"TableName": name}, ClientToken="mine")
     again = begun(client, folder, "DYNAMODB_JSON", table={"TableName": name}, ClientToken="mine")
     assert again["ImportArn"] == first["ImportArn"]
+    eventually(lambda: described(client, first["ImportArn"])["ImportStatus"] == "COMPLETED")
+    again = begun(client, folder, "DYNAMODB_JSON", table={"TableName": name}, ClientToken="mine")
+    assert again["EndTime"] == described(client, first["ImportArn"])["EndTime"]
     with pytest.raises(ClientError) as caught:
         begun(client, folder, "CSV", table={"TableName": name}, ClientToken="mine")
     assert caught.value.response["Error"]["Code"] == "ImportConflictException"

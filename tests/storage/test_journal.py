@@ -270,8 +270,8 @@ def test_a_journal_without_a_checkpoint_is_refused(writer: Writer, tmp_path: Pat
 
 
 def test_a_journal_of_another_form_is_refused(writer: Writer, tmp_path: Path) -> None:
-    change(tmp_path / JOURNAL, 4, b"\x02")
-    with pytest.raises(StorageError, match=r"has form 2, and this version of Jedlik reads form 1$"):
+    change(tmp_path / JOURNAL, 4, b"\x03")
+    with pytest.raises(StorageError, match=r"has form 3, and this version of Jedlik reads form 1 to 2$"):
         writer.journal.checkpoint()
 
 
@@ -344,9 +344,51 @@ def test_a_record_leaves_the_bytes_after_it_if_another_process_has_lengthened_th
     assert (tmp_path / JOURNAL).read_bytes()[end:] == b"records in use"
 
 
-def test_lmdbs_place_counts_if_it_belongs_to_this_life(writer: Writer) -> None:
-    start = writer.place
-    later = Place(start.salt, 7, 10_000)
-    assert writer.journal.checkpoint().next_place(later.pack()) == later
-    assert writer.journal.checkpoint().next_place(None) == start
-    assert writer.journal.checkpoint().next_place(first_place().pack()) == start
+# The place of the next record
+
+
+def test_the_place_follows_from_the_number_of_lmdbs_state(writer: Writer, tmp_path: Path) -> None:
+    places = [writer.place]
+    for length in (10, 0, 3000, 77):
+        assert writer.write(bytes(length))
+        places.append(writer.place)
+    other = Journal(tmp_path)
+    other.checkpoint()
+    for number in (2, 3, 1, 5, 4):  # Some are before what is known already.
+        assert other.place_after(number) == places[number - 1]
+    other.close()
+
+
+def test_a_process_does_not_look_for_the_record_that_it_has_written_itself(writer: Writer, tmp_path: Path) -> None:
+    assert writer.write(b"one")
+    writer.journal.note_commit(2, writer.place)
+    change(tmp_path / JOURNAL, FIRST, bytes(HEAD))
+    assert writer.journal.place_after(2) == writer.place
+
+
+def test_the_place_is_found_when_the_file_has_begun_again(small: None, writer: Writer, tmp_path: Path) -> None:
+    other = Journal(tmp_path)
+    other.checkpoint()
+    transaction = 1
+    for _ in range(30):
+        for _ in range(10):
+            assert writer.write(bytes(500))
+            transaction += 1
+        writer.checkpoint(transaction)
+        assert writer.write(bytes(100))
+        transaction += 1
+        other.checkpoint()
+        assert other.place_after(transaction) == writer.place
+        writer.checkpoint(transaction)
+    assert writer.place.offset < 30_000
+    other.close()
+
+
+def test_no_place_follows_a_record_that_cannot_be_found(writer: Writer, tmp_path: Path) -> None:
+    assert writer.write(b"one")
+    assert writer.write(b"two")
+    change(tmp_path / JOURNAL, FIRST + HEAD + len(b"one"), bytes(HEAD))
+    writer.journal.checkpoint()
+    assert writer.journal.place_after(2).sequence == writer.place.sequence - 1
+    with pytest.raises(StorageError, match=r"is damaged at offset \d+: it lacks record 1, which was committed$"):
+        writer.journal.place_after(3)

@@ -17,7 +17,7 @@ from jedlik.storage.lmdb.changes import Transaction, write
 from jedlik.storage.lmdb.checksums import kept
 from jedlik.storage.lmdb.commits import take_back
 from jedlik.storage.lmdb.environment import MAP_SIZE
-from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal
+from jedlik.storage.lmdb.journal import JOURNAL, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA
 from jedlik.storage.lmdb.store import open_store
 from testing.storage.committing import (
@@ -160,12 +160,45 @@ def test_the_checkpoint_of_a_killed_process_is_synced_before_records_are_overwri
     assert confirmed
 
 
+def test_what_changes_nothing_is_numbered_like_every_commit(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with committing(path) as commits:
+        for number in range(3):
+            before = commits.environment.info()["last_txnid"]
+            commit(commits, {b"absent": None})
+            commit(commits, {b"key": b"%d" % number})
+            assert commits.environment.info()["last_txnid"] == before + 2
+        left = left_by_a_kill(path, tmp_path / "left")
+        expected = commits.environment.info()["last_txnid"]
+    with committing(left) as again:
+        assert again.environment.info()["last_txnid"] == expected
+    assert rows(left) == {b"key": b"2"}
+
+
+def test_commits_of_two_processes_follow_each_other_in_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    random = Random(7)
+    expected = {}
+    with committing(path) as here, other_process(lmdb_durable, path) as there:
+        for number in range(200):
+            key, value = b"%d" % random.randrange(20), b"%d" % number * random.randrange(50)
+            expected[key] = value
+            if random.random() < 0.5:
+                commit(here, {key: value})
+            else:
+                there.put({key: value})
+            if random.random() < 0.1:
+                here.checkpoints.make()
+        left = left_by_a_kill(path, tmp_path / "left")
+    assert rows(left) == expected
+    assert rows(path) == expected
+
+
 def test_a_record_that_was_not_committed_is_taken_back_when_its_committer_has_died(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with committing(path) as commits:
         commit(commits, {b"key": b"1"})
-        with commits.environment.begin() as snapshot:
-            ghost = write_record(path, snapshot.get(JOURNAL_KEY), {b"ghost": b"1"})
+        ghost = write_record(path, {b"ghost": b"1"})
         assert records(path)[-1] == ghost
         with closing(Journal(path)) as journal:
             take_back(commits.environment, journal)

@@ -37,19 +37,21 @@ def write_again(changes: bytes, transaction: Transaction) -> None:
     write(changes, transaction, spare_damaged=True)
 
 
-def write(changes: bytes, transaction: Transaction, spare_damaged: bool = False) -> None:
-    """Write the changes of a batch.
+def write(changes: bytes, transaction: Transaction, spare_damaged: bool = False) -> bool:
+    """Write the changes of a batch. Returns False if the store has all of them already, as when absent keys are
+    deleted.
 
     Raises lmdb.Error, DamagedValue for a counter (unless damaged ones are spared) and for the position of the last
     entry, and ValueError for bytes that are not from `packed`.
     """
     of_keys, appends, time = msgpack.unpackb(changes, use_list=False)
     puts: list[Row] = []
+    deleted = False
     for key, change in of_keys.items():
         if type(change) is bytes:
             puts.append((key, kept(key, change)))
         elif change is None:
-            transaction.delete(key)
+            deleted = transaction.delete(key) or deleted
         else:
             found = transaction.get(key)
             if spare_damaged and is_damaged(key, found):
@@ -65,6 +67,7 @@ def write(changes: bytes, transaction: Transaction, spare_damaged: bool = False)
             puts.append((key, kept(key, stored_entry(entry, time))))
         puts.append((POSITION_KEY, kept(POSITION_KEY, LastEntry(position, time).pack())))
     transaction.cursor().putmulti(puts)
+    return deleted or bool(puts)
 
 
 def write_bare(changes: bytes, transaction: Transaction) -> None:

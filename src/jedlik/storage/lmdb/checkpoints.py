@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal
+from jedlik.storage.lmdb.journal import Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Checkpoints:
                 found = metas(self._file)
                 if not self._sure:
                     write_metas(self._file, found)
-                place = last.next_place(locking.get(JOURNAL_KEY))
+                place = self._journal.place_after(pin.id())
                 self._written = 0
             finally:
                 locking.abort()

@@ -3,13 +3,15 @@
 A power cut can do only two things: leave LMDB's newest state in pieces, and cut the journal's last record short. So the
 following is true of every store, unless its files are damaged or come from different stores:
 
-    the checkpoint     its state is whole in LMDB's file, and there LMDB has the place from which the journal goes on
+    the checkpoint     its state is whole in LMDB's file, and there LMDB has a place in the journal, at which the
+                       checkpoint goes on or an earlier one did
     the records        follow each other without a gap: each is synced before the next one is written
     LMDB's meta pages  know of no commit without a record: each commit is one record, and the record is synced first
     the numbers        of commits only grow: a recovery commits each record under the number that it had (`recovery`)
 
 From the last two: an older journal ends before what LMDB has, and an older LMDB file before the journal's checkpoint.
-From the first: files of different stores do not agree on the place, which has a salt.
+From the first: files of different stores do not agree on the place, which has a salt. A state whose pages were used
+again since has another root, as every commit writes the root.
 
 One case cannot be detected: a power cut may leave no trace of the newest commits in LMDB's meta pages. Then damage to
 the last record looks as if the record had been cut short while it was written, before it was acknowledged.
@@ -26,7 +28,7 @@ from typing import NamedTuple
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.environment import BARE_FORMAT, FORMAT, FORMAT_KEY, NOW, refuse_cut_short, refuse_other_format
 from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, Place
-from jedlik.storage.lmdb.lmdb_pages import DATA, lacks_a_page, metas, newest_meta, value_of
+from jedlik.storage.lmdb.lmdb_pages import DATA, has_its_root, lacks_a_page, metas, newest_meta, value_of
 from jedlik.storage.lmdb.page_check import PageCheck, Problem, pages_of
 
 _COMPACTED = 1
@@ -201,17 +203,21 @@ def _state_of(file: int, meta: bytes, place: Place) -> tuple[bool, bytes | None,
     """Whether the state to which a meta page leads is the one from which a journal goes on, and its format; or why
     that cannot be read."""
     try:
-        return _goes_on(place, value_of(file, meta, JOURNAL_KEY)), value_of(file, meta, FORMAT_KEY), ""
+        agree = _goes_on(place, value_of(file, meta, JOURNAL_KEY))
+        agree = agree and (place.sequence == 0 or has_its_root(file, meta))
+        return agree, value_of(file, meta, FORMAT_KEY), ""
     except StorageError as error:
         return False, None, f" ({error})"
 
 
 def _goes_on(place: Place, kept: bytes | None) -> bool:
-    """Whether the place from which a checkpoint goes on is what LMDB has under JOURNAL_KEY in its state."""
-    if place.sequence > 0:
-        return kept == place.pack()
-    # Nothing was committed with this journal before the checkpoint.
-    return kept is None or Place.unpack(kept).salt != place.salt
+    """Whether what LMDB has under JOURNAL_KEY in a checkpoint's state is a place in the journal that goes on there."""
+    if place.sequence == 0:  # Nothing was committed with this journal before the checkpoint.
+        return kept is None or Place.unpack(kept).salt != place.salt
+    if kept is None:
+        return False
+    had = Place.unpack(kept)
+    return had.salt == place.salt and (had == place or had.sequence < place.sequence)
 
 
 def _refuse_gap(path: Path, journal: Journal, place: Place) -> None:

@@ -54,7 +54,8 @@ def commit(
     """
     with environment.begin(write=True) as transaction:
         last = journal.checkpoint()
-        place = last.next_place(transaction.get(JOURNAL_KEY))
+        number = transaction.id()
+        place = journal.place_after(number - 1)
         changes = decided.changes
         # LMDB drops the pins of dead processes when it finds that one of them held the lock, so check while holding it.
         if not (
@@ -68,8 +69,10 @@ def commit(
             if not journal.has_room(place, len(changes)):
                 raise StorageError("there is no room in the journal for what was decided again")
         following = journal.following(place, len(changes))
-        write(changes, transaction)
-        transaction.put(JOURNAL_KEY, following.pack())
+        # LMDB is to know its journal. And it does not number a commit that changes nothing, but counts for the place of
+        # the next record.
+        if not write(changes, transaction) or place.sequence == 0:
+            transaction.put(JOURNAL_KEY, following.pack())
         journal.append(place, changes, following)
         try:
             transaction.commit()
@@ -78,6 +81,7 @@ def commit(
             with contextlib.suppress(lmdb.Error, OSError, StorageError):
                 take_back(environment, journal)
             raise
+    journal.note_commit(number, following)
     return True
 
 
@@ -91,7 +95,8 @@ def take_back(environment: lmdb.Environment, journal: Journal) -> None:
     # Who holds the lock knows that nobody is in between.
     locking = environment.begin(write=True)
     try:
-        place = journal.checkpoint().next_place(locking.get(JOURNAL_KEY))
+        journal.checkpoint()
+        place = journal.place_after(locking.id() - 1)
         if journal.has_record(place):
             journal.retract(place)
     finally:

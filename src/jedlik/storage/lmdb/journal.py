@@ -14,9 +14,10 @@ likes; a checkpoint syncs all of them (`checkpoints`). Records after the last ch
     record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
 
 Records follow each other to the end of the file, which grows, or continue at the beginning when the checkpoint is far
-enough from there. LMDB holds the place of the next record, written by the same commit as the record's changes. So the
-place belongs to the state that it follows, and a record whose commit failed is overwritten. Sequence numbers, and a
-salt that changes with each recovery, distinguish a record from the remains of earlier uses of the file.
+enough from there. Every commit to LMDB is one record, and LMDB numbers its commits. So the number of LMDB's state says
+where the next record goes (`Journal.place_after`), and a record whose commit failed is overwritten. Sequence numbers,
+and a salt that changes with each recovery, distinguish a record from the remains of earlier uses of the file. LMDB
+holds a place of a record with that salt, to show which journal it belongs to.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE, write_whole
 JOURNAL = "journal"
 """Its name in the folder of a store."""
 JOURNAL_KEY = b"\x00journal"
-"""The key under which LMDB holds the place of the next record."""
+"""The key under which LMDB holds a place in its journal: the one where the records went on after the last recovery, or
+after a later commit."""
 
 TURN = 16 << 20
 """Offset from which the next record may go to the beginning of the file again."""
@@ -49,7 +51,9 @@ _SLOT = 4096
 _SLOTS = 2
 _FIRST = _SLOT * _SLOTS
 _MAGIC = b"jdlj"
-_FORM = 1
+_FORM = 2
+_FORMS = range(1, _FORM + 1)
+"""Forms that can be read. With the first one, each state of LMDB's had the place of the record that followed it."""
 _SLOT_HEAD = struct.Struct("<4sII")
 _CHECKPOINT = struct.Struct(f"<QQ{METAS_SIZE}s8sQQ")
 _PLACE = struct.Struct("<8sQQ")
@@ -105,13 +109,6 @@ class Checkpoint(NamedTuple):
     place: Place
     """The place of the first record that is not in this state."""
 
-    def next_place(self, kept: bytes | None) -> Place:
-        """The place of the next record, if this is the last checkpoint. `kept` is what an LMDB state has under
-        JOURNAL_KEY."""
-        place = None if kept is None else Place.unpack(kept)
-        # If nothing was committed since the journal was made or recovered, LMDB has no place, or an older one.
-        return place if place is not None and place.salt == self.place.salt else self.place
-
 
 class Journal:
     """The journal in the folder of a store. Every method raises OSError if the disk does not do what it should.
@@ -129,6 +126,8 @@ class Journal:
         self._last: Checkpoint | None = None
         self._sure: Checkpoint | None = None
         """The last checkpoint that this process knows to be on the disk."""
+        self._known: tuple[int, Place] | None = None
+        """A transaction of LMDB's, and the place of the record after its own."""
 
     @classmethod
     def make(
@@ -174,6 +173,34 @@ class Journal:
             self._last = max(checkpoint for checkpoint in found if checkpoint is not None)
             self._slots = slots
         return self._last
+
+    def place_after(self, transaction: int) -> Place:
+        """The place of the record that follows LMDB's state after a transaction: the newest, or that of the last
+        checkpoint, or one in between. The caller has called `checkpoint` since it took LMDB's lock.
+
+        This process knows it if it has committed the state itself (`note_commit`). Otherwise, it counts the records of
+        others. Raises StorageError if one of them cannot be found.
+        """
+        last, known = self._last, self._known
+        assert last is not None
+        if known is None or known[1].salt != last.place.salt or not last.transaction <= known[0] <= transaction:
+            known = last.transaction, last.place
+        at, place = known
+        if at < transaction:
+            while at < transaction:
+                head = os.pread(self._file, _RECORD.size, place.offset)
+                if len(head) < _RECORD.size or _RECORD.unpack(head)[2] != place.sequence:
+                    raise StorageError(
+                        f"{self._path} is damaged at offset {place.offset}: it lacks record {place.sequence}, "
+                        "which was committed"
+                    )
+                at, place = at + 1, Place(place.salt, place.sequence + 1, _RECORD.unpack(head)[3])
+            self._known = at, place
+        return place
+
+    def note_commit(self, transaction: int, following: Place) -> None:
+        """Know that a transaction has committed a record. `following` is the place after it."""
+        self._known = transaction, following
 
     def damaged_slot(self) -> int | None:
         """The offset of the other checkpoint slot if it cannot be read; otherwise None.
@@ -328,8 +355,8 @@ class Journal:
             if magic != _MAGIC or crc32(content) != checksum:
                 found.append(None)
                 continue
-            if form != _FORM:
-                raise StorageError(f"{self._path} has form {form}, and this version of Jedlik reads form {_FORM}")
+            if form not in _FORMS:
+                raise StorageError(f"{self._path} has form {form}, and this version of Jedlik reads form 1 to {_FORM}")
             number, transaction, metas, *place = _CHECKPOINT.unpack(content)
             found.append(Checkpoint(number, transaction, metas, Place(*place)))
         return found
@@ -338,8 +365,8 @@ class Journal:
 def first_place() -> Place:
     """The place of the first record after a recovery.
 
-    LMDB holds it under JOURNAL_KEY from the recovery's last commit on. Number 0 is that of the first record of a
-    journal that is new (`Journal.make`), or that an earlier version recovered: LMDB does not have its place yet.
+    LMDB holds it under JOURNAL_KEY from the recovery's last commit on. Sequence number 0 is that of the first record
+    of a journal that is new (`Journal.make`), or that an earlier version recovered: LMDB does not have its place yet.
     """
     return Place(os.urandom(8), 1, _FIRST)
 

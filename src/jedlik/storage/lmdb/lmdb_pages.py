@@ -135,6 +135,18 @@ def lacks_a_page(file: int, found: bytes) -> bool:
     return os.fstat(file).st_size < (state.last_page + 1) * state.page_size and _lacks_a_page(file, state)
 
 
+def has_its_root(file: int, meta: bytes) -> bool:
+    """Whether the transaction of a meta page (`newest_meta`) has written the root of the rows to which the page leads.
+    Every commit that changes a row writes the root. Raises OSError."""
+    state = _State(*_META.unpack(meta))
+    page = os.pread(file, state.page_size, state.rows * state.page_size)
+    return (
+        len(page) == state.page_size
+        and NUMBER.unpack_from(page)[0] == state.rows
+        and _WRITTEN_BY.unpack_from(page)[0] == state.transaction
+    )
+
+
 def value_of(file: int, meta: bytes, key: bytes) -> bytes | None:
     """The value of a key in the state to which a meta page (`newest_meta`) leads; None if the key is absent. For small
     values.

@@ -58,8 +58,8 @@ def recover(path: Path, formats: frozenset[bytes] = NOW, extent: Extent = Extent
                 for number, record in enumerate(journal.records(), 1):
                     with environment.begin(write=True) as transaction:
                         write_into(record.changes, transaction)
-                        if number == records:
-                            transaction.put(JOURNAL_KEY, place.pack())
+                        # LMDB does not number a commit that changes nothing, and this one gets its number again.
+                        transaction.put(JOURNAL_KEY, (place if number == records else record.following).pack())
                 found = metas(file)
                 os.fdatasync(file)
                 journal.write_checkpoint(transaction_of(found), found, place)
