@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -346,7 +346,8 @@ def test_another_file_of_access_keys_is_used(start_server: Start, tmp_path: Path
     made = run_jedlik("credentials", "create", "--credentials", str(other)).stdout.splitlines()
     file.write_text(f"credentials = {json.dumps(str(other))}")
     restart(server)
-    client.list_tables()  # The last answer of the old worker.
+    with suppress(ClientError):
+        client.list_tables()  # The old worker may give one more answer, on the connection that it has.
     with pytest.raises(ClientError, match="UnrecognizedClientException"):
         client.list_tables()
     server.access_key, server.secret_key = (line.partition(" = ")[2] for line in made[1:])

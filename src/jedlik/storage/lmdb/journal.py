@@ -14,10 +14,10 @@ likes; a checkpoint syncs all of them (`checkpoints`). Records after the last ch
     record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
 
 Records follow each other to the end of the file, which grows, or continue at the beginning when the checkpoint is far
-enough from there. Every commit to LMDB is one record, and LMDB numbers its commits. So the number of LMDB's state says
-where the next record goes (`Journal.place_after`), and a record whose commit failed is overwritten. Sequence numbers,
-and a salt that changes with each recovery, distinguish a record from the remains of earlier uses of the file. LMDB
-holds a place of a record with that salt, to show which journal it belongs to.
+enough from there. Every commit to LMDB is one record, and LMDB numbers its commits. So the number of LMDB's state
+determines where the next record goes (`Journal.place_after`), and a record whose commit failed is overwritten. Sequence
+numbers, and a salt that changes with each recovery, distinguish a record from the remains of earlier uses of the file.
+LMDB holds a place of a record with that salt, to show which journal it belongs to.
 """
 
 from __future__ import annotations
