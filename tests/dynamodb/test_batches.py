@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jedlik.aws.context import Caller, Context
+from jedlik.dynamodb import catalog
+from jedlik.dynamodb.items import batches
+from jedlik.dynamodb.model import items
+from jedlik.regions.region import Region
+from testing.dynamodb import schemas
 from testing.dynamodb.definitions import attributes, create, index, key_schema, unused_name
 from testing.dynamodb.refusals import INVALID, invalid, refusal
 from testing.jedlik_process import Server
+from testing.regions import run, write
 
 DUPLICATES = "Provided list of item keys contains duplicates"
 MISMATCH = "The provided key element does not match the schema"
@@ -141,6 +149,26 @@ def test_the_table_is_looked_for_before_duplicates(client: Any, plain: str) -> N
     request = {plain: [put(key("beside a missing table"))], absent: [put(key("x"))]}
     assert refusal(client.batch_write_item, RequestItems=request) == expected
     assert "Item" not in client.get_item(TableName=plain, Key=key("beside a missing table"))
+
+
+def test_a_batch_that_was_prepared_for_a_table_without_indexes_is_written_to_one_with_an_index(tmp_path: Path) -> None:
+    """Once prepared, an element has let go of its item; the table may turn out to have changed at the commit."""
+    plain, indexed = schemas.table(), schemas.table(global_={"by-x": ([("x", "S")], [])})
+    element = put(key("a") | {"x": {"S": "b"}, "n": {"N": "1.50"}})
+
+    async def scenario(region: Region, _: Any) -> None:
+        await write(region, lambda into: into.put(plain.descriptor_key, plain.raw))
+        assert (await catalog.current(region, plain.name)).raw == plain.raw
+        await write(region, lambda into: into.put(indexed.descriptor_key, indexed.raw))
+        assert catalog.last_seen(region, plain.name) is not None  # This process has not noticed yet.
+        context = Context(region, "request", Caller(region.account, "root"))
+        answer = await batches.batch_write_item(context, {"RequestItems": {plain.name: [element]}})
+        assert answer == {"UnprocessedItems": {}}
+        [index] = indexed.indexes
+        entries = await region.engine.range(index.prefix, index.prefix + b"\xff" * 40, 10, 1 << 20)
+        assert [items.decode(value) for _, value in entries] == [{"p": {"S": "a"}, "x": {"S": "b"}, "n": {"N": "1.5"}}]
+
+    run(tmp_path, scenario)
 
 
 # BatchGetItem

@@ -63,6 +63,9 @@ from jedlik.wire.spinning import spin
 
 log = logging.getLogger(__name__)
 
+COLLECTED = 5000
+"""New containers after which the garbage collector looks at them. Python's own number, 700, is reached by the parsed
+bodies of a few requests that wait for a commit, and none of them is garbage: that took a tenth of a BatchWriteItem."""
 CANNOT_START = 2
 """Exit code when something that a server needs cannot be used."""
 BEAT_SECONDS = 1.0
@@ -158,6 +161,7 @@ def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: 
 
 def run(site: Site, serving: Coroutine[Any, Any, None]) -> int:
     """Serve in an event loop of its own, in a process that was forked for it. Returns the exit code."""
+    gc.set_threshold(COLLECTED)
     gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:

@@ -6,7 +6,7 @@ and the only unprocessed elements are those that exceed the size of an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,14 +123,52 @@ def _answer(stored: bytes, projection: Projection | None) -> Any:
     return items.whole(stored) if projection is None else projection.apply(items.decode(stored))
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """One put or delete of a BatchWriteItem, waiting for its table."""
+class _Delete:
+    """One delete of a BatchWriteItem, waiting for its table."""
 
-    item: Item
-    """For a delete, the key."""
-    prepare: Callable[[Table, bytes], ItemWrite]
-    """Makes the operation. The second argument is the store's secret."""
+    __slots__ = ("item",)
+
+    def __init__(self, key: Item) -> None:
+        self.item = key
+
+    def prepared(self, table: Table, secret: bytes, keep: bool) -> ItemWrite:
+        """The operation. Raises ValidationException."""
+        key_values.check_key(table, self.item)
+        return writes.Delete(table, keys.item_key(table, self.item, secret), self.item)
+
+
+class _Put:
+    """One put of a BatchWriteItem, waiting for its table.
+
+    Once it is prepared, most tables need its item in its stored form only. The parsed one takes ten times as much
+    memory, for as long as the batch waits for its commit, and with many clients that is more than a processor's cache.
+    """
+
+    __slots__ = ("_item", "_size", "_stored")
+
+    def __init__(self, item: Item, size: int) -> None:
+        self._item: Item | None = item
+        self._size = size
+        self._stored = b""
+        """The item, once it was let go."""
+
+    @property
+    def item(self) -> Item:
+        """The item, parsed."""
+        return items.decode(self._stored) if self._item is None else self._item
+
+    def prepared(self, table: Table, secret: bytes, keep: bool) -> ItemWrite:
+        """The operation. Unless the item is to be kept, it is let go if the table does not need it parsed.
+
+        Raises ValidationException.
+        """
+        item = self.item
+        key_values.check_batch_item_keys(table, item)
+        operation = writes.put(table, item, self._size, secret)
+        if keep or table.needs_attributes:
+            return operation
+        self._item, self._stored = None, operation.stored
+        return writes.Put(table, operation.key, None, operation.stored)
 
 
 async def batch_write_item(context: Context, request: Request) -> Response:
@@ -139,12 +177,14 @@ async def batch_write_item(context: Context, request: Request) -> Response:
     if not request["RequestItems"]:
         raise ValidationException("The requestItems parameter is required for BatchWriteItem")
     wanted = {name: await by_turns(elements, _element) for name, elements in request["RequestItems"].items()}
+    request["RequestItems"].clear()  # The elements have the items, and let go of them.
+    with_metrics = request.get("ReturnItemCollectionMetrics") == "SIZE"
     if sum(map(len, wanted.values())) > limits.BATCH_WRITE_ITEMS:
         raise ValidationException("Too many items requested for the BatchWriteItem call")
 
     async def attempt(tables: Sequence[Table]) -> tuple[Sequence[Table], list[tuple[ItemWrite, ItemChange]]]:
         operations = [
-            element.prepare(table, region.secret)
+            element.prepared(table, region.secret, with_metrics)
             for table, elements in zip(tables, wanted.values(), strict=True)
             for element in elements
         ]
@@ -167,7 +207,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
         written = [next(done) for _ in elements]
         for _, change in written:
             charging.add_write(meter, charge, change)
-        if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        if with_metrics:
             pairs = [(operation, element.item) for (operation, _), element in zip(written, elements, strict=True)]
             told = [m for m in await item_collections.metrics(region, pairs) if m is not None]
             if told:
@@ -178,7 +218,7 @@ async def batch_write_item(context: Context, request: Request) -> Response:
     return response
 
 
-def _element(element: Request) -> _Element:
+def _element(element: Request) -> _Put | _Delete:
     """Checks one put or delete, as far as that is possible without its table. Raises ValidationException."""
     if len(element) != 1:
         raise ValidationException(
@@ -187,21 +227,10 @@ def _element(element: Request) -> _Element:
         )
     if "DeleteRequest" in element:
         key, _ = values.normalise_item(element["DeleteRequest"]["Key"])
-
-        def delete(table: Table, secret: bytes) -> ItemWrite:
-            key_values.check_key(table, key)
-            return writes.Delete(table, keys.item_key(table, key, secret), key)
-
-        return _Element(key, delete)
-
+        return _Delete(key)
     item, size = values.normalise_item(element["PutRequest"]["Item"])
     check_item_size(size)
-
-    def put(table: Table, secret: bytes) -> ItemWrite:
-        key_values.check_batch_item_keys(table, item)
-        return writes.put(table, item, size, secret)
-
-    return _Element(item, put)
+    return _Put(item, size)
 
 
 def _consumed(request: Request, meter: Meter) -> Response:

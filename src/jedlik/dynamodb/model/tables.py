@@ -87,6 +87,12 @@ class Table:
             return False
         return self.replica is None or self.replica.usable
 
+    @property
+    def needs_attributes(self) -> bool:
+        """Whether more follows from a change of an item than its stored form before and after it: entries of indexes, a
+        note of its expiry, an entry of the change log."""
+        return bool(self.indexes) or self.ttl_attribute is not None or self.log is not None or self.replica is not None
+
     def index(self, name: str) -> Index | None:
         """The index called `name`, if it may be read or is being created."""
         for index in self.indexes:

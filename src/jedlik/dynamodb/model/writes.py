@@ -46,7 +46,8 @@ class Put:
     table: Table
     key: bytes
     """Storage key of the item."""
-    item: Item
+    item: Item | None
+    """None in a table that needs it in its stored form only (`Table.needs_attributes`)."""
     stored: bytes
     condition: Condition | None = None
     return_old_on_failure: bool = False
@@ -261,7 +262,7 @@ def _refuse_growth(old: bytes | None, new: bytes | None) -> None:
 
 
 def _key_attributes(operation: Put | Update | Delete) -> Item:
-    attributes = operation.item if isinstance(operation, Put) else operation.key_attributes
+    attributes = operation.item or {} if isinstance(operation, Put) else operation.key_attributes
     return keys.key_of(operation.table, None, attributes)
 
 
