@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from jedlik.aws.errors import ServiceError
+from jedlik.dynamodb.backups import archiving, last_backups
+from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
 from testing.dynamodb.sealed_place import CLOSED, DAY, Place, item, run
@@ -103,5 +105,106 @@ def test_an_archived_table_stays_so_when_its_key_is_back(tmp_path: Path) -> None
         assert await place.status() == "ARCHIVED"
         with pytest.raises(ServiceError):
             await read(place)
+
+    run(tmp_path, scenario)
+
+
+async def entries(place: Place) -> int:
+    """The entries of all logs of tables."""
+    assert place.region.sealed is not None
+    return len(await place.region.sealed.inner.range(*spaces.LOGS.range, 1000, 1 << 20))
+
+
+async def look_after_logs(place: Place) -> None:
+    await shard_upkeep.maintain(place.region, StreamPolicy())
+
+
+def test_what_a_stream_has_lives_for_a_day_whether_its_key_can_be_used_or_not(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        await place.do("UpdateTable", TableName="music", StreamSpecification=view)
+        for number in range(30, 40):
+            await place.do("PutItem", TableName="music", Item=item(number))
+        await call(place.region, "DisableKey", KeyId=place.key)
+        await place.passes(31)
+        assert await place.status() == CLOSED
+        await place.passes(DAY - 60)
+        await look_after_logs(place)
+        assert await entries(place) == 11
+        await place.passes(60)
+        await look_after_logs(place)
+        assert await entries(place) == 1, "the shard is still open"
+        await place.do("DeleteTable", TableName="music")
+        await place.work()
+        await look_after_logs(place)
+        assert await entries(place) == 2, "it has been closed now"
+        await place.passes(DAY + 60)
+        for _ in range(2):
+            await look_after_logs(place)
+            await place.passes(1)
+        assert await entries(place) == 0
+        assert await place.region.engine.range(*keys.stream_range(None), 1, 1) == []
+        assert (await call(place.region, "ListGrants", KeyId=place.key))["Grants"] == []
+
+    run(tmp_path, scenario)
+
+
+def test_an_archive_loses_nothing_while_the_key_cannot_be_used(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        on = {"PointInTimeRecoveryEnabled": True}
+        await place.do("UpdateContinuousBackups", TableName="music", PointInTimeRecoverySpecification=on)
+        await place.work()
+        first = await place.do("DescribeContinuousBackups", TableName="music")
+        await place.do("PutItem", TableName="music", Item=item(30))
+        await call(place.region, "DisableKey", KeyId=place.key)
+        await place.passes(31)
+        for _ in range(3):
+            await place.passes(DAY)
+            await look_after_logs(place)
+            await archiving.archive(place.region)
+        await call(place.region, "EnableKey", KeyId=place.key)
+        await place.passes(31)
+        await look_after_logs(place)
+        while await archiving.archive(place.region):
+            pass
+        shown = await place.do("DescribeContinuousBackups", TableName="music")
+        earliest = [
+            one["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]["EarliestRestorableDateTime"]
+            for one in (first, shown)
+        ]
+        assert earliest[0] == earliest[1], "it is the same history"
+        await place.do(
+            "RestoreTableToPointInTime",
+            SourceTableName="music",
+            TargetTableName="again",
+            UseLatestRestorableTime=True,
+        )
+        await place.work()
+        assert len((await place.do("Scan", TableName="again"))["Items"]) == 31
+
+    run(tmp_path, scenario)
+
+
+def test_the_log_of_a_closed_table_without_a_stream_goes_with_it(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        on = {"PointInTimeRecoveryEnabled": True}
+        await place.do("UpdateContinuousBackups", TableName="music", PointInTimeRecoverySpecification=on)
+        await place.do("PutItem", TableName="music", Item=item(30))
+        await place.work()
+        await call(place.region, "DisableKey", KeyId=place.key)
+        await place.passes(31)
+        await place.do("DeleteTable", TableName="music")
+        await place.work()
+        [last] = (await place.do("ListBackups", BackupType="SYSTEM"))["BackupSummaries"]
+        await look_after_logs(place)
+        assert await entries(place) == 0
+        await place.passes(36 * DAY)
+        while await last_backups.remove_expired(place.region):
+            pass
+        await place.work()
+        for _ in range(3):
+            await place.passes(61)
+        assert (await place.do("ListBackups", BackupType="ALL"))["BackupSummaries"] == [], last
+        assert (await call(place.region, "ListGrants", KeyId=place.key))["Grants"] == []
 
     run(tmp_path, scenario)

@@ -29,7 +29,7 @@ from jedlik.dynamodb.errors import (
 from jedlik.dynamodb.model import keys, log_readers
 from jedlik.dynamodb.model.definitions import Descriptor, IndexDefinition
 from jedlik.dynamodb.model.limits import MIB
-from jedlik.dynamodb.tables import busy_tables, table_names
+from jedlik.dynamodb.tables import busy_tables, descriptions, table_names
 from jedlik.regions.region import Region
 from jedlik.storage.counters import counter
 from jedlik.storage.engine import Writes
@@ -243,7 +243,9 @@ def _features(table: Descriptor) -> Response:
             "AttributeName": table.expiry.attribute,
         }
     if table.encryption is not None:
-        shown["SSEDescription"] = document["SSEDescription"]
+        shown["SSEDescription"] = {
+            name: value for name, value in document["SSEDescription"].items() if name in descriptions.SSE_SHOWN
+        }
     return shown
 
 

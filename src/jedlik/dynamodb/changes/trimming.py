@@ -7,6 +7,11 @@ deletion.
 A reader that is past its time loses entries that it has not read. The same commit records that in its position, so it
 cannot overlook it (`changes.readers`). Abandoned temporary readers are removed here.
 
+The entries of a table whose key cannot be used are trimmed unread, by their times, which are not sealed; readers that
+have a position lose nothing then, because they cannot read on. Only in a replicated table they stay, with its
+tombstones, until it leaves its group (`replication.closed_replicas`). Source: "DynamoDB encryption at rest usage notes"
+in the developer guide: what a stream has lives for 24 hours, whether the key is disabled or not.
+
 The caller makes sure that nothing is trimmed while the clock is doubted (`clock.TrustedClock`).
 """
 
@@ -21,13 +26,15 @@ import orjson
 
 from jedlik.background import stretches
 from jedlik.dynamodb import catalog, mini_transaction
+from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.model import changelog, keys, log_readers, spaces, streams, versions
 from jedlik.dynamodb.model.changelog import Kind
+from jedlik.dynamodb.model.definitions import Descriptor, LogReader
 from jedlik.dynamodb.model.log_readers import Need, Position
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
 from jedlik.regions import keyspaces
-from jedlik.storage.engine import NoKey, Row
+from jedlik.storage.engine import Engine, NoKey, Row
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -57,11 +64,21 @@ async def needs_of(region: Region, table: Table | None, retention: float, margin
         found = await region.engine.get([keys.reader_key(table.id, reader.name) for reader in listed])
         positions = [None if raw is None else Position.unpack(raw) for raw in found]
         needs += [
-            Need(position.number, now - reader.seconds, reader.name)
+            Need(position.number, _since(table.descriptor, now, reader), reader.name)
             for reader, position in zip(listed, positions, strict=True)
             if position is not None and not position.lost
         ]
     return needs
+
+
+def _since(table: Descriptor, now: float, reader: LogReader) -> float:
+    """Since when a reader that has a position needs entries. While a table is closed it cannot read on, so its time
+    begins again when the table is opened."""
+    encryption = table.encryption
+    reopened = None if encryption is None else encryption.reopened
+    if table.is_closed or (reopened is not None and now - reopened < reader.seconds):
+        return float("-inf")
+    return now - reader.seconds
 
 
 async def trim(
@@ -72,29 +89,33 @@ async def trim(
     The OPEN entry, which is the first, stays as long as the log.
     """
     try:
-        await _trim(region, log, table, needs, shard)
+        await _trim(region, region.engine, log, table, needs, shard)
     except NoKey:
-        return  # The entries of a closed table stay.
+        if region.sealed is not None and (table is None or table.replica is None):
+            await _trim(region, region.sealed.inner, log, table, needs, shard)
 
 
 async def _trim(
-    region: Region, log: bytes, table: Table | None, needs: Sequence[Need], shard: StreamShard | None
+    region: Region, engine: Engine, log: bytes, table: Table | None, needs: Sequence[Need], shard: StreamShard | None
 ) -> None:
-    first = await region.engine.range(*keys.log_range(log), 1, 1)
+    first = await engine.range(*keys.log_range(log), 1, 1)
     if not first:
         return
     opening = first[0][0]
     position = keys.log_position(opening) + 1
     while True:
-        rows = await region.engine.range(*keys.log_range(log, position), BATCH, _BATCH_BYTES)
+        rows = await engine.range(*keys.log_range(log, position), BATCH, _BATCH_BYTES)
         # Up to the first that is needed, because a clock may have gone back: no entry may stay when its shard is
         # removed.
         old = list(takewhile(lambda row: not _is_needed(row, needs), rows))
         if not old:
             return
-        whole = changelog.decode(old[-1][1]).kind is Kind.CLOSE
         gone = [entry_key for entry_key, _ in old]
         position = keys.log_position(gone[-1]) + 1
+        if engine is region.engine:
+            whole = changelog.decode(old[-1][1]).kind is Kind.CLOSE
+        else:
+            whole = _is_closed(log, table) and not await engine.range(*keys.log_range(log, position), 1, 1)
         losing = [need.reader for need in needs if need.reader is not None and need.position < position]
         tombstones = [] if table is None or table.replica is None else _tombstones(region, table, old)
         lost = [] if table is None else [keys.reader_key(table.id, name) for name in losing]
@@ -102,6 +123,14 @@ async def _trim(
         await mini_transaction.mutate_keys(region, removal.reads, removal.decide)
         if whole or len(old) < len(rows):
             return
+
+
+def _is_closed(log: bytes, table: Table | None) -> bool:
+    """Whether nothing is appended to a shard's log any more."""
+    setting = None if table is None else table.descriptor.log
+    if table is None or setting is None:
+        return True
+    return log not in [keys.shard_log_prefix(table.id, shard.number) for shard in setting.shards]
 
 
 def _is_needed(row: Row, needs: Sequence[Need]) -> bool:
@@ -167,11 +196,26 @@ async def own_shards(region: Region) -> AsyncIterator[tuple[bytes, Table | None]
         start = keyspaces.prefix_end(log)
         try:
             [opening] = await region.engine.get(found)
+            name = None if opening is None else log_readers.own_shard_of(changelog.decode(opening))
         except NoKey:
-            continue
-        if opening is None:
-            continue
-        name = log_readers.own_shard_of(changelog.decode(opening))
+            name = await _own_shard_unread(region, log)
         if name is not None:
             table = await catalog.find(region, name)
             yield log, table if table is not None and table.id == keys.table_of_key(log) else None
+
+
+async def _own_shard_unread(region: Region, log: bytes) -> str | None:
+    """The name of the table whose own shard has this log, whose entries cannot be read; None for a stream's shard."""
+    table = keys.table_of_key(log)
+    ring = open_keys.keyring(region)
+    record = None if ring is None else ring.record(table)
+    if record is None:
+        return None
+    start, end = keys.stream_range(record.table)
+    while rows := await region.engine.range(start, end, BATCH, _BATCH_BYTES):
+        for _, raw in rows:
+            stream = orjson.loads(raw)
+            if log in [streams.shard_log(stream, shard) for shard in stream["Shards"]]:
+                return None
+        start = rows[-1][0] + b"\0"
+    return record.table

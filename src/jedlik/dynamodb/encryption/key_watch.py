@@ -159,8 +159,9 @@ async def _settle(region: Region, table: Table, table_id: bytes, refusal: tuple[
     encryption = table.descriptor.encryption
     if encryption is None or (refusal is not None) == table.descriptor.is_closed:
         return
-    since = None if refusal is None else region.clock()
-    changed = replace(table.descriptor, encryption=replace(encryption, inaccessible_since=since, refusal=refusal))
+    since, reopened = (region.clock(), None) if refusal is not None else (None, region.clock())
+    encryption = replace(encryption, inaccessible_since=since, refusal=refusal, reopened=reopened)
+    changed = replace(table.descriptor, encryption=encryption)
     row = table_keyring.row(table_id)
 
     def decide(mutation: Mutation) -> bool:

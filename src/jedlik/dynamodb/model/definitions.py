@@ -145,6 +145,8 @@ class Encryption:
     """When it was found that the key cannot be used, in seconds since the epoch. The table is closed until it can."""
     refusal: tuple[str, str] | None = None
     """Then the name and the text of KMS's exception."""
+    reopened: float | None = None
+    """When the table was opened again, if it was closed before."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
 
 

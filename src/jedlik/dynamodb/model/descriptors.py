@@ -165,6 +165,7 @@ _TABLE: _Members = {
             "KeyOfAws": _Member("is_of_aws", absent=False),
             "InaccessibleEncryptionDateTime": _Member("inaccessible_since"),
             "Refusal": _Member("refusal", tuple, list),
+            "Reopened": _Member("reopened"),
         },
         "encryption",
     ),

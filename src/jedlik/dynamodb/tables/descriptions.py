@@ -40,7 +40,8 @@ _SHOWN = (
     "RestoreSummary",
 )
 """The members of a descriptor that are shown, in the order of the model."""
-_SSE_SHOWN = ("Status", "SSEType", "KMSMasterKeyArn", "InaccessibleEncryptionDateTime")
+SSE_SHOWN = ("Status", "SSEType", "KMSMasterKeyArn", "InaccessibleEncryptionDateTime")
+"""The members of an encryption's record that are shown."""
 
 _GONE_WHEN_DELETED = ("AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes",
                       "GlobalSecondaryIndexes", "WarmThroughput")  # fmt: skip
@@ -67,7 +68,7 @@ def description(table: Descriptor, counted: Counts, status: str, now: float) -> 
     document = descriptors.document(table)
     shown: Shown = {name: document[name] for name in _SHOWN if name in document}
     if table.key_number and table.encryption is not None:
-        shown["SSEDescription"] = {name: value for name, value in shown["SSEDescription"].items() if name in _SSE_SHOWN}
+        shown["SSEDescription"] = {name: value for name, value in shown["SSEDescription"].items() if name in SSE_SHOWN}
     else:
         shown.pop("SSEDescription", None)  # The key has not been adopted yet.
     if table.archived is not None:
