@@ -6,7 +6,8 @@ Its duties and jobs are done by hand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.encryption import key_watch, open_keys
-from jedlik.dynamodb.operations import OPERATIONS
+from jedlik.dynamodb.operations import OPERATIONS, PEER_OPERATIONS
+from jedlik.dynamodb.replication import replicated
+from jedlik.dynamodb.replication.exchange import Exchange
 from jedlik.kms import due_keys
 from jedlik.kms import service as kms
 from jedlik.process.services import KEY_NUMBERS, KEY_SPACES
 from jedlik.regions import store_keys
 from jedlik.regions.object_places import ObjectPlaces
+from jedlik.regions.peers import Body, LocalPeers
 from jedlik.regions.region import Region
 from jedlik.root_key import RootKey, new_key
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
@@ -32,6 +36,8 @@ from testing.kms_operations import OneRegion, call
 from testing.storage.objects import MemoryObjects
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
+START = 1_800_000_000.0
+"""When the clocks start, in seconds since the epoch."""
 DAY = 24 * 60 * 60.0
 CLOSED = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
 
@@ -79,12 +85,26 @@ class Place:
         self.keys = keys
         self.watch = key_watch.KeyWatch()
         self.key = ""
-        self.now = 1_800_000_000.0
+        self.now = START
+        self.exchanges: dict[str, Exchange] = {}
+        """By peer."""
 
     async def do(self, operation: str, **request: Any) -> Any:
         served = OPERATIONS[operation]
         context = Context(self.region, "request", own(self.region), b"localhost")
         return stored_items.plain(await served.handler(context, served.validate(request)))
+
+    async def ask(self, operation: str, **request: Any) -> Any:
+        """Do an operation as a peer requests it."""
+        served = PEER_OPERATIONS[operation]
+        context = Context(self.region, "request", own(self.region), b"localhost")
+        return stored_items.plain(await served.handler(context, served.validate(request)))
+
+    async def pull(self, peer: str) -> None:
+        """One exchange with a peer about the tables that can be used."""
+        exchange = self.exchanges.setdefault(peer, Exchange(self.region, peer, lambda: self.now))
+        shared = [found for found in await replicated.all_of(self.region) if peer in found.replica.peers]
+        await exchange.round([found for found in shared if not found.table.descriptor.is_closed], 0.0)
 
     async def status(self) -> str:
         shown = await self.do("DescribeTable", TableName="music")
@@ -117,35 +137,71 @@ class Place:
                     continue
         raise AssertionError("the jobs do not end")
 
+    async def work_on(self) -> None:
+        """Do a step of each job that does not wait."""
+        for row in await self.region.engine.range(*job_records.job_range(), 10, 1 << 20):
+            with suppress(JobMoved, JobWaits):
+                await jobs.step(self.region, job_records.parse(row))
+
 
 def run(folder: Path, scenario: Callable[[Place], Awaitable[None]]) -> None:
+    """Run a scenario in a region, whose table has thirty items and a customer's key."""
+
+    async def in_one(places: Sequence[Place]) -> None:
+        [place] = places
+        await _make_table(place)
+        await scenario(place)
+
+    run_in_regions(folder, [REGION], in_one)
+
+
+def run_in_regions(folder: Path, names: Sequence[str], scenario: Callable[[Sequence[Place]], Awaitable[None]]) -> None:
+    """Run a scenario in regions that are each other's peers. Each has a customer's key, and no table yet."""
+
     async def main() -> None:
-        lmdb = LmdbEngine.open(folder, durable=False)
-        root = RootKey(new_key())
-        opening = store_keys.Opening(folder, ACCOUNT, REGION, store_keys.Seals(root, KEY_SPACES, KEY_NUMBERS))
-        known = await store_keys.known(lmdb, opening, seals=True)
-        assert known.key is not None
-        sealed = store_keys.sealed_engine(lmdb, known.key, opening)
-        keys = Keys()
+        root, keys = RootKey(new_key()), Keys()
         table_keys.provide(keys)
-        made: list[Place] = []
-        region = Region(REGION, ACCOUNT, sealed, lambda: made[0].now if made else 1_800_000_000.0, known.secret)
-        region.sealed, region.root_key = sealed, root
-        region.piece_key = store_keys.piece_key(known.key, opening)
-        region.places = ObjectPlaces(MemoryObjects(), {})
-        place = Place(region, keys)
-        made.append(place)
+        places: dict[str, Place] = {}
+
+        async def serve(region: str, operation: str, body: Body) -> Body:
+            answer: Body = await places[region].ask(operation, **body)
+            return answer
+
+        engines = []
         try:
-            place.key = (await call(region, "CreateKey"))["KeyMetadata"]["Arn"]
-            by = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": place.key}
-            await place.do("CreateTable", **definition(TableName="music", SSESpecification=by))
-            for number in range(30):
-                await place.do("PutItem", TableName="music", Item=item(number))
-            await scenario(place)
+            for name in names:
+                lmdb = LmdbEngine.open(folder / name, durable=False)
+                engines.append(lmdb)
+                place = places[name] = await _opened(lmdb, folder / name, name, root, keys)
+                place.region.peers = LocalPeers(serve)
+                place.key = (await call(place.region, "CreateKey"))["KeyMetadata"]["Arn"]
+            await scenario(list(places.values()))
         finally:
-            await lmdb.close()
+            for engine in engines:
+                await engine.close()
 
     asyncio.run(main())
+
+
+async def _opened(lmdb: LmdbEngine, folder: Path, name: str, root: RootKey, keys: Keys) -> Place:
+    opening = store_keys.Opening(folder, ACCOUNT, name, store_keys.Seals(root, KEY_SPACES, KEY_NUMBERS))
+    known = await store_keys.known(lmdb, opening, seals=True)
+    assert known.key is not None
+    sealed = store_keys.sealed_engine(lmdb, known.key, opening)
+    made: list[Place] = []
+    region = Region(name, ACCOUNT, sealed, lambda: made[0].now if made else START, known.secret)
+    region.sealed, region.root_key = sealed, root
+    region.piece_key = store_keys.piece_key(known.key, opening)
+    region.places = ObjectPlaces(MemoryObjects(), {})
+    made.append(Place(region, keys))
+    return made[0]
+
+
+async def _make_table(place: Place) -> None:
+    by = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": place.key}
+    await place.do("CreateTable", **definition(TableName="music", SSESpecification=by))
+    for number in range(30):
+        await place.do("PutItem", TableName="music", Item=item(number))
 
 
 def item(number: int) -> dict[str, Any]:

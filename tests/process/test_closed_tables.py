@@ -86,6 +86,13 @@ def records(server: Server, name: str) -> int:
     return count
 
 
+def shown_replica(client: Any, name: str) -> dict[str, Any]:
+    """The other replica of a table, as a region shows it."""
+    found: dict[str, Any]
+    [found] = describe(client, name)["Replicas"]
+    return found
+
+
 def test_a_key_is_disabled_under_load_and_enabled_again(asked: Asked) -> None:
     client, kms = asked.client, asked.kms
     key = new_key(kms)
@@ -219,10 +226,20 @@ def test_a_replica_rests_while_its_key_cannot_be_used(asked: Asked) -> None:
     eventually(lambda: written(there, name) == {"a": "1"})
     kms.disable_key(KeyId=theirs)
     becomes(there, name, CLOSED)
+    eventually(lambda: shown_replica(here, name)["ReplicaStatus"] == CLOSED)
+    since = describe(there, name)["SSEDescription"]["InaccessibleEncryptionDateTime"]
+    assert shown_replica(here, name)["ReplicaInaccessibleDateTime"] == since
+    assert status(here, name) == "ACTIVE"
     here.put_item(TableName=name, Item={"p": {"S": "b"}, "v": {"N": "2"}})
     assert written(here, name) == {"a": "1", "b": "2"}
+    asked.server.kill()
+    asked.server.restart()
+    here, there = asked.server.client(), asked.server.client(region=THERE)
+    kms = asked.server.client("kms", region=THERE)
+    assert shown_replica(here, name)["ReplicaInaccessibleDateTime"] == since
     kms.enable_key(KeyId=theirs)
     becomes(there, name, "ACTIVE")
+    eventually(lambda: shown_replica(here, name)["ReplicaStatus"] == "ACTIVE")
     eventually(lambda: written(there, name) == {"a": "1", "b": "2"})
     there.put_item(TableName=name, Item={"p": {"S": "c"}, "v": {"N": "3"}})
     eventually(lambda: len(written(here, name)) == 3)

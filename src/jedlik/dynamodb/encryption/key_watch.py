@@ -8,7 +8,8 @@ KMS counts its changes (`TableKeys.changes`), so nearly every look is a read. Ke
 while, because some become useless at a date. A KMS that does not answer refuses nothing: keys that are open go on for
 five minutes.
 
-A table that was closed for seven days is archived (`archival`).
+A replica that was closed for twenty hours leaves its global table (`replication.closed_replicas`), and a table that was
+for seven days is archived (`archival`).
 
 Here is also where keys are let go of that nobody needs any more: those of deleted tables when their streams are gone
 too, and those that a table had before. What backups need stays (`held_keys`).
@@ -29,10 +30,11 @@ from jedlik.background.work import Duty
 from jedlik.config import Settings
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.encryption import archival, held_keys, open_keys
-from jedlik.dynamodb.model import spaces
+from jedlik.dynamodb.model import shared_settings, spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import closed_replicas
 from jedlik.regions import table_keyring
 from jedlik.regions.table_keyring import TableKey, TableKeys
 
@@ -112,7 +114,10 @@ class KeyWatch:
             seen.next_release = now + await _let_go(region, table_id, record, seen.table)
         if seen.table is not None and seen.table.descriptor.archived is None:
             await self._ask(region, record, seen, changes)
-            if seen.refusal is not None and seen.refusal[0] != AWAY and archival.is_due(region, seen.table):
+            is_refused = seen.refusal is not None and seen.refusal[0] != AWAY
+            if is_refused and closed_replicas.is_due(region, seen.table):
+                await closed_replicas.leave(region, seen.table)
+            elif is_refused and archival.is_due(region, seen.table):
                 await archival.begin(region, seen.table)
             else:
                 await _settle(region, seen.table, table_id, seen.refusal)
@@ -161,7 +166,7 @@ async def _settle(region: Region, table: Table, table_id: bytes, refusal: tuple[
         return
     since, reopened = (region.clock(), None) if refusal is not None else (None, region.clock())
     encryption = replace(encryption, inaccessible_since=since, refusal=refusal, reopened=reopened)
-    changed = replace(table.descriptor, encryption=encryption)
+    changed = shared_settings.noted(replace(table.descriptor, encryption=encryption), region.clock())
     row = table_keyring.row(table_id)
 
     def decide(mutation: Mutation) -> bool:

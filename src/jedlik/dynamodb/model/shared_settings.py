@@ -39,6 +39,8 @@ Settings = dict[str, Any]
 
 INDEX = "Index/"
 INDEX_THROUGHPUT = "IndexThroughput/"
+INACCESSIBLE_SINCE = "InaccessibleSince"
+"""Among a replica's overrides: since when its key cannot be used, in seconds since the epoch."""
 AWS_KEY = "alias/aws/dynamodb"
 """The key with which DynamoDB encrypts by default; each region has its own."""
 
@@ -140,11 +142,15 @@ def replica_key_arn(table: Descriptor, region: str) -> str | None:
 
 
 def _own(table: Descriptor) -> Settings:
-    """The facts about this replica that others must know: whether it may be deleted, and its KMS key if it is the
-    customer's."""
+    """The facts about this replica that others must know: whether it may be deleted, its KMS key if it is the
+    customer's, and since when that cannot be used."""
     encryption = table.encryption
     of_customer = None if encryption is None or is_of_aws(encryption) else encryption.key_arn
-    return {"DeletionProtectionEnabled": table.protected or None, "KMSMasterKeyId": of_customer}
+    return {
+        "DeletionProtectionEnabled": table.protected or None,
+        "KMSMasterKeyId": of_customer,
+        INACCESSIBLE_SINCE: None if encryption is None else encryption.inaccessible_since,
+    }
 
 
 def _throughput(of: Stored) -> Settings:

@@ -24,7 +24,8 @@ from jedlik.dynamodb.model import keys, log_readers, replicas, shared_settings, 
 from jedlik.dynamodb.model.definitions import Descriptor, filled, new_table
 from jedlik.dynamodb.model.mutations import Mutation
 from jedlik.dynamodb.model.replicas import DELETING, Group
-from jedlik.dynamodb.replication import group_documents, membership, serving
+from jedlik.dynamodb.model.tables import Table
+from jedlik.dynamodb.replication import closed_replicas, group_documents, membership, serving
 from jedlik.dynamodb.replication.aside import PutAside
 from jedlik.dynamodb.tables import index_definitions, purge, table_names
 from jedlik.regions.region import Region
@@ -141,9 +142,16 @@ async def leave(context: Context, request: Request) -> Response:
     table = await catalog.find(region, name)
     if table is None or table.replica is None or table.replica.group_id != group["GroupId"]:
         return {"Gone": True}
-    if table.replica.status == DELETING and not await serving.has_changes_after(region, table, request["Position"]):
+    if table.replica.status == DELETING and await _has_all(region, table, request["Position"]):
         await _note_left(region, name, group, request["Region"])
     return {"Gone": False}
+
+
+async def _has_all(region: Region, table: Table, position: int) -> bool:
+    """Whether a peer that has the changes up to a position needs no other."""
+    if closed_replicas.needs_no_reading(table.descriptor):
+        return True
+    return not await serving.has_changes_after(region, table, position)
 
 
 def already_there(name: str) -> str:

@@ -120,6 +120,7 @@ OVERRIDES: dict[str, Form] = {
     "TableClassOverride": maybe(_TABLE_CLASS),
     "KMSMasterKeyId": maybe(text_of(2048, shortest=1)),
     "DeletionProtectionEnabled": maybe(flag),
+    "InaccessibleSince": maybe(TIME),
 }
 """The overrides that a replica, and an index of it, may have."""
 

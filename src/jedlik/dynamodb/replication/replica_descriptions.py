@@ -21,6 +21,7 @@ Shown = dict[str, Any]
 VERSION = "2019.11.21"
 _SETTINGS_MODE = "ENABLED_WITH_OVERRIDES"
 """The value for replicas of one account, which share settings and may override some."""
+_INACCESSIBLE = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
 _OVERRIDES = ("ProvisionedThroughputOverride", "OnDemandThroughputOverride")
 
 
@@ -37,7 +38,7 @@ def table_status(table: Descriptor) -> str:
     if table.archived is not None:
         return "ARCHIVED" if table.archived.is_done else "ARCHIVING"
     if table.is_closed:
-        return "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+        return _INACCESSIBLE
     if table.group is None:
         return ACTIVE
     group = table.group
@@ -94,6 +95,9 @@ def description(table: Descriptor, region: str) -> Shown:
         "RegionName": region,
         "ReplicaStatus": "UPDATING" if replicas.is_disassociating(status) else status["Status"],
     }
+    since = overrides.get(shared_settings.INACCESSIBLE_SINCE)
+    if since is not None and status["Status"] in (CREATING, ACTIVE):
+        shown |= {"ReplicaStatus": _INACCESSIBLE, "ReplicaInaccessibleDateTime": since}
     key = shared_settings.replica_key_arn(table, region)
     if key is not None:
         shown["KMSMasterKeyId"] = key

@@ -247,14 +247,15 @@ async def _look(region: Region, asked: _Asked, room: int, first: bool) -> tuple[
     if found is None or found.replica.group_id != asked.group:
         return {"TableName": asked.name, "Gone": True}, 0
     table = found.table
-    if table.descriptor.is_closed:
-        return None, 0
     if asked.source != found.table_id:
         asked.source, asked.position = found.table_id, 0
     start = asked.position
     answer: Response = {"TableName": asked.name, "SourceId": found.table_id}
     if asked.digest != found.digest:
         answer["Group"] = found.group
+    if table.descriptor.is_closed:
+        # Its changes cannot be read. That it is closed is in its group document.
+        return (answer | _news([], asked.position, False), len(table.raw)) if "Group" in answer else (None, 0)
     kept = await _first_kept(region, table)
     # The end of a disassociating table is no longer sent, so no peer can be found to be behind it.
     looks_at_end = first and not _disassociates(table)
