@@ -63,6 +63,7 @@ OPTIONAL: dict[str, Any] = {
         "KeyOfAws": True,
         "InaccessibleEncryptionDateTime": 7.5,
         "Refusal": ["DisabledException", "arn:aws:kms:a:b:key/c is disabled."],
+        "Reopened": 1700000160.5,
     },
     "KeyNumber": 3,
     "ArchivalSummary": {"ArchivalDateTime": 8.5, "ArchivalBackupArn": "arn:aws:dynamodb:a:b:c", "Done": True},
