@@ -366,7 +366,7 @@ def _import(client: Any, table: str, source: tuple[Chunked, str, str], note: Pat
         parser = transfer_sources.Parser(form, types)
         batch: dict[str, Any] = {}
         async for line in transfer_sources.lines(store, key, form):
-            if parser.takes(line) or line.number <= passed:
+            if line.is_blank or parser.takes(line) or line.number <= passed:
                 continue
             try:
                 batch[str(line.number)] = parser.item(line)

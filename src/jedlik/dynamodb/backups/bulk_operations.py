@@ -158,7 +158,7 @@ async def _description(region: Region, found: BulkOperation) -> Response:
 
 async def _counts(region: Region, found: BulkOperation) -> dict[str, Any]:
     """How far a bulk operation is, by its job."""
-    key = job_records.job_key(bulk_puts.job_name(found))
+    key = job_records.job_key(found.job)
     [raw] = await region.engine.get([key])
     assert raw is not None, "a bulk operation that is not over has a job"
     return bulk_puts.counted(job_records.parse((key, raw)).state)

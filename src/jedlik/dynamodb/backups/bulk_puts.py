@@ -24,7 +24,15 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import bulk_records, bulk_reports, import_sources, importing, open_sources, transfers
+from jedlik.dynamodb.backups import (
+    bulk_records,
+    bulk_reports,
+    import_sources,
+    importing,
+    old_transfers,
+    open_sources,
+    transfers,
+)
 from jedlik.dynamodb.backups.bulk_records import CANCELLING, COMPLETED_WITH_ERRORS, BulkOperation
 from jedlik.dynamodb.backups.bulk_reports import Kind
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
@@ -54,6 +62,8 @@ AMOUNTS = {"STANDARD": Amount(100, 256 * KIB), "ACCELERATED": Amount(500, MIB)}
 """What is written in one commit, by the performance tier."""
 PENDING_BYTES = bulk_reports.FILE_BYTES
 """Bytes of rows of the report that are in the store before a file is written."""
+LONGEST_RECORD = MIB
+"""Characters of a record in the report. No item has a longer one, unless most of it is escaped."""
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60 * 60.0
 """A bulk put fails that has not come on for so long."""
@@ -89,12 +99,7 @@ def submit(found: BulkOperation, now: float, made: Writes) -> None:
         "Usage": {"Table": 0, "LocalSecondaryIndexes": {}, "GlobalSecondaryIndexes": {}},
         "Moved": now,
     }
-    job_records.submit(job_name(found), KIND, state, made)
-
-
-def job_name(found: BulkOperation) -> str:
-    """The name of the job of a bulk operation."""
-    return f"bulk/{found.id}"
+    job_records.submit(found.job, KIND, state, made)
 
 
 def counted(state: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +205,7 @@ class _Commit:
         self._now = region.clock()
         self._behind = {
             "Object": self._object,
-            "Line": lines[-1].number if lines else job.state["Line"] if job.state["Object"] == self._object else 0,
+            "Line": source.place[1],
             "Total": source.total if job.state["Total"] is None else job.state["Total"],
             "Processed": job.state["Processed"] + len(lines),
             "Size": job.state["Size"] + sum(line.size for line in lines),
@@ -254,6 +259,8 @@ class _Commit:
     def _error(self, problem: _Problem) -> bytes:
         line = problem.line
         record = line.content.decode("utf-8", "replace") if line.parsed is None else str(line.parsed)
+        if len(record) > LONGEST_RECORD:
+            record = f"{record[:LONGEST_RECORD]}..."
         return self._row(line, {"ErrorCode": "ValidationException", "ErrorMessage": problem.reason, "Record": record})
 
     def _unmet(self, put: _Put, existing: bytes | None) -> bytes:
@@ -362,6 +369,8 @@ async def _tidy(region: Region, job: Job, found: BulkOperation) -> None:
         return writes, None
 
     await region.engine.mutate([job.key], decide)
+    if not doomed:
+        await old_transfers.remove(region)
 
 
 JOB = JobKind(

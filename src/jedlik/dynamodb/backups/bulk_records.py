@@ -54,6 +54,11 @@ class BulkOperation:
         """The key of its record."""
         return bulk_key(self.id)
 
+    @property
+    def job(self) -> str:
+        """The name of its job."""
+        return f"bulk/{self.id}"
+
     def put(self, writes: Writes, **changed: Any) -> None:
         """Write the record, with other values of some fields."""
         new = replace(self, **changed)

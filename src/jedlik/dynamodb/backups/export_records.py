@@ -53,6 +53,11 @@ class Export:
         return export_key(self.table, self.id)
 
     @property
+    def job(self) -> str:
+        """The name of its job."""
+        return f"export/{self.id}"
+
+    @property
     def type(self) -> str:
         """FULL_EXPORT or INCREMENTAL_EXPORT."""
         type_: str = self.request.get("ExportType", FULL)

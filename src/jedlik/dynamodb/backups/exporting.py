@@ -26,6 +26,7 @@ from jedlik.dynamodb.backups import (
     export_ranges,
     export_records,
     export_selections,
+    old_transfers,
     piece_keys,
     recovery_plans,
     recovery_records,
@@ -81,7 +82,7 @@ def submit(found: Export, recovery: Recovery, now: float, writes: Writes) -> Non
         "Over": False,
     }
     writes.append(backup_records.mark_log(found.id), b"")
-    job_records.submit(f"export/{found.id}", KIND, state, writes)
+    job_records.submit(found.job, KIND, state, writes)
 
 
 async def step(region: Region, job: Job) -> None:
@@ -255,6 +256,8 @@ async def _tidy(region: Region, job: Job, found: Export) -> None:
         return writes, None
 
     await region.engine.mutate([job.key], decide)
+    if len(doomed) < TIDIED_AT_ONCE:
+        await old_transfers.remove(region)
 
 
 def forget() -> None:

@@ -4,8 +4,8 @@
 
 A line of such a file has the name of the object, the number of the record and the reason, and nothing of the record's
 content. A file has the errors of the records of one commit, and is written before it. Where a commit begins follows
-from the place of the job, so a worker that does it again writes the same name. The files stay until somebody removes
-them.
+from the place of the job, so a worker that does it again writes the same name. The files go when the import is not
+listed any more (`old_transfers`).
 
 AWS logs to CloudWatch, which is not served here.
 """

@@ -140,7 +140,7 @@ async def _description(region: Region, found: Import) -> Response:
 
 async def _counts(region: Region, found: Import) -> tuple[int, int, int, int]:
     """How far an import is, by its job."""
-    key = job_records.job_key(f"import/{found.table_id}")
+    key = job_records.job_key(found.job)
     [raw] = await region.engine.get([key])
     if raw is None:
         return 0, 0, 0, 0

@@ -47,6 +47,11 @@ class Import:
         """The key of its record."""
         return import_key(self.table, self.id)
 
+    @property
+    def job(self) -> str:
+        """The name of its job."""
+        return f"import/{self.table_id}"
+
     def put(self, writes: Writes, **changed: Any) -> None:
         """Write the record, with other values of some fields."""
         new = replace(self, **changed)

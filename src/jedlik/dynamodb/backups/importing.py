@@ -18,7 +18,7 @@ from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
-from jedlik.dynamodb.backups import import_logs, import_records, import_sources, open_sources, transfers
+from jedlik.dynamodb.backups import import_logs, import_records, import_sources, old_transfers, open_sources, transfers
 from jedlik.dynamodb.backups.import_logs import EVERY_LOGGED, LOGGED, Problem
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
@@ -65,7 +65,7 @@ def submit(found: Import, now: float, made: Writes) -> None:
         "Size": 0,
         "Moved": now,
     }
-    job_records.submit(f"import/{found.table_id}", KIND, state, made)
+    job_records.submit(found.job, KIND, state, made)
 
 
 async def step(region: Region, job: Job) -> None:
@@ -120,7 +120,10 @@ async def _commits(
         while part < len(rest) and part < LINES_AT_ONCE and size < BYTES_AT_ONCE:
             size += rest[part].size
             part += 1
-        commit = _Commit(region, job, table, parse, source.place[0], rest[:part])
+        name, last = source.place
+        commit = _Commit(
+            region, job, table, parse, (name, rest[part - 1].number if part < len(rest) else last), rest[:part]
+        )
         rest = rest[part:]
         if commit.problems:
             await import_logs.write(region, found, commit.problems)
@@ -154,7 +157,10 @@ def _description(found: Import) -> Description:
 class _Commit:
     """Some records, and the job's place and counts behind them."""
 
-    def __init__(self, region: Region, job: Job, table: Table, parse: Parse, name: str, lines: Sequence[Line]) -> None:
+    def __init__(
+        self, region: Region, job: Job, table: Table, parse: Parse, behind: tuple[str, int], lines: Sequence[Line]
+    ) -> None:
+        name, last = behind
         self._job = job
         self.key = job.key
         self.problems: list[Problem] = []
@@ -181,7 +187,7 @@ class _Commit:
         state = job.state
         after = state | {
             "Object": name,
-            "Line": lines[-1].number if lines else state["Line"] if state["Object"] == name else 0,
+            "Line": last,
             "Processed": state["Processed"] + len(lines),
             "Imported": state["Imported"] + len(lines) - errors,
             "Errors": state["Errors"] + errors,
@@ -253,6 +259,7 @@ async def _end(region: Region, job: Job, failure: tuple[str, str] | None, failed
 
     await region.engine.mutate([job.key, catalog.key(state["TableName"]), key], decide)
     region.jobs_wanted.set()
+    await old_transfers.remove(region)
 
 
 def _unfinished(table: Descriptor) -> Iterator[Unfinished]:

@@ -72,7 +72,7 @@ class Source:
     """Why the columns of the object cannot be known. Its lines are no items then."""
 
     async def read(self, amount: Amount) -> list[Line] | None:
-        """The next records of an object, none at its end. None behind the last object."""
+        """The next records of an object; none at its end, or behind many empty lines. None behind the last object."""
         if self.lines is None:
             if not self.names:
                 return None
@@ -86,10 +86,10 @@ class Source:
             if line is None:
                 self.lines = None
                 break
-            found.append(line)
+            if not line.is_blank:
+                found.append(line)
             size += line.size
-        if found:
-            self.place = self.place[0], found[-1].number
+            self.place = self.place[0], line.number
         return found
 
     def parser(self, table: Table) -> Parse:
@@ -122,6 +122,8 @@ class Source:
         try:
             if self.header:
                 import_sources.check_header(self.header)
+            elif first is not None and first.is_blank:
+                self.header_problem = "there is no header at its beginning"
             elif first is not None and first.problem is None:
                 self.header = import_sources.csv_header(first.content, self.description.delimiter)
         except Malformed as error:
