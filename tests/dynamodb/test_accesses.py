@@ -159,6 +159,14 @@ def test_an_operation_is_an_action_on_its_resources(
             ],
         ),
         (
+            "ImportTable",
+            {"TableCreationParameters": TABLE, "S3BucketSource": {"S3Bucket": "b", "S3KeyPrefix": "//mine/a"}},
+            [
+                ("s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ("mine/a",)}),
+                ("s3:GetObject", "arn:aws:s3:::b/mine/a*", {}),
+            ],
+        ),
+        (
             "StartBulkPutItems",
             TABLE | {"InputS3Configuration": {"S3Bucket": "in"}, "OutputS3Configuration": {"S3Bucket": "out"}},
             [

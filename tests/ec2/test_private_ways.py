@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from testing.dynamodb.definitions import create
+from testing.dynamodb.definitions import attributes, create, key_schema
 from testing.identities import answer, policy, refusal
 from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.private_ways import ACCOUNT, ENDPOINT, KEY, OTHER, USER, VPC, by
@@ -167,6 +167,15 @@ def test_another_account_comes_by_an_endpoint_as_well(server: Server, ec2: Any, 
     across = {"TableName": table, "Key": KEY}
     assert answer(private.get_item, **across) == "allowed"
     assert answer(ordinary.get_item, **across) == "AccessDeniedException"
+    # The policy of the endpoint is about the keys of the other account's table, not about those of a table of its name.
+    create(private, TableName="Table", KeySchema=key_schema("q"), AttributeDefinitions=attributes(q="S"))
+    private.put_item(TableName="Table", Item={"q": {"S": "mine"}})
+    server.client().put_resource_policy(ResourceArn=table, Policy=policy(allowing | {"Action": "dynamodb:PutItem"}))
+    mine = ANYBODY | {"Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}}}
+    ec2.modify_vpc_endpoint(VpcEndpointId=ENDPOINT, PolicyDocument=policy(mine))
+    for item, expected in (({"q": "mine", "p": "x"}, "AccessDeniedException"), ({"q": "mine", "p": "mine"}, "allowed")):
+        given = {name: {"S": value} for name, value in item.items()}
+        assert answer(private.put_item, TableName=table, Item=given) == expected
     own = ANYBODY | {"Condition": {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}}
     ec2.modify_vpc_endpoint(VpcEndpointId=ENDPOINT, PolicyDocument=policy(own))
     assert "because no VPC endpoint policy allows" in refusal(private.get_item, **across)[2]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jedlik.aws.access import Beginning
 from jedlik.aws.policies.evaluation import Asking, Decision, Identity, Source, decide, finish, prepare
 from jedlik.aws.policies.policy_documents import Kind, Policy
 from jedlik.aws.policies.policy_parser import parsed
@@ -302,3 +303,32 @@ def test_decisions_are_those_of_a_plain_reading(
     assert decision.allowed is (allowed and let_in and not denied)
     if endpoint is None:
         assert decide(who, GET, arn, values, on_resource) == decision
+
+
+@pytest.mark.parametrize(
+    ("prefix", "wanted"),
+    [
+        ("", "denied by identity"),
+        ("se", "denied by identity"),
+        ("secret/", "denied by identity"),
+        ("secret/x", "denied by identity"),
+        ("open/", "allowed"),
+        ("bob", "denied by identity"),
+        ("alice", "allowed"),
+    ],
+)
+def test_a_deny_of_some_objects_refuses_a_request_for_all_that_begin_like_them(prefix: str, wanted: str) -> None:
+    denies = says("Deny", "*", "arn:aws:s3:::b/secret/*"), says("Deny", "*", "arn:aws:s3:::b/${aws:username}-own/*")
+    bob = replace(USER, policies=(ALL, policy(*denies)))
+    assert outcome(bob, Beginning(f"arn:aws:s3:::b/{prefix}*"), values={"aws:username": "bob"}) == wanted
+    known = replace(bob, values={"aws:username": ("bob",)})
+    assert outcome(known, Beginning(f"arn:aws:s3:::b/{prefix}*")) == wanted
+    # What is allowed must be all of them, and so must what NotResource leaves out of a Deny.
+    some = replace(USER, policies=(policy(says(action="*", resource="arn:aws:s3:::b/open/*")),))
+    is_open = prefix == "open/"
+    assert outcome(some, Beginning(f"arn:aws:s3:::b/{prefix}*")) == (
+        "allowed" if is_open else "not allowed by identity"
+    )
+    others = {"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::b/open/*"}
+    but = replace(USER, policies=(ALL, policy(others)))
+    assert outcome(but, Beginning(f"arn:aws:s3:::b/{prefix}*")) == ("allowed" if is_open else "denied by identity")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jedlik.aws.policies.wildcards import arn_matcher, escaped, matcher, template, unescaped
+from jedlik.aws.policies.wildcards import arn_matcher, arn_reacher, escaped, matcher, template, unescaped
 
 TEXT = st.text("ab*?:\0$", max_size=8)
 
@@ -81,3 +82,31 @@ def test_a_value_cannot_become_another_part_of_an_arn() -> None:
     made = pattern.pattern({"aws:principaltag/region": ("eu:1:table/secret:",)})
     assert made is not None
     assert not arn_matcher(made)("arn:aws:dynamodb:eu:1:table/secret::1:x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "beginnings", "others"),
+    [
+        ("*", ["", "b", "b/x"], []),
+        ("arn:aws:s3:::b/secret/*", ["", "b", "b/", "b/se", "b/secret/", "b/secret/x"], ["b/secrets", "c", "b/x"]),
+        ("arn:aws:s3:::b/secret", ["", "b/", "b/secret"], ["b/secret/", "b/secretly", "x"]),
+        ("arn:aws:s3:::b/?/x", ["b/", "b/a", "b/a/", "b/a/x"], ["b/a/y", "b/a/xy", "c"]),
+        ("arn:aws:s3:::b/*/x", ["b/", "b/a", "b/a/y/z"], ["c", "b?"]),
+        ("arn:aws:s3:::*", ["", "b/x"], []),
+        ("arn:aws:s3:::b/\0*", ["b/", "b/*"], ["b/a", "b/*a"]),
+        ("arn:aws:dynamodb:::b/*", [], ["", "b/"]),
+        ("arn:aws:s3", ["", "b/x"], []),
+    ],
+)
+def test_a_pattern_reaches_what_it_matches_some_continuation_of(
+    pattern: str, beginnings: list[str], others: list[str]
+) -> None:
+    reaches = arn_reacher(pattern)
+    assert [text for text in (*beginnings, *others) if reaches(f"arn:aws:s3:::{text}")] == beginnings
+
+
+@given(st.text("ab*?", max_size=5), st.text("ab", max_size=4))
+def test_reaching_is_matching_some_continuation(pattern: str, beginning: str) -> None:
+    ends = ("".join(end) for size in range(6) for end in itertools.product("ab", repeat=size))
+    found = any(arn_matcher(f":::::{pattern}")(f":::::{beginning}{end}") for end in ends)
+    assert arn_reacher(f":::::{pattern}")(f":::::{beginning}") is found

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jedlik.kms import grant_records
+from jedlik.kms.grant_records import Grant
+from jedlik.regions.region import Region
+from jedlik.root_key import RootKey, new_key
+from jedlik.storage.engine import Writes
+from testing import regions
 from testing.identities import refusal
+from testing.kms_operations import call
+from testing.regions import SetClock
 
 ARN = "arn:aws:kms:us-east-1:000000000000:key/"
 ONE, OTHER = (f"arn:aws:iam::000000000000:role/{name}" for name in ("one", "other"))
@@ -115,3 +125,40 @@ def test_a_grant_token_belongs_to_its_region(server: Any, kms: Any, key: str) ->
     request = {"KeyId": other, "Plaintext": b"x", "GrantTokens": [token]}
     assert refusal(elsewhere.encrypt, **request)[1] == "InvalidGrantTokenException"
     assert kms.encrypt(KeyId=key, Plaintext=b"x", GrantTokens=[token])["KeyId"] == ARN + key
+
+
+def test_a_look_through_many_grants_lets_others_go_on(tmp_path: Path) -> None:
+    async def scenario(region: Region, clock: SetClock) -> None:
+        region.root_key = RootKey(new_key())
+        key = (await call(region, "CreateKey"))["KeyMetadata"]["KeyId"]
+        grants = [
+            Grant(id=f"{number:064x}", created=0.0, operations=("Encrypt",), issuer="000000000000", grantee=ONE)
+            for number in range(1000)
+        ]
+
+        def fill(writes: Writes) -> None:
+            for one in grants:
+                grant_records.put_grant(key, one, writes)
+
+        await regions.write(region, fill)
+        turns, is_done = 0, False
+
+        async def count() -> None:
+            nonlocal turns
+            while not is_done:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.ensure_future(count())
+        assert not await grant_records.is_granted(region, key, "Decrypt", {}, {ONE})
+        assert turns >= 10
+        turns = 0
+        listed = await call(region, "ListGrants", KeyId=key, GrantId="f" * 64)
+        assert (listed["Grants"], turns >= 10) == ([], True)
+        turns = 0
+        await call(region, "CreateGrant", KeyId=key, GranteePrincipal=ONE, Operations=["Decrypt"], Name="named")
+        assert turns >= 10
+        is_done = True
+        await counting
+
+    regions.run(tmp_path, scenario)

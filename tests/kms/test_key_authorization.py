@@ -198,6 +198,24 @@ def test_an_alias_is_known_to_conditions(server: Server, kms: Any) -> None:
     assert refusal(user.kms.encrypt, KeyId=arn, Plaintext=b"x")[1] == "AccessDeniedException"
 
 
+def test_re_encryption_on_the_same_key_is_known_to_conditions(server: Server, kms: Any) -> None:
+    (arn, blob), (other, _) = made(kms), made(kms)
+    kms.create_alias(AliasName="alias/same-key", TargetKeyId=arn)
+    for name, same, refused in (
+        ("denied elsewhere", "false", other),
+        ("denied on itself", "true", arn),
+    ):
+        deny = {**allow("kms:ReEncrypt*", Condition={"Bool": {"kms:ReEncryptOnSameKey": same}}), "Effect": "Deny"}
+        user = User(server, allow("kms:*"), deny)
+        for destination in (arn, other, "alias/same-key"):
+            is_refused = (destination == other) is (refused == other)
+            asked = {"CiphertextBlob": blob, "SourceEncryptionContext": CONTEXT, "DestinationKeyId": destination}
+            if is_refused:
+                assert refusal(user.kms.re_encrypt, **asked)[1] == "AccessDeniedException", (name, destination)
+            else:
+                assert user.kms.re_encrypt(**asked)["SourceKeyId"] == arn, (name, destination)
+
+
 def test_a_grant_allows_until_it_is_taken_away(kms: Any, nobody: User) -> None:
     arn, blob = made(kms)
     assert not may_decrypt(nobody, blob)

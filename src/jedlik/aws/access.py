@@ -22,6 +22,13 @@ UNSEEN = "unseen"
 """Stands for the policy of a resource that is not known yet."""
 
 
+class Beginning(str):
+    """The ARN of all that begin with what stands in front of the star at its end, such as the objects that a request
+    reads. A statement that denies one of them denies all."""
+
+    __slots__ = ()
+
+
 class Access(NamedTuple):
     """One of them."""
 

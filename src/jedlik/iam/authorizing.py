@@ -223,14 +223,17 @@ class PolicyAuthorizer:
             if not decision.allowed:
                 raise refusal(caller, access, decision)
 
-    async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
-        """Raise AccessDeniedException for the first that the policy of a resource of another account does not allow."""
+    async def check_across(
+        self, caller: Caller, accesses: tuple[Access, ...], owner: Owner, endpoint: Policy | None = None
+    ) -> None:
+        """Raise AccessDeniedException for the first that the policy of a resource of another account does not allow,
+        or that of the VPC endpoint by which the request comes."""
         identity = self.identity_of(caller)
         for access in await owner():
             if access.policy is None or access.policy is UNSEEN:
                 raise denied(caller, access, "resource-based")
             policy = stored_policy(access.policy, Kind.RESOURCE)
-            prepared = prepare(identity, access.action, access.resource, policy)
+            prepared = prepare(identity, access.action, access.resource, policy, endpoint=endpoint)
             decision = finish(prepared, self.values(access, caller))
             if not decision.allowed:
                 raise refusal(caller, access, decision)

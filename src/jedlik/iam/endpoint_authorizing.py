@@ -15,11 +15,13 @@ from jedlik.aws.authorizer import Owner
 from jedlik.aws.context import Caller
 from jedlik.aws.errors import UnrecognizedClientException
 from jedlik.aws.policies.evaluation import Asking, finish
+from jedlik.aws.policies.policy_documents import Kind
 from jedlik.aws.principals import Principal
 from jedlik.aws.private_ways import PrivateWay
 from jedlik.iam.authorizing import MOST_PRINCIPALS, PolicyAuthorizer, Subject, refusal
 from jedlik.iam.gates import Gate
 from jedlik.iam.identity_stores import AccountIdentity
+from jedlik.iam.policy_checks import stored_policy
 from jedlik.iam.request_values import RequestValues
 
 
@@ -62,8 +64,10 @@ class EndpointAuthorizer:
                 raise refusal(caller, access, decision)
 
     async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
-        """Raise AccessDeniedException for the first that the policy of a resource of another account does not allow."""
-        await self._authorizer.check_across(caller, accesses, owner)
+        """Raise AccessDeniedException for the first that the policy of a resource of another account, or the
+        endpoint's, does not allow: what was decided before did not know the keys of that account's tables."""
+        document = await self._way.learn()
+        await self._authorizer.check_across(caller, accesses, owner, stored_policy(document, Kind.RESOURCE))
 
     def _allows(self, subject: Subject, caller: Caller, access: Access) -> bool:
         if access.policy is UNSEEN and subject.identity.kind is not Asking.ROOT:

@@ -25,6 +25,7 @@ from jedlik.kms.errors import (
 from jedlik.kms.key_finding import Asker, KeyAt, KeyFinder, Way
 from jedlik.kms.key_material import Ciphertext
 from jedlik.kms.key_names import Named
+from jedlik.kms.key_permissions import Values
 from jedlik.kms.key_records import check_enabled, is_here
 
 Request = dict[str, Any]
@@ -98,7 +99,8 @@ class CipherOperations:
         _check_algorithm(request, "EncryptionAlgorithm")
         pairs = _context(request, "EncryptionContext")
         asker = Asker(context.caller, context.region)
-        found = await self._opened(asker, request, "Decrypt", pairs, request.get("KeyId"))
+        given = key_permissions.of_encryption(pairs)
+        found = await self._opened(asker, request, "Decrypt", given, pairs, request.get("KeyId"))
         return {
             "KeyId": found.key_arn,
             "Plaintext": found.plaintext,
@@ -114,7 +116,9 @@ class CipherOperations:
         asker, tokens = Asker(context.caller, context.region), request.get("GrantTokens", ())
         is_dry = request.get("DryRun", False)
         source = {name: value for name, value in request.items() if name != "DryRun"}
-        before_it = await self._opened(asker, source, "ReEncryptFrom", before, request.get("SourceKeyId"))
+        on_same_key = await self._on_same_key(asker, request)
+        given = key_permissions.of_encryption(before) | on_same_key
+        before_it = await self._opened(asker, source, "ReEncryptFrom", given, before, request.get("SourceKeyId"))
 
         async def seal(at: KeyAt) -> Request:
             check_enabled(at.key, at.arn, at.now)
@@ -123,7 +127,7 @@ class CipherOperations:
             blob, material = await sealed(at, before_it.plaintext, after)
             return {"CiphertextBlob": blob, "KeyId": at.arn, "DestinationKeyMaterialId": material}
 
-        given = key_permissions.of_encryption(after)
+        given = key_permissions.of_encryption(after) | on_same_key
         made = await self._finder.with_key(asker, request["DestinationKeyId"], "ReEncryptTo", given, seal, ANY, tokens)
         return {
             **made,
@@ -133,18 +137,30 @@ class CipherOperations:
             "DestinationEncryptionAlgorithm": SYMMETRIC,
         }
 
+    async def _on_same_key(self, asker: Asker, request: Mapping[str, Any]) -> Values:
+        """The condition key that shows whether the key stays the same: that of the ciphertext, since no other opens
+        it."""
+        here = asker.region
+        found = key_material.parts(_blob(request))
+        source = Named(found.account, here.name, found.key_id)
+        destination = key_names.parsed(request["DestinationKeyId"], here.account, here.name)
+        return key_permissions.of_re_encryption(source.arn == await self._finder.arn_of(asker, destination))
+
     async def _opened(
-        self, asker: Asker, request: Mapping[str, Any], operation: str, pairs: Mapping[str, str], key_id: str | None
+        self,
+        asker: Asker,
+        request: Mapping[str, Any],
+        operation: str,
+        given: Values,
+        pairs: Mapping[str, str],
+        key_id: str | None,
     ) -> Opened:
         """What a ciphertext holds. Raises InvalidCiphertextException, IncorrectKeyException, AccessDeniedException."""
-        if "CiphertextBlob" not in request:
-            raise ValidationException("CiphertextBlob is required.")
-        found = key_material.parts(request["CiphertextBlob"])
+        found = key_material.parts(_blob(request))
         region = asker.region
         named = Named(found.account, region.name, found.key_id)
         if key_id is not None:
             named = key_names.parsed(key_id, region.account, region.name)
-        given = key_permissions.of_encryption(pairs)
         work = partial(_open, found=found, pairs=pairs, is_dry=request.get("DryRun", False))
         tokens = request.get("GrantTokens", ())
         try:
@@ -188,6 +204,13 @@ def _check(at: KeyAt, request: Request) -> None:
     check_enabled(at.key, at.arn, at.now)
     if request.get("DryRun", False):
         raise DryRunOperationException(_NOT_FOR_IT)
+
+
+def _blob(request: Mapping[str, Any]) -> bytes:
+    if "CiphertextBlob" not in request:
+        raise ValidationException("CiphertextBlob is required.")
+    blob: bytes = request["CiphertextBlob"]
+    return blob
 
 
 def _check_algorithm(request: Mapping[str, Any], member: str) -> None:

@@ -8,6 +8,7 @@ Sources: the API reference; "Grants in AWS KMS" and "Quotas" in the developer gu
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -109,6 +110,7 @@ class GrantOperations:
             grants = (unpacked_grant(stored) for _, stored in rows)
             found += [one for one in grants if only in (None, one.id) and _is_for(one, *wanted)]
             start = rows[-1][0] + b"\0"
+            await asyncio.sleep(0)  # Others wait.
         page = found[:limit]
         more = page_marker(region, listing, page[-1].id) if len(found) > limit else {"Truncated": False}
         return {"Grants": [grant.shown(region, key_id) for grant in page], **more}
@@ -237,6 +239,7 @@ async def _every(region: Region, key_id: str) -> list[Grant]:
     while rows := await region.engine.range(start, end, _MOST_PAGE, _PAGE_BYTES):
         found += [unpacked_grant(stored) for _, stored in rows]
         start = rows[-1][0] + b"\0"
+        await asyncio.sleep(0)  # Others wait.
     return found
 
 

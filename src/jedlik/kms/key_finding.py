@@ -140,6 +140,21 @@ class KeyFinder:
         except NoAccount:
             raise denied(asker.caller, Access(f"kms:{operation}", named.arn, {}), RESOURCE_BASED) from None
 
+    async def arn_of(self, asker: Asker, named: Named) -> str | None:
+        """The ARN of the key that is named; None without such a key. Nobody needs a permission for that, so no
+        caller may see it."""
+
+        async def look(region: Region) -> str | None:
+            key = await found(region, named)
+            return None if key is None else arn(region.name, region.account, key.id)
+
+        if named.account == asker.region.account:
+            return await look(asker.region)
+        try:
+            return await self.stores.use(self.stores.named(named.account, named.region), look)
+        except NoAccount:
+            return None
+
     async def permitted(
         self, asker: Asker, region: Region, named: Named, operation: str, given: Values, tokens: Sequence[str] = ()
     ) -> KmsKey:

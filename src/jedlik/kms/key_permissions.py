@@ -71,6 +71,11 @@ def of_encryption(context: Mapping[str, str]) -> Values:
     return found
 
 
+def of_re_encryption(on_same_key: bool) -> Values:
+    """The condition key of ReEncrypt."""
+    return {"kms:ReEncryptOnSameKey": (_text(on_same_key),)}
+
+
 def of_tags(request: Request) -> Values:
     """The condition keys of tags that are set or removed."""
     tags = {tag["TagKey"]: tag["TagValue"] for tag in request.get("Tags", ())}

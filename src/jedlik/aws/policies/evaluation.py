@@ -26,9 +26,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from jedlik.aws.access import Beginning
 from jedlik.aws.policies.condition_tests import Condition, Holds, compiled
 from jedlik.aws.policies.policy_documents import ANYBODY, Policy, Statement
-from jedlik.aws.policies.wildcards import Template, Values, arn_matcher, matcher
+from jedlik.aws.policies.wildcards import Template, Values, arn_matcher, arn_reacher, matcher
 
 
 class Source(Enum):
@@ -331,7 +332,7 @@ def _ready(statement: Statement, action: str, resource: str, known: Values) -> _
         return None
     late_resources: tuple[Template, ...] = ()
     if statement.resources:
-        found = [_matches(one, resource, known) for one in statement.resources if one.keys <= known.keys()]
+        found = [_matches(one, resource, known, statement) for one in statement.resources if one.keys <= known.keys()]
         late_resources = tuple(one for one in statement.resources if not one.keys <= known.keys())
         if any(found):
             if statement.not_resources:
@@ -353,9 +354,13 @@ def _ready(statement: Statement, action: str, resource: str, known: Values) -> _
     return _Ready(statement, tuple(conditions), tuple(late), late_resources)
 
 
-def _matches(template: Template, resource: str, values: Values) -> bool:
+def _matches(template: Template, resource: str, values: Values, statement: Statement) -> bool:
     pattern = template.pattern(values)
-    return pattern is not None and arn_matcher(pattern)(resource)
+    if pattern is None:
+        return False
+    if isinstance(resource, Beginning) and not (statement.allows or statement.not_resources):
+        return arn_reacher(pattern)(resource.removesuffix("*"))
+    return arn_matcher(pattern)(resource)
 
 
 def _is_settled(ready: _Ready) -> bool:
@@ -386,7 +391,7 @@ def _is_on(ready: _Ready, values: Values, resource: str) -> bool:
     statement = ready.statement
     # A variable that has no value must not make NotResource allow more.
     missing = any(one.pattern(values) is None for one in ready.resources)
-    found = any(_matches(one, resource, values) for one in ready.resources)
+    found = any(_matches(one, resource, values, statement) for one in ready.resources)
     return found is not statement.not_resources and not (missing and statement.not_resources and statement.allows)
 
 

@@ -188,3 +188,27 @@ def arn_matcher(pattern: str) -> Matches:
         return len(given) == ARN_PARTS and all(test(part) for test, part in zip(each, given, strict=True))
 
     return matches
+
+
+@lru_cache(maxsize=4096)
+def arn_reacher(pattern: str) -> Matches:
+    """Tests whether a pattern of an ARN matches any ARN that begins with a text, which has the first five parts."""
+    if pattern == "*":
+        return anything
+    parts = _split(pattern, ":", ARN_PARTS - 1)
+    parts += ["*"] * (ARN_PARTS - len(parts))
+    each = [matcher(part) for part in parts[:-1]]
+    first, *others = _split(parts[-1], "*")
+    characters = re.findall(r"\0.|.", first, flags=re.DOTALL)
+
+    def reaches(beginning: str) -> bool:
+        *given, rest = beginning.split(":", ARN_PARTS - 1)
+        if len(given) != len(each) or not all(test(part) for test, part in zip(each, given, strict=True)):
+            return False
+        if len(rest) > len(characters) and not others:
+            return False
+        # Behind a star may be anything, and behind the beginning, too. So only what stands in front of both counts.
+        front = _piece("".join(characters[: len(rest)]))
+        return front.fullmatch(rest[: len(characters)]) is not None
+
+    return reaches
