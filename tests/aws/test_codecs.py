@@ -20,6 +20,8 @@ from jedlik.aws.errors import (
     UnrecognizedClientException,
 )
 from jedlik.aws.protocols.codecs import CborCodec, JsonCodec, QueryCodec
+from jedlik.aws.protocols.ec2_query import Ec2Codec
+from jedlik.aws.shapes import service_model
 
 
 class InvalidParameterException(ServiceError):
@@ -186,3 +188,19 @@ def test_a_broken_shape_is_a_validation_error() -> None:
     assert found["Message"].startswith(
         "2 validation errors detected: Value 'AKIA-!' at 'accessKeyId' failed to satisfy"
     )
+
+
+def test_what_begins_with_an_endpoint_reads_the_model_of_ec2_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    whole = service_model.read
+
+    def counted(service: str, version: str | None = None) -> dict[str, Any]:
+        read.append(service)
+        return whole(service, version)
+
+    monkeypatch.setattr(service_model, "read", counted)
+    codec = Ec2Codec(("DescribeVpcEndpoints",))
+    for _ in range(2):
+        assert codec.operation_of({"Action": "DescribeVpcEndpoints"}) == "DescribeVpcEndpoints"
+        assert codec.checked("DescribeVpcEndpoints", {"Action": "DescribeVpcEndpoints"}) == {}
+    assert read == ["ec2"]

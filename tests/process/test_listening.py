@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from jedlik.aws.shapes import service_model
+from jedlik.dynamodb.request_shapes import DYNAMODB
 from jedlik.process.listeners import MEMORY_PREFIX, sweep_memory_folders
+from jedlik.process.services import read_models
 
 
 @pytest.fixture
@@ -59,3 +62,10 @@ def test_nothing_in_another_users_folder_is_touched(temporary: Path) -> None:
     sweep()
     assert list(temporary.iterdir()) == [folder]
     assert (folder / "lock").exists()
+
+
+def test_the_model_of_dynamodb_is_read_before_workers_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    service_model.model.cache_clear()
+    read_models()
+    monkeypatch.delattr(service_model, "read")
+    assert "GetItem" in service_model.model(DYNAMODB).operations

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from jedlik.aws import table_keys
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.service import Service, key_spaces
+from jedlik.aws.shapes import service_model
 from jedlik.config import Settings
 from jedlik.dax import service as dax
 from jedlik.dax.cluster_views import ClusterHost
 from jedlik.dynamodb import service as dynamodb
+from jedlik.dynamodb.request_shapes import DYNAMODB
 from jedlik.dynamodb.tables.tagged_tables import TaggedTables
 from jedlik.ec2 import service as ec2
 from jedlik.ec2.endpoint_ways import EndpointWay
@@ -61,6 +63,11 @@ def served(
         ec2.declared(ways),
         dax.declared(host or NO_HOST, None if authorizer is None else ServiceRoles(stores, DAX_PRINCIPAL)),
     )
+
+
+def read_models() -> None:
+    """Read what the first request of every worker needs, once for all of them."""
+    service_model.model(DYNAMODB)
 
 
 def key_authorizer(identities: IdentityStores, authorizer: PolicyAuthorizer | None) -> KeyPolicyAuthorizer | None:

@@ -18,6 +18,7 @@ from jedlik import __version__
 from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
+from jedlik.loading import loading
 from jedlik.process import endpoint_listeners, first_sealing, interpreter, logs
 from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
@@ -32,6 +33,7 @@ from jedlik.process.listeners import (
 from jedlik.process.node_seats import NodeSeats
 from jedlik.process.parent import Supervisor
 from jedlik.process.root_key_holder import RootKeyHolder
+from jedlik.process.services import read_models
 from jedlik.process.worker import Site, authority
 from jedlik.regions import root_key_sources
 from jedlik.root_key import RootKey
@@ -99,6 +101,8 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
         first = next(iter(seats.seats.values()), None)
         dax_url = None if first is None else f"{'daxs' if tls else 'dax'}://{authority(first.listening)}"
         raise_descriptor_limit()
+        with loading():
+            read_models()
         site = Site(
             placed,
             listening,
