@@ -76,5 +76,5 @@ def _shape_of(reference: dict[str, Any] | None) -> str | None:
 @cache
 def wire_model(service: str, version: str) -> WireModel:
     """The model of a service in one of its versions."""
-    read = service_model.read(service, version)
+    read = service_model.kept(service, version)
     return WireModel(read["metadata"], read["operations"], read["shapes"])

@@ -31,7 +31,7 @@ class ServiceModel:
 @cache
 def model(service: ServiceShapes) -> ServiceModel:
     """The model of a service with all of its departures."""
-    given = read(service.service)
+    given = kept(service.service, _last_version(service.service))
     return ServiceModel(
         {name: operation["input"]["shape"] for name, operation in given["operations"].items() if "input" in operation},
         {name: _amended(service, name, shape) for name, shape in given["shapes"].items()},
@@ -49,6 +49,12 @@ def read(service: str, version: str | None = None) -> dict[str, Any]:
     return read
 
 
+@cache
+def kept(service: str, version: str) -> dict[str, Any]:
+    """The same, kept for all who need it, and not to be changed: it is read while an event loop waits."""
+    return read(service, version)
+
+
 def data_folder() -> Path:
     """Where botocore keeps its data files."""
     botocore = find_spec("botocore")
@@ -58,10 +64,11 @@ def data_folder() -> Path:
 
 
 def _path(service: str, version: str | None) -> Path:
-    folder = data_folder() / service
-    if version is None:
-        version = max(found.name for found in folder.iterdir() if found.is_dir())
-    return folder / version / "service-2.json.gz"
+    return data_folder() / service / (version or _last_version(service)) / "service-2.json.gz"
+
+
+def _last_version(service: str) -> str:
+    return max(found.name for found in (data_folder() / service).iterdir() if found.is_dir())
 
 
 def _amended(service: ServiceShapes, name: str, given: dict[str, Any]) -> dict[str, Any]:
