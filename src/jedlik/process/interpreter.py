@@ -1,8 +1,8 @@
 """The interpreter that runs this: its version, and whether it was built for speed.
 
-CPython that was built with `--enable-optimizations` (profile and link-time optimisation) runs the same code about a
-seventh faster than one without. Its configuration shows that, but for what distributions install in /usr: they build
-with a profile in a way of their own, which the configuration does not show.
+CPython that was built with `--enable-optimizations` (profile and link-time optimisation) needs a tenth less CPU for a
+request than one without, and a fifth less for a batch. Its configuration shows that, but for what distributions install
+in /usr: they build with a profile in a way of their own, which the configuration does not show.
 """
 
 from __future__ import annotations
