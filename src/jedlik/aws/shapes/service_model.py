@@ -51,7 +51,7 @@ def read(service: str, version: str | None = None) -> dict[str, Any]:
 
 @cache
 def kept(service: str, version: str) -> dict[str, Any]:
-    """The same, kept for all who need it, and not to be changed: it is read while an event loop waits."""
+    """The same, read once for all who need it, while an event loop waits. Nobody may change it."""
     return read(service, version)
 
 
