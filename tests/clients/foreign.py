@@ -150,14 +150,15 @@ PROGRAMS = (
 )
 """Every program. Each has every case."""
 
+DAX_JAVASCRIPT = Foreign(
+    "dax_javascript",
+    tools=("node", "npm"),
+    install=("npm", "ci", "--no-audit", "--no-fund"),
+    build=None,
+    run=("node", "client.mjs"),
+)
 DAX_PROGRAMS = (
-    Foreign(
-        "dax_javascript",
-        tools=("node", "npm"),
-        install=("npm", "ci", "--no-audit", "--no-fund"),
-        build=None,
-        run=("node", "client.mjs"),
-    ),
+    DAX_JAVASCRIPT,
     Foreign(
         "dax_javascript_v2",
         tools=("node", "npm"),
