@@ -54,10 +54,6 @@ class EntityTemporarilyUnmodifiableException(ServiceError):
     status = 409
 
 
-class UnmodifiableEntityException(ServiceError):
-    """It belongs to AWS."""
-
-
 class ValidationError(ServiceError):
     """The request breaks a rule of its shape."""
 
@@ -70,12 +66,6 @@ class AccessDenied(ServiceError):
 
 class PackedPolicyTooLargeException(ServiceError):
     """The policies and tags of a session take too much room in its token."""
-
-
-class PolicyEvaluationException(ServiceError):
-    """A simulated policy cannot be evaluated."""
-
-    status = 500
 
 
 class InvalidIdentityTokenException(ServiceError):

@@ -13,10 +13,6 @@ class AlreadyExistsException(ServiceError):
     """There is an alias, or a key, of this name."""
 
 
-class ConflictException(ServiceError):
-    """Another change of the key is in progress."""
-
-
 class DisabledException(ServiceError):
     """The key is disabled."""
 

@@ -76,11 +76,6 @@ class Template:
             found.append(escaped(value))
         return "".join(found)
 
-    def literal(self, values: Values) -> str | None:
-        """The text for a request where wildcards are ordinary characters; None where a variable has no value."""
-        pattern = self.pattern(values)
-        return None if pattern is None else unescaped(pattern)
-
 
 ESCAPE = "\0"
 

@@ -219,11 +219,6 @@ async def bases(region: Region, recovery: Recovery) -> list[Backup]:
     ]
 
 
-def check_unchanged(recovery: Recovery, raw: bytes | None) -> bool:
-    """Whether the record that a mutation has found is the one that was read."""
-    return raw == recovery.raw
-
-
 def latest(found: Sequence[Backup], at: float) -> Backup | None:
     """The last base copy, whole or not, that is not later than a time."""
     return next((base for base in reversed(found) if (base.at if base.at is not None else base.created) <= at), None)
