@@ -58,11 +58,11 @@ class Server(Protocol):
     spin: Spin | None
     """What keeps the event loop awake after answers, if anything does."""
 
-    def joined(self, connection: ClientConnection) -> bool:
+    def may_stay(self, connection: ClientConnection) -> bool:
         """A connection has been made. Returns whether there is room for it."""
         ...
 
-    def left(self, connection: ClientConnection) -> None:
+    def leave(self, connection: ClientConnection) -> None:
         """It has ended."""
         ...
 
@@ -108,7 +108,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
         source = source_of(transport, self._arrival)
         self._source = source or NOWHERE
-        if not self._server.joined(self) or source is None:
+        if not self._server.may_stay(self) or source is None:
             self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -117,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
         self._let_go()
         self._forget_untaken()
         self.show_hits()
-        self._server.left(self)
+        self._server.leave(self)
 
     def pause_writing(self) -> None:
         """The client does not take its answer."""

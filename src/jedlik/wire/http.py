@@ -7,19 +7,17 @@ once a second: cheaper than a timer for every request, and as good for cutting o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import time
 from collections.abc import Callable
 from functools import partial
 
-from jedlik.memory import Memory
 from jedlik.wire.acceptor import Acceptor
 from jedlik.wire.certificates import Certificates
 from jedlik.wire.connection import Connection, PlainConnection
-from jedlik.wire.loads import ABSENT, Loads
-from jedlik.wire.messages import Application, Limits
+from jedlik.wire.loads import ABSENT
+from jedlik.wire.messages import Application
 from jedlik.wire.proxy_header import Proxies
 from jedlik.wire.shared import Shared
 
@@ -34,16 +32,10 @@ TICK_SECONDS = 1.0
 class HttpServer(Shared):
     """The connections of one worker, from `start` to `stop`."""
 
-    def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int, memory: Memory) -> None:
-        super().__init__(application, limits, loads, worker, memory)
-        self._acceptors: list[Acceptor] = []
-        self._timer: asyncio.TimerHandle | None = None
-
     def start(self, listening: list[socket.socket], tls: Certificates | None = None, proxies: Proxies = ()) -> None:
         """Accept and serve the connections of these listening sockets."""
         self._tick()
         self._loads.set(self._worker, 0)
-        self._acceptors = []
         self.listen(listening, tls, self.application, proxies)
 
     def listen(
@@ -67,23 +59,13 @@ class HttpServer(Shared):
         for connection in list(self.connections):
             connection.finish()
         if self.connections:
-            self._empty.clear()
             rest_of_time = seconds - WORTH_SAYING
             await self._wait_until_empty(min(seconds, WORTH_SAYING))
             if self.connections and rest_of_time > 0:
                 fields = {"connections": len(self.connections), "seconds": rest_of_time}
                 log.info("waiting for requests in flight", extra=fields)
                 await self._wait_until_empty(rest_of_time)
-        rest = list(self.connections)
-        for connection in rest:
-            connection.abort()
-        if self._timer is not None:
-            self._timer.cancel()
-        return len(rest)
-
-    async def _wait_until_empty(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._empty.wait(), seconds)
+        return self._end()
 
     def retire(self, gone: Callable[[], None]) -> None:
         """Accept no new connection, close each open one after its next answer, and call `gone` after the last.
@@ -93,16 +75,13 @@ class HttpServer(Shared):
         self._take_no_more()
         for connection in self.connections:
             connection.retire()
-        self._gone = gone
-        self._look_whether_empty()
+        self._call_when_empty(gone)
 
     def _take_no_more(self) -> None:
         """Leave new connections to other workers."""
         self.stopping = True
         self._loads.set(self._worker, ABSENT)
-        for acceptor in self._acceptors:
-            acceptor.close()
-        self._acceptors = []
+        self._close_acceptors()
 
     def _tick(self) -> None:
         self.now = now = time.monotonic()

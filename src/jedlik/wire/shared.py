@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
@@ -12,13 +11,13 @@ from jedlik.memory import Memory
 from jedlik.wire.known_heads import KnownHeads
 from jedlik.wire.loads import Loads
 from jedlik.wire.messages import Application, Limits, Request
-from jedlik.wire.spinning import Spin
+from jedlik.wire.open_connections import CutOff, Ended, OpenConnections
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {413: b"Request Entity Too Large"}
 """By status. 413 as DynamoDB has it, and as RFC 7231 had it before it was renamed."""
 
 
-class Member(Protocol):
+class Member(Ended, Protocol):
     """A connection, as the code sees it that watches over all of them."""
 
     deadline: float
@@ -36,17 +35,9 @@ class Member(Protocol):
         """The deadline has passed."""
         ...
 
-    def abort(self) -> None:
-        """End at once."""
-        ...
 
-
-class Stalled(Member, Protocol):
+class Stalled(Member, CutOff, Protocol):
     """A connection whose client does not take its answer."""
-
-    def cut_off(self) -> None:
-        """End it, for others need the memory."""
-        ...
 
     def move_or_go(self) -> None:
         """Close it if its client has read nothing for too long."""
@@ -103,77 +94,38 @@ class Receiver(Protocol):
         ...
 
 
-class Shared:
+class Shared(OpenConnections[Member, Stalled]):
     """What the connections of one worker know about it and about each other."""
 
     def __init__(self, application: Application, limits: Limits, loads: Loads, worker: int, memory: Memory) -> None:
+        super().__init__(limits, memory)
         self.application = application
-        self.limits = limits
         self.short_length = len(str(limits.body)) - 1
         """A Content-Length with at most this many digits is within the limit."""
-        self.memory = memory
         self.known_heads = KnownHeads(limits)
         self._loads = loads
         self._worker = worker
-        self.connections: set[Member] = set()
-        self.now = time.monotonic()
-        """Seconds, renewed with each tick."""
         self.requests = 0
         """Handlers that are waiting."""
         self.later: Callable[[Callable[[], None]], object] = lambda call: asyncio.get_running_loop().call_soon(call)
         """Calls in the next round of the event loop."""
-        self.stalled: dict[Stalled, None] = {}
-        """Connections whose clients do not read their answers, the longest-waiting first."""
         self.stopping = False
-        self.spin: Spin | None = None
-        """What keeps the event loop awake after answers, if anything does."""
         self._heads: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})
         self._date = b""
-        self._opening = 0
-        self._empty = asyncio.Event()
-        self._gone: Callable[[], None] | None = None
 
     def opening(self, change: int) -> None:
         """A connection has been accepted (1), or will not be made after all (-1)."""
-        self._opening += change
+        super().opening(change)
         self._publish()
-        self._look_whether_empty()
-
-    def join(self, connection: Member) -> int:
-        """A connection that was opening has been made. Returns how many there are."""
-        self.connections.add(connection)
-        self._opening -= 1
-        return len(self.connections)
 
     def leave(self, connection: Member) -> None:
         """A connection has ended."""
-        self.connections.discard(connection)
+        super().leave(connection)
         self._publish()
-        self._look_whether_empty()
-
-    def stall(self, connection: Stalled, size: int) -> None:
-        """A client does not read its answer, of this many bytes. If that is too much in all, close the slowest
-        connection."""
-        answers = self.memory.answers
-        answers.hold(size)
-        while answers.free < 0 and self.stalled:
-            next(iter(self.stalled)).cut_off()
-        self.stalled[connection] = None
-
-    def full(self) -> bool:
-        """Whether there are more connections than allowed, counting those that are being set up."""
-        return len(self.connections) + self._opening > self.limits.connections
 
     def crowded(self) -> bool:
         """Whether another worker has fewer connections."""
         return len(self.connections) + self._opening > self._loads.least()
-
-    def _look_whether_empty(self) -> None:
-        if self.connections:
-            return
-        self._empty.set()
-        if self._gone is not None and not self._opening:
-            self._gone()
 
     def _publish(self) -> None:
         if not self.stopping:
