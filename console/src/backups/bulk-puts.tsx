@@ -21,13 +21,14 @@ import { Dialog } from "../dialog";
 import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
-import { isSettled, shownBytes } from "../tables/descriptions";
+import { shownBytes } from "../tables/descriptions";
 import { texts } from "../texts";
 import { TableChoice } from "./table-choice";
 import {
   bucketOf,
   Choice,
   COMPRESSIONS,
+  describedAll,
   EXPORT_FORMATS,
   FileEncryptionFields,
   fileEncryptionOf,
@@ -36,28 +37,27 @@ import {
   NO_PLACE,
   place,
   PlaceFields,
+  pollWhile,
   prefixOf,
   TransferStatus,
   TransferTable,
 } from "./transfers";
 
-const POLL = 1000;
 const TIERS = ["STANDARD", "ACCELERATED"] as const satisfies readonly BulkOperationPerformanceTier[];
 const REPORTS = ["ERROR", "CONDITION_CHECK_FAILURE"] as const satisfies readonly OutputTypeEnum[];
 
 async function operationsOf(client: DynamoDBClient, signal: AbortSignal): Promise<BulkOperationDescription[]> {
-  const arns: string[] = [];
-  let after: string | undefined;
-  do {
-    const page = await client.send(new ListBulkOperationsCommand({ NextToken: after }), { abortSignal: signal });
-    arns.push(...(page.BulkOperationsSummaryList ?? []).map(({ BulkOperationArn = "" }) => BulkOperationArn));
-    after = page.NextToken;
-  } while (after !== undefined);
-  const described = arns.map(async (BulkOperationArn): Promise<BulkOperationDescription> => {
-    const answer = await client.send(new DescribeBulkOperationCommand({ BulkOperationArn }), { abortSignal: signal });
-    return answer.BulkOperationDescription ?? {};
-  });
-  return Promise.all(described);
+  return describedAll(
+    async (NextToken) => {
+      const page = await client.send(new ListBulkOperationsCommand({ NextToken }), { abortSignal: signal });
+      const listed = page.BulkOperationsSummaryList ?? [];
+      return { arns: listed.map(({ BulkOperationArn = "" }) => BulkOperationArn), after: page.NextToken };
+    },
+    async (BulkOperationArn) => {
+      const answer = await client.send(new DescribeBulkOperationCommand({ BulkOperationArn }), { abortSignal: signal });
+      return answer.BulkOperationDescription ?? {};
+    },
+  );
 }
 
 const tableOf = ({ TableDetails: tables }: BulkOperationDescription): string => tables?.[0]?.TableName ?? "";
@@ -68,7 +68,7 @@ export default function BulkPuts() {
   const found = useLoaded(
     (signal) => operationsOf(clients.dynamodb, signal),
     [clients],
-    (all) => (all.every(({ BulkOperationStatus }) => isSettled(BulkOperationStatus)) ? undefined : POLL),
+    (all) => pollWhile(all.map(({ BulkOperationStatus }) => BulkOperationStatus)),
   );
   const [starts, setStarts] = useState(false);
   const [chosenArn, setChosenArn] = useState<string>();
@@ -80,42 +80,30 @@ export default function BulkPuts() {
   return (
     <ContentLayout header={<Header variant="h1">{texts.bulk.title}</Header>}>
       <SpaceBetween size="l">
-        <Refusal error={found.error} retry={found.refresh} />
         <Refusal error={cancelling.error} />
         <TransferTable<BulkOperationDescription>
-          items={found.value ?? []}
-          loading={found.loading && found.value === undefined}
+          found={found}
           trackBy="BulkOperationArn"
-          empty={texts.bulk.empty}
+          texts={texts.bulk}
           selection={{
             label: (one) => `${texts.bulk.name}: ${lastOf(one.BulkOperationArn)}`,
             selected: chosen ? [chosen] : [],
             select: ([one]) => setChosenArn(one?.BulkOperationArn),
           }}
-          header={(counter) => (
-            <Header
-              variant="h2"
-              counter={counter}
-              description={texts.bulk.about}
-              actions={
-                <SpaceBetween direction="horizontal" size="xs">
-                  <Button iconName="refresh" ariaLabel={texts.refresh} onClick={found.refresh} />
-                  <Button
-                    disabled={chosen?.BulkOperationStatus !== "IN_PROGRESS"}
-                    loading={cancelling.running}
-                    onClick={() => void cancelling.start()}
-                  >
-                    {texts.bulk.cancel}
-                  </Button>
-                  <Button variant="primary" onClick={() => setStarts(true)}>
-                    {texts.bulk.start}
-                  </Button>
-                </SpaceBetween>
-              }
-            >
-              {texts.bulk.title}
-            </Header>
-          )}
+          actions={
+            <>
+              <Button
+                disabled={chosen?.BulkOperationStatus !== "IN_PROGRESS"}
+                loading={cancelling.running}
+                onClick={() => void cancelling.start()}
+              >
+                {texts.bulk.cancel}
+              </Button>
+              <Button variant="primary" onClick={() => setStarts(true)}>
+                {texts.bulk.start}
+              </Button>
+            </>
+          }
           columns={[
             { id: "table", header: texts.backup.table, isRowHeader: true, cell: tableOf },
             { id: "id", header: texts.bulk.name, cell: ({ BulkOperationArn }) => lastOf(BulkOperationArn) },

@@ -13,7 +13,6 @@ import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import FormField from "@cloudscape-design/components/form-field";
-import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
@@ -22,47 +21,47 @@ import { Dialog } from "../dialog";
 import { FilterRows } from "../items/filter-rows";
 import { type Condition, expression, Placeholders } from "../items/filters";
 import { useLoaded } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { useTell } from "../notices";
 import { useSession } from "../session";
-import { describe, isSettled, shownBytes } from "../tables/descriptions";
+import { describe, shownBytes } from "../tables/descriptions";
 import { texts } from "../texts";
 import { Moment, momentOf, NO_MOMENT } from "./moment";
 import { TableChoice } from "./table-choice";
 import {
   bucketOf,
   Choice,
+  describedAll,
   EXPORT_FORMATS,
   FileEncryptionFields,
   fileEncryptionOf,
   lastOf,
+  newestFirst,
   NO_ENCRYPTION,
   NO_PLACE,
   place,
   PlaceFields,
+  pollWhile,
   tableOf,
   TransferStatus,
   TransferTable,
 } from "./transfers";
 
-const POLL = 1000;
 const TYPES = ["FULL_EXPORT", "INCREMENTAL_EXPORT"] as const satisfies readonly ExportType[];
 const VIEWS = ["NEW_AND_OLD_IMAGES", "NEW_IMAGE"] as const satisfies readonly ExportViewType[];
 
 async function exportsOf(client: DynamoDBClient, table: string | undefined, signal: AbortSignal) {
-  const arns: string[] = [];
-  let after: string | undefined;
-  do {
-    const command = new ListExportsCommand({ TableArn: table, NextToken: after });
-    const page = await client.send(command, { abortSignal: signal });
-    arns.push(...(page.ExportSummaries ?? []).map(({ ExportArn = "" }) => ExportArn));
-    after = page.NextToken;
-  } while (after !== undefined);
-  const described = arns.map(async (ExportArn): Promise<ExportDescription> => {
-    const answer = await client.send(new DescribeExportCommand({ ExportArn }), { abortSignal: signal });
-    return answer.ExportDescription ?? {};
-  });
-  const time = ({ StartTime }: ExportDescription) => StartTime?.getTime() ?? 0;
-  return (await Promise.all(described)).sort((one, other) => time(other) - time(one));
+  const found = await describedAll(
+    async (NextToken) => {
+      const command = new ListExportsCommand({ TableArn: table, NextToken });
+      const page = await client.send(command, { abortSignal: signal });
+      return { arns: (page.ExportSummaries ?? []).map(({ ExportArn = "" }) => ExportArn), after: page.NextToken };
+    },
+    async (ExportArn) => {
+      const answer = await client.send(new DescribeExportCommand({ ExportArn }), { abortSignal: signal });
+      return answer.ExportDescription ?? {};
+    },
+  );
+  return newestFirst(found);
 }
 
 const COLUMNS: TableProps.ColumnDefinition<ExportDescription>[] = [
@@ -98,35 +97,15 @@ export function Exports({ table }: { table?: TableDescription }) {
   const found = useLoaded(
     (signal) => exportsOf(clients.dynamodb, table?.TableArn, signal),
     [clients, table?.TableArn],
-    (all) => (all.every(({ ExportStatus }) => isSettled(ExportStatus)) ? undefined : POLL),
+    (all) => pollWhile(all.map(({ ExportStatus }) => ExportStatus)),
   );
   return (
     <>
-      <Refusal error={found.error} retry={found.refresh} />
       <TransferTable<ExportDescription>
-        items={found.value ?? []}
-        loading={found.loading && found.value === undefined}
+        found={found}
         trackBy="ExportArn"
-        empty={texts.exports.empty}
-        header={(counter) => (
-          <Header
-            variant="h2"
-            counter={counter}
-            description={texts.exports.about}
-            actions={
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button
-                  iconName="refresh"
-                  ariaLabel={`${texts.refresh}: ${texts.exports.title}`}
-                  onClick={found.refresh}
-                />
-                <Button onClick={() => setExports(true)}>{texts.exports.create}</Button>
-              </SpaceBetween>
-            }
-          >
-            {texts.exports.title}
-          </Header>
-        )}
+        texts={texts.exports}
+        actions={<Button onClick={() => setExports(true)}>{texts.exports.create}</Button>}
         columns={table ? COLUMNS.filter(({ id }) => id !== "table") : COLUMNS}
       />
       {exports && (

@@ -11,28 +11,32 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useNavigate } from "react-router-dom";
 import { useLoaded } from "../loading";
-import { Refusal } from "../notices";
 import { useSession } from "../session";
-import { isSettled, shownBytes } from "../tables/descriptions";
+import { shownBytes } from "../tables/descriptions";
 import { texts } from "../texts";
-import { lastOf, place, tableOf, TransferStatus, TransferTable } from "./transfers";
-
-const POLL = 1000;
+import {
+  describedAll,
+  lastOf,
+  newestFirst,
+  place,
+  pollWhile,
+  tableOf,
+  TransferStatus,
+  TransferTable,
+} from "./transfers";
 
 async function importsOf(client: DynamoDBClient, signal: AbortSignal): Promise<ImportTableDescription[]> {
-  const arns: string[] = [];
-  let after: string | undefined;
-  do {
-    const page = await client.send(new ListImportsCommand({ NextToken: after }), { abortSignal: signal });
-    arns.push(...(page.ImportSummaryList ?? []).map(({ ImportArn = "" }) => ImportArn));
-    after = page.NextToken;
-  } while (after !== undefined);
-  const described = arns.map(async (ImportArn): Promise<ImportTableDescription> => {
-    const answer = await client.send(new DescribeImportCommand({ ImportArn }), { abortSignal: signal });
-    return answer.ImportTableDescription ?? {};
-  });
-  const time = ({ StartTime }: ImportTableDescription) => StartTime?.getTime() ?? 0;
-  return (await Promise.all(described)).sort((one, other) => time(other) - time(one));
+  const found = await describedAll(
+    async (NextToken) => {
+      const page = await client.send(new ListImportsCommand({ NextToken }), { abortSignal: signal });
+      return { arns: (page.ImportSummaryList ?? []).map(({ ImportArn = "" }) => ImportArn), after: page.NextToken };
+    },
+    async (ImportArn) => {
+      const answer = await client.send(new DescribeImportCommand({ ImportArn }), { abortSignal: signal });
+      return answer.ImportTableDescription ?? {};
+    },
+  );
+  return newestFirst(found);
 }
 
 /** The imports of the last 90 days, newest first. */
@@ -42,34 +46,20 @@ export default function Imports() {
   const found = useLoaded(
     (signal) => importsOf(clients.dynamodb, signal),
     [clients],
-    (all) => (all.every(({ ImportStatus }) => isSettled(ImportStatus)) ? undefined : POLL),
+    (all) => pollWhile(all.map(({ ImportStatus }) => ImportStatus)),
   );
   return (
     <ContentLayout header={<Header variant="h1">{texts.imports.title}</Header>}>
       <SpaceBetween size="l">
-        <Refusal error={found.error} retry={found.refresh} />
         <TransferTable<ImportTableDescription>
-          items={found.value ?? []}
-          loading={found.loading && found.value === undefined}
+          found={found}
           trackBy="ImportArn"
-          empty={texts.imports.empty}
-          header={(counter) => (
-            <Header
-              variant="h2"
-              counter={counter}
-              description={texts.imports.about}
-              actions={
-                <SpaceBetween direction="horizontal" size="xs">
-                  <Button iconName="refresh" ariaLabel={texts.refresh} onClick={found.refresh} />
-                  <Button variant="primary" onClick={() => navigate("/dynamodb/import-table")}>
-                    {texts.imports.create}
-                  </Button>
-                </SpaceBetween>
-              }
-            >
-              {texts.imports.title}
-            </Header>
-          )}
+          texts={texts.imports}
+          actions={
+            <Button variant="primary" onClick={() => navigate("/dynamodb/import-table")}>
+              {texts.imports.create}
+            </Button>
+          }
           columns={[
             {
               id: "table",

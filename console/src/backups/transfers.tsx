@@ -2,17 +2,47 @@
 import type { ExportFormat, InputCompressionType, S3SseAlgorithm } from "@aws-sdk/client-dynamodb";
 import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import Pagination from "@cloudscape-design/components/pagination";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import type { ReactNode } from "react";
+import type { Loaded } from "../loading";
+import { Refusal } from "../notices";
+import { isSettled } from "../tables/descriptions";
 import { Status } from "../tables/status";
 import { texts } from "../texts";
 
 const PAGE = 20;
+const POLL = 1000;
+
+/** What `describe` returns of each transfer in a list that has pages. */
+export async function describedAll<T>(
+  list: (after: string | undefined) => Promise<{ arns: string[]; after?: string }>,
+  describe: (arn: string) => Promise<T>,
+): Promise<T[]> {
+  const arns: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await list(after);
+    arns.push(...page.arns);
+    after = page.after;
+  } while (after !== undefined);
+  return Promise.all(arns.map(describe));
+}
+
+export function newestFirst<T extends { StartTime?: Date }>(transfers: T[]): T[] {
+  const time = ({ StartTime }: T) => StartTime?.getTime() ?? 0;
+  return transfers.sort((one, other) => time(other) - time(one));
+}
+
+/** After how long a list is loaded again: while one of these is not settled. */
+export const pollWhile = (statuses: (string | undefined)[]): number | undefined =>
+  statuses.every(isSettled) ? undefined : POLL;
 
 /** The name of the table that an ARN belongs to. */
 export const tableOf = (arn = ""): string => arn.split("/")[1] ?? "";
@@ -28,44 +58,67 @@ export function TransferStatus(props: { status?: string; code?: string; message?
   );
 }
 
+/** The table of transfers, with its header and what went wrong when they were loaded. */
 export function TransferTable<T>(props: {
-  items: T[];
-  loading: boolean;
+  found: Loaded<T[]>;
   trackBy: keyof T & string;
-  empty: string;
-  header: (counter: string) => ReactNode;
+  texts: { title: string; about: string; empty: string };
+  /** The buttons beside the one that loads them again. */
+  actions: ReactNode;
   columns: TableProps.ColumnDefinition<T>[];
   selection?: { label: (item: T) => string; selected: T[]; select: (items: T[]) => void };
 }) {
-  const { selection, empty } = props;
-  const { items, paginationProps, collectionProps } = useCollection(props.items, {
+  const { found, selection } = props;
+  const all = found.value ?? [];
+  const { items, paginationProps, collectionProps } = useCollection(all, {
     pagination: { pageSize: PAGE },
-    filtering: { empty: <Box textAlign="center">{empty}</Box> },
+    filtering: { empty: <Box textAlign="center">{props.texts.empty}</Box> },
   });
   return (
-    <Table<T>
-      {...collectionProps}
-      items={items}
-      trackBy={props.trackBy}
-      loading={props.loading}
-      loadingText={texts.loading}
-      wrapLines
-      columnDefinitions={props.columns}
-      header={props.header(`(${props.items.length})`)}
-      pagination={<Pagination {...paginationProps} />}
-      {...(selection
-        ? {
-            selectionType: "single" as const,
-            selectedItems: selection.selected,
-            onSelectionChange: ({ detail }: { detail: TableProps.SelectionChangeDetail<T> }) =>
-              selection.select(detail.selectedItems),
-            ariaLabels: {
-              selectionGroupLabel: texts.list.select,
-              itemSelectionLabel: (_: unknown, item: T) => selection.label(item),
-            },
-          }
-        : {})}
-    />
+    <>
+      <Refusal error={found.error} retry={found.refresh} />
+      <Table<T>
+        {...collectionProps}
+        items={items}
+        trackBy={props.trackBy}
+        loading={found.loading && found.value === undefined}
+        loadingText={texts.loading}
+        wrapLines
+        columnDefinitions={props.columns}
+        header={
+          <Header
+            variant="h2"
+            counter={`(${all.length})`}
+            description={props.texts.about}
+            actions={
+              <SpaceBetween direction="horizontal" size="xs">
+                <Button
+                  iconName="refresh"
+                  ariaLabel={`${texts.refresh}: ${props.texts.title}`}
+                  onClick={found.refresh}
+                />
+                {props.actions}
+              </SpaceBetween>
+            }
+          >
+            {props.texts.title}
+          </Header>
+        }
+        pagination={<Pagination {...paginationProps} />}
+        {...(selection
+          ? {
+              selectionType: "single" as const,
+              selectedItems: selection.selected,
+              onSelectionChange: ({ detail }: { detail: TableProps.SelectionChangeDetail<T> }) =>
+                selection.select(detail.selectedItems),
+              ariaLabels: {
+                selectionGroupLabel: texts.list.select,
+                itemSelectionLabel: (_: unknown, item: T) => selection.label(item),
+              },
+            }
+          : {})}
+      />
+    </>
   );
 }
 
