@@ -18,6 +18,7 @@ import requests
 from jedlik.aws.shapes import service_model
 from jedlik.config import Settings, options
 from jedlik.settings_file import from_file
+from testing.dynamodb.definitions import attributes, key_schema
 from testing.jedlik_process import Server
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -74,6 +75,30 @@ def test_the_tours_run_as_written(heading: str, start_server: Callable[..., Serv
                 check=False,
             )
             assert ran.stdout.strip() == printed.strip(), command
+
+
+def test_the_example_of_dax_runs_as_written(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server(dax=True, dax_port=0)
+    client = server.client(region_name="eu-central-1")
+    client.create_table(
+        TableName="Music",
+        KeySchema=key_schema("Artist", "Song"),
+        AttributeDefinitions=attributes(Artist="S", Song="S"),
+        BillingMode="PAY_PER_REQUEST",
+    )
+    item = {"Artist": {"S": "Kraftwerk"}, "Song": {"S": "Autobahn"}, "Year": {"N": "1974"}}
+    client.put_item(TableName="Music", Item=item)
+    [example] = [block["text"] for block in BLOCK.finditer(section("A cache: DAX")) if block["kind"] == "python"]
+    ran = subprocess.run(
+        [sys.executable, "-c", example.replace("dax://127.0.0.1:8111", server.dax_url)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"},
+        timeout=COMMAND_SECONDS,
+        check=True,
+    )
+    assert ran.stdout == "1974\n"
 
 
 @pytest.mark.parametrize("tool", ["aws", "curl"])

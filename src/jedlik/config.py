@@ -83,6 +83,8 @@ class SettingsError(Exception):
 
 
 ROOT_KEY = "root_key"
+ROOT_KEY_SOURCES = ("root_key_file", "root_key_credential", "root_key_command")
+"""The settings that name where the root key is."""
 ROOT_KEY_VARIABLE = "JEDLIK_ROOT_KEY"
 """Holds the root key itself. No option and no file of settings does: many can read these."""
 IDENTITY = "identity"

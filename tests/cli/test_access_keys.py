@@ -28,7 +28,11 @@ def test_access_keys_are_created_listed_and_deleted(tmp_path: Path) -> None:
     assert run_jedlik("credentials", "delete", *where, found[1]).returncode == 0
     assert run_jedlik("credentials", "list", *where).stdout == ""
     again = run_jedlik("credentials", "delete", *where, found[1])
-    assert (again.returncode, again.stderr) == (1, f"jedlik: there is no access key {found[1]}\n")
+    assert (again.returncode, again.stderr) == (
+        1,
+        f"jedlik: no account has the access key {found[1]}; one of a user is deleted with "
+        "`aws iam delete-access-key`\n",
+    )
 
 
 def test_the_output_is_a_profile_that_sdks_read(

@@ -266,7 +266,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
     file.write_text('auth = "maybe"')
     ended = run_jedlik("serve", JEDLIK_CONFIG=str(file))
     assert ended.returncode == 2
-    assert "Invalid value for '--auth': 'maybe' is not one of 'on', 'off'." in ended.stderr
+    assert ended.stderr == f"jedlik: {file}: auth: 'maybe' is not one of 'on', 'off'.\n"
 
 
 @pytest.mark.parametrize(
@@ -288,6 +288,47 @@ def test_an_invalid_file_is_refused(tmp_path: Path, content: str | None, said: s
     ended = run_jedlik("serve", "--config", str(file))
     assert ended.returncode == 2
     assert said.format(file=file) in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("workers = true", "workers must be a whole number, not True"),
+        ("workers = 1.5", "workers must be a whole number, not 1.5"),
+        ('workers = "two"', "workers: 'two' is not a valid integer."),
+        ("spin = false", "spin must be a number, not False"),
+        ("in_memory = 2", "in_memory must be true or false, not 2"),
+        ("auth = true", "auth must be a string, not True"),
+        ('auth = "yes"', "auth: 'yes' is not one of 'on', 'off'."),
+        ("data_dir = 3", "data_dir must be a string, not 3"),
+        ("[root_key]\nfile = 3", "root_key_file must be a string, not 3"),
+        (
+            'regions = ["eu-west-1", "us-east-1"]',
+            "regions must be a string; several values are separated by commas, not ['eu-west-1', 'us-east-1']",
+        ),
+    ],
+)
+def test_an_invalid_value_is_refused_with_the_name_of_the_file(content: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text(content)
+    with pytest.raises(SettingsError) as refusal:
+        settings_of(("--config", str(file)))
+    assert str(refusal.value) == f"{file}: {said}"
+
+
+def test_an_invalid_value_of_a_variable_is_refused_with_its_name() -> None:
+    ended = run_jedlik("serve", JEDLIK_WORKERS="two")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "jedlik: the environment: JEDLIK_WORKERS: 'two' is not a valid integer.\n",
+    )
+
+
+def test_numbers_in_the_file_may_be_texts(tmp_path: Path) -> None:
+    file = tmp_path / "jedlik.toml"
+    file.write_text('workers = "3"\nspin = 0\naccount = 123456789012\naccess_log = "yes"')
+    settings = settings_of(("--config", str(file)))
+    assert (settings.workers, settings.spin, settings.account, settings.access_log) == (3, 0, "123456789012", True)
 
 
 @pytest.mark.parametrize(
@@ -415,13 +456,17 @@ def test_on_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused("--port", str(port), "--data-dir", str(tmp_path))
-    assert said == f"jedlik: cannot listen on 127.0.0.1:{port}: another program listens there\n"
+    reason = "another program listens there: stop it, or choose another port"
+    assert said.splitlines()[0] == f"jedlik: cannot listen on 127.0.0.1:{port}: {reason}"
 
 
 def test_on_a_data_folder_that_is_taken(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server()
     folder = tmp_path / "data"
-    said = f"jedlik: the data directory {folder} is in use by another Jedlik (process {server.pid})\n"
+    said = (
+        f"jedlik: the data directory {folder} is in use by another Jedlik (process {server.pid}): stop it, or name "
+        "another folder (--data-dir)\n"
+    )
     assert refused("--port", "0", "--data-dir", str(folder)) == said
     server.kill()
     server.restart()
@@ -430,8 +475,26 @@ def test_on_a_data_folder_that_is_taken(start_server: Callable[..., Server], tmp
 def test_on_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     folder = tmp_path / "file"
     folder.touch()
-    said = f"jedlik: cannot use the data directory {folder}: File exists\n"
+    said = f"jedlik: cannot use the data directory {folder}: it is not a folder\n"
     assert refused("--port", "0", "--data-dir", str(folder)) == said
+
+
+@pytest.mark.parametrize(
+    ("backups", "reason"),
+    [
+        (
+            "s3://my-bucket/backups",
+            "backups must be a folder, or bucket://NAME/FOLDER with a table [buckets.NAME] in the configuration file, "
+            "not 's3://my-bucket/backups'",
+        ),
+        ("{folder}/file", "backups: {folder}/file is not a folder"),
+    ],
+)
+def test_on_a_place_of_backups_that_cannot_be_one(backups: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    given = backups.format(folder=tmp_path)
+    said = refused("--port", "0", "--data-dir", str(tmp_path / "data"), "--backups", given)
+    assert said == f"jedlik: {reason.format(folder=tmp_path)}\n"
 
 
 def test_on_an_invalid_store(tmp_path: Path) -> None:

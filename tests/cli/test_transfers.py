@@ -100,6 +100,34 @@ def test_a_store_is_exported_without_a_server(filled: Server, folder: Path) -> N
     assert (again.returncode, f"there is something in {folder / 'stored.json'} already" in again.stderr) == (2, True)
 
 
+def test_the_region_is_that_of_the_environment_or_the_profile(filled: Server, folder: Path) -> None:
+    filled.client(region_name="eu-west-1").create_table(TableName="elsewhere", **TABLE)
+    profiles = folder / "aws-config"
+    profiles.write_text("[profile ireland]\nregion = eu-west-1\n")
+    for number, environment in enumerate(
+        (
+            {"AWS_DEFAULT_REGION": "eu-west-1"},
+            {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"},
+            {"AWS_CONFIG_FILE": str(profiles), "AWS_PROFILE": "ireland"},
+        )
+    ):
+        target = place(folder, f"elsewhere-{number}.json")
+        variables = {"AWS_ENDPOINT_URL_DYNAMODB": filled.url} | environment
+        made = run_jedlik("export", "elsewhere", target, "--config", str(folder / "jedlik.toml"), **variables)
+        assert (made.returncode, made.stdout) == (0, f"0 items of elsewhere are in {target}\n"), made.stderr
+
+
+def test_an_export_of_a_store_that_is_not_there_leaves_nothing(filled: Server, folder: Path) -> None:
+    target = place(folder, "nothing.json")
+    where = ("--data-dir", str(folder / "data"))
+    made = jedlik(folder, "export", "source", target, *where, "--region", "ap-south-1")
+    reason = f"there is no store of region ap-south-1 in {folder / 'data'}: --region and --account name another"
+    assert (made.returncode, made.stderr) == (2, f"jedlik: {reason}\n")
+    made = jedlik(folder, "export", "no-such-table", target, *where)
+    assert (made.returncode, "there is no table no-such-table in " in made.stderr) == (2, True)
+    assert not list(folder.glob("nothing.json*"))
+
+
 def test_an_interrupted_export_goes_on(filled: Server, folder: Path) -> None:
     first = filled.client().scan(TableName="source", ConsistentRead=True, Limit=10)
     lines = b"".join(

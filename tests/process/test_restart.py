@@ -357,7 +357,7 @@ def test_another_file_of_access_keys_is_used(start_server: Start, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("workers = 'many'", "nothing is restarted: Invalid value for '--workers': 'many' is not a valid integer."),
+        ("workers = 'many'", "nothing is restarted: {file}: workers: 'many' is not a valid integer."),
         ("workers = -1", "nothing is restarted: workers must not be negative"),
         ("ports = 1", "nothing is restarted: {file}: no such setting: ports (did you mean port?)"),
         (

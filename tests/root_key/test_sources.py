@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,13 +80,24 @@ def test_a_person_reads_it_in_the_greeting(tmp_path: Path) -> None:
     assert terminal.end() == 0
 
 
+def test_a_start_that_fails_after_it_has_made_the_key_names_the_key(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, said = serve(data, "--port", str(taken.getsockname()[1]))
+    failure, note = said.splitlines()
+    assert (code, failure.partition(": another program")[1]) == (2, ": another program")
+    assert note.startswith(f"The root key was just made in {data}.root-key. Keep a copy of it")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "root key" not in serve(data, "--port", str(taken.getsockname()[1]))[1]
+
+
 def test_a_service_makes_none(tmp_path: Path) -> None:
     data = tmp_path / "data"
     code, said = serve(data, "--no-root-key-make")
     assert code == 2
     assert said == (
-        f"jedlik: there is no root key in {tmp_path}/data.root-key, and a service makes none: make one with "
-        "`jedlik init`, or name where it is (--root-key-file)\n"
+        f"jedlik: there is no root key in {tmp_path}/data.root-key, and none is made for a service or with "
+        "root_key_make = false: make one with `jedlik init`, or name where it is (--root-key-file)\n"
     )
     as_service = (
         'import os, sys; os.environ["SYSTEMD_EXEC_PID"] = str(os.getpid()); os.execvp(sys.argv[1], sys.argv[1:])'

@@ -130,7 +130,8 @@ def test_compaction(start_server: StartServer, tmp_path: Path) -> None:
     code, said = run_on(tmp_path / "data", "compact")
     assert code == 2
     assert (
-        said == f"jedlik: the data directory {tmp_path / 'data'} is in use by another Jedlik (process {server.pid})\n"
+        said == f"jedlik: the data directory {tmp_path / 'data'} is in use by another Jedlik (process {server.pid}): "
+        "stop it, or name another folder (--data-dir)\n"
     )
     server.stop()
     file = store_in(tmp_path / "data") / "data.mdb"
@@ -151,7 +152,11 @@ def test_compaction(start_server: StartServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["check", "stats", "compact"])
 def test_there_must_be_a_store(tmp_path: Path, command: str) -> None:
     code, said = run_on(tmp_path / "nowhere", command)
-    assert (code, said) == (2, f"jedlik: there is no store in {tmp_path / 'nowhere'}\n")
+    assert (code, said) == (
+        2,
+        f"jedlik: there is no store in {tmp_path / 'nowhere'}: the first write makes one. If the server has another "
+        "folder, give its --config or --data-dir\n",
+    )
     assert not (tmp_path / "nowhere").exists()
     code, said = run_on(tmp_path, command, "--region", "eu-west-1")
     assert (code, said) == (2, f"jedlik: there is no store of region eu-west-1 in {tmp_path}\n")

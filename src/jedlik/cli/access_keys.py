@@ -21,7 +21,7 @@ from jedlik.cli.setting_options import (
     option,
     own_account,
     root_key_in_environment,
-    root_key_options,
+    root_key_options_of_maker,
 )
 from jedlik.config import ROOT_KEY, Settings, SettingsError
 
@@ -61,7 +61,7 @@ def credentials() -> None:
 )
 @click.option("--user", help="IAM user whose key it is to be; by default the account itself, which may do everything.")
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
-@root_key_options
+@root_key_options_of_maker
 def create(profile: str, of_account: str | None, user: str | None, lifetime: float | None, **given: Any) -> None:
     """Make an access key and print it as a profile of an AWS credentials file.
 
@@ -156,7 +156,10 @@ def key_of_user(data_dir: Path, account: str, user: str, root_key: RootKey) -> d
 @option("data_dir")
 @option("credentials")
 def list_(**given: Any) -> None:
-    """Print the access keys, without their secrets; temporary ones with the time when they expire."""
+    """Print the access keys of accounts, without their secrets; temporary ones with the time when they expire.
+
+    Those of users are in IAM: `aws iam list-access-keys`.
+    """
     from jedlik.aws import credentials as access_keys
 
     for credential in with_credentials_file(given, access_keys.kept):
@@ -178,11 +181,16 @@ def expiry(expires: float | None) -> str:
 @option("credentials")
 @click.argument("access_key")
 def delete(access_key: str, **given: Any) -> None:
-    """Delete an access key; a running server refuses it within a second."""
+    """Delete an access key of an account; a running server refuses it within a second.
+
+    One of a user is deleted with `aws iam delete-access-key`.
+    """
     from jedlik.aws import credentials as access_keys
 
     if not with_credentials_file(given, lambda path: access_keys.delete(path, access_key)):
-        raise click.ClickException(f"there is no access key {access_key}")
+        raise click.ClickException(
+            f"no account has the access key {access_key}; one of a user is deleted with `aws iam delete-access-key`"
+        )
 
 
 def with_credentials_file(given: dict[str, Any], do: Callable[[Path], T]) -> T:

@@ -11,7 +11,7 @@ import click
 
 from jedlik.cli import access_keys
 from jedlik.cli.program import Group, Refusal, say
-from jedlik.cli.setting_options import account_id, config_file, option, own_account, root_key_options
+from jedlik.cli.setting_options import account_id, config_file, option, own_account, root_key_options_of_maker
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def account() -> None:
 @option("credentials")
 @click.argument("account", metavar="[ID]", required=False, callback=account_id)
 @click.option("--alias", help="A name for people, like an AWS account's; no other account may have it.")
-@root_key_options
+@root_key_options_of_maker
 def create(data_dir: Path, account: str | None, alias: str | None, credentials: Path | None, **where: Any) -> None:
     """Create an account. Print its id, twelve digits, random ones if none are given, and its first access key.
 

@@ -12,17 +12,50 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
+from click.core import ParameterSource
 
 from jedlik import config
 from jedlik.cli.program import Refusal
 from jedlik.config import CONFIG_VARIABLE, VARIABLE, Settings, SettingsError, options
 from jedlik.regions import layout
-from jedlik.settings_file import check_variables, from_file
+from jedlik.settings_file import DEFAULT_FILE, check_variables, from_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 NO_OPTIONS = f"{__name__}.no-options"
 """The key under which a context keeps settings of the file that are not options: the peers' endpoints and secret."""
+FILE = f"{__name__}.file"
+"""The key under which a context keeps the name of the configuration file."""
+
+FORMS: dict[object, tuple[tuple[type, ...], str]] = {
+    click.INT: ((int, str), "a whole number"),
+    click.FLOAT: ((int, float, str), "a number"),
+    click.BOOL: ((bool, str), "true or false"),
+    click.STRING: ((str, int), "a string; several values are separated by commas"),
+}
+"""What a value in the configuration file may be, by the parser of the option. Parsers are more generous: they take True
+for 1, 1.5 for 1, and a list for the text that describes it."""
+OTHER_FORM = ((str,), "a string")
+
+
+class SettingOption(click.Option):
+    """An option whose errors name the file or the variable that an invalid value is from."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value, parsed. Raises Refusal and BadParameter."""
+        source = ctx.get_parameter_source(self.name or "")
+        if source is ParameterSource.DEFAULT_MAP:
+            types, form = FORMS.get(self.type, OTHER_FORM)
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                raise Refusal(f"{ctx.meta[FILE]}: {self.name} must be {form}, not {value!r}")
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            if source is ParameterSource.DEFAULT_MAP:
+                raise Refusal(f"{ctx.meta[FILE]}: {self.name}: {error.message}") from error
+            if source is ParameterSource.ENVIRONMENT:
+                raise Refusal(f"the environment: {self.envvar}: {error.message}") from error
+            raise
 
 
 def option(name: str) -> Callable[[F], F]:
@@ -35,6 +68,7 @@ def option(name: str) -> Callable[[F], F]:
     return click.option(
         switch,
         name,
+        cls=SettingOption,
         type=parameter_type(kind),
         default=default,
         show_default=default is not None,
@@ -86,10 +120,14 @@ def root_key_in_environment() -> str:
 
 def root_key_options(command: F) -> F:
     """Give a command the options that name where the root key is."""
-    for setting in reversed(options()):
-        if setting.name.startswith(f"{config.ROOT_KEY}_"):
-            command = option(setting.name)(command)
+    for name in reversed(config.ROOT_KEY_SOURCES):
+        command = option(name)(command)
     return command
+
+
+def root_key_options_of_maker(command: F) -> F:
+    """The same for a command that makes a root key for a new folder, unless the settings forbid that."""
+    return root_key_options(option("root_key_make")(command))
 
 
 def all_settings(command: F) -> F:
@@ -104,6 +142,7 @@ def read_file(context: click.Context, _: click.Parameter, path: Path | None) -> 
     try:
         check_variables(os.environ)
         given = dict(from_file(path))
+        context.meta[FILE] = path or DEFAULT_FILE
         context.meta[NO_OPTIONS] = {name: given.pop(name) for name in config.NO_OPTIONS if name in given}
         context.default_map = given
     except SettingsError as error:

@@ -76,14 +76,24 @@ def _some(found: list[Stored], data_dir: Path, which: Which) -> list[Stored]:
         return found
     named = [f"account {which.account}"] if which.account else []
     named += [f"region {which.region}"] if which.region else []
-    raise Refusal(f"there is no store{' of ' * bool(named)}{' and '.join(named)} in {data_dir}")
+    if not named:
+        raise Refusal(no_store(data_dir))
+    raise Refusal(f"there is no store of {' and '.join(named)} in {data_dir}")
+
+
+def no_store(data_dir: Path) -> str:
+    """The message where a data folder has no store at all."""
+    return (
+        f"there is no store in {data_dir}: the first write makes one. If the server has another folder, give its "
+        "--config or --data-dir"
+    )
 
 
 def take_stores(data_dir: Path) -> None:
     """Keep servers out until the end of the program. Ends the program if a server runs, or if there is no data
     folder."""
     if not data_dir.is_dir():
-        raise Refusal(f"there is no store in {data_dir}")
+        raise Refusal(no_store(data_dir))
     take_data_dir(data_dir)
 
 
@@ -247,7 +257,7 @@ def copy(data_dir: Path, target: Path) -> None:
     from jedlik.upkeep import folder_copies
 
     if not data_dir.is_dir():
-        raise Refusal(f"there is no store in {data_dir}")
+        raise Refusal(no_store(data_dir))
 
     def done(store: folder_copies.CopiedStore) -> None:
         say(f"{store.name}: {store.size} bytes, up to position {store.position} of its logs")

@@ -36,6 +36,7 @@ from jedlik.cli.store_commands import needed_root_key
 from jedlik.cli.transfer_sources import Form
 from jedlik.cli.transfer_targets import from_text, to_text
 from jedlik.config import BUCKETS, ROOT_KEY, Settings
+from jedlik.storage.lmdb.lmdb_pages import DATA
 
 if TYPE_CHECKING:
     from jedlik.dynamodb.backups.import_sources import Chunked
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from jedlik.upkeep.opening import Reader
 
 ENDPOINT = "http://127.0.0.1:8000"
+DEFAULT_REGION = "us-east-1"
 BATCH = 25
 """Items in a request: DynamoDB's limit."""
 LEAST_REST, MOST_REST = 0.05, 5.0
@@ -52,9 +54,17 @@ SNAPSHOT_ROWS = 1000
 F = TypeVar("F", bound=Callable[..., Any])
 
 _endpoint = click.option(
-    "--endpoint-url", default=ENDPOINT, show_default=True, envvar="AWS_ENDPOINT_URL_DYNAMODB", help="The server's URL."
+    "--endpoint-url",
+    default=ENDPOINT,
+    show_default=True,
+    envvar=["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"],
+    help="The server's URL; AWS_ENDPOINT_URL_DYNAMODB may name it, too.",
 )
-_region = click.option("--region", default="us-east-1", show_default=True, envvar="AWS_REGION", help="The region.")
+_region = click.option(
+    "--region",
+    envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
+    help=f"The region; by default that of AWS_REGION, AWS_DEFAULT_REGION or the profile, or {DEFAULT_REGION}.",
+)
 _profile = click.option("--profile", help="The profile of AWS's configuration files with the access key.")
 
 
@@ -106,7 +116,7 @@ def export(
     """
     root_key = {name: given.pop(name) for name in list(given) if name.startswith(ROOT_KEY)}
     elsewhere = _elsewhere(context, given.pop("store_option"))
-    server, form = given, transfer_sources.form_of(target)
+    server, form = _with_region(**given), transfer_sources.form_of(target)
     path = transfer_places.local_path(target)
     if path is None:
         store, key = transfer_places.of(target, elsewhere)
@@ -150,6 +160,7 @@ def import_(context: click.Context, /, source: str, table: str, store_option: di
     import that was interrupted goes on when it is started again. Records that are no items of the table are printed,
     and the exit code is then 1.
     """
+    server = _with_region(**server)
     note = transfer_places.note_of("import", table, f"{server['endpoint_url']} {server['region']}", source)
     store, key = transfer_places.of(source, _elsewhere(context, store_option))
     put, refused = _import(_client(**server), table, (store, key, source), note)
@@ -160,6 +171,19 @@ def import_(context: click.Context, /, source: str, table: str, store_option: di
 
 def _elsewhere(context: click.Context, options: dict[str, str]) -> transfer_places.Settings:
     return transfer_places.Settings(context.meta[NO_OPTIONS].get(BUCKETS, {}), options)
+
+
+def _with_region(endpoint_url: str, region: str | None, profile: str | None) -> dict[str, Any]:
+    """What finds a server, with the region of the profile where none is named."""
+    if region is None:
+        import botocore.session
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            region = botocore.session.Session(profile=profile).get_config_variable("region") or DEFAULT_REGION
+        except BotoCoreError as error:
+            raise Refusal(str(error)) from error
+    return {"endpoint_url": endpoint_url, "region": region, "profile": profile}
 
 
 def _client(endpoint_url: str, region: str, profile: str | None) -> Any:
@@ -284,8 +308,12 @@ def _export_store(settings: Settings, of: tuple[str, str], name: str, to: tuple[
     compress = _compressor(form)
     part = file.with_name(f"{file.name}.part")
     counted = [0]
+    if not (store.path / DATA).exists():
+        raise Refusal(
+            f"there is no store of region {store.region} in {settings.data_dir}: --region and --account name another"
+        )
     try:
-        with part.open("wb") as out, _stored(store, reader, name) as table:
+        with _stored(store, reader, name) as table, part.open("wb") as out:
             line = None if form.format == "DYNAMODB_JSON" else transfer_targets.line_of(form, table.keys)
             with progress.shown(f"exporting {name}", table.items, lambda: counted[0]):
                 for page in table.pages:
@@ -325,7 +353,7 @@ def _stored(store: Stored, reader: Reader, name: str) -> Iterator[_Table]:
         view = reader.opened(stored, store)
         table = catalog.stored(view.get(catalog.key(name)))
         if table is None:
-            raise Refusal(f"there is no table {name} in {store.path}")
+            raise Refusal(f"there is no table {name} in {store.path}: --region and --account name another store")
         rows = view.rows(table.prefix, keyspaces.prefix_end(table.prefix))
 
         def pages() -> Iterator[list[bytes]]:

@@ -31,6 +31,8 @@ def take_data_folder(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise StartError(f"cannot use the data directory {folder}: it is not a folder") from error
     except OSError as error:
         raise StartError(f"cannot use the data directory {folder}: {error.strerror}") from error
     try:
@@ -38,7 +40,10 @@ def take_data_folder(folder: Path) -> int:
     except BlockingIOError:
         holder = os.read(lock, 20).decode() or "unknown"
         os.close(lock)
-        raise StartError(f"the data directory {folder} is in use by another Jedlik (process {holder})") from None
+        raise StartError(
+            f"the data directory {folder} is in use by another Jedlik (process {holder}): stop it, or name another "
+            "folder (--data-dir)"
+        ) from None
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
     return lock
@@ -61,7 +66,8 @@ def take_port(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for bound in listening:
             bound.close()
-        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        taken = "another program listens there: stop it, or choose another port"
+        reason = taken if error.errno == errno.EADDRINUSE else error.strerror
         raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
     return listening
 

@@ -36,6 +36,7 @@ from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.services import read_models
 from jedlik.process.worker import Site, authority
 from jedlik.regions import root_key_sources
+from jedlik.regions.root_key_record import Found
 from jedlik.root_key import RootKey
 from jedlik.wire.certificates import CertificateError, CertificateFiles, Certificates
 from jedlik.wire.loads import Loads
@@ -90,9 +91,10 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
 
     placed = _placed(settings, folder)
     lock = take_data_folder(placed.data_dir)
+    key: Found | None = None
     try:
         holder = RootKeyHolder(settings, may_make=not root_key_sources.is_service())
-        root_key = holder.root_key
+        root_key, key = holder.root_key, holder.found
         tls = look_at(placed, root_key)
         if holder.found is not None and not settings.in_memory:
             first_sealing.seal_stores(placed, holder.found, root_key)
@@ -114,6 +116,10 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             endpoints=endpoint_listeners.taken(placed),
         )
         return Supervisor(site, seats, holder, renew, announce).run()
+    except StartError as error:
+        if key is not None and key.is_new:  # The next start finds it, and has nothing to report.
+            raise StartError(f"{error}\n{MADE.format(key.source.name)}") from error
+        raise
     finally:
         os.close(lock)
 

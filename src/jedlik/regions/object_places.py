@@ -11,7 +11,7 @@ from typing import Any
 
 from jedlik.buckets import Bucket
 from jedlik.config import Settings
-from jedlik.storage.object_store import ObjectStore
+from jedlik.storage.object_store import ObjectStore, ObjectStoreError
 
 OPEN_BUCKETS = 100
 """Clients of buckets that a process keeps."""
@@ -93,7 +93,15 @@ def backups_of(settings: Settings) -> ObjectStore:
     if place.startswith(BUCKET_SCHEME):
         name, _, folder = place.removeprefix(BUCKET_SCHEME).partition("/")
         return bucket_store(name, folder, settings.buckets)
-    return ObjectStore(settings.backups_folder.absolute().as_uri(), {})
+    if "://" in place:
+        raise ObjectStoreError(
+            f"backups must be a folder, or bucket://NAME/FOLDER with a table [buckets.NAME] in the configuration file, "
+            f"not {place!r}"
+        )
+    path = settings.backups_folder.absolute()
+    if path.exists() and not path.is_dir():
+        raise ObjectStoreError(f"backups: {path} is not a folder")
+    return ObjectStore(path.as_uri(), {})
 
 
 def bucket_store(

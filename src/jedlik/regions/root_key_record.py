@@ -89,8 +89,8 @@ def _found_alone(settings: Settings, *, may_make: bool) -> Found | None:
         return None
     if not may_make or source.file is None:
         raise RootKeyError(
-            f"there is no root key in {source.name}, and a service makes none: make one with `jedlik init`, "
-            "or name where it is (--root-key-file)"
+            f"there is no root key in {source.name}, and none is made for a service or with root_key_make = false: "
+            "make one with `jedlik init`, or name where it is (--root-key-file)"
         )
     return made(folder, source)
 
