@@ -66,6 +66,19 @@ class Authority:
         put(pair.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, closing))
         return pair
 
+    def revoke(self, *revoked: Pair, lifetime: timedelta = DAY) -> Path:
+        """The authority's revocation list, which has these certificates, in a file that is replaced at once."""
+        now = datetime.now(UTC)
+        made = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        made = made.last_update(now - DAY).next_update(now + lifetime)
+        for pair in revoked:
+            number = x509.load_pem_x509_certificate(pair.certificate.read_bytes()).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now - DAY)
+            made = made.add_revoked_certificate(entry.build())
+        file = self._folder / f"{self.file.stem}.crl.pem"
+        put(file, made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return file
+
 
 def put(file: Path, content: bytes) -> None:
     """Replace a file at once, as the programs do that renew certificates."""

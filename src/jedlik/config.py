@@ -147,6 +147,9 @@ class Settings:
     tls_client_certs: Annotated[
         Literal["required", "optional"], "Whether a client must show a certificate of --tls-client-ca."
     ] = "required"
+    tls_client_crl: Annotated[
+        Path | None, "Revocation lists in PEM of all these authorities: clients on one are refused."
+    ] = None
     proxy_protocol_from: Annotated[
         str | None,
         "Addresses and networks, with commas, of proxies that name their clients (PROXY protocol, version 2).",
@@ -233,6 +236,8 @@ class Settings:
             raise SettingsError("tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
         if self.tls_client_certs == "optional" and self.tls_client_ca is None:
             raise SettingsError("tls_client_certs is for tls_client_ca")
+        if self.tls_client_crl is not None and self.tls_client_ca is None:
+            raise SettingsError("tls_client_crl is for tls_client_ca")
         _ = self.proxies
         self._check_regions()
         self._check_peers()

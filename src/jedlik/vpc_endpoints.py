@@ -14,7 +14,7 @@ MOST_ENDPOINTS = 50
 LAST_PORT = (1 << 16) - 1
 ID_FORM = re.compile("vpce-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 _VPC_FORM = re.compile("vpc-[0-9a-f]{8}(?:[0-9a-f]{9})?")
-_TLS_FILES = ("tls_cert", "tls_key", "tls_client_ca")
+_TLS_FILES = ("tls_cert", "tls_key", "tls_client_ca", "tls_client_crl")
 _KEYS = ("listen", "vpc_id", "region", "policy", "policy_file", *_TLS_FILES, "tls_client_certs")
 _NEEDED = ("listen", "vpc_id")
 _REQUIRED = "required"
@@ -41,6 +41,8 @@ class VpcEndpoint:
     """Who issues the certificates of clients; None if they need none."""
     needs_client_certs: bool = True
     """Whether a client without a certificate is refused then."""
+    tls_client_crl: Path | None = None
+    """Revocation lists of those who issue them; None to ask for none."""
 
     @property
     def listen(self) -> str:
@@ -85,8 +87,9 @@ def _endpoint(name: str, table: Mapping[str, Any], suggested: Suggested) -> VpcE
         raise ValueError(f"{where}: tls_cert and tls_key must be given together")
     if "tls_client_ca" in table and "tls_cert" not in table:
         raise ValueError(f"{where}: tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
-    if "tls_client_certs" in table and "tls_client_ca" not in table:
-        raise ValueError(f"{where}: tls_client_certs is for tls_client_ca")
+    for key in ("tls_client_certs", "tls_client_crl"):
+        if key in table and "tls_client_ca" not in table:
+            raise ValueError(f"{where}: {key} is for tls_client_ca")
     if table.get("tls_client_certs", _REQUIRED) not in (_REQUIRED, "optional"):
         raise ValueError(f"{where}: tls_client_certs must be {_REQUIRED} or optional")
     if "policy" in table and "policy_file" in table:
@@ -104,6 +107,7 @@ def _endpoint(name: str, table: Mapping[str, Any], suggested: Suggested) -> VpcE
         files.get("tls_key"),
         files.get("tls_client_ca"),
         table.get("tls_client_certs", _REQUIRED) == _REQUIRED,
+        files.get("tls_client_crl"),
     )
 
 

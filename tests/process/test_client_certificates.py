@@ -298,6 +298,7 @@ def test_settings(start_server: Callable[..., Server], tmp_path: Path) -> None:
     for options, message in (
         ({"tls_client_ca": authority.file}, "tls_client_ca is for HTTPS: it needs tls_cert and tls_key"),
         ({**pair, "tls_client_certs": "optional"}, "tls_client_certs is for tls_client_ca"),
+        ({**pair, "tls_client_crl": tmp_path / "none"}, "tls_client_crl is for tls_client_ca"),
         (
             {**pair, "tls_client_ca": tmp_path / "none"},
             "cannot use the authorities of clients in .*none: .*No such file",
@@ -315,7 +316,7 @@ def test_settings(start_server: Callable[..., Server], tmp_path: Path) -> None:
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot use the authorities of clients in"),
         (
             "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
-            "has a revocation list, and these are not supported",
+            "has a revocation list, which needs a file of its own",
         ),
         ("\xff", "cannot use the authorities of clients in"),
     ],
@@ -326,3 +327,55 @@ def test_authorities_that_cannot_be_used(tmp_path: Path, content: str, message: 
     file.write_text(content, "latin-1")
     with pytest.raises(CertificateError, match=message):
         Certificates(CertificateFiles(own.certificate, own.key, file))
+
+
+# Revocation lists.
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_a_certificate_that_is_revoked_is_refused(
+    start_server: Callable[..., Server], tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    servers, clients = Authority(tmp_path, "servers"), Authority(tmp_path, "clients")
+    own, app, other = servers.issue("server", usage=SERVER), clients.issue("app"), clients.issue("other")
+    files = {"tls_cert": own.certificate, "tls_key": own.key, "tls_client_ca": clients.file}
+    server = start_server(**files, tls_client_crl=clients.revoke(), workers=1)
+    site = Site(servers, clients, server, server)
+
+    def serves(shown: Pair) -> bool:
+        connection = is_served(server, context(site, shown, version))
+        if connection is not None:
+            connection.close()
+        return connection is not None
+
+    assert (serves(app), serves(other)) == (True, True)
+    clients.revoke(app)
+    eventually(lambda: not serves(app))
+    assert serves(other)
+    clients.revoke(lifetime=timedelta(seconds=-1))
+    eventually(lambda: not serves(other))
+    known = {"certificate revoked", "CRL has expired"}
+    eventually(lambda: any(one.get("reason") in known for one in server.log_lines()))
+    clients.revoke(other)
+    eventually(lambda: serves(app))
+    assert not serves(other)
+
+
+def test_revocation_lists_that_cannot_be_used(tmp_path: Path) -> None:
+    clients = Authority(tmp_path, "one")
+    own = clients.issue("server")
+    good = clients.revoke().read_text()
+    file = tmp_path / "lists.pem"
+    for content, message in (
+        ("", "must have revocation lists in PEM, and nothing else"),
+        (good + own.certificate.read_text(), "must have revocation lists in PEM, and nothing else"),
+        ("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "cannot use the revocation lists in"),
+        (good, None),
+    ):
+        file.write_text(content)
+        files = CertificateFiles(own.certificate, own.key, clients.file, revocation_lists=file)
+        if message is None:
+            Certificates(files)
+            continue
+        with pytest.raises(CertificateError, match=message):
+            Certificates(files)

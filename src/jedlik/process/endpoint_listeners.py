@@ -57,7 +57,13 @@ def _tls(endpoint: VpcEndpoint) -> Certificates | None:
             raise StartError(f"vpc_endpoints.{endpoint.id}: the policy cannot be used: {error}") from error
     if endpoint.tls_cert is None or endpoint.tls_key is None:
         return None
-    files = CertificateFiles(endpoint.tls_cert, endpoint.tls_key, endpoint.tls_client_ca, endpoint.needs_client_certs)
+    files = CertificateFiles(
+        endpoint.tls_cert,
+        endpoint.tls_key,
+        endpoint.tls_client_ca,
+        endpoint.needs_client_certs,
+        endpoint.tls_client_crl,
+    )
     try:
         return Certificates(files)
     except CertificateError as error:

@@ -146,7 +146,11 @@ def look_at(settings: Settings, root_key: RootKey) -> Certificates | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     files = CertificateFiles(
-        settings.tls_cert, settings.tls_key, settings.tls_client_ca, settings.tls_client_certs == "required"
+        settings.tls_cert,
+        settings.tls_key,
+        settings.tls_client_ca,
+        settings.tls_client_certs == "required",
+        settings.tls_client_crl,
     )
     try:
         return Certificates(files)

@@ -6,8 +6,8 @@ an authority to one but take none away, and a new one has new keys for session t
 
 TLS is 1.2 or 1.3, with cipher suites that have forward secrecy and authenticated encryption only (RFC 9325, 4.2). A
 client's certificate is verified in the handshake. It is valid if it was issued for clients, or for no purpose in
-particular, by one of the authorities, or is itself in their file. A file with a revocation list is refused: the list
-would be ignored.
+particular, by one of the authorities, or is itself in their file. With a file of revocation lists it must also be on
+none of its authority's; if there is no list of that authority that is in its time, it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 than 112 bits of security) and signatures with SHA-1, in certificates too."""
 PROTOCOLS = ["http/1.1"]
 """What is spoken behind TLS, for clients that ask (ALPN). One that asks only for others goes on without."""
-REVOCATION_LIST = "-----BEGIN X509 CRL-----"
+_BEGIN = "-----BEGIN "
+REVOCATION_LIST = f"{_BEGIN}X509 CRL-----"
 
 
 class CertificateError(Exception):
@@ -41,11 +42,13 @@ class CertificateFiles:
     """Who issues the certificates of clients; None if they need none."""
     are_required: bool = True
     """Whether a client without a certificate is refused. One whose certificate is not valid always is."""
+    revocation_lists: Path | None = None
+    """The certificates of clients that their authorities have taken back; None to ask for no list."""
 
     @property
     def all(self) -> tuple[Path, ...]:
         """Those that there are."""
-        files = (self.certificate, self.key, self.client_authorities)
+        files = (self.certificate, self.key, self.client_authorities, self.revocation_lists)
         return tuple(file for file in files if file is not None)
 
 
@@ -119,6 +122,8 @@ def context_of(files: CertificateFiles) -> ssl.SSLContext:
         ) from error
     if files.client_authorities is not None:
         _demand_certificates(context, files.client_authorities, are_required=files.are_required)
+    if files.revocation_lists is not None:
+        _look_up_revoked(context, files.revocation_lists)
     return context
 
 
@@ -130,7 +135,7 @@ def _demand_certificates(context: ssl.SSLContext, authorities: Path, *, are_requ
     try:
         text = authorities.read_text("ascii")
         if REVOCATION_LIST in text:
-            raise CertificateError(f"{authorities} has a revocation list, and these are not supported")
+            raise CertificateError(f"{authorities} has a revocation list, which needs a file of its own")
         context.load_verify_locations(cadata=text)
     except (OSError, ValueError) as error:
         raise CertificateError(f"cannot use the authorities of clients in {authorities}: {error}") from error
@@ -139,3 +144,15 @@ def _demand_certificates(context: ssl.SSLContext, authorities: Path, *, are_requ
     # A session that is resumed is not verified again: so every connection shows its certificate.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
+
+
+def _look_up_revoked(context: ssl.SSLContext, lists: Path) -> None:
+    try:
+        # OpenSSL would trust the certificates in such a file.
+        text = lists.read_text("ascii")
+        if REVOCATION_LIST not in text or text.count(_BEGIN) != text.count(REVOCATION_LIST):
+            raise CertificateError(f"{lists} must have revocation lists in PEM, and nothing else")
+        context.load_verify_locations(cafile=lists)
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"cannot use the revocation lists in {lists}: {error}") from error
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
