@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jedlik.kms import due_keys
+from jedlik.aws.errors import ServiceUnavailable
+from jedlik.kms import due_keys, material_imports
 from jedlik.kms.errors import ExpiredImportTokenException, KMSInvalidStateException
 from jedlik.regions.region import Region
 from jedlik.root_key import RootKey, new_key
@@ -82,6 +85,32 @@ def test_material_is_imported_deleted_and_imported_again(kms: Any, external: str
     assert refusal(kms.decrypt, CiphertextBlob=blob) == pending
     assert kms.import_key_material(**request)["KeyMaterialId"] == imported["KeyMaterialId"]
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+
+
+def test_few_pairs_of_keys_are_made_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+
+    def held(bits: int) -> tuple[bytes, bytes]:
+        may_end.wait(60)
+        return b"public", b"private"
+
+    async def scenario(region: Region, clock: SetClock) -> None:
+        region.root_key = RootKey(new_key())
+        key = (await call(region, "CreateKey", Origin="EXTERNAL"))["KeyMetadata"]["KeyId"]
+        asked = [
+            asyncio.ensure_future(call(region, "GetParametersForImport", KeyId=key, **WRAPPING)) for _ in range(20)
+        ]
+        done: set[Any] = set()
+        while len(done) < 11:
+            done, _ = await asyncio.wait(asked, timeout=0.01)
+        may_end.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refused = [one for one in answers if isinstance(one, ServiceUnavailable)]
+        assert len(refused) == len(done) == 11
+        assert sum(type(one) is dict and one["PublicKey"] == b"public" for one in answers) == 9
+
+    monkeypatch.setattr(material_imports, "_new_pair", held)
+    regions.run(tmp_path, scenario)
 
 
 def test_what_is_not_imported(kms: Any, external: str) -> None:

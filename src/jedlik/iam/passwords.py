@@ -8,18 +8,13 @@ Sources: RFC 9106, "Argon2 Memory-Hard Function"; OWASP, "Password Storage Cheat
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from jedlik.aws.errors import ServiceUnavailable
+from jedlik.aws.one_at_a_time import OneAtATime
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
-
-T = TypeVar("T")
 
 PASSES, KIBIBYTES, LANES = 2, 47_104, 1
 MOST_WAITING = 16
@@ -28,40 +23,17 @@ NOBODY = "$argon2id$v=19$m=47104,t=2,p=1$SmVkbGlrIEFueW9zIDE4MDA$1fPDjULwU1hwCbt
 """A hash that no password has. It is compared for users who are not there, so that this takes as long."""
 
 
-class _Turns:
-    """Whose turn it is."""
-
-    def __init__(self) -> None:
-        self.waiting = 0
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="passwords")
-
-
-@cache
-def _turns() -> _Turns:
-    """Made when first needed: a thread must not be there before the workers are forked."""
-    return _Turns()
-
-
-async def _in_turn(compute: Callable[[], T]) -> T:
-    """The result of a computation in the one thread. Raises ServiceUnavailable where too many wait."""
-    turns = _turns()
-    if turns.waiting > MOST_WAITING:
-        raise ServiceUnavailable("The server is too busy; try again")
-    turns.waiting += 1
-    try:
-        return await asyncio.get_running_loop().run_in_executor(turns.thread, compute)
-    finally:
-        turns.waiting -= 1
+_IN_TURN = OneAtATime("passwords", MOST_WAITING)
 
 
 async def hashed(password: str) -> str:
     """The hash of a password, with a salt of its own. Raises ServiceUnavailable."""
-    return await _in_turn(lambda: _hasher().hash(password))
+    return await _IN_TURN.do(lambda: _hasher().hash(password))
 
 
 async def is_hash_of(password: str, *hashes: str) -> bool:
     """Whether a password has one of these hashes. Raises ServiceUnavailable."""
-    return await _in_turn(lambda: any(_is_hash_of(one, password) for one in hashes))
+    return await _IN_TURN.do(lambda: any(_is_hash_of(one, password) for one in hashes))
 
 
 def _is_hash_of(one: str, password: str) -> bool:

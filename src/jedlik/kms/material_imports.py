@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.one_at_a_time import OneAtATime
 from jedlik.kms import key_material, key_rows, sealed_material
 from jedlik.kms.errors import (
     ExpiredImportTokenException,
@@ -50,6 +52,8 @@ _TOKEN = b"import token"
 _BITS = {"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096}
 _MOST_MATERIALS = 100
 """Imported into one key, in all."""
+_PAIRS = OneAtATime("pairs of RSA keys", 8)
+"""Making one takes up to some seconds. AWS allows one request in four seconds."""
 _MILLISECONDS = 8
 _DELETING = (PENDING_DELETION, PENDING_REPLICA_DELETION)
 
@@ -61,7 +65,7 @@ async def get_parameters_for_import(at: KeyAt, request: Request) -> Request:
     algorithm, spec = request["WrappingAlgorithm"], request["WrappingKeySpec"]
     if algorithm not in _UNWRAPPING or spec not in _BITS:
         raise UnsupportedOperationException(f"Jedlik does not support {algorithm} with {spec}")
-    public, private = await asyncio.to_thread(_new_pair, _BITS[spec])
+    public, private = await _PAIRS.do(partial(_new_pair, _BITS[spec]))
     valid_to = at.now + DAY
     content = round(valid_to * 1000).to_bytes(_MILLISECONDS) + algorithm.encode() + b"\0" + private
     try:
