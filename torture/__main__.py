@@ -42,6 +42,7 @@ def main() -> int:
     )
     parser.add_argument("--cuts", type=int, default=500, help="how many power cuts (default: 500)")
     parser.add_argument("--points", type=int, default=40, help="how many seconds are restored (default: 40)")
+    parser.add_argument("--keyed", action="store_true", help="back up a table under a key of KMS")
     parser.add_argument("--flips", type=int, default=500, help="how many damaged stores (default: 500)")
     parser.add_argument("--seed", type=int, default=Random().randrange(1 << 32))
     options = parser.parse_args()
@@ -55,9 +56,10 @@ def main() -> int:
 
 def _backups(options: argparse.Namespace, folder: Path, random: Random) -> str:
     """Half of the points while processes are killed, and the other half after power cuts."""
-    done = str(restored_seconds.run(folder, random, (options.points + 1) // 2, _say))
+    keyed = options.keyed
+    done = str(restored_seconds.run(folder, random, (options.points + 1) // 2, _say, keyed))
     try:
-        return f"{done}; {cut_archives.run(folder, random, options.points // 2, _say)}"
+        return f"{done}; {cut_archives.run(folder, random, options.points // 2, _say, keyed)}"
     except NoCompiler as error:
         _say(f"Left out: {error}")
     return done

@@ -135,6 +135,8 @@ class Recorded:
 
     disk: Disk
     writers: list[Remembering]
+    keyed: bool
+    """Whether the table is under a key of KMS."""
     begun: dict[File, bytes]
     """The store's files at its beginning."""
     backups: dict[str, Point] = field(default_factory=dict)
@@ -143,13 +145,16 @@ class Recorded:
     """By the name of the table."""
 
 
-def run(folder: Path, random: Random, points: int, say: Callable[[str], None]) -> Done:
-    """Restore `points` seconds and backups after power cuts. Raises Broken, and NoCompiler."""
+def run(folder: Path, random: Random, points: int, say: Callable[[str], None], keyed: bool = False) -> Done:
+    """Restore `points` seconds and backups after power cuts; with `keyed`, of a table under a key of KMS.
+
+    Raises Broken and NoCompiler.
+    """
     done = Done()
     while done.points + done.backups < points:
         part = folder / f"archive-{done.recordings}"
         part.mkdir()
-        recorded = record(part, random)
+        recorded = record(part, random, keyed=keyed)
         done.recordings += 1
         done.writes += sum(len(writer.writes) for writer in recorded.writers)
         cut(part, recorded, random, points, done)
@@ -158,18 +163,18 @@ def run(folder: Path, random: Random, points: int, say: Callable[[str], None]) -
     return done
 
 
-def record(part: Path, random: Random, seconds: float = RECORDED_SECONDS) -> Recorded:
+def record(part: Path, random: Random, seconds: float = RECORDED_SECONDS, keyed: bool = False) -> Recorded:
     """Write to a server while it archives, backs up and restores."""
     disk = Disk(part)
-    server = Server(part / "log", ENVIRONMENT, data_dir=disk.data_dir, workers=2)
+    server = Server(part / "log", ENVIRONMENT, data_dir=disk.data_dir, workers=2, seal_tables=keyed)
     writers = [Remembering(server, f"writer {n}", Random(random.random()), disk) for n in range(WRITERS)]
     (part / "kept").mkdir()
     (part / "sitecustomize.py").write_text(SMALL_PIECES)
     try:
-        make_table(server.client())
+        make_table(server, keyed)
         server.stop()
         store = store_in(disk.data_dir, REGION)
-        recorded = Recorded(disk, writers, {file: (store / name).read_bytes() for file, name in NAMES.items()})
+        recorded = Recorded(disk, writers, keyed, {file: (store / name).read_bytes() for file, name in NAMES.items()})
         path = [str(part), server.environment.get("PYTHONPATH", "")]
         server.environment |= disk.environment | {
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
@@ -335,7 +340,7 @@ def _look(life: Path, recorded: Recorded, position: int, random: Random, done: D
     what = f"after a cut at {position}"
     known = [(writer, _known(writer.writes, position)) for writer in recorded.writers]
     last = max((write.ended for _, writes in known for write in writes if write.ended < float("inf")), default=0.0)
-    server = Server(life / "log", ENVIRONMENT, data_dir=life / "data", workers=1)
+    server = Server(life / "log", ENVIRONMENT, data_dir=life / "data", workers=1, seal_tables=recorded.keyed)
     try:
         client = server.client()
         first = _first_second(client)

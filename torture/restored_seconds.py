@@ -187,23 +187,30 @@ class Remembering:
         demand(found in possible, lambda: f"{what}: {self.name} has {found}, and not one of {possible}")
 
 
-def run(folder: Path, random: Random, points: int, say: Callable[[str], None]) -> Done:
-    """Restore `points` seconds, and some backups, while processes are killed. Raises Broken."""
-    server = Server(folder / "log", data_dir=folder / "data", workers=2)
+def run(folder: Path, random: Random, points: int, say: Callable[[str], None], keyed: bool = False) -> Done:
+    """Restore `points` seconds, and some backups, while processes are killed; with `keyed`, of a table under a key of
+    KMS. Raises Broken."""
+    server = Server(folder / "log", data_dir=folder / "data", workers=2, seal_tables=keyed)
     try:
-        return _Run(server, random).run(points, say)
+        return _Run(server, random).run(points, say, keyed)
     finally:
         server.kill()
 
 
-def make_table(client: Any) -> None:
-    """Create the writers' table, with recovery."""
+def make_table(server: Server, keyed: bool) -> None:
+    """Create the writers' table, with recovery; with `keyed`, under a key of KMS."""
+    client = server.client()
+    key = {}
+    if keyed:
+        arn = server.client("kms").create_key()["KeyMetadata"]["Arn"]
+        key = {"SSESpecification": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": arn}}
     names = ("owner", "item")
     client.create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": a, "KeyType": k} for a, k in zip(names, ("HASH", "RANGE"), strict=True)],
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
         BillingMode="PAY_PER_REQUEST",
+        **key,
     )
     on = {"PointInTimeRecoveryEnabled": True}
     client.update_continuous_backups(TableName=TABLE, PointInTimeRecoverySpecification=on)
@@ -217,8 +224,8 @@ class _Run:
         self._done = Done()
         self._over = threading.Event()
 
-    def run(self, points: int, say: Callable[[str], None]) -> Done:
-        make_table(self._server.client())
+    def run(self, points: int, say: Callable[[str], None], keyed: bool) -> Done:
+        make_table(self._server, keyed)
         jobs: list[Callable[[Any], None]] = [writer.run for writer in self._writers]
         with ThreadPoolExecutor(WRITERS + AT_ONCE + 1) as pool:
             running = [pool.submit(job, self._over) for job in jobs]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jedlik.aws.errors import ServiceError
+from jedlik.aws.errors import ServiceError, ValidationException
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.dynamodb.backups import backup_removal, pieces, restores, table_copies
@@ -257,9 +257,16 @@ def test_a_damaged_backup_is_not_restored_and_leaves_no_table(tmp_path: Path, ca
         [piece] = [found.name async for found in place(own).list("") if "/items-" in found.name]
         content = bytearray(await place(own).get(piece))
         content[-20] ^= 1
+        restore = {"TargetTableName": "target", "BackupArn": backup["BackupArn"]}
+        await own.call("RestoreTableFromBackup", **restore)
         await place(own).put(piece, bytes(content))
-        await own.call("RestoreTableFromBackup", TargetTableName="target", BackupArn=backup["BackupArn"])
         await all_jobs(own)
+        # What is known when the request comes is refused then.
+        with pytest.raises(ValidationException, match="The backup cannot be restored here: its checksum is wrong"):
+            await own.call("RestoreTableFromBackup", **restore)
+        await place(own).delete([piece])
+        with pytest.raises(ValidationException, match="there is no"):
+            await own.call("RestoreTableFromBackup", **restore)
         assert (await own.call("ListTables"))["TableNames"] == ["source"]
         # It is in nobody's way any more.
         await own.call("DeleteBackup", BackupArn=backup["BackupArn"])

@@ -11,6 +11,7 @@ from jedlik.dynamodb.backups import (
     backup_removal,
     bulk_puts,
     exporting,
+    holds,
     importing,
     last_backups,
     recovery_plans,
@@ -54,6 +55,7 @@ SERVICE = Service(
     duties=(
         archiving.duty,
         expiring.duty,
+        holds.duty,
         key_watch.duty,
         last_backups.duty,
         old_tokens.duty,

@@ -168,6 +168,9 @@ def stats(stored: Stored, say: Say, watch: Watch = unwatched, *, services: Seque
             f"{stored.label}: import {one.id} of table {one.table}: {one.errors} records were no items; the log is in "
             f"{one.log} in the place of backups"
         )
+    for held in store.held:
+        missed = "" if held.hold.missed is None else ", which is not in the settings: see docs/operating/running.md"
+        say(f"{stored.label}: {held.table}: held for a restore in the region {held.hold.region}{missed}")
     if stored.is_identity:
         say(f"{stored.label}: {', '.join(f'{number} {name}' for name, number in store.identities.items())}")
     if store.clock is not None:

@@ -9,9 +9,10 @@ from typing import Any
 from jedlik import timekeeping
 from jedlik.aws.service import Service, identity_key_spaces
 from jedlik.background import job_records
-from jedlik.dynamodb.backups import import_logs, import_records, recovery_records
+from jedlik.dynamodb.backups import holds, import_logs, import_records, recovery_records
+from jedlik.dynamodb.backups.holds import Hold
 from jedlik.dynamodb.backups.recovery_records import Recovery
-from jedlik.dynamodb.model import descriptors, keys
+from jedlik.dynamodb.model import descriptors, keys, spaces
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.replication import aside, pull_positions
 from jedlik.dynamodb.replication.aside import Aside
@@ -26,7 +27,7 @@ from jedlik.storage.lmdb.view import Pages, View
 from jedlik.timekeeping import Timekeeping
 from jedlik.upkeep import opening
 
-_OF_REGIONS = ("region", "tables", "clock", "kms_keys", "imports_with_errors")
+_OF_REGIONS = ("region", "tables", "clock", "kms_keys", "imports_with_errors", "held_for_other_regions")
 """What the document of an identity store has not."""
 
 
@@ -121,6 +122,25 @@ class ImportErrors:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldSource:
+    """A table or a backup that is held, because a table of another region is being restored from it."""
+
+    table: str
+    """The table that it is or was of."""
+    hold: Hold
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        hold = self.hold
+        return {
+            "table": self.table,
+            "region": hold.region,
+            "restored_table_id": hold.table_id,
+            "region_missed_since": hold.missed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStats:
     """A store, in one state of it."""
 
@@ -139,6 +159,7 @@ class StoreStats:
     """Those of customers, and that of DynamoDB."""
     imports: tuple[ImportErrors, ...] = ()
     """Those of which records were no items."""
+    held: tuple[HeldSource, ...] = ()
     identities: Mapping[str, int] = field(default_factory=dict)
     """For an identity store: the number of rows of each key space, by their name."""
 
@@ -180,6 +201,7 @@ class StoreStats:
             },
             "kms_keys": self.kms_keys,
             "imports_with_errors": [one.document() for one in self.imports],
+            "held_for_other_regions": [one.document() for one in self.held],
             "tables": [table.document() for table in self.tables],
         }
 
@@ -190,8 +212,10 @@ def of_store(stored: Stored, services: Sequence[Service] = ()) -> StoreStats:
     size = (path / DATA).stat().st_size
     with opening.view(path) as view:
         if stored.is_identity:
-            spaces = identity_key_spaces(services)
-            identities = {space.rows: view.count(*space.range) for space in spaces if space is not keyspaces.STORE}
+            of_identities = identity_key_spaces(services)
+            identities = {
+                space.rows: view.count(*space.range) for space in of_identities if space is not keyspaces.STORE
+            }
             return StoreStats(
                 "", stored.account, size, view.pages, (), None, read_progress(path), identities=identities
             )
@@ -199,7 +223,8 @@ def of_store(stored: Stored, services: Sequence[Service] = ()) -> StoreStats:
         kms_keys = view.count(*key_rows.key_range())
         progress = read_progress(path)
         clock, imports = of_clock(view), tuple(imports_of(view, stored.account, path.name))
-        return StoreStats(path.name, stored.account, size, view.pages, tables, clock, progress, kms_keys, imports)
+        held = tuple(held_in(view))
+        return StoreStats(path.name, stored.account, size, view.pages, tables, clock, progress, kms_keys, imports, held)
 
 
 def imports_of(view: View, account: str, region: str) -> Iterator[ImportErrors]:
@@ -209,6 +234,17 @@ def imports_of(view: View, account: str, region: str) -> Iterator[ImportErrors]:
         if found.errors:
             place = import_logs.folder(account, region, found.table, found.id)
             yield ImportErrors(found.table, found.id, found.errors, place)
+
+
+def held_in(view: View) -> Iterator[HeldSource]:
+    """The sources that are held for tables of other regions."""
+    for _, raw in view.rows(*spaces.HOLDS.range):
+        hold = holds.parse(raw)
+        key = bytes.fromhex(hold.source)
+        record = view.get(key)
+        if record is not None:
+            source = holds.record_of(key, record)
+            yield HeldSource(source.table if isinstance(source, Recovery) else source.table.name, hold)
 
 
 def of_clock(view: View) -> Timekeeping | None:

@@ -15,7 +15,7 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
 from jedlik.aws.front import region_refusal
 from jedlik.dynamodb import catalog
-from jedlik.dynamodb.backups import archiving, kms_piece_keys, recovery_plans, recovery_records
+from jedlik.dynamodb.backups import archiving, kms_piece_keys, readable_sources, recovery_plans, recovery_records
 from jedlik.dynamodb.backups.backup_operations import place
 from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.backups.restore_operations import (
@@ -108,6 +108,8 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
     earliest = now if before is None else await archiving.earliest(region, before, now)
     recovery_key = recovery_records.recovery_key(keys.table_id(source.id))
     await check_keys(region, source, before, now if until is None else until)
+    if before is not None:
+        await readable_sources.check_recovery(region, region, before, now if until is None else until)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         source = found(name, catalog.stored(values[0]))
@@ -147,6 +149,7 @@ async def _restore_from_elsewhere(
         earliest = await archiving.earliest(there, recovery, now)
         at = _checked_time(until, earliest, latest(recovery, earliest, now))
         await check_keys(there, source, recovery, at)
+        await readable_sources.check_recovery(region, there, recovery, at)
         return source, recovery, at
 
     try:

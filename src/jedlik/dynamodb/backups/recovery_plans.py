@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
-from jedlik.background.job_records import Job, JobWaits, State
+from jedlik.background.job_records import Job, JobMoved, JobWaits, State
 from jedlik.background.work import JobKind
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
@@ -87,8 +87,9 @@ async def step(region: Region, job: Job) -> None:
         )
         raise JobWaits(restores.WAIT_SECONDS) from error
     except ObjectStoreError as error:
-        _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": state["TableName"]})
-        raise JobWaits(WAIT_SECONDS) from error
+        await restores.wait(region, job, error)
+        await _fail(region, job, str(error))
+        return
     if folder is None:
         return
     marks = backup_records.mark_log(state["TableId"])
@@ -117,10 +118,17 @@ async def _planned(region: Region, job: Job, store: ObjectStore) -> str | None:
     if not state.get("Held"):
         await sources_elsewhere.hold(region, job)
         return None
+
+    async def work(source: Region) -> str | None:
+        try:
+            return await planned(source, state, state["TableId"], store)
+        except JobMoved:
+            if not await sources_elsewhere.is_held(source, state["TableId"]):
+                raise SourceGone("the source was released, because this region was not served for too long") from None
+            raise
+
     try:
-        return await region.elsewhere.use(
-            state["Region"], lambda source: planned(source, state, state["TableId"], store)
-        )
+        return await region.elsewhere.use(state["Region"], work)
     except NotServed as error:
         raise SourceGone(f"its region {error} is not served here") from error
     except TooManyOpen as error:

@@ -24,6 +24,7 @@ from jedlik.dynamodb.backups import (
     backup_records,
     kms_piece_keys,
     manifests,
+    readable_sources,
     recovery_plans,
     restores,
     sources_elsewhere,
@@ -83,6 +84,8 @@ async def restore_table_from_backup(context: Context, request: Request) -> Respo
         await open_keys.ready(region, keys.table_id(source.id))
     elif found.follows_key:
         await kms_piece_keys.check(region, source)
+    if found.status == AVAILABLE:
+        await readable_sources.check_backup(region, place(region), found.folder)
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, Descriptor]:
         backup = backup_records.found(values[0], arn)

@@ -59,6 +59,8 @@ COMMITS = 4
 """Commits that are under way at once."""
 WAIT_SECONDS = 5.0
 """After a failure of the place of backups."""
+PATIENCE_SECONDS = 24 * 60 * 60.0
+"""A restore that cannot read its source for so long is given up, and its table goes: nobody could delete it."""
 OPEN_PIECES = 4
 """Pieces that a worker keeps unpacked, each of 8 MB: one for each restore that it works on."""
 
@@ -120,8 +122,29 @@ async def step(region: Region, job: Job) -> None:
         )
         raise JobWaits(WAIT_SECONDS) from error
     except ObjectStoreError as error:
-        _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
-        raise JobWaits(WAIT_SECONDS) from error
+        await wait(region, job, error)
+        await _fail(region, job, str(error))
+
+
+async def wait(region: Region, job: Job, error: ObjectStoreError) -> None:
+    """Wait for the place of backups, with a note in the job of when that began. Returns if it has been too long.
+
+    Raises JobMoved and JobWaits.
+    """
+    now, since = region.clock(), job.state.get("Away")
+    if since is not None and now - since > PATIENCE_SECONDS:
+        return
+    _log.warning("a restore waits: %s", error, extra={"region": region.store, "table": job.state["TableName"]})
+    if since is None:
+
+        def note(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+            job.check(found[0])
+            writes = Writes()
+            job.advance(job.state | {"Away": now}, writes)
+            return writes, None
+
+        await region.engine.mutate([job.key], note)
+    raise JobWaits(WAIT_SECONDS) from error
 
 
 @dataclass(slots=True)
@@ -247,7 +270,7 @@ class _Commit:
         self._values = _of_generation([value for _, value in rows], indexes.generation(table))
         made = Writes()
         behind = {"Row": end} if end < len(source.rows) else {"Piece": source.number + 1, "Row": 0}
-        job.advance(job.state | behind, made)
+        job.advance(job.state | behind | {"Away": None}, made)
         self.next_job = job_records.parse((job.key, made.puts[job.key] or b""))
         """The job as this commit leaves it."""
         self.items = [(table, key) for key in self._keys] if self._replaces else []

@@ -2,7 +2,8 @@
 
 The record of the source is in the store of its own region, so no commit covers it and the table. The job of the restore
 notes in the record, as its first step, that the source is needed; and before its last one, that it is not. Both may be
-done twice. What the job reads is in the place of backups, which all regions of a server have in common.
+done twice. What the job reads is in the place of backups, which all regions of a server have in common. `holds`
+releases a source whose job cannot note that any more.
 
 A backup whose region is not served here can be restored if it is in the same place: nobody then keeps it from being
 deleted meanwhile.
@@ -14,16 +15,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jedlik.aws.errors import ValidationException
 from jedlik.background.job_records import Job, JobWaits
-from jedlik.dynamodb.backups import backup_records, kms_piece_keys, manifests, piece_keys, recovery_records
+from jedlik.dynamodb.backups import backup_records, holds, kms_piece_keys, manifests, readable_sources
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, Backup, BackupArn
-from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
-from jedlik.dynamodb.backups.pieces import DamagedPiece
+from jedlik.dynamodb.backups.holds import Hold
+from jedlik.dynamodb.backups.manifests import DamagedManifest
 from jedlik.dynamodb.backups.recovery_records import Recovery
 from jedlik.dynamodb.errors import BackupNotFoundException
 from jedlik.dynamodb.model import spaces
-from jedlik.regions import keyspaces
 from jedlik.regions.region import NotServed, TooManyOpen
 from jedlik.storage.engine import Writes
 from jedlik.storage.object_store import ObjectMissing, ObjectStore
@@ -40,13 +39,18 @@ class SourceGone(Exception):
 
 
 async def backup(region: Region, parts: BackupArn, arn: str, store: ObjectStore) -> Backup:
-    """A backup of another region. Raises BackupNotFoundException, ValidationException and ObjectStoreError."""
+    """A backup of another region, which opens here.
+
+    Raises BackupNotFoundException, ValidationException, ContinuousBackupsUnavailableException and ObjectStoreError.
+    """
     key = backup_records.backup_key(parts.table, parts.id)
 
     async def read(source: Region) -> Backup:
         found = backup_records.found((await source.engine.get([key]))[0], arn)
         if found.follows_key:
             await kms_piece_keys.check(source, found.table)
+        if found.status == AVAILABLE:
+            await readable_sources.check_backup(region, store, found.folder)
         return found
 
     try:
@@ -57,18 +61,8 @@ async def backup(region: Region, parts: BackupArn, arn: str, store: ObjectStore)
         manifest = await manifests.read(store, folder)
     except (ObjectMissing, DamagedManifest) as error:
         raise BackupNotFoundException(f"Backup not found: {arn}") from error
-    await _check_opens(region, store, folder, manifest)
+    await readable_sources.check_backup(region, store, folder, manifest)
     return backup_records.found(replace(manifest.backup, status=AVAILABLE).stored(), arn)
-
-
-async def _check_opens(region: Region, store: ObjectStore, folder: str, manifest: Manifest) -> None:
-    """Whether a backup of another store can be opened here: its root key may be another one. All its pieces have one
-    key, so the first is tried. Raises ValidationException and ObjectStoreError."""
-    for piece in manifest.pieces[:1]:
-        try:
-            await piece_keys.of(region).rows(store, piece.name if "/" in piece.name else f"{folder}/{piece.name}")
-        except (DamagedPiece, ObjectMissing) as error:
-            raise ValidationException(f"The backup cannot be restored here: {error}") from error
 
 
 async def hold(region: Region, job: Job) -> None:
@@ -82,11 +76,12 @@ async def hold(region: Region, job: Job) -> None:
         writes = Writes()
         if found[0] is None:
             raise SourceGone("it is gone")
-        record = _record(key, found[0])
+        record = holds.record_of(key, found[0])
         if isinstance(record, Recovery) and record.history != job.state["History"]:
             raise SourceGone("the recovery of the source has ended")
         if table_id not in record.restoring:
             record.put(writes, restoring=(*record.restoring, table_id))
+            Hold(table_id, region.name, job.state["Source"]).put(writes)
             if isinstance(record, Recovery):
                 writes.append(backup_records.mark_log(table_id), b"")
         return writes, None
@@ -111,30 +106,18 @@ async def hold(region: Region, job: Job) -> None:
 async def release(region: Region, job: Job) -> None:
     """The source of a job, which is about to end, is not needed for it any more."""
     key, table_id = bytes.fromhex(job.state["Source"]), job.state["TableId"]
-    mark = backup_records.mark_log(table_id)
 
     async def work(source: Region) -> None:
-        rows = await source.engine.range(mark, keyspaces.prefix_end(mark), 1, 1)
-
-        def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
-            writes = Writes()
-            for row, _ in rows:
-                writes.delete(row)
-            if found[0] is not None:
-                record = _record(key, found[0])
-                if table_id in record.restoring:
-                    record.put(writes, restoring=tuple(one for one in record.restoring if one != table_id))
-            return writes, None
-
-        await source.engine.mutate([key], decide)
+        await holds.release(source, key, table_id)
 
     try:
         await region.elsewhere.use(job.state["Region"], work)
     except TooManyOpen as error:
         raise JobWaits(WAIT_SECONDS) from error
     except NotServed:
-        return  # Nothing was held, or the settings have lost the region: what it has held stays there.
+        return  # Nothing was held, or the settings have lost the region: it lets go when it is there again.
 
 
-def _record(key: bytes, raw: bytes) -> Backup | Recovery:
-    return backup_records.parse(raw) if key.startswith(spaces.BACKUPS.prefix) else recovery_records.parse(raw)
+async def is_held(source: Region, table_id: str) -> bool:
+    """Whether a source here is held for a table of another region."""
+    return (await source.engine.get([holds.hold_key(table_id)]))[0] is not None

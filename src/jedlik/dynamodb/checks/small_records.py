@@ -1,4 +1,4 @@
-"""The check of small records, one by one: client tokens, tags, checkpoints, and notes of tables put aside."""
+"""The check of small records, one by one: client tokens, tags, checkpoints, notes of tables put aside, and holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from jedlik.aws.checks import Check, Checking, unreadable
+from jedlik.dynamodb.backups import holds
 from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.model.limits import IDEMPOTENCY_SECONDS
 from jedlik.dynamodb.replication import aside, pull_positions
@@ -56,11 +57,19 @@ def _read_aside(row: Row) -> None:
         raise ValueError(f"it is {note}")
 
 
+def _read_hold(row: Row) -> None:
+    hold = holds.parse(row[1])
+    if hold.key != row[0] or not isinstance(hold.region, str) or not isinstance(hold.missed, float | None):
+        raise ValueError(f"it is {row[1]!r}")
+    bytes.fromhex(hold.source)
+
+
 _RECORDS: tuple[tuple[Keyspace, str, Callable[[Row], object]], ...] = (
     (spaces.TOKENS, "client token", _read_token),
     (spaces.TAGS, "tags", _read_tags),
     (spaces.CHECKPOINTS, "checkpoint", _read_checkpoint),
     (spaces.ASIDES, "note of what is put aside", _read_aside),
+    (spaces.HOLDS, "hold for another region", _read_hold),
 )
 """Key spaces, with the names of their records and the functions that read them."""
 

@@ -175,6 +175,14 @@ BULK_REPORTS = Keyspace(
     lost="a line of the report of a bulk operation",
     has_sealed_values=True,
 )
+HOLDS = Keyspace(
+    "holds",
+    b"\xc8",
+    Owner.STORE,
+    "holds for other regions",
+    (("table", "source of which a table of another region is being restored"),),
+    lost="that a source which a lost region holds is released",
+)
 
 KEYSPACES = (
     DESCRIPTORS,
@@ -199,5 +207,6 @@ KEYSPACES = (
     EXPORTS,
     BULKS,
     BULK_REPORTS,
+    HOLDS,
 )
 """All of them."""
