@@ -29,6 +29,7 @@ from jedlik.aws.sigv4 import REFRESH_SECONDS
 from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.wire.messages import Request
 from testing.dynamodb.both_ways import GET, KEY, Site, request, without_id
+from testing.known_forms import form_of, in_form
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +263,66 @@ def test_another_path_or_method_or_host_goes_the_long_way(site: Site, tmp_path: 
     own.long(request("GetItem", GET))
     assert own.short(request("GetItem", GET)) is not None
     own.close()
+
+
+HEADS = st.fixed_dictionaries(
+    {
+        b"content-type": st.sampled_from([b"application/x-amz-json-1.0", b"application/x-amz-json-1.1", b"x"]),
+        b"host": st.sampled_from([b"localhost:8000", b"localhost", b"example.com"]),
+        b"x-amz-target": st.sampled_from([b"DynamoDB_20120810.GetItem", b"DynamoDB_20120810.Query", b"x"]),
+    },
+    optional={b"origin": st.just(b"http://localhost"), b"content-encoding": st.sampled_from([b"gzip", b"identity"])},
+)
+
+
+@pytest.fixture(scope="module")
+def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("own"), origins=OwnOrigins(("localhost",), ()))
+    made.long(request("GetItem", GET))
+    yield made
+    made.close()
+
+
+@given(
+    heads=st.lists(HEADS, min_size=1, max_size=4),
+    own=st.sets(st.sampled_from([b"content-type", b"host", b"x-amz-target", b"origin", b"authorization"])),
+    path=st.sampled_from([b"/", b"/", b"/x"]),
+    body=st.sampled_from([GET, BY_P, b""]),
+)
+@settings(max_examples=300)
+def test_a_head_of_a_known_form_means_the_same(
+    site: Site, own_site: Site, heads: list[dict[bytes, bytes]], own: set[bytes], path: bytes, body: Any
+) -> None:
+    """A form is remembered, also by the other site that gets requests of it."""
+    forms: dict[Any, Any] = {}
+    for head in heads:
+        plain = request("GetItem", body)
+        plain.target = path
+        plain.headers.update(head)
+        fixed = tuple((name, name in own or value) for name, value in plain.headers.items())
+        form = forms.setdefault(fixed, form_of(plain, own))
+        for each in (site, own_site, site):
+            short, expected = each.short(in_form(plain, form)), each.short(plain)
+            assert (short is None) == (expected is None)
+            if short is not None and expected is not None:
+                assert (short.status, short.body, without_id(short)) == (200, expected.body, without_id(expected))
+
+
+def test_a_usual_head_of_a_known_form_goes_the_short_way(site: Site) -> None:
+    usual = request("GetItem", GET)
+    for own in (set(), {b"x-amz-target"}, {b"authorization", b"x-amz-date"}):
+        assert site.short(in_form(usual, form_of(usual, own))) is not None
+
+
+def test_what_one_listener_has_noted_of_a_form_does_not_count_at_another(site: Site, tmp_path: Path) -> None:
+    credentials.create(tmp_path / "keys.json")
+    verifying = Site(tmp_path / "data", Credentials(tmp_path / "keys.json"))
+    usual = request("GetItem", GET)
+    form = form_of(usual, {b"authorization"})
+    for _ in range(2):
+        assert site.short(in_form(usual, form)) is not None
+        assert verifying.short(in_form(usual, form)) is None
+    verifying.close()
 
 
 def test_a_long_answer_is_compressed_as_on_the_long_way(site: Site) -> None:

@@ -18,9 +18,10 @@ from jedlik.aws import sigv4
 from jedlik.aws.credentials import Credential, Credentials
 from jedlik.aws.errors import ServiceError
 from jedlik.aws.sigv4 import Signed, Signer, Verifier
-from jedlik.wire.messages import Request
+from jedlik.wire.messages import HeadForm, Request
 from testing import signing
 from testing.jedlik_process import Server, run_jedlik
+from testing.known_forms import form_of, in_form
 from testing.raw_http import Wire, request
 from testing.signing import BODY, presigned, signed
 
@@ -185,23 +186,30 @@ def test_the_time_may_be_in_a_date_header(verifier: Verifier, credential: Creden
             st.sampled_from([b"GetItem", b"PutItem", b"two  words", b"x" * 2000]),
             st.sampled_from([b"20261123T120000Z", b"20261123T120001Z"]),
             st.sampled_from([b"", b"{}", b"[]"]),
-            st.sampled_from([b"", b"a=b"]),
+            st.sampled_from([b"", b"", b"a=b"]),
+            st.sampled_from([None, 0, 1, 2]),
         ),
         max_size=8,
     )
 )
 def test_a_signer_signs_as_one_that_has_signed_nothing_before(
-    asked: list[tuple[bytes, bytes, bytes, bytes]],
+    asked: list[tuple[bytes, bytes, bytes, bytes, int | None]],
 ) -> None:
     def signer() -> Signer:
         signed = Signed.of("AKID", "us-east-1", SERVICE)
         return Signer(signed, access_keys.Credential("AKID", "secret"), "20261123", "host;x-amz-date;x-amz-target")
 
     known = signer()
-    for target, time, body, query in asked:
-        headers = {b"host": b"localhost", b"x-amz-date": time, b"x-amz-target": target}
+    owns = [{b"x-amz-target"}, {b"x-amz-target", b"x-amz-date"}, {b"user-agent"}]
+    forms: dict[Any, HeadForm] = {}
+    for target, time, body, query, own in asked:
+        headers = {b"host": b"localhost", b"x-amz-date": time, b"x-amz-target": target, b"user-agent": body}
         sent = Request(b"POST", b"/", headers, b"", body)
-        assert known.signature(sent, query, time) == signer().signature(sent, query, time)
+        expected = signer().signature(sent, query, time)
+        if own is not None:
+            fixed = own, *[value for name, value in headers.items() if name not in owns[own]]
+            sent = in_form(sent, forms.setdefault(fixed, form_of(sent, owns[own])))
+        assert known.signature(sent, query, time) == expected
 
 
 @pytest.mark.parametrize("seconds", [-15 * 60, 0, 15 * 60])
@@ -488,6 +496,33 @@ def test_headers_of_known_heads_must_be_signed_as_others(
     text = "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization."
     for _ in range(2):
         assert refusal(verifier, asked) == ("InvalidSignatureException", text)
+
+
+def test_requests_with_a_known_form_are_verified_like_others(verifier: Verifier, credential: Credential) -> None:
+    asked = signed(credential)
+    form = form_of(asked, {b"x-amz-date", b"x-amz-target", b"authorization"})
+    for _ in range(3):
+        assert verifier.signed(in_form(asked, form), SERVICE).access_key == credential.access_key
+    for name, code in ((b"x-amz-target", "InvalidSignatureException"), (b"authorization", "InvalidSignatureException")):
+        changed = signed(credential)
+        changed.headers[name] = changed.headers[name][:-1] + b"g"
+        for _ in range(2):
+            assert refusal(verifier, in_form(changed, form))[0] == code
+        assert verifier.recognised(in_form(asked, form), SERVICE) is not None
+    other = signed(credential)
+    other.headers[b"host"] = b"elsewhere"
+    assert refusal(verifier, in_form(other, form_of(other, {b"x-amz-date"}))) == ("InvalidSignatureException", MISMATCH)
+
+
+def test_a_token_in_a_known_form_is_compared(verifier: Verifier, temporary: Credential) -> None:
+    asked = signed(temporary)
+    for own in (set(), {b"x-amz-security-token"}):
+        assert verifier.signed(in_form(asked, form_of(asked, own)), SERVICE).session == temporary.session_token
+    wrong = signed(temporary)
+    wrong.headers[b"x-amz-security-token"] += b"x"
+    for own in (set(), {b"x-amz-security-token"}):
+        with pytest.raises(ServiceError):
+            verifier.signed(in_form(wrong, form_of(wrong, own)), SERVICE)
 
 
 def test_the_memory_of_a_signer_is_bounded(verifier: Verifier, credential: Credential) -> None:

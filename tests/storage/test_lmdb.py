@@ -187,6 +187,9 @@ class TornSnapshot:
     def __exit__(self, *details: object) -> None:
         pass
 
+    def abort(self) -> None:
+        pass
+
     def id(self) -> int:
         return 1
 

@@ -127,6 +127,45 @@ def test_ranges_end_where_those_of_plain_values_would(tmp_path: Path) -> None:
     run(lambda path: SealedEngine(LmdbEngine.open(path, durable=True), sealing(has_plain=True)), tmp_path, scenario)
 
 
+def test_two_values_at_once_are_read_like_each_by_itself(tmp_path: Path) -> None:
+    """Sealed or not, in a log or not, there or not, whole or not."""
+    seals = sealing()
+    whole = seals.seal(b"rA1", SECRET)
+    stored = {
+        b"rA1": whole,
+        b"rA2": seals.seal(b"rA2", b""),
+        b"rA3": whole,
+        b"rA4": b"plain",
+        b"rA5": whole[:30],
+        b"rA6": b"",
+        b"rA7": whole[:-1] + bytes([whole[-1] ^ 1]),
+        b"xA1": b"open",
+        b"xA2": whole,
+    }
+    run(lmdb_durable, tmp_path, lambda engine: put(engine, stored))
+
+    async def scenario(engine: Engine) -> None:
+        await append(engine, b"lA", [SECRET])
+        [(entry, _)] = await engine.range(b"lA", b"lB", 10, 1000)
+        keys = [*stored, b"rA9", b"xA9", entry]
+
+        def read(*asked: bytes) -> list[bytes | type | None]:
+            try:
+                return [*(engine.get_now(asked) or ())]
+            except NotOpened as error:
+                return [type(error)]
+
+        alone = {key: read(key)[0] for key in keys}
+        assert alone[b"rA1"] == SECRET
+        assert [key for key in keys if alone[key] is NotOpened] == [b"rA3", b"rA4", b"rA5", b"rA6", b"rA7"]
+        for first in keys:
+            for second in keys:
+                each = [alone[first], alone[second]]
+                assert read(first, second) == ([NotOpened] if NotOpened in each else each), (first, second)
+
+    run(lambda path: SealedEngine(LmdbEngine.open(path, durable=True), sealing()), tmp_path, scenario)
+
+
 def test_what_decides_sees_plain_values_and_the_files_have_none(tmp_path: Path) -> None:
     engine = SealedEngine(LmdbEngine.open(tmp_path, durable=True), sealing())
 

@@ -350,3 +350,22 @@ def test_a_request_with_a_known_head_has_the_names_of_its_headers_in_their_order
     assert found is not None
     request, _ = found
     assert request.names == tuple(request.headers) == (b"host", b"a", b"content-length")
+    assert [request.header(name) for name in (*request.names, b"b")] == [b"x", b"b", b"4", b""]
+    assert [request.has(name) for name in (b"a", b"b")] == [True, False]
+
+
+def test_a_request_keeps_its_headers_when_its_pattern_changes() -> None:
+    talk = Talk()
+    for _ in range(2):
+        talk.send(message())
+    assert talk.known is not None
+    found = talk.known.read(message(b"Host: x", b"A: b", b"Content-Length: 1", body=b"c"))
+    assert found is not None
+    latest = talk.connection._source.latest
+    talk.known.open([b"a"])
+    assert found[0].headers == {b"host": b"x", b"a": b"b", b"content-length": b"1"}
+    assert latest.headers == {b"host": b"x", b"a": b"b", b"content-length": b"4"}
+    talk.send(message(b"Host: x", b"A: c", b"Content-Length: 4"))
+    assert latest.headers == {b"host": b"x", b"a": b"c", b"content-length": b"4"}
+    talk.send(message(b"Host: x", b"B: c", b"Content-Length: 4"))
+    assert latest.headers == {b"host": b"x", b"b": b"c", b"content-length": b"4"}

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import orjson
 
 from jedlik.aws import answers
+from jedlik.aws.access import Forms
 from jedlik.aws.authorizer import Authorizer, noted
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceError
@@ -28,17 +29,49 @@ from jedlik.aws.origins import Origins
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.request_log import Answered, RequestLog
 from jedlik.aws.routing import Router
-from jedlik.aws.service import Begun, Operation
+from jedlik.aws.service import Begun, Operation, Short
 from jedlik.aws.stored_items import json_of
 from jedlik.memory import LARGE, Share
 from jedlik.storage.engine import StorageError
-from jedlik.wire.messages import COMPRESSED_FROM, Request, Response
+from jedlik.wire.messages import COMPRESSED_FROM, Headers, HeadForm, Request, Response
 
 if TYPE_CHECKING:
+    from jedlik.aws.sigv4 import Signed
     from jedlik.regions.stores import Stores
 
 Answer: TypeAlias = Response | Coroutine[Any, Any, Response]
 """An answer, or work that has to wait for it."""
+
+
+TARGET = b"x-amz-target"
+DECISIVE = (b"content-type", b"host", b"content-encoding", b"origin")
+"""The headers that decide, besides the target, whether a request can go the short way."""
+
+
+class Found(NamedTuple):
+    """What follows from the head of a request that can go the short way."""
+
+    content_type: bytes
+    host: bytes
+    operation: Operation
+    handler: Short
+    members: frozenset[str] | None
+    form: Forms
+    service: str
+    """Its signing name."""
+    recognised: Callable[[Request, str], Signed | None]
+
+
+class Note(NamedTuple):
+    """What a form of heads keeps of what follows from it."""
+
+    way: ShortWay
+    place: int | None
+    """The place of the target among a request's own values; None if all requests have the same."""
+    target: bytes
+    """Which that is."""
+    found: dict[bytes, Found | None] | None
+    """By target; None if something else that decides is a request's own."""
 
 
 class LongWay(Protocol):
@@ -78,40 +111,69 @@ class ShortWay:
         self._long_way = long_way
         self._log = log
         self._routes = {
-            target: (
-                route.operation,
-                route.operation.short,
-                route.operation.short_members,
-                route.operation.form,
-                route.service.signing_name,
-                route.authenticator.recognised,
-            )
+            target: (route, route.operation, route.operation.short)
             for target, route in router.targets.items()
             if route.codec is json_1_0.CODEC and route.operation is not None and route.operation.short is not None
         }
         """By X-Amz-Target."""
 
-    def answer(self, request: Request) -> Answer | None:
-        """The answer to a request, or None: then the request goes the long way, and nothing has been done."""
-        headers = request.headers
-        route = self._routes.get(headers.get(b"x-amz-target", b""))
-        if route is None:
-            return None
-        host, body = headers.get(b"host", b""), request.body
+    def _found(self, method: bytes, path: bytes, headers: Headers) -> Found | None:
+        """What follows from a request's head; None if the request must go the long way."""
+        known = self._routes.get(headers.get(TARGET, b""))
         content_type = json_1_0.CONTENT_TYPES.get(headers.get(b"content-type", b""))
-        known_hosts = self._known_hosts
         if (
-            content_type is None
-            or request.target != b"/"
-            or request.method != b"POST"
+            known is None
+            or content_type is None
+            or path != b"/"
+            or method != b"POST"
             or b"content-encoding" in headers
             or b"origin" in headers
-            or not 0 < len(body) <= LARGE
-            or (known_hosts is not None and host not in known_hosts)
         ):
             return None
+        route, operation, short = known
+        return Found(
+            content_type,
+            headers.get(b"host", b""),
+            operation,
+            short,
+            operation.short_members,
+            operation.form,
+            route.service.signing_name,
+            route.authenticator.recognised,
+        )
+
+    def _noted(self, form: HeadForm) -> Note:
+        """What follows from a form of heads. The form keeps it."""
+        place = form.place(TARGET)
+        fixed = form.headers(())
+        found = None
+        if all(form.place(name) is None for name in DECISIVE):
+            targets = [fixed.get(TARGET, b"")] if place is None else self._routes
+            found = {each: self._found(form.method, form.target, {**fixed, TARGET: each}) for each in targets}
+        note = form.note = Note(self, place, fixed.get(TARGET, b""), found)
+        return note
+
+    def answer(self, request: Request) -> Answer | None:
+        """The answer to a request, or None: then the request goes the long way, and nothing has been done."""
+        form = request.form
+        by_target = None
+        if form is not None:
+            kept: Note | None = form.note
+            if kept is None or kept[0] is not self:
+                kept = self._noted(form)
+            _, place, target, by_target = kept
+        if by_target is None:
+            found = self._found(request.method, request.target, request.headers)
+        else:
+            found = by_target.get(target if place is None else request.values[place])
+        if found is None:
+            return None
+        content_type, host, operation, handler, members, form_of, service, recognised = found
+        body = request.body
+        known_hosts = self._known_hosts
+        if not 0 < len(body) <= LARGE or (known_hosts is not None and host not in known_hosts):
+            return None
         started = time.perf_counter()
-        operation, handler, members, form, service, recognised = route
         try:
             signed = request.signed = recognised(request, service)
             if signed is None:
@@ -132,7 +194,7 @@ class ShortWay:
             if permits is not None:
                 if members is not None and not asked.keys() <= members:
                     return None
-                formed = form(caller.scope or context.scope, asked, region.known)
+                formed = form_of(caller.scope or context.scope, asked, region.known)
                 if not (self._allows(context, operation, asked) if formed is None else permits.allow(formed)):
                     return None
             result = handler(context, asked)

@@ -15,6 +15,7 @@ from calendar import timegm
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from time import gmtime, strftime, strptime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
@@ -32,7 +33,7 @@ from jedlik.aws.principals import ANYBODY, Principal
 from jedlik.clock import Clock, steady_clock
 from jedlik.config import DEFAULT_ACCOUNT
 from jedlik.regions.layout import is_account, store_name
-from jedlik.wire.messages import Request
+from jedlik.wire.messages import HeadForm, Request
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -64,6 +65,7 @@ HEADER_SETS = 8
 """Sets of header names that are remembered of a signer. A client has one or two, and a proxy may add to them."""
 LONGEST_HEADER_SET = 1024
 """Characters of the names in one that is remembered."""
+SESSION_TOKEN = b"x-amz-security-token"
 BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
 """ISO 8601's, without separators."""
 BASIC_LENGTH = 16
@@ -142,10 +144,13 @@ class Signer:
         "_begun",
         "_canonical",
         "_date",
+        "_form",
         "_hashed",
         "_headers",
         "_inner",
         "_outer",
+        "_picked",
+        "_picks",
         "_signed_at",
         "_to_sign",
         "covered",
@@ -178,6 +183,11 @@ class Signer:
         self._hashed = sha256()
         """Those of the last request, and the hash that has taken in what they make: the requests of a client for one
         operation in one second mostly have the same."""
+        self._form: HeadForm | None = None
+        self._picks: Callable[[tuple[bytes, ...]], object] = tuple
+        self._picked: object = None
+        """The form of the last head that had one, what picks the signed ones of a request's own values, and those that
+        the hash has taken in, if it was for this form: where they are the same, so is all else that it takes."""
         scope = f"{date}/{signed.region}/{signed.service}/{TERMINATOR}".encode()
         self._to_sign = b"AWS4-HMAC-SHA256\n%b\n" + scope + b"\n"
         key = b"AWS4" + credential.secret.encode()
@@ -193,12 +203,17 @@ class Signer:
 
     def signature(self, request: Request, query: bytes, time: bytes, path: bytes = b"/") -> bytes:
         """The signature that the request should have."""
-        headers = request.headers
-        try:
-            asked = [request.method, path, query, *map(headers.__getitem__, self._headers)]
-        except KeyError:  # Who signs a header that is not sent has signed it as empty.
-            asked = [request.method, path, query, *[headers.get(name, b"") for name in self._headers]]
-        hashed = self._hashed.copy() if asked == self._asked else self._hash(asked)
+        form = request.form
+        if form is None or query or path != b"/":
+            hashed = self._hash(self._asked_of(request, query, path), None)
+        else:
+            if form is not self._form:
+                self._form, self._picks, self._picked = form, picks(form, self._headers), None
+            picked = self._picks(request.values)
+            if picked == self._picked:
+                hashed = self._hashed.copy()
+            else:
+                hashed = self._hash(self._asked_of(request, query, path), picked)
         hashed.update(sha256(request.body).hexdigest().encode())
         if time != self._signed_at:
             begun = self._inner.copy()
@@ -209,14 +224,25 @@ class Signer:
         outer.update(inner.digest())
         return outer.hexdigest().encode()
 
-    def _hash(self, asked: list[bytes]) -> Hash:
+    def _asked_of(self, request: Request, query: bytes, path: bytes) -> list[bytes]:
+        """What the canonical request of a request has, but for names and the body's hash."""
+        headers = request.headers
+        try:
+            return [request.method, path, query, *map(headers.__getitem__, self._headers)]
+        except KeyError:  # Who signs a header that is not sent has signed it as empty.
+            return [request.method, path, query, *[headers.get(name, b"") for name in self._headers]]
+
+    def _hash(self, asked: list[bytes], picked: object) -> Hash:
         """The hash that has taken in the canonical request up to the body's hash. It is remembered if it is short."""
+        if asked == self._asked:
+            self._picked = picked
+            return self._hashed.copy()
         canonical = self._canonical % tuple(asked)
         if SPACE in canonical or TAB in canonical:  # Hardly ever: few values that are signed are several words.
             canonical = self._canonical % (*asked[:3], *map(single_spaced, asked[3:]))
         hashed = sha256(canonical)
         if len(canonical) <= LONGEST_FIXED:
-            self._asked, self._hashed = asked, hashed.copy()
+            self._asked, self._hashed, self._picked = asked, hashed.copy(), picked
         return hashed
 
     def is_of_day(self, time: bytes) -> bool:
@@ -283,8 +309,7 @@ class Verifier:
 
     def recognised(self, request: Request, service: str) -> Signed | None:
         """Who has signed the request, if it is like one that was verified before and its signature is right too."""
-        headers = request.headers
-        fixed, _, signature = headers.get(b"authorization", b"").rpartition(b"Signature=")
+        fixed, _, signature = request.header(b"authorization").rpartition(b"Signature=")
         if self._credentials is None:
             return self._believed.get(fixed)
         if self._steady() >= self._refresh_at:
@@ -292,19 +317,19 @@ class Verifier:
         signer = self._signers.get(fixed)
         if signer is None:
             return None
-        time = headers.get(b"x-amz-date", b"")
+        time = request.header(b"x-amz-date")
         now = self._clock()
         if (
             signer.service != service
             or request.target != b"/"
             or (time != signer.time and not signer.is_of_day(time))
             or not -SKEW <= signer.moment - now <= SKEW
-            or ((names := request.names) is not signer.names and not signer.covers(names or tuple(headers)))
+            or ((names := request.names) is not signer.names and not signer.covers(names or tuple(request.headers)))
             or not hmac.compare_digest(signer.signature(request, b"", time), signature)
         ):
             return None
-        if signer.credential.session_token is not None or b"x-amz-security-token" in headers:
-            check_token(signer.credential, headers.get(b"x-amz-security-token"), now)
+        if signer.credential.session_token is not None or request.has(SESSION_TOKEN):
+            check_token(signer.credential, request.headers.get(SESSION_TOKEN), now)
         return signer.signed
 
     def _believe(self, request: Request, fixed: bytes, rest: bytes) -> Signed:
@@ -388,6 +413,13 @@ class Verifier:
                 self.forget()
         except CredentialsError as error:
             log.error("credentials not renewed: %s", error)
+
+
+def picks(form: HeadForm, names: Iterable[bytes]) -> Callable[[tuple[bytes, ...]], object]:
+    """What picks the values of these headers of a request's own values. Two requests of a form for which that is equal
+    have the same values of all of these headers."""
+    places = [place for name in names if (place := form.place(name)) is not None]
+    return itemgetter(*places) if places else lambda _: ()
 
 
 def claim(request: Request) -> Claim:

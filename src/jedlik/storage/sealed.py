@@ -261,6 +261,23 @@ class Sealing:
         except (KeyError, InvalidTag, ValueError):
             return None
 
+    def value_behind(self, header: int, value_of: Callable[[bytes, bytes], bytes]) -> Callable[[bytes, bytes], bytes]:
+        """What makes the value of a key and of what is kept under it, where stored values stand behind a header.
+        `value_of` takes the header off, and is asked only where something does not open at once: what opens is as it
+        was sealed. Raises NotOpened, NoKey and what `value_of` raises."""
+        content = header + _CONTENT.start
+        nonce_at = content - _NONCE_SIZE
+        head, nonce, sealed = slice(header, nonce_at), slice(nonce_at, content), slice(content, None)
+        openers = self._openers
+
+        def value_in(key: bytes, found: bytes) -> bytes:
+            try:
+                return openers[found[head]](found[nonce], found[sealed], key)
+            except (KeyError, InvalidTag, ValueError):
+                return self.opened(key, value_of(key, found))
+
+        return value_in
+
     def opened_rows(self, rows: list[Row], max_bytes: int) -> list[Row]:
         """Rows with the values that were sealed, as far as `Engine.range` has them: some that are plain may make it end
         earlier. Raises NotOpened and NoKey."""

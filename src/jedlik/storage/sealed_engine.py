@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from jedlik.clock import Clock
 from jedlik.storage.engine import Decide, NoKey, Row, Scrubbed, Writes
-from jedlik.storage.lmdb.checksums import HEADER, read_rows
+from jedlik.storage.lmdb.checksums import HEADER, read_rows, value_of
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from jedlik.storage.lmdb.view import FIRST_KEY, View
 from jedlik.storage.sealed import OVERHEAD, NotOpened, Sealing
@@ -27,6 +27,7 @@ class SealedEngine:
         self._numbered = None if sealing.numbers is None else sealing.numbers.prefix
         inner.uncounted = dict.fromkeys(sealing.spaces, OVERHEAD)
         inner.opening = self._opened_rows
+        self._value_in = sealing.value_behind(HEADER, value_of)
         self._get_now = inner.get_now
         self._get_and_range_now = inner.get_and_range_now
 
@@ -45,8 +46,15 @@ class SealedEngine:
 
     def get_now(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
         """The same, for a caller that cannot wait; None if that takes waiting."""
-        found = self._get_now(keys)
-        return None if found is None else self._opened(keys, found)
+        found = self._get_now(keys, self._value_in)
+        if found is None:
+            return None
+        if len(keys) != 2:
+            return self._opened(keys, found)
+        first = keys[0]
+        if first[:1] in self._spaces and (stored := found[0]) is not None:
+            found[0] = self.sealing.opened(first, stored)
+        return found
 
     def _opened(self, keys: Sequence[bytes], found: list[bytes | None]) -> list[bytes | None]:
         spaces = self._spaces

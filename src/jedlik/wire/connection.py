@@ -276,7 +276,12 @@ class Connection(asyncio.Protocol):
             self._answer(request, self._application.refuse(503))
             return
         source = request.source = self._source
-        source.latest.headers = request.headers
+        latest = source.latest
+        form = latest.form = request.form
+        if form is None:
+            latest.given = request.headers
+        else:
+            latest.values = request.values
         application = self._application
         answer = application.at_once(request)
         if isinstance(answer, Response):

@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterable
 
 from jedlik.memory import KIB
-from jedlik.wire.messages import Limits, Request
+from jedlik.wire.messages import HeadForm, Limits, Request
 
 LONGEST = 4 * KIB
 """The longest head that is learned, in bytes. An SDK's has a quarter of that, or half with a session token."""
@@ -48,7 +48,7 @@ OPEN = {b"host": rb"([!-+\--~]++)", CONTENT_LENGTH: rb"([0-9]{1,8}+)"}
 class KnownHead:
     """The pattern of the heads of one kind of client."""
 
-    __slots__ = ("_fixed", "_length", "_lines", "_match", "_method", "_names", "_open", "_start", "_target")
+    __slots__ = ("_fixed", "_form", "_length", "_lines", "_match", "_method", "_open", "_start", "_target")
 
     def __init__(self, method: bytes, target: bytes, lines: list[tuple[bytes, bytes]]) -> None:
         self._method = method
@@ -56,7 +56,6 @@ class KnownHead:
         self._start = b"%b %b HTTP/1.1\r\n" % (method, target)
         self._lines = {name.lower(): (name, value) for name, value in lines}
         self._fixed = {name: value for name, (_, value) in self._lines.items()}
-        self._names = tuple(self._fixed)
         self._open = [CONTENT_LENGTH]
         self._make()
 
@@ -73,12 +72,7 @@ class KnownHead:
         missing = int(values[self._length]) - len(body)
         if missing and (body or missing < 0):
             return None
-        headers = self._fixed.copy()
-        for name, value in zip(self._open, values):  # noqa: B905 - it matches; to be strict would double the time
-            headers[name] = value
-        request = Request(self._method, self._target, headers, b"", body)
-        request.names = self._names
-        return request, missing
+        return Request(self._method, self._target, None, b"", body, self._form, values), missing
 
     def differing(self, headers: dict[bytes, bytes]) -> set[bytes]:
         """The names whose values differ from the pattern's."""
@@ -96,6 +90,7 @@ class KnownHead:
         ]
         self._match = re.compile(re.escape(self._start) + b"".join(lines) + b"\r\n").match
         self._length = self._open.index(CONTENT_LENGTH)
+        self._form = HeadForm(self._method, self._target, self._fixed, self._open)
 
 
 class KnownHeads:

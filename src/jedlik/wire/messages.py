@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from jedlik.memory import KIB, MIB
 from jedlik.wire import encodings
@@ -43,13 +43,60 @@ class Limits:
     """For TLS."""
 
 
+Headers: TypeAlias = dict[bytes, bytes]
+
+
+class HeadForm:
+    """What requests have in common whose heads match one pattern (`known_heads`): everything but a few values. It never
+    changes."""
+
+    __slots__ = ("_fixed", "_open", "_places", "method", "names", "note", "target")
+
+    def __init__(self, method: bytes, target: bytes, fixed: Headers, open_: Sequence[bytes]) -> None:
+        """`fixed` has all names in their order; the values of those in `open_` are each request's own, in the order of
+        `open_`."""
+        self.method = method
+        self.target = target
+        self.names = tuple(fixed)
+        """The names of all headers, in their order."""
+        self._fixed = fixed
+        self._open = tuple(open_)
+        self._places = {name: place for place, name in enumerate(open_)}
+        self.note: Any = None
+        """What an application remembers of such requests."""
+
+    def place(self, name: bytes) -> int | None:
+        """Where among a request's own values that of a header is; None if all have the same, or do not have it."""
+        return self._places.get(name)
+
+    def value(self, name: bytes, values: Sequence[bytes]) -> bytes:
+        """The value of a header, given a request's own values; empty if it does not have it."""
+        place = self._places.get(name)
+        return self._fixed.get(name, b"") if place is None else values[place]
+
+    def headers(self, values: Sequence[bytes]) -> Headers:
+        """All headers, given a request's own values."""
+        headers = self._fixed.copy()
+        for name, value in zip(self._open, values):  # noqa: B905 - as many; to be strict would double the time
+            headers[name] = value
+        return headers
+
+
 class LatestHead:
     """The headers of the request that a connection is answering: one at a time."""
 
-    __slots__ = ("headers",)
+    __slots__ = ("form", "given", "values")
 
     def __init__(self) -> None:
-        self.headers: dict[bytes, bytes] = {}
+        self.form: HeadForm | None = None
+        self.values: Sequence[bytes] = ()
+        self.given: Headers = {}
+        """The headers, where there is no form."""
+
+    @property
+    def headers(self) -> Headers:
+        """All of them."""
+        return self.given if self.form is None else self.form.headers(self.values)
 
 
 class Source:
@@ -104,25 +151,67 @@ def source_of(transport: asyncio.BaseTransport, arrival: Arrival) -> Source | No
 class Request:
     """A request as it came. Header names are in lower case; repeated headers are joined by commas."""
 
-    __slots__ = ("accepted", "body", "headers", "held", "method", "names", "signed", "source", "target")
+    __slots__ = (
+        "_headers",
+        "accepted",
+        "body",
+        "form",
+        "held",
+        "method",
+        "names",
+        "signed",
+        "source",
+        "target",
+        "values",
+    )
 
     def __init__(
-        self, method: bytes, target: bytes, headers: dict[bytes, bytes], accepted: bytes = b"", body: bytes = b""
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers | None,
+        accepted: bytes = b"",
+        body: bytes = b"",
+        form: HeadForm | None = None,
+        values: tuple[bytes, ...] = (),
     ) -> None:
+        """It has headers, or a form and values."""
         self.method = method
         self.target = target
-        self.headers = headers
+        self._headers = headers
         self.accepted = accepted
         """The first Accept-Encoding line, where several came: DynamoDB looks at no other. Signatures cover them all."""
         self.body = body
-        self.names: tuple[bytes, ...] | None = None
-        """The header names in their order, if the head matched a known pattern; requests with the same pattern share
-        the object."""
+        self.form = form
+        """The form of its head, if that matched a known pattern."""
+        self.values = values
+        """Its own values, where it has a form."""
+        self.names = None if form is None else form.names
+        """The header names in their order, where it has a form; requests with the same form share the object."""
         self.source = NOWHERE
         self.signed: Any = None
         """What the application has found out about the signature, when it is right."""
         self.held = 0
         """Bytes that count against the memory for bodies until the request is answered."""
+
+    @property
+    def headers(self) -> Headers:
+        """All headers. Where there is a form they are made of it when they are first asked for: few need all."""
+        headers = self._headers
+        if headers is None:
+            assert self.form is not None, "a request without headers has a form"
+            headers = self._headers = self.form.headers(self.values)
+        return headers
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header; empty if it does not have it."""
+        form = self.form
+        return self.headers.get(name, b"") if form is None else form.value(name, self.values)
+
+    def has(self, name: bytes) -> bool:
+        """Whether it has a header."""
+        form = self.form
+        return name in (self.headers if form is None else form.names)
 
     def decoded(self, limit: int) -> bytes:
         """The body without its content coding, at most `limit` bytes then. Raises Undecodable and TooLarge."""

@@ -54,8 +54,11 @@ def text_of(value: Any, type_: str) -> str | None:
 
     Raises ValidationException for what is no number.
     """
-    if type(value) is dict and len(value) == 1 and type_ in value and type_ != "B":
-        text = value[type_]
+    if type(value) is dict and len(value) == 1:
+        text = value.get(type_)
         if type(text) is str and 0 < len(text) <= LONGEST:
-            return text if type_ == "S" else numbers.normalise(text)
+            if type_ == "S":
+                return text
+            if type_ == "N":
+                return numbers.normalise(text)
     return None

@@ -39,12 +39,18 @@ def kept(key: bytes, value: bytes) -> bytes:
     return _PLAIN + _digest(value, _seed(key)) + value
 
 
-def read_all(keys: Sequence[bytes], get: Callable[[bytes], bytes | None], seen: dict[bytes, Row]) -> list[bytes | None]:
+def read_all(
+    keys: Sequence[bytes],
+    get: Callable[[bytes], bytes | None],
+    seen: dict[bytes, Row],
+    value_in: Callable[[bytes, bytes], bytes] | None = None,
+) -> list[bytes | None]:
     """The values of keys that `get` finds. Raises DamagedValue.
 
     Nearly every read goes through here, and nearly always for one key or two: one with which many reads begin or end (a
     table's descriptor), and perhaps another. `seen` keeps the bytes and the value that were last found under the first:
-    to compare them is faster than to work out the checksum.
+    to compare them is faster than to work out the checksum. If there are two keys, `value_in` makes the second value of
+    its key and its bytes, if it is given.
     """
     count = len(keys)
     if not 0 < count < 3:
@@ -67,6 +73,8 @@ def read_all(keys: Sequence[bytes], get: Callable[[bytes], bytes | None], seen: 
     other = get(second)
     if other is None:
         return [before, None]
+    if value_in is not None:
+        return [before, value_in(second, other)]
     value = other[_VALUE]
     if other[_CHECKSUM] != _digest(value, _seed(second)):
         raise DamagedValue(second)

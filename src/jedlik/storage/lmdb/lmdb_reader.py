@@ -50,17 +50,23 @@ class LmdbReader:
         """The same on the event loop, although that may have to wait for the disk."""
         return read_in(self._environment, lambda snapshot: read_all(keys, snapshot.get, self._seen))
 
-    def get_now(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
-        """The same, for a caller that cannot wait; None if the values are expected not to be in memory."""
+    def get_now(
+        self, keys: Sequence[bytes], value_in: Callable[[bytes, bytes], bytes] | None = None
+    ) -> list[bytes | None] | None:
+        """The same, for a caller that cannot wait; None if the values are expected not to be in memory. `value_in` is
+        for `checksums.read_all`."""
         self._reads += 1
         if self._cold.are_expected and keys and self._cold.must_be_touched(keys[-1]):
             return None
         try:
-            with self._environment.begin() as snapshot:
-                return read_all(keys, snapshot.get, self._seen)
+            snapshot = self._environment.begin()
+            try:
+                return read_all(keys, snapshot.get, self._seen, value_in)
+            finally:
+                snapshot.abort()  # As a `with` does, in half of its time.
         except lmdb.Error:
             # Another snapshot may succeed. The first one is tried without the loop, as most requests are reads.
-            return self.get_here(keys)
+            return read_in(self._environment, lambda snapshot: read_all(keys, snapshot.get, self._seen, value_in))
 
     async def range(
         self,
@@ -108,9 +114,12 @@ class LmdbReader:
             return None
         asked = start, end, limit, max_bytes, reverse, self.uncounted
         try:
-            with self._environment.begin() as snapshot:
+            snapshot = self._environment.begin()
+            try:
                 value = read_all((key,), snapshot.get, self._seen)[0]
                 rows = rows_between(snapshot, *asked)
+            finally:
+                snapshot.abort()
         except lmdb.Error:  # As above.
             return self._get_and_range(key, start, end, limit, max_bytes, reverse)
         return value, self.opening(rows, max_bytes)
