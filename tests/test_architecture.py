@@ -56,6 +56,7 @@ LEAVES = {
     "loading",
     "memory",
     "owner_files",
+    "peer_certificate",
     "region_names",
     "root_key",
     "secret_files",

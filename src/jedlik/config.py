@@ -139,6 +139,10 @@ class Settings:
     account: Annotated[str, "The server's own account, of those who name no other: twelve digits."] = DEFAULT_ACCOUNT
     regions: Annotated[str | None, "Regions that are served, separated by commas; by default any."] = None
     peer_secret_file: Annotated[Path | None, "File of the secret that the servers of all regions share."] = None
+    peer_cert: Annotated[
+        Path | None, "Certificate chain in PEM that servers of other regions, and identity_home, are shown."
+    ] = None
+    peer_key: Annotated[Path | None, "Its private key in PEM."] = None
     tls_cert: Annotated[Path | None, "Certificate chain in PEM; with --tls-key, serve HTTPS."] = None
     tls_key: Annotated[Path | None, "Private key in PEM."] = None
     tls_client_ca: Annotated[
@@ -331,6 +335,8 @@ class Settings:
             raise SettingsError("identity_home needs a peer_secret, the same for both servers (--peer-secret-file)")
 
     def _check_peers(self) -> None:
+        if (self.peer_cert is None) != (self.peer_key is None):
+            raise SettingsError("peer_cert and peer_key must be given together")
         if len(self.peer_secret) > PEER_SECRETS:
             raise SettingsError("peer_secret: one secret, or two while they are exchanged; the first signs")
         if not all(map(PEER_SECRET_FORM.fullmatch, self.peer_secret)):

@@ -34,6 +34,7 @@ from jedlik.iam.identity_copies import (
 from jedlik.iam.identity_rows import ACCESS_KEYS, CHANGES, TOKEN_KEYS, unpacked
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.open_secrets import OPEN
+from jedlik.peer_certificate import PeerCertificate
 from jedlik.regions import keyspaces, layout, store_format
 from jedlik.root_key import NoRootKey, Unsealable
 from jedlik.storage.engine import StorageError, Writes
@@ -60,12 +61,14 @@ class HomeAway(Exception):
 class Following:
     """A server's link to its home."""
 
-    def __init__(self, stores: IdentityStores, secret: str) -> None:
+    def __init__(self, stores: IdentityStores, secret: str, certificate: PeerCertificate | None = None) -> None:
+        """`certificate` is for a home that demands one of its clients."""
         url = stores.home.url
         assert url is not None
         self._url = url.rstrip("/")
         self._stores = stores
         self._credentials = Credentials(KEY, secret)
+        self._certificate = certificate
         self._session: aiohttp.ClientSession | None = None
         self._failures = 0
         self._known: dict[str, State | None] = {}
@@ -177,9 +180,10 @@ class Following:
             self._session = aiohttp.ClientSession(
                 timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
+        tls = True if self._certificate is None else self._certificate.context()
         try:
             async with self._session.post(
-                self._url + "/", data=data, headers=dict(request.headers), allow_redirects=False
+                self._url + "/", data=data, headers=dict(request.headers), allow_redirects=False, ssl=tls
             ) as response:
                 status, answer = response.status, b""
                 async for part in response.content.iter_any():

@@ -46,6 +46,7 @@ from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
+from jedlik.peer_certificate import PeerCertificate
 from jedlik.process.callers import Callers
 from jedlik.process.endpoint_listeners import EndpointListener
 from jedlik.process.services import KEY_NUMBERS, KEY_SPACES, SERVICES, provide_table_keys, served
@@ -99,6 +100,8 @@ class Site:
     failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
     endpoints: tuple[EndpointListener, ...] = ()
     """The VPC endpoints."""
+    peer_certificate: PeerCertificate | None = None
+    """What is shown to servers of other regions, and to the home of identities."""
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -195,7 +198,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
         seals=Seals(site.root_key, KEY_SPACES, KEY_NUMBERS),
     )
     memory = Memory()
-    peers = known_peers.KnownPeers(settings, stores, memory.peers)
+    peers = known_peers.KnownPeers(settings, stores, memory.peers, site.peer_certificate)
     stores.peers_of = peers.of
     credentials = Credentials(settings.credentials_file, site.root_key) if settings.auth == "on" else None
     identities = IdentityStores(settings, root_key=site.root_key, failed_sign_ins=site.failed_sign_ins)
@@ -270,7 +273,8 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             # Imported only where there is a home: the client costs memory.
             from jedlik.iam.identity_following import Following
 
-            following = loop.create_task(Following(identities, settings.peer_secrets[0]).run(), name="following")
+            home = Following(identities, settings.peer_secrets[0], site.peer_certificate)
+            following = loop.create_task(home.run(), name="following")
             following.add_done_callback(log_failure)
         ready()
         await stop.wait()

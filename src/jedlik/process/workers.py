@@ -19,6 +19,7 @@ from jedlik.aws import credentials
 from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
 from jedlik.loading import loading
+from jedlik.peer_certificate import PeerCertificate, PeerCertificateError
 from jedlik.process import endpoint_listeners, first_sealing, interpreter, logs
 from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
@@ -87,6 +88,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             loads=Loads(placed.worker_count),
             key=holder.found,
             endpoints=endpoint_listeners.renewed(site.endpoints, placed),
+            peer_certificate=_peer_certificate(placed),
         )
 
     placed = _placed(settings, folder)
@@ -114,6 +116,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             root_key,
             holder.found,
             endpoints=endpoint_listeners.taken(placed),
+            peer_certificate=_peer_certificate(placed),
         )
         return Supervisor(site, seats, holder, renew, announce).run()
     except StartError as error:
@@ -156,6 +159,15 @@ def look_at(settings: Settings, root_key: RootKey) -> Certificates | None:
         return Certificates(files)
     except CertificateError as error:
         raise StartError(str(error)) from error
+
+
+def _peer_certificate(settings: Settings) -> PeerCertificate | None:
+    if settings.peer_cert is None or settings.peer_key is None:
+        return None
+    try:
+        return PeerCertificate(settings.peer_cert, settings.peer_key)
+    except PeerCertificateError as error:
+        raise StartError(f"peer_cert: {error}") from error
 
 
 def check_credentials(path: Path, root_key: RootKey) -> None:

@@ -2,6 +2,7 @@
 
 aiohttp is the client, and signatures are botocore's, as in any SDK. Over HTTPS it accepts only certificates that an
 authority known to OpenSSL has signed for the host; SSL_CERT_FILE names others. So answers need no proof of the secret.
+A peer whose listener demands certificates is shown the one of the settings (`peer_certificate`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT, TARGET
 from jedlik.memory import Exhausted, Holding, Share
+from jedlik.peer_certificate import PeerCertificate
 from jedlik.regions.peers import Body, PeerRefuses, Peers, PeerUnreachable
 
 CONNECT_SECONDS = 5.0
@@ -72,8 +74,11 @@ _SERVER_FAULT = 500
 class HttpPeers:
     """The regions for which the settings have an endpoint."""
 
-    def __init__(self, peers: Mapping[str, Peer], secret: str, memory: Share) -> None:
+    def __init__(
+        self, peers: Mapping[str, Peer], secret: str, memory: Share, certificate: PeerCertificate | None = None
+    ) -> None:
         self._peers = peers
+        self._certificate = certificate
         self._credentials = Credentials(KEY, secret)
         self._memory = memory
         """The memory for all answers together."""
@@ -104,8 +109,11 @@ class HttpPeers:
             return await self._ask(region, url, headers, data, held)
 
     async def _ask(self, region: str, url: str, headers: dict[str, str], data: bytes, held: Holding) -> Body:
+        tls = True if self._certificate is None else self._certificate.context()
         try:
-            async with self._open_session().post(url, data=data, headers=headers, allow_redirects=False) as response:
+            async with self._open_session().post(
+                url, data=data, headers=headers, allow_redirects=False, ssl=tls
+            ) as response:
                 status, content_type = response.status, response.content_type
                 answer = await _read(response, held)
         except Exhausted as error:

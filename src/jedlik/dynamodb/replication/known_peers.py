@@ -14,6 +14,7 @@ from jedlik.aws.front import region_refusal
 from jedlik.config import Settings
 from jedlik.dynamodb.operations import PEER_OPERATIONS
 from jedlik.memory import Share
+from jedlik.peer_certificate import PeerCertificate
 from jedlik.regions.layout import store_name
 from jedlik.regions.peers import Body, LocalPeers, Peers, RoutedPeers
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 class KnownPeers:
     """The regions that can be asked from here; answers of those elsewhere share a limit of memory."""
 
-    def __init__(self, settings: Settings, stores: Stores, memory: Share) -> None:
+    def __init__(
+        self, settings: Settings, stores: Stores, memory: Share, certificate: PeerCertificate | None = None
+    ) -> None:
         self._settings = settings
         self._stores = stores
         self._elsewhere: HttpPeers | None = None
@@ -34,7 +37,7 @@ class KnownPeers:
             # Imported only if there are peers elsewhere: the client costs memory in every worker.
             from jedlik.dynamodb.replication.http_peers import HttpPeers
 
-            self._elsewhere = HttpPeers(settings.peers, settings.peer_secrets[0], memory)
+            self._elsewhere = HttpPeers(settings.peers, settings.peer_secrets[0], memory, certificate)
 
     def of(self, account: str) -> Peers:
         """The regions that the regions of an account can ask."""
