@@ -1,7 +1,8 @@
 """The one way to start a real Jedlik for a test.
 
 `server` is shared by the whole run (in memory, one worker, with jobs that a test can hold). `start_server(**options)`
-starts another with any options of `jedlik serve`. What a server logged is shown with the test that failed.
+starts another with any options of `jedlik serve`, and `start_shared_server(**options)` one for all tests of a module.
+What a server logged is shown with the test that failed.
 """
 
 from __future__ import annotations
@@ -66,11 +67,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers with their own options, in the test's own folder; each ends with the test."""
+    yield from _starting(lambda: tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts servers for fixtures that all tests of a module share, each in a folder of its own. They end with the
+    module, also where such a fixture fails after it has started one."""
+    yield from _starting(lambda: tmp_path_factory.mktemp("server"))
+
+
+def _starting(folder_of_next: Callable[[], Path]) -> Iterator[Callable[..., Server]]:
     mine: list[Server] = []
 
     def start(environment: dict[str, str] | None = None, holdable_jobs: bool = False, **options: object) -> Server:
-        options.setdefault("data_dir", tmp_path / "data")
-        running = Server(tmp_path / f"server-{len(mine)}.log", environment, holdable_jobs, **options)
+        folder = folder_of_next()
+        options.setdefault("data_dir", folder / "data")
+        running = Server(folder / f"server-{len(mine)}.log", environment, holdable_jobs, **options)
         mine.append(running)
         _started.append(running)
         return running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -42,18 +42,13 @@ FOREIGN = [
 
 
 @pytest.fixture(scope="module")
-def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def allowing(start_shared_server: Callable[..., Server]) -> Server:
     """A server whose settings name other hosts and origins."""
-    folder = tmp_path_factory.mktemp("allowing")
-    server = Server(
-        folder / "log",
+    return start_shared_server(
         in_memory=True,
-        data_dir=folder / "data",
         allowed_hosts="host.docker.internal, dynamodb,192.168.1.1,fe80::1",
         allowed_origins="https://app.example.com, null,chrome-extension://abc",
     )
-    yield server
-    server.kill()
 
 
 def ask(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,12 +46,9 @@ WRONG: list[tuple[dict[str, str], bytes, int, str]] = [
 
 
 @pytest.fixture(scope="module")
-def verifying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def verifying(start_shared_server: Callable[..., Server]) -> Server:
     """A server that verifies signatures."""
-    folder = tmp_path_factory.mktemp("verifying")
-    server = Server(folder / "log", in_memory=True, data_dir=folder / "data", auth="on")
-    yield server
-    server.kill()
+    return start_shared_server(in_memory=True, auth="on")
 
 
 def known(server: Server) -> Credential:

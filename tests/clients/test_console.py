@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -389,12 +389,9 @@ def test_users_roles_and_policies_are_managed(page: Page, running: Server) -> No
 
 
 @pytest.fixture(scope="module")
-def verifying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def verifying(start_shared_server: Callable[..., Server]) -> Server:
     """A server that verifies signatures."""
-    folder = tmp_path_factory.mktemp("verifying")
-    server = Server(folder / "log", data_dir=folder / "data", auth="on", workers=1)
-    yield server
-    server.kill()
+    return start_shared_server(auth="on", workers=1)
 
 
 def test_a_key_signs_in_and_stays_in_the_memory_of_the_page(browser: Browser, verifying: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -50,13 +50,13 @@ async def make(data_dir: Path, names: Sequence[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def running(
+    browser: Browser, start_shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> Server:
     folder = tmp_path_factory.mktemp("many")
     with ThreadPoolExecutor() as thread:  # The browser has an event loop in this one.
         thread.submit(asyncio.run, make(folder / "data", NAMES)).result()
-    server = Server(folder / "log", data_dir=folder / "data", max_tables=MOST_TABLES)
-    yield server
-    server.kill()
+    return start_shared_server(data_dir=folder / "data", max_tables=MOST_TABLES)
 
 
 def test_ten_thousand_tables(page: Page, running: Server) -> None:

@@ -6,7 +6,7 @@ They are asked the same as the client for Python: the tests are those of `tests/
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,8 @@ def program(request: pytest.FixtureRequest) -> Foreign:
 
 
 @pytest.fixture(scope="module")
-def dax_server(program: Foreign, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", in_memory=True, data_dir=folder / "data", dax=True, dax_port=0)
-    yield running
-    running.kill()
+def dax_server(program: Foreign, start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(in_memory=True, dax=True, dax_port=0)
 
 
 @pytest.fixture(scope="module")

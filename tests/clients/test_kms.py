@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,12 +15,9 @@ LIBRARY_CASES = ("encryption_sdk", "dynamodb_encryption_client")
 
 
 @pytest.fixture(scope="module")
-def verifying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def verifying(start_shared_server: Callable[..., Server]) -> Server:
     """A server that verifies signatures."""
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on")
-    yield running
-    running.kill()
+    return start_shared_server(auth="on")
 
 
 @pytest.fixture(scope="module", params=KMS_PROGRAMS, ids=lambda program: program.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -28,12 +28,9 @@ CASES = (
 
 
 @pytest.fixture(scope="module", params=["off", "on"], ids="auth-{}".format)
-def authenticating(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def authenticating(request: pytest.FixtureRequest, start_shared_server: Callable[..., Server]) -> Server:
     """A server that verifies signatures, and one that does not."""
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth=request.param)
-    yield running
-    running.kill()
+    return start_shared_server(auth=request.param)
 
 
 @pytest.fixture(scope="module", params=PROGRAMS, ids=lambda program: program.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,11 +23,8 @@ _names = (f"user{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="module")
-def verifying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("verifying")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", allowed_hosts="console.example")
-    yield running
-    running.kill()
+def verifying(start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(auth="on", allowed_hosts="console.example")
 
 
 @pytest.fixture

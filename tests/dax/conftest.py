@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +13,8 @@ from testing.jedlik_process import Server
 
 
 @pytest.fixture(scope="module")
-def dax_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("dax")
-    running = Server(folder / "log", in_memory=True, data_dir=folder / "data", dax=True, dax_port=0, dax_stale=True)
-    yield running
-    running.kill()
+def dax_server(start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(in_memory=True, dax=True, dax_port=0, dax_stale=True)
 
 
 @pytest.fixture(scope="module")

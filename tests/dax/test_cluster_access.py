@@ -33,17 +33,10 @@ def policy(*actions: str, resource: str = "*", **more: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     folder = tmp_path_factory.mktemp("access")
-    running = Server(
-        folder / "log",
-        data_dir=folder / "data",
-        in_memory=True,
-        auth="on",
-        dax=True,
-        dax_port=0,
-        dax_role=ROLE,
-        credentials=folder / "keys",
+    running = start_shared_server(
+        in_memory=True, auth="on", dax=True, dax_port=0, dax_role=ROLE, credentials=folder / "keys"
     )
     iam = running.client("iam")
     iam.create_role(RoleName="dax", AssumeRolePolicyDocument=json.dumps(TRUST))
@@ -54,8 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture(scope="module")

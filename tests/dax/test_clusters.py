@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,11 +26,8 @@ MADE = {"NodeType": "dax.r5.large", "IamRoleArn": ROLE}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("clusters")
-    running = Server(folder / "log", data_dir=folder / "data", dax_port=0, workers=2)
-    yield running
-    running.kill()
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(dax_port=0, workers=2)
 
 
 @pytest.fixture(scope="module")

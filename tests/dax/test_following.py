@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,8 @@ BUSY = 10
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("following")
-    running = Server(folder / "log", data_dir=folder / "data", dax=True, dax_port=0)
-    yield running
-    running.kill()
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(dax=True, dax_port=0)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,17 +23,15 @@ GET = request(raw_client.GET_ITEM, b"shared", b"k", None)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("nodes")
-    running = Server(folder / "log", data_dir=folder / "data", dax=True, dax_port=0, dax_nodes=NODES)
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    running = start_shared_server(dax=True, dax_port=0, dax_nodes=NODES)
     running.client().create_table(
         TableName="shared",
         KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    yield running
-    running.kill()
+    return running
 
 
 def _nodes(server: Server) -> list[dict[int, Any]]:

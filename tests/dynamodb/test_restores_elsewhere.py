@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,9 @@ DEFAULT_KEY = {"SSESpecificationOverride": {"Enabled": False}}
 
 
 @pytest.fixture(scope="module")
-def regions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def regions(start_shared_server: Callable[..., Server]) -> Server:
     """A server of two regions, with a table with recovery in one of them."""
-    folder = tmp_path_factory.mktemp("regions")
-    server = Server(
-        folder / "log", data_dir=folder / "data", holdable_jobs=True, seal_tables=True, regions=f"{HERE},{THERE}"
-    )
+    server = start_shared_server(holdable_jobs=True, seal_tables=True, regions=f"{HERE},{THERE}")
     there = server.client(region=THERE)
     there.create_table(
         TableName="source",
@@ -39,8 +36,7 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     there.update_continuous_backups(TableName="source", PointInTimeRecoverySpecification=on)
     for number in range(20):
         there.put_item(TableName="source", Item=item(number))
-    yield server
-    server.kill()
+    return server
 
 
 def item(number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,16 @@ INDEX = {
 
 
 @pytest.fixture(scope="module")
-def regions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("terraform")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("terraform")
+
+
+@pytest.fixture(scope="module")
+def regions(start_shared_server: Callable[..., Server], folder: Path) -> Server:
     (folder / "bucket").mkdir()
     settings = folder / "jedlik.toml"
     settings.write_text(f'[buckets.my-data]\nurl = "{(folder / "bucket").as_uri()}"\n')
-    server = Server(folder / "log", config=settings, data_dir=folder / "data", regions="us-east-1,eu-west-1")
-    yield server
-    server.kill()
+    return start_shared_server(config=settings, regions="us-east-1,eu-west-1")
 
 
 def wait_active(client: Any, name: str) -> dict[str, Any]:
@@ -169,12 +171,12 @@ def test_restore_backup_arn(regions: Server, source: str) -> None:
     client.delete_backup(BackupArn=arn)
 
 
-def test_import_table(regions: Server) -> None:
+def test_import_table(regions: Server, folder: Path) -> None:
     client = regions.client()
-    folder = Path(str(regions.options["data_dir"])).parent / "bucket" / "prefix"
-    folder.mkdir()
+    source = folder / "bucket" / "prefix"
+    source.mkdir()
     items = [{"p": {"S": f"{number}"}, "x": {"S": "same"}} for number in range(3)]
-    (folder / "part.json").write_bytes(b"".join(orjson.dumps({"Item": item}) + b"\n" for item in items))
+    (source / "part.json").write_bytes(b"".join(orjson.dumps({"Item": item}) + b"\n" for item in items))
     answer = client.import_table(
         InputFormat="DYNAMODB_JSON",
         InputCompressionType="NONE",

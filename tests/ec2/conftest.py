@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,16 +13,15 @@ from testing.private_ways import ACCOUNT, ENDPOINT, OTHER, USER, settings
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     """One that verifies signatures. It has one worker: a change of a policy holds at once."""
     folder = tmp_path_factory.mktemp("server")
     file = folder / "jedlik.toml"
     file.write_text(settings(ENDPOINT) + settings(OTHER, vpc_id="vpc-89abcdef"))
-    running = Server(folder / "log", data_dir=folder / "data", config=file, auth="on", access_log=True)
+    running = start_shared_server(config=file, auth="on", access_log=True)
     create(running.client(), TableName="Table")
     running.client("iam").create_user(UserName=USER)
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,14 @@ NO_PUTS = policy(EVERYTHING, EVERYTHING | {"Effect": "Deny", "Action": "dynamodb
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     """One with three workers, which is killed and started again."""
     folder = tmp_path_factory.mktemp("server")
     file = folder / "jedlik.toml"
     file.write_text(settings(ENDPOINT, policy=NO_PUTS) + settings(OTHER))
-    running = Server(folder / "log", data_dir=folder / "data", config=file, auth="on", workers=3)
+    running = start_shared_server(config=file, auth="on", workers=3)
     create(running.client(), TableName="Table")
-    yield running
-    running.kill()
+    return running
 
 
 def does(client: Any) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,12 +14,9 @@ _numbers = itertools.count(100_000_000_001)
 
 
 @pytest.fixture(scope="module")
-def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def open_server(start_shared_server: Callable[..., Server]) -> Server:
     """One that verifies nothing, so that an access key of twelve digits is an account."""
-    folder = tmp_path_factory.mktemp("open")
-    running = Server(folder / "log", data_dir=folder / "data", in_memory=True)
-    yield running
-    running.kill()
+    return start_shared_server(in_memory=True)
 
 
 @pytest.fixture

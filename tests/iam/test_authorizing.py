@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,9 +18,8 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", workers=2)
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    running = start_shared_server(auth="on", workers=2)
     root = running.client()
     for name in ("GameScores", "Other"):
         root.create_table(
@@ -45,8 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for who in ("amzn1.bob", "eve"):
         item = {"UserId": {"S": who}, "GameTitle": {"S": "Chess"}, "TopScore": {"N": "7"}, "Wins": {"N": "1"}}
         root.put_item(TableName="GameScores", Item=item)
-    yield running
-    running.kill()
+    return running
 
 
 _names = iter(f"user{number}" for number in range(1000))

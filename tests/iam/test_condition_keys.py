@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,10 +19,9 @@ NO_BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server]) -> Server:
     """One worker: a change holds at once."""
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", in_memory=True)
+    running = start_shared_server(auth="on", in_memory=True)
     running.client().create_table(
         TableName="Table",
         BillingMode="PAY_PER_REQUEST",
@@ -45,8 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         AssumeRolePolicyDocument=policy(trust | {"Principal": {"AWS": BOB}}),
         Tags=[{"Key": "Cost", "Value": "1"}],
     )
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ access control" in the developer guide. Those of fine-grained access are in `tes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,18 +41,16 @@ DELETE = "DELETE FROM Music WHERE Artist = 'Nobody'"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server]) -> Server:
     """One worker: a change holds at once."""
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", in_memory=True)
+    running = start_shared_server(auth="on", in_memory=True)
     for name in ("Music", "Other", "dev-Music"):
         running.client().create_table(
             TableName=name, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}, **SCHEMA
         )
     running.client().put_item(TableName="Music", Item=KEY | {"Title": {"S": "x"}})
     running.client("iam").create_user(UserName="bob", Tags=[{"Key": "team", "Value": "red"}])
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture(scope="module")

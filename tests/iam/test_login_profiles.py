@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,9 @@ CHANGE_PASSWORD = "arn:aws:iam::aws:policy/IAMUserChangePassword"
 
 
 @pytest.fixture(scope="module")
-def verifying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def verifying(start_shared_server: Callable[..., Server]) -> Server:
     """A server that verifies signatures, so that a user can ask in its own name."""
-    folder = tmp_path_factory.mktemp("verifying")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on")
-    yield running
-    running.kill()
+    return start_shared_server(auth="on")
 
 
 _names = (f"user{number}" for number in itertools.count())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,13 +19,11 @@ _names = iter(f"name{number}" for number in range(1000))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", workers=2)
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    running = start_shared_server(auth="on", workers=2)
     create(running, "Shared", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
     running.client().put_item(TableName="Shared", Item=KEY)
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,8 @@ _names = iter(f"name{number}" for number in range(1000))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on")
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    running = start_shared_server(auth="on")
     running.client().create_table(
         TableName="Table",
         BillingMode="PAY_PER_REQUEST",
@@ -39,8 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
     )
     running.client().put_item(TableName="Table", Item=KEY)
-    yield running
-    running.kill()
+    return running
 
 
 def user(server: Server, *statements: dict[str, Any], name: str | None = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -406,10 +406,9 @@ def test_an_entity_that_is_not_there(iam: Any, account: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server]) -> Server:
     """One worker: a change holds at once."""
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", workers=1, in_memory=True)
+    running = start_shared_server(auth="on", workers=1, in_memory=True)
     running.client().create_table(
         TableName="Table",
         BillingMode="PAY_PER_REQUEST",
@@ -426,8 +425,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         Tags=[{"Key": "team", "Value": "a"}],
     )
     iam.create_policy(PolicyName="limit", PolicyDocument=policy(says("Allow", "*")))
-    yield running
-    running.kill()
+    return running
 
 
 CONDITIONS = st.builds(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,9 @@ def issuer(certificate: Path) -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(
-        folder / "log",
-        {"SSL_CERT_FILE": str(certificate)},
-        data_dir=folder / "data",
-        auth="on",
-        in_memory=True,
-        oidc_hosts="localhost",
+def server(start_shared_server: Callable[..., Server], certificate: Path) -> Server:
+    running = start_shared_server(
+        {"SSL_CERT_FILE": str(certificate)}, auth="on", in_memory=True, oidc_hosts="localhost"
     )
     running.client().create_table(
         TableName="Table",
@@ -55,8 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Itera
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
     )
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,11 +20,8 @@ CONTEXT = {"table": "music"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on")
-    yield running
-    running.kill()
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(auth="on")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,11 +17,8 @@ USED = ["kms:DescribeKey", "kms:CreateGrant", "kms:GenerateDataKey", "kms:Decryp
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth="on", seal_tables=True)
-    yield running
-    running.kill()
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    return start_shared_server(auth="on", seal_tables=True)
 
 
 def user(server: Server, name: str, *statements: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from ipaddress import ip_network
 from pathlib import Path
@@ -29,39 +29,23 @@ Start = Callable[..., Server]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("proxied")
-    running = Server(
-        folder / "log",
-        data_dir=folder / "data",
-        auth="on",
-        access_log=True,
-        proxy_protocol_from=f"{TRUSTED}, 2001:db8::/32",
-    )
+def server(start_shared_server: Callable[..., Server]) -> Server:
+    running = start_shared_server(auth="on", access_log=True, proxy_protocol_from=f"{TRUSTED}, 2001:db8::/32")
     running.client().create_table(
         TableName="things",
         KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    yield running
-    running.kill()
+    return running
 
 
 @pytest.fixture(scope="module")
-def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shut(start_shared_server: Callable[..., Server]) -> Server:
     """A server that has little patience and little room, and verifies nothing."""
-    folder = tmp_path_factory.mktemp("shut")
-    running = Server(
-        folder / "log",
-        data_dir=folder / "data",
-        in_memory=True,
-        proxy_protocol_from="127.0.0.2/31",
-        request_timeout=3,
-        max_connections=20,
+    return start_shared_server(
+        in_memory=True, proxy_protocol_from="127.0.0.2/31", request_timeout=3, max_connections=20
     )
-    yield running
-    running.kill()
 
 
 def wire_of(server: Server, address: str = TRUSTED) -> Wire:

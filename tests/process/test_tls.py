@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,27 +32,17 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Server]:
+def server(start_shared_server: Callable[..., Server], authority: Authority) -> Server:
     """With certificates of both kinds of key one after the other; here an elliptic curve's."""
-    folder = tmp_path_factory.mktemp("tls")
     own = authority.issue("server")
-    running = Server(
-        folder / "log", data_dir=folder / "data", in_memory=True, tls_cert=own.certificate, tls_key=own.key
-    )
-    yield running
-    running.kill()
+    return start_shared_server(in_memory=True, tls_cert=own.certificate, tls_key=own.key)
 
 
 @pytest.fixture(scope="module")
-def with_rsa(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Server]:
+def with_rsa(start_shared_server: Callable[..., Server], authority: Authority) -> Server:
     """With a key of the kind that the weaker suites of TLS 1.2 need."""
-    folder = tmp_path_factory.mktemp("rsa")
     own = authority.issue("rsa", bits=2048)
-    running = Server(
-        folder / "log", data_dir=folder / "data", in_memory=True, tls_cert=own.certificate, tls_key=own.key
-    )
-    yield running
-    running.kill()
+    return start_shared_server(in_memory=True, tls_cert=own.certificate, tls_key=own.key)
 
 
 def lenient(authority: Authority) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,9 @@ CLI = Path(sys.executable).with_name("aws")
 
 
 @pytest.fixture(scope="module", params=["off", "on"], ids="auth-{}".format)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, start_shared_server: Callable[..., Server]) -> Server:
     """A server that verifies signatures, and one that does not."""
-    folder = tmp_path_factory.mktemp("server")
-    running = Server(folder / "log", data_dir=folder / "data", auth=request.param, account=ACCOUNT)
-    yield running
-    running.kill()
+    return start_shared_server(auth=request.param, account=ACCOUNT)
 
 
 def sts(server: Server, region: str = "us-east-1", access_key: str | None = None) -> Any:
