@@ -99,6 +99,13 @@ def test_imports_point_one_way() -> None:
     assert wrong == VIOLATIONS
 
 
+def test_the_overview_shows_every_room_and_leaf() -> None:
+    document = (ROOT / "docs" / "architecture.md").read_text()
+    [overview] = re.findall(r"^## The overview\n(.*?)^## ", document, re.DOTALL | re.MULTILINE)
+    rooms = {path.parent.name for where in ("*", "dynamodb/*") for path in PACKAGE.glob(f"{where}/__init__.py")}
+    assert (rooms | LEAVES) - set(re.findall(r"\w+", overview)) == set()
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles(imports()) == CIRCLES
 
