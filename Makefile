@@ -100,7 +100,7 @@ $(VENV)/installed: pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'Jedlik needs Python 3.11 or later; choose one with PYTHON=...' >&2; exit 1; }
 	$(SAY) '1 of 2: making $(VENV), with $(PYTHON)'
 	$(PYTHON) -m venv $(VENV)
-	$(SAY) '2 of 2: installing Jedlik and what it needs there; the first time that takes about a minute'
+	$(SAY) '2 of 2: installing Jedlik and what it needs there; the first time that takes about half a minute'
 	$(PIP) install --editable .
 	@touch $@
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import requests
 
 from jedlik.console import static_files
 from jedlik.console.static_files import StaticFiles
+from testing.dynamodb.definitions import attributes, key_schema
 from testing.jedlik_process import Server
 
 INDEX = b"<!doctype html><title>console</title>"
@@ -31,8 +31,8 @@ def built(tmp_path: Path) -> Path:
     return folder
 
 
-def console(built: Path, *regions: str) -> StaticFiles:
-    return StaticFiles(account="111122223333", regions=regions, verifies=True, built=built)
+def console(built: Path, *regions: str, used: tuple[str, ...] = (), verifies: bool = True) -> StaticFiles:
+    return StaticFiles(account="111122223333", regions=regions, used=lambda: used, verifies=verifies, built=built)
 
 
 def test_a_browser_gets_files_compressed_and_keeps_those_whose_names_change(built: Path) -> None:
@@ -118,12 +118,40 @@ def test_the_page_learns_what_the_server_is(built: Path) -> None:
     assert (told["account"], told["auth"]) == ("111122223333", True)
 
 
+def regions_offered(files: StaticFiles) -> list[str]:
+    page = files.page(b"/console/settings.json", {})
+    assert page is not None
+    regions: list[str] = json.loads(page.body)["regions"]
+    return regions
+
+
+def test_where_any_region_may_be_used_those_with_data_come_first_but_not_for_strangers(built: Path) -> None:
+    used = ("eu-central-1", "local")
+    offered = regions_offered(console(built, used=used, verifies=False))
+    assert offered[:3] == ["eu-central-1", "local", "us-east-1"]
+    assert offered.count("eu-central-1") == 1
+    assert regions_offered(console(built, used=used))[0] == "us-east-1"
+    assert "local" not in regions_offered(console(built, used=used))
+    assert regions_offered(console(built, "eu-west-1", used=used, verifies=False)) == ["eu-west-1"]
+
+
+def test_the_regions_with_data_are_looked_up_again_each_time(start_server: Callable[..., Server]) -> None:
+    server = start_server(in_memory=True)
+    ask = f"{server.url}/console/settings.json"
+    assert requests.get(ask, timeout=30).json()["regions"][0] == "us-east-1"
+    server.client(region_name="local").create_table(
+        TableName="table",
+        KeySchema=key_schema("p"),
+        AttributeDefinitions=attributes(p="S"),
+        BillingMode="PAY_PER_REQUEST",
+    )
+    assert requests.get(ask, timeout=30).json()["regions"][:2] == ["local", "us-east-1"]
+
+
 def test_a_server_serves_it_beside_the_services(server: Server) -> None:
     settings = requests.get(f"{server.url}/console/settings.json", timeout=30).json()
     assert settings["auth"] is False
-    assert settings["regions"][0] == "us-east-1"
-    assert "eu-central-1" in settings["regions"]
-    assert all(re.fullmatch("[a-z]{2}-[a-z]+-[0-9]", region) for region in settings["regions"])
+    assert {"us-east-1", "eu-central-1"} < set(settings["regions"])
     away = requests.get(f"{server.url}/console", allow_redirects=False, timeout=30)
     assert (away.status_code, away.headers["Location"]) == (302, "/console/")
     page = requests.get(f"{server.url}/console/?from=here", timeout=30)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import gzip
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -70,17 +70,19 @@ class StaticFiles:
         *,
         account: str,
         regions: Sequence[str],
+        used: Callable[[], Sequence[str]],
         verifies: bool,
         sign_in_requests: SignInRequests | None = None,
         built: Path = BUILT,
     ) -> None:
-        """`regions` are those that are served; empty where any is."""
+        """`regions` are those that are served; empty where any is. `used` are those that have data."""
         self._sign_in_requests = sign_in_requests
         self._built = built
         self._files: dict[str, bytes] = {}
         self._read_at = 0
         self._account = account
         self._regions = regions
+        self._used = used
         self._verifies = verifies
 
     @property
@@ -133,9 +135,17 @@ class StaticFiles:
                 "version": __version__,
                 "auth": self._verifies,
                 "account": self._account,
-                "regions": list(self._regions) or known_regions(),
+                "regions": self._offered(),
             }
         )
+
+    def _offered(self) -> list[str]:
+        """The regions to choose from, the one to begin with first. Where any may be used, also by a name of one's own,
+        that is one with data; strangers to a server that verifies signatures do not learn which these are."""
+        if self._regions:
+            return list(self._regions)
+        used = [] if self._verifies else list(self._used())
+        return used + [name for name in known_regions() if name not in used]
 
 
 @cache

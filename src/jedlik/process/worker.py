@@ -50,6 +50,7 @@ from jedlik.peer_certificate import PeerCertificate
 from jedlik.process.callers import Callers
 from jedlik.process.endpoint_listeners import EndpointListener
 from jedlik.process.services import KEY_NUMBERS, KEY_SPACES, SERVICES, provide_table_keys, served
+from jedlik.regions import layout
 from jedlik.regions.region import Region
 from jedlik.regions.root_key_record import Found
 from jedlik.regions.store_keys import Seals
@@ -243,6 +244,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             dispatcher.pages = StaticFiles(
                 account=settings.account,
                 regions=settings.served,
+                used=lambda: [one.region for one in layout.stores_of(settings.data_dir, settings.account, is_own=True)],
                 verifies=settings.auth == "on",
                 sign_in_requests=sign_in_requests(site, identities, authorizer),
             )

@@ -110,11 +110,16 @@ def stores(data: Path, own: str) -> Iterator[Stored]:
     """The folders of existing regions, by account and region; `own` is the server's account, which comes first."""
     found = accounts(data)
     for account in sorted(found, key=lambda account: (account != own, account)):
-        folder = account_folder(data, account) / REGIONS
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            region = region_names.of_folder(path.name)
-            if region is not None and path.is_dir():
-                yield Stored(path, account, region, account == own)
+        yield from stores_of(data, account, is_own=account == own)
+
+
+def stores_of(data: Path, account: str, *, is_own: bool) -> Iterator[Stored]:
+    """The folders of the existing regions of an account, by region."""
+    folder = account_folder(data, account) / REGIONS
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        region = region_names.of_folder(path.name)
+        if region is not None and path.is_dir():
+            yield Stored(path, account, region, is_own)
 
 
 def identity_stores(data: Path, own: str) -> Iterator[Stored]:
