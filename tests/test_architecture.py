@@ -194,4 +194,7 @@ def test_only_the_catalogue_knows_how_descriptors_are_stored() -> None:
                     keeping.add(module)
     assert spelling == SPELL_MEMBERS
     assert handling == HANDLE_DESCRIPTORS
-    assert keeping == {"aws.across_accounts", "aws.front", "aws.short_way", "dynamodb.catalog"}
+    assert keeping == {
+        *("aws.across_accounts", "aws.front", "aws.permissions", "aws.short_way"),
+        "dynamodb.catalog",
+    }

@@ -247,6 +247,48 @@ def test_a_role_must_be_there_and_let_dax_assume_it(server: Server, iam: Any) ->
     assert cluster["IamRoleArn"] == ROLE
 
 
+def test_operations_on_a_cluster_are_on_its_arn(server: Server, iam: Any) -> None:
+    iam.create_user(UserName="operator")
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    control = server.client("dax", **keys)
+    tags = [{"Key": "team", "Value": "red"}]
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("describe_clusters", {"ClusterNames": ["Default"]}),
+        ("update_cluster", {"ClusterName": "Default", "Description": "mine"}),
+        ("delete_cluster", {"ClusterName": "DEFAULT"}),
+        ("reboot_node", {"ClusterName": "default", "NodeId": "default-a"}),
+        ("increase_replication_factor", {"ClusterName": "default", "NewReplicationFactor": 2}),
+        ("decrease_replication_factor", {"ClusterName": "default", "NewReplicationFactor": 1}),
+        ("list_tags", {"ResourceName": ARN}),
+        ("tag_resource", {"ResourceName": ARN, "Tags": tags}),
+        ("untag_resource", {"ResourceName": ARN, "TagKeys": ["team"]}),
+        ("create_cluster", {"ClusterName": "x", "NodeType": "local", "ReplicationFactor": 1, "IamRoleArn": ROLE}),
+    ]
+
+    def allow(*statements: dict[str, Any]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        iam.put_user_policy(UserName="operator", PolicyName="own", PolicyDocument=document)
+
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    allow(everything, {"Effect": "Deny", "Action": "dax:*", "Resource": [ARN, ARN.replace("default", "x")]})
+    for name, given in asked:
+        with pytest.raises(ClientError, match="explicit deny") as refusal:
+            getattr(control, name)(**given)
+        assert f" on resource: {given.get('ResourceName', ARN.rpartition('/')[0])}" in str(refusal.value)
+    assert [one["ClusterName"] for one in control.describe_clusters()["Clusters"]] == ["default"]
+    allow({"Effect": "Allow", "Action": "dax:*", "Resource": ARN})
+    for name, given in asked:
+        try:
+            getattr(control, name)(**given)
+        except ClientError as error:  # Perhaps it cannot be done to this cluster.
+            is_refused = error.response["Error"]["Code"] == "AccessDeniedException"
+            assert is_refused is (name == "create_cluster")
+    allow({**everything, "Action": "dax:CreateCluster"}, {**everything, "Action": "iam:PassRole"})
+    with pytest.raises(ClientError, match="not authorized to perform: dax:TagResource"):
+        control.create_cluster(ClusterName="x", NodeType="local", ReplicationFactor=1, IamRoleArn=ROLE, Tags=tags)
+
+
 def test_a_role_is_needed_where_signatures_are_verified(tmp_path: Path) -> None:
     missing = run_jedlik("serve", "--dax", "--auth", "on", "--data-dir", str(tmp_path))
     assert missing.returncode == 2

@@ -208,6 +208,40 @@ def test_the_tagging_service_knows_endpoints(server: Server, ec2: Any) -> None:
     assert ec2.describe_tags()["Tags"] == []
 
 
+def test_who_tags_by_the_tagging_service_needs_the_permissions_of_the_other_service(
+    server: Server, ec2: Any, keys: dict[str, str], table: str
+) -> None:
+    own, iam = server.client("resourcegroupstaggingapi", **keys), server.client("iam")
+    tables = server.client()
+
+    def allow(*statements: dict[str, Any]) -> None:
+        iam.put_user_policy(UserName=USER, PolicyName="p", PolicyDocument=policy(*statements))
+
+    def failures(call: Any, **given: Any) -> dict[str, str]:
+        failed = call(ResourceARNList=[table, ARN], **given)["FailedResourcesMap"]
+        return {arn: f"{one['ErrorCode']}: {one['ErrorMessage']}" for arn, one in failed.items()}
+
+    by_tag = {"Effect": "Allow", "Action": "tag:*", "Resource": "*"}
+    for action, call, given, of_table, of_endpoint in (
+        ("tag:TagResources", own.tag_resources, {"Tags": {"Team": "red"}}, "dynamodb:TagResource", "ec2:CreateTags"),
+        ("tag:UntagResources", own.untag_resources, {"TagKeys": ["Team"]}, "dynamodb:UntagResource", "ec2:DeleteTags"),
+    ):
+        allow(by_tag)
+        before = tables.list_tags_of_resource(ResourceArn=table)["Tags"], ec2.describe_tags()["Tags"]
+        failed = failures(call, **given)
+        assert sorted(failed) == [table, ARN], action
+        assert f"not authorized to perform: {of_table} on resource: {table}" in failed[table]
+        assert f"not authorized to perform: {of_endpoint} on resource: {ARN}" in failed[ARN]
+        assert before == (tables.list_tags_of_resource(ResourceArn=table)["Tags"], ec2.describe_tags()["Tags"])
+        blue = {"ForAnyValue:StringEquals": {"aws:TagKeys": "Team"}}
+        deny = {"Effect": "Deny", "Action": [of_table, of_endpoint], "Resource": "*", "Condition": blue}
+        allow(by_tag, {"Effect": "Allow", "Action": [of_table, of_endpoint], "Resource": "*"}, deny)
+        assert list(failures(call, **given)) == [table, ARN]
+        allow(by_tag, {"Effect": "Allow", "Action": [of_table, of_endpoint], "Resource": "*"})
+        assert failures(call, **given) == {}
+        assert before != (tables.list_tags_of_resource(ResourceArn=table)["Tags"], ec2.describe_tags()["Tags"])
+
+
 def test_endpoints_are_made_in_the_settings(server: Server, ec2: Any) -> None:
     for call, given in (
         (ec2.create_vpc_endpoint, {"VpcId": VPC, "ServiceName": "com.amazonaws.us-east-1.dynamodb"}),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jedlik.aws import permissions
 from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.errors import ServiceError, ServiceUnavailable
@@ -77,11 +78,7 @@ class Calls:
     ) -> Mapping[str, Any]:
         asked = operation.validate(request)
         if not self._authorizer.allows_everything(context.caller):
-            context.accesses = operation.accesses(context.scope, asked, context.region.known)
-            if not self._authorizer.allows(context.caller, context.accesses):
-                await operation.learn(context.region, context.accesses)
-                context.accesses = operation.accesses(context.scope, asked, context.region.known)
-                await self._authorizer.check(context.caller, context.accesses)
+            await permissions.check(self._authorizer, operation, context, asked)
         try:
             return await operation.handler(context, asked) or {}
         except NoStore:

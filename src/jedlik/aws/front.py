@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws import absent, across_accounts, answers, welcome
+from jedlik.aws import absent, across_accounts, answers, permissions, welcome
 from jedlik.aws.access import Access, Known, Scope
 from jedlik.aws.authorizer import Authorizer, noted
 from jedlik.aws.context import Context
@@ -187,7 +187,7 @@ class Dispatcher:
                 elif permits is not None:
                     formed = operation.form(caller.scope or context.scope, asked, region.known)
                     if formed is None or not permits.allow(formed):
-                        await self._check(operation, context, asked)
+                        await permissions.check(self._authorizer, operation, context, asked)
                 if self._log is not None and context.accesses is None:
                     context.accesses = operation.accesses(context.scope, asked, region.known)
                 result = await operation.handler(context, asked)
@@ -237,15 +237,6 @@ class Dispatcher:
             reason = None if refusal is None else refusal.name
             self._log.note(Answered(request, request_id, name, context, status, reason, len(body), seconds))
         return answers.response(status, content_type, body, request_id, lines)
-
-    async def _check(self, operation: Operation, context: Context, asked: dict[str, Any]) -> None:
-        """Raise AccessDeniedException unless the caller is allowed what it asks for."""
-        region, caller = context.region, context.caller
-        context.accesses = operation.accesses(context.scope, asked, region.known)
-        if not self._authorizer.allows(caller, context.accesses):
-            await operation.learn(region, context.accesses)
-            context.accesses = operation.accesses(context.scope, asked, region.known)
-            await self._authorizer.check(caller, context.accesses)
 
     async def _region(self, service: Service, name: str) -> Region:
         """The region whose store is called `name` and not open. Raises NotServed, but not for a global service."""

@@ -24,6 +24,19 @@ from jedlik.dax.errors import InvalidParameterValueException
 from jedlik.dax.subnet_group_operations import SubnetGroupOperations
 
 NAME, VERSION = "dax", "2017-04-19"
+_ON_TAGS = frozenset({"ListTags", "TagResource", "UntagResource"})
+"""The operations on a cluster that is named by its ARN."""
+_ON_CLUSTER = frozenset(
+    {
+        *("CreateCluster", "DecreaseReplicationFactor", "DeleteCluster", "IncreaseReplicationFactor", "RebootNode"),
+        "UpdateCluster",
+    }
+)
+"""Those on a cluster that is named by its name. DescribeClusters is on a list of them, or on all.
+
+Source: "Actions, resources, and condition keys for Amazon DynamoDB Accelerator (DAX)" in the service authorization
+reference.
+"""
 
 
 def declared(host: ClusterHost, roles: ClusterRoles | None) -> Service:
@@ -61,7 +74,7 @@ def declared(host: ClusterHost, roles: ClusterRoles | None) -> Service:
         codec=JsonCodec(NAME, VERSION, InvalidParameterValueException),
         target_prefix="AmazonDAXV3",
         operations={
-            name: Operation(name=name, handler=handler, accesses=partial(_accesses, f"dax:{name}"))
+            name: Operation(name=name, handler=handler, accesses=partial(_accesses, name))
             for name, handler in handlers.items()
         },
         keyspaces=(attribute_lists.LISTS, cluster_records.CLUSTERS),
@@ -70,9 +83,23 @@ def declared(host: ClusterHost, roles: ClusterRoles | None) -> Service:
     )
 
 
-def _accesses(action: str, scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
-    """The action itself: those of the control plane are on no resource in particular. A role is passed on to DAX."""
-    own = Access(action, "*", {})
-    if "IamRoleArn" not in request:
-        return (own,)
-    return own, Access("iam:PassRole", request["IamRoleArn"], {"iam:PassedToService": ("dax.amazonaws.com",)})
+def _accesses(operation: str, scope: Scope, request: Mapping[str, Any], known: Known) -> tuple[Access, ...]:
+    """The action on the clusters that the request names, or on none in particular. A role is passed on to DAX."""
+    found = [Access(f"dax:{operation}", arn, {}) for arn in _resources(operation, scope, request)]
+    if operation == "CreateCluster":
+        if request.get("Tags"):
+            found += [Access("dax:TagResource", one.resource, {}) for one in found]
+        found.append(Access("iam:PassRole", request["IamRoleArn"], {"iam:PassedToService": ("dax.amazonaws.com",)}))
+    return tuple(found)
+
+
+def _resources(operation: str, scope: Scope, request: Mapping[str, Any]) -> list[str]:
+    """The ARNs of the clusters that an operation is on."""
+    start = f"arn:{scope.partition}:dax:{scope.region}:{scope.account}:cache/"
+    if operation in _ON_TAGS:
+        return [request["ResourceName"]]
+    if operation in _ON_CLUSTER:
+        return [start + request["ClusterName"].lower()]
+    if operation == "DescribeClusters":
+        return [start + name.lower() for name in request.get("ClusterNames") or ["*"]]
+    return ["*"]

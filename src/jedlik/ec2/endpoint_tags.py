@@ -11,6 +11,7 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.protocols.codecs import InvalidParameterValue
+from jedlik.aws.service import Handler
 from jedlik.aws.tagged_resources import Tagged
 from jedlik.ec2.endpoint_changes import KnownEndpoints, change
 from jedlik.ec2.endpoint_records import EndpointRecord
@@ -115,9 +116,11 @@ class TaggedEndpoints:
 
     type = "ec2:vpc-endpoint"
 
-    def __init__(self, endpoints: KnownEndpoints) -> None:
+    def __init__(self, endpoints: KnownEndpoints, create: Handler | None = None, delete: Handler | None = None) -> None:
+        """`create` and `delete` are operations of the service on tags, which ask for the caller's permissions."""
         self._endpoints = endpoints
-        self._tags = EndpointTags(endpoints)
+        own = EndpointTags(endpoints)
+        self._create, self._delete = create or own.create_tags, delete or own.delete_tags
 
     def has(self, region: Region, arn: str) -> bool:
         return any(way.arn == arn for way in self._endpoints.of(region))
@@ -135,8 +138,8 @@ class TaggedEndpoints:
 
     async def tag(self, context: Context, arn: str, tags: Mapping[str, str]) -> None:
         given = [{"Key": key, "Value": value} for key, value in tags.items()]
-        await self._tags.create_tags(context, {"Resources": [arn.rpartition("/")[2]], "Tags": given})
+        await self._create(context, {"Resources": [arn.rpartition("/")[2]], "Tags": given})
 
     async def untag(self, context: Context, arn: str, tag_keys: Collection[str]) -> None:
         given = [{"Key": key} for key in tag_keys]
-        await self._tags.delete_tags(context, {"Resources": [arn.rpartition("/")[2]], "Tags": given})
+        await self._delete(context, {"Resources": [arn.rpartition("/")[2]], "Tags": given})

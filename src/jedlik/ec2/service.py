@@ -17,9 +17,12 @@ from jedlik.ec2.endpoint_ways import EndpointWay, arn_of
 from jedlik.ec2.errors import DryRunOperation
 
 
-def tagged_endpoints(ways: Sequence[EndpointWay]) -> TaggedEndpoints:
-    """The endpoints of a server, with their tags."""
-    return TaggedEndpoints(KnownEndpoints(ways))
+def tagged_endpoints(
+    ways: Sequence[EndpointWay], create: Handler | None = None, delete: Handler | None = None
+) -> TaggedEndpoints:
+    """The endpoints of a server, with their tags. `create` and `delete` are CreateTags and DeleteTags, which ask for
+    the caller's permissions."""
+    return TaggedEndpoints(KnownEndpoints(ways), create, delete)
 
 
 def declared(ways: Sequence[EndpointWay] = ()) -> Service:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jedlik.aws import table_keys
 from jedlik.aws.authorizer import Everybody
-from jedlik.aws.service import Service, key_spaces
+from jedlik.aws.permissions import permitted
+from jedlik.aws.service import Handler, Service, key_spaces
 from jedlik.aws.shapes import service_model
 from jedlik.config import Settings
 from jedlik.dax import service as dax
@@ -53,14 +54,24 @@ def served(
     stores = IdentityStores(Settings()) if identities is None else identities
     keys_service = kms.declared(Stores(Settings()) if regions is None else regions, key_authorizer(stores, authorizer))
     tag, untag = (keys_service.operations[name].handler for name in ("TagResource", "UntagResource"))
+    endpoints = ec2.declared(ways)
+
+    def asking(service: Service, *names: str) -> Iterator[Handler]:
+        return (permitted(service.operations[name], authorizer or Everybody()) for name in names)
+
+    tagged = (
+        TaggedTables(*asking(dynamodb.SERVICE, "TagResource", "UntagResource")),
+        TaggedKeys(tag, untag),
+        ec2.tagged_endpoints(ways, *asking(endpoints, "CreateTags", "DeleteTags")),
+    )
     return (
         *dynamodb.SERVICES,
         sts.declared(account_of, PolicySessions(stores, authorizer)),
         iam.declared(stores),
         identity_copies.declared(stores),
         keys_service,
-        tagging.declared((TaggedTables(), TaggedKeys(tag, untag), ec2.tagged_endpoints(ways))),
-        ec2.declared(ways),
+        tagging.declared(tagged),
+        endpoints,
         dax.declared(host or NO_HOST, None if authorizer is None else ServiceRoles(stores, DAX_PRINCIPAL)),
     )
 

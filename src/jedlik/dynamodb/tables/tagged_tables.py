@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 import orjson
 
 from jedlik.aws.context import Context
+from jedlik.aws.service import Handler
 from jedlik.aws.tagged_resources import Tagged
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.model import keys, replicas
@@ -25,9 +26,14 @@ PAGE_ROWS = 50
 
 
 class TaggedTables:
-    """`aws.tagged_resources.TaggedResources` of the tables of a region."""
+    """`aws.tagged_resources.TaggedResources` of the tables of a region. `tag` and `untag` are the operations that
+    change their tags, and ask for the caller's permissions."""
 
     type = "dynamodb:table"
+
+    def __init__(self, tag: Handler = tags.tag_resource, untag: Handler = tags.untag_resource) -> None:
+        self._tag = tag
+        self._untag = untag
 
     def has(self, region: Region, arn: str) -> bool:
         start = table_names.arn(region.name, region.account, "")
@@ -49,10 +55,10 @@ class TaggedTables:
 
     async def tag(self, context: Context, arn: str, tags_: Mapping[str, str]) -> None:
         wanted = [{"Key": key, "Value": value} for key, value in tags_.items()]
-        await tags.tag_resource(context, {"ResourceArn": arn, "Tags": wanted})
+        await self._tag(context, {"ResourceArn": arn, "Tags": wanted})
 
     async def untag(self, context: Context, arn: str, tag_keys: Collection[str]) -> None:
-        await tags.untag_resource(context, {"ResourceArn": arn, "TagKeys": list(tag_keys)})
+        await self._untag(context, {"ResourceArn": arn, "TagKeys": list(tag_keys)})
 
 
 async def _tagged(region: Region, tables: Sequence[Table]) -> list[Tagged]:
