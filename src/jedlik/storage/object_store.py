@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,12 +40,23 @@ TIMEOUT = "60s"
 CONNECT_TIMEOUT = "10s"
 RETRIES = 3
 DELETED_AT_ONCE = 500
+NO_BUCKET = "NoSuchBucket"
+"""The code of S3's error."""
+_S3_CODE = re.compile("<Code>([A-Za-z0-9]+)</Code>")
+_S3_MESSAGE = re.compile("<Message>([^<]+)</Message>")
 CHUNK_BYTES = 1 << 20
 """Bytes of an object that are read at once."""
 
 
 class ObjectStoreError(Exception):
     """An object store could not do its work. The message names the store and the reason."""
+
+    def __init__(self, message: str, url: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.url = url
+        """The store's."""
+        self.code = code
+        """The code of S3's error, like NoSuchBucket, if it has answered with one."""
 
 
 class ObjectMissing(ObjectStoreError):
@@ -122,7 +134,7 @@ class ObjectStore:
             answer = await obstore.get_async(store, name)
             return bytes(await answer.bytes_async())
         except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
-            raise ObjectMissing(f"{self.url}: there is no {name}") from error
+            raise self._missing(name, error) from error
         except (obstore.exceptions.BaseError, OSError) as error:
             raise self._failed(f"cannot read {name}", error) from error
 
@@ -139,7 +151,7 @@ class ObjectStore:
             async for chunk in answer.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
         except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
-            raise ObjectMissing(f"{self.url}: there is no {name}") from error
+            raise self._missing(name, error) from error
         except (obstore.exceptions.BaseError, OSError) as error:
             raise self._failed(f"cannot read {name}", error) from error
 
@@ -156,8 +168,9 @@ class ObjectStore:
             async for page in obstore.list(store, folder or None):
                 for found in page:
                     yield Found(found["path"], found["size"])
-        except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            return
+        except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+            if _code(error) == NO_BUCKET:
+                raise self._missing(folder, error) from error
         except (obstore.exceptions.BaseError, OSError) as error:
             raise self._failed(f"cannot list {folder or 'all'}", error) from error
 
@@ -215,9 +228,26 @@ class ObjectStore:
         if not os.path.realpath(os.path.join(root, name)).startswith(root.rstrip("/") + "/"):
             raise ObjectStoreError(f"{self.url}: {name} leads out of the folder")
 
+    def _missing(self, name: str, error: Exception) -> ObjectStoreError:
+        if _code(error) == NO_BUCKET:
+            return ObjectStoreError(f"{self.url}: there is no such bucket", self.url, NO_BUCKET)
+        return ObjectMissing(f"{self.url}: there is no {name}", self.url)
+
     def _failed(self, what: str, error: Exception) -> ObjectStoreError:
-        reason = str(error).partition("\n")[0]
-        return ObjectStoreError(f"{self.url}: {what}: {reason}")
+        code = _code(error)
+        if code == NO_BUCKET:
+            return self._missing("", error)
+        reason = str(error).partition("\n")[0].partition(": <")[0]
+        if code is not None:
+            message = _S3_MESSAGE.search(str(error))
+            reason = f"{code}: {message[1]}" if message is not None else code
+        return ObjectStoreError(f"{self.url}: {what}: {reason}", self.url, code)
+
+
+def _code(error: Exception) -> str | None:
+    """The code of S3's error."""
+    found = _S3_CODE.search(str(error))
+    return None if found is None else found[1]
 
 
 def check(url: str, options: Mapping[str, Any]) -> None:

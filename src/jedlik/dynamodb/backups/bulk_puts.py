@@ -123,6 +123,11 @@ async def step(region: Region, job: Job) -> None:
     except (NoBucket, BucketOfOther) as error:
         await _end(region, job, (FAILED, *transfers.failure_of(error)))
     except ObjectStoreError as error:
+        for configuration in ("InputS3Configuration", "OutputS3Configuration"):
+            refused = transfers.refusal(region, found.request[configuration], error)
+            if refused is not None:
+                await _end(region, job, (FAILED, *refused))
+                return
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
             await _end(region, job, (FAILED, "S3Error", str(error)))
             return

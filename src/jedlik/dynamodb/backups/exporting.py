@@ -106,6 +106,10 @@ async def step(region: Region, job: Job) -> None:
     except (Unplannable, DamagedManifest, DamagedPiece, ObjectMissing) as error:
         await _end(region, job, found, ("InternalServerError", str(error)))
     except (ObjectStoreError, ServiceError, NoKey) as error:
+        refused = transfers.refusal(region, found.request, error) if isinstance(error, ObjectStoreError) else None
+        if refused is not None:
+            await _end(region, job, found, refused)
+            return
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
             code = "S3Error" if isinstance(error, ObjectStoreError) else "KMSAccessError"
             await _end(region, job, found, (code, str(error)))

@@ -92,6 +92,10 @@ async def step(region: Region, job: Job) -> None:
         await _end(region, job, ("ItemValidationError", str(error)))
         return
     except ObjectStoreError as error:
+        refused = transfers.refusal(region, _description(found).configuration, error)
+        if refused is not None:
+            await _end(region, job, refused)
+            return
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
             await _end(region, job, ("S3Error", str(error)))
             return

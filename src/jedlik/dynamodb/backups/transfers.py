@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from jedlik.aws.errors import AccessDeniedException, ServiceError, ValidationException
 from jedlik.memory import MIB
 from jedlik.regions.object_places import BucketOfOther, NoBucket
-from jedlik.storage.object_store import ObjectStore
+from jedlik.storage.object_store import NO_BUCKET, ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -73,11 +73,25 @@ def check_prefix(prefix: str) -> None:
         raise ValidationException("The prefix cannot have the parts . and ..")
 
 
+_REFUSALS = {
+    NO_BUCKET: ("S3NoSuchBucket", "The specified bucket does not exist"),
+    **dict.fromkeys(
+        ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        ("S3AccessDenied", "Access Denied"),
+    ),
+}
+"""By the code of S3's error."""
+
+
 def failure_of(error: NoBucket | BucketOfOther) -> tuple[str, str]:
     """Code and message of what ended because of its bucket."""
-    if isinstance(error, NoBucket):
-        return "S3NoSuchBucket", "The specified bucket does not exist"
-    return "S3AccessDenied", "Access Denied"
+    return _REFUSALS[NO_BUCKET if isinstance(error, NoBucket) else "AccessDenied"]
+
+
+def refusal(region: Region, configuration: Configuration, error: ObjectStoreError) -> tuple[str, str] | None:
+    """Code and message of what ends because its bucket has refused a request; None if it may go on later."""
+    code = _REFUSALS.get(error.code or "")
+    return code if error.url == bucket(region, configuration).url else None
 
 
 class Transfer(Protocol):
