@@ -349,6 +349,39 @@ def test_groups_managed_policies_and_paths(server: Server) -> None:
 # Keys
 
 
+def test_what_is_on_a_user_is_on_its_arn_however_the_request_names_it(server: Server) -> None:
+    root = server.client("iam")
+    root.create_user(UserName="Boss", Path="/admins/")
+    root.create_group(GroupName="Chiefs", Path="/admins/")
+    for name in ("Worker", "Renamed"):
+        root.create_user(UserName=name, Path="/plain/")
+    document = {"PolicyName": "p", "PolicyDocument": policy(allow("*"))}
+    admins = [f"arn:aws:iam::{ACCOUNT}:{kind}/admins/*" for kind in ("user", "group")]
+    iam = User(server, allow("iam:*"), {**allow("*", admins), "Effect": "Deny"}).client("iam")
+    for call, given in (
+        (iam.create_access_key, {}),
+        (iam.create_login_profile, {"Password": "Abcdef123456!"}),
+        (iam.put_user_policy, document),
+        (iam.get_user, {}),
+        (iam.list_access_keys, {}),
+    ):
+        for name in ("Boss", "boss", "BOSS"):
+            assert is_refused(call, UserName=name, **given), (call, name)
+    assert is_refused(iam.put_group_policy, GroupName="chiefs", **document)
+    assert is_refused(iam.create_user, UserName="another", Path="/admins/")
+    # A new name or path needs the permission on what it makes, too.
+    for given in ({"NewPath": "/admins/"}, {"NewPath": "/admins/", "NewUserName": "other"}):
+        assert is_refused(iam.update_user, UserName="Renamed", **given)
+    assert is_refused(iam.update_group, GroupName="Chiefs", NewPath="/")
+    assert not is_refused(iam.update_user, UserName="renamed", NewUserName="other", NewPath="/plain/more/")
+    only = User(server, allow("iam:*", f"arn:aws:iam::{ACCOUNT}:user/plain/*")).client("iam")
+    assert not is_refused(only.create_access_key, UserName="worker")
+    assert not is_refused(only.create_login_profile, UserName="WORKER", Password="Abcdef123456!")
+    assert is_refused(only.update_user, UserName="Worker", NewPath="/")
+    assert not is_refused(only.update_user, UserName="Worker", NewUserName="Worker2")
+    assert is_refused(only.create_access_key, UserName="Boss")
+
+
 def test_changes_come_to_hold_in_every_worker(server: Server) -> None:
     user = User(server, allow("dynamodb:GetItem", TABLE))
     clients = [user.client() for _ in range(8)]

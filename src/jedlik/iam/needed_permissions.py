@@ -23,6 +23,14 @@ _WITH_BOUNDARY = frozenset({"CreateRole", "CreateUser", "PutRolePermissionsBound
 """These bring a boundary; the others that have the condition key are about the one that the user or role has."""
 _ON_USER_AND_GROUP = frozenset({"AddUserToGroup", "RemoveUserFromGroup"})
 """On the group alone, although they name a user."""
+_MADE = frozenset({"CreateGroup", "CreateInstanceProfile", "CreateRole", "CreateUser"})
+"""These make the entity that they name, with the path that they give. Others that begin so make something of one that
+is there: its ARN has its own path, and its name as it was made, however the request writes it."""
+_RENAMING = frozenset({"UpdateGroup", "UpdateUser"})
+"""These are on the entity as it is, and on what it becomes if they give it another name or path.
+
+Source: UpdateGroup and UpdateUser in the API reference.
+"""
 _ON_PROFILE = frozenset({"AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"})
 _OWN_USER = frozenset(
     {
@@ -42,7 +50,7 @@ _OWN_USER = frozenset(
 
 def of(operation: str, stores: IdentityStores) -> Accesses:
     """What an operation needs."""
-    is_made = operation.startswith("Create")
+    is_made = operation in _MADE
     about = authorization_table.action(f"iam:{operation}")
     listed = frozenset() if about is None else about.keys
     is_of_boundary = BOUNDARY in listed and operation not in _WITH_BOUNDARY
@@ -50,6 +58,13 @@ def of(operation: str, stores: IdentityStores) -> Accesses:
     def arn(scope: Scope, kind: Kind, name: str, request: Mapping[str, Any]) -> str:
         row = None if is_made else stores.of(scope.account).row(kind.key(name))
         return kind.arn(scope.account, row or {"Path": request.get("Path", "/"), kind.name: name})
+
+    def renamed(scope: Scope, kind: Kind, request: Mapping[str, Any]) -> str:
+        """The ARN that an entity gets by another name or path."""
+        name = request[kind.name]
+        row = stores.of(scope.account).row(kind.key(name)) or {"Path": "/", kind.name: name}
+        path, name = request.get("NewPath", row["Path"]), request.get(f"New{kind.name}", row[kind.name])
+        return kind.arn(scope.account, {"Path": path, kind.name: name})
 
     def boundary(scope: Scope, kind: Kind, name: str) -> dict[str, tuple[str, ...]]:
         """The boundary of the user or role that an operation changes."""
@@ -64,7 +79,10 @@ def of(operation: str, stores: IdentityStores) -> Accesses:
         for kind in _order(operation):
             if kind.name in request:
                 context = context | boundary(scope, kind, request[kind.name])
-                return (Access(f"iam:{operation}", arn(scope, kind, request[kind.name], request), context),)
+                named = [arn(scope, kind, request[kind.name], request)]
+                if operation in _RENAMING:
+                    named.append(renamed(scope, kind, request))
+                return tuple(Access(f"iam:{operation}", one, context) for one in dict.fromkeys(named))
         if operation == "CreateOpenIDConnectProvider":
             url = request["Url"].partition("://")[2].rstrip("/")
             return (Access(f"iam:{operation}", f"arn:aws:iam::{scope.account}:oidc-provider/{url}", context),)
