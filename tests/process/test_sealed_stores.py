@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from jedlik.config import Settings
 from jedlik.dynamodb.model import spaces
-from jedlik.regions import store_keys
+from jedlik.process import due_compacting
+from jedlik.regions import due_compactions, layout, store_keys
 from jedlik.storage.lmdb import lmdb_file
 from testing.data_folders import store_in
 from testing.dynamodb.definitions import create, index
@@ -142,6 +144,8 @@ def test_a_store_that_was_plain_is_sealed_while_it_is_used(start_server: StartSe
         return done
 
     eventually(is_sealed)
+    assert secrets_in(tmp_path / "data") == [], "the start after that has compacted it"
+    assert list((tmp_path / "data" / due_compactions.FOLDER).iterdir()) == []
     server.stop()
     assert run_jedlik("check", "--data-dir", str(tmp_path / "data")).returncode == 0
     server = start_server(seal_tables=False)
@@ -170,3 +174,34 @@ def test_a_value_that_is_moved_is_refused_and_named(start_server: StartServer, t
     assert checked.returncode == 1
     assert second.hex() in checked.stdout
     assert first.hex() not in checked.stdout
+
+
+def test_a_store_that_is_to_be_compacted(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tmp_path / "data"
+    server = start_server(seal_tables=True)
+    make(server.client())
+    fill(server.client())
+    server.stop()
+    settings = Settings(data_dir=data)
+    [stored] = layout.stores(data, settings.account)
+
+    def is_due() -> bool:
+        return due_compactions.noted(data, settings.account) != []
+
+    due_compactions.note(data, stored.account, stored.region)
+    with monkeypatch.context() as patched:
+        patched.setattr(due_compacting, "MOST_BYTES", 0)
+        due_compacting._compact(settings, stored)
+    assert is_due(), "it is too large"
+    assert "run `jedlik compact`" in caplog.text
+    assert run_jedlik("compact", "--data-dir", str(data)).returncode == 0
+    assert not is_due()
+    # A start was killed while it wrote its copy.
+    due_compactions.note(data, stored.account, stored.region)
+    (stored.path / "data.mdb.compact").write_bytes(b"not whole")
+    server = start_server(seal_tables=True)
+    assert not is_due()
+    assert len(seen(server.client())) == 39
+    assert any(line["message"] == "a store has been compacted after it was sealed" for line in server.log_lines())

@@ -1,7 +1,8 @@
 """Seals what was written before a store had a key (`regions.store_keys`), on the live store, some rows at a time.
 
 The store's key records how far this has come, so it goes on after a restart. Values stay readable all the while, sealed
-or not. From the store's next opening after the last one was sealed, a plain value is refused as a forgery.
+or not. From the store's next opening after the last one was sealed, a plain value is refused as a forgery. The
+server's next start compacts the store, whose free pages still have plain values (`regions.due_compactions`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jedlik.background.work import Duty
 from jedlik.config import Settings
-from jedlik.regions import keyspaces, store_keys
+from jedlik.regions import due_compactions, keyspaces, store_keys
 from jedlik.regions.store_keys import StoreKey
 from jedlik.storage.engine import Row, Writes
 
@@ -32,15 +35,15 @@ STEP_BYTES = 256 * 1024
 
 def duty(settings: Settings) -> Duty:
     """The sealing, which no setting changes."""
-    return Duty("sealing", PERIOD, seal_some, _has_plain)
+    return Duty("sealing", PERIOD, partial(seal_some, data=settings.data_dir), _has_plain)
 
 
 async def _has_plain(region: Region) -> bool:
     return region.sealed is not None and region.sealed.sealing.has_plain
 
 
-async def seal_some(region: Region) -> bool:
-    """Seal the next plain values of a store. Returns whether there may be more."""
+async def seal_some(region: Region, data: Path) -> bool:
+    """Seal the next plain values of a store in a data folder. Returns whether there may be more. Raises OSError."""
     engine = region.sealed
     if engine is None:
         return False
@@ -50,12 +53,15 @@ async def seal_some(region: Region) -> bool:
     if not before.has_plain:
         engine.sealing.has_plain = False
         _log.info(
-            "all values are sealed; free pages may still have what was there before: `jedlik compact` removes them",
+            "all values are sealed; free pages still have what was there before: the next start removes them, unless "
+            "the store is large, and so does `jedlik compact`",
             extra={"region": region.store},
         )
         return False
     rows = await _rows_from(engine, before.position)
     after = replace(before, position=rows[-1][0] + b"\0") if rows else StoreKey(before.sealed, has_plain=False)
+    if not rows:
+        due_compactions.note(data, region.account, region.name)
     plain = [key for key, stored in rows if not engine.sealing.is_sealed(key, stored)]
 
     def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:

@@ -220,7 +220,9 @@ def compact(data_dir: Path, of_account: str | None, region: str | None) -> None:
     from jedlik.upkeep import reports
 
     take_stores(data_dir)
-    each_store(stored_in(data_dir, Which(of_account, region, own_account())), reports.compact)
+    each_store(
+        stored_in(data_dir, Which(of_account, region, own_account())), partial(reports.compact, data_dir=data_dir)
+    )
 
 
 @click.command(cls=Command)

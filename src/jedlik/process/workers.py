@@ -20,7 +20,7 @@ from jedlik.aws.credentials import Credentials, CredentialsError
 from jedlik.config import Settings, SettingsError
 from jedlik.loading import loading
 from jedlik.peer_certificate import PeerCertificate, PeerCertificateError
-from jedlik.process import endpoint_listeners, first_sealing, interpreter, logs
+from jedlik.process import due_compacting, endpoint_listeners, first_sealing, interpreter, logs
 from jedlik.process.greeting import greeting
 from jedlik.process.listeners import (
     MEMORY_PREFIX,
@@ -100,6 +100,8 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
         tls = look_at(placed, root_key)
         if holder.found is not None and not settings.in_memory:
             first_sealing.seal_stores(placed, holder.found, root_key)
+        if not settings.in_memory:
+            due_compacting.compact(placed)
         listening = take_port(placed.host, placed.port)
         seats = NodeSeats(placed)
         first = next(iter(seats.seats.values()), None)

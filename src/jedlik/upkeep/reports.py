@@ -15,7 +15,7 @@ import orjson
 from jedlik.aws.service import Service
 from jedlik.dynamodb.replication.aside import Aside
 from jedlik.dynamodb.replication.pull_positions import PullPosition
-from jedlik.regions import layout
+from jedlik.regions import due_compactions, layout
 from jedlik.regions.layout import Stored, Which
 from jedlik.regions.store_format import FORMAT, SEALED_FORMAT
 from jedlik.storage.engine import StorageError
@@ -301,12 +301,13 @@ def _put_aside(aside: Aside) -> str:
     return f"put aside for {aside.region} since {since}: {aside.reason}"
 
 
-def compact(stored: Stored, say: Say, watch: Watch = unwatched) -> int:
+def compact(stored: Stored, say: Say, watch: Watch = unwatched, *, data_dir: Path) -> int:
     """Make the file of a store smaller and print by how much. Returns 0."""
     with opening.view(stored.path) as view:  # It may be looked into, and so it may be copied and looked into again.
         pages = view.pages
     with watch(f"copying {stored.label}", pages.used * pages.page_size, lambda: lmdb_file.copied(stored.path)):
         before, after = lmdb_file.compact(stored.path)
+    due_compactions.forget(data_dir, stored)
     say(f"{stored.label}: {before} bytes before, {after} bytes after: {before - after} won")
     return 0
 
