@@ -104,6 +104,12 @@ Short = Callable[[Context, dict[str, Any]], dict[str, Any] | Begun | None]
 nothing changed, for any other request, which the operation's `handler` then does or refuses. May change what it is
 given, and raise what a handler may: then it has changed nothing either."""
 
+Repeat = Callable[[Context, bytes], dict[str, Any] | None]
+"""Does an operation at once, as its `Short` does, if a request's body differs from an earlier one in a few texts only.
+None, with nothing changed, for any other body."""
+Repeats = Callable[[Context, dict[str, Any], bytes], Repeat | None]
+"""What does requests that repeat one, given what its body was parsed to, and the body; None if nothing can."""
+
 Reword = Callable[[ServiceError, Any], ServiceError]
 """The error that a client gets for one with which a request, given as decoded, was refused."""
 
@@ -143,6 +149,8 @@ class Operation:
     """Does the commonest requests (`short_way`)."""
     short_members: frozenset[str] | None = None
     """The members that requests may have which it does; None if that takes a closer look."""
+    repeats: Repeats | None = None
+    """Knows more of these requests without their being parsed."""
     form: Forms = no_form
     """The common forms of its requests, of which is decided once what they may do."""
     learn: Learn = nothing_to_learn

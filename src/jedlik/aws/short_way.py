@@ -29,7 +29,7 @@ from jedlik.aws.origins import Origins
 from jedlik.aws.protocols import json_1_0
 from jedlik.aws.request_log import Answered, RequestLog
 from jedlik.aws.routing import Router
-from jedlik.aws.service import Begun, Operation, Short
+from jedlik.aws.service import Begun, Operation, Repeat, Short
 from jedlik.aws.stored_items import json_of
 from jedlik.memory import LARGE, Share
 from jedlik.storage.engine import StorageError
@@ -44,6 +44,8 @@ Answer: TypeAlias = Response | Coroutine[Any, Any, Response]
 
 
 TARGET = b"x-amz-target"
+LESSON_SECONDS = 1.0
+"""From one request of a connection that is learned from to the next: that takes longer than to parse many."""
 DECISIVE = (b"content-type", b"host", b"content-encoding", b"origin")
 """The headers that decide, besides the target, whether a request can go the short way."""
 
@@ -72,6 +74,19 @@ class Note(NamedTuple):
     """Which that is."""
     found: dict[bytes, Found | None] | None
     """By target; None if something else that decides is a request's own."""
+
+
+class Repeated(NamedTuple):
+    """What a connection keeps of a request that others may repeat."""
+
+    operation: Operation
+    repeat: Repeat
+    since: float
+    """When it was learned, in seconds."""
+
+
+def no_repeat(context: Context, body: bytes) -> None:
+    """For requests that nothing could be learned from."""
 
 
 class LongWay(Protocol):
@@ -186,11 +201,17 @@ class ShortWay:
             if note is None or note[0] is not signed:
                 note = noted(self._authorizer, signed, region, source)
             _, caller, permits = note
+            context = Context(region, next(self._request_ids), caller, host)
+            repeat: Repeated | None = source.repeat
+            if repeat is not None and repeat[0] is operation and permits is None:
+                repeated = repeat[1](context, body)
+                if repeated is not None:
+                    region.begun += 1
+                    region.ended += 1
+                    return self._response(request, content_type, operation, context, started, repeated)
             asked = orjson.loads(body)
             if type(asked) is not dict:
                 return None
-            request_id = next(self._request_ids)
-            context = Context(region, request_id, caller, host)
             if permits is not None:
                 if members is not None and not asked.keys() <= members:
                     return None
@@ -200,6 +221,9 @@ class ShortWay:
             result = handler(context, asked)
             if result is None:
                 return None
+            if operation.repeats is not None and (repeat is None or started >= repeat[2] + LESSON_SECONDS):
+                repeats = operation.repeats(context, asked, body) if permits is None else None
+                source.repeat = Repeated(operation, repeats or no_repeat, started)
         except (orjson.JSONDecodeError, ServiceError, StorageError):
             return None
         region.begun += 1

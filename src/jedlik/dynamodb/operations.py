@@ -29,6 +29,7 @@ from jedlik.dynamodb.items import (
     batches,
     prepared,
     queries,
+    repeated_gets,
     short_reads,
     short_transactions,
     short_writes,
@@ -109,6 +110,7 @@ _SHORT_WRITES: dict[str, Callable[[Any, bytes], Prepared]] = {
     "UpdateItem": partial(prepared.update, alone=True),
 }
 """What does the commonest requests of operations (`aws.short_way`), and what prepares them."""
+_REPEATS = {"GetItem": repeated_gets.learn}
 _SHORT_MEMBERS = {"GetItem": short_reads.GET_ITEM, "Query": short_reads.QUERY}
 
 _STREAMS_HANDLERS: dict[str, Handler] = {
@@ -178,6 +180,7 @@ def _operation(name: str, handler: Handler) -> Operation:
         learn=catalog.learn,
         short=short,
         short_members=_SHORT_MEMBERS.get(name),
+        repeats=_REPEATS.get(name),
         validate=validate,
         reword=partial(_reworded, words=words, find_values=find_values),
         across_accounts=name in accesses.ACROSS_ACCOUNTS,

@@ -102,7 +102,7 @@ class LatestHead:
 class Source:
     """Where requests come from: the ends of their connection."""
 
-    __slots__ = ("address", "latest", "listener", "note", "tls_subject")
+    __slots__ = ("address", "latest", "listener", "note", "repeat", "tls_subject")
 
     def __init__(self, address: str, listener: str, tls_subject: str | None = None) -> None:
         self.latest = LatestHead()
@@ -114,6 +114,8 @@ class Source:
         """Whom the certificate names that the client has shown; None if it has shown none."""
         self.note: Any = None
         """What the application remembers about the client."""
+        self.repeat: Any = None
+        """What it remembers of a request, because the next are mostly alike."""
 
 
 NOWHERE = Source("", "")

@@ -19,6 +19,7 @@ from jedlik.dynamodb.items.parameters import Request, Response
 from jedlik.dynamodb.model import items, keys, limits, plain_keys
 from jedlik.dynamodb.model.expressions import key_plans
 from jedlik.dynamodb.model.reads import Stretch
+from jedlik.dynamodb.model.tables import Table
 
 GET_ITEM = frozenset({"TableName", "Key", "ConsistentRead"})
 QUERY = frozenset(
@@ -52,7 +53,12 @@ def get_item(context: Context, request: Request) -> Response | None:
     item_key = plain_keys.item_key(table, key, region.secret)
     if item_key is None:
         return None
-    found = region.engine.get_now((table.descriptor_key, item_key))
+    return got(context, table, name, item_key, consistent)
+
+
+def got(context: Context, table: Table, name: str, item_key: bytes, consistent: bool) -> Response | None:
+    """A whole item by its storage key, of a table as this process has last seen it."""
+    found = context.region.engine.get_now((table.descriptor_key, item_key))
     if found is None or found[0] != table.raw:
         return None
     stored = found[1]
