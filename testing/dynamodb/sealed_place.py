@@ -48,6 +48,8 @@ class Keys:
     def __init__(self) -> None:
         self.real = kms.keys_of_tables(OneRegion())
         self.is_away = False
+        self.opened = 0
+        """How often a key was asked for."""
 
     def _check(self) -> None:
         if self.is_away:
@@ -59,6 +61,7 @@ class Keys:
 
     async def open(self, region: Region, adopted: Adopted, pairs: Mapping[str, str]) -> bytes:
         self._check()
+        self.opened += 1
         return await self.real.open(region, adopted, pairs)
 
     async def check(self, region: Region, adopted: Adopted, pairs: Mapping[str, str]) -> None:

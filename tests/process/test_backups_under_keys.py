@@ -110,6 +110,9 @@ def test_a_backup_opens_with_the_key_that_its_table_had(tmp_path: Path) -> None:
         await place.work()
         await settle(place)
         assert await grants(place, other) == ["second"], "its backup is gone"
+        asked = place.keys.opened
+        await place.passes(1)
+        assert place.keys.opened == asked, "nobody opens the key of a table that is gone"
         await call(place.region, "EnableKey", KeyId=place.key)
         await place.do("RestoreTableFromBackup", TargetTableName="again", BackupArn=arn, **BY_DEFAULT)
         await place.work()

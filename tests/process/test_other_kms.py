@@ -86,6 +86,30 @@ def test_a_table_is_sealed_by_a_key_of_another_kms(two: Two) -> None:
     assert describe(client, other)["SSEDescription"]["KMSMasterKeyArn"] == own, "DynamoDB's own key is here"
 
 
+def test_its_backups_open_with_that_key(two: Two) -> None:
+    client = two.tables.client()
+    key = two.kms.create_key()["KeyMetadata"]["Arn"]
+    name = create(client, SSESpecification=by(key))
+    client.put_item(TableName=name, Item={"p": {"S": "a"}})
+    arn = client.create_backup(TableName=name, BackupName="one")["BackupDetails"]["BackupArn"]
+
+    def is_made() -> bool:
+        shown = client.describe_backup(BackupArn=arn)["BackupDescription"]["BackupDetails"]
+        return bool(shown["BackupStatus"] == "AVAILABLE")
+
+    eventually(is_made)
+    client.delete_table(TableName=name)
+    two.kms.disable_key(KeyId=key)
+    wanted: dict[str, Any] = {"TargetTableName": f"{name}-again", "BackupArn": arn}
+    wanted |= {"SSESpecificationOverride": {"Enabled": False}}
+    code, message = refusal(client.restore_table_from_backup, **wanted)
+    assert (code, "KMS key disabled error" in message) == ("ValidationException", True)
+    two.kms.enable_key(KeyId=key)
+    client.restore_table_from_backup(**wanted)
+    eventually(lambda: status(client, wanted["TargetTableName"]) == "ACTIVE")
+    assert client.scan(TableName=wanted["TargetTableName"])["Items"] == [{"p": {"S": "a"}}]
+
+
 def test_what_the_other_kms_refuses(two: Two) -> None:
     client = two.tables.client()
     key = two.kms.create_key()["KeyMetadata"]["Arn"]

@@ -8,7 +8,7 @@ grants, also when the table is gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jedlik.dynamodb.backups import backup_records
@@ -23,12 +23,25 @@ if TYPE_CHECKING:
 _PAGE = 100
 
 
-async def not_held(region: Region, table: bytes, name: str, unused: Sequence[TableKey]) -> list[TableKey]:
-    """Those of a table's keys that its backups and archives do not need either."""
-    if not unused:
-        return []
-    numbers: set[int] = set()
+@dataclass(slots=True)
+class Held:
+    """The keys of a table that its backups and archives need."""
+
+    every: bool = False
+    """Whether a backup has items that are sealed with the keys themselves."""
+    numbers: set[int] = field(default_factory=set)
+    """Those that open the pieces of backups."""
     oldest: int | None = None
+    """From this number on all open the archive, if there is one."""
+
+    def needs(self, key: TableKey) -> bool:
+        """Whether a key is among them."""
+        return self.every or key.number in self.numbers or (self.oldest is not None and key.number >= self.oldest)
+
+
+async def held(region: Region, table: bytes, name: str) -> Held:
+    """The keys of a table with this id and name that its backups and archives need."""
+    found = Held()
     start, end = backup_records.backup_range(name)
     while rows := await region.engine.range(start, end, _PAGE, MIB):
         for _, raw in rows:
@@ -37,10 +50,10 @@ async def not_held(region: Region, table: bytes, name: str, unused: Sequence[Tab
                 continue
             number = backup.table.key_number
             if backup.is_unopened:
-                return []
-            if backup.type == BASE:
-                oldest = number if oldest is None else min(oldest, number)
+                found.every = True
+            elif backup.type == BASE:
+                found.oldest = number if found.oldest is None else min(found.oldest, number)
             elif backup.follows_key:
-                numbers.add(number)
+                found.numbers.add(number)
         start = rows[-1][0] + b"\0"
-    return [key for key in unused if key.number not in numbers and (oldest is None or key.number < oldest)]
+    return found

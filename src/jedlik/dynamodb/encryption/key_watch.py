@@ -193,11 +193,13 @@ async def _let_go(region: Region, table_id: bytes, record: TableKeys, table: Tab
     ranges = [space.of(table_id) for space in (spaces.ROWS, spaces.LOGS)]
     if table is None and any([await stretches.holds(region, one) for one in ranges]):
         return PERIOD
-    unused = record.keys if table is None else [key for key in record.keys if key.idle]
-    gone = await held_keys.not_held(region, table_id, record.table, unused)
-    if not gone:
-        return HELD_SECONDS
+    held = await held_keys.held(region, table_id, record.table)
+    gone = [key for key in record.keys if (table is None or key.idle) and not held.needs(key)]
     left = tuple(key for key in record.keys if key not in gone)
+    if table is None and not held.every:
+        left = tuple(replace(key, idle=True) for key in left)  # Only pieces of backups need them.
+    if left == record.keys:
+        return HELD_SECONDS
     try:
         for key in gone:
             if key.key_arn is not None:

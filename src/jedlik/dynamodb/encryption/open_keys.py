@@ -132,12 +132,12 @@ async def opened(region: Region, table: str, key: Adopted) -> bytes:
 
 
 def look(region: Region) -> None:
-    """Let go of the keys of tables that are closed or gone, or are sealed with others. Raises StorageError."""
+    """Let go of the keys of tables that are closed or gone, or need none of KMS any more. Raises StorageError."""
     ring = keyring(region)
     if ring is None or region.sealed is None:
         return
     for table in ring.open_tables():
         record = ring.record(table)
-        if record is None or record.closed:
+        if record is None or record.closed or not any(record.needed):
             ring.close(table)
             region.sealed.sealing.forget_all()
