@@ -13,6 +13,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import Any, TypeVar
 
+from jedlik.aws.policies.wildcards import Matches, escaped, matcher
 from jedlik.aws.protocols.codecs import InvalidParameterValue
 from jedlik.ec2.errors import InvalidNextToken
 from jedlik.regions.region import Region
@@ -47,14 +48,14 @@ def matches(request: Mapping[str, Any], names: Mapping[str, Values[T]]) -> Calla
     return lambda element: all(test(element) for test in tests)
 
 
-def _test(values: Values[T], name: str, patterns: Sequence[re.Pattern[str]]) -> Callable[[T], bool]:
-    return lambda element: any(one.fullmatch(value) for value in values(element, name) for one in patterns)
+def _test(values: Values[T], name: str, patterns: Sequence[Matches]) -> Callable[[T], bool]:
+    return lambda element: any(one(value) for value in values(element, name) for one in patterns)
 
 
-def _pattern(value: str) -> re.Pattern[str]:
+def _pattern(value: str) -> Matches:
     pieces = re.findall(r"\\.|.", value, re.DOTALL)
-    wild = {"*": ".*", "?": "."}
-    return re.compile("".join(wild.get(one) or re.escape(one[-1]) for one in pieces), re.DOTALL)
+    # Not kept: a client may send long ones.
+    return matcher.__wrapped__("".join(one if one in ("*", "?") else escaped(one[-1]) for one in pieces))
 
 
 def page(

@@ -28,7 +28,7 @@ _EXCLUDING = (("Action", "NotAction"), ("Resource", "NotResource"), ("Principal"
 _MOST_STATEMENTS = 10_000
 _is_vendor = re.compile(r"[A-Za-z0-9-]+|\*", re.ASCII).fullmatch
 _is_sid = re.compile(r"[0-9A-Za-z]*", re.ASCII).fullmatch
-_is_account_pattern = re.compile(r"[0-9]{12}|[0-9*?]*[*?][0-9*?]*|", re.ASCII).fullmatch
+_is_account_pattern = re.compile(r"[0-9]{12}|(?=[0-9*?]*[*?])[0-9*?]*|", re.ASCII).fullmatch
 _IAM_PATHS = (
     *("user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/"),
     *("sms-mfa/", "saml-provider/", "oidc-provider/", "report/", "access-report/"),

@@ -23,7 +23,8 @@ Values = Mapping[str, tuple[str, ...]]
 Matches = Callable[[str], bool]
 
 ARN_PARTS = 6
-_VARIABLE = re.compile(r"\$\{\s*([^{},]*?)\s*(?:,\s*'([^'{}]*)'\s*)?\}")
+_VARIABLE = re.compile(r"\$\{([^{},]*)(?:,\s*'([^'{}]*)'\s*)?\}")
+"""The spaces around a name are not left out here: with them, a long run of spaces could be divided in too many ways."""
 _LITERAL = frozenset("*?$")
 """What stands for itself where it is the name of a variable."""
 
@@ -98,7 +99,7 @@ def template(text: str, has_variables: bool) -> Template:
     for found in _VARIABLE.finditer(text) if has_variables else ():
         plain += text[position : found.start()].replace(ESCAPE, ESCAPE + ESCAPE)
         position = found.end()
-        name, default = found[1], found[2]
+        name, default = found[1].strip(), found[2]
         if name in _LITERAL and default is None:
             plain += escaped(name)
             continue
@@ -114,7 +115,7 @@ def template(text: str, has_variables: bool) -> Template:
 
 def written_variables(text: str) -> tuple[str, ...]:
     """The names of the variables in a text, as they are written."""
-    found = ((one[1], one[2]) for one in _VARIABLE.finditer(text))
+    found = ((one[1].strip(), one[2]) for one in _VARIABLE.finditer(text))
     return tuple(name for name, default in found if default is not None or name not in _LITERAL)
 
 

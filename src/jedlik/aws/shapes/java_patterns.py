@@ -26,10 +26,17 @@ _POSIX = {"Print": r"\x20-\x7E", "ASCII": r"\x00-\x7F", "Alpha": "a-zA-Z", "Digi
 """Classes of ASCII that Java names like categories."""
 
 
+_LINEAR = {
+    r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$": r"(?=[^\n]{2})[a-z0-9A-Z][.\-\w]*+(?<=[a-z0-9A-Z])",
+}
+"""Patterns that can divide a text in many ways, each with one that matches the same and takes time in proportion to the
+text: a client may send megabytes, which are checked before anybody knows what it is allowed to do."""
+
+
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
     """The pattern. Raises re.error for one that Python cannot express, which no supported operation may use."""
-    pattern = _SURROGATES.sub(_astral, pattern)
+    pattern = _SURROGATES.sub(_astral, _LINEAR.get(pattern, pattern))
     parts = _IN_CLASS.split(pattern)
     for index, part in enumerate(parts):
         is_class = index % 2 == 1

@@ -39,7 +39,7 @@ from jedlik.dynamodb.model.values import AttributeValue
 
 _CONSTANTS: dict[str, AttributeValue] = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
 _BAG_MEMBERS = "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags"
-_EXPONENT = re.compile(r"([0-9]*)\.?([0-9]*)[eE]([+-]?)([0-9]+)")
+_EXPONENT = re.compile(r"([0-9]*)(?:\.([0-9]*))?[eE]([+-]?)([0-9]+)")
 _UNDERFLOW = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
 _NOT_A_NUMBER = "The parameter cannot be converted to a numeric value"
 
@@ -147,7 +147,7 @@ def number(text: str) -> str:
     """The normal form of a number in a statement or in its parameters. Raises ValidationException."""
     match = _EXPONENT.fullmatch(text.lstrip("+-"))
     if match is not None:
-        whole, fraction, sign, digits = match.groups()
+        whole, fraction, sign, digits = match.groups("")
         magnitude = numbers.whole_number(digits, INTEGER_MAX)
         if magnitude is None:
             raise invalid(f"{_NOT_A_NUMBER}: {text}")
