@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from jedlik.process.worker import stop_when_asked
 from testing.data_folders import store_in
 from testing.jedlik_process import Server, children, is_living
 from testing.prepared_program import OWN_IMPORTS
@@ -330,3 +332,15 @@ def is_closed(wire: Wire) -> bool:
         return False
     except ConnectionError:
         return True
+
+
+def test_a_worker_whose_parent_is_gone_stops_without_spinning() -> None:
+    async def run() -> None:
+        reading, writing = os.pipe()
+        stop = stop_when_asked(reading)
+        os.close(writing)
+        await asyncio.wait_for(stop.wait(), PATIENCE)
+        assert not asyncio.get_running_loop().remove_reader(reading), "nothing calls it again"
+        os.close(reading)
+
+    asyncio.run(run())

@@ -182,7 +182,12 @@ def stop_when_asked(parent: int) -> asyncio.Event:
     stop = asyncio.Event()
     for signal_number in STOPPING | {RETIRE}:
         loop.add_signal_handler(signal_number, stop.set)
-    loop.add_reader(parent, stop.set)
+
+    def parent_is_gone() -> None:
+        loop.remove_reader(parent)  # It stays readable, and would be called in every turn of the loop.
+        stop.set()
+
+    loop.add_reader(parent, parent_is_gone)
     return stop
 
 
