@@ -8,14 +8,15 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import lmdb
 import pytest
 
 from jedlik.storage.lmdb import checkpoints, journal
-from jedlik.storage.lmdb.checkpoints import is_pinned
+from jedlik.storage.lmdb.checkpoints import Pending, is_pinned
 from jedlik.storage.lmdb.committer_process import Commits
-from jedlik.storage.lmdb.journal import Checkpoint, Journal
+from jedlik.storage.lmdb.journal import JOURNAL, Checkpoint, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
 from testing.storage.committing import commit, committing, left_by_a_kill, records, rows, rows_of
 
@@ -96,6 +97,22 @@ def test_pages_are_used_again_after_two_more_checkpoints(tmp_path: Path) -> None
             commits.checkpoints.make()
             sizes.append((tmp_path / DATA).stat().st_size)
         assert sizes[-1] == sizes[5]
+
+
+@pytest.mark.usefixtures("when_told")
+def test_a_checkpoint_knows_how_much_it_will_cover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Much is covered soon, so that the pages that it frees are used again soon."""
+    monkeypatch.setattr(checkpoints, "MANY_COMMITS", 3)
+    with committing(tmp_path) as commits:
+        pending = [commits.checkpoints.pending()]
+        for size in (1, 1, 1, checkpoints.MANY_BYTES):
+            commit(commits, {b"key": bytes(size)})
+            pending.append(commits.checkpoints.pending())
+            if pending[-1] is Pending.MUCH:
+                commits.checkpoints.make()
+                pending.append(commits.checkpoints.pending())
+    little = [Pending.LITTLE] * 2
+    assert pending == [Pending.NOTHING, *little, Pending.MUCH, Pending.NOTHING, Pending.MUCH, Pending.NOTHING]
 
 
 @pytest.mark.usefixtures("when_told")
@@ -274,3 +291,45 @@ def test_a_state_is_pinned_by_readers_of_it_or_of_an_earlier_one(tmp_path: Path)
         assert is_pinned(commits.environment, os.getpid(), state - 1)
         assert not is_pinned(commits.environment, os.getpid(), state - 2)
         assert not is_pinned(commits.environment, os.getppid(), state)
+
+
+@pytest.mark.usefixtures("when_told")
+def test_rows_survive_kills_while_the_journal_is_cut_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("TURN", 40_000), ("_MUCH", 4_000), ("_GROWTH", 2_000)):
+        monkeypatch.setattr(journal, name, size)
+    random, path = Random(23), tmp_path / "store"
+    expected: dict[bytes, bytes] = {}
+    cuts = 0
+    for life in range(6):
+        with committing(path) as commits:
+            for _ in range(120):
+                if random.random() < 0.9:
+                    changes = {b"key %d" % random.randrange(50): random.randbytes(random.randrange(4_000))}
+                    commit(commits, changes)
+                    expected |= changes
+                else:
+                    commit(commits, {b"absent": None})
+                before = (path / JOURNAL).stat().st_size
+                if random.random() < 0.04:
+                    commits.checkpoints.make()
+                if random.random() < 0.3:
+                    commits.checkpoints.cut_journal()
+                    cuts += (path / JOURNAL).stat().st_size < before
+            left = left_by_a_kill(path, tmp_path / f"left {life}")
+        assert rows(left) == expected
+        path = left
+    assert cuts >= 6
+
+
+def test_a_journal_is_cut_back_when_a_burst_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "CALM_SECONDS", 0.0)
+    for name in ("TURN", "_MUCH", "_GROWTH"):
+        monkeypatch.setattr(journal, name, 40_000)
+    with committing(tmp_path) as commits:
+        for _ in range(20):
+            commit(commits, {b"key": bytes(10_000)})
+        until(lambda: (tmp_path / JOURNAL).stat().st_size == 40_000)
+        commit(commits, {b"key": b"last"})
+    assert rows(tmp_path) == {b"key": b"last"}

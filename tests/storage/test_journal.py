@@ -65,12 +65,22 @@ def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "TURN", 20_000)
     monkeypatch.setattr(journal_module, "LIMIT", 30_000)
     monkeypatch.setattr(journal_module, "_GROWTH", 512)
+    monkeypatch.setattr(journal_module, "_MUCH", 2_000)
 
 
 def change(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(data)
+
+
+def lengthen(writer: Writer) -> int:
+    """Write records without a checkpoint until the journal is long, and return the last one's transaction."""
+    transaction = writer.journal.checkpoint().transaction
+    while not writer.journal.is_long:
+        assert writer.write(bytes(1000))
+        transaction += 1
+    return transaction
 
 
 # Records
@@ -392,3 +402,82 @@ def test_no_place_follows_a_record_that_cannot_be_found(writer: Writer, tmp_path
     assert writer.journal.place_after(2).sequence == writer.place.sequence - 1
     with pytest.raises(StorageError, match=r"is damaged at offset \d+: it lacks record 1, which was committed$"):
         writer.journal.place_after(3)
+
+
+# Cutting it back
+
+
+def test_a_long_journal_without_records_is_cut_and_begins_again(small: None, writer: Writer, tmp_path: Path) -> None:
+    last = lengthen(writer)
+    other = Journal(tmp_path)
+    other.checkpoint()
+    other.note_commit(last, writer.place)  # The other process has written the last record.
+    writer.checkpoint(last)
+    made = writer.journal.checkpoint()
+    writer.journal.cut(last, None)
+    assert (tmp_path / JOURNAL).stat().st_size == 20_000
+    now = writer.journal.checkpoint()
+    assert now == made._replace(number=made.number + 1, place=made.place._replace(offset=FIRST))
+    for journal in (writer.journal, other):
+        journal.checkpoint()
+        assert journal.place_after(last) == now.place
+    writer.place = now.place
+    assert writer.write(b"next")
+    other.checkpoint()
+    assert other.place_after(last + 1) == writer.place
+    assert records(tmp_path) == [b"next"]
+    other.close()
+
+
+def test_a_long_journal_is_not_cut_while_there_are_records_at_its_end(
+    small: None, writer: Writer, tmp_path: Path
+) -> None:
+    last = lengthen(writer)
+    size = (tmp_path / JOURNAL).stat().st_size
+    behind = records(tmp_path)
+    writer.journal.cut(last, None)
+    assert (tmp_path / JOURNAL).stat().st_size == size
+    assert records(tmp_path) == behind != []
+
+
+def test_a_long_journal_is_cut_behind_records_at_its_beginning(small: None, writer: Writer, tmp_path: Path) -> None:
+    last = lengthen(writer)
+    writer.checkpoint(last)
+    assert writer.write(b"at the end")
+    assert writer.place.offset == FIRST
+    assert writer.write(b"at the beginning")
+    writer.journal.cut(last + 2, None)
+    assert writer.journal.is_long, "the checkpoint goes on at the end"
+    writer.checkpoint(last + 2)
+    assert writer.write(b"one more")
+    before = writer.journal.checkpoint()
+    writer.journal.cut(last + 3, None)
+    assert (tmp_path / JOURNAL).stat().st_size == 20_000
+    assert writer.journal.checkpoint() == before
+    assert records(tmp_path) == [b"one more"]
+
+
+def test_a_place_that_lmdb_names_stays(small: None, writer: Writer) -> None:
+    last = lengthen(writer)
+    writer.checkpoint(last)
+    writer.journal.cut(last, writer.place.pack())
+    assert writer.journal.is_long
+    writer.journal.cut(last, writer.place._replace(sequence=writer.place.sequence - 1).pack())
+    assert not writer.journal.is_long
+
+
+def test_a_process_lengthens_a_journal_again_that_another_one_has_cut(
+    small: None, writer: Writer, tmp_path: Path
+) -> None:
+    last = lengthen(writer)
+    writer.checkpoint(last)
+    other = Writer(tmp_path)
+    other.journal.cut(last, None)
+    writer.journal.confirm()
+    writer.place = writer.journal.place_after(last)
+    written: list[bytes] = []
+    while not writer.journal.is_long:
+        written.append(bytes([len(written)]) * 1000)
+        assert writer.write(written[-1])
+    assert records(tmp_path) == written
+    other.journal.close()

@@ -20,21 +20,33 @@ import ctypes
 import errno
 import os
 import threading
+import time
+from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lmdb
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.journal import Journal
+from jedlik.storage.lmdb.journal import JOURNAL_KEY, Journal
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
 
 if TYPE_CHECKING:
     from jedlik.storage.lmdb.changes import Transaction
 
 SECONDS = 0.5
-"""Seconds between two checkpoints of a process, if anything is committed. Pages that commits free are used again only
-after two more checkpoints, so a longer time makes the file larger; a shorter one syncs more often."""
+"""Seconds between two checkpoints of a process, if anything is committed."""
+SHORT_SECONDS = 0.1
+"""The same while much is committed. Pages that commits free are used again only after two more checkpoints, and every
+commit frees a dozen pages or more, so the file would have hundreds of megabytes of free pages."""
+MANY_COMMITS = 200
+"""Commits, by any process, that are much for one checkpoint."""
+MANY_BYTES = 512 << 10
+"""The same for bytes of a process's records: a commit of many rows frees many pages."""
+CALM_SECONDS = 10.0
+"""Seconds without much being committed, after which a burst is over and the journal is cut back."""
+RESTS = 3
+"""How much longer a process rests after a checkpoint than it took: not all of the disk's time is for checkpoints."""
 BYTES = 8 << 20
 """Bytes of records after which a process makes a checkpoint at once."""
 
@@ -47,6 +59,14 @@ _WRITE_AND_WAIT = 1 | 2 | 4
 _NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+
+
+class Pending(Enum):
+    """How much has been committed since a process's last checkpoint, by any process."""
+
+    NOTHING = auto()
+    LITTLE = auto()
+    MUCH = auto()
 
 
 class Checkpoints:
@@ -119,6 +139,21 @@ class Checkpoints:
             if unpinned is not None:
                 unpinned.abort()
 
+    def cut_journal(self) -> None:
+        """Cut the journal back if it is long and can be cut now. Raises OSError, lmdb.Error and StorageError.
+
+        The caller must not hold LMDB's lock.
+        """
+        if not self._journal.is_long:
+            return
+        with self._making, self._journal.locked():
+            self._journal.confirm()
+            locking = self._environment.begin(write=True)
+            try:
+                self._journal.cut(locking.id() - 1, locking.get(JOURNAL_KEY))
+            finally:
+                locking.abort()
+
     def confirm(self) -> None:
         """Sync the last checkpoint, whichever process made it. Raises OSError and StorageError."""
         with self._making, self._journal.locked():
@@ -134,18 +169,36 @@ class Checkpoints:
             self._pin.abort()
         os.close(self._file)
 
+    def pending(self) -> Pending:
+        """How much the next checkpoint will cover. Raises lmdb.Error."""
+        commits = self._environment.info()["last_txnid"] - self._pinned
+        if commits >= MANY_COMMITS or (commits and self._written >= MANY_BYTES):
+            return Pending.MUCH
+        return Pending.LITTLE if commits else Pending.NOTHING
+
     def _run(self) -> None:
-        ending = False
+        made = calm_since = time.monotonic()
+        rest, ending = SECONDS, False
         while not ending:
-            self._due.wait(SECONDS)
+            due = self._due.wait(rest)
             self._due.clear()
             ending = self._ending
+            begun = time.monotonic()
             try:
-                if self._environment.info()["last_txnid"] != self._pinned:
+                pending = self.pending()
+                rest = SHORT_SECONDS if pending is not Pending.NOTHING else SECONDS
+                if pending is Pending.MUCH:
+                    calm_since = begun
+                if pending is Pending.MUCH or (pending is Pending.LITTLE and (due or begun - made >= SECONDS)):
                     self.make()
+                    made = time.monotonic()
+                    rest = max(rest, RESTS * (made - begun))
+                if ending or begun - calm_since >= CALM_SECONDS:
+                    self.cut_journal()
                 self.failure = None
             except (OSError, lmdb.Error, StorageError) as error:
                 self.failure = str(error)
+                rest = SECONDS
 
 
 def is_pinned(environment: lmdb.Environment, process: int, transaction: int) -> bool:

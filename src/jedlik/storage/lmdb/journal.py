@@ -14,9 +14,10 @@ likes; a checkpoint syncs all of them (`checkpoints`). Records after the last ch
     record       checksum, length, sequence number, offset of the next record; what a batch changes (`changes`)
 
 Records follow each other to the end of the file, which grows, or continue at the beginning when the checkpoint is far
-enough from there. Every commit to LMDB is one record, and LMDB numbers its commits. So the number of LMDB's state
-determines where the next record goes (`Journal.place_after`), and a record whose commit failed is overwritten. Sequence
-numbers, and a salt that changes with each recovery, distinguish a record from the remains of earlier uses of the file.
+enough from there. After a burst that checkpoints were too slow for, the file is cut back (`Journal.cut`). Every commit
+to LMDB is one record, and LMDB numbers its commits. So the number of LMDB's state determines where the next record goes
+(`Journal.place_after`), and a record whose commit failed is overwritten. Sequence numbers, and a salt that changes with
+each recovery, distinguish a record from the remains of earlier uses of the file.
 LMDB holds a place of a record with that salt, to show which journal it belongs to.
 """
 
@@ -65,6 +66,8 @@ _LATER = 4 << 16
 """How far sequence numbers are looked for behind a record that cannot be read: LIMIT has room for no more of 256 bytes.
 """
 _NOT_ZERO = re.compile(rb"[^\x00]")
+_MUCH = 2 << 20
+"""Bytes beyond TURN with which a journal is long. A record that begins before TURN may end behind it."""
 _GROWTH = 256 << 10
 """Bytes by which the file grows. A write that makes a file longer takes one and a half times as long, so few should."""
 
@@ -172,6 +175,7 @@ class Journal:
                 raise StorageError(f"{self._path} is damaged, or no journal of Jedlik's: it has no checkpoint")
             self._last = max(checkpoint for checkpoint in found if checkpoint is not None)
             self._slots = slots
+            self._size = os.fstat(self._file).st_size  # It may have been cut.
         return self._last
 
     def place_after(self, transaction: int) -> Place:
@@ -183,7 +187,8 @@ class Journal:
         """
         last, known = self._last, self._known
         assert last is not None
-        if known is None or known[1].salt != last.place.salt or not last.transaction <= known[0] <= transaction:
+        # For its own state, the checkpoint knows best: the journal may have been cut since (`cut`).
+        if known is None or known[1].salt != last.place.salt or not last.transaction < known[0] <= transaction:
             known = last.transaction, last.place
         at, place = known
         if at < transaction:
@@ -253,6 +258,30 @@ class Journal:
                 write_whole(self._file, before, offset)
             raise
         self._sure = made
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the file is much longer than one in which checkpoints keep up with records."""
+        return os.fstat(self._file).st_size > TURN + _MUCH
+
+    def cut(self, transaction: int, kept: bytes | None) -> None:
+        """Cut the file back to TURN, unless records behind the last checkpoint are in the way. Later they are not.
+
+        `transaction` is LMDB's newest, and `kept` is under JOURNAL_KEY there. The caller holds the checkpoint lock and
+        LMDB's, and has called `confirm`. A crash leaves the file as it was, or cut.
+        """
+        last, place = self.checkpoint(), self.place_after(transaction)
+        assert self.is_sure_of(last), "nothing before it is needed any more"
+        if place.offset > TURN and place == last.place:
+            if kept is not None and Place.unpack(kept).sequence == place.sequence:
+                return  # LMDB names this place, and a place elsewhere would be taken for another journal's.
+            # There are no records, so the next one may as well go to the beginning. All look there from now on.
+            self.write_checkpoint(last.transaction, last.metas, place._replace(offset=_FIRST))
+        elif not last.place.offset <= place.offset <= TURN:
+            return
+        os.ftruncate(self._file, TURN)
+        os.fdatasync(self._file)
+        self._size = TURN
 
     def has_room(self, place: Place, size: int) -> bool:
         """Whether a record with `size` bytes of changes fits. If not, it fits after a checkpoint.
