@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from jedlik.aws.errors import ServiceError
-from jedlik.dynamodb.backups import archiving, export_ranges, table_copies
+from jedlik.dynamodb.backups import archiving, export_ranges, ion_text, table_copies
 from jedlik.dynamodb.model.limits import MIB
 from testing.dynamodb import handlers
 from testing.dynamodb.exports import (
@@ -175,7 +175,7 @@ def test_an_incremental_export_has_the_layout_of_aws(tmp_path: Path, monkeypatch
         await all_jobs(own)
         done = (await own.call("DescribeExport", ExportArn=as_ion["ExportArn"]))["ExportDescription"]
         assert records_of(bucket, done) == [
-            b"$ion_1_0 {Record:{Metadata:{WriteTimestampMicros:1800000010000000.},"
+            b"$ion_1_0 {Record:{Metadata:{WriteTimestampMicros:180000001d7},"
             b'Keys:{p:"a"},OldImage:{p:"a"},NewImage:{p:"a",x:1.}}}'
         ]
 
@@ -237,7 +237,7 @@ def test_a_record_has_the_form_of_what_happened(tmp_path: Path, monkeypatch: pyt
                 if members:
                     wanted[key] = {name: record[name] for name in members}
                     texts = {
-                        "Metadata": f"{{WriteTimestampMicros:{times[key]}.}}",
+                        "Metadata": f"{{WriteTimestampMicros:{ion_text.number(str(times[key]))}}}",
                         "Keys": f'{{p:"{key}"}}',
                         "OldImage": f'{{p:"{key}",y:"{before}"}}',
                         "NewImage": f'{{p:"{key}",y:"{after}"}}',

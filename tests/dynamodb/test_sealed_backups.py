@@ -211,3 +211,23 @@ def test_pieces_from_before_a_store_was_sealed_still_read(start_server: StartSer
     assert restored(client, arn, "target") == ITEMS
     sealed = backed_up(client).rpartition("/")[2]
     assert all(pieces.key_number(path.read_bytes()) for path in pieces_in(place) if sealed in str(path))
+
+
+def test_recovery_is_described_without_the_key_of_its_table(start_server: StartServer) -> None:
+    server = start_server(seal_tables=True)
+    client, kms = server.client(), server.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    client.create_table(
+        TableName="source",
+        KeySchema=key_schema("p"),
+        AttributeDefinitions=attributes(p="S"),
+        BillingMode="PAY_PER_REQUEST",
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+    )
+    on = {"PointInTimeRecoveryEnabled": True}
+    client.update_continuous_backups(TableName="source", PointInTimeRecoverySpecification=on)
+    client.put_item(TableName="source", Item={"p": {"S": "a"}})
+    kms.disable_key(KeyId=key)
+    server.restart()  # No worker has opened the key, and none can.
+    found = server.client().describe_continuous_backups(TableName="source")["ContinuousBackupsDescription"]
+    assert found["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"

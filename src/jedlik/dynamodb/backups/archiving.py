@@ -196,8 +196,8 @@ async def _is_due(region: Region, table: Table, recovery: Recovery) -> bool:
         return False
     if last - recovery.position > SEGMENT_ENTRIES:
         return True
-    first = await first_entry(region, table, recovery.position)
-    return first is None or first.at < region.clock() - SEGMENT_SECONDS
+    first = await log_entries.first_time(region, table.id, recovery.position)
+    return first is None or first < region.clock() - SEGMENT_SECONDS
 
 
 async def earliest(region: Region, recovery: Recovery, now: float) -> float:
@@ -207,14 +207,6 @@ async def earliest(region: Region, recovery: Recovery, now: float) -> float:
     if found:
         begins = found[0].at or (await table_copies.marked(region, found[0].id))[1]
     return max(begins, now - recovery.days * recovery_records.DAY)
-
-
-async def first_entry(region: Region, table: Table, position: int) -> Change | None:
-    """The first entry of a table's log from a position on, if there is one."""
-    last = await region.engine.last_position()
-    logs = await log_entries.shard_logs(region, table.id)
-    changes, _ = await log_entries.between(region, logs, position, last, 1, log_entries.size)
-    return changes[0][1] if changes else None
 
 
 async def flush(region: Region, table: Table, recovery: Recovery) -> bool:

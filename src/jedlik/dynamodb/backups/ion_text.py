@@ -37,9 +37,12 @@ def value(attribute: Mapping[str, Any]) -> str:
 
 
 def number(text: str) -> str:
-    """A number in DynamoDB's normal form, as a decimal."""
+    """A number in DynamoDB's normal form, as a decimal. Zeros at the end of an integer are an exponent, as on AWS."""
     exponential = text.replace("E", "d").replace("e", "d")
-    return exponential if "." in text or exponential != text else f"{text}."
+    if "." in text or exponential != text:
+        return exponential
+    digits = text.rstrip("0")
+    return f"{digits}d{len(text) - len(digits)}" if digits and digits != text else f"{text}."
 
 
 def _symbol(name: str) -> str:

@@ -26,7 +26,7 @@ from jedlik.dynamodb.backups.restore_operations import (
     new_table,
     wanted_key,
 )
-from jedlik.dynamodb.changes import readers
+from jedlik.dynamodb.changes import log_entries, readers
 from jedlik.dynamodb.encryption import chosen_keys
 from jedlik.dynamodb.errors import (
     ContinuousBackupsUnavailableException,
@@ -263,7 +263,7 @@ async def _latest(region: Region, table: Table, recovery: Recovery, now: float) 
     up, it is the time of the first change that is not archived; and while it is suspended, the end of the archive."""
     if recovery.suspended:
         return latest(recovery, 0.0, now)
-    first = await archiving.first_entry(region, table, recovery.position)
-    if first is not None and first.at < now - BEHIND_SECONDS:
-        return first.at
+    first = await log_entries.first_time(region, table.id, recovery.position)
+    if first is not None and first < now - BEHIND_SECONDS:
+        return first
     return now - LAG_SECONDS

@@ -95,6 +95,23 @@ async def shard_logs(region: Region, table_id: bytes, before: int | None = None)
     return logs
 
 
+async def first_time(region: Region, table_id: bytes, position: int) -> float | None:
+    """When a table's first entry from a position on was committed, in seconds since the epoch; None if there is none.
+
+    Times are not sealed, so this needs no key.
+    """
+    engine = region.engine if region.sealed is None else region.sealed.inner
+    start = keys.log_prefix(table_id)
+    end = keyspaces.prefix_end(start)
+    found: list[tuple[int, float]] = []
+    while rows := await engine.range(start, end, 1, 1):
+        log = keys.log_of(rows[0][0])
+        start = keyspaces.prefix_end(log)
+        first = await engine.range(*keys.log_range(log, position), 1, 1)
+        found += [(keys.log_position(key), changelog.written_at(entry)) for key, entry in first]
+    return min(found)[1] if found else None
+
+
 async def last_of(region: Region, logs: Sequence[bytes]) -> int:
     """The position of the last entry in any of these logs; -1 if they are empty."""
     last = -1
