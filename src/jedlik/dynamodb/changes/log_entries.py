@@ -96,7 +96,7 @@ async def shard_logs(region: Region, table_id: bytes, before: int | None = None)
 
 
 async def first_time(region: Region, table_id: bytes, position: int) -> float | None:
-    """When a table's first entry from a position on was committed, in seconds since the epoch; None if there is none.
+    """When a table's first entry from a position on was committed, in seconds since the epoch; None without one.
 
     Times are not sealed, so this needs no key.
     """
