@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -24,6 +24,7 @@ from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
+from jedlik.storage.object_store import Found, ObjectStoreError
 from jedlik.upkeep import stats
 from testing import jobs
 from testing.dynamodb import handlers
@@ -490,6 +491,36 @@ def test_an_import_is_cancelled_when_its_table_is_deleted(tmp_path: Path, monkey
         assert (done["ImportStatus"], done["FailureCode"]) == ("CANCELLED", "ImportCancelled")
         assert 0 < done["ImportedItemCount"] < 100
         assert await own.region.engine.range(*spaces.ROWS.range, 1, 1) == []
+
+    handlers.run(tmp_path / "store", test)
+
+
+def test_an_import_that_fails_shows_no_place_of_the_server(tmp_path: Path) -> None:
+    async def test(own: Handlers) -> None:
+        (tmp_path / "file").write_text("where a folder is wanted")
+        own.region.places = ObjectPlaces(MemoryObjects(), {"b-1": Bucket((tmp_path / "file" / "sub").as_uri())})
+        parameters = {"TableName": "table", **TABLE, **ON_DEMAND}
+        source = {"S3Bucket": "b-1", "S3KeyPrefix": "x"}
+        own.region.places.bucket("b-1").list = failing  # type: ignore[method-assign]
+        answer = await own.call(
+            "ImportTable", S3BucketSource=source, InputFormat="DYNAMODB_JSON", TableCreationParameters=parameters
+        )
+        for _ in range(2):
+            [row] = await own.region.engine.range(*job_records.job_range(), 1, MIB)
+            with suppress(JobWaits):
+                await jobs.step(own.region, job_records.parse(row))
+            own.now += importing.PATIENCE_SECONDS + 1
+        arn = answer["ImportTableDescription"]["ImportArn"]
+        done = (await own.call("DescribeImport", ImportArn=arn))["ImportTableDescription"]
+        assert (done["ImportStatus"], done["FailureCode"], done["FailureMessage"]) == (
+            "FAILED",
+            "S3Error",
+            "The bucket could not be used. The log of the server has the reason.",
+        )
+
+    async def failing(folder: str) -> AsyncIterator[Found]:
+        raise ObjectStoreError(f"{tmp_path}: cannot list")
+        yield Found("", 0)
 
     handlers.run(tmp_path / "store", test)
 

@@ -129,7 +129,7 @@ async def step(region: Region, job: Job) -> None:
                 await _end(region, job, (FAILED, *refused))
                 return
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
-            await _end(region, job, (FAILED, "S3Error", str(error)))
+            await _end(region, job, (FAILED, *transfers.UNUSABLE))
             return
         _log.warning("a bulk put waits: %s", error, extra={"region": region.store, "table": found.table})
         raise JobWaits(WAIT_SECONDS) from error

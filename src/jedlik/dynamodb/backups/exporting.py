@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 KIND = "EXPORT"
 
 WAIT_SECONDS = 5.0
+FAULT = "The export failed. The log of the server has the reason."
+"""For clients: the error names places of the server."""
 PATIENCE_SECONDS = 60 * 60.0
 """An export fails that has not come on for so long."""
 OPEN_RANGES = 2
@@ -104,15 +106,16 @@ async def step(region: Region, job: Job) -> None:
     except (NoBucket, BucketOfOther) as error:
         await _end(region, job, found, transfers.failure_of(error))
     except (Unplannable, DamagedManifest, DamagedPiece, ObjectMissing) as error:
-        await _end(region, job, found, ("InternalServerError", str(error)))
+        _log.error("an export failed: %s", error, extra={"region": region.store, "table": found.table})
+        await _end(region, job, found, ("InternalServerError", FAULT))
     except (ObjectStoreError, ServiceError, NoKey) as error:
         refused = transfers.refusal(region, found.request, error) if isinstance(error, ObjectStoreError) else None
         if refused is not None:
             await _end(region, job, found, refused)
             return
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
-            code = "S3Error" if isinstance(error, ObjectStoreError) else "KMSAccessError"
-            await _end(region, job, found, (code, str(error)))
+            unusable = transfers.UNUSABLE if isinstance(error, ObjectStoreError) else ("KMSAccessError", str(error))
+            await _end(region, job, found, unusable)
             return
         _log.warning("an export waits: %s", error, extra={"region": region.store, "table": found.table})
         raise JobWaits(WAIT_SECONDS) from error

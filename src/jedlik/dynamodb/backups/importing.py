@@ -97,7 +97,7 @@ async def step(region: Region, job: Job) -> None:
             await _end(region, job, refused)
             return
         if region.clock() - job.state["Moved"] > PATIENCE_SECONDS:
-            await _end(region, job, ("S3Error", str(error)))
+            await _end(region, job, transfers.UNUSABLE)
             return
         _log.warning("an import waits: %s", error, extra={"region": region.store, "table": found.table})
         raise JobWaits(WAIT_SECONDS) from error

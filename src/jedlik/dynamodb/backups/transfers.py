@@ -83,6 +83,10 @@ _REFUSALS = {
 """By the code of S3's error."""
 
 
+UNUSABLE = ("S3Error", "The bucket could not be used. The log of the server has the reason.")
+"""Code and message of what ended because that lasted too long. The error itself names places of the server."""
+
+
 def failure_of(error: NoBucket | BucketOfOther) -> tuple[str, str]:
     """Code and message of what ended because of its bucket."""
     return _REFUSALS[NO_BUCKET if isinstance(error, NoBucket) else "AccessDenied"]
