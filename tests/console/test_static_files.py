@@ -90,7 +90,10 @@ def test_a_new_build_is_served_without_a_restart(built: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        (None, "The console is not built here. In a checkout, make console builds it."),
+        (
+            None,
+            "The console is not built here. In a checkout, make console builds it; then install Jedlik from there again.",
+        ),
         ({"state": "building"}, "The console is being built."),
         ({"state": "failed", "why": "no <registry>"}, "The console could not be built: no &lt;registry&gt;"),
     ],
