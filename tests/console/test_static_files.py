@@ -92,7 +92,7 @@ def test_a_new_build_is_served_without_a_restart(built: Path) -> None:
     [
         (
             None,
-            "The console is not built here. In a checkout, make console builds it; then install Jedlik from there again.",
+            "The console is not built here. Run make console in a checkout, and install Jedlik from it again.",
         ),
         ({"state": "building"}, "The console is being built."),
         ({"state": "failed", "why": "no <registry>"}, "The console could not be built: no &lt;registry&gt;"),

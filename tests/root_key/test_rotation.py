@@ -237,7 +237,8 @@ def test_a_key_that_is_not_in_a_file_is_put_there_by_a_person(copied: Filled) ->
     assert said[0].startswith(
         f"rotated: the root key in the variable JEDLIK_ROOT_KEY has the id {id_of(bytes.fromhex(new)).hex()}; "
     )
-    assert said[1] == "Remove the former key there: nothing needs it any more."
+    assert said[1] == "Remove the former key there: the data folder does not need it any more."
+    assert said[2] == "Copies of the data folder that were made before need the former key."
     key_file(copied).write_text(new)
     key_file(copied).chmod(0o600)
     assert is_sealed_under_one_key(copied)

@@ -79,7 +79,8 @@ def rotate(context: click.Context, /, **given: Any) -> None:
     If the key is in a file, the new one is written there. Else put it there yourself, before the present one and a
     space, and restart the server before you run this; remove the former one afterwards.
 
-    A rotation that is interrupted is finished by the next: until then the folder needs both keys or the new one.
+    A rotation that is interrupted is finished by the next: until then the folder needs both keys or the new one. Copies
+    of the folder from before still need the former key: keep it apart from them, or make new copies.
     """
     from jedlik.process import root_key_rotation
     from jedlik.process.services import SERVICES
@@ -94,5 +95,6 @@ def rotate(context: click.Context, /, **given: Any) -> None:
     finished = "finished a rotation that was interrupted" if done.is_finished else "rotated"
     say(f"{finished}: the root key in {done.source} has the id {done.key}; {done.sealed} secrets were sealed again")
     if done.leftover:
-        say("Remove the former key there: nothing needs it any more.")
+        say("Remove the former key there: the data folder does not need it any more.")
+    say("Copies of the data folder that were made before need the former key.")
     say(KEEP)

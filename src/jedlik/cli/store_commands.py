@@ -135,6 +135,7 @@ def check(
     beside it. Damaged values are removed, and index entries, expiry notes and counters restored.
     """
     from jedlik.process.services import SERVICES
+    from jedlik.regions import root_key_record
     from jedlik.upkeep import reports
     from jedlik.upkeep.opening import Reader
 
@@ -147,7 +148,14 @@ def check(
         report = reports.recover_damaged
     found = stored_in(data_dir, Which(of_account, region, own_account()))
     settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key)
-    reader = Reader(SERVICES, partial(needed_root_key, settings), secrets_of(settings))
+    root = secrets_of(settings)
+
+    def needed() -> RootKey:
+        if root is None and root_key_record.read(settings.data_dir) is not None:
+            raise Refusal("this store is sealed as a whole, so without the root key it cannot be checked")
+        return root or RootKey()
+
+    reader = Reader(SERVICES, needed, root)
     sys.exit(1 if each_store(found, partial(report, reader=reader)) else 0)
 
 

@@ -175,7 +175,7 @@ def missing() -> bytes:
         text = f"The console could not be built: {state.get('why', '')}"
     else:
         head = ""
-        text = "The console is not built here. In a checkout, make console builds it; then install Jedlik from there again."
+        text = "The console is not built here. Run make console in a checkout, and install Jedlik from it again."
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Jedlik console</title>{head}</head>'
         f"<body><h1>Jedlik console</h1><p>{html.escape(text)}</p>"
