@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from jedlik.aws.authorizer import Authorizer, Everybody, OwnAccount
+from jedlik.aws.authorizer import Authorizer, Everybody
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
@@ -24,6 +24,7 @@ from jedlik.memory import Memory
 from jedlik.process.services import SERVICES
 from jedlik.regions.stores import Stores
 from jedlik.wire.messages import Request, Response
+from testing.own_account import OwnAccount
 
 AUTHORIZATION = (
     b"AWS4-HMAC-SHA256 Credential=AKID/20261128/us-east-1/dynamodb/aws4_request, "

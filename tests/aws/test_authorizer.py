@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jedlik.aws.access import Access, Formed, Known, Scope
-from jedlik.aws.authorizer import Authorizer, Everybody, OwnAccount, Owner
+from jedlik.aws.authorizer import Authorizer, Everybody, Owner
 from jedlik.aws.context import Caller, Context, root
 from jedlik.aws.errors import AccessDeniedException
 from jedlik.aws.front import Dispatcher
@@ -23,6 +23,7 @@ from jedlik.config import Settings
 from jedlik.memory import Memory
 from jedlik.regions.stores import Stores
 from jedlik.wire.messages import Request, Response
+from testing.own_account import OwnAccount
 
 ACCOUNT = "000000000000"
 STRANGER = Caller("123456789012", "arn:aws:iam::123456789012:user/eve")

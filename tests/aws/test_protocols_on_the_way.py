@@ -15,7 +15,6 @@ from botocore.credentials import Credentials as Keys
 
 from jedlik.aws import credentials as access_keys
 from jedlik.aws.access import needs_nothing
-from jedlik.aws.authorizer import OwnAccount
 from jedlik.aws.context import Context
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
@@ -31,6 +30,7 @@ from jedlik.dynamodb.service import SERVICES
 from jedlik.memory import Memory
 from jedlik.regions.stores import Stores
 from jedlik.wire.messages import Request, Response
+from testing.own_account import OwnAccount
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 IDENTITY = "Action=GetCallerIdentity&Version=2011-06-15"

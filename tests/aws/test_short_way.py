@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from jedlik.aws import credentials
 from jedlik.aws.access import Formed
-from jedlik.aws.authorizer import OwnAccount
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.credentials import Credential, Credentials
 from jedlik.aws.errors import ServiceError
@@ -30,6 +29,7 @@ from jedlik.dynamodb.operations import OPERATIONS
 from jedlik.wire.messages import Request
 from testing.dynamodb.both_ways import GET, KEY, Site, request, without_id
 from testing.known_forms import form_of, in_form
+from testing.own_account import OwnAccount
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jedlik.aws.authorizer import OwnAccount
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.service import Repeat
 from jedlik.aws.short_way import LESSON_SECONDS, Repeated
@@ -20,6 +19,7 @@ from jedlik.aws.stored_items import json_of
 from jedlik.dynamodb.items import repeated_gets, short_reads
 from jedlik.wire.messages import Request, Source
 from testing.dynamodb.both_ways import BARE, Site, request
+from testing.own_account import OwnAccount
 
 TABLE = BARE | {
     "TableName": "texts",

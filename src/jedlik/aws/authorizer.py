@@ -107,30 +107,6 @@ class Everybody:
         """All of them are."""
 
 
-class OwnAccount:
-    """A key of an account may do everything in it, and nothing in another: no resource has a policy."""
-
-    way = None
-
-    def allows_everything(self, caller: Caller) -> bool:
-        """True: as far as its own account is concerned."""
-        return True
-
-    def allows(self, caller: Caller, accesses: tuple[Access, ...]) -> bool:
-        """True: as far as its own account is concerned."""
-        return True
-
-    def permits(self, caller: Caller) -> None:
-        """Everything, as far as its own account is concerned."""
-
-    async def check(self, caller: Caller, accesses: tuple[Access, ...]) -> None:
-        """All of them are."""
-
-    async def check_across(self, caller: Caller, accesses: tuple[Access, ...], owner: Owner) -> None:
-        """Raise AccessDeniedException: none of them is."""
-        raise denied(caller, accesses[0], "resource-based")
-
-
 def denied(caller: Caller, access: Access, policy: str = "identity-based") -> AccessDeniedException:
     """The refusal of an access that no policy allows. Across accounts, two kinds of policy must allow it."""
     return refused(caller, access, f"{policy} policy", is_explicit=False)

@@ -271,7 +271,6 @@ def parse(raw: bytes) -> Table:
             partition_key=partition,
             sort_key=sort,
             key=partition + sort,
-            projection_type=projection["ProjectionType"],
             projected=projected,
             status=stored.status or "ACTIVE",
             backfilling=bool(stored.backfilling),

@@ -35,8 +35,6 @@ class Index:
     """None to four attributes in a global index, one in a local one."""
     key: tuple[KeyAttribute, ...]
     """The partition key's attributes, and then the sort key's."""
-    projection_type: str
-    """ALL, KEYS_ONLY or INCLUDE."""
     projected: frozenset[str] | None
     """Names of the attributes that an entry holds, keys included; None for all."""
     status: str
