@@ -12,7 +12,7 @@ from jedlik.dynamodb.backups import archiving, last_backups
 from jedlik.dynamodb.model import keys, spaces
 from jedlik.dynamodb.streams import shard_upkeep
 from jedlik.dynamodb.streams.shard_upkeep import StreamPolicy
-from testing.dynamodb.sealed_place import CLOSED, DAY, Place, item, run
+from testing.dynamodb.sealed_place import CLOSED, DAY, START, Place, item, run
 from testing.kms_operations import call
 
 
@@ -162,6 +162,9 @@ def test_an_archive_loses_nothing_while_the_key_cannot_be_used(tmp_path: Path) -
             await place.passes(DAY)
             await look_after_logs(place)
             await archiving.archive(place.region)
+        shown = await place.do("DescribeContinuousBackups", TableName="music")
+        recovery = shown["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+        assert recovery["LatestRestorableDateTime"] == START, "then nothing was archived any more"
         await call(place.region, "EnableKey", KeyId=place.key)
         await place.passes(31)
         await look_after_logs(place)
