@@ -237,10 +237,21 @@ def test_bulk_operations_are_listed_the_newest_first(client: Any, place: Path, n
     assert [arn for arn in found if arn in arns] == arns[::-1]
 
 
+UNFIT = "The prefix cannot have control characters and empty parts"
 REFUSED: list[tuple[Record, str, str]] = [
     ({"TableName": "missing"}, "ResourceNotFoundException", "Requested resource not found: Table: missing not found"),
     ({"output": {"OutputType": []}}, "ValidationException", "OutputType must have one or both"),
     ({"output": {"S3KeyPrefix": "a/../b"}}, "ValidationException", "The prefix cannot have the parts . and .."),
+    (
+        {"output": {"S3KeyPrefix": "a\nb"}},
+        "ValidationException",
+        UNFIT,
+    ),
+    (
+        {"source": {"S3KeyPrefix": "a//b/"}},
+        "ValidationException",
+        UNFIT,
+    ),
     ({"output": {"S3SseAlgorithm": "AES256"}}, "ValidationException", "is not in an object store that speaks S3"),
     ({"ClientToken": "used"}, "IdempotentParameterMismatchException", "different parameters"),
 ]

@@ -44,7 +44,7 @@ def test_objects_are_stored_listed_and_removed(tmp_path: Path) -> None:
     run(tmp_path / "objects", scenario)
 
 
-@pytest.mark.parametrize("name", ["../out", "a/../../out", "/out", "a//b", ".", ""])
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "/out", "a//b", ".", "", "a\nb", "\0"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     async def scenario(store: ObjectStore) -> None:
         for use in (store.put(name, b"1"), store.get(name), store.delete([name])):

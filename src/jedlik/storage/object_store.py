@@ -42,6 +42,8 @@ RETRIES = 3
 DELETED_AT_ONCE = 500
 NO_BUCKET = "NoSuchBucket"
 """The code of S3's error."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""Characters that no name has."""
 _S3_CODE = re.compile("<Code>([A-Za-z0-9]+)</Code>")
 _S3_MESSAGE = re.compile("<Message>([^<]+)</Message>")
 CHUNK_BYTES = 1 << 20
@@ -267,7 +269,7 @@ def check(url: str, options: Mapping[str, Any]) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not name or name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+    if any(part in ("", ".", "..") for part in name.split("/")) or CONTROL.search(name):
         raise ObjectStoreError(f"{name!r} cannot be the name of an object")
 
 

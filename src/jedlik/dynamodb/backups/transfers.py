@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from jedlik.aws.errors import AccessDeniedException, ServiceError, ValidationException
 from jedlik.memory import MIB
 from jedlik.regions.object_places import BucketOfOther, NoBucket
-from jedlik.storage.object_store import NO_BUCKET, ObjectStore, ObjectStoreError
+from jedlik.storage.object_store import CONTROL, NO_BUCKET, ObjectStore, ObjectStoreError
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
@@ -68,9 +68,11 @@ def check_output(region: Region, configuration: Configuration, prefix: str) -> N
 
 
 def check_prefix(prefix: str) -> None:
-    """Whether a prefix stays in its bucket. Raises ValidationException."""
-    if any(part in (".", "..") for part in prefix.split("/")) or "\0" in prefix:
+    """Whether names of objects can have a prefix, and stay in their bucket. Raises ValidationException."""
+    if any(part in (".", "..") for part in prefix.split("/")):
         raise ValidationException("The prefix cannot have the parts . and ..")
+    if CONTROL.search(prefix) or "//" in prefix.strip("/"):
+        raise ValidationException("The prefix cannot have control characters and empty parts")
 
 
 _REFUSALS = {
