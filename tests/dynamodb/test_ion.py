@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -111,3 +112,26 @@ def test_what_is_no_record_is_named() -> None:
             ion_records.record(line)
     [line] = records(gzip.compress(SAMPLE)[:-20] + b"damaged damaged!", "GZIP")[-1:]
     assert line.problem is not None
+
+
+class Threaded(MemoryObjects):
+    """An object store that needs a thread for each part, as that of folders does."""
+
+    async def chunks(self, name: str) -> AsyncIterator[bytes]:
+        async for chunk in super().chunks(name):
+            yield await asyncio.to_thread(bytes, chunk)
+
+
+def test_parsing_does_not_take_the_threads_that_its_object_store_needs() -> None:
+    store = Threaded()
+    store.kept["object"] = SAMPLE * 10
+
+    async def read() -> list[int]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+
+        async def one() -> int:
+            return len([line async for line in ion_records.records(store, "object", "NONE")])
+
+        return await asyncio.wait_for(asyncio.gather(*(one() for _ in range(4))), 60)
+
+    assert asyncio.run(read()) == [10] * 4

@@ -14,14 +14,20 @@ from __future__ import annotations
 import asyncio
 import resource
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
 
 from jedlik.dynamodb.backups import import_sources
 from jedlik.dynamodb.backups.import_sources import Chunked, Line, Malformed
 from jedlik.dynamodb.model.limits import KIB, MIB, NESTING_DEPTH
 from jedlik.storage.object_store import ObjectStoreError
 
+T = TypeVar("T")
+
+MOST_THREADS = 32
+"""Objects that are parsed at a time. Others wait for a thread."""
 PATIENCE_SECONDS = 300.0
 """How long a thread waits for a part of an object."""
 AT_ONCE = 100
@@ -97,12 +103,12 @@ async def records(store: Chunked, name: str, compression: str) -> AsyncIterator[
     """The records of an object, numbered from 1 on. Raises ObjectStoreError."""
     fed = _Fed(import_sources.decompressed(store, name, compression), asyncio.get_running_loop())
     # The parser reads as soon as it is made.
-    values, problem = await asyncio.to_thread(_parser, fed)
+    values, problem = await _in_thread(_parser, fed)
     number, counted, is_over = 0, 0, False
     while not is_over:
         found: list[Any] = []
         if problem is None:
-            found, problem, is_over = await asyncio.to_thread(_next, fed, values)
+            found, problem, is_over = await _in_thread(_next, fed, values)
         for value in found:
             number += 1
             yield Line(number, b"", parsed=value, length=fed.given - counted)
@@ -110,6 +116,17 @@ async def records(store: Chunked, name: str, compression: str) -> AsyncIterator[
         if problem is not None:
             yield Line(number + 1, b"", problem)
             return
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads of their own: one waits for the object store, which needs those that all others share. Made when first
+    needed: a thread must not be there before the workers are forked."""
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="ion")
+
+
+async def _in_thread(parse: Callable[..., T], *given: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads(), parse, *given)
 
 
 def _parser(fed: _Fed) -> tuple[Iterator[Any], str | None]:
