@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from jedlik.aws import peer_signatures, sigv4
+from jedlik.aws import peer_signatures, signature_claims
 from jedlik.aws.credentials import Credential
 from jedlik.aws.sigv4 import Signed, Signer
 from jedlik.config import OPEN_SECRETS
@@ -41,7 +41,7 @@ def asked(
 
 def asked_at(moment: float) -> Request:
     """A request of a peer that was signed at another time."""
-    stamp = strftime(sigv4.BASIC_FORMAT, gmtime(moment)).encode()
+    stamp = strftime(signature_claims.BASIC_FORMAT, gmtime(moment)).encode()
     headers = {b"host": HOST.encode(), b"x-amz-date": stamp, b"x-amz-target": (TARGET + "Pull").encode()}
     request = Request(b"POST", b"/", {**headers, b"content-type": b"application/x-amz-json-1.0"})
     request.body = PULL
@@ -50,7 +50,7 @@ def asked_at(moment: float) -> Request:
     signer = Signer(Signed.of(key.access_key, "us-east-1", peer_signatures.SERVICE), key, date, names)
     signature = signer.signature(request, b"", stamp).decode()
     scope = f"{key.access_key}/{date}/us-east-1/{peer_signatures.SERVICE}/aws4_request"
-    said = f"{sigv4.ALGORITHM} Credential={scope}, SignedHeaders={names}, Signature={signature}"
+    said = f"{signature_claims.ALGORITHM} Credential={scope}, SignedHeaders={names}, Signature={signature}"
     request.headers[b"authorization"] = said.encode()
     return request
 

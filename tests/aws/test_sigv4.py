@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jedlik.aws import credentials as access_keys
-from jedlik.aws import sigv4
+from jedlik.aws import signature_claims
 from jedlik.aws.credentials import Credential, Credentials
 from jedlik.aws.errors import ServiceError
 from jedlik.aws.sigv4 import Signed, Signer, Verifier
@@ -547,9 +547,9 @@ def test_long_headers_are_not_remembered(verifier: Verifier, credential: Credent
 
 @pytest.mark.parametrize("time", [b"20261123T120000Z" + b" " * 5000, b"2026-11-23T12:00:00Z", b"2026112T120000Z", b""])
 def test_a_malformed_time_is_not_remembered(time: bytes) -> None:
-    before = sigv4._epoch.cache_info().currsize
-    assert sigv4.epoch(time) is None
-    assert sigv4._epoch.cache_info().currsize == before
+    before = signature_claims._epoch.cache_info().currsize
+    assert signature_claims.epoch(time) is None
+    assert signature_claims._epoch.cache_info().currsize == before
 
 
 def change_body(asked: Request) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
-from jedlik.aws import sigv4
+from jedlik.aws import signature_claims
 from jedlik.aws.credentials import Credential
 from jedlik.aws.errors import AccessDeniedException, IncompleteSignatureException, InvalidSignatureException
 from jedlik.aws.sigv4 import Signed, Signer
@@ -68,24 +68,28 @@ class PeerVerifier:
         """The region for which the peer has signed the request. Raises the error that refuses it."""
         if request.target != b"/":
             raise IncompleteSignatureException("A peer signs in the Authorization header, without a query string.")
-        said = sigv4.claim(request)
-        access_key, date, region, claimed, terminator = sigv4.credential_parts(said.credential)
+        said = signature_claims.claim(request)
+        access_key, date, region, claimed, terminator = signature_claims.credential_parts(said.credential)
         if not self._credentials:
             raise AccessDeniedException(NO_SECRET)
         account = claimed.removeprefix(f"{service}-") if claimed != service else self._own_account
         if access_key != KEY or not is_account(account):
             raise AccessDeniedException(ACCESS_KEY)
-        moment = sigv4.epoch(sigv4.raw(said.time))
-        if moment is None or abs(moment - self._clock()) > sigv4.SKEW:
+        moment = signature_claims.epoch(signature_claims.raw(said.time))
+        if moment is None or abs(moment - self._clock()) > signature_claims.SKEW:
             raise InvalidSignatureException(ANOTHER_TIME)
-        sigv4.check_signed_headers(said.signed_headers.lower().split(";"), request.headers)
-        sigv4.check_region(region)
-        if said.algorithm != sigv4.ALGORITHM or terminator != sigv4.TERMINATOR or date != said.time[:8]:
+        signature_claims.check_signed_headers(said.signed_headers.lower().split(";"), request.headers)
+        signature_claims.check_region(region)
+        if (
+            said.algorithm != signature_claims.ALGORITHM
+            or terminator != signature_claims.TERMINATOR
+            or date != said.time[:8]
+        ):
             raise InvalidSignatureException("The credential scope of a peer's request is not that of its time.")
         other = None if account == self._own_account else account
-        signed, signature = Signed.of(KEY, region, claimed, None, other), sigv4.raw(said.signature)
+        signed, signature = Signed.of(KEY, region, claimed, None, other), signature_claims.raw(said.signature)
         for credential in self._credentials:
             signer = Signer(signed, credential, date, said.signed_headers)
-            if hmac.compare_digest(signer.signature(request, b"", sigv4.raw(said.time)), signature):
+            if hmac.compare_digest(signer.signature(request, b"", signature_claims.raw(said.time)), signature):
                 return signed
         raise AccessDeniedException(ANOTHER_SECRET)

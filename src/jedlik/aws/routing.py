@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from jedlik.aws import sigv4
+from jedlik.aws import signature_claims
 from jedlik.aws.errors import UnknownOperationException
 from jedlik.aws.protocols.codecs import FORM, media_type
 from jedlik.aws.service import Codec, Operation, Service, unsupported
@@ -171,10 +171,10 @@ def scope_service(request: Request) -> str | None:
     _, found, rest = authorization.partition(b"Credential=")
     credential = rest.replace(b",", b" ").partition(b" ")[0].decode("latin-1")
     if not found and b"X-Amz-Credential=" in request.target:
-        credential = dict(sigv4.query_pairs(request.target)).get("X-Amz-Credential", "")
+        credential = dict(signature_claims.query_pairs(request.target)).get("X-Amz-Credential", "")
     parts = credential.rstrip("/").split("/")
     # Signature Version 4A signs for any region, and names none.
-    is_scope = len(parts) >= sigv4.SCOPE_PARTS - 1 and parts[-1] == sigv4.TERMINATOR
+    is_scope = len(parts) >= signature_claims.SCOPE_PARTS - 1 and parts[-1] == signature_claims.TERMINATOR
     return service_name(parts[-2]) if is_scope else None
 
 
