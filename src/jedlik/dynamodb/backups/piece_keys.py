@@ -168,7 +168,7 @@ class PieceKeys:
         try:
             return await kms_piece_keys.opened(self._region, of_region, copy)
         except KeyGone as error:
-            raise SealedPiece(f"it is sealed with a key that {copy.adopted.key_arn} opened, which is gone") from error
+            raise SealedPiece(f"it is sealed with a key that {copy.adopted.key_arn} opens, and that is gone") from error
 
 
 def of(region: Region) -> PieceKeys:
