@@ -330,6 +330,24 @@ def test_a_federated_user(server: Server) -> None:
     assert refused[1] == "AccessDenied"
 
 
+def test_a_federated_user_can_neither_change_identities_nor_become_a_role(server: Server) -> None:
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    bob = user(server, everything)
+    keys = session(server.client("sts", **bob["keys"]).get_federation_token(Name="guest", Policy=policy(everything)))
+    assert may_get(server, keys)
+    invalid = (403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+    iam = server.client("iam", **keys)
+    assert refusal(iam.list_users) == invalid
+    assert refusal(iam.create_access_key, UserName=bob["name"]) == invalid
+    root = server.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}, "Action": "sts:AssumeRole"}
+    role = root.create_role(RoleName="for-nobody-federated", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    assumed = {"RoleArn": role, "RoleSessionName": "guest"}
+    assert server.client("sts", **bob["keys"]).assume_role(**assumed)["AssumedRoleUser"]
+    assert refusal(server.client("sts", **keys).assume_role, **assumed)[1] == "AccessDenied"
+    assert server.client("sts", **keys).get_caller_identity()["Arn"] == f"arn:aws:sts::{OWN}:federated-user/guest"
+
+
 def test_a_token_is_good_for_its_own_key_alone(server: Server) -> None:
     bob = user(server, GET)
     sts = server.client("sts", **bob["keys"])

@@ -77,6 +77,8 @@ class PolicySessions:
         """A session of a role."""
         arn = request["RoleArn"]
         row, identity = self._role(caller, arn)
+        if caller.who is not None and caller.who.kind == FEDERATED_USER:  # As on AWS, whatever its policies allow.
+            raise _not_authorized(caller, "sts:AssumeRole", arn)
         if self._authorizer is not None:
             self._check_trust(caller, identity, row, request, self._authorizer)
         return self._of_role(identity, row, request, caller.who)

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jedlik.aws.context import Context
+from jedlik.aws.errors import UnrecognizedClientException
+from jedlik.aws.principals import FEDERATED_USER
 from jedlik.aws.protocols.codecs import QueryCodec
 from jedlik.aws.service import Handler, Operation, Service
 from jedlik.iam import (
@@ -137,6 +139,10 @@ def declared(stores: IdentityStores) -> Service:
 
     def handling(does: Does) -> Handler:
         async def handle(context: Context, request: dict[str, Any]) -> Mapping[str, Any] | None:
+            who = context.caller.who
+            if who is not None and who.kind == FEDERATED_USER:
+                # Whatever its policies allow: see GetFederationToken in the API reference of STS.
+                raise UnrecognizedClientException("The security token included in the request is invalid.")
             return await does(stores.of(context.region.account), context, request)
 
         return handle
