@@ -38,7 +38,7 @@ LONGEST_RECORD = 3 * MIB
 """Bytes. An item has 400 KB, and at most six times as much where each character is escaped."""
 LONGEST_TEXT = MIB
 """Bytes of a string or of a binary value in base64, for which the parser otherwise has room for 4 KB."""
-MOST_GROWTH = 1024 * MIB
+MOST_GROWTH = 512 * MIB
 """Bytes by which the process may grow while an object is parsed. Parsed records are of no more use a moment later."""
 MISSING = "Amazon Ion can only be read where the package amazon.ion is installed: pip install 'jedlik[ion]'"
 _END = object()
