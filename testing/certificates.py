@@ -22,6 +22,20 @@ SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUT
 DAY = timedelta(days=1)
 
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""What the key of an authority may do."""
+
+
 class Pair(NamedTuple):
     """The files of a certificate."""
 
@@ -36,8 +50,9 @@ class Authority:
         self._folder = folder
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
-        made = _builder(self._name, self._name, self._key, DAY)
+        made = self._builder(self._name, self._key, DAY)
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        made = made.add_extension(SIGNS_CERTIFICATES, critical=True)
         self.file = folder / f"{name}.ca.pem"
         self.file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
@@ -55,7 +70,7 @@ class Authority:
         it. Files of that name are replaced, each at once. The key is RSA's if it has a number of bits."""
         key = ec.generate_private_key(ec.SECP256R1()) if bits is None else rsa.generate_private_key(65537, bits)
         subject = subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = _builder(subject, self._name, key, lifetime)
+        made = self._builder(subject, key, lifetime)
         here = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
         made = made.add_extension(here, critical=False)
         if usage is not None:
@@ -79,24 +94,26 @@ class Authority:
         put(file, made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
         return file
 
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, lifetime: timedelta
+    ) -> x509.CertificateBuilder:
+        """What all certificates have. From 3.13 on, Python requires the identifiers of keys (RFC 5280)."""
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + lifetime)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+
 
 def put(file: Path, content: bytes) -> None:
     """Replace a file at once, as the programs do that renew certificates."""
     new = file.with_name(f"{file.name}.new")
     new.write_bytes(content)
     new.replace(file)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, lifetime: timedelta
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + lifetime)
-    )
