@@ -129,9 +129,11 @@ def regions_offered(files: StaticFiles) -> list[str]:
 
 
 def test_where_any_region_may_be_used_those_with_data_come_first_but_not_for_strangers(built: Path) -> None:
-    used = ("eu-central-1", "local")
+    used = ("local", "eu-central-1")
     offered = regions_offered(console(built, used=used, verifies=False))
     assert offered[:3] == ["eu-central-1", "local", "us-east-1"]
+    most_people_use = regions_offered(console(built, used=(*used, "us-east-1"), verifies=False))
+    assert most_people_use[:3] == ["us-east-1", "eu-central-1", "local"]
     assert offered.count("eu-central-1") == 1
     assert regions_offered(console(built, used=used))[0] == "us-east-1"
     assert "local" not in regions_offered(console(built, used=used))

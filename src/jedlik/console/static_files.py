@@ -144,7 +144,7 @@ class StaticFiles:
         that is one with data; strangers to a server that verifies signatures do not learn which these are."""
         if self._regions:
             return list(self._regions)
-        used = [] if self._verifies else list(self._used())
+        used = [] if self._verifies else sorted(self._used(), key=_order)
         return used + [name for name in known_regions() if name not in used]
 
 
