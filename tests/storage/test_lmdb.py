@@ -17,6 +17,7 @@ import uvloop
 
 from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes, entry_content
+from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.checksums import read
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.storage.engine_processes import finish, other_process, pipe, start
@@ -379,6 +380,22 @@ def committer_of(engine: Engine) -> subprocess.Popen[bytes]:
     assert isinstance(engine, LmdbEngine)
     assert engine._committer is not None
     return engine._committer._process
+
+
+def test_a_journal_that_only_the_committer_can_read_refuses_writes_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: CommitsAtOnce, checkpoint: int) -> None:
+        raise StorageError("the journal has a later form")
+
+    async def scenario(engine: Engine) -> None:
+        monkeypatch.setattr(CommitsAtOnce, "trust", refuse)
+        for _ in range(2):
+            with pytest.raises(StorageError, match="the journal has a later form"):
+                await asyncio.wait_for(put_twice(engine, {b"key": b"value"}), 60)
+        assert committer_of(engine).poll() is None
+
+    run(lmdb_durable, tmp_path, scenario)
 
 
 def test_it_ends_with_its_engine(tmp_path: Path) -> None:

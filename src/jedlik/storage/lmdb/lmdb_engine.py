@@ -322,7 +322,12 @@ class LmdbEngine(LmdbReader):
         if answer[0] == DONE:
             _, checkpoint, failure = answer
             assert self._at_once is not None
-            self._at_once.trust(checkpoint)
+            try:
+                self._at_once.trust(checkpoint)
+            except (OSError, StorageError) as error:
+                # The batch is committed. But another version of Jedlik may have given the journal its own form.
+                self._end_batch(batch, error)
+                return
             self._troubles.take_note_of_checkpoints(failure)
             self._end_batch(batch)
         else:
