@@ -39,8 +39,8 @@ SECONDS = 0.5
 SHORT_SECONDS = 0.1
 """The same while much is committed. Pages that commits free are used again only after two more checkpoints, and every
 commit frees a dozen pages or more, so the file would have hundreds of megabytes of free pages."""
-MANY_COMMITS = 200
-"""Commits, by any process, that are much for one checkpoint."""
+MANY_COMMITS = 1_000
+"""Commits, by any process, that are much for one checkpoint. A lone client takes a third of a second for as many."""
 MANY_BYTES = 512 << 10
 """The same for bytes of a process's records: a commit of many rows frees many pages."""
 CALM_SECONDS = 10.0

@@ -63,7 +63,6 @@ class LmdbEngine(LmdbReader):
 
     def __init__(self, path: Path, durable: bool, map_size: int, extent: Extent) -> None:
         self._path = path
-        self._durable = durable
         self._map_size = map_size
         self._store = open_store(path, durable, map_size, extent)
         super().__init__(self._store.environment, path / DATA)
