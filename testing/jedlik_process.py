@@ -31,6 +31,7 @@ PATIENCE = 60.0
 """Seconds that a test waits for a result: long, because much comes late on a busy machine."""
 START_SECONDS = STOP_SECONDS = PATIENCE
 LOOPBACK = "127.0.0.1"
+PORT_TRIES = 100
 
 
 def eventually(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -68,9 +69,32 @@ def reserved_port() -> socket.socket:
     It is bound, but nobody listens at it: a server may, and another after that one. Between two servers a port of the
     kernel's choice would be free, and sometimes somebody else's.
     """
+    return _bound(0)
+
+
+def reserved_ports(count: int) -> list[socket.socket]:
+    """The same for ports that follow each other, as those of DAX's nodes do."""
+    for _ in range(PORT_TRIES):
+        taken = [reserved_port()]
+        first = taken[0].getsockname()[1]
+        try:
+            taken += [_bound(port) for port in range(first + 1, first + count)]
+        except (OSError, OverflowError):
+            for one in taken:
+                one.close()
+        else:
+            return taken
+    raise AssertionError(f"no {count} free ports follow each other")
+
+
+def _bound(port: int) -> socket.socket:
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    taken.bind((LOOPBACK, 0))
+    try:
+        taken.bind((LOOPBACK, port))
+    except BaseException:
+        taken.close()
+        raise
     return taken
 
 
@@ -93,10 +117,11 @@ class Server:
             self.environment["TEST_HELD_JOBS"] = str(self._held)
         self.options: dict[str, object] = {"host": LOOPBACK, "port": 0, "workers": 1, **options}
         self._ports: list[socket.socket] = []
-        for option in ("port", "dax_port"):  # Nodes of DAX have a port each.
-            if self.options.get(option) == 0 and self.options["host"] == LOOPBACK and "dax_nodes" not in self.options:
-                self._ports.append(reserved_port())
-                self.options[option] = self._ports[-1].getsockname()[1]
+        for option, count in (("port", 1), ("dax_port", int(str(self.options.get("dax_nodes", 1))))):
+            if self.options.get(option) == 0 and self.options["host"] == LOOPBACK:
+                reserved = reserved_ports(count)
+                self._ports += reserved
+                self.options[option] = reserved[0].getsockname()[1]
         self.access_key = "AKIDEXAMPLE"
         self.secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         if self.options.get("auth") == "on":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_certificate(tmp_path_factory.mktemp("issuer"))
 
 
-@pytest.fixture
-def issuer(certificate: Path) -> Iterator[Issuer]:
-    """One of its own for each test, so nothing is known of it."""
-    with issuing(certificate) as running:
+@pytest.fixture(scope="module")
+def issuers() -> Iterator[ExitStack]:
+    """All issuers stay until the end, so that none gets the port, and with it the name, of an earlier one."""
+    with ExitStack() as running:
         yield running
+
+
+@pytest.fixture
+def issuer(certificate: Path, issuers: ExitStack) -> Issuer:
+    """One of its own for each test, so nothing is known of it."""
+    return issuers.enter_context(issuing(certificate))
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,8 @@ def test_the_image_makes_no_root_key(tmp_path: Path) -> None:
     refused = run_jedlik("serve", **environment)
     assert refused.returncode == 2
     assert refused.stderr == (
-        f"jedlik: there is no root key in {tmp_path}/data.root-key, and a service makes none: make one with "
-        "`jedlik init`, or name where it is (--root-key-file)\n"
+        f"jedlik: there is no root key in {tmp_path}/data.root-key, and none is made for a service or with "
+        "root_key_make = false: make one with `jedlik init`, or name where it is (--root-key-file)\n"
     )
     assert not list(tmp_path.glob("*.root-key"))
     volumes = [volume.partition(":")[0] for volume in COMPOSE["compose.yaml"]["services"]["jedlik"]["volumes"]]
