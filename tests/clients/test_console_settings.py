@@ -53,12 +53,12 @@ def test_a_table_with_provisioned_capacity_of_each_index(page: Page, running: Se
     assert indexes["by-place"]["WarmThroughput"]["WriteUnitsPerSecond"] == 40
 
 
-def test_the_capacity_of_a_table_and_its_indexes_is_changed(page: Page, running: Server) -> None:
-    client = running.client()
+def create_provisioned(client: Any, name: str, **more: Any) -> None:
+    """Create a table with provisioned capacity and an index: 5 units of each kind for each of them."""
     units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
     create(
         client,
-        TableName="busy",
+        TableName=name,
         AttributeDefinitions=attributes(p="S", k="S"),
         KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
         BillingMode="PROVISIONED",
@@ -71,7 +71,13 @@ def test_the_capacity_of_a_table_and_its_indexes_is_changed(page: Page, running:
                 "ProvisionedThroughput": units,
             }
         ],
+        **more,
     )
+
+
+def test_the_capacity_of_a_table_and_its_indexes_is_changed(page: Page, running: Server) -> None:
+    client = running.client()
+    create_provisioned(client, "busy")
 
     def table() -> dict[str, Any]:
         found: dict[str, Any] = client.describe_table(TableName="busy")["Table"]
@@ -149,24 +155,8 @@ def test_the_key_of_a_table_is_chosen(page: Page, running: Server) -> None:
 def test_a_replica_has_settings_of_its_own(page: Page, running: Server) -> None:
     """From its creation, and changed, and as the table has them again; with provisioned capacity and on demand."""
     client = running.client()
-    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
-    create(
-        client,
-        TableName="spread",
-        AttributeDefinitions=attributes(p="S", k="S"),
-        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
-        BillingMode="PROVISIONED",
-        ProvisionedThroughput=units,
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by-k",
-                "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-                "ProvisionedThroughput": units,
-            }
-        ],
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    create_provisioned(client, "spread", StreamSpecification=stream)
 
     def replica() -> dict[str, Any]:
         [found] = client.describe_table(TableName="spread")["Table"]["Replicas"]

@@ -191,16 +191,15 @@ class Journal:
         if known is None or known[1].salt != last.place.salt or not last.transaction < known[0] <= transaction:
             known = last.transaction, last.place
         at, place = known
-        if at < transaction:
-            while at < transaction:
-                head = os.pread(self._file, _RECORD.size, place.offset)
-                if len(head) < _RECORD.size or _RECORD.unpack(head)[2] != place.sequence:
-                    raise StorageError(
-                        f"{self._path} is damaged at offset {place.offset}: it lacks record {place.sequence}, "
-                        "which was committed"
-                    )
-                at, place = at + 1, Place(place.salt, place.sequence + 1, _RECORD.unpack(head)[3])
-            self._known = at, place
+        while at < transaction:
+            head = os.pread(self._file, _RECORD.size, place.offset)
+            if len(head) < _RECORD.size or _RECORD.unpack(head)[2] != place.sequence:
+                raise StorageError(
+                    f"{self._path} is damaged at offset {place.offset}: it lacks record {place.sequence}, "
+                    "which was committed"
+                )
+            at, place = at + 1, Place(place.salt, place.sequence + 1, _RECORD.unpack(head)[3])
+        self._known = at, place
         return place
 
     def note_commit(self, transaction: int, following: Place) -> None:
