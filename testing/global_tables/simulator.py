@@ -11,7 +11,7 @@ The code that runs is the real one: the handlers, the write path, the exchanges,
 streams. Only the engine, the network and the clocks are simulated, and the event loop runs tasks in the order in which
 they become ready, so a seed always makes the same schedule. To repeat one:
 
-    python testing/global_tables/simulator.py SEED
+    python -m testing.global_tables.simulator SEED
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ measure over the public API how long a write takes to appear elsewhere. One regi
 another is cut off while its clients go on, and connected again. In the end the three tables are scanned and compared
 item by item, each writer's items with what was acknowledged, and each store is checked.
 
-    python tests/global_tables/three_regions.py --seconds 10 --rate 50
+    python -m testing.global_tables.three_regions --seconds 10 --rate 50
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Schedules of the simulator, the same in every run. Each must end with all regions equal and nothing lost.
 
-A failure names the seed, and `simulator.py SEED` repeats it. `make torture ARGS=regions` tries new seeds.
+A failure names the seed, and `python -m testing.global_tables.simulator SEED` repeats it. `make torture ARGS=regions`
+tries new seeds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Whether a caller may do what it requests. `process` provides the one that decides: here is the seam, and the default
-as long as there are no users, roles and policies.
+"""Whether a caller may do what it requests. `process` provides the one that decides: here is the seam, and `Everybody`
+for a server that verifies no signatures.
 
 A request is allowed if all its accesses are (`access`). They are computed once, and only if the decision depends on
 them; then the handler finds them in its context.

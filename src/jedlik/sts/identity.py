@@ -1,7 +1,7 @@
 """GetCallerIdentity and GetAccessKeyInfo: the caller, and the account of a key.
 
-Until there are users and roles, every access key belongs to the account itself. So its caller is AWS's root user of the
-account, whose user id is the account's number.
+A caller that is no user and no session is the account itself: by a key of the account's own, or where no signature is
+verified. AWS calls that the root user of the account, whose user id is the account's number.
 
 Sources: the API reference; "Where you can use policy variables" in the IAM User Guide, for user ids.
 """

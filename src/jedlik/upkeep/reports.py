@@ -1,4 +1,4 @@
-"""What the commands print of a store. Each raises StorageError."""
+"""The commands that look after a store: each function does what one asks and prints it. All raise StorageError."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ All policies that apply are looked at together. A Deny in any of them refuses. W
 What comes by a VPC endpoint, the endpoint's policy must allow, too. It names principals as a resource's policy does,
 and like a boundary it grants nothing.
 
-What depends on neither the item nor the moment is decided once, by `Decider.prepare`: the statements that can be about
+What depends on neither the item nor the moment is decided once, by `prepare`: the statements that can be about
 an action and a resource are found, conditions on what is known of the caller are tested, and variables are put in.
 What is left (`Prepared`) is a few conditions on the values of a request.
 

@@ -3,7 +3,7 @@
 The reader accepts definite and indefinite lengths, and numbers in any width. The writer uses definite lengths, the
 shortest integers, and doubles. Refused are simple values except false, true, null and undefined, tags except that of a
 timestamp, keys except texts, and anything nested more deeply than `DEEPEST` or with more values than `MOST_VALUES`.
-DAX's protocol has tags and keys of its own: its `Reader` (`dax/values_on_the_wire.py`) adds them.
+DAX's protocol has tags and keys of its own: its `Reader` (`dax/wire_values.py`) adds them.
 
 Sources: RFC 8949; "Smithy RPC v2 CBOR protocol" in Smithy's documentation, for the parts that it uses.
 """
