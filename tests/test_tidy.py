@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from testing import plain_english
-from testing.source_tree import PACKAGE, modules
+from testing.source_tree import PACKAGE, ROOT, modules
 
 LONGEST_MODULE = 450
 """Lines."""
@@ -19,6 +19,7 @@ MANY_PARAMETERS: set[str] = {
     "dynamodb.items.pages.read",
 }
 REPEATED_NAMES: set[str] = set()
+WITHOUT_PURPOSE: set[str] = {"src/jedlik/storage/lmdb/__init__.py"}
 
 MAY_REPEAT = {"__init__", "errors", "keys", "service"}
 """Names that are clear together with their folder's."""
@@ -74,6 +75,16 @@ def test_no_module_is_too_long() -> None:
         if len(path.read_text().splitlines()) > LONGEST_MODULE
     }
     assert too_long == LONG_MODULES
+
+
+def test_every_module_and_folder_states_its_purpose() -> None:
+    silent = {
+        path.relative_to(ROOT).as_posix()
+        for tree in (PACKAGE, ROOT / "testing", ROOT / "bench")
+        for path in tree.rglob("*.py")
+        if ast.get_docstring(ast.parse(path.read_text())) is None
+    }
+    assert silent == WITHOUT_PURPOSE
 
 
 def test_no_function_has_too_many_parameters() -> None:

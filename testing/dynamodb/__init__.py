@@ -1,0 +1,1 @@
+"""What tests of DynamoDB share: short ways to write tables and requests, and regions and handlers without a server."""

@@ -1,0 +1,1 @@
+"""What tests of global tables share: regions in one process, a simulator of them, and three real servers."""

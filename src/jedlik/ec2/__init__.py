@@ -1,0 +1,1 @@
+"""Amazon EC2, as far as it is about VPC endpoints: their policies and tags. The endpoints themselves are settings."""
