@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 _NEEDED = ("endpoint", "access_key_id", "secret_access_key")
-_KEYS = (*_NEEDED, "region", "session_token")
+_FILES = ("tls_cert", "tls_key")
+_KEYS = (*_NEEDED, "region", "session_token", *_FILES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,9 @@ class OtherKms:
     region: str | None = None
     """The region of its keys; None for that of each table."""
     session_token: str | None = field(default=None, repr=False)
+    tls_cert: Path | None = None
+    """The certificate chain in PEM that is shown to it; None to show none."""
+    tls_key: Path | None = None
 
 
 def of_table(table: Any, is_near: Callable[[str], bool]) -> OtherKms:
@@ -41,4 +46,8 @@ def of_table(table: Any, is_near: Callable[[str], bool]) -> OtherKms:
             f"kms: refusing http to {table['endpoint']}: keys of tables come from there. "
             "Use https, or a loopback address."
         )
-    return OtherKms(**table)
+    if ("tls_cert" in table) != ("tls_key" in table):
+        raise ValueError("kms: tls_cert and tls_key must be given together")
+    if "tls_cert" in table and url.scheme == "http":
+        raise ValueError(f"kms: tls_cert and tls_key are for https, not for {table['endpoint']}")
+    return OtherKms(**table | {name: Path(table[name]) for name in _FILES if name in table})

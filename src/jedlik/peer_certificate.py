@@ -1,4 +1,5 @@
-"""The certificate that this server shows to others: to those of other regions, and to the home of its identities.
+"""The certificate that this server shows to others: to those of other regions, to the home of its identities, and to
+another KMS.
 
 A listener that demands certificates of its clients demands them of servers, too. The files are looked at for each
 request that goes out, and read again when they have changed, like those of listeners (`wire.certificates`). Files that
@@ -24,9 +25,10 @@ class PeerCertificateError(Exception):
 class PeerCertificate:
     """A certificate with its key, in files in PEM."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """Raises PeerCertificateError."""
+    def __init__(self, certificate: Path, key: Path, shown_to: str = "other servers") -> None:
+        """`shown_to` is for the log. Raises PeerCertificateError."""
         self._files = certificate, key
+        self._shown_to = shown_to
         self._seen = self._state()
         self._context = self._made()
 
@@ -37,9 +39,11 @@ class PeerCertificate:
             if seen != self._seen:
                 self._seen = seen
                 self._context = self._made()
-                _log.info("the certificate for other servers has been read again")
+                _log.info("the certificate for %s has been read again", self._shown_to)
         except PeerCertificateError as error:
-            _log.error("the certificate for other servers cannot be read again, and the former one is used: %s", error)
+            _log.error(
+                "the certificate for %s cannot be read again, and the former one is used: %s", self._shown_to, error
+            )
         return self._context
 
     def _state(self) -> _State:
@@ -62,6 +66,22 @@ class PeerCertificate:
                 f"cannot use the certificate {certificate} with the key {key}: {error}"
             ) from error
         return context
+
+
+def reason(error: Exception, url: str, certificate: PeerCertificate | None) -> str:
+    """Why a server gave no answer, from aiohttp's exception. A server that refuses a certificate often ends the
+    connection without a reason."""
+    import aiohttp  # Only those who ask other servers need it, and they have it.
+
+    text = str(error) or type(error).__name__
+    has_ended = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+    if not has_ended or isinstance(error, aiohttp.ClientConnectorError) or not url.startswith("https:"):
+        return text
+    return text + (NONE_SHOWN if certificate is None else SHOWN)
+
+
+NONE_SHOWN = " (perhaps it demands a certificate, and the settings name none)"
+SHOWN = " (perhaps it refuses the certificate that it was shown)"
 
 
 def _no_password() -> str:

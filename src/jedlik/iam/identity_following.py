@@ -34,7 +34,7 @@ from jedlik.iam.identity_copies import (
 from jedlik.iam.identity_rows import ACCESS_KEYS, CHANGES, TOKEN_KEYS, unpacked
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.open_secrets import OPEN
-from jedlik.peer_certificate import PeerCertificate
+from jedlik.peer_certificate import PeerCertificate, reason
 from jedlik.regions import keyspaces, layout, store_format
 from jedlik.root_key import NoRootKey, Unsealable
 from jedlik.storage.engine import StorageError, Writes
@@ -191,7 +191,7 @@ class Following:
                     if len(answer) > ANSWER_BYTES:
                         raise HomeAway(f"an answer of more than {ANSWER_BYTES} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise HomeAway(f"{type(error).__name__}: {str(error)[:300]}") from error
+            raise HomeAway(reason(error, self._url, self._certificate)[:300]) from error
         found: Any = None
         with suppress(orjson.JSONDecodeError):
             found = orjson.loads(answer)

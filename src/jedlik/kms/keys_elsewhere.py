@@ -3,7 +3,7 @@
 Requests are signed with the credentials of the settings. What those may do with a key there is for its policy to state;
 who may choose a key for a table here is for the policies of identities here. A key is tried with each `check`, since
 nothing there counts changes for us. An answer that KMS itself has not given (nobody listens, a fault, credentials that
-are unknown there) proves nothing about a key: then it is away.
+are unknown there, a certificate that is refused) proves nothing about a key: then it is away.
 
 Sources: the API reference of AWS KMS; "AWS KMS encryption context" in the developer guide.
 """
@@ -30,6 +30,7 @@ from jedlik.aws.table_keys import Adopted, KeyAway, KeyUnusable
 from jedlik.kms import errors, key_permissions
 from jedlik.kms.keys_of_tables import DATA_KEY_BYTES, KeysOfTables
 from jedlik.other_kms import OtherKms
+from jedlik.peer_certificate import PeerCertificate, reason
 from jedlik.regions.region import Region
 
 SECONDS = 5.0
@@ -59,10 +60,14 @@ _REFUSALS: Mapping[str, type[ServiceError]] = {
 class KeysElsewhere:
     """The keys that customers choose are in another KMS; DynamoDB's own, and those of earlier tables, are here."""
 
-    def __init__(self, here: KeysOfTables, kms: OtherKms, authorizer: Authorizer) -> None:
+    def __init__(
+        self, here: KeysOfTables, kms: OtherKms, authorizer: Authorizer, certificate: PeerCertificate | None = None
+    ) -> None:
+        """`certificate` is for a KMS that demands one of its clients."""
         self._here = here
         self._kms = kms
         self._authorizer = authorizer
+        self._certificate = certificate
         self._credentials = Credentials(kms.access_key_id, kms.secret_access_key, kms.session_token)
         self._session: aiohttp.ClientSession | None = None
 
@@ -138,13 +143,15 @@ class KeysElsewhere:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=SECONDS)
             self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        tls = True if self._certificate is None else self._certificate.context()
         try:
             async with self._session.post(
-                self._kms.endpoint, data=data, headers=dict(signed.headers), allow_redirects=False
+                self._kms.endpoint, data=data, headers=dict(signed.headers), allow_redirects=False, ssl=tls
             ) as response:
                 status, body = response.status, await response.content.read(MOST_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise KeyAway(f"{self._kms.endpoint}: {str(error) or type(error).__name__}") from error
+            why = reason(error, self._kms.endpoint, self._certificate)
+            raise KeyAway(f"{self._kms.endpoint}: {why}") from error
         parsed: Any = None
         with suppress(orjson.JSONDecodeError):
             parsed = orjson.loads(body)

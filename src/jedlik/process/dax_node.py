@@ -97,7 +97,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
     memory = Memory()
     try:
         authorizer = callers.authorizer
-        provide_table_keys(settings, stores, identities, authorizer)
+        provide_table_keys(settings, stores, identities, authorizer, site.kms_certificate)
         plane = Plane(
             Calls(stores, DYNAMODB.operations, authorizer or Everybody(), memory.answers),
             AttributeLists(stores),

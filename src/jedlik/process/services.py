@@ -27,6 +27,7 @@ from jedlik.iam.known_keys import KnownKeys
 from jedlik.iam.service_roles import ServiceRoles
 from jedlik.kms import service as kms
 from jedlik.kms.key_tags import TaggedKeys
+from jedlik.peer_certificate import PeerCertificate
 from jedlik.regions.stores import Stores
 from jedlik.sts import service as sts
 from jedlik.tagging import service as tagging
@@ -87,9 +88,13 @@ def key_authorizer(identities: IdentityStores, authorizer: PolicyAuthorizer | No
 
 
 def provide_table_keys(
-    settings: Settings, stores: Stores, identities: IdentityStores, authorizer: PolicyAuthorizer | None
+    settings: Settings,
+    stores: Stores,
+    identities: IdentityStores,
+    authorizer: PolicyAuthorizer | None,
+    certificate: PeerCertificate | None,
 ) -> None:
-    """Let KMS open the keys of this process's tables."""
+    """Let KMS open the keys of this process's tables. Another KMS is shown the certificate."""
     found = kms.keys_of_tables(stores, key_authorizer(identities, authorizer))
     if settings.kms is None:
         table_keys.provide(found)
@@ -97,7 +102,7 @@ def provide_table_keys(
         # Imported only if there is another KMS: the client costs memory in every worker.
         from jedlik.kms.keys_elsewhere import KeysElsewhere
 
-        table_keys.provide(KeysElsewhere(found, settings.kms, authorizer or Everybody()))
+        table_keys.provide(KeysElsewhere(found, settings.kms, authorizer or Everybody(), certificate))
 
 
 NO_HOST = ClusterHost("127.0.0.1", None, has_certificate=False, has_default=False, since=0.0)

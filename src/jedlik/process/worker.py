@@ -103,6 +103,8 @@ class Site:
     """The VPC endpoints."""
     peer_certificate: PeerCertificate | None = None
     """What is shown to servers of other regions, and to the home of identities."""
+    kms_certificate: PeerCertificate | None = None
+    """What is shown to another KMS."""
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -226,7 +228,7 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     looking.add_done_callback(log_failure)
     following: asyncio.Task[None] | None = None
     try:
-        provide_table_keys(settings, stores, identities, callers.authorizer)
+        provide_table_keys(settings, stores, identities, callers.authorizer, site.kms_certificate)
         await stores.open_existing()
         limits = limits_of(settings)
         authorizer = callers.authorizer

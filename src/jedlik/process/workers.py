@@ -89,6 +89,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             key=holder.found,
             endpoints=endpoint_listeners.renewed(site.endpoints, placed),
             peer_certificate=_peer_certificate(placed),
+            kms_certificate=_kms_certificate(placed),
         )
 
     placed = _placed(settings, folder)
@@ -119,6 +120,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             holder.found,
             endpoints=endpoint_listeners.taken(placed),
             peer_certificate=_peer_certificate(placed),
+            kms_certificate=_kms_certificate(placed),
         )
         return Supervisor(site, seats, holder, renew, announce).run()
     except StartError as error:
@@ -164,12 +166,22 @@ def look_at(settings: Settings, root_key: RootKey) -> Certificates | None:
 
 
 def _peer_certificate(settings: Settings) -> PeerCertificate | None:
-    if settings.peer_cert is None or settings.peer_key is None:
+    return _shown("peer_cert", settings.peer_cert, settings.peer_key, "other servers")
+
+
+def _kms_certificate(settings: Settings) -> PeerCertificate | None:
+    kms = settings.kms
+    return None if kms is None else _shown("kms: tls_cert", kms.tls_cert, kms.tls_key, "the other KMS")
+
+
+def _shown(setting: str, certificate: Path | None, key: Path | None, to: str) -> PeerCertificate | None:
+    """What is shown to others, of the files that a setting names."""
+    if certificate is None or key is None:
         return None
     try:
-        return PeerCertificate(settings.peer_cert, settings.peer_key)
+        return PeerCertificate(certificate, key, to)
     except PeerCertificateError as error:
-        raise StartError(f"peer_cert: {error}") from error
+        raise StartError(f"{setting}: {error}") from error
 
 
 def check_credentials(path: Path, root_key: RootKey) -> None:

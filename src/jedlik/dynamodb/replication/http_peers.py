@@ -28,7 +28,7 @@ from jedlik.dynamodb.model.limits import MIB
 from jedlik.dynamodb.replication.aside import WrongAnswer
 from jedlik.dynamodb.replication.serving import LONGEST_WAIT, TARGET
 from jedlik.memory import Exhausted, Holding, Share
-from jedlik.peer_certificate import PeerCertificate
+from jedlik.peer_certificate import PeerCertificate, reason
 from jedlik.regions.peers import Body, PeerRefuses, Peers, PeerUnreachable
 
 CONNECT_SECONDS = 5.0
@@ -119,7 +119,7 @@ class HttpPeers:
         except Exhausted as error:
             raise PeerUnreachable(f"{region}: no memory for its answer") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PeerUnreachable(f"{region}: {str(error)[:LONGEST_MESSAGE] or type(error).__name__}") from error
+            raise PeerUnreachable(f"{region}: {reason(error, url, self._certificate)[:LONGEST_MESSAGE]}") from error
         parsed: Any = None
         if content_type == _CONTENT_TYPE:
             with suppress(orjson.JSONDecodeError):
