@@ -46,15 +46,23 @@ class Pair(NamedTuple):
 class Authority:
     """Issues certificates, into files of a folder."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, issuer: Authority | None = None, path_length: int | None = None
+    ) -> None:
+        """A root, or one between: another one issues it."""
         self._folder = folder
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
-        made = self._builder(self._name, self._key, DAY)
-        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self._between = b""
+        """What its clients show besides their certificates."""
+        by = issuer or self
+        made = by._builder(self._name, self._key, DAY)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         made = made.add_extension(SIGNS_CERTIFICATES, critical=True)
         self.file = folder / f"{name}.ca.pem"
-        self.file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        self.file.write_bytes(made.sign(by._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        if issuer is not None:
+            self._between = self.file.read_bytes() + issuer._between
 
     def issue(
         self,
@@ -76,18 +84,19 @@ class Authority:
         if usage is not None:
             made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key.pem")
-        put(pair.certificate, made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        put(pair.certificate, made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM) + self._between)
         closing = NoEncryption() if password is None else BestAvailableEncryption(password)
         put(pair.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, closing))
         return pair
 
-    def revoke(self, *revoked: Pair, lifetime: timedelta = DAY) -> Path:
+    def revoke(self, *revoked: Pair | Authority, lifetime: timedelta = DAY) -> Path:
         """The authority's revocation list, which has these certificates, in a file that is replaced at once."""
         now = datetime.now(UTC)
         made = x509.CertificateRevocationListBuilder().issuer_name(self._name)
         made = made.last_update(now - DAY).next_update(now + lifetime)
-        for pair in revoked:
-            number = x509.load_pem_x509_certificate(pair.certificate.read_bytes()).serial_number
+        for one in revoked:
+            of = one.file if isinstance(one, Authority) else one.certificate
+            number = x509.load_pem_x509_certificate(of.read_bytes()).serial_number
             entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now - DAY)
             made = made.add_revoked_certificate(entry.build())
         file = self._folder / f"{self.file.stem}.crl.pem"

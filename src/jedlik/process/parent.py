@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import FrameType
 
 from jedlik.aws import metrics
@@ -33,7 +34,7 @@ from jedlik.process.node_seats import NodeSeats, Seat
 from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.worker import RETIRE, STOPPING, Site, work
 from jedlik.storage.lmdb import large_blocks
-from jedlik.wire.certificates import CertificateError
+from jedlik.wire.certificates import CertificateError, CertificateFiles, Certificates, Gaps
 from jedlik.wire.loads import ABSENT
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,8 @@ class Supervisor:
         self._due: dict[Post, float] = {}
         """When a worker's post may be given again, after it was last given."""
         self._look_due = 0.0
+        self._gaps: dict[CertificateFiles, Gaps | None] = {}
+        """What is wrong with the revocation lists of each listener, and has been logged."""
         self._metrics = MetricsMemory()
         self._ready = False
         self._restarting = False
@@ -250,6 +253,19 @@ class Supervisor:
                     log.info("certificates read again", extra={"certificate": str(tls.files.certificate)})
             except CertificateError as error:
                 log.warning("the certificates stay as they were: %s", error)
+            self._report_gaps(tls)
+
+    def _report_gaps(self, tls: Certificates) -> None:
+        """Log what is wrong with revocation lists, when that has changed: their time ends while the server runs."""
+        gaps = tls.gaps(datetime.now(UTC))
+        if gaps == self._gaps.get(tls.files):
+            return
+        self._gaps[tls.files] = gaps
+        lists = {"lists": str(tls.files.revocation_lists)}
+        for text in () if gaps is None else gaps.texts:
+            log.warning("a revocation list is missing, so clients are refused: %s", text, extra=lists)
+        if gaps is not None and gaps.refuse_all:
+            log.error("every client that shows a certificate is refused: no revocation lists fit", extra=lists)
 
     def _hung_up(self) -> bool:
         """Whether the terminal that the server was started from has gone."""

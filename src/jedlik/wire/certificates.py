@@ -7,7 +7,8 @@ an authority to one but take none away, and a new one has new keys for session t
 TLS is 1.2 or 1.3, with cipher suites that have forward secrecy and authenticated encryption only (RFC 9325, 4.2). A
 client's certificate is verified in the handshake. It is valid if it was issued for clients, or for no purpose in
 particular, by one of the authorities, or is itself in their file. With a file of revocation lists it must also be on
-none of its authority's; if there is no list of that authority that is in its time, it is refused.
+none of its authority's, and neither may the certificates of the authorities between be (`revocation_lists`); if there
+is no list of one of them that is in its time, it is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import os
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jedlik.wire.revocation_lists import Lookup
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 """Cipher suites of TLS 1.2, in the order in which they are preferred. The level refuses keys that are too short (less
@@ -43,13 +49,21 @@ class CertificateFiles:
     are_required: bool = True
     """Whether a client without a certificate is refused. One whose certificate is not valid always is."""
     revocation_lists: Path | None = None
-    """The certificates of clients that their authorities have taken back; None to ask for no list."""
+    """The certificates that their authorities have taken back; None to ask for no list."""
 
     @property
     def all(self) -> tuple[Path, ...]:
         """Those that there are."""
         files = (self.certificate, self.key, self.client_authorities, self.revocation_lists)
         return tuple(file for file in files if file is not None)
+
+
+class Gaps(NamedTuple):
+    """What is wrong with revocation lists."""
+
+    texts: tuple[str, ...]
+    refuse_all: bool
+    """Whether every client is refused that shows a certificate."""
 
 
 State = tuple[tuple[int, ...] | None, ...]
@@ -67,12 +81,17 @@ class Certificates:
         """What was read, and what the last look has seen."""
         self._refused: tuple[State, str] | None = None
         """What could not be used when that was last found out, and why."""
-        self.context = context_of(files)
+        self.context, self._lookup = _made(files)
 
     @property
     def asks(self) -> bool:
         """Whether clients are asked for certificates."""
         return self.files.client_authorities is not None
+
+    def gaps(self, now: datetime) -> Gaps | None:
+        """What is wrong with the revocation lists now, which refuses clients; None if nothing is."""
+        found = self._lookup and self._lookup.gaps(now)
+        return Gaps(tuple(found), self._lookup.refuses_all(now)) if self._lookup and found else None
 
     def look(self) -> bool:
         """Read the files again if they have changed, and not since the last look: replacing all of them takes
@@ -84,7 +103,7 @@ class Certificates:
         if seen == self._read or seen != before:
             return False
         try:
-            context = context_of(self.files)
+            context, lookup = _made(self.files)
         except CertificateError as error:
             refused = seen, str(error)
             if refused != self._refused:
@@ -93,7 +112,7 @@ class Certificates:
             return False
         if _state(self.files) != seen:
             return False  # They were replaced meanwhile, perhaps one of them only.
-        self.context, self._read, self._refused = context, seen, None
+        self.context, self._lookup, self._read, self._refused = context, lookup, seen, None
         return True
 
 
@@ -107,7 +126,7 @@ def _state(files: CertificateFiles) -> State:
     return tuple(found)
 
 
-def context_of(files: CertificateFiles) -> ssl.SSLContext:
+def _made(files: CertificateFiles) -> tuple[ssl.SSLContext, Lookup | None]:
     """What TLS needs, read from the files. Raises CertificateError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -122,9 +141,9 @@ def context_of(files: CertificateFiles) -> ssl.SSLContext:
         ) from error
     if files.client_authorities is not None:
         _demand_certificates(context, files.client_authorities, are_required=files.are_required)
-    if files.revocation_lists is not None:
-        _look_up_revoked(context, files.revocation_lists)
-    return context
+        if files.revocation_lists is not None:
+            return context, _look_up_revoked(context, files.client_authorities, files.revocation_lists)
+    return context, None
 
 
 def _no_password() -> str:
@@ -146,13 +165,19 @@ def _demand_certificates(context: ssl.SSLContext, authorities: Path, *, are_requ
     context.num_tickets = 0
 
 
-def _look_up_revoked(context: ssl.SSLContext, lists: Path) -> None:
+def _look_up_revoked(context: ssl.SSLContext, authorities: Path, lists: Path) -> Lookup:
+    from jedlik.wire import revocation_lists  # Only listeners with such lists need it.
+
     try:
         # OpenSSL would trust the certificates in such a file.
         text = lists.read_text("ascii")
         if REVOCATION_LIST not in text or text.count(_BEGIN) != text.count(REVOCATION_LIST):
             raise CertificateError(f"{lists} must have revocation lists in PEM, and nothing else")
         context.load_verify_locations(cafile=lists)
+        lookup = revocation_lists.lookup(authorities.read_bytes(), text.encode())
+    except revocation_lists.Unnoticed as error:
+        raise CertificateError(f"cannot use the revocation lists in {lists} with {authorities}: {error}") from error
     except (OSError, ValueError) as error:
         raise CertificateError(f"cannot use the revocation lists in {lists}: {error}") from error
-    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    context.verify_flags = lookup.flags
+    return lookup
