@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from testing.dynamodb.definitions import attributes, create
 from testing.jedlik_process import Server, eventually
@@ -16,6 +16,11 @@ def fill(page: Page, **values: str) -> None:
     """Fill fields by their labels, in which an underscore stands for a space."""
     for label, value in values.items():
         page.get_by_label(label.replace("_", " "), exact=True).fill(value)
+
+
+def expect_saved(button: Locator) -> None:
+    """Wait until the page shows what is stored. Before, the button is busy, which is not the attribute of HTML."""
+    expect(button).to_have_attribute("disabled", "")
 
 
 def test_a_table_with_provisioned_capacity_of_each_index(page: Page, running: Server) -> None:
@@ -89,37 +94,75 @@ def test_the_capacity_of_a_table_and_its_indexes_is_changed(page: Page, running:
 
     go(page, running, "/dynamodb/tables/busy/settings")
     save = page.get_by_role("button", name="Save: Read/write capacity")
-    expect(save).to_be_disabled()
+    expect_saved(save)
     page.get_by_label("by-k: Read capacity units").fill("9")
     save.click()
-    eventually(lambda: index()["ProvisionedThroughput"] | {"ReadCapacityUnits": 9} == index()["ProvisionedThroughput"])
-    expect(save).to_be_disabled()
+    expect_saved(save)
+    assert index()["ProvisionedThroughput"]["ReadCapacityUnits"] == 9
     page.get_by_label("On-demand", exact=True).check()
     page.get_by_label("Read capacity units: Most units a second - optional", exact=True).fill("800")
     page.get_by_label("by-k: Write capacity units: Most units a second - optional").fill("70")
     save.click()
-    eventually(lambda: index().get("OnDemandThroughput", {}) == {"MaxWriteRequestUnits": 70})
+    expect_saved(save)
+    assert index()["OnDemandThroughput"] == {"MaxWriteRequestUnits": 70}
     assert table()["OnDemandThroughput"] == {"MaxReadRequestUnits": 800}
-    expect(save).to_be_disabled()
     page.get_by_label("Read capacity units: Most units a second - optional", exact=True).fill("")
     save.click()
-    eventually(lambda: not table().get("OnDemandThroughput"))
+    expect_saved(save)
+    assert not table().get("OnDemandThroughput")
 
     warm = page.get_by_role("button", name="Save: Warm throughput")
-    expect(warm).to_be_disabled()
+    expect_saved(warm)
     page.get_by_label("Warm read units a second - optional", exact=True).fill("20000")
     page.get_by_label("by-k: Warm write units a second - optional").fill("9000")
     warm.click()
-    eventually(lambda: index()["WarmThroughput"]["WriteUnitsPerSecond"] == 9000)
+    expect_saved(warm)
+    assert index()["WarmThroughput"]["WriteUnitsPerSecond"] == 9000
     assert table()["WarmThroughput"]["ReadUnitsPerSecond"] == 20000
-    expect(warm).to_be_disabled()
     page.get_by_label("Warm read units a second - optional", exact=True).fill("19000")
     warm.click()
     expect(page.get_by_text("decreasing WarmThroughput is not supported")).to_be_visible()
 
     page.get_by_label("DynamoDB Standard-IA").check()
     page.get_by_role("button", name="Save: Table class").click()
-    eventually(lambda: table().get("TableClassSummary", {}).get("TableClass") == "STANDARD_INFREQUENT_ACCESS")
+    expect_saved(page.get_by_role("button", name="Save: Table class"))
+    assert table()["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+
+
+def test_a_save_keeps_what_is_typed_into_other_forms(page: Page, running: Server) -> None:
+    """The page is loaded again after each save, with what somebody else has changed meanwhile; typed text stays."""
+    client = running.client()
+    create_provisioned(client, "typed")
+    go(page, running, "/dynamodb/tables/typed/settings")
+    warm_reads = page.get_by_label("Warm read units a second - optional", exact=True)
+    warm_writes = page.get_by_label("Warm write units a second - optional", exact=True)
+    warm_reads.fill("30000")
+    page.get_by_label("by-k: Warm write units a second - optional").fill("9500")
+    page.get_by_label("DynamoDB Standard-IA").check()
+    page.get_by_label("AWS managed key").check()
+    page.get_by_role("button", name="Add new tag").click()
+    page.get_by_role("textbox", name="Key", exact=True).fill("team")
+    client.update_table(TableName="typed", WarmThroughput={"WriteUnitsPerSecond": 7000})
+    eventually(lambda: client.describe_table(TableName="typed")["Table"]["TableStatus"] == "ACTIVE")
+
+    save = page.get_by_role("button", name="Save: Read/write capacity")
+    page.get_by_label("On-demand", exact=True).check()
+    page.get_by_label("Read capacity units: Most units a second - optional", exact=True).fill("800")
+    save.click()
+    expect_saved(save)
+    expect(page.get_by_label("Read capacity units: Most units a second - optional", exact=True)).to_have_value("800")
+    expect(warm_reads).to_have_value("30000")
+    expect(page.get_by_label("by-k: Warm write units a second - optional")).to_have_value("9500")
+    expect(warm_writes).to_have_value("7000")
+    expect(page.get_by_label("DynamoDB Standard-IA")).to_be_checked()
+    expect(page.get_by_label("AWS managed key")).to_be_checked()
+    expect(page.get_by_role("textbox", name="Key", exact=True)).to_have_value("team")
+    warm = page.get_by_role("button", name="Save: Warm throughput")
+    warm.click()
+    expect_saved(warm)
+    described = client.describe_table(TableName="typed")["Table"]
+    assert described["WarmThroughput"]["ReadUnitsPerSecond"] == 30000
+    assert described["WarmThroughput"]["WriteUnitsPerSecond"] == 7000
 
 
 def test_the_key_of_a_table_is_chosen(page: Page, running: Server) -> None:

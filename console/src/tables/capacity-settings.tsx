@@ -8,17 +8,12 @@ import {
   type UpdateTableCommandInput,
   type WarmThroughput,
 } from "@aws-sdk/client-dynamodb";
-import Button from "@cloudscape-design/components/button";
-import Container from "@cloudscape-design/components/container";
-import Header from "@cloudscape-design/components/header";
-import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useState } from "react";
-import { useAction } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { type Draft, useDraft } from "../drafts";
 import { useSession } from "../session";
+import { Setting } from "../setting";
 import { texts } from "../texts";
 import { type Capacity, CapacityFields, CapacityMode, NO_MOST, provisioned, WarmFields } from "./capacity-fields";
-import { capacityOf, isOnDemand, untilActive } from "./descriptions";
+import { capacityOf, describe, isOnDemand, untilActive } from "./descriptions";
 import type { TabProps } from "./details";
 
 type Change = Omit<UpdateTableCommandInput, "TableName">;
@@ -33,23 +28,20 @@ function capacitiesOf(table: TableDescription): Capacities {
   return { [TABLE]: capacityOf(table), ...Object.fromEntries(indexes) };
 }
 
+/** What is warm, and nothing else: another capacity makes no other form of this. */
 function warmthOf(table: TableDescription): Capacities {
   const all = [[TABLE, table] as const, ...indexesOf(table).map((index) => [index.IndexName ?? "", index] as const)];
   return Object.fromEntries(
-    all.map(([name, { WarmThroughput: warm, ...of }]) => [
+    all.map(([name, { WarmThroughput: warm }]) => [
       name,
       {
-        ...capacityOf(of),
+        ...capacityOf({}),
         warmRead: String(warm?.ReadUnitsPerSecond ?? ""),
         warmWrite: String(warm?.WriteUnitsPerSecond ?? ""),
       },
     ]),
   );
 }
-
-/** Changes when the table has another capacity than a form began with. */
-export const capacityKey = (table: TableDescription): string => JSON.stringify([isOnDemand(table), capacitiesOf(table)]);
-export const warmKey = (table: TableDescription): string => JSON.stringify(warmthOf(table));
 
 /** The maximums that differ; one that was taken away is sent as such. */
 function changedMaximums(now: Capacity, wanted: Capacity): OnDemandThroughput | undefined {
@@ -118,70 +110,76 @@ function warmChanges(table: TableDescription, wanted: Capacities): Change[] {
   ];
 }
 
-async function make(client: DynamoDBClient, name: string | undefined, changes: Change[]): Promise<void> {
+async function make(client: DynamoDBClient, name: string, changes: Change[]): Promise<void> {
   for (const [number, change] of changes.entries()) {
     if (number > 0) {
-      await untilActive(client, name ?? "");
+      await untilActive(client, name);
     }
     await client.send(new UpdateTableCommand({ TableName: name, ...change }));
   }
 }
 
-function Changes(props: TabProps & { title: string; about: string; changes: Change[]; children: React.ReactNode }) {
-  const { table, refresh, title, about, changes, children } = props;
+interface Form {
+  onDemand: boolean;
+  of: Capacities;
+}
+
+const formOf = (table: TableDescription): Form => ({ onDemand: isOnDemand(table), of: capacitiesOf(table) });
+
+/** A form that is saved in steps. They are chosen by what the table has then, not by what it had when it was loaded. */
+function Changes<T>(
+  props: TabProps & {
+    title: string;
+    about: string;
+    draft: Draft<T>;
+    changes: (table: TableDescription, draft: Draft<T>) => Change[];
+    children: React.ReactNode;
+  },
+) {
+  const { table, refresh, title, about, draft, changes, children } = props;
   const { clients } = useSession();
-  const tell = useTell();
-  const saving = useAction(async () => {
-    try {
-      await make(clients.dynamodb, table.TableName, changes);
-      tell("success", texts.saved);
-    } finally {
-      refresh();
-    }
-  });
+  const name = table.TableName ?? "";
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={about}
-          actions={
-            <Button disabled={!changes.length} loading={saving.running} onClick={() => void saving.start()}>
-              {texts.settings.save(title)}
-            </Button>
-          }
-        >
-          {title}
-        </Header>
-      }
+    <Setting
+      title={title}
+      about={about}
+      action={texts.settings.save(title)}
+      disabled={changes(table, draft).length === 0}
+      act={async () => make(clients.dynamodb, name, changes(await describe(clients.dynamodb, name), draft))}
+      refresh={refresh}
+      draft={draft}
     >
-      <SpaceBetween size="m">
-        <Refusal error={saving.error} />
-        {children}
-      </SpaceBetween>
-    </Container>
+      {children}
+    </Setting>
   );
 }
 
 export function CapacitySettings(props: TabProps) {
-  const { table } = props;
-  const [onDemand, setOnDemand] = useState(isOnDemand(table));
-  const [wanted, setWanted] = useState(() => capacitiesOf(table));
+  const draft = useDraft(formOf(props.table));
+  const { onDemand, of } = draft.value;
   return (
     <Changes
       {...props}
       title={texts.settings.capacity}
       about={texts.settings.capacityAbout}
-      changes={capacityChanges(table, onDemand, wanted)}
+      draft={draft}
+      changes={(table, { over }) => {
+        const wanted = over(formOf(table));
+        return capacityChanges(table, wanted.onDemand, wanted.of);
+      }}
     >
-      <CapacityMode label={texts.settings.capacity} onDemand={onDemand} change={setOnDemand} />
-      {Object.entries(wanted).map(([name, capacity]) => (
+      <CapacityMode
+        label={texts.settings.capacity}
+        onDemand={onDemand}
+        change={(changed) => draft.change({ ...draft.value, onDemand: changed })}
+      />
+      {Object.entries(of).map(([name, capacity]) => (
         <CapacityFields
           key={name}
           of={name}
           onDemand={onDemand}
           value={capacity}
-          change={(changed) => setWanted({ ...wanted, [name]: changed })}
+          change={(changed) => draft.change({ onDemand, of: { ...of, [name]: changed } })}
         />
       ))}
     </Changes>
@@ -189,20 +187,21 @@ export function CapacitySettings(props: TabProps) {
 }
 
 export function WarmSettings(props: TabProps) {
-  const [wanted, setWanted] = useState(() => warmthOf(props.table));
+  const draft = useDraft(warmthOf(props.table));
   return (
     <Changes
       {...props}
       title={texts.create.warm}
       about={texts.settings.warmAbout}
-      changes={warmChanges(props.table, wanted)}
+      draft={draft}
+      changes={(table, { over }) => warmChanges(table, over(warmthOf(table)))}
     >
-      {Object.entries(wanted).map(([name, capacity]) => (
+      {Object.entries(draft.value).map(([name, capacity]) => (
         <WarmFields
           key={name}
           of={name}
           value={capacity}
-          change={(changed) => setWanted({ ...wanted, [name]: changed })}
+          change={(changed) => draft.change({ ...draft.value, [name]: changed })}
         />
       ))}
     </Changes>

@@ -16,7 +16,7 @@ export interface Key {
   type: ScalarType;
 }
 
-const CHANGING = 1000;
+export const CHANGING = 1000;
 /** Milliseconds after which the description of a table that changes is asked for again. */
 
 export async function tableNames(client: DynamoDBClient, signal?: AbortSignal): Promise<string[]> {

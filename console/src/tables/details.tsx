@@ -23,10 +23,10 @@ import { PermissionsTab } from "./permissions-tab";
 import { SettingsTab } from "./settings-tab";
 import { StreamsTab } from "./streams-tab";
 
-/** What each tab gets: the table, and what has it described anew. */
+/** What each tab gets: the table, and what has it described again. */
 export interface TabProps {
   table: TableDescription;
-  refresh: () => void;
+  refresh: () => Promise<void>;
 }
 
 export default function TableDetails() {

@@ -2,15 +2,12 @@
 import { UpdateTableCommand, type UpdateTableCommandInput } from "@aws-sdk/client-dynamodb";
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
-import Container from "@cloudscape-design/components/container";
-import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import { Dialog } from "../dialog";
-import { useAction } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { useTell } from "../notices";
 import { useSession } from "../session";
+import { Setting } from "../setting";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
 import { Status } from "./status";
@@ -22,40 +19,22 @@ export function Disassociation({ table, refresh }: TabProps) {
   const isProtected = table.DisassociationProtectionEnabled === true;
   const update = (members: Omit<UpdateTableCommandInput, "TableName">) =>
     clients.dynamodb.send(new UpdateTableCommand({ TableName: table.TableName, ...members }));
-  const turning = useAction(async () => {
-    await update({ DisassociationProtectionEnabled: !isProtected });
-    tell("success", texts.saved);
-    refresh();
-  });
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.global.aloneAbout}
-          actions={
-            <SpaceBetween direction="horizontal" size="xs">
-              <Button loading={turning.running} onClick={() => void turning.start()}>
-                {isProtected ? texts.global.protectionOff : texts.global.protectionOn}
-              </Button>
-              <Button disabled={isProtected} onClick={() => setAsks(true)}>
-                {texts.global.disassociate}
-              </Button>
-            </SpaceBetween>
-          }
-        >
-          {texts.global.alone(region)}
-        </Header>
+    <Setting
+      title={texts.global.alone(region)}
+      about={texts.global.aloneAbout}
+      action={isProtected ? texts.global.protectionOff : texts.global.protectionOn}
+      act={() => update({ DisassociationProtectionEnabled: !isProtected })}
+      refresh={refresh}
+      after={
+        <Button disabled={isProtected} onClick={() => setAsks(true)}>
+          {texts.global.disassociate}
+        </Button>
       }
     >
-      <SpaceBetween size="m">
-        <Refusal error={turning.error} />
-        <KeyValuePairs
-          items={[
-            { label: texts.global.protection, value: <Status status={isProtected ? "ENABLED" : "DISABLED"} /> },
-          ]}
-        />
-      </SpaceBetween>
+      <KeyValuePairs
+        items={[{ label: texts.global.protection, value: <Status status={isProtected ? "ENABLED" : "DISABLED"} /> }]}
+      />
       {asks && (
         <Dialog
           title={texts.global.disassociate}
@@ -66,12 +45,12 @@ export function Disassociation({ table, refresh }: TabProps) {
             await update({ ReplicaUpdates: [{ Disassociate: action }] });
             tell("success", texts.global.disassociated(region));
             setAsks(false);
-            refresh();
+            void refresh();
           }}
         >
           <Alert type="warning">{texts.global.disassociateWarning}</Alert>
         </Dialog>
       )}
-    </Container>
+    </Setting>
   );
 }

@@ -7,21 +7,20 @@ import {
   UpdateTableCommand,
   UpdateTimeToLiveCommand,
 } from "@aws-sdk/client-dynamodb";
-import Button from "@cloudscape-design/components/button";
-import Container from "@cloudscape-design/components/container";
 import FormField from "@cloudscape-design/components/form-field";
-import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useEffect, useState } from "react";
-import { useAction, useLoaded } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { useState } from "react";
+import { useDraft } from "../drafts";
+import { useLoaded } from "../loading";
 import { useSession } from "../session";
+import { Setting } from "../setting";
 import { texts } from "../texts";
+import { CapacitySettings, WarmSettings } from "./capacity-settings";
+import { CHANGING, isSettled } from "./descriptions";
 import type { TabProps } from "./details";
-import { CapacitySettings, capacityKey, WarmSettings, warmKey } from "./capacity-settings";
-import { type Encryption, EncryptionFields, encryptionOf, specification, USUAL_ENCRYPTION } from "./encryption";
+import { EncryptionFields, encryptionOf, specification, USUAL_ENCRYPTION } from "./encryption";
 import { Status } from "./status";
 import { ClassChoice } from "./table-class";
 import { type TagRow, TagRows, tagsOf } from "./tags";
@@ -29,8 +28,8 @@ import { type TagRow, TagRows, tagsOf } from "./tags";
 export function SettingsTab(props: TabProps) {
   return (
     <SpaceBetween size="l">
-      <CapacitySettings key={capacityKey(props.table)} {...props} />
-      <WarmSettings key={warmKey(props.table)} {...props} />
+      <CapacitySettings {...props} />
+      <WarmSettings {...props} />
       <Class {...props} />
       <EncryptionSettings {...props} />
       <TimeToLive {...props} />
@@ -42,92 +41,56 @@ export function SettingsTab(props: TabProps) {
 
 function Class({ table, refresh }: TabProps) {
   const { clients } = useSession();
-  const tell = useTell();
-  const now = table.TableClassSummary?.TableClass ?? "STANDARD";
-  const [wanted, setWanted] = useState(now);
-  const saving = useAction(async () => {
-    await clients.dynamodb.send(new UpdateTableCommand({ TableName: table.TableName, TableClass: wanted }));
-    tell("success", texts.saved);
-    refresh();
-  });
+  const draft = useDraft(table.TableClassSummary?.TableClass ?? "STANDARD");
+  const change = { TableName: table.TableName, TableClass: draft.value };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          actions={
-            <Button disabled={wanted === now} loading={saving.running} onClick={() => void saving.start()}>
-              {texts.settings.save(texts.create.tableClass)}
-            </Button>
-          }
-        >
-          {texts.create.tableClass}
-        </Header>
-      }
+    <Setting
+      title={texts.create.tableClass}
+      action={texts.settings.save(texts.create.tableClass)}
+      disabled={!draft.isChanged}
+      act={() => clients.dynamodb.send(new UpdateTableCommand(change))}
+      refresh={refresh}
+      draft={draft}
     >
-      <SpaceBetween size="m">
-        <Refusal error={saving.error} />
-        <ClassChoice value={wanted} change={setWanted} />
-      </SpaceBetween>
-    </Container>
+      <ClassChoice value={draft.value} change={draft.change} />
+    </Setting>
   );
 }
 
 function EncryptionSettings({ table, refresh }: TabProps) {
   const { clients } = useSession();
-  const tell = useTell();
   const arn = table.SSEDescription?.KMSMasterKeyArn;
   const found = useLoaded((signal) => encryptionOf(clients.kms, table.SSEDescription, signal), [clients, arn]);
-  const [changed, setChanged] = useState<Encryption>();
-  const now = found.value ?? USUAL_ENCRYPTION;
-  const wanted = changed ?? now;
-  const isSame = wanted.owner === now.owner && (wanted.owner !== "customer" || wanted.key === now.key);
-  const saving = useAction(async () => {
-    await clients.dynamodb.send(
-      new UpdateTableCommand({ TableName: table.TableName, SSESpecification: specification(wanted) }),
-    );
-    tell("success", texts.saved);
-    setChanged(undefined);
-    refresh();
-  });
+  const stored = found.value ?? USUAL_ENCRYPTION;
+  const draft = useDraft(stored);
+  const { owner, key } = draft.value;
+  const isSame = owner === stored.owner && (owner !== "customer" || key === stored.key);
+  const change = { TableName: table.TableName, SSESpecification: specification(draft.value) };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.encryption.about}
-          actions={
-            <Button
-              disabled={isSame || found.loading || (wanted.owner === "customer" && !wanted.key)}
-              loading={saving.running}
-              onClick={() => void saving.start()}
-            >
-              {texts.settings.save(texts.encryption.title)}
-            </Button>
-          }
-        >
-          {texts.encryption.title}
-        </Header>
-      }
+    <Setting
+      title={texts.encryption.title}
+      about={texts.encryption.about}
+      action={texts.settings.save(texts.encryption.title)}
+      disabled={isSame || found.value === undefined || (owner === "customer" && !key)}
+      act={() => clients.dynamodb.send(new UpdateTableCommand(change))}
+      refresh={refresh}
+      draft={draft}
+      error={found.error}
     >
-      <SpaceBetween size="m">
-        <Refusal error={saving.error} />
-        <KeyValuePairs
-          columns={2}
-          items={[
-            { label: texts.list.status, value: <Status status={table.SSEDescription?.Status ?? "ENABLED"} /> },
-            { label: texts.encryption.arn, value: arn ?? texts.encryption.owners.dynamodb },
-          ]}
-        />
-        <EncryptionFields value={wanted} change={setChanged} />
-      </SpaceBetween>
-    </Container>
+      <KeyValuePairs
+        columns={2}
+        items={[
+          { label: texts.list.status, value: <Status status={table.SSEDescription?.Status ?? "ENABLED"} /> },
+          { label: texts.encryption.arn, value: arn ?? texts.encryption.owners.dynamodb },
+        ]}
+      />
+      <EncryptionFields value={draft.value} change={draft.change} />
+    </Setting>
   );
 }
 
 function TimeToLive({ table }: TabProps) {
   const { clients } = useSession();
-  const tell = useTell();
   const [attribute, setAttribute] = useState("");
   const found = useLoaded(
     async (signal) => {
@@ -136,99 +99,59 @@ function TimeToLive({ table }: TabProps) {
       return answer.TimeToLiveDescription ?? {};
     },
     [clients, table.TableName],
+    ({ TimeToLiveStatus }) => (isSettled(TimeToLiveStatus) ? undefined : CHANGING),
   );
   const status = found.value?.TimeToLiveStatus;
   const isOn = status === "ENABLED";
-  const turning = useAction(async () => {
-    const name = isOn ? found.value?.AttributeName : attribute;
-    await clients.dynamodb.send(
-      new UpdateTimeToLiveCommand({
-        TableName: table.TableName,
-        TimeToLiveSpecification: { Enabled: !isOn, AttributeName: name },
-      }),
-    );
-    tell("success", texts.saved);
-    found.refresh();
-  });
+  const name = isOn ? found.value?.AttributeName : attribute;
+  const change = { TableName: table.TableName, TimeToLiveSpecification: { Enabled: !isOn, AttributeName: name } };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.settings.ttlAbout}
-          actions={
-            <Button
-              loading={turning.running}
-              disabled={!isOn && !attribute}
-              onClick={() => void turning.start()}
-            >
-              {isOn ? texts.settings.turnOff : texts.settings.turnOn}
-            </Button>
-          }
-        >
-          {texts.settings.ttl}
-        </Header>
-      }
+    <Setting
+      title={texts.settings.ttl}
+      about={texts.settings.ttlAbout}
+      action={isOn ? texts.settings.turnOff : texts.settings.turnOn}
+      disabled={found.value === undefined || !name}
+      act={() => clients.dynamodb.send(new UpdateTimeToLiveCommand(change))}
+      refresh={found.refresh}
+      error={found.error}
     >
-      <SpaceBetween size="m">
-        <Refusal error={found.error ?? turning.error} />
-        <KeyValuePairs
-          columns={2}
-          items={[
-            { label: texts.list.status, value: <Status status={status} /> },
-            { label: texts.settings.attribute, value: found.value?.AttributeName ?? texts.none },
-          ]}
-        />
-        {!isOn && (
-          <FormField label={texts.settings.attribute}>
-            <Input value={attribute} onChange={({ detail }) => setAttribute(detail.value)} />
-          </FormField>
-        )}
-      </SpaceBetween>
-    </Container>
+      <KeyValuePairs
+        columns={2}
+        items={[
+          { label: texts.list.status, value: <Status status={status} /> },
+          { label: texts.settings.attribute, value: found.value?.AttributeName ?? texts.none },
+        ]}
+      />
+      {!isOn && (
+        <FormField label={texts.settings.attribute}>
+          <Input value={attribute} onChange={({ detail }) => setAttribute(detail.value)} />
+        </FormField>
+      )}
+    </Setting>
   );
 }
 
 function Protection({ table, refresh }: TabProps) {
   const { clients } = useSession();
-  const tell = useTell();
   const isOn = table.DeletionProtectionEnabled === true;
-  const turning = useAction(async () => {
-    await clients.dynamodb.send(
-      new UpdateTableCommand({ TableName: table.TableName, DeletionProtectionEnabled: !isOn }),
-    );
-    tell("success", texts.saved);
-    refresh();
-  });
+  const change = { TableName: table.TableName, DeletionProtectionEnabled: !isOn };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.settings.protectionAbout}
-          actions={
-            <Button loading={turning.running} onClick={() => void turning.start()}>
-              {isOn ? texts.settings.turnOff : texts.settings.turnOn}
-            </Button>
-          }
-        >
-          {texts.settings.protection}
-        </Header>
-      }
+    <Setting
+      title={texts.settings.protection}
+      about={texts.settings.protectionAbout}
+      action={isOn ? texts.settings.turnOff : texts.settings.turnOn}
+      act={() => clients.dynamodb.send(new UpdateTableCommand(change))}
+      refresh={refresh}
     >
-      <SpaceBetween size="m">
-        <Refusal error={turning.error} />
-        <Status status={isOn ? "ENABLED" : "DISABLED"} />
-      </SpaceBetween>
-    </Container>
+      <Status status={isOn ? "ENABLED" : "DISABLED"} />
+    </Setting>
   );
 }
 
+/** The tags of a table. Only what was changed here is sent: tags that somebody else has changed stay. */
 function Tags({ table }: TabProps) {
   const { clients } = useSession();
-  const tell = useTell();
   const arn = table.TableArn ?? "";
-  const [rows, setRows] = useState<TagRow[]>([]);
   const found = useLoaded(
     async (signal) => {
       const tags: Tag[] = [];
@@ -239,46 +162,34 @@ function Tags({ table }: TabProps) {
         tags.push(...(page.Tags ?? []));
         after = page.NextToken;
       } while (after !== undefined);
-      return tags.map(({ Key = "", Value = "" }) => ({ key: Key, value: Value }));
+      return tags.map(({ Key = "", Value = "" }): TagRow => ({ key: Key, value: Value }));
     },
     [clients, arn],
   );
-  useEffect(() => {
-    if (found.value) {
-      setRows(found.value);
-    }
-  }, [found.value]);
-  const saving = useAction(async () => {
-    const gone = (found.value ?? []).map(({ key }) => key).filter((key) => !rows.some((row) => row.key === key));
+  const draft = useDraft(found.value ?? []);
+  const { value: rows, base } = draft;
+  const save = async () => {
+    const gone = base.map(({ key }) => key).filter((key) => !rows.some((row) => row.key === key));
+    const put = rows.filter((row) => !base.some(({ key, value }) => key === row.key && value === row.value));
     if (gone.length) {
       await clients.dynamodb.send(new UntagResourceCommand({ ResourceArn: arn, TagKeys: gone }));
     }
-    if (rows.length) {
-      await clients.dynamodb.send(new TagResourceCommand({ ResourceArn: arn, Tags: tagsOf(rows) }));
+    if (put.length) {
+      await clients.dynamodb.send(new TagResourceCommand({ ResourceArn: arn, Tags: tagsOf(put) }));
     }
-    tell("success", texts.saved);
-    found.refresh();
-  });
+  };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.create.tagsAbout}
-          actions={
-            <Button loading={saving.running} onClick={() => void saving.start()}>
-              {texts.save}
-            </Button>
-          }
-        >
-          {texts.settings.tags}
-        </Header>
-      }
+    <Setting
+      title={texts.settings.tags}
+      about={texts.create.tagsAbout}
+      action={texts.save}
+      disabled={found.value === undefined || !draft.isChanged}
+      act={save}
+      refresh={found.refresh}
+      draft={draft}
+      error={found.error}
     >
-      <SpaceBetween size="m">
-        <Refusal error={found.error ?? saving.error} />
-        <TagRows rows={rows} change={setRows} />
-      </SpaceBetween>
-    </Container>
+      <TagRows rows={rows} change={draft.change} />
+    </Setting>
   );
 }
