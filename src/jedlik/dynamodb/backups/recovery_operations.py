@@ -211,6 +211,8 @@ def _source(region: Region, request: Request) -> tuple[str, str]:
     arn, name = request.get("SourceTableArn"), request.get("SourceTableName")
     if (arn is None) == (name is None):
         raise ValidationException("Either SourceTableArn or SourceTableName must be provided, and not both")
+    if arn is not None:
+        table_names.check_is_arn(arn, "sourceTableArn")
     of_region = region.name if arn is None else table_names.region_of(arn)
     return of_region, table_names.resolve(arn or name or "", of_region, region.account)
 

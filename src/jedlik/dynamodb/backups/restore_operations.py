@@ -51,7 +51,7 @@ from jedlik.dynamodb.model.definitions import (
     IndexDefinition,
     Restored,
 )
-from jedlik.dynamodb.tables import descriptions, table_names, table_settings
+from jedlik.dynamodb.tables import descriptions, index_definitions, table_names, table_settings
 from jedlik.regions.region import Region, TooManyOpen
 from jedlik.storage.engine import Writes
 from jedlik.storage.object_store import ObjectStoreError
@@ -61,8 +61,6 @@ Response = dict[str, Any]
 
 RESTORES = 50
 """At once, in a region: AWS's limit for an account."""
-
-_UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
 
 
 async def restore_table_from_backup(context: Context, request: Request) -> Response:
@@ -170,18 +168,16 @@ def check_target(name: str, raw: bytes | None) -> None:
 
 def check_overrides(request: Request) -> None:
     """All that can be wrong with a restore before its source is known."""
-    mode = request.get("BillingModeOverride")
-    provisioned = request.get("ProvisionedThroughputOverride")
     table_settings.check_encryption({"SSESpecification": request.get("SSESpecificationOverride", {})})
     if "VectorIndexOverride" in request:
         raise ValidationException("Jedlik does not support vector indexes yet: VectorIndexOverride")
-    if mode == PAY_PER_REQUEST and provisioned is not None:
-        raise ValidationException(
-            f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
-            "PAY_PER_REQUEST"
-        )
-    if provisioned is not None:
-        throughput.check_bounds(provisioned)
+    if request.get("BillingModeOverride") == PAY_PER_REQUEST:
+        throughput.check_mode(PAY_PER_REQUEST, request.get("ProvisionedThroughputOverride"))
+    for member in ("LocalSecondaryIndexOverride", "GlobalSecondaryIndexOverride"):
+        index_definitions.check_names(request.get(member, ()))
+    for index in request.get("GlobalSecondaryIndexOverride", ()):
+        if "WarmThroughput" in index:
+            raise ValidationException(f"{INVALID}WarmThroughput is not supported for index: {index['IndexName']}")
 
 
 def wanted_key(source: Descriptor, request: Request) -> Wanted:
@@ -198,6 +194,14 @@ def new_table(source: Descriptor, name: str, table_id: str, now: float, region: 
     whole = [index for index in source.global_indexes if index.status != "DELETING"]
     kept = _kept(whole, request.get("GlobalSecondaryIndexOverride"), "GlobalSecondaryIndexOverride")
     wanted = {index["IndexName"]: index for index in request.get("GlobalSecondaryIndexOverride", ())}
+    settings = _settings(source, source.billing_mode, mode, request, "Override")
+    of_indexes = {
+        index.name: _settings(index, source.billing_mode, mode, wanted.get(index.name, {}), "") for index in kept
+    }
+    throughput.check_mode(mode, settings.get("ProvisionedThroughput"))
+    throughput.check_new(settings, throughput.TABLE, mode, region.name)
+    for index_name, of_index in of_indexes.items():
+        throughput.check_new_index({"IndexName": index_name} | of_index, mode, region.name)
     table = Descriptor(
         name=name,
         id=table_id,
@@ -209,36 +213,28 @@ def new_table(source: Descriptor, name: str, table_id: str, now: float, region: 
         attributes=source.attributes,
         local_indexes=local,
         global_indexes=tuple(
-            replace(
-                definitions.filled(index),
-                **throughput.initial(_settings(index, mode, source, wanted.get(index.name, {}), "")),
-            )
-            for index in kept
+            replace(definitions.filled(index), **throughput.initial(of_indexes[index.name])) for index in kept
         ),
-        billing=Billing(PAY_PER_REQUEST, now) if mode == PAY_PER_REQUEST else None,
+        billing=Billing(mode, now if mode == PAY_PER_REQUEST else None),
         table_class=source.table_class,
     )
-    table = replace(table, **throughput.initial(_settings(source, mode, source, request, "Override")))
+    table = replace(table, **throughput.initial(settings))
     return replace(table, attributes=definitions.used_attributes(table))
 
 
 def _settings(
-    stored: Descriptor | IndexDefinition, mode: str, source: Descriptor, given: Mapping[str, Any], suffix: str
+    stored: Descriptor | IndexDefinition, former: str, mode: str, given: Mapping[str, Any], suffix: str
 ) -> Request:
-    """The throughput of a restored table or index, as a request that makes one gives it."""
+    """The throughput of a restored table or index, as a request that makes one gives it: what the restore gives, and
+    else what is stored, if the billing mode `mode` has it. `former` is the billing mode of the source."""
     settings: Request = {}
-    if mode == PROVISIONED:
-        provisioned = given.get(f"ProvisionedThroughput{suffix}")
-        if provisioned is None and source.billing_mode == PAY_PER_REQUEST:
-            raise ValidationException(
-                f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is "
-                "PROVISIONED"
-            )
-        settings["ProvisionedThroughput"] = provisioned or {unit: stored.provisioned[unit] for unit in _UNITS}
-    else:
-        on_demand = given.get(f"OnDemandThroughput{suffix}", stored.on_demand)
-        if on_demand is not None:
-            settings["OnDemandThroughput"] = on_demand
+    if mode == PROVISIONED == former:
+        settings["ProvisionedThroughput"] = {unit: stored.provisioned[unit] for unit in throughput.UNITS}
+    if mode == PAY_PER_REQUEST and stored.on_demand is not None:
+        settings["OnDemandThroughput"] = stored.on_demand
+    for member in ("ProvisionedThroughput", "OnDemandThroughput"):
+        if f"{member}{suffix}" in given:
+            settings[member] = given[f"{member}{suffix}"]
     return settings
 
 

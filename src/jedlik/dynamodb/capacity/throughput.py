@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from jedlik.aws.errors import LimitExceededException, ValidationException
-from jedlik.dynamodb.model.definitions import PROVISIONED, Descriptor, IndexDefinition, Throughput
+from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Descriptor, IndexDefinition, Throughput
 
 Stored = TypeVar("Stored", Descriptor, IndexDefinition)
 """A table or an index."""
@@ -64,6 +64,44 @@ class Of:
 
 
 TABLE = Of()
+
+
+def check_mode(mode: str, provisioned: dict[str, int] | None) -> None:
+    """A new table has provisioned throughput if and only if its billing mode `mode` is PROVISIONED."""
+    if mode == PAY_PER_REQUEST:
+        if provisioned is not None:
+            raise ValidationException(
+                f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
+                "PAY_PER_REQUEST"
+            )
+    elif provisioned is None:
+        raise ValidationException(
+            f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+        )
+    else:
+        check_bounds(provisioned)
+
+
+def check_new(settings: dict[str, Any], of: Of, mode: str, region: str) -> None:
+    """The throughput of a new table or index, in a table of the billing mode `mode`."""
+    provisioned = settings.get("ProvisionedThroughput")
+    check_on_demand(settings.get("OnDemandThroughput", {}), of, mode, creating=True)
+    check_first_warm(settings.get("WarmThroughput", {}), of, provisioned)
+    if provisioned is not None:
+        check_maximum(provisioned, of, region)
+
+
+def check_new_index(settings: dict[str, Any], mode: str, region: str) -> None:
+    """The same for an index of a new table."""
+    name, is_provisioned = settings["IndexName"], "ProvisionedThroughput" in settings
+    if mode == PAY_PER_REQUEST and is_provisioned:
+        raise ValidationException(
+            f"{INVALID}ProvisionedThroughput should not be specified for index: {name} when BillingMode is "
+            "PAY_PER_REQUEST"
+        )
+    if mode == PROVISIONED and not is_provisioned:
+        raise ValidationException(f"{INVALID}ProvisionedThroughput is not specified for index: {name}")
+    check_new(settings, Of(name), mode, region)
 
 
 def check_bounds(provisioned: dict[str, int]) -> None:

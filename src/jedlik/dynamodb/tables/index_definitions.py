@@ -41,7 +41,7 @@ def check_new_table(request: dict[str, Any]) -> None:
     _check_all_used(definitions, schema, indexes)
     for index in indexes:
         check_projection(index["Projection"])
-    _check_names(indexes)
+    check_names(indexes)
     if len(local or ()) > LOCAL_INDEXES:
         raise ValidationException(
             f"{INVALID}Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES}"
@@ -193,7 +193,8 @@ def _check_all_used(definitions: Definitions, schema: KeySchema, indexes: list[d
         )
 
 
-def _check_names(indexes: list[dict[str, Any]]) -> None:
+def check_names(indexes: Iterable[dict[str, Any]]) -> None:
+    """No two indexes of a table have the same name. Raises ValidationException."""
     repeated = _repeated([index["IndexName"] for index in indexes])
     if repeated is not None:
         raise ValidationException(f"{INVALID}Duplicate index name: {repeated}")

@@ -47,6 +47,13 @@ def resolve(name_or_arn: str, region: str, account: str) -> str:
     return resource.partition("/")[2]
 
 
+def check_is_arn(given: str, path: str) -> None:
+    """Raise ValidationException for a bare name in a member, at a path into the request, that must be an ARN."""
+    if not given.startswith("arn:"):
+        fault = broken(f"'{given}'", path, _ARN_FORMAT)
+        raise ValidationException(f"1 validation error detected: {fault}", bare=True)
+
+
 def region_of(arn: str) -> str:
     """The region in the ARN of a table."""
     return arn.split(":", 5)[3]

@@ -19,7 +19,6 @@ from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.backups import last_backups
 from jedlik.dynamodb.capacity import throughput
-from jedlik.dynamodb.capacity.throughput import INVALID
 from jedlik.dynamodb.changes import readers
 from jedlik.dynamodb.encryption import chosen_keys
 from jedlik.dynamodb.errors import ResourceInUseException, ResourceNotFoundException
@@ -194,44 +193,16 @@ def check_new(request: Request, region: Region) -> None:
     """All checks of a new table, in DynamoDB's order."""
     mode = request.get("BillingMode", PROVISIONED)
     provisioned = request.get("ProvisionedThroughput")
-    if mode == PAY_PER_REQUEST:
-        if provisioned is not None:
-            raise ValidationException(
-                f"{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
-                "PAY_PER_REQUEST"
-            )
-    elif provisioned is None:
-        raise ValidationException(
-            f"{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
-        )
-    else:
-        throughput.check_bounds(provisioned)
+    throughput.check_mode(mode, provisioned)
     index_definitions.check_new_table(request)
     table_settings.check_table_class(request)
     table_settings.check_encryption(request)
     table_settings.check_stream(request, creating=True)
-    _check_throughput(request, throughput.TABLE, mode, region)
+    throughput.check_new(request, throughput.TABLE, mode, region.name)
     for index in request.get("GlobalSecondaryIndexes", ()):
-        name = index["IndexName"]
-        if mode == PAY_PER_REQUEST and "ProvisionedThroughput" in index:
-            raise ValidationException(
-                f"{INVALID}ProvisionedThroughput should not be specified for index: {name} when BillingMode is "
-                "PAY_PER_REQUEST"
-            )
-        if mode == PROVISIONED and "ProvisionedThroughput" not in index:
-            raise ValidationException(f"{INVALID}ProvisionedThroughput is not specified for index: {name}")
-        _check_throughput(index, throughput.Of(name), mode, region)
+        throughput.check_new_index(index, mode, region.name)
     check_tags(request.get("Tags", ()))
     table_settings.check_supported(request)
-
-
-def _check_throughput(settings: Request, of: throughput.Of, mode: str, region: Region) -> None:
-    provisioned = settings.get("ProvisionedThroughput")
-    on_demand = settings.get("OnDemandThroughput", {})
-    throughput.check_on_demand(on_demand, of, mode, creating=True)
-    throughput.check_first_warm(settings.get("WarmThroughput", {}), of, provisioned)
-    if provisioned is not None:
-        throughput.check_maximum(provisioned, of, region.name)
 
 
 def new_table(request: Request, name: str, table_id: str, region: Region, now: float) -> Descriptor:
