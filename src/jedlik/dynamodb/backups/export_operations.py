@@ -155,16 +155,16 @@ async def describe_export(context: Context, request: Request) -> Response:
 
 
 async def list_exports(context: Context, request: Request) -> Response:
-    """The exports of the last 90 days, by table and time."""
+    """The exports of the last 90 days, by table and time, from the last one on: so the latest of a table come first."""
     region = context.region
     name = request.get("TableArn")
     if name is not None:
         name = table_names.resolve(name, region.name, region.account)
     start, end = export_records.export_range(name)
     if "NextToken" in request:
-        start = max(start, _place(request["NextToken"]))
+        end = min(end, _place(request["NextToken"]) + b"\0")
     limit = request.get("MaxResults", transfers.PAGE)
-    found = await transfers.listed(region, export_records.parse, start, end, limit)
+    found = await transfers.listed(region, export_records.parse, start, end, limit, reverse=True)
     response: Response = {"ExportSummaries": [_summary(region, one) for one in found[:limit]]}
     if len(found) > limit:
         response["NextToken"] = found[limit].key.hex()

@@ -29,6 +29,10 @@ EVERY_LOGGED = 100
 """Errors of one import that are in the server's log as well."""
 
 
+ERRORS = "ItemValidationError"
+"""The code of an import that has errors."""
+
+
 class Problem(NamedTuple):
     """A record that is no item."""
 
@@ -41,6 +45,12 @@ class Problem(NamedTuple):
 def folder(account: str, region: str, table: str, import_id: str) -> str:
     """Where the log of an import is, in the place of backups."""
     return backup_records.folder(account, region, table, f"{import_id}-errors")
+
+
+def failure(region: Region, found: Import) -> tuple[str, str]:
+    """Code and message of an import that has a log. The beginning of the message is AWS's."""
+    place = folder(region.account, region.name, found.table, found.id)
+    return ERRORS, f"Some of the items failed validation checks and were not imported. Their log is in {place}."
 
 
 async def write(region: Region, found: Import, problems: list[Problem]) -> None:

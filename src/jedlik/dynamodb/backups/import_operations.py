@@ -119,8 +119,11 @@ async def _check_room(region: Region) -> None:
 
 async def _description(region: Region, found: Import) -> Response:
     request = found.request
-    shown = _summary(region, found) | {"TableId": found.table_id}
-    for member in ("ClientToken", "InputFormatOptions", "InputCompressionType", "TableCreationParameters"):
+    shown = _summary(region, found) | {
+        "TableId": found.table_id,
+        "InputCompressionType": request.get("InputCompressionType", "NONE"),
+    }
+    for member in ("ClientToken", "InputFormatOptions", "TableCreationParameters"):
         if member in request:
             shown[member] = request[member]
     counts = found.processed, found.imported, found.errors, found.size
@@ -153,7 +156,7 @@ def _summary(region: Region, found: Import) -> Response:
         "ImportArn": import_records.arn(region, found),
         "ImportStatus": found.status,
         "TableArn": table_names.arn(region.name, region.account, found.table),
-        "S3BucketSource": found.request["S3BucketSource"],
+        "S3BucketSource": {"S3BucketOwner": region.account} | found.request["S3BucketSource"],
         "InputFormat": found.request["InputFormat"],
         "StartTime": found.started,
     }

@@ -2,7 +2,10 @@
 
 The job goes over the objects in the order of their names, and commits some hundred records at a time together with its
 place and its counts: so each is counted once, whatever workers die. Records with the same key replace each other. A
-record that is no item is counted and logged (`import_logs`), with where it stands and why.
+record that is no item is counted and logged (`import_logs`), with where it stands and why. With such a record an import
+ends as FAILED, and its table opens with the other items all the same.
+
+Source: "Import format quotas and validation" in the developer guide.
 """
 
 from __future__ import annotations
@@ -102,7 +105,7 @@ async def step(region: Region, job: Job) -> None:
         _log.warning("an import waits: %s", error, extra={"region": region.store, "table": found.table})
         raise JobWaits(WAIT_SECONDS) from error
     if lines is None:
-        await _end(region, job, None)
+        await _end(region, job, import_logs.failure(region, found) if job.state["Errors"] else None, keeps_table=True)
         return
     await _write(region, table, commits)
     source.keep(region, job)
@@ -233,8 +236,10 @@ def put_of(
     return item_writes.put(table, item, size, secret, condition, return_old_on_failure=condition is not None)
 
 
-async def _end(region: Region, job: Job, failure: tuple[str, str] | None, failed: str = FAILED) -> None:
-    """Open the table; or remove it, where the import has failed or was cancelled (`failed`)."""
+async def _end(
+    region: Region, job: Job, failure: tuple[str, str] | None, failed: str = FAILED, *, keeps_table: bool = False
+) -> None:
+    """Open the table; or remove it, where the import has failed or was cancelled (`failed`) before its end."""
     state = job.state
     key = bytes.fromhex(state["Import"])
 
@@ -243,7 +248,7 @@ async def _end(region: Region, job: Job, failure: tuple[str, str] | None, failed
         made = Writes()
         table = catalog.stored(found[1])
         if table is not None and table.descriptor.id == state["TableId"]:
-            if failure is None:
+            if failure is None or keeps_table:
                 catalog.put(replace(table.descriptor, importing=None), made)
             else:
                 purge.delete_table(table.descriptor, None, region.clock(), made)

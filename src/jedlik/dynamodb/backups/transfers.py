@@ -137,17 +137,22 @@ async def find(
     return raw
 
 
-async def listed(region: Region, parse: Parse[T], start: bytes, end: bytes, limit: int) -> list[T]:
-    """Those of the last 90 days between two keys. If there are more than `limit`, the one behind the limit begins the
-    next page."""
+async def listed(
+    region: Region, parse: Parse[T], start: bytes, end: bytes, limit: int, *, reverse: bool = False
+) -> list[T]:
+    """Those of the last 90 days between two keys, or the same from the last one on. If there are more than `limit`, the
+    one behind the limit begins the next page."""
     oldest = region.clock() - LISTED_SECONDS
     found: list[T] = []
     while len(found) <= limit:
-        rows = await region.engine.range(start, end, PAGE, MIB)
+        rows = await region.engine.range(start, end, PAGE, MIB, reverse=reverse)
         if not rows:
             break
         found += [one for _, raw in rows if (one := parse(raw)).started >= oldest]
-        start = rows[-1][0] + b"\0"
+        if reverse:
+            end = rows[-1][0]
+        else:
+            start = rows[-1][0] + b"\0"
     return found
 
 
