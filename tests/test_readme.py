@@ -17,6 +17,7 @@ import requests
 
 from jedlik.aws.shapes import service_model
 from jedlik.config import Settings, options
+from jedlik.process.workers import TAKEN_ONCE
 from jedlik.settings_file import from_file
 from testing.dynamodb.definitions import attributes, key_schema
 from testing.jedlik_process import Server
@@ -128,11 +129,18 @@ def test_every_setting_is_in_the_table() -> None:
     for setting in options():
         option = "--" + setting.name.replace("_", "-")
         default = f"`{setting.default}`" if setting.default is not None else ""
-        if setting.default is False:
-            default = "off"
+        if isinstance(setting.default, bool):
+            default = "on" if setting.default else "off"
         meaning = get_args(types[setting.name])[1]
         expected.append(f"| `{option}` | `JEDLIK_{setting.name.upper()}` | `{setting.name}` | {default} | {meaning} |")
     assert [line for line in section("Settings").splitlines() if line.startswith("|")] == expected
+
+
+def test_the_settings_that_need_a_stop_are_named() -> None:
+    [sentence] = re.findall(
+        r"Only a stop and a start change (.*?),\s+the\s+addresses", section("Serving others"), re.DOTALL
+    )
+    assert re.findall(r"`(\w+)`", sentence) == list(TAKEN_ONCE)
 
 
 STREAMS = service_model.operation_names("dynamodbstreams")

@@ -12,7 +12,8 @@ refused one is, requests have taken effect entirely or not at all, and `jedlik c
 
 `flips` damages the files of a store whose server was killed, or takes a file from another time or store. A store that
 opens still has every write that was acknowledged. One that does not is refused and left unchanged, and it opens when
-the right file is put back.
+the right file is put back. `pages` flips bits in the pages of LMDB's file: every answer of a server is then right, or a
+fault that its log explains, or the store is refused.
 
 `clocks` makes the wall clock jump under load, and kills the server while the clock is wrong. Then, too, nothing may
 have been trimmed or expired before its time, and no transaction may have taken effect twice.

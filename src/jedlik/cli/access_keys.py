@@ -56,9 +56,7 @@ def credentials() -> None:
 @option("data_dir")
 @option("credentials")
 @click.option("--profile", default="default", callback=profile_name, help="Name of the profile.", show_default=True)
-@click.option(
-    "--account", "of_account", callback=account_id, help="Account of the key; by default the server's own, whichever."
-)
+@click.option("--account", "of_account", callback=account_id, help="Account of the key; by default the server's own.")
 @click.option("--user", help="IAM user whose key it is to be; by default the account itself, which may do everything.")
 @click.option("--lifetime", type=click.FloatRange(min=1), help="Make a temporary key, good for so many seconds.")
 @root_key_options_of_maker
