@@ -15,7 +15,7 @@ from jedlik.aws import permissions
 from jedlik.aws.authorizer import Authorizer
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.errors import ServiceError, ServiceUnavailable
-from jedlik.aws.front import region_refusal
+from jedlik.aws.region_refusals import region_refusal
 from jedlik.aws.service import Operation
 from jedlik.memory import Exhausted, Share
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen

@@ -10,8 +10,8 @@ Where signatures are verified, that is done over the body as it came: nothing of
 parsed or looked up but its access key, and the action of a form: an operation may need no signature because a token in
 the request proves who asks (`Operation.unsigned`). Then what is wrong is found in DynamoDB's order: content coding,
 JSON, target, and whatever the operation itself finds. Where nothing is verified, who may ask at all (`origins`) comes
-first, and the credential scope is read behind the target, as DynamoDB does it. What is answered without an operation
-(health, CORS preflight, refusals) is here too.
+first, and the credential scope is read behind the target, as DynamoDB does it. What names no operation is answered
+elsewhere (`other_requests`).
 """
 
 from __future__ import annotations
@@ -25,33 +25,30 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jedlik.aws import absent, across_accounts, answers, permissions, welcome
+from jedlik.aws import absent, across_accounts, answers, permissions
 from jedlik.aws.access import Access, Known, Scope
 from jedlik.aws.authorizer import Authorizer, noted
 from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     AccessDeniedException,
     InternalServerError,
-    InvalidSignatureException,
-    LimitExceededException,
     OtherAccount,
     SerializationException,
     ServiceError,
     ServiceUnavailable,
-    UnrecognizedClientException,
 )
 from jedlik.aws.origins import Origins
-from jedlik.aws.request_log import Answered, RequestLog, note_refused
+from jedlik.aws.other_requests import OtherRequests, at_root
+from jedlik.aws.region_refusals import region_refusal
+from jedlik.aws.request_log import Answered, RequestLog, log_fault, note_refused
 from jedlik.aws.room import Room, weight
 from jedlik.aws.routing import Absent, Route, Router
 from jedlik.aws.service import Codec, Operation, Service, by_codec
 from jedlik.aws.short_way import Answer, ShortWay
 from jedlik.aws.sigv4 import UNSIGNED
-from jedlik.aws.web_pages import Pages
 from jedlik.memory import LARGE, Exhausted, Memory
 from jedlik.regions.region import NoAccount, NotServed, Region, TooManyOpen
 from jedlik.storage.empty import NoStore
-from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import COMPRESSED_FROM, Request, Response, TooLarge, Undecodable
 
 if TYPE_CHECKING:
@@ -59,18 +56,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PREFLIGHT = {
-    b"access-control-request-headers": b"Access-Control-Allow-Headers: %b\r\n",
-    b"access-control-request-method": b"Access-Control-Allow-Methods: %b\r\n",
-}
-"""What a preflight asks for, and the line that allows it."""
-PREFLIGHT_LIFETIME = b"Access-Control-Max-Age: 172800\r\n"
-
-HEALTHY = b"/healthz"
-"""As the root, answered as long as the event loop turns."""
-ICON = b"/favicon.ico"
-READY = b"/readyz"
-"""Whether the stores that this worker has open can be written to."""
 FORBIDDEN = 403
 BUSY = ServiceUnavailable("The server is too busy; try again")
 
@@ -101,14 +86,10 @@ class Dispatcher:
         self._answers = memory.answers
         self._log = log
         self.request_ids = answers.request_ids()
-        self.welcome = welcome.Welcome()
+        self.others = OtherRequests(stores, origins, router.names)
         short = ShortWay(stores, router, origins, authorizer, self._answers, self, log)
         self.at_once: Callable[[Request], Answer | None] = short.answer
         """The answer to a request that can go the short way."""
-        self.identity_home: Callable[[], Mapping[str, Any] | None] = no_home
-        """What is known of the server at which identity is changed, and whether that is too old."""
-        self.pages: Pages | None = None
-        """What is served to browsers, the one page of `welcome` aside."""
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request, whatever it is."""
@@ -131,9 +112,7 @@ class Dispatcher:
         if content_type is None or request.method != b"POST" or request.target != b"/":
             content_type = unusual_content_type(request, route, content_type)
             if content_type is None:
-                if self.pages is not None and request.method == b"POST" and self.pages.takes(request.target):
-                    return await self._posted(self.pages, request, request_id)
-                return self._other(request, request_id)
+                return await self.others.answer(request, request_id)
             forbidden = self._origins.linked_refusal(headers)
             if forbidden is not None:
                 return self._forbid(request, forbidden, request_id)
@@ -207,7 +186,7 @@ class Dispatcher:
             except Exception as fault:  # The protocol has no form for what it holds.
                 refusal = answers.FAULT
                 status, lines, body = codec.error(answers.FAULT, request_id)
-                self.log_fault(request, request_id, fault)
+                log_fault(request, request_id, fault)
         except (NotServed, NoAccount, TooManyOpen) as error:
             refusal = region_refusal(error)
             status, lines, body = codec.error(refusal, request_id)
@@ -219,7 +198,7 @@ class Dispatcher:
         except (Exception, asyncio.CancelledError) as error:
             refusal = answers.FAULT
             status, lines, body = codec.error(answers.FAULT, request_id)
-            self.log_fault(request, request_id, error)
+            log_fault(request, request_id, error)
         finally:
             if region is not None:
                 region.ended += 1
@@ -298,63 +277,6 @@ class Dispatcher:
         body, coding = request.encoded(body)
         return body, lines + more + coding
 
-    def _other(self, request: Request, request_id: str) -> Response:
-        """The answer to what is no operation: health, a browser's preflight, or 404."""
-        headers = request.headers
-        more = self._origins.allowance(headers) if b"origin" in headers else b""
-        if request.method == b"OPTIONS" and more:
-            more += b"".join(line % headers[name] for name, line in PREFLIGHT.items() if name in headers)
-            return answers.response(200, answers.TEXT, b"", request_id, more + PREFLIGHT_LIFETIME)
-        if request.method in (b"GET", b"HEAD"):
-            seen = self._seen(request, request_id, more)
-            if seen is not None:
-                return seen
-        return answers.response(404, answers.XML, answers.NOT_AN_OPERATION, request_id, more)
-
-    async def _posted(self, pages: Pages, request: Request, request_id: str) -> Response:
-        """The answer to what a page of the server has sent to it. No other page may read it."""
-        try:
-            page = await pages.posted(request.headers, request.body, request.source, request_id)
-        except ServiceError as error:
-            return answers.response(error.status, answers.JSON, answers.error_body(error), request_id)
-        except (Exception, asyncio.CancelledError) as error:
-            self.log_fault(request, request_id, error)
-            return answers.response(answers.FAULT.status, answers.JSON, answers.error_body(answers.FAULT), request_id)
-        return answers.response(page.status, page.content_type, page.body, request_id, page.lines)
-
-    def _seen(self, request: Request, request_id: str, more: bytes) -> Response | None:
-        """What may be looked at: health, the page for people and its icon; None if there is no such thing."""
-        headers = request.headers
-        if request.target == READY:
-            troubles = self._stores.troubles()
-            identity = self.identity_home()
-            is_ready = not troubles and not (identity or {}).get("stale")
-            answer = {"ready": is_ready, "regions": troubles or None, "identity": identity}
-            body = orjson.dumps({name: value for name, value in answer.items() if value is not None})
-            return answers.response(200 if is_ready else 503, answers.JSON, body, request_id, more)
-        if request.target == ICON:
-            return answers.response(200, welcome.SVG, welcome.ICON, request_id, more + welcome.KEPT_LONG)
-        is_root = at_root(request.target)
-        wants_page = is_root and welcome.is_wanted(headers.get(b"accept", b""))
-        if self.pages is not None:
-            home = self.pages.home
-            path, _, _ = request.target.partition(b"?")
-            if path == home[:-1] or (wants_page and self.pages.are_here):
-                away = b"Location: %b\r\nVary: Accept\r\n" % home
-                return answers.response(302, answers.TEXT, b"", request_id, more + away)
-            if path.startswith(home):
-                shown = self.pages.page(path, headers)
-                if shown is None:
-                    return None
-                return answers.response(shown.status, shown.content_type, shown.body, request_id, more + shown.lines)
-        if wants_page:
-            page = self.welcome.page(headers.get(b"host", b""), self._router.names)
-            return answers.response(200, welcome.HTML, page, request_id, more + welcome.HEADERS)
-        if is_root or request.target == HEALTHY:
-            body = b"healthy: %b " % headers.get(b"host", b"")
-            return answers.response(200, answers.TEXT, body, request_id, more)
-        return None
-
     def _elsewhere(self, request: Request, missing: Absent, request_id: str) -> Response:
         """The answer to a request for a service that is not here."""
         more = self._origins.allowance(request.headers) if b"origin" in request.headers else b""
@@ -374,17 +296,6 @@ class Dispatcher:
         if self._log is not None:
             size = len(response.body)
             self._log.note(Answered(request, request_id, None, None, response.status, error, size, 0.0))
-
-    def log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
-        """Log what a client gets answers.FAULT for."""
-        fields = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}
-        # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
-        trace = None if isinstance(error, StorageError) else error
-        log.error("fault: %s", error, exc_info=trace, extra=fields)
-
-
-def no_home() -> None:
-    """For a server at which identity is changed."""
 
 
 def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:
@@ -408,21 +319,3 @@ def unusual_content_type(request: Request, route: Route, content_type: bytes | N
         return content_type or (None if request.body else codec.default)
     is_query = request.method == b"GET" and service.target_prefix is None and b"Action=" in request.target
     return codec.default if is_query else None
-
-
-def at_root(target: bytes) -> bool:
-    """Whether a request's target is the one path that there is, with or without a query string."""
-    return target == b"/" or target.startswith(b"/?")
-
-
-def region_refusal(error: NotServed | NoAccount | TooManyOpen) -> ServiceError:
-    """What a client is answered whose region cannot be had.
-
-    An endpoint of AWS is of one region, and answers the same to a request for another; and keys of an account that is
-    no more are good for nothing.
-    """
-    if isinstance(error, NoAccount):
-        return UnrecognizedClientException("The security token included in the request is invalid.")
-    if isinstance(error, NotServed):
-        return InvalidSignatureException(f"Credential should be scoped to a valid region, not '{error}'. ")
-    return LimitExceededException(str(error))

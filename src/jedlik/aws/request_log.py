@@ -1,4 +1,4 @@
-"""A line of the log for each request, or for each slow one: caller, request and outcome."""
+"""What the log has of requests: a line for each, or for each slow one; and refused accesses, and faults of ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import AccessDeniedException
+from jedlik.storage.engine import StorageError
 from jedlik.wire.messages import Request
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,14 @@ def note_refused(error: AccessDeniedException, context: Context) -> None:
         "endpoint": None if caller.way is None else caller.way.id,
     }
     log.warning("access denied", extra={name: value for name, value in fields.items() if value})
+
+
+def log_fault(request: Request, request_id: str, error: BaseException) -> None:
+    """Log what a client gets `answers.FAULT` for."""
+    shown = {"request_id": request_id, "target": request.headers.get(b"x-amz-target", b"").decode("latin-1")}
+    # What the disk refuses it refuses to everybody: the engine has logged where, and here a line will do.
+    trace = None if isinstance(error, StorageError) else error
+    log.error("fault: %s", error, exc_info=trace, extra=shown)
 
 
 class RequestLog:

@@ -27,7 +27,7 @@ from jedlik.aws.context import Context
 from jedlik.aws.errors import ServiceError
 from jedlik.aws.origins import Origins
 from jedlik.aws.protocols import json_1_0
-from jedlik.aws.request_log import Answered, RequestLog
+from jedlik.aws.request_log import Answered, RequestLog, log_fault
 from jedlik.aws.routing import Router
 from jedlik.aws.service import Begun, Operation, Repeat, Short
 from jedlik.aws.stored_items import json_of
@@ -97,10 +97,6 @@ class LongWay(Protocol):
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Response]:
         """The answer to a request."""
-        ...
-
-    def log_fault(self, request: Request, request_id: str, error: BaseException) -> None:
-        """Logs a fault that a client gets as an internal error."""
         ...
 
 
@@ -266,7 +262,7 @@ class ShortWay:
                 return self._response(request, content_type, operation, context, started, result)
         except (Exception, asyncio.CancelledError) as error:
             refusal = answers.FAULT
-            self._long_way.log_fault(request, context.request_id, error)
+            log_fault(request, context.request_id, error)
         finally:
             context.region.ended += 1
         seconds = time.perf_counter() - started

@@ -245,10 +245,10 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
             memory=memory,
             log=request_log,
         )
-        dispatcher.identity_home = identities.home.document
-        dispatcher.welcome = Welcome(settings.served, is_secure=site.tls is not None)
+        dispatcher.others.identity_home = identities.home.document
+        dispatcher.others.welcome = Welcome(settings.served, is_secure=site.tls is not None)
         if settings.console == "on":
-            dispatcher.pages = StaticFiles(
+            dispatcher.others.pages = StaticFiles(
                 account=settings.account,
                 regions=settings.served,
                 used=lambda: [one.region for one in layout.stores_of(settings.data_dir, settings.account, is_own=True)],
@@ -269,8 +269,8 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
                 memory=memory,
                 log=request_log,
             )
-            behind.identity_home = identities.home.document
-            behind.welcome = Welcome((way.region,), is_secure=way.is_secure)
+            behind.others.identity_home = identities.home.document
+            behind.others.welcome = Welcome((way.region,), is_secure=way.is_secure)
             server.listen(one.listening, one.tls, behind, settings.proxies)
 
         def retire() -> None:  # From now on there may be clients.

@@ -13,7 +13,7 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import ValidationException
-from jedlik.aws.front import region_refusal
+from jedlik.aws.region_refusals import region_refusal
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import archiving, kms_piece_keys, readable_sources, recovery_plans, recovery_records
 from jedlik.dynamodb.backups.backup_operations import place

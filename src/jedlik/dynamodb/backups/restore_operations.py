@@ -17,7 +17,7 @@ from typing import Any
 
 from jedlik.aws.context import Context
 from jedlik.aws.errors import LimitExceededException, ValidationException
-from jedlik.aws.front import region_refusal
+from jedlik.aws.region_refusals import region_refusal
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jedlik.aws import stored_items
 from jedlik.aws.context import Context, own
-from jedlik.aws.front import region_refusal
+from jedlik.aws.region_refusals import region_refusal
 from jedlik.config import Settings
 from jedlik.dynamodb.operations import PEER_OPERATIONS
 from jedlik.memory import Share
