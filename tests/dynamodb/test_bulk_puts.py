@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+import zstandard
 from botocore.exceptions import ClientError
 
 from jedlik.aws.errors import ServiceError
@@ -293,11 +294,11 @@ async def over(own: Handlers, monkeypatch: pytest.MonkeyPatch) -> MemoryObjects:
     return objects
 
 
-async def start(own: Handlers, form: str = "DYNAMODB_JSON", **more: Any) -> str:
+async def start(own: Handlers, form: str = "DYNAMODB_JSON", source: Record | None = None, **more: Any) -> str:
     answer = await own.call(
         "StartBulkPutItems",
         TableName="target",
-        InputS3Configuration={"S3Bucket": "any-bucket", "S3KeyPrefix": "part", "InputFormat": form},
+        InputS3Configuration={"S3Bucket": "any-bucket", "S3KeyPrefix": "part", "InputFormat": form, **(source or {})},
         OutputS3Configuration={"S3Bucket": "any-bucket", "OutputType": OUTPUT},
         **more,
     )
@@ -350,6 +351,43 @@ def test_each_record_counts_once_whatever_workers_die(tmp_path: Path, monkeypatc
         places = sorted((row["S3Key"], row["RecordNumber"]) for row in rows_of_files)
         assert places == [(f"part-{part}", number) for part in range(5) for number in (31, 32)]
         assert await own.region.engine.range(*spaces.BULK_REPORTS.range, 1, 1) == []
+
+    handlers.run(tmp_path / "store", test)
+
+
+@pytest.mark.parametrize("compression", ["NONE", "GZIP", "ZSTD"])
+def test_what_is_read_of_objects_is_counted_as_they_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
+    monkeypatch.setitem(bulk_puts.AMOUNTS, "STANDARD", Amount(5, MIB))
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        "NONE": bytes,
+        "GZIP": gzip.compress,
+        "ZSTD": zstandard.ZstdCompressor().compress,
+    }
+    packed = ways[compression]
+
+    async def test(own: Handlers) -> None:
+        objects = await over(own, monkeypatch)
+        for part in range(3):
+            random = Random(part)
+            records = [{"Item": item(n, t={"S": random.randbytes(20).hex()})} for n in range(30)]
+            # An object may end without the end of a line, and with empty lines.
+            content = lines(*records)[:-1] if part == 0 else lines(*records) + b"\n" * part
+            objects.kept[f"part-{part}"] = packed(content)
+        total = sum(map(len, objects.kept.values()))
+        arn = await start(own, source={"InputCompressionType": compression})
+        counts: list[int] = []
+        while rows := await own.region.engine.range(*job_records.job_range(), 1, MIB):
+            if len(counts) % 4 == 3:
+                open_sources.forget()  # Another worker, which has nothing open.
+            await jobs.step(own.region, job_records.parse(rows[0]))
+            found = await described_here(own, arn)
+            counts.append(found["ProcessedInputBytes"])
+            assert found["TotalInputBytes"] == total
+        assert counts == sorted(counts)
+        assert len(set(counts)) > (6 if compression == "NONE" else 2)
+        assert (found["BulkOperationStatus"], counts[-1]) == ("COMPLETED", total)
 
     handlers.run(tmp_path / "store", test)
 

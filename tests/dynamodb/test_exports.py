@@ -159,6 +159,26 @@ def test_an_export_has_the_layout_of_aws(tmp_path: Path, monkeypatch: pytest.Mon
     handlers.run(tmp_path / "store", test)
 
 
+@pytest.mark.parametrize("form", ["DYNAMODB_JSON", "ION"])
+def test_a_full_export_without_items_has_an_empty_data_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """ "For partitions that are empty, your export request will create an empty file": so the developer guide."""
+
+    async def test(own: Handlers) -> None:
+        bucket = await with_recovery(own, monkeypatch)
+        own.now += 2
+        begun = await exported(own, ExportFormat=form)
+        await all_jobs_with_stale_workers(own, Random(3))
+        done = (await own.call("DescribeExport", ExportArn=begun["ExportArn"]))["ExportDescription"]
+        assert (done["ExportStatus"], done["ItemCount"]) == ("COMPLETED", 0)
+        [file] = files_of(bucket, done)
+        assert file["itemCount"] == 0
+        assert records_of(bucket, done) == []
+
+    handlers.run(tmp_path / "store", test)
+
+
 def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refusal(own: Handlers, operation: str, **request: Any) -> tuple[str, str]:
         with pytest.raises(ServiceError) as caught:

@@ -164,6 +164,14 @@ def test_csv_has_strings_and_the_types_of_keys(client: Any, place: Path) -> None
     assert (done["ProcessedItemCount"], done["InputFormatOptions"]) == (2, options)
 
 
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_all_bytes_of_an_object_are_processed(client: Any, place: Path, end: bytes) -> None:
+    """With the header of CSV, and a last line without an end: so the developer guide's sample counts them."""
+    content = b"p,s\na,1\na,2\na,3" + end
+    done = imported(client, put(place, "a.csv", content), "CSV")
+    assert (done["ImportedItemCount"], done["ProcessedSizeBytes"]) == (3, len(content))
+
+
 CSV_LINES: list[tuple[bytes, dict[str, str] | str]] = [
     (b"a,1,5,plain", {"x": "5", "text": "plain"}),
     (b'"a",2,"5","one, two"\r', {"x": "5", "text": "one, two"}),

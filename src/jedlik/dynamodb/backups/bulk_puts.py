@@ -213,7 +213,7 @@ class _Commit:
             "Line": source.place[1],
             "Total": source.total if job.state["Total"] is None else job.state["Total"],
             "Processed": job.state["Processed"] + len(lines),
-            "Size": job.state["Size"] + sum(line.size for line in lines),
+            "Size": source.read_bytes(job.state["Size"], lines),
         }
         parse = source.parser(table)
         self.puts: list[_Put] = []

@@ -3,7 +3,7 @@
 A full export:
 
     PREFIX/AWSDynamoDB/ID/_started                 empty: the bucket can be written to
-    PREFIX/AWSDynamoDB/ID/data/NAME.json.gz        a line for each item: {"Item": {...}}
+    PREFIX/AWSDynamoDB/ID/data/NAME.json.gz        a line for each item: {"Item": {...}}; there is at least one file
     PREFIX/AWSDynamoDB/ID/manifest-files.json      a line for each data file
     PREFIX/AWSDynamoDB/ID/manifest-summary.json    what was exported; written last, and each manifest has a .md5
 
@@ -147,10 +147,16 @@ def of_changes(found: Export, table: Table, selection: Selection, changes: Seque
 
 
 def _file(lines: list[bytes], size: int) -> DataFile | None:
-    if not lines:
-        return None
+    return _packed(lines, size) if lines else None
+
+
+def _packed(lines: list[bytes], size: int) -> DataFile:
     content = gzip.compress(b"".join(lines), _LEVEL, mtime=0)
     return DataFile(content, md5(content, usedforsecurity=False).digest(), len(lines), size)
+
+
+EMPTY = _packed([], 0)
+"""The data file of a full export without items. A partition that is empty has such a file on AWS."""
 
 
 def summary(found: Export, export_arn: str, table_arn: str, ended: float, counts: dict[str, Any]) -> bytes:

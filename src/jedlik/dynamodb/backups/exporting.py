@@ -166,7 +166,10 @@ async def _write(region: Region, job: Job, found: Export, bucket: ObjectStore, s
     state = job.state
     part = await _range(region, job, store)
     if part.number >= part.count:
-        await _write_manifests(region, job, found, bucket)
+        if state["Files"] == 0 and not found.is_incremental:
+            await _store(region, job, found, bucket, (export_files.EMPTY, {}))
+        else:
+            await _write_manifests(region, job, found, bucket)
         return
     copied = part.manifest.of(Rows.ITEMS)
     after = state.get("After", "")
@@ -178,7 +181,16 @@ async def _write(region: Region, job: Job, found: Export, bucket: ObjectStore, s
     made = await asyncio.to_thread(_data_file, region.secret, found, part, rows, bytes.fromhex(after))
     if made is None:
         await _move(region, job, behind)
-        return
+    else:
+        await _store(region, job, found, bucket, (made, behind))
+
+
+async def _store(
+    region: Region, job: Job, found: Export, bucket: ObjectStore, of: tuple[DataFile, dict[str, object]]
+) -> None:
+    """Store a data file, and move the job on to where it then is."""
+    made, behind = of
+    state = job.state
     name = found.data_name(state["Files"], made.hexdigest, export_files.suffix(found))
     await bucket.put(name, made.content)
     counts = {

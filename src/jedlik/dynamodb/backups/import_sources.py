@@ -58,12 +58,14 @@ class Line(NamedTuple):
     parsed: Any = None
     """The record of an object in Ion (`ion_records`)."""
     length: int | None = None
-    """Bytes of such a record, as far as they are known; and of empty lines."""
+    """Bytes of such a record, as far as they are known; of empty lines; and of a last line without an end."""
 
     @property
     def size(self) -> int:
         """Bytes of the object that the record takes."""
-        return len(self.content) + 1 if self.length is None else self.length
+        if self.length is not None:
+            return self.length
+        return len(self.content) + 1 if self.problem is None else 0
 
     @property
     def is_blank(self) -> bool:
@@ -196,7 +198,7 @@ async def lines(store: Chunked, name: str, compression: str) -> AsyncIterator[Li
         return
     line = b"".join(rest)
     if line.strip():
-        yield Line(number + 1, line)
+        yield Line(number + 1, line, length=len(line))
 
 
 Parse = Callable[[Line], dict[str, Any]]

@@ -7,9 +7,10 @@ other opens it again and passes over the records before the place.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jedlik.background.job_records import Job
@@ -55,6 +56,21 @@ class Amount(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Counted:
+    """Counts what is read of an object."""
+
+    store: ObjectStore
+    count: int
+    """Bytes, as they are stored, with those of the objects before it."""
+
+    async def chunks(self, name: str) -> AsyncIterator[bytes]:
+        """The object, in parts. Raises ObjectStoreError."""
+        async for chunk in self.store.chunks(name):
+            self.count += len(chunk)
+            yield chunk
+
+
+@dataclass(slots=True)
 class Source:
     """The objects of a source, as a worker reads them for a job."""
 
@@ -62,14 +78,34 @@ class Source:
     description: Description
     names: list[str]
     """Those that are left, the next one last."""
-    total: int
-    """Bytes of all objects, as they are stored."""
+    through: dict[str, int]
+    """Bytes of all objects up to the end of each, as they are stored."""
     place: tuple[str, int] = ("", 0)
     """The object and the record up to which it has been read."""
     lines: AsyncIterator[Line] | None = None
     header: list[str] = field(default_factory=list)
     header_problem: str | None = None
     """Why the columns of the object cannot be known. Its lines are no items then."""
+    header_size: int = 0
+    """Bytes of the line that names the columns, until they are counted with the first record."""
+    counted: _Counted | None = None
+    """What has been read of the object."""
+
+    @property
+    def total(self) -> int:
+        """Bytes of all objects, as they are stored."""
+        return max(self.through.values(), default=0)
+
+    def read_bytes(self, before: int, lines: Sequence[Line]) -> int:
+        """Bytes of the objects, as they are stored, behind lines that have just been read; `before` were read before
+        these. At the end of an object it is exact."""
+        end = self.through.get(self.place[0], before)
+        if self.lines is None:
+            return end
+        if self.description.compression == "NONE":
+            return min(before + sum(line.size for line in lines), end)
+        assert self.counted is not None, "an object is open"
+        return min(max(before, self.counted.count), end)
 
     async def read(self, amount: Amount) -> list[Line] | None:
         """The next records of an object; none at its end, or behind many empty lines. None behind the last object."""
@@ -87,7 +123,8 @@ class Source:
                 self.lines = None
                 break
             if not line.is_blank:
-                found.append(line)
+                found.append(line._replace(length=line.size + self.header_size) if self.header_size else line)
+                self.header_size = 0
             size += line.size
             self.place = self.place[0], line.number
         return found
@@ -104,11 +141,15 @@ class Source:
     async def _open(self, line: int) -> None:
         """Read the current object, and go on behind a record."""
         compression = self.description.compression
+        end = self.through.get(self.place[0], 0)
+        self.counted = _Counted(self.store, max((size for size in self.through.values() if size < end), default=0))
         if self.description.format == "ION":
-            self.lines = ion_records.records(self.store, self.place[0], compression)
+            self.lines = ion_records.records(self.counted, self.place[0], compression)
         else:
-            self.lines = import_sources.lines(self.store, self.place[0], compression)
+            self.lines = import_sources.lines(self.counted, self.place[0], compression)
         passed = await self._read_header(self.lines) if self.description.format == "CSV" else 0
+        if line:
+            self.header_size = 0
         while passed < line:
             skipped = await anext(self.lines, None)
             if skipped is None:
@@ -119,6 +160,7 @@ class Source:
         """Learn the columns of CSV; the number of the line that names them, or 0 if the request does."""
         self.header, self.header_problem = self.description.csv.get("HeaderList", []), None
         first = None if self.header else await anext(lines, None)
+        self.header_size = 0 if first is None else first.size
         try:
             if self.header:
                 import_sources.check_header(self.header)
@@ -162,7 +204,8 @@ async def of(region: Region, job: Job, description: Description) -> Source:
         store = transfers.bucket(region, description.configuration)
         objects = await _objects(store, description.configuration.get("S3KeyPrefix", ""))
         names = sorted((name for name in objects if name > place[0]), reverse=True)
-        known = Source(store, description, names, sum(objects.values()), place)
+        through = dict(zip(sorted(objects), accumulate(objects[name] for name in sorted(objects)), strict=True))
+        known = Source(store, description, names, through, place)
         if place[0]:
             await known._open(place[1])
     return known
