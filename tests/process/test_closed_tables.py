@@ -164,6 +164,9 @@ def test_all_requests_are_refused_by_all_workers(asked: Asked) -> None:
         "partiql": lambda one: one.execute_statement(Statement=f'SELECT * FROM "{name}"'),
         "update": lambda one: one.update_table(TableName=name, TableClass="STANDARD"),
         "backup": lambda one: one.create_backup(TableName=name, BackupName="last"),
+        "recovery": lambda one: one.update_continuous_backups(
+            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        ),
     }
     for what, call in requests.items():
         for code, message in of_every_worker(asked, partial(refused, call), 4):
@@ -195,6 +198,20 @@ def test_what_else_closes_a_table(asked: Asked) -> None:
     code, message = refusal(client.get_item, TableName=name, Key={"p": {"S": "a"}})
     assert code == "AccessDeniedException"
     assert message.startswith("KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: ")
+    # The owner of the key makes another grant, which is for this table alone.
+    made = {
+        "KeyId": key,
+        "GranteeServicePrincipal": f"dynamodb.{HERE}.amazonaws.com",
+        "RetiringServicePrincipal": f"dynamodb.{HERE}.amazonaws.com",
+        "Operations": ["Decrypt"],
+    }
+    own = describe(client, name)["TableArn"]
+    kms.create_grant(**made, Constraints={"SourceArn": f"{own}-2"})
+    code, _ = refusal(client.get_item, TableName=name, Key={"p": {"S": "a"}})
+    assert code == "AccessDeniedException"
+    kms.create_grant(**made, Constraints={"SourceArn": own})
+    becomes(client, name, "ACTIVE")
+    assert client.get_item(TableName=name, Key={"p": {"S": "a"}})["Item"] == {"p": {"S": "a"}}
 
 
 def test_a_table_that_is_closed_stays_so_when_the_server_starts_again(asked: Asked) -> None:

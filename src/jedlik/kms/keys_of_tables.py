@@ -1,7 +1,8 @@
 """Keys as DynamoDB uses them: `aws.table_keys.TableKeys`.
 
 DynamoDB is a principal of grants, `dynamodb.REGION.amazonaws.com`, and has no policy of its own: it may do what a grant
-allows, and nothing else.
+allows, and nothing else. A grant that was revoked can be replaced by one that the key's owner makes for the service
+(GranteeServicePrincipal), whose SourceArn is the table.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class KeysOfTables:
             if key is None:
                 raise NotFoundException(f"Key '{named.arn}' does not exist")
             key = await refreshed(self._finder.stores, home, key)
-            values = key_permissions.of_encryption(pairs)
+            values = key_permissions.of_encryption(pairs) | {"aws:SourceArn": (_table_arn(region, pairs),)}
             names = (_service(region),)
             if not await grant_records.is_granted(home, key.id, "Decrypt", values, names):
                 raise KeyUnusable("AccessDeniedException", _GONE)
@@ -159,6 +160,11 @@ class KeysOfTables:
 
 def _service(region: Region) -> str:
     return f"dynamodb.{region.name}.amazonaws.com"
+
+
+def _table_arn(region: Region, pairs: Mapping[str, str]) -> str:
+    """The table in whose name the service asks."""
+    return f"arn:aws:dynamodb:{region.name}:{region.account}:table/{pairs['aws:dynamodb:tableName']}"
 
 
 def _check_here(adopted: Adopted) -> None:

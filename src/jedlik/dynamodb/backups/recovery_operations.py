@@ -27,7 +27,7 @@ from jedlik.dynamodb.backups.restore_operations import (
     wanted_key,
 )
 from jedlik.dynamodb.changes import log_entries, readers
-from jedlik.dynamodb.encryption import chosen_keys
+from jedlik.dynamodb.encryption import chosen_keys, open_keys
 from jedlik.dynamodb.errors import (
     ContinuousBackupsUnavailableException,
     InvalidRestoreTimeException,
@@ -70,6 +70,7 @@ async def update_continuous_backups(context: Context, request: Request) -> Respo
         table = found(name, catalog.stored(values[0]))
         if keys.table_id(table.id) != table_id:
             raise ContinuousBackupsUnavailableException("Backups have not yet been enabled for this table.")
+        open_keys.check_open(table)
         writes = Writes()
         recovery = None if values[1] is None else recovery_records.parse(values[1])
         if recovery is None and enabled:
