@@ -120,23 +120,38 @@ def made(site: Site, *authorities: Authority) -> Certificates:
     return Certificates(files)
 
 
-def accepts(by: Certificates, shown: Pair) -> bool:
-    """Whether a handshake in memory lets a client in."""
+def client_with(shown: Pair) -> ssl.SSLContext:
     secured = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     secured.check_hostname, secured.verify_mode = False, ssl.CERT_NONE
-    secured.maximum_version = ssl.TLSVersion.TLSv1_2
+    secured.maximum_version = TLS12
     secured.load_cert_chain(*shown)
+    return secured
+
+
+def accepts(by: Certificates, shown: Pair) -> bool:
+    """Whether a handshake in memory lets a client in."""
+    return connected(by, client_with(shown)) is not None
+
+
+def connected(
+    by: Certificates, secured: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[ssl.SSLSession | None, bool] | None:
+    """The session of a connection in memory that has ended properly, and whether it is a former one; None if the client
+    was refused."""
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client, server = secured.wrap_bio(down, up), by.context.wrap_bio(up, down, server_side=True)
-    for _ in range(4):
-        for side in (client, server):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLError:
-                return False
-    return True
+    client = secured.wrap_bio(down, up, session=session)
+    server = by.context.wrap_bio(up, down, server_side=True)
+    for step in ("do_handshake", "unwrap"):
+        for _ in range(4):
+            for side in (client, server):
+                try:
+                    getattr(side, step)()
+                except ssl.SSLWantReadError:
+                    continue
+                except ssl.SSLError:
+                    if step == "do_handshake":
+                        return None
+    return client.session, bool(client.session_reused)
 
 
 def test_an_authority_that_is_trusted_without_its_issuer(site: Site) -> None:
@@ -193,3 +208,33 @@ def test_when_lists_are_missing(site: Site) -> None:
     site.put(site.root.revoke())
     gaps = made(site, site.root, site.servers).gaps(now)
     assert gaps == (("there is none of CN=servers",), False)
+
+
+def test_no_session_outlives_its_list(site: Site) -> None:
+    """TLS 1.2 resumes one by its number, and then nobody is looked up."""
+    shown = client_with(site.clients["of-root"])
+    for seconds in (2, 8, 32):  # The machine may be so busy that the list expires before it is used.
+        site.put(site.root.revoke(lifetime=timedelta(seconds=seconds)))
+        found = made(site, site.root)
+        first = connected(found, shown)
+        if first is None or connected(found, shown, first[0]) is None:
+            continue
+        eventually(lambda: found.gaps(datetime.now(UTC)) is not None)  # noqa: B023
+        assert connected(found, shown, first[0]) == (first[0], True), "until it is looked at again"
+        found.look()
+        assert connected(found, shown, first[0]) is None
+        return
+    raise AssertionError("the list has always expired before it was used")
+
+
+def test_no_session_outlives_a_revocation(site: Site) -> None:
+    shown = client_with(site.clients["of-music"])
+    site.put(site.root.revoke(), site.music.revoke())
+    found = made(site, site.root)
+    first = connected(found, shown)
+    assert first is not None
+    assert connected(found, shown, first[0]) == (first[0], True)
+    site.put(site.root.revoke(site.music), site.music.revoke())
+    found.look()
+    assert found.look()
+    assert connected(found, shown, first[0]) is None

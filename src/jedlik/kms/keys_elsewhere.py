@@ -11,6 +11,7 @@ Sources: the API reference of AWS KMS; "AWS KMS encryption context" in the devel
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,6 +39,9 @@ SECONDS = 5.0
 MOST_BYTES = 1 << 20
 """The largest answer that is read."""
 LONGEST_MESSAGE = 500
+LONGEST_SEALED = 6144
+"""Bytes of a ciphertext of KMS."""
+_is_key_arn = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,256}", re.ASCII).fullmatch
 _TARGET = "TrentService."
 _CONTENT_TYPE = "application/x-amz-json-1.1"
 _OK, _SERVER_FAULT = 200, 500
@@ -76,8 +80,10 @@ class KeysElsewhere:
         if key is None:
             return await self._here.adopt(context, key, pairs)
         region = context.region
-        found = (await self._ask(region, "DescribeKey", {"KeyId": key}))["KeyMetadata"]
-        arn: str = found["Arn"]
+        found = (await self._ask(region, "DescribeKey", {"KeyId": key})).get("KeyMetadata")
+        arn = found.get("Arn") if isinstance(found, dict) else None
+        if found is None or not isinstance(arn, str) or not _is_key_arn(arn):
+            raise KeyAway("an answer of KMS describes no key")
         await self._check_caller(context, arn, pairs)
         _check_state(found, arn)
         made = await self._ask(
@@ -85,9 +91,9 @@ class KeysElsewhere:
             "GenerateDataKey",
             {"KeyId": arn, "NumberOfBytes": DATA_KEY_BYTES, "EncryptionContext": dict(pairs)},
         )
-        opened, sealed = b64decode(made["Plaintext"]), b64decode(made["CiphertextBlob"])
-        if len(opened) != DATA_KEY_BYTES:
-            raise KeyAway("an answer of KMS is no data key")
+        opened, sealed = _data_key(made), _bytes(made, "CiphertextBlob")
+        if not 0 < len(sealed) <= LONGEST_SEALED:
+            raise KeyAway("an answer of KMS has no sealed data key")
         return Adopted(arn, "", sealed, elsewhere=True), opened
 
     async def _check_caller(self, context: Context, arn: str, pairs: Mapping[str, str]) -> None:
@@ -110,7 +116,7 @@ class KeysElsewhere:
             "EncryptionContext": dict(pairs),
         }
         try:
-            return b64decode((await self._ask(region, "Decrypt", request))["Plaintext"])
+            return _data_key(await self._ask(region, "Decrypt", request))
         except ServiceError as error:
             raise KeyUnusable(error.name, error.message) from error
 
@@ -148,7 +154,11 @@ class KeysElsewhere:
             async with self._session.post(
                 self._kms.endpoint, data=data, headers=dict(signed.headers), allow_redirects=False, ssl=tls
             ) as response:
-                status, body = response.status, await response.content.read(MOST_BYTES)
+                status, body = response.status, b""
+                async for part in response.content.iter_any():
+                    body += part
+                    if len(body) > MOST_BYTES:
+                        raise KeyAway(f"{self._kms.endpoint}: an answer of more than {MOST_BYTES} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = reason(error, self._kms.endpoint, self._certificate)
             raise KeyAway(f"{self._kms.endpoint}: {why}") from error
@@ -169,6 +179,22 @@ class KeysElsewhere:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def _bytes(answer: Mapping[str, Any], member: str) -> bytes:
+    """A member of an answer that is bytes; empty if it is not there. Raises KeyAway."""
+    try:
+        return b64decode(answer.get(member, ""), validate=True)
+    except (TypeError, ValueError):
+        raise KeyAway(f"an answer of KMS has {member} in another form than base64") from None
+
+
+def _data_key(answer: Mapping[str, Any]) -> bytes:
+    """The data key in an answer. Raises KeyAway."""
+    found = _bytes(answer, "Plaintext")
+    if len(found) != DATA_KEY_BYTES:
+        raise KeyAway("an answer of KMS is no data key")
+    return found
 
 
 def _check_state(found: Mapping[str, Any], arn: str) -> None:

@@ -17,7 +17,7 @@ import os
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,6 +82,8 @@ class Certificates:
         self._refused: tuple[State, str] | None = None
         """What could not be used when that was last found out, and why."""
         self.context, self._lookup = _made(files)
+        self._gaps = self.gaps(datetime.now(UTC))
+        """Those of which the context has made no sessions."""
 
     @property
     def asks(self) -> bool:
@@ -98,6 +100,7 @@ class Certificates:
         a moment. Returns whether they were read. Raises CertificateError when they cannot be used, once as long
         as they stay so; what was read before is used on.
         """
+        self._look_at_lists()
         seen, before = _state(self.files), self._seen
         self._seen = seen
         if seen == self._read or seen != before:
@@ -114,6 +117,14 @@ class Certificates:
             return False  # They were replaced meanwhile, perhaps one of them only.
         self.context, self._lookup, self._read, self._refused = context, lookup, seen, None
         return True
+
+    def _look_at_lists(self) -> None:
+        """When a list has ended, forget the sessions of clients that were looked up in it: TLS 1.2 resumes them."""
+        gaps = self.gaps(datetime.now(UTC))
+        if gaps != self._gaps:
+            with suppress(CertificateError):  # The files are being replaced, and are read when they have been.
+                self.context, self._lookup = _made(self.files)
+            self._gaps = gaps
 
 
 def _state(files: CertificateFiles) -> State:
