@@ -27,7 +27,7 @@ import orjson
 
 from jedlik.aws import absent, across_accounts, answers, permissions
 from jedlik.aws.access import Access, Known, Scope
-from jedlik.aws.authorizer import Authorizer, noted
+from jedlik.aws.authorizer import Authorizer, Permits, noted
 from jedlik.aws.context import Context
 from jedlik.aws.errors import (
     AccessDeniedException,
@@ -155,50 +155,18 @@ class Dispatcher:
                 if not self._answers.try_hold(operation.answer):
                     await self._answers.take(operation.answer)
                 answer = operation.answer
-            try:
-                validate = operation.validate
-                if type(data) is dict and validate is not by_codec:
-                    asked = validate(data)
-                else:
-                    asked = checked(codec, operation, data)
-                if operation.unsigned:
-                    context.accesses = ()
-                elif permits is not None:
-                    formed = operation.form(caller.scope or context.scope, asked, region.known)
-                    if formed is None or not permits.allow(formed):
-                        await permissions.check(self._authorizer, operation, context, asked)
-                if self._log is not None and context.accesses is None:
-                    context.accesses = operation.accesses(context.scope, asked, region.known)
-                result = await operation.handler(context, asked)
-            except NoStore:
-                await self._stores.region(signed.store)
-                again = partial(self._begin_again, request, codec, operation, context)
-                result = await self._stores.use(signed.store, again)
-            except OtherAccount as other:
-                result = await self._across(request, codec, operation, context, other)
+            result = await self._result(request, codec, operation, context, data, permits, signed.store)
             body = codec.answer(operation.name, result, request_id)
-        except ServiceError as error:
-            if isinstance(error, AccessDeniedException) and context is not None:
-                note_refused(error, context)
-            refusal = error if operation is None else operation.reword(error, data)
+        except TooLarge:
+            status, body = 413, b""
+        except (Exception, asyncio.CancelledError) as error:
+            refusal = refusal_for(error, request, request_id, operation, context, data)
             try:
                 status, lines, body = codec.error(refusal, request_id)
             except Exception as fault:  # The protocol has no form for what it holds.
                 refusal = answers.FAULT
-                status, lines, body = codec.error(answers.FAULT, request_id)
+                status, lines, body = codec.error(refusal, request_id)
                 log_fault(request, request_id, fault)
-        except (NotServed, NoAccount, TooManyOpen) as error:
-            refusal = region_refusal(error)
-            status, lines, body = codec.error(refusal, request_id)
-        except Exhausted:
-            refusal = BUSY
-            status, lines, body = codec.error(BUSY, request_id)
-        except TooLarge:
-            status, body = 413, b""
-        except (Exception, asyncio.CancelledError) as error:
-            refusal = answers.FAULT
-            status, lines, body = codec.error(answers.FAULT, request_id)
-            log_fault(request, request_id, error)
         finally:
             if region is not None:
                 region.ended += 1
@@ -216,6 +184,41 @@ class Dispatcher:
             reason = None if refusal is None else refusal.name
             self._log.note(Answered(request, request_id, name, context, status, reason, len(body), seconds))
         return answers.response(status, content_type, body, request_id, lines)
+
+    async def _result(
+        self,
+        request: Request,
+        codec: Codec,
+        operation: Operation,
+        context: Context,
+        data: Any,
+        permits: Permits | None,
+        store: str,
+    ) -> Mapping[str, Any] | None:
+        """What the handler returns for a request that was parsed, if its shape is right and its caller permitted.
+
+        The request begins again where it needs its store, and that is not there yet, or is for another account.
+        """
+        try:
+            validate = operation.validate
+            if type(data) is dict and validate is not by_codec:
+                asked = validate(data)
+            else:
+                asked = checked(codec, operation, data)
+            if operation.unsigned:
+                context.accesses = ()
+            elif permits is not None:
+                formed = operation.form(context.caller.scope or context.scope, asked, context.region.known)
+                if formed is None or not permits.allow(formed):
+                    await permissions.check(self._authorizer, operation, context, asked)
+            if self._log is not None and context.accesses is None:
+                context.accesses = operation.accesses(context.scope, asked, context.region.known)
+            return await operation.handler(context, asked)
+        except NoStore:
+            await self._stores.region(store)
+            return await self._stores.use(store, partial(self._begin_again, request, codec, operation, context))
+        except OtherAccount as other:
+            return await self._across(request, codec, operation, context, other)
 
     async def _region(self, service: Service, name: str) -> Region:
         """The region whose store is called `name` and not open. Raises NotServed, but not for a global service."""
@@ -296,6 +299,27 @@ class Dispatcher:
         if self._log is not None:
             size = len(response.body)
             self._log.note(Answered(request, request_id, None, None, response.status, error, size, 0.0))
+
+
+def refusal_for(
+    error: BaseException,
+    request: Request,
+    request_id: str,
+    operation: Operation | None,
+    context: Context | None,
+    data: Any,
+) -> ServiceError:
+    """What a client is answered whose request has raised an error. What needs a line in the log gets one."""
+    if isinstance(error, ServiceError):
+        if isinstance(error, AccessDeniedException) and context is not None:
+            note_refused(error, context)
+        return error if operation is None else operation.reword(error, data)
+    if isinstance(error, NotServed | NoAccount | TooManyOpen):
+        return region_refusal(error)
+    if isinstance(error, Exhausted):
+        return BUSY
+    log_fault(request, request_id, error)
+    return answers.FAULT
 
 
 def checked(codec: Codec, operation: Operation, data: Any) -> dict[str, Any]:
