@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from jedlik.process.worker import stop_when_asked
+from jedlik.process.serving_process import stop_when_asked
 from testing.data_folders import store_in
 from testing.jedlik_process import Server, children, is_living
 from testing.prepared_program import OWN_IMPORTS

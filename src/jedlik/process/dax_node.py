@@ -35,9 +35,8 @@ from jedlik.memory import MIB, Memory
 from jedlik.process.callers import Callers
 from jedlik.process.node_seats import Seat
 from jedlik.process.services import DAX_PRINCIPAL, KEY_NUMBERS, KEY_SPACES, provide_table_keys
-from jedlik.process.worker import (
+from jedlik.process.serving_process import (
     RETIRE,
-    Site,
     close_idle,
     keep_watch,
     limits_of,
@@ -46,6 +45,7 @@ from jedlik.process.worker import (
     run,
     stop_when_asked,
 )
+from jedlik.process.site import Site
 from jedlik.regions.region import Region
 from jedlik.regions.store_keys import Seals
 from jedlik.regions.stores import Stores

@@ -32,7 +32,9 @@ from jedlik.process.listeners import StartError
 from jedlik.process.metrics_memory import MetricsMemory
 from jedlik.process.node_seats import NodeSeats, Seat
 from jedlik.process.root_key_holder import RootKeyHolder
-from jedlik.process.worker import RETIRE, STOPPING, Site, work
+from jedlik.process.serving_process import RETIRE, STOPPING
+from jedlik.process.site import Site
+from jedlik.process.worker import work
 from jedlik.storage.lmdb import large_blocks
 from jedlik.wire.certificates import CertificateError, CertificateFiles, Certificates, Gaps
 from jedlik.wire.loads import ABSENT

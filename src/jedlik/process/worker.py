@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import math
-import signal
-import socket
-import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
-import uvloop
-
-from jedlik.aws import metrics, table_keys
+from jedlik.aws import table_keys
 from jedlik.aws.authorizer import Everybody
 from jedlik.aws.credentials import Credentials
 from jedlik.aws.front import Dispatcher
@@ -33,128 +24,39 @@ from jedlik.clock import system_clock
 from jedlik.config import Settings
 from jedlik.console.sign_in_requests import SignInRequests
 from jedlik.console.static_files import StaticFiles
-from jedlik.dax.cluster_views import ClusterHost
-from jedlik.dynamodb import catalog
 from jedlik.dynamodb.replication import known_peers, pulling
 from jedlik.dynamodb.service import PEERS
-from jedlik.ec2.endpoint_ways import EndpointWay
 from jedlik.iam import identity_copies
 from jedlik.iam.authorizing import PolicyAuthorizer
 from jedlik.iam.endpoint_authorizing import EndpointAuthorizer
-from jedlik.iam.failed_sign_ins import FailedSignIns
 from jedlik.iam.identity_stores import IdentityStores
 from jedlik.iam.issuing import PolicySessions
 from jedlik.iam.signing_in import PasswordSignIns
 from jedlik.memory import Memory
-from jedlik.peer_certificate import PeerCertificate
 from jedlik.process.callers import Callers
-from jedlik.process.endpoint_listeners import EndpointListener
 from jedlik.process.services import KEY_NUMBERS, KEY_SPACES, SERVICES, provide_table_keys, served
+from jedlik.process.serving_process import (
+    RETIRE,
+    close_idle,
+    keep_watch,
+    limits_of,
+    log_failure,
+    look_at_certificates,
+    run,
+    stop_when_asked,
+)
+from jedlik.process.site import Site
 from jedlik.regions import layout
 from jedlik.regions.region import Region
-from jedlik.regions.root_key_record import Found
 from jedlik.regions.store_keys import Seals
 from jedlik.regions.stores import Stores
-from jedlik.root_key import ABSENT, RootKey
-from jedlik.storage.engine import StorageError
-from jedlik.wire.certificates import CertificateError, Certificates
 from jedlik.wire.http import HttpServer
-from jedlik.wire.loads import Loads
-from jedlik.wire.messages import HANDSHAKE_SECONDS, Limits
 from jedlik.wire.spinning import spin
 
 log = logging.getLogger(__name__)
 
-COLLECTED = 5000
-"""New containers after which the garbage collector looks at them. Python's own number, 700, is reached by the parsed
-bodies of a few requests that wait for a commit, and none of them is garbage: that took a tenth of a BatchWriteItem."""
-CANNOT_START = 2
-"""Exit code when something that a server needs cannot be used."""
-BEAT_SECONDS = 1.0
-"""How often a worker shows that its event loop turns."""
 LOOK_SECONDS = 1.0
 """How often it is looked whether there is a store to look into."""
-IDLE_CHECK_SECONDS = 10.0
-"""How often unused stores are looked for."""
-STOPPING = {signal.SIGTERM, signal.SIGINT}
-"""The signals that stop a server."""
-RETIRE = signal.SIGUSR1
-"""Makes a worker end when its clients have been served: another has taken its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What the workers of a server share."""
-
-    settings: Settings
-    listening: list[socket.socket]
-    tls: Certificates | None
-    loads: Loads
-    dax_url: str | None = None
-    """Where the first node of the server's own cluster of DAX is to be found."""
-    root_key: RootKey = ABSENT
-    """Made before the workers are forked, and shared with them."""
-    key: Found | None = None
-    """Where the root key came from; None for a server without one."""
-    since: float = field(default_factory=time.time)
-    """When the server began, in seconds since the epoch."""
-    failed_sign_ins: FailedSignIns = field(default_factory=FailedSignIns)
-    endpoints: tuple[EndpointListener, ...] = ()
-    """The VPC endpoints."""
-    peer_certificate: PeerCertificate | None = None
-    """What is shown to servers of other regions, and to the home of identities."""
-    kms_certificate: PeerCertificate | None = None
-    """What is shown to another KMS."""
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """All sockets on which the workers listen."""
-        return [*self.listening, *(each for one in self.endpoints for each in one.listening)]
-
-    @property
-    def certificates(self) -> list[Certificates]:
-        """What TLS needs at the listeners that speak it."""
-        return [tls for tls in (self.tls, *(one.tls for one in self.endpoints)) if tls is not None]
-
-    @property
-    def url(self) -> str:
-        """Where the server is to be found."""
-        return f"{'https' if self.tls else 'http'}://{authority(self.listening)}"
-
-    def ways(self, stores: Stores) -> list[EndpointWay]:
-        """The VPC endpoints, over the stores of a process."""
-        settings = self.settings
-        return [
-            EndpointWay(
-                one.endpoint, authority(one.listening), settings.account, settings.region_of(one.endpoint), stores
-            )
-            for one in self.endpoints
-        ]
-
-    @property
-    def endpoint_urls(self) -> dict[str, str]:
-        """Where each VPC endpoint is to be found."""
-        return {
-            one.endpoint.id: f"{'https' if one.tls else 'http'}://{authority(one.listening)}" for one in self.endpoints
-        }
-
-    @property
-    def clusters(self) -> ClusterHost:
-        """What clusters of DAX depend on."""
-        return ClusterHost(
-            address=self.listening[0].getsockname()[0],
-            announced=self.settings.dax_address,
-            has_certificate=self.tls is not None,
-            has_default=self.settings.dax,
-            since=self.since,
-            role=self.settings.dax_role,
-        )
-
-
-def authority(listening: list[socket.socket]) -> str:
-    """The address and port of sockets, as a URL has them."""
-    host, port = listening[0].getsockname()[:2]
-    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> int:
@@ -163,34 +65,6 @@ def work(site: Site, number: int, ready: Callable[[], None], parent: int, beat: 
     Calls `ready` once it serves, and from then on counts `beat` up once a second. Returns the exit code.
     """
     return run(site, _serve(site, number, ready, parent, beat))
-
-
-def run(site: Site, serving: Coroutine[Any, Any, None]) -> int:
-    """Serve in an event loop of its own, in a process that was forked for it. Returns the exit code."""
-    gc.set_threshold(COLLECTED)
-    gc.freeze()  # Objects made so far stay, so the garbage collector need not visit them again.
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(serving)
-    except StorageError as error:
-        log.error("cannot use the data directory %s: %s", site.settings.data_dir, error)
-        return CANNOT_START
-    return 0
-
-
-def stop_when_asked(parent: int) -> asyncio.Event:
-    """What is set by a signal to stop or to retire, and when the pipe `parent` closes because the parent is gone."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for signal_number in STOPPING | {RETIRE}:
-        loop.add_signal_handler(signal_number, stop.set)
-
-    def parent_is_gone() -> None:
-        loop.remove_reader(parent)  # It stays readable, and would be called in every turn of the loop.
-        stop.set()
-
-    loop.add_reader(parent, parent_is_gone)
-    return stop
 
 
 async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int, beat: memoryview[int]) -> None:
@@ -320,44 +194,6 @@ def origins_of(settings: Settings, host: str) -> Origins:
     return AnyOrigin() if settings.auth == "on" else OwnOrigins((host, *settings.hosts), settings.origins)
 
 
-def limits_of(settings: Settings) -> Limits:
-    """What clients may use of a process."""
-    return Limits(
-        connections=settings.max_connections,
-        requests=settings.max_requests,
-        idle=settings.idle_timeout,
-        request=settings.request_timeout,
-        handshake=min(HANDSHAKE_SECONDS, settings.request_timeout),
-    )
-
-
-async def keep_watch(stores: Stores, look: Callable[[], None], beat: memoryview[int]) -> None:
-    """Show the parent that the event loop turns, look after stores and identities by `look`, look whether policies of
-    tables have changed, and make room for counts, as long as the process runs."""
-    while True:
-        beat[0] += 1
-        look()
-        for region in stores.regions():
-            with suppress(StorageError):  # The engine has logged it.
-                await catalog.look(region)
-        metrics.current().look()
-        await asyncio.sleep(BEAT_SECONDS)
-
-
-def look_at_certificates(tls: Certificates | None) -> None:
-    """Take certificates that have been replaced, in a process that serves."""
-    if tls is not None:
-        with suppress(CertificateError):  # The parent looks, too, and logs it.
-            tls.look()
-
-
-async def close_idle(stores: Stores) -> None:
-    """Close unused stores, as long as the process runs."""
-    while True:
-        await asyncio.sleep(IDLE_CHECK_SECONDS)
-        await stores.close_idle()
-
-
 async def _look_into(stores: Stores) -> None:
     """Look for background work in stores that are not open, for as long as the worker runs; at most for half of the
     time, and once a second when all have been looked into."""
@@ -411,10 +247,3 @@ class BackgroundWork:
         self.stop()
         running = [task for _, tasks in self._running.values() for task in tasks]
         await asyncio.gather(*running, return_exceptions=True)
-
-
-def log_failure(task: asyncio.Task[None]) -> None:
-    """Log what a task ended with that was to run on."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        log.error("%s ended: %s", task.get_name(), error, exc_info=error)

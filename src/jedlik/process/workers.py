@@ -35,7 +35,7 @@ from jedlik.process.node_seats import NodeSeats
 from jedlik.process.parent import Supervisor
 from jedlik.process.root_key_holder import RootKeyHolder
 from jedlik.process.services import read_models
-from jedlik.process.worker import Site, authority
+from jedlik.process.site import Site, authority
 from jedlik.regions import root_key_sources
 from jedlik.regions.root_key_record import Found
 from jedlik.root_key import RootKey
