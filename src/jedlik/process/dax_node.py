@@ -37,10 +37,10 @@ from jedlik.process.node_seats import Seat
 from jedlik.process.services import DAX_PRINCIPAL, KEY_NUMBERS, KEY_SPACES, provide_table_keys
 from jedlik.process.serving_process import (
     RETIRE,
+    begin,
     close_idle,
     keep_watch,
     limits_of,
-    log_failure,
     look_at_certificates,
     run,
     stop_when_asked,
@@ -91,9 +91,7 @@ async def _serve(site: Site, seat: Seat, ready: Callable[[], None], parent: int,
         "closing of idle stores": close_idle(stores),
         "following of tables": following.follow_all(),
     }
-    running = [loop.create_task(task, name=what) for what, task in tasks.items()]
-    for task in running:
-        task.add_done_callback(log_failure)
+    running = [begin(task, what) for what, task in tasks.items()]
     memory = Memory()
     try:
         authorizer = callers.authorizer

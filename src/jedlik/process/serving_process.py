@@ -107,7 +107,14 @@ async def close_idle(stores: Stores) -> None:
         await stores.close_idle()
 
 
-def log_failure(task: asyncio.Task[None]) -> None:
+def begin(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """A task that is to run on, with what it does as its name: if it ends with an error, that is logged."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    task.add_done_callback(_log_failure)
+    return task
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
     """Log what a task ended with that was to run on."""
     error = None if task.cancelled() else task.exception()
     if error is not None:
