@@ -51,8 +51,8 @@ def kms(server: Server) -> Any:
 class User:
     """A user of an account, with these statements in a policy of its own."""
 
-    def __init__(self, server: Server, *statements: dict[str, Any], **owner: str) -> None:
-        self.server, self.name, self.owner = server, next(_names), owner
+    def __init__(self, server: Server, *statements: dict[str, Any], name: str | None = None, **owner: str) -> None:
+        self.server, self.name, self.owner = server, name or next(_names), owner
         iam = server.client("iam", **owner)
         self.arn = iam.create_user(UserName=self.name)["User"]["Arn"]
         if statements:
@@ -364,3 +364,46 @@ def test_the_key_of_dynamodb_is_used_through_dynamodb_alone(anything: User) -> N
     described = anything.kms.describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]
     assert described["KeyManager"] == "AWS"
     assert refusal(anything.kms.encrypt, KeyId="alias/aws/dynamodb", Plaintext=b"x")[1] == "AccessDeniedException"
+
+
+def renewed(server: Server, user: User) -> User:
+    """Another user with the name of one that is deleted."""
+    iam = server.client("iam")
+    for key in iam.list_access_keys(UserName=user.name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=user.name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=user.name)
+    return User(server, name=user.name)
+
+
+def test_nobody_gets_what_was_anothers_by_the_same_name(server: Server, kms: Any) -> None:
+    granted, named, manager = User(server), User(server), User(server)
+    arn, blob = made(
+        kms, MANAGES, lets({"AWS": named.arn}, "kms:Decrypt"), lets({"AWS": [ROOT["AWS"], named.arn]}, "kms:Tag*")
+    )
+    wanted = {
+        "KeyId": arn,
+        "GranteePrincipal": granted.arn,
+        "RetiringPrincipal": manager.arn,
+        "Operations": ["Decrypt"],
+    }
+    grant = kms.create_grant(**wanted)["GrantId"]
+    assert may_decrypt(granted, blob)
+    assert may_decrypt(named, blob)
+    again = {user: renewed(server, user) for user in (granted, named, manager)}
+    assert not may_decrypt(again[granted], blob)
+    assert not may_decrypt(again[named], blob)
+    assert refusal(again[manager].kms.retire_grant, KeyId=arn, GrantId=grant)[1] == "AccessDeniedException"
+    shown = kms.get_key_policy(KeyId=arn)["Policy"]
+    assert named.arn in shown
+    kms.put_key_policy(KeyId=arn, Policy=shown)
+    assert may_decrypt(again[named], blob)
+    assert kms.create_grant(**wanted, Name="again")["GrantId"] != grant
+    assert may_decrypt(again[granted], blob)
+
+
+def test_a_deny_of_a_key_policy_is_for_the_user_that_it_named(server: Server, kms: Any) -> None:
+    user = User(server, allow("kms:*"))
+    others = {"NotPrincipal": {"AWS": [ROOT["AWS"], user.arn]}}
+    deny = {"Effect": "Deny", **others, "Action": "kms:Encrypt", "Resource": "*"}
+    arn: str = kms.create_key(Policy=policy(MANAGES, deny))["KeyMetadata"]["Arn"]
+    assert user.kms.encrypt(KeyId=arn, Plaintext=b"x")["KeyId"] == arn

@@ -28,12 +28,17 @@ class KeyAuthorizer(Protocol):
         ...
 
     def names(self, caller: Caller) -> frozenset[str]:
-        """The names of a caller in grants."""
+        """The names of a caller in grants: ARNs and unique ids."""
         ...
 
     def is_principal(self, name: str) -> bool:
         """Whether a key policy or a grant may name a principal like this: its account is another server's, or it is
         there."""
+        ...
+
+    def unique_id(self, name: str) -> str | None:
+        """The unique id of the user or role that an ARN names, or of the role of a session; None for other principals,
+        whose names are never given again."""
         ...
 
     def locks_out(self, caller: Caller, access: Access) -> bool:
@@ -61,6 +66,10 @@ class EveryoneWithKeys:
     def is_principal(self, name: str) -> bool:
         """True: nobody is looked for."""
         return True
+
+    def unique_id(self, name: str) -> str | None:
+        """None: nobody is looked for."""
+        return None
 
     def locks_out(self, caller: Caller, access: Access) -> bool:
         """False."""

@@ -16,6 +16,8 @@ from jedlik.iam.policy_checks import stored_policy
 from jedlik.iam.subjects import managed
 
 _ARN_PARTS = 6
+_NAMED = ("user", "role", "assumed-role")
+"""Principals that are deleted, and whose names may be given again."""
 
 
 class KeyPolicyAuthorizer:
@@ -36,20 +38,26 @@ class KeyPolicyAuthorizer:
         raise refusal(caller, access, found.decision)
 
     def names(self, caller: Caller) -> frozenset[str]:
-        """The names of a caller in grants."""
+        """The names of a caller in grants: ARNs and unique ids."""
         return names_of(self._identity_of(caller))
 
     def is_principal(self, name: str) -> bool:
         """Whether a principal may be named: users and roles must exist."""
         parts = name.split(":", _ARN_PARTS - 1)
-        if name == ANYBODY or len(parts) < _ARN_PARTS:
+        if name == ANYBODY or len(parts) < _ARN_PARTS or parts[5].partition("/")[0] not in _NAMED:
             return True
+        return self.unique_id(name) is not None
+
+    def unique_id(self, name: str) -> str | None:
+        """The unique id of the user or role that an ARN names, or of the role of a session."""
+        parts = name.split(":", _ARN_PARTS - 1)
+        if len(parts) < _ARN_PARTS:
+            return None
         kind, _, rest = parts[5].partition("/")
         if kind == "assumed-role":
-            return self._stores.of(parts[4]).row(ROLE.key(rest.partition("/")[0])) is not None
-        if kind not in ("user", "role"):
-            return True
-        return self._stores.of(parts[4]).unique_id_of(name) is not None
+            row = self._stores.of(parts[4]).row(ROLE.key(rest.partition("/")[0]))
+            return None if row is None else str(row[ROLE.id])
+        return self._stores.of(parts[4]).unique_id_of(name) if kind in _NAMED else None
 
     def locks_out(self, caller: Caller, access: Access) -> bool:
         """Whether a key policy keeps a caller from an access to its key."""
@@ -79,5 +87,6 @@ class KeyPolicyAuthorizer:
 
 
 def names_of(identity: Identity) -> frozenset[str]:
-    """The ARNs by which a grant may name an identity."""
-    return frozenset(name for name in (identity.arn, identity.role_arn) if name is not None)
+    """The ARNs by which a grant may name an identity, and its unique ids."""
+    names = (identity.arn, identity.role_arn, identity.unique_id, identity.role_id)
+    return frozenset(name for name in names if name)

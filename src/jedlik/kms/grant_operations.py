@@ -175,8 +175,7 @@ class GrantOperations:
 
     def _may_retire(self, asker: Asker, grant: Grant) -> bool:
         """Whether the grant itself lets the caller retire it."""
-        names = self._finder.authorizer.names(asker.caller)
-        return grant.retiring in names or (grant.grantee in names and "RetireGrant" in grant.operations)
+        return grant.may_retire(self._finder.authorizer.names(asker.caller))
 
     def _wanted(self, at: KeyAt, request: Request) -> Grant:
         """The grant that a request describes. Raises what refuses it."""
@@ -218,7 +217,12 @@ class GrantOperations:
             constraint=kind,
             pairs=tuple(sorted(pairs.items())),
             source_arn=source_arn,
+            grantee_id=self._unique_id(request.get("GranteePrincipal")),
+            retiring_id=self._unique_id(request.get("RetiringPrincipal")),
         )
+
+    def _unique_id(self, name: str | None) -> str | None:
+        return None if name is None else self._finder.authorizer.unique_id(name)
 
     def _is_principal(self, at: KeyAt, name: str) -> bool:
         """Whether a grant can name a principal so. A service grants itself what it needs, in a caller's name."""

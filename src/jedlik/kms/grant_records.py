@@ -35,6 +35,8 @@ _MAC_BYTES = 16
 _KEPT = 1024
 _PAGE, _PAGE_BYTES = 100, 1 << 20
 EQUALS, SUBSET = "EncryptionContextEquals", "EncryptionContextSubset"
+_ADDED = ("grantee_id", "retiring_id")
+"""Members that earlier versions do not know, and that not every grant has."""
 UNCONSTRAINED = frozenset({"DescribeKey", "RetireGrant"})
 """What a grant allows without regard to its constraints: such requests have no encryption context."""
 
@@ -61,6 +63,11 @@ class Grant:
     """The encryption context of the constraint, in order."""
     source_arn: str | None = None
     """The resource for which a service must ask, by another constraint: a pattern."""
+    grantee_id: str | None = None
+    """The unique id of the user or role that the grantee was, or whose session it is. None for others, and in grants of
+    earlier versions. Another with the name of one that was deleted has no part in the grant, as on AWS."""
+    retiring_id: str | None = None
+    """The same of the retiring principal."""
 
     def may(self, operation: str, values: Values) -> bool:
         """Whether it allows an access with these condition keys."""
@@ -69,6 +76,15 @@ class Grant:
         if operation == "CreateGrant":
             return set(values["kms:GrantOperations"]) <= set(self.operations) and self._is_looser(values)
         return operation in UNCONSTRAINED or self._fits(key_permissions.encryption_context(values))
+
+    def is_grantee(self, names: Collection[str]) -> bool:
+        """Whether somebody with one of these ARNs has one of these unique ids as well, if it must."""
+        return self.grantee_id is None or self.grantee_id in names
+
+    def may_retire(self, names: Collection[str]) -> bool:
+        """Whether somebody with these ARNs and unique ids may give it up."""
+        is_retiring = self.retiring in names and (self.retiring_id is None or self.retiring_id in names)
+        return is_retiring or (self.grantee in names and self.is_grantee(names) and "RetireGrant" in self.operations)
 
     def _is_for(self, values: Values) -> bool:
         if self.source_arn is None:
@@ -119,7 +135,8 @@ def new_grant_id() -> str:
 
 def packed_grant(grant: Grant) -> bytes:
     """The stored form."""
-    return orjson.dumps(grant)
+    members = {name: getattr(grant, name) for name in Grant.__slots__}
+    return orjson.dumps({name: value for name, value in members.items() if value is not None or name not in _ADDED})
 
 
 @lru_cache(maxsize=_KEPT)
@@ -156,14 +173,15 @@ def delete_grant(key_id: str, grant: Grant, writes: Writes) -> None:
 
 
 async def is_granted(region: Region, key_id: str, operation: str, values: Values, names: Collection[str]) -> bool:
-    """Whether a grant of a key allows an access to a principal with one of these names."""
+    """Whether a grant of a key allows an access to a principal with these names, ARNs and unique ids."""
     for name in names:
         start, end = key_rows.grantee_range(key_id, name)
         prefix = len(start)
         while leading := await region.engine.range(start, end, _PAGE, _PAGE_BYTES):
             ids = (row[prefix:].decode() for row, _ in leading)
             stored = await region.engine.get([key_rows.grant_row(key_id, grant_id) for grant_id in ids])
-            if any(unpacked_grant(one).may(operation, values) for one in stored if one is not None):
+            grants = (unpacked_grant(one) for one in stored if one is not None)
+            if any(grant.is_grantee(names) and grant.may(operation, values) for grant in grants):
                 return True
             start = leading[-1][0] + b"\0"
             await asyncio.sleep(0)  # A key may have tens of thousands, and others wait.

@@ -167,7 +167,7 @@ class KeyFinder:
             grant_records.check_tokens(region, tokens)
         place = Named(named.account, named.region, named.name if key is None else key.id)
         values = key_permissions.values(key, named, asker.caller.account, asker.via, given)
-        access = Access(f"kms:{operation}", place.arn, values, None if key is None else key.policy)
+        access = Access(f"kms:{operation}", place.arn, values, None if key is None else key.decisive)
         if key is None and named.name in aws_managed_keys.ALIASES and region.account == asker.region.account:
             policy = aws_managed_keys.policy_of(region.account, named.name)
             await self.authorizer.check_key(asker.caller, access._replace(policy=policy), _nobody)

@@ -60,16 +60,18 @@ class KeyOperations:
         is_multi_region = request.get("MultiRegion", False)
         origin = request.get("Origin", KMS)
         key_id = key_records.new_id(is_multi_region)
-        policy = request.get("Policy")
+        policy, bound = request.get("Policy"), None
         if policy is None:
             policy = key_policies.default(region.account)
         else:
             named = Named(region.account, region.name, key_id)
             self._policies.check(policy, Asker(context.caller, region), named, None, request)
+            bound = self._policies.bound(policy)
         key = KmsKey(
             id=key_id,
             created=now,
             policy=policy,
+            bound=bound,
             description=request.get("Description", ""),
             origin=origin,
             tags=key_tags.changed({}, request.get("Tags", ())),

@@ -107,6 +107,14 @@ class KmsKey:
     grants: int = 0
     """How many it has."""
     regions: MultiRegion | None = None
+    bound: str | None = None
+    """The policy with the unique ids of the users and roles that it names; None if it names none, and in rows of
+    earlier versions."""
+
+    @property
+    def decisive(self) -> str:
+        """The policy that decides: another user or role with the name of one that was deleted is somebody else."""
+        return self.policy if self.bound is None else self.bound
 
     def state(self, now: float) -> str:
         """Its key state."""
@@ -202,7 +210,10 @@ def put(before: KmsKey | None, after: KmsKey, writes: Writes) -> None:
 
 def packed(key: KmsKey) -> bytes:
     """The stored form."""
-    return orjson.dumps(key)
+    members = {name: getattr(key, name) for name in KmsKey.__slots__}
+    if key.bound is None:
+        del members["bound"]  # Earlier versions do not know it.
+    return orjson.dumps(members)
 
 
 @lru_cache(maxsize=_KEPT)

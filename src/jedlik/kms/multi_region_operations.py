@@ -53,11 +53,12 @@ class MultiRegionOperations:
         there = Named(at.region.account, name, at.key.id)
         if name == at.region.name or name in at.key.regions.replicas:
             raise AlreadyExistsException(f"Key {there.arn} already exists")
-        policy = request.get("Policy")
+        policy, bound = request.get("Policy"), None
         if policy is None:
             policy = key_policies.default(at.region.account)
         else:
             self._policies.check(policy, at.asker, there, at.key, request)
+            bound = self._policies.bound(policy)
         tags = key_tags.changed({}, request.get("Tags", ()))
         is_external = at.key.origin == EXTERNAL
         materials = {one.id: await sealed_material.opened(at.region, at.key.id, one.id) for one in at.key.materials}
@@ -65,6 +66,7 @@ class MultiRegionOperations:
             at.key,
             created=at.now,
             policy=policy,
+            bound=bound,
             description=request.get("Description", ""),
             is_enabled=True,
             tags=tags,
