@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +48,16 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """A process stands still meanwhile. Those that it has started go on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 _THREADS = 17
@@ -159,6 +169,8 @@ class Server:
         may do some steps of each job."""
         assert self._held.is_dir(), "the jobs of this server cannot be held"
         for kind in kinds:
+            for earlier in self._held.glob(f"{kind}.*"):  # What they held the last time.
+                earlier.unlink()
             (self._held / "new").write_text(str(after))
             (self._held / "new").rename(self._held / kind)
         try:
@@ -224,7 +236,8 @@ class Server:
             family = [self.pid]
             for pid in family:  # It grows: the workers have children too.
                 family += children(pid)
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # It may have ended just now.
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             eventually(lambda: not any(is_living(pid) for pid in family))
 
@@ -241,8 +254,9 @@ class Server:
         return self._process.poll() is None
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """What the server logged, line by line."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """What the server logged, line by line. A line that is just being written comes later."""
+        whole, _, _ = self.log.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in whole.decode().split("\n") if line.startswith("{")]
 
     def _start(self) -> None:
         start_of_log = self.log.stat().st_size if self.log.exists() else 0

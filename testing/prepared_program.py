@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,13 +141,20 @@ class Started:
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it has not ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # Its end may be on the way.
+                os.kill(self.pid, number)
 
     def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
+        if self.returncode is None and self._has_ended(timeout):
             self.returncode = self._number()
             os.close(self._status)
         return self.returncode
+
+    def _has_ended(self, timeout: float | None) -> bool:
+        """Whether its end is reported in time. `select` would fail in a test with more than 1,024 descriptors."""
+        reports = select.poll()
+        reports.register(self._status, select.POLLIN)
+        return bool(reports.poll(None if timeout is None else 1000 * timeout))
 
     def _number(self) -> int:
         found = os.read(self._status, _NUMBER.size)

@@ -20,7 +20,7 @@ class Asking:
     """A connection to a server that verifies no signatures."""
 
     def __init__(self, server: Server) -> None:
-        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
 
     def refused(self, operation: str, **request: Any) -> tuple[str, str]:
         """The name and the text of the error with which a request is refused."""
