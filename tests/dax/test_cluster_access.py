@@ -284,6 +284,7 @@ def test_operations_on_a_cluster_are_on_its_arn(server: Server, iam: Any) -> Non
         except ClientError as error:  # Perhaps it cannot be done to this cluster.
             is_refused = error.response["Error"]["Code"] == "AccessDeniedException"
             assert is_refused is (name == "create_cluster")
+    available(server.client("dax"), "default")  # After its node was rebooted.
     allow({**everything, "Action": "dax:CreateCluster"}, {**everything, "Action": "iam:PassRole"})
     with pytest.raises(ClientError, match="not authorized to perform: dax:TagResource"):
         control.create_cluster(ClusterName="x", NodeType="local", ReplicationFactor=1, IamRoleArn=ROLE, Tags=tags)

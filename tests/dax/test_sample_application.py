@@ -17,9 +17,13 @@ ROUNDS = 3
 
 @pytest.fixture(scope="module")
 def filled(dynamodb: Any, dax: Any) -> str:
+    return fill(dynamodb, dax, TABLE)
+
+
+def fill(dynamodb: Any, dax: Any, name: str) -> str:
     """The table, made past DAX, and filled through it."""
     dynamodb.create_table(
-        TableName=TABLE,
+        TableName=name,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "N"},
@@ -36,8 +40,8 @@ def filled(dynamodb: Any, dax: Any) -> str:
             }
             for number in range(1, NUMBERS + 1)
         ]
-        assert dax.batch_write_item(RequestItems={TABLE: puts})["UnprocessedItems"] == {}
-    return TABLE
+        assert dax.batch_write_item(RequestItems={name: puts})["UnprocessedItems"] == {}
+    return name
 
 
 def test_items_by_their_keys(dax: Any, dynamodb: Any, filled: str) -> None:
@@ -69,8 +73,10 @@ def test_a_scan_of_all(dax: Any, dynamodb: Any, filled: str) -> None:
         assert found["Count"] == PARTITIONS * NUMBERS
 
 
-def test_the_table_is_deleted_past_the_cache(dax: Any, dynamodb: Any, filled: str) -> None:
-    dynamodb.delete_table(TableName=filled)
+def test_the_table_is_deleted_past_the_cache(dax: Any, dynamodb: Any) -> None:
+    deleted = fill(dynamodb, dax, f"{TABLE}Deleted")
     key = {"pk": {"N": "1"}, "sk": {"N": "1"}}
+    assert "Item" in dax.get_item(TableName=deleted, Key=key)
+    dynamodb.delete_table(TableName=deleted)
     with pytest.raises(Exception, match="not found"):
-        dax.get_item(TableName=filled, Key=key, ConsistentRead=True)
+        dax.get_item(TableName=deleted, Key=key, ConsistentRead=True)

@@ -100,7 +100,12 @@ def test_what_was_set_wins_over_settings_that_are_read_again(server: Server) -> 
         wanted = f"nothing is restarted: {reason}", f"nothing is restarted: vpc_endpoints.{ENDPOINT}: {reason}"
         eventually(lambda wanted=wanted: any(line["message"].startswith(wanted) for line in server.log_lines()))  # type: ignore[misc]
     assert does(by(server, ENDPOINT)) == (DENIED, ALLOWED)
+    # Other tests find everything as it was.
     file.write_text(before)
+    server.client("ec2").modify_vpc_endpoint(VpcEndpointId=OTHER, ResetPolicy=True)
+    server.send_signal(signal.SIGHUP)
+    eventually(lambda: messages(server, "restarted") == 2)
+    eventually(lambda: does(by(server, ENDPOINT)) == (ALLOWED, DENIED))
 
 
 def test_an_endpoint_has_certificates_of_its_own(start_server: Start, tmp_path: Path) -> None:
