@@ -38,22 +38,23 @@ def gateway() -> Path:
 def endpoint(gateway: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An S3 server with the bucket `jedlik`."""
     folder = tmp_path_factory.mktemp("s3")
-    with reserved_port() as free:
-        port = free.getsockname()[1]
-    command = [str(gateway), "--access", KEY, "--secret", SECRET, "--port", f"127.0.0.1:{port}", "posix", str(folder)]
-    with (folder.parent / "s3.log").open("wb") as log:
+    with reserved_port() as reserved, (folder.parent / "s3.log").open("wb") as log:
+        port = f"127.0.0.1:{reserved.getsockname()[1]}"
+        command = [str(gateway), "--access", KEY, "--secret", SECRET, "--port", port, "posix", str(folder)]
         running = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)
-    url = f"http://127.0.0.1:{port}"
-    eventually(lambda: is_made(url))
-    yield url
-    running.kill()
-    running.wait()
+        url = f"http://{port}"
+        eventually(lambda: is_made(url))
+        yield url
+        running.kill()
+        running.wait()
 
 
 def is_made(url: str) -> bool:
-    """Make the bucket, once the server answers."""
+    """Make the bucket, once the server answers, if it is not there."""
+    client = s3(url)
     try:
-        s3(url).create_bucket(Bucket="jedlik")
+        if not client.list_buckets()["Buckets"]:
+            client.create_bucket(Bucket="jedlik")
     except (BotoCoreError, ClientError):
         return False
     return True

@@ -29,22 +29,26 @@ class Store:
 
     def __init__(self, program: Path, folder: Path) -> None:
         (folder / "objects").mkdir()
-        with reserved_port() as free:
-            port = free.getsockname()[1]
-        words = [str(program), "--access", KEY, "--secret", SECRET, "--port", f"127.0.0.1:{port}", "posix"]
+        self._reserved = reserved_port()
+        port = f"127.0.0.1:{self._reserved.getsockname()[1]}"
+        words = [str(program), "--access", KEY, "--secret", SECRET, "--port", port, "posix"]
         self._command = [*words, str(folder / "objects")]
         self._log = folder / "s3.log"
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{port}"
         self.start()
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._running = subprocess.Popen(self._command, stdout=log, stderr=log, preexec_fn=die_with_parent)
-        eventually(lambda: is_made(self.url) or bool(s3(self.url).list_buckets()["Buckets"]))
+        eventually(lambda: is_made(self.url))
 
     def stop(self) -> None:
         self._running.kill()
         self._running.wait()
+
+    def end(self) -> None:
+        self.stop()
+        self._reserved.close()
 
     def options(self, **changed: str) -> list[str]:
         options = {"endpoint": self.url, "region": "us-east-1", "access_key_id": KEY, "secret_access_key": SECRET}
@@ -55,7 +59,7 @@ class Store:
 def store(gateway: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     running = Store(gateway, tmp_path_factory.mktemp("s3"))
     yield running
-    running.stop()
+    running.end()
 
 
 @pytest.fixture(scope="module")
