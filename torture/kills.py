@@ -29,7 +29,7 @@ LONGEST_LIFE = 1.5
 """The longest load between two kills of workers, in seconds: the parent replaces one after a second."""
 MOST_WORKERS = 6
 """The most workers that are killed before the whole server is."""
-STALL_SECONDS = 30.0
+STALL_SECONDS = 60.0
 """Within this number of seconds after a worker's death, writes must be acknowledged again."""
 
 

@@ -126,6 +126,12 @@ def _connected(port: int) -> RawClient:
     return client
 
 
+def _ports(port: int) -> list[int]:
+    """The ports of the nodes that serve, as one of them names them."""
+    with _connected(port) as client:
+        return [node[PORT] for node in _asked(client, request(raw_client.ENDPOINTS))]
+
+
 def _asked(client: RawClient, asked: bytes) -> Any:
     client.send(asked)
     [_, answer] = client.answer(1)
@@ -186,8 +192,8 @@ def _run(server: Server, random: Random, seconds: float, say: Callable[[str], No
         BillingMode="PAY_PER_REQUEST",
     )
     first = int(server.dax_url.rpartition(":")[2])
-    with _connected(first) as client:
-        ports = [node[PORT] for node in _asked(client, request(raw_client.ENDPOINTS))]
+    _wait_for(lambda: len(_ports(first)) == NODES, "not all nodes served")
+    ports = _ports(first)
     demand(ports[0] == first, f"the primary is at {ports[0]}, and the server announces {first}")
     by_hand = [_ByHand(f"by hand {number}", ports) for number in range(BY_HAND)]
     official = _Official("official", server.dax_url)

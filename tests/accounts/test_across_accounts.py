@@ -133,7 +133,8 @@ def test_another_accounts_table_can_be_described_updated_tagged_and_deleted(one:
     other.update_table(TableName=table, DeletionProtectionEnabled=False)
     assert one.delete_table(TableName=arn)["TableDescription"]["TableArn"] == arn
     gone = ("ResourceNotFoundException", f"Requested resource not found: Table: {table} not found")
-    eventually(lambda: refusal(other.describe_table, TableName=table) == gone)
+    eventually(lambda: table not in other.list_tables()["TableNames"])
+    assert refusal(other.describe_table, TableName=table) == gone
 
 
 def test_a_replica_of_another_accounts_table_is_in_that_account(

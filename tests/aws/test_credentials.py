@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jedlik.aws.credentials import Credentials, CredentialsError, create, delete, load
+from testing.jedlik_process import PATIENCE
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_reader_of_the_folder_cannot_block_a_change(path: Path) -> None:
     fcntl.flock(folder, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as threads:
         try:
-            made = threads.submit(create, path).result(10)
+            made = threads.submit(create, path).result(PATIENCE)
         finally:
             os.close(folder)
     assert load(path) == [made]
@@ -83,7 +84,7 @@ def test_changes_wait_for_each_other(path: Path) -> None:
             second.result(0.2)
         assert load(path) == [first]
         fcntl.flock(file, fcntl.LOCK_UN)
-        assert [first, second.result(10)] == load(path)
+        assert [first, second.result(PATIENCE)] == load(path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "open to others"])

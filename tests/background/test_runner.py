@@ -17,6 +17,7 @@ from jedlik.regions import keyspaces
 from jedlik.regions.region import Region
 from jedlik.regions.stores import Stores
 from jedlik.storage.engine import StorageError, Writes
+from testing.jedlik_process import PATIENCE
 from testing.regions import SetClock, everything, run, write
 
 COUNTING = "COUNTING"
@@ -58,7 +59,7 @@ async def counted(region: Region) -> int:
 
 
 async def until(region: Region, steps: int) -> None:
-    for _ in range(1000):
+    for _ in range(int(PATIENCE * 100)):
         if await counted(region) >= steps:
             return
         await asyncio.sleep(0.01)
@@ -183,6 +184,7 @@ def test_jobs_go_on_after_the_storage_has_failed(tmp_path: Path, monkeypatch: py
 
 def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(region: Region, clock: SetClock) -> None:
+        interval = 0.5
         times: list[float] = []
         enough = asyncio.Event()
 
@@ -198,13 +200,13 @@ def test_a_duty_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
         monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
         stop = asyncio.Event()
-        running = asyncio.create_task(runner.run(region, stop, Work((), (Duty("duty", 0.1, duty, wanted),))))
-        await asyncio.wait_for(enough.wait(), 10)
+        running = asyncio.create_task(runner.run(region, stop, Work((), (Duty("duty", interval, duty, wanted),))))
+        await asyncio.wait_for(enough.wait(), PATIENCE)
         stop.set()
         await running
         rests = [after - before for before, after in itertools.pairwise(times)]
-        assert all(rest >= 0.1 for rest in rests[1::2])
-        assert min(rests[::2]) < 0.1
+        assert all(rest >= interval for rest in rests[1::2])
+        assert min(rests[::2]) < interval
 
     run(tmp_path, scenario)
 

@@ -19,7 +19,7 @@ from jedlik.dax.node_board import NodeBoard, NodeName, SeenNode
 from testing.dax import raw_client
 from testing.dax.node_processes import process_of
 from testing.dax.raw_client import RawClient, authorization, preamble, request
-from testing.jedlik_process import Server, eventually, run_jedlik
+from testing.jedlik_process import Server, eventually, halted, run_jedlik
 
 ROLE = "arn:aws:iam::000000000000:role/service/dax"
 MADE = {"NodeType": "dax.r5.large", "IamRoleArn": ROLE}
@@ -85,15 +85,17 @@ def messages(control: Any, name: str) -> list[str]:
 
 
 def test_the_life_of_a_cluster(server: Server, control: Any) -> None:
-    made = control.create_cluster(
-        ClusterName="Life",
-        ReplicationFactor=2,
-        Description="Short",
-        AvailabilityZones=["a", "b"],
-        Tags=[{"Key": "k", "Value": "v"}],
-        SSESpecification={"Enabled": True},
-        **MADE,
-    )["Cluster"]
+    # The parent starts and ends nodes: as long as it stands still, nothing is done that was asked for.
+    with halted(server.pid):
+        made = control.create_cluster(
+            ClusterName="Life",
+            ReplicationFactor=2,
+            Description="Short",
+            AvailabilityZones=["a", "b"],
+            Tags=[{"Key": "k", "Value": "v"}],
+            SSESpecification={"Enabled": True},
+            **MADE,
+        )["Cluster"]
     assert (made["Status"], made["TotalNodes"], made["ActiveNodes"]) == ("creating", 2, 0)
     assert "ClusterDiscoveryEndpoint" not in made
     cluster = available(control, "life")
@@ -118,25 +120,29 @@ def test_the_life_of_a_cluster(server: Server, control: Any) -> None:
         assert "Item" in dax.get_item(TableName="life", Key={"p": {"S": "k"}})
     assert "Item" in tables.get_item(TableName="life", Key={"p": {"S": "k"}})
 
-    grown = control.increase_replication_factor(ClusterName="life", NewReplicationFactor=3)["Cluster"]
-    assert (grown["Status"], [one["NodeStatus"] for one in grown["Nodes"]][2]) == ("modifying", "creating")
-    assert refused(control.reboot_node, "InvalidClusterStateFault", ClusterName="life", NodeId="life-a")
+    with halted(server.pid):
+        grown = control.increase_replication_factor(ClusterName="life", NewReplicationFactor=3)["Cluster"]
+        assert (grown["Status"], [one["NodeStatus"] for one in grown["Nodes"]][2]) == ("modifying", "creating")
+        assert refused(control.reboot_node, "InvalidClusterStateFault", ClusterName="life", NodeId="life-a")
     assert [one["NodeId"] for one in available(control, "life")["Nodes"]] == ["life-a", "life-b", "life-c"]
 
-    rebooted = control.reboot_node(ClusterName="life", NodeId="life-b")["Cluster"]
+    with halted(server.pid):
+        rebooted = control.reboot_node(ClusterName="life", NodeId="life-b")["Cluster"]
     assert [one["NodeStatus"] for one in rebooted["Nodes"]] == ["available", "rebooting", "available"]
     again = available(control, "life")
     assert [one["Endpoint"]["Port"] for one in again["Nodes"]][:2] == ports
 
-    shrunk = control.decrease_replication_factor(
-        ClusterName="life", NewReplicationFactor=1, NodeIdsToRemove=["life-a", "life-c"]
-    )
+    with halted(server.pid):
+        shrunk = control.decrease_replication_factor(
+            ClusterName="life", NewReplicationFactor=1, NodeIdsToRemove=["life-a", "life-c"]
+        )
     assert shrunk["Cluster"]["NodeIdsToRemove"] == ["life-a", "life-c"]
     left = available(control, "life")
     assert nodes_seen(left) == [(ports[1], 1)]
     assert [one["NodeId"] for one in left["Nodes"]] == ["life-b"]
 
-    gone = control.delete_cluster(ClusterName="life")["Cluster"]
+    with halted(server.pid):
+        gone = control.delete_cluster(ClusterName="life")["Cluster"]
     assert (gone["Status"], [one["NodeStatus"] for one in gone["Nodes"]]) == ("deleting", ["deleting"])
     eventually(lambda: described(control, "life") is None)
     refused(control.describe_clusters, "ClusterNotFoundFault", ClusterNames=["life"])

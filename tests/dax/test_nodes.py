@@ -31,6 +31,7 @@ def server(start_shared_server: Callable[..., Server]) -> Server:
         AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    eventually(lambda: len(_nodes(running)) == NODES)  # It has started when its first process serves.
     return running
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from jedlik.dax.request_framing import MOST_BYTES
 from testing.dax import raw_client
+from testing.dax.node_processes import process_of
 from testing.dax.raw_client import RawClient, authorization, preamble, request, values
 from testing.jedlik_process import Server, eventually, run_jedlik
 
@@ -201,16 +202,10 @@ def test_a_node_that_dies_is_replaced(start_server: Callable[..., Server]) -> No
     with RawClient(server.dax_url) as client:
         client.send(preamble(), authorization(), request(raw_client.ENDPOINTS))
         client.answer(1)
-        node = _listening(server)
-        os.kill(node, signal.SIGKILL)
+        os.kill(process_of(int(server.dax_url.rpartition(":")[2])), signal.SIGKILL)
         assert client.ends()
     with RawClient(server.dax_url) as client:
         client.send(preamble(), authorization(), request(raw_client.DEFINE_LIST_ID, ["a"]))
         assert client.answer(1) == [[], 2]
     eventually(lambda: len(server.workers()) == len(before))
     assert server.stop() == 0
-
-
-def _listening(server: Server) -> int:
-    """The process of the node: the one that is no worker, started last."""
-    return max(server.workers())

@@ -191,7 +191,7 @@ def is_process(number: int) -> bool:
 
 
 async def eventually(holds: Callable[[], bool]) -> bool:
-    for _ in range(2000):
+    for _ in range(6000):
         if holds():
             return True
         await asyncio.sleep(0.01)

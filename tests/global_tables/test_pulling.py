@@ -138,6 +138,11 @@ def test_a_lost_peer_is_asked_again_and_its_loss_and_return_are_logged_once(capl
             before, seconds = way.asked, asyncio.get_running_loop().time
             begun = seconds()
             await asyncio.sleep(1.5)
+
+            async def is_lost() -> bool:
+                return any(message.startswith("peer lost") for message in messages(caplog))
+
+            await until(is_lost)
             # After 0.1, 0.2, 0.4 and 0.8 seconds, and once a second if it took longer than it should.
             assert way.asked - before <= 10 + (seconds() - begun)
             way.is_open = True

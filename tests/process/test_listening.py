@@ -13,6 +13,7 @@ from jedlik.aws.shapes import service_model
 from jedlik.dynamodb.request_shapes import DYNAMODB
 from jedlik.process.listeners import MEMORY_PREFIX, sweep_memory_folders
 from jedlik.process.services import read_models
+from testing.jedlik_process import PATIENCE
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def memory_folder(temporary: Path, name: str) -> Path:
 
 def sweep() -> None:
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(sweep_memory_folders).result(10)
+        threads.submit(sweep_memory_folders).result(PATIENCE)
 
 
 def test_remains_of_killed_servers_are_removed_and_files_in_use_stay(temporary: Path) -> None:

@@ -410,7 +410,7 @@ def appears(terminal: int, text: bytes) -> bool:
     return True
 
 
-@pytest.mark.timeout(PATIENCE)
+@pytest.mark.timeout(3 * PATIENCE)
 def test_a_terminal_that_closes_stops_the_server(tmp_path: Path) -> None:
     ours, terminal = os.openpty()
     serving = [sys.executable, "-m", "jedlik", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]

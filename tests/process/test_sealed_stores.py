@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,7 +142,10 @@ def test_a_store_that_was_plain_is_sealed_while_it_is_used(start_server: StartSe
     fill(client, 100)
     store = store_in(tmp_path / "data")
 
+    rounds = itertools.count()
+
     def is_sealed() -> bool:
+        time.sleep(0.1 * next(rounds))  # More and more, so that a slow machine comes to the end, too.
         server.kill()
         done = '"HasPlain":false' in key_record(store)
         server.restart()

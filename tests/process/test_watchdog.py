@@ -51,6 +51,11 @@ def get(server: Server, path: str, method: str = "GET") -> tuple[int, bytes]:
         return error.code, error.read()
 
 
+def readiness(server: Server) -> tuple[int, Any]:
+    status, body = get(server, "/readyz")
+    return status, json.loads(body)
+
+
 def test_a_committer_that_hangs_is_replaced_and_nothing_acknowledged_is_lost(start_server: Start) -> None:
     server = start_server(hang_timeout=7)
     make_table(server.client())
@@ -79,11 +84,8 @@ def test_a_committer_that_hangs_is_replaced_and_nothing_acknowledged_is_lost(sta
         eventually(lambda: len(done) > 20)
         [committer] = children(server.worker())
         os.kill(committer, signal.SIGSTOP)
-        eventually(lambda: get(server, "/readyz")[0] == 503)
-        assert json.loads(get(server, "/readyz")[1]) == {
-            "ready": False,
-            "regions": {"us-east-1": "commits are not answered"},
-        }
+        troubled = (503, {"ready": False, "regions": {"us-east-1": "commits are not answered"}})
+        eventually(lambda: readiness(server) == troubled)
         assert get(server, "/")[0] == get(server, "/healthz")[0] == 200
         eventually(lambda: bool(failed))
         before = len(done)

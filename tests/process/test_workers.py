@@ -316,8 +316,8 @@ def test_handshakes_count_as_connections(start_server: Start, certificate: tuple
         for wire in wires:
             with suppress(ConnectionError):
                 wire.send(first)
-        until(lambda: sum(is_closed(wire) for wire in wires) >= 150)
-        assert descriptors(server) <= before + 25
+        # Those that are just being refused have a descriptor for a moment.
+        until(lambda: sum(is_closed(wire) for wire in wires) >= 150 and descriptors(server) <= before + 25)
         # A client that completes its handshake is admitted all the same.
         assert server.client(verify=str(certificate[0])).list_tables()["TableNames"] == []
     assert [line for line in server.log_lines() if line["level"] != "info"] == []

@@ -190,7 +190,7 @@ def test_after_an_unknown_checkpoint_the_committer_makes_the_next(tmp_path: Path
         assert await soon_at_once(engine, asked)
         journal = Journal(tmp_path)
         told = journal.checkpoint()
-        for _ in range(1000):
+        for _ in range(6000):
             if journal.checkpoint() != told:
                 break
             await asyncio.sleep(0.01)
