@@ -13,11 +13,12 @@ from random import Random
 import lmdb
 import pytest
 
+from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import checkpoints, journal
 from jedlik.storage.lmdb.checkpoints import Pending, is_pinned
 from jedlik.storage.lmdb.committer_process import Commits
 from jedlik.storage.lmdb.journal import JOURNAL, Checkpoint, Journal
-from jedlik.storage.lmdb.lmdb_pages import DATA, metas, write_metas, write_newer_again
+from jedlik.storage.lmdb.lmdb_pages import DATA, metas, newest_meta, write_metas, write_newer_again
 from testing.storage.committing import commit, committing, left_by_a_kill, records, rows, rows_of
 
 WAIT_SECONDS = 60.0
@@ -237,7 +238,10 @@ def test_many_records_make_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("when_told")
-def test_a_failure_to_write_pages_early_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENODATA, errno.ETIMEDOUT, errno.ENOSPC])
+def test_a_failure_to_write_pages_early_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
     def answering(number: int) -> Callable[..., int]:
         def sync_file_range(*_: object) -> int:
             ctypes.set_errno(number)
@@ -248,13 +252,29 @@ def test_a_failure_to_write_pages_early_is_reported(tmp_path: Path, monkeypatch:
     with committing(tmp_path) as commits:
         commit(commits, {b"key": b"1"})
         made = last_checkpoint(tmp_path)
-        monkeypatch.setattr(checkpoints, "_sync_file_range", answering(errno.EIO))
-        with pytest.raises(OSError, match="Input/output error"):
+        monkeypatch.setattr(checkpoints, "_sync_file_range", answering(error))
+        with pytest.raises(OSError, match=os.strerror(error)):
             commits.checkpoints.make()
         assert last_checkpoint(tmp_path) == made
         monkeypatch.setattr(checkpoints, "_sync_file_range", answering(errno.ENOSYS))
         commits.checkpoints.make()
         assert last_checkpoint(tmp_path).number == made.number + 1
+
+
+@pytest.mark.usefixtures("when_told")
+def test_no_checkpoint_is_made_of_damaged_pages(tmp_path: Path) -> None:
+    with committing(tmp_path / "store") as commits:
+        commit(commits, {b"key": b"1"})
+        left = left_by_a_kill(tmp_path / "store", tmp_path / "left")
+    file = os.open(left / DATA, os.O_RDWR)
+    found = metas(file)
+    newest = newest_meta(found)
+    assert newest is not None
+    root = int.from_bytes(newest[1][136:144], "little")
+    os.pwrite(file, b"\xff" * 12, root * 4096 + 12)
+    with pytest.raises(StorageError, match="pages of the store are damaged"):
+        write_newer_again(file, found, newest[0] - 1)
+    os.close(file)
 
 
 @pytest.mark.usefixtures("when_told")

@@ -6,12 +6,15 @@ The remains of a power cut are no damage: `torture` and tests/crash try them.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import checkpoints, lmdb_file
 from jedlik.storage.lmdb import journal as journal_module
 from jedlik.storage.lmdb.checksums import kept
@@ -20,6 +23,7 @@ from jedlik.storage.lmdb.committer_process import Commits
 from jedlik.storage.lmdb.environment import MAP_SIZE
 from jedlik.storage.lmdb.journal import JOURNAL, Journal, Record
 from jedlik.storage.lmdb.lmdb_pages import DATA, metas, transaction_of, write_metas
+from jedlik.storage.lmdb.salvage import salvaging
 from jedlik.storage.lmdb.store import open_store
 from testing.storage.committing import commit, committing, left_by_a_kill, records, rows
 
@@ -356,6 +360,45 @@ def test_a_journal_that_an_earlier_version_has_begun_is_read(tmp_path: Path) -> 
         commit(commits, {b"key": b"2"})
         left = left_by_a_kill(tmp_path, tmp_path / "left")
     assert rows(left) == {b"key": b"2"}
+
+
+def test_a_journal_of_a_later_version_is_refused_and_none_of_it_given_up(killed: Path) -> None:
+    content = bytearray((killed / JOURNAL).read_bytes())
+    content[4] = content[SLOT + 4] = 3
+    (killed / JOURNAL).write_bytes(content)
+    files = read(killed)
+    refused = rf"^{killed / JOURNAL} has form 3, and this version of Jedlik reads form 1 to 2$"
+    with pytest.raises(StorageError, match=refused):
+        rows(killed)
+    with pytest.raises(StorageError, match=refused), salvaging(killed) as salvage:
+        next(salvage.attempts())
+    assert read(killed) == files
+
+
+def test_a_journal_that_the_disk_cannot_read_is_refused(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it through a map would end the process."""
+
+    def fail(file: int, buffers: object, offset: int) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "preadv", fail)
+        with pytest.raises(StorageError, match=rf"^cannot open the store in {killed}: .*Input/output error$"):
+            rows(killed)
+    assert rows(killed) == numbered(0, PUTS)
+
+
+@pytest.mark.parametrize("root", [1 << 52, 1 << 63, (1 << 64) - 2])
+def test_a_root_that_no_file_can_have_is_damage(tmp_path: Path, root: int) -> None:
+    with committing(tmp_path) as commits:
+        put(commits, 0, 5)
+    (tmp_path / JOURNAL).unlink()
+    data = bytearray((tmp_path / DATA).read_bytes())
+    for page in (0, 4096):
+        data[page + 136 : page + 144] = root.to_bytes(8, "little")
+    (tmp_path / DATA).write_bytes(data)
+    with pytest.raises(DamagedStore, match=rf"^{tmp_path / DATA} is damaged, or a journal is missing beside it: page"):
+        rows(tmp_path)
 
 
 def test_a_store_that_an_earlier_version_compacted_gets_a_journal(killed: Path) -> None:

@@ -153,16 +153,40 @@ def test_a_record_that_could_not_be_written_does_not_count(
     with monkeypatch.context() as patched:
         pwrite = os.pwrite
 
-        def half(file: int, data: bytes, offset: int) -> int:
-            return pwrite(file, data[: len(data) // 2], offset) if len(data) > HEAD else pwrite(file, data, offset)
+        def fill_up(file: int, data: bytes, offset: int) -> int:
+            if offset > place.offset:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return pwrite(file, data[: max(HEAD, len(data) // 2)], offset)
 
-        patched.setattr(os, "pwrite", half)
+        patched.setattr(os, "pwrite", fill_up)
         with pytest.raises(OSError, match="No space left on device"):
             writer.write(b"two" * 100)
     assert records(tmp_path) == [b"one"]
     assert writer.place == place
     writer.write(b"three")
     assert records(tmp_path) == [b"one", b"three"]
+
+
+@pytest.mark.parametrize("most", [1, 10, 100])
+def test_what_is_written_in_parts_is_written_whole(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    pwrite = os.pwrite
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_module, "_GROWTH", 512)
+        patched.setattr(os, "pwrite", lambda file, data, offset: pwrite(file, data[:most], offset))
+        writer.write(b"one" * 100)
+        writer.checkpoint(2)
+        writer.write(b"two" * 100)
+    assert records(tmp_path) == [b"two" * 100]
+
+
+def test_nothing_that_can_be_written_is_a_full_disk(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda file, data, offset: 0)
+    with pytest.raises(OSError, match="No space left on device"):
+        writer.write(b"one")
 
 
 # The lap

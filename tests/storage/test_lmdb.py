@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -19,6 +21,7 @@ from jedlik import __version__
 from jedlik.storage.engine import Engine, StorageError, Writes, entry_content
 from jedlik.storage.lmdb.at_once import CommitsAtOnce
 from jedlik.storage.lmdb.checksums import read
+from jedlik.storage.lmdb.journal import JOURNAL
 from jedlik.storage.lmdb.lmdb_engine import LmdbEngine
 from testing.storage.engine_processes import finish, other_process, pipe, start
 from testing.storage.engines import append, everything, increment, lmdb_durable, lmdb_forgetful, put, put_twice, run
@@ -292,7 +295,7 @@ def test_a_full_store_refuses_and_goes_on(tmp_path: Path, durable: bool) -> None
 def test_a_full_disk_refuses_and_the_engine_goes_on(tmp_path: Path) -> None:
     outcome, sender = pipe()
     process = start(fill_the_disk, tmp_path, sender)
-    full = "StorageError: [Errno 28] No space left on device"
+    full = "StorageError: [Errno 27] File too large"
     assert outcome.recv() == ["stored", full, "stored"]
     finish(process)
     assert [key for key, _ in run(lmdb_durable, tmp_path, everything)] == [b"after", b"before"]
@@ -396,6 +399,70 @@ def test_a_journal_that_only_the_committer_can_read_refuses_writes_and_holds_nob
         assert committer_of(engine).poll() is None
 
     run(lmdb_durable, tmp_path, scenario)
+
+
+def replace_by_a_copy(path: Path) -> None:
+    shutil.copytree(path, path.with_name("copy"))
+    path.rename(path.with_name("moved"))
+    path.with_name("copy").rename(path)
+
+
+def replace_the_journal(path: Path) -> None:
+    shutil.copy(path / JOURNAL, path / "copy")
+    (path / "copy").replace(path / JOURNAL)
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
+AWAY = "have been moved, removed or replaced while the server was running"
+
+
+@pytest.mark.parametrize("change", [move, replace_by_a_copy, replace_the_journal, shutil.rmtree])
+def test_a_store_whose_files_are_others_is_used_no_more(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    path = tmp_path / "store"
+
+    async def scenario() -> None:
+        engine = LmdbEngine.open(path, durable=True)
+        await put_twice(engine, {b"key": b"value"})
+        engine.look(10)
+        assert engine.trouble is None
+        change(path)
+        engine.look(10)
+        assert engine.trouble is not None
+        assert AWAY in engine.trouble
+        with pytest.raises(StorageError, match=AWAY):
+            await put(engine, {b"key": b"lost"})
+        with pytest.raises(StorageError, match=AWAY):
+            await engine.get([b"key"])
+        await engine.close()
+
+    asyncio.run(scenario())
+    for left in (path, path.with_name("moved")):
+        if left.exists():
+            assert run(lmdb_durable, left, everything) == [(b"key", b"value")]
+
+
+@pytest.mark.parametrize("change", [move, replace_by_a_copy])
+def test_a_committer_takes_no_other_store_than_its_workers(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    path = tmp_path / "store"
+
+    async def scenario() -> None:
+        engine = LmdbEngine.open(path, durable=True)
+        await put_twice(engine, {b"key": b"value"})
+        committer_of(engine).kill()
+        committer_of(engine).wait()
+        change(path)
+        with contextlib.suppress(StorageError):  # The killed one's.
+            await put(engine, {b"key": b"lost"})
+        with pytest.raises(StorageError, match=AWAY):
+            await put(engine, {b"key": b"lost"})
+        assert path.exists() == (change is not move)
+        await engine.close()
+
+    asyncio.run(scenario())
+    assert run(lmdb_durable, path.with_name("moved"), everything) == [(b"key", b"value")]
 
 
 def test_it_ends_with_its_engine(tmp_path: Path) -> None:

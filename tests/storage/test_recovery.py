@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import closing
 from pathlib import Path
@@ -130,6 +131,8 @@ def test_a_recovery_that_fails_in_the_middle_of_a_write_is_done_again(
 
         def write_half(file: int, data: bytes, offset: int, spared: int = spared, written: list[int] = written) -> int:
             written.append(offset)
+            if len(written) == spared + 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return pwrite(file, data[: len(data) // 2] if len(written) == spared + 1 else data, offset)
 
         with monkeypatch.context() as patched:

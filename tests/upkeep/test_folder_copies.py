@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from jedlik.upkeep import folder_copies
 from testing.dynamodb.definitions import attributes, key_schema
 from testing.jedlik_process import Server, eventually, run_jedlik
 
@@ -15,6 +19,16 @@ TABLE = {
     "AttributeDefinitions": attributes(p="S", s="N"),
     "BillingMode": "PAY_PER_REQUEST",
 }
+
+
+def test_a_file_that_is_written_in_parts_is_copied_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, pwrite = os.write, os.pwrite
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:10]))
+    monkeypatch.setattr(os, "pwrite", lambda file, data, offset: pwrite(file, data[:10], offset))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "record.json").write_text("[1]" * 1000)
+    folder_copies.copy(tmp_path / "data", tmp_path / "copy", lambda store: None)
+    assert (tmp_path / "copy" / "record.json").read_text() == "[1]" * 1000
 
 
 def test_a_copy_has_every_store_in_one_state(start_server: Any, tmp_path: Path) -> None:

@@ -49,6 +49,19 @@ def take_data_folder(folder: Path) -> int:
     return lock
 
 
+def is_still_taken(folder: Path, lock: int) -> bool:
+    """Whether a folder is the one that was locked, and has not been moved, removed or replaced since.
+
+    If the disk does not answer, it is.
+    """
+    try:
+        return os.path.samestat((folder / "lock").stat(), os.fstat(lock))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
 def take_port(host: str, port: int) -> list[socket.socket]:
     """Listen on every address of `host`, on one port; a free one for 0. Raises StartError."""
     listening: list[socket.socket] = []

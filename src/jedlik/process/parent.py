@@ -89,7 +89,7 @@ class Supervisor:
     """The workers of a server, and its nodes of DAX, which it treats alike.
 
     `renew` returns a site with settings and files read again, and raises SettingsError or StartError if they cannot be
-    used; `announce` reports that the server is ready.
+    used; `announce` reports that the server is ready; `has_data` returns whether the data folder is still where it was.
     """
 
     def __init__(
@@ -99,12 +99,14 @@ class Supervisor:
         holder: RootKeyHolder,
         renew: Callable[[Site], Site],
         announce: Callable[[Site], None],
+        has_data: Callable[[], bool],
     ) -> None:
         self._site = site
         self._seats = seats
         self._holder = holder
         self._renew = renew
         self._announce = announce
+        self._has_data = has_data
         self._workers: dict[int, Worker] = {}
         """By process id."""
         self._due: dict[Post, float] = {}
@@ -137,6 +139,14 @@ class Supervisor:
             if arrived & STOPPING or (RESTART in arrived and self._hung_up()):
                 self._stop()
                 return 0
+            if not self._has_data():
+                log.error(
+                    "the data directory %s has been moved, removed or replaced: the server ends, because what it would "
+                    "acknowledge from now on could be lost",
+                    self._site.settings.data_dir,
+                )
+                self._stop()
+                return FAILED
             if RESTART in arrived:
                 self._begin_restart()
             for worker, code in self._reap():

@@ -26,6 +26,7 @@ from jedlik.process.listeners import (
     MEMORY_PREFIX,
     StartError,
     allow_no_core_dumps,
+    is_still_taken,
     raise_descriptor_limit,
     sweep_memory_folders,
     take_data_folder,
@@ -92,6 +93,9 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             kms_certificate=_kms_certificate(placed),
         )
 
+    def has_data() -> bool:
+        return folder is not None or is_still_taken(placed.data_dir, lock)
+
     placed = _placed(settings, folder)
     lock = take_data_folder(placed.data_dir)
     key: Found | None = None
@@ -122,7 +126,7 @@ def _run(settings: Settings, read: Read, folder: Path | None = None) -> int:
             peer_certificate=_peer_certificate(placed),
             kms_certificate=_kms_certificate(placed),
         )
-        return Supervisor(site, seats, holder, renew, announce).run()
+        return Supervisor(site, seats, holder, renew, announce, has_data).run()
     except StartError as error:
         if key is not None and key.is_new:  # The next start finds it, and has nothing to report.
             raise StartError(f"{error}\n{MADE.format(key.source.name)}") from error

@@ -21,7 +21,7 @@ from jedlik.regions import keyspaces, store_format
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb import lmdb_file
 from jedlik.storage.lmdb.environment import sync_directories
-from jedlik.storage.lmdb.lmdb_pages import DATA
+from jedlik.storage.lmdb.lmdb_pages import DATA, write_whole
 
 UNFINISHED = ".incomplete"
 """What the name of a copy ends with until it is whole."""
@@ -104,7 +104,7 @@ def _copy_file(file: Path, to: Path) -> None:
         return  # It has been removed meanwhile.
     descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, content)
+        write_whole(descriptor, content, 0)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -56,7 +56,9 @@ sync of the whole file."""
 _PARTS = 1024
 """The most parts in which a file is written: in a large file, each part has only a few changed pages."""
 _WRITE_AND_WAIT = 1 | 2 | 4
-_NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+_CANNOT_BE_ASKED = (errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM)
+"""Errors of a system, file system or sandbox without this call. Any other one is what a disk has answered: drivers have
+more than EIO for that, like ENODATA and ETIMEDOUT, and the kernel reports each to a process once."""
 _sync_file_range = ctypes.CDLL(None, use_errno=True).sync_file_range
 _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
@@ -219,6 +221,6 @@ def _write_back(file: int) -> None:
     for offset in range(0, size, part):
         if _sync_file_range(file, offset, part, _WRITE_AND_WAIT) != 0:
             number = ctypes.get_errno()
-            if number not in _NOT_WRITTEN:
-                return  # It is a file system without this.
+            if number in _CANNOT_BE_ASKED:
+                return
             raise OSError(number, os.strerror(number))

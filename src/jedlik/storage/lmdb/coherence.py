@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from jedlik.storage.engine import StorageError
 from jedlik.storage.lmdb.environment import BARE_FORMAT, FORMAT, FORMAT_KEY, NOW, refuse_cut_short, refuse_other_format
-from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, Place
+from jedlik.storage.lmdb.journal import JOURNAL, JOURNAL_KEY, Checkpoint, Journal, OtherForm, Place
 from jedlik.storage.lmdb.lmdb_pages import DATA, has_its_root, lacks_a_page, metas, newest_meta, value_of
 from jedlik.storage.lmdb.page_check import PageCheck, Problem, pages_of
 
@@ -168,6 +168,8 @@ def _refuse_damaged_pages(path: Path, file: int, meta: bytes, extent: Extent) ->
 def _last_checkpoint(journal: Journal) -> Checkpoint:
     try:
         return journal.checkpoint()
+    except OtherForm:
+        raise
     except StorageError as error:
         raise DamagedStore(str(error)) from error
 

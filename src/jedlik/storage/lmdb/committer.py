@@ -25,6 +25,8 @@ from jedlik.storage.lmdb.committer_messages import FAILED, LENGTH, Message, fram
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from jedlik.storage.lmdb.store import Files
+
 _PROCESS = "jedlik.storage.lmdb.committer_process"
 _KILLED = "the process that commits did not answer and was killed, perhaps after a commit"
 _GONE = "the process that commits has ended, perhaps after a commit"
@@ -42,7 +44,9 @@ _END_STEPS = round(_END_SECONDS / _END_STEP)
 class Committer:
     """The worker's end. `answered` is called on the event loop, once for each question."""
 
-    def __init__(self, path: Path, map_size: int, loop: AbstractEventLoop, answered: Callable[[Message], None]) -> None:
+    def __init__(
+        self, path: Path, files: Files, map_size: int, loop: AbstractEventLoop, answered: Callable[[Message], None]
+    ) -> None:
         self.ended = False
         """Whether another one is needed."""
         self._loop = loop
@@ -62,7 +66,7 @@ class Committer:
             # -P: what happens to lie in the working directory is not imported.
             command = [sys.executable, "-P", "-m", _PROCESS, str(theirs.fileno()), str(os.getpid()), str(map_size)]
             self._process = subprocess.Popen(
-                [*command, str(path)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                [*command, str(path), *map(str, files)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
         loop.add_reader(self._socket, self._receive)
 

@@ -21,7 +21,7 @@ from jedlik.storage.lmdb.checkpoints import Checkpoints
 from jedlik.storage.lmdb.commits import Decided, commit, has_panicked
 from jedlik.storage.lmdb.committer_messages import DONE, FAILED, STALE, Message, receive, send
 from jedlik.storage.lmdb.journal import Journal
-from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.store import Files, open_store, refuse_other_files
 
 if TYPE_CHECKING:
     from jedlik.storage.batch import Read
@@ -39,10 +39,14 @@ class WorkerGone(Exception):
 class Commits:
     """The parts of a store that the process needs to commit to it."""
 
-    def __init__(self, path: Path, map_size: int) -> None:
-        """Raises StorageError, lmdb.Error and OSError."""
+    def __init__(self, path: Path, map_size: int, files: Files | None = None) -> None:
+        """`files` are those that the worker has open. Raises StorageError, lmdb.Error and OSError."""
         with ExitStack() as opened:
+            if files is not None:
+                refuse_other_files(path, files)  # In an empty place, a store would be made.
             store = opened.enter_context(closing(open_store(path, True, map_size)))
+            if files is not None:
+                refuse_other_files(path, files)
             self.environment = store.environment
             self._journal = opened.enter_context(closing(Journal(path)))
             self.checkpoints = Checkpoints(path, self.environment, self._journal)
@@ -90,7 +94,7 @@ class Commits:
         raise StorageError("the journal is full, and others fill it before we can write to it")
 
 
-def serve(worker: socket.socket, path: Path, map_size: int) -> None:
+def serve(worker: socket.socket, path: Path, map_size: int, files: Files) -> None:
     """Commit the worker's batches until the worker is gone, or until LMDB refuses to go on: then another process takes
     over."""
     commits: Commits | None = None
@@ -98,7 +102,7 @@ def serve(worker: socket.socket, path: Path, map_size: int) -> None:
         while (question := receive(worker)) is not None:
             try:
                 if commits is None:
-                    commits = Commits(path, map_size)
+                    commits = Commits(path, map_size, files)
                 commits.commit(worker, question)
             except WorkerGone:
                 return
@@ -116,14 +120,14 @@ def serve(worker: socket.socket, path: Path, map_size: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """The process: the descriptor of its socket, its worker's id, the map's size and the store's directory."""
-    descriptor, worker, map_size, path = arguments
+    """The process: the descriptor of its socket, its worker's id, the map's size, the store's directory and files."""
+    descriptor, worker, map_size, path, *files = arguments
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)  # the worker handles them, and ends this process
     # Die with the worker: a restarted server may already be serving.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == int(worker):
-        serve(socket.socket(fileno=int(descriptor)), Path(path), int(map_size))
+        serve(socket.socket(fileno=int(descriptor)), Path(path), int(map_size), tuple(map(int, files)))
 
 
 if __name__ == "__main__":

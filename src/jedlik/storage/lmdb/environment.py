@@ -94,20 +94,17 @@ def refuse_cut_short(data: Path) -> None:
 
 
 class NoEnvironment:
-    """Takes the place of the environment of a store that is used no more, because its pages are damaged.
+    """Takes the place of the environment of a store that is used no more.
 
     No snapshot can be had of it. So the reads of a healthy store need not ask whether it is one.
     """
 
-    def __init__(self, path: Path, damage: str) -> None:
-        self.reason = (
-            f"{path / DATA} is damaged: {damage}. The store is used no more: stop the server and put back a copy of "
-            "the store. `jedlik check --pages` lists all that is wrong"
-        )
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
 
     def begin(self, write: bool = False) -> NoReturn:
         """Raises StorageError."""
-        raise StorageError(self.reason)
+        raise StorageError(self._reason)
 
 
 def sync_directories(directories: list[Path]) -> None:

@@ -35,7 +35,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from jedlik.storage.engine import StorageError
-from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE, write_whole
+from jedlik.storage.lmdb.lmdb_pages import METAS_SIZE, read_through, write_whole
 
 JOURNAL = "journal"
 """Its name in the folder of a store."""
@@ -111,6 +111,10 @@ class Checkpoint(NamedTuple):
     """LMDB's meta pages in this state (`lmdb_pages.metas`)."""
     place: Place
     """The place of the first record that is not in this state."""
+
+
+class OtherForm(StorageError):
+    """A journal was written by a later version, in a form that this one cannot read."""
 
 
 class Journal:
@@ -343,6 +347,7 @@ class Journal:
         """
         found: list[Record] = []
         salted = crc32(place.salt)
+        read_through(self._file)
         with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as content:
             for offset, sequence, end in _possible(content, place.sequence):
                 # Nearly all are from an earlier life, and there may be tens of thousands at each start.
@@ -384,7 +389,7 @@ class Journal:
                 found.append(None)
                 continue
             if form not in _FORMS:
-                raise StorageError(f"{self._path} has form {form}, and this version of Jedlik reads form 1 to {_FORM}")
+                raise OtherForm(f"{self._path} has form {form}, and this version of Jedlik reads form 1 to {_FORM}")
             number, transaction, metas, *place = _CHECKPOINT.unpack(content)
             found.append(Checkpoint(number, transaction, metas, Place(*place)))
         return found

@@ -41,7 +41,7 @@ from jedlik.storage.lmdb.lmdb_reader import LmdbReader
 from jedlik.storage.lmdb.scrub import Scrub
 from jedlik.storage.lmdb.scrub_progress import Progress
 from jedlik.storage.lmdb.snapshots import Snapshot, read_in, storage_error
-from jedlik.storage.lmdb.store import open_store
+from jedlik.storage.lmdb.store import open_store, refuse_other_files
 from jedlik.storage.lmdb.view import View, view_of
 
 T = TypeVar("T")
@@ -149,13 +149,28 @@ class LmdbEngine(LmdbReader):
 
     def _heed(self, progress: Progress) -> None:
         """Use the store no more if its pages were found damaged: every answer could be wrong."""
-        if progress.page_damage is None or self._ended is not None:
-            return
-        no_more = NoEnvironment(self._path, progress.page_damage)
-        self._ended = no_more.reason
-        _log.error("%s", self._ended)
-        self._environment = cast("lmdb.Environment", no_more)
-        self.end_committer()
+        if progress.page_damage is not None:
+            self._give_up(
+                f"{self._path / DATA} is damaged: {progress.page_damage}. The store is used no more: stop the server "
+                "and put back a copy of the store. `jedlik check --pages` lists all that is wrong"
+            )
+
+    def _give_up(self, reason: str) -> None:
+        """Use the store no more."""
+        if self._ended is None:
+            self._ended = reason
+            _log.error("%s", reason)
+            self._environment = cast("lmdb.Environment", NoEnvironment(reason))
+            self.end_committer()
+
+    def _look_at_files(self) -> None:
+        """Give the store up if its files were moved or replaced: others who open it would not see our writes."""
+        try:
+            refuse_other_files(self._path, self._store.files)
+        except StorageError as error:
+            self._give_up(str(error))
+        except OSError:
+            _log.warning("the files of the store in %s cannot be looked at", self._path, exc_info=True)
 
     @property
     def trouble(self) -> str | None:
@@ -169,8 +184,10 @@ class LmdbEngine(LmdbReader):
 
     def look(self, most: int) -> None:
         """Kill the committer if it has not answered the same question at more than `most` looks, one a second. Look
-        after the check of the pages, too."""
+        after the files and the check of their pages, too."""
         self._look_at_faults()
+        if self._at_once is not None:
+            self._look_at_files()
         if self._committer is not None:
             self._committer.look()
             if self._committer.unanswered_looks >= most:
@@ -299,7 +316,7 @@ class LmdbEngine(LmdbReader):
         if self._committer is None:
             loop = asyncio.get_running_loop()
             try:
-                self._committer = Committer(self._path, self._map_size, loop, self._take_answer)
+                self._committer = Committer(self._path, self._store.files, self._map_size, loop, self._take_answer)
                 self.committers_started += 1
             except OSError as error:
                 loop.call_soon(self._end_batch, batch, error)

@@ -52,6 +52,8 @@ NO_ROOT = (1 << 64) - 1
 """The root of a tree without rows."""
 _DEEPEST = 64
 """The most pages between the root of a tree and a row: more than any tree has."""
+_PIECE = 1 << 20
+"""Bytes that are read at once."""
 _ATTEMPTS = 10
 """How many states are examined of a store that other processes write to meanwhile. After that, it is left to them to
 find damage."""
@@ -183,7 +185,7 @@ def row_of(file: int, meta: bytes, key: bytes) -> tuple[int, bytes | None]:
             if not flags & BRANCH:
                 return transaction, None
             number = below
-    except struct.error:
+    except (struct.error, OverflowError):  # No such offset is possible.
         pass
     raise StorageError(f"page {number} is not of transaction {state.transaction}")
 
@@ -204,19 +206,36 @@ def write_newer_again(file: int, found: bytes, transaction: int) -> None:
 
     A failed sync loses the pages that it should have written: the kernel takes them for written, and no later sync
     writes them ("Can Applications Recover from fsync Failures?", USENIX ATC 2020). The state must be pinned by a
-    reader. Raises OSError.
+    reader. Raises OSError, and StorageError for a page without the form of one.
     """
     state = _state(found)
-    for root in (state.free_pages, state.rows):
-        for first, count in _used(file, state.page_size, root, transaction):
-            offset = first * state.page_size
-            write_whole(file, os.pread(file, count * state.page_size, offset), offset)
+    try:
+        for root in (state.free_pages, state.rows):
+            for first, count in _used(file, state.page_size, root, transaction):
+                offset = first * state.page_size
+                write_whole(file, os.pread(file, count * state.page_size, offset), offset)
+    except (struct.error, OverflowError) as error:
+        raise StorageError("pages of the store are damaged") from error
 
 
 def write_whole(file: int, data: bytes, offset: int) -> None:
-    """Write all of `data`. Raises OSError, also if only a part could be written, as on a disk that becomes full."""
-    if os.pwrite(file, data, offset) < len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    """Write all of `data`. Raises OSError, also if only a part can be written, as on a disk that becomes full."""
+    written = os.pwrite(file, data, offset)
+    while written < len(data):  # Some file systems write a part, and the rest when they are asked again.
+        more = os.pwrite(file, data[written:], offset + written)
+        if not more:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written += more
+
+
+def read_through(file: int) -> None:
+    """Read a whole file before it is read through a map, where what the disk cannot read ends the process (SIGBUS).
+
+    Raises OSError.
+    """
+    piece = bytearray(_PIECE)
+    for offset in range(0, os.fstat(file).st_size, _PIECE):
+        os.preadv(file, [piece], offset)
 
 
 def _newest(found: bytes) -> _State | None:

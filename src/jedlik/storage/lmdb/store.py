@@ -17,8 +17,9 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import lmdb
 
@@ -40,11 +41,38 @@ _DYING_STEP = 0.001
 _log = logging.getLogger(__name__)
 
 
+Files: TypeAlias = tuple[int, ...]
+"""The device and the number of LMDB's file, and then of the journal if there is one."""
+
+
+def files_of(path: Path) -> Files:
+    """Which files are those of the store in the directory `path` now. They stay the same while it is open. Raises
+    OSError."""
+    found = [path / DATA, *[journal for journal in [path / JOURNAL] if journal.exists()]]
+    return tuple(number for file in found for status in [file.stat()] for number in (status.st_dev, status.st_ino))
+
+
+def refuse_other_files(path: Path, files: Files) -> None:
+    """Raises StorageError unless the store in the directory `path` still has these files.
+
+    If its folder is moved or replaced, a process that has it open would go on with the old files, and one that opens it
+    would take what is there now, or make a new store: each would acknowledge writes that the other does not see.
+    """
+    with suppress(FileNotFoundError):
+        if files_of(path) == files:
+            return
+    raise StorageError(
+        f"the files of the store in {path} have been moved, removed or replaced while the server was running. The "
+        "store is used no more: put the right files there, and restart the server"
+    )
+
+
 class Store:
     """An LMDB environment, and a share of its folder's lock. Made by `open_store`."""
 
-    def __init__(self, environment: lmdb.Environment, share: int) -> None:
+    def __init__(self, environment: lmdb.Environment, share: int, files: Files) -> None:
         self.environment = environment
+        self.files = files
         self._share: int | None = share
 
     def reopen(self, path: Path, map_size: int) -> None:
@@ -54,6 +82,7 @@ class Store:
         """
         self.environment.close()
         with _as_storage_errors(path):
+            refuse_other_files(path, self.files)
             self.environment = open_environment(path, map_size)
 
     def close(self) -> None:
@@ -93,6 +122,7 @@ def open_store(path: Path, durable: bool, map_size: int, extent: Extent = Extent
                             transaction.delete(JOURNAL_KEY)  # It has none any more.
                     if durable and alone:  # Others have done it, and a disk that fails must not end reads.
                         sync_directories([path, *(directory.parent for directory in new)])
+                    files = files_of(path)
                 except BaseException:
                     environment.close()
                     raise
@@ -101,7 +131,7 @@ def open_store(path: Path, durable: bool, map_size: int, extent: Extent = Extent
         except BaseException:
             os.close(share)
             raise
-    return Store(environment, share)
+    return Store(environment, share, files)
 
 
 def _take_back(path: Path, environment: lmdb.Environment) -> None:
