@@ -239,9 +239,9 @@ class Settings:
         if self.tls_client_ca is not None and self.tls_cert is None:
             raise SettingsError("tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
         if self.tls_client_certs == "optional" and self.tls_client_ca is None:
-            raise SettingsError("tls_client_certs is for tls_client_ca")
+            raise SettingsError("tls_client_certs needs tls_client_ca")
         if self.tls_client_crl is not None and self.tls_client_ca is None:
-            raise SettingsError("tls_client_crl is for tls_client_ca")
+            raise SettingsError("tls_client_crl needs tls_client_ca")
         _ = self.proxies
         self._check_regions()
         self._check_peers()

@@ -89,7 +89,7 @@ def _endpoint(name: str, table: Mapping[str, Any], suggested: Suggested) -> VpcE
         raise ValueError(f"{where}: tls_client_ca is for HTTPS: it needs tls_cert and tls_key")
     for key in ("tls_client_certs", "tls_client_crl"):
         if key in table and "tls_client_ca" not in table:
-            raise ValueError(f"{where}: {key} is for tls_client_ca")
+            raise ValueError(f"{where}: {key} needs tls_client_ca")
     if table.get("tls_client_certs", _REQUIRED) not in (_REQUIRED, "optional"):
         raise ValueError(f"{where}: tls_client_certs must be {_REQUIRED} or optional")
     if "policy" in table and "policy_file" in table:

@@ -226,8 +226,8 @@ LISTEN = f"vpc_endpoints.{ENDPOINT}: listen must be like 10.0.0.5:8443 or [fd00:
         (settings(ENDPOINT, listen="[h]:80"), f"{LISTEN}'[h]:80'"),
         (settings(ENDPOINT, tls_cert="x"), "tls_cert and tls_key must be given together"),
         (settings(ENDPOINT, tls_client_ca="x"), "tls_client_ca is for HTTPS: it needs tls_cert and tls_key"),
-        (settings(ENDPOINT, tls_client_certs="optional"), "tls_client_certs is for tls_client_ca"),
-        (settings(ENDPOINT, tls_client_crl="x"), "tls_client_crl is for tls_client_ca"),
+        (settings(ENDPOINT, tls_client_certs="optional"), "tls_client_certs needs tls_client_ca"),
+        (settings(ENDPOINT, tls_client_crl="x"), "tls_client_crl needs tls_client_ca"),
         (
             settings(ENDPOINT, tls_cert="x", tls_key="y", tls_client_ca="z", tls_client_certs="x"),
             "tls_client_certs must be required or optional",

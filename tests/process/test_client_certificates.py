@@ -297,8 +297,8 @@ def test_settings(start_server: Callable[..., Server], tmp_path: Path) -> None:
     pair = {"tls_cert": own.certificate, "tls_key": own.key}
     for options, message in (
         ({"tls_client_ca": authority.file}, "tls_client_ca is for HTTPS: it needs tls_cert and tls_key"),
-        ({**pair, "tls_client_certs": "optional"}, "tls_client_certs is for tls_client_ca"),
-        ({**pair, "tls_client_crl": tmp_path / "none"}, "tls_client_crl is for tls_client_ca"),
+        ({**pair, "tls_client_certs": "optional"}, "tls_client_certs needs tls_client_ca"),
+        ({**pair, "tls_client_crl": tmp_path / "none"}, "tls_client_crl needs tls_client_ca"),
         (
             {**pair, "tls_client_ca": tmp_path / "none"},
             "cannot use the authorities of clients in .*none: .*No such file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.dynamodb.capacity.throughput import MAX_ACCOUNT_UNITS, MAX_TABLE_UNITS
+from jedlik.dynamodb.model.limits import ACCOUNT_UNITS, TABLE_UNITS
 
 ENDPOINT_CACHE_MINUTES = 1440
 """How long a client may go on using an endpoint from the answer."""
@@ -14,10 +14,10 @@ ENDPOINT_CACHE_MINUTES = 1440
 async def describe_limits(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """The quotas of provisioned throughput."""
     return {
-        "AccountMaxReadCapacityUnits": MAX_ACCOUNT_UNITS,
-        "AccountMaxWriteCapacityUnits": MAX_ACCOUNT_UNITS,
-        "TableMaxReadCapacityUnits": MAX_TABLE_UNITS,
-        "TableMaxWriteCapacityUnits": MAX_TABLE_UNITS,
+        "AccountMaxReadCapacityUnits": ACCOUNT_UNITS,
+        "AccountMaxWriteCapacityUnits": ACCOUNT_UNITS,
+        "TableMaxReadCapacityUnits": TABLE_UNITS,
+        "TableMaxWriteCapacityUnits": TABLE_UNITS,
     }
 
 

@@ -25,8 +25,6 @@ MOST_TAGS = 50
 MOST_RESOURCES = 1000
 LONGEST_KEY, LONGEST_VALUE = 127, 256
 
-_Row = tuple[str, str, str]
-"""Id, key and value of a tag."""
 _FILTERS = {
     "key": lambda row, name: (row[1],),
     "resource-id": lambda row, name: (row[0],),
@@ -34,6 +32,7 @@ _FILTERS = {
     "value": lambda row, name: (row[2],),
     TAG: lambda row, name: (row[2],) if row[1] == name else (),
 }
+"""The values that a filter is about, of a row: id, key and value of a tag."""
 
 
 class EndpointTags:

@@ -22,6 +22,7 @@ from jedlik.dynamodb.errors import (
     ResourceNotFoundException,
 )
 from jedlik.dynamodb.model import spaces
+from jedlik.dynamodb.model.limits import CONCURRENT_BULK_OPERATIONS
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
@@ -30,8 +31,6 @@ from jedlik.storage.engine import Writes
 Request = dict[str, Any]
 Response = dict[str, Any]
 
-BULK_OPERATIONS = 50
-"""At once, in a region, like imports; AWS's limit is in no document that could be read."""
 PAGE = 10
 """Bulk operations in an answer of ListBulkOperations that names no number."""
 
@@ -49,9 +48,9 @@ async def start_bulk_put_items(context: Context, request: Request) -> Response:
     if again is not None:
         return {"BulkOperationDescription": await _description(region, again)}
     running = await job_records.count_of_kinds(region.engine, bulk_puts.KIND)
-    if running >= BULK_OPERATIONS:
+    if running >= CONCURRENT_BULK_OPERATIONS:
         raise LimitExceededException(
-            f"Subscriber limit exceeded: There is a limit of {BULK_OPERATIONS} concurrent bulk operations"
+            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_BULK_OPERATIONS} concurrent bulk operations"
         )
     bulk_id = backup_records.new_id(now, secrets.token_hex(4))
 

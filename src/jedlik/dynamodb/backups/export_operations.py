@@ -33,6 +33,7 @@ from jedlik.dynamodb.errors import (
 )
 from jedlik.dynamodb.model import keys
 from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.dynamodb.model.limits import CONCURRENT_EXPORTS, LONGEST_EXPORT_SECONDS, SHORTEST_EXPORT_SECONDS
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -40,12 +41,6 @@ from jedlik.storage.engine import Writes
 Request = dict[str, Any]
 Response = dict[str, Any]
 
-EXPORTS = 300
-"""At once, in a region: AWS's limit for an account."""
-
-SHORTEST_SECONDS = 15 * 60
-LONGEST_SECONDS = 24 * 60 * 60
-"""The windows of incremental exports."""
 
 _ECHOED = (
     "ClientToken",
@@ -141,7 +136,7 @@ def _window(request: Request, latest: float) -> _Window:
     if "ExportFromTime" not in specification:
         raise ValidationException("ExportFromTime must be provided in IncrementalExportSpecification")
     window = _Window(specification["ExportFromTime"], specification.get("ExportToTime", latest))
-    if not SHORTEST_SECONDS <= window.end - specification["ExportFromTime"] <= LONGEST_SECONDS:
+    if not SHORTEST_EXPORT_SECONDS <= window.end - specification["ExportFromTime"] <= LONGEST_EXPORT_SECONDS:
         raise ValidationException(
             "The difference between ExportFromTime and ExportToTime must be at least 15 minutes and at most 24 hours"
         )
@@ -194,8 +189,10 @@ async def _same_token(region: Region, request: Request, now: float) -> Export | 
 async def _check_room(region: Region) -> None:
     """Whether another export may begin. Two that begin at once may both be the last: it is a soft limit."""
     running = await job_records.count_of_kinds(region.engine, exporting.KIND)
-    if running >= EXPORTS:
-        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {EXPORTS} concurrent exports")
+    if running >= CONCURRENT_EXPORTS:
+        raise LimitExceededException(
+            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_EXPORTS} concurrent exports"
+        )
 
 
 def _description(region: Region, found: Export) -> Response:

@@ -21,6 +21,7 @@ from jedlik.dynamodb.backups.transfers import IN_PROGRESS
 from jedlik.dynamodb.encryption import chosen_keys
 from jedlik.dynamodb.errors import ImportConflictException, ResourceInUseException
 from jedlik.dynamodb.model.definitions import Descriptor
+from jedlik.dynamodb.model.limits import CONCURRENT_IMPORTS
 from jedlik.dynamodb.tables import table_names
 from jedlik.dynamodb.tables.table_operations import check_new, check_table_count, new_table
 from jedlik.regions.region import Region
@@ -28,9 +29,6 @@ from jedlik.storage.engine import Writes
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-
-IMPORTS = 50
-"""At once, in a region: AWS's limit for an account."""
 
 
 async def import_table(context: Context, request: Request) -> Response:
@@ -113,8 +111,10 @@ async def _same_token(region: Region, request: Request, now: float) -> Import | 
 async def _check_room(region: Region) -> None:
     """Whether another import may begin. Two that begin at once may both be the last: it is a soft limit."""
     running = await job_records.count_of_kinds(region.engine, importing.KIND)
-    if running >= IMPORTS:
-        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {IMPORTS} concurrent imports")
+    if running >= CONCURRENT_IMPORTS:
+        raise LimitExceededException(
+            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_IMPORTS} concurrent imports"
+        )
 
 
 async def _description(region: Region, found: Import) -> Response:

@@ -16,17 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jedlik.background.job_records import Job
 from jedlik.dynamodb.backups import import_sources, ion_records, transfers
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
-from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.limits import IMPORT_OBJECTS, IMPORT_SIZE, MIB
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from jedlik.regions.region import Region
 
-OBJECTS = 50_000
-"""The most in one import: AWS's limit."""
-SOURCE_BYTES = 15 * 10**12
-"""The most bytes in all objects of an import: AWS's limit for all imports of an account."""
 OPEN_SOURCES = 4
 
 
@@ -218,10 +214,10 @@ async def _objects(store: ObjectStore, prefix: str) -> dict[str, int]:
     async for found in store.list(folder):
         if found.name.startswith(prefix.lstrip("/")) and found.size:
             sizes[found.name] = found.size
-        if len(sizes) > OBJECTS:
-            raise Malformed(f"there are more than {OBJECTS} objects with the prefix {prefix!r}")
-    if sum(sizes.values()) > SOURCE_BYTES:
-        raise Malformed(f"the objects with the prefix {prefix!r} have more than {SOURCE_BYTES} bytes")
+        if len(sizes) > IMPORT_OBJECTS:
+            raise Malformed(f"there are more than {IMPORT_OBJECTS} objects with the prefix {prefix!r}")
+    if sum(sizes.values()) > IMPORT_SIZE:
+        raise Malformed(f"the objects with the prefix {prefix!r} have more than {IMPORT_SIZE} bytes")
     return sizes
 
 

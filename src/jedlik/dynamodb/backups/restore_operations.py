@@ -51,6 +51,7 @@ from jedlik.dynamodb.model.definitions import (
     IndexDefinition,
     Restored,
 )
+from jedlik.dynamodb.model.limits import CONCURRENT_RESTORES
 from jedlik.dynamodb.tables import descriptions, index_definitions, table_names, table_settings
 from jedlik.regions.region import Region, TooManyOpen
 from jedlik.storage.engine import Writes
@@ -58,9 +59,6 @@ from jedlik.storage.object_store import ObjectStoreError
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-
-RESTORES = 50
-"""At once, in a region: AWS's limit for an account."""
 
 
 async def restore_table_from_backup(context: Context, request: Request) -> Response:
@@ -149,8 +147,10 @@ def check_elsewhere(request: Request) -> None:
 async def check_room(region: Region) -> None:
     """Whether another restore may begin. Two that begin at once may both be the last: it is a soft limit."""
     running = await job_records.count_of_kinds(region.engine, restores.KIND, recovery_plans.KIND)
-    if running >= RESTORES:
-        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {RESTORES} concurrent restores")
+    if running >= CONCURRENT_RESTORES:
+        raise LimitExceededException(
+            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_RESTORES} concurrent restores"
+        )
     most = region.most_tables
     if len(await catalog.names(region, None, most)) >= most:
         raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber")

@@ -1,4 +1,7 @@
-"""What exports and imports have in common: a record each, which is found by ARN, by client token, and in a list."""
+"""What exports, imports and bulk puts have in common: the bucket that a request names.
+
+Exports and imports also have a record each, which is found by ARN, by client token, and in a list.
+"""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.dynamodb.model.definitions import PAY_PER_REQUEST, PROVISIONED, Descriptor, IndexDefinition, Throughput
+from jedlik.dynamodb.model.limits import TABLE_UNITS
 
 Stored = TypeVar("Stored", Descriptor, IndexDefinition)
 """A table or an index."""
@@ -26,10 +27,6 @@ UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
 _MAX_UNITS = ("MaxReadRequestUnits", "MaxWriteRequestUnits")
 _WARM_UNITS = ("ReadUnitsPerSecond", "WriteUnitsPerSecond")
 
-MAX_TABLE_UNITS = 40_000
-"""Table-level read and write throughput quota, each, of a table and of an index."""
-MAX_ACCOUNT_UNITS = 80_000
-"""Account-level read and write throughput quota, each."""
 _LARGEST_UNITS = 1_000_000_000_000
 _ON_DEMAND_WARM = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
 """The units that an on-demand table can take at once from the start."""
@@ -125,10 +122,10 @@ def check_maximum(provisioned: dict[str, int], of: Of, region: str) -> None:
     kind = "table" if of.index is None else "index"
     whose = "" if of.index is None else f" for index {of.index}"
     for unit in UNITS:
-        if provisioned[unit] > MAX_TABLE_UNITS:
+        if provisioned[unit] > TABLE_UNITS:
             raise LimitExceededException(
                 f"The requested {unit}{whose}, {provisioned[unit]}, is above the per {kind} maximum for the "
-                f"account in {region}. Per {kind} maximum: {MAX_TABLE_UNITS}. {_MORE}"
+                f"account in {region}. Per {kind} maximum: {TABLE_UNITS}. {_MORE}"
             )
 
 

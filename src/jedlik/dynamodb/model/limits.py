@@ -67,6 +67,26 @@ TTL_CHANGE_SECONDS = 60 * 60
 PARTITION_SIZE = 10 * 1024 * MIB
 """A partition of a table."""
 
+TABLE_UNITS = 40_000
+"""Table-level read and write throughput quota, each, of a table and of an index."""
+ACCOUNT_UNITS = 80_000
+"""Account-level read and write throughput quota, each."""
+RESOURCE_POLICY_SIZE = 20 * KIB
+"""A resource-based policy."""
+
+CONCURRENT_RESTORES = 50
+CONCURRENT_IMPORTS = 50
+CONCURRENT_EXPORTS = 300
+CONCURRENT_BULK_OPERATIONS = 50
+"""Like imports: AWS's limit is in no document that could be read. All four are for an account in a region."""
+IMPORT_OBJECTS = 50_000
+"""Objects of one import."""
+IMPORT_SIZE = 15 * 10**12
+"""All objects of an import. AWS's limit is for all imports of an account together."""
+SHORTEST_EXPORT_SECONDS = 15 * 60
+LONGEST_EXPORT_SECONDS = 24 * 60 * 60
+"""The window of an incremental export."""
+
 COLLECTION_LENGTH = 20_000
 """Elements of a collection for which DynamoDB states no limit: old conditions and all their operands together,
 definitions, tags. This limit is ours: many times what any request needs, and checked in a tenth of a second."""

@@ -24,6 +24,7 @@ from jedlik.aws.policies.public_access import is_public, locks_out
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.errors import PolicyNotFoundException, ResourceNotFoundException
 from jedlik.dynamodb.model.definitions import AttachedPolicy, Descriptor
+from jedlik.dynamodb.model.limits import RESOURCE_POLICY_SIZE
 from jedlik.dynamodb.tables import table_names
 from jedlik.regions.region import Region
 from jedlik.storage.engine import Writes
@@ -32,8 +33,6 @@ Request = dict[str, Any]
 
 Changed = Callable[[AttachedPolicy | None], AttachedPolicy | None]
 
-LARGEST = 20 * 1024
-"""Bytes of a policy ("Resource-based policies" in the quotas of the developer guide)."""
 NO_POLICY = "NO_POLICY"
 """The expected revision of a resource without a policy."""
 _ARN_PARTS = 6
@@ -89,8 +88,10 @@ async def delete_resource_policy(context: Context, request: Request) -> dict[str
 
 def checked(document: str) -> Policy:
     """The policy in a document. Raises ValidationException."""
-    if len(document.encode()) > LARGEST:
-        raise ValidationException(f"Resource policy exceeds the maximum size of {LARGEST} bytes", bare=True)
+    if len(document.encode()) > RESOURCE_POLICY_SIZE:
+        raise ValidationException(
+            f"Resource policy exceeds the maximum size of {RESOURCE_POLICY_SIZE} bytes", bare=True
+        )
     try:
         policy = parsed(document, Kind.RESOURCE)
     except MalformedPolicy as error:
