@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import LimitExceededException, ValidationException
+from jedlik.aws.errors import ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, bulk_puts, bulk_records, ion_records, transfers
@@ -47,11 +47,7 @@ async def start_bulk_put_items(context: Context, request: Request) -> Response:
     again = await transfers.same_token(region, bulk_records.parse, spaces.BULKS.range, request, now, conflict)
     if again is not None:
         return {"BulkOperationDescription": await _description(region, again)}
-    running = await job_records.count_of_kinds(region.engine, bulk_puts.KIND)
-    if running >= CONCURRENT_BULK_OPERATIONS:
-        raise LimitExceededException(
-            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_BULK_OPERATIONS} concurrent bulk operations"
-        )
+    await transfers.check_concurrent(region, CONCURRENT_BULK_OPERATIONS, "bulk operations", bulk_puts.KIND)
     bulk_id = backup_records.new_id(now, secrets.token_hex(4))
 
     def decide(values: Sequence[bytes | None]) -> tuple[Writes, BulkOperation]:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import LimitExceededException, ValidationException
-from jedlik.background import job_records
+from jedlik.aws.errors import ValidationException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
     archiving,
@@ -63,7 +62,7 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     again = await _same_token(region, request, now)
     if again is not None:
         return {"ExportDescription": _description(region, again)}
-    await _check_room(region)
+    await transfers.check_concurrent(region, CONCURRENT_EXPORTS, "exports", exporting.KIND)
     table = found_table(name, await catalog.find(region, name))
     before = await recovery_records.of_table(region, table)
     _check_filter(request, table, region)
@@ -184,15 +183,6 @@ async def _same_token(region: Region, request: Request, now: float) -> Export | 
     )
     between = export_records.export_range(None)
     return await transfers.same_token(region, export_records.parse, between, request, now, conflict)
-
-
-async def _check_room(region: Region) -> None:
-    """Whether another export may begin. Two that begin at once may both be the last: it is a soft limit."""
-    running = await job_records.count_of_kinds(region.engine, exporting.KIND)
-    if running >= CONCURRENT_EXPORTS:
-        raise LimitExceededException(
-            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_EXPORTS} concurrent exports"
-        )
 
 
 def _description(region: Region, found: Export) -> Response:

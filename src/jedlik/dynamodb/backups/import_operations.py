@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import LimitExceededException, ValidationException
+from jedlik.aws.errors import ValidationException
 from jedlik.background import job_records
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import backup_records, import_records, importing, ion_records, transfers
@@ -43,7 +43,7 @@ async def import_table(context: Context, request: Request) -> Response:
     if again is not None:
         return {"ImportTableDescription": await _description(region, again)}
     await check_table_count(region)
-    await _check_room(region)
+    await transfers.check_concurrent(region, CONCURRENT_IMPORTS, "imports", importing.KIND)
     table_id = str(uuid.uuid4())
     found = Import(backup_records.new_id(now, secrets.token_hex(4)), name, table_id, now, request)
     made = replace(new_table(parameters, name, table_id, region, now), importing=import_records.arn(region, found))
@@ -106,15 +106,6 @@ async def _same_token(region: Region, request: Request, now: float) -> Import | 
     )
     between = import_records.import_range(None)
     return await transfers.same_token(region, import_records.parse, between, request, now, conflict)
-
-
-async def _check_room(region: Region) -> None:
-    """Whether another import may begin. Two that begin at once may both be the last: it is a soft limit."""
-    running = await job_records.count_of_kinds(region.engine, importing.KIND)
-    if running >= CONCURRENT_IMPORTS:
-        raise LimitExceededException(
-            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_IMPORTS} concurrent imports"
-        )
 
 
 async def _description(region: Region, found: Import) -> Response:

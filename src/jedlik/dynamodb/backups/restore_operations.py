@@ -16,9 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import LimitExceededException, ValidationException
+from jedlik.aws.errors import ValidationException
 from jedlik.aws.region_refusals import region_refusal
-from jedlik.background import job_records
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
     backup_records,
@@ -28,6 +27,7 @@ from jedlik.dynamodb.backups import (
     recovery_plans,
     restores,
     sources_elsewhere,
+    transfers,
 )
 from jedlik.dynamodb.backups.backup_operations import BACKUP_IN_USE, TABLE_IN_USE, place
 from jedlik.dynamodb.backups.backup_records import AVAILABLE, BackupArn
@@ -53,6 +53,7 @@ from jedlik.dynamodb.model.definitions import (
 )
 from jedlik.dynamodb.model.limits import CONCURRENT_RESTORES
 from jedlik.dynamodb.tables import descriptions, index_definitions, table_names, table_settings
+from jedlik.dynamodb.tables.table_operations import check_table_count
 from jedlik.regions.region import Region, TooManyOpen
 from jedlik.storage.engine import Writes
 from jedlik.storage.object_store import ObjectStoreError
@@ -145,15 +146,10 @@ def check_elsewhere(request: Request) -> None:
 
 
 async def check_room(region: Region) -> None:
-    """Whether another restore may begin. Two that begin at once may both be the last: it is a soft limit."""
-    running = await job_records.count_of_kinds(region.engine, restores.KIND, recovery_plans.KIND)
-    if running >= CONCURRENT_RESTORES:
-        raise LimitExceededException(
-            f"Subscriber limit exceeded: There is a limit of {CONCURRENT_RESTORES} concurrent restores"
-        )
-    most = region.most_tables
-    if len(await catalog.names(region, None, most)) >= most:
-        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber")
+    """Whether another restore may begin, and make a table."""
+    kinds = (restores.KIND, recovery_plans.KIND)
+    await transfers.check_concurrent(region, CONCURRENT_RESTORES, "restores", *kinds)
+    await check_table_count(region)
 
 
 def check_target(name: str, raw: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""What exports, imports and bulk puts have in common: the bucket that a request names.
+"""What exports, imports and bulk puts have in common: the bucket that a request names, and how many may be under way.
 
 Exports and imports also have a record each, which is found by ARN, by client token, and in a list.
 """
@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from jedlik.aws.errors import AccessDeniedException, ServiceError, ValidationException
+from jedlik.aws.errors import AccessDeniedException, LimitExceededException, ServiceError, ValidationException
+from jedlik.background import job_records
 from jedlik.memory import MIB
 from jedlik.regions.object_places import BucketOfOther, NoBucket
 from jedlik.storage.object_store import CONTROL, NO_BUCKET, ObjectStore, ObjectStoreError
@@ -101,6 +102,15 @@ def refusal(region: Region, configuration: Configuration, error: ObjectStoreErro
     """Code and message of what ends because its bucket has refused a request; None if it may go on later."""
     code = _REFUSALS.get(error.code or "")
     return code if error.url == bucket(region, configuration).url else None
+
+
+async def check_concurrent(region: Region, most: int, what: str, *kinds: str) -> None:
+    """Whether another one may begin of `what` these kinds of jobs do. Raises LimitExceededException.
+
+    It is a soft limit: two that begin at once may both be the last.
+    """
+    if await job_records.count_of_kinds(region.engine, *kinds) >= most:
+        raise LimitExceededException(f"Subscriber limit exceeded: There is a limit of {most} concurrent {what}")
 
 
 class Transfer(Protocol):
