@@ -2,8 +2,8 @@ import AppLayout from "@cloudscape-design/components/app-layout";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import Spinner from "@cloudscape-design/components/spinner";
 import TopNavigation from "@cloudscape-design/components/top-navigation";
-import { lazy, Suspense, useState } from "react";
-import { Navigate, Route, Routes, useLocation, useNavigate } from "react-router-dom";
+import { Fragment, lazy, type ReactNode, Suspense, useState } from "react";
+import { Navigate, Route, Routes, useLocation, useNavigate, useParams } from "react-router-dom";
 import { ChangePassword } from "./change-password";
 import { useMode } from "./mode";
 import { Notices } from "./notices";
@@ -67,6 +67,13 @@ const MENUS: { below: string; header: { text: string; href: string }; links: [st
   },
 ];
 /** The links at the left, by the service that a page belongs to. */
+
+/** A page of one thing, such as a table. That of another thing is another page: nothing that was typed or opened stays. */
+function PageOf({ children }: { children: ReactNode }) {
+  const { tab: _, ...thing } = useParams();
+  const { search } = useLocation();
+  return <Fragment key={JSON.stringify([thing, search])}>{children}</Fragment>;
+}
 
 /** The frame of every page: the bar with account and region, the way to other pages, and the page. */
 export function App() {
@@ -147,11 +154,11 @@ export function App() {
               <Route path="/" element={<Home />} />
               <Route path="/dynamodb/tables" element={<TableList />} />
               <Route path="/dynamodb/create-table" element={<CreateTable />} />
-              <Route path="/dynamodb/tables/:name" element={<TableDetails />} />
-              <Route path="/dynamodb/tables/:name/:tab" element={<TableDetails />} />
+              <Route path="/dynamodb/tables/:name" element={<PageOf><TableDetails /></PageOf>} />
+              <Route path="/dynamodb/tables/:name/:tab" element={<PageOf><TableDetails /></PageOf>} />
               <Route path="/dynamodb/items" element={<Explore />} />
               <Route path="/dynamodb/items/:name" element={<Explore />} />
-              <Route path="/dynamodb/item/:name" element={<ItemPage />} />
+              <Route path="/dynamodb/item/:name" element={<PageOf><ItemPage /></PageOf>} />
               <Route path="/dynamodb/backups" element={<BackupList />} />
               <Route path="/dynamodb/exports" element={<ExportList />} />
               <Route path="/dynamodb/imports" element={<Imports />} />
@@ -160,12 +167,12 @@ export function App() {
               <Route path="/dynamodb/dax" element={<Clusters />} />
               <Route path="/dynamodb/dax-parameters" element={<ParameterGroups />} />
               <Route path="/kms/keys" element={<Keys />} />
-              <Route path="/kms/keys/:id" element={<KeyDetails />} />
+              <Route path="/kms/keys/:id" element={<PageOf><KeyDetails /></PageOf>} />
               <Route path="/iam/policies" element={<Policies />} />
-              <Route path="/iam/policies/:arn" element={<PolicyDetails />} />
+              <Route path="/iam/policies/:arn" element={<PageOf><PolicyDetails /></PageOf>} />
               <Route path="/iam/simulator" element={<Simulator />} />
               <Route path="/iam/:kind" element={<Entities />} />
-              <Route path="/iam/:kind/:name" element={<EntityDetails />} />
+              <Route path="/iam/:kind/:name" element={<PageOf><EntityDetails /></PageOf>} />
               <Route path="/dynamodb/partiql" element={<Statements />} />
               <Route path="*" element={<Navigate to="/" replace />} />
             </Routes>

@@ -13,11 +13,15 @@ export interface Draft<T> {
   isChanged: boolean;
   /** What was stored when the first change was made; what is stored now, if nothing is changed. */
   base: T;
+  /** Whether something else is stored now than `base`. */
+  isOvertaken: boolean;
   /** The changes over another value than the one that is shown, such as one that was read just now. */
   over: (stored: T) => T;
   /** Forget the changes that are in `sent`, which is stored now. Those that were made since stay. */
   saved: (sent: T) => void;
   discard: () => void;
+  /** Go on with the changes, now over what is stored. */
+  keep: () => void;
 }
 
 type Members = Record<string, unknown>;
@@ -55,11 +59,13 @@ export function useDraft<T>(stored: T): Draft<T> {
   const [kept, setKept] = useState<{ changes: unknown; base: T }>();
   const over = (other: T) => merged(other, kept?.changes) as T;
   const value = over(stored);
+  const isChanged = differences(stored, value) !== undefined;
   return {
     value,
     over,
     base: kept?.base ?? stored,
-    isChanged: differences(stored, value) !== undefined,
+    isChanged,
+    isOvertaken: isChanged && kept !== undefined && differences(kept.base, stored) !== undefined,
     change: (wanted) => {
       const changes = differences(stored, wanted);
       setKept(changes === undefined ? undefined : { changes, base: kept?.base ?? stored });
@@ -70,5 +76,6 @@ export function useDraft<T>(stored: T): Draft<T> {
         return later === undefined ? undefined : { changes: later, base: latest.current };
       }),
     discard: () => setKept(undefined),
+    keep: () => setKept((before) => before && { ...before, base: latest.current }),
   };
 }

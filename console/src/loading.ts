@@ -90,14 +90,14 @@ export function useLoaded<T>(
 
 /** A thing that a person starts, such as a save: whether it runs, and what went wrong. */
 export function useAction<A extends unknown[]>(act: (...args: A) => Promise<void>) {
-  const [running, setRunning] = useState(false);
+  const [running, setRunning] = useState(0);
   const [error, setError] = useState<Error>();
   const start = (...args: A): Promise<void> => {
-    setRunning(true);
+    setRunning((number) => number + 1);
     setError(undefined);
     return act(...args)
       .catch((caught: unknown) => setError(caught instanceof Error ? caught : new Error(String(caught))))
-      .finally(() => setRunning(false));
+      .finally(() => setRunning((number) => number - 1));
   };
-  return { start, running, error, clear: () => setError(undefined) };
+  return { start, running: running > 0, error, clear: () => setError(undefined) };
 }

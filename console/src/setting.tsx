@@ -15,8 +15,8 @@ import { texts } from "./texts";
 export function Setting<T>(props: {
   title: string;
   about?: string;
-  /** The text of the button. */
-  action: string;
+  /** The text of the button; undefined for a setting that may not be changed. */
+  action: string | undefined;
   disabled?: boolean;
   /** What the button has the server do. */
   act: () => Promise<unknown>;
@@ -51,9 +51,11 @@ export function Setting<T>(props: {
           actions={
             <SpaceBetween direction="horizontal" size="xs">
               {before}
-              <Button disabled={disabled} loading={acting.running} onClick={() => void acting.start()}>
-                {action}
-              </Button>
+              {action !== undefined && (
+                <Button disabled={disabled} loading={acting.running} onClick={() => void acting.start()}>
+                  {action}
+                </Button>
+              )}
               {after}
             </SpaceBetween>
           }

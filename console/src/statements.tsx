@@ -52,26 +52,29 @@ export default function Statements() {
   const [history, setHistory] = useState(kept);
   const [items, setItems] = useState<Item[]>([]);
   const [units, setUnits] = useState(0);
-  const [token, setToken] = useState<string>();
+  // The rest of the results, of the statement that they are of: the text may be another one by now.
+  const [rest, setRest] = useState<{ statement: string; token: string }>();
   const [refused, setRefused] = useState<{ statement: string; message: string }>();
   const keep = (ran: Ran[]) => {
     localStorage.setItem(HISTORY, JSON.stringify(ran));
     setHistory(ran);
   };
   const note = (failed: boolean) => {
-    const others = history.filter((one) => one.statement !== statement);
+    // Another window may have kept some since.
+    const others = kept().filter((one) => one.statement !== statement);
     keep([{ statement, at: Date.now(), ...(failed ? { failed } : {}) }, ...others].slice(0, MOST_KEPT));
   };
-  const running = useAction(async (after?: string) => {
+  const running = useAction(async (after?: { statement: string; token: string }) => {
+    const ran = after?.statement ?? statement;
     try {
       const page = await clients.dynamodb.send(
-        new ExecuteStatementCommand({ Statement: statement, NextToken: after, ReturnConsumedCapacity: "TOTAL" }),
+        new ExecuteStatementCommand({ Statement: ran, NextToken: after?.token, ReturnConsumedCapacity: "TOTAL" }),
       );
       const found = page.Items ?? [];
       setRefused(undefined);
       setItems((before) => (after ? [...before, ...found] : found));
       setUnits((before) => (after ? before : 0) + (page.ConsumedCapacity?.CapacityUnits ?? 0));
-      setToken(page.NextToken);
+      setRest(page.NextToken === undefined ? undefined : { statement: ran, token: page.NextToken });
       if (!after) {
         note(false);
       }
@@ -80,8 +83,10 @@ export default function Statements() {
       }
     } catch (error) {
       if (error instanceof Error) {
-        setRefused({ statement, message: error.message });
-        note(true);
+        setRefused({ statement: ran, message: error.message });
+        if (!after) {
+          note(true);
+        }
       }
       throw error;
     }
@@ -174,9 +179,9 @@ export default function Statements() {
             </Header>
           }
           footer={
-            token && (
+            rest && (
               <Box textAlign="center">
-                <Button loading={running.running} onClick={() => void running.start(token)}>
+                <Button loading={running.running} onClick={() => void running.start(rest)}>
                   {texts.statements.next}
                 </Button>
               </Box>

@@ -1,3 +1,6 @@
+/** A number of things, whose word takes an s where there are several. */
+const counted = (count: number, one: string): string => `${count} ${count === 1 ? one : `${one}s`}`;
+
 /** All texts of the console, in one place, so that it can be translated. */
 export const texts = {
   product: "Jedlik",
@@ -29,7 +32,8 @@ export const texts = {
   failed: "This did not work",
   tryAgain: "Try again",
   required: "Required.",
-  sizes: ["bytes", "kilobytes", "megabytes", "gigabytes", "terabytes"],
+  bytes: (count: number) => counted(count, "byte"),
+  sizes: ["kilobytes", "megabytes", "gigabytes", "terabytes"],
   denied: {
     title: (action: string) => `Access denied to ${action}`,
     about: "You don't have permission to do this. To request access, copy the sentence below and send it to your administrator.",
@@ -66,6 +70,11 @@ export const texts = {
     unopened: (bracket: string) => `Nothing opens this ${bracket}`,
     unclosed: (bracket: string) => `A ${bracket} is missing for this.`,
     everybody: "This would let everybody in. The server refuses public policies.",
+  },
+  document: {
+    overtaken: "Somebody else has changed this policy since you began to edit it. Nothing was saved.",
+    discard: "Show what is stored",
+    keep: "Keep what I have written",
   },
   requests: {
     title: "Requests",
@@ -122,11 +131,14 @@ export const texts = {
     selectAll: "Select all tables",
     pageSize: "Tables on a page",
     columns: "Columns shown",
-    tables: (count: number) => `${count} tables`,
+    tables: (count: number) => counted(count, "table"),
   },
   deleteTables: {
-    title: (count: number) => (count === 1 ? "Delete table" : `Delete ${count} tables`),
-    warning: "The items of these tables are deleted with them. This cannot be undone.",
+    title: (count: number) => (count === 1 ? "Delete table" : `Delete ${counted(count, "table")}`),
+    warning: (count: number) =>
+      count === 1
+        ? "The items of this table are deleted with it. This cannot be undone."
+        : "The items of these tables are deleted with them. This cannot be undone.",
     confirm: "confirm",
     prompt: "To confirm the deletion, type confirm in the field.",
     done: (names: string[]) =>
@@ -685,14 +697,15 @@ export const texts = {
     summary: (items: number, scanned: number, units: number) =>
       `Items returned: ${items}. Items scanned: ${scanned}. Capacity units consumed: ${units}.`,
     deleteTitle: (count: number) => (count === 1 ? "Delete item" : `Delete ${count} items`),
-    deleteWarning: "Deleted items cannot be brought back.",
+    deleteWarning: (count: number) =>
+      count === 1 ? "A deleted item cannot be brought back." : "Deleted items cannot be brought back.",
     deleted: (count: number) => (count === 1 ? "The item was deleted." : `${count} items were deleted.`),
     select: "Select an item",
     selectAll: "Select all items",
     preferences: "Preferences",
     columns: "Attributes shown",
     pageSize: "Items on a page",
-    results: (count: number) => `${count} items`,
+    results: (count: number) => counted(count, "item"),
     operators: {
       "=": "Equal to",
       "<>": "Not equal to",
@@ -745,7 +758,7 @@ export const texts = {
     noDigits: "This browser cannot keep the digits of numbers. Use DynamoDB JSON.",
     gone: "There is no item with this key.",
     binary: "Base64",
-    elements: (count: number) => (count === 1 ? "1 element" : `${count} elements`),
+    elements: (count: number) => counted(count, "element"),
   },
   attributeTypes: {
     S: "String",

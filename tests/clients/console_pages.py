@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, Route, expect
 
 from testing.jedlik_process import Server
 
@@ -39,3 +41,33 @@ def choose(page: Page, button: str, item: str) -> None:
 
 def row(page: Page, text: str) -> Any:
     return page.get_by_role("row").filter(has_text=text)
+
+
+def expect_saved(button: Locator) -> None:
+    """Wait until a form shows what is stored. Before, its button is busy, which is not the attribute of HTML."""
+    expect(button).to_have_attribute("disabled", "")
+
+
+@contextmanager
+def held(page: Page, server: Server, operation: str) -> Iterator[None]:
+    """Hold a page's requests of an operation until the block ends: what is done in it is done before the answer."""
+    routes: list[Route] = []
+    is_over = False
+
+    def hold(route: Route) -> None:
+        request = route.request
+        target = request.headers.get("x-amz-target", "").rpartition(".")[2]
+        if not is_over and (operation == target or f"Action={operation}&" in (request.post_data or "")):
+            routes.append(route)
+        else:
+            route.fallback()
+
+    page.route(f"{server.url}/", hold)
+    try:
+        yield
+        assert routes, f"{operation} was not asked for"
+    finally:
+        is_over = True
+        for route in routes:
+            route.continue_()
+        page.unroute(f"{server.url}/", hold)

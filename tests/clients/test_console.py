@@ -18,14 +18,12 @@ from playwright.sync_api import Browser, Page, expect
 from testing.dynamodb.definitions import attributes, create
 from testing.jedlik_process import Server, eventually
 from tests.clients import browser as browsers
-from tests.clients.console_pages import PATIENCE, bucket, choose, go, row
+from tests.clients.console_pages import PATIENCE, bucket, choose, expect_saved, go, row
 
 AXE = browsers.ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = browsers.ROOT / ".cache" / "console" / "screenshots"
 NUMBER = "12345678901234567890123456789012345678"
 """38 digits, which no JavaScript number holds."""
-WITHIN_SECONDS = 1.0
-"""In which an item is to be in another region; a busy machine gets many times as long to show it."""
 
 
 def switch_region(page: Page, before: str, after: str) -> None:
@@ -94,11 +92,8 @@ def test_the_walk_of_a_new_user(page: Page, running: Server) -> None:
     page.get_by_label("Value: artist").fill("Édith Piaf")
     page.get_by_role("button", name="Create item", exact=True).click()
     expect(row(page, "Édith Piaf")).to_be_visible()
-    written = time.monotonic()
     here = running.client()
-    while "Item" not in here.get_item(TableName="music", Key={"artist": {"S": "Édith Piaf"}}):
-        assert time.monotonic() - written < 20 * WITHIN_SECONDS
-        time.sleep(0.02)
+    eventually(lambda: "Item" in here.get_item(TableName="music", Key={"artist": {"S": "Édith Piaf"}}))
     switch_region(page, "eu-west-1", "us-east-1")
     go(page, running, "/dynamodb/items/music")
     expect(row(page, "Édith Piaf")).to_be_visible()
@@ -169,10 +164,11 @@ def test_items_are_queried_filtered_edited_duplicated_and_downloaded(page: Page,
     page.get_by_role("button", name="Reload the item").click()
     expect(page.get_by_label("Value: note")).to_have_value("theirs")
     page.get_by_role("button", name="JSON view").click()
-    text = page.get_by_label("JSON view").last
+    text = page.get_by_role("textbox", name="JSON view")
+    expect(text).to_have_value(re.compile("theirs"))
     text.fill(text.input_value().replace("theirs", "both"))
     page.get_by_label("View DynamoDB JSON").uncheck(force=True)
-    assert json.loads(text.input_value())["note"] == "both"
+    expect(text).to_have_value(re.compile('"note": "both"'))
     text.fill(text.input_value().replace('"both"', NUMBER))
     page.get_by_role("button", name="Save and close").click()
     expect(row(page, "Grace")).to_contain_text(NUMBER)
@@ -253,7 +249,7 @@ def test_partiql_streams_and_requests(page: Page, running: Server) -> None:
 
     go(page, running, "/dynamodb/tables/log/streams")
     page.get_by_role("button", name="Follow the stream").click()
-    deadline = time.monotonic() + PATIENCE / 1000
+    deadline = time.monotonic() + 2 * PATIENCE / 1000
     number = 0
     while not row(page, "MODIFY").count():  # It follows what comes after it has found the end of the stream.
         assert time.monotonic() < deadline
@@ -307,10 +303,7 @@ def test_a_table_is_restored_to_a_moment(page: Page, running: Server) -> None:
         found: datetime = recovery.get("LatestRestorableDateTime", datetime.min.replace(tzinfo=UTC))
         return found
 
-    deadline = time.monotonic() + PATIENCE / 1000
-    while latest() <= written:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    eventually(lambda: latest() > written)
     page.get_by_role("button", name="Restore to point in time").click()
     page.get_by_label("Name of the new table").fill("past-again")
     page.get_by_role("dialog").get_by_role("button", name="Restore").click()
@@ -343,8 +336,7 @@ def test_users_roles_and_policies_are_managed(page: Page, running: Server) -> No
     dialog.get_by_label("Policy document").fill(json.dumps(document))
     dialog.get_by_role("button", name="Create policy").click()
     expect(dialog).to_have_count(0)
-    [policy] = client.list_policies(Scope="Local")["Policies"]
-    assert policy["PolicyName"] == "readers"
+    assert "readers" in [policy["PolicyName"] for policy in client.list_policies(Scope="Local")["Policies"]]
 
     go(page, running, "/iam/users/ada")
     page.get_by_role("button", name="Attach policy").click()
@@ -385,7 +377,7 @@ def test_users_roles_and_policies_are_managed(page: Page, running: Server) -> No
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row(page, "ada")).to_have_count(0)
-    assert client.list_users()["Users"] == []
+    assert "ada" not in [user["UserName"] for user in client.list_users()["Users"]]
 
 
 @pytest.fixture(scope="module")
@@ -431,6 +423,12 @@ def enter(page: Page, account: str, user: str, password: str) -> None:
 def test_a_user_signs_in_with_a_password(browser: Browser, verifying: Server) -> None:
     """A new password is chosen; what the user may not do is shown as AWS shows it; and a session has two ends."""
     first, second = "Dynamo-1861", "Soda-water-1826"
+
+    def sign_ins() -> list[str]:
+        lines = verifying.log_lines()
+        return [line["message"] for line in lines if line.get("action") == "signin:ConsoleLogin"]
+
+    before = len(sign_ins())
     iam = verifying.client("iam")
     iam.create_account_alias(AccountAlias="music")
     iam.create_user(UserName="ada")
@@ -476,10 +474,8 @@ def test_a_user_signs_in_with_a_password(browser: Browser, verifying: Server) ->
     expect(page.get_by_role("button", name="ada @ 000000000000")).to_be_visible(timeout=PATIENCE)
     page.clock.fast_forward("02:00:00")
     expect(page.get_by_text("Your session has ended.")).to_be_visible(timeout=PATIENCE)
-    lines = [line for line in verifying.log_lines() if line.get("action") == "signin:ConsoleLogin"]
-    assert [line["message"] for line in lines] == [
-        *("sign-in refused", "sign-in refused", "signed in", "signed in"),
-    ]
+    expected = ["sign-in refused", "sign-in refused", "signed in", "signed in"]
+    eventually(lambda: sign_ins()[before:] == expected)
     context.close()
 
 
@@ -499,8 +495,8 @@ def test_a_session_that_the_server_has_ended_leads_back_to_the_sign_in(browser: 
     def has_ended() -> bool:
         if page.get_by_text("Your session has ended.").is_visible():
             return True
-        if page.get_by_role("button", name="Try again").first.is_visible():
-            page.get_by_role("button", name="Try again").first.click()
+        # The session may end, and the button be gone, at any time.
+        page.get_by_role("button", name="Try again").evaluate_all("all => all.forEach(one => one.click())")
         return False
 
     eventually(has_ended)
@@ -541,6 +537,7 @@ def test_the_policies_of_a_table_and_its_stream(page: Page, running: Server) -> 
         page.get_by_role("button", name="Insert an example").nth(number).click()
     for arn, number in ((table["TableArn"], 0), (table["LatestStreamArn"], 1)):
         text = page.get_by_role("textbox", name="Policy of the table" if number == 0 else "Policy of the stream")
+        expect(text).to_have_value(re.compile(":role/NAME"))
         text.fill(text.input_value().replace(":role/NAME", ":root"))
         save.nth(number).click()
         expect(page.get_by_role("button", name="Delete policy").nth(number)).to_be_enabled()
@@ -552,10 +549,17 @@ def test_the_policies_of_a_table_and_its_stream(page: Page, running: Server) -> 
     arn = table["TableArn"]
     other = client.get_resource_policy(ResourceArn=arn)["Policy"].replace("Statement1", "Theirs")
     theirs = client.put_resource_policy(ResourceArn=arn, Policy=other)["RevisionId"]
+    mine = editor.input_value().replace("Statement1", "Mine")
+    editor.fill(mine)
     save.first.click()
     expect(page.get_by_text("PolicyNotFoundException")).to_be_visible()
+    expect(page.get_by_text("Somebody else has changed this policy")).to_be_visible()
     assert client.get_resource_policy(ResourceArn=arn)["RevisionId"] == theirs
     page.get_by_role("button", name="Refresh: Policy of the table").click()
+    expect(page.get_by_text(theirs)).to_be_visible()
+    expect(editor).to_have_value(mine)
+    expect(save.first).to_be_disabled()
+    page.get_by_role("button", name="Show what is stored").click()
     expect(editor).to_have_value(re.compile("Theirs"))
     page.get_by_role("button", name="Delete policy").first.click()
     expect(editor).to_have_value("")
@@ -675,32 +679,32 @@ def test_clusters_of_dax(page: Page, running: Server) -> None:
     row(page, "short").get_by_role("radio").check()
     page.get_by_label("Value: record-ttl-millis").fill("1000")
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("Saved.").first).to_be_visible()
+    expect_saved(page.get_by_role("button", name="Save changes"))
 
     def ttl() -> str:
         parameters = dax.describe_parameters(ParameterGroupName="short")["Parameters"]
         [found] = [one["ParameterValue"] for one in parameters if one["ParameterName"] == "record-ttl-millis"]
         return str(found)
 
-    eventually(lambda: ttl() == "1000")
+    assert ttl() == "1000"
     page.get_by_role("link", name="DAX clusters").click()
     page.get_by_role("button", name="Create cluster").click()
     dialog.get_by_label("Cluster name").fill("cache")
     dialog.get_by_role("button", name="Parameter group").click()
     page.get_by_role("option", name="short").click()
     dialog.get_by_role("button", name="Create cluster").click()
-    expect(row(page, "cache").first).to_contain_text("Available", timeout=PATIENCE)
+    expect(row(page, "cache").first).to_contain_text("Available", timeout=2 * PATIENCE)
     row(page, "cache").first.get_by_role("radio").check()
     expect(page.get_by_role("heading", name="Nodes of cache")).to_be_visible()
     page.get_by_role("button", name="Change number of nodes").click()
     dialog.get_by_label("Number of nodes").fill("2")
     dialog.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_role("button", name=re.compile("Reboot cache-"))).to_have_count(2, timeout=PATIENCE)
-    expect(row(page, "cache").first).to_contain_text("2 of 2 active", timeout=PATIENCE)
+    expect(page.get_by_role("button", name=re.compile("Reboot cache-"))).to_have_count(2, timeout=2 * PATIENCE)
+    expect(row(page, "cache").first).to_contain_text("2 of 2 active", timeout=2 * PATIENCE)
     page.get_by_role("button", name="Delete", exact=True).click()
     dialog.get_by_role("button", name="Delete").click()
     eventually(lambda: "cache" not in [one["ClusterName"] for one in dax.describe_clusters()["Clusters"]])
-    expect(row(page, "cache")).to_have_count(0, timeout=PATIENCE)
+    expect(row(page, "cache")).to_have_count(0, timeout=2 * PATIENCE)
 
 
 def test_keys_of_kms(page: Page, running: Server) -> None:
@@ -717,8 +721,11 @@ def test_keys_of_kms(page: Page, running: Server) -> None:
     page.get_by_label("New alias").fill("alias/songs")
     page.get_by_role("button", name="Add alias").click()
     expect(row(page, "alias/songs")).to_be_visible()
+    expect(page.get_by_label("New alias")).to_have_value("")
+    page.get_by_label("New alias").fill("alias/later")
     page.get_by_role("button", name="Delete alias/music").click()
     expect(row(page, "alias/music")).to_have_count(0)
+    expect(page.get_by_label("New alias")).to_have_value("alias/later")
     page.get_by_role("button", name="Turn on rotation").click()
     expect(page.get_by_role("button", name="Turn off rotation")).to_be_visible()
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
@@ -728,7 +735,7 @@ def test_keys_of_kms(page: Page, running: Server) -> None:
     document["Statement"][0]["Sid"] = "Changed"
     policy.fill(json.dumps(document))
     page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_text("Saved.").first).to_be_visible()
+    expect_saved(page.get_by_role("button", name="Save changes"))
     assert "Changed" in kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
     kms.create_grant(KeyId=key, GranteePrincipal="arn:aws:iam::000000000000:root", Operations=["Decrypt"], Name="mine")
     page.reload()
@@ -761,7 +768,8 @@ def test_a_table_is_exported(page: Page, running: Server) -> None:
     dialog.get_by_label("Bucket", exact=True).fill("my-exports")
     dialog.get_by_role("button", name="Export to S3").click()
     expect(row(page, "my-exports")).to_contain_text("Completed", timeout=2 * PATIENCE)
-    statuses = [summary["ExportStatus"] for summary in client.list_exports()["ExportSummaries"]]
+    arn = client.describe_table(TableName="exported")["Table"]["TableArn"]
+    statuses = [summary["ExportStatus"] for summary in client.list_exports(TableArn=arn)["ExportSummaries"]]
     assert sorted(statuses) == ["COMPLETED", "FAILED"]
 
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from testing.dynamodb.definitions import attributes, create
 from testing.jedlik_process import Server, eventually
-from tests.clients.console_pages import go, row
+from tests.clients.console_pages import expect_saved, go, row
 
 
 def fill(page: Page, **values: str) -> None:
     """Fill fields by their labels, in which an underscore stands for a space."""
     for label, value in values.items():
         page.get_by_label(label.replace("_", " "), exact=True).fill(value)
-
-
-def expect_saved(button: Locator) -> None:
-    """Wait until the page shows what is stored. Before, the button is busy, which is not the attribute of HTML."""
-    expect(button).to_have_attribute("disabled", "")
 
 
 def test_a_table_with_provisioned_capacity_of_each_index(page: Page, running: Server) -> None:
@@ -256,6 +251,7 @@ def test_a_replica_has_settings_of_its_own(page: Page, running: Server) -> None:
     dialog.get_by_label("Most read units a second", exact=True).fill("900")
     dialog.get_by_label("by-k: Most read units a second").fill("70")
     saved()
+    expect(row(page, "eu-west-1")).to_contain_text("900, by-k: 70")
     assert replica()["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 900}
     assert index()["OnDemandThroughputOverride"] == {"MaxReadRequestUnits": 70}
 
@@ -272,6 +268,12 @@ def test_a_replica_is_encrypted_with_a_key_of_its_region(page: Page, running: Se
     page.get_by_role("button", name="Replication Region").click()
     page.get_by_role("option", name="eu-west-1").click()
     submit = dialog.get_by_role("button", name="Create replica")
+    dialog.get_by_label("KMS key").fill("alias/of-eu-west-1")
+    page.get_by_role("button", name="Replication Region").click()
+    page.get_by_role("option", name="us-west-2").click()
+    expect(dialog.get_by_label("KMS key")).to_have_value("")  # A key is of one Region.
+    page.get_by_role("button", name="Replication Region").click()
+    page.get_by_role("option", name="eu-west-1").click()
     expect(submit).to_be_disabled()
     dialog.get_by_label("KMS key").fill("arn:aws")
     page.get_by_role("option", name=arns["eu-west-1"]).first.click()

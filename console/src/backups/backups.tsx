@@ -52,19 +52,27 @@ export function Backups({ table }: { table?: string }) {
   const { clients } = useSession();
   const navigate = useNavigate();
   const found = useLoaded((signal) => backupsOf(clients.dynamodb, table, signal), [clients, table], pollWhileMade);
-  const [open, setOpen] = useState<"create" | "restore" | "delete">();
+  const [creates, setCreates] = useState(false);
+  // The one for which a dialog was opened stays that, whatever is listed meanwhile.
+  const [restored, setRestored] = useState<BackupSummary>();
+  const [deleted, setDeleted] = useState<BackupSummary>();
   const { items, filterProps, paginationProps, collectionProps, actions } = useCollection(found.value ?? [], {
     filtering: { fields: ["TableName", "BackupName"], empty: texts.backup.empty, noMatch: texts.backup.empty },
     pagination: { pageSize: PAGE },
     sorting: {},
     selection: { trackBy: "BackupArn" },
   });
-  const [chosen] = collectionProps.selectedItems ?? [];
-  const close = () => setOpen(undefined);
+  // What is selected is what was listed then.
+  const chosen = items.find(({ BackupArn }) => BackupArn === collectionProps.selectedItems?.[0]?.BackupArn);
+  const close = () => {
+    setCreates(false);
+    setRestored(undefined);
+    setDeleted(undefined);
+  };
   const done = () => {
     close();
     actions.setSelectedItems([]);
-    found.refresh();
+    void found.refresh();
   };
   return (
     <SpaceBetween size="l">
@@ -96,13 +104,13 @@ export function Backups({ table }: { table?: string }) {
             actions={
               <SpaceBetween direction="horizontal" size="xs">
                 <Button iconName="refresh" ariaLabel={texts.refresh} onClick={found.refresh} />
-                <Button disabled={!chosen || !isMade(chosen)} onClick={() => setOpen("restore")}>
+                <Button disabled={!chosen || !isMade(chosen)} onClick={() => setRestored(chosen)}>
                   {texts.backup.restore}
                 </Button>
-                <Button disabled={!chosen} onClick={() => setOpen("delete")}>
+                <Button disabled={!chosen} onClick={() => setDeleted(chosen)}>
                   {texts.delete}
                 </Button>
-                <Button variant="primary" onClick={() => setOpen("create")}>
+                <Button variant="primary" onClick={() => setCreates(true)}>
                   {texts.backup.create}
                 </Button>
               </SpaceBetween>
@@ -135,11 +143,11 @@ export function Backups({ table }: { table?: string }) {
           { id: "size", header: texts.backup.size, cell: ({ BackupSizeBytes }) => shownBytes(BackupSizeBytes) },
         ]}
       />
-      {open === "create" && <CreateBackup table={table} dismiss={close} done={done} />}
-      {open === "restore" && chosen && (
-        <Restore backup={chosen} dismiss={close} done={() => navigate("/dynamodb/tables")} />
+      {creates && <CreateBackup table={table} dismiss={close} done={done} />}
+      {restored && (
+        <Restore backup={restored} dismiss={close} done={() => navigate("/dynamodb/tables")} />
       )}
-      {open === "delete" && chosen && <DeleteBackup backup={chosen} dismiss={close} done={done} />}
+      {deleted && <DeleteBackup backup={deleted} dismiss={close} done={done} />}
     </SpaceBetween>
   );
 }

@@ -75,7 +75,7 @@ export default function BulkPuts() {
   const chosen = found.value?.find(({ BulkOperationArn }) => BulkOperationArn === chosenArn);
   const cancelling = useAction(async () => {
     await clients.dynamodb.send(new CancelBulkOperationCommand({ BulkOperationArn: chosenArn }));
-    found.refresh();
+    await found.refresh();
   });
   return (
     <ContentLayout header={<Header variant="h1">{texts.bulk.title}</Header>}>
@@ -141,7 +141,7 @@ export default function BulkPuts() {
             dismiss={() => setStarts(false)}
             done={() => {
               setStarts(false);
-              found.refresh();
+              void found.refresh();
             }}
           />
         )}

@@ -114,7 +114,7 @@ export function Exports({ table }: { table?: TableDescription }) {
           dismiss={() => setExports(false)}
           done={() => {
             setExports(false);
-            found.refresh();
+            void found.refresh();
           }}
         />
       )}

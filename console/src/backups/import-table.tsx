@@ -59,7 +59,7 @@ export default function ImportTable() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setTried(true);
-    if (!found && source.bucket) {
+    if (!found && source.bucket && !importing.running) {
       void importing.start();
     }
   };

@@ -40,12 +40,12 @@ export function Recovery({ table }: { table: string }) {
     [clients, table],
     (value) => (value.PointInTimeRecoveryStatus === "ENABLED" ? POLL : undefined),
   );
-  const [open, setOpen] = useState<"turn" | "period" | "restore">();
+  const [open, setOpen] = useState<"on" | "off" | "period" | "restore">();
   const [days, setDays] = useState(String(LONGEST_DAYS));
   const isOn = found.value?.PointInTimeRecoveryStatus === "ENABLED";
-  const turnsOff = isOn && open === "turn";
-  const turn =
-    open === "period" ? texts.backup.changePeriod : isOn ? texts.backup.recoveryOff : texts.backup.recoveryOn;
+  // A dialog does what it was opened for, also when somebody else has turned recovery on or off meanwhile.
+  const turnsOff = open === "off";
+  const turn = { off: texts.backup.recoveryOff, on: texts.backup.recoveryOn, period: texts.backup.changePeriod };
   return (
     <>
       <Container
@@ -67,7 +67,7 @@ export function Recovery({ table }: { table: string }) {
                 >
                   {texts.backup.changePeriod}
                 </Button>
-                <Button disabled={found.value === undefined} onClick={() => setOpen("turn")}>
+                <Button disabled={found.value === undefined} onClick={() => setOpen(isOn ? "off" : "on")}>
                   {isOn ? texts.backup.recoveryOff : texts.backup.recoveryOn}
                 </Button>
               </SpaceBetween>
@@ -96,10 +96,10 @@ export function Recovery({ table }: { table: string }) {
           />
         </SpaceBetween>
       </Container>
-      {(open === "turn" || open === "period") && (
+      {open !== undefined && open !== "restore" && (
         <Dialog
-          title={turn}
-          submit={turn}
+          title={turn[open]}
+          submit={turn[open]}
           dismiss={() => setOpen(undefined)}
           act={async () => {
             const specification = turnsOff
@@ -113,7 +113,7 @@ export function Recovery({ table }: { table: string }) {
             );
             tell("success", texts.saved);
             setOpen(undefined);
-            found.refresh();
+            void found.refresh();
           }}
         >
           {turnsOff ? (

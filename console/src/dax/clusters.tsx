@@ -58,13 +58,19 @@ export default function Clusters() {
     selection: { trackBy: "ClusterName" },
   });
   const [open, setOpen] = useState<"create" | "resize" | "delete">();
-  const chosen = (found.value ?? []).find(
-    ({ ClusterName }) => ClusterName === collectionProps.selectedItems?.[0]?.ClusterName,
-  );
+  // The cluster for which a dialog was opened: its row may move to another page, and is no longer selected then.
+  const [subject, setSubject] = useState<string>();
+  const named = (name: string | undefined) => (found.value ?? []).find(({ ClusterName }) => ClusterName === name);
+  const chosen = named(collectionProps.selectedItems?.[0]?.ClusterName);
+  const concerned = named(subject);
+  const start = (what: "resize" | "delete") => {
+    setSubject(chosen?.ClusterName);
+    setOpen(what);
+  };
   const close = (said?: string) => {
     if (said !== undefined) {
       tell("success", said);
-      found.refresh();
+      void found.refresh();
     }
     setOpen(undefined);
   };
@@ -93,10 +99,10 @@ export default function Clusters() {
             actions={
               <SpaceBetween direction="horizontal" size="xs">
                 <Button iconName="refresh" ariaLabel={texts.refresh} onClick={found.refresh} />
-                <Button disabled={chosen === undefined} onClick={() => setOpen("resize")}>
+                <Button disabled={chosen === undefined} onClick={() => start("resize")}>
                   {texts.dax.resize}
                 </Button>
-                <Button disabled={chosen === undefined} onClick={() => setOpen("delete")}>
+                <Button disabled={chosen === undefined} onClick={() => start("delete")}>
                   {texts.delete}
                 </Button>
                 <Button variant="primary" onClick={() => setOpen("create")}>
@@ -143,15 +149,15 @@ export default function Clusters() {
       />
       {chosen && <Nodes cluster={chosen} refresh={found.refresh} />}
       {open === "create" && <Create close={close} />}
-      {open === "resize" && chosen && <Resize cluster={chosen} close={close} />}
-      {open === "delete" && chosen && (
+      {open === "resize" && concerned && <Resize cluster={concerned} close={close} />}
+      {open === "delete" && concerned && (
         <Dialog
           title={texts.dax.delete}
           submit={texts.delete}
           dismiss={() => close()}
           act={async () => {
-            await clients.dax.send(new DeleteClusterCommand({ ClusterName: chosen.ClusterName }));
-            close(texts.dax.deleted(chosen.ClusterName ?? ""));
+            await clients.dax.send(new DeleteClusterCommand({ ClusterName: concerned.ClusterName }));
+            close(texts.dax.deleted(concerned.ClusterName ?? ""));
           }}
         >
           <Alert type="warning">{texts.dax.deleteWarning}</Alert>
@@ -161,11 +167,11 @@ export default function Clusters() {
   );
 }
 
-function Nodes({ cluster, refresh }: { cluster: Cluster; refresh: () => void }) {
+function Nodes({ cluster, refresh }: { cluster: Cluster; refresh: () => Promise<void> }) {
   const { clients } = useSession();
   const rebooting = useAction(async (NodeId: string) => {
     await clients.dax.send(new RebootNodeCommand({ ClusterName: cluster.ClusterName, NodeId }));
-    refresh();
+    await refresh();
   });
   return (
     <>

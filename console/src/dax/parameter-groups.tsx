@@ -16,8 +16,9 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Dialog } from "../dialog";
+import { useDraft } from "../drafts";
 import { useLoaded, useAction } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -44,7 +45,7 @@ export default function ParameterGroups() {
   const chosen = collectionProps.selectedItems?.[0]?.ParameterGroupName;
   const done = () => {
     setOpen(undefined);
-    found.refresh();
+    void found.refresh();
     tell("success", texts.saved);
   };
   return (
@@ -138,20 +139,21 @@ function Parameters({ group }: { group: string }) {
     },
     [clients, group],
   );
-  const [values, setValues] = useState<Record<string, string>>({});
-  useEffect(() => setValues({}), [found.value]);
+  const stored = Object.fromEntries(
+    (found.value ?? []).map(({ ParameterName = "", ParameterValue = "" }) => [ParameterName, ParameterValue]),
+  );
+  const draft = useDraft(stored);
   const saving = useAction(async () => {
+    const changed = Object.entries(draft.value).filter(([name, value]) => value !== stored[name]);
     await clients.dax.send(
       new UpdateParameterGroupCommand({
         ParameterGroupName: group,
-        ParameterNameValues: Object.entries(values).map(([ParameterName, ParameterValue]) => ({
-          ParameterName,
-          ParameterValue,
-        })),
+        ParameterNameValues: changed.map(([ParameterName, ParameterValue]) => ({ ParameterName, ParameterValue })),
       }),
     );
     tell("success", texts.saved);
-    found.refresh();
+    await found.refresh();
+    draft.saved(draft.value);
   });
   return (
     <>
@@ -165,7 +167,7 @@ function Parameters({ group }: { group: string }) {
             variant="h2"
             actions={
               <Button
-                disabled={Object.keys(values).length === 0}
+                disabled={!draft.isChanged}
                 loading={saving.running}
                 onClick={() => void saving.start()}
               >
@@ -187,8 +189,8 @@ function Parameters({ group }: { group: string }) {
               ) : (
                 <Input
                   ariaLabel={`${texts.dax.value}: ${ParameterName}`}
-                  value={values[ParameterName] ?? ParameterValue}
-                  onChange={({ detail }) => setValues({ ...values, [ParameterName]: detail.value })}
+                  value={draft.value[ParameterName] ?? ParameterValue}
+                  onChange={({ detail }) => draft.change({ ...draft.value, [ParameterName]: detail.value })}
                 />
               ),
           },

@@ -39,7 +39,7 @@ export function AccessKeys({ user }: { user: string }) {
   }, [clients, user]);
   const acting = useAction(async (act: () => Promise<unknown>) => {
     await act();
-    found.refresh();
+    await found.refresh();
   });
   const create = async () => {
     const { AccessKey: key } = await clients.iam.send(new CreateAccessKeyCommand({ UserName: user }));

@@ -9,17 +9,15 @@ import {
 } from "@aws-sdk/client-iam";
 import Button from "@cloudscape-design/components/button";
 import Checkbox from "@cloudscape-design/components/checkbox";
-import Container from "@cloudscape-design/components/container";
 import FormField from "@cloudscape-design/components/form-field";
-import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import { Dialog } from "../dialog";
-import { useAction, useLoaded } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { useLoaded } from "../loading";
+import { useTell } from "../notices";
 import { useSession } from "../session";
+import { Setting } from "../setting";
 import { texts } from "../texts";
 
 interface Found {
@@ -43,46 +41,33 @@ export function ConsolePassword({ user }: { user: string }) {
     }
   }, [clients, user]);
   const [sets, setSets] = useState(false);
-  const removing = useAction(async () => {
-    await clients.iam.send(new DeleteLoginProfileCommand({ UserName: user }));
-    found.refresh();
-  });
   const profile = found.value?.profile;
   const isSet = profile !== undefined;
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.iam.consoleAbout}
-          actions={
-            <SpaceBetween direction="horizontal" size="xs">
-              <Button disabled={!isSet} loading={removing.running} onClick={() => void removing.start()}>
-                {texts.iam.removePassword}
-              </Button>
-              <Button disabled={found.value === undefined} onClick={() => setSets(true)}>
-                {texts.iam.setPassword}
-              </Button>
-            </SpaceBetween>
-          }
-        >
-          {texts.iam.console}
-        </Header>
+    <Setting
+      title={texts.iam.console}
+      about={texts.iam.consoleAbout}
+      action={texts.iam.removePassword}
+      disabled={!isSet}
+      act={() => clients.iam.send(new DeleteLoginProfileCommand({ UserName: user }))}
+      refresh={found.refresh}
+      error={found.error}
+      after={
+        <Button disabled={found.value === undefined} onClick={() => setSets(true)}>
+          {texts.iam.setPassword}
+        </Button>
       }
     >
-      <SpaceBetween size="m">
-        <Refusal error={found.error ?? removing.error} />
-        <KeyValuePairs
-          columns={3}
-          items={[
-            { label: texts.iam.password, value: isSet ? texts.iam.passwordOn : texts.iam.passwordOff },
-            { label: texts.iam.mustChange, value: profile?.PasswordResetRequired ? texts.iam.yes : texts.iam.no },
-            { label: texts.iam.lastSignIn, value: found.value?.used?.toLocaleString() ?? texts.none },
-          ]}
-        />
-      </SpaceBetween>
-      {sets && <SetPassword user={user} isSet={isSet} dismiss={() => setSets(false)} done={found.refresh} />}
-    </Container>
+      <KeyValuePairs
+        columns={3}
+        items={[
+          { label: texts.iam.password, value: isSet ? texts.iam.passwordOn : texts.iam.passwordOff },
+          { label: texts.iam.mustChange, value: profile?.PasswordResetRequired ? texts.iam.yes : texts.iam.no },
+          { label: texts.iam.lastSignIn, value: found.value?.used?.toLocaleString() ?? texts.none },
+        ]}
+      />
+      {sets && <SetPassword user={user} isSet={isSet} dismiss={() => setSets(false)} done={() => void found.refresh()} />}
+    </Setting>
   );
 }
 

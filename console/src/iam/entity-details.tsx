@@ -17,7 +17,7 @@ import Link from "@cloudscape-design/components/link";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Navigate, useParams } from "react-router-dom";
 import { useAction, useLoaded } from "../loading";
 import { Refusal, useTell } from "../notices";
@@ -26,8 +26,10 @@ import { texts } from "../texts";
 import { AccessKeys } from "./access-keys";
 import { ConsolePassword } from "./console-password";
 import { Dialog } from "../dialog";
+import { useDraft } from "../drafts";
 import { DocumentField, EMPTY_POLICY } from "./document-field";
-import { type Attached, type Entity, type Kind, KINDS } from "./kinds";
+import { DocumentSetting, expectUnchanged } from "./document-setting";
+import { type Attached, type Entity, type Kind, KINDS, ROLES } from "./kinds";
 import { policiesOf } from "./policies";
 
 interface Parts {
@@ -84,7 +86,7 @@ function AttachedPolicies({ kind, name }: Parts) {
   const [arn, setArn] = useState<string>();
   const detaching = useAction(async (one: Attached) => {
     await kind.detach(clients.iam, name, one.arn);
-    found.refresh();
+    await found.refresh();
   });
   const options = (all.value ?? []).map(({ PolicyName = "", Arn = "" }) => ({ value: Arn, label: PolicyName }));
   return (
@@ -164,7 +166,7 @@ function InlinePolicies({ kind, name }: Parts) {
   const acting = useAction(async (of: string, removes: boolean) => {
     if (removes) {
       await kind.removeInline(clients.iam, name, of);
-      found.refresh();
+      await found.refresh();
     } else {
       setDocument(await kind.document(clients.iam, name, of));
       setPolicy(of);
@@ -208,6 +210,7 @@ function InlinePolicies({ kind, name }: Parts) {
             counter={`(${found.value?.length ?? 0})`}
             actions={
               <Button
+                loading={acting.running}
                 onClick={() => {
                   setPolicy("");
                   setDocument(EMPTY_POLICY);
@@ -257,7 +260,7 @@ function Memberships({ kind, name }: Parts) {
     }
     const { Groups } = await clients.iam.send(new ListGroupsForUserCommand({ UserName: name }));
     return (Groups ?? []).map(({ GroupName = "" }) => GroupName);
-  }, [clients, name]);
+  }, [clients, name, isGroup]);
   const all = useLoaded((signal) => other.list(clients.iam, signal), [clients, other]);
   const [chosen, setChosen] = useState<string>();
   const pair = (one: string) =>
@@ -266,8 +269,8 @@ function Memberships({ kind, name }: Parts) {
     await clients.iam.send(
       removes ? new RemoveUserFromGroupCommand(pair(one)) : new AddUserToGroupCommand(pair(one)),
     );
-    setChosen(undefined);
-    found.refresh();
+    setChosen((before) => (!removes && before === one ? undefined : before));
+    await found.refresh();
   });
   const options = (all.value ?? [])
     .filter((one) => !found.value?.includes(one.name))
@@ -313,7 +316,11 @@ function Memberships({ kind, name }: Parts) {
                   selectedOption={options.find((one) => one.value === chosen) ?? null}
                   onChange={({ detail }) => setChosen(detail.selectedOption.value)}
                 />
-                <Button disabled={!chosen} onClick={() => void acting.start(chosen ?? "", false)}>
+                <Button
+                  disabled={!chosen}
+                  loading={acting.running}
+                  onClick={() => void acting.start(chosen ?? "", false)}
+                >
                   {isGroup ? texts.iam.addMember : texts.iam.addToGroup}
                 </Button>
               </SpaceBetween>
@@ -327,37 +334,25 @@ function Memberships({ kind, name }: Parts) {
   );
 }
 
-function Trust({ role, refresh }: { role: Entity; refresh: () => void }) {
+function Trust({ role, refresh }: { role: Entity; refresh: () => Promise<void> }) {
   const { clients } = useSession();
-  const tell = useTell();
-  const [document, setDocument] = useState(role.trust ?? "");
-  useEffect(() => setDocument(role.trust ?? ""), [role.trust]);
-  const saving = useAction(async () => {
-    const input = { RoleName: role.name, PolicyDocument: document };
+  const trust = role.trust ?? "";
+  const draft = useDraft({ text: trust, revision: trust });
+  const save = async () => {
+    const { trust: stored = "" } = await ROLES.get(clients.iam, role.name);
+    expectUnchanged(draft, stored);
+    const input = { RoleName: role.name, PolicyDocument: draft.value.text };
     await clients.iam.send(new UpdateAssumeRolePolicyCommand(input));
-    tell("success", texts.saved);
-    refresh();
-  });
+  };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.iam.trustAbout}
-          actions={
-            <Button loading={saving.running} onClick={() => void saving.start()}>
-              {texts.save}
-            </Button>
-          }
-        >
-          {texts.iam.trust}
-        </Header>
-      }
-    >
-      <SpaceBetween size="m">
-        <Refusal error={saving.error} />
-        <DocumentField kind="trust" label={texts.iam.trust} value={document} change={setDocument} />
-      </SpaceBetween>
-    </Container>
+    <DocumentSetting
+      title={texts.iam.trust}
+      about={texts.iam.trustAbout}
+      kind="trust"
+      isLoaded
+      draft={draft}
+      save={save}
+      refresh={refresh}
+    />
   );
 }

@@ -62,7 +62,7 @@ export interface Kind {
   title: string;
   one: string;
   list: (client: IAMClient, signal: AbortSignal) => Promise<Entity[]>;
-  get: (client: IAMClient, name: string, signal: AbortSignal) => Promise<Entity>;
+  get: (client: IAMClient, name: string, signal?: AbortSignal) => Promise<Entity>;
   /** `trust` is the trust policy of a role. */
   create: (client: IAMClient, name: string, trust: string) => Promise<unknown>;
   remove: (client: IAMClient, name: string) => Promise<unknown>;
@@ -197,7 +197,7 @@ const GROUPS: Kind = {
     client.send(new DeleteGroupPolicyCommand({ GroupName, PolicyName })),
 };
 
-const ROLES: Kind = {
+export const ROLES: Kind = {
   id: "roles",
   title: texts.iam.roles,
   one: texts.iam.role,

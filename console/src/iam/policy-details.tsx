@@ -43,7 +43,7 @@ export default function PolicyDetails() {
   }, [clients, arn]);
   const acting = useAction(async (act: () => Promise<unknown>) => {
     await act();
-    found.refresh();
+    await found.refresh();
   });
   const setDefault = (VersionId: string | undefined) => () =>
     clients.iam.send(new SetDefaultPolicyVersionCommand({ PolicyArn: arn, VersionId }));

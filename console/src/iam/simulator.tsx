@@ -99,12 +99,17 @@ export default function Simulator() {
     const answer = await (source === CUSTOM
       ? clients.iam.send(new GetContextKeysForCustomPolicyCommand({ PolicyInputList: [document] }))
       : clients.iam.send(new GetContextKeysForPrincipalPolicyCommand({ PolicySourceArn: source })));
-    const names = (answer.ContextKeyNames ?? []).filter((name) => !context.some((row) => row.name === name));
-    setContext([...context, ...names.map((name): ContextRow => ({ name, type: "string", values: "" }))]);
+    // Rows may have been typed meanwhile.
+    setContext((rows) => {
+      const names = (answer.ContextKeyNames ?? []).filter((name) => !rows.some((row) => row.name === name));
+      return [...rows, ...names.map((name): ContextRow => ({ name, type: "string", values: "" }))];
+    });
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    void simulating.start();
+    if (!simulating.running && words(actions).length > 0) {
+      void simulating.start();
+    }
   };
   return (
     <ContentLayout

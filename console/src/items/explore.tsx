@@ -1,8 +1,10 @@
 import {
   DeleteItemCommand,
   QueryCommand,
+  type QueryCommandInput,
   type QueryCommandOutput,
   ScanCommand,
+  type ScanCommandInput,
   type ScanCommandOutput,
   type TableDescription,
 } from "@aws-sdk/client-dynamodb";
@@ -78,11 +80,16 @@ export default function Explore() {
   );
 }
 
+/** A scan or query as it was asked, with what the form had then. */
+type Asked = { isQuery: true; input: QueryCommandInput } | { isQuery: false; input: ScanCommandInput };
+
 interface Found {
   items: Item[];
   scanned: number;
   units: number;
   after: Item | undefined;
+  /** What it is the answer to: the form may have changed since. */
+  of?: Asked;
 }
 
 function Search({ table }: { table: TableDescription }) {
@@ -108,7 +115,7 @@ function Search({ table }: { table: TableDescription }) {
     { value: "", label: texts.explore.table(name) },
     ...indexes.map(({ IndexName = "" }) => ({ value: IndexName, label: texts.explore.index(IndexName) })),
   ];
-  const running = useAction(async (after?: Item) => {
+  const ask = (): Asked => {
     const placeholders = new Placeholders();
     const condition_ = isQuery ? keyExpression(partition, sort, condition, placeholders) : undefined;
     const filter = filters.map((one) => expression(one, placeholders)).join(" AND ");
@@ -117,15 +124,25 @@ function Search({ table }: { table: TableDescription }) {
       ...(indexName ? { IndexName: indexName } : {}),
       ...(filter ? { FilterExpression: filter } : {}),
       ...placeholders.members,
-      ...(after ? { ExclusiveStartKey: after } : {}),
       Limit: LIMIT,
       ReturnConsumedCapacity: "TOTAL" as const,
     };
-    const page: ScanCommandOutput | QueryCommandOutput = isQuery
-      ? await clients.dynamodb.send(
-          new QueryCommand({ ...input, KeyConditionExpression: condition_, ScanIndexForward: !descending }),
-        )
-      : await clients.dynamodb.send(new ScanCommand(input));
+    return isQuery
+      ? { isQuery, input: { ...input, KeyConditionExpression: condition_, ScanIndexForward: !descending } }
+      : { isQuery, input };
+  };
+  const turns = useRef(0);
+  // With `asked`, once more what the items shown were asked with, from `after` on.
+  const running = useAction(async (asked?: Asked, after?: Item) => {
+    const turn = (turns.current += 1);
+    const of = asked ?? ask();
+    const from = after ? { ExclusiveStartKey: after } : {};
+    const page: ScanCommandOutput | QueryCommandOutput = of.isQuery
+      ? await clients.dynamodb.send(new QueryCommand({ ...of.input, ...from }))
+      : await clients.dynamodb.send(new ScanCommand({ ...of.input, ...from }));
+    if (turn !== turns.current) {
+      return; // Something else was asked for since.
+    }
     setFound((before) => {
       const earlier = after ? before : { items: [], scanned: 0, units: 0 };
       return {
@@ -133,6 +150,7 @@ function Search({ table }: { table: TableDescription }) {
         scanned: earlier.scanned + (page.ScannedCount ?? 0),
         units: earlier.units + (page.ConsumedCapacity?.CapacityUnits ?? 0),
         after: page.LastEvaluatedKey,
+        of,
       };
     });
   });
@@ -251,7 +269,7 @@ function Search({ table }: { table: TableDescription }) {
         items={found.items}
         summary={texts.explore.summary(found.items.length, found.scanned, found.units)}
         loading={running.running}
-        more={found.after && (() => void running.start(found.after))}
+        more={found.after && (() => void running.start(found.of, found.after))}
         deletes={setAsksToDelete}
       />
       {asksToDelete.length > 0 && (
@@ -262,7 +280,7 @@ function Search({ table }: { table: TableDescription }) {
           done={() => {
             tell("success", texts.explore.deleted(asksToDelete.length));
             setAsksToDelete([]);
-            void running.start();
+            void running.start(found.of);
           }}
         />
       )}
@@ -284,7 +302,7 @@ function DeleteItems(props: { table: string; chosen: Item[]; dismiss: () => void
         props.done();
       }}
     >
-      <Alert type="warning">{texts.explore.deleteWarning}</Alert>
+      <Alert type="warning">{texts.explore.deleteWarning(props.chosen.length)}</Alert>
     </Dialog>
   );
 }

@@ -71,13 +71,13 @@ export default function ItemPage() {
     >
       <Refusal error={opened.error} retry={opened.refresh} />
       {opened.loading && <Spinner size="large" />}
-      {!opened.loading && opened.value && (
+      {!opened.loading && opened.error === undefined && opened.value && (
         <Editor
           key={turn}
           mode={mode}
           opened={opened.value}
           reload={() => {
-            opened.refresh();
+            void opened.refresh();
             setTurn(turn + 1);
           }}
         />

@@ -19,7 +19,6 @@ import {
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import Container from "@cloudscape-design/components/container";
 import ContentLayout from "@cloudscape-design/components/content-layout";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
@@ -27,13 +26,16 @@ import Input from "@cloudscape-design/components/input";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { useParams } from "react-router-dom";
 import { Dialog } from "../dialog";
-import { DocumentField, indented } from "../iam/document-field";
+import { useDraft } from "../drafts";
+import { indented } from "../iam/document-field";
+import { DocumentSetting, expectUnchanged } from "../iam/document-setting";
 import { useAction, useLoaded } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { Refusal } from "../notices";
 import { useSession } from "../session";
+import { Setting } from "../setting";
 import { texts } from "../texts";
 import { aliasesOf } from "./aliases";
 import { KeyState, withPrefix } from "./keys";
@@ -72,59 +74,44 @@ export default function KeyDetails() {
   );
 }
 
-function General({ metadata, refresh }: { metadata: KeyMetadata; refresh: () => void }) {
+function General({ metadata, refresh }: { metadata: KeyMetadata; refresh: () => Promise<void> }) {
   const { clients } = useSession();
-  const tell = useTell();
   const { KeyId, KeyState: state } = metadata;
   const [deletes, setDeletes] = useState(false);
   const [days, setDays] = useState("30");
-  const turning = useAction(async () => {
+  const turn = async () => {
     await (state === "PendingDeletion"
       ? clients.kms.send(new CancelKeyDeletionCommand({ KeyId }))
       : state === "Enabled"
         ? clients.kms.send(new DisableKeyCommand({ KeyId }))
         : clients.kms.send(new EnableKeyCommand({ KeyId })));
-    tell("success", texts.saved);
-    refresh();
-  });
+  };
   const isOwn = metadata.KeyManager === "CUSTOMER";
-  const turn = TURNS[state ?? ""] ?? texts.kms.enable;
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          actions={
-            isOwn && (
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button disabled={state === "PendingDeletion"} onClick={() => setDeletes(true)}>
-                  {texts.kms.schedule}
-                </Button>
-                <Button loading={turning.running} onClick={() => void turning.start()}>
-                  {turn}
-                </Button>
-              </SpaceBetween>
-            )
-          }
-        >
-          {texts.details.general}
-        </Header>
+    <Setting
+      title={texts.details.general}
+      action={isOwn ? (TURNS[state ?? ""] ?? texts.kms.enable) : undefined}
+      act={turn}
+      refresh={refresh}
+      before={
+        isOwn && (
+          <Button disabled={state === "PendingDeletion"} onClick={() => setDeletes(true)}>
+            {texts.kms.schedule}
+          </Button>
+        )
       }
     >
-      <SpaceBetween size="m">
-        <Refusal error={turning.error} />
-        <KeyValuePairs
-          columns={3}
-          items={[
-            { label: texts.iam.arn, value: metadata.Arn },
-            { label: texts.list.status, value: <KeyState state={state} /> },
-            { label: texts.iam.created, value: metadata.CreationDate?.toLocaleString() ?? texts.none },
-            { label: texts.kms.description, value: metadata.Description || texts.none },
-            { label: texts.kms.origin, value: metadata.Origin },
-            { label: texts.kms.deletion, value: metadata.DeletionDate?.toLocaleString() ?? texts.none },
-          ]}
-        />
-      </SpaceBetween>
+      <KeyValuePairs
+        columns={3}
+        items={[
+          { label: texts.iam.arn, value: metadata.Arn },
+          { label: texts.list.status, value: <KeyState state={state} /> },
+          { label: texts.iam.created, value: metadata.CreationDate?.toLocaleString() ?? texts.none },
+          { label: texts.kms.description, value: metadata.Description || texts.none },
+          { label: texts.kms.origin, value: metadata.Origin },
+          { label: texts.kms.deletion, value: metadata.DeletionDate?.toLocaleString() ?? texts.none },
+        ]}
+      />
       {deletes && (
         <Dialog
           title={texts.kms.schedule}
@@ -133,7 +120,7 @@ function General({ metadata, refresh }: { metadata: KeyMetadata; refresh: () => 
           act={async () => {
             await clients.kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: Number(days) }));
             setDeletes(false);
-            refresh();
+            void refresh();
           }}
         >
           <Alert type="warning">{texts.kms.deleteWarning}</Alert>
@@ -142,7 +129,7 @@ function General({ metadata, refresh }: { metadata: KeyMetadata; refresh: () => 
           </FormField>
         </Dialog>
       )}
-    </Container>
+    </Setting>
   );
 }
 
@@ -154,8 +141,8 @@ function Aliases({ id }: { id: string }) {
     await (removes
       ? clients.kms.send(new DeleteAliasCommand({ AliasName: name }))
       : clients.kms.send(new CreateAliasCommand({ AliasName: withPrefix(name), TargetKeyId: id })));
-    setAlias("");
-    found.refresh();
+    setAlias((typed) => (!removes && typed === name ? "" : typed));
+    await found.refresh();
   });
   return (
     <>
@@ -176,7 +163,7 @@ function Aliases({ id }: { id: string }) {
                   value={alias}
                   onChange={({ detail }) => setAlias(detail.value)}
                 />
-                <Button disabled={!alias} onClick={() => void acting.start(alias, false)}>
+                <Button disabled={!alias} loading={acting.running} onClick={() => void acting.start(alias, false)}>
                   {texts.kms.addAlias}
                 </Button>
               </SpaceBetween>
@@ -213,87 +200,57 @@ function Rotation({ id }: { id: string }) {
     [clients, id],
   );
   const isOn = found.value?.KeyRotationEnabled === true;
-  const turning = useAction(async () => {
+  const turn = async () => {
     await (isOn
       ? clients.kms.send(new DisableKeyRotationCommand({ KeyId: id }))
       : clients.kms.send(new EnableKeyRotationCommand({ KeyId: id })));
-    found.refresh();
-  });
+  };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.kms.rotationAbout}
-          actions={
-            <Button
-              disabled={found.value === undefined}
-              loading={turning.running}
-              onClick={() => void turning.start()}
-            >
-              {isOn ? texts.kms.rotationOff : texts.kms.rotationOn}
-            </Button>
-          }
-        >
-          {texts.kms.rotation}
-        </Header>
-      }
+    <Setting
+      title={texts.kms.rotation}
+      about={texts.kms.rotationAbout}
+      action={isOn ? texts.kms.rotationOff : texts.kms.rotationOn}
+      disabled={found.value === undefined}
+      act={turn}
+      refresh={found.refresh}
+      error={found.error}
     >
-      <SpaceBetween size="m">
-        <Refusal error={found.error ?? turning.error} />
-        <KeyValuePairs
-          columns={3}
-          items={[
-            { label: texts.kms.rotation, value: isOn ? texts.streams.on : texts.streams.off },
-            { label: texts.kms.period, value: found.value?.RotationPeriodInDays ?? texts.none },
-            { label: texts.kms.next, value: found.value?.NextRotationDate?.toLocaleString() ?? texts.none },
-          ]}
-        />
-      </SpaceBetween>
-    </Container>
+      <KeyValuePairs
+        columns={3}
+        items={[
+          { label: texts.kms.rotation, value: isOn ? texts.streams.on : texts.streams.off },
+          { label: texts.kms.period, value: found.value?.RotationPeriodInDays ?? texts.none },
+          { label: texts.kms.next, value: found.value?.NextRotationDate?.toLocaleString() ?? texts.none },
+        ]}
+      />
+    </Setting>
   );
 }
 
 function KeyPolicy({ id, isOwn }: { id: string; isOwn: boolean }) {
   const { clients } = useSession();
-  const tell = useTell();
-  const found = useLoaded(
-    async (signal) => {
-      const command = new GetKeyPolicyCommand({ KeyId: id, PolicyName: POLICY });
-      return indented((await clients.kms.send(command, { abortSignal: signal })).Policy ?? "");
-    },
-    [clients, id],
-  );
-  const [document, setDocument] = useState("");
-  useEffect(() => setDocument(found.value ?? ""), [found.value]);
-  const saving = useAction(async () => {
-    await clients.kms.send(new PutKeyPolicyCommand({ KeyId: id, PolicyName: POLICY, Policy: document }));
-    tell("success", texts.saved);
-    found.refresh();
-  });
+  const load = async (signal?: AbortSignal) => {
+    const command = new GetKeyPolicyCommand({ KeyId: id, PolicyName: POLICY });
+    return (await clients.kms.send(command, { abortSignal: signal })).Policy ?? "";
+  };
+  const found = useLoaded(load, [clients, id]);
+  const draft = useDraft({ text: indented(found.value ?? ""), revision: found.value ?? "" });
+  const save = async () => {
+    expectUnchanged(draft, await load());
+    await clients.kms.send(new PutKeyPolicyCommand({ KeyId: id, PolicyName: POLICY, Policy: draft.value.text }));
+  };
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.kms.policyAbout}
-          actions={
-            isOwn && (
-              <Button disabled={!document.trim()} loading={saving.running} onClick={() => void saving.start()}>
-                {texts.save}
-              </Button>
-            )
-          }
-        >
-          {texts.kms.policy}
-        </Header>
-      }
-    >
-      <SpaceBetween size="m">
-        <Refusal error={found.error ?? saving.error} />
-        <DocumentField kind="resource" label={texts.kms.policy} value={document} change={setDocument} />
-      </SpaceBetween>
-    </Container>
+    <DocumentSetting
+      title={texts.kms.policy}
+      about={texts.kms.policyAbout}
+      kind="resource"
+      isFixed={!isOwn}
+      isLoaded={found.value !== undefined}
+      draft={draft}
+      save={save}
+      refresh={found.refresh}
+      error={found.error}
+    />
   );
 }
 
@@ -315,7 +272,7 @@ function Grants({ id }: { id: string }) {
   );
   const revoking = useAction(async (GrantId: string) => {
     await clients.kms.send(new RevokeGrantCommand({ KeyId: id, GrantId }));
-    found.refresh();
+    await found.refresh();
   });
   return (
     <>

@@ -29,7 +29,7 @@ export function ConfirmedDelete(props: {
         props.done();
       }}
     >
-      <Alert type="warning">{texts.deleteTables.warning}</Alert>
+      <Alert type="warning">{texts.deleteTables.warning(names.length)}</Alert>
       <ul>
         {names.map((name) => (
           <li key={name}>{name}</li>

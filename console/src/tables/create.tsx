@@ -78,7 +78,7 @@ export default function CreateTable() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setTried(true);
-    if (!found) {
+    if (!found && !creating.running) {
       void creating.start();
     }
   };

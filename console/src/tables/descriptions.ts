@@ -138,10 +138,14 @@ export function shownStatus(status: string | undefined): { type: StatusIndicator
 
 export function shownBytes(bytes: number | undefined): string {
   let size = bytes ?? 0;
+  if (size < 1024) {
+    return texts.bytes(size);
+  }
   let unit = 0;
+  size /= 1024;
   while (size >= 1024 && unit < texts.sizes.length - 1) {
     size /= 1024;
     unit += 1;
   }
-  return `${unit ? size.toFixed(1) : size} ${texts.sizes[unit]}`;
+  return `${size.toFixed(1)} ${texts.sizes[unit]}`;
 }

@@ -27,9 +27,11 @@ export function GlobalTab({ table, refresh }: TabProps) {
   const [creates, setCreates] = useState(false);
   const [edits, setEdits] = useState(false);
   const replicas = table.Replicas ?? [];
-  const edited = edits ? replicas.find(({ RegionName }) => RegionName === selected[0]?.RegionName) : undefined;
+  // A replica that is gone is no longer selected.
+  const chosen = replicas.filter(({ RegionName }) => RegionName === selected[0]?.RegionName);
+  const [edited] = edits ? chosen : [];
   const deleting = useAction(async () => {
-    for (const replica of selected) {
+    for (const replica of chosen) {
       await clients.dynamodb.send(
         new UpdateTableCommand({
           TableName: table.TableName,
@@ -38,8 +40,7 @@ export function GlobalTab({ table, refresh }: TabProps) {
       );
       tell("success", texts.global.deleted(replica.RegionName ?? ""));
     }
-    setSelected([]);
-    refresh();
+    await refresh();
   });
   return (
     <SpaceBetween size="l">
@@ -47,7 +48,7 @@ export function GlobalTab({ table, refresh }: TabProps) {
       <Table<ReplicaDescription>
         trackBy="RegionName"
         selectionType="single"
-        selectedItems={selected}
+        selectedItems={chosen}
         isItemDisabled={(replica) => replica.RegionName === region}
         onSelectionChange={({ detail }) => setSelected(detail.selectedItems)}
         items={replicas}
@@ -85,13 +86,13 @@ export function GlobalTab({ table, refresh }: TabProps) {
             actions={
               <SpaceBetween direction="horizontal" size="xs">
                 <Button
-                  disabled={!selected.length}
+                  disabled={!chosen.length}
                   loading={deleting.running}
                   onClick={() => void deleting.start()}
                 >
                   {texts.delete}
                 </Button>
-                <Button disabled={!selected.length} onClick={() => setEdits(true)}>
+                <Button disabled={!chosen.length} onClick={() => setEdits(true)}>
                   {texts.global.edit}
                 </Button>
                 <Button variant="primary" onClick={() => setCreates(true)}>
@@ -112,7 +113,7 @@ export function GlobalTab({ table, refresh }: TabProps) {
           dismiss={() => setEdits(false)}
           done={() => {
             setEdits(false);
-            refresh();
+            void refresh();
           }}
         />
       )}
@@ -122,7 +123,7 @@ export function GlobalTab({ table, refresh }: TabProps) {
           dismiss={() => setCreates(false)}
           done={() => {
             setCreates(false);
-            refresh();
+            void refresh();
           }}
         />
       )}
@@ -185,7 +186,10 @@ function CreateReplica({ table, dismiss, done }: { table: TabProps["table"]; dis
           filteringType="auto"
           options={options}
           selectedOption={options.find((one) => one.value === chosen) ?? null}
-          onChange={({ detail }) => setChosen(detail.selectedOption.value)}
+          onChange={({ detail }) => {
+            setChosen(detail.selectedOption.value);
+            setKey("");
+          }}
         />
       </FormField>
       {needsKey && chosen !== undefined && (

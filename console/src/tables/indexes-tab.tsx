@@ -26,8 +26,10 @@ export function IndexesTab({ table, refresh }: TabProps) {
   const tell = useTell();
   const [selected, setSelected] = useState<Index[]>([]);
   const [creates, setCreates] = useState(false);
+  // An index that is gone is no longer selected.
+  const chosen = (table.GlobalSecondaryIndexes ?? []).filter(({ IndexName }) => IndexName === selected[0]?.IndexName);
   const deleting = useAction(async () => {
-    for (const index of selected) {
+    for (const index of chosen) {
       await clients.dynamodb.send(
         new UpdateTableCommand({
           TableName: table.TableName,
@@ -36,8 +38,7 @@ export function IndexesTab({ table, refresh }: TabProps) {
       );
       tell("success", texts.indexes.deleted(index.IndexName ?? ""));
     }
-    setSelected([]);
-    refresh();
+    await refresh();
   });
   const columns: TableProps.ColumnDefinition<Index>[] = [
     { id: "name", header: texts.list.name, isRowHeader: true, cell: (index) => index.IndexName },
@@ -81,7 +82,7 @@ export function IndexesTab({ table, refresh }: TabProps) {
       <Table<Index>
         trackBy="IndexName"
         selectionType="single"
-        selectedItems={selected}
+        selectedItems={chosen}
         onSelectionChange={({ detail }) => setSelected(detail.selectedItems)}
         items={table.GlobalSecondaryIndexes ?? []}
         columnDefinitions={columns}
@@ -97,7 +98,7 @@ export function IndexesTab({ table, refresh }: TabProps) {
             actions={
               <SpaceBetween direction="horizontal" size="xs">
                 <Button
-                  disabled={!selected.length}
+                  disabled={!chosen.length}
                   loading={deleting.running}
                   onClick={() => void deleting.start()}
                 >
@@ -129,7 +130,7 @@ export function IndexesTab({ table, refresh }: TabProps) {
           dismiss={() => setCreates(false)}
           done={() => {
             setCreates(false);
-            refresh();
+            void refresh();
           }}
         />
       )}

@@ -66,7 +66,7 @@ export default function TableList() {
   const tell = useTell();
   const names = useLoaded((signal) => tableNames(clients.dynamodb, signal), [clients]);
   const [described, setDescribed] = useState<Record<string, TableDescription>>({});
-  const [asksToDelete, setAsksToDelete] = useState(false);
+  const [asksToDelete, setAsksToDelete] = useState<string[]>([]);
   const [favourites, turnFavourite] = useFavourites();
   const [preferences, setPreferences] = useState(storedPreferences);
   const rows: Row[] = useMemo(() => {
@@ -88,12 +88,14 @@ export default function TableList() {
     sorting: {},
     selection: { keepSelection: true, trackBy: "name" },
   });
-  const selected = collectionProps.selectedItems ?? [];
+  // Tables that are gone are no longer selected.
+  const present = useMemo(() => new Set(names.value), [names.value]);
+  const selected = (collectionProps.selectedItems ?? []).filter(({ name }) => present.has(name));
   const visible = items.map(({ name }) => name).join(" ");
   const [turn, setTurn] = useState(0);
   const refresh = () => {
     setTurn((number) => number + 1);
-    names.refresh();
+    void names.refresh();
   };
   const refreshNames = useRef(names.refresh);
   refreshNames.current = names.refresh;
@@ -111,7 +113,7 @@ export default function TableList() {
         ...Object.fromEntries(tables.map((table) => [table.TableName ?? "", table])),
       }));
       if (found.some((one) => one.status === "rejected" && isGone(one.reason))) {
-        refreshNames.current();
+        void refreshNames.current();
       } else if (tables.some(isChanging)) {
         // The names are not listed again: there may be a hundred pages of them.
         timer = window.setTimeout(() => setTurn((number) => number + 1), CHANGING);
@@ -178,6 +180,7 @@ export default function TableList() {
       <Refusal error={names.error} retry={refresh} />
       <Table<Row>
         {...collectionProps}
+        selectedItems={selected}
         items={items}
         trackBy="name"
         variant="full-page"
@@ -249,7 +252,7 @@ export default function TableList() {
                 >
                   {texts.actions}
                 </ButtonDropdown>
-                <Button disabled={!selected.length} onClick={() => setAsksToDelete(true)}>
+                <Button disabled={!selected.length} onClick={() => setAsksToDelete(selected.map(({ name }) => name))}>
                   {texts.delete}
                 </Button>
                 <Button variant="primary" onClick={() => navigate("/dynamodb/create-table")}>
@@ -262,18 +265,18 @@ export default function TableList() {
           </Header>
         }
       />
-      {asksToDelete && (
+      {asksToDelete.length > 0 && (
         <ConfirmedDelete
-          names={selected.map(({ name }) => name)}
-          dismiss={() => setAsksToDelete(false)}
+          names={asksToDelete}
+          dismiss={() => setAsksToDelete([])}
           remove={async (name) => {
             await clients.dynamodb.send(new DeleteTableCommand({ TableName: name }));
           }}
           done={() => {
             // Once for all: each notice has the whole page laid out again.
-            tell("success", texts.deleteTables.done(selected.map(({ name }) => name)));
+            tell("success", texts.deleteTables.done(asksToDelete));
             actions.setSelectedItems([]);
-            setAsksToDelete(false);
+            setAsksToDelete([]);
             refresh();
           }}
         />

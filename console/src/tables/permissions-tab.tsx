@@ -7,25 +7,21 @@ import {
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Checkbox from "@cloudscape-design/components/checkbox";
-import Container from "@cloudscape-design/components/container";
-import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useEffect, useState } from "react";
-import { DocumentField, indented } from "../iam/document-field";
+import { useState } from "react";
+import { useDraft } from "../drafts";
+import { indented } from "../iam/document-field";
+import { DocumentSetting, type Stored } from "../iam/document-setting";
 import { useAction, useLoaded } from "../loading";
-import { Refusal, useTell } from "../notices";
+import { useTell } from "../notices";
 import { useSession } from "../session";
 import { texts } from "../texts";
 import type { TabProps } from "./details";
 
 const NO_POLICY = "NO_POLICY";
 /** The revision to be expected where there is no policy. */
-
-interface Stored {
-  policy: string;
-  revision: string;
-}
+const NO_STORED: Stored = { text: "", revision: NO_POLICY };
 
 /** The policies of a table and of its stream. */
 export function PermissionsTab({ table }: TabProps) {
@@ -57,7 +53,7 @@ function ResourcePolicy(props: { title: string; arn: string; actions: string[] }
       try {
         const command = new GetResourcePolicyCommand({ ResourceArn: arn });
         const { Policy = "", RevisionId = "" } = await clients.dynamodb.send(command, { abortSignal: signal });
-        return { policy: indented(Policy), revision: RevisionId };
+        return { text: indented(Policy), revision: RevisionId };
       } catch (error) {
         if (error instanceof PolicyNotFoundException) {
           return undefined;
@@ -67,102 +63,85 @@ function ResourcePolicy(props: { title: string; arn: string; actions: string[] }
     },
     [clients, arn],
   );
-  const [document, setDocument] = useState("");
+  const draft = useDraft(found.value ?? NO_STORED);
   const [confirms, setConfirms] = useState(false);
-  useEffect(() => setDocument(found.value?.policy ?? ""), [found.value]);
-  const expected = found.value?.revision ?? NO_POLICY;
-  const saving = useAction(async () => {
+  const save = async () => {
     await clients.dynamodb.send(
       new PutResourcePolicyCommand({
         ResourceArn: arn,
-        Policy: document,
-        ExpectedRevisionId: expected,
+        Policy: draft.value.text,
+        ExpectedRevisionId: draft.base.revision,
         ...(confirms ? { ConfirmRemoveSelfResourceAccess: true } : {}),
       }),
     );
-    tell("success", texts.saved);
     setConfirms(false);
-    found.refresh();
-  });
+  };
   const deleting = useAction(async () => {
-    await clients.dynamodb.send(new DeleteResourcePolicyCommand({ ResourceArn: arn, ExpectedRevisionId: expected }));
-    tell("success", texts.permissions.deleted);
-    found.refresh();
+    try {
+      const ExpectedRevisionId = found.value?.revision;
+      await clients.dynamodb.send(new DeleteResourcePolicyCommand({ ResourceArn: arn, ExpectedRevisionId }));
+      tell("success", texts.permissions.deleted);
+    } finally {
+      await found.refresh();
+    }
   });
-  const example = () =>
-    setDocument(
-      JSON.stringify(
-        {
-          Version: "2012-10-17",
-          Statement: [
-            {
-              Sid: "Statement1",
-              Effect: "Allow",
-              Principal: { AWS: `arn:aws:iam::${account}:role/NAME` },
-              Action: props.actions,
-              Resource: arn,
-            },
-          ],
-        },
-        null,
-        2,
-      ),
-    );
+  const statement = {
+    Sid: "Statement1",
+    Effect: "Allow",
+    Principal: { AWS: `arn:aws:iam::${account}:role/NAME` },
+    Action: props.actions,
+    Resource: arn,
+  };
+  const example = JSON.stringify({ Version: "2012-10-17", Statement: [statement] }, null, 2);
   const isLoaded = !found.loading && found.error === undefined;
   return (
-    <Container
-      header={
-        <Header
-          variant="h2"
-          description={texts.permissions.about}
-          actions={
-            <SpaceBetween direction="horizontal" size="xs">
-              <Button iconName="refresh" ariaLabel={`${texts.refresh}: ${props.title}`} onClick={found.refresh} />
-              <Button disabled={document !== ""} onClick={example}>
-                {texts.permissions.example}
-              </Button>
-              <Button
-                disabled={!isLoaded || found.value === undefined}
-                loading={deleting.running}
-                onClick={() => void deleting.start()}
-              >
-                {texts.permissions.delete}
-              </Button>
-              <Button
-                variant="primary"
-                disabled={!isLoaded || !document.trim()}
-                loading={saving.running}
-                onClick={() => void saving.start()}
-              >
-                {texts.save}
-              </Button>
-            </SpaceBetween>
-          }
-        >
-          {props.title}
-        </Header>
+    <DocumentSetting
+      title={props.title}
+      about={texts.permissions.about}
+      kind="resource"
+      isLoaded={isLoaded}
+      draft={draft}
+      save={save}
+      refresh={found.refresh}
+      error={found.error ?? deleting.error}
+      before={
+        <SpaceBetween direction="horizontal" size="xs">
+          <Button
+            iconName="refresh"
+            ariaLabel={`${texts.refresh}: ${props.title}`}
+            onClick={() => void found.refresh()}
+          />
+          <Button
+            disabled={draft.value.text !== ""}
+            onClick={() => draft.change({ ...draft.value, text: example })}
+          >
+            {texts.permissions.example}
+          </Button>
+          <Button
+            disabled={!isLoaded || found.value === undefined}
+            loading={deleting.running}
+            onClick={() => void deleting.start()}
+          >
+            {texts.permissions.delete}
+          </Button>
+        </SpaceBetween>
       }
     >
-      <SpaceBetween size="m">
-        <Refusal error={found.error} retry={found.refresh} />
-        <Refusal error={saving.error ?? deleting.error} />
-        <KeyValuePairs
-          columns={2}
-          items={[
-            { label: texts.details.arn, value: arn },
-            { label: texts.permissions.revision, value: found.value?.revision ?? texts.permissions.none },
-          ]}
-        />
-        <DocumentField kind="resource" label={props.title} value={document} change={setDocument} />
-        <Checkbox
-          checked={confirms}
-          description={texts.permissions.confirmAbout}
-          onChange={({ detail }) => setConfirms(detail.checked)}
-        >
-          {texts.permissions.confirm}
-        </Checkbox>
-        {found.value === undefined && isLoaded && <Box color="text-body-secondary">{texts.permissions.empty}</Box>}
-      </SpaceBetween>
-    </Container>
+      <KeyValuePairs
+        columns={2}
+        items={[
+          { label: texts.details.arn, value: arn },
+          { label: texts.permissions.revision, value: found.value?.revision ?? texts.permissions.none },
+        ]}
+      />
+      <Checkbox
+        checked={confirms}
+        description={texts.permissions.confirmAbout}
+        onChange={({ detail }) => setConfirms(detail.checked)}
+      >
+        {texts.permissions.confirm}
+      </Checkbox>
+      {found.value === undefined && isLoaded && <Box color="text-body-secondary">{texts.permissions.empty}</Box>}
+    </DocumentSetting>
   );
 }

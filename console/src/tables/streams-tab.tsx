@@ -1,4 +1,4 @@
-import { type StreamViewType, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
+import { type StreamSpecification, type StreamViewType, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
 import {
   DescribeStreamCommand,
   type DynamoDBStreamsClient,
@@ -11,13 +11,13 @@ import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
-import Modal from "@cloudscape-design/components/modal";
 import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useEffect, useState } from "react";
 import { type Item, plainObject } from "../attributes/values";
 import { Exports } from "../backups/exports";
+import { Dialog } from "../dialog";
 import { useAction } from "../loading";
 import { Refusal, useTell } from "../notices";
 import { useSession } from "../session";
@@ -34,19 +34,17 @@ export function StreamsTab({ table, refresh }: TabProps) {
   const [choosing, setChoosing] = useState(false);
   const [view, setView] = useState<StreamViewType>("NEW_AND_OLD_IMAGES");
   const isOn = table.StreamSpecification?.StreamEnabled === true;
-  const turning = useAction(async () => {
-    const specification = isOn ? { StreamEnabled: false } : { StreamEnabled: true, StreamViewType: view };
-    await clients.dynamodb.send(
-      new UpdateTableCommand({ TableName: table.TableName, StreamSpecification: specification }),
-    );
-    tell("success", isOn ? texts.streams.turnedOff : texts.streams.turnedOn);
-    setChoosing(false);
-    refresh();
-  });
+  const turn = async (specification: StreamSpecification, said: string) => {
+    const command = new UpdateTableCommand({ TableName: table.TableName, StreamSpecification: specification });
+    await clients.dynamodb.send(command);
+    tell("success", said);
+    await refresh();
+  };
+  const turningOff = useAction(() => turn({ StreamEnabled: false }, texts.streams.turnedOff));
   return (
     <SpaceBetween size="l">
       <Exports table={table} />
-      {!choosing && <Refusal error={turning.error} />}
+      <Refusal error={turningOff.error} />
       <Container
         header={
           <Header
@@ -54,8 +52,8 @@ export function StreamsTab({ table, refresh }: TabProps) {
             description={texts.streams.about}
             actions={
               <Button
-                loading={turning.running}
-                onClick={() => (isOn ? void turning.start() : setChoosing(true))}
+                loading={turningOff.running}
+                onClick={() => (isOn ? void turningOff.start() : setChoosing(true))}
               >
                 {isOn ? texts.streams.turnOff : texts.streams.turnOn}
               </Button>
@@ -79,33 +77,22 @@ export function StreamsTab({ table, refresh }: TabProps) {
       </Container>
       {isOn && table.LatestStreamArn && <Live key={table.LatestStreamArn} arn={table.LatestStreamArn} />}
       {choosing && (
-        <Modal
-          visible
-          onDismiss={() => setChoosing(false)}
-          header={texts.streams.turnOn}
-          footer={
-            <Box float="right">
-              <SpaceBetween direction="horizontal" size="xs">
-                <Button variant="link" onClick={() => setChoosing(false)}>
-                  {texts.cancel}
-                </Button>
-                <Button variant="primary" loading={turning.running} onClick={() => void turning.start()}>
-                  {texts.streams.turnOn}
-                </Button>
-              </SpaceBetween>
-            </Box>
-          }
+        <Dialog
+          title={texts.streams.turnOn}
+          submit={texts.streams.turnOn}
+          dismiss={() => setChoosing(false)}
+          act={async () => {
+            await turn({ StreamEnabled: true, StreamViewType: view }, texts.streams.turnedOn);
+            setChoosing(false);
+          }}
         >
-          <SpaceBetween size="m">
-            <Refusal error={turning.error} />
-            <RadioGroup
-              ariaLabel={texts.streams.view}
-              value={view}
-              onChange={({ detail }) => setView(detail.value as StreamViewType)}
-              items={Object.entries(texts.streams.views).map(([value, label]) => ({ value, label }))}
-            />
-          </SpaceBetween>
-        </Modal>
+          <RadioGroup
+            ariaLabel={texts.streams.view}
+            value={view}
+            onChange={({ detail }) => setView(detail.value as StreamViewType)}
+            items={Object.entries(texts.streams.views).map(([value, label]) => ({ value, label }))}
+          />
+        </Dialog>
       )}
     </SpaceBetween>
   );
