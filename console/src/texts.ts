@@ -73,6 +73,8 @@ export const texts = {
   },
   document: {
     overtaken: "Somebody else has changed this policy since you began to edit it. Nothing was saved.",
+    overtakenOnce:
+      "Somebody else has changed this policy since you began to edit it. Nothing was saved. Save once more to write over it.",
     discard: "Show what is stored",
     keep: "Keep what I have written",
   },
@@ -476,6 +478,7 @@ export const texts = {
     detach: "Detach",
     inline: "Inline policies",
     addInline: "Create inline policy",
+    inlineExists: (name: string) => `There is an inline policy with the name ${name}. Edit that one, or choose another name.`,
     policyName: "Policy name",
     document: "Policy document",
     edit: "Edit",

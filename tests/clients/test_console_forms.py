@@ -127,7 +127,7 @@ def expect_not_written_over(page: Page, name: str, change: Callable[[], object],
 
 
 def test_a_policy_that_somebody_else_has_changed_is_not_written_over(page: Page, running: Server) -> None:
-    """KMS and IAM compare no revisions. The page does, and whoever wants to write over it says so."""
+    """KMS and IAM compare no revisions. The page does, and asks before it writes over one."""
     iam, kms = running.client("iam"), running.client("kms")
     iam.create_role(RoleName="trusted", AssumeRolePolicyDocument=policy("Before", "sts"))
     key = kms.create_key(Policy=policy("Before", "kms"))["KeyMetadata"]["KeyId"]
@@ -148,6 +148,42 @@ def test_a_policy_that_somebody_else_has_changed_is_not_written_over(page: Page,
     expect_not_written_over(page, "Trust policy", change_trust, trust)
     go(page, running, f"/kms/keys/{key}")
     expect_not_written_over(page, "Key policy", change_key_policy, key_policy)
+
+
+def test_an_inline_policy_is_not_written_over_unawares(page: Page, running: Server) -> None:
+    iam = running.client("iam")
+    iam.create_user(UserName="inline")
+
+    def put(sid: str) -> None:
+        allow = {"Sid": sid, "Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        iam.put_user_policy(UserName="inline", PolicyName="own", PolicyDocument=document)
+
+    def stored() -> str:
+        document = iam.get_user_policy(UserName="inline", PolicyName="own")["PolicyDocument"]
+        return str(document["Statement"][0]["Sid"])
+
+    put("Before")
+    go(page, running, "/iam/users/inline")
+    dialog = page.get_by_role("dialog")
+    save = dialog.get_by_role("button", name="Save changes")
+    editor = dialog.get_by_role("textbox", name="Policy document")
+    page.get_by_role("button", name="Create inline policy").click()
+    dialog.get_by_label("Policy name").fill("own")
+    save.click()
+    expect(dialog.get_by_text("There is an inline policy with the name own.")).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Edit own").click()
+    expect(editor).to_have_value(re.compile("Before"))
+    editor.fill(editor.input_value().replace("Before", "Mine"))
+    put("Theirs")
+    save.click()
+    expect(dialog.get_by_text("Save once more to write over it.")).to_be_visible()
+    expect(editor).to_have_value(re.compile("Mine"))
+    assert stored() == "Theirs"
+    save.click()
+    expect(dialog).to_have_count(0)
+    assert stored() == "Mine"
 
 
 def test_dialogs_do_what_they_were_opened_for(page: Page, running: Server) -> None:

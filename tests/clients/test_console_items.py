@@ -180,7 +180,7 @@ def test_more_items_than_fit_in_a_page_of_a_scan(page: Page, running: Server) ->
         client.batch_write_item(RequestItems={"long": puts})
     go(page, running, "/dynamodb/items/long")
     expect(page.get_by_text("Items returned: 300.")).to_be_visible()
-    # A filter that was not run yet is none of the items that are shown.
+    # The items that are shown were asked for without this filter.
     page.get_by_role("button", name="Add filter").click()
     page.get_by_label("Attribute name").fill("p")
     page.get_by_role("textbox", name="Value", exact=True).fill("nothing")

@@ -162,17 +162,34 @@ function InlinePolicies({ kind, name }: Parts) {
   const found = useLoaded(() => kind.inline(clients.iam, name), [clients, kind, name]);
   const [policy, setPolicy] = useState("");
   const [document, setDocument] = useState(EMPTY_POLICY);
+  /** The document from which an edit began. */
+  const [begun, setBegun] = useState("");
   const [open, setOpen] = useState<"new" | "edit">();
   const acting = useAction(async (of: string, removes: boolean) => {
     if (removes) {
       await kind.removeInline(clients.iam, name, of);
       await found.refresh();
     } else {
-      setDocument(await kind.document(clients.iam, name, of));
+      const stored = await kind.document(clients.iam, name, of);
+      setBegun(stored);
+      setDocument(stored);
       setPolicy(of);
       setOpen("edit");
     }
   });
+  /** PutUserPolicy writes over whatever is there. Somebody who has been warned may save once more. */
+  const expectAsBegun = async () => {
+    const stored = (await kind.inline(clients.iam, name)).includes(policy)
+      ? await kind.document(clients.iam, name, policy)
+      : "";
+    if (open === "new" && stored) {
+      throw new Error(texts.iam.inlineExists(policy));
+    }
+    if (open === "edit" && stored !== begun) {
+      setBegun(stored);
+      throw new Error(texts.document.overtakenOnce);
+    }
+  };
   return (
     <>
       <Refusal error={found.error ?? acting.error} />
@@ -232,6 +249,7 @@ function InlinePolicies({ kind, name }: Parts) {
           disabled={!policy}
           dismiss={() => setOpen(undefined)}
           act={async () => {
+            await expectAsBegun();
             await kind.put(clients.iam, name, policy, document);
             tell("success", texts.saved);
             setOpen(undefined);

@@ -84,7 +84,8 @@ export default function Keys() {
       }
     });
     return () => abort.abort();
-  }, [visible, clients]);
+    // With the list, its keys are described again.
+  }, [visible, clients, found.value]);
   return (
     <>
       <Refusal error={found.error} retry={found.refresh} />
