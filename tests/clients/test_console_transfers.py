@@ -41,7 +41,7 @@ def test_a_table_is_imported(page: Page, running: Server) -> None:
     page.get_by_label("Partition key", exact=True).last.fill("song")
     page.get_by_role("button", name="Import from S3").click()
     imported = row(page, "my-exports/songs/")
-    expect(imported).to_contain_text("Completed", timeout=2 * PATIENCE)
+    expect(imported).to_contain_text("Failed ItemValidationError", timeout=2 * PATIENCE)  # The others are imported.
     for column, text in ((4, "3"), (5, "2"), (6, "1")):
         expect(imported.get_by_role("cell").nth(column)).to_have_text(text)
     client = running.client()
