@@ -79,7 +79,8 @@ class StaticFiles:
         self._sign_in_requests = sign_in_requests
         self._built = built
         self._files: dict[str, bytes] = {}
-        self._read_at = 0
+        self._read_of: tuple[int, ...] | None = None
+        """Which index page they were read with. Two builds may be of one moment, as file systems count."""
         self._account = account
         self._regions = regions
         self._used = used
@@ -119,14 +120,15 @@ class StaticFiles:
     def _read(self) -> bool:
         """Read the files, if they are there and have changed. Returns whether they are there."""
         try:
-            written = (self._built / f"{INDEX}.gz").stat().st_mtime_ns
+            status = (self._built / f"{INDEX}.gz").stat()
         except OSError:
             return False
-        if written != self._read_at:
+        index = status.st_mtime_ns, status.st_ino, status.st_size
+        if index != self._read_of:
             paths = [path for path in self._built.rglob("*.gz") if path.with_suffix("").suffix in TYPES]
             named = {path.relative_to(self._built).with_suffix("").as_posix(): path for path in paths}
             self._files = {name: path.read_bytes() for name, path in named.items()}
-            self._read_at = written
+            self._read_of = index
         return True
 
     def _settings(self) -> bytes:
