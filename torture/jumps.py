@@ -35,8 +35,9 @@ LOOK_SECONDS = 2.5
 """Within this number of seconds every worker has checked its clocks."""
 AGREEMENT = 301
 """Seconds after which clocks that agree are trusted."""
-TRUSTED_SECONDS = 60.0
-REPLAYED_SECONDS = 590.0
+TRUSTED_SECONDS = 20.0
+ATTEMPTS = 3
+REPLAYED_SECONDS = 500.0
 """The greatest age of a client token when it is sent again."""
 OPTIONS: dict[str, Any] = {"expiry_interval": 0.2, "stream_rotation": 2, "workers": 2}
 TABLE = "patron"
@@ -228,11 +229,14 @@ class _Run:
     def _agree(self) -> None:
         """Let the clocks agree until they are trusted."""
         time.sleep(LOOK_SECONDS)
-        self._clocks.sleep(AGREEMENT)
-        deadline = time.monotonic() + TRUSTED_SECONDS
-        while (last := self._last_said()) != "trusted":
-            demand(time.monotonic() < deadline, f"the clock is still {last}")
-            time.sleep(0.1)
+        for _ in range(ATTEMPTS):  # No worker may have checked its clocks, if the machine is very busy.
+            self._clocks.sleep(AGREEMENT)
+            deadline = time.monotonic() + TRUSTED_SECONDS
+            while time.monotonic() < deadline:
+                if self._last_said() == "trusted":
+                    return
+                time.sleep(0.1)
+        demand(False, f"the clock is still {self._last_said()}")
 
     def _last_said(self) -> str:
         """The log's last message about the clock."""

@@ -93,5 +93,5 @@ def source_files(project: Path) -> set[Path]:
     return {
         path.relative_to(project)
         for path in (project / PACKAGE.relative_to(ROOT)).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and path.name not in NOT_PACKED
+        if "__pycache__" not in path.parts and path.is_file() and path.name not in NOT_PACKED
     }
