@@ -5,7 +5,7 @@ Sources: the API reference; "Multi-Region keys in AWS KMS" in the developer guid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +61,8 @@ class MultiRegionOperations:
             bound = self._policies.bound(policy)
         tags = key_tags.changed({}, request.get("Tags", ()))
         is_external = at.key.origin == EXTERNAL
-        materials = {one.id: await sealed_material.opened(at.region, at.key.id, one.id) for one in at.key.materials}
+        opened = {one.id: await sealed_material.opened(at.region, at.key.id, one.id) for one in at.key.materials}
+        materials = {one: material for one, material in opened.items() if material is not None and not is_external}
         new = replace(
             at.key,
             created=at.now,
@@ -76,29 +77,9 @@ class MultiRegionOperations:
             regions=replace(at.key.regions, here=name, replicas=(*at.key.regions.replicas, name)),
         )
 
-        async def make(home: Region) -> KmsKey:
-            rows = [
-                sealed_material.sealed(home, new.id, one, material)
-                for one, material in materials.items()
-                if material is not None and not is_external
-            ]
-
-            def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
-                # A replica that the primary key does not know was left behind by a server that died: it is replaced.
-                before = None if found[0] is None else unpacked(found[0])
-                writes = Writes()
-                put(before, new, writes)
-                if before is None:
-                    writes.add(key_rows.COUNT, 1)
-                for row in rows:
-                    writes.put(row.row, row.value)
-                return writes, None
-
-            await home.engine.mutate([key_rows.key_row(new.id)], decide)
-            return new
-
+        store = self._stores.named(at.region.account, name)
         try:
-            await self._stores.use(self._stores.named(at.region.account, name), make)
+            await self._stores.use(store, lambda home: _put_replica(home, new, materials))
         except NotServed:
             raise UnsupportedOperationException(
                 f"This server does not serve the region {name}, and replicas are kept by the same server"
@@ -164,6 +145,24 @@ class MultiRegionOperations:
                 await refreshed(self._stores, home, key, "DescribeKey")
 
         await elsewhere(self._stores, at.region, regions.primary, look, None)
+
+
+async def _put_replica(home: Region, new: KmsKey, materials: Mapping[str, bytes]) -> None:
+    """Keep a new replica, with its material by id, in the store of its region."""
+    rows = [sealed_material.sealed(home, new.id, one, material) for one, material in materials.items()]
+
+    def decide(found: Sequence[bytes | None]) -> tuple[Writes, None]:
+        # A replica that the primary key does not know was left behind by a server that died: it is replaced.
+        before = None if found[0] is None else unpacked(found[0])
+        writes = Writes()
+        put(before, new, writes)
+        if before is None:
+            writes.add(key_rows.COUNT, 1)
+        for row in rows:
+            writes.put(row.row, row.value)
+        return writes, None
+
+    await home.engine.mutate([key_rows.key_row(new.id)], decide)
 
 
 def _check_primary(at: KeyAt, key: KmsKey) -> None:
