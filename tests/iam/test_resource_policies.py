@@ -189,3 +189,33 @@ def test_a_stream_has_a_policy_of_its_own(server: Server, theirs: dict[str, str]
     assert streams.describe_stream(StreamArn=stream)["StreamDescription"]["StreamArn"] == stream
     wrong = stream[:-1] + ("0" if stream[-1] != "0" else "1")
     assert refusal(server.client().get_resource_policy, ResourceArn=wrong)[1] == "ResourceNotFoundException"
+
+
+def test_nobody_gets_what_was_anothers_by_the_same_name(server: Server) -> None:
+    iam, name = server.client("iam"), next(_names)
+
+    def made() -> Any:
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return server.client(aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+
+    first = made()
+    lets = policy(statement({"AWS": f"arn:aws:iam::{OWN}:user/{name}"}))
+    table = create(server, "Bound", ResourcePolicy=lets.replace(TABLE, TABLE.replace("Shared", "Bound")))["TableArn"]
+    server.client().put_item(TableName="Bound", Item=KEY)
+    server.client().put_resource_policy(ResourceArn=TABLE, Policy=lets)
+    eventually(lambda: may_get(first, "Shared"))
+    eventually(lambda: may_get(first, "Bound"))
+    for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=name)
+    second = made()
+    eventually(lambda: refusal(second.list_tables)[1] == "AccessDeniedException")  # It is known to its worker.
+    assert not may_get(second, "Shared")
+    assert not may_get(second, "Bound")
+    assert server.client().get_resource_policy(ResourceArn=TABLE)["Policy"] == lets
+    server.client().put_resource_policy(ResourceArn=TABLE, Policy=lets)
+    eventually(lambda: may_get(second, "Shared"))
+    assert not may_get(second, "Bound")
+    server.client().delete_resource_policy(ResourceArn=TABLE)
+    server.client().delete_table(TableName=table)

@@ -416,8 +416,8 @@ def _policy(scope: Scope, arn: str, known: Known) -> str | None:
     descriptor = table.descriptor
     if len(words) > 3 and words[2] == "stream":
         found = descriptor.stream_policy
-        return found.document if found is not None and found.label == words[3] else None
-    return None if descriptor.policy is None else descriptor.policy.document
+        return found.decisive if found is not None and found.label == words[3] else None
+    return None if descriptor.policy is None else descriptor.policy.decisive
 
 
 def of(operation: str) -> Accesses:

@@ -257,6 +257,11 @@ class IdentityStores:
         found.asked = time.monotonic()
         return found
 
+    def unique_id(self, arn: str) -> str | None:
+        """The unique id of a user or role of any account; None for any other ARN, and if nobody has it."""
+        parts = arn.split(":", 5)
+        return None if len(parts) < 6 else self.of(parts[4]).unique_id_of(arn)
+
     async def founded(self, account: str) -> AccountIdentity:
         """The identity store of an account, which is made if need be. Raises what `made` does."""
         identity = self.of(account)

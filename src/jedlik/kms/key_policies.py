@@ -11,6 +11,7 @@ from typing import Any
 
 from jedlik.aws.access import Access
 from jedlik.aws.key_authority import KeyAuthorizer
+from jedlik.aws.policies import bound_policies
 from jedlik.aws.policies.policy_documents import Kind
 from jedlik.aws.policies.policy_parser import MalformedPolicy, parsed
 from jedlik.kms.errors import LimitExceededException, MalformedPolicyDocumentException, NotFoundException
@@ -75,24 +76,8 @@ class KeyPolicies:
 
     def bound(self, document: str) -> str | None:
         """A policy that was checked, with unique ids in the place of the ARNs of users and roles; None if it names
-        none. As on AWS, nobody gets what was another's by getting the same name.
-        """
-        found = json.loads(document)
-        statements = found["Statement"] if isinstance(found["Statement"], list) else [found["Statement"]]
-        is_bound = False
-        for statement in statements:
-            for element in ("Principal", "NotPrincipal"):
-                listed = statement.get(element)
-                if not isinstance(listed, dict) or "AWS" not in listed:
-                    continue
-                names = [listed["AWS"]] if isinstance(listed["AWS"], str) else listed["AWS"]
-                listed["AWS"] = [self._id(name) or name for name in names]
-                is_bound |= listed["AWS"] != names
-        return json.dumps(found) if is_bound else None
-
-    def _id(self, name: str) -> str | None:
-        """The unique id of the user or role with an ARN. A session stays named by its ARN."""
-        return None if ":assumed-role/" in name else self._authorizer.unique_id(name)
+        none."""
+        return bound_policies.bound(document, self._authorizer.unique_id)
 
     def check(self, document: str, asker: Asker, named: Named, key: KmsKey | None, request: Request) -> None:
         """Raise LimitExceededException and MalformedPolicyDocumentException for what cannot be the policy of a key."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from jedlik.aws import table_keys
 from jedlik.aws.credentials import Credentials
+from jedlik.aws.policies import bound_policies
 from jedlik.aws.service import background_work
 from jedlik.background import runner
 from jedlik.config import Settings
@@ -82,6 +83,8 @@ async def _serve(site: Site, number: int, ready: Callable[[], None], parent: int
     following: asyncio.Task[None] | None = None
     try:
         provide_table_keys(settings, stores, identities, callers.authorizer, site.kms_certificate)
+        if callers.authorizer is not None:
+            bound_policies.provide(identities.unique_id)
         await stores.open_existing()
         applications = Applications(site, stores, identities, callers, ways, memory)
         server = HttpServer(applications.ordinary(), limits_of(settings), site.loads, number, memory)

@@ -94,8 +94,13 @@ OPTIONAL: dict[str, Any] = {
         "RestoreDateTime": 6.5,
         "RestoreInProgress": True,
     },
-    "ResourcePolicy": {"Document": "{}", "RevisionId": "1", "StreamLabel": "none"},
-    "StreamResourcePolicy": {"Document": "{}", "RevisionId": "2", "StreamLabel": "2026-11-28T11:33:03.279"},
+    "ResourcePolicy": {"Document": "{}", "RevisionId": "1", "StreamLabel": "none", "Bound": "{ }"},
+    "StreamResourcePolicy": {
+        "Document": "{}",
+        "RevisionId": "2",
+        "StreamLabel": "2026-11-28T11:33:03.279",
+        "Bound": "{ }",
+    },
 }
 """Every member that there is besides, once."""
 RECORDS = [

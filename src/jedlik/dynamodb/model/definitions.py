@@ -184,7 +184,15 @@ class AttachedPolicy:
     revision: str
     label: str | None = None
     """The label of the stream, if it is a stream's."""
+    bound: str | None = None
+    """The document with the unique ids of the users and roles that it names (`aws.policies.bound_policies`); None if it
+    names none, and in descriptors of earlier versions."""
     as_stored: AsStored = field(default=_NEW, compare=False, repr=False)
+
+    @property
+    def decisive(self) -> str:
+        """The document that decides."""
+        return self.document if self.bound is None else self.bound
 
 
 @dataclass(frozen=True, slots=True)

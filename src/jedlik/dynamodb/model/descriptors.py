@@ -134,6 +134,7 @@ _POLICY: _Members = {
     "Document": _Member("document"),
     "RevisionId": _Member("revision"),
     "StreamLabel": _Member("label"),
+    "Bound": _Member("bound"),
 }
 
 _TABLE: _Members = {

@@ -17,6 +17,7 @@ from typing import Any
 from jedlik.aws import private_ways
 from jedlik.aws.context import Caller, Context
 from jedlik.aws.errors import ValidationException
+from jedlik.aws.policies import bound_policies
 from jedlik.aws.policies.evaluation import Asking, Identity
 from jedlik.aws.policies.policy_documents import Kind, Policy
 from jedlik.aws.policies.policy_parser import MalformedPolicy, parsed
@@ -46,13 +47,13 @@ async def put_resource_policy(context: Context, request: Request) -> dict[str, A
     policy = checked(document)
     if not request.get("ConfirmRemoveSelfResourceAccess", False):
         check_keeps_access(policy, context.caller, arn)
-    revision = new_revision()
+    revision, bound = new_revision(), bound_policies.bound(document)
 
     def changed(found: AttachedPolicy | None) -> AttachedPolicy:
         _check_expected(request.get("ExpectedRevisionId"), found)
-        if found is not None and found.document == document:
+        if found is not None and (found.document, found.bound) == (document, bound):
             return found
-        return AttachedPolicy(document, revision, label)
+        return AttachedPolicy(document, revision, label, bound)
 
     found = await _change(context.region, name, label, arn, changed)
     assert found is not None
@@ -124,7 +125,8 @@ def check_new(document: str, caller: Caller, arn: str) -> None:
 
 def first(request: Request) -> AttachedPolicy | None:
     """The policy that a new table is created with."""
-    return AttachedPolicy(request["ResourcePolicy"], new_revision()) if "ResourcePolicy" in request else None
+    document = request.get("ResourcePolicy")
+    return None if document is None else AttachedPolicy(document, new_revision(), None, bound_policies.bound(document))
 
 
 def new_revision() -> str:
