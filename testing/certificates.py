@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -119,6 +120,15 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate of its own authority for this machine, and its key, made in a folder."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*making, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
 
 
 def put(file: Path, content: bytes) -> None:

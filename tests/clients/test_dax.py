@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from testing.dax.certificates import self_signed
+from testing.certificates import self_signed
 from testing.dax.twins import TABLES, Twins
 from testing.jedlik_process import Server
 from tests.clients.foreign import DAX_JAVASCRIPT, DAX_PROGRAMS, Foreign

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from amazondax import AmazonDaxClient
 
-from testing.dax.certificates import self_signed
+from testing.certificates import self_signed
 from testing.dax.raw_client import RawClient, authorization, preamble
 from testing.jedlik_process import Server
 
