@@ -23,6 +23,7 @@ from jedlik.dynamodb.backups import (
     archiving,
     backup_records,
     backup_removal,
+    exporting,
     last_backups,
     recovery_operations,
     recovery_plans,
@@ -59,6 +60,7 @@ KINDS = {
     archiving.REMOVAL,
     backup_removal.KIND,
     purge.KIND,
+    exporting.KIND,
 }
 
 
@@ -275,6 +277,47 @@ def test_recovery_is_described_and_refused_as_on_aws(tmp_path: Path) -> None:
             f"Backup not found: {arn}",
         )
         assert await switch(own, False) == off
+
+    handlers.run(tmp_path / "store", test)
+
+
+@pytest.mark.parametrize("use", ["restore", "export"])
+def test_an_archive_in_use_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
+    """What a restore or an export has been promised stays until it is done."""
+
+    async def test(own: Handlers) -> None:
+        await with_table(own)
+        bucket = MemoryObjects()
+        assert own.region.places is not None
+        monkeypatch.setattr(own.region.places, "bucket_with", lambda name, options: bucket)
+        await switch(own, True)
+        await own.call("PutItem", TableName="source", Item={"p": {"S": "a"}})
+        own.now += 5
+        if use == "restore":
+            await restore(own, "target", own.now - 2)
+        else:
+            arn = "arn:aws:dynamodb:us-east-1:000000000000:table/source"
+            begun = await own.call("ExportTableToPointInTime", TableArn=arn, S3Bucket="bucket")
+        with pytest.raises(ServiceError) as caught:
+            await switch(own, False)
+        assert (type(caught.value).__name__, caught.value.message) == (
+            "ContinuousBackupsUnavailableException",
+            "Point in time recovery cannot be disabled while table 'source' is being restored or exported",
+        )
+        with pytest.raises(ServiceError) as caught:
+            await own.call("DeleteTable", TableName="source")
+        assert (type(caught.value).__name__, caught.value.message) == (
+            "ResourceInUseException",
+            "Attempt to change a resource which is still in use: Table is being restored to another or exported: "
+            "source",
+        )
+        await all_jobs(own)
+        if use == "restore":
+            assert (await own.call("Scan", TableName="target"))["Count"] == 1
+        else:
+            done = await own.call("DescribeExport", ExportArn=begun["ExportDescription"]["ExportArn"])
+            assert done["ExportDescription"]["ExportStatus"] == "COMPLETED"
+        assert await switch(own, False) == {"PointInTimeRecoveryStatus": "DISABLED"}
 
     handlers.run(tmp_path / "store", test)
 

@@ -57,8 +57,8 @@ def is_made(table: Descriptor, mutation: Mutation) -> bool:
 def begin(table: Descriptor, stream: streams.Document | None, starts: Position, now: float, mutation: Mutation) -> bool:
     """Delete a table by its last backup; whether it has recovery, and so is deleted in this way.
 
-    Raises ResourceInUseException while a table is restored from it, and DescriptorChanged if the mutation has not read
-    the keys that `reads` gives for this table: it was made for an earlier table of the name.
+    Raises ResourceInUseException while a table is restored from it or it is exported, and DescriptorChanged if the
+    mutation has not read the keys that `reads` gives for this table: it was made for an earlier table of the name.
     """
     recovery_key, items_key, size_key = reads(keys.table_id(table.id))
     if recovery_key not in mutation.found:
@@ -70,7 +70,8 @@ def begin(table: Descriptor, stream: streams.Document | None, starts: Position, 
     recovery = recovery_records.parse(stored)
     if recovery.restoring:
         raise ResourceInUseException(
-            f"Attempt to change a resource which is still in use: Table is being restored to another: {table.name}"
+            "Attempt to change a resource which is still in use: Table is being restored to another or exported: "
+            f"{table.name}"
         )
     now = int(now * 1000) / 1000
     backup = Backup(

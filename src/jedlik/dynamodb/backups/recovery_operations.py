@@ -78,6 +78,10 @@ async def update_continuous_backups(context: Context, request: Request) -> Respo
         elif recovery is not None and enabled:
             recovery.put(writes, days=days or recovery.days)
         elif recovery is not None:
+            if recovery.restoring:
+                raise ContinuousBackupsUnavailableException(
+                    f"Point in time recovery cannot be disabled while table '{name}' is being restored or exported"
+                )
             catalog.put(archiving.end(table, recovery, writes), writes)
         return writes, None
 
