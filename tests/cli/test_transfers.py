@@ -16,7 +16,7 @@ import orjson
 import pytest
 import zstandard
 
-from jedlik.cli import transfer_places, transfer_sources, transfer_targets
+from jedlik.cli import transfer_notes, transfer_sources, transfer_targets
 from testing.dynamodb.definitions import attributes, key_schema
 from testing.jedlik_process import Server, run_jedlik
 
@@ -133,19 +133,34 @@ def test_an_export_of_a_store_that_is_not_there_leaves_nothing(filled: Server, f
     assert not list(folder.glob("nothing.json*"))
 
 
-def test_an_interrupted_export_goes_on(filled: Server, folder: Path) -> None:
+def of_table(server: Server, name: str) -> list[str]:
+    """The table, as the note of an export names it."""
+    table = server.client().describe_table(TableName=name)["Table"]
+    return [table["TableArn"], table["TableId"], server.url]
+
+
+@pytest.mark.parametrize("is_of_it", [True, False])
+def test_an_interrupted_export_goes_on(filled: Server, folder: Path, is_of_it: bool) -> None:
+    """If it is of the same table: another of its name has nothing of what was written."""
     first = filled.client().scan(TableName="source", ConsistentRead=True, Limit=10)
     lines = b"".join(
         transfer_targets.json_line(transfer_targets.wire(item, transfer_targets.to_text)) for item in first["Items"]
     )
-    (folder / "torn.json.gz.part").write_bytes(gzip.compress(lines) + b"what a kill has left")
+    packed = gzip.compress(lines)
+    (folder / "torn.json.gz.part").write_bytes(packed + b"what a kill has left")
     key = transfer_targets.wire(first["LastEvaluatedKey"], transfer_targets.to_text)
-    (folder / "torn.json.gz.part.json").write_text(json.dumps([len(gzip.compress(lines)), 10, key]))
+    of = of_table(filled, "source")
+    if not is_of_it:
+        of[1] = "00000000-0000-0000-0000-000000000000"
+    note = {"Of": of, "At": [len(packed), 10, key]}
+    (folder / "torn.json.gz.part.json").write_text(json.dumps(note))
     made = jedlik(folder, "export", "source", place(folder, "torn.json.gz"), server=filled)
     assert (made.returncode, made.stdout) == (0, f"700 items of source are in {folder / 'torn.json.gz'}\n")
-    found = [
-        orjson.loads(line)["Item"] for line in gzip.decompress((folder / "torn.json.gz").read_bytes()).splitlines()
-    ]
+    content = (folder / "torn.json.gz").read_bytes()
+    (folder / "torn.json.gz").unlink()
+    # It goes on behind what was there: the first page is a gzip of its own.
+    assert content.startswith(packed) == is_of_it
+    found = [orjson.loads(line)["Item"] for line in gzip.decompress(content).splitlines()]
     assert sorted(int(item["s"]["N"]) for item in found) == list(range(700))
 
 
@@ -155,8 +170,10 @@ def test_an_import_goes_on_and_names_what_it_refuses(filled: Server, folder: Pat
     lines[30:32] = [b"nonsense", orjson.dumps({"Item": {"p": {"S": "no sort key"}}})]
     (folder / "partly.zst").write_bytes(zstandard.compress(b"\n".join(lines)))
     source = place(folder, "partly.zst")
-    note = transfer_places.note_of("import", "partly", f"{filled.url} us-east-1", source)
-    note.write_text(json.dumps([10, 0, 10]))
+    note = transfer_notes.of("import", "partly", f"{filled.url} us-east-1", source)
+    state = Path(folder / "partly.zst").stat()
+    of = [of_table(filled, "partly")[1], [state.st_size, state.st_mtime_ns]]
+    note.write_text(json.dumps({"Of": of, "At": [10, 0, 10]}))
     made = jedlik(folder, "import", place(folder, "partly.zst"), "partly", server=filled)
     assert made.returncode == 1
     *refused, last = made.stdout.splitlines()
@@ -165,6 +182,12 @@ def test_an_import_goes_on_and_names_what_it_refuses(filled: Server, folder: Pat
     # The first ten lines were put before, by the import that was interrupted.
     assert [int(item["s"]["N"]) for item in held(filled, "partly")] == [*range(10, 30), *range(32, 40)]
     assert not note.exists()
+    # A note of what the source was before, or of an earlier table of the name, counts for nothing.
+    for other in ([of[0], [1, 2]], ["another", of[1]]):
+        note.write_text(json.dumps({"Of": other, "At": [30, 0, 30]}))
+        made = jedlik(folder, "import", place(folder, "partly.zst"), "partly", server=filled)
+        assert made.stdout.endswith(f"38 items of {folder / 'partly.zst'} are in partly, 2 lines were refused\n")
+    assert [int(item["s"]["N"]) for item in held(filled, "partly")] == [*range(30), *range(32, 40)]
     missing = jedlik(folder, "import", place(folder, "partly.zst"), "missing", server=filled)
     assert (missing.returncode, "ResourceNotFoundException" in missing.stderr) == (2, True)
 
@@ -278,6 +301,17 @@ def test_what_cannot_be_a_target_is_refused(
     assert (made.returncode, reason in made.stderr) == (2, True), made.stderr
 
 
+def test_a_file_that_cannot_be_written_is_named(
+    filled: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = str(tmp_path / "no-folder" / "x.json")
+    made = jedlik(folder, "export", "source", target, server=filled)
+    assert (made.returncode, made.stderr) == (2, f"jedlik: [Errno 2] No such file or directory: '{target}.part'\n")
+    # The source of an import may be in a folder that is read-only.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert transfer_notes.of("import", "t", "endpoint", str(tmp_path / "a.json")).parent == Path()
+
+
 TEXTS = ["plain", "", "one, two", 'say "hi"', " spaces ", "\ufeffmark", "ű;|\t"]
 
 
@@ -359,9 +393,9 @@ def test_csv_of_a_web_server_is_imported(
         {"p": {"S": "a"}, "s": {"N": "2"}, "text": {"S": "plain"}},
     ]
     # What is interrupted goes on, with the header.
-    note = transfer_places.note_of("import", table, f"{filled.url} us-east-1", f"{web}/{name}")
+    note = transfer_notes.of("import", table, f"{filled.url} us-east-1", f"{web}/{name}")
     assert not note.exists()
-    note.write_text(json.dumps([1, 0, 2]))
+    note.write_text(json.dumps({"Of": [of_table(filled, table)[1], None], "At": [1, 0, 2]}))
     again = jedlik(folder, "import", f"{web}/{name}", table, server=filled)
     assert again.stdout.splitlines()[-1] == f"2 items of {web}/{name} are in {table}, 2 lines were refused"
 

@@ -362,4 +362,12 @@ def test_backups_are_verified_where_they_are_kept(start_server: Callable[..., Se
     piece.unlink()
     code, lines = backups("verify")
     assert (code, "there is no" in lines[0]) == (1, True)
+    # Nothing to verify is not the same as nothing wrong.
+    (tmp_path / "empty").mkdir()
+    done = run_jedlik("backups", "verify", "--backups", str(tmp_path / "empty"))
+    reason = f"there are no backups in {(tmp_path / 'empty').as_uri()}"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"jedlik: {reason}\n")
+    for command in ("list", "verify"):
+        done = run_jedlik("backups", command, "--data-dir", str(tmp_path / "mistyped"))
+        assert (done.returncode, "there is no data folder" in done.stderr) == (2, True)
     assert backups("verify", "arn:other") == (1, [f"arn:other: there is no such backup in {place.as_uri()}/folder"])

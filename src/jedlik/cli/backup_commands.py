@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jedlik.cli.program import Group, Refusal, say
+from jedlik.cli.program import Group, Refusal, complain, say
 from jedlik.cli.setting_options import (
     NO_OPTIONS,
     config_file,
@@ -75,6 +75,8 @@ def _store(context: click.Context, data_dir: Path, backups: str | None) -> Objec
     from jedlik.regions import object_places
     from jedlik.storage.object_store import ObjectStoreError
 
+    if backups is None and not data_dir.is_dir():
+        raise Refusal(f"there is no data folder {data_dir}: --data-dir or --backups name another place of backups")
     buckets = context.meta[NO_OPTIONS].get(BUCKETS, {})
     try:
         return object_places.backups_of(Settings(data_dir=data_dir, backups=backups, buckets=buckets))
@@ -110,9 +112,10 @@ async def _list(store: ObjectStore) -> int:
 async def _verify(store: ObjectStore, arns: tuple[str, ...], keys: PieceKeys | None) -> int:
     from jedlik.dynamodb.backups import verifying
 
-    problems = 0
+    problems, count = 0, 0
     left = set(arns)
     async for found in verifying.kept(store):
+        count += 1
         if found.manifest is None:
             say(f"{found.folder}: {found.problem}")
             problems += 1
@@ -133,4 +136,6 @@ async def _verify(store: ObjectStore, arns: tuple[str, ...], keys: PieceKeys | N
             say(f"{arn}: {len(found.manifest.pieces)} pieces are what was written{sealed}")
     for arn in sorted(left):
         say(f"{arn}: there is no such backup in {store.url}")
+    if not count and not arns:
+        complain(f"there are no backups in {store.url}")  # That differs from all being right.
     return problems + len(left)

@@ -6,7 +6,7 @@ which may be any that speaks DynamoDB's protocol; --data-dir exports from a stor
 
 What is interrupted goes on when it is started again. An export writes FILE.part, each page compressed by itself, and
 notes in FILE.part.json where to go on. What goes elsewhere is written here first; FILE.whole.json notes that only the
-way there is left. An import notes in a file beside its source how many lines it has put.
+way there is left. An import notes in a file beside its source how many lines it has put (`transfer_notes`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from jedlik.cli import progress, transfer_places, transfer_sources, transfer_targets
+from jedlik.cli import progress, transfer_notes, transfer_places, transfer_sources, transfer_targets
 from jedlik.cli.program import Command, Refusal, complain, say
 from jedlik.cli.setting_options import (
     NO_OPTIONS,
@@ -120,7 +120,8 @@ def export(
     path = transfer_places.local_path(target)
     if path is None:
         store, key = transfer_places.of(target, elsewhere)
-        path = transfer_places.note_of("export", table, server["endpoint_url"], target).with_suffix("")
+        of_store = server["endpoint_url"] if data_dir is None else f"{data_dir.resolve()} {of_account or ''}"
+        path = transfer_notes.of("export", table, f"{of_store} {server['region']}", target).with_suffix("")
     else:
         store, key = None, ""
         if elsewhere.options:
@@ -128,15 +129,17 @@ def export(
         if path.exists():
             raise Refusal(f"there is something in {path} already")
     whole = path.with_name(f"{path.name}.whole.json")
-    if store is not None and path.exists() and whole.exists():
-        count: int = json.loads(whole.read_text())
+    sendable = transfer_notes.read(whole, []) if store is not None and path.exists() else None
+    if sendable is not None:
+        count: int = sendable
     elif data_dir is None:
-        count = _export(_client(**server), table, path, form)
+        with transfer_places.files():
+            count = _export(_client(**server), table, path, form)
     else:
         settings = Settings(data_dir=data_dir, root_key=root_key_in_environment(), **root_key)
         count = _export_store(settings, (of_account or own_account(), server["region"]), table, (path, form))
     if store is not None:
-        _note(whole, count)
+        transfer_notes.write(whole, [], count)
         with progress.shown(f"sending {table}", None, lambda: 0):
             _run(store.put_file(key, path))
         whole.unlink()
@@ -161,9 +164,10 @@ def import_(context: click.Context, /, source: str, table: str, store_option: di
     and the exit code is then 1.
     """
     server = _with_region(**server)
-    note = transfer_places.note_of("import", table, f"{server['endpoint_url']} {server['region']}", source)
+    note = transfer_notes.of("import", table, f"{server['endpoint_url']} {server['region']}", source)
     store, key = transfer_places.of(source, _elsewhere(context, store_option))
-    put, refused = _import(_client(**server), table, (store, key, source), note)
+    with transfer_places.files():
+        put, refused = _import(_client(**server), table, (store, key, source), note)
     say(f"{put} items of {source} are in {table}" + (f", {refused} lines were refused" if refused else ""))
     if refused:
         context.exit(1)
@@ -242,9 +246,9 @@ def _export(client: Any, table: str, file: Path, form: Form) -> int:
     total, keys = described["ItemCount"], _types(described)
     line, compress = transfer_targets.line_of(form, keys), _compressor(form)
     part, note = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.part.json")
-    at = _Part(0, 0, None)
-    if note.exists() and part.exists():
-        at = _Part(*json.loads(note.read_text()))
+    of = [described.get("TableArn"), described.get("TableId"), client.meta.endpoint_url]
+    noted = transfer_notes.read(note, of) if part.exists() else None
+    at = _Part(0, 0, None) if noted is None else _Part(*noted)
     counted = [at.items]
     with (
         part.open("r+b" if part.exists() else "w+b") as out,
@@ -260,7 +264,7 @@ def _export(client: Any, table: str, file: Path, form: Form) -> int:
             key = None if key is None else transfer_targets.wire(key, to_text)
             at = _Part(out.tell(), at.items + len(page["Items"]), key)
             _sync(out)
-            _note(note, at)
+            transfer_notes.write(note, of, at)
             counted[0] = at.items
             if key is None:
                 break
@@ -363,13 +367,6 @@ def _stored(store: Stored, reader: Reader, name: str) -> Iterator[_Table]:
         yield _Table(counter(view.get(keys.item_count_key(table.id, 0))), import_sources.key_types(table), pages())
 
 
-def _note(note: Path, state: Any) -> None:
-    """Note how far something is, whole or not at all."""
-    made = note.with_name(note.name + ".new")
-    made.write_text(json.dumps(state))
-    made.replace(note)
-
-
 def _sync(out: IO[bytes]) -> None:
     out.flush()
     os.fsync(out.fileno())
@@ -382,8 +379,10 @@ def _import(client: Any, table: str, source: tuple[Chunked, str, str], note: Pat
     """Put the records of a source into a table; how many were put, and how many refused."""
     store, key, name = source
     form = transfer_sources.form_of(name)
-    types = _types(_asked(client.describe_table, TableName=table)["Table"])
-    put, refused, passed = json.loads(note.read_text()) if note.exists() else (0, 0, 0)
+    described = _asked(client.describe_table, TableName=table)["Table"]
+    types = _types(described)
+    of = [described.get("TableId"), transfer_notes.state_of(name)]
+    put, refused, passed = transfer_notes.read(note, of) or (0, 0, 0)
     counts = [put, refused, passed]
 
     async def work() -> None:
@@ -404,7 +403,7 @@ def _import(client: Any, table: str, source: tuple[Chunked, str, str], note: Pat
             if len(batch) == BATCH:
                 _put(client, table, batch, counts)
                 counts[2] = line.number
-                _note(note, counts)
+                transfer_notes.write(note, of, counts)
                 batch = {}
         _put(client, table, batch, counts)
 

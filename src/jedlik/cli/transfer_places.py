@@ -9,8 +9,8 @@ environment, as in the server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from hashlib import sha256
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.error import HTTPError
@@ -61,12 +61,13 @@ def local_path(name: str) -> Path | None:
     return Path(unquote(parts.path))
 
 
-def note_of(what: str, table: str, endpoint: str, place: str) -> Path:
-    """The file that notes how far an export or an import is: beside the other file or, if that is elsewhere, in the
-    working directory."""
-    path = local_path(place)
-    folder = Path() if path is None else path.parent
-    return folder / f".jedlik-{what}-{sha256(f'{table} {endpoint} {place}'.encode()).hexdigest()[:16]}.json"
+@contextmanager
+def files() -> Iterator[None]:
+    """Raise Refusal where a file cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise Refusal(str(error)) from error
 
 
 def of(name: str, settings: Settings) -> tuple[_Store, str]:
