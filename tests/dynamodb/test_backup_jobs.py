@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from jedlik.aws.errors import ServiceError, ValidationException
-from jedlik.background import job_records
+from jedlik.background import job_records, pacing
 from jedlik.background.job_records import Job, JobMoved, JobWaits
+from jedlik.dynamodb import mini_transaction
 from jedlik.dynamodb.backups import backup_removal, pieces, restores, table_copies
 from jedlik.dynamodb.backups.backup_operations import BACKUP_IN_USE
 from jedlik.dynamodb.backups.pieces import Rows
@@ -71,28 +73,54 @@ async def all_jobs(own: Handlers) -> None:
 
 
 @pytest.mark.parametrize("others_ask", [True, False])
-def test_copying_rests_only_while_others_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others_ask: bool) -> None:
-    rests: set[float] = set()
+def test_jobs_rest_and_do_less_at_once_only_while_others_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others_ask: bool
+) -> None:
+    rests: list[float] = []
+    rows: list[int] = []
     sleep = asyncio.sleep
 
     async def test(own: Handlers) -> None:
         await with_table(own, tmp_path)
-        for number in range(40):
+        for number in range(120):
             await own.call("PutItem", TableName="source", Item={"p": {"S": str(number)}, "x": {"N": "1"}})
         monkeypatch.setattr(table_copies, "PIECE_BYTES", 100_000)
+        monkeypatch.setattr(restores, "ROWS_AT_ONCE", 40)
 
-        async def resting(seconds: float) -> None:
-            rests.add(seconds)
+        def others() -> None:
             own.region.begun += others_ask
             own.region.ended += others_ask
+
+        async def resting(seconds: float) -> None:
+            rests.append(seconds)
+            others()
             await sleep(0)
 
-        await own.call("CreateBackup", TableName="source", BackupName="one")
-        monkeypatch.setattr("jedlik.dynamodb.backups.table_copies.asyncio.sleep", resting)
+        def mutate(*arguments: Any) -> asyncio.Future[Any]:
+            others()
+            return mutated(*arguments)
+
+        mutated = mini_transaction.mutate
+        monkeypatch.setattr(mini_transaction, "mutate", mutate)
+        monkeypatch.setattr("jedlik.background.pacing.asyncio.sleep", resting)
+        made = (await own.call("CreateBackup", TableName="source", BackupName="one"))["BackupDetails"]
+        await all_jobs(own)
+        of_backup = max(rests)
+        rests.clear()
+        await own.call("RestoreTableFromBackup", BackupArn=made["BackupArn"], TargetTableName="restored")
+        for _ in range(20):
+            [job] = [found for found in await current_jobs(own) if found.kind == restores.KIND]
+            if job.state["Piece"] > 0:
+                break
+            rows.append(job.state["Row"])
+            await step(own, job)
+        assert (of_backup, max(rests)) == ((pacing.REST_SECONDS,) * 2 if others_ask else (0, 0))
         await all_jobs(own)
 
     handlers.run(tmp_path / "store", test)
-    assert (table_copies.BUSY_SECONDS in rests) == others_ask
+    at_once = [after - before for before, after in pairwise(rows)]
+    # Each row is one of the index, too. The first part is small in any case.
+    assert at_once == [restores.BUSY_ROWS // 2, *([restores.BUSY_ROWS // 2] * 3 if others_ask else [2 * 40])]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -305,9 +333,14 @@ def test_a_backup_waits_for_its_place_and_is_given_up_after_an_hour(
 
 
 def test_pieces_are_what_was_packed_or_are_refused() -> None:
-    rows = [(b"k%d" % number, b"\1" * number) for number in range(100)]
+    rows = [(b"k%d" % number, b"\1" * number) for number in range(3 * pieces.BLOCK_ROWS + 50)]
     content = pieces.packed(Rows.CHANGES, rows).content
-    assert pieces.unpacked(content) == (Rows.CHANGES, rows)
+    kind, found = pieces.unpacked(content)
+    assert (kind, list(found), found[::-1]) == (Rows.CHANGES, rows, rows[::-1])
+    for number in (620, 0, 199, 200, 649, 201):
+        assert found[number] == rows[number]
+    with pytest.raises(IndexError):
+        found[650]
     for place in range(0, len(content), 7):
         damaged = bytearray(content)
         damaged[place] ^= 4

@@ -19,7 +19,7 @@ from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.dynamodb.backups import bulk_puts, bulk_reports, open_sources
-from jedlik.dynamodb.backups.open_sources import Amount
+from jedlik.dynamodb.backups.open_sources import BUSY, Amount
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
@@ -423,7 +423,7 @@ def test_a_bulk_put_ends_with_its_table(tmp_path: Path, monkeypatch: pytest.Monk
             await jobs.step(own.region, job_records.parse(rows[0]))
         found = await described_here(own, arn)
         assert (found["BulkOperationStatus"], found["FailureCode"]) == ("FAILED", "ResourceNotFoundException")
-        assert found["ProcessedItemCount"] == 100
+        assert found["ProcessedItemCount"] == BUSY.records
         with pytest.raises(ServiceError) as caught:
             await described_here(own, arn.replace("us-east-1", "eu-west-1"))
         assert caught.value.name == "ResourceNotFoundException"

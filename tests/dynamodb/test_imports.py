@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
+from jedlik.background.pacing import Pace
 from jedlik.buckets import Bucket
 from jedlik.dynamodb.backups import importing, open_sources
-from jedlik.dynamodb.backups.open_sources import Amount
+from jedlik.dynamodb.backups.open_sources import BUSY, Amount, Description, Source
 from jedlik.dynamodb.model import spaces
 from jedlik.dynamodb.model.limits import MIB
 from jedlik.regions.object_places import ObjectPlaces
@@ -428,7 +429,7 @@ def test_each_record_counts_once_whatever_workers_die(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
-    monkeypatch.setattr(open_sources, "READ", Amount(6, MIB))
+    monkeypatch.setattr(importing, "READ", Amount(6, MIB))
     monkeypatch.setattr(importing, "LOGGED", 8)
     random = Random(1)
 
@@ -480,7 +481,7 @@ def test_each_record_counts_once_whatever_workers_die(
 
 def test_an_import_is_cancelled_when_its_table_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "LINES_AT_ONCE", 3)
-    monkeypatch.setattr(open_sources, "READ", Amount(6, MIB))
+    monkeypatch.setattr(importing, "READ", Amount(6, MIB))
 
     async def test(own: Handlers) -> None:
         objects = MemoryObjects()
@@ -574,3 +575,23 @@ def test_a_bucket_has_an_owner(tmp_path: Path) -> None:
         assert await status("missing") == ("FAILED", "S3NoSuchBucket")
 
     handlers.run(tmp_path / "store", test)
+
+
+@pytest.mark.parametrize("others_ask", [True, False])
+def test_less_is_read_at_once_while_others_ask(tmp_path: Path, others_ask: bool) -> None:
+    async def test(own: Handlers) -> None:
+        objects = MemoryObjects()
+        objects.kept["part"] = lines(*map(item, range(100)))
+        through = {"part": len(objects.kept["part"])}
+        description = Description({}, "DYNAMODB_JSON", "NONE")
+        source = Source(objects, description, ["part"], through, Pace(own.region))
+        first = await source.read(importing.READ)
+        own.region.begun += others_ask
+        own.region.ended += others_ask
+        await source.pace.rest()
+        second = await source.read(importing.READ)
+        assert first is not None
+        assert second is not None
+        assert (len(first), len(second)) == (BUSY.records, BUSY.records if others_ask else 100 - BUSY.records)
+
+    handlers.run(tmp_path, test)

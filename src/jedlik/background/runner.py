@@ -3,7 +3,8 @@
 There are two sorts of work (`work`). A *job* is begun by a request (`job_records.submit`), done in steps by the
 function of its kind, and ends some time. A *duty*, like deleting expired items, is repeated for ever. Both run under
 leases and take turns in slices of time. While requests come, they rest after each step for as long as it took, so
-background work takes no more than half of a worker then. Nothing rests in a server that hardly anybody asks.
+background work takes no more than half of a worker then; some jobs rest by themselves instead (`pacing`). Nothing rests
+in a server that hardly anybody asks.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobMoved, JobWaits
 from jedlik.background.leases import Leases
-from jedlik.background.work import Work, by_name
+from jedlik.background.work import Duty, Work, by_name
 from jedlik.memory import MIB
 from jedlik.regions import clock_watch
 from jedlik.storage.engine import NoKey, StorageError
@@ -43,6 +44,8 @@ JOBS_AT_ONCE = 100
 """The most jobs that take turns; further ones wait until some have ended."""
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 async def run(region: Region, stop: asyncio.Event, work: Work) -> None:
@@ -104,7 +107,7 @@ class _Runner:
         for key, _ in rows:
             more |= await self._turn(job_records.name_of_job_key(key), partial(self._step, key), period=0.0)
         for duty in due:
-            more |= await self._turn(duty.name, partial(duty.run, self._region), duty.period, duty.leased)
+            more |= await self._turn(duty.name, partial(self._duty, duty), duty.period, duty.leased)
         return more
 
     async def _turn(self, name: str, piece: Callable[[], Awaitable[bool]], period: float, leased: bool = True) -> bool:
@@ -117,10 +120,9 @@ class _Runner:
             while not self._stop.is_set() and (not leased or await self._leases.hold(name)):
                 if now - begun > SLICE_SECONDS:
                     return True
-                asked = self._region.asked
                 if not await piece():
                     break
-                await asyncio.sleep(rest_after(clock() - now, self._region.asked - asked))
+                await asyncio.sleep(0)
                 now = clock()
             if not period:
                 await self._leases.release(name)
@@ -152,8 +154,21 @@ class _Runner:
             raise JobWaits(UNKNOWN_SECONDS)
         # The job has moved: read it again. The lease decides whether it is still ours.
         with suppress(JobMoved):
-            await kind.step(self._region, job)
+            work = kind.step(self._region, job)
+            await (work if kind.rests else self._and_rest(work))
         return True
+
+    async def _duty(self, duty: Duty) -> bool:
+        """Do a piece of a duty. Returns whether more can be done at once."""
+        return await self._and_rest(duty.run(self._region))
+
+    async def _and_rest(self, work: Awaitable[T]) -> T:
+        """Do some work, and rest after it if requests have come meanwhile."""
+        clock = asyncio.get_running_loop().time
+        begun, asked = clock(), self._region.asked
+        done = await work
+        await asyncio.sleep(rest_after(clock() - begun, self._region.asked - asked))
+        return done
 
     def _say_unknown(self, job: Job) -> None:
         """Log, once, that a job of an unknown kind is left alone. A later version may have written it, and will find it

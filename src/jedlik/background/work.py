@@ -60,6 +60,8 @@ class JobKind:
     """The keys that a job in this state is going to remove: nothing else may lead to them any more."""
     finishes: Callable[[Record], Iterable[Unfinished]] = _finishes_nothing
     """The claims in records of the service that such jobs fulfil: a check demands the job of each."""
+    rests: bool = False
+    """Whether its steps rest by themselves while requests come (`pacing`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ async def _puts(region: Region, job: Job, found: BulkOperation) -> None:
     else:
         await _write(region, job, found, table, (source, lines))
         source.keep(region, job)
+        await source.pace.rest()
 
 
 def _description(found: BulkOperation) -> Description:
@@ -382,4 +383,5 @@ JOB = JobKind(
     KIND,
     step,
     state={"TableName": str, "TableId": str, "Bulk": str, "Object": str, "Line": int},
+    rests=True,
 )

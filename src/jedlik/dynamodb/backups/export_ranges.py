@@ -7,6 +7,7 @@ was at the window's beginning and at its end.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -118,4 +119,4 @@ class Range:
 async def rows_of(store: ObjectStore, keys: PieceKeys, name: str) -> list[Row]:
     """The rows of a piece. Raises ObjectStoreError and DamagedPiece."""
     _, _, rows = await keys.rows(store, name)
-    return rows
+    return await asyncio.to_thread(list, rows)

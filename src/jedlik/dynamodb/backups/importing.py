@@ -25,7 +25,7 @@ from jedlik.dynamodb.backups import import_logs, import_records, import_sources,
 from jedlik.dynamodb.backups.import_logs import EVERY_LOGGED, LOGGED, Problem
 from jedlik.dynamodb.backups.import_records import Import
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
-from jedlik.dynamodb.backups.open_sources import Description, Source
+from jedlik.dynamodb.backups.open_sources import Amount, Description, Source
 from jedlik.dynamodb.backups.transfers import CANCELLED, COMPLETED, FAILED
 from jedlik.dynamodb.errors import DescriptorChanged, without_values
 from jedlik.dynamodb.model import items, key_values, values
@@ -47,6 +47,8 @@ KIND = "IMPORT"
 LINES_AT_ONCE = 200
 """Records that are written in one commit."""
 BYTES_AT_ONCE = MIB // 2
+READ = Amount(800, 2 * MIB)
+"""What is read at once, for several commits."""
 WAIT_SECONDS = 5.0
 PATIENCE_SECONDS = 60 * 60.0
 """An import fails that has not come on for so long."""
@@ -86,7 +88,7 @@ async def step(region: Region, job: Job) -> None:
         if job.state["Object"] == "" and not source.names:
             await _end(region, job, ("S3NoSuchKey", "There is no object with the prefix in the bucket"))
             return
-        lines = await source.read(open_sources.READ)
+        lines = await source.read(READ)
         commits = [] if lines is None else await _commits(region, job, table, (found, source), lines)
     except (NoBucket, BucketOfOther) as error:
         await _end(region, job, transfers.failure_of(error))
@@ -109,6 +111,7 @@ async def step(region: Region, job: Job) -> None:
         return
     await _write(region, table, commits)
     source.keep(region, job)
+    await source.pace.rest()
 
 
 async def _commits(
@@ -282,4 +285,5 @@ JOB = JobKind(
     step,
     state={"TableName": str, "TableId": str, "Import": str, "Object": str, "Line": int},
     finishes=_unfinished,
+    rests=True,
 )

@@ -14,9 +14,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jedlik.background.job_records import Job
+from jedlik.background.pacing import Pace
 from jedlik.dynamodb.backups import import_sources, ion_records, transfers
 from jedlik.dynamodb.backups.import_sources import Line, Malformed, Parse
-from jedlik.dynamodb.model.limits import IMPORT_OBJECTS, IMPORT_SIZE, MIB
+from jedlik.dynamodb.model.limits import IMPORT_OBJECTS, IMPORT_SIZE, KIB
 from jedlik.dynamodb.model.tables import Table
 from jedlik.storage.object_store import ObjectStore
 
@@ -51,6 +52,10 @@ class Amount(NamedTuple):
     """Bytes after which no further record is read."""
 
 
+BUSY = Amount(30, 32 * KIB)
+"""The most that is read at once while requests come: about a millisecond's work."""
+
+
 @dataclass(slots=True)
 class _Counted:
     """Counts what is read of an object."""
@@ -76,6 +81,7 @@ class Source:
     """Those that are left, the next one last."""
     through: dict[str, int]
     """Bytes of all objects up to the end of each, as they are stored."""
+    pace: Pace
     place: tuple[str, int] = ("", 0)
     """The object and the record up to which it has been read."""
     lines: AsyncIterator[Line] | None = None
@@ -104,7 +110,8 @@ class Source:
         return min(max(before, self.counted.count), end)
 
     async def read(self, amount: Amount) -> list[Line] | None:
-        """The next records of an object; none at its end, or behind many empty lines. None behind the last object."""
+        """The next records of an object, fewer while requests come; none at its end, or behind many empty lines. None
+        behind the last object."""
         if self.lines is None:
             if not self.names:
                 return None
@@ -113,7 +120,8 @@ class Source:
         assert self.lines is not None
         found: list[Line] = []
         size = 0
-        while len(found) < amount.records and size < amount.size:
+        records, most = map(min, amount, BUSY) if self.pace.is_busy else amount
+        while len(found) < records and size < most:
             line = await anext(self.lines, None)
             if line is None:
                 self.lines = None
@@ -201,7 +209,7 @@ async def of(region: Region, job: Job, description: Description) -> Source:
         objects = await _objects(store, description.configuration.get("S3KeyPrefix", ""))
         names = sorted((name for name in objects if name > place[0]), reverse=True)
         through = dict(zip(sorted(objects), accumulate(objects[name] for name in sorted(objects)), strict=True))
-        known = Source(store, description, names, through, place)
+        known = Source(store, description, names, through, Pace(region), place)
         if place[0]:
             await known._open(place[1])
     return known
@@ -219,7 +227,3 @@ async def _objects(store: ObjectStore, prefix: str) -> dict[str, int]:
     if sum(sizes.values()) > IMPORT_SIZE:
         raise Malformed(f"the objects with the prefix {prefix!r} have more than {IMPORT_SIZE} bytes")
     return sizes
-
-
-READ = Amount(800, 2 * MIB)
-"""What imports read at once."""

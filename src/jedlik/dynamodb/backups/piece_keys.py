@@ -24,11 +24,10 @@ import orjson
 from jedlik import root_key
 from jedlik.dynamodb.backups import kms_piece_keys, pieces
 from jedlik.dynamodb.backups.kms_piece_keys import KeyCopy
-from jedlik.dynamodb.backups.pieces import DamagedPiece, PieceKey, Rows
+from jedlik.dynamodb.backups.pieces import DamagedPiece, PieceKey, PieceRows, Rows
 from jedlik.dynamodb.encryption.kms_refusals import KeyGone
 from jedlik.dynamodb.model.definitions import Descriptor
 from jedlik.root_key import RootKey, Unsealable
-from jedlik.storage.engine import Row
 from jedlik.storage.object_store import ObjectMissing, ObjectStore
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class PieceKeys:
         """Those of other stores, by the folder of their copies and their number."""
         self._own = own
 
-    async def rows(self, store: ObjectStore, name: str) -> tuple[bytes, Rows, list[Row]]:
+    async def rows(self, store: ObjectStore, name: str) -> tuple[bytes, Rows, PieceRows]:
         """The content of a piece, the kind of its rows, and the rows.
 
         Raises ObjectStoreError, DamagedPiece, SealedPiece if its key is not here, and what refuses a request if KMS may

@@ -21,6 +21,7 @@ import orjson
 from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import Job, JobWaits
+from jedlik.background.pacing import Pace
 from jedlik.background.work import JobKind, Unfinished
 from jedlik.dynamodb import catalog, mini_transaction
 from jedlik.dynamodb.backups import (
@@ -38,7 +39,7 @@ from jedlik.dynamodb.backups.sources_elsewhere import SourceGone
 from jedlik.dynamodb.encryption import open_keys
 from jedlik.dynamodb.model import indexes, items, keys, spaces
 from jedlik.dynamodb.model.definitions import Descriptor
-from jedlik.dynamodb.model.limits import MIB
+from jedlik.dynamodb.model.limits import KIB, MIB
 from jedlik.dynamodb.model.mutations import Mutation, New, Old
 from jedlik.dynamodb.model.tables import Table
 from jedlik.dynamodb.model.writes import record
@@ -57,6 +58,9 @@ ROWS_AT_ONCE = 250
 BYTES_AT_ONCE = MIB // 2
 COMMITS = 4
 """Commits that are under way at once."""
+BUSY_ROWS = 50
+"""Rows of the table and its indexes that are written in the one commit of a step while requests come."""
+BUSY_BYTES = 16 * KIB
 WAIT_SECONDS = 5.0
 """After a failure of the place of backups."""
 PATIENCE_SECONDS = 24 * 60 * 60.0
@@ -154,8 +158,9 @@ class _Source:
     manifest: Manifest
     number: int
     """Its place in the order in which pieces are applied."""
+    pace: Pace
     kind: Rows = Rows.ITEMS
-    rows: list[Row] | None = None
+    rows: Sequence[Row] | None = None
     """Its rows, in the order in which they are applied. None behind the last piece."""
 
     @classmethod
@@ -166,7 +171,7 @@ class _Source:
         known = _open.pop(name, None)
         if known is None or known.number != number:
             manifest = await manifests.read(store, folder, job.state["Manifest"]) if known is None else known.manifest
-            known = cls(manifest, number)
+            known = cls(manifest, number, Pace(region) if known is None else known.pace)
             await known._read(region, folder, store)
         _open[name] = known
         while len(_open) > OPEN_PIECES:
@@ -183,12 +188,12 @@ class _Source:
         content, self.kind, rows = await piece_keys.of(region).rows(store, name)
         if self.kind is not piece.kind or len(rows) != piece.rows or not piece.name.endswith(pieces.checksum(content)):
             raise DamagedPiece(f"{piece.name} is not the piece that the manifest lists")
-        if self.manifest.backup.is_unopened:
-            rows = await _opened(region, self.manifest.backup.table, rows)
-        self.rows = _in_order(self.manifest, self.kind, rows)
+        is_unopened = self.manifest.backup.is_unopened
+        opened = await _opened(region, self.manifest.backup.table, rows) if is_unopened else rows
+        self.rows = _in_order(self.manifest, self.kind, opened)
 
 
-async def _opened(region: Region, source: Descriptor, rows: list[Row]) -> list[Row]:
+async def _opened(region: Region, source: Descriptor, rows: Sequence[Row]) -> list[Row]:
     """Rows that are sealed with the keys of the table that they are of. Raises JobWaits while these cannot be used."""
     table_id = keys.table_id(source.id)
     prefix = keys.index_prefix(table_id, 0)
@@ -203,7 +208,7 @@ async def _opened(region: Region, source: Descriptor, rows: list[Row]) -> list[R
         raise JobWaits(WAIT_SECONDS) from error
 
 
-def _in_order(manifest: Manifest, kind: Rows, rows: list[Row]) -> list[Row]:
+def _in_order(manifest: Manifest, kind: Rows, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows of a piece in the order in which they are applied, with the keys of items."""
     if kind is Rows.ITEMS:
         return rows
@@ -222,7 +227,7 @@ _open: OrderedDict[str, _Source] = OrderedDict()
 
 
 async def _write(region: Region, job: Job, source: _Source) -> None:
-    """Write the next rows, in several commits."""
+    """Write the next rows: in several commits, or in a small one while requests come."""
     [descriptor] = await region.engine.get([catalog.key(job.state["TableName"])])
     table = _target(job, descriptor)
     if table is None:
@@ -230,14 +235,15 @@ async def _write(region: Region, job: Job, source: _Source) -> None:
         return
     is_same_store = source.manifest.secret == manifests.fingerprint(region.secret)
     under_way: list[asyncio.Future[None]] = []
-    current = job
-    while len(under_way) < COMMITS and current.state["Piece"] == source.number:
+    current, pace = job, source.pace
+    while len(under_way) < (1 if pace.is_busy else COMMITS) and current.state["Piece"] == source.number:
         commit = _Commit(region.secret, current, table, source, is_same_store)
         under_way.append(mini_transaction.mutate(region, (table,), commit.items, commit.decide, (job.key,)))
         current = commit.next_job
     for done in await asyncio.gather(*under_way, return_exceptions=True):
         if isinstance(done, BaseException):
             raise done
+    await pace.rest()
 
 
 def _target(job: Job, descriptor: bytes | None) -> Table | None:
@@ -257,12 +263,15 @@ class _Commit:
         self._job = job
         self._table = table
         self._replaces = source.kind is not Rows.ITEMS
-        first: int = job.state["Row"]
-        end, size = first, 0
-        while end < len(source.rows) and end - first < ROWS_AT_ONCE and size < BYTES_AT_ONCE:
-            size += len(source.rows[end][1])
+        end, size = job.state["Row"], 0
+        most, most_bytes = ROWS_AT_ONCE, BYTES_AT_ONCE
+        if source.pace.is_busy:
+            most, most_bytes = min(most, max(1, BUSY_ROWS // (1 + len(table.indexes)))), BUSY_BYTES
+        rows: list[Row] = []
+        while end < len(source.rows) and len(rows) < most and size < most_bytes:
+            rows.append(source.rows[end])
+            size += len(rows[-1][1])
             end += 1
-        rows = source.rows[first:end]
         if is_same_store:
             self._keys = [table.prefix + key for key, _ in rows]
         else:
@@ -402,4 +411,5 @@ JOB = JobKind(
     step,
     state={"TableName": str, "TableId": str, "Source": str, "Folder": str, "Piece": int, "Row": int},
     finishes=_unfinished,
+    rests=True,
 )

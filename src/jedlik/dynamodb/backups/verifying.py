@@ -10,9 +10,8 @@ from jedlik.dynamodb.backups import manifests, pieces
 from jedlik.dynamodb.backups.backup_records import Piece
 from jedlik.dynamodb.backups.manifests import DamagedManifest, Manifest
 from jedlik.dynamodb.backups.piece_keys import PieceKeys, PieceOfKms
-from jedlik.dynamodb.backups.pieces import DamagedPiece, Rows
+from jedlik.dynamodb.backups.pieces import DamagedPiece, PieceRows, Rows
 from jedlik.root_key import ABSENT
-from jedlik.storage.engine import Row
 from jedlik.storage.object_store import ObjectMissing, ObjectStore
 
 
@@ -84,7 +83,8 @@ def _check_name(piece: Piece, content: bytes) -> None:
         raise DamagedPiece("it is another piece than the manifest lists")
 
 
-def _check(piece: Piece, content: bytes, kind: Rows, rows: list[Row]) -> None:
+def _check(piece: Piece, content: bytes, kind: Rows, rows: PieceRows) -> None:
     _check_name(piece, content)
-    if (kind, len(rows)) != (piece.kind, piece.rows):
-        raise DamagedPiece(f"it has {len(rows)} rows of {kind.name}, and not {piece.rows} of {piece.kind.name}")
+    count = sum(1 for _ in rows)
+    if (kind, count) != (piece.kind, piece.rows):
+        raise DamagedPiece(f"it has {count} rows of {kind.name}, and not {piece.rows} of {piece.kind.name}")
