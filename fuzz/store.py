@@ -79,6 +79,10 @@ class DictEngine:
         """As every engine's."""
         return self._position
 
+    async def last_time(self) -> float:
+        """As every engine's."""
+        return self._time / 1e6
+
     def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """As every engine's that need not wait."""
         return [self.rows.get(key) for key in keys]

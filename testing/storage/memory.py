@@ -98,6 +98,10 @@ class MemoryEngine:
         self._check_open()
         return LastEntry.unpack(self._values.get(POSITION_KEY)).position
 
+    async def last_time(self) -> float:
+        self._check_open()
+        return LastEntry.unpack(self._values.get(POSITION_KEY)).time / 1e6
+
     def get_now(self, keys: Sequence[bytes]) -> None:
         """This engine takes waiting."""
 

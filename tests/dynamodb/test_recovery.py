@@ -182,6 +182,49 @@ def test_each_second_can_be_restored(tmp_path: Path, seed: int) -> None:
     handlers.run(tmp_path / "store", test)
 
 
+def test_the_latest_time_has_everything_when_a_clock_has_been_ahead(tmp_path: Path) -> None:
+    """Entries are dated ahead until the clock has caught up, and no second before that has what they wrote."""
+
+    async def test(own: Handlers) -> None:
+        objects = await with_table(own)
+        await switch(own, True)
+        history = History(own, "source", Random(1))
+        await history.write()
+        await all_jobs(own)
+        own.now += 100
+        await archived(own)
+        segments = [name for name in objects.kept if "/segment-" in name]
+        own.now += 7200
+        for _ in range(5):  # Some delete what is not there.
+            await history.write()
+        ahead = own.now
+        own.now -= 7190
+        for _ in range(5):
+            await history.write()
+        await archived(own)
+        later = [name for name in objects.kept if "/segment-" in name]
+        assert len(later) > len(segments), "the archive does not wait for two hours"
+        for _ in range(5):
+            await history.write()
+        latest = shown(await own.call("DescribeContinuousBackups", TableName="source"))["LatestRestorableDateTime"]
+        assert latest == pytest.approx(ahead, abs=1e-5)
+        await own.call(
+            "RestoreTableToPointInTime",
+            SourceTableName="source",
+            TargetTableName="target",
+            UseLatestRestorableTime=True,
+        )
+        await restore(own, "same", latest)
+        await all_jobs(own)
+        for name in ("target", "same"):
+            assert await history.held(name) == history.states[-1]
+        own.now += 10_000
+        latest = shown(await own.call("DescribeContinuousBackups", TableName="source"))["LatestRestorableDateTime"]
+        assert latest == pytest.approx(ahead, abs=1e-5) or latest == own.now - 1
+
+    handlers.run(tmp_path / "store", test)
+
+
 async def rows_of(own: Handlers, space: Keyspace) -> list[tuple[bytes, bytes]]:
     start, end = space.range
     return await own.region.engine.range(start, end, 1000, MIB)

@@ -237,7 +237,7 @@ def test_positions_go_on_after_the_log_was_emptied_and_the_store_opened_again(
     open_engine: Open, tmp_path: Path
 ) -> None:
     async def first(engine: Engine) -> bytes:
-        assert await engine.last_position() == 0
+        assert (await engine.last_position(), await engine.last_time()) == (0, 0)
         await append(engine, b"log", [b"1"])
         [(key, _)] = await everything(engine)
         writes = Writes()
@@ -250,6 +250,7 @@ def test_positions_go_on_after_the_log_was_emptied_and_the_store_opened_again(
         before = await engine.last_position()
         await append(engine, b"log", [b"2"])
         assert await engine.last_position() == before + 1
+        assert 0 < await engine.last_time() <= engine.clock()
         [(key, _)] = await everything(engine)
         return key
 

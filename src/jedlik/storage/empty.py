@@ -55,6 +55,10 @@ class EmptyEngine:
         """0: no log has an entry."""
         return 0
 
+    async def last_time(self) -> float:
+        """0, too."""
+        return 0.0
+
     def get_now(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """None for each key."""
         return [None] * len(keys)

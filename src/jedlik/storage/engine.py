@@ -172,6 +172,11 @@ class Engine(Protocol):
         the first. A read that begins later sees every entry up to there."""
         ...
 
+    async def last_time(self) -> float:
+        """When that entry was committed, in seconds since the epoch; 0 before the first. Entries to come get no earlier
+        time, so where a clock has been ahead, this is ahead of it, too."""
+        ...
+
     def get_now(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
         """As `get`, consistent, without waiting; None if that takes waiting."""
         ...

@@ -113,6 +113,10 @@ class SealedEngine:
         """The position of the last entry of all logs."""
         return await self.inner.last_position()
 
+    async def last_time(self) -> float:
+        """When that entry was committed."""
+        return await self.inner.last_time()
+
     def mutate(self, keys: Sequence[bytes], decide: Decide[T]) -> asyncio.Future[T]:
         """Run a mini-transaction. What `decide` writes is sealed as often as it is decided."""
         sealing, spaces, numbered = self.sealing, self._spaces, self._numbered

@@ -197,7 +197,8 @@ async def _is_due(region: Region, table: Table, recovery: Recovery) -> bool:
     if last - recovery.position > SEGMENT_ENTRIES:
         return True
     first = await log_entries.first_time(region, table.id, recovery.position)
-    return first is None or first < region.clock() - SEGMENT_SECONDS
+    # An entry may be dated by a clock that was ahead, and would wait until this one has caught up.
+    return first is None or abs(region.clock() - first) > SEGMENT_SECONDS
 
 
 async def earliest(region: Region, recovery: Recovery, now: float) -> float:

@@ -67,7 +67,7 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     before = await recovery_records.of_table(region, table)
     _check_filter(request, table, region)
     earliest = now if before is None else await archiving.earliest(region, before, now)
-    last = now if before is None else latest(before, earliest, now)
+    last = now if before is None else latest(before, earliest, now, await region.engine.last_time())
     window = _window(request, last)
     await check_keys(region, table, before, window.end if window.begin is None else window.begin)
     export = Export(
@@ -80,7 +80,7 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
         if recovery is None or before is None or recovery.history != before.history:
             raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
         for member, at in window.times():
-            if not earliest <= at <= (last if recovery.suspended else max(earliest, now)):
+            if not earliest <= at <= (last if recovery.suspended else max(earliest, now, last)):
                 raise InvalidExportTimeException(
                     f"The specified {member} is outside of the point in time recovery window."
                 )

@@ -111,6 +111,7 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
     now, table_id = region.clock(), str(uuid.uuid4())
     before = await recovery_records.of_table(region, source)
     earliest = now if before is None else await archiving.earliest(region, before, now)
+    newest = await region.engine.last_time()
     recovery_key = recovery_records.recovery_key(keys.table_id(source.id))
     await check_keys(region, source, before, now if until is None else until)
     if before is not None:
@@ -121,7 +122,7 @@ async def restore_table_to_point_in_time(context: Context, request: Request) -> 
         recovery = None if values[1] is None else recovery_records.parse(values[1])
         if recovery is None or before is None or recovery.history != before.history:
             raise _unavailable(name)
-        at = _checked_time(until, earliest, latest(recovery, earliest, now))
+        at = _checked_time(until, earliest, latest(recovery, earliest, now, newest))
         check_target(target, values[2])
         made = new_table(source, target, table_id, now, region, request)
         writes = Writes()
@@ -152,7 +153,7 @@ async def _restore_from_elsewhere(
             raise _unavailable(name)
         now = there.clock()
         earliest = await archiving.earliest(there, recovery, now)
-        at = _checked_time(until, earliest, latest(recovery, earliest, now))
+        at = _checked_time(until, earliest, latest(recovery, earliest, now, await there.engine.last_time()))
         await check_keys(there, source, recovery, at)
         await readable_sources.check_recovery(region, there, recovery, at)
         return source, recovery, at
@@ -193,11 +194,14 @@ def _unavailable(name: str) -> PointInTimeRecoveryUnavailableException:
     return PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
 
 
-def latest(recovery: Recovery, earliest: float, now: float) -> float:
-    """The latest time for which a request may ask."""
+def latest(recovery: Recovery, earliest: float, now: float, newest: float) -> float:
+    """The latest time for which a request may ask. `newest` is that of the store's last entry (`Engine.last_time`).
+
+    Where a clock has been ahead, entries are dated ahead of it, and no earlier time has what they wrote.
+    """
     if recovery.suspended and recovery.until is not None:
         return recovery.until
-    return max(earliest, now - LAG_SECONDS)
+    return max(earliest, newest if newest > now + LAG_SECONDS else now - LAG_SECONDS)
 
 
 def _checked_time(until: float | None, earliest: float, latest: float) -> float:
@@ -268,9 +272,7 @@ async def _described(region: Region, name: str) -> Response:
 async def _latest(region: Region, table: Table, recovery: Recovery, now: float) -> float:
     """The latest restorable time: nearly now, for a restore archives what is not archived yet. While archiving is held
     up, it is the time of the first change that is not archived; and while it is suspended, the end of the archive."""
-    if recovery.suspended:
-        return latest(recovery, 0.0, now)
     first = await log_entries.first_time(region, table.id, recovery.position)
-    if first is not None and first < now - BEHIND_SECONDS:
+    if not recovery.suspended and first is not None and first < now - BEHIND_SECONDS:
         return first
-    return now - LAG_SECONDS
+    return latest(recovery, 0.0, now, await region.engine.last_time())

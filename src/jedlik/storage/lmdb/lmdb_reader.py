@@ -135,6 +135,10 @@ class LmdbReader:
         """The position of the last entry of all logs, in the newest state. Never suspends."""
         return read_in(self._environment, lambda snapshot: View(snapshot).last_position)
 
+    async def last_time(self) -> float:
+        """When that entry was committed. Never suspends."""
+        return read_in(self._environment, lambda snapshot: View(snapshot).last_time)
+
     def _reads_since_batch(self) -> int:
         """How many reads there were since this was last called, which is for each batch."""
         reads, self._reads = self._reads, 0

@@ -163,6 +163,11 @@ class View:
         return LastEntry.unpack(self.get(POSITION_KEY)).position
 
     @property
+    def last_time(self) -> float:
+        """When that entry was committed, in seconds since the epoch; 0 if there never was one."""
+        return LastEntry.unpack(self.get(POSITION_KEY)).time / 1e6
+
+    @property
     def pages(self) -> Pages:
         """How the rows lie in the file."""
         found = self.transaction.stat()
