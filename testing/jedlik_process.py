@@ -254,9 +254,8 @@ class Server:
         return self._process.poll() is None
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """What the server logged, line by line. A line that is just being written comes later."""
-        whole, _, _ = self.log.read_bytes().rpartition(b"\n")
-        return [json.loads(line) for line in whole.decode().split("\n") if line.startswith("{")]
+        """What the server logged, line by line."""
+        return _objects(self.log.read_bytes())
 
     def _start(self) -> None:
         start_of_log = self.log.stat().st_size if self.log.exists() else 0
@@ -264,9 +263,10 @@ class Server:
             self._process = self._started(["serve", *_arguments(self.options)], log.fileno())
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            written = self.log.read_bytes()[start_of_log:].decode()
+            written = self.log.read_bytes()[start_of_log:]
             if self._process.poll() is not None:
-                raise AssertionError(f"the server ended with {self._process.returncode}:\n{written}")
+                said = self.log.read_bytes()[start_of_log:].decode()
+                raise AssertionError(f"the server ended with {self._process.returncode}:\n{said}")
             url = _listening_url(written)
             if url is not None:
                 self.url = url
@@ -342,10 +342,15 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("JEDLIK_")}
 
 
-def _listening_url(log: str) -> str | None:
-    for line in log.splitlines():
-        if line.startswith("{") and line.endswith("}"):
-            url = json.loads(line).get("url")
-            if isinstance(url, str):
-                return url
+def _listening_url(log: bytes) -> str | None:
+    for line in _objects(log):
+        url = line.get("url")
+        if isinstance(url, str):
+            return url
     return None
+
+
+def _objects(log: bytes) -> list[dict[str, Any]]:
+    """The lines of a log that are objects. One that is just being written comes later."""
+    whole, _, _ = log.rpartition(b"\n")
+    return [json.loads(line) for line in whole.decode().split("\n") if line.startswith("{")]

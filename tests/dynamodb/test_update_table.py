@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from testing.dynamodb.definitions import attributes, create, describe, index, units
 from testing.dynamodb.kms_keys import new_key
 from testing.dynamodb.refusals import INVALID, invalid, refusal
-from testing.jedlik_process import Server, eventually
+from testing.jedlik_process import PATIENCE, Server, eventually
 
 REFER = "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
 NO_UNITS = (
@@ -37,7 +38,14 @@ def updated_index(name: str, **settings: Any) -> dict[str, Any]:
 # Provisioned throughput
 
 
+def has_time_before_midnight() -> bool:
+    """Whether a test will have ended before midnight, UTC, at which the count of decreases begins again."""
+    now = datetime.now(UTC)
+    return (now + timedelta(seconds=PATIENCE / 2)).date() == now.date()
+
+
 def test_throughput_is_updating_and_then_changed(client: Any) -> None:
+    eventually(has_time_before_midnight)
     name = create(client, ProvisionedThroughput=units(5, 5))
     answer = update(client, name, ProvisionedThroughput=units(7, 4))
     assert answer["TableStatus"] == "UPDATING"
@@ -89,6 +97,7 @@ def test_throughput_of_an_index(client: Any) -> None:
 
 
 def test_four_decreases_a_day_and_then_one_an_hour(client: Any) -> None:
+    eventually(has_time_before_midnight)
     name = create(client, ProvisionedThroughput=units(10, 10))
     for read in (9, 8, 7, 6):
         update(client, name, ProvisionedThroughput=units(read, 10))
