@@ -122,10 +122,10 @@ class Authority:
         )
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate of its own authority for this machine, and its key, made in a folder."""
+def self_signed(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
+    """A certificate of its own authority for this machine, and its key, always in the same files of a folder."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     subprocess.run([*making, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from testing.certificates import self_signed
 from testing.global_tables.three_regions import (
     NEW_SECRET,
     REGIONS,
@@ -112,10 +112,7 @@ def test_servers_on_loopback_addresses_that_verify_nothing_need_no_secret(
 
 @pytest.mark.parametrize("known", [True, False])
 def test_the_certificate_of_a_peer_is_verified(known: bool, start_server: StartServer, tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run([*making, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    certificate, key = self_signed(tmp_path)
     secret = {"JEDLIK_PEER_SECRET": SECRET}
     other = start_server(secret, auth="on", tls_cert=certificate, tls_key=key, data_dir=tmp_path / "other")
     file = tmp_path / "jedlik.toml"

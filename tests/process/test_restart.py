@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from testing.certificates import self_signed
 from testing.jedlik_process import Server, eventually, run_jedlik
 from testing.raw_http import Wire, request
 
@@ -286,12 +287,9 @@ def test_there_are_no_more_old_workers_than_memory_has_room_for(start_server: St
 def certificates(tmp_path: Path) -> Callable[[str], dict[str, Path]]:
     """Creates a certificate for localhost that contains a name, always in the same files. Returns the settings for
     them."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
 
     def make(name: str) -> dict[str, Path]:
-        making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
-        names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        subprocess.run([*making, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        certificate, key = self_signed(tmp_path, name)
         return {"tls_cert": certificate, "tls_key": key}
 
     return make
