@@ -206,6 +206,7 @@ def check_new(request: Request, region: Region) -> None:
 
 
 def new_table(request: Request, name: str, table_id: str, region: Region, now: float) -> Descriptor:
+    """The descriptor of a table that a request asks for."""
     arn = table_names.arn(region.name, region.account, name)
     table = replace(definitions.new_table(name, table_id, arn, now, request), **throughput.initial(request))
     for index in request.get("GlobalSecondaryIndexes", ()):

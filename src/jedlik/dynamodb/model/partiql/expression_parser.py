@@ -2,6 +2,15 @@
 
 The grammar is PartiQL's (partiql.org). DynamoDB's message for a syntax error depends on where in the grammar the text
 leaves it. So precedences and the order of alternatives matter even for texts that DynamoDB would refuse anyway.
+
+    expression = unary {infix expression | [NOT] BETWEEN expression AND expression | IS [NOT] type | [NOT] IN list}
+    unary      = {"+" | "-"} term steps | NOT {NOT} expression
+    steps      = {"." (name | "*") | "[" expression "]"}
+    path       = name steps                               with no star in it; statements have it
+    term       = literal | "?" | MISSING | name | name list | VALUES list {"," list} | list
+               | "[" [expression {"," ...}] "]" | "<<" [expression {"," ...}] ">>"
+               | "{" [expression ":" expression {"," ...}] "}"
+    list       = "(" [expression {"," ...}] ")"           with one expression, a group
 """
 
 from __future__ import annotations

@@ -2,6 +2,19 @@
 
 `SELCT * FROM t` is a product whose right factor is a FROM clause without an action; that is why DynamoDB answers
 "Expected data manipulation". Clauses that DynamoDB does not have are refused where they begin.
+
+    text       = expression [";"]      of whose terms these are some, besides those of `expression_parser`:
+    query      = SELECT [ALL] ("*" | expression {"," expression}) FROM sources [where]
+                 [ORDER BY expression [ASC | DESC] {"," ...}]
+    update     = UPDATE path actions [where] [returning]
+    deletion   = DELETE FROM path [where] [returning]
+    from_first = FROM sources [where] actions [returning]
+    alone      = actions [returning]                       INSERT INTO is one of these
+    actions    = {SET path "=" expression {"," ...} | REMOVE path | INSERT INTO path [VALUE] expression}
+    sources    = expression {("," | JOIN) expression [ON expression]}
+    where      = WHERE expression
+    returning  = RETURNING (ALL | MODIFIED) (OLD | NEW) "*"
+    definition = (CREATE | DROP) TABLE name
 """
 
 from __future__ import annotations
