@@ -487,7 +487,7 @@ def test_an_import_is_cancelled_when_its_table_is_deleted(tmp_path: Path, monkey
         objects = MemoryObjects()
         own.region.places = ObjectPlaces(objects, {})
         monkeypatch.setattr(own.region.places, "bucket_with", lambda name, options: objects)
-        objects.kept["part"] = lines(*map(item, range(100)))
+        objects.kept["part"] = lines(*map(item, range(200)))
         answer = await own.call(
             "ImportTable",
             S3BucketSource={"S3Bucket": "any-bucket"},
@@ -581,7 +581,7 @@ def test_a_bucket_has_an_owner(tmp_path: Path) -> None:
 def test_less_is_read_at_once_while_others_ask(tmp_path: Path, others_ask: bool) -> None:
     async def test(own: Handlers) -> None:
         objects = MemoryObjects()
-        objects.kept["part"] = lines(*map(item, range(100)))
+        objects.kept["part"] = lines(*map(item, range(200)))
         through = {"part": len(objects.kept["part"])}
         description = Description({}, "DYNAMODB_JSON", "NONE")
         source = Source(objects, description, ["part"], through, Pace(own.region))
@@ -592,6 +592,6 @@ def test_less_is_read_at_once_while_others_ask(tmp_path: Path, others_ask: bool)
         second = await source.read(importing.READ)
         assert first is not None
         assert second is not None
-        assert (len(first), len(second)) == (BUSY.records, BUSY.records if others_ask else 100 - BUSY.records)
+        assert (len(first), len(second)) == (BUSY.records, BUSY.records if others_ask else 200 - BUSY.records)
 
     handlers.run(tmp_path, test)
