@@ -30,6 +30,7 @@ from jedlik.process.dax_node import check_projection
 from jedlik.regions.region import Region
 from jedlik.wire.messages import Limits
 from testing.dax import raw_client
+from testing.dax.connections import at_rest
 from testing.dax.raw_client import authorization, preamble, request, values
 from testing.dax.twins import TABLES
 
@@ -89,7 +90,7 @@ class NodeOfOne:
             for piece in pieces:
                 if not network.closing:
                     connection.data_received(piece)
-                    await connection.at_rest()
+                    await at_rest(connection)
 
         self.loop.run_until_complete(send())
         self.faults.check()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jedlik.aws.policies import authorization_table
-from jedlik.aws.policies.authorization_table import action, actions_of, services, type_of_key
+from jedlik.aws.policies.authorization_table import action, actions_of, services
 from jedlik.dynamodb import accesses
 from jedlik.process.services import SERVICES
+from testing.condition_keys import type_of_key
 
 TABLE = "arn:aws:dynamodb:eu-west-1:000000000000:table/Music"
 TYPES = {"ARN", "Bool", "Date", "IPAddress", "Numeric", "String"}

@@ -17,6 +17,7 @@ from jedlik.dax.listener import Listener
 from jedlik.dax.node import MOST_KNOWN
 from jedlik.memory import LARGE, Memory, Share
 from testing.dax import raw_client
+from testing.dax.connections import at_rest
 from testing.dax.raw_client import AnswerReader, authorization, preamble, request, values
 
 ROOM = 100
@@ -60,11 +61,11 @@ def test_requests_beyond_those_that_may_be_at_work_are_throttled(
         codes = AnswerReader(b"".join(second.written)).value()
         assert (codes, first.written) == (THROTTLED, [])
         held.set()
-        await at_work.at_rest()
+        await at_rest(at_work)
         assert first.written
         second.written.clear()
         refused.data_received(GET)
-        await refused.at_rest()
+        await at_rest(refused)
         assert second.written == first.written
 
     node.loop.run_until_complete(use())

@@ -19,6 +19,7 @@ from jedlik.aws.shapes import service_model
 from jedlik.dynamodb import access_conditions, accesses
 from jedlik.dynamodb.operations import OPERATIONS, STREAMS_OPERATIONS
 from jedlik.dynamodb.request_shapes import DYNAMODB, STREAMS
+from testing.condition_keys import type_of_key
 from testing.dynamodb.schemas import table
 
 SCOPE = Scope("aws", "123456789012", "us-west-2")
@@ -54,7 +55,7 @@ def is_in_the_table(access: Access) -> bool:
         return False
     of_partition = {name for names in access_conditions.PARTITION_KEYS for name in names}
     own = {key for key in access.context if not key.startswith("aws:")} - of_partition
-    is_known = own <= action.keys and all(map(authorization_table.type_of_key, access.context))
+    is_known = own <= action.keys and all(map(type_of_key, access.context))
     return is_known and (access.resource == "*" or action.template(access.resource) is not None)
 
 

@@ -323,11 +323,6 @@ class ClientConnection(asyncio.Protocol):
         else:
             transport.write(answer)
 
-    async def at_rest(self) -> None:
-        """Wait for the answers to all that has been received."""
-        while self._at_work is not None:
-            await self._at_work
-
     def finish(self) -> None:
         """Close when the request at work has its answer; at once if nothing is at work."""
         if self._at_work is None and self._transport is not None:

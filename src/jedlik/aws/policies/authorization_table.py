@@ -93,23 +93,3 @@ def action(name: str) -> Action | None:
 def actions_of(service: str) -> tuple[Action, ...]:
     """The actions of a service."""
     return tuple(one for name, one in _actions().items() if name.startswith(f"{service}:"))
-
-
-@cache
-def _types() -> Mapping[str, str]:
-    return {name.lower(): str(kind) for parts in _table().values() for name, kind in parts.get("keys", {}).items()}
-
-
-@cache
-def _beginnings() -> Mapping[str, str]:
-    """The types of keys that end with a name of one's own, like that of a tag, by what they begin with."""
-    return {name.partition("${")[0]: kind for name, kind in _types().items() if "${" in name}
-
-
-def type_of_key(key: str) -> str | None:
-    """The type of a condition key: `String`, `ArrayOfString`, `Bool`...; None for an unknown one."""
-    small = key.lower()
-    found = _types().get(small)
-    if found is not None:
-        return found
-    return next((kind for start, kind in _beginnings().items() if small.startswith(start)), None)
