@@ -46,6 +46,7 @@ FAULTS = (
     Fault("the disk is full for a record", Failing.DURABLE_WRITES, errno.ENOSPC, calls=1, partly=True),
     Fault("checkpoints cannot be noted twice", Failing.DURABLE_WRITES, calls=2, below=CHECKPOINTS),
     Fault("the disk is full for some pages", Failing.WRITES, errno.ENOSPC, calls=1, partly=True),
+    Fault("the disk answers a sync with an error of its own", Failing.SYNCS, errno.ENODATA, calls=1),
     Fault("a process dies before pages are synced", Failing.SYNCS, DIES, calls=1),
     Fault("a process dies before a record is synced", Failing.DURABLE_WRITES, DIES, calls=1),
     Fault("a process dies before a checkpoint is", Failing.DURABLE_WRITES, DIES, calls=1, below=CHECKPOINTS),
@@ -57,11 +58,12 @@ AGAIN = 0.1
 MOST_SPARED = 100
 """The most calls in a next life before one fails."""
 SMALL_JOURNAL = """\
-from jedlik.storage.lmdb import journal
+from jedlik.storage.lmdb import checkpoints, journal
 journal._GROWTH, journal.TURN, journal.LIMIT = 4 << 10, 128 << 10, 512 << 10
+journal._MUCH, checkpoints.CALM_SECONDS = 8 << 10, 0.0
 """
-"""Code that Python runs first (`sitecustomize`): it makes a journal that is often full and starts again from its
-beginning."""
+"""Code that Python runs first (`sitecustomize`): it makes a journal that is often full, starts again from its beginning
+and is cut back."""
 MOST_OF_A_SMALL_JOURNAL = 4 << 20
 LEAST = 150
 """Requests in a recording: on a busy machine, that takes longer."""

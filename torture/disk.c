@@ -68,6 +68,7 @@ static ssize_t (*real_writev)(int, const struct iovec *, int);
 static int (*real_fdatasync)(int);
 static int (*real_fsync)(int);
 static int (*real_ftruncate)(int, off_t);
+static int (*real_sync_file_range)(int, off_t, off_t, unsigned);
 
 static void *next(const char *name) {
     void *found = dlsym(RTLD_NEXT, name);
@@ -84,6 +85,7 @@ __attribute__((constructor)) static void begin(void) {
     real_fdatasync = next("fdatasync");
     real_fsync = next("fsync");
     real_ftruncate = next("ftruncate");
+    real_sync_file_range = next("sync_file_range");
     folder = getenv("DISK_FOLDER");
     const char *path = getenv("DISK_RECORDING");
     if (path != NULL) {
@@ -282,8 +284,26 @@ int fdatasync(int fd) { return synced(fd, real_fdatasync); }
 
 int fsync(int fd) { return synced(fd, real_fsync); }
 
+/* What this has written is not sure to be on the disk: a sync must follow. What it could not write is lost as with one. */
+int sync_file_range(int fd, off_t offset, off_t length, unsigned flags) {
+    enum file file = file_of(fd);
+    enum outcome outcome = file == ELSEWHERE ? HOLDS : outcome_of_sync(fails(FAIL_SYNC, file, offset), file);
+    int error = outcome == IS_TOLD ? EIO : errno;
+    if (outcome == LOSES && is_recorded(file)) {
+        record(file, RANGE_SYNC_FAILED, offset, (size_t)length, NULL, 0);
+    }
+    if (outcome == HOLDS) {
+        return real_sync_file_range(fd, offset, length, flags);
+    }
+    errno = error;
+    return -1;
+}
+
 int ftruncate(int fd, off_t length) {
     enum file file = file_of(fd);
+    if (file != ELSEWHERE && fails(FAIL_WRITE, file, length)) {
+        return (int)failed();
+    }
     if (is_recorded(file)) {
         record(file, SIZE, 0, (size_t)length, NULL, 0);
     }

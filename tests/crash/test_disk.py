@@ -15,13 +15,22 @@ from torture.disk import DIES, NAMES, Disk, Failing, Fault, File, Kind
 DURABLY = [Kind.WRITE, Kind.RANGE_SYNCED]
 
 PROGRAM = """
+import ctypes
 import errno
 import os
 import sys
+early = ctypes.CDLL(None, use_errno=True).sync_file_range
+early.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 for path, flags, what, offset in zip(*[iter(sys.argv[1:])] * 4):
     file = os.open(path, os.O_RDWR | int(flags))
     try:
-        print(os.fdatasync(file) or "synced" if what == "sync" else os.pwrite(file, what.encode(), int(offset)))
+        if what == "early":
+            failed = early(file, 0, 0, 7)
+            print(errno.errorcode[ctypes.get_errno()] if failed else "written")
+        elif what == "cut":
+            print(os.ftruncate(file, int(offset)) or "cut")
+        else:
+            print(os.fdatasync(file) or "synced" if what == "sync" else os.pwrite(file, what.encode(), int(offset)))
     except OSError as error:
         print(errno.errorcode[error.errno])
 """
@@ -58,6 +67,14 @@ def durable_write(path: Path, data: str = "written!", offset: int = 0) -> tuple[
 
 def sync(path: Path) -> tuple[Path, int, str, int]:
     return path, 0, "sync", 0
+
+
+def early(path: Path) -> tuple[Path, int, str, int]:
+    return path, 0, "early", 0
+
+
+def cut(path: Path, size: int) -> tuple[Path, int, str, int]:
+    return path, 0, "cut", size
 
 
 def test_changes_to_the_files_of_a_store_are_recorded(disk: Disk, paths: dict[File, Path]) -> None:
@@ -122,6 +139,19 @@ def test_writes_of_records_fail_as_instructed(
         assert done(disk, durable_write(path, offset=8)) == told
     assert path.read_bytes() == b"........" + left
     assert [record.kind for record in disk.records()] == kinds
+
+
+def test_early_writes_and_cuts_fail_as_instructed(disk: Disk, paths: dict[File, Path]) -> None:
+    data, journal = paths[File.DATA], paths[File.JOURNAL]
+    with disk.failing(Fault("", Failing.SYNCS, errno.ENODATA, calls=1)):
+        assert done(disk, early(data), early(data)) == ["ENODATA", "written"]
+    with disk.failing(Fault("", Failing.WRITES, errno.EROFS, calls=1)):
+        assert done(disk, cut(journal, 4), cut(journal, 8)) == ["EROFS", "cut"]
+    assert journal.read_bytes() == b"........"
+    assert [(record.file, record.kind) for record in disk.records()] == [
+        (File.DATA, Kind.RANGE_SYNC_FAILED),
+        (File.JOURNAL, Kind.SIZE),
+    ]
 
 
 def test_who_dies_has_not_synced(disk: Disk, paths: dict[File, Path]) -> None:

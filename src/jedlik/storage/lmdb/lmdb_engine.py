@@ -166,11 +166,10 @@ class LmdbEngine(LmdbReader):
     def _look_at_files(self) -> None:
         """Give the store up if its files were moved or replaced: others who open it would not see our writes."""
         try:
-            refuse_other_files(self._path, self._store.files)
+            with contextlib.suppress(OSError):  # Where the disk does not answer, reads and commits find that out.
+                refuse_other_files(self._path, self._store.files)
         except StorageError as error:
             self._give_up(str(error))
-        except OSError:
-            _log.warning("the files of the store in %s cannot be looked at", self._path, exc_info=True)
 
     @property
     def trouble(self) -> str | None:
