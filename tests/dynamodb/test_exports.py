@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from base64 import b64encode
@@ -175,6 +176,22 @@ def test_a_full_export_without_items_has_an_empty_data_file(
         [file] = files_of(bucket, done)
         assert file["itemCount"] == 0
         assert records_of(bucket, done) == []
+
+    handlers.run(tmp_path / "store", test)
+
+
+def test_a_client_token_begins_one_export_however_many_ask_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(own: Handlers) -> None:
+        await with_recovery(own, monkeypatch)
+        own.now += 10
+        begun = await asyncio.gather(*(exported(own, ClientToken="mine") for _ in range(5)))
+        assert len({one["ExportArn"] for one in begun}) == 1
+        assert len((await own.call("ListExports"))["ExportSummaries"]) == 1
+        # Each of several exports with tokens of their own begins.
+        others = await asyncio.gather(*(exported(own, ClientToken=f"token-{number}") for number in range(5)))
+        assert len({one["ExportArn"] for one in others}) == 5
 
     handlers.run(tmp_path / "store", test)
 

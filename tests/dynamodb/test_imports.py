@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ import pytest
 import zstandard
 from botocore.exceptions import ClientError
 
+from jedlik.aws.errors import ServiceError
 from jedlik.background import job_records
 from jedlik.background.job_records import JobMoved, JobWaits
 from jedlik.background.pacing import Pace
@@ -422,6 +424,23 @@ def test_imports_are_listed_and_a_token_begins_one_only(client: Any, place: Path
     with pytest.raises(ClientError) as caught:
         described(client, first["ImportArn"] + "0")
     assert caught.value.response["Error"]["Code"] == "ImportNotFoundException"
+
+
+def test_a_client_token_begins_one_import_however_many_ask_at_once(tmp_path: Path) -> None:
+    async def test(own: Handlers) -> None:
+        own.region.places = ObjectPlaces(MemoryObjects(), {})
+        asked = {
+            "S3BucketSource": {"S3Bucket": "any-bucket"},
+            "InputFormat": "CSV",
+            "TableCreationParameters": {"TableName": "target", **TABLE, **ON_DEMAND},
+        }
+        begun = await asyncio.gather(*(own.call("ImportTable", ClientToken="mine", **asked) for _ in range(5)))
+        assert len({one["ImportTableDescription"]["ImportArn"] for one in begun}) == 1
+        with pytest.raises(ServiceError) as caught:
+            await own.call("ImportTable", ClientToken="other", **asked)
+        assert caught.value.name == "ResourceInUseException"
+
+    handlers.run(tmp_path / "store", test)
 
 
 @pytest.mark.parametrize("form", ["CSV", "DYNAMODB_JSON"])

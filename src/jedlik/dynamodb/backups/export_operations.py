@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jedlik.aws.context import Context
-from jedlik.aws.errors import ValidationException
+from jedlik.aws.errors import LimitExceededException, ValidationException
 from jedlik.dynamodb import catalog
 from jedlik.dynamodb.backups import (
     archiving,
@@ -53,18 +53,32 @@ _ECHOED = (
 """Members of the request that are shown as they were given."""
 
 
+class _BegunMeanwhile(Exception):
+    """Another export of the table may have begun, with the same client token."""
+
+
 async def export_table_to_point_in_time(context: Context, request: Request) -> Response:
     """Write what a table held at a time into a bucket."""
-    region = context.region
+    for _ in range(CONCURRENT_EXPORTS):
+        try:
+            return {"ExportDescription": _description(context.region, await _begun(context.region, request))}
+        except _BegunMeanwhile:
+            continue
+    raise LimitExceededException(f"Too many exports of {request['TableArn']} begin at once")
+
+
+async def _begun(region: Region, request: Request) -> Export:
+    """Begin an export, or find the one that the same client token has begun."""
     _check(request, region)
     name = table_names.resolve(request["TableArn"], region.name, region.account)
     now = region.clock()
+    there = await catalog.find(region, name)
+    before = None if there is None else await recovery_records.of_table(region, there.descriptor)
     again = await _same_token(region, request, now)
     if again is not None:
-        return {"ExportDescription": _description(region, again)}
+        return again
     await transfers.check_concurrent(region, CONCURRENT_EXPORTS, "exports", exporting.KIND)
-    table = found_table(name, await catalog.find(region, name))
-    before = await recovery_records.of_table(region, table)
+    table = found_table(name, there)
     _check_filter(request, table, region)
     earliest = now if before is None else await archiving.earliest(region, before, now)
     last = now if before is None else latest(before, earliest, now, await region.engine.last_time())
@@ -79,6 +93,8 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
         recovery = None if values[1] is None else recovery_records.parse(values[1])
         if recovery is None or before is None or recovery.history != before.history:
             raise PointInTimeRecoveryUnavailableException(f"Point in time recovery is not enabled for table '{name}'")
+        if "ClientToken" in request and values[1] != before.raw:
+            raise _BegunMeanwhile  # Each export of the table changes the record.
         for member, at in window.times():
             if not earliest <= at <= (last if recovery.suspended else max(earliest, now, last)):
                 raise InvalidExportTimeException(
@@ -93,7 +109,7 @@ async def export_table_to_point_in_time(context: Context, request: Request) -> R
     recovery_key = recovery_records.recovery_key(keys.table_id(table.id))
     await region.engine.mutate([catalog.key(name), recovery_key], decide)
     region.jobs_wanted.set()
-    return {"ExportDescription": _description(region, export)}
+    return export
 
 
 def _check(request: Request, region: Region) -> None:

@@ -60,8 +60,14 @@ async def import_table(context: Context, request: Request) -> Response:
         importing.submit(found, now, writes)
         return writes, table
 
-    async with chosen_keys.chosen(context, name, wish) as key:
-        key.learn(region, await region.engine.mutate([catalog.key(name)], decide))
+    try:
+        async with chosen_keys.chosen(context, name, wish) as key:
+            key.learn(region, await region.engine.mutate([catalog.key(name)], decide))
+    except ResourceInUseException:
+        again = await _same_token(region, request, now)  # It may have begun meanwhile.
+        if again is None:
+            raise
+        return {"ImportTableDescription": await _description(region, again)}
     region.jobs_wanted.set()
     return {"ImportTableDescription": await _description(region, found)}
 
