@@ -149,34 +149,37 @@ export function App() {
           )
         }
         content={
-          <Suspense fallback={<Spinner size="large" />}>
-            <Routes key={session.region}>
-              <Route path="/" element={<Home />} />
-              <Route path="/dynamodb/tables" element={<TableList />} />
-              <Route path="/dynamodb/create-table" element={<CreateTable />} />
-              <Route path="/dynamodb/tables/:name" element={<PageOf><TableDetails /></PageOf>} />
-              <Route path="/dynamodb/tables/:name/:tab" element={<PageOf><TableDetails /></PageOf>} />
-              <Route path="/dynamodb/items" element={<Explore />} />
-              <Route path="/dynamodb/items/:name" element={<Explore />} />
-              <Route path="/dynamodb/item/:name" element={<PageOf><ItemPage /></PageOf>} />
-              <Route path="/dynamodb/backups" element={<BackupList />} />
-              <Route path="/dynamodb/exports" element={<ExportList />} />
-              <Route path="/dynamodb/imports" element={<Imports />} />
-              <Route path="/dynamodb/import-table" element={<ImportTable />} />
-              <Route path="/dynamodb/bulk" element={<BulkPuts />} />
-              <Route path="/dynamodb/dax" element={<Clusters />} />
-              <Route path="/dynamodb/dax-parameters" element={<ParameterGroups />} />
-              <Route path="/kms/keys" element={<Keys />} />
-              <Route path="/kms/keys/:id" element={<PageOf><KeyDetails /></PageOf>} />
-              <Route path="/iam/policies" element={<Policies />} />
-              <Route path="/iam/policies/:arn" element={<PageOf><PolicyDetails /></PageOf>} />
-              <Route path="/iam/simulator" element={<Simulator />} />
-              <Route path="/iam/:kind" element={<Entities />} />
-              <Route path="/iam/:kind/:name" element={<PageOf><EntityDetails /></PageOf>} />
-              <Route path="/dynamodb/partiql" element={<Statements />} />
-              <Route path="*" element={<Navigate to="/" replace />} />
-            </Routes>
-          </Suspense>
+          // A page is shown until the next one is loaded; tests see by this which one it is.
+          <div data-page={pathname}>
+            <Suspense fallback={<Spinner size="large" />}>
+              <Routes key={session.region}>
+                <Route path="/" element={<Home />} />
+                <Route path="/dynamodb/tables" element={<TableList />} />
+                <Route path="/dynamodb/create-table" element={<CreateTable />} />
+                <Route path="/dynamodb/tables/:name" element={<PageOf><TableDetails /></PageOf>} />
+                <Route path="/dynamodb/tables/:name/:tab" element={<PageOf><TableDetails /></PageOf>} />
+                <Route path="/dynamodb/items" element={<Explore />} />
+                <Route path="/dynamodb/items/:name" element={<Explore />} />
+                <Route path="/dynamodb/item/:name" element={<PageOf><ItemPage /></PageOf>} />
+                <Route path="/dynamodb/backups" element={<BackupList />} />
+                <Route path="/dynamodb/exports" element={<ExportList />} />
+                <Route path="/dynamodb/imports" element={<Imports />} />
+                <Route path="/dynamodb/import-table" element={<ImportTable />} />
+                <Route path="/dynamodb/bulk" element={<BulkPuts />} />
+                <Route path="/dynamodb/dax" element={<Clusters />} />
+                <Route path="/dynamodb/dax-parameters" element={<ParameterGroups />} />
+                <Route path="/kms/keys" element={<Keys />} />
+                <Route path="/kms/keys/:id" element={<PageOf><KeyDetails /></PageOf>} />
+                <Route path="/iam/policies" element={<Policies />} />
+                <Route path="/iam/policies/:arn" element={<PageOf><PolicyDetails /></PageOf>} />
+                <Route path="/iam/simulator" element={<Simulator />} />
+                <Route path="/iam/:kind" element={<Entities />} />
+                <Route path="/iam/:kind/:name" element={<PageOf><EntityDetails /></PageOf>} />
+                <Route path="/dynamodb/partiql" element={<Statements />} />
+                <Route path="*" element={<Navigate to="/" replace />} />
+              </Routes>
+            </Suspense>
+          </div>
         }
       />
       {changesPassword && <ChangePassword dismiss={() => setChangesPassword(false)} />}

@@ -6,6 +6,9 @@
  */
 import { useRef, useState } from "react";
 
+/** Something else is stored than what a change was made of. The form itself shows that, and asks what is to be done. */
+export class Overtaken extends Error {}
+
 export interface Draft<T> {
   /** What is stored, with the changes. */
   value: T;

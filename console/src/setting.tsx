@@ -3,7 +3,7 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
-import type { Draft } from "./drafts";
+import { type Draft, Overtaken } from "./drafts";
 import { useAction } from "./loading";
 import { Refusal, useTell } from "./notices";
 import { texts } from "./texts";
@@ -18,7 +18,7 @@ export function Setting<T>(props: {
   /** The text of the button; undefined for a setting that may not be changed. */
   action: string | undefined;
   disabled?: boolean;
-  /** What the button has the server do. */
+  /** What the button has the server do. May raise Overtaken. */
   act: () => Promise<unknown>;
   /** Have the setting loaded again. */
   refresh: () => Promise<void>;
@@ -36,10 +36,15 @@ export function Setting<T>(props: {
   const acting = useAction(async () => {
     try {
       await act();
-      tell("success", texts.saved);
-    } finally {
+    } catch (error) {
       await refresh();
+      if (error instanceof Overtaken) {
+        return;
+      }
+      throw error;
     }
+    tell("success", texts.saved);
+    await refresh();
     draft?.saved(draft.value);
   });
   return (

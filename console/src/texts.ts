@@ -72,7 +72,7 @@ export const texts = {
     everybody: "This would let everybody in. The server refuses public policies.",
   },
   document: {
-    overtaken: "Somebody else has changed this policy since you began to edit it. Nothing was saved.",
+    overtaken: "Somebody else has changed this policy since you began to edit it. Your text is not saved.",
     overtakenOnce:
       "Somebody else has changed this policy since you began to edit it. Nothing was saved. Save once more to write over it.",
     discard: "Show what is stored",

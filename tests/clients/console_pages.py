@@ -30,7 +30,9 @@ def bucket(server: Server) -> Path:
 
 
 def go(page: Page, server: Server, path: str) -> None:
+    """Go to a page. The one before is shown, and would be tested, until the code of the other is there."""
     page.goto(f"{server.url}/console/#{path}")
+    expect(page.locator("[data-page]")).to_have_attribute("data-page", path.partition("?")[0])
 
 
 def choose(page: Page, button: str, item: str) -> None:

@@ -108,6 +108,7 @@ def expect_not_written_over(page: Page, name: str, change: Callable[[], object],
     change()
     save.click()
     expect(page.get_by_role("button", name="Keep what I have written")).to_be_visible()
+    expect(page.get_by_text("Somebody else has changed this policy")).to_have_count(1)
     expect(editor).to_have_value(mine)
     expect(save).to_be_disabled()
     assert stored() == "Theirs"

@@ -2,7 +2,7 @@ import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
-import type { Draft } from "../drafts";
+import { type Draft, Overtaken } from "../drafts";
 import type { PolicyKind } from "../editor/policy-findings";
 import { Setting } from "../setting";
 import { texts } from "../texts";
@@ -15,10 +15,10 @@ export interface Stored {
   revision: string;
 }
 
-/** Raise an error if a policy is no longer that from which somebody began, where the service does not compare them. */
+/** Raise Overtaken if a policy is no longer that from which somebody began, where the service does not compare them. */
 export function expectUnchanged({ base }: Draft<Stored>, stored: string): void {
   if (base.revision !== stored) {
-    throw new Error(texts.document.overtaken);
+    throw new Overtaken(texts.document.overtaken);
   }
 }
 
