@@ -703,7 +703,7 @@ def test_a_server_that_verifies(start_server: Callable[..., Server], tmp_path: P
     elsewhere = server.client(region="mars-north-1")
     assert code_of(elsewhere.list_tables) == "InvalidSignatureException"
 
-    made = run_jedlik("credentials", "create", "--data-dir", str(tmp_path / "data"), "--lifetime", "60")
+    made = run_jedlik("credentials", "create", "--data-dir", str(tmp_path / "data"), "--lifetime", "3600")
     keys = dict(line.split(" = ") for line in made.stdout.splitlines()[1:])
     assert server.client(**keys).list_tables()["TableNames"] == []
     run_jedlik("credentials", "delete", "--data-dir", str(tmp_path / "data"), keys["aws_access_key_id"])
