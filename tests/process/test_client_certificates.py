@@ -361,6 +361,43 @@ def test_a_certificate_that_is_revoked_is_refused(
     assert not serves(other)
 
 
+def test_an_open_connection_does_not_outlive_a_revocation(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    servers, clients = Authority(tmp_path, "servers"), Authority(tmp_path, "clients")
+    own, app, other = servers.issue("server", usage=SERVER), clients.issue("app"), clients.issue("other")
+    files = {"tls_cert": own.certificate, "tls_key": own.key, "tls_client_ca": clients.file}
+    server = start_server(**files, tls_client_crl=clients.revoke(), in_memory=True, dax=True, dax_port=0)
+    site = Site(servers, clients, server, server)
+    revoked, valid = (is_served(server, context(site, shown, TLS13)) for shown in (app, other))
+    assert revoked is not None
+    assert valid is not None
+    with RawClient(server.dax_url) as raw:
+        raw.socket = context(site, app, TLS13).wrap_socket(raw.socket, server_hostname="localhost")
+        raw.send(preamble(), authorization())
+        servers.issue("server", usage=SERVER)  # Another certificate of the server ends nothing.
+        eventually(lambda: any(one["message"] == "certificates read again" for one in server.log_lines()))
+        assert not is_last(revoked)
+        clients.revoke(app)
+        assert raw.ends()
+    for open_one in (revoked, valid):
+        eventually(lambda: is_last(open_one))  # noqa: B023
+        assert open_one.recv(1) == b""
+        open_one.close()
+    assert is_served(server, context(site, app, TLS13)) is None
+    again = is_served(server, context(site, other, TLS13))
+    assert again is not None
+    again.close()
+
+
+def is_last(connection: ssl.SSLSocket) -> bool:
+    """Whether the next answer on a connection announces that it is the last."""
+    wire = Wire.__new__(Wire)
+    wire.socket, wire._buffer = connection, b""
+    wire.send(request(method=b"GET", target=b"/healthz"))
+    answer = wire.receive()
+    assert answer.status == 200
+    return answer.headers["connection"] == "close"
+
+
 def test_revocation_lists_that_cannot_be_used(tmp_path: Path) -> None:
     clients = Authority(tmp_path, "one")
     own = clients.issue("server")

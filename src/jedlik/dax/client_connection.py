@@ -77,6 +77,8 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server: Server, arrival: Arrival = DIRECT) -> None:
         self._server = server
         self._arrival = arrival
+        self._is_ending = False
+        """Whether it is closed when nothing is at work."""
         self._node = server.node
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -299,7 +301,7 @@ class ClientConnection(asyncio.Protocol):
         """Read, and do what has been read already."""
         if self._transport is None or self._paused:
             return
-        if self._server.retiring and self._at_work is None:
+        if (self._server.retiring or self._is_ending) and self._at_work is None:
             self._transport.close()
             return
         self._work_off()
@@ -327,6 +329,12 @@ class ClientConnection(asyncio.Protocol):
         """Close when the request at work has its answer; at once if nothing is at work."""
         if self._at_work is None and self._transport is not None:
             self._transport.close()
+
+    def verify_again(self) -> None:
+        """Do so if the client was asked for a certificate."""
+        if self._arrival.asks_certificate:
+            self._is_ending = True
+            self.finish()
 
     def expire(self) -> None:
         """The deadline has passed: the client is slow or idle. A request at work has no deadline."""

@@ -70,6 +70,7 @@ class Listener(OpenConnections[ClientConnection, ClientConnection]):
     def _tick(self) -> None:
         self.now = now = time.monotonic()
         self.idle_until = now + self.limits.idle
+        self._look_at_trust()
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
         if self.memory.answers.short and self.stalled:  # Others wait for what a client does not take.

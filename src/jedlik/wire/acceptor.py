@@ -81,6 +81,11 @@ class Acceptor:
         """Connections that are still being set up (with TLS, until the handshake ends), oldest first."""
         self._loop.add_reader(listening, self._look)
 
+    @property
+    def trust(self) -> int:
+        """A number that moves when other certificates of clients are valid than before."""
+        return 0 if self._tls is None else self._tls.trust
+
     def close(self) -> None:
         """Take no more."""
         self._loop.remove_reader(self._listening)

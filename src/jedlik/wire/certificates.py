@@ -1,8 +1,9 @@
 """What TLS needs at a listener, as its files have it now: the certificate, its key, and the authorities of clients.
 
 The files are looked at once a second, and read again when they have changed (`Certificates.look`). New connections get
-what was read last; open ones keep what they began with. A context is made from scratch each time, for OpenSSL can add
-an authority to one but take none away, and a new one has new keys for session tickets: no session of before is resumed.
+what was read last; open ones keep what they began with, but end soon if other clients may be valid now. A context is
+made from scratch each time, for OpenSSL can add an authority to one but take none away, and a new one has new keys for
+session tickets: no session of before is resumed.
 
 TLS is 1.2 or 1.3, with cipher suites that have forward secrecy and authenticated encryption only (RFC 9325, 4.2). A
 client's certificate is verified in the handshake. It is valid if it was issued for clients, or for no purpose in
@@ -29,6 +30,8 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
 than 112 bits of security) and signatures with SHA-1, in certificates too."""
 PROTOCOLS = ["http/1.1"]
 """What is spoken behind TLS, for clients that ask (ALPN). One that asks only for others goes on without."""
+_OWN = 2
+"""The first files, which are the server's own. The others decide which clients are valid."""
 _BEGIN = "-----BEGIN "
 REVOCATION_LIST = f"{_BEGIN}X509 CRL-----"
 
@@ -82,6 +85,8 @@ class Certificates:
         self._refused: tuple[State, str] | None = None
         """What could not be used when that was last found out, and why."""
         self.context, self._lookup = _made(files)
+        self.trust = 0
+        """How often it has changed which certificates of clients are valid."""
         self._gaps = self.gaps(datetime.now(UTC))
         """Those of which the context has made no sessions."""
 
@@ -115,6 +120,7 @@ class Certificates:
             return False
         if _state(self.files) != seen:
             return False  # They were replaced meanwhile, perhaps one of them only.
+        self.trust += seen[_OWN:] != self._read[_OWN:]
         self.context, self._lookup, self._read, self._refused = context, lookup, seen, None
         return True
 
@@ -125,6 +131,7 @@ class Certificates:
             with suppress(CertificateError):  # The files are being replaced, and are read when they have been.
                 self.context, self._lookup = _made(self.files)
             self._gaps = gaps
+            self.trust += 1
 
 
 def _state(files: CertificateFiles) -> State:

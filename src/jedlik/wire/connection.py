@@ -414,6 +414,11 @@ class Connection(asyncio.Protocol):
         """Close after the next answer. The deadline stays, as there may never be one."""
         self.closing = True
 
+    def verify_again(self) -> None:
+        """Close after the next answer if the client was asked for a certificate."""
+        if self._arrival.asks_certificate:
+            self.retire()
+
     def finish(self) -> None:
         """Close after the request at work, or at once without one."""
         self.closing = True

@@ -28,6 +28,9 @@ class Farewell(asyncio.Protocol):
     def retire(self) -> None:
         """It has had its last answer."""
 
+    def verify_again(self) -> None:
+        """It gets no answer any more."""
+
     def finish(self) -> None:
         """The server stops."""
         self._transport.close()

@@ -89,6 +89,7 @@ class HttpServer(Shared):
         for heads in self._heads:
             heads.clear()
         self.known_heads.renew()
+        self._look_at_trust()
         for connection in [late for late in self.connections if late.deadline < now]:
             connection.expire()
         if self.memory.answers.short:

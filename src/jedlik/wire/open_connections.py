@@ -25,6 +25,10 @@ class Ended(Protocol):
         """End at once."""
         ...
 
+    def verify_again(self) -> None:
+        """End soon if the client was asked for a certificate: it must show it again."""
+        ...
+
 
 class CutOff(Protocol):
     """A connection whose client does not take its answer."""
@@ -53,6 +57,8 @@ class OpenConnections(Generic[C, S]):
         """What keeps the event loop awake after answers, if anything does."""
         self._acceptors: list[Acceptor] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._trust: int | None = None
+        """Where the acceptors' trust stood at the last look."""
         self._opening = 0
         self._empty = asyncio.Event()
         self._gone: Callable[[], None] | None = None
@@ -85,6 +91,16 @@ class OpenConnections(Generic[C, S]):
         while answers.free < 0 and self.stalled:
             next(iter(self.stalled)).cut_off()
         self.stalled[connection] = None
+
+    def _look_at_trust(self) -> None:
+        """Let clients show their certificates again when others are valid than before. Once a second."""
+        if not self._acceptors:
+            return
+        trust = sum(acceptor.trust for acceptor in self._acceptors)
+        if self._trust is not None and trust != self._trust:
+            for connection in list(self.connections):
+                connection.verify_again()
+        self._trust = trust
 
     def _close_acceptors(self) -> None:
         for acceptor in self._acceptors:
